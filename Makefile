@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof
+.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof inspect-test inspect-proof
 
 setup: $(STAMP)
 
@@ -78,6 +78,17 @@ servers-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[servers]'
 	$(BIN)/python -m tests.servers.compare
 	$(BIN)/python -m tests.servers.faults
+
+# Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
+inspect-test: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,train]'
+	$(BIN)/python -m pytest tests/vision/own_models $(ARGS)
+
+# What own models are worth, for docs/inspect.md. Half an hour; ARGS="parts --scale 0.35" is a part of it. Bundles run in an environment of their own.
+inspect-proof: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,train]' 'scikit-image>=0.25'
+	@test -x build/bare/bin/python || ($(PYTHON) -m venv build/bare && build/bare/bin/python -m pip install --quiet --disable-pip-version-check onnxruntime numpy pillow)
+	$(BIN)/python -m tests.vision.own_models.proof --python build/bare/bin/python $(ARGS)
 
 # What docs/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
 web-proof: setup

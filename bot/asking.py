@@ -87,12 +87,15 @@ class Asking:
         names = (name for prompt in prompts for name in prompt.pictures)
         return {**attached(self.links.attached(files)), **await self.links.resolve(actor, names)}
 
-    async def words(self, actor: Actor, text: str, job: Job | None = None) -> PromptWithPictures:
-        """Return a single prompt with its pictures found; ``job``: whose pictures its numbers mean.
+    async def words(
+        self, actor: Actor, text: str, job: Job | None = None, *, film: bool = False
+    ) -> PromptWithPictures:
+        """Return a single prompt with its pictures found; ``job``: whose pictures its numbers mean. film: it
+        is for one.
 
         Raises PromptError, ImageError or NotAllowedError.
         """
-        prompt = await self._studio.single(actor, text)
+        prompt = await self._studio.single(actor, text, film=film)
         known = pictures_of(job) if job else {}
         return await self._studio.words(actor, prompt, await self._given(actor, [prompt]), known)
 

@@ -21,11 +21,13 @@ from bot.asking import Asking
 from bot.checks import Checks
 from bot.cogs import EXTENSIONS
 from bot.delivery.apology import apologise
+from bot.delivery.films import FilmPosts
 from bot.delivery.follow import Delivery
 from bot.delivery.ladder import Ladder
 from bot.delivery.posts import Posts
 from bot.delivery.sharing import Sharing
 from bot.examples.teaching import Teaching
+from bot.filming import Filming
 from bot.mentions import Mentions
 from bot.questions import Questions
 from bot.readings import Readings
@@ -145,8 +147,10 @@ class Atelier(commands.Bot):
             services.moderator,
             services.intake,
             strips,
+            FilmPosts(studio.filming.showing, services.showing, services.moderator, web),
             web,
             asks=studio.talking.is_possible,
+            animates=studio.filming.is_possible,
         )
         self._ladder = Ladder(self, queue, transport, on_edit)
         members = Members(services.database)
@@ -160,10 +164,11 @@ class Atelier(commands.Bot):
             on_delivered=on_delivered,
         )
         max_bytes = services.settings.max_upload_mb * 2**20
-        max_film = services.settings.max_film_mb * 2**20
+        max_film = max(services.settings.max_film_mb, services.settings.clip_max_mb) * 2**20
         self.links = Links(studio, lambda: self.http, max_bytes, max_film, servers)
         self.answers = Answers(studio, pending, self.delivery.follow)
         self.asking = Asking(studio, self.answers, self.links, self.delivery.shown_once)
+        self.filming = Filming(studio, self.answers, self.asking)
         self.questions = Questions(studio, self.answers, self.asking)
         self.checks = Checks(studio, self.links)
         self.readings = Readings(studio, self.answers, self.asking)

@@ -86,10 +86,11 @@ def check_suffix(text: str) -> str:
     if len(text) > MAX_VALUE:
         raise UserError(f"The suffix has {len(text):,} characters; up to {MAX_VALUE:,} fit.")
     prompt = parse(text)
-    if prompt.text or prompt.parts or prompt.images or prompt.pictures or prompt.seed is not None:
+    named = prompt.text or prompt.parts or prompt.images or prompt.pictures
+    if named or prompt.video or prompt.seed is not None:
         raise PromptError(
-            "A suffix takes only flags, such as `--ar 3:2 --s 250`: no words, pictures or --seed. Save words"
-            " with `/prefer option set` instead."
+            "A suffix takes only flags, such as `--ar 3:2 --s 250`: no words, pictures, --video or --seed."
+            " Save words with `/prefer option set` instead."
         )
     return text
 

@@ -6,18 +6,22 @@ Pictures have numbers in prompts, ``<1>`` for the first, and SHA-256 in requests
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from core.errors import PromptError
-from core.grammar.flags import REFERENCES, Prompt, is_style_code
+from core.grammar.films import FilmParameters
+from core.grammar.flags import FILM_ONLY, FILMS_HAVE, REFERENCES, SUPPORTED, Prompt, is_style_code
 from core.grammar.spelling import short
 from core.limits import MAX_SEED, Weighted
 from core.parameters import Parameters, parameters
 from core.requests import GenerateRequest
+from core.requests.video import ONE_CLIP, VideoRequest, usual_clips
 
-_SHARED = parameters(Parameters)
+_SHARED, _FILM = parameters(Parameters), parameters(FilmParameters)
+_HD, _SD = 720, 480  # px of a film's shorter side that --hd and --sd ask for
+_NOT_FOR_FILMS = tuple(name for name in (*_SHARED, "profile") if name not in FILMS_HAVE)
 _OPEN = {item.name: item.default for item in fields(Prompt) if item.name not in ("text", "parts", "images")}
 
 
@@ -41,7 +45,44 @@ def fields_of(prompt: Prompt, pictures: Mapping[str, str] | None = None, *, code
         "style_codes": _codes(prompt.style_references, code),
         "image": images[0][0] if start else None,
         "image_prompts": images[start:],
+        "unsupported": (*prompt.unsupported, *_typed(prompt, ("video", *FILM_ONLY))),
     }
+
+
+def film_fields_of(prompt: Prompt, pictures: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the same for a film. What has no effect on films is kept as unsupported.
+
+    Raises PromptError for a picture that isn't there, and for several to start from.
+    """
+    found = pictures or {}
+    given = {name: _asked(prompt, name) for name in FILMS_HAVE if name != "seed" or prompt.seed is not None}
+    given |= {name: getattr(prompt, name) for name in _FILM}
+    if prompt.hd is not None and prompt.resolution is None:
+        given["resolution"] = _HD if prompt.hd else _SD
+    images = _named(prompt.images, found)
+    if len(images) > 1:
+        raise PromptError(
+            f"There are {len(images)} pictures; a film starts from one. Name its last one with `--end <2>`."
+        )
+    end = _named(((prompt.end, 1.0),) if prompt.end else (), found)
+    width, height = prompt.size or (None, None)
+    return given | {
+        "hd": None,
+        "prompt": prompt.text,
+        "prompt_parts": prompt.parts,
+        "width": width,
+        "height": height,
+        "image": images[0][0] if images else None,
+        "end_image": end[0][0] if end else None,
+        "num_images": prompt.clips or usual_clips(given["resolution"]),
+        "unsupported": (*prompt.unsupported, *_typed(prompt, _NOT_FOR_FILMS)),
+    }
+
+
+def _typed(prompt: Prompt, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the flags of a prompt that set these fields, as they are typed."""
+    named = [(flag, getattr(prompt, flag.field)) for flag in SUPPORTED if flag.field in names]
+    return tuple(flag.typed(value) for flag, value in named if flag.value.writes(value))
 
 
 def prompt_of(request: GenerateRequest, *, seed: bool = False) -> Prompt:
@@ -54,6 +95,10 @@ def prompt_of(request: GenerateRequest, *, seed: bool = False) -> Prompt:
     given |= {name: _numbered(given[name], numbers) for name in REFERENCES}
     given["style_references"] += tuple((str(code), weight) for code, weight in request.style_codes)
     given["seed"] = request.seed if seed else None
+    if isinstance(request, VideoRequest):
+        given |= {name: getattr(request, name) for name in _FILM}
+        usual = request.num_images == usual_clips(request.resolution) or request.operation in ONE_CLIP
+        given["clips"] = None if usual else request.num_images
     return Prompt(
         text=request.prompt,
         parts=request.prompt_parts,

@@ -40,6 +40,7 @@ async def worker_configs(settings: Settings) -> list[WorkerConfig]:
             tiny_vaes=settings.tiny_vaes,
             compile=settings.compile,
             quantize=settings.quantize,
+            video_encoder=settings.video_encoder,
         )
         for device in await asyncio.to_thread(devices, settings.devices)
     ]

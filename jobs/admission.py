@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +24,9 @@ from storage.asking import chats
 from storage.database import Database
 from storage.files import Files
 from storage.films import use
-from storage.lookup import WaitingRow
+from storage.lookup import StoredOutput, WaitingRow
 
+NO_DEVICE = "none"  # of a job that no worker had to run
 DISK_KNOWN = 1.0  # s for which a look at the disk holds
 
 
@@ -77,14 +79,17 @@ class Admission:
         self._disk_had_room = now
         return None
 
-    async def admit(self, job: Job, problem: UserError | None) -> Admitted:
+    async def admit(self, job: Job, problem: UserError | None, made: StoredOutput | None = None) -> Admitted:
         """Write ``job`` and return it, or the one that the same asking has made. In one transaction.
 
-        problem: raised unless the job is known already. Raises LimitError, NotAllowedError or UserError.
+        problem: raised unless the job is known already. made: what the job makes, which is written along.
+        Raises LimitError, NotAllowedError or UserError.
         """
-        return await self._database.write(partial(self._admit, job, problem))
+        return await self._database.write(partial(self._admit, job, problem, made))
 
-    def _admit(self, job: Job, problem: UserError | None, connection: sa.Connection) -> Admitted:
+    def _admit(
+        self, job: Job, problem: UserError | None, made: StoredOutput | None, connection: sa.Connection
+    ) -> Admitted:
         known = admission.facts(connection, job)
         if known.same_id is not None and (same := lookup.get(connection, known.same_id)) is not None:
             return Admitted(same)
@@ -114,6 +119,10 @@ class Admission:
         if job.parent_id is not None and not known.has_parent:
             raise UserError("The job it comes from is gone.")
         row = rows.add(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)
+        if made is not None:
+            token = secrets.token_hex(16)
+            rows.claim(connection, job.id, token=token, device=NO_DEVICE, now=job.created_at)
+            rows.finish(connection, job.id, made, token=token, now=job.created_at, run_seconds=0.0)
         return Admitted(job, row, known.served)
 
     def _check_films(self, job: Job, waiting: int, user_waiting: int, connection: sa.Connection) -> None:

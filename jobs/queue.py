@@ -32,6 +32,7 @@ from storage import jobs as rows
 from storage import records
 from storage.database import Database
 from storage.files import Files
+from storage.lookup import StoredOutput
 from storage.records import AuditRow, audited
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Queue(JobRows):
         super().__init__(database)
         self.files, self.executor = files, executor
         self.limits = limits or Limits()
+        self._on_rendered = on_rendered
         self._dispatcher = Dispatcher(database, files, executor, self.limits, gate, on_rendered, converse)
         self._admission = Admission(database, files, self.limits)
         self._overview = Overview(database, executor, self._dispatcher, self._admission)
@@ -94,14 +96,22 @@ class Queue(JobRows):
         *,
         lane: Lane = Lane.FAST,
         parent: tuple[str, int] | None = None,
+        made: StoredOutput | None = None,
     ) -> Submitted:
         """Queue a request; the same interaction, request key or unfinished button press again gives the same
-        job. ``reply``: where Discord's delivery sends the answer.
+        job. ``reply``: where Discord's delivery sends the answer. ``made``: what it makes, where that needed
+        no worker: the job is rendered as soon as it is written.
         LimitError, NotAllowedError or UserError says in plain words, with the limit, why not."""
-        return await self._whole(self._submit(request, origin, reply or Reply(), lane, parent))
+        return await self._whole(self._submit(request, origin, reply or Reply(), lane, parent, made))
 
     async def _submit(
-        self, request: Request, origin: Origin, reply: Reply, lane: Lane, parent: tuple[str, int] | None
+        self,
+        request: Request,
+        origin: Origin,
+        reply: Reply,
+        lane: Lane,
+        parent: tuple[str, int] | None,
+        made: StoredOutput | None,
     ) -> Submitted:
         if not self._started:
             raise LimitError("The studio is closing for a moment. Ask again in a minute.")
@@ -120,9 +130,14 @@ class Queue(JobRows):
         problem = await self._admission.problem_with_files(request)
         if problem is None:
             await self._dispatcher.gate(job, False)
-        admitted = await self._admission.admit(job, problem)
+        admitted = await self._admission.admit(job, problem, made)
         if admitted.row is None:
             return self._duplicate(admitted.job)
+        if made is not None:
+            log.info("job %s was made at once: %s for user %d", job.id, request.kind, origin.user_id)
+            self.note_changed(origin.user_id, job.id)
+            self._on_rendered(job.id)
+            return Submitted(job, 0)
         self._dispatcher.enqueue(admitted.row, served=admitted.served)
         queued = self._dispatcher.positions.announce(job.id) or Queued(0)
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)

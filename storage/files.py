@@ -86,6 +86,11 @@ class Files:
         """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
         await asyncio.to_thread(self._put_derived, sha256, self._derived_path(sha256, name), data)
 
+    async def find_derived(self, sha256: str, name: str) -> Path | None:
+        """Return where what was made from a file lies; None when it wasn't kept."""
+        path = self._derived_path(sha256, name)
+        return path if await asyncio.to_thread(path.is_file) else None
+
     @property
     def incoming(self) -> Path:
         """The folder for what is written elsewhere and then taken: on the same disk."""

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from core.errors import AtelierError, StorageError
 from core.events import ChatAnswer
 from core.job import Job, Lane, Origin, Reply, Status, Surface
-from core.requests import PICTURE_KINDS, from_json
+from core.requests import STILL_KINDS, from_json
 from core.results.forms import Box, Table
 from core.results.text_lines import TextLine, from_stored
 from storage.films import rows as films
@@ -223,7 +223,7 @@ def last_picture(connection: sa.Connection, user_id: int) -> Job | None:
     """The user's newest finished job that made pictures."""
     statement = (
         sa.select(jobs)
-        .where(jobs.c.user_id == user_id, jobs.c.kind.in_(PICTURE_KINDS), jobs.c.rendered_at.is_not(None))
+        .where(jobs.c.user_id == user_id, jobs.c.kind.in_(STILL_KINDS), jobs.c.rendered_at.is_not(None))
         .order_by(jobs.c.seq.desc())
         .limit(1)
     )

@@ -32,6 +32,10 @@ class Action(enum.StrEnum):
     IMAGINE = "imagine"  # a caption
     ASK_MORE = "ask more"  # follow on from an answer
     USE = "use"  # as the source of a command
+    ANIMATE = "animate"  # a film from a picture
+    EXTEND = "extend"  # a film, at either end; also loop it
+    REMIX_FILM = "remix film"
+    CUT = "cut"  # a part of a film, or a frame of it
     # looks at a job, or ends it
     SHOW = "show"
     DETAILS = "details"
@@ -111,6 +115,10 @@ TABLE: dict[Action, Row] = {
         reason="This conversation belongs to somebody else, who keeps it private.",
     ),
     Action.USE: _OWN_OR_SHOWN,
+    Action.ANIMATE: _OWN_OR_SHOWN,
+    Action.EXTEND: _OWN_OR_SHOWN,
+    Action.REMIX_FILM: _OWN_OR_SHOWN,
+    Action.CUT: _OWN_OR_SHOWN,
     Action.SHOW: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
     Action.DETAILS: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),
     Action.DM: Row(Role.AUTHOR | Role.MEMBER, Role.AUTHOR),

@@ -19,6 +19,7 @@ from jobs.queue import Queue
 from jobs.views import Result
 from storage import gallery as rows
 from storage.database import Database
+from storage.films.rows import StoredFilm, of_jobs
 from storage.gallery import Cursor, Filter, Made, Tile
 from storage.lookup import StoredOutput, StoredPicture
 from storage.schema import GRID
@@ -99,6 +100,12 @@ class Gallery:
     async def visible(self, actor: Actor, tiles: Sequence[Tile]) -> list[Visibility]:
         """Return how each picture that the actor may see may be shown where they are."""
         return await self._visible(actor.place, [(tile.picture, tile.job) for tile in tiles])
+
+    async def films(self, tiles: Sequence[Tile]) -> dict[tuple[str, int], StoredFilm]:
+        """Return the films whose posters are among pictures that somebody was given, by job and index."""
+        jobs = {tile.job.id for tile in tiles if tile.job.request.answer is Answer.FILMS}
+        found = await self._database.read(partial(of_jobs, job_ids=jobs), once=True) if jobs else {}
+        return {(job_id, film.index): film for job_id, several in found.items() for film in several}
 
     async def months(self, actor: Actor) -> list[tuple[str, int]]:
         """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first."""
@@ -253,7 +260,8 @@ class Gallery:
 
 def _has_drawn(job: Job) -> bool:
     """Return whether a job is over and made pictures, which may be gone since."""
-    return job.request.answer is Answer.PICTURES and job.status in (Status.RENDERED, Status.DELIVERED)
+    drawn = job.request.answer in (Answer.PICTURES, Answer.FILMS)
+    return drawn and job.status in (Status.RENDERED, Status.DELIVERED)
 
 
 def _shown(output: StoredOutput | None) -> tuple[StoredPicture, ...]:

@@ -7,14 +7,15 @@
 Every method takes an actor, checks its right itself and raises UserErrors, for people to read. ``own`` has
 one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts,
 ``server`` has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor``
-documents, ``talking`` questions, ``feedback`` on answers, ``examples`` sets, ``copies`` what people take of
-them.
+documents, ``talking`` questions, ``feedback`` on answers, ``filming`` films, ``examples`` sets, ``copies``
+what people take of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
+from typing import Any
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.grammar.permutations import MAX_JOBS
@@ -29,6 +30,8 @@ from studio.actor import Actor
 from studio.answers.feedback import Feedback
 from studio.asking import actions
 from studio.asking.completion import Completion
+from studio.asking.films.actions import OF_FILMS
+from studio.asking.films.filming import Filming
 from studio.asking.hints import Hints
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed
 from studio.asking.prompts import Given, Prompts, check_imagine, jobs_of, with_attached
@@ -78,6 +81,7 @@ class Studio:
         self.search = Search(self._rights, services, self._members, self.gallery, self.explore)
         self.regions = Regions(self._rights, self._sources, intake)
         self.talking = Talking(self._rights, self._sources, services)
+        self.filming = Filming(self._rights, self._sources, self._prompts, services, self._kinds)
         self.feedback = Feedback(self._rights, services.database, queue)
         lessons = Lessons(services.database, self._rights.sight, services.moderator)
         self.examples = Sets(self._rights, self._sources, services, lessons)
@@ -113,9 +117,9 @@ class Studio:
             check_imagine(prompt)
         return prompts
 
-    async def single(self, actor: Actor, text: str) -> Prompt:
+    async def single(self, actor: Actor, text: str, *, film: bool = False) -> Prompt:
         """Return the one prompt of ``text``, without settings. Raises PromptError, also for several."""
-        return await self._prompts.single(actor.user_id, text)
+        return await self._prompts.single(actor.user_id, text, film=film)
 
     async def with_pictures(
         self,
@@ -221,6 +225,8 @@ class Studio:
             return actions.again(job, new_seed(), words)
         if action == "hd":
             return actions.in_hd(job)
+        if action in OF_FILMS:
+            return await self.filming.from_button(actor, job, action, index, words)
         result = await self._rights.result_of(job)
         if action == "why":
             return actions.why(result, index)
@@ -281,7 +287,7 @@ class Studio:
 
     def check_kind(self, new: NewJob) -> None:
         """Raise UserError when this version can't do such a job; ``submit`` asks it too."""
-        if new.request.kind not in self._kinds:
+        if new.made is None and new.request.kind not in self._kinds:
             raise UserError(f"/{new.request.kind} isn't built into this version yet. Nothing was queued.")
 
     async def submit(
@@ -300,19 +306,12 @@ class Studio:
         NotAllowedError or UserError, in plain words and with the limit.
         """
         self.check_kind(new)
-        origin = Origin(
-            actor.user_id,
-            actor.channel_id,
-            actor.guild_id,
-            actor.parent_channel_id,
-            actor.roles,
-            private=new.private,
-            surface=actor.surface,
-            request_key=once,
-            press_key=key,
-        )
+        asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
+        keys: dict[str, Any] = {"request_key": once, "press_key": key}
+        origin = Origin(*asker, private=new.private, surface=actor.surface, **keys)
         try:
-            submitted = await self._queue.submit(new.request, origin, reply, lane=new.lane, parent=new.parent)
+            given: dict[str, Any] = {"lane": new.lane, "parent": new.parent, "made": new.made}
+            submitted = await self._queue.submit(new.request, origin, reply, **given)
         except Blocked as stopped:
             if await self._brought(actor, new, stopped):
                 await self._moderator.strike(origin, stopped.rule)

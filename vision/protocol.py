@@ -32,7 +32,8 @@ class WorkerConfig:
     cache_dir: the folder for downloads and measurements. image_models, loras: what members may choose, name →
     model or LoRA. exact: make pictures the same bit for bit, whoever shares a pass. ip_adapter: its folder,
     "" = none. controlnet: a ControlNet for edges, "" = none. tiny_vaes: name of a family → decoder of its
-    drafts. compile: "off", "auto" or "on". quantize: "auto", "off", "int8", "fp8" or "nf4".
+    drafts. compile: "off", "auto" or "on". quantize: "auto", "off", "int8", "fp8" or "nf4". video_encoder: of
+    films, see vision.films.encoders.
     """
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
@@ -52,6 +53,7 @@ class WorkerConfig:
     tiny_vaes: dict[str, str] = field(default_factory=dict)
     compile: str = "off"
     quantize: str = "auto"
+    video_encoder: str = "auto"
 
 
 # To the worker

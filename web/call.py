@@ -6,6 +6,7 @@ import enum
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from studio.actor import Actor
@@ -100,6 +101,17 @@ class Bytes:
 
 
 @dataclass(frozen=True)
+class File:
+    """A film on the disk, of which a browser may ask for parts. own, name, shared: as of ``Bytes``."""
+
+    path: Path
+    media_type: str
+    own: bool = False
+    name: str | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True)
 class Stream:
     """A file that is sent while it is made, and saved as ``name``. What is wrong is raised before its first
     part."""
@@ -140,7 +152,7 @@ class SignedOut:
 
 
 Whole = Json | Html | Bytes | SeeOther | Leave | SignedIn | SignedOut
-Answer = Whole | Stream
+Answer = Whole | File | Stream
 Handler = Callable[[Call], Awaitable[Answer]]
 
 

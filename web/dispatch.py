@@ -26,6 +26,7 @@ from web.call import (
     Body,
     Bytes,
     Call,
+    File,
     Html,
     Json,
     Leave,
@@ -107,6 +108,8 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
             found = replace(found, values={"point": point, **found.values})
         if isinstance(found, Stream):
             return await _streamed(context, found, request)
+        if isinstance(found, File):
+            return _file(context, found)
         return _response(context, found)
     except (Refused, UserError, StorageError) as error:
         return _problem(context, route, person, _refusal(error))
@@ -245,12 +248,18 @@ def _packed(response: web.Response) -> web.Response:
 
 
 def _bytes(context: Context, found: Bytes) -> web.Response:
-    headers = _headers(context, "bytes", own=found.own, shared=found.shared) | {
-        "Content-Type": found.media_type
-    }
-    if found.name is not None:
-        headers |= _saved_as(found.name)
-    return web.Response(body=found.data, headers=headers)
+    return web.Response(body=found.data, headers=_of_bytes(context, found))
+
+
+def _file(context: Context, found: File) -> web.FileResponse:
+    """Send a film, whole or the part that is asked for: a player begins, and jumps, without the rest."""
+    return web.FileResponse(found.path, headers=_of_bytes(context, found))
+
+
+def _of_bytes(context: Context, found: Bytes | File) -> dict[str, str]:
+    headers = _headers(context, "bytes", own=found.own, shared=found.shared)
+    headers["Content-Type"] = found.media_type
+    return headers | (_saved_as(found.name) if found.name is not None else {})
 
 
 def _see_other(context: Context, path: str) -> web.Response:

@@ -144,6 +144,14 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
         ),
         Route("GET", "/api/complete", jobs.complete, query=("text",)),
         Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, Bucket.UPLOAD, limit=upload),
+        Route(
+            "POST",
+            "/api/clips",
+            jobs.keep_clip,
+            Body.PICTURE,
+            Bucket.UPLOAD,
+            limit=settings.clip_max_mb * 2**20,
+        ),
         Route("GET", "/api/pictures", gallery.pictures, query=ANY),
         Route("GET", "/api/months", gallery.months),
         Route("GET", "/api/explore", explore.pictures, query=(*explore.FILTERS, "before", "limit")),
@@ -162,6 +170,8 @@ def _bytes() -> tuple[Route, ...]:
         Route(
             "GET", f"/files/{JOB}/{NUMBER}/{{side:256|512}}.webp", files.small, bucket=read, query=("plain",)
         ),
+        Route("GET", f"/files/{JOB}/{NUMBER}.mp4", files.film, bucket=read, query=("download",)),
+        Route("GET", f"/files/{JOB}/{NUMBER}.gif", files.gif, bucket=Bucket.ASK),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}", files.sent_whole, bucket=read),
         Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", files.sent, bucket=read),
         Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", files.preview, bucket=read),
@@ -224,6 +234,7 @@ def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
         Route("GET", f"/s/{TOKEN}", shares.look, everybody=True, query=("before",)),
         Route("GET", files, shares.original, bucket=read, everybody=True),
         Route("GET", f"{files}/{{side:256|512}}.webp", shares.small, bucket=read, everybody=True),
+        Route("GET", f"{files}.mp4", shares.film, bucket=read, everybody=True),
     )
 
 

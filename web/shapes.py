@@ -10,9 +10,11 @@ from typing import Any
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job
 from core.requests import AskRequest, GenerateRequest
+from core.requests.base import Answer
 from core.results.text_lines import text_of
 from core.wording import prompt_of
 from jobs.views import JobView, Result
+from storage.films.rows import StoredFilm
 from storage.gallery import Tile
 from storage.lookup import StoredPicture
 from studio.asking import offers
@@ -26,13 +28,16 @@ LONGEST_ALT = 200  # characters
 
 @dataclass(frozen=True)
 class Label:
-    """How an action is called. words: it takes new words."""
+    """How an action is called. words: it takes new words. form: what else it asks for, "blend" (another film)
+    or "cut" (from when to when)."""
 
     text: str
     words: bool = False
+    form: str = ""
 
 
 GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
+FILM_GROUPS = ("Go on", "Change", "Take from it", "Keep")
 LABELS = {  # actions of ``studio.asking.actions.RIGHTS`` that a page offers as buttons
     "up2s": Label("2× subtle"),
     "up2c": Label("2× creative"),
@@ -55,6 +60,16 @@ LABELS = {  # actions of ``studio.asking.actions.RIGHTS`` that a page offers as 
     "classify": Label("Classify"),
     "read": Label("Read text"),
     "why": Label("Why?"),
+    "anihigh": Label("High motion"),
+    "anilow": Label("Low motion"),
+    "exthigh": Label("Extend, high motion"),
+    "extlow": Label("Extend, low motion"),
+    "extback": Label("Extend back"),
+    "loop": Label("Loop"),
+    "vremix": Label("Remix", words=True),
+    "vblend": Label("Blend", form="blend"),
+    "cut": Label("Cut", form="cut"),
+    "lastframe": Label("Last frame"),
 }
 OF_A_JOB = {"cancel": Label("Cancel"), "delete": Label("Delete")}  # by routes of their own
 # Those that a page does by other means: a picture has a page of its own, which shows its details and saves
@@ -72,6 +87,7 @@ ELSEWHERE = frozenset(
         "cancel",
         "delete",
         "favourite",
+        "gif",
         "stop",
         "question",
         "more",
@@ -87,9 +103,16 @@ WAITING = frozenset(("region", "zoom"))
 EVERY = frozenset(RIGHTS)  # action, for one's own jobs
 
 
-def actions_of(job: Job, picture: StoredPicture, may: Collection[str] = EVERY) -> list[dict[str, Any]]:
-    """Return what can be made from a picture, as buttons in groups. may: the actions that are allowed."""
-    groups = zip(GROUPS, offers.for_picture(job, picture), strict=True)
+def actions_of(
+    job: Job, picture: StoredPicture, may: Collection[str] = EVERY, *, films: bool = False
+) -> list[dict[str, Any]]:
+    """Return what can be made from a picture or film, as buttons in groups. may: the actions that are
+    allowed. films: whether they are made here."""
+    groups = [*zip(GROUPS, offers.for_picture(job, picture), strict=True)]
+    if job.request.answer is Answer.FILMS:
+        groups = [*zip(FILM_GROUPS, offers.for_film(job), strict=True)]
+    elif films:
+        groups.insert(1, ("Animate", offers.ANIMATES))
     offered = [(action, group) for group, names in groups for action in names if action in LABELS]
     return [_action(action, group) for action, group in offered if action in may]
 
@@ -102,7 +125,8 @@ def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[dict[str, Any
 
 def _action(action: str, group: str) -> dict[str, Any]:
     label = (LABELS | OF_A_JOB)[action]
-    return {"action": action, "label": label.text, "group": group, "words": label.words}
+    shape = {"action": action, "label": label.text, "group": group}
+    return {**shape, "words": label.words, "form": label.form}
 
 
 def alt_text(job: Job, number: int | None = None) -> str:
@@ -113,13 +137,30 @@ def alt_text(job: Job, number: int | None = None) -> str:
     if len(words) > LONGEST_ALT:
         words = words[:LONGEST_ALT].rpartition(" ")[0] + " …"
     named = words or f"A picture of /{job.request.kind}"
-    return named if number is None else f"{named} (picture {number})"
+    what = "film" if job.request.answer is Answer.FILMS else "picture"
+    return named if number is None else f"{named} ({what} {number})"
+
+
+def film(job_id: str, stored: StoredFilm) -> dict[str, Any]:
+    """Return what a player needs of a film, and what is told of it."""
+    return {
+        "src": f"/files/{job_id}/{stored.index + 1}.mp4",
+        "gif": f"/files/{job_id}/{stored.index + 1}.gif",
+        "seconds": round(stored.seconds, 2),
+        "fps": stored.fps,
+        "sound": stored.sound,
+    }
 
 
 def picture(
-    job: Job, stored: StoredPicture, visibility: Visibility, kept: Collection[int] = ()
+    job: Job,
+    stored: StoredPicture,
+    visibility: Visibility,
+    kept: Collection[int] = (),
+    clip: StoredFilm | None = None,
 ) -> dict[str, Any]:
-    """Return a picture of a job. kept: which of the job's pictures (from 0) are the reader's favourites."""
+    """Return a picture of a job. kept: which of the job's pictures (from 0) are the reader's favourites.
+    clip: the film whose poster it is."""
     number = stored.index + 1
     files = f"/files/{job.id}/{number}"
     return {
@@ -134,6 +175,7 @@ def picture(
         "thumb": f"{files}/512.webp",
         "small": f"{files}/256.webp",
         "alt": alt_text(job, number) if number else alt_text(job),
+        "film": None if clip is None else film(job.id, clip),
     }
 
 
@@ -144,13 +186,16 @@ def job(
     *,
     held: bool = False,
     may: Collection[str] = EVERY,
+    films: bool = False,
 ) -> dict[str, Any]:
     """Return a job as ``reader`` (a user id) sees it. view: while it is live. held: the queue is paused. may:
-    the actions of ``studio.asking.actions.RIGHTS`` that the reader is allowed."""
+    the actions of ``studio.asking.actions.RIGHTS`` that the reader is allowed. films: whether they are made
+    here."""
     row, result = seen.job, seen.result
     progress = view.progress if view else None
     shown = list(result.pictures) if result else []
     chart = result.grid if result and not shown else None
+    clips = {clip.index: clip for clip in result.films} if result else {}
     follows = isinstance(row.request, AskRequest) and row.request.follows  # an answer, which is no picture
     drawn = row.parent_id is not None and not follows
     parent = {"job": row.parent_id, "n": (row.parent_index or 0) + 1} if drawn else None
@@ -176,7 +221,8 @@ def job(
         "loading": None,
         **_coming(row),
         "pictures": [
-            picture(row, one, how, seen.kept) for one, how in zip(shown, seen.visible, strict=False)
+            picture(row, one, how, seen.kept, clips.get(one.index))
+            for one, how in zip(shown, seen.visible, strict=False)
         ],
         "grid": picture(row, chart, seen.visible[0]) if chart else None,
         "captions": list(result.captions) if result else [],
@@ -185,7 +231,7 @@ def job(
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": _notes(result.parameters) if result else [],
         "actions": actions_of_job(row, may),
-        "picture_actions": actions_of(row, shown[0], may)
+        "picture_actions": actions_of(row, shown[0], may, films=films)
         if shown
         else [],  # a job's pictures are of one size
     }
@@ -223,9 +269,16 @@ def _box(progress: Progress | None) -> list[int] | None:
     return list(progress.box) if progress and progress.box else None
 
 
-def tile(found: Tile, visibility: Visibility, prompt: str, reader: int, kept: timedelta) -> dict[str, Any]:
+def tile(
+    found: Tile,
+    visibility: Visibility,
+    prompt: str,
+    reader: int,
+    kept: timedelta,
+    clip: StoredFilm | None = None,
+) -> dict[str, Any]:
     """Return a picture of a gallery as ``reader`` (a user id) sees it, with its job's prompt as it is typed.
-    kept: for how long it is kept if it is in the trash."""
+    kept: for how long it is kept if it is in the trash. clip: the film whose poster it is."""
     shape = picture(found.job, found.picture, visibility)
     return {
         "job": found.job.id,
@@ -237,6 +290,7 @@ def tile(found: Tile, visibility: Visibility, prompt: str, reader: int, kept: ti
         **{name: shape[name] for name in ("n", "width", "height", "visibility", "href", "small", "thumb")},
         "alt": shape["alt"],
         "favourite": found.favourite,
+        "seconds": None if clip is None else round(clip.seconds, 2),
         "ends": (found.trashed_at + kept).isoformat() if found.trashed_at else None,
     }
 

@@ -2,6 +2,7 @@
 
 EXTENSIONS = (
     "bot.cogs.imagine",
+    "bot.cogs.video",
     "bot.cogs.variation",
     "bot.cogs.outpaint",
     "bot.cogs.upscale",

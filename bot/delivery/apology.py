@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from bot.delivery.ladder import Ladder, token_lives
-from bot.delivery.posts import Post
+from bot.delivery.post import Post
 from bot.ui import messages
 from bot.wire.pending import PendingInteraction, PendingInteractions
 from bot.wire.transport import FAILURES

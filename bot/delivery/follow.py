@@ -15,17 +15,20 @@ from time import monotonic  # by name: the sandbox's simulator stops the module'
 import discord
 
 from bot.delivery.ladder import JobMessage, Ladder, Unreachable
-from bot.delivery.posts import Post, Posts
+from bot.delivery.post import Post
+from bot.delivery.posts import Posts
 from bot.delivery.rations import Postponed, Ration, Rations
 from bot.ui import buttons, messages
 from bot.wire.transport import FAILURES, GONE
 from core.events import Cancelled, Event, Failed, Paused, Progress, Queued, Rendered
 from core.job import Job, Surface
+from core.requests.base import Answer
 from jobs.feed import Wait
 from jobs.queue import Queue
 
 log = logging.getLogger(__name__)
 EDIT_EVERY = 1.5  # seconds between two progress edits of one message
+LONG, EDIT_LONG_EVERY = 60.0, 5.0  # seconds after which a film's message is edited less often; how often then
 NEWS_AFTER = 0.5  # seconds, when the second shows a new stage: started, loading, first step
 PROGRESS_PATIENCE = 0.0  # seconds of pauses: the next progress comes soon enough
 # Seconds until a delivery that failed unexpectedly is tried again
@@ -137,7 +140,11 @@ class Delivery:
     async def _progress(self, job: Job, followed: _Followed, event: Event) -> None:
         """Show ``event``, unless the last edit, or those of other messages, are too recent."""
         now, stage = monotonic(), _stage(event)
-        again_at = followed.last_edit + (EDIT_EVERY if stage == followed.stage else NEWS_AFTER)
+        if isinstance(event, Progress) and followed.began is None:
+            followed.began = now
+        ran = now - (now if followed.began is None else followed.began)
+        every = EDIT_LONG_EVERY if ran > LONG and job.request.answer is Answer.FILMS else EDIT_EVERY
+        again_at = followed.last_edit + (every if stage == followed.stage else NEWS_AFTER)
         if followed.gone:
             return
         if isinstance(event, Queued):
@@ -145,7 +152,7 @@ class Delivery:
                 return
         elif now < max(again_at, self._rations.progress.free_at()):
             return
-        post = await self._posts.progress(job, event)
+        post = await self._posts.progress(job, event, ran=ran)
         if post is not None and (post.content != followed.content or post.picture is not None):
             self._ration(event, followed).take(now)
             followed.stage = stage
@@ -231,5 +238,6 @@ class _Followed:
     content: str = ""
     stage: str = ""
     last_edit: float = float("-inf")  # monotonic seconds
+    began: float | None = None  # monotonic seconds of the first step
     gone: bool = False
     spoken: asyncio.Event = field(default_factory=asyncio.Event)

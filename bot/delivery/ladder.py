@@ -20,7 +20,7 @@ from time import monotonic  # by name: the sandbox's simulator stops the module'
 
 import discord
 
-from bot.delivery.posts import Post
+from bot.delivery.post import Post
 from bot.ui.replies import SILENT
 from bot.wire import private_api
 from bot.wire.transport import FAILURES, GONE, Transport

@@ -12,6 +12,7 @@ from storage.lookup import StoredPicture
 from studio.asking import offers
 
 LINKED = (2, 0, 3)  # rows of a single picture's buttons that may have room for links
+ZOOMS, LAST = 2, 4  # the row of the zooms, and the one that looks and ends
 
 
 def for_grid(job: Job, count: int, web: str = "") -> discord.ui.View:
@@ -24,23 +25,48 @@ def for_grid(job: Job, count: int, web: str = "") -> discord.ui.View:
 
 
 def for_single(
-    job: Job, index: int, picture: StoredPicture, web: str = "", *, asks: bool = False
+    job: Job, index: int, picture: StoredPicture, web: str = "", *, asks: bool = False, films: bool = False
 ) -> discord.ui.View:
     """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order. web: as for
-    ``for_grid``. asks: whether anything here answers questions; Ask is there where the links leave room."""
+    ``for_grid``. asks: whether anything here answers questions; Ask is there where the links leave room.
+    films: whether they are made here."""
     rows, left_out = offers.for_picture(job, picture), {"read"}  # a menu of the message has it
-    if web and all(len(rows[row]) == MOST_IN_ROW for row in LINKED):  # a place for the link to the editor
-        left_out.add("cutout")
+    if films:  # one beside the zooms, the other in the place of what the message's menu has as well
+        rows, left_out = _animated(rows), left_out | {"classify"}
+    if web and all(len(rows[row]) >= MOST_IN_ROW for row in LINKED):  # a place for the link to the editor
+        left_out.add("describe" if films else "cutout")
     rows = tuple(tuple(action for action in actions if action not in left_out) for actions in rows)
     acting = [
         JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions
     ]
-    room = [row for row in LINKED for _ in range(MOST_IN_ROW - len(rows[row]))]
+    room = [row for row in (*LINKED, LAST) for _ in range(MOST_IN_ROW - len(rows[row]))]
     links = (("Edit", "edit"), ("Web", "pictures")) if web else ()  # the way out of one leads to the other
     addresses = [(label, f"{web}/{page}/{job.id}/{index + 1}") for label, page in links]
     asking = [JobButton(job.id, "question", index, row=row) for row in room[len(addresses) :][:1] if asks]
     linked = [_link(*one, row) for one, row in zip(addresses, room, strict=False)]
     return view_of(*acting, *linked, *asking)
+
+
+def _animated(rows: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the rows with both buttons that make films; Cut out gives way where its row is full."""
+    zooms = tuple(action for action in rows[ZOOMS] if action != "cutout" or len(rows[ZOOMS]) < MOST_IN_ROW)
+    high, low = offers.ANIMATES
+    return (*rows[:ZOOMS], (*zooms, high), *rows[ZOOMS + 1 : LAST], (low, *rows[LAST]))
+
+
+def for_films(job: Job, count: int, web: str = "") -> discord.ui.View:
+    """Return U for each of ``count`` films, and re-roll. web: as for ``for_grid``."""
+    singles = [JobButton(job.id, "upscale", i, row=0) for i in range(count)]
+    links = [_link("Web", f"{web}/pictures/{job.id}/1", row=1)] if web else []
+    return view_of(*singles, JobButton(job.id, "again", row=0), *links)
+
+
+def for_film(job: Job, index: int, web: str = "") -> discord.ui.View:
+    """Return what can be done with film ``index`` (from 0). web: as for ``for_grid``."""
+    rows = offers.for_film(job)
+    acting = [JobButton(job.id, action, index, row=row) for row, group in enumerate(rows) for action in group]
+    links = [_link("Web", f"{web}/pictures/{job.id}/{index + 1}", row=len(rows) - 1)] if web else []
+    return view_of(*acting, *links)
 
 
 def _link(label: str, address: str, row: int) -> discord.ui.Button[Any]:

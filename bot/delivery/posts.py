@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
 
 import discord
 
 from bot.delivery import explaining, formed, picture_buttons, reading
+from bot.delivery.films import FilmPosts, as_visible
+from bot.delivery.post import Picture, Post
 from bot.examples import text as example_text
 from bot.ui import answer_text, buttons, messages
-from bot.ui.replies import SILENT
 from core.errors import ImageError, StorageError
 from core.events import Event, Loading, Progress, Queued, Started
 from core.job import Job
@@ -22,6 +21,7 @@ from core.results.text_lines import text_of
 from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.actor import Place
+from studio.asking.films.words import running
 from studio.asking.new_job import picture_of
 from studio.asking.words import aspect_ratio, plain, shorter_prompts
 from studio.films.strips import Strips
@@ -31,51 +31,13 @@ from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing, Shown
 
 SOME_DELETED = "Some pictures of this job were deleted."
-MAX_ALT = 1024  # characters, https://discord.com/developers/docs/resources/message#attachment-object
 _SUFFIXES = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
-
-
-class Picture(NamedTuple):
-    """A file of a message. ``alt``: its alternative text."""
-
-    data: bytes
-    name: str
-    alt: str
-
-
-@dataclass(frozen=True)
-class Post:
-    """What a message is to show. ``view``: its buttons, None = none. more: files besides the picture."""
-
-    content: str
-    picture: Picture | None = None
-    view: discord.ui.View | None = None
-    more: tuple[Picture, ...] = ()
-
-    def files(self) -> list[discord.File]:
-        """Return picture and files as discord.py takes them; each can be sent only once."""
-        shown = (*((self.picture,) if self.picture else ()), *self.more)
-        return [
-            discord.File(io.BytesIO(data), name, description=alt[:MAX_ALT] or None)
-            for data, name, alt in shown
-        ]
-
-    async def answer(self, interaction: discord.Interaction) -> discord.InteractionMessage:
-        """Show this post in the answer of a deferred ``interaction``."""
-        return await interaction.edit_original_response(
-            content=self.content, attachments=self.files(), view=self.view, allowed_mentions=SILENT
-        )
-
-    async def send_to(self, channel: discord.abc.Messageable, nonce: str | None = None) -> discord.Message:
-        """Send this post to ``channel``; the same ``nonce`` within minutes makes no second message."""
-        optional = {"nonce": nonce, "view": self.view}
-        given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
-        return await channel.send(self.content, files=self.files(), allowed_mentions=SILENT, **given)
 
 
 class Posts:
     """Makes the posts of jobs, as they may be shown in the place they go to. web: the address of the studio
-    on the web, "" where the world finds none."""
+    on the web, "" where the world finds none. asks, animates: whether anything here answers questions, and
+    makes films."""
 
     def __init__(
         self,
@@ -83,14 +45,18 @@ class Posts:
         moderator: Moderator,
         intake: Intake,
         strips: Strips,
+        films: FilmPosts,
         web: str = "",
         *,
         asks: bool = False,
+        animates: bool = False,
     ) -> None:
         self._showing, self._moderator, self._intake = showing, moderator, intake
-        self._strips, self._web, self._asks = strips, web, asks
+        self._strips, self._web, self._asks, self._animates = strips, web, asks, animates
+        self.films = films
         self._made = {
             Answer.PICTURES: self._drawn,
+            Answer.FILMS: films.result,
             Answer.CAPTIONS: self._described,
             Answer.WEIGHTS: self._shortened,
             Answer.LABELS: self._classified,
@@ -99,9 +65,11 @@ class Posts:
             Answer.TEXT: self._answered,
         }
 
-    async def progress(self, job: Job, event: Event, place: Place | None = None) -> Post | None:
+    async def progress(
+        self, job: Job, event: Event, place: Place | None = None, *, ran: float = 0.0
+    ) -> Post | None:
         """Return what to show in ``place`` (None: where it was asked for) while the job waits or runs; None
-        when ``event`` changes nothing."""
+        when ``event`` changes nothing. ran: seconds since its first step."""
         view = buttons.while_running(job)
         match event:
             case Queued():
@@ -115,7 +83,12 @@ class Posts:
                 return Post(content, view=answer_text.view_while_answering(job))
             case Progress(step, total, preview):
                 picture = await self._preview(preview, job, place or _asked_in(job)) if preview else None
-                return Post(messages.running(job, round(100 * step / max(1, total))), picture, view)
+                detail = ""
+                if job.request.answer is Answer.FILMS:
+                    left = ran * (total - step) / step if ran and step else None
+                    detail = running(step, total, left, previewed=picture is not None)
+                content = messages.running(job, round(100 * step / max(1, total)), detail)
+                return Post(content, picture, view)
         return None
 
     async def _preview(self, preview: bytes, job: Job, place: Place) -> Picture | None:
@@ -182,7 +155,7 @@ class Posts:
             shown = await self._showing.picture(drawn, job, limit - sum(len(one.data) for one in post.more))
         except StorageError:
             return post
-        return _as_visible(replace(post, picture=_attached(shown, job)), visibility, job)
+        return as_visible(replace(post, picture=_attached(shown, job)), visibility, job)
 
     async def _read(self, result: Result, limit: int, place: Place) -> Post:
         """The text that was read, with its files, below the picture with boxes if that may be shown."""
@@ -239,23 +212,29 @@ class Posts:
         if visibility is Visibility.BLOCK:
             return post
         content = messages.described(job, captions, aspect_ratio(*size), result.parameters)
-        return _as_visible(replace(post, content=content, picture=picture), visibility, job)
+        return as_visible(replace(post, content=content, picture=picture), visibility, job)
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
+        if result.films:
+            return await self.films.single(result, index, user_id, limit, place)
         job, stored = result.job, picture_of(result, index)
         content = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
         view = self._single(job, index, stored)
         return await self.picture(result, index, content, view, limit, place)
 
     def _single(self, job: Job, index: int, stored: StoredPicture) -> discord.ui.View:
-        return picture_buttons.for_single(job, index, stored, self._web, asks=self._asks)
+        return picture_buttons.for_single(
+            job, index, stored, self._web, asks=self._asks, films=self._animates
+        )
 
     async def picture(
         self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
     ) -> Post:
-        """Return picture ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
+        """Return picture or film ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
         ``view``."""
+        if result.films:
+            return await self.films.film(result, index, content, view, limit, place)
         job, stored = result.job, picture_of(result, index)
         shown = await self._showing.picture(stored, job, limit)
         content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
@@ -264,16 +243,7 @@ class Posts:
     async def _moderated(self, post: Post, job: Job, pictures: Sequence[StoredPicture], place: Place) -> Post:
         """``post`` as the worst of ``pictures`` allows."""
         hashes = tuple(picture.sha256 for picture in pictures)
-        return _as_visible(post, await self._moderator.visibility(hashes, job, place), job)
-
-
-def _as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
-    """``post`` as it is, behind a spoiler, or a notice without picture and buttons."""
-    if visibility is Visibility.BLOCK:
-        return Post(messages.held_back(job))
-    if visibility is Visibility.SPOILER and post.picture is not None:
-        return replace(post, picture=post.picture._replace(name=f"SPOILER_{post.picture.name}"))
-    return post
+        return as_visible(post, await self._moderator.visibility(hashes, job, place), job)
 
 
 def _asked_for(job: Job) -> int:

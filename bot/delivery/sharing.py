@@ -10,7 +10,8 @@ from time import monotonic  # by name: the sandbox's simulator stops the module'
 
 import discord
 
-from bot.delivery.posts import Post, Posts
+from bot.delivery.post import Post
+from bot.delivery.posts import Posts
 from bot.ui import buttons, messages
 from bot.wire.directory import Postable
 from bot.wire.interactions import file_limit, place_of
@@ -62,8 +63,19 @@ class Sharing:
 
         Raises one of FAILURES when Discord doesn't take it.
         """
+        user_id, limit, place = interaction.user.id, file_limit(interaction), place_of(interaction)
+        post = await self._posts.single(result, index, user_id, limit, place)
+        await self._answer(interaction, result, index, post)
+
+    async def answer_gif(self, interaction: discord.Interaction, result: Result, index: int) -> None:
+        """Answer ``interaction`` (deferred) with film ``index`` (from 0) as a GIF. Raises ImageError for no
+        such film, one of FAILURES when Discord doesn't take it."""
+        user_id, limit, place = interaction.user.id, file_limit(interaction), place_of(interaction)
+        post = await self._posts.films.gif(result, index, user_id, limit, place)
+        await self._answer(interaction, result, index, post)
+
+    async def _answer(self, interaction: discord.Interaction, result: Result, index: int, post: Post) -> None:
         place = place_of(interaction)
-        post = await self._posts.single(result, index, interaction.user.id, file_limit(interaction), place)
         sent = await self._transport.attempt(partial(post.answer, interaction), patience=ANSWER_PATIENCE)
         await self._queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id, index=index)
         if self._on_edit is not None:

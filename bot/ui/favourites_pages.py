@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import discord
 
-from bot.delivery.posts import Post, Posts
+from bot.delivery.post import Post
+from bot.delivery.posts import Posts
 from bot.ui import buttons, messages
 from bot.ui.replies import whisper
 from bot.wire.interactions import actor_of, file_limit, place_of

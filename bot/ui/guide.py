@@ -13,7 +13,7 @@ from core.preferences import MAX_OPTIONS
 OVERVIEW = """**Atelier**
 `/imagine` draws four pictures from your words. **U** posts one on its own, **V** varies it, 🔄 tries again
 `/variation` · `/upscale` · `/region` · `/outpaint` · `/cutout` start from a picture you attach, or one \
-made here
+made here · `/video` makes films
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows · `/read` reads its text · \
 `/ask` answers questions about it · `/examples` learns from a few of your own
@@ -53,6 +53,14 @@ COMMANDS: dict[str, str] = {
         "`/imagine prompt [image…]`: draws four pictures. `/imagine a red house --ar 3:2`. Attached pictures"
         " guide it; with `--strength 0.4` it starts from the first. Under the four: **U** posts one on its"
         " own, **V** makes four more like it, 🔄 tries again."
+    ),
+    "video": (
+        "`/video [prompt] [image] [end] [clip] [clip2] [source] [do] …`: makes films: from words, from a"
+        " first picture (and a last one), or from a film. `/video prompt:a red boat sails to the left`. A"
+        " film alone is extended, with words it is drawn anew (remix), two are blended; `do` says"
+        " otherwise. `source` takes a message link, or a job id and number. Several come as one film:"
+        " **U** sends one alone, with Extend, Loop, Remix, Blend, Cut, Last frame and GIF below it."
+        " **Animate** under a picture makes one, too; so does `--video` in `/imagine`."
     ),
     "variation": (
         "`/variation [image | source] [strength] [prompt]`: makes four pictures like one. "

@@ -16,6 +16,7 @@ from bot.examples.teaching import Teaching
 from bot.questions import Questions
 from bot.threads import Threads
 from bot.ui import answer_text, buttons, messages, windows
+from bot.ui.films.presses import FilmPresses
 from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
 from bot.ui.windows import Submission
 from bot.wire.interactions import actor_of, press_key
@@ -23,9 +24,11 @@ from core.errors import UserError
 from core.job import Job
 from core.preferences import Preferences
 from core.requests import GenerateRequest
+from core.requests.base import Answer
 from studio.asking import actions
 from studio.asking.actions import NEWER, RIGHTS
 from studio.asking.canvas import custom_sides, read_aspect, read_zoom, split_zoom
+from studio.asking.films import actions as film_actions
 from studio.asking.new_job import NewJob, picture_of
 from studio.asking.prompts import remix_text
 from studio.authority import Action
@@ -49,6 +52,7 @@ class JobButtons:
     ) -> None:
         self._studio, self._answers, self._asking, self._sharing = studio, answers, asking, sharing
         self._questions, self._teaching = questions, teaching
+        self._films = FilmPresses(studio, asking, sharing)
         self._own: dict[str, Callable[[discord.Interaction, Job, int], Awaitable[None]]] = {
             "caption": self._caption,
             "short": self._shortened,
@@ -68,6 +72,7 @@ class JobButtons:
             "details": self._details,
             "dm": self._send_dm,
             "delete": self._delete,
+            **self._films.own,
         }
 
     async def on_press(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:
@@ -94,9 +99,8 @@ class JobButtons:
         words = isinstance(job.request, GenerateRequest)
         if words and (action == "remix" or (chosen.remix and action in actions.REMIXABLE)):
             title = "Remix" if action == "remix" else f"Remix: {_name_of(action, index)}"
-            await interaction.response.send_modal(
-                windows.remix_window(job.id, index, action, title, remix_text(job))
-            )
+            text = film_actions.moving_text(job) if action in film_actions.MOTIONS_OF else remix_text(job)
+            await interaction.response.send_modal(windows.remix_window(job.id, index, action, title, text))
             return
         strong = chosen.strong
         await self._queue(
@@ -187,6 +191,9 @@ class JobButtons:
         if sent.what in ("caption", "short", "draw"):
             await self._asking.imagine(interaction, sent.text("prompt"), parent=(job, sent.index))
             return
+        if sent.what in self._films.own:
+            await self._queue(interaction, job, chosen, lambda: self._films.made(interaction, job, sent))
+            return
         build = {"remix": self._remixed, "zoom": self._zoomed, "region": self._region_sent}[sent.what]
         await self._queue(interaction, job, chosen, lambda: build(interaction, job, sent, chosen))
 
@@ -194,7 +201,8 @@ class JobButtons:
         self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
     ) -> NewJob:
         actor = actor_of(interaction)
-        words = await self._asking.words(actor, sent.text("prompt"), job)
+        film = sent.more in film_actions.REMIXABLE or job.request.answer is Answer.FILMS
+        words = await self._asking.words(actor, sent.text("prompt"), job, film=film)
         return await self._studio.from_button(
             actor, job.id, sent.more, sent.index, words, strong=chosen.strong
         )

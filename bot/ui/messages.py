@@ -26,8 +26,10 @@ from core.requests import (
     UpscaleRequest,
     VariationRequest,
 )
+from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from core.wording import prompt_of, references
 from storage.lookup import StoredPicture
+from studio.asking.films.words import made
 from studio.asking.words import (
     code,
     duration,
@@ -112,6 +114,8 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
             kind = f"Blend of {len(images)} by "
         case ComposeRequest():
             kind = "Edited by "
+        case VideoRequest() | CutRequest() | FrameRequest():
+            kind = f"{made(request)} by "
         case _:
             kind = ""
     return f"{_bold(prompt_text(request, shape))} - {kind}{user}"
@@ -147,12 +151,14 @@ def loading(job: Job, model: str, fraction: float | None) -> str:
     return fit(f"{title(job)} (Loading {quote(model, 60)}{percent}, once after a start)")
 
 
-def running(job: Job, percent: int | None) -> str:
+def running(job: Job, percent: int | None, detail: str = "") -> str:
     """Return the text while the job runs; None: before its first step. After its last one the pictures are
-    still decoded, checked and sent."""
+    still decoded, checked and sent. detail: of how far it is, in a line of its own."""
     if percent is None:
         return fit(f"{title(job)} (Starting)")
-    return fit(f"{title(job)} ({'Finishing' if percent >= 100 else f'{percent}%'}) ({_LANES[job.lane]})")
+    below = f"\n-# {detail}" if detail else ""
+    done = "Finishing" if percent >= 100 else f"{percent}%"
+    return fit(f"{title(job)} ({done}) ({_LANES[job.lane]}){below}")
 
 
 def paused(job: Job) -> str:
@@ -179,11 +185,17 @@ def cancelled(job: Job) -> str:
 
 
 def finished(
-    job: Job, parameters: Mapping[str, Any], *, notes: Sequence[str] = (), shape: Shape = None
+    job: Job,
+    parameters: Mapping[str, Any],
+    *,
+    notes: Sequence[str] = (),
+    shape: Shape = None,
+    facts: Sequence[str] = (),
 ) -> str:
-    """Return the final text of a picture job, whose pictures have ``shape``: its title, and below it its ids
-    and ``notes``."""
-    lines = [f"{title(job, done=True, shape=shape)} ({_speed(job)})", _ids(job)]
+    """Return the final text of a picture or film job, whose pictures have ``shape``: its title, and below it
+    its ids and ``notes``. facts: what is told in the place of the seed."""
+    ids = f"-# {' · '.join((*(quote(fact, 60) for fact in facts), f'job {job.id}'))}" if facts else _ids(job)
+    lines = [f"{title(job, done=True, shape=shape)} ({_speed(job)})", ids]
     lines += [
         f"-# {note}" for note in (*parameters.get("notes", ()), *unsupported_notes(job.request), *notes)
     ]
@@ -200,13 +212,16 @@ def _ids(job: Job) -> str:
     return f"-# {seed}job {job.id}"
 
 
-def single(job: Job, index: int, user_id: int, *, shape: Shape = None) -> str:
+def single(
+    job: Job, index: int, user_id: int, *, shape: Shape = None, facts: Sequence[str] = (), noun: str = "Image"
+) -> str:
     """Return the text above picture ``index`` (from 0) alone, for whoever pressed its U button. ``shape``: of
-    the picture."""
+    the picture. facts: what is told in the place of the seed. noun: what it is."""
     text = prompt_text(job.request, shape) if isinstance(job.request, GenerateRequest) else ""
     seed = job.request.seed + index if isinstance(job.request, GenerateRequest) else None
-    detail = f"\n-# seed {seed} · job {job.id} {index + 1}" if seed is not None else ""
-    return fit(f"{_bold(text)} - Image #{index + 1} <@{user_id}>{detail}")
+    told = list(facts) or ([f"seed {seed}"] if seed is not None else [])
+    detail = f"\n-# {' · '.join((*told, f'job {job.id} {index + 1}'))}" if told else ""
+    return fit(f"{_bold(text)} - {noun} #{index + 1} <@{user_id}>{detail}")
 
 
 def offer(times: Mapping[str, int]) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 import discord
 
-from bot.delivery.posts import Picture, Post, Posts
+from bot.delivery.post import Picture, Post
+from bot.delivery.posts import Posts
 from bot.ui import buttons, messages
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of, file_limit, place_of

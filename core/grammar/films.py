@@ -23,10 +23,12 @@ class FilmParameters:
 
     motion: str | None = param(
         None,
-        Flag("motion", "how much moves in a film", "<1> --video --motion high", Choice(MOTIONS)),
+        Flag("motion", "how much moves in a film", "<1> a boat --video --motion high", Choice(MOTIONS)),
         moderated=False,
     )
-    loop: bool = param(False, Flag("loop", "a film whose end leads to its start", "<1> --video --loop"))
+    loop: bool = param(
+        False, Flag("loop", "a film whose end leads to its start", "<1> a boat --video --loop")
+    )
     seconds: float | None = param(
         None,
         Flag("seconds", "how long a film is", "a red boat --video --seconds 4", Real(0.5, MAX_SECONDS)),

@@ -7,22 +7,24 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.grammar.films import FilmParameters
 from core.grammar.permutations import MAX_JOBS
-from core.grammar.references import References
+from core.grammar.references import Reference, References
 from core.grammar.spelling import hint, short
-from core.grammar.values import Choice, Code, Size, Switch, Value, Whole
+from core.grammar.values import Choice, Code, OneNumberOf, Size, Switch, Value, Whole
 from core.job import Lane
-from core.limits import MAX_SIDE, MIN_SIDE, Weighted
+from core.limits import CLIPS, MAX_SIDE, MIN_SIDE, Weighted
 from core.parameters import SWITCH, Flag, Parameters, Reach, flags_of, names, param, parameters
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompt(Parameters):
-    """A parsed prompt: the ``Parameters`` of its flags, and what only a prompt has. None = not asked for.
+class Prompt(FilmParameters, Parameters):
+    """A parsed prompt: the parameters of its flags, and what only a prompt has. None = not asked for.
 
     text: the words, of positive parts only. parts: words with weights, negative ones too; empty where
     ``text`` is all there is. images: links, or ``<n>`` for the n-th picture given along, with weights. size:
-    px. profile: a code; "" = one's own favourites. repeat: so many jobs.
+    px. profile: a code; "" = one's own favourites. repeat: so many jobs. video: films, of which ``clips`` are
+    made and ``end`` (a link or ``<n>``) is the last picture.
     """
 
     text: str = ""
@@ -56,12 +58,24 @@ class Prompt(Parameters):
         Flag("stealth", "only you can see it", "a red house --stealth"),
         Flag("public", "everybody here can see it", "a red house --public", Switch(False)),
     )
+    video: bool = param(
+        False, Flag("video", "a film, from words or from one picture", "a red boat sails to the left --video")
+    )
+    end: str | None = param(
+        None,
+        Flag("end", "the last picture of a film", "<1> a boat --video --end <2>", Reference()),
+        moderated=False,
+    )
+    clips: int | None = param(
+        None, Flag("bs", "how many films", "a red boat --video --bs 2", OneNumberOf(CLIPS))
+    )
 
     @property
     def pictures(self) -> tuple[str, ...]:
         """Every link and ``<n>`` in it, each once."""
         named = (*self.images, *(pair for name in REFERENCES for pair in getattr(self, name)))
-        return tuple(dict.fromkeys(what for what, _ in named if not is_style_code(what)))
+        found = [what for what, _ in named if not is_style_code(what)]
+        return tuple(dict.fromkeys((*found, *((self.end,) if self.end else ()))))
 
 
 REFERENCES = names(Parameters, lambda parameter: isinstance(parameter.value, References))
@@ -72,7 +86,6 @@ def is_style_code(what: str) -> bool:
     return what.isdigit() or what == "random"
 
 
-_NO_FILMS = "not available yet: no video model is set up here"
 _ONE_STYLE = "not available here: there is only one way to read a style"
 _OLD_UPSCALER = "no longer exists; use the Upscale buttons"
 _OLD_MODEL = "no longer exists, nor does its model; choose a model with `--model`"
@@ -84,11 +97,6 @@ def _unsupported(why: str, name: str, about: str, text: str = "", value: Value =
 
 
 UNSUPPORTED = (
-    _unsupported(_NO_FILMS, "video", "make a video"),
-    _unsupported(_NO_FILMS, "motion", "how much moves in a video", "low", Choice(("low", "high"))),
-    _unsupported(_NO_FILMS, "loop", "a video that loops"),
-    _unsupported(_NO_FILMS, "end", "the last frame of a video", "<1>", References()),
-    _unsupported(_NO_FILMS, "bs", "how many videos", "1", Choice(("1", "2", "4"))),
     Flag(
         "sv",
         "which version of --sref to use",
@@ -109,6 +117,13 @@ FLAGS: tuple[Flag, ...] = (*SUPPORTED, *UNSUPPORTED)
 BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
 
 _ONE_VERSION = "only the first of `--v` and `--niji` counts"
+_ONLY_FILMS = "it acts on films alone, which `/video` and `/imagine` with `--video` make"
+_NO_FILM = "not available for films"
+FILM_ONLY = (*names(FilmParameters, lambda parameter: True), "end", "clips")  # fields of a prompt
+FILMS_HAVE = frozenset(  # fields of ``Parameters`` that act on films, besides those
+    "aspect_ratio seed negative_prompt chaos raw draft hd loras model num_inference_steps guidance_scale"
+    " strength unsupported".split()
+)
 _WITHOUT_EFFECT = {  # values of supported flags, and flags where the reach of their parameter ends
     "style": "a style of Midjourney's own models; use `--sref` with a number or a picture instead",
     "profile": "not available yet: nothing here learns styles. `--p` alone uses the style of your favourites",
@@ -132,13 +147,18 @@ _OTHER_NAMES = {
 }  # the last as Midjourney's pages call them
 
 
-def why_unsupported(typed: str) -> str:
-    """Return the reason why a flag as typed, such as ``--style cute``, has no effect here."""
+def why_unsupported(typed: str, *, film: bool = False) -> str:
+    """Return the reason why a flag as typed, such as ``--style cute``, has no effect here. film: on a
+    film."""
     flag = BY_NAME.get(typed.removeprefix("--").partition(" ")[0])
     if flag is None:  # of an older version
         return "nothing like it exists here"
     if flag.unsupported:
         return flag.unsupported
+    if film and flag.field not in FILM_ONLY:
+        return _WITHOUT_EFFECT.get(flag.name, _NO_FILM)
+    if not film and flag.field in (*FILM_ONLY, "video"):
+        return _ONLY_FILMS
     reach = parameters(Prompt)[flag.field].reach
     return _WITHOUT_EFFECT.get(flag.name) or _WITHOUT_EFFECT.get(reach) or "nothing like it exists here"
 

@@ -110,6 +110,20 @@ class References(Value):
         return tuple(sha256 for sha256, _ in value)
 
 
+class Reference(Value):
+    """One picture of a prompt: a link, or ``<n>`` for the n-th one given along."""
+
+    def read(self, flag: str, text: str) -> str:
+        """Return the link or ``<n>``."""
+        found = picture(text)
+        if found is None or found[1] != 1:
+            raise PromptError(
+                f"`--{flag}` is `{short(text)}`; it takes one link to a Discord attachment, or the number of"
+                " a picture you attached, such as `<1>`."
+            )
+        return found[0]
+
+
 class StyleCodes(Value):
     """((style code, weight), …) of a request."""
 

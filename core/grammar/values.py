@@ -137,11 +137,11 @@ class OneNumberOf(Value):
     numbers: tuple[float, ...]
 
     def read(self, flag: str, text: str) -> float:
-        """Return the number if it is one of those."""
+        """Return the number, as it stands among those, if it is one of them."""
         number = Real(min(self.numbers), max(self.numbers)).read(flag, text)
         if number not in self.numbers:
             raise PromptError(f"`--{flag}` is `{short(text)}`; it takes {self._listed()}.")
-        return number
+        return self.numbers[self.numbers.index(number)]
 
     def write(self, value: float) -> str:
         """Return the shortest plain decimal."""

@@ -1,7 +1,7 @@
 """What was asked, frozen: one dataclass for each capability, and how it is stored as JSON.
 
-``REQUESTS`` lists them all: a new kind of request is a class in one of this folder's modules and a line
-there.
+``REQUESTS`` lists all that a worker does, ``AT_ONCE`` those that are done as they are asked: a new kind of
+request is a class in one of this folder's modules and a line there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from core.requests.ask import AskRequest
-from core.requests.base import Request
+from core.requests.base import Answer, Request
 from core.requests.compose import ComposeRequest
 from core.requests.examples import TryRequest
 from core.requests.pictures import (
@@ -25,6 +25,7 @@ from core.requests.pictures import (
     VariationRequest,
 )
 from core.requests.reading import ClassifyRequest, DescribeRequest, ReadRequest, ShortenRequest, WhyRequest
+from core.requests.video import CutRequest, FrameRequest, VideoRequest
 
 REQUESTS: tuple[type[Request], ...] = (
     ImagineRequest,
@@ -35,6 +36,7 @@ REQUESTS: tuple[type[Request], ...] = (
     RegionRequest,
     BlendRequest,
     ComposeRequest,
+    VideoRequest,
     DescribeRequest,
     ClassifyRequest,
     WhyRequest,
@@ -43,8 +45,11 @@ REQUESTS: tuple[type[Request], ...] = (
     AskRequest,
     TryRequest,
 )
-PICTURE_KINDS = tuple(cls.kind for cls in REQUESTS if issubclass(cls, GenerateRequest))
-_BY_KIND = {cls.kind: cls for cls in REQUESTS}
+AT_ONCE: tuple[type[Request], ...] = (CutRequest, FrameRequest)  # need no model, and so no worker
+_KINDS = (*REQUESTS, *AT_ONCE)
+PICTURE_KINDS = tuple(cls.kind for cls in _KINDS if issubclass(cls, GenerateRequest))  # films have posters
+STILL_KINDS = tuple(cls.kind for cls in _KINDS if cls.kind in PICTURE_KINDS and cls.answer is Answer.PICTURES)
+_BY_KIND = {cls.kind: cls for cls in _KINDS}
 _RENAMED = {"unmet": "unsupported"}  # fields of rows that older versions stored
 
 

@@ -10,12 +10,20 @@ from core.grammar.films import FilmParameters
 from core.grammar.references import Picture
 from core.grammar.spelling import is_blank
 from core.grammar.values import OneNumberOf
+from core.limits import CLIPS
 from core.parameters import Reach, param
 from core.requests.base import Answer
 from core.requests.pictures import GenerateRequest
 
 OPERATIONS = ("new", "extend", "extend_back", "remix", "blend", "loop")
-CLIPS = (1, 2, 4)  # that one job may make
+
+ONE_CLIP = ("blend", "loop")  # operations whose outcome leaves little to choose from
+USUAL_CLIPS = {480: 4, 720: 2, 1080: 1}  # px of the shorter side → films, where nobody says how many
+
+
+def usual_clips(resolution: int | None) -> int:
+    """Return how many films a job makes unless it says so, as Sora: fewer of larger ones."""
+    return USUAL_CLIPS.get(resolution or min(USUAL_CLIPS), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,3 +74,46 @@ class VideoRequest(FilmParameters, GenerateRequest):
         side = f"{self.width or 0}x{self.height or 0}" if self.width else f"r{self.resolution or 0}"
         steps = "draft" if self.draft else self.num_inference_steps or 0
         return f"{side}x{self.num_images}t{self.seconds or 0:g}f{self.fps or 0}s{steps}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutRequest(FilmParameters, GenerateRequest):
+    """A part of ``clip`` (required), from second ``start`` to second ``end``; no model draws anything.
+
+    What the film was asked with is kept, so that what is made from the part goes on as the film would.
+    """
+
+    kind: ClassVar[str] = "cut"
+    answer: ClassVar[Answer] = Answer.FILMS
+    role: ClassVar[str] = "video"
+    prompt: str = ""
+    num_images: int = param(1, value=OneNumberOf((1,)), reach=Reach.JOB)
+    clip: str | None = param(None, value=Picture(), reach=Reach.JOB, moderated=False)
+    start: float = 0.0
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.clip is None:
+            raise UserError("There is no film to cut. Attach one, or choose one that Atelier made.")
+        if not 0 <= self.start < self.end:
+            raise UserError(
+                f"The part goes from {self.start:g} s to {self.end:g} s; it takes a start from 0 on, and an"
+                " end after it."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRequest(GenerateRequest):
+    """The last frame of ``clip`` (required) as a picture; no model draws anything."""
+
+    kind: ClassVar[str] = "frame"
+    role: ClassVar[str] = "video"
+    prompt: str = ""
+    num_images: int = param(1, value=OneNumberOf((1,)), reach=Reach.JOB)
+    clip: str | None = param(None, value=Picture(), reach=Reach.JOB, moderated=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.clip is None:
+            raise UserError("There is no film to take a frame of. Choose one that Atelier made.")

@@ -20,8 +20,8 @@ class FilmSettings:
 
     video_model: str = setting(
         "",
-        "model that draws films, of AnimateDiff, LTX-Video, LTX-2 or Wan: folder or Hugging Face id@revision;"
-        " empty = the image model draws over sketches",
+        "model that draws films, of AnimateDiff, LTX-Video, LTX-2, Wan or CogVideoX: folder or Hugging Face"
+        " id@revision; empty = the image model draws over sketches",
         group=GROUP,
     )
     video_encoder: str = setting(

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.films.schema import films
+from storage.schema import pictures
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,17 @@ def of_jobs(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, tupl
     for row in connection.execute(statement.order_by(films.c.job_id, films.c.position)):
         found.setdefault(row.job_id, []).append(_to_film(row))
     return {job_id: tuple(made) for job_id, made in found.items()}
+
+
+def of_posters(connection: sa.Connection, posters: Collection[str]) -> dict[str, set[str]]:
+    """Return the SHA-256 of the films whose posters these pictures (SHA-256) are, by poster. A few hundred at
+    a time."""
+    found: dict[str, set[str]] = {}
+    belongs = sa.and_(films.c.job_id == pictures.c.job_id, films.c.position == pictures.c.position)
+    statement = sa.select(pictures.c.sha256, films.c.sha256).join(films, belongs)
+    for poster, film in connection.execute(statement.where(pictures.c.sha256.in_(list(posters)))):
+        found.setdefault(poster, set()).add(film)
+    return found
 
 
 def files_of_jobs(

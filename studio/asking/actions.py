@@ -30,12 +30,13 @@ from core.requests import (
     WhyRequest,
 )
 from core.requests.compose import Layer
+from core.requests.video import VideoRequest
 from core.wording import fields_of, numbered, prompt_of, references
 from jobs.views import Result
 from studio.asking.canvas import PANS, aspect_sides, cell_box, direction_sides, zoom_sides
-from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed, source_of
+from studio.asking.films import actions as film_actions
+from studio.asking.new_job import NewJob, PromptWithPictures, Source, adds_words, new_seed, source_of
 from studio.authority import Action
-from studio.moderation.rules import texts_of
 
 UPLOAD_ZOOM = 1.5  # of the button Outpaint under a picture that somebody sent
 ZOOMS = {"zoom15": 1.5, "zoom20": 2.0}
@@ -72,17 +73,10 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "cancel": Action.CANCEL,
     "stop": Action.CANCEL,
     "delete": Action.DELETE,
+    **film_actions.RIGHTS,
 }
-REMIXABLE = (
-    "vary",
-    "subtle",
-    "strong",
-    "again",
-    "zoom15",
-    "zoom20",
-    "square",
-    *PANS,
-)  # what opens a window while remix is on
+# What opens a window while remix is on
+REMIXABLE = ("vary", "subtle", "strong", "again", *ZOOMS, "square", *PANS, *film_actions.REMIXABLE)
 OTHER_WORDS = 0.8  # temperature of an answer that is asked for once more
 NEWER = "This button belongs to a newer version of the studio."
 _IGNORED_BY_VARIATIONS = (Reach.FIRST,)  # what new words ask for in vain, which is told
@@ -123,6 +117,8 @@ def after_button(
         return outpaint(source, aspect_sides(source, (1, 1)), words, lane=lane)
     if action in PANS:
         return outpaint(source, direction_sides(source, action), words, lane=lane)
+    if action in film_actions.MOTIONS_OF:
+        return film_actions.animate(source, film_actions.MOTIONS_OF[action], words, lane=lane)
     raise UserError(NEWER)
 
 
@@ -170,7 +166,7 @@ def again(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJo
     if isinstance(request, AskRequest):  # the likeliest words would be the same ones
         request = replace(request, temperature=request.temperature or OTHER_WORDS)
     parent = (job.parent_id, job.parent_index or 0) if job.parent_id else None
-    return NewJob(request, job.lane, parent, job.origin.private, _adds_words(request, job.request))
+    return NewJob(request, job.lane, parent, job.origin.private, adds_words(request, job.request))
 
 
 def in_hd(job: Job) -> NewJob:
@@ -191,15 +187,15 @@ def imagine_prompt(
     parent: tuple[str, int] | None = None,
     private: bool = False,
 ) -> NewJob:
-    """Return the /imagine of a parsed prompt, with ``seed`` unless the prompt names one.
+    """Return the /imagine of a parsed prompt, or its film, with ``seed`` unless the prompt names one.
 
     pictures: what the prompt calls a picture → SHA-256. Raises PromptError for a picture that isn't there.
     """
+    private = private if prompt.private is None else prompt.private
+    if prompt.video:
+        return film_actions.new(prompt, pictures, seed=seed, parent=parent, private=private)
     given = {"seed": seed} | fields_of(prompt, pictures, code=new_seed())
-    request = ImagineRequest(**given)
-    return NewJob(
-        request, prompt.lane or Lane.FAST, parent, private if prompt.private is None else prompt.private
-    )
+    return NewJob(ImagineRequest(**given), prompt.lane or Lane.FAST, parent, private)
 
 
 def blend(
@@ -331,13 +327,8 @@ def compose(
 
 def _asked(request: Request, source: Source, words: PromptWithPictures | None, lane: Lane) -> NewJob:
     prompt = words.prompt if words else Prompt()
-    own = source.request is None or _adds_words(request, source.request)
+    own = source.request is None or adds_words(request, source.request)
     return NewJob(request, prompt.lane or lane, source.parent, prompt.private or source.private, own)
-
-
-def _adds_words(request: Request, before: Request) -> bool:
-    """Return whether a request has a text that the one it comes from has not."""
-    return not set(texts_of(request)) <= {"", *texts_of(before)}
 
 
 def _fields(
@@ -365,6 +356,8 @@ def _reaching(*reaches: Reach) -> tuple[str, ...]:
 
 def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, Any]:
     """Return the fields of new words; the model stays if they name none."""
+    if isinstance(request, VideoRequest):
+        return film_actions.worded(words)
     given = fields_of(words.prompt, {**numbered(references(request)), **words.pictures}, code=new_seed())
     return _without(given, *(("image",) if given["image"] is None else ()))
 

@@ -12,7 +12,8 @@ from core.job import Job, Lane
 from core.limits import MAX_SEED
 from core.requests import GenerateRequest, Request
 from jobs.views import Result
-from storage.lookup import StoredPicture
+from storage.lookup import StoredOutput, StoredPicture
+from studio.moderation.rules import texts_of
 
 
 def new_seed() -> int:
@@ -26,7 +27,7 @@ class NewJob:
 
     parent: job id and index (from 0) of the picture that it is made from. private: only its asker sees it.
     own_words: they are the asker's, not those of a job or caption that a button was pressed under; only one's
-    own words bring a strike.
+    own words bring a strike. made: what it makes, where that needed no model.
     """
 
     request: Request
@@ -34,6 +35,7 @@ class NewJob:
     parent: tuple[str, int] | None = None
     private: bool = False
     own_words: bool = True
+    made: StoredOutput | None = None
 
     def chosen(self, lane: Lane | None, *, private: bool = False) -> NewJob:
         """Return the job in the asker's own lane, if they chose one, and private if they or it want that."""
@@ -77,6 +79,11 @@ class Source:
     def private(self) -> bool:
         """Whether what is made from the picture is private, because the picture is."""
         return self.job is not None and self.job.origin.private
+
+
+def adds_words(request: Request, before: Request) -> bool:
+    """Return whether a request has a text that the one it comes from has not."""
+    return not set(texts_of(request)) <= {"", *texts_of(before)}
 
 
 def source_of(result: Result, index: int, *, children: int = 0) -> Source:

@@ -6,6 +6,7 @@ from core.job import Job
 from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.requests import ImagineRequest
 from core.requests.base import Answer
+from core.requests.video import CutRequest, FrameRequest
 from storage.lookup import StoredPicture
 from studio.asking.actions import UPSCALES, ZOOMS
 from studio.asking.canvas import PAN_SHARE, PANS
@@ -33,6 +34,20 @@ def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]
     )
 
 
+ANIMATES = ("anihigh", "anilow")  # for a picture, where films can be made
+
+
+def for_film(job: Job) -> tuple[tuple[str, ...], ...]:
+    """Return the actions for a film of a job, in groups: go on, change, take from, keep and look."""
+    again = () if isinstance(job.request, CutRequest) else ("again",)
+    return (
+        ("exthigh", "extlow", "extback", "loop"),
+        ("vremix", "vblend", *again),
+        ("cut", "lastframe", "gif"),
+        ("favourite", "details", "dm", "delete"),
+    )
+
+
 def _length(picture: StoredPicture, direction: str) -> int:
     return picture.width if direction in ("left", "right") else picture.height
 
@@ -45,5 +60,6 @@ def for_job(job: Job) -> tuple[str, ...]:
     words = ("remix",) if answer is Answer.PICTURES else ()
     texts = ("all",) if answer is Answer.CAPTIONS else ("why",) if answer is Answer.LABELS else ()
     same = (Answer.WEIGHTS, Answer.LINES, Answer.MAP)  # would say the same again
-    again = () if answer in same else ("again",)
+    cut = isinstance(job.request, (CutRequest, FrameRequest))  # as would these
+    again = () if answer in same or cut else ("again",)
     return (*again, *words, *texts, "delete")

@@ -32,26 +32,30 @@ class Prompts:
     def __init__(self, members: Members, settings: Settings, sources: Sources) -> None:
         self._members, self._settings, self._sources = members, settings, sources
 
-    async def read(self, user_id: int, text: str, chosen: Preferences | None) -> list[Prompt]:
+    async def read(
+        self, user_id: int, text: str, chosen: Preferences | None, *, film: bool = False
+    ) -> list[Prompt]:
         """Return every prompt that ``text`` stands for, with the member's own options.
 
-        chosen: the member's settings, used where the words say nothing; None leaves them out. Raises
-        PromptError, which says what is wrong.
+        chosen: the member's settings, used where the words say nothing; None leaves them out. film: all are
+        for films, whether they say so or not. Raises PromptError, which says what is wrong.
         """
         own = await self._members.options(user_id) if may_name_options(text) else {}
-        prompts = prompts_of(text, own)
+        prompts = [replace(prompt, video=prompt.video or film) for prompt in prompts_of(text, own)]
         if chosen is not None:
-            prompts = [with_defaults(prompt, chosen.defaults) for prompt in prompts]
+            prompts = [with_defaults(one, _defaults_for(one, chosen.defaults)) for one in prompts]
             if chosen.sticky:
                 prompts = await self._sticky(user_id, prompts)
         return [self._known(prompt) for prompt in prompts]
 
-    async def single(self, user_id: int, text: str) -> Prompt:
-        """Return a prompt that must be a single one, for something that has its settings already.
+    async def single(
+        self, user_id: int, text: str, chosen: Preferences | None = None, *, film: bool = False
+    ) -> Prompt:
+        """Return a prompt that must be a single one, as for something that has its settings already.
 
         Raises PromptError, also for sets in braces and --repeat.
         """
-        prompts = await self.read(user_id, text, None)
+        prompts = await self.read(user_id, text, chosen, film=film)
         if len(prompts) > 1 or (prompts[0].repeat or 1) > 1:
             raise PromptError("You can use only one prompt here: leave out sets in braces and `--repeat`.")
         return prompts[0]
@@ -109,7 +113,7 @@ class Prompts:
         before = prompt_of(last.request)
         codes = tuple((what, weight) for what, weight in before.style_references if what.isdigit())
         style = Prompt(style_references=codes, style_weight=before.style_weight) if codes else Prompt()
-        return [with_defaults(prompt, style) for prompt in prompts]
+        return [prompt if prompt.video else with_defaults(prompt, style) for prompt in prompts]
 
     async def _profile(self, actor: Actor, prompt: Prompt) -> tuple[Prompt, dict[str, str]]:
         """Return ``--p`` as style references to the member's newest favourites, and their SHA-256."""
@@ -166,6 +170,9 @@ def with_attached(prompt: Prompt, count: int) -> Prompt:
 
 def check_imagine(prompt: Prompt) -> None:
     """Raise PromptError for what an /imagine can't do, as far as it shows before a picture is fetched."""
+    if prompt.video:
+        check_film(prompt)
+        return
     if prompt.strength is not None and not prompt.images:
         raise PromptError(
             "`--strength` says how far to move from a picture; attach one as `image`, or leave it out."
@@ -174,6 +181,41 @@ def check_imagine(prompt: Prompt) -> None:
         raise PromptError(
             "The prompt is empty. Say what you want to see, for example `a red house in the snow`."
         )
+
+
+def check_film(prompt: Prompt) -> None:
+    """Raise PromptError for what a new film can't be, as far as it shows before a picture is fetched."""
+    if len(prompt.images) > 1:
+        raise PromptError(
+            f"There are {len(prompt.images)} pictures; a film starts from one. Name its last one with `--end"
+            " <2>`."
+        )
+    if prompt.end and not prompt.images:
+        raise PromptError("A last picture needs a first one. Attach it as `image`, before `--end`.")
+    if prompt.loop and prompt.end:
+        raise PromptError("A loop ends on its first picture, so `--loop` and `--end` don't go together.")
+    if not prompt.text and not prompt.images:
+        raise PromptError(
+            "The prompt is empty. Say what the film should show, for example `a red boat sails to the left`."
+        )
+
+
+def _defaults_for(prompt: Prompt, defaults: Prompt) -> Prompt:
+    """Return those of a member's settings that act on what is asked for: a film has few of a picture's."""
+    if not prompt.video:
+        return defaults
+    acting = (
+        "negative_prompt",
+        "raw",
+        "draft",
+        "lane",
+        "private",
+        "motion",
+        "seconds",
+        "resolution",
+        "clips",
+    )
+    return Prompt(**{name: getattr(defaults, name) for name in (*acting, "sound", "fps")})
 
 
 def jobs_of(prompts: Sequence[Prompt], pictures: Mapping[str, str]) -> list[NewJob]:

@@ -95,6 +95,13 @@ class Sources:
         Raises UserError for another form or a missing number, ImageError when there is no such picture,
         NotAllowedError for somebody else's.
         """
+        return await self.of_job(actor, *await self.job_of(name))
+
+    async def job_of(self, name: str) -> tuple[Job, int | None]:
+        """Return the job that "abcd2345efgh 2" names, and the number in it (from 0; None = left out).
+
+        Raises UserError for another form, ImageError when there is no such job.
+        """
         match = _JOB.fullmatch(name)
         if match is None:
             raise UserError(
@@ -104,7 +111,7 @@ class Sources:
         job = await self._queue.job(match[1].lower())
         if job is None:
             raise ImageError(f"There is no job `{match[1].lower()}` here.")
-        return await self.of_job(actor, job, int(match[2]) - 1 if match[2] else None)
+        return job, int(match[2]) - 1 if match[2] else None
 
     async def of_job(self, actor: Actor, job: Job, index: int | None, action: Action = Action.USE) -> Source:
         """Return picture ``index`` (from 0; None = the only one) of a job.

@@ -23,6 +23,7 @@ from core.requests import (
     UpscaleRequest,
     VariationRequest,
 )
+from core.requests.video import VideoRequest
 from core.wording import prompt_of
 from jobs.views import Result
 
@@ -103,7 +104,8 @@ def unsupported_notes(request: Request) -> list[str]:
         return []
     reasons: dict[str, list[str]] = {}
     for flag in request.unsupported:
-        reasons.setdefault(why_unsupported(flag), []).append(code(flag))
+        film = isinstance(request, VideoRequest)
+        reasons.setdefault(why_unsupported(flag, film=film), []).append(code(flag))
     return [
         *_version_notes(request),
         *(

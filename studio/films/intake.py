@@ -62,17 +62,12 @@ class Films:
 
     async def _looked_at(self, name: str, data: bytes, user_id: int) -> Film:
         async with self._slots:
-            command = "frames", str(self._frames), str(self._pixels)
-            out = await output_of(GATE, data, *command, patience=PATIENCE)
-        header, body = _answer(out)
-        if "error" in header:
-            raise ImageError(f"{short_name(name)} {header['error']}")
-        kept, start = list[tuple[float, str]](), 0
-        for seconds, length in header["frames"]:
-            sha256 = await self._files.put(body[start : start + length], "image/png")
+            header, pictures = await _frames(data, self._frames, self._pixels, short_name(name))
+        kept = list[tuple[float, str]]()
+        for seconds, png in pictures:
+            sha256 = await self._files.put(png, "image/png")
             await self._note(user_id, sha256)
-            kept.append((float(seconds), sha256))
-            start += length
+            kept.append((seconds, sha256))
         return Film(tuple(kept), float(header["whole"]))
 
     def _check_size(self, name: str, size: int, as_film: bool) -> None:
@@ -80,6 +75,27 @@ class Films:
         if size > most:
             has, fits = size / 2**20, most / 2**20
             raise ImageError(f"{short_name(name)} has {has:.0f} MB; {what} of up to {fits:.0f} MB are read.")
+
+
+async def pictures_of(data: bytes, most: int, pixels: int) -> list[tuple[float, bytes]]:
+    """Return at most ``most`` frames of a film as (seconds, PNG of at most ``pixels``), ascending. Raises
+    ImageError, which says why it can't be read."""
+    return (await _frames(data, most, pixels, "The film"))[1]
+
+
+async def _frames(
+    data: bytes, most: int, pixels: int, name: str
+) -> tuple[dict[str, Any], list[tuple[float, bytes]]]:
+    """Return what the process says of a film, and its pictures."""
+    out = await output_of(GATE, data, "frames", str(most), str(pixels), patience=PATIENCE)
+    header, body = _answer(out)
+    if "error" in header:
+        raise ImageError(f"{name} {header['error']}")
+    found, start = list[tuple[float, bytes]](), 0
+    for seconds, length in header["frames"]:
+        found.append((float(seconds), body[start : start + length]))
+        start += length
+    return header, found
 
 
 async def strip(pictures: Sequence[bytes], labels: Sequence[str], marked: Sequence[int]) -> bytes:

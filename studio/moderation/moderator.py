@@ -24,6 +24,7 @@ from storage.moderation import Strike
 from storage.records import AuditRow
 from studio.authority import Place
 from studio.directory import Directory
+from studio.films.looks import looked_at
 from studio.moderation import terms
 from studio.moderation.classifier import PictureCheck, Unchecked
 from studio.moderation.rules import (
@@ -38,6 +39,7 @@ from studio.moderation.rules import (
     reading_of,
     shows_all,
 )
+from studio.moderation.scoring import Frames, Scores
 
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
 LONG = 400  # characters; longer texts are read in a thread
@@ -49,7 +51,8 @@ class Moderator:
     """Asked by the queue before a job is written and again before it runs, and by delivery before a picture
     is shown.
 
-    host: what holds where a server has no policy.
+    host: what holds where a server has no policy. frames: gives those of a film that are looked at, as
+    encoded pictures.
     """
 
     def __init__(
@@ -59,9 +62,11 @@ class Moderator:
         check: PictureCheck,
         host: ModerationSettings,
         directory: Directory,
+        frames: Frames = looked_at,
     ) -> None:
         self._database, self._files, self._check, self._host = database, files, check, host
         self._directory = directory
+        self._scores = Scores(database, files, lambda: self._check, frames)
 
     # Words
 
@@ -84,7 +89,8 @@ class Moderator:
             picture = await self._unfit(job.request.pictures, settings, bool(adult))
             rule = Rule.PICTURE if picture else None
         if rule is None:
-            if running and job.request.answer is Answer.PICTURES and not shows_all(settings, bool(adult)):
+            drawn = (Answer.PICTURES, Answer.FILMS)
+            if running and job.request.answer in drawn and not shows_all(settings, bool(adult)):
                 self._check.get_ready()
             return
         log.warning(
@@ -186,7 +192,7 @@ class Moderator:
         picture anyway."""
         if shows_all(settings, adult):
             return None
-        for sha256, score in zip(asked, await self._scores(asked), strict=True):
+        for sha256, score in zip(asked, await self._scores.of(asked), strict=True):
             if settings.level == "strict" if score is None else score >= THRESHOLDS[settings.level]:
                 return sha256
         return None
@@ -197,14 +203,14 @@ class Moderator:
         minors = terms.about_a_minor(reading_of(job.request))
         if not minors and shows_all(settings, adult):
             return Visibility.SHOW
-        return _by_scores(settings, minors, await self._scores(sha256s))
+        return _by_scores(settings, minors, await self._scores.of(sha256s))
 
     async def visibilities(self, pictures: Sequence[tuple[str, Job]], place: Place) -> list[Visibility]:
         """Return how each of many pictures (SHA-256) of jobs may be shown in ``place``."""
         settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
         free, minors = shows_all(settings, adult), _Minors()
         asked = list(dict.fromkeys(sha256 for sha256, job in pictures if not free or minors.in_words_of(job)))
-        scores = dict(zip(asked, await self._scores(asked), strict=True))
+        scores = dict(zip(asked, await self._scores.of(asked), strict=True))
         return [
             Visibility.SHOW
             if sha256 not in scores
@@ -237,25 +243,6 @@ class Moderator:
             c if await self.judge_text(c, settings, tuple(words), adult=adult) is None else None
             for c in captions
         ]
-
-    async def _scores(self, sha256s: Sequence[str]) -> list[float | None]:
-        """Return stored pictures' scores, each judged once and kept; None for one that can't be judged."""
-        if not sha256s:
-            return []
-        work = partial(rows.scores, sha256s=sha256s, classifier=self._check.name)
-        known = await self._database.read(work, once=True)
-        return [known[name] if name in known else await self._judge(name) for name in sha256s]
-
-    async def _judge(self, sha256: str) -> float | None:
-        try:
-            score = await self._check.score(await self._files.get(sha256))
-        except (Unchecked, StorageError) as error:
-            log.warning("moderation: a picture wasn't judged: %s", error)
-            return None
-        await self._database.write(
-            partial(rows.set_score, sha256=sha256, classifier=self._check.name, nsfw=score)
-        )
-        return score
 
     async def look(self, data: bytes) -> tuple[str, float | None]:
         """Return the classifier's name and how it judges a picture that isn't kept, None when it can't."""

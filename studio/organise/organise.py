@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from studio.films.clips.clips import clips_of
+from studio.films.showing import FilmShowing
 from studio.organise.folders import Folders
 from studio.organise.posting import Posting
 from studio.organise.shares import Shares
@@ -20,5 +22,6 @@ class Organise:
         self.folders = Folders(rights, database, queue)
         self.zips = Zips(rights, database, queue, services.showing)
         days = services.settings.share_days
-        self.shares = Shares(rights, database, queue, services.showing, services.web, days)
+        films = FilmShowing(services.files, clips_of(services), ai_mark=services.settings.ai_mark)
+        self.shares = Shares(rights, database, queue, services.showing, films, services.web, days)
         self.posting = Posting(rights, queue, services.showing, services.directory)

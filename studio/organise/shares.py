@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from core.errors import StorageError, UserError
 from core.job import Job
@@ -24,6 +25,7 @@ from storage.web.picked import Named, pick
 from storage.web.shares import Share, Shared
 from studio.actor import Actor, Place
 from studio.authority import Action
+from studio.films.showing import FilmShowing
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Showing, Shown
 from studio.rights import Rights
@@ -56,9 +58,11 @@ class Shares:
         database: Database,
         queue: Queue,
         showing: Showing,
+        films: FilmShowing,
         web: WebLinks,
         days: int,
     ) -> None:
+        self._films = films
         self._rights, self._database, self._queue = rights, database, queue
         self._showing, self._web, self.days = showing, web, days
 
@@ -141,6 +145,22 @@ class Shares:
         [(job, stored)] = found
         try:
             return await self._showing.shared(stored, job, side, words=share.words)
+        except StorageError:
+            return None
+
+    async def film(self, token: str, name: Named) -> Path | None:
+        """Return where a film that a link shows lies; None where ``look`` wouldn't show it, or it is no
+        film."""
+        share = await self._find(token)
+        if share is None or not await self._holds(share, name):
+            return None
+        found = await self._allowed(share.user_id, await self._picked([name]))
+        result = await self._queue.result(name[0]) if found else None
+        film = next((film for film in result.films if film.index == name[1]), None) if result else None
+        if film is None:
+            return None
+        try:
+            return await self._films.whole(film, found[0][0])
         except StorageError:
             return None
 

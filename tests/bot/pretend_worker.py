@@ -15,10 +15,12 @@ import re
 import struct
 import threading
 import time
+from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from core.events import ChatAnswer, Output, Picture
+from core.events import ChatAnswer, Film, Output, Picture
 from core.requests import (
     ClassifyRequest,
     GenerateRequest,
@@ -30,6 +32,7 @@ from core.requests import (
     from_json,
 )
 from core.requests.base import Answer
+from core.requests.video import VideoRequest
 from core.results.text_lines import TextLine
 from vision.forms.showing import finished
 from vision.forms.wanted import wanted
@@ -139,7 +142,28 @@ def _run(send, run: Run, stops: set[str]):
         send(Step(run.job_id, step, steps, preview))
     if isinstance(request, TryRequest):
         return Done(run.job_id, _tried(run))
+    if isinstance(request, VideoRequest):
+        return Done(run.job_id, _films(request, Path(run.folder)))
     return Done(run.job_id, _output(request, run.paths))
+
+
+def _films(request: VideoRequest, folder: Path) -> Output:
+    """Films of a second: each is of its seed's colour and gets lighter; "huge" ones are noise."""
+    from vision.films.encoders import encoder_of
+    from vision.films.writer import film_at
+
+    films, side = [], 256 if "huge" in request.prompt else SIDE
+    for number in range(request.num_images):
+        path, seed = folder / f"{number}.mp4", request.seed + number
+        shades = [_plain(seed).point(lambda value, n=n: min(255, value + 8 * n)) for n in range(8)]
+        if "huge" in request.prompt:
+            shades = [Image.frombytes("RGB", (side, side), os.urandom(side * side * 3)) for _ in range(8)]
+        with film_at(path, (side, side), 8, encoder_of("auto")) as film:
+            film.write(np.stack([np.asarray(one) for one in shades]))
+        ends = folder / f"{number}.ends"
+        ends.write_bytes(f"ends of {request.operation} {seed}".encode())
+        films.append(Film(str(path), side, side, 8, 8.0, _picture(shades[0], seed), seed, str(ends)))
+    return Output(films=tuple(films), parameters={"num_inference_steps": 4, "model": "pretend", "notes": []})
 
 
 def _answer(send, run: Run, stops: set[str]) -> Done | Stopped:

@@ -34,13 +34,13 @@ def test_what_means_nothing_here_is_told_with_the_reason(flag) -> None:
 
 
 def test_flags_with_the_same_reason_share_a_sentence() -> None:
-    found = notes("a cat --video --motion low --sv 4 --style cute")
+    found = notes("a cat --uplight --upbeta --sv 4 --style cute")
     assert [note.partition(":")[0] for note in found] == [
-        "`--video`, `--motion low`",
+        "`--uplight`, `--upbeta`",
         "`--sv 4`",
         "`--style cute`",
     ]
-    assert "not available yet" in found[0] and "Midjourney's own" in found[2]
+    assert "no longer exists" in found[0] and "Midjourney's own" in found[2]
 
 
 def test_a_flag_that_an_older_version_kept_is_told_too() -> None:

@@ -27,7 +27,8 @@ MADE_HERE = (
     "down",
     "cutout",
     "describe",
-    "classify",
+    "anihigh",
+    "anilow",
 )
 
 
@@ -65,9 +66,8 @@ async def test_a_single_picture_has_every_button(studio: Studio) -> None:
         "favourite",
         "details",
         "dm",
-        "question",
         "delete",
-    }  # square is missing: the picture is square
+    }  # square is missing: the picture is square; Classify and Ask, which the message's menu has
     assert (
         buttons_of(message)[:4] == ["up2s", "up2c", "up4s", "up4c"] and buttons_of(message)[5] == "subtle"
     )  # Midjourney's order
@@ -445,13 +445,13 @@ async def test_favourites_are_leafed_through(studio: Studio) -> None:
 
 
 async def test_details_can_be_copied(studio: Studio) -> None:
-    message = await single(studio, "a boat --no blue --seed 100 --video --v 6")
+    message = await single(studio, "a boat --no blue --seed 100 --uplight --v 6")
     said = await press(studio, message, "details")
     text = "\n".join(m.content for m in said.followups) or said.response.content
     assert (
-        "```\na boat --seed 100 --no blue --v 6 --video\n```" in text
+        "```\na boat --seed 100 --no blue --v 6 --uplight\n```" in text
         and "seed 101" in text
-        and "`--video`" in text
+        and "`--uplight`" in text
     )
     assert "64×64 · seed 100" in text
 

@@ -64,7 +64,7 @@ async def refused(studio: Studio, result, before: dict, message: discord.Message
 async def test_a_strangers_press_on_a_private_job_does_nothing(studio: Studio) -> None:
     job = await private_job(studio)
     before, names = await state(studio), list(RIGHTS)
-    for some in (names[:25], names[25:]):
+    for some in (names[at : at + 25] for at in range(0, len(names), 25)):
         message = await posted(studio, *(JobButton(job.id, action, 1) for action in some))
         for action in some:
             await refused(

@@ -10,6 +10,7 @@ import pytest
 from core.errors import UserError
 from core.limits import MAX_LABELS
 from core.requests import (
+    AT_ONCE,
     PICTURE_KINDS,
     REQUESTS,
     AskRequest,
@@ -30,6 +31,7 @@ from core.requests import (
     from_json,
     to_json,
 )
+from core.requests.video import CutRequest, FrameRequest, VideoRequest
 
 SHA, OTHER, THIRD = "ab" * 32, "cd" * 32, "ef" * 32
 STYLED = {
@@ -70,6 +72,8 @@ STYLED = {
     "version": "niji 6",
     "unsupported": ("--video",),
 }
+FILMED = {"motion": "high", "seconds": 2.5, "fps": 12, "resolution": 720, "sound": False}
+JOINED = {"clip_2": THIRD, "clip_2_ends": "7a" * 32}
 FULL = (  # of each kind, with a value in every field, which differs from the field's default
     ImagineRequest(**STYLED),
     VariationRequest(**STYLED, variation="subtle", remix=True, keep_structure=True),
@@ -84,6 +88,9 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
         layers=((SHA, 0, 0, 1, 1, None), (OTHER, -3.5, 7, 0.25, 0.5, THIRD)),
         mask_image=THIRD,
         keep_seam=True,
+    ),
+    VideoRequest(
+        **STYLED, **FILMED, operation="remix", end_image="6a" * 32, clip=SHA, clip_ends=OTHER, **JOINED
     ),
     DescribeRequest(image=SHA, num_captions=3, seed=9),
     ClassifyRequest(image=SHA, labels=("a cat", "a dog"), top_k=3),
@@ -102,6 +109,8 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
         examples="abcd2345efgh",
     ),
     TryRequest(set_id="abcd2345efgh", image=SHA, name="pets"),
+    CutRequest(**STYLED | {"num_images": 1}, **FILMED, loop=True, clip=SHA, start=1.0, end=2.0),
+    FrameRequest(**STYLED | {"num_images": 1}, clip=SHA),
 )
 EXAMPLES = (
     *FULL,
@@ -111,7 +120,9 @@ EXAMPLES = (
     RegionRequest(prompt="d", image=SHA, region="the red boat"),
     BlendRequest(images=(SHA, OTHER)),
 )
-ONE_OF = {"mask_image", "boxes", "region"}  # ways to say one thing: a request has one of them
+# Ways to say one thing: a request has one of them; and what can have one value alone
+ONE_OF = {"mask_image", "boxes", "region", "loop"}
+ONE_VALUE = {("cut", "num_images"), ("frame", "num_images")}
 
 
 @pytest.mark.parametrize("request_", EXAMPLES, ids=lambda r: r.kind)
@@ -187,7 +198,7 @@ def test_a_field_or_a_kind_of_a_newer_version_is_refused() -> None:
 
 
 def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> None:
-    assert list(REQUESTS) == [type(example) for example in FULL]
+    assert [*REQUESTS, *AT_ONCE] == [type(example) for example in FULL]
     assert set(PICTURE_KINDS) == {
         "imagine",
         "variation",
@@ -197,6 +208,9 @@ def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> N
         "region",
         "blend",
         "compose",
+        "video",
+        "cut",
+        "frame",
     }
 
 
@@ -204,7 +218,8 @@ def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> N
 def test_no_picture_of_a_request_can_be_forgotten(request_) -> None:
     """Every field is filled here, and whatever looks like a picture's name in it is among ``pictures``."""
     for item in fields(request_):
-        assert item.default is MISSING or getattr(request_, item.name) != item.default or item.name in ONE_OF
+        known = item.name in ONE_OF or (request_.kind, item.name) in ONE_VALUE
+        assert item.default is MISSING or getattr(request_, item.name) != item.default or known
     assert set(request_.pictures) == {
         text for text in strings(asdict(request_)) if re.fullmatch("[0-9a-f]{64}", text)
     }

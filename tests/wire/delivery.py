@@ -26,7 +26,8 @@ from PIL import Image
 
 from bot.delivery.follow import Delivery
 from bot.delivery.ladder import JobMessage, Ladder, Sent
-from bot.delivery.posts import Post, Posts
+from bot.delivery.post import Post
+from bot.delivery.posts import Posts
 from bot.delivery.rations import Rations
 from bot.wire.transport import Breaker, Transport
 from core.events import Event, Progress, Queued, Rendered, Started

@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.events import Output
 from core.limits import MAX_UPSCALED
-from core.requests import ImagineRequest
+from core.requests import GenerateRequest, ImagineRequest
 from vision.drawing import image_prompt, parameters, refine
 from vision.drawing import task as drawing
 from vision.drawing.generate import generate
@@ -46,7 +46,7 @@ def draw(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
     return Drawn(tuple(large), drawn.notes)
 
 
-def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
+def prepare(request: GenerateRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
     """Return the task. A picture to begin at is brought to the size that is drawn, which keeps its shape
     unless one was asked for; reference pictures are shown to the model, or drawing begins at their mean."""
     begin, shown = (
@@ -85,7 +85,7 @@ def prepare(request: ImagineRequest, images: Mapping[str, Image.Image], model: I
     return _hd(request, Task(task.generation, task.parameters, (*notes, *task.notes)), model)
 
 
-def _hd(request: ImagineRequest, task: Task, model: ImageModel) -> Task:
+def _hd(request: GenerateRequest, task: Task, model: ImageModel) -> Task:
     if not request.hd:
         return task
     width, height = task.generation.finished_size(2 * model.card.output_scale)

@@ -18,6 +18,7 @@ from vision.drawing.steps import StepCallback
 from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
 from vision.engine.fiber import Fiber
 from vision.families import Mode
+from vision.image_model.attached.first_frame import looking_at_first
 from vision.image_model.model import ImageModel, arguments
 from vision.image_model.seamless import Rolling
 from vision.reporter import Reporter
@@ -63,6 +64,8 @@ class JobPipeline:
         if generation.edges is not None and model.controlnet is not None:
             self._replace(unet=model.controlnet.over(self.pipe.unet))
             control = model.controlnet.control(generation.edges)
+        if generation.frames and copies:
+            self._replace(unet=looking_at_first(self.pipe.unet, len(generation.seeds)))
         if self.fiber is not None and name:
             module, label = model.denoiser(self.pipe, generation.loras)
             evaluate = partial(self._evaluate, self.fiber)

@@ -123,4 +123,5 @@ class StepCallback:
             predicted = latents
         g = self.generation
         unpacked = unpack(self.pipe, predicted, g.height, g.width)
-        return encode.preview(latent_map.pictures(unpacked), g.shape)
+        show = encode.strip if g.frames else encode.preview
+        return show(latent_map.pictures(unpacked), g.shape)

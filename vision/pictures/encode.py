@@ -29,6 +29,7 @@ PARAMETER_WORDS = {  # ours → the one in AUTOMATIC1111's line of parameters
 }
 MAX_LOSS = 0.05  # of the area, that an exact shape may cost
 PREVIEW_SIDE = 320  # px of a preview's longer side
+STRIP_FRAMES, STRIP_SIDE = 8, 160  # of a film's preview: frames, and px of a frame's longer side
 UNREADABLE = "The picture can't be read; it may be damaged. Try to save it again as PNG or JPEG."
 
 
@@ -194,6 +195,22 @@ def preview(images: Sequence[Image.Image], shape: tuple[int, int] | None = None)
     scale = PREVIEW_SIDE / max(joined.size)
     size = max(1, round(joined.width * scale)), max(1, round(joined.height * scale))
     return _encode(joined.resize(size, Image.Resampling.BILINEAR), "JPEG", quality=75)
+
+
+def strip(images: Sequence[Image.Image], shape: tuple[int, int] | None = None) -> bytes:
+    """Return a small JPEG of up to STRIP_FRAMES of a film's frames side by side, evenly spread.
+
+    shape: (w, h) that the finished frames are cut to; None = they aren't.
+    """
+    count = min(STRIP_FRAMES, len(images))
+    chosen = [images[round(i * (len(images) - 1) / max(1, count - 1))] for i in range(count)]
+    shown = [_middle(image, shape) for image in chosen]
+    scale = STRIP_SIDE / max(shown[0].size)
+    size = max(1, round(shown[0].width * scale)), max(1, round(shown[0].height * scale))
+    joined = Image.new("RGB", (count * size[0], size[1]))
+    for i, image in enumerate(shown):
+        joined.paste(image.resize(size, Image.Resampling.BILINEAR), (i * size[0], 0))
+    return _encode(joined, "JPEG", quality=75)
 
 
 def _middle(image: Image.Image, shape: tuple[int, int] | None) -> Image.Image:

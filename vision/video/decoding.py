@@ -13,6 +13,8 @@ from core.errors import AtelierError
 from vision.image_model import frames
 from vision.pictures import pixels
 
+LARGE = 1280 * 736  # px of a frame: LTX's decoder takes larger ones in tiles, whose seams are blended
+
 
 class BlankFilm(AtelierError):
     """What is to be decoded is no numbers."""
@@ -27,8 +29,9 @@ def check(latents: torch.Tensor) -> None:
 
 
 def uint8(decoded: torch.Tensor) -> np.ndarray:
-    """Return (1, 3, f, H, W) of -1..1 as (f, H, W, 3) uint8 in host memory."""
-    return pixels.to_uint8(decoded[0].transpose(0, 1))
+    """Return (1, 3, f, H, W) of -1..1 as (f, H, W, 3) uint8 in host memory, a frame at a time: on the way
+    each takes four times its bytes."""
+    return np.concatenate([pixels.to_uint8(decoded[:, :, i]) for i in range(decoded.shape[2])])
 
 
 def one_by_one(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
@@ -69,6 +72,21 @@ def _bring(vae: Any) -> None:
         hook.pre_forward(vae)
 
 
+def in_pairs(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
+    """Decode latents (1, C, f, h, w) with CogVideoX's decoder: two latents at a time, three of an odd number
+    at first, to the very bits of ``vae.decode``. What its convolutions keep is handed on here."""
+    each, kept = vae.num_latent_frames_batch_size, None
+    count, odd = max(latents.shape[2] // each, 1), latents.shape[2] % each
+    for i in range(count):
+        with torch.no_grad():
+            _bring(vae)
+            piece = latents[:, :, each * i + (odd if i else 0) : each * (i + 1) + odd].to(vae.dtype)
+            if vae.post_quant_conv is not None:
+                piece = vae.post_quant_conv(piece)
+            out, kept = vae.decoder(piece, conv_cache=kept)
+            yield uint8(out)
+
+
 def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = None) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with LTX's decoder, which looks ahead, too: in pieces that overlap and
     are blended from one to the next, to the bits of its own decoding by frames (``use_framewise_decoding``).
@@ -101,7 +119,8 @@ def _piece(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None) -> torch.
     with torch.no_grad():
         _bring(vae)
         given = latents.to(vae.dtype)
-        if vae.use_tiling and (wide or high):
+        large = latents.shape[-1] * latents.shape[-2] * ratio**2 > LARGE
+        if (vae.use_tiling or large) and (wide or high):
             return vae.tiled_decode(given, temb, return_dict=True).sample
         return vae.decoder(given, temb)
 

@@ -80,7 +80,7 @@ class _Drawing:
                 f"{most} frames of {self.shot.width}x{self.shot.height} px are too much for the memory of"
                 " this device; take a smaller or a shorter film."
             ) from error
-        self.film.ends, self.film.sound = self._ends(), self._sound()
+        self.film.ends = self._ends()
 
     @property
     def _is_joined(self) -> bool:
@@ -92,6 +92,7 @@ class _Drawing:
         count = len(self.plan.windows)
         for number in range(count):
             self._draw(number, saved, (STEPS_SHARE * number / count, STEPS_SHARE * (number + 1) / count))
+        self.film.sound = self._sound()
         if self._is_joined:
             yield from self._decode(
                 self._whole(), self.plan.windows[0].begin, self.plan.count, (STEPS_SHARE, 1)

@@ -62,8 +62,8 @@ class Shot:
 @dataclass
 class Film:
     """A film that is being drawn. chunks: its frames in order, uint8 (f, H, W, 3); the drawing goes on as
-    they are asked for. count: of its frames. ends, sound: once all chunks are out: see VideoFamily.ends and
-    VideoFamily.sounds. notes: sentences for the user."""
+    they are asked for. count: of its frames. sound: once the first chunk is out, see VideoFamily.sounds.
+    ends: once all are, see VideoFamily.ends. notes: sentences for the user."""
 
     chunks: Iterator[np.ndarray]
     count: int

@@ -8,10 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class NewJobs:
-    """A prompt. pictures: names of pictures that come along. key: the same wish is queued once."""
+    """A prompt. pictures: names of pictures and films that come along. do: what is to be done with films:
+    "extend", "extend backward", "remix", "loop" or "blend"; "" = guess. key: the same wish is queued once."""
 
     prompt: str
     pictures: tuple[str, ...] = ()
+    do: str = ""
     key: str = ""
 
 
@@ -49,9 +51,13 @@ class Try:
 
 @dataclass(frozen=True)
 class Press:
-    """A button. words: new ones, where it takes any. key: the same wish is queued once."""
+    """A button. words: new ones, where it takes any. source: the other film of a blend. start, end: seconds
+    of a cut. key: the same wish is queued once."""
 
     words: str = ""
+    source: str = ""
+    start: str = ""
+    end: str = ""
     key: str = ""
 
 

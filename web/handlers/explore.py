@@ -19,7 +19,7 @@ async def pictures(call: Call) -> Answer:
     """Return a page of pictures and where the next one begins. Nothing is left out on the way."""
     page = await _find(call, gallery.number(call.query, "limit", gallery.PAGE, 1, MOST))
     older = str(page.older) if page.older else None
-    return Json({"pictures": gallery.tiles(call, page), "older": older, "skipped": 0})
+    return Json({"pictures": await gallery.tiles(call, page), "older": older, "skipped": 0})
 
 
 async def values(call: Call) -> dict[str, Any]:
@@ -28,7 +28,7 @@ async def values(call: Call) -> dict[str, Any]:
     servers = await call.studio.explore.servers(call.actor)
     chosen = {name: call.query.get(name, "") for name in FILTERS}
     return {
-        "pictures": gallery.tiles(call, page),
+        "pictures": await gallery.tiles(call, page),
         "older": _address(chosen, before=str(page.older)) if page.older else None,
         "newer": _address(chosen) if call.query.get("before") else None,
         "servers": [{"id": str(server.id), "name": server.name} for server in servers],

@@ -9,10 +9,11 @@ from core.errors import StorageError
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Shown
 from studio.pictures.thumbnails import SIZES
-from web.call import GONE, Answer, Bytes, Call, Refused
+from web.call import GONE, Answer, Bytes, Call, File, Refused
 from web.fields import number_of
 
 LIMIT = 2**31  # bytes of an original; a browser takes any
+GIF_LIMIT = 25 * 2**20  # bytes
 EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "image/gif": "gif"}
 STARTS = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gif"}
 BLOCKED = "This picture isn't fit to be shown here."
@@ -42,6 +43,23 @@ async def small(call: Call) -> Answer:
     shown = await _found(found)
     keep = shown.visibility is Visibility.SHOW and await call.studio.gallery.is_own(call.actor, job_id)
     return Bytes(_data(shown), shown.media_type, keep)
+
+
+async def film(call: Call) -> Answer:
+    """Return a film as it was made, with the mark that the host wants, whole or in parts."""
+    job_id, number = call.path["job"], number_of(call.path["n"])
+    path = await _found(call.studio.filming.file(call.actor, job_id, number - 1))
+    if path is None:
+        raise Refused(HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS, BLOCKED)
+    name = f"{job_id}-{number}.mp4" if call.query.get("download") == "1" else None
+    return File(path, "video/mp4", await call.studio.gallery.is_own(call.actor, job_id), name)
+
+
+async def gif(call: Call) -> Answer:
+    """Return a film as a GIF, to be saved."""
+    job_id, number = call.path["job"], number_of(call.path["n"])
+    shown = await _found(call.studio.filming.gif(call.actor, job_id, number - 1, GIF_LIMIT))
+    return Bytes(_data(shown), shown.media_type, name=f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}")
 
 
 async def preview(call: Call) -> Answer:

@@ -92,11 +92,11 @@ async def find(call: Call, limit: int = PAGE, skip: int = 0, **named: str) -> Sh
         skip = skip if before is None else number(call.query, "before", 0, 0, FURTHEST)
         found = await call.studio.search.find(call.actor, query, skip=skip, limit=limit)
         older = str(skip + len(found.tiles)) if found.more else None
-        return Shown(tiles(call, found), older, True, found.note or found.order)
+        return Shown(await tiles(call, found), older, True, found.note or found.order)
     page = await call.studio.gallery.pictures(
         call.actor, query.filter, before=cursor_of(before), skip=skip, limit=limit
     )
-    return Shown(tiles(call, page), str(page.older) if page.older else None)
+    return Shown(await tiles(call, page), str(page.older) if page.older else None)
 
 
 async def _asked(call: Call, address: Mapping[str, str]) -> Query:
@@ -115,12 +115,15 @@ async def _asked(call: Call, address: Mapping[str, str]) -> Query:
     return query_of({**address, **own, "q": words})
 
 
-def tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
+async def tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
     """Return the pictures of a page as the person sees them."""
     reader, kept = call.actor.user_id, timedelta(days=call.studio.organise.trash.days)
     texts = {job.id: remix_text(job) for job in {tile.job.id: tile.job for tile in page.tiles}.values()}
+    films = await call.studio.gallery.films(page.tiles)
     return [
-        shapes.tile(tile, seen, texts[tile.job.id], reader, kept)
+        shapes.tile(
+            tile, seen, texts[tile.job.id], reader, kept, films.get((tile.job.id, tile.picture.index))
+        )
         for tile, seen in zip(page.tiles, page.visible, strict=True)
     ]
 

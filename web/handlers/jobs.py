@@ -10,9 +10,10 @@ from core.errors import UserError
 from core.job import Job
 from jobs.views import Snapshot
 from studio.asking.actions import RIGHTS
+from studio.asking.films.actions import OF_FILMS
+from studio.asking.films.filming import Asked, Material
 from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given, jobs_of, pictures_of
-from studio.authority import Action
 from studio.gallery import Looked
 from web import shapes
 from web.call import GONE, Answer, Call, Json, SeeOther
@@ -44,6 +45,12 @@ async def _asked(call: Call) -> tuple[list[NewJob], dict[str, Any] | None]:
     studio, actor = call.studio, call.actor
     named = names_of(call.body, "pictures", MOST_PICTURES)
     chosen = await studio.own.preferences(actor)
+    clips = [name for name in named if await studio.filming.is_film(name)]
+    if clips:
+        asked = Asked(text_of(call.body, "prompt"), field(call.body, "do", str) or None)
+        material = Material.of([name for name in named if name not in clips], clips)
+        do, prompt = await studio.filming.read(actor, asked, material, chosen)
+        return [await studio.filming.ask(actor, do, prompt, asked, material)], None
     prompts = await studio.read(actor, text_of(call.body, "prompt"), chosen, attached=len(named))
     given: dict[str, Given] = {}
     known: dict[str, str] = {}
@@ -97,10 +104,15 @@ async def _acted(call: Call) -> Job:
     text = field(call.body, "words", str)
     words = None
     if text is not None and text.strip():
-        known = pictures_of(await studio.job(actor, job_id, Action.REMIX))
-        words = await studio.words(actor, await studio.single(actor, text), known=known)
+        known = pictures_of(await studio.job(actor, job_id, RIGHTS[action]))
+        prompt = await studio.single(actor, text, film=action in OF_FILMS)
+        words = await studio.words(actor, prompt, known=known)
     chosen = await studio.own.preferences(actor)
-    new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong)
+    if shapes.LABELS[action].form:
+        asked = {name: field(call.body, name, str) or "" for name in ("source", "start", "end")}
+        new = await studio.filming.from_form(actor, job_id, action, index, words, **asked)
+    else:
+        new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong)
     made = new.chosen(chosen.lane, private=chosen.private)
     return (await studio.submit(actor, made, once=key_of(call.body))).job
 
@@ -144,7 +156,8 @@ async def stream(call: Call) -> list[dict[str, Any]]:
     live = await call.studio.own.jobs(call.actor)
     ids = {view.job.id for view in live.jobs}
     newest = await call.studio.gallery.newest(call.actor, NEWEST)
-    over = [shapes.job(seen, call.actor.user_id) for seen in newest if seen.job.id not in ids]
+    reader, films = call.actor.user_id, call.studio.filming.is_possible
+    over = [shapes.job(seen, reader, films=films) for seen in newest if seen.job.id not in ids]
     return [*waiting(call, live), *over]
 
 
@@ -162,7 +175,7 @@ async def one(call: Call, job_id: str) -> dict[str, Any]:
         raise GONE
     may = await allowed(call, seen.job)
     if seen.job.status.over:
-        return shapes.job(seen, call.actor.user_id, may=may)
+        return shapes.job(seen, call.actor.user_id, may=may, films=call.studio.filming.is_possible)
     live = await call.studio.own.jobs(call.actor)
     view = next((found for found in live.jobs if found.job.id == job_id), None)
     return shapes.job(seen, call.actor.user_id, view, held=live.paused, may=may)
@@ -186,6 +199,13 @@ async def complete(call: Call) -> Answer:
     """Return whole prompts that go on from what is typed."""
     found = await call.studio.own.suggestions(call.actor, call.query.get("text", ""))
     return Json({"suggestions": [{"text": text, "label": text} for text in found]})
+
+
+async def keep_clip(call: Call) -> Answer:
+    """Keep a film that the person sends, to go on from."""
+    name, clip, poster = await call.studio.filming.uploads.keep(call.actor, sent_picture(call))
+    shape = {"clip": name, "seconds": round(clip.seconds, 2), "thumb": f"/files/uploads/{poster}.webp"}
+    return Json(shape, HTTPStatus.CREATED)
 
 
 async def upload(call: Call) -> Answer:

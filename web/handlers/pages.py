@@ -120,12 +120,16 @@ class Pages:
             raise GONE
         stored = picture_of(seen.result, index)
         may = await jobs.allowed(call, seen.job)
-        shape = shapes.job(seen, call.actor.user_id, may=may)
+        shape = shapes.job(seen, call.actor.user_id, may=may, films=studio.filming.is_possible)
         lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
         values = {
             "job": shape,
             "picture": next(one for one in shape["pictures"] if one["n"] == index + 1),
-            "facts": [*await _asker(call, seen.job), *_facts(seen.result, stored)],
+            "facts": [
+                *await _asker(call, seen.job),
+                *_facts(seen.result, stored),
+                *_film(seen.result, index),
+            ],
             "parent": _link(*lineage.parent) if lineage.parent else None,
             "children": [_link(*child) for child in lineage.children if not _is_reading(child[0])],
             "text": await _text(call, lineage),
@@ -187,7 +191,8 @@ class Pages:
 
     def page(self, call: Call, name: str, values: Mapping[str, Any]) -> Html:
         """Return a page with what every page has."""
-        return Html(f"{name}.html", {**self.frame(call.person, name), **values})
+        films = call.studio.filming.is_possible
+        return Html(f"{name}.html", {**self.frame(call.person, name), "films": films, **values})
 
     def frame(self, person: Person | None, name: str) -> dict[str, Any]:
         """Return the values that every page has."""
@@ -246,6 +251,18 @@ def _link(job: Job, index: int) -> dict[str, Any]:
         "thumb": f"/files/{job.id}/{number}/256.webp" if drawn and job.status.over else None,
         "label": remix_text(job) or job.request.kind,
     }
+
+
+def _film(result: Result, index: int) -> list[dict[str, str]]:
+    """Return what is known of the film whose poster a picture is."""
+    film = next((film for film in result.films if film.index == index), None)
+    if film is None:
+        return []
+    facts = {
+        "Length": f"{film.seconds:.2f} s, {film.frames} frames at {film.fps:g} a second",
+        "Film": f"{film.size / 2**20:.1f} MB{', with sound' if film.sound else ''}",
+    }
+    return [{"name": name, "value": value} for name, value in facts.items()]
 
 
 def _facts(result: Result, stored: StoredPicture) -> list[dict[str, str]]:

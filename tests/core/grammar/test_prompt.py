@@ -8,13 +8,23 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import PromptError, UserError
+from core.grammar.films import MOTIONS
 from core.grammar.flags import BY_NAME, FLAGS, SUPPORTED
 from core.grammar.permutations import MAX_JOBS, count, expand
 from core.grammar.prompt import Prompt, format_prompt, parse
 from core.grammar.quoting import escape, plain
 from core.grammar.spelling import is_blank
 from core.job import Lane
-from core.limits import MAX_PROMPT, MAX_SEED, QUALITIES
+from core.limits import (
+    CLIPS,
+    MAX_FPS,
+    MAX_PROMPT,
+    MAX_SECONDS,
+    MAX_SEED,
+    MIN_FPS,
+    QUALITIES,
+    RESOLUTIONS,
+)
 from core.parameters import NIJI, SAMPLERS, STYLES, VERSIONS
 from tests.core.grammar.random_prompts import random_source, run
 from tests.cpu import at_most
@@ -59,7 +69,7 @@ ASPECTS = st.tuples(st.integers(1, 40), st.integers(1, 40)).filter(
     lambda a: max(a[0] / a[1], a[1] / a[0]) <= 14
 )
 UNSUPPORTED = st.lists(
-    st.sampled_from(["--video", "--motion high", "--style cute", "--sv 4"]), max_size=3, unique=True
+    st.sampled_from(["--uplight", "--test", "--style cute", "--sv 4"]), max_size=3, unique=True
 ).map(tuple)
 
 
@@ -94,6 +104,15 @@ OPTIONAL = {
     "guidance_scale": st.floats(0, 30),
     "sampler": st.sampled_from(SAMPLERS),
     "strength": st.floats(0, 1),
+    "motion": st.sampled_from(MOTIONS),
+    "loop": st.booleans(),
+    "seconds": st.floats(0.5, MAX_SECONDS),
+    "fps": st.integers(MIN_FPS, MAX_FPS),
+    "resolution": st.sampled_from(RESOLUTIONS),
+    "sound": st.booleans(),
+    "video": st.booleans(),
+    "end": st.sampled_from([LINK, "<2>"]),
+    "clips": st.sampled_from(CLIPS),
     "repeat": st.integers(1, MAX_JOBS),
     "lane": st.sampled_from(Lane),
     "private": st.booleans(),
@@ -240,8 +259,27 @@ def test_no_input_takes_long(mean: str) -> None:
             Prompt(text="a", loras=(("ink", 0.8), ("wet", 1.0), ("dry", -1.0))),
         ),
         (
-            "a --video --motion high --style cute",
-            Prompt(text="a", unsupported=("--video", "--motion high", "--style cute")),
+            "a --uplight --sv 4 --style cute",
+            Prompt(text="a", unsupported=("--uplight", "--sv 4", "--style cute")),
+        ),
+        (
+            "<1> a --video --motion HIGH --loop --seconds 4 --fps 12 --res 720 --bs 2 --silent",
+            Prompt(
+                text="a",
+                images=(("<1>", 1),),
+                video=True,
+                motion="high",
+                loop=True,
+                seconds=4,
+                fps=12,
+                resolution=720,
+                clips=2,
+                sound=False,
+            ),
+        ),
+        (
+            f"<1> a --video --end {LINK}",
+            Prompt(text="a", images=(("<1>", 1),), video=True, end=LINK),
         ),
         (
             f"{LINK} <{LINK}>::2 <1>::-.5 a boat --iw 2",
@@ -335,6 +373,13 @@ def test_weights_must_add_up_to_more_than_nothing(text: str, total: str) -> None
         ("a --lora ink:3", ["--lora", "ink:3", "2"]),
         ("a --model a/b", ["--model", "a/b"]),
         ("a --motion fast", ["--motion", "low, high"]),
+        ("a --video --bs 3", ["--bs", "1, 2, 4"]),
+        ("a --video --res 500", ["--res", "480, 720, 1080"]),
+        ("a --video --seconds 21", ["--seconds", "0.5", "20"]),
+        ("a --video --fps 60", ["--fps", "4", "30"]),
+        ("a --video --end tree", ["--end", "tree", "link"]),
+        ("a --video --end <1>::2", ["--end", "one link"]),
+        ("a --video now", ["--video", "takes no value"]),
         ("a --v6", ["--v6", "`--v 6`"]),
         ("a --width 512", ["--width", "--size"]),
         ("a --private", ["--private", "--stealth"]),

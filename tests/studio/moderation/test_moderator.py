@@ -117,7 +117,7 @@ async def test_what_an_interaction_waits_for_begins_no_transaction(
     await world.moderator.captions((FINE,), HERE)
     await world.moderator.words(SERVER)
     await world.moderator.time_out_ends(1, SERVER)
-    assert len(alone) == 8 and all(alone)
+    assert len(alone) == 9 and all(alone)
 
 
 # Who

@@ -12,6 +12,7 @@ import colorsys
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -19,6 +20,11 @@ from PIL import Image, ImageDraw, ImageFilter
 SIDE = 256
 SCALE = 2  # pictures are drawn this much larger
 PARTS = ("plate", "keypad", "dial", "circuit")
+LATER = (
+    "valve",
+    "lattice",
+)  # drawn after the method was fixed, and never looked at before they were measured
+ALL = PARTS + LATER
 DEFECTS = ("scratch", "stain", "crack", "missing", "misplaced", "colour", "chip")
 SHIFT, TURN, GRADIENT, GAIN, NOISE = 2.5, 1.2, 0.06, 0.05, 2.5  # deviations: px, degrees, shares, levels
 LEAST_CHANGE = 12  # levels by which a pixel of a mask differs
@@ -69,9 +75,9 @@ def taken(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _drawn(part: str, seed: int, defect: str | None, attempt: int) -> Image.Image:
-    rng = np.random.default_rng((seed, 1))  # of the part itself: the same with and without a defect
     wound = np.random.default_rng((seed, 2, attempt))
-    ground, elements = _MAKERS[part](rng)
+    ground, elements = _blank(part, seed)
+    ground = ground.copy()
     side = SIDE * SCALE
     pen = ImageDraw.Draw(ground)
     hit = int(wound.integers(len(elements))) if defect in ("missing", "misplaced", "colour") else -1
@@ -88,6 +94,12 @@ def _drawn(part: str, seed: int, defect: str | None, attempt: int) -> Image.Imag
                 hue = wound.uniform(0.25, 0.6)
         element.draw(pen, x * side, y * side, hue)
     return WOUNDS[defect](ground, wound) if defect in WOUNDS else ground
+
+
+@lru_cache(maxsize=2)
+def _blank(part: str, seed: int) -> tuple[Image.Image, list[Element]]:
+    """Return the part itself, the same with and without a defect: its ground, and what lies on it."""
+    return _MAKERS[part](np.random.default_rng((seed, 1)))
 
 
 def _inside(rng: np.random.Generator) -> tuple[float, float]:
@@ -232,4 +244,31 @@ def _circuit(rng: np.random.Generator):
     ]
 
 
-_MAKERS = {"plate": _plate, "keypad": _keypad, "dial": _dial, "circuit": _circuit}
+def _valve(rng: np.random.Generator):
+    """Rings around a hub with six bolts, on cast iron."""
+    ground = _ground(rng, (96, 90, 86), 1.6, 1.6, 8)
+    found = [Element(0.5, 0.5, _disc(150, (120, 116, 112), (58, 54, 52)))]
+    for bolt in range(6):
+        angle = math.radians(60 * bolt + 15)
+        x, y = 0.5 + 0.23 * math.cos(angle), 0.5 + 0.23 * math.sin(angle)
+        found.append(Element(x, y, _disc(17, (176, 150, 92), (70, 58, 34), rng.uniform(0, math.pi))))
+    found.append(Element(0.5, 0.5, _disc(52, (60, 58, 60), (150, 146, 140))))
+    return ground, [*found, Element(0.2, 0.84, _box(50, 20, (206, 202, 190), (50, 50, 50), 2))]
+
+
+def _lattice(rng: np.random.Generator):
+    """A grid of bars on blue plastic with a label."""
+    ground = _ground(rng, (52, 78, 128), 2.5, 2.5, 4)
+    found = [Element(0.16 + 0.17 * at, 0.5, _box(10, 180, (174, 180, 190), (92, 96, 104))) for at in range(5)]
+    found += [Element(0.5, 0.2 + 0.2 * at, _box(186, 8, (150, 158, 170), (86, 90, 98))) for at in range(4)]
+    return ground, [*found, Element(0.58, 0.5, _box(46, 26, (230, 226, 120), (70, 66, 30), 3))]
+
+
+_MAKERS = {
+    "plate": _plate,
+    "keypad": _keypad,
+    "dial": _dial,
+    "circuit": _circuit,
+    "valve": _valve,
+    "lattice": _lattice,
+}

@@ -63,6 +63,30 @@ def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int
 
 
 @torch.no_grad()
+def test_large_frames_of_ltx_are_decoded_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = tiny_films.ltx_vae()
+    latents = torch.randn(1, 8, 3, 6, 8, generator=torch.Generator().manual_seed(1))
+    vae.enable_tiling(tile_sample_min_height=64, tile_sample_min_width=64)
+    vae.tile_sample_stride_height = vae.tile_sample_stride_width = 48
+    vae.use_framewise_decoding = True
+    wanted = whole(vae.decode(latents).sample)
+    vae.use_tiling = False
+    assert not np.array_equal(np.concatenate(list(decoding.overlapping(vae, latents))), wanted)
+    monkeypatch.setattr(decoding, "LARGE", 128 * 96 - 1)
+    assert np.array_equal(np.concatenate(list(decoding.overlapping(vae, latents))), wanted)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@torch.no_grad()
+def test_cogvideoxs_decoder_in_pairs_gives_the_bits_of_the_whole(count: int) -> None:
+    vae = tiny_films.cogvideox_vae()
+    latents = torch.randn(1, 4, count, 4, 6, generator=torch.Generator().manual_seed(1))
+    pieces = list(decoding.in_pairs(vae, latents))
+    assert np.array_equal(np.concatenate(pieces), whole(vae.decode(latents).sample))
+    assert max(map(len, pieces)) <= 9
+
+
+@torch.no_grad()
 def test_a_decoder_of_pictures_decodes_frame_by_frame() -> None:
     vae = tiny.stable_diffusion().vae.eval()
     latents = torch.randn(1, 4, 3, 8, 8, generator=torch.Generator().manual_seed(1))

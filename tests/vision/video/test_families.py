@@ -57,6 +57,9 @@ def test_every_tiny_model_is_of_a_family_of_its_own_kind(film_model: Models) -> 
         "wan-image-a14b": "wan-pictures",
         "wan-5b": "wan-5b",
         "wan-vace": "wan-vace",
+        "cogvideox": "cogvideox",
+        "cogvideox-1.5": "cogvideox",
+        "cogvideox-image": "cogvideox-pictures",
     }
     assert set(found.values()) == {family.name for family in FAMILIES}
 
@@ -141,7 +144,7 @@ def test_kept_latents_are_gone_on_from_without_being_encoded_again(film_model: M
     assert encodings == 0
 
 
-@pytest.mark.parametrize("name", ["animatediff", "ltx", "ltx2", "wan"])
+@pytest.mark.parametrize("name", ["animatediff", "ltx", "ltx2", "wan", "cogvideox"])
 def test_a_remix_differs_from_its_film_and_the_more_the_stronger(film_model: Models, name: str) -> None:
     model = film_model(name)
     shot = replace(shots(model)[Operation.REMIX], num_inference_steps=4)

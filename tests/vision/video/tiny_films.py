@@ -364,6 +364,71 @@ def wan_vace() -> Any:
     )
 
 
+def cogvideox_vae() -> Any:
+    """8 px and 4 frames a latent, causal, two latents at a time."""
+    from diffusers import AutoencoderKLCogVideoX
+
+    torch.manual_seed(0)
+    return AutoencoderKLCogVideoX(
+        down_block_types=("CogVideoXDownBlock3D",) * 4,
+        up_block_types=("CogVideoXUpBlock3D",) * 4,
+        block_out_channels=(8, 8, 8, 8),
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=2,
+        temporal_compression_ratio=4,
+    ).eval()
+
+
+def _cogvideox_parts(channels: int, **more: Any) -> dict[str, Any]:
+    from diffusers import CogVideoXDDIMScheduler, CogVideoXTransformer3DModel
+
+    transformer = CogVideoXTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        in_channels=channels,
+        out_channels=4,
+        time_embed_dim=8,
+        text_embed_dim=32,
+        num_layers=1,
+        sample_width=4,
+        sample_height=4,
+        sample_frames=9,
+        patch_size=2,
+        temporal_compression_ratio=4,
+        use_rotary_positional_embeddings=True,
+        **more,
+    )
+    return {
+        "tokenizer": tiny.t5_tokenizer(),
+        "text_encoder": _t5(),
+        "vae": cogvideox_vae(),
+        "transformer": transformer,
+        "scheduler": CogVideoXDDIMScheduler(),
+    }
+
+
+def cogvideox() -> Any:
+    """CogVideoX, from words."""
+    from diffusers import CogVideoXPipeline
+
+    return CogVideoXPipeline(**_cogvideox_parts(4))
+
+
+def cogvideox_second() -> Any:
+    """CogVideoX 1.5, from words: patches are two latents deep."""
+    from diffusers import CogVideoXPipeline
+
+    return CogVideoXPipeline(**_cogvideox_parts(4, patch_size_t=2, patch_bias=False))
+
+
+def cogvideox_image() -> Any:
+    """CogVideoX I2V, from a first picture."""
+    from diffusers import CogVideoXImageToVideoPipeline
+
+    return CogVideoXImageToVideoPipeline(**_cogvideox_parts(8))
+
+
 FILM_MODELS: dict[str, Callable[[], Any]] = {
     "animatediff": animatediff,
     "ltx": ltx,
@@ -375,6 +440,9 @@ FILM_MODELS: dict[str, Callable[[], Any]] = {
     "wan-image-a14b": wan_image_a14b,
     "wan-5b": wan_5b,
     "wan-vace": wan_vace,
+    "cogvideox": cogvideox,
+    "cogvideox-1.5": cogvideox_second,
+    "cogvideox-image": cogvideox_image,
 }
 
 

@@ -3,9 +3,15 @@
 A new family is one file here and one line in ``FAMILIES``.
 """
 
-from vision.video.families import animatediff, ltx, ltx2, wan
+from vision.video.families import animatediff, cogvideox, ltx, ltx2, wan
 from vision.video.families.family import Known, Operation, Support, Take, VideoFamily, Way
 
-FAMILIES: tuple[VideoFamily, ...] = (animatediff.FAMILY, ltx.FAMILY, ltx2.FAMILY, *wan.FAMILIES)
+FAMILIES: tuple[VideoFamily, ...] = (
+    animatediff.FAMILY,
+    ltx.FAMILY,
+    ltx2.FAMILY,
+    *wan.FAMILIES,
+    *cogvideox.FAMILIES,
+)
 
 __all__ = ["FAMILIES", "Known", "Operation", "Support", "Take", "VideoFamily", "Way"]

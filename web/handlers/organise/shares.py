@@ -9,12 +9,13 @@ from typing import Any
 
 from core.errors import UserError
 from core.job import Job
+from core.requests.base import Answer as Kind
 from storage.lookup import StoredPicture
 from storage.web.shares import Share, Shared
 from studio.asking.prompts import remix_text
 from studio.organise.shares import Looked
 from studio.pictures.showing import Shown
-from web.call import GONE, Answer, Bytes, Call, Html, Json, SeeOther
+from web.call import GONE, Answer, Bytes, Call, File, Html, Json, SeeOther
 from web.fields import field, number_of, text_of
 from web.handlers import gallery
 from web.handlers.pages import Pages
@@ -85,6 +86,13 @@ class ShareHandlers:
     async def original(self, call: Call) -> Answer:
         """Return a picture that a link shows, whole."""
         return _bytes(await call.studio.organise.shares.picture(call.path["token"], _named(call)))
+
+    async def film(self, call: Call) -> Answer:
+        """Return a film that a link shows, whole or in parts."""
+        path = await call.studio.organise.shares.film(call.path["token"], _named(call))
+        if path is None:
+            raise GONE
+        return File(path, "video/mp4", shared=True)
 
     async def small(self, call: Call) -> Answer:
         """Return a small copy of a picture that a link shows."""
@@ -175,6 +183,7 @@ def _picture(job: Job, stored: StoredPicture, token: str, share: Share) -> dict[
         "height": stored.height,
         "original": files,
         "thumb": f"{files}/512.webp",
+        "film": f"{files}.mp4" if job.request.answer is Kind.FILMS else None,
         "alt": alt_text(job) if share.words else "",
         "words": remix_text(job) if share.words else "",
     }

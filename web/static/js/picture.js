@@ -57,7 +57,7 @@ function hearts() {
 function comparing() {
   const others = job.pictures.filter(({ n, visibility }) => n !== picture.n && visibility === "show").map(({ n, original }) => ({ src: original, label: `Picture ${n}` }));
   if (parent) others.unshift({ src: bytesOf(parent.href), label: "Made from" });
-  if (!others.length || picture.visibility === "block") return null;
+  if (!others.length || picture.visibility === "block" || picture.film) return null;
   const place = element("tools", HTMLElement);
   const draw = (/** @type {boolean} */ on) =>
     render(html`<button class="icon-button" type="button" title="Compare" aria-label="Compare" aria-pressed=${on} @click=${() => compare.toggle()}>${icon("compare")}</button>`, place);
@@ -104,9 +104,16 @@ function onAction(event) {
   const action = actions.find((one) => one.action === name);
   if (!action) return;
   event.preventDefault();
-  const words = action.words ? String(new FormData(form).get("words")) : undefined;
+  const filled = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form)));
   form.closest("details")?.removeAttribute("open");
-  act(job, Number(n), action, sink, words);
+  act(job, Number(n), action, sink, filled);
+}
+
+function play() {
+  const film = document.getElementById("picture");
+  if (!(film instanceof HTMLVideoElement)) return;
+  if (film.paused) film.play().catch(complain);
+  else film.pause();
 }
 
 function download() {
@@ -137,6 +144,7 @@ shortcuts({
   c: () => compare?.toggle(),
   d: () => download(),
   p: () => copy(job.prompt, "Prompt"),
+  k: () => play(),
   Delete: trash,
   Escape: () => (compare?.on ? compare.toggle() : location.assign(leave)),
 });

@@ -1,6 +1,7 @@
 // What the server's JSON holds, as types for the other modules.
 
-/** @typedef {{action: string, label: string, group: string, words: boolean}} Action */
+/** @typedef {{action: string, label: string, group: string, words: boolean, form: "" | "blend" | "cut"}} Action  form: what else it asks for */
+/** @typedef {{src: string, gif: string, seconds: number, fps: number, sound: boolean}} Film  its address, that of a GIF of it, its length */
 /** @typedef {"show" | "spoiler" | "block"} Visibility */
 
 /**
@@ -16,6 +17,7 @@
  * @property {string} thumb  512 px
  * @property {string} small  256 px
  * @property {string} alt
+ * @property {Film | null} film  whose first frame it is
  */
 
 /** @typedef {"queued" | "running" | "rendered" | "delivered" | "failed" | "cancelled"} Status */
@@ -74,6 +76,7 @@
  * @property {string} thumb
  * @property {string} alt
  * @property {boolean} mine
+ * @property {number | null} seconds  of the film whose first frame it is
  * @property {string | null} ends  ISO 8601: when it is deleted for good, if it is in the trash
  */
 

@@ -81,10 +81,11 @@ export const readJob = async (id) => /** @type {Job} */ (await ask(`/api/jobs/${
 /**
  * Ask for what `prompt` says. The key lets the server see that a second try is the same wish.
  * @param {string} prompt
- * @param {string[]} pictures
+ * @param {string[]} pictures  names, also of films
  * @param {string} key
+ * @param {string} [to]  what is to be done with films, "" = guess
  */
-export const send = async (prompt, pictures, key) => jobsOf(await change("POST", "/api/jobs", { prompt, pictures, key }));
+export const send = async (prompt, pictures, key, to = "") => jobsOf(await change("POST", "/api/jobs", { prompt, pictures, key, ...(to && { do: to }) }));
 
 /**
  * Queue the jobs of a question. `detail`: why it isn't all of them.
@@ -96,11 +97,10 @@ export const confirmDraft = async (draft) => /** @type {{jobs: Job[], detail?: s
  * @param {string} job
  * @param {number} n  from 1; 1 too for the job as a whole
  * @param {string} action
- * @param {string | undefined} words
+ * @param {Record<string, string>} more  what the action asks for besides, such as new words
  * @param {string} key  lets the server see that a second try is the same wish
  */
-export const press = async (job, n, action, words, key) =>
-  jobsOf(await change("POST", `/api/jobs/${job}/${n}/${action}`, words === undefined ? { key } : { key, words }));
+export const press = async (job, n, action, more, key) => jobsOf(await change("POST", `/api/jobs/${job}/${n}/${action}`, { ...more, key }));
 
 /** @param {string} job */
 export const cancel = (job) => change("POST", `/api/jobs/${job}/cancel`, {});
@@ -156,6 +156,21 @@ export const upload = async (file, name) =>
   );
 
 /**
+ * A film to go on from.
+ * @param {Blob} file
+ * @param {string} name
+ */
+export const uploadClip = async (file, name) =>
+  /** @type {{clip: string, seconds: number, thumb: string}} */ (
+    await ask("/api/clips", {
+      method: "POST",
+      body: file,
+      headers: { "Content-Type": file.type || "application/octet-stream", "X-Name": encodeURIComponent(name) },
+    })
+  );
+
+/**
+ * A film to ask about.
  * @param {Blob} file
  * @param {string} name
  */

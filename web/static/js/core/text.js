@@ -52,6 +52,12 @@ export function shapeOf(prompt) {
 }
 
 /**
+ * How long a film is, as players write it: "0:05".
+ * @param {number} seconds
+ */
+export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+/**
  * "12 s", "3 min", "1 h 5 min".
  * @param {number} seconds
  */

@@ -2,6 +2,7 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { icon } from "../core/page.js";
 import { left } from "../core/text.js";
+import { length } from "../parts/cells.js";
 
 /** @import {Tile} from "../types.js" */
 
@@ -37,5 +38,5 @@ export function tileCell(tile, index, { chosen, current, total }, tools) {
 /** @param {Tile} tile */
 function inside(tile) {
   if (tile.visibility === "block") return html`<span class="blocked-words">${icon("block")}<span>Hidden by a rule of this studio</span></span>`;
-  return html`<img src=${tile.small} width=${tile.width} height=${tile.height} alt=${tile.alt} draggable="true">`;
+  return html`<img src=${tile.small} width=${tile.width} height=${tile.height} alt=${tile.alt} draggable="true">${tile.seconds ? length(tile.seconds) : nothing}`;
 }

@@ -15,13 +15,13 @@ const questions = () => import("./dialog.js"); // asked seldom, so loaded when i
  * @param {number} n  from 1; 1 too for the job as a whole
  * @param {Action} action
  * @param {Sink} sink
- * @param {string} [typed]  new words, where the page has a field for them
+ * @param {Record<string, string>} [filled]  what was filled in, where the page has fields for it
  */
-export async function act(job, n, action, sink, typed) {
+export async function act(job, n, action, sink, filled) {
   try {
-    const words = action.words ? (typed ?? (await (await questions()).askWords(action.label, job.prompt))) : undefined;
+    const words = action.words && !filled ? await (await questions()).askWords(action.label, job.prompt) : undefined;
     if (words === null) return;
-    sink.added(await press(job.id, n, action.action, words, newKey()));
+    sink.added(await press(job.id, n, action.action, filled ?? (words === undefined ? {} : { words }), newKey()));
   } catch (error) {
     complain(error);
   }
@@ -70,13 +70,14 @@ export async function destroy(job, sink) {
  * Ask for what a prompt says; when it stands for several jobs, only after a question. Returns the new jobs,
  * null when nothing was asked for in the end. Raises Problem.
  * @param {string} prompt
- * @param {string[]} pictures
+ * @param {string[]} pictures  names, also of films
+ * @param {string} [to]  what is to be done with films, "" = guess
  * @returns {Promise<Job[] | null>}
  */
-export async function ask(prompt, pictures) {
+export async function ask(prompt, pictures, to = "") {
   const key = newKey();
   try {
-    return await send(prompt, pictures, key).catch((error) => again(error, () => send(prompt, pictures, key)));
+    return await send(prompt, pictures, key, to).catch((error) => again(error, () => send(prompt, pictures, key, to)));
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 409 || !error.body.draft) throw error;
     const count = Number(error.body.count);

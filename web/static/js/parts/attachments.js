@@ -1,22 +1,35 @@
-// The pictures that go with the next prompt: added, dropped or pasted, uploaded one after the other.
+// The pictures and films that go with the next prompt: added, dropped or pasted, uploaded one after the other.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { upload, uploadFilm } from "../core/api.js";
+import { upload, uploadClip, uploadFilm } from "../core/api.js";
 import { icon } from "../core/page.js";
 import { complain } from "../core/toasts.js";
 
 const FILM = /^(video\/|image\/gif$)/;
 
 /** `id`: what the server knows it by, once it is there. `thumb`: "" as long as a film has none. */
-/** @typedef {{thumb: string, name: string, id: Promise<string>, there: boolean}} Attachment */
+/** @typedef {{thumb: string, name: string, id: Promise<string>, there: boolean, film: boolean}} Attachment */
+
+/** How a film is uploaded: to be asked about, or to go on from. */
+const TAKEN = {
+  ask: async (/** @type {File} */ file) => {
+    const { film, thumb } = await uploadFilm(file, file.name);
+    return { id: film, thumb };
+  },
+  clip: async (/** @type {File} */ file) => {
+    const { clip, thumb } = await uploadClip(file, file.name);
+    return { id: clip, thumb };
+  },
+};
 
 export class Attachments {
   /**
    * @param {HTMLElement} place
-   * @param {{films?: boolean}} [takes]  films: they are taken as such
+   * @param {{films?: keyof typeof TAKEN, onChange?: () => void}} [takes]  films: what they are taken for
    */
-  constructor(place, { films = false } = {}) {
+  constructor(place, { films, onChange = () => {} } = {}) {
     this.place = place;
     this.films = films;
+    this.onChange = onChange;
     /** @type {Attachment[]} */
     this.all = [];
     /** @type {Promise<unknown>} the server takes one upload of a person at a time */
@@ -26,15 +39,18 @@ export class Attachments {
   /** @param {Iterable<File>} files */
   addFiles(files) {
     for (const file of files) {
-      if (this.films && (FILM.test(file.type) || /\.mkv$/i.test(file.name))) this.#addFilm(file);
+      if (this.films && (FILM.test(file.type) || /\.mkv$/i.test(file.name))) this.#addFilm(file, TAKEN[this.films]);
       else if (file.type.startsWith("image/")) this.#addFile(file);
     }
   }
 
-  /** @param {File} file */
-  #addFilm(file) {
-    const taken = this.before.then(() => uploadFilm(file, file.name));
-    const one = { thumb: "", name: file.name, id: taken.then(({ film }) => film), there: false };
+  /**
+   * @param {File} file
+   * @param {(file: File) => Promise<{id: string, thumb: string}>} send
+   */
+  #addFilm(file, send) {
+    const taken = this.before.then(() => send(file));
+    const one = { thumb: "", name: file.name, id: taken.then(({ id }) => id), there: false, film: true };
     this.before = one.id.catch(() => {});
     taken.then(({ thumb }) => (one.thumb = thumb)).catch(() => {});
     this.#add(one);
@@ -44,16 +60,17 @@ export class Attachments {
   #addFile(file) {
     const id = this.before.then(() => upload(file, file.name)).then(({ sha256 }) => sha256);
     this.before = id.catch(() => {});
-    this.#add({ thumb: URL.createObjectURL(file), name: file.name, id, there: false });
+    this.#add({ thumb: URL.createObjectURL(file), name: file.name, id, there: false, film: false });
   }
 
   /**
-   * One of the studio's own pictures.
+   * One of the studio's own pictures or films.
    * @param {string} job
    * @param {number} n
+   * @param {boolean} [film]
    */
-  addOwn(job, n) {
-    this.#add({ thumb: `/files/${job}/${n}/256.webp`, name: `picture ${n}`, id: Promise.resolve(`${job} ${n}`), there: true });
+  addOwn(job, n, film = false) {
+    this.#add({ thumb: `/files/${job}/${n}/256.webp`, name: `${film ? "film" : "picture"} ${n}`, id: Promise.resolve(`${job} ${n}`), there: true, film });
   }
 
   /** What the server knows them by. Waits for what is on its way; raises Problem when one isn't taken. */
@@ -95,5 +112,6 @@ export class Attachments {
       <button class="icon-button" type="button" aria-label="Remove ${one.name}" @click=${() => this.#remove(one)}>${icon("close")}</button>
     </span>`;
     render(this.all.length ? html`${this.all.map(box)}` : nothing, this.place);
+    this.onChange();
   }
 }

@@ -22,6 +22,8 @@ export class Bar {
     this.form = element("bar", HTMLFormElement);
     this.form.dataset.ready = ""; // early.js steps aside
     this.field = element("bar-prompt", HTMLTextAreaElement);
+    /** what to do with a film, where films are made */
+    this.to = /** @type {HTMLSelectElement | null} */ (document.getElementById("bar-do"));
     this.onSent = onSent;
     this.history = new History(prompts ?? []);
     this.knowsEarlier = prompts !== null;
@@ -64,7 +66,13 @@ export class Bar {
 
   /** @param {(all: Attachments) => void} work */
   #attach(work) {
-    this.attachments ??= import("./attachments.js").then(({ Attachments }) => new Attachments(element("bar-pictures", HTMLElement)));
+    this.attachments ??= import("./attachments.js").then(({ Attachments }) => {
+      const all = new Attachments(element("bar-pictures", HTMLElement), {
+        films: this.to ? "clip" : undefined,
+        onChange: () => this.to?.toggleAttribute("hidden", !all.all.some(({ film }) => film)),
+      });
+      return all;
+    });
     this.attachments.then(work).catch(complain);
   }
 
@@ -73,7 +81,7 @@ export class Bar {
    * @param {DataTransfer | null} data
    */
   #take(data) {
-    const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/") || (this.to && file.type.startsWith("video/")));
     const [, job, n] = OWN.exec(data?.getData("text/uri-list") ?? "") ?? [];
     if (job && n) this.#attach((all) => all.addOwn(job, Number(n)));
     else if (files.length) this.#attach((all) => all.addFiles(files));
@@ -117,7 +125,7 @@ export class Bar {
    * @param {Picture} picture
    */
   attach(job, picture) {
-    this.#attach((all) => all.addOwn(job, picture.n));
+    this.#attach((all) => all.addOwn(job, picture.n, Boolean(picture.film)));
     this.field.focus();
   }
 
@@ -152,7 +160,8 @@ export class Bar {
     this.completion?.close();
     this.#busy(true);
     try {
-      const jobs = await ask(prompt, (await attached?.ids()) ?? []);
+      const filmed = attached?.all.some(({ film }) => film);
+      const jobs = await ask(prompt, (await attached?.ids()) ?? [], filmed ? this.to?.value : "");
       if (jobs) this.#sent(prompt, jobs);
     } catch (error) {
       complain(error);
@@ -168,6 +177,7 @@ export class Bar {
   #sent(prompt, jobs) {
     this.history.add(prompt);
     this.attachments?.then((all) => all.clear());
+    if (this.to) this.to.value = "";
     this.field.value = "";
     this.onSent(jobs);
   }

@@ -1,7 +1,7 @@
 // The boxes of a job's pictures: waiting, sharpening, there. Each has its shape from the start, so nothing moves.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { icon } from "../core/page.js";
-import { shapeOf } from "../core/text.js";
+import { clock, shapeOf } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Picture} from "../types.js" */
@@ -56,6 +56,12 @@ export function pictureCells(job, tools) {
 const blocked = (picture) => html`<div class="cell blocked">${sizer(picture.width, picture.height)}<span class="blocked-words">${icon("block")}<span>Hidden by a rule of this studio</span></span></div>`;
 
 /**
+ * The mark of a film on its first frame: it plays, and for how long.
+ * @param {number} seconds
+ */
+export const length = (seconds) => html`<span class="length" aria-hidden="true">${icon("play")}${clock(seconds)}</span>`;
+
+/**
  * @param {LiveJob} job
  * @param {Picture} picture
  * @param {number} index
@@ -65,7 +71,7 @@ function cell(job, picture, index, tools) {
   const spoiler = picture.visibility === "spoiler";
   return html`<div class="cell ${spoiler ? "veiled" : ""}">
     ${sizer(picture.width, picture.height)}${sheet(job, index)}
-    <a href=${picture.href}><img src=${picture.thumb} width=${picture.width} height=${picture.height} alt=${picture.alt}></a>
+    <a href=${picture.href}><img src=${picture.thumb} width=${picture.width} height=${picture.height} alt=${picture.alt}>${picture.film ? length(picture.film.seconds) : nothing}</a>
     ${spoiler ? html`<label class="veil"><input type="checkbox" aria-label="Show picture ${picture.n}, which may be sensitive">${icon("hidden")}Sensitive. Show it</label>` : nothing}
     <div class="cell-tools">
       <button class="icon-button heart" type="button" aria-pressed=${picture.favourite} aria-label="Favourite, picture ${picture.n}" title="Favourite"

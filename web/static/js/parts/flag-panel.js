@@ -16,6 +16,11 @@ const SWITCHES = /** @type {const} */ ([
   { label: "Tile", names: ["tile"] },
   { label: "Stealth", names: ["stealth"] },
 ]);
+const OF_FILMS = /** @type {const} */ ([
+  { label: "Film", names: ["video"] },
+  { label: "High motion", names: ["motion"], value: "high" },
+  { label: "Loop", names: ["loop"] },
+]);
 
 /** @type {HTMLElement | undefined} */
 let panel;
@@ -65,9 +70,9 @@ function controls(prompt, set) {
       };
       return html`<label class="range"><span>${label}</span><output>${value}</output><input type="range" min="0" max=${most} step=${most / 100} .value=${String(value)} @input=${change}></label>`;
     })}
-    <div class="chips">${SWITCHES.map(({ label, names }) => {
-      const on = flagValue(prompt, [...names]) !== null;
-      return html`<button class="chip" type="button" aria-pressed=${on} @click=${() => set(names, on ? null : "")}>${label}</button>`;
+    <div class="chips">${[...SWITCHES, ...(document.getElementById("bar-do") ? OF_FILMS : [])].map((one) => {
+      const on = flagValue(prompt, [...one.names]) !== null;
+      return html`<button class="chip" type="button" aria-pressed=${on} @click=${() => set(one.names, on ? null : "value" in one ? one.value : "")}>${one.label}</button>`;
     })}</div>`;
 }
 

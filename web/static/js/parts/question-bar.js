@@ -17,7 +17,7 @@ export class QuestionBar {
     this.first = first;
     this.form = element("talk-bar", HTMLFormElement);
     this.field = element("more-question", HTMLTextAreaElement);
-    this.attached = new Attachments(element("more-pictures", HTMLElement), { films: true });
+    this.attached = new Attachments(element("more-pictures", HTMLElement), { films: "ask" });
     unhide("talk-bar", "more-add");
     this.#listen();
   }

@@ -75,14 +75,23 @@ export class Stream {
     const names = [...new Set(job.picture_actions.map(({ group }) => group))];
     const groups = names.map((name) => ({
       name,
-      items: job.picture_actions.filter(({ group }) => group === name).map((action) => ({ label: action.label, work: () => act(job, picture.n, action, this) })),
+      items: job.picture_actions.filter(({ group }) => group === name).map((action) => entryOf(action, picture, () => act(job, picture.n, action, this))),
     }));
     const own = [
       { label: "Open", icon: "expand", href: picture.href },
-      { label: "Download", icon: "download", href: `${picture.original}?download=1`, download: true },
+      { label: "Download", icon: "download", href: `${picture.film?.src ?? picture.original}?download=1`, download: true },
       ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copy(String(picture.seed), "Seed") }]),
-      { label: "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
+      { label: picture.film ? "Use film" : "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
     ];
-    openMenu(button, `Actions for picture ${picture.n}`, [...groups, { name: "Picture", items: own }]);
+    const what = picture.film ? "film" : "picture";
+    openMenu(button, `Actions for ${what} ${picture.n}`, [...groups, { name: picture.film ? "Film" : "Picture", items: own }]);
   }
 }
+
+/**
+ * An action as an entry of a menu; one that asks for more leads to the page that has the fields for it.
+ * @param {Action} action
+ * @param {Picture} picture
+ * @param {() => void} work
+ */
+const entryOf = (action, picture, work) => (action.form ? { label: `${action.label} …`, href: `${picture.href}#actions` } : { label: action.label, work });

@@ -1,0 +1,1 @@
+"""How well films show and do what they were asked for."""

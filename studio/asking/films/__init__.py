@@ -1,0 +1,1 @@
+"""How films are asked for: from words, pictures and other films to requests."""

@@ -1,0 +1,257 @@
+"""Films: asked for by words, pictures and other films; shown, pressed, cut and handed on."""
+
+import io
+
+import pytest
+
+from bot.ui import buttons
+from core.requests.video import CutRequest, FrameRequest, VideoRequest
+from studio.asking.films.actions import STRENGTHS
+from tests.bot.conftest import Studio, png
+from tests.bot.test_asking import said
+from tests.films import film, moving
+from vision.films.reader import FilmReader
+
+BOAT = "a red boat sails to the left"
+
+
+async def made(studio: Studio, **options) -> tuple:
+    """The message of a /video, and the newest job."""
+    await studio.alice.slash(studio.channel, "video", **options)
+    return studio.last(), await newest(studio)
+
+
+async def newest(studio: Studio):
+    """The job that the last message shows."""
+    job, _ = await studio.built.queue.job_of_message(studio.last().id)
+    return await studio.built.queue.job(job.id)
+
+
+async def secret(studio: Studio):
+    """A private film of alice's."""
+    await studio.alice.slash(studio.channel, "video", prompt=f"{BOAT} --bs 1 --stealth")
+    [job] = [job for job in await studio.members.recent(studio.alice.id) if job.origin.private]
+    return job
+
+
+async def film_in(message) -> FilmReader:
+    [file] = message.attachments
+    assert file.filename.endswith(".mp4"), file.filename
+    return FilmReader(io.BytesIO(await file.read()))
+
+
+def labels(message) -> list[str]:
+    return [child.label or str(child.emoji) for row in message.components for child in row.children]
+
+
+async def test_words_make_a_set_in_one_film_with_a_button_for_each(studio: Studio) -> None:
+    message, job = await made(studio, prompt=f"{BOAT} --motion high --seed 7")
+    assert message.content.startswith(f"**{BOAT} --motion high** - Video by <@{studio.alice.id}> (fast)")
+    assert "-# 1.0 s · 64×64 · 8 fps · seed 7 · 4 steps · pretend · job " in message.content
+    assert labels(message) == ["U1", "U2", "U3", "U4", "🔄"]
+    with await film_in(message) as shown:
+        assert (shown.width, shown.height, shown.frames) == (128, 128, 8)
+    assert isinstance(job.request, VideoRequest) and job.request.num_images == 4
+    [file] = message.attachments
+    assert file.description == BOAT
+
+
+async def test_one_film_has_its_buttons_within_the_places_there_are(studio: Studio) -> None:
+    message, _ = await made(studio, prompt=f"{BOAT} --bs 1")
+    assert labels(message) == [
+        *("Extend (High)", "Extend (Low)", "Extend back", "Loop"),
+        *("Remix", "Blend…", "🔄"),
+        *("Cut", "Last frame", "GIF"),
+        *("❤️", "Details", "DM me", "Delete"),
+    ]
+    assert all(len(row.children) <= buttons.MOST_IN_ROW for row in message.components)
+
+
+async def test_u_shows_one_film_in_full(studio: Studio) -> None:
+    message, job = await made(studio, prompt=f"{BOAT} --seed 7")
+    await studio.bob.click(message, label="U3")
+    single = studio.last()
+    assert f"Film #3 <@{studio.bob.id}>" in single.content and "seed 9" in single.content
+    assert f"job {job.id} 3" in single.content and "Extend (High)" in labels(single)
+    with await film_in(single) as shown:
+        assert (shown.width, shown.height) == (64, 64)
+
+
+async def test_options_are_flags_and_go_before_them(studio: Studio) -> None:
+    _, job = await made(
+        studio,
+        prompt=f"{BOAT} --motion low --ar 1:1",
+        shape="vertical",
+        resolution=720,
+        seconds=2.5,
+        motion="high",
+        loop=True,
+        number=1,
+    )
+    request = job.request
+    assert (request.aspect_ratio, request.resolution, request.seconds) == ((9, 16), 720, 2.5)
+    assert (request.motion, request.loop, request.num_images) == ("high", True, 1)
+
+
+async def test_a_first_and_a_last_picture(studio: Studio) -> None:
+    _, job = await made(studio, image=("a.png", png()), end=("b.png", png(colour=(1, 2, 3))), number=1)
+    assert job.request.image and job.request.end_image and job.request.image != job.request.end_image
+    _, job = await made(studio, image=("a.png", png()), prompt="it sinks", number=1)
+    assert (job.request.prompt, job.request.end_image) == ("it sinks", None)
+
+
+async def test_video_among_the_words_of_imagine(studio: Studio) -> None:
+    await studio.alice.slash(
+        studio.channel, "imagine", prompt="it sinks --video --bs 1", image=("a.png", png())
+    )
+    job = await newest(studio)
+    assert isinstance(job.request, VideoRequest) and job.request.image is not None
+    assert "Video by" in studio.last().content
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "The prompt is empty"),
+        ({"prompt": "a --bs 3"}, "1, 2, 4"),
+        ({"end": ("a.png", png())}, "A last picture needs a first one"),
+        ({"prompt": "a", "do": "extend"}, "no film to extend"),
+        ({"prompt": "a", "do": "cut"}, "no film to cut"),
+        ({"source": "abcdefghjkmn 1"}, "no job `abcdefghjkmn`"),
+        ({"source": "hello"}, "takes a link"),
+        ({"prompt": "{a, b} boat"}, "only one prompt"),
+        ({"prompt": "a", "part": "x-2"}, "isn't a time"),
+    ],
+)
+async def test_what_cannot_be_is_told(studio: Studio, options, words: str) -> None:
+    result = await studio.alice.slash(studio.channel, "video", **options)
+    assert words in said(result).content
+    assert studio.channel.history() == []
+
+
+async def test_a_film_alone_is_extended_and_with_words_remixed(studio: Studio) -> None:
+    _, first = await made(studio, prompt=f"{BOAT} --bs 1 --seed 7")
+    message, job = await made(studio, source=f"{first.id} 1")
+    assert job.request.operation == "extend" and job.parent_id == first.id
+    assert job.request.prompt == BOAT and job.request.clip and job.request.clip_ends
+    assert " - Extended by " in message.content
+    message, job = await made(studio, source=first.id, prompt="at night --strength 0.7")
+    assert (job.request.operation, job.request.strength) == ("remix", 0.7)
+    assert " - Remix (Strong) by " in message.content
+    message, job = await made(studio, source=first.id, source2=job.id + " 1")
+    assert job.request.operation == "blend" and job.request.clip_2 is not None
+    assert " - Blend of 2 by " in message.content
+    message, job = await made(studio, source=first.id, do="loop")
+    assert job.request.operation == "loop" and " - Loop by " in message.content
+
+
+async def test_a_link_to_a_message_is_taken_wherever_a_film_is(studio: Studio) -> None:
+    message, first = await made(studio, prompt=f"{BOAT} --bs 1")
+    _, job = await made(studio, source=message.jump_url, do="extend backward")
+    assert (job.request.operation, job.parent_id) == ("extend_back", first.id)
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --seed 3")
+    picture = await newest(studio)
+    _, job = await made(studio, source=f"{picture.id} 2", number=1)
+    assert job.request.operation == "new" and job.request.image is not None
+
+
+async def test_a_film_that_somebody_sends_is_read_by_a_process_and_extended(studio: Studio) -> None:
+    sent = film(moving(16, (96, 64)), fps=8)
+    _, job = await made(studio, clip=("mine.mp4", sent), number=1)
+    assert job.request.operation == "extend" and job.request.clip_ends is None and job.parent_id is None
+    stored = await studio.built.files.get(job.request.clip)
+    with FilmReader(io.BytesIO(stored)) as clean:
+        assert (clean.width, clean.height, clean.frames) == (96, 64, 16)
+    result = await studio.alice.slash(studio.channel, "video", clip=("mine.mp4", b"no film at all"))
+    assert "can't be read as a film" in said(result).content
+
+
+async def test_animate_under_a_picture_begins_with_it(studio: Studio) -> None:
+    await studio.alice.slash(studio.channel, "imagine", prompt="a red boat --seed 3")
+    await studio.alice.click(studio.last(), label="U2")
+    single = studio.last()
+    assert {"Animate (High)", "Animate (Low)"} <= set(labels(single))
+    for label, motion in (("Animate (High)", "high"), ("Animate (Low)", "low")):
+        await studio.bob.click(single, label=label)
+        job = await newest(studio)
+        assert (job.request.motion, job.request.prompt, job.parent_index) == (motion, "a red boat", 1)
+        assert " - Video by " in studio.last().content
+
+
+async def test_buttons_go_on_from_a_film_also_after_a_restart(studio: Studio) -> None:
+    message, first = await made(studio, prompt=f"{BOAT} --bs 1 --seed 7")
+    await studio.restart()
+    for label, operation in (
+        ("Extend (High)", "extend"),
+        ("Extend (Low)", "extend"),
+        ("Extend back", "extend_back"),
+        ("Loop", "loop"),
+    ):
+        await studio.bob.click(message, label=label)
+        job = await newest(studio)
+        assert (job.request.operation, job.parent_id) == (operation, first.id), label
+        assert job.request.clip_ends is not None
+
+
+async def test_remix_blend_and_cut_open_windows(studio: Studio) -> None:
+    message, first = await made(studio, prompt=f"{BOAT} --bs 1 --seed 7")
+    _, other = await made(studio, prompt="waves --bs 1 --seed 8")
+    result = await studio.bob.click(message, label="Remix")
+    await studio.bob.submit_modal(result, {"prompt": "the same boat at night", "strength": ["strong"]})
+    job = await newest(studio)
+    assert (job.request.operation, job.request.strength) == ("remix", STRENGTHS["strong"])
+    result = await studio.bob.click(message, label="Blend…")
+    await studio.bob.submit_modal(result, {"source": f"{other.id} 1", "prompt": ""})
+    job = await newest(studio)
+    assert job.request.operation == "blend" and job.request.prompt == BOAT
+    result = await studio.bob.click(message, label="Cut")
+    await studio.bob.submit_modal(result, {"start": "0.25", "end": "0.75"})
+    job = await newest(studio)
+    assert (
+        isinstance(job.request, CutRequest) and job.device == "none" and " - Cut by " in studio.last().content
+    )
+    with await film_in(studio.last()) as part:
+        assert part.frames == 4
+
+
+async def test_the_last_frame_is_a_picture_with_all_its_buttons(studio: Studio) -> None:
+    message, first = await made(studio, prompt=f"{BOAT} --bs 1 --seed 7")
+    await studio.bob.click(message, label="Last frame")
+    job = await newest(studio)
+    assert isinstance(job.request, FrameRequest) and job.parent_id == first.id
+    assert {"Vary (Subtle)", "Animate (High)", "Upscale 2x (Subtle)"} <= set(labels(studio.last()))
+    await studio.bob.click(studio.last(), label="Upscale 2x (Subtle)")
+    assert "Upscaled" in studio.last().content
+
+
+async def test_a_gif_plays_by_itself(studio: Studio) -> None:
+    message, _ = await made(studio, prompt=f"{BOAT} --bs 1")
+    await studio.bob.click(message, label="GIF")
+    [file] = studio.last().attachments
+    assert file.filename.endswith(".gif") and (await file.read())[:4] == b"GIF8"
+
+
+async def test_with_remix_on_the_first_buttons_open_a_window(studio: Studio) -> None:
+    message, first = await made(studio, prompt=f"{BOAT} --bs 1")
+    await studio.alice.slash(studio.channel, "prefer remix")
+    result = await studio.alice.click(message, label="Extend (Low)")
+    assert result.modal is not None
+    await studio.alice.submit_modal(result, {"prompt": "it turns --motion high --seconds 2"})
+    job = await newest(studio)
+    assert (job.request.operation, job.request.motion, job.request.seconds) == ("extend", "high", 2)
+
+
+async def test_a_private_film_stays_its_makers(studio: Studio) -> None:
+    job = await secret(studio)
+    result = await studio.bob.slash(studio.channel, "video", source=f"{job.id} 1")
+    assert "private" in said(result).content
+    assert await studio.members.recent(studio.bob.id) == []
+
+
+async def test_a_private_film_can_only_be_blended_by_its_maker(studio: Studio) -> None:
+    message, _ = await made(studio, prompt=f"{BOAT} --bs 1")
+    private = await secret(studio)
+    result = await studio.bob.click(message, label="Blend…")
+    result = await studio.bob.submit_modal(result, {"source": f"{private.id} 1", "prompt": ""})
+    assert "private" in said(result).content
+    assert await studio.members.recent(studio.bob.id) == []

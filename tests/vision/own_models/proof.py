@@ -1,0 +1,334 @@
+"""What own models are worth: ``python -m tests.vision.own_models.proof [ROW …]`` prints a
+JSON line for each measurement; docs/inspect.md has the last ones. ``--scale 0.5`` takes half the pictures.
+
+Needs the extra ``train``; rows on real surfaces need scikit-image, as the package of their photographs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import subprocess
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from core.setting.profiles import ROOT
+from tests.vision.own_models import parts, textures
+from tests.vision.own_models.conftest import Pile, pile
+from vision.own_models.anomaly.align import FIXTURE
+from vision.own_models.anomaly.candidates import Candidate, align
+from vision.own_models.anomaly.inspector import FIXED, Inspector
+from vision.own_models.anomaly.limit import from_good
+from vision.own_models.anomaly.training import Settings
+from vision.own_models.anomaly.training import train as train_inspection
+from vision.own_models.classify.training import train as train_classifier
+from vision.own_models.export.bundle import bundle
+from vision.own_models.features.efficientnet import efficientnet
+from vision.own_models.features.extractor import Extractor, pixels
+from vision.own_models.features.filters import filters
+from vision.own_models.features.transformer import transformer
+from vision.own_models.report import metrics
+from vision.own_models.report.calibration import expected_error
+from vision.own_models.steps import MemoryStore, run
+
+Row = dict[str, object]
+PHOTO = ROOT / "data" / "cache" / "packages" / "efficientnet-lite0"
+TRAINED, TESTED = 0, 10_000  # first seeds of pictures that are learned from, and of those that aren't
+
+
+def towers() -> list[Extractor]:
+    """Filters, and the extra ``photo``'s network where it was fetched."""
+    found = [filters()]
+    if PHOTO.is_dir():
+        from vision.photo.efficientnet import load
+
+        found.append(efficientnet(load(PHOTO, "efficientnet-lite0", {}, "cpu", torch.float32).model))
+    return found
+
+
+def demo_towers() -> list[Extractor]:
+    """The demo's CLIP and ViT."""
+    from transformers import AutoImageProcessor, AutoModelForImageClassification, CLIPModel
+
+    folder = ROOT / "demo" / "models"
+    clip = CLIPModel.from_pretrained(folder / "clip").eval()
+    vit = AutoModelForImageClassification.from_pretrained(folder / "vit").eval()
+    return [
+        transformer("demo-clip", clip, AutoImageProcessor.from_pretrained(folder / "clip"), "MIT"),
+        transformer("demo-vit", vit, AutoImageProcessor.from_pretrained(folder / "vit"), "MIT"),
+    ]
+
+
+def of_parts(scale: float) -> Iterator[Row]:
+    """8.1: each part from 20 good pictures, on good ones and defects that were never shown."""
+    for part in parts.ALL:
+        some = pile([(parts.picture(part, TRAINED + n)[0], "good") for n in range(20)])
+        inspector, extractor, seconds = _inspection(some, Settings())
+        count = round(35 * scale)
+        bad = [(part, TESTED + n, parts.DEFECTS[n % 7]) for n in range(7 * max(1, round(9 * scale)))]
+        good = [(part, 2 * TESTED + n) for n in range(count)]
+        tested = [parts.picture(*which) for which in [*good, *bad]]
+        network = inspector.detector(extractor)
+        start = time.process_time()
+        verdicts = [inspector.inspect(image, extractor, network) for image, _ in tested]
+        each = (time.process_time() - start) / len(tested)
+        strange = [number >= count for number in range(len(tested))]
+        heats = [_large(verdict.heat) for verdict in verdicts]
+        masks = [mask for _, mask in tested]
+        flat = [np.concatenate([one.ravel()[::5] for one in some]) for some in (masks, heats)]
+        yield {
+            "part": part,
+            "held out": part in parts.LATER,
+            "backbone": extractor.name,
+            "image AUROC": metrics.roc(strange, [verdict.score for verdict in verdicts]).area,
+            "pixel AUROC": metrics.roc(flat[0], flat[1]).area,
+            "PRO": metrics.region_overlap(masks[count:], heats[count:]),
+            "stopped": str(metrics.alarms([v.ratio for v in verdicts[:count]], 1)),
+            "found": str(metrics.found([v.ratio for v in verdicts[count:]], 1)),
+            "weak": inspector.card["weak"],
+            "training CPU s": seconds,
+            "verdict CPU s": each,
+        }
+
+
+def of_textures(scale: float) -> Iterator[Row]:
+    """8.3: real surfaces, and whether the product itself says that it is weak there."""
+    for name in textures.TEXTURES:
+        some = pile([(textures.picture(name, TRAINED + n), "good") for n in range(20)])
+        inspector, extractor, _ = _inspection(some, Settings())
+        count = round(30 * scale)
+        tested = [textures.picture(name, TESTED + n, tested=True) for n in range(count)]
+        tested += [
+            textures.picture(name, 2 * TESTED + n, textures.DEFECTS[n % 6], True)
+            for n in range(6 * round(7 * scale))
+        ]
+        network = inspector.detector(extractor)
+        scores = [inspector.inspect(image, extractor, network).score for image in tested]
+        yield {
+            "texture": name,
+            "backbone": extractor.name,
+            "image AUROC": metrics.roc([n >= count for n in range(len(tested))], scores).area,
+            "stopped": str(metrics.alarms(scores[:count], inspector.limit)),
+            "told as weak": inspector.card["weak"],
+            "separation of drawn defects": inspector.card["separation"],
+            "drawn defects missed": inspector.card["unsure"],
+        }
+
+
+def of_promises(scale: float) -> Iterator[Row]:
+    """8.4: how many good parts are stopped, over 40 draws of those that are learned from. The reference that
+    parts are laid onto is drawn once."""
+    extractor, store, part = towers()[-1], MemoryStore(), "circuit"
+    pool = [pixels(parts.picture(part, TRAINED + n)[0], 256) for n in range(round(60 * scale))]
+    aligner = list(align(pool, FIXTURE))[-1][0]
+    looked = Candidate(extractor, FIXED, aligner, 0)
+    maps = [looked.maps(f"pool {n}", one, store) for n, one in enumerate(pool)]
+    good = [pixels(parts.picture(part, TESTED + n)[0], 256) for n in range(round(100 * scale))]
+    bad = [
+        pixels(parts.picture(part, 2 * TESTED + n, parts.DEFECTS[n % 7])[0], 256)
+        for n in range(round(56 * scale))
+    ]
+    tested = [looked.maps(f"tested {n}", one, store) for n, one in enumerate([*good, *bad])]
+    for count in (5, 10, 20):
+        stopped, found = [], []
+        for draw in range(40):
+            chosen = random.Random(draw).sample(range(len(pool)), count)
+            candidate = Candidate(extractor, FIXED, aligner, 0)
+            candidate.fit([maps[n] for n in chosen], torch.ones(maps[0].shape[-2:]))
+            limit = from_good(candidate.good_scores)
+            scores = [candidate.look(one)[0] for one in tested]
+            stopped.append(np.mean([score > limit.value for score in scores[: len(good)]]))
+            found.append(np.mean([score > limit.value for score in scores[len(good) :]]))
+        promise = 1 / (count + 1)
+        yield {
+            "good": count,
+            "promise": promise,
+            "stopped, mean": float(np.mean(stopped)),
+            "of the promise": float(np.mean(stopped) / promise),
+            "stopped, worst tenth": float(np.quantile(stopped, 0.9)),
+            "found, mean": float(np.mean(found)),
+        }
+
+
+def of_names(scale: float) -> Iterator[Row]:
+    """8.5: naming a circuit's defects from 10 and 50 of a kind, and two kinds that nobody named."""
+    part, kinds = "circuit", parts.DEFECTS[:6]
+    good = [parts.picture(part, TRAINED + n)[0] for n in range(50)]
+    known = {
+        kind: [parts.picture(part, 100 * at + 500 + n, kind)[0] for n in range(50)]
+        for at, kind in enumerate(kinds)
+    }
+    count = round(20 * scale)
+    asked = [(parts.picture(part, TESTED + n)[0], "good") for n in range(count)]
+    asked += [
+        (parts.picture(part, TESTED + 1000 * (at + 1) + n, kind)[0], kind)
+        for at, kind in enumerate(kinds)
+        for n in range(count)
+    ]
+    store = MemoryStore()
+    for each in (10, 50):
+        for left_out in ((), kinds[:2]):
+            some = pile(
+                [(image, "good") for image in good[: max(each, 20)]]
+                + [(image, kind) for kind in kinds if kind not in left_out for image in known[kind][:each]]
+            )
+            inspector, extractor, _ = _inspection(some, Settings(alike=FIXED), store, towers()[-1:])
+            network = inspector.detector(extractor)
+            verdicts = [inspector.inspect(image, extractor, network) for image, _ in asked]
+            if left_out:
+                unseen = [n for n, (_, kind) in enumerate(asked) if kind == "good" or kind in left_out]
+                strange = [asked[n][1] != "good" for n in unseen]
+                area = metrics.roc(strange, [verdicts[n].score for n in unseen]).area
+                yield {"a kind": each, "never named": left_out, "AUROC of these": area}
+                continue
+            said = [verdict.names[0][0] for verdict in verdicts]
+            report = metrics.names_report([kind for _, kind in asked], said)
+            yield {"a kind": each, "accuracy": str(report.accuracy), "macro F1": report.macro_f1}
+
+
+def of_bundles(scale: float, python: str = "") -> Iterator[Row]:
+    """8.11: a bundle in an environment of its own, on 1,000 pictures of odd sizes, types and EXIF turns."""
+    drawn = [parts.picture("circuit", TESTED + n, (None, *parts.DEFECTS)[n % 8])[0] for n in range(40)]
+    some = pile([(parts.picture("circuit", TRAINED + n)[0], "good") for n in range(20)])
+    inspector, extractor, _ = _inspection(some, Settings(), extractors=towers()[-1:])
+    golden = [image.resize((311, 277)) for image in drawn[:6]]
+    data = bundle(inspector, extractor, "circuits", golden)
+    lots, count = np.random.default_rng(0), round(1000 * scale)
+    with tempfile.TemporaryDirectory() as work:
+        folder, pictures = Path(work) / "bundle", Path(work) / "pictures"
+        zipfile.ZipFile(io.BytesIO(data)).extractall(folder)
+        pictures.mkdir()
+        for number in range(count):
+            size = tuple(int(side) for side in lots.integers(90, 700, 2))
+            image = drawn[number % len(drawn)].resize(size)
+            exif = Image.Exif()
+            exif[0x0112] = int(lots.integers(1, 9))
+            image.save(pictures / f"{number:04}.{('jpg', 'png', 'webp')[number % 3]}", exif=exif)
+        start = time.monotonic()
+        command = [python or "python3", "-I", "predict.py", str(pictures)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        wall = time.monotonic() - start
+        lines = {Path(line["file"]).name: line for line in map(json.loads, done.stdout.splitlines())}
+        network, apart, unequal = inspector.detector(extractor), [], 0
+        for file in sorted(pictures.iterdir()):
+            with Image.open(file) as image:
+                verdict = inspector.inspect(image, extractor, network)
+            apart.append(abs(verdict.score - lines[file.name]["score"]) / verdict.score)
+            unequal += verdict.strange != (lines[file.name]["verdict"] == "strange")
+    yield {
+        "pictures": len(apart),
+        "unequal verdicts": unequal,
+        "largest difference of scores, relative": max(apart),
+        "bundle MB": len(data) / 2**20,
+        "wall s a picture": wall / count,
+    }
+
+
+def of_labels(scale: float) -> Iterator[Row]:
+    """8.18: own labels of drawings and of real surfaces, from 10 and 50 of a label."""
+    from demo import drawing, world
+
+    def drawn(seed: int, **wanted: str) -> Image.Image:
+        lots = random.Random(seed)
+        while True:
+            scene = world.compose(lots, "single")
+            if all(
+                value == (scene.style if name == "style" else scene.groups[0].colour)
+                for name, value in wanted.items()
+            ):
+                return drawing.draw(scene, lots, (128, 128))
+
+    tasks: dict[str, tuple[tuple[str, ...], Callable[[str, int, bool], Image.Image]]] = {
+        "style": (world.STYLES, lambda label, seed, tested: drawn(seed, style=label)),
+        "colour": (world.COLOURS, lambda label, seed, tested: drawn(seed, colour=label)),
+        "surface": (
+            textures.TEXTURES,
+            lambda label, seed, tested: textures.picture(label, seed, None, tested),
+        ),
+    }
+    extractors, store = [*demo_towers(), *towers()], MemoryStore()
+    for task, (labels, picture) in tasks.items():
+        most = 50 if task == "style" else 10  # what is asked of each
+        known = {
+            label: [picture(label, 100 * at + n, False) for n in range(most)]
+            for at, label in enumerate(labels)
+        }
+        count = round(25 * scale)
+        asked = [
+            (picture(label, TESTED + 100 * at + n, True), label)
+            for at, label in enumerate(labels)
+            for n in range(count)
+        ]
+        for each in sorted({10, most}):
+            some = pile([(image, label) for label in labels for image in known[label][:each]])
+            found = run(train_classifier(some.snapshot, some.open, extractors, store))
+            extractor = next(one for one in extractors if one.name == found.card["extractor"])
+            answers = [found.classify(image, extractor) for image, _ in asked]
+            chances = torch.tensor([[dict(a.chances)[label] for label in found.labels] for a in answers])
+            right = torch.tensor([found.labels.index(label) for _, label in asked])
+            hits = int((chances.argmax(1) == right).sum())
+            yield {
+                "labels": task,
+                "a label": each,
+                "chosen": extractor.name,
+                "accuracy": hits / len(asked),
+                "interval": str(metrics.Share(hits, len(asked))),
+                "ECE": expected_error(chances, right),
+                "called none of these": sum(answer.unknown for answer in answers) / len(asked),
+            }
+
+
+ROWS: dict[str, Callable[[float], Iterator[Row]]] = {
+    "parts": of_parts,
+    "textures": of_textures,
+    "promises": of_promises,
+    "names": of_names,
+    "bundles": of_bundles,
+    "labels": of_labels,
+}
+
+
+def _inspection(
+    some: Pile,
+    settings: Settings,
+    store: MemoryStore | None = None,
+    extractors: Sequence[Extractor] = (),
+) -> tuple[Inspector, Extractor, float]:
+    extractors = extractors or towers()
+    start = time.process_time()
+    training = train_inspection(some.snapshot, some.open, extractors, settings, store or MemoryStore())
+    inspector = run(training)
+    extractor = next(one for one in extractors if one.name == inspector.card["extractor"])
+    return inspector, extractor, time.process_time() - start
+
+
+def _large(heat: torch.Tensor) -> np.ndarray:
+    whole = torch.nn.functional.interpolate(heat[None, None], size=(parts.SIDE, parts.SIDE), mode="bilinear")
+    return whole[0, 0].numpy()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; none = all")
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--python", default="", help="of the bare environment that bundles are run in")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in asked.rows or ROWS:
+        rows = of_bundles(asked.scale, asked.python) if name == "bundles" else ROWS[name](asked.scale)
+        for row in rows:
+            rounded = {key: float(f"{v:.4g}") if isinstance(v, float) else v for key, v in row.items()}
+            print(json.dumps({"row": name} | rounded), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Cutting a thing out and moving it, on drawn pictures whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from vision.sketch import cutting, moving
+from vision.sketch.film import looped, shares
+from vision.sketch.motion import ACROSS, Motion
+from vision.sketch.shots import Between, Camera, Moved, ThereAndBack
+
+SIZE = (128, 96)
+SKY, SEA, RED = (140, 190, 240), (30, 90, 170), (220, 40, 40)
+
+
+def scene(box: tuple[int, int, int, int] = (50, 30, 80, 60)) -> tuple[Image.Image, Image.Image]:
+    """A red square before a horizon, and its mask."""
+    picture = Image.new("RGB", SIZE, SKY)
+    ImageDraw.Draw(picture).rectangle([0, 48, *SIZE], fill=SEA)
+    mask = Image.new("L", SIZE)
+    for canvas, fill in ((picture, RED), (mask, 255)):
+        ImageDraw.Draw(canvas).rectangle([box[0], box[1], box[2] - 1, box[3] - 1], fill=fill)
+    return picture, mask
+
+
+def layers(**more) -> cutting.Layers:
+    found = cutting.cut(*scene(**more))
+    assert found is not None
+    return found
+
+
+def red(frame: Image.Image) -> np.ndarray:
+    """Where the frame shows the square."""
+    return np.linalg.norm(np.asarray(frame, float) - RED, axis=-1) < 60
+
+
+def middle(frame: Image.Image) -> tuple[float, float]:
+    ys, xs = np.nonzero(red(frame))
+    return float(xs.mean()), float(ys.mean())
+
+
+def test_the_ground_behind_a_thing_goes_on_with_its_horizon() -> None:
+    ground = layers().ground
+    assert np.abs(ground[35, 65] - SKY).max() < 8
+    assert np.abs(ground[57, 65] - SEA).max() < 8
+
+
+def test_a_thing_in_its_own_place_gives_the_picture_back() -> None:
+    found = layers()
+    frame = moving.frame(found, moving.own(found))
+    apart = np.abs(np.asarray(frame, float) - np.asarray(found.picture, float))
+    assert apart.mean() < 0.6
+
+
+def test_a_nearly_empty_mask_is_no_thing() -> None:
+    picture, _ = scene()
+    assert cutting.cut(picture, Image.new("L", SIZE)) is None
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.parametrize(
+    ("motion", "way"),
+    [
+        (Motion(across=-ACROSS), (-1, 0)),
+        (Motion(across=ACROSS), (1, 0)),
+        (Motion(down=-ACROSS), (0, -1)),
+        (Motion(down=ACROSS), (0, 1)),
+    ],
+)
+def test_a_thing_goes_where_it_is_told(motion: Motion, way: tuple[int, int], fixed: bool) -> None:
+    found = layers()
+    shot = Moved(found, *moving.path(found, motion, fixed=fixed))
+    (x0, y0), (x1, y1) = middle(shot.at(0.0)), middle(shot.at(1.0))
+    assert np.sign([round((x1 - x0) / 9), round((y1 - y0) / 9)]).tolist() == list(way)
+    if fixed:
+        assert shot.at(0.0) is found.picture
+
+
+def test_a_film_of_words_begins_where_the_thing_has_room() -> None:
+    found = layers(box=(4, 30, 34, 60))  # at the left edge
+    first, last = moving.path(found, Motion(across=-ACROSS), fixed=False)
+    assert first.x - last.x == pytest.approx(ACROSS * SIZE[0])
+    assert last.x >= 15  # it is wholly there to the end
+
+
+def test_a_thing_at_the_edge_of_a_given_picture_leaves_it_a_little_at_most() -> None:
+    found = layers(box=(0, 30, 30, 60))
+    first, last = moving.path(found, Motion(across=-ACROSS), fixed=True)
+    assert 0 <= first.x - last.x <= moving.OUTSIDE * 40
+
+
+@pytest.mark.parametrize(("growth", "larger"), [(0.9, True), (-0.9, False)])
+def test_a_thing_grows_and_shrinks(growth: float, larger: bool) -> None:
+    found = layers()
+    shot = Moved(found, *moving.path(found, Motion(growth=growth), fixed=False))
+    before, after = red(shot.at(0.0)).sum(), red(shot.at(1.0)).sum()
+    assert after > 1.35 * before if larger else after < 0.74 * before
+
+
+def test_night_falls_over_the_whole_frame() -> None:
+    found = layers()
+    shot = Moved(found, *moving.path(found, Motion(dusk=1.0), fixed=True))
+    day, night = (np.asarray(shot.at(share), float).mean() for share in (0.0, 1.0))
+    assert night < 0.7 * day
+
+
+def test_the_way_between_two_pictures_keeps_both_and_carries_the_thing() -> None:
+    here, there = layers(), layers(box=(10, 30, 40, 60))
+    way = Between(here.picture, there.picture, here, there)
+    assert way.at(0.0) is here.picture
+    assert way.at(1.0) is there.picture
+    x, _ = middle(way.at(0.5))
+    assert x == pytest.approx(44.5, abs=3)
+
+
+def test_pictures_without_things_fade_into_each_other() -> None:
+    way = Between(Image.new("RGB", SIZE, "black"), Image.new("RGB", SIZE, "white"))
+    means = [np.asarray(way.at(share)).mean() for share in shares(5)]
+    assert means == sorted(means)
+
+
+@pytest.mark.parametrize("motion", [Motion(across=ACROSS), Motion(turn=90.0), Motion(growth=0.5)])
+def test_the_end_of_a_loop_leads_to_its_start(motion: Motion) -> None:
+    found = layers()
+    shot = looped(Moved(found, *moving.path(found, motion, fixed=True)))
+    frames = [np.asarray(shot.at(share), float) for share in shares(24, open_end=True)]
+    changes = [np.abs(a - b).mean() for a, b in zip(frames, frames[1:], strict=False)]
+    assert np.abs(frames[-1] - frames[0]).mean() <= 1.3 * np.median(changes)
+    assert max(changes) > 0
+
+
+def test_a_camera_stays_in_its_picture() -> None:
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (96, 128, 3), np.uint8))
+    for motion in (Motion(across=1.0), Motion(down=-1.0, growth=2.0), Motion(growth=-2.0)):
+        shot = ThereAndBack(Camera(picture, motion))
+        assert {shot.at(share).size for share in shares(7)} == {SIZE}
+    assert Camera(picture, Motion()).at(0.7) is picture

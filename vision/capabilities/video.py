@@ -1,0 +1,87 @@
+"""/video: films from words, from pictures, or from other films; by a film model where the host has one, else
+they are sketched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+from core.events import Film, Output
+from core.requests.video import VideoRequest
+from vision.films import sources as film_sources
+from vision.films.encoders import Encoder, encoder_of
+from vision.films.sources import Drawing
+from vision.films.writer import film_at
+from vision.model_store import Models
+from vision.pictures import encode
+from vision.reporter import Reporter
+from vision.sketch import asking as sketch
+from vision.video import asking as video
+
+
+class Films(Protocol):
+    """The films of one request, by whatever draws them. notes: complete once all are drawn."""
+
+    notes: list[str]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """To report with the films."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def draw(self, number: int) -> Drawing:
+        """Draw film ``number``."""
+
+    def writing(self, number: int) -> Reporter:
+        """Return what the writing of film ``number`` is reported to."""
+
+
+def run(
+    request: VideoRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
+) -> Output:
+    """See vision.capabilities."""
+    sources = reporter.in_thread(lambda: film_sources.opened(request, paths))
+    films: Films
+    if models.config.models.get("video"):
+        films = video.prepare(request, sources, models, reporter)
+    else:
+        films = sketch.prepare(request, sources, models, reporter)
+    encoder = encoder_of(models.config.video_encoder)
+    made = tuple(_film(films, number, encoder, folder, reporter) for number in range(films.count))
+    return Output(films=made, parameters={**films.parameters, "notes": list(dict.fromkeys(films.notes))})
+
+
+def _film(films: Films, number: int, encoder: Encoder, folder: Path, reporter: Reporter) -> Film:
+    """Draw film ``number`` and write it into ``folder``."""
+    path, ends = folder / f"{number}.mp4", folder / f"{number}.ends"
+    drawing = films.draw(number)
+    first, last, count = _write(path, drawing, encoder, films.writing(number))
+    reporter.in_thread(lambda: drawing.keep_ends(ends, first, last))
+    own = {name: value for name, value in films.parameters.items() if name != "num_images"}
+    poster = reporter.in_thread(lambda: encode.png(first, own, drawing.seed))
+    return Film(str(path), *drawing.size, count, drawing.fps, poster, drawing.seed, str(ends))
+
+
+def _write(
+    path: Path, drawing: Drawing, encoder: Encoder, reporter: Reporter
+) -> tuple[Image.Image, Image.Image, int]:
+    """Write a film; return its first and its last frame, and how many there are."""
+    first, last, count = None, None, 0
+    with film_at(path, drawing.size, drawing.fps, encoder) as film:
+        for chunk in drawing.chunks:
+            reporter.check()
+            reporter.in_thread(partial(film.write, chunk))
+            first = Image.fromarray(chunk[0]) if first is None else first
+            last, count = Image.fromarray(chunk[-1]), count + len(chunk)
+            if drawing.frames:
+                reporter.step(min(count, drawing.frames), drawing.frames)
+    if first is None or last is None:
+        raise ValueError("a film without a frame")
+    return first, last, count

@@ -1,0 +1,121 @@
+"""Lays a thing over its ground in each frame: moved, grown, turned, and in the light of the hour."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from vision.sketch.cutting import Layers, Real
+from vision.sketch.motion import Motion
+
+LEAST = 0.35  # of the way that was asked for: so far a thing goes also where it then leaves the picture
+OUTSIDE = 0.25  # of a thing, that may have left the picture by then
+MARGIN = 0.02  # of a side, that is kept free at the picture's edges
+LARGEST = 0.94  # of a side, to which a thing may grow
+NIGHT = np.array([0.34, 0.38, 0.62], np.float32)  # what the light of day is multiplied with
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a thing is: its middle, px, its scale, its turn in degrees clockwise, and how
+    far the light has gone, see ``lit``."""
+
+    x: float
+    y: float
+    scale: float = 1.0
+    turn: float = 0.0
+    dusk: float = 0.0
+
+
+def path(layers: Layers, motion: Motion, *, fixed: bool) -> tuple[Pose, Pose]:
+    """Return where the thing is first and last. fixed: the first frame is the picture itself; else the thing
+    may begin elsewhere, so that it has room."""
+    (width, height), (left, top, right, bottom) = layers.size, layers.box
+    x, y = (left + right) / 2, (top + bottom) / 2
+    low, high = _scales(layers, motion.growth, fixed=fixed)
+    reach = max(low, high)  # its largest size must fit
+    half_x, half_y = reach * (right - left) / 2, reach * (bottom - top) / 2
+    x0, x1 = _ends(x, motion.across * width, half_x + MARGIN * width, width, fixed=fixed)
+    y0, y1 = _ends(y, motion.down * height, half_y + MARGIN * height, height, fixed=fixed)
+    return Pose(x0, y0, low), Pose(x1, y1, high, motion.turn, motion.dusk)
+
+
+def _ends(place: float, way: float, half: float, length: int, *, fixed: bool) -> tuple[float, float]:
+    """Return where along a side the thing begins and ends."""
+    if not way:
+        return place, place
+    low, high = min(half, length / 2), max(length - half, length / 2)
+    if fixed:
+        room = high - place if way > 0 else place - low
+        beyond = room + OUTSIDE * 2 * half  # a little of it may leave the picture
+        return place, place + math.copysign(min(abs(way), max(0.0, room, min(LEAST * abs(way), beyond))), way)
+    way = math.copysign(min(abs(way), max(high - low, LEAST * abs(way))), way)
+    first = min(max(place, low), high)
+    last = min(max(first + way, low), high)
+    if high - low < abs(way):  # it is too large for its way: the middle of that is the picture's
+        return length / 2 - way / 2, length / 2 + way / 2
+    return last - way, last
+
+
+def _scales(layers: Layers, growth: float, *, fixed: bool) -> tuple[float, float]:
+    """Return how large the thing is first and last, against the picture."""
+    left, top, right, bottom = layers.box
+    most = max(1.0, LARGEST / max((right - left) / layers.size[0], (bottom - top) / layers.size[1]))
+    if fixed or not growth:
+        return 1.0, min(2**growth, most)
+    large = min(most, 2 ** (abs(growth) / 2))
+    small = large / 2 ** abs(growth)
+    return (small, large) if growth > 0 else (large, small)
+
+
+def between(first: Pose, last: Pose, share: float) -> Pose:
+    """Return the pose at ``share`` of the way, 0..1; sizes grow by equal factors."""
+    return Pose(
+        first.x + (last.x - first.x) * share,
+        first.y + (last.y - first.y) * share,
+        first.scale * (last.scale / first.scale) ** share,
+        first.turn + (last.turn - first.turn) * share,
+        first.dusk + (last.dusk - first.dusk) * share,
+    )
+
+
+def frame(layers: Layers, pose: Pose) -> Image.Image:
+    """Return the picture with its thing in ``pose``."""
+    laid = _transformed(layers, pose)
+    colours = laid[..., :3] + layers.ground * (1 - laid[..., 3:] / 255)
+    return lit(Image.fromarray(colours.round().clip(0, 255).astype(np.uint8)), pose.dusk)
+
+
+def own(layers: Layers) -> Pose:
+    """Return where the thing is in its picture."""
+    left, top, right, bottom = layers.box
+    return Pose((left + right) / 2, (top + bottom) / 2)
+
+
+def lit(picture: Image.Image, dusk: float) -> Image.Image:
+    """Return the picture as it is when the light has gone by ``dusk``, 0..1; below 0, as much brighter."""
+    if not dusk:
+        return picture
+    light = 1 + (NIGHT - 1) * abs(dusk)
+    colours = np.asarray(picture, np.float32)
+    changed = colours * light if dusk > 0 else 255 - (255 - colours) * light
+    return Image.fromarray(changed.round().clip(0, 255).astype(np.uint8))
+
+
+def _transformed(layers: Layers, pose: Pose) -> Real:
+    """(h, w, 4): the thing, its colours times its alpha, where ``pose`` has it."""
+    left, top, right, bottom = layers.box
+    x, y = (left + right) / 2, (top + bottom) / 2
+    angle = math.radians(pose.turn)
+    cos, sin = math.cos(angle) / pose.scale, math.sin(angle) / pose.scale
+    # output px → input px
+    matrix = (cos, sin, x - cos * pose.x - sin * pose.y, -sin, cos, y + sin * pose.x - cos * pose.y)
+    if matrix == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0):
+        return layers.thing
+    image = Image.fromarray(layers.thing.round().clip(0, 255).astype(np.uint8), "RGBA")
+    # a thing that shrinks below a half would skip px
+    moved = image.transform(layers.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    return np.asarray(moved, np.float32)

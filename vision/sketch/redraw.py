@@ -1,0 +1,140 @@
+"""Lets the image model draw over sketched frames a little, so that what was moved belongs where it lies.
+
+It draws over some frames only, all at once: they begin with the same noise and look at the first one. What it
+changes is laid over the sketch, in between by shares: where it changes nothing a frame stays as sharp as it
+was, however small the model draws, and a film of any length costs the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from vision.drawing.generate import generate
+from vision.drawing.generation import Generation
+from vision.families import Mode
+from vision.image_model import frames as vae_frames
+from vision.image_model.decode import decode
+from vision.image_model.model import ImageModel
+from vision.pictures import encode, pixels
+from vision.reporter import Reporter
+
+AT_ONCE = 16  # frames that are drawn over, all in one batch
+NEIGHBOUR = 0.5  # how much of a change is shown beside a frame that stays as it is
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """What the model changes in a film. places: numbers of the frames that it has drawn over, rising. values:
+    (h, w, 3) for each, at the model's scale, new less old, 255 = from black to white."""
+
+    places: Sequence[int]
+    values: Sequence[NDArray[np.int16]]
+
+    def laid_over(self, frame: Image.Image, number: int) -> Image.Image:
+        """Return frame ``number`` with its changes; itself where there are none."""
+        change = self._at(number)
+        if change is None or not change.any():
+            return frame
+        planes = [
+            np.asarray(Image.fromarray(change[..., i]).resize(frame.size, Image.Resampling.BICUBIC))
+            for i in range(3)
+        ]
+        colours = np.asarray(frame, np.float32) + np.stack(planes, -1)
+        return Image.fromarray(colours.round().clip(0, 255).astype(np.uint8))
+
+    def _at(self, number: int) -> NDArray[np.float32] | None:
+        if not self.places:
+            return None
+        after = int(np.searchsorted(self.places, number))
+        if after == len(self.places) or self.places[after] == number:
+            return self.values[min(after, len(self.places) - 1)].astype(np.float32)
+        if after == 0:
+            return self.values[0].astype(np.float32)
+        begin, end = self.places[after - 1], self.places[after]
+        share = np.float32((number - begin) / (end - begin))
+        before, behind = self.values[after - 1], self.values[after]
+        mixed: NDArray[np.float32] = before * (1 - share) + behind * share
+        return mixed
+
+
+def places(count: int) -> list[int]:
+    """Return which of ``count`` frames are drawn over: at most AT_ONCE, evenly spread, both ends among
+    them."""
+    keys = min(count, AT_ONCE)
+    return sorted({round(i * (count - 1) / max(1, keys - 1)) for i in range(keys)})
+
+
+def changes(
+    model: ImageModel,
+    generation: Generation,
+    sketch: Sequence[Image.Image],
+    numbers: Sequence[int],
+    known: Sequence[bool],
+    strength: float,
+    reporter: Reporter,
+) -> Changes:
+    """Return what drawing over ``sketch`` changes: frames ``numbers`` of a film, at most AT_ONCE.
+
+    generation: its words, size, steps and guidance are used, and the first of its seeds. known: which of the
+    frames stay exactly as they are; the change grows from them on.
+    """
+    new = drawn_over(model, generation, sketch, strength, reporter)
+    values = []
+    for number, frame in enumerate(sketch):
+        if known[number]:
+            values.append(np.zeros((*new[number].size[::-1], 3), np.int16))
+            continue
+        old = reporter.in_thread(partial(_through, model, frame, generation), lock=model.decoder_lock)
+        change = np.asarray(new[number], np.int16) - np.asarray(old, np.int16)
+        near = any(known[max(0, number - 1) : number + 2])
+        values.append((change * (NEIGHBOUR if near else 1.0)).round().astype(np.int16))
+    return Changes(tuple(numbers), tuple(values))
+
+
+def drawn_over(
+    model: ImageModel,
+    generation: Generation,
+    frames: Sequence[Image.Image],
+    strength: float,
+    reporter: Reporter,
+) -> tuple[Image.Image, ...]:
+    """Return at most AT_ONCE frames as the model draws them from these, at its own scale."""
+    small = tuple(_small(frame, generation) for frame in frames)
+    alone = model.family.whole_mask  # it takes one picture a call
+    given = replace(
+        generation,
+        mode=Mode.IMAGE,
+        image=None,
+        images=small,
+        seeds=(generation.seeds[0],) * len(small),
+        strength=min(1.0, max(strength, 1.0001 / generation.num_inference_steps)),
+        at_once=1 if alone else len(small),
+        frames=not alone,
+        mask_image=None,
+        seamless=False,
+    )
+    drawn = generate(model, given, reporter).images
+    return tuple(encode.cut(image, generation.shape) for image in drawn)
+
+
+def _small(frame: Image.Image, generation: Generation) -> Image.Image:
+    """Return a frame as the model gets it: at its size, with its mirror image where the shapes differ."""
+    return encode.placed(frame, (generation.width, generation.height), generation.shape)
+
+
+@torch.no_grad()
+def _through(model: ImageModel, frame: Image.Image, generation: Generation) -> Image.Image:
+    """Return the frame as the model's autoencoder alone gives it back."""
+    small = _small(frame, generation)
+    if model.family.unpack is not None:
+        pipe = model.pipeline(Mode.IMAGE)
+        values = pixels.from_uint8(np.asarray(small)).to(model.device, pipe.vae.dtype)
+        small = decode(model, pipe, vae_frames.encode(pipe.vae, values))[0]
+    return encode.cut(small, generation.shape)

@@ -1,0 +1,103 @@
+"""What is shown between the first and the last frame of a film: a thing that moves, a camera that moves, or
+the way from one picture to another. Frames are made one by one, when they are asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from vision.sketch import moving
+from vision.sketch.cutting import Layers
+from vision.sketch.motion import Motion
+from vision.sketch.moving import Pose
+
+CAMERA = 0.3  # of a thing's motion: how far the camera goes where nothing can be moved
+
+
+class Shot(Protocol):
+    """Frames by how much of the way is done, 0..1."""
+
+    def at(self, share: float) -> Image.Image:
+        """Return the frame at ``share``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """A thing on its way over its ground. Where it is as in the picture, the frame is the picture."""
+
+    layers: Layers
+    first: Pose
+    last: Pose
+
+    def at(self, share: float) -> Image.Image:
+        """Return the frame at ``share``."""
+        pose = moving.between(self.first, self.last, share)
+        return self.layers.picture if pose == moving.own(self.layers) else moving.frame(self.layers, pose)
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A picture before a camera that goes nearer, aside or away: nothing in it can be moved by itself."""
+
+    picture: Image.Image
+    motion: Motion
+
+    def at(self, share: float) -> Image.Image:
+        """Return the frame at ``share``."""
+        motion = self.motion.times(CAMERA)
+        reach = abs(motion.growth) + 2 * max(abs(motion.across), abs(motion.down))  # log2 of the closest look
+        begin, end = (0.0, reach) if motion.growth >= 0 else (reach, 0.0)
+        scale = 2 ** (begin + (end - begin) * share)
+        width, height = self.picture.size
+        x = width * (0.5 - motion.across * share)
+        y = height * (0.5 - motion.down * share)
+        wide, high = width / scale, height / scale
+        left, top = min(max(0.0, x - wide / 2), width - wide), min(max(0.0, y - high / 2), height - high)
+        box = (left, top, left + wide, top + high)
+        shown = self.picture
+        if scale != 1:
+            shown = shown.resize(shown.size, Image.Resampling.BICUBIC, box)
+        return moving.lit(shown, self.motion.dusk * share)
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """The way from one picture to another: the thing of the first goes to the place of the second's and
+    becomes it. Without a thing on either side the one picture fades into the other."""
+
+    before: Image.Image
+    after: Image.Image
+    first: Layers | None = None
+    last: Layers | None = None
+
+    def at(self, share: float) -> Image.Image:
+        """Return the frame at ``share``."""
+        if share in (0.0, 1.0):
+            return self.after if share else self.before
+        weight = (1 - math.cos(math.pi * share)) / 2
+        if self.first is None or self.last is None:
+            return Image.blend(self.before, self.after, weight)
+        here, there = _size(self.first), _size(self.last)
+        start, end = moving.own(self.first), moving.own(self.last)
+        going = moving.between(start, Pose(end.x, end.y, there / here), share)
+        coming = moving.between(Pose(start.x, start.y, here / there), end, share)
+        return Image.blend(moving.frame(self.first, going), moving.frame(self.last, coming), weight)
+
+
+@dataclass(frozen=True, eq=False)
+class ThereAndBack:
+    """Another shot forwards and, just so, backwards, without a stop: its end leads to its start."""
+
+    shot: Shot
+
+    def at(self, share: float) -> Image.Image:
+        """Return the frame at ``share``."""
+        return self.shot.at((1 - math.cos(2 * math.pi * share)) / 2)
+
+
+def _size(layers: Layers) -> float:
+    left, top, right, bottom = layers.box
+    return math.sqrt((right - left) * (bottom - top))

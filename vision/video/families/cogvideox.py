@@ -1,0 +1,111 @@
+"""CogVideoX 1.0 and 1.5: one transformer over words and frames, behind a causal decoder. Weights for words
+and weights for pictures are two families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vision.video.families.card import FilmCard
+from vision.video.families.family import Operation, Take, VideoFamily
+
+ONLY_FIRST = "its pipelines know a first picture only; take LTX-Video or Wan VACE"
+
+
+class CogVideoX(VideoFamily):
+    """Of 2 B and 5 B, from words. Its usual noise scheduler keeps what it predicted last in the pipeline's
+    loop, so that no step can be saved."""
+
+    name = "cogvideox"
+    title = "CogVideoX"
+    pipelines: tuple[str, ...] = ("CogVideoXPipeline", "CogVideoXVideoToVideoPipeline")
+    native_area = 720 * 480
+    multiple = 16
+    fps = 8
+    step = 4
+    usual = 49
+    longest = 49
+    overlap = 1
+    keeps_steps = False
+    num_inference_steps = 50
+    guidance_scale = 6.0
+    draft_steps = 20
+    natively: Mapping[Operation, str] = {
+        Operation.WORDS: "CogVideoXPipeline",
+        Operation.REMIX: "CogVideoXVideoToVideoPipeline",
+    }
+    refusals: Mapping[Operation, str] = dict.fromkeys(
+        (
+            Operation.FIRST,
+            Operation.FIRST_LAST,
+            Operation.EXTEND,
+            Operation.EXTEND_BACK,
+            Operation.BLEND,
+            Operation.LOOP,
+        ),
+        "these weights draw from words alone; take CogVideoX I2V",
+    )
+
+    def adjust(self, configs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the longer films and the frames a second of 1.5, whose patches are two latents deep."""
+        config = configs.get("transformer", {})
+        if config.get("patch_size_t") is None:
+            return {}
+        return {"fps": 16, "usual_frames": 81, "longest": 81, "native_size": round((1360 * 768) ** 0.5)}
+
+    def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
+        return "CogVideoXVideoToVideoPipeline" if take.source else "CogVideoXPipeline"
+
+    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+        """Return the arguments for what is known and for the source of a remix."""
+        if take.source:
+            depth = pipe.transformer.config.patch_size_t or 1
+            missing = (
+                -self.frame_latents(take.frames) % depth
+            )  # 1.5 refuses a film of an odd number of latents
+            more = take.source[-1:] * (missing * self.step)
+            return {"video": [*take.source, *more], "strength": take.strength}
+        first = next((known for known in take.known if known.at == 0), None)
+        return {"image": first.frames[-1]} if first else {}
+
+    def latents(self, pipe: Any, result: Any, take: Take) -> Any:
+        """Return what was drawn as the decoder takes it."""
+        return self.running_latents(pipe, result.frames, take)
+
+    def running_latents(self, pipe: Any, latents: Any, take: Take) -> Any:
+        """Return unfinished latents as the decoder takes them: without those that fill the patches of 1.5, in
+        front, or behind a film that is remixed."""
+        count = self.frame_latents(take.frames)
+        own = latents[:, :count] if take.source else latents[:, -count:]
+        return own.permute(0, 2, 1, 3, 4) / pipe.vae.config.scaling_factor
+
+    def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
+        """Decode piece by piece."""
+        from vision.video import decoding
+
+        return decoding.in_pairs(vae, latents)
+
+
+class CogVideoXPictures(CogVideoX):
+    """Of 5 B, from a first picture."""
+
+    name = "cogvideox-pictures"
+    title = "CogVideoX I2V"
+    pipelines = ("CogVideoXImageToVideoPipeline",)
+    natively = {Operation.FIRST: "CogVideoXImageToVideoPipeline"}
+    by_windows = {Operation.EXTEND: "goes on from the last frame alone"}
+    refusals = {
+        Operation.WORDS: "these weights start from a picture; give a first one",
+        Operation.REMIX: "these weights were trained with a picture beside the noise; take CogVideoX",
+        **dict.fromkeys(
+            (Operation.FIRST_LAST, Operation.EXTEND_BACK, Operation.BLEND, Operation.LOOP), ONLY_FIRST
+        ),
+    }
+
+    def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
+        return "CogVideoXImageToVideoPipeline"
+
+
+FAMILIES = (CogVideoX(), CogVideoXPictures())
