@@ -143,11 +143,11 @@ def _run(send, run: Run, stops: set[str]):
     if isinstance(request, TryRequest):
         return Done(run.job_id, _tried(run))
     if isinstance(request, VideoRequest):
-        return Done(run.job_id, _films(request, Path(run.folder)))
+        return Done(run.job_id, films_of(request, Path(run.folder)))
     return Done(run.job_id, _output(request, run.paths))
 
 
-def _films(request: VideoRequest, folder: Path) -> Output:
+def films_of(request: VideoRequest, folder: Path) -> Output:
     """Films of a second: each is of its seed's colour and gets lighter; "huge" ones are noise."""
     from vision.films.encoders import encoder_of
     from vision.films.writer import film_at

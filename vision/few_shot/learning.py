@@ -20,9 +20,9 @@ class Learned:
     out, and how many of them were ``right`` then. expected: the share of new pictures that is likely
     to be right, None where nothing could be left out.
 
-    ``expected`` is how sure the heads were of what they said of the examples left out, once that is what it
-    says (their weights make it so): of few examples it tells more than their count, which is a matter of
-    luck.
+    ``expected`` is the mean of two: the share of the examples left out that was named rightly, which of few
+    is a matter of luck, and how sure the heads were of what they said of them, which promises too much of
+    labels that can't be told apart.
     """
 
     chances: torch.Tensor
@@ -57,4 +57,5 @@ def learn(
         return Learned(chances, 0, 0, None)
     left_out = head.mixed(torch.stack(known), weights).softmax(-1)
     right = int((left_out.argmax(-1) == given[tested]).sum())
-    return Learned(chances, len(tested), right, float(left_out.amax(-1).mean()))
+    sure = float(left_out.amax(-1).mean())
+    return Learned(chances, len(tested), right, (sure + right / len(tested)) / 2)

@@ -326,7 +326,7 @@ def main() -> None:
     for name in asked.rows or ROWS:
         rows = of_bundles(asked.scale, asked.python) if name == "bundles" else ROWS[name](asked.scale)
         for row in rows:
-            rounded = {key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()}
+            rounded = {key: float(f"{v:.4g}") if isinstance(v, float) else v for key, v in row.items()}
             print(json.dumps({"row": name} | rounded), flush=True)
 
 
