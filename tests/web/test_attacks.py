@@ -137,6 +137,9 @@ async def test_what_a_route_is_said_to_take_is_what_it_reads(site) -> None:
                 "job": job["id"],
                 "source": {"job": job["id"], "n": 1},
                 "strokes": [],
+                "set": "Pets",
+                "label": "a cat",
+                "picture": f"{job['id']} 1",
             }
             body = {**right, value.name: {"no": 1}}
             body = {name: one for name, one in body.items() if name in {f.name for f in fields(route.takes)}}

@@ -12,6 +12,7 @@ from PIL import Image
 
 from core.events import Film, Output
 from core.requests.video import VideoRequest
+from vision.films import sound
 from vision.films import sources as film_sources
 from vision.films.encoders import Encoder, encoder_of
 from vision.films.sources import Drawing
@@ -64,9 +65,21 @@ def _film(films: Films, number: int, encoder: Encoder, folder: Path, reporter: R
     drawing = films.draw(number)
     first, last, count = _write(path, drawing, encoder, films.writing(number))
     reporter.in_thread(lambda: drawing.keep_ends(ends, first, last))
+    heard = drawing.sound()
+    if heard is not None:
+        reporter.in_thread(lambda: sound.add(path, heard))
     own = {name: value for name, value in films.parameters.items() if name != "num_images"}
     poster = reporter.in_thread(lambda: encode.png(first, own, drawing.seed))
-    return Film(str(path), *drawing.size, count, drawing.fps, poster, drawing.seed, str(ends))
+    return Film(
+        str(path),
+        *drawing.size,
+        count,
+        drawing.fps,
+        poster,
+        drawing.seed,
+        str(ends),
+        heard is not None,
+    )
 
 
 def _write(

@@ -24,7 +24,7 @@ DAMAGED = "The film can't be read; it may be damaged. Attach it again, or choose
 
 
 @dataclass(frozen=True)
-class Clip:
+class OpenClip:
     """A film of ours. size: px. fps: frames a second. count: of its frames. first, last: its ends."""
 
     path: Path
@@ -45,7 +45,7 @@ class Clip:
                     number += 1
 
 
-def opened(path: str, ends: str) -> Clip:
+def opened(path: str, ends: str) -> OpenClip:
     """Return the film at ``path``. ends: the file that was kept beside it, "" = none. Raises UserError for
     one that is damaged."""
     try:
@@ -58,7 +58,7 @@ def opened(path: str, ends: str) -> Clip:
                 kept = Image.fromarray(first), Image.fromarray(last[0])
     except (ValueError, StopIteration) as error:
         raise UserError(DAMAGED) from error
-    return Clip(Path(path), size, fps, count, *kept)
+    return OpenClip(Path(path), size, fps, count, *kept)
 
 
 def keep(path: Path, first: Image.Image, last: Image.Image) -> None:

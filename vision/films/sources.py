@@ -13,7 +13,8 @@ from PIL import Image
 
 from core.requests.video import VideoRequest
 from vision.films import clips
-from vision.films.clips import Clip
+from vision.films.clips import OpenClip
+from vision.films.writer import Sound
 from vision.pictures import encode
 
 
@@ -25,8 +26,8 @@ class Sources:
     pictures: Mapping[str, Image.Image]
     first: Image.Image | None = None
     last: Image.Image | None = None
-    clip: Clip | None = None
-    clip_2: Clip | None = None
+    clip: OpenClip | None = None
+    clip_2: OpenClip | None = None
     clip_ends: str = ""
     clip_2_ends: str = ""
 
@@ -37,7 +38,7 @@ class Drawing:
 
     chunks: uint8 (f, H, W, 3). size: width and height, px, both even. frames: how many there will be, about;
     0 = drawing reports its own progress. keep_ends: called with a path, the first and the last frame once all
-    are out: writes what a later film goes on from.
+    are out: writes what a later film goes on from. sound: called then, too: what is heard, None = nothing.
     """
 
     chunks: Iterator[np.ndarray[Any, Any]]
@@ -46,6 +47,7 @@ class Drawing:
     seed: int
     frames: int
     keep_ends: Callable[[Path, Image.Image, Image.Image], None]
+    sound: Callable[[], Sound | None] = lambda: None
 
 
 def opened(request: VideoRequest, paths: Mapping[str, str]) -> Sources:

@@ -20,14 +20,14 @@ from vision.drawing.generate import generate
 from vision.drawing.task import Task
 from vision.families import Mode
 from vision.films import clips
-from vision.films.clips import Clip
+from vision.films.clips import OpenClip
 from vision.films.sources import Drawing, Sources
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.pictures import encode
 from vision.reporter import Reporter, Stage
 from vision.sketch import motion, operations
-from vision.sketch.film import STRENGTH, Take, amounts
+from vision.sketch.film import STRENGTH, Sketcher, amounts
 from vision.sketch.motion import Motion
 from vision.sketch.operations import Asked
 
@@ -98,7 +98,7 @@ class Sketches:
         remixes = request.operation == "remix"
         generation = plan.task.generation
         seed = generation.seeds[number]
-        take = Take(
+        sketcher = Sketcher(
             replace(generation, seeds=(seed,)),
             request.model,
             plan.words,
@@ -107,7 +107,7 @@ class Sketches:
             Stage(self.reporter, begin, end if remixes else middle),
             self.notes,
         )
-        frames = operations.OPERATIONS[request.operation](asked, operations.without_references(take))
+        frames = operations.OPERATIONS[request.operation](asked, operations.without_references(sketcher))
         expected = 0 if remixes else operations.expected(asked)
         chunks = (np.asarray(frame.convert("RGB"))[None] for frame in frames)
         return Drawing(chunks, plan.size, plan.fps, seed, expected, clips.keep)
@@ -127,7 +127,7 @@ class Sketches:
             return [None] * self.count
         if self.sources.first is not None:
             return [clips.placed(self.sources.first, self.plan.size)] * self.count
-        return [*_drawn(self.request, self.plan, self.models, self.reporter)]
+        return [*_drawn(self.request, self.plan, self.models, self.reporter, self.notes)]
 
 
 def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: Reporter) -> Sketches:
@@ -183,7 +183,7 @@ def _at_picture(request: VideoRequest, image: Image.Image, model: ImageModel) ->
 
 
 def _at_clip(
-    request: VideoRequest, clip: Clip, model: ImageModel, notes: list[str]
+    request: VideoRequest, clip: OpenClip, model: ImageModel, notes: list[str]
 ) -> tuple[Task, tuple[int, int]]:
     """The task at about the model's native area in the clip's shape; the film keeps the clip's size."""
     if request.width or request.height or request.aspect_ratio or request.resolution:
@@ -214,19 +214,21 @@ def _count(request: VideoRequest, fps: float, notes: list[str]) -> int:
     return count
 
 
-def _drawn(request: VideoRequest, plan: Plan, models: Models, reporter: Reporter) -> list[Image.Image]:
+def _drawn(
+    request: VideoRequest, plan: Plan, models: Models, reporter: Reporter, notes: list[str]
+) -> list[Image.Image]:
     """Return the picture that each film begins with, as the words draw it: where there is a CLIP, the one of
-    TRIES that fits them best."""
+    TRIES that fits them best. What drawing tells is added to ``notes``."""
     generation, matches = plan.task.generation, bool(models.config.models.get("clip")) and bool(plan.words)
     tries = TRIES if matches else 1
     seeds = tuple(
         (seed + number * OTHER) % (MAX_SEED + 1) for seed in generation.seeds for number in range(tries)
     )
     some = replace(generation, seeds=seeds)
-    drawn = generate(
-        models.image(request.model, reporter), some, Stage(reporter, 0, FIRST, keeps=True)
-    ).images
-    sets = [drawn[i : i + tries] for i in range(0, len(drawn), tries)]
+    model, stage = models.image(request.model, reporter), Stage(reporter, 0, FIRST, keeps=True)
+    drawn = generate(model, some, stage)
+    notes += drawn.notes
+    sets = [drawn.images[i : i + tries] for i in range(0, len(drawn.images), tries)]
     if matches:
         matcher = models.get("clip", reporter)
         chosen = [reporter.in_thread(partial(_fittest, some, plan.words, matcher)) for some in sets]

@@ -25,7 +25,7 @@ TURNED_BACK = "The thing had no room to go on, so it goes back."
 
 
 @dataclass(frozen=True)
-class Take:
+class Sketcher:
     """One film that is being made. generation: words, size and steps; the first of its seeds is the film's.
     spec: of the image model, see ``Models.image``. words: about what is to be seen."""
 

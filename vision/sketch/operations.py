@@ -9,10 +9,10 @@ from itertools import chain, islice
 from PIL import Image
 
 from vision.films import clips
-from vision.films.clips import Clip
+from vision.films.clips import OpenClip
 from vision.pictures import encode
 from vision.sketch import redraw
-from vision.sketch.film import Take, looped, shares
+from vision.sketch.film import Sketcher, looped, shares
 from vision.sketch.motion import Motion
 
 SIZE_NOTE = "The second film was cut to the first one's shape."
@@ -29,78 +29,81 @@ class Asked:
     picture: Image.Image | None = None
     known: bool = False
     end: Image.Image | None = None
-    clip: Clip | None = None
-    clip_2: Clip | None = None
+    clip: OpenClip | None = None
+    clip_2: OpenClip | None = None
     loop: bool = False
 
     @property
-    def film(self) -> Clip:
+    def film(self) -> OpenClip:
         """The film to go on from. Raises ValueError without one."""
         if self.clip is None:
             raise ValueError("there is no film to go on from")
         return self.clip
 
 
-def new(asked: Asked, take: Take) -> Iterator[Image.Image]:
+def new(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return a film that begins with a picture, and ends with another one where that is given."""
     if asked.picture is None:
         raise ValueError("there is no picture to begin with")
     if asked.end is not None:
-        way = take.between(asked.picture, asked.end)
-        return take.frames(way, shares(asked.count), first=True, last=True)
-    shot = take.shot(asked.picture, asked.motion, fixed=asked.known)
+        way = sketcher.between(asked.picture, asked.end)
+        return sketcher.frames(way, shares(asked.count), first=True, last=True)
+    shot = sketcher.shot(asked.picture, asked.motion, fixed=asked.known)
     if asked.loop:
-        return take.frames(looped(shot), shares(asked.count, open_end=True), first=asked.known)
-    return take.frames(shot, shares(asked.count), first=asked.known)
+        return sketcher.frames(looped(shot), shares(asked.count, open_end=True), first=asked.known)
+    return sketcher.frames(shot, shares(asked.count), first=asked.known)
 
 
-def extend(asked: Asked, take: Take) -> Iterator[Image.Image]:
+def extend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return the film and what comes after it."""
-    shot = take.shot(asked.film.last, asked.motion, fixed=True)
-    after = take.frames(shot, shares(asked.count + 1), first=True)
-    return chain(take.aside(asked.film.frames()), islice(after, 1, None))
+    shot = sketcher.shot(asked.film.last, asked.motion, fixed=True)
+    after = sketcher.frames(shot, shares(asked.count + 1), first=True)
+    return chain(sketcher.aside(asked.film.frames()), islice(after, 1, None))
 
 
-def extend_back(asked: Asked, take: Take) -> Iterator[Image.Image]:
+def extend_back(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return what came before the film, and the film: the motion that leads to it, made backwards."""
-    shot = take.shot(asked.film.first, asked.motion.backwards(), fixed=True)
-    before = list(islice(take.frames(shot, shares(asked.count + 1), first=True), 1, None))
-    return chain(reversed(before), take.aside(asked.film.frames()))
+    shot = sketcher.shot(asked.film.first, asked.motion.backwards(), fixed=True)
+    back = shares(asked.count + 1)[::-1]
+    before = islice(sketcher.frames(shot, back, first=False, last=True), asked.count)
+    return chain(before, sketcher.aside(asked.film.frames()))
 
 
-def blend(asked: Asked, take: Take) -> Iterator[Image.Image]:
+def blend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return both films with the way from the one to the other between them."""
     one, two = asked.film, asked.clip_2
     if two is None:
         raise ValueError("there is no second film")
     if one.size[0] * two.size[1] != one.size[1] * two.size[0]:
-        take.notes.append(SIZE_NOTE)
-    way = take.between(one.last, clips.placed(two.first, one.size))
-    join = islice(take.frames(way, shares(asked.count + 2), first=True, last=True), 1, asked.count + 1)
+        sketcher.notes.append(SIZE_NOTE)
+    way = sketcher.between(one.last, clips.placed(two.first, one.size))
+    join = islice(sketcher.frames(way, shares(asked.count + 2), first=True, last=True), 1, asked.count + 1)
     rest = clips.at_rate(clips.fitted(two.frames(), one.size), two.fps, one.fps)
-    return chain(take.aside(one.frames()), join, take.aside(rest))
+    return chain(sketcher.aside(one.frames()), join, sketcher.aside(rest))
 
 
-def loop(asked: Asked, take: Take) -> Iterator[Image.Image]:
+def loop(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return the film and the way from its end back to its start."""
     film = asked.film
-    way = take.between(film.last, film.first)
-    back = take.frames(way, shares(asked.count + 2), first=True, last=True)
-    return chain(take.aside(film.frames()), islice(back, 1, asked.count + 1))
+    way = sketcher.between(film.last, film.first)
+    back = sketcher.frames(way, shares(asked.count + 2), first=True, last=True)
+    return chain(sketcher.aside(film.frames()), islice(back, 1, asked.count + 1))
 
 
-def remix(asked: Asked, take: Take) -> Iterator[Image.Image]:
+def remix(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return the film drawn anew: frame by frame from its own frames, all looking at the first."""
     film = asked.film
-    model = take.models.image(take.spec, take.reporter)
-    each, first = take.aside(film.frames()), film.first
+    model = sketcher.models.image(sketcher.spec, sketcher.reporter)
+    each, first = sketcher.aside(film.frames()), film.first
     while chunk := list(islice(each, redraw.AT_ONCE - 1)):
-        drawn = redraw.drawn_over(model, take.generation, [first, *chunk], take.strength, take.reporter)
+        drawn = redraw.drawn_over(
+            model, sketcher.generation, [first, *chunk], sketcher.strength, sketcher.reporter
+        )
         for image in drawn[1:]:
             yield encode.resize(model.enlarged(image), film.size)
 
 
-OPERATIONS: dict[str, Callable[[Asked, Take], Iterator[Image.Image]]] = {
+OPERATIONS: dict[str, Callable[[Asked, Sketcher], Iterator[Image.Image]]] = {
     "new": new,
     "extend": extend,
     "extend_back": extend_back,
@@ -117,8 +120,8 @@ def expected(asked: Asked) -> int:
     return asked.clip.count + asked.count + (asked.clip_2.count if asked.clip_2 is not None else 0)
 
 
-def without_references(take: Take) -> Take:
-    """Return the take without pictures that were only for the first one."""
-    if take.generation.reference_scale is not None:
-        return take
-    return replace(take, generation=replace(take.generation, references=()))
+def without_references(sketcher: Sketcher) -> Sketcher:
+    """Return the sketcher without pictures that were only for the first one."""
+    if sketcher.generation.reference_scale is not None:
+        return sketcher
+    return replace(sketcher, generation=replace(sketcher.generation, references=()))

@@ -18,6 +18,7 @@ from core.limits import MAX_SEED
 from core.requests.video import VideoRequest
 from vision.films import clips
 from vision.films.sources import Drawing, Sources
+from vision.films.writer import Sound
 from vision.model_store import Models
 from vision.pictures import encode
 from vision.reporter import Reporter, Stage
@@ -30,7 +31,6 @@ SECONDS = {"extend": 4.0, "extend_back": 4.0, "blend": 2.0, "loop": 2.0}  # of w
 WIDE = 16 / 9  # shape of a film of which only words are known
 PIECE = 8  # frames at a time that are read of other films
 SOUNDLESS = "{model} draws no sound."
-SOUND_LEFT = "The film's sound was left out."
 
 
 @dataclass
@@ -76,10 +76,20 @@ class VideoFilms:
         """Draw film ``number``."""
         seed = (self.request.seed + number) % (MAX_SEED + 1)
         stage = Stage(self.reporter, number / self.count, (number + 1) / self.count, keeps=self.count == 1)
-        film = generating.generate(self.model, replace(self.shot, seed=seed), stage, sound=False)
+        film = generating.generate(
+            self.model, replace(self.shot, seed=seed), stage, sound=self.request.sound is not False
+        )
         self.notes += [note for note in film.notes if note not in self.notes]
         chunks = (self._finished(chunk) for chunk in film.chunks)
-        return Drawing(self._joined(chunks), self.size, self.shot.fps, seed, 0, partial(self._keep, film))
+        return Drawing(
+            self._joined(chunks),
+            self.size,
+            self.shot.fps,
+            seed,
+            0,
+            partial(self._keep, film),
+            partial(self._sound, film),
+        )
 
     def writing(self, number: int) -> Reporter:
         """Return what the writing of film ``number`` is reported to."""
@@ -109,6 +119,19 @@ class VideoFilms:
         while (frame := self.reporter.in_thread(lambda: next(frames, None))) is not None:
             yield np.asarray(frame.convert("RGB"))[None]
 
+    def _sound(self, film: Film) -> Sound | None:
+        """Return what is heard of the whole film: silence where frames of others stand, whose sound isn't
+        kept."""
+        if film.sound is None:
+            return None
+        samples, rate = film.sound
+        one, two, operation = self.sources.clip, self.sources.clip_2, self.request.operation
+        before = one.count / one.fps if one is not None and operation in ("extend", "blend", "loop") else 0.0
+        last = one if operation == "extend_back" else two if operation == "blend" else None
+        after = last.count / last.fps if last is not None else 0.0
+        around = (round(before * rate), round(after * rate))
+        return Sound(np.pad(samples[:2].astype(np.float32), ((0, 0), around)).clip(-1, 1), rate)
+
     def _keep(self, film: Film, path: Path, first: Image.Image, last: Image.Image) -> None:
         """Write the latents of the film's ends, or, of a model that can't be shown them, its end frames."""
         if film.ends:
@@ -134,8 +157,8 @@ def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: R
     )
     if request.model:
         notes.append(f"Films are drawn by {model.name}; `--model` had no effect.")
-    if request.sound:
-        notes.append(SOUND_LEFT if model.family.sound else SOUNDLESS.format(model=model.name))
+    if request.sound and not model.family.sound:
+        notes.append(SOUNDLESS.format(model=model.name))
     usual = card.draft_steps if request.draft else card.num_inference_steps
     words = card.motion.get(request.motion or "", "")
     shot = Shot(
@@ -217,7 +240,13 @@ def _frames(request: VideoRequest, model: VideoModel, fps: float, notes: list[st
 
 
 def _clip(
-    film: clips.Clip, sha256: str | None, ends: str, size: tuple[int, int], model: VideoModel, *, every: bool
+    film: clips.OpenClip,
+    sha256: str | None,
+    ends: str,
+    size: tuple[int, int],
+    model: VideoModel,
+    *,
+    every: bool,
 ) -> Clip:
     """Return a film as the model is shown it. every: all of its frames, else those of its ends."""
     shown = max(1, model.family.overlap)

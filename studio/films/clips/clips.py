@@ -24,6 +24,7 @@ from studio.pictures.intake import Readable, child_environment, short_name
 from studio.services import Services
 
 log = logging.getLogger(__name__)
+FOLDER = "clips"  # among those of jobs, which are emptied at the next start
 PROCESS = "studio.films.clips.process"
 AT_ONCE, IN_MEMORY = 2, 2  # processes, and clips of people from their first byte on
 PATIENCE = {"take": 240.0, "fit": 900.0, "cut": 480.0, "last": 90.0, "gif": 240.0, "mosaic": 480.0}  # seconds
@@ -222,7 +223,7 @@ def clips_of(services: Services) -> Clips:
     """Return what makes clips, within the host's limits."""
     settings = services.settings
     return Clips(
-        services.files.incoming,
+        services.files.incoming / FOLDER,
         settings.video_encoder,
         max_bytes=settings.clip_max_mb * 2**20,
         max_seconds=settings.clip_max_seconds,

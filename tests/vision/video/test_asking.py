@@ -29,7 +29,7 @@ def models(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     """Family → models of a worker with a film model of it."""
     root = tmp_path_factory.mktemp("asked")
     made = {}
-    for name in ("ltx", "wan", "animatediff"):
+    for name in ("ltx", "ltx2", "wan", "animatediff"):
         specs = {"image": str(folders["stable-diffusion"]), "video": str(tiny_films.save(name, root / name))}
         made[name] = Models(WorkerConfig("cpu", specs, str(root / "cache"), cpu_threads=1))
     return made
@@ -120,6 +120,13 @@ def test_what_has_no_effect_is_said(ask) -> None:
     assert any("--model" in note for note in notes)
     assert any("no sound" in note for note in notes)
     assert any("0.52 s became" in note for note in notes)
+
+
+@pytest.mark.parametrize("wanted", [None, False])
+def test_a_model_that_draws_sound_gives_its_film_some_unless_it_is_to_be_silent(ask, wanted) -> None:
+    film = ask("ltx2", sound=wanted).films[0]
+    with Path(film.path).open("rb") as file, FilmReader(file) as reader:
+        assert reader.has_sound == film.sound == (wanted is None)
 
 
 def test_frames_of_a_remix_are_all_drawn_anew(ask) -> None:

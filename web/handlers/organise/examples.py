@@ -88,9 +88,9 @@ async def add(call: Call) -> Answer:
 
 async def try_on(call: Call) -> Answer:
     """Queue what says which label of a set fits a picture, or answers as a set of questions does."""
-    found, key = await _own(call), key_of(call.body)
-    question = field(call.body, "question", str) or ""
-    new = await call.studio.examples.try_on(call.actor, found.id, text_of(call.body, "picture"), question)
+    picture, question = text_of(call.body, "picture"), field(call.body, "question", str) or ""
+    key, found = key_of(call.body), await _own(call)
+    new = await call.studio.examples.try_on(call.actor, found.id, picture, question)
     chosen = await call.studio.own.preferences(call.actor)
     made = new.chosen(chosen.lane, private=chosen.private)
     job = (await call.studio.submit(call.actor, made, once=key)).job
