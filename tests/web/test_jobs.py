@@ -78,16 +78,6 @@ async def test_what_is_no_picture_is_refused_by_its_name(site) -> None:
 
 
 async def test_every_button_makes_its_job(site) -> None:
-    job = await site.drawn(site.you)
-    made = set()
-    for action in job["picture_actions"]:
-        body = {"words": "a blue house"} if action["words"] else {}
-        answer = await site.you.post(f"/api/jobs/{job['id']}/1/{action['action']}", body)
-        if answer.status == 202:
-            made.add(action["action"])
-            await site.finished(answer.data["jobs"][0]["id"])
-        else:
-            assert answer.status == 429, answer.body
     wanted = {
         "subtle",
         "strong",
@@ -100,6 +90,17 @@ async def test_every_button_makes_its_job(site) -> None:
         "describe",
         "classify",
     }
+    job = await site.drawn(site.you)
+    made = set()
+    # In a short time one person may ask for so many jobs only: the others come behind those that must be made.
+    for action in sorted(job["picture_actions"], key=lambda one: one["action"] not in wanted):
+        body = {"words": "a blue house"} if action["words"] else {}
+        answer = await site.you.post(f"/api/jobs/{job['id']}/1/{action['action']}", body)
+        if answer.status == 202:
+            made.add(action["action"])
+            await site.finished(answer.data["jobs"][0]["id"])
+        else:
+            assert answer.status == 429, answer.body
     assert wanted <= made
 
 

@@ -45,12 +45,15 @@ async def _asked(call: Call) -> tuple[list[NewJob], dict[str, Any] | None]:
     studio, actor = call.studio, call.actor
     named = names_of(call.body, "pictures", MOST_PICTURES)
     chosen = await studio.own.preferences(actor)
+    does = field(call.body, "do", str) or None
     clips = [name for name in named if await studio.filming.is_film(name)]
     if clips:
-        asked = Asked(text_of(call.body, "prompt"), field(call.body, "do", str) or None)
+        asked = Asked(text_of(call.body, "prompt"), does)
         material = Material.of([name for name in named if name not in clips], clips)
         do, prompt = await studio.filming.read(actor, asked, material, chosen)
         return [await studio.filming.ask(actor, do, prompt, asked, material)], None
+    if does:
+        raise UserError(f"`do` is {does[:20]!r}, which is done to a film, and `pictures` names none.")
     prompts = await studio.read(actor, text_of(call.body, "prompt"), chosen, attached=len(named))
     given: dict[str, Given] = {}
     known: dict[str, str] = {}
@@ -108,8 +111,8 @@ async def _acted(call: Call) -> Job:
         prompt = await studio.single(actor, text, film=action in OF_FILMS)
         words = await studio.words(actor, prompt, known=known)
     chosen = await studio.own.preferences(actor)
+    asked = {name: field(call.body, name, str) or "" for name in ("source", "start", "end")}
     if shapes.LABELS[action].form:
-        asked = {name: field(call.body, name, str) or "" for name in ("source", "start", "end")}
         new = await studio.filming.from_form(actor, job_id, action, index, words, **asked)
     else:
         new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong)
