@@ -92,7 +92,7 @@ async def test_every_button_makes_its_job(site) -> None:
     }
     job = await site.drawn(site.you)
     made = set()
-    # In a short time one person may ask for so many jobs only: the others come behind those that must be made.
+    # One person may ask for so many jobs in a short time only: those that must be made come first.
     for action in sorted(job["picture_actions"], key=lambda one: one["action"] not in wanted):
         body = {"words": "a blue house"} if action["words"] else {}
         answer = await site.you.post(f"/api/jobs/{job['id']}/1/{action['action']}", body)
