@@ -300,9 +300,9 @@ async def test_favourites_are_the_style_of_p(studio: Studio) -> None:
 
 
 async def test_unsupported_flags_are_told(studio: Studio) -> None:
-    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --video --v 6 --hd --tile")
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat --uplight --v 6 --hd --tile")
     assert (
-        "`--video`: not available yet" in studio.last().content
+        "`--uplight`: no longer exists" in studio.last().content
         and "isn't installed here" in studio.last().content
     )
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat --model big")

@@ -20,6 +20,7 @@ from storage.people import RoleLimit, RoleTokens
 from storage.web.shares import Shared
 from studio.actor import Actor, Place
 from studio.answers.feedback import Feedback
+from studio.asking.films.filming import Asked, Filming, Material
 from studio.asking.new_job import NewJob, source_of
 from studio.asking.regions import Regions
 from studio.asking.talking import Talking
@@ -60,6 +61,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Explore: lambda studio: studio.explore,
     Search: lambda studio: studio.search,
     Talking: lambda studio: studio.talking,
+    Filming: lambda studio: studio.filming,
     Sets: lambda studio: studio.examples,
     Copies: lambda studio: studio.copies,
     Trash: lambda studio: studio.organise.trash,
@@ -129,6 +131,7 @@ KEPT_BY_THE_BANNED = {
     "Search.keep",
     "Search.kept",
     "Talking.index_of",  # which is none
+    "Filming.read",
     "Feedback.withdraw",  # of their own
     "Sets.all",
     "Sets.last",
@@ -261,13 +264,16 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "page": 0,
             "shared": True,
             "place": Place(ALICE.guild_id, 100),
+            "asked": Asked(text="a boat"),
+            "material": Material(),
+            "do": "new",
         }
         special = {
             "source": {"picture": None},
             "keep_mask": {"data": mask},
             "mask": {"sha256": hashlib.sha256(mask).hexdigest()},
             "select": {"source": documents.OfJob(job.id, 0), "wanted": Wanted(words="boat")},
-            "from_button": {"action": "vary"},
+            "from_button": {"action": "exthigh"},
             "from_upload": {"action": "describe"},
             "set_role_limit": {"limit": RoleLimit(1, 1, 1)},
             "allow": {"kind": "role"},
@@ -278,6 +284,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "latest": {"since": datetime(2026, 1, 1, tzinfo=UTC)},
             "ask": {"pictures": [Sent(png())]},
             "ask_more": {"pictures": ()},
+            "of_job": {"right": Action.USE},
+            "clip": {"given": f"{job.id} 1", "right": Action.USE},
+            "blend": {"other": f"{job.id} 1"},
+            "from_form": {"action": "vblend", "words": None, "source": ""},
             "create": {"query": None, "what": Shared(job.id)},
         }
         bobs_job = (await opened.drawn(BOB)).job.id

@@ -229,7 +229,7 @@ def train(steps: int = 3200, tokens: int = 1800, folder: Path = MODELS / "ask"):
         export(finished().speaker.model, folder)
 
 
-def refine(steps: int = 26000, tokens: int = 1800, folder: Path = MODELS / "ask"):
+def refine(steps: int = 8600, tokens: int = 1800, folder: Path = MODELS / "ask"):
     """Goes on with the shipped chat model, with most of the time for what it was weak at."""
     torch.manual_seed(0)
     keep_shipped()

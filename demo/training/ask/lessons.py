@@ -82,20 +82,30 @@ TOLD = (
     Lesson(talks.chart_talk, 0.5, until=0.3, in_words=True),
     Lesson(teach_names, 0.5, until=0.3, in_words=True),
 )
+
+
+def drill_names(source, rng):
+    """Two or three invented names, asked for again and again."""
+    by = rng.choice(("object", "object", "colour"))
+    things = talks.NAMED if by == "object" else None
+    return talks.name_talk(source, rng, rng.choice((2, 3)), 1, by, rng.randint(4, 10), things)
+
+
 # Mostly what the first training left weak. Names are copied out of words before they are out of pictures.
 REFINED = (
     Lesson(talks.scene_talk, 6),
-    Lesson(talks.drill_talk, 6),
+    Lesson(talks.drill_talk, 5),
     Lesson(talks.pair_talk, 3),
-    Lesson(talks.box_talk, 2),
-    Lesson(talks.bars_talk, 2.5),
-    Lesson(talks.chart_talk, 1.5),
-    Lesson(talks.sign_talk, 1.5),
+    Lesson(talks.box_talk, 1.5),
+    Lesson(talks.bars_talk, 1),
+    Lesson(talks.chart_talk, 2.5),
+    Lesson(talks.sign_talk, 3.5),
     Lesson(talks.compare_talk, 2),
     Lesson(talks.motion_talk, 1.5),
-    Lesson(talks.order_talk, 1.5),
+    Lesson(talks.order_talk, 2),
     Lesson(teach_names, 2),
-    Lesson(teach_names, 2, until=0.25, in_words=True),
+    Lesson(drill_names, 2),
+    Lesson(drill_names, 5, until=0.75, in_words=True),
 )
 
 

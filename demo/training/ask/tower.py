@@ -98,7 +98,7 @@ def train(steps: int = 3400):
     run.train(loss, log_every=20, save_every=40)
 
 
-def refine(steps: int = 4500):
+def refine(steps: int = 3500):
     """Goes on with the shipped tower: more signs, whose letters it read worst."""
     torch.manual_seed(0)
     keep_shipped()

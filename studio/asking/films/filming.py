@@ -214,7 +214,8 @@ class Filming:
         return job.request.answer is Answer.FILMS
 
     async def of_job(self, actor: Actor, job: Job, index: int | None, right: Action) -> Clip:
-        """Return film ``index`` (from 0; None = the only one) of a job; errors are those of ``clip``."""
+        """Return film ``index`` (from 0; None = the only one) of a job. Raises ImageError where it has none,
+        UserError where it has several and no index is given."""
         await self._rights.check(actor, right, job)
         if job.request.answer is not Answer.FILMS:
             raise ImageError(f"Job `{job.id}` made no film: it was a /{job.request.kind}.")

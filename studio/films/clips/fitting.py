@@ -72,7 +72,8 @@ class Fitting:
         self._tries = 0
 
     def made(self, original: int) -> dict[str, Any]:
-        """Write the film, whose original has ``original`` bytes, and return what is told of it."""
+        """Write the film, whose original has ``original`` bytes, and return what is told of it. Raises
+        ValueError when it doesn't fit, however it is made."""
         shapes = self._shapes()
         halvings, last = math.log2(max(original / self._aim, 0.1)), shapes[0].weight
         for shape in shapes:

@@ -142,7 +142,7 @@ def test_a_preview_shows_what_the_decoder_will_draw() -> None:
 
     from vision.image_model.latent_preview import LatentMap
 
-    class Pooling:
+    class Pooling(torch.nn.Module):
         dtype = torch.float32
 
         def encode(self, x: torch.Tensor):
