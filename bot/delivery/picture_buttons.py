@@ -35,21 +35,14 @@ def for_single(
         rows, left_out = _animated(rows), left_out | {"classify"}
     if web and all(len(rows[row]) >= MOST_IN_ROW for row in LINKED):  # a place for the link to the editor
         left_out.add("describe" if films else "cutout")
-    if asks and films:  # Ask takes its place: ✉️ under the message sends the picture, too
-        left_out.add("dm")
     rows = tuple(tuple(action for action in actions if action not in left_out) for actions in rows)
     acting = [
         JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions
     ]
     room = [row for row in (*LINKED, LAST) for _ in range(MOST_IN_ROW - len(rows[row]))]
-    asking = []
-    if asks and films:
-        room.remove(LAST)
-        asking = [JobButton(job.id, "question", index, row=LAST)]
     links = (("Edit", "edit"), ("Web", "pictures")) if web else ()  # the way out of one leads to the other
     addresses = [(label, f"{web}/{page}/{job.id}/{index + 1}") for label, page in links]
-    if asks and not asking:
-        asking = [JobButton(job.id, "question", index, row=row) for row in room[len(addresses) :][:1]]
+    asking = [JobButton(job.id, "question", index, row=row) for row in room[len(addresses) :][:1] if asks]
     linked = [_link(*one, row) for one, row in zip(addresses, room, strict=False)]
     return view_of(*acting, *linked, *asking)
 

@@ -94,14 +94,6 @@ async def test_where_there_are_no_threads_there_is_no_button(studio: Studio) -> 
         assert (f"at:{job.id}:thread:0" in shown) is has
 
 
-async def test_a_single_picture_can_be_asked_about_where_its_row_has_room(studio: Studio) -> None:
-    message = await single(studio)
-    assert "Ask" in labels(message)
-    window = await studio.alice.click(message, label="Ask")
-    await studio.alice.submit_modal(window, {"question": "How many boats?"})
-    assert "turn 1 with 1 pictures" in studio.last().content
-
-
 async def test_without_a_model_it_is_not_offered(tmp_path: Path) -> None:
     async with open_studio(tmp_path, MODEL_PROFILE="small") as studio:
         assert "Ask" not in labels(await single(studio))
