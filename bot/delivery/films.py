@@ -15,7 +15,7 @@ from core.requests import GenerateRequest
 from jobs.views import Result
 from storage.films.rows import StoredFilm
 from studio.actor import Place
-from studio.asking.films.clips import film_of
+from studio.asking.films.sources import film_of
 from studio.asking.films.words import facts
 from studio.asking.words import aspect_ratio, plain
 from studio.films.showing import FilmShowing

@@ -50,8 +50,32 @@ class PromptWithPictures:
     pictures: Mapping[str, str]
 
 
+class OfJob:
+    """What is worked on: picture or film ``index`` (from 0) of a job of ours, or, where ``job`` is None, what
+    somebody sent."""
+
+    job: Job | None
+    index: int
+
+    @property
+    def parent(self) -> tuple[str, int] | None:
+        """Job id and index (from 0), None for what somebody sent."""
+        return (self.job.id, self.index) if self.job else None
+
+    @property
+    def request(self) -> GenerateRequest | None:
+        """The request that drew it, None if nobody here drew it."""
+        made_by = self.job.request if self.job else None
+        return made_by if isinstance(made_by, GenerateRequest) else None
+
+    @property
+    def private(self) -> bool:
+        """Whether what is made from it is private, because it is."""
+        return self.job is not None and self.job.origin.private
+
+
 @dataclass(frozen=True)
-class Source:
+class Source(OfJob):
     """A stored picture to work on, and the job that made it, if one of ours did.
 
     next_seed: the seed for what is made from it next.
@@ -63,22 +87,6 @@ class Source:
     job: Job | None = None
     index: int = 0
     next_seed: int = field(default_factory=new_seed)
-
-    @property
-    def parent(self) -> tuple[str, int] | None:
-        """Job id and index (from 0), None for a picture that somebody sent."""
-        return (self.job.id, self.index) if self.job else None
-
-    @property
-    def request(self) -> GenerateRequest | None:
-        """The request that drew the picture, None if nobody here drew it."""
-        made_by = self.job.request if self.job else None
-        return made_by if isinstance(made_by, GenerateRequest) else None
-
-    @property
-    def private(self) -> bool:
-        """Whether what is made from the picture is private, because the picture is."""
-        return self.job is not None and self.job.origin.private
 
 
 def adds_words(request: Request, before: Request) -> bool:

@@ -30,10 +30,10 @@ from studio.films.clips.clips import Clips
 from studio.pictures import marks
 from studio.pictures.intake import InMemory
 from tests.films import animation, moving
-from tests.security import hostile_films
+from tests.security import films, hostile_films
 from tests.security.clip_loop import LIMITS
 from tests.security.films import spent
-from tests.security.pictures import Loop, Tally, clean_png, tell
+from tests.security.pictures import Tally, clean_png, tell
 from vision.films import boxes
 from vision.films.reader import FilmReader
 
@@ -57,42 +57,15 @@ def is_clean(film: bytes, poster: bytes) -> bool:
 
 
 def fuzz(count: int, seed: int = 0, keep: Path | None = None) -> Tally:
-    """Put mutated films through the clip process's code, many in a process. keep: a folder for those that
-    end it or come out wrong."""
-    tally, loop = Tally(), Loop("tests.security.clip_loop")
-    try:
-        for number, data in enumerate(hostile_films.mutated(count, seed)):
-            began, found = time.monotonic(), loop.ask(data)
-            tally.longest = max(tally.longest, time.monotonic() - began)
-            bad = tally.ended + len(tally.wrong)
-            _note(tally, f"{seed}:{number}", found)
-            if keep is not None and tally.ended + len(tally.wrong) > bad:
-                (keep / f"{seed}-{number}").write_bytes(data)
-    finally:
-        loop.close()
-    return tally
+    """Put mutated films through the clip process's code; otherwise as ``films.fuzz``."""
+    return films.fuzz(count, seed, keep, "tests.security.clip_loop", _right)
 
 
-def _note(tally: Tally, name: str, found: tuple[dict, bytes] | None) -> None:
-    if found is None:
-        tally.ended += 1
-        tally.why[f"ended its process: {name}"] += 1
-        return
-    header, body = found
-    tally.slowest, tally.peak = max(tally.slowest, header["seconds"]), max(tally.peak, header["peak"])
-    if not header["shut"]:
-        tally.wrong.append(f"{name}: not shut in")
-    if "error" in header:
-        tally.refused += 1
-        tally.why[header["error"].split(";")[0][:30]] += 1
-        return
-    tally.taken += 1
+def _right(header: dict, body: bytes) -> bool:
     try:
-        clean = is_clean(body[: header["film"]], body[header["film"] :])
+        return is_clean(body[: header["film"]], body[header["film"] :])
     except ValueError:
-        clean = False
-    if not clean:
-        tally.wrong.append(name)
+        return False
 
 
 async def through_the_product(films: list[tuple[str, bytes]]) -> Tally:

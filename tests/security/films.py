@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -28,16 +29,23 @@ SECONDS = 5.05  # of processor time for one film
 PIXELS = 100_000
 
 
-def fuzz(count: int, seed: int = 0, keep: Path | None = None) -> Tally:
-    """Put mutated films through the gate's code, many in a process. keep: a folder for those that end it or
-    come out wrong."""
-    tally, loop = Tally(), Loop("tests.security.film_loop")
+def fuzz(
+    count: int,
+    seed: int = 0,
+    keep: Path | None = None,
+    loop_module: str = "tests.security.film_loop",
+    right: Callable[[dict, bytes], bool] | None = None,
+) -> Tally:
+    """Put mutated films through code that runs in confined processes, many in each. keep: a folder for those
+    that end it or come out wrong. loop_module: what the processes run, the gate's code unless said.
+    right: whether what came out is as it must be."""
+    tally, loop = Tally(), Loop(loop_module)
     try:
         for number, data in enumerate(hostile_films.mutated(count, seed)):
             began, found = time.monotonic(), loop.ask(data)
             tally.longest = max(tally.longest, time.monotonic() - began)
             bad = tally.ended + len(tally.wrong)
-            _note(tally, f"{seed}:{number}", found)
+            _note(tally, f"{seed}:{number}", found, right or _right)
             if keep is not None and tally.ended + len(tally.wrong) > bad:
                 (keep / f"{seed}-{number}").write_bytes(data)
     finally:
@@ -45,7 +53,9 @@ def fuzz(count: int, seed: int = 0, keep: Path | None = None) -> Tally:
     return tally
 
 
-def _note(tally: Tally, name: str, found: tuple[dict, bytes] | None) -> None:
+def _note(
+    tally: Tally, name: str, found: tuple[dict, bytes] | None, right: Callable[[dict, bytes], bool]
+) -> None:
     if found is None:
         tally.ended += 1
         tally.why[f"ended its process: {name}"] += 1
@@ -59,7 +69,7 @@ def _note(tally: Tally, name: str, found: tuple[dict, bytes] | None) -> None:
         tally.why[header["error"].split(";")[0][:30]] += 1
     else:
         tally.taken += 1
-        if not _right(header, body):
+        if not right(header, body):
             tally.wrong.append(name)
 
 

@@ -16,7 +16,7 @@ from core.errors import UserError
 from core.job import Job
 from studio.actor import Actor
 from studio.asking.films import actions
-from studio.asking.films.clips import Clip
+from studio.asking.films.sources import FilmSource
 from studio.asking.films.words import seconds
 from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given, remix_text
@@ -51,7 +51,7 @@ class FilmPresses:
         clip = await self._clip(actor_of(interaction), job, index, "cut")
         await interaction.response.send_modal(cut_window(clip, job.id))
 
-    async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> Clip:
+    async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> FilmSource:
         return await self._studio.filming.of_job(actor, job, index, actions.RIGHTS[action])
 
     # Windows, sent

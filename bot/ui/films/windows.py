@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.ui.windows import Window
 from core.grammar.spelling import decimal
-from studio.asking.films.clips import Clip
+from studio.asking.films.sources import FilmSource
 
 STRENGTHS = {  # of a remix → what it is called
     "mild": "Mild: the same film, other things",
@@ -13,14 +13,14 @@ STRENGTHS = {  # of a remix → what it is called
 }
 
 
-def remix_window(clip: Clip, job_id: str, text: str) -> Window:
+def remix_window(clip: FilmSource, job_id: str, text: str) -> Window:
     """Return the window for other words, and how far they may lead."""
     window = Window("Remix", "vremix", job_id, clip.index)
     window.add_text("What the film shows", "prompt", text, long=True)
     return window.add_choice("How far to go", "strength", STRENGTHS)
 
 
-def blend_window(clip: Clip, job_id: str) -> Window:
+def blend_window(clip: FilmSource, job_id: str) -> Window:
     """Return the window for the film that this one leads to."""
     window = Window("Blend two films", "vblend", job_id, clip.index)
     window.add_text(
@@ -34,7 +34,7 @@ def blend_window(clip: Clip, job_id: str) -> Window:
     return window.add_text("What happens between them", "prompt", long=True, required=False)
 
 
-def cut_window(clip: Clip, job_id: str) -> Window:
+def cut_window(clip: FilmSource, job_id: str) -> Window:
     """Return the window for the part to keep."""
     whole = decimal(round(clip.seconds, 2))
     window = Window("Cut", "cut", job_id, clip.index)

@@ -49,10 +49,17 @@ class Pooled:
 
 def teach_names(source, rng):
     """Two or three invented names with one to three examples each, and a few more questions."""
+    return _names(source, rng, rng.choice((2, 2, 3)), rng.choice((1, 2)), rng.choice((1, 2, 3)))
+
+
+def drill_names(source, rng):
+    """Two or three invented names, asked for again and again."""
+    return _names(source, rng, rng.choice((2, 3)), 1, rng.randint(4, 10))
+
+
+def _names(source, rng, ways: int, shots: int, more: int):
     by = rng.choice(("object", "object", "colour"))
-    ways = rng.choice((2, 2, 3))
-    things = talks.NAMED if by == "object" else None
-    return talks.name_talk(source, rng, ways, rng.choice((1, 2)), by, rng.choice((1, 2, 3)), things)
+    return talks.name_talk(source, rng, ways, shots, by, more, talks.NAMED if by == "object" else None)
 
 
 @dataclass(frozen=True)
@@ -82,13 +89,6 @@ TOLD = (
     Lesson(talks.chart_talk, 0.5, until=0.3, in_words=True),
     Lesson(teach_names, 0.5, until=0.3, in_words=True),
 )
-
-
-def drill_names(source, rng):
-    """Two or three invented names, asked for again and again."""
-    by = rng.choice(("object", "object", "colour"))
-    things = talks.NAMED if by == "object" else None
-    return talks.name_talk(source, rng, rng.choice((2, 3)), 1, by, rng.randint(4, 10), things)
 
 
 # Mostly what the first training left weak. Names are copied out of words before they are out of pictures.

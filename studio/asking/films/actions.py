@@ -13,7 +13,7 @@ from core.job import Job, Lane
 from core.requests import GenerateRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest, usual_clips
 from core.wording import film_fields_of
-from studio.asking.films.clips import Clip
+from studio.asking.films.sources import FilmSource
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, adds_words, new_seed
 from studio.authority import Action
 
@@ -83,7 +83,7 @@ def moving_text(job: Job) -> str:
 
 
 def extend(
-    clip: Clip,
+    clip: FilmSource,
     operation: str = "extend",
     motion: str | None = None,
     words: PromptWithPictures | None = None,
@@ -96,14 +96,14 @@ def extend(
     return _asked(VideoRequest(**given, operation=operation), clip, words, lane)
 
 
-def loop(clip: Clip, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST) -> NewJob:
+def loop(clip: FilmSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST) -> NewJob:
     """Return ``clip`` with a way back from its end to its start."""
     given = _of_clip(clip, words) | {"loop": False, "num_images": 1}
     return _asked(VideoRequest(**given, operation="loop"), clip, words, lane)
 
 
 def remix(
-    clip: Clip, words: PromptWithPictures, strength: float | None = None, *, lane: Lane = Lane.FAST
+    clip: FilmSource, words: PromptWithPictures, strength: float | None = None, *, lane: Lane = Lane.FAST
 ) -> NewJob:
     """Return ``clip`` drawn anew by other words. strength: 0 keeps it, 1 ignores it; None = as the words say,
     else mild."""
@@ -114,7 +114,7 @@ def remix(
 
 
 def blend(
-    clip: Clip, other: Clip, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
+    clip: FilmSource, other: FilmSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
 ) -> NewJob:
     """Return both films as one, with a join that is drawn between them."""
     given = _of_clip(clip, words) | {"loop": False, "num_images": 1}
@@ -123,7 +123,7 @@ def blend(
     return replace(made, private=made.private or other.private, parent=made.parent or other.parent)
 
 
-def cut(clip: Clip, start: float, end: float | None = None) -> NewJob:
+def cut(clip: FilmSource, start: float, end: float | None = None) -> NewJob:
     """Return the part of ``clip`` from second ``start`` to second ``end``, None = its end.
 
     Raises UserError for a part that isn't in it.
@@ -138,13 +138,13 @@ def cut(clip: Clip, start: float, end: float | None = None) -> NewJob:
     return _asked(CutRequest(**given, start=start, end=end), clip, None, Lane.FAST)
 
 
-def last_frame(clip: Clip) -> NewJob:
+def last_frame(clip: FilmSource) -> NewJob:
     """Return the last frame of ``clip`` as a picture."""
     given = _kept(clip, _WORDS) | {"clip": clip.sha256, "seed": clip.next_seed}
     return _asked(FrameRequest(**given), clip, None, Lane.FAST)
 
 
-def _of_clip(clip: Clip, words: PromptWithPictures | None) -> dict[str, Any]:
+def _of_clip(clip: FilmSource, words: PromptWithPictures | None) -> dict[str, Any]:
     """Return the fields of a film made from another: new words or what it keeps, and what it is made from."""
     given = _kept(clip, _KEPT)
     if words is not None:
@@ -162,7 +162,7 @@ def worded(words: PromptWithPictures) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in _PICTURES or value is not None}
 
 
-def _kept(source: Source | Clip, names: tuple[str, ...]) -> dict[str, Any]:
+def _kept(source: Source | FilmSource, names: tuple[str, ...]) -> dict[str, Any]:
     """Return what is kept of the request that drew a picture or film."""
     made_by = source.request
     if made_by is None:
@@ -172,7 +172,7 @@ def _kept(source: Source | Clip, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _asked(
     request: VideoRequest | CutRequest | FrameRequest,
-    source: Source | Clip,
+    source: Source | FilmSource,
     words: PromptWithPictures | None,
     lane: Lane,
 ) -> NewJob:

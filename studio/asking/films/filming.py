@@ -17,7 +17,7 @@ from storage.films.rows import StoredFilm
 from storage.lookup import StoredOutput, StoredPicture
 from studio.actor import Actor
 from studio.asking.films import actions
-from studio.asking.films.clips import Clip, clip_of, film_of
+from studio.asking.films.sources import FilmSource, film_of, film_source
 from studio.asking.films.uploads import KEPT, ClipUploads
 from studio.asking.films.words import seconds
 from studio.asking.new_job import NewJob, PromptWithPictures, new_seed
@@ -191,7 +191,7 @@ class Filming:
 
     # Films to start from
 
-    async def clip(self, actor: Actor, given: Given, right: Action = Action.USE) -> Clip:
+    async def clip(self, actor: Actor, given: Given, right: Action = Action.USE) -> FilmSource:
         """Return a film to work on: a file, or one of ours by its name, such as "abcd2345efgh 2".
 
         Raises ImageError for what isn't taken or isn't there, UserError when a job has several and none is
@@ -213,7 +213,7 @@ class Filming:
             return False
         return job.request.answer is Answer.FILMS
 
-    async def of_job(self, actor: Actor, job: Job, index: int | None, right: Action) -> Clip:
+    async def of_job(self, actor: Actor, job: Job, index: int | None, right: Action) -> FilmSource:
         """Return film ``index`` (from 0; None = the only one) of a job. Raises ImageError where it has none,
         UserError where it has several and no index is given."""
         await self._rights.check(actor, right, job)
@@ -225,11 +225,11 @@ class Filming:
         if index is None and len(result.films) > 1:
             raise UserError(f"That job has {len(result.films)} films. Add the number, such as `{job.id} 2`.")
         index = result.films[0].index if index is None else index
-        return clip_of(result, index, children=await self._queue.children(job.id, index))
+        return film_source(result, index, children=await self._queue.children(job.id, index))
 
     # What needs no model
 
-    async def cut(self, clip: Clip, start: float, end: float | None) -> NewJob:
+    async def cut(self, clip: FilmSource, start: float, end: float | None) -> NewJob:
         """Return the part of a film from second ``start`` to ``end`` (None = its end), made already. Raises
         UserError for a part that isn't in it, ImageError where the film can't be read."""
         new = actions.cut(clip, start, end)
@@ -238,7 +238,7 @@ class Filming:
         part = await self._clips.cut(film, new.request.start, new.request.end)
         return replace(new, made=await self.uploads.stored(part))
 
-    async def last_frame(self, clip: Clip) -> NewJob:
+    async def last_frame(self, clip: FilmSource) -> NewJob:
         """Return the last frame of a film as a picture, made already. Raises ImageError where the film can't
         be read."""
         new = actions.last_frame(clip)
@@ -324,7 +324,7 @@ class Filming:
         return actions.blend(clip, await self.clip(actor, other, Action.BLEND), words, lane=job.lane)
 
 
-def _with_words_of(clip: Clip, prompt: Prompt) -> Prompt:
+def _with_words_of(clip: FilmSource, prompt: Prompt) -> Prompt:
     """Return a prompt of flags alone with the words that a film was made of, if there are any."""
     made_by = clip.request
     if made_by is None:

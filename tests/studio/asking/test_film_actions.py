@@ -14,7 +14,7 @@ from storage.films.rows import StoredFilm
 from storage.lookup import StoredPicture
 from studio.asking.actions import REMIXABLE, RIGHTS, after_button, again, imagine_prompt
 from studio.asking.films import actions
-from studio.asking.films.clips import Clip, clip_of
+from studio.asking.films.sources import FilmSource, film_source
 from studio.asking.new_job import NewJob, PromptWithPictures, Source
 from studio.authority import TABLE, Action
 
@@ -30,12 +30,12 @@ def stored(index: int = 0, sha256: str = FILM) -> StoredFilm:
     return StoredFilm(sha256, "video/mp4", 832, 480, 80, 16, False, 7 + index, index, 1000, ENDS)
 
 
-def clip(*, index: int = 0, children: int = 0, private: bool = False, **fields) -> Clip:
+def clip(*, index: int = 0, children: int = 0, private: bool = False, **fields) -> FilmSource:
     request = VideoRequest(
         **{"prompt": "a red boat", "seed": 7, "fps": 16, "loras": (("ink", 1.0),)} | fields
     )
     films = (stored(0), stored(1, OTHER))
-    return clip_of(Result(job(request, private=private), films=films), index, children=children)
+    return film_source(Result(job(request, private=private), films=films), index, children=children)
 
 
 def picture(**fields) -> Source:

@@ -9,11 +9,11 @@ from core.job import Job
 from core.requests import GenerateRequest
 from jobs.views import Result
 from storage.films.rows import StoredFilm
-from studio.asking.new_job import new_seed
+from studio.asking.new_job import OfJob, new_seed
 
 
 @dataclass(frozen=True)
-class Clip:
+class FilmSource(OfJob):
     """Sides in px, ``frames`` at ``fps`` a second. ends: SHA-256 of the latents of its ends, None = there are
     none. next_seed: the seed for what is made from it next."""
 
@@ -33,22 +33,6 @@ class Clip:
         """How long it is."""
         return self.frames / self.fps
 
-    @property
-    def parent(self) -> tuple[str, int] | None:
-        """Job id and index (from 0), None for a film that somebody sent."""
-        return (self.job.id, self.index) if self.job else None
-
-    @property
-    def request(self) -> GenerateRequest | None:
-        """The request that drew the film, None if nobody here drew it."""
-        made_by = self.job.request if self.job else None
-        return made_by if isinstance(made_by, GenerateRequest) else None
-
-    @property
-    def private(self) -> bool:
-        """Whether what is made from the film is private, because the film is."""
-        return self.job is not None and self.job.origin.private
-
 
 def film_of(result: Result, index: int) -> StoredFilm:
     """Return the row of film ``index`` (from 0). Raises ImageError when there is none of that number."""
@@ -58,7 +42,7 @@ def film_of(result: Result, index: int) -> StoredFilm:
     return found
 
 
-def clip_of(result: Result, index: int, *, children: int = 0) -> Clip:
+def film_source(result: Result, index: int, *, children: int = 0) -> FilmSource:
     """Return film ``index`` (from 0) of a finished job.
 
     children: how many jobs were made from that film before; each gets a seed of its own, four apart since a
@@ -67,7 +51,7 @@ def clip_of(result: Result, index: int, *, children: int = 0) -> Clip:
     film, job = film_of(result, index), result.job
     request = job.request
     seed = request.seed if isinstance(request, GenerateRequest) else new_seed()
-    return Clip(
+    return FilmSource(
         film.sha256,
         film.width,
         film.height,
