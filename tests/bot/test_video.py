@@ -1,13 +1,15 @@
 """Films: asked for by words, pictures and other films; shown, pressed, cut and handed on."""
 
 import io
+from pathlib import Path
 
 import pytest
 
 from bot.ui import buttons
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
+from core.setting.profiles import DEMO
 from studio.asking.films.actions import STRENGTHS
-from tests.bot.conftest import Studio, png
+from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_asking import said
 from tests.films import film, moving
 from vision.films.reader import FilmReader
@@ -98,6 +100,24 @@ async def test_a_first_and_a_last_picture(studio: Studio) -> None:
     assert job.request.image and job.request.end_image and job.request.image != job.request.end_image
     _, job = await made(studio, image=("a.png", png()), prompt="it sinks", number=1)
     assert (job.request.prompt, job.request.end_image) == ("it sinks", None)
+
+
+async def test_models_for_films_are_offered_and_held_to(tmp_path: Path) -> None:
+    demo = DEMO / "stable-diffusion"
+    async with open_studio(tmp_path / "1", IMAGE_MODELS=f"ink={demo}") as studio:  # films are sketched by it
+        offered = await studio.alice.autocomplete(studio.channel, "video", "model", "I")
+        assert [choice["value"] for choice in offered] == ["ink"]
+        _, job = await made(studio, prompt=BOAT, model="INK", number=1)
+        assert job.request.model == "ink"
+    settings = {"VIDEO_MODEL": str(demo), "VIDEO_MODELS": f"wan={demo},ltx={demo}"}
+    async with open_studio(tmp_path / "2", IMAGE_MODELS=f"ink={demo}", **settings) as studio:
+        offered = await studio.alice.autocomplete(studio.channel, "video", "model", "")
+        assert [choice["value"] for choice in offered] == ["wan", "ltx"]
+        for options in ({"prompt": BOAT, "model": "ink"}, {"prompt": f"{BOAT} --model ink"}):
+            result = await studio.alice.slash(studio.channel, "video", **options)
+            assert "no model `ink` here. It takes wan, ltx" in said(result).content
+        texts = await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "a --video --model ")
+        assert [choice["value"] for choice in texts] == ["a --video --model wan", "a --video --model ltx"]
 
 
 async def test_video_among_the_words_of_imagine(studio: Studio) -> None:
