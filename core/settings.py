@@ -339,6 +339,12 @@ class Settings(ProjectSettings, FilmSettings, ChatSettings):
         }
 
     @property
+    def film_models(self) -> dict[str, str]:
+        """What ``--model`` may name in films: film models where there is one, else the image models by which
+        films are sketched."""
+        return self.video_models if "video" in self.models else self.image_models
+
+    @property
     def has_chat_model(self) -> bool:
         """Whether anything here can answer a question about a picture: a model, or somebody's server."""
         return bool(self.vlm_url) or "ask" in self.models
