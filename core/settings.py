@@ -397,9 +397,6 @@ def env_example() -> str:
         lines += [f"# {item.name.upper()}: {meta['help']}", f"{item.name.upper()}={meta['default']}"]
     lines += ["", "# Ready profiles: set MODEL_PROFILE, or copy single lines to mix."]
     for name, models in PROFILES.items():
-        lines.append(f"# MODEL_PROFILE={name}")
-        lines += [
-            f"#   {key}={Path(value).relative_to(ROOT) if name == 'demo' else value}"
-            for key, value in models.items()
-        ]
+        shown = {k: Path(value).relative_to(ROOT) if name == "demo" else value for k, value in models.items()}
+        lines += [f"# MODEL_PROFILE={name}", *(f"#   {key}={value}" for key, value in shown.items())]
     return "\n".join(lines) + "\n"
