@@ -352,10 +352,8 @@ class Settings(ProjectSettings, FilmSettings, ChatSettings):
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Return the settings of ``environ`` (default: the process's), and for the rest of ``env_file`` (default:
-    ``.env`` in the working folder, if there is one).
-
-    Raises SettingsError, which lists every wrong setting in a line of its own.
-    """
+    ``.env`` in the working folder, if there is one). Raises SettingsError, which lists every wrong setting in
+    a line of its own."""
     in_file = dotenv(env_file if env_file is not None else Path(".env"))
     values = {**in_file, **(os.environ if environ is None else environ)}
     problems, read = misspelt(in_file), {}
