@@ -18,6 +18,7 @@ from core.setting.chat import ChatSettings
 from core.setting.checks import cross_checks
 from core.setting.field import setting
 from core.setting.films import FilmSettings
+from core.setting.marks import MarkSettings
 from core.setting.profiles import PROFILES, ROOT
 from core.setting.projects import ProjectSettings
 from core.setting.values import (
@@ -36,7 +37,7 @@ from core.setting.values import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ProjectSettings, FilmSettings, ChatSettings):
+class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
@@ -212,18 +213,6 @@ class Settings(ProjectSettings, FilmSettings, ChatSettings):
         group="Moderation",
     )
 
-    ai_mark: bool = setting(
-        "on",
-        "say in each picture's metadata that a model made it (IPTC), as the EU requires",
-        on_or_off,
-        group="Privacy",
-    )
-    picture_parameters: bool = setting(
-        "on",
-        "save prompt, seed and settings in PNG files, where other programs can read them",
-        on_or_off,
-        group="Privacy",
-    )
     retention_days: int = setting(
         "0",
         "days to keep jobs and their pictures; 0 = until their author deletes them",
