@@ -147,12 +147,13 @@ class Showing:
             data, media_type = await self._thumbnails.get(stored.sha256, side), "image/webp"
         return Shown(await self._marked(data, media_type, job, words=words, sign=whole), media_type)
 
-    async def small(self, sha256: str) -> bytes:
-        """Return a picture that somebody sent as WebP of at most 256 px, for them alone.
+    async def small(self, sha256: str, side: int = SIZES[0]) -> bytes:
+        """Return a picture that somebody sent as WebP of at most ``side`` px, one of ``SIZES``, for those who
+        may look at it.
 
         Raises ImageError when it can't be read, StorageError when its file is gone.
         """
-        return await self._thumbnails.get(sha256, SIZES[0])
+        return await self._thumbnails.get(sha256, side)
 
     async def whole(self, sha256: str) -> bytes:
         """Return the same picture as it is kept. Raises StorageError when its file is gone."""
