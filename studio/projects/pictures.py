@@ -204,9 +204,9 @@ class Pictures:
         Raises ImageError when the project has none such or for another size, NotAllowedError unless the actor
         may look at it.
         """
+        found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
         if side not in SIZES:
             raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")
-        found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
         if await self._database.read(partial(items.one, project_id=found.id, sha256=sha256)) is None:
             raise ImageError("That picture isn't in this project any more.")
         if await self._moderator.unfit((sha256,), one.place) is not None:
