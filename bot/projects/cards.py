@@ -1,4 +1,5 @@
-"""A project's card, which leads through it by buttons: pictures come in, and each message says what is next."""
+"""A project's card, which leads through it by buttons: pictures come in, and each message says what is
+next."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from bot.ui.buttons import view_of
 from bot.ui.replies import SILENT, whisper
 from bot.ui.windows import Submission, uploads
 from bot.wire.interactions import acknowledge, actor_of, file_limit
-from core.errors import ImageError, UserError
+from core.errors import ImageError, NotAllowedError, UserError
 from core.requests.own_models import STYLE
 from storage.projects.rows import Project
 from studio.actor import Actor
@@ -159,6 +160,8 @@ class Cards:
         NotAllowedError."""
         actor = actor_of(interaction)
         found = await self._studio.projects.shelf.card(actor, name)
+        if "manage" not in found.may:
+            raise NotAllowedError("Only the project's owner, or somebody with Manage Server, can delete it.")
         versions = await self._studio.projects.training.versions(actor, name)
         there = f"{counted(found.counts.total, 'picture')} and {counted(len(versions), 'version')}"
         content = f"Delete {text.name(found.project)} with {there}? That can't be undone."

@@ -30,8 +30,8 @@ class Verdicts:
     def __init__(self, studio: Studio, cards: Cards) -> None:
         self._studio, self._cards = studio, cards
         self.own = {
-            "right": self._right,
-            "wrong": self._open_wrong,
+            "isright": self._right,
+            "iswrong": self._open_wrong,
             "verdict": self._details,
             "project": self._project,
         }
