@@ -29,8 +29,8 @@ from bot.delivery.follow import Delivery
 from bot.delivery.ladder import JobMessage, Ladder, Sent
 from bot.delivery.post import Post
 from bot.delivery.posts import Posts
-from bot.projects.posts import OwnPosts
 from bot.delivery.rations import Rations
+from bot.projects.posts import OwnPosts
 from bot.wire.transport import Breaker, Transport
 from core.events import Event, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
