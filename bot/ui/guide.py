@@ -98,12 +98,13 @@ COMMANDS: dict[str, str] = {
         " under an answer of `/ask` keeps the right one."
     ),
     "inspect": (
-        "`/inspect new name:boards`: a model of your own, and buttons that lead you: **Add pictures** (20"
-        " good parts are fine, a ZIP too), **Train**, **Try**. It says what isn't like the good ones, and"
-        " where; with `finds: which of my labels fits` it tells your own labels apart. *Wrong?* under a"
-        " verdict teaches the next version; *Stricter* and *Looser* move the limit. `label` goes"
-        " through pictures one by one, `report` says how good it is, `share` who may use it, `export` takes it away. A"
-        " message's menu has *Add to project* and *Inspect*; `/classify labels:@trees` asks own labels, too."
+        "`/inspect new name:boards`: a model of your own, and buttons that lead you: **Add pictures** (20 "
+        "good parts are fine, a ZIP too), **Train**, **Try**. It says what isn't like the good ones, and "
+        "where; with `finds: which of my labels fits` it tells your own labels apart. *Wrong?* under a "
+        "verdict teaches the next version; *Stricter* and *Looser* move the limit. `label` goes through "
+        "pictures one by one, `report` says how good it is, `share` who may use it, `export` takes it away."
+        " A message's menu has *Add to project* and *Inspect*; `/classify labels:@trees` asks own labels, "
+        "too."
     ),
     "style": (
         "`/style new name:woodcut`: teaches me a style from 5 to 40 pictures: **Add pictures**, **Train**,"
