@@ -280,7 +280,7 @@ async def test_a_message_gives_its_pictures_to_a_project_or_has_them_judged(stud
 
 
 async def test_forget_asks_first_and_deletes_then(studio: Studio) -> None:
-    message = await trained(studio)
+    message, shown = await trained(studio), await card(studio)
     asked = await studio.alice.slash(studio.channel, "inspect forget", name="boards")
     assert "with 5 pictures and 1 version? That can't be undone." in asked.response.content
     refused = await studio.bob.slash(studio.channel, "inspect forget", name="boards")
@@ -288,8 +288,9 @@ async def test_forget_asks_first_and_deletes_then(studio: Studio) -> None:
     await studio.restart()
     assert "**boards** is deleted." in told(await press(studio, asked.response, "forget"))
     assert "There is no project here yet" in await said(studio, "show")
-    for action in ("try", "report", "bundle"):
-        assert "no such project" in told(await press(studio, message, action))
+    assert message.id not in [m.id for m in studio.channel.history()], "its jobs go with it"
+    for action in ("add", "label", "train", "try", "report"):
+        assert "no such project" in told(await press(studio, shown, action))
 
 
 async def test_what_a_model_says_it_cannot_do_is_told_with_its_verdicts(studio: Studio) -> None:
