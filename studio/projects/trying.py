@@ -36,7 +36,7 @@ from studio.projects.bringing import Bringing
 from studio.projects.limits import ProjectLimits
 from studio.projects.pictures import KEPT_PRIVATE, labels_of
 from studio.projects.shelf import GOOD
-from studio.projects.training import version_of
+from studio.projects.training import learned_sentence, version_of
 from studio.rights import Rights
 from studio.services import Services
 
@@ -67,7 +67,7 @@ class Trying:
             raise UserError("A style draws and judges nothing. Use it with `--lora`.")
         if not 1 <= len(pictures) <= MOST_ASKED:
             raise UserError(f"There are {len(pictures)} pictures; a try takes 1 to {MOST_ASKED}.")
-        sources = [await self._bringing.take(actor, picture) for picture in pictures]
+        sources = await self._bringing.all_of(actor, pictures)
         request = InspectRequest(
             project=found.id,
             task=found.task,
@@ -163,7 +163,7 @@ class Trying:
         learned = await self._database.read(
             partial(versions.learned_from, project_id=found.id, number=version.number)
         )
-        sentence = str(version.metrics.get("sentence", ""))
+        sentence = learned_sentence(version)
         request = BundleRequest(
             project=found.id,
             task=found.task,
