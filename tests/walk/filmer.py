@@ -46,6 +46,12 @@ class _Filmer:
             since = page.run("video", prompt=BOAT)
             job = self._film(step, rf"{BOAT} - Video by.*" + DONE, since, films=4)
             self._buttons(BOAT, {"U1", "U4", "🔄"})
+        with self._report.step(WHO, "presses Play", "the film runs") as step:
+            player = page.message(BOAT).locator("video")
+            page.until(lambda: player.evaluate("e => e.readyState") >= 2, DRAWING, "the film's first frame")
+            page.message(BOAT).get_by_role("button", name="Play").click()
+            page.until(lambda: player.evaluate("e => e.currentTime") > 0.5, what="the film's motion")
+            step.saw(f"{player.evaluate('e => e.currentTime'):.1f} s in")
         with self._report.step(WHO, "presses U2", "the second film alone, with what can be done") as step:
             since = page.press(BOAT, "U2")
             step.saw(page.wait_text("Film #2", FILMING, since=since))
@@ -100,9 +106,9 @@ class _Filmer:
         with self._report.step(WHO, "presses Last frame", "a picture with a picture's buttons") as step:
             since = page.press("Cut by", "Last frame")
             step.saw(page.wait_text(f"Last frame.*{DONE}", FILMING, since=since))
-            self._buttons("Last frame", {"Upscale (Subtle)"})
-        with self._report.step(WHO, "presses Upscale (Subtle) under it", "a larger picture") as step:
-            since = page.press("Last frame", "Upscale (Subtle)")
+            self._buttons("Last frame", {"Upscale 2x (Subtle)"})
+        with self._report.step(WHO, "presses Upscale 2x (Subtle) under it", "a larger picture") as step:
+            since = page.press("Last frame", "Upscale 2x (Subtle)")
             step.saw(page.wait_text(f"Upscaled.*{DONE}", FILMING, since=since))
         with self._report.step(WHO, "presses GIF", "the film as a GIF") as step:
             since = page.press("Cut by", "GIF")
