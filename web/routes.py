@@ -307,6 +307,7 @@ def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
 
 def _projects(pages: ProjectPages) -> tuple[Route, ...]:
     one, read, shown = f"/projects/{PROJECT}", Bucket.BYTES, f"/files/projects/{PROJECT}"
+    picture = f"{shown}/{{sha256:[0-9a-f]{{64}}}}.{{kind:webp|png}}"
     chart = "{version:[0-9]{1,6}}/{chart:[a-z0-9-]{1,40}}"
     return (
         Route("GET", "/projects", pages.all),
@@ -315,7 +316,7 @@ def _projects(pages: ProjectPages) -> tuple[Route, ...]:
         Route("GET", f"{one}/report", pages.report, query=("version", "move", "with", "bundle")),
         Route("GET", f"{one}/try", pages.try_on),
         Route("GET", f"{one}/settings", pages.settings),
-        Route("GET", f"{shown}/{{sha256:[0-9a-f]{{64}}}}.{{kind:webp|png}}", project_files.picture, bucket=read),
+        Route("GET", picture, project_files.picture, bucket=read),
         Route("GET", f"{shown}/versions/{chart}", project_files.chart, bucket=read),
         Route("GET", f"{shown}/labels-{{form:csv|coco|yolo}}.zip", project_files.labels, bucket=Bucket.ASK),
         Route("GET", f"/files/verdicts/{JOB}.csv", project_files.table, bucket=read),
@@ -356,8 +357,8 @@ def _project_programs() -> tuple[Route, ...]:
         Route("GET", one, programs.one),
         Route("GET", f"{one}/pictures", programs.pictures, query=chosen),
         Route("POST", f"{one}/pictures", programs.add, Body.FILES, Bucket.UPLOAD, limit=PACKED),
-        Route("POST", f"{one}/pictures/remove", programs.remove, Body.JSON, change, takes=bodies.Chosen),
-        Route("POST", f"{one}/pictures/leave-out", programs.leave_out, Body.JSON, change, takes=bodies.LeftOut),
+        Route("POST", f"{one}/remove", programs.remove, Body.JSON, change, takes=bodies.Chosen),
+        Route("POST", f"{one}/leave-out", programs.leave_out, Body.JSON, change, takes=bodies.LeftOut),
         Route("POST", f"{one}/next", programs.next_one, Body.JSON, takes=bodies.Skipped),
         Route("POST", f"{one}/marks", programs.mark, Body.JSON, change, takes=bodies.Mark),
         Route("POST", f"{one}/train", programs.train, Body.JSON, ask, takes=bodies.Training),

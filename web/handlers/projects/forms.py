@@ -40,7 +40,7 @@ class ProjectForms:
         if len(call.files) != 1:
             raise UserError("Choose one file of labels: CSV, COCO's JSON, or a zip file.")
         done = await call.studio.projects.labelling.import_(call.actor, card.project.id, call.files[0])
-        said = f"{done.labelled} pictures labelled, {done.boxes} boxes, {done.unknown} rows of other pictures."
+        said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
         return await self._pages.set_up(call, await found.card(call), said)
 
 

@@ -1,4 +1,4 @@
-"""Reads what a call about a project says: whose it is, which pictures, which version, files that come along."""
+"""Reads what a call about a project says: which one it is, which pictures and version, files with it."""
 
 from __future__ import annotations
 

@@ -6,18 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from core.errors import UserError
 from core.requests.own_models import ALIKE, STYLE, TASKS
 from storage.projects.rows import RIGHTS
 from studio.projects.limits import MAX_FILES, MAX_ZIP
 from studio.projects.shelf import Card
-from web.call import GONE, Answer, Call, Html
+from web.call import Answer, Call, Html
 from web.handlers.pages import Pages
 from web.handlers.projects import found, programs, reports, shapes, verdicts
 
 COVERS = 4  # pictures that stand for a project
 MOST_SKIPPED = 20  # that an address names
-TABS = (("", "Pictures"), ("/label", "Label"), ("/report", "Report"), ("/try", "Try"), ("/settings", "Settings"))
+TABS = (
+    ("", "Pictures"),
+    ("/label", "Label"),
+    ("/report", "Report"),
+    ("/try", "Try"),
+    ("/settings", "Settings"),
+)
 
 
 class ProjectPages:
@@ -71,7 +76,7 @@ class ProjectPages:
         return self._page(call, "label", card, {"picture": shown, "skipped": skipped, "skip": ",".join(skip)})
 
     async def report(self, call: Call) -> Answer:
-        """A page of what is known of a version: figures, charts, its threshold, how it does beside another."""
+        """A page of what is known of a version: figures, charts, threshold, how it does beside another."""
         card = await found.card(call)
         return self._page(call, "report", card, await reports.values(call, card))
 

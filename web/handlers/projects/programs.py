@@ -96,7 +96,11 @@ def _boxes(call: Call) -> list[Box]:
     boxes: list[Box] = []
     for given in field(call.body, "boxes", list) or []:
         sides = given[1:] if isinstance(given, list) and len(given) == 5 else ()
-        if not sides or not isinstance(given[0], str) or not all(type(side) in (int, float) for side in sides):
+        if (
+            not sides
+            or not isinstance(given[0], str)
+            or not all(type(side) in (int, float) for side in sides)
+        ):
             raise UserError("`boxes` takes lists of a label, left, top, right and bottom, in 0 to 1.")
         boxes.append((given[0], *(float(side) for side in sides)))  # type: ignore[arg-type]
     return boxes

@@ -87,7 +87,11 @@ def _report(card: Card, report: Report) -> dict[str, Any]:
         **shapes.version(version),
         "sentences": [sentence for sentence in report.sentences if sentence],
         "charts": [
-            {"name": name, "title": CHARTS.get(name, name.replace("-", " ").capitalize()), "src": f"{files}/{name}"}
+            {
+                "name": name,
+                "title": CHARTS.get(name, name.replace("-", " ").capitalize()),
+                "src": f"{files}/{name}",
+            }
             for name in charts
         ],
         "parts": [
@@ -106,7 +110,11 @@ def _report(card: Card, report: Report) -> dict[str, Any]:
         ],
         "figures": [
             {"name": name, "value": f"{float(metrics[key]):.3f}"}
-            for key, name in (("roc", "Area under the ROC curve"), ("pr", "Area under the PR curve"), ("ece", "Calibration error"))
+            for key, name in (
+                ("roc", "Area under the ROC curve"),
+                ("pr", "Area under the PR curve"),
+                ("ece", "Calibration error"),
+            )
             if isinstance(metrics.get(key), int | float)
         ],
         "weak": bool(metrics.get("weak")),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from core.job import Job, Status
 from core.requests.own_models import ANOMALY, CLASSIFY, STYLE
-from core.results.own_models import Verdict
-from jobs.views import Result
 from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW, Item
 from storage.projects.results import Judged
 from storage.projects.rows import EVERYBODY, RIGHTS, Project

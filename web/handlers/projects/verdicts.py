@@ -50,8 +50,7 @@ async def tried(call: Call, job: Job, result: Result | None) -> dict[str, Any]:
         "cancelled": job.status is Status.CANCELLED,
         "error": job.error,
         "count": len(job.request.pictures),
-        "map": chart
-        and {"src": f"/files/{job.id}/0", "width": chart.width, "height": chart.height},
+        "map": chart and {"src": f"/files/{job.id}/0", "width": chart.width, "height": chart.height},
         "verdicts": await of_job(call, job.id) if result else [],
         "notes": list(result.parameters.get("notes", ())) if result else [],
     }

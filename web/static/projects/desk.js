@@ -27,8 +27,7 @@ export class Desk {
     this.done = [];
     /** @type {Set<string>} those that aren't asked for again: skipped, or on their way */
     this.passed = new Set();
-    /** @type {number | null} */
-    this.left = null;
+    this.left = project.states.new + project.states.disputed;
     /** @type {Promise<unknown>} calls go one after the other */
     this.before = Promise.resolve();
     this.boxes = new Boxes(() => this.#draw());
@@ -49,7 +48,6 @@ export class Desk {
         },
       });
     }
-    render(nothing, place.appendChild(document.createElement("div")));
     place.replaceChildren();
     this.#draw();
   }
@@ -74,7 +72,7 @@ export class Desk {
     if (!this.now) return;
     const item = this.now;
     this.#go("out", []);
-    this.#call(() => change("POST", `/api/projects/${this.project.id}/pictures/leave-out`, { pictures: [item.id], out: true }));
+    this.#call(() => change("POST", `/api/projects/${this.project.id}/leave-out`, { pictures: [item.id], out: true }));
     say("Left out");
   }
 
@@ -82,8 +80,9 @@ export class Desk {
     const last = this.done.pop();
     if (!last) return;
     const { item, did } = last;
+    if (did !== "skip") this.left += 1;
     if (did === "label") this.#call(() => change("POST", `/api/projects/${this.project.id}/marks`, { picture: item.id, label: "" }));
-    if (did === "out") this.#call(() => change("POST", `/api/projects/${this.project.id}/pictures/leave-out`, { pictures: [item.id], out: false }));
+    if (did === "out") this.#call(() => change("POST", `/api/projects/${this.project.id}/leave-out`, { pictures: [item.id], out: false }));
     if (this.now) this.ahead = Promise.resolve(this.now); // it comes again afterwards
     this.now = item;
     this.boxes.set(last.boxes);
@@ -99,6 +98,7 @@ export class Desk {
   #go(did, boxes) {
     const item = /** @type {Item} */ (this.now);
     this.done.push({ item, did, boxes });
+    if (did !== "skip") this.left -= 1;
     this.passed.add(item.id);
     this.boxes.set([]);
     this.now = null;
@@ -131,8 +131,7 @@ export class Desk {
   async #fetch() {
     if (this.now) this.passed.add(this.now.id);
     const skipped = [...this.passed].slice(-400);
-    const { picture, left } = /** @type {{picture: Item | null, left: number}} */ (await change("POST", `/api/projects/${this.project.id}/next`, { skipped }));
-    this.left = left;
+    const { picture } = /** @type {{picture: Item | null}} */ (await change("POST", `/api/projects/${this.project.id}/next`, { skipped }));
     if (picture) new Image().src = picture.whole;
     return picture;
   }
@@ -157,11 +156,10 @@ export class Desk {
 
   /** @param {Item} item */
   #shown(item) {
-    const waits = Math.max(1, this.left ?? 0);
     return html`<div class="desk">
       <div class="desk-picture"><div class="desk-frame"><img src=${item.whole} alt="The picture to label, ${item.said}" draggable="false"></div></div>
       <div class="desk-side">
-        <p class="muted">${this.left === null ? nothing : html`${waits} left`}${item.state === "disputed" ? html` · people disagree about this one` : nothing}</p>
+        <p class="muted">${Math.max(1, this.left)} left${item.state === "disputed" ? html` · people disagree about this one` : nothing}</p>
         <div class="desk-labels">${this.project.labels.map((label, index) => html`<button class="button quiet" type="button" @click=${() => this.label(label.name)}>
           ${index < KEYS ? html`<kbd>${index + 1}</kbd>` : nothing}<span>${label.name}${label.meaning ? html` <span class="meaning">${label.meaning}</span>` : nothing}</span></button>`)}</div>
         ${this.project.labels.length ? nothing : html`<p class="muted">There are no labels yet. Add some on <a href="${this.project.href}/settings">Settings</a>.</p>`}

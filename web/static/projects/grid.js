@@ -2,8 +2,7 @@
 import { html, render } from "../vendor/lit-html/lit-html.js";
 import { change } from "../js/core/api.js";
 import { lettersOn } from "../js/core/shortcuts.js";
-import { say } from "../js/core/toasts.js";
-import { complain } from "../js/core/toasts.js";
+import { complain, say } from "../js/core/toasts.js";
 
 /** @import {Item, Project} from "./types.js" */
 

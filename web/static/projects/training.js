@@ -1,6 +1,6 @@
 // How far the training of a project's next version is, as it goes; with a way to end it.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { cancel, change, newKey, readJob } from "../js/core/api.js";
+import { ask, cancel, change, newKey, readJob } from "../js/core/api.js";
 import { Jobs } from "../js/core/jobs.js";
 import { live } from "../js/core/live.js";
 import { element } from "../js/core/page.js";
@@ -53,7 +53,7 @@ async function watch(project, id) {
     if (!now) return;
     if (now.over && !told) {
       told = true;
-      finish(project, now);
+      finish(project, now).catch(complain);
     }
     render(state(now), place);
   };
@@ -78,12 +78,13 @@ function state(job) {
  * @param {Project} project
  * @param {Job} job
  */
-function finish(project, job) {
+async function finish(project, job) {
   if (job.error) return toast(job.error, { bad: true, press: { label: "Show the page anew", work: () => location.reload() } });
   if (job.status === "cancelled") {
     keepSaid("The training was stopped before it was done.");
     return location.reload();
   }
   keepSaid("A version is trained.");
-  location.assign(`${project.href}/report?version=${(project.newest ?? 0) + 1}`);
+  const { versions } = /** @type {{versions: {number: number}[]}} */ (await ask(`/api/projects/${project.id}/versions`, {}));
+  location.assign(`${project.href}/report?version=${versions[0]?.number ?? 1}`);
 }
