@@ -307,7 +307,7 @@ def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
 
 def _projects(pages: ProjectPages) -> tuple[Route, ...]:
     one, read, shown = f"/projects/{PROJECT}", Bucket.BYTES, f"/files/projects/{PROJECT}"
-    picture = f"{shown}/{{sha256:[0-9a-f]{{64}}}}.{{kind:webp|png}}"
+    picture = f"{shown}/{{sha256:[0-9a-f]{{64}}}}.{{suffix:webp|png}}"
     chart = "{version:[0-9]{1,6}}/{chart:[a-z0-9-]{1,40}}"
     return (
         Route("GET", "/projects", pages.all),

@@ -370,7 +370,7 @@ async def test_somebody_elses_project_looks_like_none(site: Site) -> None:
     picture = (await site.you.get(f"/api/projects/{project_id}/pictures")).data["pictures"][0]
     other = await site.person(OTHER)
     mine = (await other.post("/api/projects", {"name": project_id})).data  # called like an id
-    given = {"project": project_id, "sha256": picture["id"], "kind": "webp", "version": "1", "chart": "roc"}
+    given = {"project": project_id, "sha256": picture["id"], "suffix": "webp", "version": "1", "chart": "roc"}
     given |= {"form": "csv", "job": job, "n": "1"}
     before = (await site.you.get(f"/api/projects/{project_id}")).data
     count = 0

@@ -61,7 +61,7 @@ async def test_a_newcomer_drops_trains_and_has_a_verdict(site: Site, teacher: Te
     await page.get_by_text("No pictures yet").wait_for()
     # 24 good ones in three calls, and something that is no picture
     await drop(page, *[(f"{n}.png", part(n)) for n in range(24)], ("read.me", b"hello"))
-    await page.get_by_text("24 taken.").wait_for()
+    await page.get_by_text("24 taken.").wait_for(timeout=120_000)  # a process reads each
     assert await page.locator(".item").count() == 24
     assert "good" == await page.locator(".item-label").first.inner_text()
     # trained while it is watched
@@ -104,14 +104,15 @@ async def test_a_pile_is_labelled_by_keys_alone(site: Site, page) -> None:
 
     await pressed("1", "5 left")
     await pressed("2", "4 left")
-    await pressed("ArrowLeft", "left")  # the second is shown again, and is called otherwise
+    await pressed("ArrowLeft", "5 left")  # the second is shown again, and is called otherwise
     await pressed("1", "4 left")
     skipped = await page.locator(".desk img").get_attribute("src")
-    await pressed("ArrowRight", "left")
-    await pressed("x", "left")
-    await pressed("1", "left")
+    await pressed("ArrowRight", "4 left")
+    await pressed("x", "3 left")
+    await pressed("1", "2 left")
     await page.keyboard.press("1")
     await page.get_by_text("The rest was skipped").wait_for()
+    await page.locator("#desk[aria-busy=false]").wait_for(state="attached")
     assert await counts(site, project_id) == {"good": 4, "scratch": 1}
     card = (await site.you.get(f"/api/projects/{project_id}")).data
     assert card["states"]["left_out"] == 1 and card["states"]["new"] == 1
@@ -120,9 +121,7 @@ async def test_a_pile_is_labelled_by_keys_alone(site: Site, page) -> None:
     assert await page.locator(".desk img").get_attribute("src") == skipped
     await page.keyboard.press("1")
     await page.get_by_text("Every picture has its label").wait_for()
-    await page.wait_for_function(
-        "async (at) => (await (await fetch(at)).json()).states.new === 0", arg=f"/api/projects/{project_id}"
-    )
+    await page.locator("#desk[aria-busy=false]").wait_for(state="attached")
     assert await counts(site, project_id) == {"good": 5, "scratch": 1}
 
 

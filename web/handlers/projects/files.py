@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 async def picture(call: Call) -> Answer:
     """Return a picture of a project, small as WebP or whole as PNG."""
-    whole = call.path["kind"] == "png"
+    whole = call.path["suffix"] == "png"
     name, sha256 = call.path["project"], call.path["sha256"]
     data = await _there(call.studio.projects.pictures.show(call.actor, name, sha256, whole=whole))
     return Bytes(data, "image/png" if whole else "image/webp")

@@ -30,6 +30,8 @@ export class Desk {
     this.left = project.states.new + project.states.disputed;
     /** @type {Promise<unknown>} calls go one after the other */
     this.before = Promise.resolve();
+    this.waiting = 0; // calls that aren't through
+    addEventListener("beforeunload", (event) => this.waiting && event.preventDefault());
     this.boxes = new Boxes(() => this.#draw());
     this.ahead = this.#fetch();
     shortcuts({
@@ -101,10 +103,8 @@ export class Desk {
     if (did !== "skip") this.left -= 1;
     this.passed.add(item.id);
     this.boxes.set([]);
-    this.now = null;
-    const next = this.ahead;
-    this.#draw();
-    next.then((found) => {
+    this.now = null; // the picture stays in sight until the next one is there
+    this.ahead.then((found) => {
       if (this.now) return; // something was undone meanwhile
       this.now = found && this.done.some((one) => one.item.id === found.id) ? null : found;
       if (found && !this.now) {
@@ -138,7 +138,10 @@ export class Desk {
 
   /** @param {() => Promise<unknown>} work */
   #call(work) {
-    this.before = this.before.then(work).catch(complain);
+    this.waiting += 1;
+    this.place.ariaBusy = "true";
+    const through = () => (this.place.ariaBusy = String((this.waiting -= 1) > 0));
+    this.before = this.before.then(work).catch(complain).finally(through);
   }
 
   #draw() {
