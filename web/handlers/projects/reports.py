@@ -7,11 +7,11 @@ from typing import Any
 from core.errors import UserError
 from core.job import Job
 from studio.authority import Action
-from studio.projects.figures import interval
 from studio.projects.shelf import Card
 from studio.projects.training import MOVES, Report
 from web.call import Call
 from web.handlers.projects import found, shapes
+from web.handlers.projects.intervals import interval
 
 CHARTS = {
     "confusion": "Which label was said of which",
