@@ -11,7 +11,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from core.errors import ImageError, UserError
-from core.job import Lane
+from core.job import Job, Lane
 from core.requests.own_models import (
     ANOMALY,
     MOST_ASKED,
@@ -22,6 +22,8 @@ from core.requests.own_models import (
     ProjectRequest,
 )
 from core.results.own_models import TEST, LearnedFrom
+from jobs.views import Result
+from storage import lookup
 from storage.projects import items, results, versions
 from storage.projects.items import Incoming, Mark
 from storage.projects.results import Judged, StoredFile
@@ -40,6 +42,7 @@ from studio.projects.training import learned_sentence, version_of
 from studio.rights import Rights
 from studio.services import Services
 
+LOOKED_THROUGH, SHOWN_TRIES = 200, 10  # newest tries of a person, and those of one project among them
 COLUMNS = ("picture", "version", "score", "strange", "label", "found")
 
 
@@ -79,6 +82,19 @@ class Trying:
         parent = sources[0].parent if len(sources) == 1 else None
         private = own(found) or any(source.private for source in sources)
         return NewJob(request, Lane.FAST, parent=parent, private=private)
+
+    async def tries(self, actor: Actor, name: str) -> list[tuple[Job, Result | None]]:
+        """Return by which jobs the actor asked a project's versions, the newest first, and what they said,
+        None where that is nothing (yet). Raises UserError or NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.JUDGE)
+        work = partial(lookup.newest, user_id=actor.user_id, kind=InspectRequest.kind, limit=LOOKED_THROUGH)
+        asked = await self._database.read(work)
+        mine = [
+            job
+            for job in asked
+            if isinstance(job.request, InspectRequest) and job.request.project == found.id
+        ]
+        return [(job, await self._queue.result(job.id)) for job in mine[:SHOWN_TRIES]]
 
     async def judged(self, actor: Actor, job_id: str) -> list[Judged]:
         """Return the verdicts of a job, in the order of its pictures. Raises ImageError where there is no
