@@ -19,6 +19,7 @@ from core.setting.checks import cross_checks
 from core.setting.field import setting
 from core.setting.films import FilmSettings
 from core.setting.profiles import PROFILES, ROOT
+from core.setting.projects import ProjectSettings
 from core.setting.values import (
     addresses,
     application_id,
@@ -35,7 +36,7 @@ from core.setting.values import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(FilmSettings, ChatSettings):
+class Settings(ProjectSettings, FilmSettings, ChatSettings):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
@@ -315,10 +316,8 @@ class Settings(FilmSettings, ChatSettings):
 
     @property
     def database(self) -> str | Path:
-        """The SQLAlchemy address of the database, or the path of the SQLite file in ``data_dir``.
-
-        It stays a path because an address can't name every path: the database ends at a ``?`` there.
-        """
+        """The SQLAlchemy address of the database, or the path of the SQLite file in ``data_dir``: a path,
+        because an address can't name every path: the database ends at a ``?`` there."""
         return self.database_url or (self.data_dir / "atelier.db").resolve()
 
     @property
@@ -338,6 +337,12 @@ class Settings(FilmSettings, ChatSettings):
             **({"ask": ask} if ask else {}),
             **({"video": self.video_model} if self.video_model else {}),
         }
+
+    @property
+    def film_models(self) -> dict[str, str]:
+        """What ``--model`` may name in films: film models where there is one, else the image models by which
+        films are sketched."""
+        return self.video_models if "video" in self.models else self.image_models
 
     @property
     def has_chat_model(self) -> bool:
@@ -380,7 +385,7 @@ def misspelt(values: Mapping[str, str]) -> list[str]:
 def env_example() -> str:
     """Return the text of ``.env.example``: each setting with its help and default, and the profiles."""
     lines = [
-        "# Settings of Atelier. Copy to .env and change what you need; every line here shows the default.",
+        "# Settings of Atelier. Copy to .env and change what you need; lines here show the defaults.",
         "",
     ]
     group = None

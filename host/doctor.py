@@ -198,6 +198,7 @@ def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]
 def configured(settings: Settings) -> dict[str, str]:
     """Return role → model for everything that ``describe_models`` is to list."""
     more = {f"image {name}": spec for name, spec in settings.image_models.items()}
+    more |= {f"video {name}": spec for name, spec in settings.video_models.items()}
     return {
         **settings.models,
         **more,

@@ -46,7 +46,7 @@ def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str
             problems.append(f"{name}={values[name].strip()}: {problem}")
     if read.get("offload") == "sequential" and read.get("quantize") not in ("auto", "off"):
         problems.append("QUANTIZE: only off and auto go with OFFLOAD=sequential.")
-    for name in ("image_models", "loras", "tiny_vaes"):
+    for name in ("image_models", "video_models", "loras", "tiny_vaes"):
         for key, spec in read.get(name, {}).items():
             if problem := _model_problem(spec):
                 problems.append(f"{name.upper()}, {key}={spec}: {problem}")

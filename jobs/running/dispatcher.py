@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import Any
 
@@ -19,7 +20,7 @@ from core.errors import StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import to_json
-from core.requests.base import Answer
+from core.requests.own_models import TrainRequest
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -30,6 +31,7 @@ from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.incoming import Incoming
+from jobs.running.learning import lesson
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
 from jobs.running.talking import concluded, hear, see, with_files
@@ -200,6 +202,12 @@ class Dispatcher:
         if job_id not in self.feeds and job_id not in self.running:
             self._incoming.remove(job_id)
 
+    def run_again(self, job_id: str) -> None:
+        """Stop a running job's worker, so that the job is handed out anew with what the rows say now; one
+        that waits will be anyway."""
+        if job_id in self.running and job_id in self.feeds:
+            self.executor.cancel(job_id)
+
     def stop_answer(self, job_id: str) -> bool:
         """Let a running job end with what there is of its answer. False when there is nothing of it yet."""
         live = self.running.get(job_id)
@@ -331,15 +339,16 @@ class Dispatcher:
             await self.gate(job, True)  # what was allowed on asking may be forbidden by now
             if job.request.told:
                 live.conversation = await self.converse(job)
-            films = job.request.answer is Answer.FILMS
-            folder = str(await self._incoming.make(job.id, bytes_of(job.request))) if films else ""
+            coming = bytes_of(job.request)
+            folder = str(await self._incoming.make(job.id, coming)) if coming else ""
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
         talk = live.conversation.talk if live.conversation else None
         try:
-            paths = await asyncio.to_thread(
-                lambda: {s: str(self.files.path(s)) for s in job.request.pictures}
-            )
+            needed = (*job.request.pictures, *job.request.files)
+            paths = await asyncio.to_thread(lambda: {s: str(self.files.path(s)) for s in needed})
+            if isinstance(job.request, TrainRequest):
+                paths |= await lesson(self.database, self.files, job, Path(folder))
         except StorageError:
             return Broke(job.id, Fault.USER, INPUT_GONE)
         if talk is not None:

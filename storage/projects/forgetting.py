@@ -1,0 +1,133 @@
+"""What goes out of the rows of own models when pictures, people or projects do.
+
+A version that learned from a deleted picture is tainted in the same transaction: its file and its report go,
+and its project is due for a training without that picture if the version was in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.projects.schema import (
+    items,
+    job_files,
+    marks,
+    projects,
+    training_items,
+    trainings,
+    version_files,
+    version_items,
+    versions,
+)
+from storage.projects.versions import ACTIVE, TAINTED
+
+PAGE = 500
+NOBODY = 0
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What was taken out. files: SHA-256 that it named. spoilt: jobs that were told of what is gone."""
+
+    files: frozenset[str] = frozenset()
+    spoilt: frozenset[str] = frozenset()
+
+    def __or__(self, other: Gone) -> Gone:
+        return Gone(self.files | other.files, self.spoilt | other.spoilt)
+
+
+def forget_items(connection: sa.Connection, project_id: str, sha256s: Iterable[str]) -> Gone:
+    """Delete pictures of a project, and taint what has learned from them."""
+    names, gone = list(sha256s), Gone()
+    for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):
+        gone |= _forget_page(connection, project_id, page)
+    return gone
+
+
+def _forget_page(connection: sa.Connection, project_id: str, page: list[str]) -> Gone:
+    mine = (items.c.project_id == project_id, items.c.sha256.in_(page))
+    files = set(connection.execute(sa.select(items.c.sha256).where(*mine)).scalars())
+    theirs = (marks.c.project_id == project_id, marks.c.sha256.in_(page), marks.c.mask.is_not(None))
+    files |= set(connection.execute(sa.select(marks.c.mask).where(*theirs)).scalars())
+    learned = (version_items.c.project_id == project_id, version_items.c.sha256.in_(page))
+    numbers = set(connection.execute(sa.select(version_items.c.number).where(*learned)).scalars())
+    files |= _taint(connection, project_id, numbers)
+    connection.execute(sa.delete(version_items).where(*learned))
+    ours = sa.select(trainings.c.job_id).where(trainings.c.project_id == project_id)
+    told = (training_items.c.job_id.in_(ours), training_items.c.sha256.in_(page))
+    spoilt = set(connection.execute(sa.select(training_items.c.job_id).where(*told)).scalars())
+    connection.execute(sa.update(trainings).where(trainings.c.job_id.in_(list(spoilt))).values(spoilt=1))
+    connection.execute(sa.delete(training_items).where(*told))
+    connection.execute(sa.delete(items).where(*mine))
+    return Gone(frozenset(files), frozenset(spoilt))
+
+
+def _taint(connection: sa.Connection, project_id: str, numbers: Collection[int]) -> set[str]:
+    files = set[str]()
+    for number in numbers:
+        mine = (versions.c.project_id == project_id, versions.c.number == number)
+        row = connection.execute(sa.select(versions.c.state, versions.c.artefact).where(*mine)).one()
+        files |= {row.artefact} - {None}
+        report = (version_files.c.project_id == project_id, version_files.c.number == number)
+        files |= set(connection.execute(sa.select(version_files.c.sha256).where(*report)).scalars())
+        connection.execute(sa.delete(version_files).where(*report))
+        connection.execute(sa.update(versions).where(*mine).values(state=TAINTED, artefact=None))
+        if row.state == ACTIVE:
+            due = sa.update(projects).where(projects.c.id == project_id)
+            connection.execute(due.values(due=number))
+    return files
+
+
+def forget_project(connection: sa.Connection, project_id: str) -> Gone:
+    """Delete a project with all that hangs on it."""
+    files = set[str]()
+    for column in (items.c.sha256, marks.c.mask, versions.c.artefact, version_files.c.sha256):
+        mine = column.table.c.project_id == project_id
+        files |= set(connection.execute(sa.select(column).where(mine, column.is_not(None))).scalars())
+    ours = sa.select(trainings.c.job_id).where(trainings.c.project_id == project_id)
+    spoilt = set(connection.execute(ours).scalars())
+    connection.execute(sa.delete(projects).where(projects.c.id == project_id))
+    return Gone(frozenset(files), frozenset(spoilt))
+
+
+def forget_person(connection: sa.Connection, user_id: int) -> Gone:
+    """Delete a person's own projects, and their pictures in others'. What they called others' pictures stays
+    without their name, and so do their servers' projects, which go to the servers' managers."""
+    own = sa.select(projects.c.id).where(projects.c.user_id == user_id, projects.c.guild_id.is_(None))
+    gone = Gone()
+    for project_id in connection.execute(own).scalars().all():
+        gone |= forget_project(connection, project_id)
+    brought = sa.select(items.c.project_id, items.c.sha256).where(items.c.user_id == user_id)
+    return gone | _forget_found(connection, brought)
+
+
+def forget_jobs(connection: sa.Connection, job_ids: Collection[str]) -> Gone:
+    """Delete pictures of projects that are these jobs' pictures."""
+    made = sa.select(items.c.project_id, items.c.sha256).where(items.c.job_id.in_(list(job_ids)))
+    return _forget_found(connection, made)
+
+
+def forget_pictures(connection: sa.Connection, job_id: str, sha256s: Collection[str]) -> Gone:
+    """Delete pictures of projects that are these of a job's."""
+    mine = (items.c.job_id == job_id, items.c.sha256.in_(list(sha256s)))
+    return _forget_found(connection, sa.select(items.c.project_id, items.c.sha256).where(*mine))
+
+
+def files_of_jobs(connection: sa.Connection, job_ids: Collection[str]) -> set[str]:
+    """Return the files that these jobs have made to be taken elsewhere."""
+    mine = job_files.c.job_id.in_(list(job_ids))
+    return set(connection.execute(sa.select(job_files.c.sha256).where(mine)).scalars())
+
+
+def _forget_found(connection: sa.Connection, statement: sa.Select[Any]) -> Gone:
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(statement):
+        found.setdefault(row.project_id, []).append(row.sha256)
+    gone = Gone()
+    for project_id, names in found.items():
+        gone |= forget_items(connection, project_id, names)
+    return gone
