@@ -39,7 +39,7 @@ DOCUMENTED = (
 )  # every public name has a docstring
 # What has no command: only a document of the editor can say where layers lie, only a button under an answer
 # what of it is to be explained.
-EDITED = {"compose", "why"}
+EDITED = {"bundle", "compose", "inspect", "train", "why"}
 COMING: set[str] = set()  # packages of the layers that are not there yet
 
 # What still breaks a rule, by rule. It only shrinks: a test also fails for an entry that is no longer true.

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 GOOD = "good"  # the label of a part without a defect
 TRAIN, TEST = "train", "test"
@@ -76,10 +77,7 @@ class Snapshot:
             found = json.loads(text)
             if found["format"] != 1:
                 raise ValueError(f"a snapshot of format 1 is read, not {found['format']!r}")
-            return cls.of(
-                Item(*map(str, row[:4]), boxes=tuple(tuple(map(float, box)) for box in (row[4:] or [[]])[0]))
-                for row in found["items"]
-            )
+            return cls.of(_item(row) for row in found["items"])
         except (KeyError, TypeError) as error:
             raise ValueError("this is no snapshot") from error
 
@@ -103,3 +101,9 @@ class Snapshot:
         """Return the snapshot as if these pictures (SHA-256) had never been there."""
         gone = set(removed)
         return Snapshot(tuple(item for item in self.items if item.sha256 not in gone))
+
+
+def _item(row: list[Any]) -> Item:
+    sha256, label, group, part = map(str, row[:4])
+    boxes = tuple(tuple(map(float, box)) for boxes in row[4:] for box in boxes)
+    return Item(sha256, label, group, part, boxes)

@@ -3,7 +3,7 @@ and what a defect's picture looks like to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,11 +46,13 @@ class Candidate:
         self._key = (extractor.name, alike, _named(aligner.reference) if aligner else "")
 
     @torch.no_grad()
-    def maps(self, name: str, pixels: Tensor, store: Store) -> Tensor:
-        """Return the map (1, D, h, w) of a picture (3, S, S), kept by its name."""
+    def maps(self, name: str, pixels: Tensor | Callable[[], Tensor], store: Store) -> Tensor:
+        """Return the map (1, D, h, w) of a picture (3, S, S), kept by its name. pixels: of it, or what reads
+        them where they are needed."""
 
         def make() -> dict[str, Tensor]:
-            seen = pixels[None] if self.aligner is None else self.aligner(pixels[None])[0]
+            whole = (pixels if isinstance(pixels, Tensor) else pixels())[None]
+            seen = whole if self.aligner is None else self.aligner(whole)[0]
             return {"maps": self.extractor.module(seen)[0]}
 
         return kept(store, (*self._key, name), make)["maps"]
@@ -58,7 +60,8 @@ class Candidate:
     @torch.no_grad()
     def laid(self, marks: Tensor, pixels: Tensor) -> Tensor:
         """Return marks (H, W) of a picture (3, S, S) where they lie on its map, (h, w) as the region."""
-        small = torch.nn.functional.adaptive_avg_pool2d(marks.float()[None, None], self.region.shape)
+        size = (self.region.shape[0], self.region.shape[1])
+        small = torch.nn.functional.adaptive_avg_pool2d(marks.float()[None, None], size)
         if self.aligner is not None:
             small = moved(small, self.aligner(pixels[None])[1])
         return small[0, 0]

@@ -106,7 +106,7 @@ class Inspector:
         return float(self.card["limit"])
 
     def limit_at(self, above: int) -> Limit:
-        """Return the limit that ``above`` of the held-out good parts lie over, see ``limit.from_good``. Raises
+        """Return the limit that ``above`` held-out good parts lie over, see ``limit.from_good``. Raises
         ValueError for more than there are, and where only one part was learned from."""
         if self.card["promise"][0] == self.card["promise"][1]:
             raise ValueError("there is no held-out part")

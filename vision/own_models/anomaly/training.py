@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,7 +24,8 @@ from vision.own_models.snapshot import GOOD, TRAIN, Item, Snapshot
 from vision.own_models.steps import Step, Store
 
 LEAST_NAMED = 3  # pictures of a kind that is to be named
-MOST_GOOD = 200  # pictures that are learned from; more are chosen among by lot
+MOST_GOOD, MOST_BAD = 200, 500  # pictures that are learned from; more are chosen among by lot
+MOST_TAUGHT = 100  # of those with defects, that the head of ``taught`` learns from
 SURE = 0.9  # separation of trial defects below which an inspection is told to be weak
 BETTER = 0.01  # separation by which a later extractor has to be ahead of an earlier one
 WEAK_KIND = 0.75
@@ -48,13 +49,19 @@ class Settings:
             raise ValueError(f"alike must be auto, fixture, turns or free, not {self.alike!r}")
 
 
-@dataclass
 class _Known:
-    """What is known of pictures with defects, in their order."""
+    """Pictures with defects: opened one at a time, and only where their features aren't kept."""
 
-    items: list[Item]
-    pixels: list[Tensor] = field(default_factory=list)
-    maps: list[Tensor] = field(default_factory=list)
+    def __init__(self, items: list[Item], open_picture: Open, store: Store) -> None:
+        self.items, self._open, self._store = items, open_picture, store
+
+    def pixels(self, item: Item, best: Candidate) -> Tensor:
+        """Return a picture as an extractor takes it, (3, S, S)."""
+        return pixels(self._open(item.sha256), best.extractor.side)
+
+    def maps(self, item: Item, best: Candidate) -> Tensor:
+        """Return its map (1, D, h, w)."""
+        return best.maps(item.sha256, lambda: self.pixels(item, best), self._store)
 
 
 def train(
@@ -69,8 +76,9 @@ def train(
     good = [item for item in items if item.label == GOOD]
     if not good:
         raise UserError("There is no good picture; an inspection needs at least one, and 20 are better.")
-    shots = few.shots(_some(good, settings.seed))
-    known = _Known([item for item in items if item.label != GOOD])
+    shots = few.shots(_some(good, MOST_GOOD, settings.seed))
+    bad = _some([item for item in items if item.label != GOOD], MOST_BAD, settings.seed)
+    known = _Known(bad, open_picture, store)
     total = len(extractors) * (len(shots) + trials.COUNT) + len(shots) + len(known.items) + 3
     done = 0
 
@@ -109,24 +117,23 @@ def train(
     yield step("found the limit")
     # 3. Learn from defects that were shown.
     for number, item in enumerate(known.items, 1):
-        known.pixels.append(pixels(open_picture(item.sha256), best.extractor.side))
-        known.maps.append(best.maps(item.sha256, known.pixels[-1], store))
+        known.maps(item, best)
         yield step(f"looked at {number} of {len(known.items)} with defects")
     good_maps = [
         best.maps(shot.name, one, store) for shot, one in zip(shots, opened[best.extractor.side], strict=True)
     ]
-    _teach(inspector, best, shots, good_maps, known)
+    _teach(inspector, best, shots, good_maps, known, settings.seed)
     yield step("learned from defects")
     _name(inspector, best, good_maps, known)
     yield step("done")
     return inspector
 
 
-def _some(good: list[Item], seed: int) -> list[Item]:
-    if len(good) <= MOST_GOOD:
-        return good
+def _some(items: list[Item], most: int, seed: int) -> list[Item]:
+    if len(items) <= most:
+        return items
     lots = torch.Generator().manual_seed(seed)
-    return [good[at] for at in sorted(torch.randperm(len(good), generator=lots)[:MOST_GOOD].tolist())]
+    return [items[at] for at in sorted(torch.randperm(len(items), generator=lots)[:most].tolist())]
 
 
 def _laid(seen: Sequence[Tensor], alike: str) -> tuple[str, Aligner | None]:
@@ -215,19 +222,22 @@ def _teach(
     shots: Sequence[Shot],
     good_maps: Sequence[Tensor],
     known: _Known,
+    seed: int,
 ) -> None:
     """Let an inspection find what is like the defects that were shown, where more are found that way."""
-    if len(known.items) >= taught.LEAST:
+    some, left_out = _some(known.items, MOST_TAUGHT, seed), dict[str, float]()
+    if len(some) >= taught.LEAST:
         good, bad = [], []
         for at, shot in enumerate(shots):
             shown = best.look(good_maps[at], at)[1]
             good.append(taught.Pictured(shown.heat, shown.apart, shot.group))
-        names = [item.group or item.sha256 for item in known.items]
-        for item, maps, seen in zip(known.items, known.maps, known.pixels, strict=True):
-            shown = best.look(maps)[1]
-            marks = best.laid(_marks(item), seen) if item.boxes else None
-            group = names.index(item.group or item.sha256)
-            bad.append(taught.Pictured(shown.heat, shown.apart, group, marks))
+        names = [item.group or item.sha256 for item in some]
+        for item in some:
+            shown = best.look(known.maps(item, best))[1]
+            marks = best.laid(_marks(item), known.pixels(item, best)) if item.boxes else None
+            bad.append(
+                taught.Pictured(shown.heat, shown.apart, names.index(item.group or item.sha256), marks)
+            )
         lesson = taught.learn(good, bad, best.region, lambda scores: float(_limit(scores, shots)["limit"]))
         inspector.card["taught"] = {
             "pictures": len(bad),
@@ -238,12 +248,13 @@ def _teach(
         if lesson.helps:
             best.taught = lesson.module
             inspector.card |= _limit(lesson.good, shots)
-            inspector.card["bad_scores"] = [round(one, 6) for one in lesson.bad]
             inspector.tensors |= {
                 f"taught.{name}": value for name, value in lesson.module.state_dict().items()
             }
-            return
-    inspector.card["bad_scores"] = [round(best.look(maps)[0], 6) for maps in known.maps]
+            left_out = dict(zip((item.sha256 for item in some), lesson.bad, strict=True))
+    inspector.card["bad_scores"] = [
+        round(left_out.get(item.sha256, best.look(known.maps(item, best))[0]), 6) for item in known.items
+    ]
 
 
 def _marks(item: Item) -> Tensor:
@@ -259,15 +270,17 @@ def _name(inspector: Inspector, best: Candidate, good_maps: Sequence[Tensor], kn
     """Add names of defects, where there are enough pictures of any, to an inspection."""
     counted = Counter(item.label for item in known.items)
     inspector.card["too_few"] = sorted(label for label, count in counted.items() if count < LEAST_NAMED)
-    shown = [
-        (best.look(maps)[1], item.label)
-        for item, maps in zip(known.items, known.maps, strict=True)
-        if counted[item.label] >= LEAST_NAMED
-    ]
-    if not shown:
+    rows, labels = [], []
+    for item in known.items:
+        if counted[item.label] >= LEAST_NAMED:
+            shown = best.look(known.maps(item, best))[1]
+            rows.append(naming.seen(shown.heat, shown.apart, shown.maps))
+            labels.append(item.label)
+    if not rows:
         return
-    shown += [(best.look(maps, at)[1], GOOD) for at, maps in enumerate(good_maps)]
-    rows = torch.cat([naming.seen(one.heat, one.apart, one.maps) for one, _ in shown])
-    head, names = naming.fit(rows, [label for _, label in shown])
+    for at, maps in enumerate(good_maps):
+        shown = best.look(maps, at)[1]
+        rows.append(naming.seen(shown.heat, shown.apart, shown.maps))
+    head, names = naming.fit(torch.cat(rows), [*labels, *([GOOD] * len(good_maps))])
     inspector.card["names"] = names
     inspector.tensors |= {f"naming.{name}": value for name, value in head.state_dict().items()}
