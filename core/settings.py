@@ -18,6 +18,7 @@ from core.setting.chat import ChatSettings
 from core.setting.checks import cross_checks
 from core.setting.field import setting
 from core.setting.films import FilmSettings
+from core.setting.marks import MarkSettings
 from core.setting.profiles import PROFILES, ROOT
 from core.setting.projects import ProjectSettings
 from core.setting.values import (
@@ -36,7 +37,7 @@ from core.setting.values import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ProjectSettings, FilmSettings, ChatSettings):
+class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
@@ -212,18 +213,6 @@ class Settings(ProjectSettings, FilmSettings, ChatSettings):
         group="Moderation",
     )
 
-    ai_mark: bool = setting(
-        "on",
-        "say in each picture's metadata that a model made it (IPTC), as the EU requires",
-        on_or_off,
-        group="Privacy",
-    )
-    picture_parameters: bool = setting(
-        "on",
-        "save prompt, seed and settings in PNG files, where other programs can read them",
-        on_or_off,
-        group="Privacy",
-    )
     retention_days: int = setting(
         "0",
         "days to keep jobs and their pictures; 0 = until their author deletes them",
@@ -352,10 +341,8 @@ class Settings(ProjectSettings, FilmSettings, ChatSettings):
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Return the settings of ``environ`` (default: the process's), and for the rest of ``env_file`` (default:
-    ``.env`` in the working folder, if there is one).
-
-    Raises SettingsError, which lists every wrong setting in a line of its own.
-    """
+    ``.env`` in the working folder, if there is one). Raises SettingsError, which lists every wrong setting in
+    a line of its own."""
     in_file = dotenv(env_file if env_file is not None else Path(".env"))
     values = {**in_file, **(os.environ if environ is None else environ)}
     problems, read = misspelt(in_file), {}
@@ -397,9 +384,6 @@ def env_example() -> str:
         lines += [f"# {item.name.upper()}: {meta['help']}", f"{item.name.upper()}={meta['default']}"]
     lines += ["", "# Ready profiles: set MODEL_PROFILE, or copy single lines to mix."]
     for name, models in PROFILES.items():
-        lines.append(f"# MODEL_PROFILE={name}")
-        lines += [
-            f"#   {key}={Path(value).relative_to(ROOT) if name == 'demo' else value}"
-            for key, value in models.items()
-        ]
+        shown = {k: Path(value).relative_to(ROOT) if name == "demo" else value for k, value in models.items()}
+        lines += [f"# MODEL_PROFILE={name}", *(f"#   {key}={value}" for key, value in shown.items())]
     return "\n".join(lines) + "\n"

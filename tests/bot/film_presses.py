@@ -65,7 +65,7 @@ class Presses:
         who, before = rng.choice((studio.alice, studio.bob, studio.mira)), studio.last().id
         result = await who.click(message, custom_id=offered[label].custom_id)
         if result.modal is not None:
-            result = await who.submit_modal(result, self._filled(label))
+            result = await who.submit_modal(result, self._filled(label, is_film="GIF" in offered))
         self.seen[label] += 1
         last = studio.last()
         problem = _problem(last, before, MADE[label])
@@ -75,7 +75,9 @@ class Presses:
         elif label != "GIF":
             await self._note(self.deep[message.id] + (not label.startswith("U")))
 
-    def _filled(self, label: str) -> dict[str, Any]:
+    def _filled(self, label: str, *, is_film: bool) -> dict[str, Any]:
+        if label == "Remix" and not is_film:
+            return {"prompt": "the same at night"}
         if label == "Remix":
             strength = self.rng.choice(("subtle", "mild", "strong"))
             return {"prompt": "the same at night", "strength": [strength]}

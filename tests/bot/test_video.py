@@ -241,6 +241,7 @@ async def test_the_last_frame_is_a_picture_with_all_its_buttons(studio: Studio) 
     job = await newest(studio)
     assert isinstance(job.request, FrameRequest) and job.parent_id == first.id
     assert {"Vary (Subtle)", "Animate (High)", "Upscale 2x (Subtle)"} <= set(labels(studio.last()))
+    assert "🔄" not in labels(studio.last())
     await studio.bob.click(studio.last(), label="Upscale 2x (Subtle)")
     assert "Upscaled" in studio.last().content
 

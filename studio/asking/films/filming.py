@@ -129,7 +129,7 @@ class Filming:
         self._queue, self._kinds = services.queue, kinds
         self._moderator, self._files = services.moderator, services.files
         self._clips, self._models = clips_of(services), tuple(services.settings.film_models)
-        self.showing = FilmShowing(services.files, self._clips, ai_mark=services.settings.ai_mark)
+        self.showing = FilmShowing(services.files, self._clips, services.marker)
         self.uploads = ClipUploads(services, sources, self._clips)
 
     @property
