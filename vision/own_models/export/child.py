@@ -13,8 +13,7 @@ from pathlib import Path
 
 from core.errors import ModelError
 
-PATIENCE = 600  # seconds
-ORDER, ZIP = "order.pickle", "bundle.zip"  # in the folder
+ORDER, SAID, ZIP = "order.pickle", "said.txt", "bundle.zip"  # in the folder
 REFUSED = 3  # exit status of a process whose last line of stderr is for people
 
 
@@ -32,22 +31,44 @@ class Order:
     limit: float
 
 
-def make(order: Order, folder: Path) -> Path:
-    """Return the file of a bundle, made in ``folder`` by another process. Raises ModelError when there is
-    none in the end."""
-    (folder / ORDER).write_bytes(pickle.dumps(order))  # read by this program only, in its own folder
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "vision.own_models.export.child", str(folder)]
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired as error:
-        raise ModelError(f"The bundle wasn't made within {PATIENCE} s.") from error
-    finally:
-        (folder / ORDER).unlink()
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [""])[-1]
-        raise ModelError(last if done.returncode == REFUSED else f"The bundle can't be made: {last}")
-    return folder / ZIP
+class Making:
+    """A bundle that another process makes in ``folder``."""
+
+    def __init__(self, order: Order, folder: Path) -> None:
+        self.folder = folder
+        (folder / ORDER).write_bytes(pickle.dumps(order))  # read by this program only, in its own folder
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "vision.own_models.export.child", str(folder)]
+        self._said = (folder / SAID).open("w+", encoding="utf-8")
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said
+        )
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether it has ended within so many seconds."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def taken(self) -> Path:
+        """Return the file of the bundle, once it has ended. Raises ModelError when there is none."""
+        self._said.seek(0)
+        last = (self._said.read().strip().splitlines() or [""])[-1]
+        status = self._process.returncode
+        if status:
+            raise ModelError(last if status == REFUSED else f"The bundle can't be made: {last}")
+        return self.folder / ZIP
+
+    def close(self) -> None:
+        """End the process if it still runs, and remove what it was told."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._said.close()
+        for name in (ORDER, SAID):
+            (self.folder / name).unlink(missing_ok=True)
 
 
 def main(folder: Path) -> int:
