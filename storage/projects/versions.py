@@ -7,6 +7,7 @@ that the worker is never told of it, and what was told of it before is spoilt.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -259,16 +260,29 @@ def new_since(connection: sa.Connection, project_id: str, asked_at: datetime) ->
     return connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one()
 
 
-def retire_files(connection: sa.Connection, project_id: str, keep: int) -> set[str]:
-    """Give up the files of all but the newest ``keep`` versions, and of tainted ones; the one that is used
-    keeps its own. Return the files."""
-    there = [one for one in every(connection, project_id) if one.artefact is not None]
-    sound = [one for one in there if one.state != TAINTED]
-    gone = [one for one in sound[keep:] if one.state != ACTIVE] + [one for one in there if one not in sound]
-    for one in gone:
-        mine = (versions.c.project_id == project_id, versions.c.number == one.number)
+def stale(connection: sa.Connection, keep: int) -> list[tuple[str, int]]:
+    """Return (project, number) of versions whose files aren't needed: tainted ones, and all that are older
+    than the newest ``keep`` of their project and not in use."""
+    there = sa.select(versions.c.project_id, versions.c.number, versions.c.state)
+    newest = there.where(versions.c.artefact.is_not(None)).order_by(versions.c.number.desc())
+    found, kept = list[tuple[str, int]](), Counter[str]()
+    for project_id, number, state in connection.execute(newest):
+        if state != TAINTED:
+            kept[project_id] += 1
+        if state == TAINTED or (kept[project_id] > keep and state != ACTIVE):
+            found.append((project_id, number))
+    return found
+
+
+def give_up(connection: sa.Connection, some: Iterable[tuple[str, int]]) -> set[str]:
+    """Let versions have no file any more; return the files that they named."""
+    files = set[str]()
+    for project_id, number in some:
+        mine = (versions.c.project_id == project_id, versions.c.number == number)
+        named = sa.select(versions.c.artefact).where(*mine, versions.c.artefact.is_not(None))
+        files |= {str(name) for name in connection.execute(named).scalars()}
         connection.execute(sa.update(versions).where(*mine).values(artefact=None))
-    return {one.artefact for one in gone if one.artefact is not None}
+    return files
 
 
 def _items(connection: sa.Connection, table: sa.Table, condition: Any) -> list[LearnedFrom]:

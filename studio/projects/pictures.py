@@ -20,12 +20,11 @@ from storage.projects.forgetting import Gone
 from storage.projects.items import Incoming, Item
 from storage.projects.rows import Label, Project
 from studio.actor import Actor
-from studio.asking.sources import Sources
-from studio.asking.words import duration
 from studio.authority import Action
-from studio.pace import Pace
 from studio.pictures.intake import InMemory, Readable, output_of, short_name
+from studio.pictures.thumbnails import SIZES
 from studio.projects.access import RULE, Access
+from studio.projects.bringing import Bringing
 from studio.projects.limits import MAX_ZIP, ProjectLimits
 from studio.projects.shelf import GOOD, label_of
 from studio.services import Services
@@ -33,7 +32,6 @@ from studio.services import Services
 AT_ONCE, MOST_BYTES = 16, 4 * 2**20  # pictures, and bytes of them, that one process reads
 MOST_PIXELS = 300_000_000  # of a zip file's pictures together
 PATIENCE = 120.0  # seconds for a zip file
-PACE, EVERY = 600, 2.0  # pictures that one person adds at once, and seconds for each one after these
 NAMED = 3  # refused files that a sentence names
 KEPT_PRIVATE = "is kept private, and this project is the server's. Only a project of your own takes it."
 
@@ -64,12 +62,11 @@ class Brought:
 class Pictures:
     """What people do with a project's pictures."""
 
-    def __init__(self, access: Access, sources: Sources, services: Services, limits: ProjectLimits) -> None:
-        self._access, self._sources, self._limits = access, sources, limits
+    def __init__(self, access: Access, bringing: Bringing, services: Services, limits: ProjectLimits) -> None:
+        self._access, self._bringing, self._limits = access, bringing, limits
         self._database, self._moderator = services.database, services.moderator
         self._intake, self._showing = services.intake, services.showing
         self._privacy, self._queue = services.privacy, services.queue
-        self._pace = Pace[int](PACE, EVERY)
 
     async def add(
         self,
@@ -101,8 +98,7 @@ class Pictures:
         for picture in pictures:
             called = picture if isinstance(picture, str) else short_name(picture.name)
             try:
-                self._count(actor)
-                source = await self._take(actor, picture)
+                source = await self._bringing.take(actor, picture)
                 if source.private and found.guild_id is not None:
                     raise ImageError(f"{called} {KEPT_PRIVATE}")
                 job_id = source.job.id if source.job else None
@@ -110,12 +106,6 @@ class Pictures:
             except ImageError as error:
                 refused.append((called, _why(called, error)))
         return await self._write(one, found, coming, refused)
-
-    async def _take(self, actor: Actor, picture: Readable | str) -> Any:
-        if isinstance(picture, str):
-            return await self._sources.meant(actor, picture)
-        await self._queue.check_room()
-        return await self._sources.read(actor, picture)
 
     async def add_zip(self, actor: Actor, name: str, file: Readable, label: str = "") -> Brought:
         """Add the pictures in a zip file. Folders, or label files of CSV, COCO or YOLO in it, say what they
@@ -126,7 +116,7 @@ class Pictures:
         """
         found, one = await self._access.find(actor, name, Action.ADD_TO)
         await self._queue.check_room()
-        self._count(actor)
+        self._bringing.count(actor)
         header, body = await read_confined(file, "pictures")
         listed = header["pictures"]
         labels = await self._labels(one, found, [label, *(row["label"] for row in listed)])
@@ -152,10 +142,6 @@ class Pictures:
                 coming.append(Incoming(taken.sha256, called, boxes=boxes))
         brought = await self._write(one, found, coming, refused)
         return replace(brought, more=brought.more + header["more"])
-
-    def _count(self, actor: Actor) -> None:
-        if wait := self._pace.take(actor.user_id):
-            raise LimitError(f"You have added {PACE} pictures in a short time. Go on in {duration(wait)}.")
 
     async def _labels(self, actor: Actor, found: Project, wanted: Sequence[str]) -> dict[str, str]:
         """Return each wanted label as the project has it; one that is new enters its book. None for somebody
@@ -209,17 +195,23 @@ class Pictures:
         work = partial(items.page, label=label, state=state, after=after, limit=limit)
         return await self._database.read(partial(work, project_id=found.id))
 
-    async def show(self, actor: Actor, name: str, sha256: str, *, whole: bool = False) -> bytes:
-        """Return a picture of a project: small, as WebP, or as it is kept, as PNG.
+    async def show(
+        self, actor: Actor, name: str, sha256: str, side: int = SIZES[0], *, whole: bool = False
+    ) -> bytes:
+        """Return a picture of a project: as WebP with its longer side of at most ``side`` px, one of SIZES,
+        or as it is kept (``whole``), as PNG.
 
-        Raises ImageError when the project has none such, NotAllowedError unless the actor may look at it.
+        Raises ImageError when the project has none such or for another size, NotAllowedError unless the actor
+        may look at it.
         """
         found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
+        if side not in SIZES:
+            raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")
         if await self._database.read(partial(items.one, project_id=found.id, sha256=sha256)) is None:
             raise ImageError("That picture isn't in this project any more.")
         if await self._moderator.unfit((sha256,), one.place) is not None:
             raise ImageError("A rule of this place doesn't allow that picture to be shown.")
-        return await (self._showing.whole if whole else self._showing.small)(sha256)
+        return await (self._showing.whole(sha256) if whole else self._showing.small(sha256, side))
 
     async def remove(self, actor: Actor, name: str, sha256s: Collection[str]) -> int:
         """Take pictures out of a project for good, and return how many that were; what has learned from them

@@ -29,10 +29,10 @@ from storage.projects.rows import Project
 from storage.projects.versions import Version
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.sources import Sources
 from studio.authority import Action
 from studio.pictures.intake import Readable
 from studio.projects.access import Access, own
+from studio.projects.bringing import Bringing
 from studio.projects.limits import ProjectLimits
 from studio.projects.pictures import KEPT_PRIVATE, labels_of
 from studio.projects.shelf import GOOD
@@ -47,9 +47,9 @@ class Trying:
     """What people do with a version."""
 
     def __init__(
-        self, access: Access, rights: Rights, sources: Sources, services: Services, limits: ProjectLimits
+        self, access: Access, rights: Rights, bringing: Bringing, services: Services, limits: ProjectLimits
     ) -> None:
-        self._access, self._rights, self._sources, self._limits = access, rights, sources, limits
+        self._access, self._rights, self._bringing, self._limits = access, rights, bringing, limits
         self._database, self._files, self._queue = services.database, services.files, services.queue
 
     async def try_(
@@ -67,7 +67,7 @@ class Trying:
             raise UserError("A style draws and judges nothing. Use it with `--lora`.")
         if not 1 <= len(pictures) <= MOST_ASKED:
             raise UserError(f"There are {len(pictures)} pictures; a try takes 1 to {MOST_ASKED}.")
-        sources = [await self._sources.meant(actor, picture) for picture in pictures]
+        sources = [await self._bringing.take(actor, picture) for picture in pictures]
         request = InspectRequest(
             project=found.id,
             task=found.task,
@@ -149,18 +149,9 @@ class Trying:
     async def table(self, actor: Actor, job_id: str) -> bytes:
         """Return the verdicts of a job as CSV. Raises ImageError where there are none,
         NotAllowedError as ``judged`` does."""
-        said = await self.judged(actor, job_id)
-        if not said:
+        if not (said := await self.judged(actor, job_id)):
             raise ImageError(f"Job `{job_id}` has no verdicts.")
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(COLUMNS)
-        for one in said:
-            found = {None: "", True: "right", False: "wrong"}[one.is_right]
-            label = f"'{one.label}" if one.label[:1] in ("=", "+", "-", "@") else one.label
-            score = f"{one.score:.6g}"
-            writer.writerow((one.position + 1, one.number, score, int(one.strange), label, found))
-        return out.getvalue().encode()
+        return table_of(said)
 
     # To take it elsewhere
 
@@ -222,3 +213,16 @@ def golden(learned: Sequence[LearnedFrom]) -> tuple[str, ...]:
     turns = range(max(map(len, by_label.values()), default=0))
     found = [names[turn] for turn in turns for _, names in sorted(by_label.items()) if turn < len(names)]
     return tuple(found[:MOST_GOLDEN])
+
+
+def table_of(said: Sequence[Judged]) -> bytes:
+    """Return verdicts as CSV, a line each below COLUMNS."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for one in said:
+        found = {None: "", True: "right", False: "wrong"}[one.is_right]
+        label = f"'{one.label}" if one.label[:1] in ("=", "+", "-", "@") else one.label  # no formula
+        score = f"{one.score:.6g}"
+        writer.writerow((one.position + 1, one.number, score, int(one.strange), label, found))
+    return out.getvalue().encode()
