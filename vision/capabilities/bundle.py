@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from core.errors import ModelError
 from core.events import File, Output
@@ -29,8 +31,7 @@ def run(
     artefact, name = Path(paths[request.artefact]), f"{request.name or 'model'}-v{request.version}.zip"
     model, file = "", folder / "bundle.zip"
     if request.task == STYLE:
-        from vision.style_training.bundle import bundle as style
-
+        style: Any = importlib.import_module("vision.style_training.bundle").bundle
         made = (artefact, request.name, request.version, request.figures)
         reporter.in_thread(lambda: file.write_bytes(style(*made)), thread="fetching")
     else:
