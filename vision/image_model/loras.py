@@ -85,6 +85,38 @@ class Loras:
             self._users.subtract(names)
 
     @contextmanager
+    def in_training(
+        self, name: str, part: str, config: LoraConfig
+    ) -> Iterator[dict[str, torch.nn.Parameter]]:
+        """Insert a new LoRA into ``part`` of the pipeline, in float32, which can be applied, and drawn with,
+        as ``name`` inside the ``with`` block. Yields what is trained, by the names that its file has.
+
+        What jobs draw doesn't change by it. Nothing else of the model is trained.
+        """
+        module = self._pipe.components[part]
+        module.requires_grad_(False)
+        self._make_room()
+        self._count += 1
+        adapter = f"lora{self._count}"
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Already found a `peft_config`")
+                inject_adapter_in_model(config, module, adapter)
+            self._deactivate()
+            weights: dict[str, torch.nn.Parameter] = {}
+            for path, layer in module.named_modules():
+                if isinstance(layer, LoraLayer) and adapter in layer.lora_A:
+                    for half in ("lora_A", "lora_B"):
+                        matrix = getattr(layer, half)[adapter].float().requires_grad_(True)
+                        weights[f"{path}.{half}.weight"] = matrix.weight
+            self._adapters[name], self._files[name] = adapter, name
+            with self.in_use(((name, 1.0),)):
+                yield weights
+        finally:
+            self._adapters.pop(name, None)
+            self._drop(adapter)
+
+    @contextmanager
     def applied(self, rows: Sequence[WeightedLoras]) -> Iterator[None]:
         """Apply ``rows[i]`` to row *i* of whatever the model evaluates inside the ``with`` block. If all rows
         are equal, there may be any number of them."""
