@@ -124,7 +124,7 @@ def woodcut(image: Image.Image, seed: int) -> Image.Image:
 def pastel(image: Image.Image, seed: int) -> Image.Image:
     """Light chalky colours, a little soft."""
     array = _array(image.filter(ImageFilter.GaussianBlur(1)))
-    return _image(0.26 + 0.72 * array + 0.01 * _grain(array.shape, seed, 4))
+    return _image(0.36 + 0.62 * array + 0.01 * _grain(array.shape, seed, 4))
 
 
 LOOKS: dict[str, Look] = {

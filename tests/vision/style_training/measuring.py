@@ -20,7 +20,7 @@ from demo.world import Scene, held_out_scene
 from tests.vision.style_training import looks
 from vision.engine.side_work import unbatched
 from vision.model_store import Models
-from vision.own_models.steps import MemoryStore
+from vision.own_models.steps import MemoryStore, Store
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.style_training import samples
@@ -73,15 +73,18 @@ def scenes(count: int) -> list[tuple[Scene, str]]:
     return found
 
 
-def measure(look: str, learned: Learned, trigger: str, count: int, keep: Path | None = None) -> Figures:
-    """Draw ``count`` prompts without and with the style. keep: folder for all drawings on one sheet."""
+def measure(
+    look: str, learned: Learned, trigger: str, count: int, plain_store: Store, keep: Path | None = None
+) -> Figures:
+    """Draw ``count`` prompts without and with the style. plain_store: for those without, which are the same
+    for all styles. keep: folder for sheets of drawings."""
     asked = scenes(count)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "lora.safetensors"
         file.write_bytes(learned.file)
         own = models(Path(folder), style=str(file))
-        plain = _drawn([prompt for _, prompt in asked], "", own)
-        styled = _drawn([worded(prompt, trigger) for _, prompt in asked], "style", own)
+        plain = _drawn([prompt for _, prompt in asked], "", own, plain_store)
+        styled = _drawn([worded(text, trigger) for _, text in asked], "style", own, MemoryStore())
         own_pictures = [picture for picture, _ in looks.pictures(look, COMPARED, UNSEEN)]
         vectors = _vectors([*own_pictures, *plain, *styled], own)
     filtered = [looks.LOOKS[look](picture, number) for number, picture in enumerate(plain)]
@@ -105,8 +108,8 @@ def measure(look: str, learned: Learned, trigger: str, count: int, keep: Path | 
     )
 
 
-def _drawn(prompts: Sequence[str], lora: str, own: Models) -> list[Image.Image]:
-    return samples.draw(prompts, lora, "drawn", 1000, own.get("image"), MemoryStore(), Reporter())
+def _drawn(prompts: Sequence[str], lora: str, own: Models, store: Store) -> list[Image.Image]:
+    return samples.draw(prompts, lora, "drawn", 1000, own.get("image"), store, Reporter())
 
 
 def _vectors(pictures: Sequence[Image.Image], own: Models) -> torch.Tensor:
