@@ -122,7 +122,9 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
 
 
 def _bold(text: str) -> str:
-    return f"**{quote(text)}**" if text.strip() else "*no prompt*"
+    if not text.strip() or text.startswith("--"):  # flags alone
+        return f"*no prompt* {quote(text)}".rstrip()
+    return f"**{quote(text)}**"
 
 
 def _outpainted(request: OutpaintRequest) -> str:

@@ -32,7 +32,9 @@ def main() -> int:
     own = ROOT / ".venv" / "bin" / "python"
     parser.add_argument("--python", default=str(own if own.exists() else sys.executable), help="runs Atelier")
     parser.add_argument("--shots", type=Path, help="folder for the screenshots; a temporary one without it")
-    parser.add_argument("--part", choices=("all", "asker"), default="all", help="which part is walked")
+    parser.add_argument(
+        "--part", choices=("all", "asker", "filmer"), default="all", help="which part is walked"
+    )
     parser.add_argument("--write", type=Path, help="Markdown file for the table")
     arguments = parser.parse_args()
     try:
@@ -70,7 +72,7 @@ def main() -> int:
 
 
 def _walk(browser, sandbox: Sandbox, report: Report, part: str) -> None:
-    from tests.walk import admin, asker, host, member, newcomer
+    from tests.walk import admin, asker, filmer, host, member, newcomer
     from tests.walk.page import Page
 
     try:
@@ -86,7 +88,10 @@ def _walk(browser, sandbox: Sandbox, report: Report, part: str) -> None:
             host.walk(page, report, sandbox)
             sandbox.interrupt()
             page.open(sandbox.start())
-        asker.walk(page, report, sandbox)
+        if part != "asker":
+            filmer.walk(page, report, sandbox)
+        if part != "filmer":
+            asker.walk(page, report, sandbox)
     finally:
         sandbox.kill()
 
