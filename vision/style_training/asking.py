@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -82,7 +83,7 @@ def _examples(
     notes: list[str],
 ) -> tuple[Example, ...]:
     """Return the pictures with their captions; captions that were written are kept in ``store``."""
-    pictures = {item.sha256: reporter.in_thread(lambda item=item: _opened(paths[item.sha256])) for item in items}
+    pictures = {item.sha256: reporter.in_thread(partial(_opened, paths[item.sha256])) for item in items}
     captions = {item.sha256: item.label for item in items}
     missing = [sha256 for sha256, caption in captions.items() if not caption]
     try:
@@ -107,7 +108,9 @@ def _described(
     sha256: str, picture: Image.Image, seed: int, models: Models, store: Store, reporter: Reporter
 ) -> str:
     """Return the describe model's first words for a picture."""
-    name = hashlib.sha256(f"caption {models.config.models.get('caption')} {seed} {sha256}".encode()).hexdigest()
+    name = hashlib.sha256(
+        f"caption {models.config.models.get('caption')} {seed} {sha256}".encode()
+    ).hexdigest()
     kept = store.get(name)
     if kept is None:
         request = DescribeRequest(image=sha256, num_captions=1, seed=seed)

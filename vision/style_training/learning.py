@@ -161,7 +161,9 @@ class _Run:
         if reporter.fiber is not None:
             reporter.fiber.pause("style")
         if self.model.offload != "none":
-            raise OutOfMemory(f"{self.model.name} had to make room for a drawing; there is too little memory.")
+            raise OutOfMemory(
+                f"{self.model.name} had to make room for a drawing; there is too little memory."
+            )
         before, begun = torch.get_num_threads(), time.monotonic()
         torch.set_num_threads(self._threads)  # sums may depend on it
         try:
@@ -181,8 +183,8 @@ class _Run:
         needed = self._seconds / self._steps * self.settings.steps
         if needed > self.plan.seconds:
             raise UserError(
-                f"This training would take about {needed / 60:.0f} minutes of {self.model.device}; it may take"
-                f" {self.plan.seconds / 60:.0f}."
+                f"This training would take about {needed / 60:.0f} minutes of {self.model.device}; it may"
+                f" take {self.plan.seconds / 60:.0f}."
             )
 
     def _keep(self, training: Training) -> None:

@@ -4,7 +4,7 @@ them, so that no step encodes anything."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -46,13 +46,16 @@ def squares(picture: Image.Image, side: int) -> list[tuple[Image.Image, Crop]]:
     over = max(small.size) - side
     starts = [over // 2] if max(picture.size) <= SQUARE * min(picture.size) else [0, over]
     places = [(start, 0) if width > height else (0, start) for start in starts]
-    return [
-        (small.crop((x, y, x + side, y + side)), Crop((height, width), top=y, left=x)) for x, y in places
-    ]
+    return [(small.crop((x, y, x + side, y + side)), Crop((height, width), top=y, left=x)) for x, y in places]
 
 
 def rows(
-    examples: Sequence[Example], model: ImageModel, recipe: Recipe, side: int, store: Store, reporter: Reporter
+    examples: Sequence[Example],
+    model: ImageModel,
+    recipe: Recipe,
+    side: int,
+    store: Store,
+    reporter: Reporter,
 ) -> list[Row]:
     """Return the rows of a training, from ``store`` where they were kept; encoding goes on beside the steps
     of other jobs. side: px."""
@@ -61,15 +64,18 @@ def rows(
         texts = _texts(example.caption, model, recipe, store, reporter)
         for square, crop in squares(example.picture, side):
             make = partial(_latents, model, square, reporter)
-            parts = ("latents", model.identity, str(model.pipeline(Mode.TEXT).dtype), hashlib.sha256(square.tobytes()).hexdigest())
+            parts = (
+                "latents",
+                model.identity,
+                str(model.pipeline(Mode.TEXT).dtype),
+                hashlib.sha256(square.tobytes()).hexdigest(),
+            )
             latents = kept(store, parts, make)
             found.append(Row(latents["mean"], latents["std"], texts, crop, example.is_prior))
     return found
 
 
-def _texts(
-    caption: str, model: ImageModel, recipe: Recipe, store: Store, reporter: Reporter
-) -> Mapping[str, torch.Tensor]:
+def _texts(caption: str, model: ImageModel, recipe: Recipe, store: Store, reporter: Reporter) -> Texts:
     def make() -> Texts:
         if reporter.fiber is not None:
             reporter.fiber.pause("style texts")

@@ -235,9 +235,7 @@ def _drawn(rows: Sequence[Row], generator: torch.Generator) -> tuple[torch.Tenso
     return latents, torch.randn(mean.shape, generator=generator)
 
 
-def _target(
-    schedule: Any, latents: torch.Tensor, noise: torch.Tensor, times: torch.Tensor
-) -> torch.Tensor:
+def _target(schedule: Any, latents: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
     kind = schedule.config.prediction_type
     if kind == "epsilon":
         return noise

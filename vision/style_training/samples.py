@@ -36,7 +36,13 @@ class Sampling(Stage):
 
 
 def draw(
-    prompts: Sequence[str], lora: str, name: str, seed: int, model: ImageModel, store: Store, reporter: Reporter
+    prompts: Sequence[str],
+    lora: str,
+    name: str,
+    seed: int,
+    model: ImageModel,
+    store: Store,
+    reporter: Reporter,
 ) -> list[Image.Image]:
     """Return a picture for each prompt, from ``store`` where it was kept as ``name``. lora: "" = without."""
     found = []
@@ -54,14 +60,10 @@ def draw(
     return found
 
 
-def sheet(
-    prompts: Sequence[str], rows: Sequence[tuple[str, Sequence[Image.Image]]]
-) -> Image.Image:
+def sheet(prompts: Sequence[str], rows: Sequence[tuple[str, Sequence[Image.Image]]]) -> Image.Image:
     """Return all samples on one sheet: a row for each (words, pictures), a column for each prompt."""
     font = ImageFont.load_default(13)
-    page = Image.new(
-        "RGB", (SIDE + len(prompts) * (CELL + GAP), LINE + len(rows) * (CELL + GAP)), PAPER
-    )
+    page = Image.new("RGB", (SIDE + len(prompts) * (CELL + GAP), LINE + len(rows) * (CELL + GAP)), PAPER)
     pen = ImageDraw.Draw(page)
     for column, prompt in enumerate(prompts):
         pen.text((SIDE + column * (CELL + GAP), 2), _wrapped(prompt, font), INK, font)

@@ -42,7 +42,9 @@ class State:
     def encode(self, fingerprint: str) -> bytes:
         """Return it as a file. fingerprint: of all that the training depends on."""
         about = json.dumps({"fingerprint": fingerprint, "step": self.step, "losses": self.losses})
-        return save({**(self.tensors or {}), ENTRY: torch.frombuffer(bytearray(about, "ascii"), dtype=torch.uint8)})
+        return save(
+            {**(self.tensors or {}), ENTRY: torch.frombuffer(bytearray(about, "ascii"), dtype=torch.uint8)}
+        )
 
     @classmethod
     def decode(cls, data: bytes, fingerprint: str) -> State | None:
@@ -89,7 +91,11 @@ class Training:
         self._own = [row for row in rows if not row.is_prior]
         self._prior = [row for row in rows if row.is_prior]
         self._optimizer = torch.optim.AdamW(
-            list(self._weights.values()), lr=settings.learning_rate, betas=BETAS, eps=EPSILON, weight_decay=DECAY
+            list(self._weights.values()),
+            lr=settings.learning_rate,
+            betas=BETAS,
+            eps=EPSILON,
+            weight_decay=DECAY,
         )
         self.step, self.losses = state.step, list(state.losses)
         if state.tensors is None:

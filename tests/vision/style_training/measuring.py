@@ -98,7 +98,9 @@ def measure(
             keep / f"{look}-drawings.png"
         )
     judge = Judge()
-    right = tuple(_right(judge, pictures, [scene for scene, _ in asked]) for pictures in (plain, styled, filtered))
+    right = tuple(
+        _right(judge, pictures, [scene for scene, _ in asked]) for pictures in (plain, styled, filtered)
+    )
     return Figures(
         look,
         count,
@@ -127,4 +129,3 @@ def _right(judge: Judge, pictures: list[Image.Image], asked: Sequence[Scene]) ->
         for found, scene in zip(judge(pictures), asked, strict=True)
     ]
     return sum(good) / len(good)
-

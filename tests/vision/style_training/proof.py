@@ -1,5 +1,5 @@
-"""What styles of a member's own are worth: ``python -m tests.vision.style_training.proof [ROW …]`` prints a JSON
-line for each measurement; docs/train.md has the last ones.
+"""What styles of a member's own are worth: ``python -m tests.vision.style_training.proof [ROW …]`` prints a
+JSON line for each measurement; docs/train.md has the last ones.
 
 ``learn``: looks that the demo world doesn't know are learned on the demo model, drawn with and judged
 (``--looks``, ``--prompts``, ``--pictures``; ``--keep FOLDER`` for sheets). ``kill``: a process that trains a
@@ -49,7 +49,10 @@ def learn_rows(given: argparse.Namespace) -> Iterator[Row]:
         settings = usual(f"{look} style", given.pictures, DEMO_WEIGHTS)
         begun, cpu = time.monotonic(), time.process_time()
         learned = measuring.train(look, given.pictures, settings)
-        took = {"cpu_seconds": round(time.process_time() - cpu, 1), "seconds": round(time.monotonic() - begun, 1)}
+        took = {
+            "cpu_seconds": round(time.process_time() - cpu, 1),
+            "seconds": round(time.monotonic() - begun, 1),
+        }
         figures = measuring.measure(look, learned, settings.trigger, given.prompts, plain, given.keep)
         yield {"row": "learn", **asdict(figures), "steps": settings.steps, "pictures": given.pictures, **took}
 
@@ -80,12 +83,15 @@ def _whole(family: str, folder: Path, kept: str) -> str:
 
 
 def _killed(family: str, folder: Path, count: int) -> tuple[int, list[int]]:
-    """Kill a training ``count`` times, each at a random moment after its first step; return how often that was
-    and after which steps."""
+    """Kill a training ``count`` times, each at a random moment after its first step; return how often that
+    was and after which steps."""
     rng, steps = random.Random(family), []
     for _ in range(count):
         process = subprocess.Popen(
-            _command(family, folder, f"{family}-killed"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            _command(family, folder, f"{family}-killed"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         assert process.stdout is not None
         first = process.stdout.readline()

@@ -37,7 +37,9 @@ def examples(count: int = 5) -> tuple[Example, ...]:
     found = []
     for number in range(count):
         noise = np.random.default_rng(number).integers(0, 90, (64, 64 + 16 * number, 3), np.uint8)
-        found.append(Example(Image.fromarray(noise + np.array([0, 60, 120], np.uint8)), f"a cat {number % 2}"))
+        found.append(
+            Example(Image.fromarray(noise + np.array([0, 60, 120], np.uint8)), f"a cat {number % 2}")
+        )
     return tuple(found)
 
 
@@ -107,9 +109,10 @@ def test_what_was_kept_is_gone_on_with_and_not_begun_anew(folders, tmp_path: Pat
     with pytest.raises(JobCancelled):
         learn(PLAN, models(folders, "stable-diffusion", tmp_path), store, Recorder(stop_after=12))
     seen = Recorder()
-    assert learn(PLAN, models(folders, "stable-diffusion", tmp_path), store, seen).file == learned(
-        "stable-diffusion"
-    ).file
+    assert (
+        learn(PLAN, models(folders, "stable-diffusion", tmp_path), store, seen).file
+        == learned("stable-diffusion").file
+    )
     assert min(step for step, _ in seen.steps) > 1
 
 
