@@ -2,8 +2,8 @@
 sizes of its files. Loads no torch, so that what doesn't fit is refused before it waits in the queue.
 
 The activations are those of gradient checkpointing (arXiv:1604.06174): what goes into every block is kept,
-and one block at a time is computed again. The constants are upper bounds of what was counted on the real models'
-layers (tests/vision/style_training/test_memory.py).
+and one block at a time is computed again. The constants are upper bounds of what was counted on the real
+models' layers (tests/vision/style_training/test_memory.py).
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ class Settings:
 
     trigger: words that stand for the style in every prompt. steps: of the optimizer. rank: of each layer's
     change (arXiv:2106.09685). layers: "attention" alone, as diffusers' examples for UNets, or "all" linear
-    and convolutional ones. learning_rate: at the beginning; it falls to 0 by a cosine. resolution: side of the
-    square that pictures are brought to, px; 0 = the model's own. batch: pictures in a step. checkpoints: how
-    often samples are drawn, the end included. prior: pictures that the model draws itself, of the same things
+    and convolutional ones. learning_rate: at the beginning; it falls to 0 by a cosine. resolution: side of
+    the square that pictures are brought to, px; 0 = the model's own. batch: pictures in a step. checkpoints:
+    how often samples are drawn, the end included. prior: pictures that the model draws itself, of the same things
     without the style, and that it is to go on drawing so without the trigger; 0 = none.
     """
 
