@@ -59,7 +59,6 @@ from studio.rights import Rights
 from studio.search.search import Search
 from studio.server import Server
 from studio.services import Services
-from studio.styles import Styles
 from vision.capabilities import CAPABILITIES
 
 
@@ -76,8 +75,7 @@ class Studio:
         self._rights = Rights(authority, queue, services.moderator, directory, memberships)
         self._sources = Sources(queue, intake, self._rights)
         self.projects = Projects(self._rights, self._sources, services)
-        self._styles = Styles(settings, self.projects.trying)
-        self._prompts = Prompts(self._members, settings, self._sources, self._styles)
+        self._prompts = Prompts(self._members, settings, self._sources, self.projects.styles)
         self.hints = Hints.of(settings)
         self.gallery = Gallery(self._rights, services.database, queue, services.showing, services.moderator)
         self.organise = Organise(self._rights, services)
@@ -310,7 +308,7 @@ class Studio:
         NotAllowedError or UserError, in plain words and with the limit.
         """
         self.check_kind(new)
-        await self._styles.check(actor, new.request)
+        await self.projects.styles.check(actor, new.request)
         asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
         keys: dict[str, Any] = {"request_key": once, "press_key": key}
         origin = Origin(*asker, private=new.private, surface=actor.surface, **keys)

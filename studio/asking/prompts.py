@@ -19,7 +19,7 @@ from studio.asking import actions
 from studio.asking.new_job import NewJob, new_seed
 from studio.asking.sources import Sources
 from studio.pictures.intake import Readable
-from studio.styles import Styles, configured
+from studio.styles.naming import Styles, configured
 
 Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
 MAX_PICTURES = 10  # of one prompt

@@ -24,8 +24,8 @@ class Settings:
     change (arXiv:2106.09685). layers: "attention" alone, as diffusers' examples for UNets, or "all" linear
     and convolutional ones. learning_rate: at the beginning; it falls to 0 by a cosine. resolution: side of
     the square that pictures are brought to, px; 0 = the model's own. batch: pictures in a step. checkpoints:
-    how often samples are drawn, the end included. prior: pictures that the model draws itself, of the same things
-    without the style, and that it is to go on drawing so without the trigger; 0 = none.
+    how often samples are drawn, the end included. prior: pictures that the model draws itself, of the same
+    things without the style, and that it is to go on drawing so without the trigger; 0 = none.
     """
 
     trigger: str
@@ -68,8 +68,8 @@ def usual(trigger: str, pictures: int, denoiser_weights: int, seed: int = 0) -> 
     """
     if denoiser_weights >= LARGE:
         return Settings(trigger, min(600, max(200, 20 * pictures)), seed=seed)
-    steps = min(300, max(100, 10 * pictures))
-    return Settings(trigger, steps, layers="all", learning_rate=1e-3, batch=4, seed=seed)
+    steps = min(300, max(150, 10 * pictures))
+    return Settings(trigger, steps, layers="all", learning_rate=2e-3, batch=4, seed=seed)
 
 
 def check_count(pictures: int) -> None:
