@@ -35,12 +35,13 @@ GOOD_SCORES, BAD_SCORES = [1.0, 1.2, 0.8, 1.5], [2.0, 1.4, 3.0, 2.5, 1.9]
 
 class Learner(AtOnce):
     """score: of every picture that it is asked about. tested: how many of the settled items it keeps for
-    testing. snapshots: what each training was told."""
+    testing. snapshots: what each training was told. settled: what it learned from."""
 
     def __init__(self) -> None:
         super().__init__()
         self.score, self.tested = 2.0, 0
         self.snapshots: list[Snapshot] = []
+        self.settled: list[Snapshot] = []
         self.said: dict[str, float] = {}
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
@@ -67,6 +68,7 @@ class Learner(AtOnce):
                 Item(item.sha256, item.label, item.group, TEST if item.sha256 in names else item.part)
                 for item in snapshot.items
             )
+        self.settled.append(settled)
         path = folder / "model"
         path.write_bytes(f"model of {settled.text()}".encode())
         tested = [item for item in settled.items if item.part == TEST]
