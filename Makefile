@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing: 1 to 4 GB on the first run, some minutes. torch for cards is the largest part; docs/hosting.md says how to leave it out …"
 	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install --disable-pip-version-check --index-url $(TORCH_INDEX) 'torch>=2.10' 'torchvision>=0.25')
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(LOCKED),-c constraints.txt) --editable '.[test,photo,ocr]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(LOCKED),-c constraints.txt) --editable '.[test,photo,ocr,train]'
 	@$(BIN)/python -m bot fetch || echo "Everything else works without them; \`$(BIN)/atelier fetch\` tries again, and so does the first job that needs one."
 	@touch $(STAMP)
 

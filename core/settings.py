@@ -18,7 +18,9 @@ from core.setting.chat import ChatSettings
 from core.setting.checks import cross_checks
 from core.setting.field import setting
 from core.setting.films import FilmSettings
+from core.setting.marks import MarkSettings
 from core.setting.profiles import PROFILES, ROOT
+from core.setting.projects import ProjectSettings
 from core.setting.values import (
     addresses,
     application_id,
@@ -35,7 +37,7 @@ from core.setting.values import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(FilmSettings, ChatSettings):
+class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
@@ -211,18 +213,6 @@ class Settings(FilmSettings, ChatSettings):
         group="Moderation",
     )
 
-    ai_mark: bool = setting(
-        "on",
-        "say in each picture's metadata that a model made it (IPTC), as the EU requires",
-        on_or_off,
-        group="Privacy",
-    )
-    picture_parameters: bool = setting(
-        "on",
-        "save prompt, seed and settings in PNG files, where other programs can read them",
-        on_or_off,
-        group="Privacy",
-    )
     retention_days: int = setting(
         "0",
         "days to keep jobs and their pictures; 0 = until their author deletes them",
@@ -315,10 +305,8 @@ class Settings(FilmSettings, ChatSettings):
 
     @property
     def database(self) -> str | Path:
-        """The SQLAlchemy address of the database, or the path of the SQLite file in ``data_dir``.
-
-        It stays a path because an address can't name every path: the database ends at a ``?`` there.
-        """
+        """The SQLAlchemy address of the database, or the path of the SQLite file in ``data_dir``: a path,
+        because an address can't name every path: the database ends at a ``?`` there."""
         return self.database_url or (self.data_dir / "atelier.db").resolve()
 
     @property
@@ -340,6 +328,12 @@ class Settings(FilmSettings, ChatSettings):
         }
 
     @property
+    def film_models(self) -> dict[str, str]:
+        """What ``--model`` may name in films: film models where there is one, else the image models by which
+        films are sketched."""
+        return self.video_models if "video" in self.models else self.image_models
+
+    @property
     def has_chat_model(self) -> bool:
         """Whether anything here can answer a question about a picture: a model, or somebody's server."""
         return bool(self.vlm_url) or "ask" in self.models
@@ -347,10 +341,8 @@ class Settings(FilmSettings, ChatSettings):
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Return the settings of ``environ`` (default: the process's), and for the rest of ``env_file`` (default:
-    ``.env`` in the working folder, if there is one).
-
-    Raises SettingsError, which lists every wrong setting in a line of its own.
-    """
+    ``.env`` in the working folder, if there is one). Raises SettingsError, which lists every wrong setting in
+    a line of its own."""
     in_file = dotenv(env_file if env_file is not None else Path(".env"))
     values = {**in_file, **(os.environ if environ is None else environ)}
     problems, read = misspelt(in_file), {}
@@ -380,7 +372,7 @@ def misspelt(values: Mapping[str, str]) -> list[str]:
 def env_example() -> str:
     """Return the text of ``.env.example``: each setting with its help and default, and the profiles."""
     lines = [
-        "# Settings of Atelier. Copy to .env and change what you need; every line here shows the default.",
+        "# Settings of Atelier. Copy to .env and change what you need; lines here show the defaults.",
         "",
     ]
     group = None
@@ -392,9 +384,6 @@ def env_example() -> str:
         lines += [f"# {item.name.upper()}: {meta['help']}", f"{item.name.upper()}={meta['default']}"]
     lines += ["", "# Ready profiles: set MODEL_PROFILE, or copy single lines to mix."]
     for name, models in PROFILES.items():
-        lines.append(f"# MODEL_PROFILE={name}")
-        lines += [
-            f"#   {key}={Path(value).relative_to(ROOT) if name == 'demo' else value}"
-            for key, value in models.items()
-        ]
+        shown = {k: Path(value).relative_to(ROOT) if name == "demo" else value for k, value in models.items()}
+        lines += [f"# MODEL_PROFILE={name}", *(f"#   {key}={value}" for key, value in shown.items())]
     return "\n".join(lines) + "\n"

@@ -5,45 +5,25 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from core.errors import AtelierError, DatabaseInUse, ModelError
 from core.setting import packaged
 from core.settings import Settings
+from host import installed
+from host.installed import Check
 from vision import memory_plan
-from vision.films import encoders, library
+from vision.films import library
 from vision.ocr import programs
 from vision.photo import fetch as photo_fetch
 from vision.photo import packages
 from vision.weights import describe, trust
 from vision.weights import sizes as weight_sizes
 
-FLOORS = {  # the lowest versions with known fixes that the code is written for
-    "discord.py": "2.7.1",
-    "torch": "2.10",
-    "diffusers": "0.39",
-    "transformers": "5.3",
-    "pillow": "12.3",
-    "aiohttp": "3.13.4",
-    "sqlalchemy": "2.0.40",
-}
 GIB = 2**30
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the report. ``ok``: None means that somebody should have a look. ``fix``: what to do."""
-
-    name: str
-    ok: bool | None
-    found: str
-    fix: str = ""
 
 
 def doctor(settings: Settings) -> int:
@@ -60,9 +40,11 @@ def doctor(settings: Settings) -> int:
 
 
 def _checks(settings: Settings) -> Iterator[Check]:
-    yield _python()
-    yield _versions()
-    yield films(settings.video_encoder, library.found(), date.today())
+    yield installed.python()
+    yield installed.versions()
+    yield installed.films(settings.video_encoder, library.found(), date.today())
+    if settings.c2pa_certificate:
+        yield installed.credentials(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
     disk = _disk(settings)
     yield disk
     yield asyncio.run(_database(settings, disk))
@@ -72,59 +54,6 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield from asyncio.run(chat_server(settings))
     yield from _plans(settings, found)
     yield from asyncio.run(_discord(settings))
-
-
-def _python() -> Check:
-    text = ".".join(map(str, sys.version_info[:3]))
-    if (3, 14) <= sys.version_info[:3] < (3, 14, 5):  # https://docs.python.org/3.15/whatsnew/3.15.html#gc
-        return Check(
-            "Python",
-            None,
-            f"{text}, whose garbage collector lets memory grow",
-            "take 3.14.5 or newer, which has the collector of 3.13 again",
-        )
-    return Check(
-        "Python",
-        sys.version_info >= (3, 11),
-        text,
-        "install Python 3.11 or newer and run `make setup` with PYTHON=python3.12, say",
-    )
-
-
-def _versions() -> Check:
-    wrong = []
-    for name, floor in FLOORS.items():
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            wrong.append(f"{name} is missing")
-            continue
-        if _numbers(found) < _numbers(floor):
-            wrong.append(f"{name} {found} is older than {floor}")
-    return Check(
-        "Packages",
-        not wrong,
-        "; ".join(wrong) or "all there",
-        "run `make setup`, or delete .venv and run it again",
-    )
-
-
-def films(encoder: str, version: str, today: date) -> Check:
-    """Return whether films can be made as the setting wants, by a library that isn't old."""
-    try:
-        name = encoders.encoder_of(encoder).name
-    except ValueError as error:
-        return Check("Films", False, f"VIDEO_ENCODER={encoder}: {error}", "set VIDEO_ENCODER=auto")
-    text = f"PyAV {version}, {name}"
-    if library.is_old(version, today):
-        fix = "run `pip install --upgrade av`: it reads strangers' films, and FFmpeg in it is mended often"
-        return Check("Films", None, f"{text}; it is more than a year old", fix)
-    return Check("Films", True, text)
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    parts = text.partition("+")[0].split(".")
-    return tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in parts)
 
 
 def _disk(settings: Settings) -> Check:
@@ -198,6 +127,7 @@ def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]
 def configured(settings: Settings) -> dict[str, str]:
     """Return role → model for everything that ``describe_models`` is to list."""
     more = {f"image {name}": spec for name, spec in settings.image_models.items()}
+    more |= {f"video {name}": spec for name, spec in settings.video_models.items()}
     return {
         **settings.models,
         **more,

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from core.errors import StorageError
@@ -30,6 +31,8 @@ from storage.web.sessions import Sessions
 from studio.asking.conversations import Conversations
 from studio.authority import Authority
 from studio.directory import CurrentDirectory
+from studio.marking.credentials import Credentials
+from studio.marking.marker import Marker
 from studio.moderation.classifier import PictureCheck
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import ModerationSettings
@@ -39,6 +42,8 @@ from studio.pictures.thumbnails import Thumbnails
 from studio.places.memberships import Memberships
 from studio.places.sight import Sight
 from studio.privacy import Privacy, Retention
+from studio.projects.projects import limits_of
+from studio.projects.retraining import Retraining
 from studio.search.eyes import Eyes
 from studio.search.indexing import Indexing
 from studio.services import Services
@@ -97,14 +102,17 @@ async def services(
         stack.push_async_callback(check.close)
         await stack.enter_async_context(running(privacy.sweep_for_ever(), "retention"))
         await stack.enter_async_context(running(_back_up_daily(database), "backups"))
+        again = Retraining(database, queue, privacy, limits_of(settings))
+        await stack.enter_async_context(running(again.run_for_ever(), "retraining"))
         eyes, model = Eyes(executor), await asyncio.to_thread(_model_of_vectors, settings)
         indexing = Indexing(database, files, copies, queue, eyes, model, rendered)
         await stack.enter_async_context(running(indexing.run_for_ever(), "indexing"))
         intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
         thumbnails = Thumbnails(files)
         stack.push_async_callback(thumbnails.close)
-        marks = {"ai_mark": settings.ai_mark, "parameters": settings.picture_parameters}
-        showing = Showing(files, intake, moderator, thumbnails, **marks)
+        marker = await asyncio.to_thread(_marker, settings)
+        parameters = settings.picture_parameters
+        showing = Showing(files, intake, moderator, thumbnails, marker=marker, parameters=parameters)
         links = WebLinks(Sessions(database, timedelta(days=settings.session_days)))
         yield Services(
             settings,
@@ -114,6 +122,7 @@ async def services(
             moderator,
             privacy,
             intake,
+            marker,
             showing,
             directory,
             links,
@@ -125,6 +134,13 @@ async def services(
 def _model_of_vectors(settings: Settings) -> str:
     """Return what the model that says what is in pictures is called in rows, "" = the host wants none."""
     return fingerprint.named(settings.models["clip"]) if settings.search_pictures else ""
+
+
+def _marker(settings: Settings) -> Marker:
+    """Return what marks pictures and films. Raises AtelierError when the host's certificate can't be used."""
+    certificate, key = settings.c2pa_certificate, settings.c2pa_key
+    credentials = Credentials(Path(certificate), Path(key)) if certificate else None
+    return Marker(ai_mark=settings.ai_mark, credentials=credentials)
 
 
 def _limits(settings: Settings) -> Limits:

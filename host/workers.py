@@ -33,6 +33,7 @@ async def worker_configs(settings: Settings) -> list[WorkerConfig]:
             hf_token=settings.hf_token,
             log_level=settings.log_level,
             image_models=settings.image_models,
+            video_models=settings.video_models,
             loras=settings.loras,
             exact=settings.exact,
             ip_adapter=settings.ip_adapter,

@@ -60,14 +60,16 @@ async def question_alone(job: Job) -> Conversation:
 
 @dataclass
 class ActiveJob:
-    """A running job. ``began``: monotonic seconds. ``text``: all of its answer so far. ``stopped``: its asker
-    wants no more of it than that. ``refused``: why that may not be given."""
+    """A running job. ``began``: monotonic seconds. ``cost``: what it was counted as. ``text``: all of its
+    answer so far. ``stopped``: its asker wants no more of it than that. ``refused``: why that may not be
+    given."""
 
     job: Job
     waiting: Waiting
     token: str
     device: str
     began: float
+    cost: int = 1
     handed: bool = False  # the executor has it, or had it
     seconds: float = 0.0  # of its device, once the run has ended
     progress: Progress | None = None

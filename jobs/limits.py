@@ -76,12 +76,14 @@ def films_fit(limits: Limits, filming: Mapping[int, int]) -> Takes:
     """Return whether a job may start beside those films of its member that run. filming: member → films."""
 
     def fits(job: Waiting) -> bool:
-        if not is_film(job.cost_key):
-            return True
-        most = in_proportion(limits.films.running, job.max_running, limits.user_running)
-        return filming.get(job.user_id, 0) < most
+        return not is_film(job.cost_key) or filming.get(job.user_id, 0) < films_at_once(limits, job)
 
     return fits
+
+
+def films_at_once(limits: Limits, job: Waiting) -> int:
+    """Return how many films the member of ``job`` may have running."""
+    return in_proportion(limits.films.running, job.max_running, limits.user_running)
 
 
 def tokens_a_day(everybody: int, roles: Collection[int]) -> int:

@@ -9,6 +9,7 @@ from jobs.queue import Queue
 from storage.database import Database
 from storage.files import Files
 from studio.directory import CurrentDirectory
+from studio.marking.marker import Marker
 from studio.moderation.moderator import Moderator
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing
@@ -29,6 +30,7 @@ class Services:
     moderator: Moderator
     privacy: Privacy
     intake: Intake
+    marker: Marker
     showing: Showing
     directory: CurrentDirectory
     web: WebLinks

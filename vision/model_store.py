@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,15 +63,19 @@ class Models:
 
         Waits while it is loaded. Raises UserError for one that the host hasn't configured.
         """
-        usual = self.config.models["image"]
-        known = {
-            **self.config.image_models,
-            **{model: model for model in (usual, *self.config.image_models.values())},
-        }
-        wanted = known.get(spec or usual)
+        return self._chosen("image", self.config.image_models, spec, reporter or Reporter())
+
+    def film(self, spec: str | None, reporter: Reporter) -> Any:
+        """Return the film model ``spec``, a VideoModel: its name for ``--model``, or as it is configured;
+        None = the usual one. Waits and raises as ``image`` does, also ModelError when it can't be had."""
+        return self._chosen("video", self.config.video_models, spec, reporter)
+
+    def _chosen(self, role: str, more: Mapping[str, str], spec: str | None, reporter: Reporter) -> Any:
+        usual = self.config.models[role]
+        wanted = {**more, **{model: model for model in (usual, *more.values())}}.get(spec or usual)
         if wanted is None:
             raise UserError(f"`model` is {spec!r}; the host hasn't set that one up.")
-        return self._get("image", wanted, reporter or Reporter())
+        return self._get(role, wanted, reporter)
 
     def get(self, role: str, reporter: Reporter | None = None) -> Any:
         """Return the configured model of ``role``: an ImageModel, Matcher, Captioner, Classifier, Segmenter

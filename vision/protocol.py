@@ -29,11 +29,11 @@ class WorkerConfig:
     """How a worker is to run.
 
     models: role (image, clip, caption, vit, segment, or of photographs) → model, as in the settings.
-    cache_dir: the folder for downloads and measurements. image_models, loras: what members may choose, name →
-    model or LoRA. exact: make pictures the same bit for bit, whoever shares a pass. ip_adapter: its folder,
-    "" = none. controlnet: a ControlNet for edges, "" = none. tiny_vaes: name of a family → decoder of its
-    drafts. compile: "off", "auto" or "on". quantize: "auto", "off", "int8", "fp8" or "nf4". video_encoder: of
-    films, see vision.films.encoders.
+    cache_dir: the folder for downloads and measurements. image_models, video_models, loras: what members may
+    choose, name → model or LoRA. exact: make pictures the same bit for bit, whoever shares a pass.
+    ip_adapter: its folder, "" = none. controlnet: a ControlNet for edges, "" = none. tiny_vaes: name of a
+    family → decoder of its drafts. compile: "off", "auto" or "on". quantize: "auto", "off", "int8", "fp8" or
+    "nf4". video_encoder: of films, see vision.films.encoders.
     """
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
@@ -46,6 +46,7 @@ class WorkerConfig:
     hf_token: str = field(default="", repr=False)
     log_level: str = "info"
     image_models: dict[str, str] = field(default_factory=dict)
+    video_models: dict[str, str] = field(default_factory=dict)
     loras: dict[str, str] = field(default_factory=dict)
     exact: bool = False
     ip_adapter: str = ""

@@ -62,7 +62,7 @@ def prepare_environment(config: WorkerConfig) -> None:
 def everything_here(config: WorkerConfig) -> bool:
     """Return whether nothing is left to fetch: everything of the hub is complete, and every model in a single
     file has its configuration beside it."""
-    models = (*config.models.values(), *config.image_models.values())
+    models = (*config.models.values(), *config.image_models.values(), *config.video_models.values())
     others = (*config.loras.values(), *config.tiny_vaes.values())
     for spec in (*models, *others):
         with contextlib.suppress(ModelError):

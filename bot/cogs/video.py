@@ -15,6 +15,7 @@ from studio.asking.films.filming import Asked
 from studio.asking.films.words import seconds as seconds_of
 
 LONGEST = float(MAX_SECONDS)
+MOST = 25  # choices that Discord shows
 Operation = Literal["new", "extend", "extend backward", "remix", "blend", "loop", "cut"]
 
 
@@ -38,7 +39,7 @@ class Video(commands.Cog):
         motion="How much moves",
         loop="Its end leads to its start",
         number="How many to choose from",
-        model="A video model that the host has set up",
+        model="Another model that the host has set up",
         part="With cut: from and to, in seconds, such as 1.5-4",
     )
     @app_commands.choices(
@@ -80,6 +81,12 @@ class Video(commands.Cog):
             end=seconds_of(until.strip()),
         )
         await self.bot.filming.ask(interaction, asked, Files(image, end, clip, clip2, source, source2))
+
+    @video.autocomplete("model")
+    async def _models(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+        names = self.bot.studio.filming.models
+        found = [name for name in names if current.lower() in name.lower()][:MOST]
+        return [app_commands.Choice(name=name, value=name) for name in found]
 
 
 async def setup(bot: Atelier) -> None:

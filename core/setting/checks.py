@@ -40,13 +40,18 @@ def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str
         )
     if read.get("discord_client_secret") and not read.get("discord_client_id"):
         problems.append("DISCORD_CLIENT_SECRET: needs DISCORD_CLIENT_ID beside it.")
+    if bool(read.get("c2pa_certificate")) != bool(read.get("c2pa_key")):
+        problems.append("C2PA_CERTIFICATE and C2PA_KEY: each needs the other.")
+    for name in ("c2pa_certificate", "c2pa_key"):
+        if (path := read.get(name)) and not Path(path).is_file():
+            problems.append(f"{name.upper()}={path}: no such file.")
     for name in MODELS:
         problem = _model_problem(values.get(name, "").strip())
         if problem:
             problems.append(f"{name}={values[name].strip()}: {problem}")
     if read.get("offload") == "sequential" and read.get("quantize") not in ("auto", "off"):
         problems.append("QUANTIZE: only off and auto go with OFFLOAD=sequential.")
-    for name in ("image_models", "loras", "tiny_vaes"):
+    for name in ("image_models", "video_models", "loras", "tiny_vaes"):
         for key, spec in read.get(name, {}).items():
             if problem := _model_problem(spec):
                 problems.append(f"{name.upper()}, {key}={spec}: {problem}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.limits import MAX_SECONDS
 from core.setting.field import setting
-from core.setting.values import number, one_of, whole
+from core.setting.values import named, number, one_of, whole
 
 GROUP = "Films"
 ENCODERS = ("auto", "x264", "openh264", "vp9", "av1")
@@ -22,6 +22,12 @@ class FilmSettings:
         "",
         "model that draws films, of AnimateDiff, LTX-Video, LTX-2, Wan or CogVideoX: folder or Hugging Face"
         " id@revision; empty = the image model draws over sketches",
+        group=GROUP,
+    )
+    video_models: dict[str, str] = setting(
+        "",
+        "more film models beside VIDEO_MODEL, for --model in films: name=id@revision, …",
+        named,
         group=GROUP,
     )
     video_encoder: str = setting(

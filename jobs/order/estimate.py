@@ -10,8 +10,13 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from statistics import median
 
+from core.requests import ImagineRequest
+
 SAMPLES = 20  # per key: enough for a median, few enough to follow a change of card or model
 MAX_KEYS = 500
+A_PICTURE = (
+    f"{ImagineRequest.kind}||"  # what others are measured by: one /imagine, whatever its size and model
+)
 
 
 class Estimate:
@@ -36,6 +41,18 @@ class Estimate:
     def seconds(self, cost_key: str) -> float | None:
         """None while nothing was measured."""
         return next((self._medians[key] for key in _keys(cost_key) if key in self._medians), None)
+
+    def cost(self, cost_key: str) -> int:
+        """Return how many times a median picture's seconds a job takes, 1 at least; 1 while nothing was
+        measured."""
+        seconds = self.seconds(cost_key)
+        pictures = None if seconds is None else self.pictures(seconds)
+        return 1 if pictures is None else max(1, round(pictures))
+
+    def pictures(self, seconds: float) -> float | None:
+        """Return how many median pictures take so many seconds of a device, None while none was measured."""
+        a_picture = self._medians.get(A_PICTURE)
+        return seconds / a_picture if a_picture else None
 
 
 class Shares:
@@ -89,6 +106,13 @@ class Line:
         place = len(self._costs)
         self._ahead += self._costs[place - len(self._left) - 1] if place > len(self._left) else 0.0
         return until_start(place, self._left, self._ahead, self._devices)
+
+    def start_behind(self, costs: Sequence[float], place: int, average: float) -> float:
+        """Seconds until the one at ``place`` starts. ``costs``: seconds of the first of those before it;
+        ``average``: of each of the others."""
+        ended = max(0, place - len(self._left))  # before it starts
+        ahead = sum(costs[:ended]) + average * max(0, ended - len(costs))
+        return until_start(place, self._left, ahead, self._devices)
 
 
 def _keys(cost_key: str) -> tuple[str, ...]:

@@ -1,15 +1,15 @@
 """Who runs next: pure functions over plain values.
 
-Order: jobs an admin moved to the front, then lanes turbo > fast > relax, inside a lane round robin between
-users by least recently served. Waiting lifts a job by one lane per ``LIFT_SECONDS``, so nothing starves
-behind a busy better lane.
+Order: jobs an admin moved to the front, then lanes turbo > fast > relax, inside a lane whoever has had least
+of the devices (``virtual_time``): round robin, where all jobs take equally long. Waiting lifts a job by one
+lane per ``LIFT_SECONDS``, so nothing starves behind a busy better lane.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.job import Lane
@@ -52,13 +52,13 @@ class Waiting:
 
 @dataclass
 class Group:
-    """The waiting jobs of one user in one lane, oldest first: what round robin turns over. ``served``: number
-    of the user's latest turn, 0 = none yet. ``rank``: 0 is best; the head's age counts for all, for it is
-    what would run. ``lifted_at``: when that changes next, monotonic seconds."""
+    """The waiting jobs of one user in one lane, oldest first: what takes turns. ``stamp``: what the user has
+    had of the devices, in virtual time, 0 = nothing yet. ``rank``: 0 is best; the head's age counts for all,
+    for it is what would run. ``lifted_at``: when that changes next, monotonic seconds."""
 
     user_id: int
     lane: Lane
-    served: int = 0
+    stamp: int = 0
     rank: int = 0
     lifted_at: float = math.inf
     jobs: list[Waiting] = field(default_factory=list, repr=False)
@@ -66,7 +66,7 @@ class Group:
     @property
     def turn(self) -> tuple[int, int, int]:
         """Groups go by this, smallest first. No two are the same."""
-        return self.rank, self.served, self.jobs[0].seq
+        return self.rank, self.stamp, self.jobs[0].seq
 
 
 def rank_of(lane: Lane, waited: float) -> int:
@@ -131,15 +131,3 @@ def fit_model(jobs: Sequence[Waiting], loaded: str | None, *, alone: bool = True
     ):
         return first
     return next((job for job in jobs[:LOOK_AHEAD] if job.model == loaded and not job.alone), first)
-
-
-def order(front: Iterable[Waiting], groups: Iterable[Group]) -> Iterator[Waiting]:
-    """Yield all waiting jobs as they would start if nothing changed."""
-    yield from front
-    for _, equals in itertools.groupby(groups, key=lambda group: group.rank):
-        lists = [group.jobs for group in equals]
-        turn = 0
-        while lists:
-            yield from (jobs[turn] for jobs in lists)
-            turn += 1
-            lists = [jobs for jobs in lists if len(jobs) > turn]

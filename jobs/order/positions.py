@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 from core.events import Queued
 from jobs.active import ActiveJob
 from jobs.executor import Device, Executor
 from jobs.feed import Feeds
-from jobs.order.estimate import Estimate, Line, Shares, until_start
-from jobs.order.fairness import Waiting
+from jobs.films import is_film
+from jobs.order.estimate import Estimate, Line, Shares
+from jobs.order.fairness import Takes, Waiting
 from jobs.order.waitlist import Waitlist
 
 ANNOUNCE_GAP = 0.25  # s between two rounds of telling positions
 COUNT_DOWN = 5.0  # s: how far the time until a start is off, at least, before it is told again
 EXACT_POSITIONS = 20  # further back, a position is told again when it has moved by a tenth
+COSTS_HOLD = 10.0  # s between two looks at whether jobs take longer or shorter than was thought
+EXACT_TIMES = 200  # further back, what is ahead is taken for average when somebody asks
 CHUNK = 50  # events between two breaths of the event loop
 
 
 class Positions:
-    """Reckons from the waiting list and what runs; changes neither."""
+    """Reckons from the waiting list and what runs; changes neither. films_at_once: how many films the member
+    of a job may have running."""
 
     def __init__(
         self,
@@ -31,11 +36,14 @@ class Positions:
         running: Mapping[str, ActiveJob],
         feeds: Feeds,
         executor: Executor,
+        estimate: Estimate,
         paused: Callable[[], bool],
+        films_at_once: Callable[[Waiting], int],
     ) -> None:
         self.waitlist, self.running, self.feeds, self.executor = waitlist, running, feeds, executor
-        self.estimate, self.shares = Estimate(), Shares()
-        self._paused = paused
+        self.estimate, self.shares = estimate, Shares()
+        self._paused, self._films_at_once = paused, films_at_once
+        self._costs_known = -COSTS_HOLD  # monotonic
         self._moved = asyncio.Event()
         self.told: dict[str, Queued] = {}  # job → what was told last
 
@@ -78,22 +86,33 @@ class Positions:
         return Queued(place, self._eta_of(waiting, place), self._paused())
 
     def _eta_of(self, waiting: Waiting, place: int) -> float | None:
-        """Seconds until the job at ``place`` starts, taking those before it for average ones of this queue.
-        Its member's limit counts, too."""
-        if waiting.model in self._own:
+        """Seconds until the job at ``place`` starts. Its member's limits count, too."""
+        if waiting.model in self._own or self._paused() or (average := self._average()) is None:
             return None
+        ahead = islice(self.waitlist.order(monotonic()), min(place - 1, EXACT_TIMES))
+        everybody = Line(self._left(), len(self._devices) or 1)
+        start = everybody.start_behind(self._costs(ahead, average), place, average)
+        own = self.waitlist.own_line(waiting.user_id)
+        before = own[: next(n for n, other in enumerate(own) if other is waiting)]
+        starts = [self._line_of(waiting).start_behind(self._costs(before, average), len(before) + 1, average)]
+        if is_film(waiting.cost_key):
+            films = [other for other in before if is_film(other.cost_key)]
+            line = self._films_of(waiting)
+            starts.append(line.start_behind(self._costs(films, average), len(films) + 1, average))
+        return max(start, *starts)
+
+    def _average(self) -> float | None:
+        """Seconds of a waiting job of known duration, None when there is none."""
         total = known = 0.0
         for key, count in self.waitlist.by_cost.items():
             seconds = self.estimate.seconds(key)
             if seconds is not None:
                 total, known = total + count * seconds, known + count
-        if not known or self._paused():
-            return None
-        average, devices = total / known, len(self._devices) or 1
-        lines = ((place, self._left()), (self.waitlist.own_place(waiting), self._left_of(waiting)))
-        return max(
-            until_start(place, left, average * max(0, place - len(left)), devices) for place, left in lines
-        )
+        return total / known if known else None
+
+    def _costs(self, jobs: Iterable[Waiting], average: float) -> list[float]:
+        seconds = (self.estimate.seconds(job.cost_key) for job in jobs)
+        return [average if each is None else each for each in seconds]
 
     def _left(self) -> list[float]:
         """For each slot the seconds until it is free, shortest first."""
@@ -105,15 +124,23 @@ class Positions:
         )
         return [0.0] * (slots - len(left)) + left[:slots]
 
-    def _left_of(self, waiting: Waiting) -> list[float]:
-        """The same for the slots that the job's member may have at once."""
+    def _line_of(self, waiting: Waiting) -> Line:
+        """The line before the slots that the job's member may have at once."""
+        return self._own_line(waiting.user_id, waiting.max_running, lambda job: job.model not in self._own)
+
+    def _films_of(self, waiting: Waiting) -> Line:
+        """The line before the films that the job's member may have at once."""
+        most = self._films_at_once(waiting)
+        return self._own_line(waiting.user_id, most, lambda job: is_film(job.cost_key))
+
+    def _own_line(self, user_id: int, most: int, alike: Takes) -> Line:
         left = sorted(
             self.remaining(live) or 0.0
             for live in self.running.values()
-            if live.waiting.user_id == waiting.user_id and live.waiting.model not in self._own
+            if live.waiting.user_id == user_id and alike(live.waiting)
         )
-        slots = max(1, waiting.max_running)  # 0: rows from before such members were refused
-        return ([0.0] * (slots - len(left)) + left)[:slots]
+        slots = max(1, most)  # 0: rows from before such members were refused
+        return Line(([0.0] * (slots - len(left)) + left)[:slots], min(slots, len(self._devices) or 1))
 
     def remaining(self, live: ActiveJob) -> float | None:
         """Seconds until a running job ends: by its own pace once it has one, else by those before it."""
@@ -140,16 +167,23 @@ class Positions:
         """Tell each waiting job where it stands, if that has changed."""
         told = self.told
         self.told = now_told = {}
+        if monotonic() >= self._costs_known + COSTS_HOLD:
+            self._costs_known = monotonic()
+            self.waitlist.note_costs()
         own, devices, places = self._own, len(self._devices) or 1, Counter[str]()
-        everybody, members = Line(self._left(), devices), dict[int, Line]()
+        everybody, members, films = Line(self._left(), devices), dict[int, Line](), dict[int, Line]()
         for count, waiting in enumerate(list(self.waitlist.order(monotonic())), 1):
             line = waiting.model if waiting.model in own else ""
             places[line] += 1
             place = places[line]
             seconds = self.estimate.seconds(waiting.cost_key)
             if waiting.user_id not in members:
-                members[waiting.user_id] = Line(self._left_of(waiting), devices)
-            lines = () if line else (everybody, members[waiting.user_id])
+                members[waiting.user_id] = self._line_of(waiting)
+            lines = [] if line else [everybody, members[waiting.user_id]]
+            if is_film(waiting.cost_key):
+                if waiting.user_id not in films:
+                    films[waiting.user_id] = self._films_of(waiting)
+                lines.append(films[waiting.user_id])
             eta = max((one.next(seconds or 0.0) for one in lines), default=0.0)
             held = self._paused()
             event = Queued(place, None if seconds is None or held or line else eta, held)

@@ -5,63 +5,40 @@ from __future__ import annotations
 import bisect
 import heapq
 import itertools
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 
 from core.job import Lane
 from jobs.order import fairness
 from jobs.order.cost import model_of
 from jobs.order.fairness import Group, Takes, Waiting
+from jobs.order.places import Key, Places
+from jobs.order.virtual_time import Had, VirtualTime
 
-TURNS_KEPT = 10_000  # members
 _SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
 
 
-class _Tally:
-    """How many groups there are of each rank and length, and in what order, so that a place is counted and
-    not walked to."""
-
-    def __init__(self) -> None:
-        self._turns: defaultdict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(
-            list
-        )  # (rank, length) → turns, sorted
-
-    def add(self, group: Group) -> None:
-        bisect.insort(self._turns[group.rank, len(group.jobs)], group.turn)
-
-    def remove(self, group: Group) -> None:
-        """Take a job out and return it, None when it wasn't there."""
-        key = group.rank, len(group.jobs)
-        turns = self._turns[key]
-        del turns[bisect.bisect_left(turns, group.turn)]
-        if not turns:
-            del self._turns[key]
-
-    def ahead(self, group: Group, round_: int) -> int:
-        """How many jobs run before the one of ``group`` that has ``round_`` elder ones there: of better ranks
-        all, of the same rank as many of each group, and one more of those whose turn comes earlier."""
-        count = 0
-        for (rank, length), turns in self._turns.items():
-            if rank < group.rank:
-                count += length * len(turns)
-            elif rank == group.rank:
-                count += min(length, round_) * len(turns)
-                count += bisect.bisect_left(turns, group.turn) if length > round_ else 0
-        return count
+def one_unit(cost_key: str) -> int:
+    """Take all jobs for equally long."""
+    return 1
 
 
 class Waitlist:
     """Add, remove, and ask for order, position and the next job, none of which walks through all the jobs or
-    members."""
+    members. cost_of: by cost key, how many median pictures' seconds a job takes of its device, 1 or more."""
 
-    def __init__(self) -> None:
+    def __init__(self, cost_of: Callable[[str], int] = one_unit) -> None:
+        self._cost_of = cost_of
+        self._costs: dict[str, int] = {}  # as places are reckoned with
         self._jobs: dict[str, Waiting] = {}
         self._groups: dict[tuple[int, Lane], Group] = {}
         self._turns: list[Group] = []  # sorted
         self._front: list[Waiting] = []
-        self._served: dict[int, int] = {}
-        self._tally = _Tally()
+        self._time = VirtualTime()
+        self._places = Places()
+        self._moved: set[int] = set()  # members whose places are out of date
+        self._reckoned: dict[int, int] = {}  # rank → its clock as places were reckoned with
         self._lifts: list[tuple[float, int, Group]] = []  # a heap; entries may be out of date
         self._numbers = itertools.count()
         self.by_cost: Counter[str] = Counter()
@@ -89,15 +66,14 @@ class Waitlist:
         ]
         return own + [job for job in self._front if job.user_id == user_id]
 
-    def own_place(self, job: Waiting) -> int:
-        """1 is next: the place of ``job`` among its member's own."""
+    def own_line(self, user_id: int) -> list[Waiting]:
+        """Return the waiting jobs of one member as they run."""
 
-        def turn(other: Waiting) -> tuple[bool, int, int, int]:
-            rank = self._groups[other.user_id, other.lane].rank if other.front is None else 0
-            return other.front is None, -(other.front or 0), rank, other.seq
+        def turn(job: Waiting) -> tuple[bool, int, int, int]:
+            rank = self._groups[job.user_id, job.lane].rank if job.front is None else 0
+            return job.front is None, -(job.front or 0), rank, job.seq
 
-        mine = turn(job)
-        return 1 + sum(turn(other) < mine for other in self.of_user(job.user_id))
+        return sorted(self.of_user(user_id), key=turn)
 
     def add(self, job: Waiting, now: float) -> None:
         """Into its place by arrival: a job that failed half-way goes before those that came after it."""
@@ -105,6 +81,7 @@ class Waitlist:
         self.by_cost[job.cost_key] += 1
         if job.front is not None:
             bisect.insort(self._front, job, key=lambda other: (-(other.front or 0), other.seq))
+            self._moved.add(job.user_id)
             return
         group = self._take_out(job.user_id, job.lane) or Group(job.user_id, job.lane)
         bisect.insort(group.jobs, job, key=_SEQ)
@@ -120,6 +97,7 @@ class Waitlist:
             del self.by_cost[job.cost_key]
         if job.front is not None:
             self._front.remove(job)
+            self._moved.add(job.user_id)
             return job
         group = self._take_out(job.user_id, job.lane)
         assert group is not None
@@ -135,30 +113,47 @@ class Waitlist:
             job.front = place
             self.add(job, now)
 
-    def served(self, user_id: int) -> int:
-        """Return the number of the user's latest turn, 0 when they had none."""
-        return self._served.get(user_id, 0)
+    def resume(self, now: int) -> None:
+        """Begin at ``now``, the latest that any member's row says they have had."""
+        self._time.resume(now)
 
-    def set_served(self, user_id: int, turn: int, now: float) -> None:
-        """The user's latest turn was number ``turn``. Their row has it too, and whoever adds a job tells it
-        again, so the turns of those who had theirs long ago can be forgotten."""
-        self._served.pop(user_id, None)
-        self._served[user_id] = turn
-        if len(self._served) > TURNS_KEPT:
-            del self._served[next(iter(self._served))]
-        for lane in Lane:
-            group = self._take_out(user_id, lane)
-            if group is not None:
-                self._put_in(group, now)
+    def had(self, user_id: int) -> int:
+        """Return what the member has had of the devices, in virtual time; 0 when nothing is known of them."""
+        return self._time.had(user_id).until
 
-    def note_start(self, job: Waiting, turn: int, now: float) -> None:
-        """``job``, removed already, has started as number ``turn``: its elders in the group were passed
-        over."""
-        self.set_served(job.user_id, turn, now)
+    def know(self, user_id: int, had: int, now: float) -> None:
+        """A member's row says what they have had. Whoever adds a job tells it, so members who had theirs long
+        ago can be forgotten; what is known already isn't changed."""
+        if not self._time.knows(user_id):
+            self._set_had(user_id, Had(had), now)
+
+    def after(self, job: Waiting, now: float, own: str = "") -> int:
+        """Return what the member of ``job`` will have had if it starts now; ``own``: see ``note_start``."""
+        return self._after(job, now, own)[1].until
+
+    def note_start(self, job: Waiting, now: float, own: str = "") -> int:
+        """``job``, removed already, has started: its elders in the group were passed over. Return what it was
+        counted as. ``own``: the role of the device, where that does nothing else."""
+        begin, had = self._after(job, now, own)
+        if job.front is None:
+            self._time.advance(own or _rank_of(job, now), begin)
+        self._set_had(job.user_id, had, now)
         group = self._groups.get((job.user_id, job.lane))
         for other in group.jobs[: fairness.LOOK_AHEAD] if group else ():
             if other.seq < job.seq:
                 other.passed_over += 1
+        return had.owed
+
+    def note_end(self, job: Waiting, units: float, now: float) -> None:
+        """``job`` took ``units`` more than was counted at its start, or less."""
+        self._set_had(job.user_id, self._time.had(job.user_id).settled(units), now)
+
+    def note_costs(self) -> None:
+        """Reckon with what is known by now of how long jobs take."""
+        changed = {key for key in self.by_cost if self._costs.get(key) != self._cost_of(key)}
+        self._costs = {key: self._cost_of(key) for key in self.by_cost}
+        if changed:
+            self._moved |= {job.user_id for job in self._jobs.values() if job.cost_key in changed}
 
     def next(
         self,
@@ -183,32 +178,98 @@ class Waitlist:
     def order(self, now: float) -> Iterator[Waiting]:
         """Yield all waiting jobs as they would start if nothing changed."""
         self._refresh(now)
-        return fairness.order(self._front, self._turns)
+        self._reckon()
+        return itertools.chain(self._front, self._places)
 
     def position(self, job: Waiting, now: float) -> int:
         """1 runs next: the place of ``job`` in ``order``."""
         self._refresh(now)
         if job.front is not None:
             return 1 + next(place for place, other in enumerate(self._front) if other is job)
-        group = self._groups[job.user_id, job.lane]
-        return (
-            len(self._front) + self._tally.ahead(group, bisect.bisect_left(group.jobs, job.seq, key=_SEQ)) + 1
+        self._reckon()
+        return len(self._front) + self._places.place(job.job_id) + 1
+
+    # Inside
+
+    def _after(self, job: Waiting, now: float, own: str) -> tuple[int, Had]:
+        """When the job starts in virtual time, and what its member has had then."""
+        line = own or _rank_of(job, now)
+        begin = self._time.begin(self._time.stamp(job.user_id, line), line)
+        return begin, self._time.had(job.user_id).after(begin, self._cost_of(job.cost_key))
+
+    def _set_had(self, user_id: int, had: Had, now: float) -> None:
+        self._time.set(user_id, had)
+        self._moved.add(user_id)
+        for lane in Lane:
+            group = self._take_out(user_id, lane)
+            if group is not None:
+                self._put_in(group, now)
+
+    def _reckon(self) -> None:
+        """Bring the places up to date: of members who had a turn or whose jobs have changed, and of those
+        whom a clock has passed by, since their next job begins with it."""
+        for rank in range(len(fairness.RANKS)):
+            clock = self._time.clock(rank)
+            if clock != self._reckoned.get(rank):
+                self._reckoned[rank] = clock
+                begin = bisect.bisect_left(self._turns, (rank, -1, 0), key=_TURN)
+                end = bisect.bisect_left(self._turns, (rank, clock, 0), key=_TURN)
+                late = itertools.islice(self._turns, begin, end)
+                self._moved |= {group.user_id for group in late if self._is_followed(group)}
+                self._moved |= {job.user_id for job in self._front}
+        if self._moved:
+            self._places.put({user_id: self._keys_of(user_id) for user_id in self._moved})
+            self._moved.clear()
+
+    def _is_followed(self, group: Group) -> bool:
+        """Whether its member has more than one job waiting."""
+        return len(group.jobs) > 1 or any(
+            (group.user_id, lane) in self._groups for lane in Lane if lane is not group.lane
         )
+
+    def _keys_of(self, user_id: int) -> list[Key]:
+        """When a member's jobs start in virtual time, those of a better rank before the others."""
+        had, keys = None, list[Key]()
+        for job in self._front:
+            if job.user_id == user_id:
+                line = fairness.RANKS[job.lane]
+                begin = self._time.begin(self._stamp(user_id, had, line), line)
+                had = Had(begin + self._cost(job), self._cost(job))
+        groups = [self._groups[user_id, lane] for lane in Lane if (user_id, lane) in self._groups]
+        for rank in sorted({group.rank for group in groups}):
+            jobs = [group.jobs for group in groups if group.rank == rank]
+            clock, at = self._time.clock(rank), self._stamp(user_id, had, rank)
+            for job in heapq.merge(*jobs, key=_SEQ) if len(jobs) > 1 else jobs[0]:
+                keys.append((rank, at, job.seq, job))
+                cost = self._cost(job)
+                at = (at if at > clock else clock) + cost
+                had = Had(at, cost)
+        return keys
+
+    def _stamp(self, user_id: int, had: Had | None, line: int) -> int:
+        """By what a member stands in a line; ``had``: once they have had so much."""
+        return self._time.stamp(user_id, line) if had is None else self._time.stamp_of(had, line)
+
+    def _cost(self, job: Waiting) -> int:
+        cost = self._costs.get(job.cost_key)
+        if cost is None:
+            cost = self._costs[job.cost_key] = self._cost_of(job.cost_key)
+        return cost
 
     def _take_out(self, user_id: int, lane: Lane) -> Group | None:
         group = self._groups.pop((user_id, lane), None)
         if group is not None:
             del self._turns[bisect.bisect_left(self._turns, group.turn, key=_TURN)]
-            self._tally.remove(group)
+            self._moved.add(user_id)
         return group
 
     def _put_in(self, group: Group, now: float) -> None:
         since = group.jobs[0].since
-        group.served = self._served.get(group.user_id, 0)
         group.rank = fairness.rank_of(group.lane, now - since)
+        group.stamp = self._time.stamp(group.user_id, group.rank)
         self._groups[group.user_id, group.lane] = group
+        self._moved.add(group.user_id)
         bisect.insort(self._turns, group, key=_TURN)
-        self._tally.add(group)
         before, group.lifted_at = group.lifted_at, fairness.lifted_at(group.rank, since, now)
         if group.lifted_at != before and group.rank:
             heapq.heappush(self._lifts, (group.lifted_at, next(self._numbers), group))
@@ -220,3 +281,8 @@ class Waitlist:
             if self._groups.get((group.user_id, group.lane)) is group:
                 self._take_out(group.user_id, group.lane)
                 self._put_in(group, now)
+
+
+def _rank_of(job: Waiting, now: float) -> int:
+    """The rank of a job that starts now. What was moved to the front didn't come there by waiting."""
+    return fairness.RANKS[job.lane] if job.front is not None else fairness.rank_of(job.lane, now - job.since)

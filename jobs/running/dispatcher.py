@@ -19,16 +19,17 @@ from core.errors import StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import to_json
-from core.requests.base import Answer
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
 from jobs.films import bytes_of, is_film
-from jobs.limits import Limits, films_fit
+from jobs.limits import Limits, films_at_once, films_fit
+from jobs.order.estimate import Estimate
 from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
+from jobs.running.handing import files_for
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
@@ -63,7 +64,8 @@ class Dispatcher:
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
         self.limits, self.gate, self.converse = limits, gate, converse
-        self.waitlist = Waitlist()
+        self.estimate = Estimate()
+        self.waitlist = Waitlist(self.estimate.cost)
         self.running: dict[str, ActiveJob] = {}
         self.feeds = Feeds()
         self.claiming: Waiting | None = None  # out of the list, not yet running
@@ -71,7 +73,15 @@ class Dispatcher:
         self.stopping = False
         self.last_step: float | None = None  # monotonic
         self.steps = 0  # finished since the start
-        self.positions = Positions(self.waitlist, self.running, self.feeds, executor, lambda: self.paused)
+        self.positions = Positions(
+            self.waitlist,
+            self.running,
+            self.feeds,
+            executor,
+            self.estimate,
+            lambda: self.paused,
+            partial(films_at_once, limits),
+        )
         self._placement = Placement(self.waitlist)
         self.saving = Saving(database, files)
         self._incoming = Incoming(files, limits.disk_floor)
@@ -84,7 +94,6 @@ class Dispatcher:
             lambda: self.stopping,
             on_rendered,
         )
-        self._turn = 0
         self._wake = asyncio.Event()
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._runs: set[asyncio.Task[None]] = set()
@@ -97,8 +106,8 @@ class Dispatcher:
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
         for key, seconds in await self.database.read(lookup.durations):
-            self.positions.estimate.add(key, seconds)
-        self._turn = await self.database.read(people.last_turn)
+            self.estimate.add(key, seconds)
+        self.waitlist.resume(await self.database.read(people.last_turn))
         waiting = await self.database.read(lookup.waiting)
         await self._incoming.sweep({row.id for row in waiting})
         turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
@@ -164,8 +173,8 @@ class Dispatcher:
     # Waiting
 
     def enqueue(self, row: WaitingRow, *, served: int) -> None:
-        """The row is written: from now on it may be started any moment. ``served``: its user's latest
-        turn."""
+        """The row is written: from now on it may be started any moment. ``served``: what its user had had of
+        the devices by their latest turn."""
         now = monotonic()
         age = max(0.0, (_now() - row.created_at).total_seconds())  # asked once: the wall clock may jump
         waiting = Waiting(
@@ -182,8 +191,7 @@ class Dispatcher:
         )
         self.feeds.open(row.id, row.user_id)
         self.waitlist.add(waiting, now)
-        if self.waitlist.served(row.user_id) < served:
-            self.waitlist.set_served(row.user_id, served, now)
+        self.waitlist.know(row.user_id, served, now)
         self.wake()
 
     def forget(self, job_id: str, event: Event) -> None:
@@ -199,6 +207,11 @@ class Dispatcher:
         """Remove what a job's worker has written, once it is over and no worker has it."""
         if job_id not in self.feeds and job_id not in self.running:
             self._incoming.remove(job_id)
+
+    def run_again(self, job_id: str) -> None:
+        """Let a running job be handed out anew, with what the rows say now; one that waits will be anyway."""
+        if job_id in self.running and job_id in self.feeds:
+            self.executor.cancel(job_id)
 
     def stop_answer(self, job_id: str) -> bool:
         """Let a running job end with what there is of its answer. False when there is nothing of it yet."""
@@ -236,8 +249,10 @@ class Dispatcher:
         if self.waitlist.remove(waiting.job_id, monotonic()) is None:
             return True  # cancelled while we looked at the disk
         token, self.claiming = secrets.token_hex(16), waiting
+        own = next((one.only for one in self.executor.devices if one.name == device), "")
+        served = self.waitlist.after(waiting, monotonic(), own)
         try:
-            job = await self.database.write(partial(self._claim, waiting, token, device), first=True)
+            job = await self.database.write(partial(self._claim, waiting, token, device, served), first=True)
             if isinstance(job, lookup.UnreadableJob):
                 log.error("%s", job)
                 self._outcomes.publish_end(waiting.job_id, Failed(UNREADABLE))
@@ -250,10 +265,9 @@ class Dispatcher:
         if job is None or job.id not in self.feeds:  # cancelled or deleted in the meantime
             self._outcomes.publish_end(waiting.job_id, Cancelled())
             return True
-        self._turn += 1
-        self.waitlist.note_start(waiting, self._turn, monotonic())
+        cost = self.waitlist.note_start(waiting, monotonic(), own)
         self._placement.note_start(device, waiting)
-        live = self.running[job.id] = ActiveJob(job, waiting, token, device, monotonic())
+        live = self.running[job.id] = ActiveJob(job, waiting, token, device, monotonic(), cost)
         self.feeds[job.id].publish(Started())  # now: the task may begin after a cancel
         task = asyncio.create_task(self._run(live), name=f"job {job.id}")
         self._runs.add(task)
@@ -293,7 +307,7 @@ class Dispatcher:
         }
 
     def _claim(
-        self, waiting: Waiting, token: str, device: str, connection: sa.Connection
+        self, waiting: Waiting, token: str, device: str, served: int, connection: sa.Connection
     ) -> Job | lookup.UnreadableJob | None:
         try:
             job = rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
@@ -301,7 +315,7 @@ class Dispatcher:
             rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=_now())
             return error
         if job is not None:
-            people.set_served(connection, waiting.user_id, self._turn + 1)
+            people.set_served(connection, waiting.user_id, served)
         return job
 
     async def _run(self, live: ActiveJob) -> None:
@@ -312,6 +326,8 @@ class Dispatcher:
                 outcome = await self._on_device(live)
             finally:
                 live.seconds = self.positions.shares.end(live.device, job.id, monotonic())
+                if (pictures := self.estimate.pictures(live.seconds)) is not None:  # not as expected
+                    self.waitlist.note_end(live.waiting, pictures - live.cost, monotonic())
             if isinstance(outcome, Done):
                 self.last_step = monotonic()
             await self._outcomes.end(live, concluded(live, outcome))
@@ -331,15 +347,13 @@ class Dispatcher:
             await self.gate(job, True)  # what was allowed on asking may be forbidden by now
             if job.request.told:
                 live.conversation = await self.converse(job)
-            films = job.request.answer is Answer.FILMS
-            folder = str(await self._incoming.make(job.id, bytes_of(job.request))) if films else ""
+            coming = bytes_of(job.request)
+            folder = str(await self._incoming.make(job.id, coming)) if coming else ""
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
         talk = live.conversation.talk if live.conversation else None
         try:
-            paths = await asyncio.to_thread(
-                lambda: {s: str(self.files.path(s)) for s in job.request.pictures}
-            )
+            paths = await files_for(job, folder, self.database, self.files)
         except StorageError:
             return Broke(job.id, Fault.USER, INPUT_GONE)
         if talk is not None:

@@ -70,15 +70,19 @@ class Completion:
         before, flag = end["before"], end["flag"]
         if flag:
             value = end["value"].lower()
-            return [f"{before}--{flag} {v}" for v in self._values(flag) if v.lower().startswith(value)]
+            return [
+                f"{before}--{flag} {v}" for v in self._values(flag, before) if v.lower().startswith(value)
+            ]
         own = await self._members.options(user_id)
         names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
         return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]
 
-    def _values(self, flag: str) -> tuple[str, ...]:
+    def _values(self, flag: str, before: str) -> tuple[str, ...]:
+        """Return the values of a flag behind ``before``."""
         match flag.lower():
             case "model":
-                return tuple(self._settings.image_models)
+                settings = self._settings
+                return tuple(settings.film_models if "--video" in before else settings.image_models)
             case "lora":
                 return tuple(self._settings.loras)
             case name:

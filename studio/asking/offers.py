@@ -25,9 +25,10 @@ def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]
     custom = ("zoom",) if grows and min(picture.width, picture.height) < MAX_SIDE else ()
     square = ("square",) if picture.width != picture.height and grows else ()
     hd = ("hd",) if isinstance(job.request, ImagineRequest) and not job.request.hd else ()
+    again = () if isinstance(job.request, FrameRequest) else ("again",)  # it would be the same frame
     return (
         (*upscales, *hd),
-        ("subtle", "strong", "region", "remix", "again"),
+        ("subtle", "strong", "region", "remix", *again),
         (*zooms, *custom, *square, "cutout"),
         (*pans, "favourite"),
         ("describe", "classify", "read", "details", "dm", "delete"),

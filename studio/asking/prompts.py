@@ -46,7 +46,7 @@ class Prompts:
             prompts = [with_defaults(one, _defaults_for(one, chosen.defaults)) for one in prompts]
             if chosen.sticky:
                 prompts = await self._sticky(user_id, prompts)
-        return [self._known(prompt) for prompt in prompts]
+        return [self.known(prompt) for prompt in prompts]
 
     async def single(
         self, user_id: int, text: str, chosen: Preferences | None = None, *, film: bool = False
@@ -94,13 +94,14 @@ class Prompts:
             return (await self._sources.named(actor, given)).sha256
         return (await self._sources.given(actor, given)).sha256
 
-    def _known(self, prompt: Prompt) -> Prompt:
+    def known(self, prompt: Prompt) -> Prompt:
         """Return a prompt with models and LoRAs as the host spells them. Raises PromptError if unknown."""
         settings = self._settings
+        models = settings.film_models if prompt.video else settings.image_models
         model = (
-            _configured("model", prompt.model, settings.image_models)
+            _configured("model", prompt.model, models)
             if prompt.model
-            else model_of_version(prompt.version, settings.image_models)
+            else model_of_version(prompt.version, models)
         )
         loras = tuple((_configured("lora", name, settings.loras), weight) for name, weight in prompt.loras)
         return replace(prompt, model=model, loras=loras)

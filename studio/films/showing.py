@@ -16,20 +16,20 @@ from core.requests.video import CutRequest, VideoRequest
 from storage.files import Files
 from storage.films.rows import StoredFilm
 from studio.films.clips.clips import Clip, Clips
-from studio.pictures import marks
+from studio.marking import marks
+from studio.marking.marker import Marker
 from studio.pictures.showing import Shown
 
-MARK_BYTES = 2000  # the most that the mark adds to a film
 MEDIA_TYPE = "video/mp4"
 TOO_LARGE = "The film is too large to be sent here, even small. `/show` it where larger files fit."
 log = logging.getLogger(__name__)
 
 
 class FilmShowing:
-    """Reads stored films for people to see. ai_mark: films say that a model made them."""
+    """Reads stored films for people to see. marker: marks them."""
 
-    def __init__(self, files: Files, clips: Clips, *, ai_mark: bool) -> None:
-        self._files, self._clips, self._ai_mark = files, clips, ai_mark
+    def __init__(self, files: Files, clips: Clips, marker: Marker) -> None:
+        self._files, self._clips, self._marker = files, clips, marker
 
     async def film(self, stored: StoredFilm, job: Job, limit: int) -> Shown:
         """Return a film of ``job`` in at most ``limit`` bytes, encoded anew if it is larger; without data
@@ -57,7 +57,9 @@ class FilmShowing:
         name = f"{limit}.gif"
         data = await self._files.get_derived(stored.sha256, name)
         if data is None:
-            data = await _taken(await self._clips.gif(self._files.path(stored.sha256), limit - MARK_BYTES))
+            data = await _taken(
+                await self._clips.gif(self._files.path(stored.sha256), limit - self._marker.room)
+            )
             await self._files.put_derived(stored.sha256, name, data)
         return Shown(await self._marked(data, "image/gif", job), "image/gif")
 
@@ -67,11 +69,12 @@ class FilmShowing:
         path, source = self._files.path(stored.sha256), self._source(job)
         if source is None:
             return path
-        found = await self._files.find_derived(stored.sha256, f"{source}.mp4")
+        name = f"{self._marker.name(source)}.mp4"
+        found = await self._files.find_derived(stored.sha256, name)
         if found is None:
             data = await self._marked(await self._files.get(stored.sha256), MEDIA_TYPE, job)
-            await self._files.put_derived(stored.sha256, f"{source}.mp4", data)
-            found = await self._files.find_derived(stored.sha256, f"{source}.mp4")
+            await self._files.put_derived(stored.sha256, name, data)
+            found = await self._files.find_derived(stored.sha256, name)
         return found or path
 
     async def _within(self, data: bytes, sha256: str, name: str, job: Job, limit: int) -> Shown:
@@ -83,19 +86,18 @@ class FilmShowing:
         if name:
             path = await self._files.find_derived(sha256, f"{name}mp4") or path
         try:
-            fitted = await self._clips.fit(path, limit - MARK_BYTES)
+            fitted = await self._clips.fit(path, limit - self._marker.room)
         except ImageError:
             return Shown(None, MEDIA_TYPE, (TOO_LARGE,))
         return Shown(await self._marked(await _taken(fitted), MEDIA_TYPE, job), MEDIA_TYPE, fitted.notes)
 
     async def _marked(self, data: bytes, media_type: str, job: Job) -> bytes:
-        source = self._source(job)
-        return await asyncio.to_thread(marks.outgoing, data, media_type, source=source, parameters=False)
+        return await self._marker.mark(data, media_type, source=self._source(job))
 
     def _source(self, job: Job) -> str | None:
         """Return IPTC's word for how the job's films came to be, None where none is wanted."""
         request = job.request
-        if not self._ai_mark:
+        if not self._marker.ai_mark:
             return None
         if isinstance(request, CutRequest):
             return marks.EXTENDED if job.parent_id else None  # a part of what somebody sent

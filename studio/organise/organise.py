@@ -20,8 +20,8 @@ class Organise:
         database, queue = services.database, services.queue
         self.trash = Trash(rights, database, queue, services.privacy)
         self.folders = Folders(rights, database, queue)
-        self.zips = Zips(rights, database, queue, services.showing)
         days = services.settings.share_days
-        films = FilmShowing(services.files, clips_of(services), ai_mark=services.settings.ai_mark)
+        films = FilmShowing(services.files, clips_of(services), services.marker)
+        self.zips = Zips(rights, database, queue, services.showing, films)
         self.shares = Shares(rights, database, queue, services.showing, films, services.web, days)
         self.posting = Posting(rights, queue, services.showing, services.directory)

@@ -1,14 +1,18 @@
-"""Pictures packed into one file that is sent while it is made: a picture at a time is in memory, however many
-there are."""
+"""Pictures and films packed into one file that is sent while it is made: a picture, or a piece of a film, is
+in memory at a time, however many there are."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import zipfile
-from collections.abc import AsyncGenerator, Sequence
+import zlib
+from collections.abc import AsyncGenerator, Generator, Sequence
 from datetime import datetime
 from functools import partial
+from pathlib import Path
+
+import sqlalchemy as sa
 
 from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
 from core.job import Job
@@ -16,10 +20,13 @@ from core.requests import GenerateRequest
 from jobs.queue import Queue
 from storage.database import Database
 from storage.files import EXTENSIONS
+from storage.films import rows as film_rows
+from storage.films.rows import StoredFilm
 from storage.lookup import StoredPicture
-from storage.web.picked import Named, pick
+from storage.web.picked import Named, pages, pick
 from studio.actor import Actor
 from studio.authority import Action
+from studio.films.showing import FilmShowing
 from studio.organise.trash import NOTHING
 from studio.pictures.showing import Showing
 from studio.rights import Rights
@@ -28,20 +35,25 @@ MOST_PICTURES, MOST_BYTES = 2000, 2 * 10**9
 LONGEST_WORDS = 60  # characters of the prompt in a name
 WHOLE = 2**31  # bytes of a picture: none is made smaller
 LEFT_OUT = "left out.txt"
-Chosen = tuple[Job, StoredPicture]
+PIECE = 2**20  # bytes of a film in memory
+Chosen = tuple[Job, StoredPicture, StoredFilm | None]  # a film's picture is its poster
 
 
 class Zips:
-    """Packs pictures that a person may see; whatever they may not is left out as if it weren't there."""
+    """Packs pictures and films that a person may see; whatever they may not is left out as if it weren't
+    there."""
 
-    def __init__(self, rights: Rights, database: Database, queue: Queue, showing: Showing) -> None:
+    def __init__(
+        self, rights: Rights, database: Database, queue: Queue, showing: Showing, films: FilmShowing
+    ) -> None:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
+        self._films = films
         self._busy: set[int] = set()
 
     async def pack(self, actor: Actor, names: Sequence[Named]) -> AsyncGenerator[bytes, None]:
-        """Yield a ZIP file of the named pictures in parts. Before the first part it raises ImageError when
-        the actor may see none of them, NotAllowedError when they are barred, UserError for too many,
-        LimitError while another is being sent."""
+        """Yield a ZIP file of the named pictures in parts, with the films whose posters are named in their
+        place. Before the first part it raises ImageError when the actor may see none of them, NotAllowedError
+        when they are barred, UserError for too many, LimitError while another is being sent."""
         chosen = await self._chosen(actor, names)
         _check(chosen)
         if actor.user_id in self._busy:
@@ -49,11 +61,16 @@ class Zips:
         self._busy.add(actor.user_id)
         try:
             archive, missing = _Archive(), list[str]()
-            for job, picture in chosen:
-                name = name_of(job, picture)
-                data = await self._bytes(actor, job, picture)
-                if data is None:
+            for job, picture, film in chosen:
+                name = name_of(job, film or picture)
+                data = await self._bytes(actor, job, picture)  # also says whether its film may be shown
+                path = await self._path(job, film) if data is not None and film is not None else None
+                if data is None or (film is not None and path is None):
                     missing.append(name)
+                elif path is not None:
+                    pieces = archive.add_file(name, path, job.created_at)
+                    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                        yield piece
                 else:
                     yield await asyncio.to_thread(archive.add, name, data, job.created_at)
             yield archive.end(missing)
@@ -61,8 +78,8 @@ class Zips:
             self._busy.discard(actor.user_id)
 
     async def _chosen(self, actor: Actor, names: Sequence[Named]) -> list[Chosen]:
-        """Return those of the named pictures that the actor may see."""
-        found = await self._database.read(partial(pick, names=names))
+        """Return those of the named pictures that the actor may see, with the films behind them."""
+        found, films = await self._database.read(partial(_pick, names=names))
         jobs = {job.id: job for job, _ in found}
         seen = await self._rights.owned(actor, Action.SHOW, jobs.values())
         for job_id in jobs.keys() - seen:
@@ -74,7 +91,7 @@ class Zips:
         others = {job_id for job_id in seen if jobs[job_id].origin.user_id != actor.user_id}
         away = {job_id: await self._queue.trashed(job_id) for job_id in others}
         return [
-            (job, picture)
+            (job, picture, films.get((job.id, picture.index)))
             for job, picture in found
             if job.id in seen and picture.index not in away.get(job.id, ())
         ]
@@ -93,20 +110,39 @@ class Zips:
         except StorageError:
             return None
 
+    async def _path(self, job: Job, film: StoredFilm) -> Path | None:
+        """Return where a film lies as anybody may have it; None when it has gone meanwhile."""
+        try:
+            return await self._films.whole(film, job)
+        except StorageError:
+            return None
+
+
+def _pick(
+    connection: sa.Connection, names: Sequence[Named]
+) -> tuple[list[tuple[Job, StoredPicture]], dict[Named, StoredFilm]]:
+    """Return the named pictures with their jobs, and the films that belong to them."""
+    found, films = pick(connection, names), dict[Named, StoredFilm]()
+    for page in pages((job.id, picture.index) for job, picture in found):
+        for job_id, made in film_rows.of_jobs(connection, {job_id for job_id, _ in page}).items():
+            films |= {(job_id, film.index): film for film in made}
+    return found, films
+
 
 def _check(chosen: Sequence[Chosen]) -> None:
     if not chosen:
         raise ImageError(NOTHING)
     if len(chosen) > MOST_PICTURES:
         raise UserError(f"A zip file holds up to {MOST_PICTURES:,} pictures; these are {len(chosen):,}.")
-    size = sum(picture.size for _, picture in chosen)
+    size = sum((film or picture).size for _, picture, film in chosen)
     if size > MOST_BYTES:
         most = f"{MOST_BYTES / 10**9:.0f} GB"
         raise UserError(f"A zip file holds up to {most}; these pictures have {size / 10**9:.1f} GB.")
 
 
-def name_of(job: Job, picture: StoredPicture) -> str:
-    """Return the name of a picture's file, which any system takes: day, some words, job and number."""
+def name_of(job: Job, picture: StoredPicture | StoredFilm) -> str:
+    """Return the name of a picture's or film's file, which any system takes: day, some words,
+    job and number."""
     words = job.request.prompt if isinstance(job.request, GenerateRequest) else job.request.kind
     plain = " ".join("".join(c if c.isalnum() else " " for c in words).split())
     if len(plain) > LONGEST_WORDS:
@@ -115,23 +151,49 @@ def name_of(job: Job, picture: StoredPicture) -> str:
     return f"{' '.join(part for part in parts if part)}.{EXTENSIONS[picture.media_type]}"
 
 
+def _time(at: datetime) -> tuple[int, int, int, int, int, int]:
+    return (at.year, at.month, at.day, at.hour, at.minute, at.second)
+
+
+class _OfFile(zipfile.ZipInfo):
+    """The entry of a file whose bytes are known, so that its size stands before them. crc: CRC-32."""
+
+    def __init__(self, name: str, at: datetime, size: int, crc: int) -> None:
+        super().__init__(name, _time(at))
+        self._known = size, crc
+
+    def FileHeader(self, zip64: bool | None = None) -> bytes:
+        size, self.CRC = self._known
+        self.file_size = self.compress_size = size
+        return super().FileHeader(zip64)
+
+
 class _Window(io.RawIOBase):
-    """A file of which only the end is kept: what has been taken can't be gone back to."""
+    """A file of which only the end is kept. What has been taken may be written again as it was, which changes
+    nothing."""
 
     def __init__(self) -> None:
         self._taken, self._kept = 0, io.BytesIO()
+        self._behind: int | None = None  # where writing is, among what has been taken
 
     def write(self, data: object) -> int:
-        return self._kept.write(data)  # type: ignore[arg-type]
+        if self._behind is None:
+            return self._kept.write(data)  # type: ignore[arg-type]
+        written = len(memoryview(data))  # type: ignore[arg-type]
+        self._behind += written
+        return written
 
     def seekable(self) -> bool:
         return True
 
     def tell(self) -> int:
-        return self._taken + self._kept.tell()
+        return self._taken + self._kept.tell() if self._behind is None else self._behind
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._taken + self._kept.seek(offset - self._taken)
+        self._behind = offset if offset < self._taken else None
+        if self._behind is None:
+            self._kept.seek(offset - self._taken)
+        return offset
 
     def take(self) -> bytes:
         data = self._kept.getvalue()
@@ -147,10 +209,25 @@ class _Archive:
         self._zip = zipfile.ZipFile(self._window, "w")
 
     def add(self, name: str, data: bytes, at: datetime) -> bytes:
-        entry = zipfile.ZipInfo(name, (at.year, at.month, at.day, at.hour, at.minute, at.second))
+        entry = zipfile.ZipInfo(name, _time(at))
         entry.external_attr = 0o644 << 16
         self._zip.writestr(entry, data)
         return self._window.take()
+
+    def add_file(self, name: str, path: Path, at: datetime) -> Generator[bytes, None, None]:
+        """Yield the parts that a file adds. Raises OSError."""
+        with path.open("rb") as file:
+            size = crc = 0
+            while piece := file.read(PIECE):
+                size, crc = size + len(piece), zlib.crc32(piece, crc)
+            file.seek(0)
+            entry = _OfFile(name, at, size, crc)
+            entry.external_attr = 0o644 << 16
+            with self._zip.open(entry, "w") as out:
+                while piece := file.read(PIECE):
+                    out.write(piece)
+                    yield self._window.take()
+        yield self._window.take()
 
     def end(self, missing: Sequence[str]) -> bytes:
         """Return the last part, with a list of what is missing if there is something."""

@@ -1,1 +1,1 @@
-"""Pictures that people bring and take: intake, the confined picture process, masks and marks."""
+"""Pictures that people bring and take: intake, the confined picture process and masks."""

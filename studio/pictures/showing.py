@@ -3,7 +3,6 @@ and never where moderation forbids it."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,15 +15,15 @@ from storage.files import Files
 from storage.lookup import StoredPicture
 from studio.actor import Place
 from studio.asking.canvas import GRID
+from studio.marking import marks
+from studio.marking.marker import Marker
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
-from studio.pictures import marks
 from studio.pictures.intake import Intake
 from studio.pictures.thumbnails import SIZES, Thumbnails
 
 log = logging.getLogger(__name__)
 _STRICTER = tuple(Visibility)  # each hides more than those before it
-MARK_BYTES = 2000  # the most that the mark adds to a picture
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class Shown:
 
 
 class Showing:
-    """Reads stored pictures for people to see. ``ai_mark``: pictures say that a model made them.
-    ``parameters``: they keep the prompt and settings that the worker wrote into them."""
+    """Reads stored pictures for people to see. ``marker``: marks them. ``parameters``: they keep the prompt
+    and settings that the worker wrote into them."""
 
     def __init__(
         self,
@@ -49,11 +48,11 @@ class Showing:
         moderator: Moderator,
         thumbnails: Thumbnails,
         *,
-        ai_mark: bool,
+        marker: Marker,
         parameters: bool,
     ) -> None:
         self._files, self._intake, self._moderator = files, intake, moderator
-        self._thumbnails, self._ai_mark, self._parameters = thumbnails, ai_mark, parameters
+        self._thumbnails, self._marker, self._parameters = thumbnails, marker, parameters
 
     async def picture(self, stored: StoredPicture, job: Job, limit: int) -> Shown:
         """Return a picture of ``job`` in at most ``limit`` bytes, encoded anew if the original is larger.
@@ -64,7 +63,7 @@ class Showing:
         if len(data) <= limit:
             return Shown(data, stored.media_type)
         try:
-            data, media_type, name = await self._intake.shrink(data, limit - MARK_BYTES)
+            data, media_type, name = await self._intake.shrink(data, limit - self._marker.room)
         except ImageError as error:
             return Shown(None, stored.media_type, (str(error),))
         note = f"Sent as {name}: the original is larger than the {limit / 2**20:.0f} MB that fit here."
@@ -118,7 +117,8 @@ class Showing:
             return Shown(None, "image/webp", visibility=visibility)
         hidden = veiled and visibility is Visibility.SPOILER
         data = await self._thumbnails.get(stored.sha256, side, veiled=hidden)
-        return Shown(await self._marked(data, "image/webp", job), "image/webp", visibility=visibility)
+        marked = await self._marked(data, "image/webp", job, sign=False)
+        return Shown(marked, "image/webp", visibility=visibility)
 
     async def sheet_in(self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]) -> Shown:
         """Return pictures of jobs on one numbered sheet, as they may be shown in ``place``: blurred where
@@ -140,18 +140,20 @@ class Showing:
 
         Raises ImageError when it can't be read, StorageError when its file is gone.
         """
+        whole = side is None
         if side is None:
             data, media_type = await self._files.get(stored.sha256), stored.media_type
         else:
             data, media_type = await self._thumbnails.get(stored.sha256, side), "image/webp"
-        return Shown(await self._marked(data, media_type, job, words=words), media_type)
+        return Shown(await self._marked(data, media_type, job, words=words, sign=whole), media_type)
 
-    async def small(self, sha256: str) -> bytes:
-        """Return a picture that somebody sent as WebP of at most 256 px, for them alone.
+    async def small(self, sha256: str, side: int = SIZES[0]) -> bytes:
+        """Return a picture that somebody sent as WebP of at most ``side`` px, one of ``SIZES``, for those who
+        may look at it.
 
         Raises ImageError when it can't be read, StorageError when its file is gone.
         """
-        return await self._thumbnails.get(sha256, SIZES[0])
+        return await self._thumbnails.get(sha256, side)
 
     async def whole(self, sha256: str) -> bytes:
         """Return the same picture as it is kept. Raises StorageError when its file is gone."""
@@ -162,24 +164,26 @@ class Showing:
         if not await self._moderator.shows_preview(preview, job, place):
             return None
         try:
-            return await self._marked(preview, "image/jpeg", job)
+            return await self._marked(preview, "image/jpeg", job, sign=False)
         except ValueError:
             log.warning("job %s: its preview is no JPEG", job.id)
             return None
 
-    async def _marked(self, data: bytes, media_type: str, job: Job, *, words: bool = True) -> bytes:
-        """Mark a picture in a thread: the checksums of a large one take tens of milliseconds."""
+    async def _marked(
+        self, data: bytes, media_type: str, job: Job, *, words: bool = True, sign: bool = True
+    ) -> bytes:
+        """Mark a picture. sign: with credentials too, which small copies and previews aren't worth."""
         source, parameters = self._digital_source(job), self._parameters and words
-        return await asyncio.to_thread(marks.outgoing, data, media_type, source=source, parameters=parameters)
+        return await self._marker.mark(data, media_type, source=source, parameters=parameters, sign=sign)
 
     def _digital_source(self, job: Job) -> str | None:
         """IPTC's word for how the job's pictures came to be; None for what no model made: charts, and
         described, read or cut-out pictures that come from no job."""
         request = job.request
-        read = request.answer in (Answer.CAPTIONS, Answer.LINES, Answer.MAP)
+        read = request.answer in (Answer.CAPTIONS, Answer.LINES, Answer.MAP, Answer.VERDICTS)
         described = read and job.parent_id is not None
         uploaded = isinstance(request, CutOutRequest) and job.parent_id is None
-        if not self._ai_mark or uploaded or not (described or request.answer is Answer.PICTURES):
+        if not self._marker.ai_mark or uploaded or not (described or request.answer is Answer.PICTURES):
             return None
         kept = (ComposeRequest, OutpaintRequest, RegionRequest)
         return marks.EXTENDED if isinstance(request, kept) else marks.MADE
@@ -188,5 +192,6 @@ class Showing:
 def _seen_in(stored: StoredPicture, job: Job) -> tuple[str, ...]:
     """Return the pictures (SHA-256) that can be seen in one: boxes and maps lie over what they were made
     of."""
-    is_laid = stored.index < 0 and job.request.answer in (Answer.LINES, Answer.MAP, Answer.TEXT)
+    laid = (Answer.LINES, Answer.MAP, Answer.TEXT, Answer.VERDICTS)
+    is_laid = stored.index < 0 and job.request.answer in laid
     return (stored.sha256, *(job.request.pictures if is_laid else ()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.requests import CutOutRequest
-from studio.pictures import marks
+from studio.marking import marks
 from tests.bot.conftest import Studio, open_studio, png
 
 

@@ -1,13 +1,15 @@
 """Films: asked for by words, pictures and other films; shown, pressed, cut and handed on."""
 
 import io
+from pathlib import Path
 
 import pytest
 
 from bot.ui import buttons
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
+from core.setting.profiles import DEMO
 from studio.asking.films.actions import STRENGTHS
-from tests.bot.conftest import Studio, png
+from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_asking import said
 from tests.films import film, moving
 from vision.films.reader import FilmReader
@@ -100,6 +102,24 @@ async def test_a_first_and_a_last_picture(studio: Studio) -> None:
     assert (job.request.prompt, job.request.end_image) == ("it sinks", None)
 
 
+async def test_models_for_films_are_offered_and_held_to(tmp_path: Path) -> None:
+    demo = DEMO / "stable-diffusion"
+    async with open_studio(tmp_path / "1", IMAGE_MODELS=f"ink={demo}") as studio:  # films are sketched by it
+        offered = await studio.alice.autocomplete(studio.channel, "video", "model", "I")
+        assert [choice["value"] for choice in offered] == ["ink"]
+        _, job = await made(studio, prompt=BOAT, model="INK", number=1)
+        assert job.request.model == "ink"
+    settings = {"VIDEO_MODEL": str(demo), "VIDEO_MODELS": f"wan={demo},ltx={demo}"}
+    async with open_studio(tmp_path / "2", IMAGE_MODELS=f"ink={demo}", **settings) as studio:
+        offered = await studio.alice.autocomplete(studio.channel, "video", "model", "")
+        assert [choice["value"] for choice in offered] == ["wan", "ltx"]
+        for options in ({"prompt": BOAT, "model": "ink"}, {"prompt": f"{BOAT} --model ink"}):
+            result = await studio.alice.slash(studio.channel, "video", **options)
+            assert "no model `ink` here. It takes wan, ltx" in said(result).content
+        texts = await studio.alice.autocomplete(studio.channel, "imagine", "prompt", "a --video --model ")
+        assert [choice["value"] for choice in texts] == ["a --video --model wan", "a --video --model ltx"]
+
+
 async def test_video_among_the_words_of_imagine(studio: Studio) -> None:
     await studio.alice.slash(
         studio.channel, "imagine", prompt="it sinks --video --bs 1", image=("a.png", png())
@@ -159,6 +179,7 @@ async def test_a_film_that_somebody_sends_is_read_by_a_process_and_extended(stud
     sent = film(moving(16, (96, 64)), fps=8)
     _, job = await made(studio, clip=("mine.mp4", sent), number=1)
     assert job.request.operation == "extend" and job.request.clip_ends is None and job.parent_id is None
+    assert studio.last().content.startswith("*no prompt* --bs 1 - Extended by ")
     stored = await studio.built.files.get(job.request.clip)
     with FilmReader(io.BytesIO(stored)) as clean:
         assert (clean.width, clean.height, clean.frames) == (96, 64, 16)
@@ -220,6 +241,7 @@ async def test_the_last_frame_is_a_picture_with_all_its_buttons(studio: Studio) 
     job = await newest(studio)
     assert isinstance(job.request, FrameRequest) and job.parent_id == first.id
     assert {"Vary (Subtle)", "Animate (High)", "Upscale 2x (Subtle)"} <= set(labels(studio.last()))
+    assert "🔄" not in labels(studio.last())
     await studio.bob.click(studio.last(), label="Upscale 2x (Subtle)")
     assert "Upscaled" in studio.last().content
 

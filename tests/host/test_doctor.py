@@ -15,7 +15,8 @@ from core.setting import packaged
 from core.settings import ROOT
 from core.settings import load as load_settings
 from host.cli import main
-from host.doctor import doctor, films, model_problems, sign_in
+from host.doctor import doctor, model_problems, sign_in
+from host.installed import films
 from vision.films import encoders
 from vision.photo import fetch as photo_fetch
 from vision.weights import describe

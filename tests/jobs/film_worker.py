@@ -6,8 +6,10 @@ after each step, then its ends; the prompt's JSON takes what ``fake_worker`` doe
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import os
+import signal
 import time
 from collections.abc import Generator
 from multiprocessing.connection import Connection
@@ -31,6 +33,7 @@ def register() -> None:
 
 def main(connection: Connection, config: WorkerConfig) -> None:
     register()
+    faulthandler.register(signal.SIGUSR1)
     connection.send(Ready(config.device, os.getpid(), "a fake card", 2**30, 1))
     _FilmWorker(connection).work()
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import hashlib
 import json
 import logging
@@ -61,6 +62,7 @@ from vision.protocol import WorkerConfig
 POINTS = ("asked", "claimed", "in a file", "saved", "rendered", "posted")
 FILM_POINTS = ("given a folder", "in a film's file", "film taken", "folder removed")
 ASKS_AT_ONCE = 4  # asks the world has open at a time
+LAST_WORDS = 1.0  # s in which a process that gives no sign tells where it stands
 ALL_POINTS = (*POINTS, *FILM_POINTS)
 KILOBYTES = 64  # of a film
 KINDS = (*POINTS, "process at random", "worker at random")
@@ -168,6 +170,7 @@ class World:
 
 async def serve(folder: Path, point: str | None, occurrence: int, bug: str | None, films: bool) -> None:
     film_worker.register()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, _tell_tasks)
     world = World(folder / "world.db")
     executor = LocalExecutor(
         [WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.film_worker:main"
@@ -196,6 +199,12 @@ async def serve(folder: Path, point: str | None, occurrence: int, bug: str | Non
                         world.hear(interaction, submitted.job.id)
                         follow(submitted.job)
                     await asyncio.sleep(0.02)
+
+
+def _tell_tasks() -> None:
+    """Say what every task waits for."""
+    for task in asyncio.all_tasks():
+        task.print_stack(limit=4)
 
 
 async def _follow(queue: Queue, world: World, job: Job) -> None:
@@ -345,9 +354,8 @@ def measure(
                 process = start(following)
             back = _wait(lambda at=killed_at: world.keep_asking() or world.first_sign_after(at), patience)
             if back is None:
-                last_words = (folder / "stderr.txt").read_text()[-400:]
                 figures.problems.append(
-                    f"no sign after kill {number} ({kind}); the process: {process.poll()} {last_words}"
+                    f"no sign in {patience:.0f} s after kill {number} ({kind}); {_standing(process, folder)}"
                 )
                 break
             figures.back.append(back - killed_at)
@@ -406,6 +414,7 @@ def _start(
 def _live(folder: Path, point: str | None, occurrence: int, bug: str | None, films: bool) -> None:
     with (folder / "stderr.txt").open("wb") as file:
         os.dup2(file.fileno(), sys.stderr.fileno())
+    faulthandler.register(signal.SIGUSR1)
     logging.disable(logging.CRITICAL)
     asyncio.run(serve(folder, point, occurrence, bug, films))
 
@@ -428,6 +437,18 @@ def _kill(chance: random.Random, world: World, process: Process, kind: str, pati
     process.kill()
     process.wait()
     return time.time()
+
+
+def _standing(process: Process, folder: Path) -> str:
+    """Where a process and its workers stand: the stacks of their threads, and of its tasks."""
+    if process.poll() is None:
+        for child in psutil.Process(process.pid).children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.send_signal(signal.SIGUSR1)
+        for which in (signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(process.pid, which)
+        time.sleep(LAST_WORDS)
+    return f"the process: {process.poll()} {(folder / 'stderr.txt').read_text()}"
 
 
 def _all_done(world: World, folder: Path) -> bool | None:

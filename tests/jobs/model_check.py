@@ -42,6 +42,7 @@ from core.requests import ImagineRequest
 from jobs.executor import Lost
 from jobs.limits import Limits
 from jobs.order import fairness
+from jobs.order.estimate import Estimate
 from jobs.order.fairness import RANKS
 from jobs.order.placement import Placement
 from jobs.queue import Queue
@@ -53,6 +54,7 @@ from storage.engine import sqlite_driver
 from storage.files import Files
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
+from tests.jobs.plain_shares import PlainShares
 from vision.protocol import Broke, Done, Fault, Step, Stopped
 
 SLOTS = {"cpu": 1, "cuda:0": 2}
@@ -107,8 +109,7 @@ class QueueMachine(RuleBasedStateMachine):
         (self.folder / "a.db").write_bytes(_migrated())
         self.loop = asyncio.new_event_loop()
         self.plain: dict[str, Plain] = {}
-        self.turn: dict[int, int] = {}
-        self.turns = 0
+        self.shares = PlainShares()
         self.loaded: set[str] = set()
         self.cooling: list[str] = []  # devices whose slot is not free yet
         self.cleared: tuple[str, str] | None = (
@@ -177,7 +178,7 @@ class QueueMachine(RuleBasedStateMachine):
             pass
 
     def run_one(self) -> bool:
-        """Turn by turn: admin's front, then lane, then whose turn is longest ago, then who came first."""
+        """Turn by turn: admin's front, then lane, then who has had least, then who came first."""
         running = [p for p in self.plain.values() if p.status == "running"]
         users, on = Counter(p.user for p in running), Counter([p.device for p in running] + self.cooling)
         can = [
@@ -213,7 +214,12 @@ class QueueMachine(RuleBasedStateMachine):
         return (
             (-plain.front, 0, 0, plain.seq)
             if plain.front
-            else (0, RANKS[plain.lane], self.turn.get(plain.user, 0), plain.seq)
+            else (
+                0,
+                RANKS[plain.lane],
+                self.shares.stamp(plain.user, RANKS[plain.lane]),
+                plain.seq,
+            )
         )
 
     def start(self, job_id: str, device: str) -> bool:
@@ -222,8 +228,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.loaded.add(device)
         if self.cleared and self.cleared[0] == job_id:
             self.cleared = None
-        self.turns += 1
-        self.turn[plain.user] = self.turns
+        self.shares.start(plain.user, RANKS[plain.lane], 1, moved=bool(plain.front))
         return True
 
     def again(self, plain: Plain, uncounted: int = 0) -> None:
@@ -497,6 +502,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.eyes.close()
         self.open()
         self.loaded, self.cleared = set(), None
+        self.shares.restart()
         for plain in self.plain.values():
             plain.alone, plain.suspect = plain.attempts > 0, False
         self.run_what_can()
@@ -657,8 +663,10 @@ async def _here(function: Callable[..., Any], *arguments: Any, **options: Any) -
 
 
 @contextmanager
-def without_threads() -> Iterator[None]:
+def without_threads_and_clocks() -> Iterator[None]:
+    """All jobs take equally long: what milliseconds do to shares, ``test_shares`` shows."""
     with (
+        mock.patch.object(Estimate, "pictures", lambda self, seconds: None),
         mock.patch.object(sqlite_driver.Connection, "_execute", _at_once),
         mock.patch.object(asyncio, "to_thread", _here),
     ):
@@ -680,7 +688,7 @@ def check(steps: int, *, seed: int = 0, bug: str | None = None, length: int = 10
         phases=[Phase.generate],
     )
     try:
-        with seeded(bug), without_threads():
+        with seeded(bug), without_threads_and_clocks():
             while counted["steps"] < steps:
                 run_state_machine_as_test(
                     hypothesis.seed(seed)(type(f"Seed{seed}", (QueueMachine,), {})), settings=options

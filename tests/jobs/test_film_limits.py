@@ -27,7 +27,7 @@ from jobs.queue import Queue
 from jobs.workers.pulse import Pulse, Running, SlowestSteps, Timeouts
 from tests.jobs import film_worker
 from tests.jobs.conftest import ask as ask_picture
-from tests.jobs.conftest import open_queue, until
+from tests.jobs.conftest import done, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 from tests.jobs.test_films import ask, finish, held, over
 
@@ -226,3 +226,46 @@ def test_a_picture_s_slowest_step_is_not_kept() -> None:
     slowest = SlowestSteps()
     slowest.note(_running(ImagineRequest(prompt="a boat"), 50.0))
     assert slowest.allowed(_running(ImagineRequest(prompt="a boat")), Timeouts()) == 0.0
+
+
+async def test_the_time_until_a_film_of_a_member_counts_their_films_before_it(tmp_path) -> None:
+    """One runs at a time, so the third starts when two have ended, however many slots there are."""
+    executor = HandExecutor({"cpu": 8})
+    async with open_queue(tmp_path, executor) as queue:
+        positions = queue._dispatcher.positions
+        positions.estimate.add(cost_key(film()), 100.0)
+        positions.estimate.add(cost_key(ImagineRequest(prompt="a boat")), 5.0)
+        await held(executor, await ask(queue))
+        later = [await ask(queue) for _ in range(2)]
+        await until(lambda: len(executor.held) == 1)
+        assert [round(positions.position(job_id).eta, -1) for job_id in later] == [100, 200]
+        positions.told = {}
+        await positions.announce_all()
+        assert [round(positions.told[job_id].eta, -1) for job_id in later] == [100, 200]
+        assert (await ask_picture(queue, user=2)).eta == 0.0, "there are slots for pictures"
+
+
+async def test_a_film_lets_others_have_as_many_seconds_before_its_member_is_next(tmp_path) -> None:
+    executor = HandExecutor({"cpu": 1})
+    limits = Limits(disk_floor=0, user_waiting=100, films=FilmLimits(running=3))
+    async with open_queue(tmp_path, executor, limits) as queue:
+        estimate = queue._dispatcher.estimate
+        for _ in range(20):  # what the hand's runs take doesn't move these medians
+            estimate.add(cost_key(film()), 4.0)
+            estimate.add(cost_key(ImagineRequest(prompt="a boat")), 0.5)
+        queue._dispatcher.waitlist.note_end = lambda *took: None  # nor the turns
+        first, second = await ask(queue), await ask(queue)
+        await held(executor, first)
+        pictures = [(await ask_picture(queue, user=2)).job.id for _ in range(12)]
+        order = [w.job_id for w in queue._dispatcher.waitlist.order(0.0)]
+        assert order.index(second) == 8, "4 s of film, 8 pictures of half a second"
+        started = []
+        for _ in range(10):
+            (job_id,) = executor.held
+            if job_id in pictures:
+                executor.end(done(executor, job_id))
+            else:
+                finish(executor, executor.held[job_id].run, film())
+            await until(lambda over=job_id: len(executor.held) == 1 and over not in executor.held)
+            started += executor.held
+        assert started == order[:10]

@@ -64,7 +64,8 @@ def test_a_newcomer_does_not_take_the_device_that_is_being_cleared() -> None:
     suspect = job(1, alone=True)
     placement, waitlist = placed(suspect)
     assert placement.choose({"a": Room(2, 2)}, {}, 0.0) is None
-    waitlist.set_served(1, 5, 0.0)
+    waitlist.resume(5)
+    waitlist.know(1, 5, 0.0)
     waitlist.add(job(2), 0.0)  # whose turn comes first
     assert placement.choose({"a": Room(3, 1)}, {}, 0.0) is None
     assert placement.choose({"a": EMPTY}, {}, 0.0) == ("a", suspect)
@@ -90,7 +91,8 @@ def test_a_device_is_kept_once() -> None:
     placement.note_start("a", suspect)
     waitlist.add(suspect, 0.0)  # it was lost again
     waitlist.add(other := job(2), 0.0)
-    waitlist.set_served(1, 5, 0.0)
+    waitlist.resume(5)
+    waitlist.know(1, 5, 0.0)
     assert placement.choose({"a": EMPTY}, {}, 0.0) == ("a", other)
 
 

@@ -22,7 +22,8 @@ from jobs.order import fairness
 from jobs.order.cost import cost_key, model_of
 from jobs.order.estimate import MAX_KEYS, Estimate, Line, Shares, until_start
 from jobs.order.fairness import LIFT_SECONDS, MAX_PASSED_OVER, Waiting
-from jobs.order.waitlist import TURNS_KEPT, Waitlist
+from jobs.order.virtual_time import MEMBERS_KEPT
+from jobs.order.waitlist import Waitlist
 from storage.people import RoleLimit, Rules
 
 _seq = itertools.count(1)
@@ -57,14 +58,12 @@ def _groups(waitlist: Waitlist, now: float) -> list[fairness.Group]:
 def served(waitlist: Waitlist, count: int, *, loaded: str | None = None, now: float = 0.0) -> list[Waiting]:
     """Who runs, one after the other, on one device."""
     out = []
-    turn = max((waitlist.served(user) for user in range(10)), default=0)
     for _ in range(count):
         chosen = waitlist.next({}, loaded, now)
         if chosen is None:
             break
         waitlist.remove(chosen.job_id, now)
-        turn += 1
-        waitlist.note_start(chosen, turn, now)
+        waitlist.note_start(chosen, now)
         out.append(chosen)
     return out
 
@@ -158,7 +157,7 @@ def test_the_position_told_is_the_place_in_the_order(
     waitlist = Waitlist()
     for place, (user, lane, front, since) in enumerate(wishes, 1):
         waitlist.add(job(user, lane, since=since, front=place if front else None), now)
-        waitlist.set_served(user, data.draw(st.integers(0, 9)), now)
+        waitlist.know(user, data.draw(st.integers(0, 9)), now)
     now += data.draw(st.floats(0, 3000))  # age lifts them
     assert all(
         group.rank == fairness.rank_of(group.lane, now - group.jobs[0].since)
@@ -188,10 +187,10 @@ def test_a_member_s_own_jobs_are_counted_as_they_run() -> None:
     fast, relax, turbo, late = job(1), job(1, Lane.RELAX), job(1, Lane.TURBO), job(1)
     waitlist = listed(fast, job(2), relax, turbo, late)
     own = [turbo, fast, late, relax]
-    assert [waitlist.own_place(each) for each in own] == [1, 2, 3, 4]
+    assert waitlist.own_line(1) == own
     waitlist.move_to_front(relax.job_id, 1, 0.0)
     waitlist.move_to_front(late.job_id, 2, 0.0)
-    assert [waitlist.own_place(each) for each in (late, relax, turbo, fast)] == [1, 2, 3, 4]
+    assert waitlist.own_line(1) == [late, relax, turbo, fast]
     assert list(waitlist.order(0.0))[:2] == [late, relax]
     assert sorted(w.seq for w in waitlist.of_user(1)) == sorted(w.seq for w in own)
     assert waitlist.of_user(1)[-2:] == [late, relax] and waitlist.of_user(3) == []
@@ -204,9 +203,11 @@ def test_a_list_knows_what_is_in_it() -> None:
     assert waitlist.get(one.job_id) is one and waitlist.get("nobody") is None
     assert waitlist.by_cost == Counter({"imagine||a": 1, "imagine||b": 1}) and list(waitlist) == [one, two]
     waitlist.move_to_front("nobody", 1, 0.0)
-    assert len(waitlist) == 2 and waitlist.served(1) == 0
-    waitlist.set_served(1, 5, 0.0)
-    assert waitlist.served(1) == 5 and list(waitlist.order(0.0)) == [two, one]
+    assert len(waitlist) == 2 and waitlist.had(1) == 0
+    waitlist.resume(5)
+    waitlist.know(1, 5, 0.0)
+    waitlist.know(1, 3, 0.0)
+    assert waitlist.had(1) == 5 and list(waitlist.order(0.0)) == [two, one]
 
 
 def test_positions_count_moved_jobs_and_every_length_of_others_lists() -> None:
@@ -217,7 +218,7 @@ def test_positions_count_moved_jobs_and_every_length_of_others_lists() -> None:
     assert [waitlist.position(each, 0.0) for each in expected] == [1, 2, 3, 4, 5, 6]
     waitlist.move_to_front(jobs[2].job_id, 1, 0.0)
     waitlist.move_to_front(jobs[5].job_id, 2, 0.0)
-    moved = [jobs[i] for i in (5, 2, 0, 3, 4, 1)]
+    moved = [jobs[i] for i in (5, 2, 3, 0, 4, 1)]  # which counted as turns of theirs
     assert list(waitlist.order(0.0)) == moved
     assert [waitlist.position(each, 0.0) for each in moved] == [1, 2, 3, 4, 5, 6]
 
@@ -272,9 +273,9 @@ def test_what_is_passed_over_is_counted_for_elder_ones_that_were_looked_at() -> 
     waitlist = listed(*jobs[:-1], job(1), jobs[-1])
     chosen = next(w for w in waitlist if w.model == "image")
     waitlist.remove(chosen.job_id, 0.0)
-    waitlist.note_start(chosen, 7, 0.0)
+    waitlist.note_start(chosen, 0.0)
     assert [each.passed_over for each in jobs] == [1] * fairness.LOOK_AHEAD + [0]
-    assert waitlist.served(1) == 7
+    assert waitlist.had(1) == 1
 
 
 def test_removing_in_any_order_leaves_nothing() -> None:
@@ -533,8 +534,8 @@ def test_a_job_starts_when_enough_others_have_ended(
 
 def test_turns_of_long_ago_are_forgotten_and_the_latest_kept() -> None:
     waitlist = Waitlist()
-    for user in range(1, TURNS_KEPT + 6):
-        waitlist.set_served(user, user, 0.0)
-    waitlist.set_served(6, TURNS_KEPT + 6, 0.0)
-    waitlist.set_served(TURNS_KEPT + 6, TURNS_KEPT + 7, 0.0)
-    assert [waitlist.served(user) for user in (5, 6, 7, 8)] == [0, TURNS_KEPT + 6, 0, 8]
+    for user in range(1, MEMBERS_KEPT + 6):
+        waitlist.know(user, user, 0.0)
+    waitlist.note_start(job(6), 0.0)
+    waitlist.know(MEMBERS_KEPT + 6, MEMBERS_KEPT + 7, 0.0)
+    assert [waitlist.had(user) for user in (5, 6, 7, 8)] == [0, 1, 0, 8]

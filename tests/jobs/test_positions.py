@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from jobs.feed import Feeds
+from jobs.order.estimate import Estimate
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from tests.jobs.hand_executor import HandExecutor
@@ -17,7 +18,9 @@ async def test_a_cancel_is_heard_whatever_has_moved_just_before(turns: int) -> N
     waitlist, feeds, waiting = Waitlist(), Feeds(), job()
     waitlist.add(waiting, 0.0)
     feeds.open(waiting.job_id, waiting.user_id)
-    positions = Positions(waitlist, {}, feeds, HandExecutor({"cpu": 1}), lambda: False)
+    positions = Positions(
+        waitlist, {}, feeds, HandExecutor({"cpu": 1}), Estimate(), lambda: False, lambda job: 1
+    )
     telling = asyncio.create_task(positions.announce_for_ever())
     await asyncio.sleep(0.01)
     positions.note_moved()

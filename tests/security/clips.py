@@ -27,7 +27,7 @@ from core.errors import ImageError
 from core.png import chunk
 from studio.films.clips import process
 from studio.films.clips.clips import Clips
-from studio.pictures import marks
+from studio.marking import marks
 from studio.pictures.intake import InMemory
 from tests.films import animation, moving
 from tests.security import films, hostile_films

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from PIL import Image, PngImagePlugin
 
-from studio.pictures import gate, marks
+from studio.marking import marks
+from studio.pictures import gate
 from tests.security import hostile
 from vision.pictures import encode
 

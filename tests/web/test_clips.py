@@ -1,14 +1,17 @@
 """Films on the web: handed out whole and in parts to whoever may see them, sent, and gone on from."""
 
 import io
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from studio.actor import Actor
+from studio.organise import zips
 from tests.films import film, moving
 from tests.studio.filming import FilmsAtOnce
-from tests.web.conftest import OTHER, Site, open_site
+from tests.web.conftest import OTHER, YOU, Site, open_site
 from vision.films.boxes import boxes, xmp_of
 from vision.films.reader import FilmReader
 
@@ -47,6 +50,30 @@ async def test_a_strangers_film_is_as_one_that_never_was(films: Site) -> None:
         assert (await other.get(path, headers={"Range": "bytes=0-9"})).status == 404
     assert (await films.stranger().get(src)).status == 401
     assert (await films.you.get(src.replace("/1.mp4", "/2.mp4"))).status in (404, 422)
+
+
+async def test_a_zip_file_holds_the_film_and_not_its_poster(films: Site) -> None:
+    job = await films.drawn(films.you, "a red boat --video --bs 2")
+    answer = await films.you.get(f"/api/zip?job={job['id']}")
+    archive = zipfile.ZipFile(io.BytesIO(answer.body))
+    assert archive.testzip() is None
+    assert [name[-18:] for name in archive.namelist()] == [f"{job['id']}-{n}.mp4" for n in (1, 2)]
+    for picture, entry in zip(job["pictures"], archive.infolist(), strict=True):
+        whole = (await films.you.get(picture["film"]["src"])).body
+        head = answer.body[entry.header_offset : entry.header_offset + 30]
+        assert archive.read(entry) == whole
+        assert int.from_bytes(head[18:22], "little") == len(whole) and not head[6] & 8
+
+
+async def test_a_film_in_a_zip_file_goes_in_pieces(films: Site, monkeypatch) -> None:
+    job = await films.drawn(films.you, BOAT)
+    whole = (await films.you.get(job["pictures"][0]["film"]["src"])).body
+    monkeypatch.setattr(zips, "PIECE", 1000)
+    packed = films.opened.studio.organise.zips.pack(Actor(YOU, None), [(job["id"], 0)])
+    parts = [part async for part in packed]
+    assert max(map(len, parts)) < 2000 < len(whole)
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(parts)))
+    assert archive.read(archive.namelist()[0]) == whole
 
 
 async def test_a_picture_has_no_film(films: Site) -> None:

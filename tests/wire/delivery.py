@@ -30,6 +30,7 @@ from bot.delivery.ladder import JobMessage, Ladder, Sent
 from bot.delivery.post import Post
 from bot.delivery.posts import Posts
 from bot.delivery.rations import Rations
+from bot.projects.posts import OwnPosts
 from bot.wire.transport import Breaker, Transport
 from core.events import Event, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
@@ -41,6 +42,7 @@ from storage.lookup import StoredPicture
 from studio.films.clips.clips import Clips
 from studio.films.showing import FilmShowing
 from studio.films.strips import Strips
+from studio.marking.marker import Marker
 from studio.moderation.rules import Visibility
 from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing
@@ -213,13 +215,14 @@ async def open_bench(
             await client.login(TOKEN)
             queue = PlayedQueue(picture)
             intake, moderator = Intake(files, 2**20, _unnoted), Lenient()
-            marks = {"ai_mark": True, "parameters": True}
-            showing = Showing(files, intake, moderator, Thumbnails(files), **marks)  # type: ignore[arg-type]
+            marker, thumbnails = Marker(ai_mark=True), Thumbnails(files)
+            showing = Showing(files, intake, moderator, thumbnails, marker=marker, parameters=True)  # type: ignore[arg-type]
             clips = Clips(files.incoming, "auto", max_bytes=2**20, max_seconds=9.0, max_pixels=2**20)
-            reels = FilmShowing(files, clips, ai_mark=True)
+            reels = FilmShowing(files, clips, marker)
             films = FilmPosts(reels, showing, moderator, "")  # type: ignore[arg-type]
             strips = Strips(files, queue, moderator)  # type: ignore[arg-type]
-            posts = Posts(showing, moderator, intake, strips, films)  # type: ignore[arg-type]
+            own = OwnPosts(None, files)  # type: ignore[arg-type]
+            posts = Posts(showing, moderator, intake, strips, films, own)  # type: ignore[arg-type]
             made = ladder(client, queue, transport or Transport())  # type: ignore[arg-type]
             delivery = kind(queue, posts, made)  # type: ignore[arg-type]
             client._connection.user = library.ClientUser(

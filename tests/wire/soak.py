@@ -160,20 +160,21 @@ def _few_are_kept() -> dict[str, int]:
     what is kept → how much of it at most."""
     from bot.wire import session
     from jobs import feed, people
-    from jobs.order import waitlist
+    from jobs.order import virtual_time
     from storage.engine import address
 
     address.PRAGMAS = (
         *address.PRAGMAS,
         f"PRAGMA cache_size=-{KEPT}",
     )  # KiB, where it is 2,000: ten MB in all
-    session.REMEMBERED = feed.CHANGES_KEPT = people.SEEN_AT_MOST = waitlist.TURNS_KEPT = KEPT
+    session.REMEMBERED = feed.CHANGES_KEPT = people.SEEN_AT_MOST = virtual_time.MEMBERS_KEPT = KEPT
     return dict.fromkeys(
         (
             "bot.wire.session.KeptSession._seen",
             "jobs.feed.Feeds._changes",
             "jobs.people.People._seen",
-            "jobs.order.waitlist.Waitlist._served",
+            "jobs.order.virtual_time.VirtualTime._had",
+            "jobs.order.virtual_time.VirtualTime._stamps",
         ),
         KEPT,
     )

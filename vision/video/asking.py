@@ -142,7 +142,7 @@ class VideoFilms:
 
 def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: Reporter) -> VideoFilms:
     """Return the films of ``request``. Raises UserError for what the film model can't do."""
-    model: VideoModel = models.get("video", reporter)
+    model: VideoModel = models.film(request.model, reporter)
     card, notes = model.card, list[str]()
     drawn_at, size = _sizes(request, sources, card, notes)
     fps = _fps(request, sources, model, notes)

@@ -128,14 +128,19 @@ class Filming:
         self._rights, self._sources, self._prompts = rights, sources, prompts
         self._queue, self._kinds = services.queue, kinds
         self._moderator, self._files = services.moderator, services.files
-        self._clips = clips_of(services)
-        self.showing = FilmShowing(services.files, self._clips, ai_mark=services.settings.ai_mark)
+        self._clips, self._models = clips_of(services), tuple(services.settings.film_models)
+        self.showing = FilmShowing(services.files, self._clips, services.marker)
         self.uploads = ClipUploads(services, sources, self._clips)
 
     @property
     def is_possible(self) -> bool:
         """Whether films can be made here."""
         return VideoRequest.kind in self._kinds
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names that ``--model`` takes for films."""
+        return self._models
 
     def check_possible(self) -> None:
         """Raise UserError where no films can be made."""
@@ -153,7 +158,8 @@ class Filming:
         """
         self.check_possible()
         do = material.operation(asked)
-        prompt = asked.over(await self._prompts.single(actor.user_id, asked.text, chosen, film=True))
+        typed = await self._prompts.single(actor.user_id, asked.text, chosen, film=True)
+        prompt = self._prompts.known(asked.over(typed))
         if do == "new":
             if material.last is not None and prompt.end is None:
                 prompt = replace(prompt, end="<2>" if material.image is not None else "<1>")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ModelError
+from core.errors import ModelError, UserError
 from core.settings import load as load_settings
 from tests.vision.conftest import Recorder
 from tests.vision.video import tiny_films
@@ -25,11 +25,20 @@ def models_of(folder: Path, tmp_path: Path) -> Models:
 def test_the_role_video_gives_the_film_model_and_reports_its_loading(tmp_path: Path) -> None:
     folder, watcher = tiny_films.save("wan", tmp_path / "wan"), Recorder()
     models = models_of(folder, tmp_path)
-    model = models.get("video", watcher)
-    assert models.get("video") is model, "it is kept"
+    model = models.film(None, watcher)
+    assert models.film(str(folder), Reporter()) is model, "it is kept"
     assert (model.family.name, model.card.native_size) == ("wan", tiny_films.SIDE)
     assert watcher.loads[-1][1] == 1.0
     assert len(drawn(generate(model, shots(model)[Operation.WORDS], Reporter()))) == 9
+
+
+def test_another_film_model_is_chosen_by_its_name(tmp_path: Path) -> None:
+    wan, ltx = (str(tiny_films.save(name, tmp_path / name)) for name in ("wan", "ltx"))
+    config = WorkerConfig("cpu", {"video": wan}, str(tmp_path), cpu_threads=1, video_models={"quick": ltx})
+    models = Models(config)
+    assert models.film("quick", Reporter()).family.name == "ltx"
+    with pytest.raises(UserError, match="the host hasn't set that one up"):
+        models.film("slow", Reporter())
 
 
 def test_a_film_model_that_brings_code_is_refused(tmp_path: Path) -> None:

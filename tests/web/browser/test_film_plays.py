@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from studio.pictures import marks
+from studio.marking import marks
 from tests.vision.films.test_writer import tone
 from vision.films.encoders import encoder_of
 from vision.films.writer import FilmWriter

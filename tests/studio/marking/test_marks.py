@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
-from studio.pictures import marks
+from studio.marking import marks
 from tests.films import film, moving
 from tests.security import hostile, metadata
 from vision.films import boxes

@@ -1,0 +1,1 @@
+"""What pictures and films say of themselves when they leave."""
