@@ -103,8 +103,8 @@ class OwnPosts:
 def sentences(version: Version) -> list[str]:
     """Return what there is to say of a version, in the order of its weight."""
     said = [str(version.metrics.get("sentence", ""))]
-    if version.promise and "100 good parts" not in said[0]:
-        said.append(f"Of 100 good parts at most about {round(100 * version.promise)} will be stopped.")
+    if version.promise and text.PROMISE not in said[0]:
+        said.append(f"{text.PROMISE} at most about {round(100 * version.promise)} will be stopped.")
     return [*(one for one in said if one), *(f"⚠️ {one}" for one in weaknesses(version))]
 
 

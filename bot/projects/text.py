@@ -19,12 +19,15 @@ from studio.projects.training import LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, Re
 
 TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", STYLE: "style"}
 GROUPS = {STYLE: "style"}  # task → the group of its commands
+ENOUGH_NEW = 5  # labelled pictures since a version, for another to be worth its while
+RIGHT_TO = {"try": "use"}  # action → the right that it needs, where that is called otherwise
 LISTED = 20  # projects or versions of a message
 NONE = (
     "There is no project here yet. `/inspect new` makes one that finds what isn't like the good ones, or one"
     " with labels of your own; `/style new` one that learns to draw."
 )
 STATES = {ACTIVE: "in use", RETIRED: "used before", TAINTED: "gone: pictures it knew were deleted"}
+PROMISE = "Of 100 good parts"  # begins what an inspection promises
 RIGHTS = {
     "use": "ask its model",
     "add": "add pictures",
@@ -58,7 +61,7 @@ def card(found: Card) -> str:
     project = found.project
     lines = [f"{name(project)} · {TASKS[project.task]} · {_whose(project)}", _pictures(found)]
     if found.version is not None:
-        lines.append(f"Version {found.version.number} is in use. {_since(found)}".strip())
+        lines.append(f"Version {found.version.number} is in use.")
     tally = found.tally
     if tally.verdicts:
         strange = f", {tally.strange} not like the good ones" if project.task == ANOMALY else ""
@@ -73,7 +76,8 @@ def _whose(project: Project) -> str:
 
 def _pictures(found: Card) -> str:
     counts = found.counts
-    named = [f"{count} {quote(label, 40)}" for label, count in counts.labels.items()]
+    order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
+    named = [f"{count} {quote(label, 40)}" for label, count in order]
     left = [
         f"{counts.states[state]} {said}"
         for state, said in ((NEW, "without a label"), (DISPUTED, "disputed"), (LEFT_OUT, "left out"))
@@ -83,16 +87,14 @@ def _pictures(found: Card) -> str:
     return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}"
 
 
-def _since(found: Card) -> str:
-    return f"{found.since}." if found.since else ""
-
-
 def next_action(found: Card) -> str:
-    """Return the action of the button to press next: add, label, train or try; "" while a version is being
-    trained, or where somebody may do none of them."""
+    """Return the action of the button to press next, of those that somebody may: add, label, train or try; ""
+    while a version is being trained, or where there is none."""
     wanted = _wanted(found)
-    right = "use" if wanted == "try" else wanted
-    return wanted if right in found.may else ""
+    if not wanted or RIGHT_TO.get(wanted, wanted) in found.may:
+        return wanted
+    tries = found.version is not None and found.project.task != STYLE and "use" in found.may
+    return "try" if tries else ""
 
 
 def _wanted(found: Card) -> str:
@@ -105,7 +107,9 @@ def _wanted(found: Card) -> str:
         return "label" if unlabelled(found) else "add"
     if found.version is None:
         return "train"
-    return "train" if found.new >= 5 else "try"
+    if found.new >= ENOUGH_NEW:
+        return "train"
+    return "label" if unlabelled(found) else "try"
 
 
 def _is_short(found: Card) -> bool:
@@ -125,11 +129,12 @@ def unlabelled(found: Card) -> int:
 
 def next_step(found: Card) -> str:
     """Return the next thing to do, as a sentence that names its button."""
-    project, wanted, advice = found.project, _wanted(found), found.advice
+    project, wanted = found.project, next_action(found)
+    advice = found.advice if wanted == _wanted(found) and (wanted != "try" or "add" in found.may) else ""
     if found.training:
         return "A version is being trained. Its message tells when it is done."
-    if wanted and not next_action(found):
-        return f"{advice} Somebody who may goes on here.".strip()
+    if _wanted(found) and not wanted:
+        return f"{found.advice} Somebody who may goes on here.".strip()
     if wanted == "add" and project.task == ANOMALY:
         return (
             f"Press **Add pictures** and choose good parts, up to 10 at a time. {advice} Parts with a defect"
@@ -141,7 +146,7 @@ def next_step(found: Card) -> str:
         return f"Press **Add pictures**. {advice}"
     if wanted == "label":
         count = counted(unlabelled(found), "picture")
-        return f"Press **Label**: {count} without one. {advice}"
+        return f"Press **Label**: {count} without one. {'' if found.version else advice}".strip()
     if wanted == "train" and found.version is None:
         good = found.counts.labels.get(GOOD, 0)
         more = f" ({good} good ones are enough to begin; 20 are better)" if good and good < 20 else ""
@@ -174,7 +179,17 @@ def report(project: Project, found: Report) -> str:
         for part, labels in sorted(found.parts.items(), reverse=True)
         if labels
     ]
-    return fit("\n".join([head, *(quote(one, 400) for one in found.sentences), *parts]))
+    return fit("\n".join([head, *(quote(one, 400) for one in _sentences(found.sentences)), *parts]))
+
+
+def _sentences(told: Sequence[str]) -> list[str]:
+    """Return the sentences of a report, what it promises only as it is by now: a training's own words are of
+    the limit that it found."""
+    first, rest = told[0] if told else "", list(told[1:])
+    now = [one for one in rest if one.startswith(PROMISE)]
+    if now and first.startswith(PROMISE):
+        first = first.partition(". ")[2]
+    return [one for one in (*now, first, *(one for one in rest if one not in now)) if one]
 
 
 def _counts(labels: Mapping[str, int]) -> str:

@@ -161,7 +161,8 @@ def _read(request: Request, job: Job, index: int) -> NewJob:
 
 
 def again(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJob:
-    """Return the job once more, with another seed, and with other words if given."""
+    """Return the job once more, with another seed, and with other words if given. Raises UserError for one
+    about a project's model."""
     request: Any = job.request
     if isinstance(request, ProjectRequest):  # what it asks for may be another's to ask for by now
         raise UserError(OF_A_PROJECT)

@@ -21,7 +21,7 @@ from storage.projects.items import Incoming, Item
 from storage.projects.rows import Label, Project
 from studio.actor import Actor
 from studio.authority import Action
-from studio.pictures.intake import InMemory, Readable, output_of, short_name
+from studio.pictures.intake import SEVERAL, SEVERAL_BYTES, InMemory, Readable, output_of, short_name
 from studio.pictures.thumbnails import SIZES
 from studio.projects.access import RULE, Access
 from studio.projects.bringing import Bringing
@@ -29,7 +29,6 @@ from studio.projects.limits import MAX_ZIP, ProjectLimits
 from studio.projects.shelf import GOOD, label_of
 from studio.services import Services
 
-AT_ONCE, MOST_BYTES = 16, 4 * 2**20  # pictures, and bytes of them, that one process reads
 MOST_PIXELS = 300_000_000  # of a zip file's pictures together
 PATIENCE = 120.0  # seconds for a zip file
 NAMED = 3  # refused files that a sentence names
@@ -95,16 +94,16 @@ class Pictures:
         coming: list[Incoming] = []
         refused: list[tuple[str, str]] = []
         group = new_job_id() if together and len(pictures) > 1 else ""
-        for picture in pictures:
+        taken = await self._bringing.take_all(actor, pictures)
+        for picture, source in zip(pictures, taken, strict=True):
             called = picture if isinstance(picture, str) else short_name(picture.name)
-            try:
-                source = await self._bringing.take(actor, picture)
-                if source.private and found.guild_id is not None:
-                    raise ImageError(f"{called} {KEPT_PRIVATE}")
+            if isinstance(source, ImageError):
+                refused.append((called, _why(called, source)))
+            elif source.private and found.guild_id is not None:
+                refused.append((called, KEPT_PRIVATE))
+            else:
                 job_id = source.job.id if source.job else None
                 coming.append(Incoming(source.sha256, labels.get(label, ""), group, job_id))
-            except ImageError as error:
-                refused.append((called, _why(called, error)))
         return await self._write(one, found, coming, refused)
 
     async def add_zip(self, actor: Actor, name: str, file: Readable, label: str = "") -> Brought:
@@ -300,7 +299,7 @@ def _pages(listed: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     pages: list[list[dict[str, Any]]] = []
     size = 0
     for row in listed:
-        if not pages or len(pages[-1]) >= AT_ONCE or size + row["size"] > MOST_BYTES:
+        if not pages or len(pages[-1]) >= SEVERAL or size + row["size"] > SEVERAL_BYTES:
             pages.append([])
             size = 0
         pages[-1].append(row)

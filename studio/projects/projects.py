@@ -21,7 +21,7 @@ class Projects:
 
     def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
         access = Access(rights, services.database, services.moderator)
-        bringing, limits = Bringing(sources, services.queue), limits_of(services.settings)
+        bringing, limits = Bringing(sources, services), limits_of(services.settings)
         self.shelf = Shelf(access, services, limits)
         self.pictures = Pictures(access, bringing, services, limits)
         self.labelling = Labelling(access, services, limits)

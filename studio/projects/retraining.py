@@ -23,7 +23,7 @@ from storage.projects.rows import NOBODY, Project
 from studio.privacy import Privacy
 from studio.projects.limits import ProjectLimits
 
-EVERY = 600.0  # seconds between two looks where nothing was deleted
+EVERY = 20.0  # seconds between two looks where nothing was deleted
 log = logging.getLogger(__name__)
 
 

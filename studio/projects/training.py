@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,9 @@ from studio.services import Services
 from vision.own_models.anomaly import limit as limits
 
 LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, MOST_STYLE = 4, 3, 5, 40  # pictures
+_PROMISED = re.compile(r"Of 100 good parts[^.]*\.\s*")
 MOVES = ("usual", "stricter", "looser", "fewest")
+ROUNDED = 1e-4  # of a score, as its model tells it
 SURE = 0.05  # chance by which two versions are told apart
 
 
@@ -135,7 +138,7 @@ class Training:
         parts: dict[str, Counter[str]] = {}
         for one in learned:
             parts.setdefault(one.part, Counter())[one.label] += 1
-        sentences = [str(version.metrics.get("sentence", "")), *_told(version)]
+        sentences = [learned_sentence(version), *_told(version)]
         told = tuple(sentence for sentence in sentences if sentence)
         counted = {part: dict(sorted(labels.items())) for part, labels in sorted(parts.items())}
         return Report(version, counted, tuple(chart for chart, _, _ in charts), told)
@@ -276,7 +279,7 @@ def _is_right(found: Project, version: Version, label: str, said: Mapping[str, A
 def _moved(now: float, good: list[float], bad: list[float], move: str) -> tuple[float, float | None]:
     """Return the threshold that a move leads to, and what it promises of good parts."""
     ranks = sorted(good, reverse=True)
-    above = sum(score > now for score in good)
+    above = sum(score > now * (1 + ROUNDED) for score in good)
     if move == "fewest":
         if len(bad) < 5:
             raise UserError(f"{len(bad)} defects were learned from; the fewest errors are told from 5 on.")
@@ -285,7 +288,7 @@ def _moved(now: float, good: list[float], bad: list[float], move: str) -> tuple[
         found = limits.from_good(good)
     elif move == "looser":
         found = limits.looser(good) if above == 0 else limits.from_good(good, above - 1)
-    elif now > ranks[0]:
+    elif now > ranks[0] * (1 + ROUNDED):
         found = limits.from_good(good)
     elif above + 1 >= len(good):
         raise UserError("Stricter than that would stop every good part.")
@@ -302,6 +305,12 @@ def _would(version: Version, labels: list[str], threshold: float) -> tuple[tuple
     over = [(label == GOOD, float(one["score"]) > threshold) for label, one in pairs]
     good, bad = [one for is_good, one in over if is_good], [one for is_good, one in over if not is_good]
     return (sum(good), len(good)), (sum(bad), len(bad))
+
+
+def learned_sentence(version: Version) -> str:
+    """Return what a training said of its version, without the promise that its own limit made: another limit
+    may have been chosen since."""
+    return _PROMISED.sub("", str(version.metrics.get("sentence", ""))).strip()
 
 
 def _told(version: Version) -> list[str]:

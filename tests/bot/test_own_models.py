@@ -248,6 +248,7 @@ async def test_members_use_a_servers_project_and_no_more_until_they_may(studio: 
     message = await trained(studio)
     shown = await card(studio, by=studio.bob)
     assert [i.split(":")[2] for i in ids_of(shown)] == ["try", "report"]
+    assert shown.content.endswith("➡️ Press **Try** and give it a picture.")
     for action, word in (("stricter", "Only the project's owner"), ("bundle", "may not take away")):
         assert word in told(await press(studio, message, action, studio.bob))
     assert "may not" in await said(studio, "add", studio.bob, name="boards", image1=bad(1))

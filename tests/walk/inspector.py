@@ -78,6 +78,7 @@ class _Inspector:
             since = page.press(STRANGE, "Try another")
             page.send_window(self._files(range(950, 951)))
             step.saw(page.wait_text(f"{USUAL}.*{DONE}", DRAWING, since=since))
+            self._has_picture("Inspection by")
         with self._report.step(WHO, "Try another, six at once", "a sheet and a table") as step:
             since = page.press("Inspection by", "Try another")
             page.send_window([*self._files(range(960, 963)), *self._files(range(970, 973), "missing")])
@@ -91,6 +92,7 @@ class _Inspector:
         with self._report.step(WHO, "/inspect report", "the report, with a button a chart") as step:
             since = page.run("inspect report", name="plates")
             step.saw(page.wait_text("Only you can see this.*version 1", since=since))
+            self._has_picture("learned from")
         with self._report.step(WHO, "Stricter", "what would change, and that nothing has") as step:
             since = page.press("Training of an inspection", "Stricter")
             step.saw(page.wait_text("Nothing has changed yet", since=since))
@@ -104,7 +106,7 @@ class _Inspector:
             since = page.press("plates", "Add pictures")
             page.choose_in_window("I'll say so later")
             page.send_window(self._files(range(980, 982)))
-            step.saw(page.wait_text("2 taken.*2 without a label", DRAWING, since=since))
+            step.saw(page.wait_text("2 taken.*2 without a label.*Press Label", DRAWING, since=since))
         with self._report.step(WHO, "Label", "the first picture, with a button a label") as step:
             since = page.press("2 without a label", "Label")
             step.saw(page.wait_text("2 pictures to label", since=since))
@@ -117,5 +119,8 @@ class _Inspector:
             step.saw(page.wait_text("Every picture has a label", since=since))
 
     def _has_picture(self, text: str) -> None:
-        message = self._page.message(text)
-        self._page.until(lambda: message.locator("img.attachment-image").count(), what="a picture")
+        """Wait until the newest message with ``text`` shows a picture, whole."""
+        pictures = self._page.message(text).locator("img.attachment-image")
+        whole = "all => all.length > 0 && all.every(one => one.complete && one.naturalWidth > 0)"
+        self._page.until(lambda: pictures.evaluate_all(whole), what="a picture")
+        pictures.last.scroll_into_view_if_needed()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from core.events import File, Output
 from core.job import Job, Status
-from core.requests import OWN_MODELS, from_json
+from core.requests import from_json
 from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
 from core.results.own_models import TEST, Learned, LearnedFrom, Verdict
 from jobs.executor import Outcome, Report
@@ -35,12 +35,13 @@ GOOD_SCORES, BAD_SCORES = [1.0, 1.2, 0.8, 1.5], [2.0, 1.4, 3.0, 2.5, 1.9]
 
 class Learner(AtOnce):
     """score: of every picture that it is asked about. tested: how many of the settled items it keeps for
-    testing. snapshots: what each training was told."""
+    testing. snapshots: what each training was told. settled: what it learned from."""
 
     def __init__(self) -> None:
         super().__init__()
         self.score, self.tested = 2.0, 0
         self.snapshots: list[Snapshot] = []
+        self.settled: list[Snapshot] = []
         self.said: dict[str, float] = {}
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
@@ -67,6 +68,7 @@ class Learner(AtOnce):
                 Item(item.sha256, item.label, item.group, TEST if item.sha256 in names else item.part)
                 for item in snapshot.items
             )
+        self.settled.append(settled)
         path = folder / "model"
         path.write_bytes(f"model of {settled.text()}".encode())
         tested = [item for item in settled.items if item.part == TEST]
@@ -150,7 +152,6 @@ def sent(seed: int, side: int = 32) -> Sent:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_studio(tmp_path, Learner()) as found:
-        found.studio._kinds = found.studio._kinds | {cls.kind for cls in OWN_MODELS}
         yield World(found.studio, found.services)
 
 
