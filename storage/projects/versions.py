@@ -162,15 +162,21 @@ def learn(
     for position, (name, sha256, media_type) in enumerate(model.charts):
         row = {"name": name, "position": position, "sha256": sha256, "media_type": media_type}
         connection.execute(sa.insert(version_files).values(**key, **row))
-    for one in kept:
-        group = {"group_key": one.group}
-        theirs = (items.c.project_id == project_id, items.c.sha256 == one.sha256)
-        connection.execute(sa.update(items).where(*theirs).values(**group))
+    _regroup(connection, project_id, {one.sha256: one.group for one in kept})
     connection.execute(sa.delete(trainings).where(trainings.c.job_id == job_id))
     due = number if spoilt and (replaces or used is None) else 0
     if due or replaces:
         connection.execute(sa.update(projects).where(projects.c.id == project_id).values(due=due))
     return version(connection, project_id, number)
+
+
+def _regroup(connection: sa.Connection, project_id: str, groups: Mapping[str, str]) -> None:
+    """Note which pictures show the same thing, as a training has found it."""
+    known = sa.select(items.c.sha256, items.c.group_key).where(items.c.project_id == project_id)
+    for sha256, group in connection.execute(known).all():
+        if groups.get(sha256, group) != group:
+            mine = (items.c.project_id == project_id, items.c.sha256 == sha256)
+            connection.execute(sa.update(items).where(*mine).values(group_key=groups[sha256]))
 
 
 def _write_items(connection: sa.Connection, key: dict[str, Any], kept: Iterable[LearnedFrom]) -> None:

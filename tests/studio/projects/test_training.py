@@ -9,10 +9,13 @@ import pytest
 from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.job import Lane, Status
 from core.results.own_models import TEST, TRAIN
+from storage.gallery import Filter
 from storage.projects import versions
+from storage.projects.results import Tally
 from storage.projects.rows import Project
 from studio.actor import Actor
-from studio.projects.training import verdict
+from studio.authority import Action
+from studio.projects.training import drift, verdict
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import LIMIT, World
 
@@ -146,6 +149,23 @@ def test_a_difference_is_told_from_six_against_none_on() -> None:
     )
     assert verdict([True] * 10, [False] * 8 + [True] * 2, 1, 2).startswith("Version 1 is better")
     assert verdict([True] * 4, [True] * 4, 1, 2).startswith("No difference")
+
+
+def test_so_many_strange_pictures_are_told_and_chance_is_not() -> None:
+    assert (
+        drift(Tally(19, 19), 0.05) == ""
+        and drift(Tally(40, 3), 0.05) == ""
+        and drift(Tally(40, 9), None) == ""
+    )
+    assert drift(Tally(40, 9), 0.05).startswith("9 of 40 pictures were strange")
+    assert drift(Tally(5000, 230), 0.05) == "" and drift(Tally(5000, 320), 0.05) != ""
+
+
+async def test_a_training_s_charts_are_no_pictures_of_its_asker(world: World, boards: Project) -> None:
+    job = await world.trained(ALICE, "boards")
+    result = await world.studio.result(ALICE, job.id, Action.SHOW)
+    assert result.pictures == () and result.grid is not None
+    assert (await world.studio.gallery.pictures(ALICE, Filter())).tiles == ()
 
 
 async def test_a_report_has_its_charts_and_says_when_it_is_weak(world: World, boards: Project) -> None:
