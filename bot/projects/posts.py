@@ -92,7 +92,8 @@ class OwnPosts:
         lines = [f"{messages.title(job)}\n{_packed(job, project)}"]
         for one in found:
             if one not in small:
-                where = f" The project's page on the web has it: {self._web}" if self._web else ""
+                page = f"{self._web}/projects/{project.id}"
+                where = f" The project's page on the web has it: {page}" if self._web else ""
                 size = f"{one.size / 2**20:.1f} MB"
                 lines.append(f"{quote(one.name, 80)} has {size}, more than a message takes here.{where}")
         more = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])

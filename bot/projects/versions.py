@@ -8,7 +8,7 @@ import discord
 
 from bot.delivery.post import Picture, Post
 from bot.projects import text
-from bot.projects.cards import view_of_card
+from bot.projects.cards import Cards
 from bot.projects.items import ProjectButton, ProjectMenu
 from bot.ui.buttons import view_of
 from bot.ui.replies import whisper
@@ -29,8 +29,8 @@ KEEP = "keep"  # begins the action that keeps a move
 class Versions:
     """Says what versions are worth, and chooses among them. Answers are for whoever asks alone."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+    def __init__(self, studio: Studio, cards: Cards) -> None:
+        self._studio, self._cards = studio, cards
 
     async def report(self, interaction: discord.Interaction, name: str, number: int | None = None) -> None:
         """Show what is known of a version (None = the one in use); the interaction was deferred. Raises
@@ -76,7 +76,7 @@ class Versions:
             new, old = versions[0].number, versions[1].number
             label = f"Compare {new} with {old}"
             items.append(ProjectButton(found.project.id, "compare", f"{old}-{new}", label=label, row=1))
-        view = view_of(*items) if items else view_of_card(found)
+        view = view_of(*items) if items else self._cards.view(found)
         await Post(text.versions(found.project, versions), view=view).answer(interaction)
 
     async def use(self, interaction: discord.Interaction, project: str, number: int) -> None:
@@ -87,7 +87,7 @@ class Versions:
         await self._studio.projects.training.use(actor, project, number)
         found = await self._studio.projects.shelf.card(actor, project)
         content = f"Version {number} is in use from now on.\n{text.card(found)}"
-        await Post(content, view=view_of_card(found)).answer(interaction)
+        await Post(content, view=self._cards.view(found)).answer(interaction)
 
     async def compare(self, interaction: discord.Interaction, name: str, first: int, second: int) -> None:
         """Say which of two versions is better; the interaction was deferred. Raises UserError,
