@@ -30,8 +30,6 @@ from studio.studio import Studio
 
 ZIP = (".zip",)
 TOO_LARGE = "That file has {size:.1f} MB, more than a message takes here.{where}"
-    "That file has {size:.1f} MB, more than a message takes here. The project's page on the web has it."
-)
 
 
 class Cards:
