@@ -17,6 +17,7 @@ from vision.engine import Fiber
 from vision.image_model.model import ImageModel
 from vision.memory_plan import MARGIN
 from vision.model_loader import FoundModel, ModelLoader, Progress
+from vision.own_models.serving.held import OwnModels
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.weights import sources
@@ -50,6 +51,7 @@ class Models:
         self.config = config
         self.loader = ModelLoader(config)
         self.device, self.dtype = self.loader.device, self.loader.dtype
+        self.own = OwnModels()
         self._held: OrderedDict[str, _Held] = OrderedDict()  # role:spec → model, the last used at the end
         self._arrived: dict[str, _Held] = {}  # just loaded; its job may have been stopped in the meantime
         self._coming = set[str]()  # the keys of models that are being fetched or loaded
@@ -111,7 +113,9 @@ class Models:
         return all(getattr(held.model, "shares_steps", True) for held in self._held.values())
 
     def forget(self, names: Collection[str]) -> None:
-        """Give up what is kept of these jobs' conversations, and of these pictures (SHA-256)."""
+        """Give up what is kept of these jobs' conversations, and of these pictures and own models
+        (SHA-256)."""
+        self.own.forget(names)
         for held in self._held.values():
             if hasattr(held.model, "forget"):
                 held.model.forget(names)
