@@ -127,6 +127,7 @@ async def test_right_is_noted_and_details_are_json(studio: Studio) -> None:
     message = await trained(studio)
     await studio.alice.submit_modal(await press(studio, message, "try"), {"pictures": [bad(1)]})
     verdict = studio.last()
+    await studio.restart()
     assert told(await press(studio, verdict, "isright", studio.bob)).startswith("Noted.")
     details = await press(studio, verdict, "verdict")
     [file] = details.response.attachments
@@ -328,6 +329,7 @@ async def test_a_running_training_is_cancelled_by_its_button(studio: Studio) -> 
     studio.hooks.wait = None
     cancelled = next(m for m in studio.channel.history() if m.id == message.id)
     assert "(Cancelled)" in cancelled.content
+    await studio.restart()
     shown = await press(studio, cancelled, "project")
     assert "➡️ Press **Train**" in told(shown), "nothing was trained"
 
