@@ -63,7 +63,9 @@ class OwnPosts:
         in_use = version.state == ACTIVE
         lines.append(f"➡️ {_next(project, version, in_use=in_use)}")
         content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
-        view = for_trained(project.id, version.number, project.task, in_use=in_use)
+        work = partial(versions.charts, project_id=project.id, number=version.number)
+        charts = [name for name, _, _ in await self._database.read(work)]
+        view = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
         return Post(fit(content), view=view)
 
     async def _judged(self, result: Result, project: Project, limit: int) -> Post:

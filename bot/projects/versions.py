@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import discord
@@ -120,8 +121,10 @@ class Versions:
         await Post(content, view=_moves(found.project.id, used, move)).answer(interaction)
 
 
-def for_trained(project: str, number: int, task: str, *, in_use: bool) -> discord.ui.View:
-    """Return what can be done with a version that was trained."""
+def for_trained(
+    project: str, number: int, task: str, charts: Collection[str], *, in_use: bool
+) -> discord.ui.View:
+    """Return what can be done with a version that was trained. charts: names of its report's."""
     use = [] if in_use else [ProjectButton(project, "use", number, next_step=True, row=0)]
     more = [ProjectButton(project, "bundle", number, row=1), ProjectButton(project, "report", number, row=1)]
     if task == "style":
@@ -129,8 +132,8 @@ def for_trained(project: str, number: int, task: str, *, in_use: bool) -> discor
     tried = ProjectButton(project, "try", number, next_step=in_use, row=0)
     limits = ("stricter", "looser") if task == ANOMALY else ()
     moves = [ProjectButton(project, move, number, row=0) for move in limits]
-    mistakes = ProjectButton(project, "chart", f"{number}-{MISTAKES}", label="Mistakes", row=1)
-    return view_of(tried, *use, *moves, mistakes, *more)
+    mistakes = ProjectButton(project, "chart", f"{number}-{MISTAKES}", label=_called(MISTAKES), row=1)
+    return view_of(tried, *use, *moves, *([mistakes] if MISTAKES in charts else []), *more)
 
 
 def _moves(project: str, number: int, move: str) -> discord.ui.View:
