@@ -12,6 +12,7 @@ import torch
 from core.errors import AtelierError
 from vision.image_model import frames
 from vision.pictures import pixels
+from vision.video.stripes import striped
 
 LARGE = 1280 * 736  # px of a frame: LTX's decoder takes larger ones in tiles, whose seams are blended
 
@@ -54,7 +55,7 @@ def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
         hidden = vae.post_quant_conv(latents.to(vae.dtype))
     kept: list[Any] = [None] * vae._cached_conv_counts["decoder"]
     for i in range(latents.shape[2]):
-        with torch.no_grad():
+        with torch.no_grad(), striped(vae.decoder):
             _bring(vae)
             more = {"first_chunk": True} if i == 0 else {}
             out = vae.decoder(hidden[:, :, i : i + 1], feat_cache=kept, feat_idx=[0], **more)
@@ -78,7 +79,7 @@ def in_pairs(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     each, kept = vae.num_latent_frames_batch_size, None
     count, odd = max(latents.shape[2] // each, 1), latents.shape[2] % each
     for i in range(count):
-        with torch.no_grad():
+        with torch.no_grad(), striped(vae.decoder):
             _bring(vae)
             piece = latents[:, :, each * i + (odd if i else 0) : each * (i + 1) + odd].to(vae.dtype)
             if vae.post_quant_conv is not None:
@@ -116,7 +117,7 @@ def _piece(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None) -> torch.
     ratio = vae.spatial_compression_ratio
     wide = latents.shape[-1] > vae.tile_sample_min_width // ratio
     high = latents.shape[-2] > vae.tile_sample_min_height // ratio
-    with torch.no_grad():
+    with torch.no_grad(), striped(vae.decoder):
         _bring(vae)
         given = latents.to(vae.dtype)
         large = latents.shape[-1] * latents.shape[-2] * ratio**2 > LARGE
