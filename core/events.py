@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.results.forms import Box, Table
+from core.results.own_models import Learned, Verdict
 from core.results.text_lines import TextLine
 
 
@@ -108,6 +109,19 @@ class Film:
         return self.frames / self.fps
 
 
+@dataclass(frozen=True)
+class File:
+    """A file that a worker has written into its job's folder, until it is taken into the store.
+
+    name: what it is called when it is given away, such as "boards-v3.zip". path: where it is. media_type: one
+    of ``storage.files.EXTENSIONS``.
+    """
+
+    name: str
+    path: str
+    media_type: str
+
+
 Ended = Literal["end", "length", "stopped"]
 
 
@@ -144,6 +158,8 @@ class Output:
     of /shorten.
     answer: of /ask. lines: of /read, in the order of reading; grid is the picture with their boxes.
     films: of /video, in order; there are no ``pictures`` then.
+    files: what else it has written to be taken elsewhere, each under another name.
+    learned: of a training. verdicts: of an own model, of each picture that it was asked about.
     parameters: the values really used, diffusers' names, plus "model" (what ``atelier models`` calls it) and
     "notes" (sentences for the user about what could not be honoured).
     """
@@ -156,3 +172,6 @@ class Output:
     answer: ChatAnswer | None = None
     lines: tuple[TextLine, ...] = ()
     films: tuple[Film, ...] = ()
+    files: tuple[File, ...] = ()
+    learned: Learned | None = None
+    verdicts: tuple[Verdict, ...] = ()

@@ -20,6 +20,7 @@ from core.setting.field import setting
 from core.setting.films import FilmSettings
 from core.setting.marks import MarkSettings
 from core.setting.profiles import PROFILES, ROOT
+from core.setting.projects import ProjectSettings
 from core.setting.values import (
     addresses,
     application_id,
@@ -36,7 +37,7 @@ from core.setting.values import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(MarkSettings, FilmSettings, ChatSettings):
+class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
@@ -304,10 +305,8 @@ class Settings(MarkSettings, FilmSettings, ChatSettings):
 
     @property
     def database(self) -> str | Path:
-        """The SQLAlchemy address of the database, or the path of the SQLite file in ``data_dir``.
-
-        It stays a path because an address can't name every path: the database ends at a ``?`` there.
-        """
+        """The SQLAlchemy address of the database, or the path of the SQLite file in ``data_dir``: a path,
+        because an address can't name every path: the database ends at a ``?`` there."""
         return self.database_url or (self.data_dir / "atelier.db").resolve()
 
     @property
@@ -342,10 +341,8 @@ class Settings(MarkSettings, FilmSettings, ChatSettings):
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Return the settings of ``environ`` (default: the process's), and for the rest of ``env_file`` (default:
-    ``.env`` in the working folder, if there is one).
-
-    Raises SettingsError, which lists every wrong setting in a line of its own.
-    """
+    ``.env`` in the working folder, if there is one). Raises SettingsError, which lists every wrong setting in
+    a line of its own."""
     in_file = dotenv(env_file if env_file is not None else Path(".env"))
     values = {**in_file, **(os.environ if environ is None else environ)}
     problems, read = misspelt(in_file), {}
@@ -375,7 +372,7 @@ def misspelt(values: Mapping[str, str]) -> list[str]:
 def env_example() -> str:
     """Return the text of ``.env.example``: each setting with its help and default, and the profiles."""
     lines = [
-        "# Settings of Atelier. Copy to .env and change what you need; every line here shows the default.",
+        "# Settings of Atelier. Copy to .env and change what you need; lines here show the defaults.",
         "",
     ]
     group = None
@@ -387,9 +384,6 @@ def env_example() -> str:
         lines += [f"# {item.name.upper()}: {meta['help']}", f"{item.name.upper()}={meta['default']}"]
     lines += ["", "# Ready profiles: set MODEL_PROFILE, or copy single lines to mix."]
     for name, models in PROFILES.items():
-        lines.append(f"# MODEL_PROFILE={name}")
-        lines += [
-            f"#   {key}={Path(value).relative_to(ROOT) if name == 'demo' else value}"
-            for key, value in models.items()
-        ]
+        shown = {k: Path(value).relative_to(ROOT) if name == "demo" else value for k, value in models.items()}
+        lines += [f"# MODEL_PROFILE={name}", *(f"#   {key}={value}" for key, value in shown.items())]
     return "\n".join(lines) + "\n"

@@ -114,10 +114,10 @@ def seconds_of(request: Request) -> float:
 
 
 def bytes_of(request: Request) -> int:
-    """Return about how many bytes the disk needs for what a request makes; 0 for one of no films, whose
-    pictures the disk's floor has room for."""
+    """Return about how many bytes the disk needs for what a request's worker writes; 0 for one that writes
+    nothing, whose pictures the disk's floor has room for."""
     if not isinstance(request, VideoRequest):
-        return 0
+        return request.writes
     width, height = sides_of(request) or USUAL_SIDES
     frames = seconds_of(request) * (request.fps or USUAL_FPS)
     return round(frames * width * height * BYTES_A_PIXEL) + ENDS_BYTES * request.num_images

@@ -254,6 +254,11 @@ class Queue(JobRows):
         self._dispatcher.forget(job_id, Cancelled())
         return True
 
+    def run_again(self, job_ids: Iterable[str]) -> None:
+        """Let the workers of these jobs begin anew with what the rows say now."""
+        for job_id in job_ids:
+            self._dispatcher.run_again(job_id)
+
     # Administering: each writes an audit row in the same transaction
 
     async def pause(self, actor_id: int) -> None:

@@ -24,6 +24,10 @@ EXTENSIONS = {
     "image/gif": "gif",
     "video/mp4": "mp4",
     "application/x-latents": "safetensors",  # what is kept of a film's ends
+    "application/x-safetensors": "safetensors",  # a model that was learned here
+    "application/json": "json",
+    "application/zip": "zip",
+    "text/csv": "csv",
 }
 CHUNK = 2**20  # bytes that are in memory of a file that is taken
 BALLAST_BYTES = 64 * 2**20

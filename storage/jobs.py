@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from core.job import Job, Status
 from core.requests import to_json
+from core.requests.own_models import TrainRequest
 from core.requests.video import VideoRequest
 from storage import lookup
 from storage.asking import chats
@@ -24,6 +25,8 @@ from storage.films import use
 from storage.lookup import WAITING, StoredOutput, WaitingRow, to_job, to_waiting
 from storage.people import upsert
 from storage.privacy import note_unposted
+from storage.projects import results as own_models
+from storage.projects import versions
 from storage.schema import (
     IS_DISCORDS,
     QUEUED,
@@ -75,8 +78,8 @@ def _over(now: datetime) -> dict[str, Any]:
 
 
 def add(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int) -> WaitingRow:
-    """Write a queued job and the pictures it needs. IntegrityError when its interaction, request
-    key or button press is there already."""
+    """Write a queued job, the pictures it needs, and what a training is to learn from. IntegrityError when
+    its interaction, request key or button press is there already."""
     origin, reply = job.origin, job.reply
     row = connection.execute(
         _ADD,
@@ -111,6 +114,8 @@ def add(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int)
         connection.execute(
             sa.insert(inputs), [{"job_id": job.id, "sha256": sha256} for sha256 in job.request.pictures]
         )
+    if isinstance(job.request, TrainRequest):
+        versions.begin(connection, job, job.request)
     return to_waiting(row)
 
 
@@ -154,7 +159,7 @@ def finish(
             answer=json.dumps(asdict(answer), ensure_ascii=False) if answer else None,
             parameters=json.dumps(dict(output.parameters or {}), ensure_ascii=False, default=str),
         )
-        .returning(jobs.c.user_id, jobs.c.kind)
+        .returning(jobs.c.user_id, jobs.c.kind, jobs.c.request, jobs.c.created_at)
     )
     row = connection.execute(statement).one_or_none()
     if row is None:
@@ -182,6 +187,9 @@ def finish(
     films.add(connection, job_id, output.films)
     if row.kind == VideoRequest.kind:
         use.spend(connection, row.user_id, output.films, now=now)
+    if output.files or output.model or output.verdicts:
+        made = (output.files, output.model, output.verdicts)
+        own_models.write(connection, job_id, row, *made, now=now)
     return True
 
 

@@ -21,9 +21,12 @@ from core.events import ChatAnswer
 from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import STILL_KINDS, from_json
 from core.results.forms import Box, Table
+from core.results.own_models import Verdict
 from core.results.text_lines import TextLine, from_stored
 from storage.films import rows as films
 from storage.films.rows import StoredFilm
+from storage.projects.results import StoredFile
+from storage.projects.versions import StoredModel
 from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, UNDELIVERED, jobs, messages, pictures
 
 PAGE = 200  # rows
@@ -51,7 +54,8 @@ class StoredPicture:
 @dataclass(frozen=True)
 class StoredOutput:
     """What a run left behind: ``core.events.Output`` with files in the place of bytes. ``pictures`` are the
-    posters of ``films`` where there are any: those with the same index belong together."""
+    posters of ``films`` where there are any: those with the same index belong together. files, model and
+    verdicts are written only: ``storage.projects`` reads them."""
 
     pictures: tuple[StoredPicture, ...] = ()
     grid: StoredPicture | None = None
@@ -61,6 +65,9 @@ class StoredOutput:
     answer: ChatAnswer | None = None
     lines: tuple[TextLine, ...] = ()
     films: tuple[StoredFilm, ...] = ()
+    files: tuple[StoredFile, ...] = ()
+    model: StoredModel | None = None
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -313,6 +320,13 @@ def readable(row: sa.Row[Any]) -> Job | None:
     except UnreadableJob as error:
         log.warning("%s", error)
         return None
+
+
+def newest(connection: sa.Connection, user_id: int, kind: str, limit: int) -> list[Job]:
+    """Return the newest jobs of a kind that a person asked for, the newest first."""
+    statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == kind)
+    found = connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit))
+    return [job for row in found if (job := readable(row)) is not None]
 
 
 def to_waiting(row: sa.Row[Any]) -> WaitingRow:

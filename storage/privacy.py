@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,8 @@ from storage.asking.schema import example_pictures, example_sets, examples, feed
 from storage.films.rows import files_of_jobs
 from storage.films.schema import films, films_used
 from storage.people import upsert
+from storage.projects import forgetting, telling
+from storage.projects import schema as own
 from storage.schema import (
     UNFINISHED,
     audit,
@@ -72,11 +74,16 @@ OWNED = {  # deleted; what hangs on a job goes with it
     documents: documents.c.user_id,
     example_sets: example_sets.c.user_id,
     feedback: feedback.c.user_id,
+    own.items: own.items.c.user_id,
 }
 NAMED = {
     audit: audit.c.actor_id,
     bans: bans.c.actor_id,
     filter_words: filter_words.c.actor_id,
+    own.projects: own.projects.c.user_id,
+    own.marks: own.marks.c.user_id,
+    own.versions: own.versions.c.user_id,
+    own.verdicts: own.verdicts.c.answered_by,
 }  # stay, without the name
 KEPT = {
     bans: bans.c.user_id,
@@ -94,13 +101,18 @@ NAMING = (  # everything by which a row says that it needs a file
     uploads.c.sha256,
     document_files.c.sha256,
     example_pictures.c.sha256,
+    own.items.c.sha256,
+    own.marks.c.mask,
+    own.versions.c.artefact,
+    own.version_files.c.sha256,
+    own.job_files.c.sha256,
 )
 
 
 @dataclass(frozen=True)
 class Holdings:
     """How much there is of somebody. bytes: of their pictures' and films' files. pictures: posters of films
-    count."""
+    count. items: pictures in projects."""
 
     jobs: int = 0
     pictures: int = 0
@@ -110,6 +122,7 @@ class Holdings:
     messages: int = 0
     examples: int = 0
     feedback: int = 0
+    items: int = 0
     strikes: int = 0
     bans: int = 0
     since: datetime | None = None
@@ -119,13 +132,19 @@ class Holdings:
 class Removed:
     """What was taken out of the rows and lies elsewhere still. messages: (channel, message). files: SHA-256
     that nobody needs any more. vectors: copies of what pictures that nobody has any more show. forgotten:
-    names of whatever else workers may remember, such as pictures that are examples no more."""
+    names of whatever else workers may remember, such as pictures that are examples no more. spoilt: jobs that
+    were told of what is gone."""
 
     jobs: tuple[str, ...] = ()
     messages: tuple[tuple[int, int], ...] = ()
     files: tuple[str, ...] = ()
     vectors: tuple[Slot, ...] = ()
     forgotten: tuple[str, ...] = ()
+    spoilt: tuple[str, ...] = ()
+
+    def __or__(self, other: Removed) -> Removed:
+        pairs = ((getattr(self, item.name), getattr(other, item.name)) for item in fields(self))
+        return Removed(*(tuple(dict.fromkeys(first + second)) for first, second in pairs))
 
 
 def holdings(connection: sa.Connection, user_id: int) -> Holdings:
@@ -155,6 +174,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
         examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),
+        items=telling.count(connection, user_id),
         feedback=count(feedback.c.job_id, feedback.c.user_id == user_id),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),
@@ -191,6 +211,7 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
         "films_used": sa.select(films_used).where(films_used.c.user_id == user_id),
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
+    selections |= telling.selections(user_id)
     selections |= {
         table.name: sa.select(table).where(column == user_id)
         for table, column in OWNED.items()
@@ -212,11 +233,8 @@ def _sets_of(user_id: int) -> sa.Select[Any]:
 
 def unfinished(connection: sa.Connection, user_id: int) -> list[str]:
     """The person's jobs that are not over."""
-    return list(
-        connection.execute(
-            sa.select(jobs.c.id).where(jobs.c.user_id == user_id, sa.text(UNFINISHED))
-        ).scalars()
-    )
+    mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id, sa.text(UNFINISHED))
+    return list(connection.execute(mine).scalars())
 
 
 def jobs_of(connection: sa.Connection, user_id: int, limit: int) -> list[str]:
@@ -232,15 +250,18 @@ def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> 
     removed = delete_jobs(connection, ids, now=now)
     sent = set(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id)).scalars())
     shown = taught.files_of(connection, user_id)
+    learned = forgetting.forget_person(connection, user_id)
+    removed |= delete_jobs(connection, learned.shown, now=now)
     for table, column in OWNED.items():
         connection.execute(sa.delete(table).where(column == user_id))
     for table, column in NAMED.items():
         connection.execute(sa.update(table).where(column == user_id).values({column.name: NOBODY}))
     connection.execute(sa.update(audit).where(audit.c.target == str(user_id)).values(target=None))
     _expire(connection, now, user_id)
-    files = set(removed.files) | unneeded(connection, sent | shown)
-    forgotten = {*removed.forgotten, *shown}
-    return Removed(removed.jobs, removed.messages, tuple(files), removed.vectors, tuple(forgotten))
+    files = set(removed.files) | unneeded(connection, sent | shown | learned.files)
+    forgotten = {*removed.forgotten, *shown, *learned.files}
+    spoilt = {*removed.spoilt, *learned.spoilt} - set(removed.jobs)
+    return replace(removed, files=tuple(files), forgotten=tuple(forgotten), spoilt=tuple(spoilt))
 
 
 def _expire(connection: sa.Connection, now: datetime, user_id: int) -> None:
@@ -256,12 +277,15 @@ def delete_jobs(
     files: set[str] = set()
     forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
+    learned = forgetting.Gone()
     for page in (ids[i : i + PAGE] for i in range(0, len(ids), PAGE)):
         for table in (pictures, inputs):
             files |= set(
                 connection.execute(sa.select(table.c.sha256).where(table.c.job_id.in_(page))).scalars()
             )
-        files |= files_of_jobs(connection, page)
+        files |= files_of_jobs(connection, page) | forgetting.files_of_jobs(connection, page)
+        if unpost:  # what only expires is learned from still
+            learned |= forgetting.forget_jobs(connection, page)
         found = connection.execute(
             sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
         )
@@ -271,8 +295,12 @@ def delete_jobs(
     for channel, message in shown if unpost else ():
         note_unposted(connection, channel, message, now=now)
     gone = vectors.forget(connection, files)
+    forgotten |= learned.files
     left = unneeded(connection, files | forgotten)
-    return Removed(tuple(ids), tuple(shown), tuple(left), tuple(gone), tuple(forgotten))
+    spoilt = tuple(learned.spoilt - set(ids))
+    removed = Removed(tuple(ids), tuple(shown), tuple(left), tuple(gone), tuple(forgotten), spoilt)
+    others = learned.shown - set(ids)  # that show what was learned from these
+    return removed | delete_jobs(connection, others, now=now) if others else removed
 
 
 def note_unposted(connection: sa.Connection, channel_id: int, message_id: int, *, now: datetime) -> None:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from core.errors import NotAllowedError
 from core.job import Job
+from storage.projects.rows import NOBODY, RIGHTS, Project
 from studio.actor import Actor, Place
 from studio.directory import Directory
 
 
 class Action(enum.StrEnum):
-    """What a person can do. Those of the first two groups are done to a job."""
+    """What a person can do. Those of the first two groups are done to a job, those of the third to a project
+    of somebody's own models."""
 
     # makes something of one's own from a job
     PICK = "pick"  # U: one picture alone
@@ -47,6 +49,15 @@ class Action(enum.StrEnum):
     SHARE = "share"  # show pictures to whoever has a link
     ORGANISE = "organise"  # put pictures into the trash or a folder
     FRONT = "front"  # let it run next
+    # with a project
+    SEE_PROJECT = "see project"
+    ADD_TO = "add to"  # pictures
+    LABEL = "label"  # them
+    TRAIN = "train"
+    JUDGE = "judge"  # ask its model, and say whether that is right
+    EXPORT = "export"  # labels, and what runs elsewhere
+    MANAGE_PROJECT = "manage project"  # name, rights, label book, threshold, version; take pictures out
+    FORGET_PROJECT = "forget project"
     # without a job
     ASK = "ask"  # a new job from words or an attached picture
     SETTINGS = "settings"  # one's own
@@ -68,20 +79,24 @@ class Role(enum.Flag):
     MANAGER = enum.auto()  # has Manage Server in this server, and the job was asked here
     OPERATOR = enum.auto()  # has Manage Server in a home server, or in the bot's only one
     HOST = enum.auto()  # the bot's owner
+    GRANTED = enum.auto()  # was given this right to the project by a role, in its server
 
 
 @dataclass(frozen=True)
 class Row:
     """Who may: ``public`` with a job that others may see (or without one), ``private`` with one its author
-    keeps private.
+    keeps private. Of a project: ``public`` with one of a server, ``private`` with somebody's own.
 
-    job: the action is done to a job. barred: those who are banned or in a time-out keep it.
+    job: the action is done to a job. project: it is done to a project. right: which a role may be given for
+    it, any of these. barred: those who are banned or in a time-out keep it.
     """
 
     public: Role
     private: Role = Role(0)
     job: bool = True
     barred: bool = False
+    project: bool = False
+    right: frozenset[str] = frozenset()
     reason: str = "This job belongs to somebody else, who keeps it private."
 
 
@@ -94,6 +109,13 @@ _STOPS = Role.AUTHOR | Role.MANAGER | Role.HOST
 _ANYONE = Row(Role.ANYONE, job=False, reason="You can't use Atelier here: an admin has blocked you.")
 _OWN = Row(Role.ANYONE, job=False, barred=True)
 _MANAGES = Row(Role.MANAGER | Role.HOST, job=False, reason="This needs the permission Manage Server.")
+
+
+def _project(*rights: str, what: str) -> Row:
+    holders = Role.AUTHOR | Role.MANAGER | Role.GRANTED
+    reason = f"You may not {what} this project. Its owner and the server's managers can let a role of yours."
+    return Row(holders, Role.AUTHOR, job=False, project=True, right=frozenset(rights), reason=reason)
+
 
 TABLE: dict[Action, Row] = {
     Action.PICK: _OWN_OR_SHOWN,
@@ -144,6 +166,27 @@ TABLE: dict[Action, Row] = {
         Role.MANAGER | Role.HOST,
         Role.MANAGER | Role.HOST,
         reason="This needs the permission Manage Server in the job's server.",
+    ),
+    Action.SEE_PROJECT: _project(*RIGHTS, what="look at"),
+    Action.ADD_TO: _project("add", what="add pictures to"),
+    Action.LABEL: _project("label", what="label pictures of"),
+    Action.TRAIN: _project("train", what="train the model of"),
+    Action.JUDGE: _project("use", what="ask the model of"),
+    Action.EXPORT: _project("export", what="take away what is in"),
+    Action.MANAGE_PROJECT: Row(
+        Role.AUTHOR | Role.MANAGER,
+        Role.AUTHOR,
+        job=False,
+        project=True,
+        reason="Only the project's owner, or somebody with Manage Server, can change that.",
+    ),
+    Action.FORGET_PROJECT: Row(
+        Role.AUTHOR | Role.MANAGER | Role.HOST,
+        Role.AUTHOR | Role.HOST,
+        job=False,
+        project=True,
+        barred=True,
+        reason="Only the project's owner, or somebody with Manage Server, can delete it.",
     ),
     Action.ASK: _ANYONE,
     Action.SETTINGS: _ANYONE,
@@ -206,7 +249,7 @@ class Authority:
     ) -> bool:
         """Return whether ``actor`` may do ``action``; arguments are those of ``check``."""
         row = TABLE[action]
-        if row.job and job is None:  # a forged id, or of a job that is gone
+        if row.project or row.job and job is None:  # a forged id, or of a job that is gone
             return False
         needed = row.private if row.job and job is not None and job.origin.private else row.public
         return bool(needed & self.roles(actor, job if row.job else None, shown, barred_too=row.barred))
@@ -251,6 +294,21 @@ class Authority:
             found |= Role.AUTHOR
         if Role.ANYONE in found and shared:
             found |= Role.MEMBER
+        return bool(found & (row.public if shared else row.private))
+
+    def allows_in(self, actor: Actor, action: Action, project: Project) -> bool:
+        """Return whether ``actor`` may do ``action`` to a project. A server's is there for those who ask in
+        that server; somebody's own is theirs wherever they ask."""
+        row, shared = TABLE[action], project.guild_id is not None
+        found = self.roles(actor, None, barred_too=row.barred)
+        here = not shared or project.guild_id == actor.guild_id
+        if not (shared and here):
+            found &= ~Role.MANAGER
+        if Role.ANYONE in found and here:
+            if actor.user_id == project.user_id != NOBODY:
+                found |= Role.AUTHOR
+            if shared and row.right & project.rights_of(actor.roles):
+                found |= Role.GRANTED
         return bool(found & (row.public if shared else row.private))
 
     def scope(self, actor: Actor) -> int | None:

@@ -30,6 +30,7 @@ from storage.engine import sqlite_file
 from storage.files import Files
 from storage.films import use
 from storage.privacy import Holdings, Removed
+from storage.projects import forgetting
 from storage.search.vector_files import VectorFiles
 from storage.web import documents, shares, trash
 from storage.web.picked import Named
@@ -92,6 +93,7 @@ class Privacy:
         self._queue, self._database, self._files, self._vectors = queue, database, files, vectors
         self.retention, self._checkpoints, self._notes = retention, checkpoints, notes
         self._posters: list[Callable[[], None]] = []
+        self.cleared = asyncio.Event()  # something went since whoever waits for that has looked
 
     async def holdings(self, user_id: int) -> Holdings:
         """Return what is kept of a person, in numbers."""
@@ -103,7 +105,15 @@ class Privacy:
         data = await self._database.read(partial(rows.export, user_id=user_id))
         names = dict.fromkeys(
             row["sha256"]
-            for table in ("pictures", "films", "inputs", "uploads", "example_pictures")
+            for table in (
+                "pictures",
+                "films",
+                "inputs",
+                "uploads",
+                "example_pictures",
+                "project_items",
+                "job_files",
+            )
             for row in data[table]
         )
         part = await asyncio.to_thread(Part.of_rows, data)  # seconds, of a big account
@@ -158,6 +168,19 @@ class Privacy:
 
         await self._clear(await self._database.write(whole))
 
+    async def delete_learned(self, work: Callable[[sa.Connection], forgetting.Gone]) -> None:
+        """Delete pictures of projects by ``work``; then files that nobody needs, and what was learned."""
+
+        def whole(connection: sa.Connection) -> Removed:
+            gone = work(connection)
+            removed = rows.delete_jobs(connection, gone.shown, now=datetime.now(UTC))
+            left = rows.unneeded(connection, gone.files)
+            return removed | Removed(
+                files=tuple(left), forgotten=tuple(gone.files), spoilt=tuple(gone.spoilt)
+            )
+
+        self._note_posted(await self._clear(await self._database.write(whole)))
+
     async def _delete(self, user_id: int, noted_at: float) -> Deleted:
         began = time.monotonic()
         for job_id in await self._database.read(partial(rows.unfinished, user_id=user_id)):
@@ -195,7 +218,9 @@ class Privacy:
         return await self._clear(removed)
 
     async def _clear(self, removed: Removed) -> Deleted:
-        """Delete what lies outside of the rows: files, scores, vectors, checkpoints, what models remember."""
+        """Delete what lies outside of the rows: files, scores, vectors, checkpoints, what is remembered."""
+        self._queue.run_again(removed.spoilt)
+        self.cleared.set()
         if names := (*removed.jobs, *removed.forgotten, *removed.files):
             self._queue.executor.forget(names)
         await self._vectors.erase(removed.vectors)

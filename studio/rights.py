@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.errors import ImageError, NotAllowedError
-from core.job import Job
+from core.job import Job, Surface
 from jobs.queue import Queue
 from jobs.views import Result
 from storage.lookup import StoredPicture
+from storage.projects.rows import Project
 from studio.actor import Actor, Place
 from studio.asking.new_job import picture_of
 from studio.authority import TABLE, Action, Authority, Belonging, Role
@@ -37,7 +38,7 @@ class Rights:
         memberships: Memberships,
     ) -> None:
         self.authority, self._queue, self._moderator = authority, queue, moderator
-        self._memberships = memberships
+        self._memberships, self._directory = memberships, directory
         self.sight = Sight(authority, queue, directory, memberships)
 
     async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
@@ -84,6 +85,43 @@ class Rights:
             await self.check(actor, Action.ASK)
         if not self.authority.allows_to(actor, action, thing):
             raise NotAllowedError(reason)
+
+    async def check_in(self, actor: Actor, action: Action, project: Project) -> Actor:
+        """Return who ``actor`` is where a project belongs. Raises NotAllowedError unless they may do
+        ``action`` to it here and now."""
+        one = await self._standing_in(actor, project)
+        if one is None:
+            raise NotAllowedError("This project belongs to a server. Ask there, or on the web.")
+        until: datetime | None = None
+        if not TABLE[action].barred:
+            barred, until = await self._barred(one)
+            one = replace(one, barred=barred)
+        if self.authority.allows_in(one, action, project):
+            return one
+        if until is not None:
+            raise NotAllowedError(in_time_out(until))
+        raise NotAllowedError(TABLE[Action.ASK if one.barred else action].reason)
+
+    async def may_in(self, actor: Actor, action: Action, project: Project) -> bool:
+        """Return whether ``actor`` may do ``action`` to a project here and now."""
+        try:
+            await self.check_in(actor, action, project)
+        except NotAllowedError:
+            return False
+        return True
+
+    async def _standing_in(self, actor: Actor, project: Project) -> Actor | None:
+        """Return who somebody is in a project's server, None for who asks elsewhere or isn't in it."""
+        if project.guild_id is None or project.guild_id == actor.guild_id:
+            return actor
+        if actor.surface is not Surface.WEB or actor.guild_id is not None:
+            return None
+        member = await self._memberships.of(actor.user_id, project.guild_id)
+        if member is None:
+            return actor if self.authority.is_host(actor.user_id) else None
+        roles = await self._directory.roles(actor.user_id, project.guild_id)
+        within = await self._memberships.within(actor, member)
+        return replace(within, roles=tuple(sorted(roles or ())))
 
     async def _barred(self, actor: Actor) -> tuple[bool, datetime | None]:
         """Return whether somebody is banned or in a time-out where they ask, and when the latter ends."""

@@ -8,7 +8,7 @@ Every method takes an actor, checks its right itself and raises UserErrors, for 
 one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has others', ``organise`` sorts,
 ``server`` has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor``
 documents, ``talking`` questions, ``feedback`` on answers, ``filming`` films, ``examples`` sets, ``copies``
-what people take of them.
+what people take of them, ``projects`` own models.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ from studio.pictures.showing import Shown
 from studio.places.explore import Explore
 from studio.places.memberships import Memberships
 from studio.privacy import Deleted
+from studio.projects.projects import Projects
 from studio.rights import Rights
 from studio.search.search import Search
 from studio.server import Server
@@ -86,6 +87,7 @@ class Studio:
         lessons = Lessons(services.database, self._rights.sight, services.moderator)
         self.examples = Sets(self._rights, self._sources, services, lessons)
         self.copies = Copies(self.examples, services, lessons)
+        self.projects = Projects(self._rights, self._sources, services)
         self.editor = Editor(self._rights, services, self._sources, self._prompts)
         completion, web = Completion(self._members, settings, self.hints), services.web
         self.own = Own(self._rights, self._members, queue, self._privacy, completion, self.hints, web)

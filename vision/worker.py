@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 # jobs in one worker's hands: more would wait here, where no newcomer of a higher lane can go before them
 SLOTS = 8
+BY_PATH = (Answer.FILMS, Answer.MODEL, Answer.VERDICTS, Answer.FILES)
 TOO_LARGE = "This needs more memory than the device has. Try a smaller size."
 
 
@@ -212,7 +213,7 @@ def _do(run: Run, models: Models, reporter: Reporter) -> Output:
 
     request = requests.from_json(run.kind, run.request)
     reporter.check()
-    if request.answer is Answer.FILMS:  # which reads films, and writes them where it is told to
+    if request.answer in BY_PATH:  # which opens files itself, and writes some where it is told to
         return capability(run.kind)(request, run.paths, models, reporter, Path(run.folder))
     if request.told:  # which opens only the pictures that its models have to look at
         return capability(run.kind)(request, run.paths, models, reporter, run.talk)

@@ -14,6 +14,7 @@ from core.requests.ask import AskRequest
 from core.requests.base import Answer, Request
 from core.requests.compose import ComposeRequest
 from core.requests.examples import TryRequest
+from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
 from core.requests.pictures import (
     BlendRequest,
     CutOutRequest,
@@ -46,7 +47,8 @@ REQUESTS: tuple[type[Request], ...] = (
     TryRequest,
 )
 AT_ONCE: tuple[type[Request], ...] = (CutRequest, FrameRequest)  # need no model, and so no worker
-_KINDS = (*REQUESTS, *AT_ONCE)
+OWN_MODELS: tuple[type[Request], ...] = (TrainRequest, InspectRequest, BundleRequest)
+_KINDS = (*REQUESTS, *OWN_MODELS, *AT_ONCE)
 PICTURE_KINDS = tuple(cls.kind for cls in _KINDS if issubclass(cls, GenerateRequest))  # films have posters
 STILL_KINDS = tuple(cls.kind for cls in _KINDS if cls.kind in PICTURE_KINDS and cls.answer is Answer.PICTURES)
 _BY_KIND = {cls.kind: cls for cls in _KINDS}

@@ -26,6 +26,9 @@ class Answer(enum.Enum):
     LINES = "lines"  # the text in its picture, line by line; the picture with boxes comes along
     MAP = "map"  # where in its picture an answer was found; the picture with the places laid over comes along
     LABELS = "labels"  # what its picture shows, with probabilities; a chart may come along
+    MODEL = "model"  # one that was learned; charts about it come along as pictures
+    VERDICTS = "verdicts"  # what an own model says of each of its pictures; maps, or a sheet, come along
+    FILES = "files"  # to be taken elsewhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,7 @@ class Request:
     answer: ClassVar[Answer]
     role: ClassVar[str]
     told: ClassVar[bool] = False
+    writes: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         for name, parameter in parameters(type(self)).items():
@@ -53,6 +57,12 @@ class Request:
         known = parameters(type(self))
         found = (known[name].value.pictures(getattr(self, name)) for name in known)
         return tuple(dict.fromkeys(sha256 for several in found for sha256 in several))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The SHA-256 of every stored file that the worker needs and that is no picture. Rows of others keep
+        them: one that is gone by then ends the job."""
+        return ()
 
     def model_or_role(self) -> str:
         """Return the name of the model that the request asks for, or the role whose configured model does

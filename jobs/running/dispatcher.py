@@ -19,7 +19,6 @@ from core.errors import StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import to_json
-from core.requests.base import Answer
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -30,6 +29,7 @@ from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
+from jobs.running.handing import files_for
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
@@ -208,6 +208,11 @@ class Dispatcher:
         if job_id not in self.feeds and job_id not in self.running:
             self._incoming.remove(job_id)
 
+    def run_again(self, job_id: str) -> None:
+        """Let a running job be handed out anew, with what the rows say now; one that waits will be anyway."""
+        if job_id in self.running and job_id in self.feeds:
+            self.executor.cancel(job_id)
+
     def stop_answer(self, job_id: str) -> bool:
         """Let a running job end with what there is of its answer. False when there is nothing of it yet."""
         live = self.running.get(job_id)
@@ -342,15 +347,13 @@ class Dispatcher:
             await self.gate(job, True)  # what was allowed on asking may be forbidden by now
             if job.request.told:
                 live.conversation = await self.converse(job)
-            films = job.request.answer is Answer.FILMS
-            folder = str(await self._incoming.make(job.id, bytes_of(job.request))) if films else ""
+            coming = bytes_of(job.request)
+            folder = str(await self._incoming.make(job.id, coming)) if coming else ""
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
         talk = live.conversation.talk if live.conversation else None
         try:
-            paths = await asyncio.to_thread(
-                lambda: {s: str(self.files.path(s)) for s in job.request.pictures}
-            )
+            paths = await files_for(job, folder, self.database, self.files)
         except StorageError:
             return Broke(job.id, Fault.USER, INPUT_GONE)
         if talk is not None:

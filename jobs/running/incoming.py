@@ -1,5 +1,5 @@
-"""Folders where workers write films, one for each job: made before its run if the disk has room for what is
-coming, removed when the job is over.
+"""Folders where workers write films and other files, one for each job: made before its run if the disk has
+room for what is coming, removed when the job is over.
 
 A job that goes back to the queue keeps its folder, with whatever its worker can go on from.
 """

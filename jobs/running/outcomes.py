@@ -17,7 +17,7 @@ from jobs.feed import Feeds
 from jobs.order.placement import Placement
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
-from jobs.running.saving import FilmMissing, Saving
+from jobs.running.saving import FileMissing, Saving
 from storage import jobs as rows
 from vision.protocol import Broke, Done, Fault
 
@@ -86,7 +86,7 @@ class Outcomes:
         """Files first, then the rows and the status in one transaction: what a row names is there."""
         try:
             stored = await self._saving.save(output)
-        except FilmMissing:
+        except FileMissing:
             log.exception("job %s: its worker has not written what it says", live.job.id)
             await self.retry(live, GAVE_UP)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,20 +12,24 @@ import sqlalchemy as sa
 
 from core.errors import StorageError
 from core.events import Film, Output, Picture
+from core.results.own_models import Learned
 from storage.database import Database
 from storage.files import Files, Taken
 from storage.films.rows import StoredFilm
 from storage.lookup import StoredOutput, StoredPicture
+from storage.projects.results import StoredFile
+from storage.projects.versions import StoredModel
 from storage.schema import GRID
 
-LATENTS = "application/x-latents"
+LATENTS, MODEL = "application/x-latents", "application/x-safetensors"
+REPORT = "report"  # what the output's grid is called among a version's charts
 RETRY_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # s, while the database refuses to write
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class FilmMissing(StorageError):
-    """A worker has named a film that isn't in its job's folder."""
+class FileMissing(StorageError):
+    """A worker has named a file that isn't in its job's folder."""
 
 
 class Saving:
@@ -38,11 +42,17 @@ class Saving:
 
     async def save(self, output: Output) -> StoredOutput:
         """Write the files and return what their rows will say: of films, their posters as pictures too.
-        Raises StorageError when the disk is full, FilmMissing."""
+        Raises StorageError when the disk is full, FileMissing."""
         shown = output.pictures or tuple(film.poster for film in output.films)
         films = [await self._take_one(film, index) for index, film in enumerate(output.films)]
         pictures = [await self._save_one(picture, index) for index, picture in enumerate(shown)]
         grid = await self._save_one(output.grid, GRID) if output.grid else None
+        files = [
+            StoredFile(file.name, taken.sha256, file.media_type, taken.size)
+            for file in output.files
+            for taken in [await self._take(file.path, file.media_type)]
+        ]
+        model = await self._take_model(output.learned, pictures, grid) if output.learned else None
         return StoredOutput(
             tuple(pictures),
             grid,
@@ -52,6 +62,24 @@ class Saving:
             output.answer,
             output.lines,
             tuple(films),
+            tuple(files),
+            model,
+            output.verdicts,
+        )
+
+    async def _take_model(
+        self, learned: Learned, pictures: Sequence[StoredPicture], grid: StoredPicture | None
+    ) -> StoredModel:
+        taken = await self._take(learned.path, MODEL)
+        named = [*zip(learned.charts, pictures, strict=False), *(((REPORT, grid),) if grid else ())]
+        return StoredModel(
+            taken.sha256,
+            taken.size,
+            learned.items,
+            learned.threshold,
+            learned.promise,
+            {**learned.metrics, "sentence": learned.sentence},
+            tuple((name, picture.sha256, picture.media_type) for name, picture in named),
         )
 
     async def _take_one(self, film: Film, index: int) -> StoredFilm:
@@ -75,7 +103,7 @@ class Saving:
         """Take a file that a worker has written: a moment for any size, and nothing of it in memory."""
         path = Path(name)
         if not await asyncio.to_thread(self._is_incoming, path):
-            raise FilmMissing(f"there is no {path.name} in the folder of a job")
+            raise FileMissing(f"there is no {path.name} in the folder of a job")
         return await self.files.take(path, media_type)
 
     def _is_incoming(self, path: Path) -> bool:

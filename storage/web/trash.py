@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from storage.asking import examples
 from storage.films import rows as films
 from storage.privacy import Removed, delete_jobs, note_unposted, unneeded
+from storage.projects import forgetting
 from storage.schema import GRID, favourites, messages, pictures
 from storage.search import vectors
 from storage.web.picked import Named, pages
@@ -112,22 +113,26 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
     files: set[str] = set()
     forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
+    learned = forgetting.Gone()
     for job_id, positions in wanted.items():
         if not _others(connection, job_id, positions):
             whole.append(job_id)
             continue
         deleted = _delete_rows(connection, job_id, positions)
         forgotten |= examples.remove_pictures(connection, job_id, deleted)
+        learned |= forgetting.forget_pictures(connection, job_id, deleted)
         files |= deleted
         shown += _take_messages(connection, job_id, positions)
-    removed = delete_jobs(connection, whole, now=now)
+    removed = delete_jobs(connection, [*whole, *learned.shown], now=now)
     for channel_id, message_id in shown:
         note_unposted(connection, channel_id, message_id, now=now)
     seen = vectors.forget(connection, files)
+    forgotten |= learned.files
     gone = unneeded(connection, files | forgotten) | set(removed.files)
     forgotten |= set(removed.forgotten)
+    spoilt = tuple(learned.spoilt.union(removed.spoilt))
     told, copies = (*removed.messages, *shown), (*removed.vectors, *seen)
-    return Removed(removed.jobs, told, tuple(gone), copies, tuple(forgotten))
+    return Removed(removed.jobs, told, tuple(gone), copies, tuple(forgotten), spoilt)
 
 
 def _others(connection: sa.Connection, job_id: str, positions: Collection[int]) -> bool:

@@ -18,6 +18,7 @@ from studio.pictures.intake import Intake, Readable
 from studio.rights import Rights
 
 UPLOADS, UPLOAD_EVERY = 40, 30.0  # files of one person at once, and seconds for each one after these
+SHA256 = re.compile(r"[0-9a-f]{64}")
 _JOB = re.compile(rf"([a-z2-9]{{{ID_LENGTH}}})(?:[\s#:]+(\d+))?", re.IGNORECASE)
 
 
@@ -49,6 +50,13 @@ class Sources:
                 "You have no picture here yet. Attach one as `image`, or make one with `/imagine`."
             )
         return await self.of_job(actor, *last)
+
+    async def meant(self, actor: Actor, picture: Readable | str) -> Source:
+        """Return a picture that somebody sends, one of ours by its name, or, by its SHA-256, one that they
+        have sent. Raises as ``given``, ``named`` and ``uploaded`` do."""
+        if isinstance(picture, str):
+            return await (self.uploaded if SHA256.fullmatch(picture) else self.named)(actor, picture)
+        return await self.given(actor, picture)
 
     async def given(self, actor: Actor, picture: Readable) -> Source:
         """Return a picture that somebody sends.

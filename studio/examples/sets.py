@@ -21,7 +21,7 @@ from core.requests import AskRequest, TryRequest
 from storage.asking import examples as rows
 from storage.asking.examples import Example, ExampleSet
 from studio.actor import Actor
-from studio.asking.new_job import NewJob, Source
+from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given
 from studio.asking.sources import Sources
 from studio.authority import Action, Belonging
@@ -31,7 +31,6 @@ from studio.services import Services
 
 # The name of a set that a conversation was taught in
 _TAUGHT = re.compile(rf"taught [a-z2-9]{{{ID_LENGTH}}}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LAST = "last_set"  # flag of a person
 NOT_YOURS = "Only the owner of that set can do this."
 RULE = "A rule of this place doesn't allow {what}. Nothing was {done}."
@@ -139,7 +138,7 @@ class Sets:
         if not pictures:
             raise ImageError("There is no picture. Attach one to five, or name one of ours by a link.")
         await self._check_words(actor, [label, question], "added")
-        sources = [await self._source(actor, picture) for picture in pictures]
+        sources = [await self._sources.meant(actor, picture) for picture in pictures]
         named = {source.sha256: source.job.id if source.job else None for source in sources}
         if await self._moderator.unfit(tuple(named), actor.place) is not None:
             raise UserError(RULE.format(what="one of these pictures", done="added"))
@@ -159,12 +158,6 @@ class Sets:
         wanted = " ".join(name.split()).casefold()
         mine = [one for one in await self.all(actor) if one.user_id == actor.user_id]
         return any(wanted in (one.id, one.name.casefold()) for one in mine)
-
-    async def _source(self, actor: Actor, picture: Given) -> Source:
-        if isinstance(picture, str):
-            sent = _SHA256.fullmatch(picture) is not None
-            return await (self._sources.uploaded if sent else self._sources.named)(actor, picture)
-        return await self._sources.given(actor, picture)
 
     async def _put(self, found: ExampleSet, new: Sequence[Example]) -> None:
         """Write examples in place of those that say something else of the same. Raises UserError where there
@@ -233,7 +226,7 @@ class Sets:
             raise UserError("That set has one label; it takes at least two to choose from.")
         if contents.answers and not self._asks:
             raise UserError("That set has questions, and nobody answers any here: the host sets ASK_MODEL.")
-        source = await self._source(actor, picture)
+        source = await self._sources.meant(actor, picture)
         request: AskRequest | TryRequest
         if contents.answers:
             asked = question.strip() or contents.examples[-1].question

@@ -11,6 +11,7 @@ from core.errors import UserError
 from core.limits import MAX_LABELS
 from core.requests import (
     AT_ONCE,
+    OWN_MODELS,
     PICTURE_KINDS,
     REQUESTS,
     AskRequest,
@@ -31,6 +32,7 @@ from core.requests import (
     from_json,
     to_json,
 )
+from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 
 SHA, OTHER, THIRD = "ab" * 32, "cd" * 32, "ef" * 32
@@ -73,6 +75,7 @@ STYLED = {
     "unsupported": ("--video",),
 }
 FILMED = {"motion": "high", "seconds": 2.5, "fps": 12, "resolution": 720, "sound": False}
+ASKED = {"project": "abcd2345efgh", "task": "anomaly", "version": 1, "artefact": "ef" * 32}
 JOINED = {"clip_2": THIRD, "clip_2_ends": "7a" * 32}
 FULL = (  # of each kind, with a value in every field, which differs from the field's default
     ImagineRequest(**STYLED),
@@ -109,6 +112,38 @@ FULL = (  # of each kind, with a value in every field, which differs from the fi
         examples="abcd2345efgh",
     ),
     TryRequest(set_id="abcd2345efgh", image=SHA, name="pets"),
+    TrainRequest(
+        project="abcd2345efgh",
+        task="style",
+        alike="free",
+        pixels=512,
+        seconds=60,
+        seed=3,
+        settled=True,
+        replaces=2,
+        count=20,
+        words="ink",
+        model="v6",
+    ),
+    InspectRequest(
+        project="abcd2345efgh",
+        task="anomaly",
+        version=2,
+        artefact=THIRD,
+        images=(SHA, OTHER),
+        limit=1.5,
+        explain=False,
+    ),
+    BundleRequest(
+        project="abcd2345efgh",
+        task="classify",
+        version=2,
+        artefact=THIRD,
+        name="boards",
+        limit=1.5,
+        images=(SHA,),
+        figures=("19 of 20 (75-100 %).",),
+    ),
     CutRequest(**STYLED | {"num_images": 1}, **FILMED, loop=True, clip=SHA, start=1.0, end=2.0),
     FrameRequest(**STYLED | {"num_images": 1}, clip=SHA),
 )
@@ -177,6 +212,13 @@ def test_a_request_survives_json(request_) -> None:
         (lambda: ComposeRequest(prompt="a", canvas=(64, 64), layers=((SHA, 0, 0, 0, 1, None),)), "scale"),
         (lambda: ShortenRequest(prompt="house"), "nothing to shorten"),
         (lambda: TryRequest(set_id="", image=SHA), "No set of examples"),
+        (lambda: TrainRequest(project="boards", task="anomaly"), "project.*boards.*id of a project"),
+        (lambda: TrainRequest(project="abcd2345efgh", task="guess"), "guess.*anomaly, classify, style"),
+        (lambda: TrainRequest(project="abcd2345efgh", task="anomaly", alike="so"), "so.*auto, fixture"),
+        (lambda: TrainRequest(project="abcd2345efgh", task="anomaly", pixels=64), "pixels.*64.*128"),
+        (lambda: InspectRequest(**ASKED, images=()), "0 pictures.*1 to 50"),
+        (lambda: InspectRequest(**ASKED, images=(SHA,) * 51), "51 pictures.*1 to 50"),
+        (lambda: BundleRequest(**ASKED, images=(SHA,) * 7), "7 pictures.*up to 6"),
         (lambda: AskRequest(question=" ", images=(SHA,)), "question is empty"),
         (lambda: AskRequest(question="What?"), "no picture to ask about"),
         (lambda: AskRequest(question="x" * 4001, images=(SHA,)), "4,001.*4,000"),
@@ -198,7 +240,7 @@ def test_a_field_or_a_kind_of_a_newer_version_is_refused() -> None:
 
 
 def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> None:
-    assert [*REQUESTS, *AT_ONCE] == [type(example) for example in FULL]
+    assert [*REQUESTS, *OWN_MODELS, *AT_ONCE] == [type(example) for example in FULL]
     assert set(PICTURE_KINDS) == {
         "imagine",
         "variation",
@@ -220,7 +262,7 @@ def test_no_picture_of_a_request_can_be_forgotten(request_) -> None:
     for item in fields(request_):
         known = item.name in ONE_OF or (request_.kind, item.name) in ONE_VALUE
         assert item.default is MISSING or getattr(request_, item.name) != item.default or known
-    assert set(request_.pictures) == {
+    assert {*request_.pictures, *request_.files} == {
         text for text in strings(asdict(request_)) if re.fullmatch("[0-9a-f]{64}", text)
     }
     assert len(request_.pictures) == len(set(request_.pictures))

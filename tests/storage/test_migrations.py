@@ -44,6 +44,7 @@ VERSIONS = (
     "0018",
     "0019",
     "0020",
+    "0021",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",
@@ -61,7 +62,12 @@ SPECIAL = {  # where a check or a link asks for more than any value of the type
     "conversation": "job",
     "level": "off",
     "pictures": "block",
+    "task": "anomaly",
+    "alike": "auto",
+    "right": "use",
+    "part": "train",
 }
+STATES = {"project_items": "labelled", "project_versions": "active"}
 KINDS = {"allowed": "role"}
 
 
@@ -101,6 +107,8 @@ def _value(table: str, column: str, kind: str) -> object:
         return "job"
     if column == "kind" and table in KINDS:
         return KINDS[table]
+    if column == "state" and table in STATES:
+        return STATES[table]
     if column in SPECIAL:
         return SPECIAL[column]
     return {"INTEGER": 1, "BIGINT": 1, "REAL": 0.5, "BLOB": b"1"}.get(kind, "1")

@@ -10,7 +10,7 @@ from storage.database import Database
 from tests.storage.conftest import NOW, added
 
 ANN, BEN = 77, 88  # who is deleted, and who stays
-PEOPLE = ("user_id", "actor_id", "owner_id", "author_id")  # columns that name a person
+PEOPLE = ("user_id", "actor_id", "owner_id", "author_id", "answered_by")  # columns that name a person
 
 
 def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
@@ -49,6 +49,12 @@ def _rows(user: int, job_id: str) -> dict[str, dict[str, Any]]:
         "feedback": {"user_id": user, "is_right": 1, **made},
         "examples": {"id": user, "set_id": str(user), "question": "", "label": "a cat", **made},
         "example_pictures": {"example_id": user, "position": 0, **sha256},
+        "projects": {"id": str(user), "guild_id": 3, "user_id": user, "name": str(user), "task": "anomaly"}
+        | {"created_at": NOW},
+        "project_items": {"project_id": str(user), "user_id": user, **sha256}
+        | dict.fromkeys(("added_at", "changed_at"), NOW),
+        "project_versions": {"project_id": str(user), "number": 1, "user_id": user, "state": "active"}
+        | {"size": 1, "settings": "{}", "metrics": "{}", "asked_at": NOW, "at": NOW},
         "films": {"job_id": job_id, "position": 0, "media_type": "video/mp4", **sha256}
         | dict.fromkeys(("width", "height", "frames", "fps", "sound", "size"), 1),
     }
@@ -72,6 +78,15 @@ async def test_each_row_of_a_person_goes_or_loses_the_name_or_is_among_those_tha
         job = await added(database, user=user)
         for name, row in _rows(user, job.id).items():
             insert = sa.insert(schema.metadata.tables[name]).values(**row)
+            await database.write(lambda c, insert=insert: c.execute(insert) and None)
+    for user in (ANN, BEN):  # both call Ben's picture something, and answer his model
+        picture = {"project_id": str(BEN), "sha256": f"{BEN:064}", "label": "good", "at": NOW}
+        said = {"job_id": job.id, "position": user, "number": 1, "score": 2.0, "strange": 1, "is_right": 1}
+        for name, row in (
+            ("project_marks", {"user_id": user}),
+            ("verdicts", said | {"answered_by": user}),
+        ):
+            insert = sa.insert(schema.metadata.tables[name]).values(**picture, **row)
             await database.write(lambda c, insert=insert: c.execute(insert) and None)
     before = await database.read(lambda c: _naming(ANN, c))
     handled = [*privacy.OWNED.values(), *privacy.NAMED.values(), *privacy.KEPT.values()]

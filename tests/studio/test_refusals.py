@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import ImageError, NotAllowedError
+from core.errors import ImageError, NotAllowedError, UserError
 from core.grammar.prompt import Prompt
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
@@ -41,6 +41,12 @@ from studio.organise.zips import Zips
 from studio.own import Own
 from studio.pictures import bits
 from studio.places.explore import Explore
+from studio.projects.access import NO_PROJECT
+from studio.projects.labelling import Labelling
+from studio.projects.pictures import Pictures
+from studio.projects.shelf import Shelf
+from studio.projects.training import Training
+from studio.projects.trying import Trying
 from studio.search.search import Found, Search
 from studio.search.tokens import Query
 from studio.server import Server
@@ -71,6 +77,11 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Posting: lambda studio: studio.organise.posting,
     Checks: lambda studio: studio.checks,
     Feedback: lambda studio: studio.feedback,
+    Shelf: lambda studio: studio.projects.shelf,
+    Pictures: lambda studio: studio.projects.pictures,
+    Labelling: lambda studio: studio.projects.labelling,
+    Training: lambda studio: studio.projects.training,
+    Trying: lambda studio: studio.projects.trying,
 }
 
 
@@ -81,7 +92,8 @@ def _methods(kind: type) -> list[tuple[type, str]]:
 
 
 METHODS = [pair for kind in PARTS for pair in _methods(kind)]
-METHODS.sort(key=lambda pair: pair == (Own, "delete"))  # which leaves nothing to the others
+LAST = ((Shelf, "forget"), (Own, "delete"))  # which leave nothing to the others
+METHODS.sort(key=lambda pair: LAST.index(pair) if pair in LAST else -1)
 NAMING = {"job", "job_id", "message_id", "draft_id", "sha256", "named", "names", "parent"}  # somebody's thing
 
 # What a ban doesn't take: one's own data, the end of one's own jobs, and words alone, which are refused when
@@ -137,6 +149,8 @@ KEPT_BY_THE_BANNED = {
     "Sets.last",
     "Sets.forget",
     "Copies.mine",
+    "Shelf.all",  # of those that they own
+    "Shelf.forget",
     "Copies.sheet",  # of what they have been shown
     "Trash.put",
     "Trash.take_back",
@@ -267,6 +281,17 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "asked": Asked(text="a boat"),
             "material": Material(),
             "do": "new",
+            "task": "anomaly",
+            "alike": "auto",
+            "rights": ("use",),
+            "sha256s": [sent.sha256],
+            "file": Sent(png()),
+            "form": "csv",
+            "move": "usual",
+            "first": 1,
+            "second": 2,
+            "position": 0,
+            "chart": "roc",
         }
         special = {
             "source": {"picture": None},
@@ -300,6 +325,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "sha256": (await studio.upload(BOB, Sent(png(30, 30)))).sha256,
             "draft_id": await studio.draft(BOB, [Prompt(text="a boat")], {}),
         }
+        await studio.projects.shelf.new(BOB, "raw")
         await studio.examples.create(BOB, "raw")
         values["contents"] = await studio.examples.add(BOB, "raw", "a browser", [Sent(png(29, 29))])
         await studio.server.ban(MIRA, BOB.user_id)
@@ -318,6 +344,9 @@ async def _granted(world: World, actor: Actor, methods: list[tuple[type, str]]) 
             assert actor == STRANGER, (name, error)
             assert "picture is gone" in str(error) or str(error) in (NOTHING, NOT_YOURS), (name, error)
             continue
+        except UserError as error:
+            assert (actor, str(error)) == (STRANGER, NO_PROJECT), (name, error)
+            continue
         granted.add(f"{kind.__name__}.{name}")
     return granted
 
@@ -326,7 +355,7 @@ async def test_who_is_banned_is_refused_all_but_what_is_their_own(world: World) 
     assert len(METHODS) > 60
     studio = world.opened.studio
     parts = [part for name, part in vars(studio).items() if not name.startswith("_")]
-    parts += (*vars(studio.organise).values(), studio.editor.documents)
+    parts += (*vars(studio.organise).values(), studio.editor.documents, *vars(studio.projects).values())
     assert {type(part) for part in parts if _methods(type(part))} | {Studio} == set(PARTS)
     world.values |= world.bobs
     assert await _granted(world, BOB, METHODS) == KEPT_BY_THE_BANNED

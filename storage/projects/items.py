@@ -1,0 +1,242 @@
+"""Rows of a project's pictures and of what people call them.
+
+A picture's label is what all voices agree on: one person's word is enough, and two that differ make it
+disputed until one of them gives way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.projects.schema import items, marks
+
+NEW, LABELLED, DISPUTED, LEFT_OUT = "new", "labelled", "disputed", "left_out"
+PAGE = 500
+Box = tuple[str, float, float, float, float]  # label, left, top, right, bottom; in 0..1 of the sides
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A picture that is added. label: as whoever brings it calls it, "" = not at all. group: of shots of the
+    same thing, "" = not known. job_id: whose picture it is, if a job's."""
+
+    sha256: str
+    label: str = ""
+    group: str = ""
+    job_id: str | None = None
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture of a project. label: that is agreed on. state: NEW, LABELLED, DISPUTED or LEFT_OUT."""
+
+    sha256: str
+    user_id: int
+    label: str
+    state: str
+    group: str
+    added_at: datetime
+    job_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What somebody (0 = somebody whose data was deleted) calls a picture, and where they see it. mask:
+    SHA-256 of a black and white picture."""
+
+    user_id: int
+    label: str
+    boxes: tuple[Box, ...] = ()
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many pictures a project has. labels: by agreed label. states: by state."""
+
+    total: int = 0
+    labels: dict[str, int] = field(default_factory=dict)
+    states: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of pictures that were added: SHA-256 of new ones, of those that were there already, and of
+    those for which there was no room."""
+
+    new: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
+
+
+def add(
+    connection: sa.Connection,
+    project_id: str,
+    user_id: int,
+    coming: Sequence[Incoming],
+    *,
+    most: int,
+    now: datetime,
+) -> Added:
+    """Write pictures that somebody brings, and what they call them. most: that the project may have."""
+    there = set(
+        connection.execute(sa.select(items.c.sha256).where(items.c.project_id == project_id)).scalars()
+    )
+    new, known, over = list[str](), list[str](), list[str]()
+    for one in coming:
+        if one.sha256 in there:
+            known.append(one.sha256)
+        elif len(there) >= most:
+            over.append(one.sha256)
+            continue
+        else:
+            values = {"job_id": one.job_id, "group_key": one.group, "added_at": now, "changed_at": now}
+            row = {"project_id": project_id, "sha256": one.sha256, "user_id": user_id, **values}
+            connection.execute(sa.insert(items).values(**row))
+            there.add(one.sha256)
+            new.append(one.sha256)
+        if one.label:
+            mark(connection, project_id, one.sha256, Mark(user_id, one.label, one.boxes), now=now)
+    return Added(tuple(new), tuple(dict.fromkeys(known)), tuple(over))
+
+
+def mark(connection: sa.Connection, project_id: str, sha256: str, voice: Mark, *, now: datetime) -> None:
+    """Note what somebody calls a picture, in place of what they called it before; "" takes it back."""
+    mine = (*_of(marks, project_id, sha256), marks.c.user_id == voice.user_id)
+    connection.execute(sa.delete(marks).where(*mine))
+    if voice.label:
+        values = {"user_id": voice.user_id, "label": voice.label, "boxes": json.dumps(voice.boxes)}
+        row = {"project_id": project_id, "sha256": sha256, "mask": voice.mask, "at": now, **values}
+        connection.execute(sa.insert(marks).values(**row))
+    agree(connection, project_id, sha256, now=now)
+
+
+def agree(connection: sa.Connection, project_id: str, sha256: str, *, now: datetime) -> None:
+    """Write what all voices on a picture come to; one that is left out stays so."""
+    said = sa.select(marks.c.label).distinct().where(*_of(marks, project_id, sha256))
+    found = list(connection.execute(said).scalars())
+    label = found[0] if len(found) == 1 else ""
+    state = LABELLED if label else DISPUTED if found else NEW
+    mine = (*_of(items, project_id, sha256), items.c.state != LEFT_OUT)
+    changed = sa.or_(items.c.label != label, items.c.state != state)
+    values = {"label": label, "state": state, "changed_at": now}
+    connection.execute(sa.update(items).where(*mine, changed).values(**values))
+
+
+def leave_out(
+    connection: sa.Connection, project_id: str, sha256s: Collection[str], out: bool, *, now: datetime
+) -> None:
+    """Leave pictures out of what is learned from, or take them in again."""
+    for page in _pages(sha256s):
+        mine = (items.c.project_id == project_id, items.c.sha256.in_(page))
+        if out:
+            connection.execute(sa.update(items).where(*mine).values(state=LEFT_OUT, label="", changed_at=now))
+            continue
+        connection.execute(sa.update(items).where(*mine, items.c.state == LEFT_OUT).values(state=NEW))
+        for sha256 in page:
+            agree(connection, project_id, sha256, now=now)
+
+
+def regroup(connection: sa.Connection, project_id: str, groups: dict[str, str]) -> None:
+    """Note of which shots pictures (SHA-256) are; "" = it isn't known any more."""
+    for sha256, group in groups.items():
+        connection.execute(sa.update(items).where(*_of(items, project_id, sha256)).values(group_key=group))
+
+
+def relabel(connection: sa.Connection, project_id: str, old: str, new: str, *, now: datetime) -> None:
+    """Call ``new`` whatever was called ``old``; "" = nothing."""
+    named = (marks.c.project_id == project_id, marks.c.label == old)
+    touched = list(connection.execute(sa.select(marks.c.sha256).distinct().where(*named)).scalars())
+    if new:
+        connection.execute(sa.update(marks).where(*named).values(label=new))
+    else:
+        connection.execute(sa.delete(marks).where(*named))
+    for sha256 in touched:
+        agree(connection, project_id, sha256, now=now)
+
+
+def one(connection: sa.Connection, project_id: str, sha256: str) -> Item | None:
+    """Return a picture of a project, None when it has none such."""
+    row = connection.execute(sa.select(items).where(*_of(items, project_id, sha256))).first()
+    return None if row is None else _item(row)
+
+
+def page(
+    connection: sa.Connection,
+    project_id: str,
+    *,
+    label: str | None = None,
+    state: str | None = None,
+    after: str | None = None,
+    limit: int = PAGE,
+) -> list[Item]:
+    """Return pictures of a project, the oldest first. label, state: only those. after: SHA-256 of the last
+    one that was seen."""
+    chosen: list[Any] = [items.c.project_id == project_id]
+    chosen += [] if label is None else [items.c.label == label]
+    chosen += [] if state is None else [items.c.state == state]
+    if after is not None:
+        seen = connection.execute(sa.select(items.c.added_at).where(*_of(items, project_id, after))).scalar()
+        if seen is not None:
+            later = sa.and_(items.c.added_at == seen, items.c.sha256 > after)
+            chosen.append(sa.or_(items.c.added_at > seen, later))
+    order = sa.select(items).where(*chosen).order_by(items.c.added_at, items.c.sha256).limit(limit)
+    return [_item(row) for row in connection.execute(order)]
+
+
+def next_to_label(connection: sa.Connection, project_id: str, skipped: Collection[str] = ()) -> Item | None:
+    """Return the picture that a label is wanted for next: what people disagree about comes first."""
+    chosen = (items.c.project_id == project_id, items.c.state.in_((NEW, DISPUTED)))
+    order = (sa.case((items.c.state == DISPUTED, 0), else_=1), items.c.added_at, items.c.sha256)
+    statement = sa.select(items).where(*chosen, items.c.sha256.not_in(list(skipped))).order_by(*order)
+    row = connection.execute(statement.limit(1)).first()
+    return None if row is None else _item(row)
+
+
+def counts(connection: sa.Connection, project_id: str) -> Counts:
+    """Return how many pictures there are of each label and in each state."""
+    number = sa.func.count()
+    statement = sa.select(items.c.label, items.c.state, number).where(items.c.project_id == project_id)
+    by_label, by_state = Counter[str](), Counter[str]()
+    for label, state, count in connection.execute(statement.group_by(items.c.label, items.c.state)):
+        by_state[state] += count
+        if label:
+            by_label[label] += count
+    return Counts(by_state.total(), dict(sorted(by_label.items())), dict(sorted(by_state.items())))
+
+
+def marks_of(
+    connection: sa.Connection, project_id: str, sha256s: Collection[str] | None = None
+) -> dict[str, list[Mark]]:
+    """Return what people call pictures (None = all of the project), by SHA-256 in the order of their
+    words."""
+    found: dict[str, list[Mark]] = {}
+    statement = sa.select(marks).where(marks.c.project_id == project_id).order_by(marks.c.seq)
+    pages: Sequence[list[str] | None] = [None] if sha256s is None else list(_pages(sha256s))
+    for some in pages:
+        chosen = statement if some is None else statement.where(marks.c.sha256.in_(some))
+        for row in connection.execute(chosen):
+            boxes = tuple(tuple(box) for box in json.loads(row.boxes))
+            found.setdefault(row.sha256, []).append(Mark(row.user_id, row.label, boxes, row.mask))
+    return found
+
+
+def _item(row: sa.Row[Any]) -> Item:
+    return Item(row.sha256, row.user_id, row.label, row.state, row.group_key, row.added_at, row.job_id)
+
+
+def _of(table: sa.Table, project_id: str, sha256: str) -> tuple[Any, Any]:
+    return table.c.project_id == project_id, table.c.sha256 == sha256
+
+
+def _pages(sha256s: Collection[str]) -> list[list[str]]:
+    names = list(sha256s)
+    return [names[i : i + PAGE] for i in range(0, len(names), PAGE)]

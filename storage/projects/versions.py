@@ -1,0 +1,308 @@
+"""Rows of what a project's model learns from, and of the versions that came of it.
+
+What a training learns from is copied when it is asked for; a picture that is deleted goes out of the copy, so
+that the worker is never told of it, and what was told of it before is spoilt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.job import Job
+from core.requests.own_models import STYLE, TrainRequest
+from core.results.own_models import TEST, TRAIN, LearnedFrom
+from storage.projects.items import LABELLED, LEFT_OUT
+from storage.projects.schema import (
+    items,
+    projects,
+    training_items,
+    trainings,
+    version_files,
+    version_items,
+    versions,
+)
+from storage.schema import UNFINISHED, jobs
+
+CANDIDATE, ACTIVE, RETIRED, TAINTED = "candidate", "active", "retired", "tainted"
+_ITEM = ("sha256", "label", "group_key", "part")
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What a training left behind: ``core.results.own_models.Learned`` with a file in the place of a path.
+    size: bytes of it. charts: (name, SHA-256, media type)."""
+
+    artefact: str
+    size: int
+    items: tuple[LearnedFrom, ...] = field(repr=False)
+    threshold: float | None = None
+    promise: float | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    charts: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a project's model.
+
+    state: CANDIDATE, ACTIVE (the one that is used), RETIRED (used before), or TAINTED: some of what it had
+    learned from was deleted. artefact: SHA-256 of its file, None where that is deleted. settings: of the
+    request. asked_at: when its training was asked for; what came later isn't in it.
+    """
+
+    project_id: str
+    number: int
+    user_id: int
+    state: str
+    artefact: str | None
+    size: int
+    threshold: float | None
+    promise: float | None
+    settings: dict[str, Any]
+    metrics: dict[str, Any]
+    asked_at: datetime
+    at: datetime
+    job_id: str | None = None
+
+
+def begin(connection: sa.Connection, job: Job, request: TrainRequest) -> int:
+    """Note a training that is asked for, with what it is to learn from; return how many pictures that is.
+
+    Labelled pictures, of a style all that aren't left out; what any version was tested on stays for testing.
+    One that stands in for another version learns from what is left of that one's.
+    """
+    row = {"job_id": job.id, "project_id": request.project}
+    connection.execute(sa.insert(trainings).values(**row))
+    if request.replaces:
+        old = (version_items.c.project_id == request.project, version_items.c.number == request.replaces)
+        found = sa.select(sa.literal(job.id), *(version_items.c[name] for name in _ITEM)).where(*old)
+    else:
+        tested = sa.exists().where(
+            version_items.c.project_id == items.c.project_id,
+            version_items.c.sha256 == items.c.sha256,
+            version_items.c.part == TEST,
+        )
+        part = sa.case((tested, TEST), else_=TRAIN)
+        wanted = items.c.state != LEFT_OUT if request.task == STYLE else items.c.state == LABELLED
+        columns = (items.c.sha256, items.c.label, items.c.group_key, part)
+        found = sa.select(sa.literal(job.id), *columns).where(items.c.project_id == request.project, wanted)
+    connection.execute(sa.insert(training_items).from_select(["job_id", *_ITEM], found))
+    count = sa.select(sa.func.count()).where(training_items.c.job_id == job.id)
+    return connection.execute(count).scalar_one()
+
+
+def told(connection: sa.Connection, job_id: str) -> tuple[tuple[LearnedFrom, ...], bool]:
+    """Return what a training is to learn from now, in the order of hashes, and whether an earlier try was
+    told of pictures that are deleted: nothing of that try may be used. From here on it wasn't."""
+    mine = trainings.c.job_id == job_id
+    spoilt = connection.execute(sa.select(trainings.c.spoilt).where(mine)).scalar_one_or_none()
+    connection.execute(sa.update(trainings).where(mine, trainings.c.spoilt == 1).values(spoilt=0))
+    return named_anew(_items(connection, training_items, training_items.c.job_id == job_id)), spoilt == 1
+
+
+def named_anew(found: Sequence[LearnedFrom]) -> tuple[LearnedFrom, ...]:
+    """Return pictures in the order of their hashes, their groups named by the first of each: the same
+    pictures in the same groups are the same text, whatever else a group had."""
+    first: dict[str, str] = {}
+    ordered = sorted(found, key=lambda one: one.sha256)
+    for one in ordered:
+        if one.group:
+            first.setdefault(one.group, one.sha256)
+    return tuple(LearnedFrom(one.sha256, one.label, first.get(one.group, ""), one.part) for one in ordered)
+
+
+def learn(
+    connection: sa.Connection, job_id: str, job: sa.Row[Any], model: StoredModel, *, now: datetime
+) -> Version | None:
+    """Write the version that a training has made. job: its columns user_id, request and created_at.
+
+    None when its project is gone. What it was told of and was deleted meanwhile taints it at once, and its
+    project is due again. The first version is used at once, and so is one that stands in for another.
+    """
+    asked = connection.execute(sa.select(trainings).where(trainings.c.job_id == job_id)).first()
+    if asked is None:
+        return None
+    settings = json.loads(job.request)
+    project_id, replaces = asked.project_id, int(settings.get("replaces", 0))
+    left = set(
+        connection.execute(
+            sa.select(training_items.c.sha256).where(training_items.c.job_id == job_id)
+        ).scalars()
+    )
+    kept = tuple(one for one in model.items if one.sha256 in left)
+    spoilt = bool(asked.spoilt) or len(kept) < len(model.items)
+    mine = versions.c.project_id == project_id
+    last = sa.select(sa.func.coalesce(sa.func.max(versions.c.number), 0)).where(mine)
+    number = connection.execute(last).scalar_one() + 1
+    used = connection.execute(sa.select(versions.c.number).where(mine, versions.c.state == ACTIVE)).first()
+    state = TAINTED if spoilt else ACTIVE if used is None else CANDIDATE
+    values = {
+        "user_id": job.user_id,
+        "job_id": job_id,
+        "state": state,
+        "artefact": model.artefact,
+        "size": model.size,
+        "threshold": model.threshold,
+        "promise": model.promise,
+        "settings": json.dumps(settings, ensure_ascii=False),
+        "metrics": json.dumps(dict(model.metrics), ensure_ascii=False),
+        "asked_at": job.created_at,
+        "at": now,
+    }
+    key = {"project_id": project_id, "number": number}
+    connection.execute(sa.insert(versions).values(**key, **values))
+    _write_items(connection, key, kept)
+    for position, (name, sha256, media_type) in enumerate(model.charts):
+        row = {"name": name, "position": position, "sha256": sha256, "media_type": media_type}
+        connection.execute(sa.insert(version_files).values(**key, **row))
+    for one in kept:
+        group = {"group_key": one.group}
+        theirs = (items.c.project_id == project_id, items.c.sha256 == one.sha256)
+        connection.execute(sa.update(items).where(*theirs).values(**group))
+    connection.execute(sa.delete(trainings).where(trainings.c.job_id == job_id))
+    due = number if spoilt and (replaces or used is None) else 0
+    if due or replaces:
+        connection.execute(sa.update(projects).where(projects.c.id == project_id).values(due=due))
+    return version(connection, project_id, number)
+
+
+def _write_items(connection: sa.Connection, key: dict[str, Any], kept: Iterable[LearnedFrom]) -> None:
+    rows = [
+        {**key, "sha256": one.sha256, "label": one.label, "group_key": one.group, "part": one.part}
+        for one in kept
+    ]
+    if rows:
+        connection.execute(sa.insert(version_items), rows)
+
+
+def waiting(connection: sa.Connection, guild_id: int | None, user_id: int) -> int:
+    """Return how many trainings of a server's projects, or of a person's own ones, aren't over."""
+    whose = (
+        sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == user_id)
+        if guild_id is None
+        else projects.c.guild_id == guild_id
+    )
+    joined = trainings.join(projects, projects.c.id == trainings.c.project_id)
+    joined = joined.join(jobs, jobs.c.id == trainings.c.job_id)
+    statement = sa.select(sa.func.count()).select_from(joined).where(whose, sa.text(UNFINISHED))
+    return connection.execute(statement).scalar_one()
+
+
+def unfinished(connection: sa.Connection, project_id: str) -> list[str]:
+    """Return the jobs of a project's trainings that aren't over, the oldest first."""
+    joined = trainings.join(jobs, jobs.c.id == trainings.c.job_id)
+    mine = sa.select(jobs.c.id).select_from(joined).where(trainings.c.project_id == project_id)
+    return list(connection.execute(mine.where(sa.text(UNFINISHED)).order_by(jobs.c.seq)).scalars())
+
+
+def version(connection: sa.Connection, project_id: str, number: int | None = None) -> Version | None:
+    """Return a version, None = the one that is used; None when there is none such."""
+    chosen = versions.c.state == ACTIVE if number is None else versions.c.number == number
+    row = connection.execute(sa.select(versions).where(versions.c.project_id == project_id, chosen)).first()
+    return None if row is None else _version(row)
+
+
+def of_job(connection: sa.Connection, job_id: str) -> Version | None:
+    """Return the version that a training has made."""
+    row = connection.execute(sa.select(versions).where(versions.c.job_id == job_id)).first()
+    return None if row is None else _version(row)
+
+
+def every(connection: sa.Connection, project_id: str) -> list[Version]:
+    """Return a project's versions, the newest first."""
+    mine = sa.select(versions).where(versions.c.project_id == project_id)
+    return [_version(row) for row in connection.execute(mine.order_by(versions.c.number.desc()))]
+
+
+def use(connection: sa.Connection, project_id: str, number: int) -> bool:
+    """Let this version be the one that is used; False when its file is gone."""
+    mine = versions.c.project_id == project_id
+    there = (mine, versions.c.number == number, versions.c.artefact.is_not(None), versions.c.state != TAINTED)
+    if connection.execute(sa.select(versions.c.number).where(*there)).first() is None:
+        return False
+    before = (mine, versions.c.state == ACTIVE, versions.c.number != number)
+    connection.execute(sa.update(versions).where(*before).values(state=RETIRED))
+    connection.execute(sa.update(versions).where(*there).values(state=ACTIVE))
+    return True
+
+
+def judge_by(
+    connection: sa.Connection, project_id: str, number: int, threshold: float, promise: float | None
+) -> None:
+    """Let a version judge by another threshold, with what that promises."""
+    mine = (versions.c.project_id == project_id, versions.c.number == number)
+    connection.execute(sa.update(versions).where(*mine).values(threshold=threshold, promise=promise))
+
+
+def learned_from(connection: sa.Connection, project_id: str, number: int) -> tuple[LearnedFrom, ...]:
+    """Return what a version learned from and was tested on, without what was deleted since."""
+    mine = (version_items.c.project_id == project_id, version_items.c.number == number)
+    return named_anew(_items(connection, version_items, sa.and_(*mine)))
+
+
+def charts(connection: sa.Connection, project_id: str, number: int) -> list[tuple[str, str, str]]:
+    """Return a version's report, (name, SHA-256, media type) in order."""
+    mine = (version_files.c.project_id == project_id, version_files.c.number == number)
+    found = connection.execute(sa.select(version_files).where(*mine).order_by(version_files.c.position))
+    return [(row.name, row.sha256, row.media_type) for row in found]
+
+
+def new_since(connection: sa.Connection, project_id: str, asked_at: datetime) -> int:
+    """Return how many labelled pictures came, or got another label, since a training was asked for."""
+    mine = (items.c.project_id == project_id, items.c.state == LABELLED, items.c.changed_at > asked_at)
+    return connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one()
+
+
+def stale(connection: sa.Connection, keep: int) -> list[tuple[str, int]]:
+    """Return (project, number) of versions whose files aren't needed: tainted ones, and all that are older
+    than the newest ``keep`` of their project and not in use."""
+    there = sa.select(versions.c.project_id, versions.c.number, versions.c.state)
+    newest = there.where(versions.c.artefact.is_not(None)).order_by(versions.c.number.desc())
+    found, kept = list[tuple[str, int]](), Counter[str]()
+    for project_id, number, state in connection.execute(newest):
+        if state != TAINTED:
+            kept[project_id] += 1
+        if state == TAINTED or (kept[project_id] > keep and state != ACTIVE):
+            found.append((project_id, number))
+    return found
+
+
+def give_up(connection: sa.Connection, some: Iterable[tuple[str, int]]) -> set[str]:
+    """Let versions have no file any more; return the files that they named."""
+    files = set[str]()
+    for project_id, number in some:
+        mine = (versions.c.project_id == project_id, versions.c.number == number)
+        named = sa.select(versions.c.artefact).where(*mine, versions.c.artefact.is_not(None))
+        files |= {str(name) for name in connection.execute(named).scalars()}
+        connection.execute(sa.update(versions).where(*mine).values(artefact=None))
+    return files
+
+
+def _items(connection: sa.Connection, table: sa.Table, condition: Any) -> list[LearnedFrom]:
+    found = connection.execute(sa.select(*(table.c[name] for name in _ITEM)).where(condition))
+    return [LearnedFrom(*row) for row in found]
+
+
+def _version(row: sa.Row[Any]) -> Version:
+    return Version(
+        row.project_id,
+        row.number,
+        row.user_id,
+        row.state,
+        row.artefact,
+        row.size,
+        row.threshold,
+        row.promise,
+        json.loads(row.settings),
+        json.loads(row.metrics),
+        row.asked_at,
+        row.at,
+        row.job_id,
+    )

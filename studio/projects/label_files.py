@@ -1,0 +1,278 @@
+"""Labels as other programs write them: CSV, COCO's JSON, YOLO's text files. Pure functions on texts; whoever
+reads strangers' files does it in a confined process.
+
+Inside, a box is in 0..1 of the sides. A picture that is called something as a whole has, in COCO and
+YOLO, a box around all of it, and such a box means the same when it is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+Box = tuple[str, float, float, float, float]  # label, left, top, right, bottom; 0..1
+FORMS = ("csv", "coco", "yolo")
+FIELDS = ("file", "label", "left", "top", "right", "bottom")
+MOST_ROWS, DIGITS = 100_000, 8
+NAMES = "data.yaml"
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A picture and what it is called. file: its name. width, height: px, 0 where they aren't known."""
+
+    file: str
+    label: str = ""
+    boxes: tuple[Box, ...] = ()
+    width: int = 0
+    height: int = 0
+
+
+def write(form: str, rows: Sequence[Labelled]) -> dict[str, bytes]:
+    """Return files by name, of one of FORMS. Raises ValueError for another form."""
+    if form == "csv":
+        return {"labels.csv": _csv(rows).encode()}
+    if form == "coco":
+        return {"annotations.json": json.dumps(_coco(rows), ensure_ascii=False, indent=1).encode()}
+    if form == "yolo":
+        return _yolo(rows)
+    raise ValueError(f"labels are written as {', '.join(FORMS)}, not as {form[:40]!r}")
+
+
+def read(files: Mapping[str, bytes]) -> list[Labelled]:
+    """Return what the label files among these say, whichever of FORMS they are. Raises ValueError for one
+    that can't be read, and for more than MOST_ROWS rows."""
+    found: list[Labelled] = []
+    for name, data in files.items():
+        if name.lower().endswith(".csv"):
+            found += read_csv(_text(name, data))
+        elif name.lower().endswith(".json"):
+            found += read_coco(_text(name, data))
+    texts = {name: data for name, data in files.items() if name.lower().endswith(".txt")}
+    names = [data for name, data in files.items() if PurePosixPath(name).name.lower() in (NAMES, "data.yml")]
+    if texts and names:
+        found += read_yolo({name: _text(name, data) for name, data in texts.items()}, _text(NAMES, names[0]))
+    if sum(max(1, len(one.boxes)) for one in found) > MOST_ROWS:
+        raise ValueError(f"there are more than {MOST_ROWS:,} labels")
+    return found
+
+
+def _text(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name[:60]!r} isn't UTF-8") from error
+
+
+# CSV
+
+
+def _csv(rows: Sequence[Labelled]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(FIELDS)
+    for row in rows:
+        for box in row.boxes:
+            writer.writerow((_plain(row.file), _plain(box[0]), *(_number(value) for value in box[1:])))
+        if row.label and not row.boxes:
+            writer.writerow((_plain(row.file), _plain(row.label), "", "", "", ""))
+    return out.getvalue()
+
+
+def _plain(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def read_csv(text: str) -> list[Labelled]:
+    """Return what a table says whose first line names FIELDS; the box may be missing. Raises ValueError."""
+    try:
+        reader = csv.DictReader(io.StringIO(text))
+        fields = [name.strip().lower() for name in reader.fieldnames or ()]
+        if "file" not in fields or "label" not in fields:
+            raise ValueError("a table of labels has the columns file and label")
+        reader.fieldnames = fields
+        labels: dict[str, str] = {}
+        boxes: dict[str, list[Box]] = {}
+        for number, row in enumerate(reader, 2):
+            if number > MOST_ROWS:
+                raise ValueError(f"there are more than {MOST_ROWS:,} labels")
+            file, label = _unplain(row.get("file")), _unplain(row.get("label"))
+            if not file or not label:
+                raise ValueError(f"line {number} has no file or no label")
+            sides = [(row.get(side) or "").strip() for side in FIELDS[2:]]
+            if any(sides):
+                left, top, right, bottom = (_side(side, f"line {number}") for side in sides)
+                boxes.setdefault(file, []).append((label, left, top, right, bottom))
+            labels.setdefault(file, label)
+    except csv.Error as error:
+        raise ValueError(f"this table can't be read: {error}") from error
+    return [_row(file, label, boxes.get(file, [])) for file, label in labels.items()]
+
+
+def _unplain(text: object) -> str:
+    found = text.strip() if isinstance(text, str) else ""
+    return found[1:] if found[:1] == "'" and found[1:2] in ("=", "+", "-", "@") else found
+
+
+# COCO
+
+
+def _coco(rows: Sequence[Labelled]) -> dict[str, Any]:
+    names = sorted({box[0] for row in rows for box in row.boxes} | {row.label for row in rows if row.label})
+    ids = {name: number for number, name in enumerate(names, 1)}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, row in enumerate(rows, 1):
+        width, height = max(row.width, 1), max(row.height, 1)
+        images.append({"id": number, "file_name": row.file, "width": width, "height": height})
+        for name, left, top, right, bottom in _all_boxes(row):
+            sides = (left * width, top * height, (right - left) * width, (bottom - top) * height)
+            box = [round(value, 4) for value in sides]
+            one = {"id": len(annotations) + 1, "image_id": number, "category_id": ids[name], "bbox": box}
+            annotations.append(one | {"area": round(box[2] * box[3], 4), "iscrowd": 0})
+    categories = [{"id": number, "name": name} for name, number in ids.items()]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def read_coco(text: str) -> list[Labelled]:
+    """Return what COCO's JSON says; polygons and runs count by their boxes. Raises ValueError."""
+    try:
+        found = json.loads(text)
+        names = {one["id"]: str(one["name"]) for one in found["categories"]}
+        images = {
+            one["id"]: (str(one["file_name"]), int(one.get("width", 0)), int(one.get("height", 0)))
+            for one in found["images"]
+        }
+        boxes: dict[Any, list[Box]] = {key: [] for key in images}
+        if len(images) + len(found["annotations"]) > MOST_ROWS:
+            raise ValueError(f"there are more than {MOST_ROWS:,} labels")
+        for one in found["annotations"]:
+            _, width, height = images[one["image_id"]]
+            if width < 1 or height < 1:
+                raise ValueError("a picture of COCO's has no width or height")
+            left, top, wide, high = (float(value) for value in one["bbox"])
+            sides = (left / width, top / height, (left + wide) / width, (top + high) / height)
+            where = tuple(_side(value, "a box") for value in sides)
+            boxes[one["image_id"]].append((names[one["category_id"]], *where))  # type: ignore[arg-type]
+    except ValueError:
+        raise
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError("this is no COCO file: it needs images, annotations and categories") from error
+    return [
+        _row(file, "", boxes[key], width, height)
+        for key, (file, width, height) in images.items()
+        if boxes[key]
+    ]
+
+
+# YOLO
+
+
+def _yolo(rows: Sequence[Labelled]) -> dict[str, bytes]:
+    names = sorted({box[0] for row in rows for box in row.boxes} | {row.label for row in rows if row.label})
+    listed = "".join(
+        f"  {number}: {json.dumps(name, ensure_ascii=False)}\n" for number, name in enumerate(names)
+    )
+    files = {NAMES: f"path: .\ntrain: images\nval: images\nnames:\n{listed}".encode()}
+    for row in rows:
+        lines = []
+        for name, left, top, right, bottom in _all_boxes(row):
+            sides = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
+            lines.append(" ".join((str(names.index(name)), *(_number(value) for value in sides))))
+        files[f"labels/{PurePosixPath(row.file).stem}.txt"] = "\n".join([*lines, ""]).encode()
+    return files
+
+
+def read_yolo(texts: Mapping[str, str], names: str) -> list[Labelled]:
+    """Return what YOLO's text files say. texts: by name; names: data.yaml. Raises ValueError."""
+    called = yolo_names(names)
+    found = []
+    for name, text in texts.items():
+        boxes: list[Box] = []
+        for number, line in enumerate(text.splitlines()[:MOST_ROWS], 1):
+            parts = line.split()
+            if not parts:
+                continue
+            where = f"{PurePosixPath(name).name[:60]} line {number}"
+            if len(parts) < 5 or not parts[0].isdigit() or int(parts[0]) not in called:
+                raise ValueError(f"{where} isn't a class and four numbers")
+            x, y, wide, high = (_side(part, where) for part in parts[1:5])
+            sides = (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
+            left, top, right, bottom = (min(1.0, max(0.0, value)) for value in sides)
+            boxes.append((called[int(parts[0])], left, top, right, bottom))
+        if boxes:
+            found.append(_row(PurePosixPath(name).stem, "", boxes))
+    return found
+
+
+def yolo_names(text: str) -> dict[int, str]:
+    """Return the names of classes in a data.yaml, written as a list or by number. Raises ValueError."""
+    _, found, rest = text.partition("names:")
+    if not found:
+        raise ValueError(f"{NAMES} has no names")
+    first, _, more = rest.partition("\n")
+    if first.strip().startswith("["):
+        inner = (first + more).strip()[1:].partition("]")[0]
+        return {number: _unquoted(part) for number, part in enumerate(inner.split(",")) if part.strip()}
+    called: dict[int, str] = {}
+    for line in more.splitlines():
+        if line.strip() and not line.startswith((" ", "\t", "-")):
+            break
+        if line.strip().startswith("-"):
+            called[len(called)] = _unquoted(line.strip()[1:])
+        elif ":" in line:
+            number, _, name = line.partition(":")
+            if not number.strip().isdigit():
+                break
+            called[int(number)] = _unquoted(name)
+    if not called:
+        raise ValueError(f"{NAMES} has no names")
+    return called
+
+
+def _unquoted(text: str) -> str:
+    found = text.strip()
+    if found[:1] == '"' and found[-1:] == '"' and len(found) > 1:
+        try:
+            return str(json.loads(found))
+        except ValueError:
+            return found[1:-1]
+    return found[1:-1] if found[:1] == "'" == found[-1:] and len(found) > 1 else found
+
+
+def _all_boxes(row: Labelled) -> tuple[Box, ...]:
+    return row.boxes or (((row.label, *WHOLE),) if row.label else ())
+
+
+def _row(file: str, label: str, boxes: Sequence[Box], width: int = 0, height: int = 0) -> Labelled:
+    """Return a picture; a box around all of it says what it is as a whole."""
+    whole = [box[0] for box in boxes if _is_whole(box)]
+    label = label or (whole[0] if whole else boxes[0][0])
+    return Labelled(file, label, tuple(box for box in boxes if not _is_whole(box)), width, height)
+
+
+def _is_whole(box: Box) -> bool:
+    return all(abs(value - edge) < _ROUNDING for value, edge in zip(box[1:], WHOLE, strict=True))
+
+
+def _side(value: str | float, where: str) -> float:
+    try:
+        number = float(value)
+    except ValueError as error:
+        raise ValueError(f"{where} has {str(value)[:20]!r}; a box's sides are 0 to 1") from error
+    if not math.isfinite(number) or not -0.01 <= number <= 1.01:
+        raise ValueError(f"{where} has {number:g}; a box's sides are 0 to 1")
+    return min(1.0, max(0.0, number))
+
+
+def _number(value: float) -> str:
+    return f"{value:.{DIGITS}f}".rstrip("0").rstrip(".") or "0"

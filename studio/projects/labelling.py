@@ -1,0 +1,188 @@
+"""What people call pictures of a project: one after the other, several at once, and by files of other
+programs."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import PurePosixPath
+
+import sqlalchemy as sa
+
+from core.errors import ImageError, UserError
+from storage.projects import items
+from storage.projects.items import Box, Item, Mark
+from storage.projects.rows import Project
+from studio.actor import Actor
+from studio.authority import Action
+from studio.pictures.intake import Readable
+from studio.projects import label_files
+from studio.projects.access import Access
+from studio.projects.label_files import FORMS, Labelled
+from studio.projects.limits import ProjectLimits
+from studio.projects.pictures import labels_of, read_confined
+from studio.services import Services
+
+MAX_BOXES = 100  # on a picture
+EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file: the same labels are the same zip
+GONE = "That picture isn't in this project any more."
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a label file did. labelled: pictures. boxes: on them. unknown: rows of pictures that the project
+    doesn't have."""
+
+    labelled: int = 0
+    boxes: int = 0
+    unknown: int = 0
+
+
+class Labelling:
+    """What people do with labels."""
+
+    def __init__(self, access: Access, services: Services, limits: ProjectLimits) -> None:
+        self._access, self._limits = access, limits
+        self._database, self._intake = services.database, services.intake
+
+    async def next(self, actor: Actor, name: str, skipped: Collection[str] = ()) -> Item | None:
+        """Return the picture that a label is wanted for next, None when there is none: what people disagree
+        about comes first. skipped: SHA-256 of those that the actor left for later. Raises UserError or
+        NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.LABEL)
+        work = partial(items.next_to_label, project_id=found.id, skipped=list(skipped)[-items.PAGE :])
+        return await self._database.read(work)
+
+    async def marks(self, actor: Actor, name: str, sha256: str) -> list[Mark]:
+        """Return what people call a picture, in the order of their words. Raises UserError or
+        NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.LABEL)
+        work = partial(items.marks_of, project_id=found.id, sha256s=[sha256])
+        return (await self._database.read(work)).get(sha256, [])
+
+    async def mark(
+        self,
+        actor: Actor,
+        name: str,
+        sha256: str,
+        label: str,
+        boxes: Sequence[Box] = (),
+        mask: Readable | None = None,
+    ) -> Item:
+        """Say what a picture is called, in place of what the actor called it before; "" takes that back.
+
+        boxes: (label, left, top, right, bottom) in 0..1 of the sides. mask: a picture of the same size that
+        marks the place. Raises UserError for a label or a box that isn't taken, ImageError for a picture that
+        isn't there, NotAllowedError unless the actor may.
+        """
+        found, one = await self._access.find(actor, name, Action.LABEL)
+        if await self._database.read(partial(items.one, project_id=found.id, sha256=sha256)) is None:
+            raise ImageError(GONE)
+        if len(boxes) > MAX_BOXES:
+            raise UserError(f"A picture takes {MAX_BOXES} boxes; these are {len(boxes)}.")
+        for box in boxes:
+            _check_box(box)
+        wanted = [label, *(box[0] for box in boxes)]
+        known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
+        stored = None
+        if mask is not None and label:
+            stored = await self._intake.take_mask(mask, actor.user_id, sha256)
+        called = tuple((known.get(box[0], box[0]), *box[1:]) for box in boxes)
+        voice = Mark(actor.user_id, known.get(label, label), called, stored)
+
+        def work(connection: sa.Connection) -> Item | None:
+            if items.one(connection, found.id, sha256) is None:
+                return None
+            items.mark(connection, found.id, sha256, voice, now=datetime.now(UTC))
+            return items.one(connection, found.id, sha256)
+
+        marked = await self._database.write(work)
+        if marked is None:  # taken out meanwhile
+            raise ImageError(GONE)
+        return marked
+
+    async def leave_out(self, actor: Actor, name: str, sha256s: Collection[str], *, out: bool = True) -> None:
+        """Leave pictures out of what is learned from, or take them in again. Raises UserError or
+        NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.LABEL)
+        work = partial(items.leave_out, project_id=found.id, out=out, now=datetime.now(UTC))
+        await self._database.write(partial(work, sha256s=list(sha256s)))
+
+    # With other programs
+
+    async def export(self, actor: Actor, name: str, form: str) -> bytes:
+        """Return a zip file with the labels of a project, as CSV, COCO or YOLO; pictures are called by their
+        SHA-256, and aren't in it. Raises UserError for another form, NotAllowedError unless the actor may."""
+        found, _ = await self._access.find(actor, name, Action.EXPORT)
+        if form not in FORMS:
+            raise UserError(f"`as` is {form[:40]!r}; labels are written as {', '.join(FORMS)}.")
+        rows = await self._labelled(found)
+        return await asyncio.to_thread(_zip, label_files.write(form, rows))
+
+    async def _labelled(self, found: Project) -> list[Labelled]:
+        there: list[Item] = []
+        after: str | None = None
+        while page := await self._database.read(partial(items.page, project_id=found.id, after=after)):
+            there += page
+            after = page[-1].sha256
+        marks = await self._database.read(partial(items.marks_of, project_id=found.id))
+        rows = []
+        for one in there:
+            if not one.label:
+                continue
+            agreed = [mark for mark in marks.get(one.sha256, []) if mark.label == one.label]
+            boxes = tuple(box for mark in agreed[-1:] for box in mark.boxes)
+            try:
+                width, height = await self._intake.size(one.sha256)
+            except ImageError:
+                continue
+            rows.append(Labelled(f"{one.sha256}.png", one.label, boxes, width, height))
+        return rows
+
+    async def import_(self, actor: Actor, name: str, file: Readable) -> Imported:
+        """Take labels that another program wrote, as CSV, COCO's JSON, or a zip file of these or of YOLO's,
+        for pictures that the project has: they are known by the SHA-256 that ``export`` calls them by.
+
+        Raises ImageError for a file that can't be read, UserError for labels that aren't taken,
+        NotAllowedError unless the actor may.
+        """
+        found, one = await self._access.find(actor, name, Action.LABEL)
+        header, _ = await read_confined(file, "labels")
+        rows = [Labelled(**row) for row in header["rows"]]
+        wanted = [row.label for row in rows] + [box[0] for row in rows for box in row.boxes]
+        known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
+
+        def work(connection: sa.Connection) -> Imported:
+            labelled = boxes = unknown = 0
+            for row in rows:
+                sha256 = PurePosixPath(row.file).stem.lower()
+                if items.one(connection, found.id, sha256) is None:
+                    unknown += 1
+                    continue
+                called = tuple((known.get(box[0], box[0]), *box[1:]) for box in row.boxes[:MAX_BOXES])
+                voice = Mark(actor.user_id, known.get(row.label, row.label), called)
+                items.mark(connection, found.id, sha256, voice, now=datetime.now(UTC))
+                labelled, boxes = labelled + 1, boxes + len(called)
+            return Imported(labelled, boxes, unknown)
+
+        return await self._database.write(work)
+
+
+def _check_box(box: Box) -> None:
+    """Raise UserError for a box that lies outside of its picture, or has no inside."""
+    _, left, top, right, bottom = box
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise UserError("A box goes from left to right and from top to bottom, in 0 to 1 of the sides.")
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        for path, data in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(path, EPOCH), data, zipfile.ZIP_DEFLATED)
+    return held.getvalue()

@@ -1,0 +1,307 @@
+"""Pictures of projects: brought one by one, in zip files, or from what the studio made; looked at; taken
+out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.errors import ImageError, LimitError, UserError
+from core.job import new_job_id
+from core.requests.own_models import ANOMALY, STYLE
+from storage.projects import forgetting, items, rows
+from storage.projects.forgetting import Gone
+from storage.projects.items import Incoming, Item
+from storage.projects.rows import Label, Project
+from studio.actor import Actor
+from studio.authority import Action
+from studio.pictures.intake import SEVERAL, SEVERAL_BYTES, InMemory, Readable, output_of, short_name
+from studio.pictures.thumbnails import SIZES
+from studio.projects.access import RULE, Access
+from studio.projects.bringing import Bringing
+from studio.projects.limits import MAX_ZIP, ProjectLimits
+from studio.projects.shelf import GOOD, label_of
+from studio.services import Services
+
+MOST_PIXELS = 300_000_000  # of a zip file's pictures together
+PATIENCE = 120.0  # seconds for a zip file
+NAMED = 3  # refused files that a sentence names
+KEPT_PRIVATE = "is kept private, and this project is the server's. Only a project of your own takes it."
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What became of pictures that were brought. new, known: SHA-256 of those that were added, and of those
+    that were there. refused: (name, why not). more: refused ones that aren't named."""
+
+    new: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    more: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What became of them, for whoever brought them."""
+        parts = [f"{len(self.new)} taken"]
+        parts += [f"{len(self.known)} here already"] if self.known else []
+        count = len(self.refused) + self.more
+        if not count:
+            return f"{', '.join(parts)}."
+        named = "; ".join(f"{name} {why.rstrip('.')}" for name, why in self.refused[:NAMED])
+        rest = f"; {count - NAMED} more" if count > NAMED else ""
+        return f"{', '.join(parts)}, {count} refused: {named}{rest}."
+
+
+class Pictures:
+    """What people do with a project's pictures."""
+
+    def __init__(self, access: Access, bringing: Bringing, services: Services, limits: ProjectLimits) -> None:
+        self._access, self._bringing, self._limits = access, bringing, limits
+        self._database, self._moderator = services.database, services.moderator
+        self._intake, self._showing = services.intake, services.showing
+        self._privacy, self._queue = services.privacy, services.queue
+
+    async def add(
+        self,
+        actor: Actor,
+        name: str,
+        pictures: Sequence[Readable | str],
+        label: str = "",
+        *,
+        together: bool = False,
+    ) -> Brought:
+        """Add pictures to a project: files, pictures of ours by their names, or SHA-256 of what the actor has
+        sent.
+
+        label: what all of them are called, by somebody who may label; one that is new enters the label book
+        if they may change that.
+        together: they show the same thing, so that they are learned from or tested on as one. A picture that
+        can't be taken is refused alone. Raises UserError for a label that isn't taken, ImageError for no
+        picture at all, LimitError for too many, NotAllowedError unless the actor may.
+        """
+        found, one = await self._access.find(actor, name, Action.ADD_TO)
+        if not pictures:
+            raise ImageError("There is no picture. Attach one or more.")
+        if label:
+            await self._access.find(actor, found.id, Action.LABEL)
+        labels = await self._labels(one, found, [label])
+        coming: list[Incoming] = []
+        refused: list[tuple[str, str]] = []
+        group = new_job_id() if together and len(pictures) > 1 else ""
+        taken = await self._bringing.take_all(actor, pictures)
+        for picture, source in zip(pictures, taken, strict=True):
+            called = picture if isinstance(picture, str) else short_name(picture.name)
+            if isinstance(source, ImageError):
+                refused.append((called, _why(called, source)))
+            elif source.private and found.guild_id is not None:
+                refused.append((called, KEPT_PRIVATE))
+            else:
+                job_id = source.job.id if source.job else None
+                coming.append(Incoming(source.sha256, labels.get(label, ""), group, job_id))
+        return await self._write(one, found, coming, refused)
+
+    async def add_zip(self, actor: Actor, name: str, file: Readable, label: str = "") -> Brought:
+        """Add the pictures in a zip file. Folders, or label files of CSV, COCO or YOLO in it, say what they
+        are called; ``label`` is for those of which they say nothing.
+
+        Raises ImageError for a file that isn't taken at all, UserError, LimitError and NotAllowedError as
+        ``add`` does.
+        """
+        found, one = await self._access.find(actor, name, Action.ADD_TO)
+        await self._queue.check_room()
+        self._bringing.count(actor)
+        header, body = await read_confined(file, "pictures")
+        listed = header["pictures"]
+        labels = await self._labels(one, found, [label, *(row["label"] for row in listed)])
+        refused = [(short_name(called), why) for called, why in header["refused"]]
+        coming: list[Incoming] = []
+        pixels = start = 0
+        for page in _pages(listed):
+            files = []
+            for row in page:
+                files.append(InMemory(row["name"], body[start : start + row["size"]]))
+                start += row["size"]
+            if pixels > MOST_PIXELS:
+                why = f"is beyond the {MOST_PIXELS // 10**6} megapixels that are taken at once."
+                refused += [(short_name(file.name), why) for file in files]
+                continue
+            for row, taken in zip(page, await self._intake.take_several(files, actor.user_id), strict=True):
+                if isinstance(taken, ImageError):
+                    refused.append((short_name(row["name"]), _why(short_name(row["name"]), taken)))
+                    continue
+                pixels += taken.width * taken.height
+                called = labels.get(row["label"] or label, "")
+                boxes = tuple((labels[box[0]], *box[1:]) for box in row["boxes"] if labels.get(box[0]))
+                coming.append(Incoming(taken.sha256, called, boxes=boxes))
+        brought = await self._write(one, found, coming, refused)
+        return replace(brought, more=brought.more + header["more"])
+
+    async def _labels(self, actor: Actor, found: Project, wanted: Sequence[str]) -> dict[str, str]:
+        """Return each wanted label as the project has it; one that is new enters its book. None for somebody
+        who may add and not label. Raises UserError for one that isn't taken, or that they may not add."""
+        if not any(wanted) or not await self._access.may(actor, Action.LABEL, found):
+            return {}
+        return await labels_of(self._access, self._database, self._limits, actor, found, wanted)
+
+    async def _write(
+        self, actor: Actor, found: Project, coming: list[Incoming], refused: list[tuple[str, str]]
+    ) -> Brought:
+        """Write what is fit for where the project belongs."""
+        fit = []
+        for one in coming:
+            if await self._moderator.unfit((one.sha256,), actor.place) is not None:
+                refused.append(("A picture", RULE.format(what="it", done="added")))
+            else:
+                fit.append(one)
+        work = partial(
+            items.add,
+            project_id=found.id,
+            user_id=actor.user_id,
+            coming=fit,
+            most=self._limits.pictures,
+            now=datetime.now(UTC),
+        )
+        added = await self._database.write(work)
+        if added.over and not added.new:
+            raise LimitError(
+                f"A project takes {self._limits.pictures:,} pictures, and {found.name} has as many. Take some"
+                " out first."
+            )
+        why = f"is more than the {self._limits.pictures:,} pictures that a project takes."
+        refused += [("A picture", why)] * len(added.over)
+        return Brought(added.new, added.known, tuple(refused))
+
+    async def page(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        label: str | None = None,
+        state: str | None = None,
+        after: str | None = None,
+        limit: int = 60,
+    ) -> list[Item]:
+        """Return pictures of a project, the oldest first; label ("" = none) and state choose among them,
+        after: SHA-256 of the last one that was seen. Raises UserError or NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        limit = min(max(1, limit), items.PAGE)
+        work = partial(items.page, label=label, state=state, after=after, limit=limit)
+        return await self._database.read(partial(work, project_id=found.id))
+
+    async def show(
+        self, actor: Actor, name: str, sha256: str, side: int = SIZES[0], *, whole: bool = False
+    ) -> bytes:
+        """Return a picture of a project: as WebP with its longer side of at most ``side`` px, one of SIZES,
+        or as it is kept (``whole``), as PNG.
+
+        Raises ImageError when the project has none such or for another size, NotAllowedError unless the actor
+        may look at it.
+        """
+        found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
+        if side not in SIZES:
+            raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")
+        if await self._database.read(partial(items.one, project_id=found.id, sha256=sha256)) is None:
+            raise ImageError("That picture isn't in this project any more.")
+        if await self._moderator.unfit((sha256,), one.place) is not None:
+            raise ImageError("A rule of this place doesn't allow that picture to be shown.")
+        return await (self._showing.whole(sha256) if whole else self._showing.small(sha256, side))
+
+    async def remove(self, actor: Actor, name: str, sha256s: Collection[str]) -> int:
+        """Take pictures out of a project for good, and return how many that were; what has learned from them
+        is used no more, and is trained again without them.
+
+        One's own may always be taken out, others' by the project's owner and the server's managers: those of
+        others are left where they are for anybody else. Raises UserError where there is nothing to take out,
+        NotAllowedError unless the actor may look at the project.
+        """
+        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        manages = await self._access.may(actor, Action.MANAGE_PROJECT, found)
+        wanted = set(sha256s)
+
+        def work(connection: sa.Connection) -> Gone:
+            there = [items.one(connection, found.id, sha256) for sha256 in sorted(wanted)]
+            gone = [one.sha256 for one in there if one and (manages or one.user_id == actor.user_id)]
+            taken.extend(gone)
+            return forgetting.forget_items(connection, found.id, gone)
+
+        taken: list[str] = []
+        await self._privacy.delete_learned(work)
+        if not (count := len(set(taken))):
+            raise UserError(
+                "There is no picture of yours among these. Owner and managers can take out others'."
+            )
+        return count
+
+
+async def read_confined(file: Readable, command: str) -> tuple[dict[str, Any], bytes]:
+    """Return what a confined process reads in a zip or label file. Raises ImageError."""
+    called = short_name(file.name)
+    if file.size > MAX_ZIP:
+        raise ImageError(f"{called} has {file.size / 2**20:.1f} MB; up to {MAX_ZIP // 2**20} MB are taken.")
+    data = await file.read()
+    if len(data) > MAX_ZIP:
+        raise ImageError(f"{called} has {len(data) / 2**20:.1f} MB; up to {MAX_ZIP // 2**20} MB are taken.")
+    out = await output_of("studio.projects.unzip", data, command, patience=PATIENCE)
+    line, _, body = out.partition(b"\n")
+    header = json.loads(line) if line else {"error": "takes too much time or memory to read."}
+    if "error" in header:
+        raise ImageError(f"{called} {header['error']}")
+    return header, body
+
+
+async def labels_of(
+    access: Access,
+    database: Any,
+    limits: ProjectLimits,
+    actor: Actor,
+    found: Project,
+    wanted: Sequence[str],
+) -> dict[str, str]:
+    """Return each wanted label as a project has it, whatever its case; one that is new enters its book.
+
+    Raises UserError for one that isn't taken, or that somebody may not add, LimitError for too many.
+    """
+    if found.task == STYLE:
+        return {}
+    book = {
+        one.name.casefold(): one.name for one in await database.read(partial(rows.book, project_id=found.id))
+    }
+    known, new = dict[str, str](), dict[str, str]()
+    for text in dict.fromkeys(one for one in wanted if one):
+        label = label_of(text)
+        if found.task == ANOMALY and label.casefold() in ("ok", "normal"):
+            label = GOOD
+        known[text] = book.get(label.casefold()) or new.setdefault(label.casefold(), label)
+    if not new:
+        return known
+    if not await access.may(actor, Action.MANAGE_PROJECT, found):
+        have = ", ".join(sorted(book.values())) or "none yet"
+        raise UserError(f"This project has no label {next(iter(new.values()))[:40]!r}; there are {have}.")
+    limits.check_labels({*book.values(), *new.values()})
+    await access.check_words(actor, list(new.values()), "added")
+    for label in new.values():
+        await database.write(partial(rows.put_label, project_id=found.id, label=Label(label)))
+    return known
+
+
+def _why(called: str, error: ImageError) -> str:
+    return str(error).removeprefix(called).strip()
+
+
+def _pages(listed: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return pictures in pages that one process reads."""
+    pages: list[list[dict[str, Any]]] = []
+    size = 0
+    for row in listed:
+        if not pages or len(pages[-1]) >= SEVERAL or size + row["size"] > SEVERAL_BYTES:
+            pages.append([])
+            size = 0
+        pages[-1].append(row)
+        size += row["size"]
+    return pages

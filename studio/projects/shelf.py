@@ -1,0 +1,256 @@
+"""Projects as wholes: made, listed, named, shared, and forgotten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from core.errors import UserError
+from core.requests.own_models import ALIKE, ANOMALY, STYLE, TASKS
+from storage.projects import forgetting, items, results, rows, versions
+from storage.projects.items import Counts
+from storage.projects.results import Tally
+from storage.projects.rows import EVERYBODY, RIGHTS, Label, Project
+from storage.projects.versions import Version
+from studio.actor import Actor
+from studio.authority import Action
+from studio.projects.access import Access
+from studio.projects.limits import ProjectLimits
+from studio.services import Services
+
+GOOD = "good"  # label of a part without a defect
+MAX_NAME, MAX_WORDS = 40, 80  # characters
+ACTIONS = {
+    "add": Action.ADD_TO,
+    "label": Action.LABEL,
+    "train": Action.TRAIN,
+    "use": Action.JUDGE,
+    "export": Action.EXPORT,
+    "manage": Action.MANAGE_PROJECT,
+}
+_NAME = re.compile(r"[\w][\w .+-]*")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A project as it is looked at. may: what the actor may do with it, of ACTIONS. version: the one that is
+    used, None = none yet. training: job of the training that waits or runs, "" = none. new: labelled pictures
+    since that version. advice: the next best thing to do, a sentence."""
+
+    project: Project
+    book: tuple[Label, ...]
+    counts: Counts
+    version: Version | None
+    tally: Tally
+    may: frozenset[str]
+    training: str = ""
+    new: int = 0
+    advice: str = ""
+
+    @property
+    def since(self) -> str:
+        """How many labelled pictures are newer than the version that is used; "" where there is none, or
+        nothing new."""
+        if self.version is None or not self.new:
+            return ""
+        return f"{self.new} new since version {self.version.number}"
+
+
+class Shelf:
+    """What people do with whole projects."""
+
+    def __init__(self, access: Access, services: Services, limits: ProjectLimits) -> None:
+        self._access, self._limits = access, limits
+        self._database, self._privacy, self._queue = services.database, services.privacy, services.queue
+
+    async def new(
+        self, actor: Actor, name: str, task: str = ANOMALY, *, shared: bool | None = None, words: str = ""
+    ) -> Project:
+        """Make an empty project of the actor's, with the labels that its task needs.
+
+        shared: it belongs to the server where the actor is, whose members may use it; None = wherever there
+        is one. words: what calls a style. Raises UserError for what isn't taken, LimitError for too many
+        projects, NotAllowedError for a barred person.
+        """
+        shared = actor.guild_id is not None if shared is None else shared
+        await self._access.check_new(actor, shared=shared)
+        if task not in TASKS:
+            raise UserError(f"`task` is {task[:40]!r}; it takes {', '.join(TASKS)}.")
+        wanted, words = name_of(name), " ".join(words.split())
+        if len(words) > MAX_WORDS:
+            raise UserError(
+                f"The words of a style take up to {MAX_WORDS} characters; these have {len(words)}."
+            )
+        await self._access.check_words(actor, [wanted, words], "made")
+        granted = frozenset({(EVERYBODY, "use")}) if shared else frozenset()
+        made = Project(
+            rows.new_id(),
+            actor.user_id,
+            actor.guild_id if shared else None,
+            wanted,
+            task,
+            datetime.now(UTC),
+            words=words or (wanted if task == STYLE else ""),
+            granted=granted,
+        )
+        names = [GOOD] if task == ANOMALY else []
+        most = self._limits.per_server if shared else self._limits.per_person
+        try:
+            work = partial(rows.add, made=made, names=names, most=most)
+            written = await self._database.write(work)
+        except IntegrityError as error:
+            raise UserError(f"There is a project called {wanted} already.") from error
+        if written is None:
+            raise self._limits.too_many(most, shared=shared)
+        return written
+
+    async def all(self, actor: Actor) -> list[Project]:
+        """Return the actor's own projects, then those that they may look at where they are, by name."""
+        return await self._access.all(actor)
+
+    async def card(self, actor: Actor, name: str) -> Card:
+        """Return a project with what there is of it. name: its name or id. Raises UserError where there is
+        none, NotAllowedError unless the actor may look at it."""
+        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        book = await self._database.read(partial(rows.book, project_id=found.id))
+        counts = await self._database.read(partial(items.counts, project_id=found.id))
+        version = await self._database.read(partial(versions.version, project_id=found.id))
+        waiting = await self._database.read(partial(versions.unfinished, project_id=found.id))
+        tally, new = Tally(), 0
+        if version is not None:
+            number, asked = version.number, version.asked_at
+            tally = await self._database.read(partial(results.tally, project_id=found.id, number=number))
+            new = await self._database.read(partial(versions.new_since, project_id=found.id, asked_at=asked))
+        may = {right for right, action in ACTIONS.items() if await self._access.may(actor, action, found)}
+        card = Card(found, tuple(book), counts, version, tally, frozenset(may), next(iter(waiting), ""), new)
+        return replace(card, advice=advice(card))
+
+    async def rename(self, actor: Actor, name: str, new: str) -> Project:
+        """Call a project something else. Raises UserError for a name that isn't taken, NotAllowedError unless
+        the actor is its owner or manages its server."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        wanted = name_of(new)
+        await self._access.check_words(actor, [wanted], "changed")
+        return await self._change(found, name=wanted)
+
+    async def set_alike(self, actor: Actor, name: str, alike: str) -> Project:
+        """Say how parts lie in an inspection's pictures, see ``core.requests.own_models.ALIKE``. Raises
+        UserError for another word, NotAllowedError as ``rename`` does."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        if alike not in ALIKE:
+            raise UserError(f"`alike` is {alike[:40]!r}; it takes {', '.join(ALIKE)}.")
+        return await self._change(found, alike=alike)
+
+    async def _change(self, found: Project, **values: str) -> Project:
+        try:
+            await self._database.write(partial(rows.change, project_id=found.id, values=values))
+        except IntegrityError as error:
+            raise UserError(f"There is a project called {values['name']} already.") from error
+        return replace(found, **values)  # type: ignore[arg-type]
+
+    async def share(self, actor: Actor, name: str, role_id: int, rights: Collection[str]) -> Project:
+        """Let a role of the project's server (0 = every member) have exactly these of RIGHTS.
+
+        Raises UserError for another right, or a project that is somebody's alone, NotAllowedError unless the
+        actor is its owner or manages its server.
+        """
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        if found.guild_id is None:
+            raise UserError("This project is yours alone. One that others may use is made in a server.")
+        if wrong := sorted(set(rights) - set(RIGHTS)):
+            raise UserError(f"There is no right {wrong[0][:40]!r}; there are {', '.join(RIGHTS)}.")
+        work = partial(rows.grant, project_id=found.id, role_id=role_id, rights=set(rights))
+        await self._database.write(work)
+        changed = await self._database.read(partial(rows.one, project_id=found.id))
+        return changed or found
+
+    async def forget(self, actor: Actor, name: str) -> None:
+        """Delete a project for good: pictures, labels, versions, and trainings that wait or run. Raises
+        UserError where there is none, NotAllowedError unless the actor may."""
+        found, _ = await self._access.find(actor, name, Action.FORGET_PROJECT)
+        for job_id in await self._database.read(partial(versions.unfinished, project_id=found.id)):
+            await self._queue.cancel(job_id)
+        await self._privacy.delete_learned(partial(forgetting.forget_project, project_id=found.id))
+
+    async def put_label(self, actor: Actor, name: str, label: str, meaning: str = "") -> tuple[Label, ...]:
+        """Add a label to the book of a project, or change what it means; return the book.
+
+        Raises UserError for words that aren't taken or too many labels, NotAllowedError unless the actor is
+        the project's owner or manages its server.
+        """
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        made = Label(label_of(label), " ".join(meaning.split()))
+        self._limits.check_meaning(made.meaning)
+        await self._access.check_words(actor, [made.name, made.meaning], "changed")
+        book = await self._database.read(partial(rows.book, project_id=found.id))
+        self._limits.check_labels({made.name, *(one.name for one in book)})
+        await self._database.write(partial(rows.put_label, project_id=found.id, label=made))
+        return tuple(await self._database.read(partial(rows.book, project_id=found.id)))
+
+    async def drop_label(self, actor: Actor, name: str, label: str, instead: str = "") -> tuple[Label, ...]:
+        """Take a label out of the book; its pictures get the label ``instead``, "" = none. Raises UserError
+        where there is no such label, or it is "good" of an inspection, NotAllowedError as ``put_label``."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        book = {one.name for one in await self._database.read(partial(rows.book, project_id=found.id))}
+        if label not in book or (instead and instead not in book):
+            raise UserError(f"There is no label {(label if label not in book else instead)[:40]!r}.")
+        if label == GOOD and found.task == ANOMALY:
+            raise UserError(f"An inspection needs the label {GOOD!r}.")
+
+        def work(connection: sa.Connection) -> None:
+            items.relabel(connection, found.id, label, instead, now=datetime.now(UTC))
+            rows.drop_label(connection, found.id, label)
+
+        await self._database.write(work)
+        return tuple(await self._database.read(partial(rows.book, project_id=found.id)))
+
+
+def name_of(text: str) -> str:
+    """Return the name of a project as it is kept. Raises UserError."""
+    name = " ".join(text.split())
+    if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
+        raise UserError(
+            f"A project's name takes 1 to {MAX_NAME} letters, digits, spaces and .+-_; this one is"
+            f" {text[:MAX_NAME]!r}."
+        )
+    return name
+
+
+def label_of(text: str) -> str:
+    """Return a label as it is kept. Raises UserError."""
+    label = " ".join(text.split())
+    if not label or len(label) > MAX_WORDS or not label.isprintable():
+        raise UserError(f"A label takes 1 to {MAX_WORDS} characters; this one is {text[:40]!r}.")
+    return label
+
+
+def advice(card: Card) -> str:
+    """Return the next best thing to do with a project, in a sentence; "" when there is nothing to say."""
+    task, counted = card.project.task, card.counts
+    if card.training:
+        return "A version is being trained."
+    if task == STYLE:
+        return "" if counted.total >= 5 else f"{counted.total} pictures; a style needs at least 5."
+    if task == ANOMALY:
+        good = counted.labels.get(GOOD, 0)
+        if good < 4:
+            return f"{good} good pictures; at least 4 are needed, and 20 are better."
+        if card.version is None:
+            return "Train it: there are enough good pictures."
+        if good < 20:
+            return f"10 more good pictures would lower the promise from 1 in {good + 1} to 1 in {good + 11}."
+    elif len([name for name, count in counted.labels.items() if count >= 3]) < 2:
+        return "A classifier needs two labels with 3 pictures each; 10 each are better."
+    elif card.version is None:
+        return "Train it: there are enough labelled pictures."
+    if counted.states.get(items.DISPUTED):
+        return f"People disagree about {counted.states[items.DISPUTED]} pictures. Look at them again."
+    if card.new and card.version is not None:
+        return f"{card.since}. Train version {card.version.number + 1}."
+    return ""

@@ -1,0 +1,329 @@
+"""Versions of a project's model: trained, reported on, chosen, made stricter or looser, compared."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from core.errors import ImageError, UserError
+from core.job import Lane
+from core.requests.own_models import ANOMALY, CLASSIFY, STYLE, TrainRequest
+from core.results.own_models import TEST
+from storage.projects import items, versions
+from storage.projects.items import Counts
+from storage.projects.rows import Project
+from storage.projects.versions import Version
+from studio.actor import Actor
+from studio.asking.new_job import NewJob
+from studio.authority import Action
+from studio.projects.access import Access, own
+from studio.projects.limits import ProjectLimits
+from studio.projects.shelf import GOOD
+from studio.rights import Rights
+from studio.services import Services
+from vision.own_models.anomaly import limit as limits
+
+LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, MOST_STYLE = 4, 3, 5, 40  # pictures
+_PROMISED = re.compile(r"Of 100 good parts[^.]*\.\s*")
+MOVES = ("usual", "stricter", "looser", "fewest")
+ROUNDED = 1e-4  # of a score, as its model tells it
+SURE = 0.05  # chance by which two versions are told apart
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of a version. parts: how many pictures of each label it learned from and was tested on,
+    part → label → count. charts: names. sentences: for people, the most important one first."""
+
+    version: Version
+    parts: Mapping[str, Mapping[str, int]]
+    charts: tuple[str, ...]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What another threshold means. promise: share of good parts that it stops at most, None where it
+    promises nothing. stopped, found: of the pictures that were kept for testing, good ones that would be
+    stopped, and defects that would be found, each with how many there are. before: the same as it is now."""
+
+    threshold: float
+    promise: float | None
+    stopped: tuple[int, int]
+    found: tuple[int, int]
+    before: tuple[tuple[int, int], tuple[int, int]] = field(default=((0, 0), (0, 0)))
+    kept: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What changes, for people."""
+        (was_stopped, _), (was_found, _) = self.before
+        promise = (
+            f"Of 100 good parts at most about {round(100 * self.promise)} will be stopped."
+            if self.promise
+            else ""
+        )
+        parts = [promise] if promise else ["It promises nothing about good parts."]
+        if self.stopped[1]:
+            parts.append(
+                f"{self.stopped[0]} of {self.stopped[1]} good test pictures are stopped ({was_stopped} now)."
+            )
+        if self.found[1]:
+            parts.append(
+                f"{self.found[0]} of {self.found[1]} defects among them are found ({was_found} now)."
+            )
+        return " ".join(parts)
+
+
+class Training:
+    """What people do with versions."""
+
+    def __init__(self, access: Access, rights: Rights, services: Services, limits: ProjectLimits) -> None:
+        self._access, self._rights, self._limits = access, rights, limits
+        self._database, self._files = services.database, services.files
+
+    async def train(self, actor: Actor, name: str, *, seed: int = 0, pixels: int = 256) -> NewJob:
+        """Return the job that trains a project's next version.
+
+        Raises UserError, in one sentence, where there are too few pictures, LimitError when too many
+        trainings wait, NotAllowedError unless the actor may.
+        """
+        found, _ = await self._access.find(actor, name, Action.TRAIN)
+        counts = await self._database.read(partial(items.counts, project_id=found.id))
+        check_enough(found, counts)
+        work = partial(versions.waiting, guild_id=found.guild_id, user_id=found.user_id)
+        self._limits.check_trainings(await self._database.read(work))
+        labelled = counts.total if found.task == STYLE else counts.states.get(items.LABELLED, 0)
+        request = TrainRequest(
+            project=found.id,
+            task=found.task,
+            alike=found.alike,
+            pixels=pixels,
+            seconds=self._limits.seconds,
+            seed=seed,
+            count=labelled,
+            words=found.words,
+        )
+        return NewJob(request, Lane.RELAX, private=own(found))
+
+    async def versions(self, actor: Actor, name: str) -> list[Version]:
+        """Return a project's versions, the newest first. Raises UserError or NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        return await self._database.read(partial(versions.every, project_id=found.id))
+
+    async def trained(self, actor: Actor, job_id: str) -> Version | None:
+        """Return the version that a training has made, None where it has made none. Raises ImageError where
+        there is no such job, UserError or NotAllowedError unless the actor may look at both."""
+        await self._rights.job(actor, job_id, Action.SHOW)
+        version = await self._database.read(partial(versions.of_job, job_id=job_id))
+        if version is None:
+            return None
+        await self._access.find(actor, version.project_id, Action.SEE_PROJECT)
+        return version
+
+    async def report(self, actor: Actor, name: str, number: int | None = None) -> Report:
+        """Return what is known of a version, None = the one that is used. Raises UserError where there is
+        none such, NotAllowedError unless the actor may look at the project."""
+        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        version = await self._version(found, number)
+        number = version.number
+        work = partial(versions.learned_from, project_id=found.id, number=number)
+        learned = await self._database.read(work)
+        charts = await self._database.read(partial(versions.charts, project_id=found.id, number=number))
+        parts: dict[str, Counter[str]] = {}
+        for one in learned:
+            parts.setdefault(one.part, Counter())[one.label] += 1
+        sentences = [learned_sentence(version), *_told(version)]
+        told = tuple(sentence for sentence in sentences if sentence)
+        counted = {part: dict(sorted(labels.items())) for part, labels in sorted(parts.items())}
+        return Report(version, counted, tuple(chart for chart, _, _ in charts), told)
+
+    async def chart(self, actor: Actor, name: str, number: int, chart: str) -> tuple[bytes, str]:
+        """Return a picture of a version's report and its media type. Raises ImageError where there is none
+        such, NotAllowedError unless the actor may look at the project."""
+        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        there = await self._database.read(partial(versions.charts, project_id=found.id, number=number))
+        for called, sha256, media_type in there:
+            if called == chart:
+                return await self._files.get(sha256), media_type
+        raise ImageError(f"Version {number} has no chart {chart[:40]!r}.")
+
+    async def use(self, actor: Actor, name: str, number: int) -> Version:
+        """Let a version be the one that is used, also an earlier one. Raises UserError where it is gone,
+        NotAllowedError unless the actor is the project's owner, manages its server, or may train."""
+        found, _ = await self._access.find(actor, name, Action.TRAIN)
+        if not await self._database.write(partial(versions.use, project_id=found.id, number=number)):
+            raise UserError(f"{found.name} has no version {number} that can be used any more.")
+        return await self._version(found, number)
+
+    async def threshold(
+        self, actor: Actor, name: str, move: str, number: int | None = None, *, keep: bool = False
+    ) -> Moved:
+        """Return what a stricter, looser or the usual threshold of an inspection means, or the one with the
+        fewest errors ("fewest"); keep: let the version judge by it from now on.
+
+        Raises UserError for another move, or a model that has no threshold, NotAllowedError unless the actor
+        is the project's owner or manages its server.
+        """
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        version = await self._version(found, number)
+        if move not in MOVES:
+            raise UserError(f"`move` is {move[:40]!r}; it takes {', '.join(MOVES)}.")
+        good, bad = (_floats(version.metrics.get(key)) for key in ("good_scores", "bad_scores"))
+        if version.threshold is None or not good:
+            raise UserError("Only inspections have a threshold; this model says what is likeliest.")
+        learned = await self._database.read(
+            partial(versions.learned_from, project_id=found.id, number=version.number)
+        )
+        tested = [one.label for one in learned if one.part == TEST]
+        value, promise = _moved(version.threshold, good, bad, move)
+        stopped, caught = _would(version, tested, value)
+        moved = Moved(value, promise, stopped, caught, _would(version, tested, version.threshold), keep)
+        if keep:
+            work = partial(versions.judge_by, threshold=value, promise=promise, number=version.number)
+            await self._database.write(partial(work, project_id=found.id))
+        return moved
+
+    async def compare(self, actor: Actor, name: str, first: int, second: int) -> str:
+        """Say whether the second version is better than the first on the pictures that both were tested on.
+        Raises UserError where one is gone or there are no such pictures, NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        right = []
+        for number in (first, second):
+            version = await self._version(found, number)
+            learned = await self._database.read(
+                partial(versions.learned_from, project_id=found.id, number=number)
+            )
+            tested = [one for one in learned if one.part == TEST]
+            said = version.metrics.get("test", [])
+            if len(tested) != len(said) or not said:
+                raise UserError(f"Version {number} was tested on nothing that can be compared.")
+            right.append(
+                {
+                    one.sha256: _is_right(found, version, one.label, told)
+                    for one, told in zip(tested, said, strict=True)
+                }
+            )
+        common = sorted(right[0].keys() & right[1].keys())
+        if not common:
+            raise UserError("These versions were tested on no picture in common.")
+        return verdict(
+            [right[0][sha256] for sha256 in common], [right[1][sha256] for sha256 in common], first, second
+        )
+
+    async def _version(self, found: Project, number: int | None) -> Version:
+        return await version_of(self._database, found, number)
+
+
+async def version_of(database: Any, found: Project, number: int | None) -> Version:
+    """Return a project's version, None = the one that is used. Raises UserError where there is none such."""
+    version = await database.read(partial(versions.version, project_id=found.id, number=number))
+    if version is not None:
+        return version
+    if number is not None:
+        raise UserError(f"{found.name} has no version {number}.")
+    if found.due:
+        raise UserError(
+            f"{found.name} is being trained again: pictures that version {found.due} had learned from were"
+            " deleted."
+        )
+    raise UserError(f"{found.name} has no model yet. Train it first.")
+
+
+def check_enough(found: Project, counts: Counts) -> None:
+    """Raise UserError, in one sentence, where a project has too few pictures, or too many."""
+    if found.task == ANOMALY and (good := counts.labels.get(GOOD, 0)) < LEAST_GOOD:
+        raise UserError(f"{good} good pictures; at least {LEAST_GOOD} are needed, and 20 are better.")
+    if found.task == CLASSIFY:
+        taught = [name for name, count in counts.labels.items() if count >= LEAST_LABELLED]
+        if len(taught) < 2:
+            have = ", ".join(f"{count} of {name}" for name, count in counts.labels.items()) or "none"
+            raise UserError(
+                f"A classifier needs at least 2 labels with {LEAST_LABELLED} pictures each; there are {have}."
+            )
+    shown = counts.total - counts.states.get(items.LEFT_OUT, 0)
+    if found.task == STYLE and not LEAST_STYLE <= shown <= MOST_STYLE:
+        raise UserError(f"A style takes {LEAST_STYLE} to {MOST_STYLE} pictures; there are {shown}.")
+
+
+def verdict(old: list[bool], new: list[bool], first: int, second: int) -> str:
+    """Say whether a version is better than another on the same pictures, by McNemar's exact test. old, new:
+    whether each was right."""
+    won = sum(b and not a for a, b in zip(old, new, strict=True))
+    lost = sum(a and not b for a, b in zip(old, new, strict=True))
+    either = won + lost
+    tail = sum(math.comb(either, k) for k in range(min(won, lost) + 1)) / 2**either
+    if min(1.0, 2 * tail) >= SURE or won == lost:
+        return (
+            f"No difference between versions {first} and {second} that {len(old)} pictures can show: version"
+            f" {second} is right on {won} that {first} is wrong on, and wrong on {lost} that it is right on."
+        )
+    better, worse, more, fewer = (second, first, won, lost) if won > lost else (first, second, lost, won)
+    return (
+        f"Version {better} is better than version {worse}: of {len(old)} pictures it is right on {more} more,"
+        f" and wrong on {fewer} that the other is right on."
+    )
+
+
+def _is_right(found: Project, version: Version, label: str, said: Mapping[str, Any]) -> bool:
+    if found.task == ANOMALY and version.threshold is not None:
+        return (float(said["score"]) > version.threshold) == (label != GOOD)
+    return bool(said["said"] == label and not said["strange"])
+
+
+def _moved(now: float, good: list[float], bad: list[float], move: str) -> tuple[float, float | None]:
+    """Return the threshold that a move leads to, and what it promises of good parts."""
+    ranks = sorted(good, reverse=True)
+    above = sum(score > now * (1 + ROUNDED) for score in good)
+    if move == "fewest":
+        if len(bad) < 5:
+            raise UserError(f"{len(bad)} defects were learned from; the fewest errors are told from 5 on.")
+        found = limits.fewest_errors(good, bad)
+    elif move == "usual":
+        found = limits.from_good(good)
+    elif move == "looser":
+        found = limits.looser(good) if above == 0 else limits.from_good(good, above - 1)
+    elif now > ranks[0] * (1 + ROUNDED):
+        found = limits.from_good(good)
+    elif above + 1 >= len(good):
+        raise UserError("Stricter than that would stop every good part.")
+    else:
+        found = limits.from_good(good, above + 1)
+    return found.value, float(found.promise)
+
+
+def _would(version: Version, labels: list[str], threshold: float) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return what a threshold would do to the pictures that were kept for testing: good ones stopped, defects
+    found, each with how many there are."""
+    said = version.metrics.get("test", [])
+    pairs = list(zip(labels, said, strict=True)) if len(labels) == len(said) else []
+    over = [(label == GOOD, float(one["score"]) > threshold) for label, one in pairs]
+    good, bad = [one for is_good, one in over if is_good], [one for is_good, one in over if not is_good]
+    return (sum(good), len(good)), (sum(bad), len(bad))
+
+
+def learned_sentence(version: Version) -> str:
+    """Return what a training said of its version, without the promise that its own limit made: another limit
+    may have been chosen since."""
+    return _PROMISED.sub("", str(version.metrics.get("sentence", ""))).strip()
+
+
+def _told(version: Version) -> list[str]:
+    """Return what else there is to say of a version."""
+    found = []
+    if version.promise is not None:
+        found.append(f"Of 100 good parts at most about {round(100 * version.promise)} will be stopped.")
+    if version.metrics.get("weak"):
+        found.append("It is weak on these pictures: look at what it lets through before you rely on it.")
+    if unsure := version.metrics.get("unsure"):
+        found.append(f"It mostly misses {', '.join(map(str, unsure))} of the drawn defects.")
+    return found
+
+
+def _floats(values: Any) -> list[float]:
+    return [float(value) for value in values or ()]

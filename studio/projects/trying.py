@@ -1,0 +1,244 @@
+"""A project's model at work: asked about pictures, told when it is wrong, and taken elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+import sqlalchemy as sa
+
+from core.errors import ImageError, UserError
+from core.job import Job, Lane
+from core.requests.own_models import (
+    ANOMALY,
+    MOST_ASKED,
+    MOST_GOLDEN,
+    STYLE,
+    BundleRequest,
+    InspectRequest,
+    ProjectRequest,
+)
+from core.results.own_models import TEST, LearnedFrom
+from jobs.views import Result
+from storage import lookup
+from storage.projects import items, results, versions
+from storage.projects.items import Incoming, Mark
+from storage.projects.results import Judged, StoredFile
+from storage.projects.rows import Project
+from storage.projects.versions import Version
+from studio.actor import Actor
+from studio.asking.new_job import NewJob
+from studio.authority import Action
+from studio.pictures.intake import Readable
+from studio.projects.access import Access, own
+from studio.projects.bringing import Bringing
+from studio.projects.limits import ProjectLimits
+from studio.projects.pictures import KEPT_PRIVATE, labels_of
+from studio.projects.shelf import GOOD
+from studio.projects.training import learned_sentence, version_of
+from studio.rights import Rights
+from studio.services import Services
+
+LOOKED_THROUGH, SHOWN_TRIES = 200, 10  # newest tries of a person, and those of one project among them
+COLUMNS = ("picture", "version", "score", "strange", "label", "found")
+
+
+class Trying:
+    """What people do with a version."""
+
+    def __init__(
+        self, access: Access, rights: Rights, bringing: Bringing, services: Services, limits: ProjectLimits
+    ) -> None:
+        self._access, self._rights, self._bringing, self._limits = access, rights, bringing, limits
+        self._database, self._files, self._queue = services.database, services.files, services.queue
+
+    async def try_(
+        self, actor: Actor, name: str, pictures: Sequence[Readable | str], *, number: int | None = None
+    ) -> NewJob:
+        """Return the job that asks a version (None = the one that is used) about 1 to MOST_ASKED pictures:
+        files, pictures of ours by their names, or SHA-256 of what the actor has sent.
+
+        Raises UserError for too many pictures or a model that isn't there, ImageError for a picture that
+        isn't taken, NotAllowedError unless the actor may.
+        """
+        found, _ = await self._access.find(actor, name, Action.JUDGE)
+        version = await self._sound(found, number)
+        if found.task == STYLE:
+            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+        if not 1 <= len(pictures) <= MOST_ASKED:
+            raise UserError(f"There are {len(pictures)} pictures; a try takes 1 to {MOST_ASKED}.")
+        sources = await self._bringing.all_of(actor, pictures)
+        request = InspectRequest(
+            project=found.id,
+            task=found.task,
+            version=version.number,
+            artefact=str(version.artefact),
+            images=tuple(dict.fromkeys(source.sha256 for source in sources)),
+            limit=version.threshold or 0.0,
+        )
+        parent = sources[0].parent if len(sources) == 1 else None
+        private = own(found) or any(source.private for source in sources)
+        return NewJob(request, Lane.FAST, parent=parent, private=private)
+
+    async def tries(self, actor: Actor, name: str) -> list[tuple[Job, Result | None]]:
+        """Return by which jobs the actor asked a project's versions, the newest first, and what they said,
+        None where that is nothing (yet). Raises UserError or NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.JUDGE)
+        work = partial(lookup.newest, user_id=actor.user_id, kind=InspectRequest.kind, limit=LOOKED_THROUGH)
+        asked = await self._database.read(work)
+        mine = [
+            job
+            for job in asked
+            if isinstance(job.request, InspectRequest) and job.request.project == found.id
+        ]
+        return [(job, await self._queue.result(job.id)) for job in mine[:SHOWN_TRIES]]
+
+    async def judged(self, actor: Actor, job_id: str) -> list[Judged]:
+        """Return the verdicts of a job, in the order of its pictures. Raises ImageError where there is no
+        such job, NotAllowedError unless the actor may look at it."""
+        await self._rights.job(actor, job_id, Action.SHOW)
+        return await self._database.read(partial(results.of_job, job_id=job_id))
+
+    async def answer(self, actor: Actor, job_id: str, position: int, *, right: bool, label: str = "") -> str:
+        """Say whether the verdict on picture ``position`` (from 0) of a job is right, and return a sentence.
+
+        label: what the picture is called instead; by somebody who may add and label, it becomes a picture of
+        the project with that label. Of an inspection that stopped a good part, that is "good" unless another
+        is named. Raises ImageError where there is no such verdict, UserError for a label that isn't taken,
+        NotAllowedError unless the actor may look at the job and use the project.
+        """
+        job = await self._rights.job(actor, job_id, Action.RATE)
+        request = job.request
+        if not isinstance(request, ProjectRequest):
+            raise ImageError(f"Job `{job_id}` has no verdict: it was a /{request.kind}.")
+        found, one = await self._access.find(actor, request.project, Action.JUDGE)
+        said = await self._database.read(partial(results.of_job, job_id=job_id))
+        judged = next((each for each in said if each.position == position), None)
+        if judged is None:
+            raise ImageError(f"Job `{job_id}` has no verdict number {position + 1}.")
+        note = partial(
+            results.answer, job_id=job_id, position=position, is_right=right, user_id=actor.user_id
+        )
+        false_alarm = not right and found.task == ANOMALY and judged.strange
+        called = label or (GOOD if false_alarm else "")
+        if not called:
+            await self._database.write(note)
+            return "Noted." if right else "Noted. Say what it is, and the next version learns it."
+        if not await self._teaches(actor, found):
+            await self._database.write(note)
+            return "Noted. Somebody who may add pictures and label them can teach it."
+        if job.origin.private and found.guild_id is not None:
+            raise ImageError(f"The picture {KEPT_PRIVATE}")
+        known = await labels_of(self._access, self._database, self._limits, one, found, [called])
+        return await self._teach(one, found, judged, known[called], note)
+
+    async def _teaches(self, actor: Actor, found: Project) -> bool:
+        may_add = await self._access.may(actor, Action.ADD_TO, found)
+        return may_add and await self._access.may(actor, Action.LABEL, found)
+
+    async def _teach(
+        self, actor: Actor, found: Project, judged: Judged, label: str, note: partial[Judged | None]
+    ) -> str:
+        now = datetime.now(UTC)
+
+        def work(connection: sa.Connection) -> bool:
+            note(connection)
+            coming = [Incoming(judged.sha256, label)]
+            most = self._limits.pictures
+            added = items.add(connection, found.id, actor.user_id, coming, most=most, now=now)
+            if added.known:
+                items.mark(connection, found.id, judged.sha256, Mark(actor.user_id, label), now=now)
+            return not added.over
+
+        if not await self._database.write(work):
+            return f"Noted. The project has {self._limits.pictures:,} pictures, so this one wasn't added."
+        version = await self._database.read(partial(versions.version, project_id=found.id))
+        if version is None:
+            return "Noted."
+        work_ = partial(versions.new_since, project_id=found.id, asked_at=version.asked_at)
+        new = await self._database.read(work_)
+        return f"Noted; {new} new since version {version.number}."
+
+    async def table(self, actor: Actor, job_id: str) -> bytes:
+        """Return the verdicts of a job as CSV. Raises ImageError where there are none,
+        NotAllowedError as ``judged`` does."""
+        if not (said := await self.judged(actor, job_id)):
+            raise ImageError(f"Job `{job_id}` has no verdicts.")
+        return table_of(said)
+
+    # To take it elsewhere
+
+    async def bundle(self, actor: Actor, name: str, number: int | None = None) -> NewJob:
+        """Return the job that makes the zip file by which a version (None = the one that is used) runs
+        elsewhere. Raises UserError for one that isn't there, NotAllowedError unless the actor may."""
+        found, _ = await self._access.find(actor, name, Action.EXPORT)
+        version = await self._sound(found, number)
+        learned = await self._database.read(
+            partial(versions.learned_from, project_id=found.id, number=version.number)
+        )
+        sentence = learned_sentence(version)
+        request = BundleRequest(
+            project=found.id,
+            task=found.task,
+            version=version.number,
+            artefact=str(version.artefact),
+            name=found.name,
+            limit=version.threshold or 0.0,
+            images=golden(learned),
+            figures=(sentence,) if sentence else (),
+        )
+        return NewJob(request, Lane.FAST, private=own(found))
+
+    async def files(self, actor: Actor, job_id: str) -> list[tuple[StoredFile, bytes]]:
+        """Return the files that a job has made to be taken elsewhere. Raises ImageError where there is no
+        such job, NotAllowedError unless the actor may look at it and take away what is in its project."""
+        job = await self._rights.job(actor, job_id, Action.SHOW)
+        if isinstance(job.request, ProjectRequest):
+            await self._access.find(actor, job.request.project, Action.EXPORT)
+        found = await self._database.read(partial(results.files_of, job_id=job_id))
+        return [(one, await self._files.get(one.sha256)) for one in found]
+
+    async def style(self, actor: Actor, name: str) -> tuple[Project, Version]:
+        """Return a style and its version that is used. Raises UserError where there is none,
+        NotAllowedError unless the actor may."""
+        found, _ = await self._access.find(actor, name, Action.JUDGE)
+        if found.task != STYLE:
+            raise UserError(f"{found.name} is no style.")
+        return found, await self._sound(found, None)
+
+    async def _sound(self, found: Project, number: int | None) -> Version:
+        """Return a version whose file is there. Raises UserError."""
+        version = await version_of(self._database, found, number)
+        if version.artefact is None or version.state == versions.TAINTED:
+            raise UserError(
+                f"Version {version.number} of {found.name} can't be used any more: it is too old, or what it"
+                " had learned from was deleted."
+            )
+        return version
+
+
+def golden(learned: Sequence[LearnedFrom]) -> tuple[str, ...]:
+    """Return pictures that a bundle is proven with: one of each label in turn, first those that weren't
+    learned from."""
+    by_label: dict[str, list[str]] = {}
+    for one in sorted(learned, key=lambda one: (one.part != TEST, one.sha256)):
+        by_label.setdefault(one.label, []).append(one.sha256)
+    turns = range(max(map(len, by_label.values()), default=0))
+    found = [names[turn] for turn in turns for _, names in sorted(by_label.items()) if turn < len(names)]
+    return tuple(found[:MOST_GOLDEN])
+
+
+def table_of(said: Sequence[Judged]) -> bytes:
+    """Return verdicts as CSV, a line each below COLUMNS."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for one in said:
+        found = {None: "", True: "right", False: "wrong"}[one.is_right]
+        label = f"'{one.label}" if one.label[:1] in ("=", "+", "-", "@") else one.label  # no formula
+        score = f"{one.score:.6g}"
+        writer.writerow((one.position + 1, one.number, score, int(one.strange), label, found))
+    return out.getvalue().encode()
