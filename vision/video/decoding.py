@@ -79,7 +79,7 @@ def in_pairs(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     each, kept = vae.num_latent_frames_batch_size, None
     count, odd = max(latents.shape[2] // each, 1), latents.shape[2] % each
     for i in range(count):
-        with torch.no_grad(), striped(vae.decoder):
+        with torch.no_grad():
             _bring(vae)
             piece = latents[:, :, each * i + (odd if i else 0) : each * (i + 1) + odd].to(vae.dtype)
             if vae.post_quant_conv is not None:
@@ -117,7 +117,7 @@ def _piece(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None) -> torch.
     ratio = vae.spatial_compression_ratio
     wide = latents.shape[-1] > vae.tile_sample_min_width // ratio
     high = latents.shape[-2] > vae.tile_sample_min_height // ratio
-    with torch.no_grad(), striped(vae.decoder):
+    with torch.no_grad():
         _bring(vae)
         given = latents.to(vae.dtype)
         large = latents.shape[-1] * latents.shape[-2] * ratio**2 > LARGE

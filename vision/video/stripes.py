@@ -1,7 +1,7 @@
 """Convolutions of films on a processor, a few rows of the picture at a time.
 
 Without oneDNN, which torch leaves out on one thread, it copies what it convolves once for each weight of the
-kernel: 27 times the film. A stripe of rows needs only as much of that; its numbers are the same ones.
+kernel: 27 times the film. A stripe of rows needs only as much of that.
 """
 
 from __future__ import annotations
