@@ -20,7 +20,7 @@ from bot.client import Atelier
 from bot.wire.addresses import SIMULATED
 from bot.wire.pending import PendingInteractions
 from core.job import Job
-from core.requests import OWN_MODELS, REQUESTS
+from core.requests import REQUESTS
 from core.settings import Settings, load
 from host.app import services
 from jobs.feed import Wait
@@ -31,7 +31,7 @@ from tests.forks import forks
 from tests.fresh import fresh_database
 from tests.studio.conftest import AllFit, png
 
-KINDS = frozenset(cls.kind for cls in (*REQUESTS, *OWN_MODELS))
+KINDS = frozenset(cls.kind for cls in REQUESTS)
 WORKER = "tests.bot.pretend_worker:main"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.requests import OWN_MODELS, REQUESTS, GenerateRequest, from_json
+from core.requests import REQUESTS, GenerateRequest, from_json
 from core.settings import load
 from host.opening import services
 from jobs.executor import Outcome, Report
@@ -27,7 +27,7 @@ from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Done, Run, Step
 
 SIDE = 64  # px of what the executor draws
-KINDS = frozenset(cls.kind for cls in (*REQUESTS, *OWN_MODELS))
+KINDS = frozenset(cls.kind for cls in REQUESTS)
 ALICE, BOB = Actor(1, 10, 100), Actor(2, 10, 100)  # members in the same channel
 MIRA = Actor(3, 10, 100, manages=True)
 

@@ -12,8 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from studio.actor import Actor
 from tests.studio.conftest import png
-from tests.web.conftest import OTHER, Answered, Browser, Site, open_site
+from tests.studio.servers import Server, Servers
+from tests.web.conftest import OTHER, YOU, Answered, Browser, Site, open_site
 from tests.web.teacher import Teacher
 from tests.web.test_folders import form
 
@@ -422,6 +424,49 @@ async def test_somebody_elses_project_looks_like_none(site: Site) -> None:
     assert count >= 35
     assert (await site.you.get(f"/api/projects/{project_id}")).data == before
     assert (await other.get("/api/projects")).data["projects"] == [mine]
+
+
+async def test_a_servers_project_is_used_by_members_and_worked_on_by_a_role(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studio.places.memberships.KEPT", 0.0)
+    here = Server("Here", members={YOU: False, OTHER: False}, roles={7: "Inspectors", 8: "<b>Bold</b>"})
+    with site.opened.services.directory.connected(Servers({10: here})):
+        shelf = site.opened.studio.projects.shelf
+        found = await shelf.new(Actor(YOU, 10, 100), "boards")
+        path, other = f"/projects/{found.id}", await site.person(OTHER)
+        stranger = await site.person(OTHER + 10)
+        assert (await send(site.you, f"/api{path}/pictures", [("a.png", part(1))])).status == 200
+        assert "a server’s" in await page(site, "/projects", other)
+        shown = await page(site, path, other)
+        assert "Add pictures" not in shown and ">Label<" not in shown and 'class="item"' in shown
+        assert "Rename" not in await page(site, f"{path}/settings", other)
+        assert (await send(other, f"/api{path}/pictures", [("b.png", part(2))])).status == 403
+        for end, fields in (
+            ("train", {}),
+            ("rename", {"name": "mine"}),
+            ("share", {"role": "0", "add": "1"}),
+            ("labels", {"label": "dent"}),
+            ("forget", {}),
+        ):
+            assert (await form(other, f"{path}/{end}", **fields)).status == 403, end
+        assert (await other.get(f"/files{path}/labels-csv.zip")).status == 403
+        assert (await stranger.get(path)).status == 404
+        # a role is let in, and out again
+        offered = await page(site, f"{path}/settings")
+        assert "Every member" in offered and "Inspectors" in offered and "&lt;b&gt;Bold" in offered
+        given = await form(site.you, f"{path}/share", role="7", add="1", label="1")
+        assert given.status == 303
+        assert "<legend>Inspectors</legend>" in await page(site, f"{path}/settings")
+        assert (await send(other, f"/api{path}/pictures", [("b.png", part(2))])).status == 403
+        here.given[OTHER] = {7}
+        assert (await send(other, f"/api{path}/pictures", [("b.png", part(2))])).status == 200
+        picture = (await other.get(f"/api{path}/pictures")).data["pictures"][1]
+        assert picture["mine"]
+        marked = {"picture": picture["id"], "label": "good"}
+        assert (await other.post(f"/api{path}/marks", marked)).data["state"] == "labelled"
+        assert (await form(site.you, f"{path}/share", role="7")).status == 303
+        assert (await other.post(f"/api{path}/marks", marked)).status == 403
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from core.events import File, Output
 from core.job import Job, Status
-from core.requests import OWN_MODELS, from_json
+from core.requests import from_json
 from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
 from core.results.own_models import TEST, Learned, LearnedFrom, Verdict
 from jobs.executor import Outcome, Report
@@ -152,7 +152,6 @@ def sent(seed: int, side: int = 32) -> Sent:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_studio(tmp_path, Learner()) as found:
-        found.studio._kinds = found.studio._kinds | {cls.kind for cls in OWN_MODELS}
         yield World(found.studio, found.services)
 
 

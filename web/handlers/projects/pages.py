@@ -95,7 +95,13 @@ class ProjectPages:
 
     async def set_up(self, call: Call, card: Card, said: str = "") -> Html:
         """Return the page of a project's settings. said: what a label file did."""
-        return self._page(call, "settings", card, {"said": said, "alikes": ALIKE, "rights": RIGHTS})
+        manages, shared = "manage" in card.may, card.project.guild_id is not None
+        names = await call.studio.projects.shelf.roles(call.actor, card.project.id) if manages else {}
+        granted = shapes.granted(card.project, names) if manages and shared else []
+        known = {one["role"] for one in granted}
+        roles = [{"role": str(role), "name": name} for role, name in names.items() if str(role) not in known]
+        values = {"said": said, "alikes": ALIKE, "rights": RIGHTS, "granted": granted, "roles": roles}
+        return self._page(call, "settings", card, values)
 
     def _page(self, call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:
         shape = shapes.card(card)

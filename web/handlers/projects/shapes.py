@@ -55,16 +55,16 @@ def card(found: Card) -> dict[str, Any]:
         "since": found.since,
         "advice": found.advice,
         "may": sorted(found.may),
-        "granted": granted(found.project),
     }
 
 
-def granted(found: Project) -> list[dict[str, Any]]:
-    """Return what each role was given, every member's first."""
+def granted(found: Project, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Return what each role was given, every member's first. names: of the server's roles, by id."""
     roles = sorted({EVERYBODY, *(role for role, _ in found.granted)})
     return [
         {
             "role": str(role),
+            "name": names.get(role, f"Role {role}") if role else "Every member",
             "rights": [right for right in RIGHTS if (role, right) in found.granted],
         }
         for role in roles
