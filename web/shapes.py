@@ -233,7 +233,7 @@ def job(
         "text": text_of(result.lines) if result else "",
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": _notes(result.parameters) if result else [],
-        "actions": actions_of_job(row, may),
+        "actions": actions_of_job(row, {*may} - {"again"} if own else may),
         "picture_actions": actions_of(row, shown[0], may, films=films)
         if shown
         else [],  # a job's pictures are of one size

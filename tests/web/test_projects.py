@@ -272,6 +272,10 @@ async def test_a_training_that_runs_is_shown_and_ends_when_it_is_cancelled(tmp_p
         assert "A version is being trained" in shown and f"/jobs/{card['training']}/cancel" in shown
         teacher.gate.set()
         await site.finished(card["training"])
+        job = (await site.you.get(f"/api/jobs/{card['training']}")).data
+        assert (job["project"], job["pictures"]) == (f"/projects/{project_id}", [])
+        assert "again" not in [one["action"] for one in job["actions"]]
+        assert f'href="/projects/{project_id}"' in await page(site, "/")
         assert (await site.you.get(f"/api/projects/{project_id}")).data["version"] == 1
 
 

@@ -58,7 +58,7 @@ async def test_a_newcomer_drops_trains_and_has_a_verdict(site: Site, teacher: Te
     await page.get_by_role("button", name="New project").click()
     await page.get_by_label("Name", exact=True).fill("boards")
     await page.get_by_role("button", name="Create").click()
-    await page.get_by_text("No pictures yet").wait_for()
+    await page.locator("#add-own").wait_for()  # by then the page's scripts listen
     # 24 good ones in three calls, and something that is no picture
     await drop(page, *[(f"{n}.png", part(n)) for n in range(24)], ("read.me", b"hello"))
     await page.get_by_text("24 taken.").wait_for(timeout=120_000)  # a process reads each
@@ -75,6 +75,7 @@ async def test_a_newcomer_drops_trains_and_has_a_verdict(site: Site, teacher: Te
     await page.get_by_text("It learned from 24 pictures.").first.wait_for()
     # tried: one good, one bad
     await page.get_by_role("link", name="Try it").click()
+    await page.locator("#try-own").wait_for()
     await drop(page, ("a.png", part(60)), ("b.png", part(61, bad=True)))
     await page.get_by_text("Like the good ones.", exact=True).wait_for()
     await page.get_by_text("× the limit").wait_for()

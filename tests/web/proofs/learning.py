@@ -77,7 +77,7 @@ async def teach(browser: Any, address: str, shots: Path | None) -> dict[str, flo
     await page.get_by_role("button", name="New project").click()
     await page.get_by_label("Name", exact=True).fill("plates")
     await page.get_by_role("button", name="Create").click()
-    await page.get_by_text("No pictures yet").wait_for()
+    await page.locator("#add-own").wait_for()  # by then the page's scripts listen
     await step("a project")
     await page.evaluate(DROP, [part(seed) for seed in range(GOOD)])
     await page.get_by_text(f"good {GOOD}", exact=True).wait_for()
@@ -88,10 +88,12 @@ async def teach(browser: Any, address: str, shots: Path | None) -> dict[str, flo
     await page.get_by_role("heading", name="Version 1").wait_for()
     await step("a report")
     await page.get_by_role("link", name="Try it").click()
+    await page.locator("#try-own").wait_for()
     await page.evaluate(DROP, [part(900, DEFECT)])
     await page.get_by_text("Not like the good ones").first.wait_for()
     await page.locator(".map img").wait_for()
     await step("a verdict with its heat map")
+    await page.locator("#try-own").wait_for()
     await page.evaluate(
         DROP, [part(seed, defect) for seed, defect in ((901, None), (902, DEFECT), (903, None))]
     )
@@ -111,6 +113,7 @@ async def teach(browser: Any, address: str, shots: Path | None) -> dict[str, flo
 async def label(page: Any) -> list[float]:
     """Label a pile while the worker trains; return the seconds from each key to the next picture."""
     await page.get_by_role("link", name="Pictures", exact=True).last.click()
+    await page.locator("#add-own").wait_for()
     await page.get_by_role("combobox", name="Label").first.fill("")
     await page.evaluate(DROP, [part(seed) for seed in range(100, 100 + PILE)])
     await page.get_by_text(f"No label yet {PILE}", exact=True).wait_for()
