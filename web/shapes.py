@@ -95,6 +95,10 @@ ELSEWHERE = frozenset(
         "draw",
         "thread",
         "teach",
+        "project",
+        "verdict",
+        "isright",
+        "iswrong",
     )
 )
 # Those that wait for the editor.
