@@ -61,6 +61,8 @@ def run(
         output: Output = style(request, paths, models, reporter, folder)
         return output
     needs.check()
+    reporter.loading("what a training needs", None)
+    reporter.in_thread(needs.load, thread="loading")
     budget = Budget(request.seconds)
     lesson = Lesson(request, Snapshot.read((folder / SNAPSHOT).read_text("utf-8")), paths, models)
     if not request.settled:
