@@ -108,6 +108,16 @@ class Models:
             reporter.build(lambda: model.attach_controlnet(folder))
 
     @property
+    def room_is_wanted(self) -> bool:
+        """Whether a model waits until others are given up, and all jobs that begin with it."""
+        return self._waits_for_room
+
+    def let_go(self, reporter: Reporter) -> None:
+        """Note that a job doesn't need its model for now; it must ask for it again before it goes on."""
+        for held in self._held.values():
+            held.fibers -= {reporter.fiber} if reporter.fiber else set()
+
+    @property
     def share_steps(self) -> bool:
         """Whether jobs on the models in memory can go on beside each other, step by step."""
         return all(getattr(held.model, "shares_steps", True) for held in self._held.values())

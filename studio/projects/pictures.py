@@ -3,6 +3,7 @@ out."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,16 @@ from storage.projects.items import Incoming, Item
 from storage.projects.rows import Label, Project
 from studio.actor import Actor
 from studio.authority import Action
-from studio.pictures.intake import SEVERAL, SEVERAL_BYTES, InMemory, Readable, output_of, short_name
+from studio.pictures.intake import (
+    CHILDREN,
+    SEVERAL,
+    SEVERAL_BYTES,
+    InMemory,
+    Readable,
+    Taken,
+    output_of,
+    short_name,
+)
 from studio.pictures.thumbnails import SIZES
 from studio.projects.access import RULE, Access
 from studio.projects.bringing import Bringing
@@ -30,6 +40,8 @@ from studio.projects.shelf import GOOD, label_of
 from studio.services import Services
 
 MOST_PIXELS = 300_000_000  # of a zip file's pictures together
+TOO_MANY_PIXELS = f"is beyond the {MOST_PIXELS // 10**6} megapixels that are taken at once."
+WRITTEN = 50  # pictures in one transaction: every other write waits for it
 PATIENCE = 120.0  # seconds for a zip file
 NAMED = 3  # refused files that a sentence names
 KEPT_PRIVATE = "is kept private, and this project is the server's. Only a project of your own takes it."
@@ -121,26 +133,40 @@ class Pictures:
         labels = await self._labels(one, found, [label, *(row["label"] for row in listed)])
         refused = [(short_name(called), why) for called, why in header["refused"]]
         coming: list[Incoming] = []
-        pixels = start = 0
-        for page in _pages(listed):
-            files = []
-            for row in page:
-                files.append(InMemory(row["name"], body[start : start + row["size"]]))
-                start += row["size"]
-            if pixels > MOST_PIXELS:
-                why = f"is beyond the {MOST_PIXELS // 10**6} megapixels that are taken at once."
-                refused += [(short_name(file.name), why) for file in files]
+        for row, taken in await self._read(actor, listed, body):
+            if isinstance(taken, ImageError):
+                refused.append((short_name(row["name"]), _why(short_name(row["name"]), taken)))
                 continue
-            for row, taken in zip(page, await self._intake.take_several(files, actor.user_id), strict=True):
-                if isinstance(taken, ImageError):
-                    refused.append((short_name(row["name"]), _why(short_name(row["name"]), taken)))
-                    continue
-                pixels += taken.width * taken.height
-                called = labels.get(row["label"] or label, "")
-                boxes = tuple((labels[box[0]], *box[1:]) for box in row["boxes"] if labels.get(box[0]))
-                coming.append(Incoming(taken.sha256, called, boxes=boxes))
+            called = labels.get(row["label"] or label, "")
+            boxes = tuple((labels[box[0]], *box[1:]) for box in row["boxes"] if labels.get(box[0]))
+            coming.append(Incoming(taken.sha256, called, boxes=boxes))
         brought = await self._write(one, found, coming, refused)
         return replace(brought, more=brought.more + header["more"])
+
+    async def _read(
+        self, actor: Actor, listed: Sequence[dict[str, Any]], body: bytes
+    ) -> list[tuple[dict[str, Any], Taken | ImageError]]:
+        """Return each picture of a zip file with what became of it, as many pages at a time as there are
+        processes."""
+        found: list[tuple[dict[str, Any], Taken | ImageError]] = []
+        pages, pixels, start = _pages(listed), 0, 0
+        for first in range(0, len(pages), CHILDREN):
+            some = pages[first : first + CHILDREN]
+            files: list[list[InMemory]] = []
+            for page in some:
+                files.append([])
+                for row in page:
+                    files[-1].append(InMemory(row["name"], body[start : start + row["size"]]))
+                    start += row["size"]
+            rows = [row for page in some for row in page]
+            if pixels > MOST_PIXELS:
+                found += [(row, ImageError(TOO_MANY_PIXELS)) for row in rows]
+                continue
+            reading = (self._intake.take_several(page, actor.user_id) for page in files)
+            taken = [one for page in await asyncio.gather(*reading) for one in page]
+            pixels += sum(one.width * one.height for one in taken if isinstance(one, Taken))
+            found += zip(rows, taken, strict=True)
+        return found
 
     async def _labels(self, actor: Actor, found: Project, wanted: Sequence[str]) -> dict[str, str]:
         """Return each wanted label as the project has it; one that is new enters its book. None for somebody
@@ -153,21 +179,14 @@ class Pictures:
         self, actor: Actor, found: Project, coming: list[Incoming], refused: list[tuple[str, str]]
     ) -> Brought:
         """Write what is fit for where the project belongs."""
-        fit = []
-        for one in coming:
-            if await self._moderator.unfit((one.sha256,), actor.place) is not None:
-                refused.append(("A picture", RULE.format(what="it", done="added")))
-            else:
-                fit.append(one)
-        work = partial(
-            items.add,
-            project_id=found.id,
-            user_id=actor.user_id,
-            coming=fit,
-            most=self._limits.pictures,
-            now=datetime.now(UTC),
-        )
-        added = await self._database.write(work)
+        fit = list[Incoming]()
+        for start in range(0, len(coming), WRITTEN):
+            fit += await self._fit(actor, coming[start : start + WRITTEN])
+        refused += [("A picture", RULE.format(what="it", done="added"))] * (len(coming) - len(fit))
+        most, now, added = self._limits.pictures, datetime.now(UTC), items.Added()
+        for start in range(0, len(fit), WRITTEN):
+            work = partial(items.add, project_id=found.id, user_id=actor.user_id, most=most, now=now)
+            added |= await self._database.write(partial(work, coming=fit[start : start + WRITTEN]))
         if added.over and not added.new:
             raise LimitError(
                 f"A project takes {self._limits.pictures:,} pictures, and {found.name} has as many. Take some"
@@ -176,6 +195,12 @@ class Pictures:
         why = f"is more than the {self._limits.pictures:,} pictures that a project takes."
         refused += [("A picture", why)] * len(added.over)
         return Brought(added.new, added.known, tuple(refused))
+
+    async def _fit(self, actor: Actor, some: list[Incoming]) -> list[Incoming]:
+        """Return those that the rules of the place allow."""
+        if await self._moderator.unfit([one.sha256 for one in some], actor.place) is None:
+            return some
+        return [one for one in some if await self._moderator.unfit((one.sha256,), actor.place) is None]
 
     async def page(
         self,

@@ -14,6 +14,7 @@ from studio.projects.training import Training
 from studio.projects.trying import Trying
 from studio.rights import Rights
 from studio.services import Services
+from studio.styles.naming import Styles
 
 
 class Projects:
@@ -27,6 +28,7 @@ class Projects:
         self.labelling = Labelling(access, services, limits)
         self.training = Training(access, rights, services, limits)
         self.trying = Trying(access, rights, bringing, services, limits)
+        self.styles = Styles(services.settings, self.trying)
 
 
 def limits_of(settings: Settings) -> ProjectLimits:

@@ -9,10 +9,13 @@ import pytest
 from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.job import Lane, Status
 from core.results.own_models import TEST, TRAIN
+from storage.gallery import Filter
 from storage.projects import versions
+from storage.projects.results import Tally
 from storage.projects.rows import Project
 from studio.actor import Actor
-from studio.projects.training import verdict
+from studio.authority import Action
+from studio.projects.training import drift, verdict
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import LIMIT, World
 
@@ -30,6 +33,15 @@ async def test_a_training_learns_what_is_labelled_when_it_is_asked_for(world: Wo
     assert len(told.items) == 7 and unlabelled not in {item.sha256 for item in told.items}
     assert world.services.files.exists(str(version.artefact))
     assert not list(world.services.files.incoming.glob("*")), "the job's folder goes with it"
+
+
+async def test_a_training_is_told_where_the_agreed_label_was_marked(world: World, boards: Project) -> None:
+    scratched = [one.sha256 for one in await world.projects.pictures.page(ALICE, "boards", label="scratch")]
+    mark = world.projects.labelling.mark
+    await mark(ALICE, "boards", scratched[0], "scratch", [("scratch", 0.1, 0.2, 0.3, 0.4)])
+    await world.trained(ALICE, "boards")
+    told = {item.sha256: item.boxes for item in world.learner.snapshots[0].items}
+    assert told[scratched[0]] == ((0.1, 0.2, 0.3, 0.4),) and told[scratched[1]] == ()
 
 
 async def test_a_second_version_waits_to_be_used_and_the_first_can_come_back(
@@ -146,6 +158,23 @@ def test_a_difference_is_told_from_six_against_none_on() -> None:
     )
     assert verdict([True] * 10, [False] * 8 + [True] * 2, 1, 2).startswith("Version 1 is better")
     assert verdict([True] * 4, [True] * 4, 1, 2).startswith("No difference")
+
+
+def test_so_many_strange_pictures_are_told_and_chance_is_not() -> None:
+    assert (
+        drift(Tally(19, 19), 0.05) == ""
+        and drift(Tally(40, 3), 0.05) == ""
+        and drift(Tally(40, 9), None) == ""
+    )
+    assert drift(Tally(40, 9), 0.05).startswith("9 of 40 pictures were strange")
+    assert drift(Tally(5000, 230), 0.05) == "" and drift(Tally(5000, 320), 0.05) != ""
+
+
+async def test_a_training_s_charts_are_no_pictures_of_its_asker(world: World, boards: Project) -> None:
+    job = await world.trained(ALICE, "boards")
+    result = await world.studio.result(ALICE, job.id, Action.SHOW)
+    assert result.pictures == () and result.grid is not None
+    assert (await world.studio.gallery.pictures(ALICE, Filter())).tiles == ()
 
 
 async def test_a_report_has_its_charts_and_says_when_it_is_weak(world: World, boards: Project) -> None:
