@@ -10,10 +10,10 @@ from pathlib import Path
 
 from core.job import Job
 from core.requests.own_models import TrainRequest
-from core.results.own_models import LearnedFrom
 from storage.database import Database
 from storage.files import Files
 from storage.projects import versions
+from storage.projects.versions import Told
 from vision.own_models.snapshot import Item, Snapshot
 
 SNAPSHOT = "snapshot.json"
@@ -31,14 +31,16 @@ async def files_for(job: Job, folder: str, database: Database, files: Files) -> 
 async def _lesson(job: Job, folder: Path, database: Database) -> set[str]:
     """Write the snapshot that a training learns from into its folder, and return its pictures. What an
     earlier try left there is kept, unless it was told of pictures that are deleted."""
-    found, spoilt = await database.write(partial(versions.told, job_id=job.id), first=True)
-    await asyncio.to_thread(_write, folder, found, spoilt)
-    return {one.sha256 for one in found}
+    told = await database.write(partial(versions.told, job_id=job.id), first=True)
+    await asyncio.to_thread(_write, folder, told)
+    return {one.sha256 for one in told.items}
 
 
-def _write(folder: Path, found: tuple[LearnedFrom, ...], spoilt: bool) -> None:
-    if spoilt:
+def _write(folder: Path, told: Told) -> None:
+    if told.spoilt:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    snapshot = Snapshot.of(Item(one.sha256, one.label, one.group, one.part) for one in found)
+    snapshot = Snapshot.of(
+        Item(one.sha256, one.label, one.group, one.part, told.boxes.get(one.sha256, ())) for one in told.items
+    )
     (folder / SNAPSHOT).write_text(snapshot.text(), encoding="utf-8")

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from core.job import Job
 from core.requests.own_models import STYLE, TrainRequest
 from core.results.own_models import TEST, TRAIN, LearnedFrom
-from storage.projects.items import LABELLED, LEFT_OUT
+from storage.projects.items import LABELLED, LEFT_OUT, marks_of
 from storage.projects.schema import (
     items,
     projects,
@@ -46,6 +46,17 @@ class StoredModel:
     promise: float | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     charts: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a training is to learn from: pictures in the order of their hashes. spoilt: an earlier try was
+    told of pictures that are deleted, so that nothing of it may be used. boxes: (left, top, right, bottom) in
+    0..1, by SHA-256 of pictures that have some."""
+
+    items: tuple[LearnedFrom, ...]
+    spoilt: bool = False
+    boxes: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,13 +109,31 @@ def begin(connection: sa.Connection, job: Job, request: TrainRequest) -> int:
     return connection.execute(count).scalar_one()
 
 
-def told(connection: sa.Connection, job_id: str) -> tuple[tuple[LearnedFrom, ...], bool]:
-    """Return what a training is to learn from now, in the order of hashes, and whether an earlier try was
-    told of pictures that are deleted: nothing of that try may be used. From here on it wasn't."""
+def told(connection: sa.Connection, job_id: str) -> Told:
+    """Return what a training is to learn from now. What an earlier try was told of counts from here on as not
+    told."""
     mine = trainings.c.job_id == job_id
-    spoilt = connection.execute(sa.select(trainings.c.spoilt).where(mine)).scalar_one_or_none()
+    row = connection.execute(sa.select(trainings).where(mine)).first()
+    if row is None:  # its project is gone
+        return Told(())
     connection.execute(sa.update(trainings).where(mine, trainings.c.spoilt == 1).values(spoilt=0))
-    return named_anew(_items(connection, training_items, training_items.c.job_id == job_id)), spoilt == 1
+    found = named_anew(_items(connection, training_items, training_items.c.job_id == job_id))
+    return Told(found, row.spoilt == 1, _boxes(connection, row.project_id, found))
+
+
+def _boxes(
+    connection: sa.Connection, project_id: str, found: Sequence[LearnedFrom]
+) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Return where people have marked what pictures are called by, the latest word of each."""
+    labels = {one.sha256: one.label for one in found}
+    said = marks_of(connection, project_id, labels)
+    boxes: dict[str, tuple[tuple[float, ...], ...]] = {}
+    for sha256, voices in said.items():
+        marked = [mark.boxes for mark in voices if mark.label == labels[sha256] and mark.boxes]
+        sides = tuple(box[1:] for box in (marked[-1] if marked else ()))
+        if inside := tuple(s for s in sides if s[0] < s[2] and s[1] < s[3]):
+            boxes[sha256] = inside
+    return boxes
 
 
 def named_anew(found: Sequence[LearnedFrom]) -> tuple[LearnedFrom, ...]:

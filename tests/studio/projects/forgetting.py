@@ -1,9 +1,9 @@
 """What ``/privacy delete`` does to a model that had learned from somebody, with real workers: ``python -m
 tests.studio.projects.forgetting [--each 4]``.
 
-Five people bring pictures of a part, an inspection learns from them, and one of the five is deleted. Measured:
-the seconds until a model without their pictures is in use; what is left of them below DATA_DIR; and whether the
-model has the bytes of one that is trained in a studio that never saw that person.
+Five people bring pictures of a part, an inspection learns from them, and one of the five is deleted.
+Measured: the seconds until a model without their pictures is in use; what is left of them below DATA_DIR;
+and whether the model has the bytes of one that is trained in a studio that never saw that person.
 """
 
 from __future__ import annotations

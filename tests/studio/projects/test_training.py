@@ -35,6 +35,15 @@ async def test_a_training_learns_what_is_labelled_when_it_is_asked_for(world: Wo
     assert not list(world.services.files.incoming.glob("*")), "the job's folder goes with it"
 
 
+async def test_a_training_is_told_where_the_agreed_label_was_marked(world: World, boards: Project) -> None:
+    scratched = [one.sha256 for one in await world.projects.pictures.page(ALICE, "boards", label="scratch")]
+    mark = world.projects.labelling.mark
+    await mark(ALICE, "boards", scratched[0], "scratch", [("scratch", 0.1, 0.2, 0.3, 0.4)])
+    await world.trained(ALICE, "boards")
+    told = {item.sha256: item.boxes for item in world.learner.snapshots[0].items}
+    assert told[scratched[0]] == ((0.1, 0.2, 0.3, 0.4),) and told[scratched[1]] == ()
+
+
 async def test_a_second_version_waits_to_be_used_and_the_first_can_come_back(
     world: World, boards: Project
 ) -> None:
