@@ -178,7 +178,7 @@ class Atelier(commands.Bot):
         self.readings = Readings(studio, self.answers, self.asking)
         self.mentions = Mentions(studio, self.asking, self.delivery)
         self.teaching = Teaching(studio, self.asking, self.questions)
-        self.projects = ProjectPresses(studio, self.answers, self.asking, self.questions)
+        self.projects = ProjectPresses(studio, self.answers, self.asking, self.questions, web)
         parts = (self.sharing, self.questions, self.teaching, self.projects.verdicts)
         self.job_buttons = JobButtons(studio, self.answers, self.asking, *parts)
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import discord
 
@@ -28,16 +29,15 @@ from studio.projects.shelf import Card
 from studio.studio import Studio
 
 ZIP = (".zip",)
-TOO_LARGE = (
-    "That file has {size:.1f} MB, more than a message takes here. The project's page on the web has it."
-)
+TOO_LARGE = "That file has {size:.1f} MB, more than a message takes here.{where}"
 
 
 class Cards:
-    """Shows projects and takes pictures and labels in. Answers are for whoever asks alone."""
+    """Shows projects and takes pictures and labels in. Answers are for whoever asks alone. web: the address
+    of the studio on the web, "" = none."""
 
-    def __init__(self, studio: Studio, asking: Asking) -> None:
-        self._studio, self._asking = studio, asking
+    def __init__(self, studio: Studio, asking: Asking, web: str = "") -> None:
+        self._studio, self._asking, self._web = studio, asking, web
 
     async def private(self, actor: Actor, name: str) -> bool:
         """Return whether what comes of a project is for its owner's eyes alone; one that can't be read in
@@ -58,7 +58,21 @@ class Cards:
         asker alone. Raises UserError, NotAllowedError."""
         found = await self._studio.projects.shelf.card(actor_of(interaction), name)
         content = f"{said}\n{text.card(found)}" if said else text.card(found)
-        await Post(content, view=view_of_card(found)).answer(interaction)
+        await Post(content, view=self.view(found)).answer(interaction)
+
+    def view(self, found: Card) -> discord.ui.View:
+        """Return the buttons of a project: what somebody may do with it, the next thing in green."""
+        project, wanted = found.project.id, text.next_action(found)
+        shown = [
+            action
+            for action, right in (("add", "add"), ("label", "label"), ("train", "train"), ("try", "use"))
+            if right in found.may and not (found.project.task == STYLE and action in ("label", "try"))
+        ]
+        items = [ProjectButton(project, action, next_step=action == wanted, row=0) for action in shown]
+        report = [ProjectButton(project, "report", row=0)] if found.version is not None else []
+        web = f"{self._web}/projects/{project}"
+        links = [discord.ui.Button[Any](label="Web", url=web, row=1)] if self._web else []
+        return view_of(*items, *report, *links)
 
     async def show_all(self, interaction: discord.Interaction, tasks: Collection[str]) -> None:
         """Say which projects there are; the interaction was deferred."""
@@ -132,13 +146,14 @@ class Cards:
         if drop:
             await shelf.drop_label(actor, name, drop, instead)
         found = await shelf.card(actor, name)
-        await Post(text.book(found), view=view_of_card(found)).answer(interaction)
+        await Post(text.book(found), view=self.view(found)).answer(interaction)
 
     async def export(self, interaction: discord.Interaction, name: str, form: str) -> None:
         """Hand out a project's labels; the interaction was deferred. Raises UserError, NotAllowedError."""
         data = await self._studio.projects.labelling.export(actor_of(interaction), name, form)
         if len(data) > file_limit(interaction):
-            raise ImageError(TOO_LARGE.format(size=len(data) / 2**20))
+            where = " The project's page on the web has it: `/web` opens it." if self._web else ""
+            raise ImageError(TOO_LARGE.format(size=len(data) / 2**20, where=where))
         file = discord.File(io.BytesIO(data), f"labels-{form}.zip")
         content = f"The labels, as {form.upper()}. Pictures are called by their SHA-256, and aren't in it."
         await interaction.edit_original_response(content=content, attachments=[file], allowed_mentions=SILENT)
@@ -174,19 +189,6 @@ class Cards:
             found = (await self._studio.projects.shelf.card(actor, project)).project
             await self._studio.projects.shelf.forget(actor, project)
             await whisper(interaction, f"{text.name(found)} is deleted.")
-
-
-def view_of_card(found: Card) -> discord.ui.View:
-    """Return the buttons of a project: what somebody may do with it, the next thing in green."""
-    project, wanted = found.project.id, text.next_action(found)
-    shown = [
-        (action, right)
-        for action, right in (("add", "add"), ("label", "label"), ("train", "train"), ("try", "use"))
-        if right in found.may and not (found.project.task == STYLE and action in ("label", "try"))
-    ]
-    buttons = [ProjectButton(project, action, next_step=action == wanted, row=0) for action, _ in shown]
-    report = [ProjectButton(project, "report", row=0)] if found.version is not None else []
-    return view_of(*buttons, *report)
 
 
 def _is_zip(file: discord.Attachment) -> bool:

@@ -11,7 +11,7 @@ import discord
 
 from bot.delivery.post import Picture, Post
 from bot.projects import text, windows
-from bot.projects.cards import view_of_card
+from bot.projects.cards import Cards
 from bot.projects.items import MARK, ProjectButton, ProjectMenu, mark_of
 from bot.ui.buttons import view_of
 from bot.ui.messages import fit, quote
@@ -32,8 +32,8 @@ CHANGED = "That label isn't in the book any more. Press Skip, and the next pictu
 class Pile:
     """Shows pictures that wait for a label, and takes what they are called."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+    def __init__(self, studio: Studio, cards: Cards) -> None:
+        self._studio, self._cards = studio, cards
 
     async def open(self, interaction: discord.Interaction, name: str) -> None:
         """Show the first picture in a message of its own. Raises UserError, NotAllowedError."""
@@ -144,7 +144,7 @@ class Pile:
         said = (
             f"{counted(count, 'picture')} still without a label." if count else "Every picture has a label."
         )
-        await Post(f"{said}\n{text.card(found)}", view=view_of_card(found)).answer(interaction)
+        await Post(f"{said}\n{text.card(found)}", view=self._cards.view(found)).answer(interaction)
 
 
 def _who(user_id: int) -> str:

@@ -63,7 +63,9 @@ class OwnPosts:
         in_use = version.state == ACTIVE
         lines.append(f"➡️ {_next(project, version, in_use=in_use)}")
         content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
-        view = for_trained(project.id, version.number, project.task, in_use=in_use)
+        work = partial(versions.charts, project_id=project.id, number=version.number)
+        charts = [name for name, _, _ in await self._database.read(work)]
+        view = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
         return Post(fit(content), view=view)
 
     async def _judged(self, result: Result, project: Project, limit: int) -> Post:
@@ -92,7 +94,8 @@ class OwnPosts:
         lines = [f"{messages.title(job)}\n{_packed(job, project)}"]
         for one in found:
             if one not in small:
-                where = f" The project's page on the web has it: {self._web}" if self._web else ""
+                page = f"{self._web}/projects/{project.id}"
+                where = f" The project's page on the web has it: {page}" if self._web else ""
                 size = f"{one.size / 2**20:.1f} MB"
                 lines.append(f"{quote(one.name, 80)} has {size}, more than a message takes here.{where}")
         more = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])

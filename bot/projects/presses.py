@@ -29,13 +29,19 @@ JUDGING = (ANOMALY, CLASSIFY)
 
 
 class ProjectPresses:
-    """Projects as an interaction meets them: their parts, buttons and windows."""
+    """Projects as an interaction meets them: their parts, buttons and windows. web: as of ``Cards``."""
 
-    def __init__(self, studio: Studio, answers: Answers, asking: Asking, questions: Questions) -> None:
+    def __init__(
+        self, studio: Studio, answers: Answers, asking: Asking, questions: Questions, web: str = ""
+    ) -> None:
         self._studio, self._questions = studio, questions
-        self.cards = Cards(studio, asking)
-        self.making = Making(studio, answers, asking, self.cards)
-        self.pile, self.versions, self.verdicts = Pile(studio), Versions(studio), Verdicts(studio, self.cards)
+        self.cards = cards = Cards(studio, asking, web)
+        self.making = Making(studio, answers, asking, cards)
+        self.pile, self.versions, self.verdicts = (
+            Pile(studio, cards),
+            Versions(studio, cards),
+            Verdicts(studio, cards),
+        )
         self._windows = {
             windows.ADD: self.cards.added,
             windows.TRY: self.making.tried,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import discord
 
 from bot.delivery.post import Picture, Post
 from bot.projects import text
-from bot.projects.cards import view_of_card
+from bot.projects.cards import Cards
 from bot.projects.items import ProjectButton, ProjectMenu
 from bot.ui.buttons import view_of
 from bot.ui.replies import whisper
@@ -29,8 +30,8 @@ KEEP = "keep"  # begins the action that keeps a move
 class Versions:
     """Says what versions are worth, and chooses among them. Answers are for whoever asks alone."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+    def __init__(self, studio: Studio, cards: Cards) -> None:
+        self._studio, self._cards = studio, cards
 
     async def report(self, interaction: discord.Interaction, name: str, number: int | None = None) -> None:
         """Show what is known of a version (None = the one in use); the interaction was deferred. Raises
@@ -76,7 +77,7 @@ class Versions:
             new, old = versions[0].number, versions[1].number
             label = f"Compare {new} with {old}"
             items.append(ProjectButton(found.project.id, "compare", f"{old}-{new}", label=label, row=1))
-        view = view_of(*items) if items else view_of_card(found)
+        view = view_of(*items) if items else self._cards.view(found)
         await Post(text.versions(found.project, versions), view=view).answer(interaction)
 
     async def use(self, interaction: discord.Interaction, project: str, number: int) -> None:
@@ -87,7 +88,7 @@ class Versions:
         await self._studio.projects.training.use(actor, project, number)
         found = await self._studio.projects.shelf.card(actor, project)
         content = f"Version {number} is in use from now on.\n{text.card(found)}"
-        await Post(content, view=view_of_card(found)).answer(interaction)
+        await Post(content, view=self._cards.view(found)).answer(interaction)
 
     async def compare(self, interaction: discord.Interaction, name: str, first: int, second: int) -> None:
         """Say which of two versions is better; the interaction was deferred. Raises UserError,
@@ -120,8 +121,10 @@ class Versions:
         await Post(content, view=_moves(found.project.id, used, move)).answer(interaction)
 
 
-def for_trained(project: str, number: int, task: str, *, in_use: bool) -> discord.ui.View:
-    """Return what can be done with a version that was trained."""
+def for_trained(
+    project: str, number: int, task: str, charts: Collection[str], *, in_use: bool
+) -> discord.ui.View:
+    """Return what can be done with a version that was trained. charts: names of its report's."""
     use = [] if in_use else [ProjectButton(project, "use", number, next_step=True, row=0)]
     more = [ProjectButton(project, "bundle", number, row=1), ProjectButton(project, "report", number, row=1)]
     if task == "style":
@@ -129,8 +132,8 @@ def for_trained(project: str, number: int, task: str, *, in_use: bool) -> discor
     tried = ProjectButton(project, "try", number, next_step=in_use, row=0)
     limits = ("stricter", "looser") if task == ANOMALY else ()
     moves = [ProjectButton(project, move, number, row=0) for move in limits]
-    mistakes = ProjectButton(project, "chart", f"{number}-{MISTAKES}", label="Mistakes", row=1)
-    return view_of(tried, *use, *moves, mistakes, *more)
+    mistakes = ProjectButton(project, "chart", f"{number}-{MISTAKES}", label=_called(MISTAKES), row=1)
+    return view_of(tried, *use, *moves, *([mistakes] if MISTAKES in charts else []), *more)
 
 
 def _moves(project: str, number: int, move: str) -> discord.ui.View:

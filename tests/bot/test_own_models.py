@@ -6,10 +6,11 @@ import io
 import json
 import re
 import zipfile
+from pathlib import Path
 
 from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
 from studio.actor import Actor
-from tests.bot.conftest import Studio
+from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of
 from tests.studio.conftest import png
 
@@ -126,6 +127,7 @@ async def test_right_is_noted_and_details_are_json(studio: Studio) -> None:
     message = await trained(studio)
     await studio.alice.submit_modal(await press(studio, message, "try"), {"pictures": [bad(1)]})
     verdict = studio.last()
+    await studio.restart()
     assert told(await press(studio, verdict, "isright", studio.bob)).startswith("Noted.")
     details = await press(studio, verdict, "verdict")
     [file] = details.response.attachments
@@ -275,7 +277,8 @@ async def test_a_message_gives_its_pictures_to_a_project_or_has_them_judged(stud
     shown = await studio.alice.context_menu(studio.channel, "Add to project", message)
     added = await studio.alice.submit_modal(shown, {"project": [project], "label": "scratch"})
     assert "1 taken." in told(added) and "1 scratch" in told(added)
-    shown = await studio.bob.context_menu(studio.channel, "Inspect", message)
+    forwarded = await studio.bob.forward(message, studio.channel)
+    shown = await studio.bob.context_menu(studio.channel, "Inspect", forwarded)
     await studio.bob.submit_modal(shown, {"project": [project]})
     assert studio.last().content.startswith("**Not like the good ones")
 
@@ -311,3 +314,43 @@ async def test_names_and_labels_are_completed(studio: Studio) -> None:
     assert [choice["name"] for choice in found] == ["boards (inspection)"]
     found = await studio.alice.autocomplete(studio.channel, "classify", "labels", "@")
     assert [choice["name"] for choice in found] == ["@trees (own labels)"]
+
+
+async def test_a_running_training_is_cancelled_by_its_button(studio: Studio) -> None:
+    await made(studio)
+    await said(studio, "change", name="boards", parts="anyhow, like a surface")
+    studio.hooks.wait = studio.outside
+    await studio.alice.slash(studio.channel, "inspect train", name="boards")
+    message = studio.last()
+    assert "Training of an inspection by" in message.content and "version" not in message.content
+    assert "A version is being trained." in (await card(studio)).content
+    await studio.alice.click(message, label="Cancel")
+    await studio.env.settle()
+    studio.hooks.wait = None
+    cancelled = next(m for m in studio.channel.history() if m.id == message.id)
+    assert "(Cancelled)" in cancelled.content
+    await studio.restart()
+    shown = await press(studio, cancelled, "project")
+    assert "➡️ Press **Train**" in told(shown), "nothing was trained"
+
+
+async def test_in_a_direct_message_a_project_is_ones_own(studio: Studio) -> None:
+    dora = studio.newcomer()
+    result = await dora.slash("inspect new", name="boards")
+    assert "yours alone" in told(result)
+    files = {f"image{n}": good(n) for n in range(1, 6)}
+    assert "5 taken" in told(await dora.slash("inspect add", name="boards", label="good", **files))
+    await dora.slash("inspect train", name="boards")
+    result = await dora.slash("inspect try", name="boards", image1=bad(1))
+    assert "Not like the good ones" in told(result)
+    assert "There is no project" in await said(studio, "show", studio.bob)
+
+
+async def test_a_card_leads_to_the_web_where_there_is_one(tmp_path: Path) -> None:
+    settings = {"WEB_PORT": "8080", "PUBLIC_URL": "https://studio.example"}
+    async with open_studio(tmp_path, **settings) as studio:
+        await made(studio, count=1)
+        message = await card(studio)
+        urls = [child.get("url") for row in message.components for child in row["components"]]
+        [web] = [url for url in urls if url]
+        assert re.fullmatch(r"https://studio\.example/projects/[a-z2-9]{12}", web)
