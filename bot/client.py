@@ -29,6 +29,9 @@ from bot.delivery.sharing import Sharing
 from bot.examples.teaching import Teaching
 from bot.filming import Filming
 from bot.mentions import Mentions
+from bot.projects import items as project_items
+from bot.projects.posts import OwnPosts
+from bot.projects.presses import ProjectPresses
 from bot.questions import Questions
 from bot.readings import Readings
 from bot.ui import buttons, search_pages
@@ -148,6 +151,7 @@ class Atelier(commands.Bot):
             services.intake,
             strips,
             FilmPosts(studio.filming.showing, services.showing, services.moderator, web),
+            OwnPosts(services.database, services.files, web),
             web,
             asks=studio.talking.is_possible,
             animates=studio.filming.is_possible,
@@ -174,9 +178,9 @@ class Atelier(commands.Bot):
         self.readings = Readings(studio, self.answers, self.asking)
         self.mentions = Mentions(studio, self.asking, self.delivery)
         self.teaching = Teaching(studio, self.asking, self.questions)
-        self.job_buttons = JobButtons(
-            studio, self.answers, self.asking, self.sharing, self.questions, self.teaching
-        )
+        self.projects = ProjectPresses(studio, self.answers, self.asking, self.questions, web)
+        parts = (self.sharing, self.questions, self.teaching, self.projects.verdicts)
+        self.job_buttons = JobButtons(studio, self.answers, self.asking, *parts)
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
         self.favourites = FavouritesPages(studio, self.posts)
         self.searches = SearchPages(studio, self.posts)
@@ -193,6 +197,7 @@ class Atelier(commands.Bot):
             await self.load_extension(extension)
             await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
         self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *search_pages.DYNAMIC_ITEMS)
+        self.add_dynamic_items(*project_items.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = self.application  # as of the login
         assert info is not None
@@ -337,6 +342,13 @@ class Atelier(commands.Bot):
         """Another page of a search was asked for."""
         await self.answers.guarded(interaction, self.searches.turn_to(interaction, search_id, page))
 
+    async def on_project(
+        self, interaction: discord.Interaction, project: str, action: str, more: str, value: str = ""
+    ) -> None:
+        """A button or menu of a project was used."""
+        work = self.projects.on_press(interaction, project, action, more, value)
+        await self.answers.guarded(interaction, work)
+
     async def on_upload_button(self, interaction: discord.Interaction, sha256: str, action: str) -> None:
         """A button under a picture that somebody sent was pressed."""
         await self.answers.ask(
@@ -350,7 +362,8 @@ class Atelier(commands.Bot):
         self.answers.note(interaction)
         submission = Submission.of(interaction)
         if submission is not None:
-            await self.answers.guarded(interaction, self.job_buttons.on_window(interaction, submission))
+            windows = self.projects if self.projects.opens(submission) else self.job_buttons
+            await self.answers.guarded(interaction, windows.on_window(interaction, submission))
 
     async def _on_command_error(
         self, interaction: discord.Interaction, error: app_commands.AppCommandError

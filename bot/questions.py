@@ -13,7 +13,7 @@ from bot.asking import Asking
 from bot.ui import windows
 from bot.ui.windows import Submission
 from bot.wire import private_api
-from bot.wire.attachments import is_seen
+from bot.wire.attachments import files_of, is_seen
 from bot.wire.interactions import actor_of, press_key
 from core.errors import ImageError
 from core.job import Job
@@ -123,7 +123,7 @@ class Questions:
             numbers = [picture.index for picture in result.pictures] if index is None else [index]
             if numbers and result.pictures:
                 return {"names": [f"{job.id} {number + 1}" for number in numbers]}
-        files = [file for file in message.attachments if is_seen(file)]
+        files = [file for file in files_of(message) if is_seen(file)]
         if not files:
             raise ImageError("That message has no picture and no film.")
         return {"files": [dict(file.to_dict()) for file in files[:10]]}

@@ -42,6 +42,8 @@ from studio.pictures.thumbnails import Thumbnails
 from studio.places.memberships import Memberships
 from studio.places.sight import Sight
 from studio.privacy import Privacy, Retention
+from studio.projects.projects import limits_of
+from studio.projects.retraining import Retraining
 from studio.search.eyes import Eyes
 from studio.search.indexing import Indexing
 from studio.services import Services
@@ -100,6 +102,8 @@ async def services(
         stack.push_async_callback(check.close)
         await stack.enter_async_context(running(privacy.sweep_for_ever(), "retention"))
         await stack.enter_async_context(running(_back_up_daily(database), "backups"))
+        again = Retraining(database, queue, privacy, limits_of(settings))
+        await stack.enter_async_context(running(again.run_for_ever(), "retraining"))
         eyes, model = Eyes(executor), await asyncio.to_thread(_model_of_vectors, settings)
         indexing = Indexing(database, files, copies, queue, eyes, model, rendered)
         await stack.enter_async_context(running(indexing.run_for_ever(), "indexing"))

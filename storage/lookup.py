@@ -322,6 +322,13 @@ def readable(row: sa.Row[Any]) -> Job | None:
         return None
 
 
+def newest(connection: sa.Connection, user_id: int, kind: str, limit: int) -> list[Job]:
+    """Return the newest jobs of a kind that a person asked for, the newest first."""
+    statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == kind)
+    found = connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit))
+    return [job for row in found if (job := readable(row)) is not None]
+
+
 def to_waiting(row: sa.Row[Any]) -> WaitingRow:
     """Return a row of the columns ``WAITING`` as ordering takes it."""
     return WaitingRow(

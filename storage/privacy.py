@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -142,6 +142,10 @@ class Removed:
     forgotten: tuple[str, ...] = ()
     spoilt: tuple[str, ...] = ()
 
+    def __or__(self, other: Removed) -> Removed:
+        pairs = ((getattr(self, item.name), getattr(other, item.name)) for item in fields(self))
+        return Removed(*(tuple(dict.fromkeys(first + second)) for first, second in pairs))
+
 
 def holdings(connection: sa.Connection, user_id: int) -> Holdings:
     """Return how much there is of a person."""
@@ -229,11 +233,8 @@ def _sets_of(user_id: int) -> sa.Select[Any]:
 
 def unfinished(connection: sa.Connection, user_id: int) -> list[str]:
     """The person's jobs that are not over."""
-    return list(
-        connection.execute(
-            sa.select(jobs.c.id).where(jobs.c.user_id == user_id, sa.text(UNFINISHED))
-        ).scalars()
-    )
+    mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id, sa.text(UNFINISHED))
+    return list(connection.execute(mine).scalars())
 
 
 def jobs_of(connection: sa.Connection, user_id: int, limit: int) -> list[str]:
@@ -250,6 +251,7 @@ def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> 
     sent = set(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id)).scalars())
     shown = taught.files_of(connection, user_id)
     learned = forgetting.forget_person(connection, user_id)
+    removed |= delete_jobs(connection, learned.shown, now=now)
     for table, column in OWNED.items():
         connection.execute(sa.delete(table).where(column == user_id))
     for table, column in NAMED.items():
@@ -258,7 +260,7 @@ def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> 
     _expire(connection, now, user_id)
     files = set(removed.files) | unneeded(connection, sent | shown | learned.files)
     forgotten = {*removed.forgotten, *shown, *learned.files}
-    spoilt = {*removed.spoilt, *learned.spoilt} - set(ids)
+    spoilt = {*removed.spoilt, *learned.spoilt} - set(removed.jobs)
     return replace(removed, files=tuple(files), forgotten=tuple(forgotten), spoilt=tuple(spoilt))
 
 
@@ -296,7 +298,9 @@ def delete_jobs(
     forgotten |= learned.files
     left = unneeded(connection, files | forgotten)
     spoilt = tuple(learned.spoilt - set(ids))
-    return Removed(tuple(ids), tuple(shown), tuple(left), tuple(gone), tuple(forgotten), spoilt)
+    removed = Removed(tuple(ids), tuple(shown), tuple(left), tuple(gone), tuple(forgotten), spoilt)
+    others = learned.shown - set(ids)  # that show what was learned from these
+    return removed | delete_jobs(connection, others, now=now) if others else removed
 
 
 def note_unposted(connection: sa.Connection, channel_id: int, message_id: int, *, now: datetime) -> None:

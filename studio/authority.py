@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from core.errors import NotAllowedError
 from core.job import Job
-from storage.projects.rows import RIGHTS, Project
+from storage.projects.rows import NOBODY, RIGHTS, Project
 from studio.actor import Actor, Place
 from studio.directory import Directory
 
@@ -305,7 +305,7 @@ class Authority:
         if not (shared and here):
             found &= ~Role.MANAGER
         if Role.ANYONE in found and here:
-            if actor.user_id == project.user_id:
+            if actor.user_id == project.user_id != NOBODY:
                 found |= Role.AUTHOR
             if shared and row.right & project.rights_of(actor.roles):
                 found |= Role.GRANTED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -53,6 +53,9 @@ class Directory(Protocol):
 
     async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
         """Return the ids of a person's roles in a server now; none for somebody who has left."""
+
+    def role_names(self, guild_id: int) -> Mapping[int, str]:
+        """Return the roles that a server's members can be given, id → name; none while that can't be told."""
 
     async def can_read(self, user_id: int, place: Place) -> bool:
         """Return whether a person can read what is written in a place; False while that can't be told."""
@@ -112,6 +115,10 @@ class CurrentDirectory:
     async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
         """Return the ids of a person's roles in a server now; None: it can't be told."""
         return await self._newest.roles(user_id, guild_id) if self._newest else None
+
+    def role_names(self, guild_id: int) -> Mapping[int, str]:
+        """Return the roles of a server, id → name; none while no connection is open."""
+        return self._newest.role_names(guild_id) if self._newest else {}
 
     async def can_read(self, user_id: int, place: Place) -> bool:
         """Return whether a person can read what is written in a place; False while that can't be told."""

@@ -173,10 +173,13 @@ class Privacy:
 
         def whole(connection: sa.Connection) -> Removed:
             gone = work(connection)
+            removed = rows.delete_jobs(connection, gone.shown, now=datetime.now(UTC))
             left = rows.unneeded(connection, gone.files)
-            return Removed(files=tuple(left), forgotten=tuple(gone.files), spoilt=tuple(gone.spoilt))
+            return removed | Removed(
+                files=tuple(left), forgotten=tuple(gone.files), spoilt=tuple(gone.spoilt)
+            )
 
-        await self._clear(await self._database.write(whole))
+        self._note_posted(await self._clear(await self._database.write(whole)))
 
     async def _delete(self, user_id: int, noted_at: float) -> Deleted:
         began = time.monotonic()

@@ -74,7 +74,8 @@ class Studio:
         memberships = Memberships(directory, self._members)
         self._rights = Rights(authority, queue, services.moderator, directory, memberships)
         self._sources = Sources(queue, intake, self._rights)
-        self._prompts = Prompts(self._members, settings, self._sources)
+        self.projects = Projects(self._rights, self._sources, services)
+        self._prompts = Prompts(self._members, settings, self._sources, self.projects.styles)
         self.hints = Hints.of(settings)
         self.gallery = Gallery(self._rights, services.database, queue, services.showing, services.moderator)
         self.organise = Organise(self._rights, services)
@@ -87,7 +88,6 @@ class Studio:
         lessons = Lessons(services.database, self._rights.sight, services.moderator)
         self.examples = Sets(self._rights, self._sources, services, lessons)
         self.copies = Copies(self.examples, services, lessons)
-        self.projects = Projects(self._rights, self._sources, services)
         self.editor = Editor(self._rights, services, self._sources, self._prompts)
         completion, web = Completion(self._members, settings, self.hints), services.web
         self.own = Own(self._rights, self._members, queue, self._privacy, completion, self.hints, web)
@@ -308,6 +308,7 @@ class Studio:
         NotAllowedError or UserError, in plain words and with the limit.
         """
         self.check_kind(new)
+        await self.projects.styles.check(actor, new.request)
         asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
         keys: dict[str, Any] = {"request_key": once, "press_key": key}
         origin = Origin(*asker, private=new.private, surface=actor.surface, **keys)

@@ -26,7 +26,7 @@ MAY_NOT_IMPORT = MAY_NOT_LOAD | {"vision": {"discord", "aiohttp", "sqlalchemy"}}
 WAY_IN = "bot.__main__ → host.cli"  # `python -m bot`, the one arrow up
 MAX_LINES = 400
 # of a folder; every capability needs its command, and every change of the schema its migration
-MAX_MODULES = {"": 12, "bot/cogs": 18, "vision/capabilities": 16, "storage/migrations/versions": 99}
+MAX_MODULES = {"": 12, "bot/cogs": 19, "vision/capabilities": 19, "storage/migrations/versions": 99}
 DOCUMENTED = (
     "core",
     "storage",
@@ -39,7 +39,7 @@ DOCUMENTED = (
 )  # every public name has a docstring
 # What has no command: only a document of the editor can say where layers lie, only a button under an answer
 # what of it is to be explained.
-EDITED = {"compose", "why"}
+EDITED = {"bundle", "compose", "train", "why"}
 COMING: set[str] = set()  # packages of the layers that are not there yet
 
 # What still breaks a rule, by rule. It only shrinks: a test also fails for an entry that is no longer true.

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from core.errors import ModelError, UserError, first_line
+from core.grammar.stored_loras import stored_lora
 from core.setting import packaged
 from vision import devices, memory_plan
 from vision.image_model import compiled
@@ -74,6 +75,7 @@ class ModelLoader:
         self.dtype = devices.choose_dtype(self.device, config.dtype)
         self.tiny_problems: dict[str, str] = {}
         self._cache = Path(config.cache_dir)
+        self._stored: dict[str, Path] = {}  # SHA-256 → file of a LoRA that members have made
         self._refused: dict[str, tuple[float, str]] = {}  # package → when it couldn't be had, and why
 
     def find(self, source: ModelSource, report: Report, role: str = "") -> FoundModel:
@@ -198,11 +200,19 @@ class ModelLoader:
         """Return the folder of the configured ControlNet. Raises ModelError when it can't be had."""
         return self._pinned(self.config.controlnet, _ignore)
 
-    def lora(self, name: str, reporter: Reporter) -> Path:
-        """Return the file of the LoRA that the host calls ``name``.
+    def note_stored(self, files: Mapping[str, Path]) -> None:
+        """Note where LoRAs lie that members have made: SHA-256 → file."""
+        self._stored.update(files)
 
-        Raises UserError for one that the host hasn't configured, ModelError when it can't be had.
+    def lora(self, name: str, reporter: Reporter) -> Path:
+        """Return the file of the LoRA that the host calls ``name``, or that members have made.
+
+        Raises UserError for one that is neither, ModelError when it can't be had.
         """
+        if (stored := stored_lora(name)) is not None:
+            if stored.sha256 not in self._stored:
+                raise UserError(f"The style `{stored.shown}` isn't there any more.")
+            return self._stored[stored.sha256]
         known = {configured.lower(): spec for configured, spec in self.config.loras.items()}
         spec = known.get(name.lower())
         if spec is None:

@@ -17,6 +17,7 @@ from vision.engine import Fiber
 from vision.image_model.model import ImageModel
 from vision.memory_plan import MARGIN
 from vision.model_loader import FoundModel, ModelLoader, Progress
+from vision.own_models.serving.held import OwnModels
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.weights import sources
@@ -50,6 +51,7 @@ class Models:
         self.config = config
         self.loader = ModelLoader(config)
         self.device, self.dtype = self.loader.device, self.loader.dtype
+        self.own = OwnModels()
         self._held: OrderedDict[str, _Held] = OrderedDict()  # role:spec → model, the last used at the end
         self._arrived: dict[str, _Held] = {}  # just loaded; its job may have been stopped in the meantime
         self._coming = set[str]()  # the keys of models that are being fetched or loaded
@@ -106,12 +108,24 @@ class Models:
             reporter.build(lambda: model.attach_controlnet(folder))
 
     @property
+    def room_is_wanted(self) -> bool:
+        """Whether a model waits until others are given up, and all jobs that begin with it."""
+        return self._waits_for_room
+
+    def let_go(self, reporter: Reporter) -> None:
+        """Note that a job doesn't need its model for now; it must ask for it again before it goes on."""
+        for held in self._held.values():
+            held.fibers -= {reporter.fiber} if reporter.fiber else set()
+
+    @property
     def share_steps(self) -> bool:
         """Whether jobs on the models in memory can go on beside each other, step by step."""
         return all(getattr(held.model, "shares_steps", True) for held in self._held.values())
 
     def forget(self, names: Collection[str]) -> None:
-        """Give up what is kept of these jobs' conversations, and of these pictures (SHA-256)."""
+        """Give up what is kept of these jobs' conversations, and of these pictures and own models
+        (SHA-256)."""
+        self.own.forget(names)
         for held in self._held.values():
             if hasattr(held.model, "forget"):
                 held.model.forget(names)

@@ -213,6 +213,8 @@ def _do(run: Run, models: Models, reporter: Reporter) -> Output:
 
     request = requests.from_json(run.kind, run.request)
     reporter.check()
+    if isinstance(request, requests.GenerateRequest) and request.files:
+        models.loader.note_stored({sha256: Path(run.paths[sha256]) for sha256 in request.files})
     if request.answer in BY_PATH:  # which opens files itself, and writes some where it is told to
         return capability(run.kind)(request, run.paths, models, reporter, Path(run.folder))
     if request.told:  # which opens only the pictures that its models have to look at

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.actor import Actor
+from studio.pictures.intake import InMemory
 from studio.studio import Studio
 
 
@@ -34,6 +35,7 @@ class Body(enum.Enum):
     JSON = "application/json"
     FORM = "application/x-www-form-urlencoded"
     PICTURE = "a picture"
+    FILES = "multipart/form-data"
 
 
 class Bucket(enum.Enum):
@@ -51,8 +53,8 @@ class Bucket(enum.Enum):
 @dataclass(frozen=True)
 class Call:
     """One request, checked: a host of ours, its own origin, within its limits. ``person`` is None only on
-    routes for everybody. body: a mapping for JSON and forms, bytes for a picture. attempt: what a sign-in
-    elsewhere has left in this browser."""
+    routes for everybody. body: a mapping for JSON and forms, bytes for a picture. files: those of a form with
+    files. attempt: what a sign-in elsewhere has left in this browser."""
 
     studio: Studio
     person: Person | None
@@ -60,6 +62,7 @@ class Call:
     query: Mapping[str, str]
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: tuple[InMemory, ...] = field(default=(), repr=False)
     attempt: str = field(default="", repr=False)
 
     @property

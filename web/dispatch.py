@@ -18,8 +18,9 @@ from aiohttp import web
 
 from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
 from storage.database import CAN_WAIT
+from studio.pictures.intake import InMemory
 from studio.studio import Studio
-from web import guard
+from web import guard, multipart
 from web.call import (
     GONE,
     Answer,
@@ -91,7 +92,7 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
             raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first: type `/web` in Discord for a link.")
         who = f"s:{person.user_id}" if person else f"a:{_peer(context, request)}"
         context.buckets.take(route.bucket, who)
-        body = await _body(route, request)
+        body, files = await _body(route, request)
         headers = {name: request.headers[name] for name in HEADERS_KEPT if name in request.headers}
         call = Call(
             context.studio,
@@ -100,6 +101,7 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
             dict(request.query),
             body,
             headers,
+            files,
             request.cookies.get(ATTEMPT, "")[:100],
         )
         point = context.studio.own.point  # before anything is read: the page's socket goes on from here
@@ -141,26 +143,28 @@ def _peer(context: Context, request: web.Request) -> str:
     return guard.peer(request.remote, request.headers.get("X-Forwarded-For"), context.trusted)
 
 
-async def _body(route: Route, request: web.Request) -> Any:
-    """Return what a request carries as its route takes it. Raises Refused."""
+async def _body(route: Route, request: web.Request) -> tuple[Any, tuple[InMemory, ...]]:
+    """Return what a request carries as its route takes it, and its files. Raises Refused."""
     if route.body is Body.NONE:
-        return None
+        return None, ()
     sent = request.content_type
-    if route.body in (Body.JSON, Body.FORM) and sent != route.body.value:
+    if route.body is not Body.PICTURE and sent != route.body.value:
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"This takes {route.body.value}, not {sent}.")
     data = await _read(request, route.limit)
     if route.body is Body.PICTURE:
-        return data
+        return data, ()
     try:
+        if route.body is Body.FILES:
+            return multipart.parse(data, request.headers["Content-Type"])
         text = data.decode()
         if route.body is Body.FORM:
-            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100)), ()
         parsed = json.loads(text or "{}")
     except (ValueError, RecursionError) as error:
         raise Refused(HTTPStatus.BAD_REQUEST, "The body can't be read.") from error
     if not isinstance(parsed, dict):
         raise Refused(HTTPStatus.BAD_REQUEST, "The body takes a JSON object.")
-    return parsed
+    return parsed, ()
 
 
 async def _read(request: web.Request, limit: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.settings import Settings
 from studio.pictures.bits import MAX_BYTES
+from studio.projects.limits import MAX_ZIP
 from web.api import bodies
 from web.call import Body, Bucket, Route
 from web.fields import MOST_CHOSEN
@@ -15,6 +16,9 @@ from web.handlers.organise.folders import FolderHandlers
 from web.handlers.organise.shares import ShareHandlers
 from web.handlers.organise.trash import TrashHandlers
 from web.handlers.pages import Pages
+from web.handlers.projects import files as project_files
+from web.handlers.projects import forms, programs
+from web.handlers.projects.pages import ProjectPages
 from web.handlers.settings import SettingsForm
 from web.handlers.sign_in import SignIn
 
@@ -24,8 +28,10 @@ NAME = 24  # bytes of a picture's name in a body, at most
 DOCUMENT = "{document:[a-z2-9]{12}}"
 FOLDER = "{folder:[a-z2-9]{12}}"
 SET = "{set:[a-z2-9]{12}}"
+PROJECT = "{project:[a-z2-9]{12}}"
 TOKEN, SHARE = "{token:[A-Za-z0-9_-]{43}}", "{share:[a-z2-9]{12}}"
 ID = "{session:[a-z2-9]{12}}"
+PACKED = MAX_ZIP + 64 * 1024  # bytes of a form with files: a zip file, and what stands around it
 LARGEST = 384 * 1024  # bytes of a body with a document, which is smaller: its text may be escaped
 FILTERS = gallery.FIELDS
 ANY = (*FILTERS, "trash", "folder", "before", "limit", "skip")
@@ -48,6 +54,9 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
         *_editor(),
         *_talks(settings, talks.TalkPages(pages)),
         *_examples(ExampleHandlers(pages)),
+        *_projects(ProjectPages(pages)),
+        *_project_forms(ProjectPages(pages)),
+        *_project_programs(),
     )
 
 
@@ -293,4 +302,68 @@ def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
         Route("POST", "/api/examples", examples.add, Body.JSON, change, takes=bodies.NewExamples),
         Route("POST", f"/api/examples/{SET}/try", examples.try_on, Body.JSON, ask, takes=bodies.Try),
         Route("GET", small, examples.small, bucket=Bucket.BYTES),
+    )
+
+
+def _projects(pages: ProjectPages) -> tuple[Route, ...]:
+    one, read, shown = f"/projects/{PROJECT}", Bucket.BYTES, f"/files/projects/{PROJECT}"
+    picture = f"{shown}/{{sha256:[0-9a-f]{{64}}}}.{{suffix:webp|png}}"
+    chart = "{version:[0-9]{1,6}}/{chart:[a-z0-9-]{1,40}}"
+    return (
+        Route("GET", "/projects", pages.all),
+        Route("GET", one, pages.one, query=("label", "state", "after")),
+        Route("GET", f"{one}/label", pages.label, query=("skipped",)),
+        Route("GET", f"{one}/report", pages.report, query=("version", "move", "with", "bundle")),
+        Route("GET", f"{one}/try", pages.try_on),
+        Route("GET", f"{one}/settings", pages.settings),
+        Route("GET", picture, project_files.picture, bucket=read),
+        Route("GET", f"{shown}/versions/{chart}", project_files.chart, bucket=read),
+        Route("GET", f"{shown}/labels-{{form:csv|coco|yolo}}.zip", project_files.labels, bucket=Bucket.ASK),
+        Route("GET", f"/files/verdicts/{JOB}.csv", project_files.table, bucket=read),
+        Route("GET", f"/files/bundles/{JOB}", project_files.bundle, bucket=Bucket.ASK),
+    )
+
+
+def _project_forms(pages: ProjectPages) -> tuple[Route, ...]:
+    one, ask, change, many = f"/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE, Bucket.UPLOAD
+    with_files = forms.ProjectForms(pages)
+    return (
+        Route("POST", "/projects", forms.create, Body.FORM, change),
+        Route("POST", f"{one}/pictures", with_files.add, Body.FILES, many, limit=PACKED),
+        Route("POST", f"{one}/import", with_files.import_labels, Body.FILES, ask, limit=PACKED),
+        Route("POST", f"{one}/change", forms.change, Body.FORM, change),
+        Route("POST", f"{one}/label", forms.mark, Body.FORM, change),
+        Route("POST", f"{one}/train", forms.train, Body.FORM, ask),
+        Route("POST", f"{one}/use", forms.use, Body.FORM, change),
+        Route("POST", f"{one}/threshold", forms.keep_threshold, Body.FORM, change),
+        Route("POST", f"{one}/bundle", forms.bundle, Body.FORM, ask),
+        Route("POST", f"{one}/try", forms.try_on, Body.FILES, ask, limit=PACKED),
+        Route("POST", f"{one}/answer", forms.answer, Body.FORM, change),
+        Route("POST", f"{one}/rename", forms.rename, Body.FORM, change),
+        Route("POST", f"{one}/alike", forms.set_alike, Body.FORM, change),
+        Route("POST", f"{one}/labels", forms.put_label, Body.FORM, change),
+        Route("POST", f"{one}/labels/drop", forms.drop_label, Body.FORM, change),
+        Route("POST", f"{one}/share", forms.share, Body.FORM, change),
+        Route("POST", f"{one}/forget", forms.forget, Body.FORM, change),
+    )
+
+
+def _project_programs() -> tuple[Route, ...]:
+    one, ask, change, verdicts = f"/api/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE, f"/api/verdicts/{JOB}"
+    chosen = ("label", "state", "after")
+    return (
+        Route("GET", "/api/projects", programs.all_projects),
+        Route("POST", "/api/projects", programs.create, Body.JSON, change, takes=bodies.NewProject),
+        Route("GET", one, programs.one),
+        Route("GET", f"{one}/pictures", programs.pictures, query=chosen),
+        Route("POST", f"{one}/pictures", programs.add, Body.FILES, Bucket.UPLOAD, limit=PACKED),
+        Route("POST", f"{one}/remove", programs.remove, Body.JSON, change, takes=bodies.Chosen),
+        Route("POST", f"{one}/leave-out", programs.leave_out, Body.JSON, change, takes=bodies.LeftOut),
+        Route("POST", f"{one}/next", programs.next_one, Body.JSON, takes=bodies.Skipped),
+        Route("POST", f"{one}/marks", programs.mark, Body.JSON, change, takes=bodies.Mark),
+        Route("POST", f"{one}/train", programs.train, Body.JSON, ask, takes=bodies.Training),
+        Route("GET", f"{one}/versions", programs.versions),
+        Route("POST", f"{one}/try", programs.try_on, Body.FILES, ask, limit=PACKED),
+        Route("GET", verdicts, programs.judged),
+        Route("POST", f"{verdicts}/{NUMBER}", programs.answer, Body.JSON, change, takes=bodies.Judgement),
     )

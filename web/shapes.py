@@ -11,6 +11,7 @@ from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Que
 from core.job import Job
 from core.requests import AskRequest, GenerateRequest
 from core.requests.base import Answer
+from core.requests.own_models import ProjectRequest
 from core.results.text_lines import text_of
 from core.wording import prompt_of
 from jobs.views import JobView, Result
@@ -193,7 +194,8 @@ def job(
     here."""
     row, result = seen.job, seen.result
     progress = view.progress if view else None
-    shown = list(result.pictures) if result else []
+    own = isinstance(row.request, ProjectRequest)  # its charts belong to the page of its project
+    shown = list(result.pictures) if result and not own else []
     chart = result.grid if result and not shown else None
     clips = {clip.index: clip for clip in result.films} if result else {}
     follows = isinstance(row.request, AskRequest) and row.request.follows  # an answer, which is no picture
@@ -227,6 +229,7 @@ def job(
         "grid": picture(row, chart, seen.visible[0]) if chart else None,
         "captions": list(result.captions) if result else [],
         **_talk(row, result, progress),
+        "project": f"/projects/{row.request.project}" if isinstance(row.request, ProjectRequest) else None,
         "text": text_of(result.lines) if result else "",
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": _notes(result.parameters) if result else [],

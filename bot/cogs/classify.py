@@ -1,4 +1,4 @@
-"""/classify: what is in a picture, with how sure the model is."""
+"""/classify: what is in a picture, with how sure the model is; also by labels that a project has learned."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.cogs.inspect import names
 from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.limits import MAX_LABELS
 from core.requests import ClassifyRequest
+from core.requests.own_models import CLASSIFY
 from studio.asking.new_job import NewJob
+
+OWN = "@"  # begins the name of a project whose labels are meant
 
 
 class Classify(commands.Cog):
@@ -22,7 +26,7 @@ class Classify(commands.Cog):
     @app_commands.describe(
         image="The picture",
         link="Or a link to a Discord attachment or to one of my messages, or a job id and number",
-        labels=f"Your own labels, separated by commas, up to {MAX_LABELS}",
+        labels=f"Your own labels, separated by commas, up to {MAX_LABELS}; or @ and the name of a project",
     )
     async def classify(
         self,
@@ -33,6 +37,11 @@ class Classify(commands.Cog):
     ) -> None:
         if (image is None) == (link is None):
             raise UserError("Attach a picture as `image`, or paste a link as `link`.")
+        if labels and labels.strip().startswith(OWN):
+            given = await self.bot.projects.cards.given(actor_of(interaction), link)
+            files, name = [image] if image else [], labels.strip().removeprefix(OWN)
+            await self.bot.projects.making.try_on(interaction, name, files, given)
+            return
         asked = split_labels(labels)
         ClassifyRequest(image="0" * 64, labels=asked)  # wrong labels are told before the picture is fetched
 
@@ -45,6 +54,15 @@ class Classify(commands.Cog):
             return NewJob(request, parent=source.parent, private=source.private).chosen(chosen.lane)
 
         await self.bot.answers.ask(interaction, build, private=chosen.private)
+
+    @classify.autocomplete("labels")
+    async def _own_labels(
+        self, interaction: discord.Interaction, current: str
+    ) -> list[app_commands.Choice[str]]:
+        typed = current.strip()
+        if typed and not typed.startswith(OWN):  # labels of the moment
+            return []
+        return await names(self.bot, interaction, typed, (CLASSIFY,), OWN)
 
 
 def split_labels(text: str | None) -> tuple[str, ...]:

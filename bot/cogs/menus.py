@@ -1,5 +1,5 @@
-"""Apps in a message's menu: Describe, Ask, Add as example, Classify, Vary, Cancel, Read text, Check, DM
-results, Details."""
+"""Apps in a message's menu: Describe, Ask, Add as example, Add to project, Inspect, Classify, Vary, Cancel,
+Read text, Check, DM results, Details."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.projects.windows import MENU_ADD, MENU_TRY
 from bot.ui.replies import answers_privately
 from bot.wire.interactions import actor_of
 from core.errors import ImageError, UserError
@@ -38,6 +39,8 @@ class Menus(commands.Cog):
                 ("Check", self.check),
                 ("DM results", self.dm_results),
                 ("Details", self.details),
+                ("Add to project", self.add_to_project),
+                ("Inspect", self.inspect),
             )
         ]
 
@@ -60,6 +63,12 @@ class Menus(commands.Cog):
 
     async def add_example(self, interaction: discord.Interaction, message: discord.Message) -> None:
         await self.bot.teaching.open_menu(interaction, message)
+
+    async def add_to_project(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self.bot.projects.open_menu(interaction, message, MENU_ADD)
+
+    async def inspect(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self.bot.projects.open_menu(interaction, message, MENU_TRY)
 
     async def classify(self, interaction: discord.Interaction, message: discord.Message) -> None:
         def build(source: Source) -> NewJob:

@@ -11,6 +11,7 @@ from bot.delivery import explaining, formed, picture_buttons, reading
 from bot.delivery.films import FilmPosts, as_visible
 from bot.delivery.post import Picture, Post
 from bot.examples import text as example_text
+from bot.projects.posts import OwnPosts
 from bot.ui import answer_text, buttons, messages
 from core.errors import ImageError, StorageError
 from core.events import Event, Loading, Progress, Queued, Started
@@ -46,6 +47,7 @@ class Posts:
         intake: Intake,
         strips: Strips,
         films: FilmPosts,
+        own: OwnPosts,
         web: str = "",
         *,
         asks: bool = False,
@@ -53,7 +55,7 @@ class Posts:
     ) -> None:
         self._showing, self._moderator, self._intake = showing, moderator, intake
         self._strips, self._web, self._asks, self._animates = strips, web, asks, animates
-        self.films = films
+        self.films, self._own = films, own
         self._made = {
             Answer.PICTURES: self._drawn,
             Answer.FILMS: films.result,
@@ -63,6 +65,7 @@ class Posts:
             Answer.MAP: self._explained,
             Answer.LINES: self._read,
             Answer.TEXT: self._answered,
+            **dict.fromkeys((Answer.MODEL, Answer.VERDICTS, Answer.FILES), self._of_own_models),
         }
 
     async def progress(
@@ -189,6 +192,11 @@ class Posts:
         """The label with the map of what speaks for it, if the picture may be shown."""
         post = Post(messages.classified(result.job, result.scores, result.parameters))
         return await self._with_drawing(post, result, limit, place, Post(messages.held_back(result.job)))
+
+    async def _of_own_models(self, result: Result, limit: int, place: Place) -> Post:
+        """What came of a training, a try or a bundle, with the chart or the map if that may be shown."""
+        post = await self._own.result(result, limit)
+        return await self._with_drawing(post, result, limit, place)
 
     async def _described(self, result: Result, limit: int, place: Place) -> Post:
         """The captions under the picture they describe; without the picture if there is none, or it is gone,

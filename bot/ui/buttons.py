@@ -16,6 +16,7 @@ from typing import Any
 import discord
 
 from core.job import Job
+from core.requests.own_models import ProjectRequest
 from studio.asking.canvas import GRID
 
 MOST_IN_ROW = 5
@@ -84,6 +85,10 @@ BUTTONS: dict[str, ButtonStyle] = {
     "draw": ButtonStyle("Imagine this", "🎨"),
     "thread": ButtonStyle("Thread", "🧵"),
     "teach": ButtonStyle("Teach", "🎓"),
+    "isright": ButtonStyle("Right", "✅"),
+    "iswrong": ButtonStyle("Wrong?", "❌"),
+    "verdict": ButtonStyle("Details", "📋"),
+    "project": ButtonStyle("Project", "🗂️"),
     "variation": ButtonStyle("Vary", "🪄"),
     "outpaint": ButtonStyle("Outpaint", "🔍"),
 }
@@ -367,8 +372,10 @@ def while_running(job: Job) -> discord.ui.View:
 
 
 def after_end(job: Job) -> discord.ui.View:
-    """Return the button that asks again for a job that failed or was cancelled."""
-    return view_of(JobButton(job.id, "again"))
+    """Return the button that asks again for a job that failed or was cancelled; of one of a project, that
+    shows it."""
+    of_project = isinstance(job.request, ProjectRequest)
+    return view_of(JobButton(job.id, "project" if of_project else "again"))
 
 
 def for_upload(sha256: str) -> discord.ui.View:

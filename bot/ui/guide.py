@@ -17,6 +17,8 @@ made here · `/video` makes films
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows · `/read` reads its text · \
 `/ask` answers questions about it · `/examples` learns from a few of your own
+`/inspect` makes a model of your own pictures: it finds what isn't like the good ones, or says which of your \
+labels fits · `/style` teaches me a style to draw in
 `/show` brings a job back · `/favourites` shows those you saved · `/info` shows \
 your usage and jobs · `/queue mine`, `/queue cancel`
 `/search` finds pictures by the words of their prompts, by what they show, or like another one
@@ -25,7 +27,7 @@ them, and a trash for what you don't want (`/help topic:folders`, `shares`, `tra
 `/settings` and `/prefer` set your defaults · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
 shows what is stored about you
 Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it; under an answer ✅ and ❌ \
-say whether it is right. A message's menu (Apps) has Describe, Ask, Add as example, Vary, Read text and more.
+say whether it is right. A message's menu (Apps) has Describe, Ask, Add to project, Inspect, Vary and more.
 Send me a picture in a DM to get buttons for Describe, Classify, Read text, Vary, Outpaint and Cut out. \
 `/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag."""
 
@@ -95,6 +97,19 @@ COMMANDS: dict[str, str] = {
         " `show`, `forget`, `share` with the server, `export`. A message's menu has *Add as example*; *Teach*"
         " under an answer of `/ask` keeps the right one."
     ),
+    "inspect": (
+        "`/inspect new name:boards`: a model of your own, and buttons that lead you: **Add pictures** (20 "
+        "good parts are fine, a ZIP too), **Train**, **Try**. It says what isn't like the good ones, and "
+        "where; with `finds: which of my labels fits` it tells your own labels apart. *Wrong?* under a "
+        "verdict teaches the next version; *Stricter* and *Looser* move the limit. `label` goes through "
+        "pictures one by one, `report` says how good it is, `share` who may use it, `export` takes it away."
+        " A message's menu has *Add to project* and *Inspect*; `/classify labels:@trees` asks own labels, "
+        "too."
+    ),
+    "style": (
+        "`/style new name:woodcut`: teaches me a style from 5 to 40 pictures: **Add pictures**, **Train**,"
+        " then `/imagine prompt:a boat --lora woodcut`. `samples` shows what was drawn on the way."
+    ),
     "blend": "`/blend image1 image2 [image3…5] [dimensions]`: mixes your pictures into four, without words.",
     "describe": (
         "`/describe image | link`: suggests four prompts for a picture. Press a number to edit one; 🎉"
@@ -106,7 +121,8 @@ COMMANDS: dict[str, str] = {
     ),
     "classify": (
         "`/classify image | link [labels]`: says what a picture shows. `/classify labels:cat, dog, boat`"
-        " chooses among your own words. *Why?* under the answer shows where in the picture it was seen."
+        " chooses among your own words, `labels:@trees` asks what `/inspect` has learned. *Why?* under the"
+        " answer shows where in the picture it was seen."
     ),
     "read": (
         "`/read image… | link`: reads the text in a picture, draws a box around each line, and sends it as"

@@ -13,6 +13,7 @@ from bot.answers import Answers
 from bot.asking import Asking
 from bot.delivery.sharing import Sharing
 from bot.examples.teaching import Teaching
+from bot.projects.verdicts import Verdicts
 from bot.questions import Questions
 from bot.threads import Threads
 from bot.ui import answer_text, buttons, messages, windows
@@ -49,6 +50,7 @@ class JobButtons:
         sharing: Sharing,
         questions: Questions,
         teaching: Teaching,
+        verdicts: Verdicts,
     ) -> None:
         self._studio, self._answers, self._asking, self._sharing = studio, answers, asking, sharing
         self._questions, self._teaching = questions, teaching
@@ -73,6 +75,7 @@ class JobButtons:
             "dm": self._send_dm,
             "delete": self._delete,
             **self._films.own,
+            **verdicts.own,
         }
 
     async def on_press(self, interaction: discord.Interaction, job_id: str, action: str, index: int) -> None:

@@ -26,6 +26,7 @@ from core.requests import (
     UpscaleRequest,
     VariationRequest,
 )
+from core.requests.own_models import ANOMALY, STYLE, BundleRequest, InspectRequest, ProjectRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from core.wording import prompt_of, references
 from storage.lookup import StoredPicture
@@ -94,6 +95,8 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
         return f"**{quote(request.question, 250)}** - Ask by {user}"
     if isinstance(request, TryRequest):
         return f"{_bold(request.name)} - Try by {user}"
+    if isinstance(request, ProjectRequest):
+        return f"{_of_project(request)} by {user}"
     if not isinstance(request, GenerateRequest):
         prompt = getattr(request, "prompt", "")
         return f"{f'{_bold(prompt)} - ' if prompt else ''}{request.kind.title()} - {user}"
@@ -119,6 +122,16 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
         case _:
             kind = ""
     return f"{_bold(prompt_text(request, shape))} - {kind}{user}"
+
+
+def _of_project(request: ProjectRequest) -> str:
+    what = {ANOMALY: "an inspection", STYLE: "a style"}.get(request.task, "own labels")
+    match request:
+        case InspectRequest():
+            return "Inspection" if request.task == ANOMALY else "Own labels asked"
+        case BundleRequest():
+            return f"Bundle of {what}"
+    return f"Training of {what}"
 
 
 def _bold(text: str) -> str:

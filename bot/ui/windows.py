@@ -3,7 +3,8 @@ restart still works.
 
 ``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption, short and draw (imagine it), remix (more:
 the button), zoom, region (more: the chosen fields as hexadecimal bits), more and question (ask), teach, menu
-and example (about a message: a draft's id stands in the place of the job's).
+and example (about a message: a draft's id stands in the place of the job's). Those of ``bot.projects`` begin
+with pj; a project's id, a job's or a draft's stands in the place of the job's.
 """
 
 from __future__ import annotations
@@ -62,20 +63,29 @@ class Window(discord.ui.Modal):
         self.add_item(discord.ui.Label(text=label[:45], component=box))
         return self
 
-    def add_choice(self, label: str, name: str, options: Mapping[str, str]) -> Window:
-        """Add a field for one of ``options``, value → what it is; the first is chosen."""
-        chosen = next(iter(options))
+    def add_choice(
+        self, label: str, name: str, options: Mapping[str, str], *, chosen: str | None = None
+    ) -> Window:
+        """Add a field for one of ``options``, value → what it is; ``chosen`` (None: the first) is chosen."""
+        chosen = next(iter(options)) if chosen is None else chosen
         made = [discord.SelectOption(label=text, value=v, default=v == chosen) for v, text in options.items()]
         select: discord.ui.Select[Window] = discord.ui.Select(custom_id=name, options=made, required=False)
         self.add_item(discord.ui.Label(text=label[:45], component=select))
         return self
 
-    def add_upload(self, label: str, name: str, description: str) -> Window:
-        """Add a field for one file, which may stay empty."""
+    def add_upload(self, label: str, name: str, description: str, *, most: int = 1) -> Window:
+        """Add a field for one file, which may stay empty; for several (``most``) there must be one."""
+        needed = most > 1
         upload: discord.ui.FileUpload[Window] = discord.ui.FileUpload(
-            custom_id=name, required=False, min_values=0, max_values=1
+            custom_id=name, required=needed, min_values=int(needed), max_values=most
         )
         self.add_item(discord.ui.Label(text=label[:45], description=description[:100], component=upload))
+        return self
+
+    def add_tick(self, label: str, name: str, description: str) -> Window:
+        """Add a box to tick, which is empty."""
+        box: discord.ui.Checkbox[Window] = discord.ui.Checkbox(custom_id=name)
+        self.add_item(discord.ui.Label(text=label[:45], description=description[:100], component=box))
         return self
 
 
@@ -142,7 +152,7 @@ def bits_cells(bits: int) -> tuple[int, ...]:
 @dataclass(frozen=True)
 class Submission:
     """What a member sent from a window. ``texts``: field → what was typed. ``files``: field → ids of
-    uploads."""
+    uploads, or what was chosen. ``ticked``: fields that were ticked."""
 
     what: str
     job_id: str
@@ -150,6 +160,7 @@ class Submission:
     more: str = ""
     texts: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ticked: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, interaction: discord.Interaction) -> Submission | None:
@@ -164,11 +175,16 @@ class Submission:
         found = list(_controls(data.get("components", [])))
         texts = {c["custom_id"]: c["value"] for c in found if isinstance(c.get("value"), str)}
         files = {c["custom_id"]: tuple(c["values"]) for c in found if c.get("values")}
-        return cls(match["what"], match["job"], int(match["index"]), match["more"], texts, files)
+        ticked = frozenset(c["custom_id"] for c in found if c.get("value") is True)
+        return cls(match["what"], match["job"], int(match["index"]), match["more"], texts, files, ticked)
 
     def text(self, name: str) -> str:
         """Return what was typed into a field, "" if nothing."""
         return self.texts.get(name, "").strip()
+
+    def chosen(self, name: str) -> str:
+        """Return what was chosen in a field for one of several, "" if nothing."""
+        return next(iter(self.files.get(name, ())), "")
 
 
 def _controls(components: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -178,6 +194,12 @@ def _controls(components: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
         yield from _controls(component.get("components", []))
         if isinstance(component.get("component"), Mapping):
             yield from _controls([component["component"]])
+
+
+def uploads(interaction: discord.Interaction, sent: Submission, name: str) -> list[discord.Attachment]:
+    """Return the files of a field of a submitted window."""
+    found = (uploaded(interaction, file_id) for file_id in sent.files.get(name, ()))
+    return [file for file in found if file is not None]
 
 
 def uploaded(interaction: discord.Interaction, file_id: str) -> discord.Attachment | None:

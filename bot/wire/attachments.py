@@ -165,6 +165,12 @@ class Links:
         return f"{job.id} {shown}" if shown else job.id
 
 
+def files_of(message: discord.Message) -> list[discord.Attachment]:
+    """Return the files of a message, of one that was forwarded those that it brings."""
+    forwarded = [file for snapshot in message.message_snapshots for file in snapshot.attachments]
+    return [*message.attachments, *forwarded]
+
+
 def is_seen(file: discord.Attachment) -> bool:
     """Return whether an attachment is likely to be a picture or a film."""
     kind = file.content_type or "image/"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from functools import partial
 
 import aiohttp
@@ -63,6 +63,11 @@ class DiscordDirectory:
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             log.warning("the roles of user %d can't be read (%s)", user_id, type(error).__name__)
             return None
+
+    def role_names(self, guild_id: int) -> Mapping[int, str]:
+        """Names of a server's roles but @everyone, by id."""
+        guild = self._client.get_guild(guild_id)
+        return {role.id: role.name for role in guild.roles if not role.is_default()} if guild else {}
 
     async def can_read(self, user_id: int, place: Place) -> bool:
         """Whether a member can read a channel of a server; False when Discord doesn't answer."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.errors import PromptError, UserError
 from core.grammar.spelling import decimal, short
+from core.grammar.stored_loras import shown, stored_lora
 from core.grammar.values import NUMBER, Value, within
 from core.limits import MAX_REFERENCES, MAX_SEED, MAX_WEIGHT, Weighted
 
@@ -41,12 +42,12 @@ class Loras(Value):
 
     def write(self, value: Weighted) -> str:
         """Return the pairs as typed, ``ink:0.8 wet``."""
-        return write_weighted(value, ":")
+        return write_weighted(tuple((shown(name), weight) for name, weight in value), ":")
 
     def check(self, name: str, value: Weighted) -> None:
         """Refuse names that can't be configured and weights out of range."""
         for lora, weight in value:
-            if not _LORA_NAME.fullmatch(lora):
+            if not _LORA_NAME.fullmatch(lora) and stored_lora(lora) is None:
                 raise UserError(
                     f"`{name}` is {lora[:40]!r}; it takes a name of letters, digits, `.`, `_`, `+` and `-`."
                 )

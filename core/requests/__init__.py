@@ -45,10 +45,12 @@ REQUESTS: tuple[type[Request], ...] = (
     ShortenRequest,
     AskRequest,
     TryRequest,
+    TrainRequest,
+    InspectRequest,
+    BundleRequest,
 )
 AT_ONCE: tuple[type[Request], ...] = (CutRequest, FrameRequest)  # need no model, and so no worker
-OWN_MODELS: tuple[type[Request], ...] = (TrainRequest, InspectRequest, BundleRequest)
-_KINDS = (*REQUESTS, *OWN_MODELS, *AT_ONCE)
+_KINDS = (*REQUESTS, *AT_ONCE)
 PICTURE_KINDS = tuple(cls.kind for cls in _KINDS if issubclass(cls, GenerateRequest))  # films have posters
 STILL_KINDS = tuple(cls.kind for cls in _KINDS if cls.kind in PICTURE_KINDS and cls.answer is Answer.PICTURES)
 _BY_KIND = {cls.kind: cls for cls in _KINDS}

@@ -12,6 +12,7 @@ from typing import ClassVar
 from core.errors import UserError
 from core.grammar.references import Picture, Pictures, References, StyleCodes
 from core.grammar.spelling import is_blank
+from core.grammar.stored_loras import StoredLora, stored_lora
 from core.grammar.values import Whole
 from core.limits import (
     MAX_LABEL,
@@ -59,6 +60,16 @@ class GenerateRequest(Parameters, Request):
         check_length(self.prompt)
         super().__post_init__()
         self._check_parts()
+
+    @property
+    def styles(self) -> tuple[StoredLora, ...]:
+        """The LoRAs that members have made."""
+        return tuple(found for name, _ in self.loras if (found := stored_lora(name)))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of those."""
+        return tuple(dict.fromkeys(style.sha256 for style in self.styles))
 
     def model_or_role(self) -> str:
         """Return the model that the prompt names, or else the role."""

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import Any
 
@@ -20,7 +19,6 @@ from core.errors import StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.job import Job
 from core.requests import to_json
-from core.requests.own_models import TrainRequest
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -31,8 +29,8 @@ from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
+from jobs.running.handing import files_for
 from jobs.running.incoming import Incoming
-from jobs.running.learning import lesson
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
 from jobs.running.talking import concluded, hear, see, with_files
@@ -211,8 +209,7 @@ class Dispatcher:
             self._incoming.remove(job_id)
 
     def run_again(self, job_id: str) -> None:
-        """Stop a running job's worker, so that the job is handed out anew with what the rows say now; one
-        that waits will be anyway."""
+        """Let a running job be handed out anew, with what the rows say now; one that waits will be anyway."""
         if job_id in self.running and job_id in self.feeds:
             self.executor.cancel(job_id)
 
@@ -356,10 +353,7 @@ class Dispatcher:
             return Broke(job.id, Fault.USER, str(error))
         talk = live.conversation.talk if live.conversation else None
         try:
-            needed = (*job.request.pictures, *job.request.files)
-            paths = await asyncio.to_thread(lambda: {s: str(self.files.path(s)) for s in needed})
-            if isinstance(job.request, TrainRequest):
-                paths |= await lesson(self.database, self.files, job, Path(folder))
+            paths = await files_for(job, folder, self.database, self.files)
         except StorageError:
             return Broke(job.id, Fault.USER, INPUT_GONE)
         if talk is not None:

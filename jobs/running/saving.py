@@ -54,7 +54,7 @@ class Saving:
         ]
         model = await self._take_model(output.learned, pictures, grid) if output.learned else None
         return StoredOutput(
-            tuple(pictures),
+            tuple(pictures) if model is None else (),  # charts are a version's, and no pictures of its job
             grid,
             output.captions,
             output.scores,

@@ -16,7 +16,6 @@ from core.job import Job, new_job_id
 from core.requests import TryRequest
 from storage import lookup
 from storage.asking.schema import example_pictures, example_sets, examples
-from storage.schema import jobs
 
 PAGE = 500
 
@@ -113,9 +112,7 @@ def one_example(connection: sa.Connection, set_id: str, example_id: int) -> Exam
 
 def tries(connection: sa.Connection, user_id: int, limit: int) -> list[Job]:
     """Return the newest jobs by which a person tried sets, of any set, the newest first."""
-    statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == TryRequest.kind)
-    found = connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit))
-    return [job for row in found if (job := lookup.readable(row)) is not None]
+    return lookup.newest(connection, user_id, TryRequest.kind, limit)
 
 
 def add(connection: sa.Connection, set_id: str, new: Iterable[Example], *, now: datetime) -> None:

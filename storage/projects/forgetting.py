@@ -1,17 +1,20 @@
 """What goes out of the rows of own models when pictures, people or projects do.
 
 A version that learned from a deleted picture is tainted in the same transaction: its file and its report go,
-and its project is due for a training without that picture if the version was in use.
+with the jobs that show them, and its project is due for a training without that picture if it was in use.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from core.job import Status
+from core.requests.own_models import BundleRequest
 from storage.projects.schema import (
     items,
     job_files,
@@ -24,6 +27,7 @@ from storage.projects.schema import (
     versions,
 )
 from storage.projects.versions import ACTIVE, TAINTED
+from storage.schema import UNFINISHED, jobs
 
 PAGE = 500
 NOBODY = 0
@@ -31,13 +35,15 @@ NOBODY = 0
 
 @dataclass(frozen=True)
 class Gone:
-    """What was taken out. files: SHA-256 that it named. spoilt: jobs that were told of what is gone."""
+    """What was taken out. files: SHA-256 that it named. spoilt: jobs that aren't over and were told of what
+    is gone. shown: jobs that are over and show it still, as trainings and bundles do: to be deleted."""
 
     files: frozenset[str] = frozenset()
     spoilt: frozenset[str] = frozenset()
+    shown: frozenset[str] = frozenset()
 
     def __or__(self, other: Gone) -> Gone:
-        return Gone(self.files | other.files, self.spoilt | other.spoilt)
+        return Gone(self.files | other.files, self.spoilt | other.spoilt, self.shown | other.shown)
 
 
 def forget_items(connection: sa.Connection, project_id: str, sha256s: Iterable[str]) -> Gone:
@@ -55,7 +61,7 @@ def _forget_page(connection: sa.Connection, project_id: str, page: list[str]) ->
     files |= set(connection.execute(sa.select(marks.c.mask).where(*theirs)).scalars())
     learned = (version_items.c.project_id == project_id, version_items.c.sha256.in_(page))
     numbers = set(connection.execute(sa.select(version_items.c.number).where(*learned)).scalars())
-    files |= _taint(connection, project_id, numbers)
+    tainted = _taint(connection, project_id, numbers)
     connection.execute(sa.delete(version_items).where(*learned))
     ours = sa.select(trainings.c.job_id).where(trainings.c.project_id == project_id)
     told = (training_items.c.job_id.in_(ours), training_items.c.sha256.in_(page))
@@ -63,15 +69,17 @@ def _forget_page(connection: sa.Connection, project_id: str, page: list[str]) ->
     connection.execute(sa.update(trainings).where(trainings.c.job_id.in_(list(spoilt))).values(spoilt=1))
     connection.execute(sa.delete(training_items).where(*told))
     connection.execute(sa.delete(items).where(*mine))
-    return Gone(frozenset(files), frozenset(spoilt))
+    return tainted | Gone(frozenset(files), frozenset(spoilt))
 
 
-def _taint(connection: sa.Connection, project_id: str, numbers: Collection[int]) -> set[str]:
-    files = set[str]()
+def _taint(connection: sa.Connection, project_id: str, numbers: Collection[int]) -> Gone:
+    """Let nobody use these versions any more, nor see what shows them."""
+    files, shown = set[str](), set[str]()
     for number in numbers:
         mine = (versions.c.project_id == project_id, versions.c.number == number)
-        row = connection.execute(sa.select(versions.c.state, versions.c.artefact).where(*mine)).one()
+        row = connection.execute(sa.select(versions).where(*mine)).one()
         files |= {row.artefact} - {None}
+        shown |= {row.job_id} - {None}
         report = (version_files.c.project_id == project_id, version_files.c.number == number)
         files |= set(connection.execute(sa.select(version_files.c.sha256).where(*report)).scalars())
         connection.execute(sa.delete(version_files).where(*report))
@@ -79,7 +87,36 @@ def _taint(connection: sa.Connection, project_id: str, numbers: Collection[int])
         if row.state == ACTIVE:
             due = sa.update(projects).where(projects.c.id == project_id)
             connection.execute(due.values(due=number))
-    return files
+    bundled = bundles(connection, project_id, numbers)
+    return Gone(frozenset(files), bundled.spoilt, bundled.shown | shown)
+
+
+def bundles(connection: sa.Connection, project_id: str, numbers: Collection[int]) -> Gone:
+    """Return the jobs that have made, or are to make, bundles of versions."""
+    some = jobs.c.kind == BundleRequest.kind
+    statement = sa.select(jobs.c.id, jobs.c.request, jobs.c.status)
+    made = statement.join(job_files, job_files.c.job_id == jobs.c.id).where(some)
+    coming = statement.where(some, sa.text(UNFINISHED))
+    found = Gone()
+    for row in connection.execute(sa.union(made, coming)) if numbers else ():
+        asked = json.loads(row.request)
+        if asked["project"] == project_id and asked["version"] in numbers:
+            over = row.status not in (Status.QUEUED.value, Status.RUNNING.value)
+            only = frozenset({row.id})
+            found |= Gone(shown=only) if over else Gone(spoilt=only)
+    return found
+
+
+def tainted_bundles(connection: sa.Connection) -> Gone:
+    """Return the jobs whose bundles hold versions that may be used no more."""
+    statement = sa.select(versions.c.project_id, versions.c.number).where(versions.c.state == TAINTED)
+    numbers: dict[str, set[int]] = {}
+    for row in connection.execute(statement):
+        numbers.setdefault(row.project_id, set()).add(row.number)
+    gone = Gone()
+    for project_id, some in numbers.items():
+        gone |= bundles(connection, project_id, some)
+    return gone
 
 
 def forget_project(connection: sa.Connection, project_id: str) -> Gone:
@@ -88,10 +125,14 @@ def forget_project(connection: sa.Connection, project_id: str) -> Gone:
     for column in (items.c.sha256, marks.c.mask, versions.c.artefact, version_files.c.sha256):
         mine = column.table.c.project_id == project_id
         files |= set(connection.execute(sa.select(column).where(mine, column.is_not(None))).scalars())
+    every = sa.select(versions.c.number, versions.c.job_id).where(versions.c.project_id == project_id)
+    made = {row.number: row.job_id for row in connection.execute(every)}
+    bundled = bundles(connection, project_id, made)
+    shown = {job_id for job_id in made.values() if job_id is not None}
     ours = sa.select(trainings.c.job_id).where(trainings.c.project_id == project_id)
     spoilt = set(connection.execute(ours).scalars())
     connection.execute(sa.delete(projects).where(projects.c.id == project_id))
-    return Gone(frozenset(files), frozenset(spoilt))
+    return bundled | Gone(frozenset(files), frozenset(spoilt), frozenset(shown))
 
 
 def forget_person(connection: sa.Connection, user_id: int) -> Gone:

@@ -76,6 +76,9 @@ class Added:
     known: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
 
+    def __or__(self, other: Added) -> Added:
+        return Added(self.new + other.new, self.known + other.known, self.over + other.over)
+
 
 def add(
     connection: sa.Connection,
@@ -143,12 +146,6 @@ def leave_out(
         connection.execute(sa.update(items).where(*mine, items.c.state == LEFT_OUT).values(state=NEW))
         for sha256 in page:
             agree(connection, project_id, sha256, now=now)
-
-
-def regroup(connection: sa.Connection, project_id: str, groups: dict[str, str]) -> None:
-    """Note of which shots pictures (SHA-256) are; "" = it isn't known any more."""
-    for sha256, group in groups.items():
-        connection.execute(sa.update(items).where(*_of(items, project_id, sha256)).values(group_key=group))
 
 
 def relabel(connection: sa.Connection, project_id: str, old: str, new: str, *, now: datetime) -> None:

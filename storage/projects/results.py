@@ -130,7 +130,7 @@ def tally(connection: sa.Connection, project_id: str, number: int) -> Tally:
             total(verdicts.c.is_right == 0),
         ).where(*mine)
     ).one()
-    return Tally(*row)
+    return Tally(*map(int, row))
 
 
 def _judged(row: sa.Row[Any]) -> Judged:

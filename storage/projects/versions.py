@@ -7,6 +7,7 @@ that the worker is never told of it, and what was told of it before is spoilt.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from core.job import Job
 from core.requests.own_models import STYLE, TrainRequest
 from core.results.own_models import TEST, TRAIN, LearnedFrom
-from storage.projects.items import LABELLED, LEFT_OUT
+from storage.projects.items import LABELLED, LEFT_OUT, marks_of
 from storage.projects.schema import (
     items,
     projects,
@@ -45,6 +46,17 @@ class StoredModel:
     promise: float | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     charts: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a training is to learn from: pictures in the order of their hashes. spoilt: an earlier try was
+    told of pictures that are deleted, so that nothing of it may be used. boxes: (left, top, right, bottom) in
+    0..1, by SHA-256 of pictures that have some."""
+
+    items: tuple[LearnedFrom, ...]
+    spoilt: bool = False
+    boxes: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,13 +109,31 @@ def begin(connection: sa.Connection, job: Job, request: TrainRequest) -> int:
     return connection.execute(count).scalar_one()
 
 
-def told(connection: sa.Connection, job_id: str) -> tuple[tuple[LearnedFrom, ...], bool]:
-    """Return what a training is to learn from now, in the order of hashes, and whether an earlier try was
-    told of pictures that are deleted: nothing of that try may be used. From here on it wasn't."""
+def told(connection: sa.Connection, job_id: str) -> Told:
+    """Return what a training is to learn from now. What an earlier try was told of counts from here on as not
+    told."""
     mine = trainings.c.job_id == job_id
-    spoilt = connection.execute(sa.select(trainings.c.spoilt).where(mine)).scalar_one_or_none()
+    row = connection.execute(sa.select(trainings).where(mine)).first()
+    if row is None:  # its project is gone
+        return Told(())
     connection.execute(sa.update(trainings).where(mine, trainings.c.spoilt == 1).values(spoilt=0))
-    return named_anew(_items(connection, training_items, training_items.c.job_id == job_id)), spoilt == 1
+    found = named_anew(_items(connection, training_items, training_items.c.job_id == job_id))
+    return Told(found, row.spoilt == 1, _boxes(connection, row.project_id, found))
+
+
+def _boxes(
+    connection: sa.Connection, project_id: str, found: Sequence[LearnedFrom]
+) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """Return where people have marked what pictures are called by, the latest word of each."""
+    labels = {one.sha256: one.label for one in found}
+    said = marks_of(connection, project_id, labels)
+    boxes: dict[str, tuple[tuple[float, ...], ...]] = {}
+    for sha256, voices in said.items():
+        marked = [mark.boxes for mark in voices if mark.label == labels[sha256] and mark.boxes]
+        sides = tuple(box[1:] for box in (marked[-1] if marked else ()))
+        if inside := tuple(s for s in sides if s[0] < s[2] and s[1] < s[3]):
+            boxes[sha256] = inside
+    return boxes
 
 
 def named_anew(found: Sequence[LearnedFrom]) -> tuple[LearnedFrom, ...]:
@@ -161,15 +191,21 @@ def learn(
     for position, (name, sha256, media_type) in enumerate(model.charts):
         row = {"name": name, "position": position, "sha256": sha256, "media_type": media_type}
         connection.execute(sa.insert(version_files).values(**key, **row))
-    for one in kept:
-        group = {"group_key": one.group}
-        theirs = (items.c.project_id == project_id, items.c.sha256 == one.sha256)
-        connection.execute(sa.update(items).where(*theirs).values(**group))
+    _regroup(connection, project_id, {one.sha256: one.group for one in kept})
     connection.execute(sa.delete(trainings).where(trainings.c.job_id == job_id))
     due = number if spoilt and (replaces or used is None) else 0
     if due or replaces:
         connection.execute(sa.update(projects).where(projects.c.id == project_id).values(due=due))
     return version(connection, project_id, number)
+
+
+def _regroup(connection: sa.Connection, project_id: str, groups: Mapping[str, str]) -> None:
+    """Note which pictures show the same thing, as a training has found it."""
+    known = sa.select(items.c.sha256, items.c.group_key).where(items.c.project_id == project_id)
+    for sha256, group in connection.execute(known).all():
+        if groups.get(sha256, group) != group:
+            mine = (items.c.project_id == project_id, items.c.sha256 == sha256)
+            connection.execute(sa.update(items).where(*mine).values(group_key=groups[sha256]))
 
 
 def _write_items(connection: sa.Connection, key: dict[str, Any], kept: Iterable[LearnedFrom]) -> None:
@@ -259,16 +295,29 @@ def new_since(connection: sa.Connection, project_id: str, asked_at: datetime) ->
     return connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one()
 
 
-def retire_files(connection: sa.Connection, project_id: str, keep: int) -> set[str]:
-    """Give up the files of all but the newest ``keep`` versions, and of tainted ones; the one that is used
-    keeps its own. Return the files."""
-    there = [one for one in every(connection, project_id) if one.artefact is not None]
-    sound = [one for one in there if one.state != TAINTED]
-    gone = [one for one in sound[keep:] if one.state != ACTIVE] + [one for one in there if one not in sound]
-    for one in gone:
-        mine = (versions.c.project_id == project_id, versions.c.number == one.number)
+def stale(connection: sa.Connection, keep: int) -> list[tuple[str, int]]:
+    """Return (project, number) of versions whose files aren't needed: tainted ones, and all that are older
+    than the newest ``keep`` of their project and not in use."""
+    there = sa.select(versions.c.project_id, versions.c.number, versions.c.state)
+    newest = there.where(versions.c.artefact.is_not(None)).order_by(versions.c.number.desc())
+    found, kept = list[tuple[str, int]](), Counter[str]()
+    for project_id, number, state in connection.execute(newest):
+        if state != TAINTED:
+            kept[project_id] += 1
+        if state == TAINTED or (kept[project_id] > keep and state != ACTIVE):
+            found.append((project_id, number))
+    return found
+
+
+def give_up(connection: sa.Connection, some: Iterable[tuple[str, int]]) -> set[str]:
+    """Let versions have no file any more; return the files that they named."""
+    files = set[str]()
+    for project_id, number in some:
+        mine = (versions.c.project_id == project_id, versions.c.number == number)
+        named = sa.select(versions.c.artefact).where(*mine, versions.c.artefact.is_not(None))
+        files |= {str(name) for name in connection.execute(named).scalars()}
         connection.execute(sa.update(versions).where(*mine).values(artefact=None))
-    return {one.artefact for one in gone if one.artefact is not None}
+    return files
 
 
 def _items(connection: sa.Connection, table: sa.Table, condition: Any) -> list[LearnedFrom]:

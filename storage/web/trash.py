@@ -123,7 +123,7 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
         learned |= forgetting.forget_pictures(connection, job_id, deleted)
         files |= deleted
         shown += _take_messages(connection, job_id, positions)
-    removed = delete_jobs(connection, whole, now=now)
+    removed = delete_jobs(connection, [*whole, *learned.shown], now=now)
     for channel_id, message_id in shown:
         note_unposted(connection, channel_id, message_id, now=now)
     seen = vectors.forget(connection, files)

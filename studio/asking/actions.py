@@ -30,6 +30,7 @@ from core.requests import (
     WhyRequest,
 )
 from core.requests.compose import Layer
+from core.requests.own_models import ProjectRequest
 from core.requests.video import VideoRequest
 from core.wording import fields_of, numbered, prompt_of, references
 from jobs.views import Result
@@ -73,11 +74,14 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "cancel": Action.CANCEL,
     "stop": Action.CANCEL,
     "delete": Action.DELETE,
+    **dict.fromkeys(("isright", "iswrong"), Action.RATE),
+    **dict.fromkeys(("verdict", "project"), Action.DETAILS),
     **film_actions.RIGHTS,
 }
 # What opens a window while remix is on
 REMIXABLE = ("vary", "subtle", "strong", "again", *ZOOMS, "square", *PANS, *film_actions.REMIXABLE)
 OTHER_WORDS = 0.8  # temperature of an answer that is asked for once more
+OF_A_PROJECT = "Ask for that in its project: `/inspect show` or `/style show`."
 NEWER = "This button belongs to a newer version of the studio."
 _IGNORED_BY_VARIATIONS = (Reach.FIRST,)  # what new words ask for in vain, which is told
 _IGNORED_BY_OTHERS = (Reach.FIRST, Reach.GRID, Reach.SHAPE)
@@ -157,8 +161,11 @@ def _read(request: Request, job: Job, index: int) -> NewJob:
 
 
 def again(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJob:
-    """Return the job once more, with another seed, and with other words if given."""
+    """Return the job once more, with another seed, and with other words if given. Raises UserError for one
+    about a project's model."""
     request: Any = job.request
+    if isinstance(request, ProjectRequest):  # what it asks for may be another's to ask for by now
+        raise UserError(OF_A_PROJECT)
     if words is not None and isinstance(request, GenerateRequest):
         request = replace(request, **_worded(request, words))
     if "seed" in parameters(type(request)):

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from core.errors import ImageError, PromptError
 from core.grammar.prompt import Prompt, format_prompt
-from core.grammar.spelling import hint
 from core.job import Job
 from core.preferences import Preferences, may_name_options, prompts_of
 from core.requests import GenerateRequest, ImagineRequest
@@ -20,6 +19,7 @@ from studio.asking import actions
 from studio.asking.new_job import NewJob, new_seed
 from studio.asking.sources import Sources
 from studio.pictures.intake import Readable
+from studio.styles.naming import Styles, configured
 
 Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
 MAX_PICTURES = 10  # of one prompt
@@ -29,8 +29,8 @@ PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p ar
 class Prompts:
     """Reads what members type."""
 
-    def __init__(self, members: Members, settings: Settings, sources: Sources) -> None:
-        self._members, self._settings, self._sources = members, settings, sources
+    def __init__(self, members: Members, settings: Settings, sources: Sources, styles: Styles) -> None:
+        self._members, self._settings, self._sources, self._styles = members, settings, sources, styles
 
     async def read(
         self, user_id: int, text: str, chosen: Preferences | None, *, film: bool = False
@@ -74,7 +74,7 @@ class Prompts:
         ImageError for what can't be found, NotAllowedError for somebody else's picture.
         """
         pairs = [await self._profile(actor, prompt) for prompt in prompts]
-        ready = [prompt for prompt, _ in pairs]
+        ready = [await self._styles.ready(actor, prompt) for prompt, _ in pairs]
         found = {name: sha256 for _, profile in pairs for name, sha256 in profile.items()} | dict(known or {})
         left = {name: one for name, one in (given or {}).items() if name not in found}
         links = [name for prompt in ready for name in prompt.pictures if name.lower().startswith("http")]
@@ -95,16 +95,15 @@ class Prompts:
         return (await self._sources.given(actor, given)).sha256
 
     def known(self, prompt: Prompt) -> Prompt:
-        """Return a prompt with models and LoRAs as the host spells them. Raises PromptError if unknown."""
+        """Return a prompt with its model as the host spells it. Raises PromptError if unknown."""
         settings = self._settings
         models = settings.film_models if prompt.video else settings.image_models
         model = (
-            _configured("model", prompt.model, models)
+            configured("model", prompt.model, models)
             if prompt.model
             else model_of_version(prompt.version, models)
         )
-        loras = tuple((_configured("lora", name, settings.loras), weight) for name, weight in prompt.loras)
-        return replace(prompt, model=model, loras=loras)
+        return replace(prompt, model=model)
 
     async def _sticky(self, user_id: int, prompts: list[Prompt]) -> list[Prompt]:
         """Return ``prompts`` with the style of the member's last pictures, where a prompt names none."""
@@ -239,13 +238,3 @@ def remix_text(job: Job) -> str:
 def pictures_of(job: Job) -> dict[str, str]:
     """Return what the numbers in ``remix_text`` stand for: name → SHA-256."""
     return numbered(references(job.request)) if isinstance(job.request, GenerateRequest) else {}
-
-
-def _configured(kind: str, name: str, known: Mapping[str, str]) -> str:
-    for one in known:
-        if one.lower() == name.lower():
-            return one
-    there = f"It takes {', '.join(known)}." if known else "The host hasn't set up any."
-    raise PromptError(
-        f"There is no {kind} `{name}` here. {there}{hint(name.lower(), [one.lower() for one in known])}"
-    )

@@ -22,6 +22,7 @@ from studio.pictures import bits
 log = logging.getLogger(__name__)
 CHILDREN = 2  # picture processes at once
 IN_MEMORY = 4  # files of people at once, from their first byte on
+SEVERAL, SEVERAL_BYTES = 16, 4 * 2**20  # pictures, and bytes of them, that one process reads
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
 TOO_MUCH = {  # why a process ended without an answer
     "gate": "takes too much time or memory to read; try a smaller one.",
@@ -106,6 +107,23 @@ class Intake:
         async with self._room:
             answer = await self._child(await self._read(picture), "clean")
         return await self._keep(picture.name, user_id, answer)
+
+    async def take_all(self, pictures: Sequence[Readable], user_id: int) -> list[Taken | ImageError]:
+        """Store pictures that the user sends, as ``take_several`` does, however many and large they are."""
+        found: list[Taken | ImageError] = []
+        some: list[InMemory] = []
+        for picture in pictures:
+            try:
+                read = InMemory(picture.name, await self._read(picture))
+            except ImageError as error:
+                found += [*(await self.take_several(some, user_id) if some else ()), error]
+                some = []
+                continue
+            if some and (len(some) == SEVERAL or read.size + sum(one.size for one in some) > SEVERAL_BYTES):
+                found += await self.take_several(some, user_id)
+                some = []
+            some.append(read)
+        return [*found, *(await self.take_several(some, user_id) if some else ())]
 
     async def take_several(self, pictures: Sequence[InMemory], user_id: int) -> list[Taken | ImageError]:
         """Store pictures that the user sends together, as ``take`` does, several in one process; one that

@@ -147,12 +147,13 @@ class Showing:
             data, media_type = await self._thumbnails.get(stored.sha256, side), "image/webp"
         return Shown(await self._marked(data, media_type, job, words=words, sign=whole), media_type)
 
-    async def small(self, sha256: str) -> bytes:
-        """Return a picture that somebody sent as WebP of at most 256 px, for them alone.
+    async def small(self, sha256: str, side: int = SIZES[0]) -> bytes:
+        """Return a picture that somebody sent as WebP of at most ``side`` px, one of ``SIZES``, for those who
+        may look at it.
 
         Raises ImageError when it can't be read, StorageError when its file is gone.
         """
-        return await self._thumbnails.get(sha256, SIZES[0])
+        return await self._thumbnails.get(sha256, side)
 
     async def whole(self, sha256: str) -> bytes:
         """Return the same picture as it is kept. Raises StorageError when its file is gone."""
@@ -179,7 +180,7 @@ class Showing:
         """IPTC's word for how the job's pictures came to be; None for what no model made: charts, and
         described, read or cut-out pictures that come from no job."""
         request = job.request
-        read = request.answer in (Answer.CAPTIONS, Answer.LINES, Answer.MAP)
+        read = request.answer in (Answer.CAPTIONS, Answer.LINES, Answer.MAP, Answer.VERDICTS)
         described = read and job.parent_id is not None
         uploaded = isinstance(request, CutOutRequest) and job.parent_id is None
         if not self._marker.ai_mark or uploaded or not (described or request.answer is Answer.PICTURES):
@@ -191,5 +192,6 @@ class Showing:
 def _seen_in(stored: StoredPicture, job: Job) -> tuple[str, ...]:
     """Return the pictures (SHA-256) that can be seen in one: boxes and maps lie over what they were made
     of."""
-    is_laid = stored.index < 0 and job.request.answer in (Answer.LINES, Answer.MAP, Answer.TEXT)
+    laid = (Answer.LINES, Answer.MAP, Answer.TEXT, Answer.VERDICTS)
+    is_laid = stored.index < 0 and job.request.answer in laid
     return (stored.sha256, *(job.request.pictures if is_laid else ()))

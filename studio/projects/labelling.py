@@ -7,7 +7,7 @@ import asyncio
 import io
 import zipfile
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
@@ -25,7 +25,7 @@ from studio.projects import label_files
 from studio.projects.access import Access
 from studio.projects.label_files import FORMS, Labelled
 from studio.projects.limits import ProjectLimits
-from studio.projects.pictures import labels_of, read_confined
+from studio.projects.pictures import WRITTEN, labels_of, read_confined
 from studio.services import Services
 
 MAX_BOXES = 100  # on a picture
@@ -157,9 +157,9 @@ class Labelling:
         wanted = [row.label for row in rows] + [box[0] for row in rows for box in row.boxes]
         known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
 
-        def work(connection: sa.Connection) -> Imported:
+        def work(connection: sa.Connection, some: Sequence[Labelled]) -> Imported:
             labelled = boxes = unknown = 0
-            for row in rows:
+            for row in some:
                 sha256 = PurePosixPath(row.file).stem.lower()
                 if items.one(connection, found.id, sha256) is None:
                     unknown += 1
@@ -170,7 +170,11 @@ class Labelling:
                 labelled, boxes = labelled + 1, boxes + len(called)
             return Imported(labelled, boxes, unknown)
 
-        return await self._database.write(work)
+        parts = [
+            await self._database.write(partial(work, some=rows[start : start + WRITTEN]))
+            for start in range(0, len(rows), WRITTEN)
+        ]
+        return Imported(*(sum(numbers) for numbers in zip(*map(astuple, parts), strict=True)))
 
 
 def _check_box(box: Box) -> None:

@@ -3,6 +3,7 @@ out."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -20,20 +21,28 @@ from storage.projects.forgetting import Gone
 from storage.projects.items import Incoming, Item
 from storage.projects.rows import Label, Project
 from studio.actor import Actor
-from studio.asking.sources import Sources
-from studio.asking.words import duration
 from studio.authority import Action
-from studio.pace import Pace
-from studio.pictures.intake import InMemory, Readable, output_of, short_name
+from studio.pictures.intake import (
+    CHILDREN,
+    SEVERAL,
+    SEVERAL_BYTES,
+    InMemory,
+    Readable,
+    Taken,
+    output_of,
+    short_name,
+)
+from studio.pictures.thumbnails import SIZES
 from studio.projects.access import RULE, Access
+from studio.projects.bringing import Bringing
 from studio.projects.limits import MAX_ZIP, ProjectLimits
 from studio.projects.shelf import GOOD, label_of
 from studio.services import Services
 
-AT_ONCE, MOST_BYTES = 16, 4 * 2**20  # pictures, and bytes of them, that one process reads
 MOST_PIXELS = 300_000_000  # of a zip file's pictures together
+TOO_MANY_PIXELS = f"is beyond the {MOST_PIXELS // 10**6} megapixels that are taken at once."
+WRITTEN = 50  # pictures in one transaction: every other write waits for it
 PATIENCE = 120.0  # seconds for a zip file
-PACE, EVERY = 600, 2.0  # pictures that one person adds at once, and seconds for each one after these
 NAMED = 3  # refused files that a sentence names
 KEPT_PRIVATE = "is kept private, and this project is the server's. Only a project of your own takes it."
 
@@ -64,12 +73,11 @@ class Brought:
 class Pictures:
     """What people do with a project's pictures."""
 
-    def __init__(self, access: Access, sources: Sources, services: Services, limits: ProjectLimits) -> None:
-        self._access, self._sources, self._limits = access, sources, limits
+    def __init__(self, access: Access, bringing: Bringing, services: Services, limits: ProjectLimits) -> None:
+        self._access, self._bringing, self._limits = access, bringing, limits
         self._database, self._moderator = services.database, services.moderator
         self._intake, self._showing = services.intake, services.showing
         self._privacy, self._queue = services.privacy, services.queue
-        self._pace = Pace[int](PACE, EVERY)
 
     async def add(
         self,
@@ -98,24 +106,17 @@ class Pictures:
         coming: list[Incoming] = []
         refused: list[tuple[str, str]] = []
         group = new_job_id() if together and len(pictures) > 1 else ""
-        for picture in pictures:
+        taken = await self._bringing.take_all(actor, pictures)
+        for picture, source in zip(pictures, taken, strict=True):
             called = picture if isinstance(picture, str) else short_name(picture.name)
-            try:
-                self._count(actor)
-                source = await self._take(actor, picture)
-                if source.private and found.guild_id is not None:
-                    raise ImageError(f"{called} {KEPT_PRIVATE}")
+            if isinstance(source, ImageError):
+                refused.append((called, _why(called, source)))
+            elif source.private and found.guild_id is not None:
+                refused.append((called, KEPT_PRIVATE))
+            else:
                 job_id = source.job.id if source.job else None
                 coming.append(Incoming(source.sha256, labels.get(label, ""), group, job_id))
-            except ImageError as error:
-                refused.append((called, _why(called, error)))
         return await self._write(one, found, coming, refused)
-
-    async def _take(self, actor: Actor, picture: Readable | str) -> Any:
-        if isinstance(picture, str):
-            return await self._sources.meant(actor, picture)
-        await self._queue.check_room()
-        return await self._sources.read(actor, picture)
 
     async def add_zip(self, actor: Actor, name: str, file: Readable, label: str = "") -> Brought:
         """Add the pictures in a zip file. Folders, or label files of CSV, COCO or YOLO in it, say what they
@@ -126,36 +127,46 @@ class Pictures:
         """
         found, one = await self._access.find(actor, name, Action.ADD_TO)
         await self._queue.check_room()
-        self._count(actor)
+        self._bringing.count(actor)
         header, body = await read_confined(file, "pictures")
         listed = header["pictures"]
         labels = await self._labels(one, found, [label, *(row["label"] for row in listed)])
         refused = [(short_name(called), why) for called, why in header["refused"]]
         coming: list[Incoming] = []
-        pixels = start = 0
-        for page in _pages(listed):
-            files = []
-            for row in page:
-                files.append(InMemory(row["name"], body[start : start + row["size"]]))
-                start += row["size"]
-            if pixels > MOST_PIXELS:
-                why = f"is beyond the {MOST_PIXELS // 10**6} megapixels that are taken at once."
-                refused += [(short_name(file.name), why) for file in files]
+        for row, taken in await self._read(actor, listed, body):
+            if isinstance(taken, ImageError):
+                refused.append((short_name(row["name"]), _why(short_name(row["name"]), taken)))
                 continue
-            for row, taken in zip(page, await self._intake.take_several(files, actor.user_id), strict=True):
-                if isinstance(taken, ImageError):
-                    refused.append((short_name(row["name"]), _why(short_name(row["name"]), taken)))
-                    continue
-                pixels += taken.width * taken.height
-                called = labels.get(row["label"] or label, "")
-                boxes = tuple((labels[box[0]], *box[1:]) for box in row["boxes"] if labels.get(box[0]))
-                coming.append(Incoming(taken.sha256, called, boxes=boxes))
+            called = labels.get(row["label"] or label, "")
+            boxes = tuple((labels[box[0]], *box[1:]) for box in row["boxes"] if labels.get(box[0]))
+            coming.append(Incoming(taken.sha256, called, boxes=boxes))
         brought = await self._write(one, found, coming, refused)
         return replace(brought, more=brought.more + header["more"])
 
-    def _count(self, actor: Actor) -> None:
-        if wait := self._pace.take(actor.user_id):
-            raise LimitError(f"You have added {PACE} pictures in a short time. Go on in {duration(wait)}.")
+    async def _read(
+        self, actor: Actor, listed: Sequence[dict[str, Any]], body: bytes
+    ) -> list[tuple[dict[str, Any], Taken | ImageError]]:
+        """Return each picture of a zip file with what became of it, as many pages at a time as there are
+        processes."""
+        found: list[tuple[dict[str, Any], Taken | ImageError]] = []
+        pages, pixels, start = _pages(listed), 0, 0
+        for first in range(0, len(pages), CHILDREN):
+            some = pages[first : first + CHILDREN]
+            files: list[list[InMemory]] = []
+            for page in some:
+                files.append([])
+                for row in page:
+                    files[-1].append(InMemory(row["name"], body[start : start + row["size"]]))
+                    start += row["size"]
+            rows = [row for page in some for row in page]
+            if pixels > MOST_PIXELS:
+                found += [(row, ImageError(TOO_MANY_PIXELS)) for row in rows]
+                continue
+            reading = (self._intake.take_several(page, actor.user_id) for page in files)
+            taken = [one for page in await asyncio.gather(*reading) for one in page]
+            pixels += sum(one.width * one.height for one in taken if isinstance(one, Taken))
+            found += zip(rows, taken, strict=True)
+        return found
 
     async def _labels(self, actor: Actor, found: Project, wanted: Sequence[str]) -> dict[str, str]:
         """Return each wanted label as the project has it; one that is new enters its book. None for somebody
@@ -168,21 +179,14 @@ class Pictures:
         self, actor: Actor, found: Project, coming: list[Incoming], refused: list[tuple[str, str]]
     ) -> Brought:
         """Write what is fit for where the project belongs."""
-        fit = []
-        for one in coming:
-            if await self._moderator.unfit((one.sha256,), actor.place) is not None:
-                refused.append(("A picture", RULE.format(what="it", done="added")))
-            else:
-                fit.append(one)
-        work = partial(
-            items.add,
-            project_id=found.id,
-            user_id=actor.user_id,
-            coming=fit,
-            most=self._limits.pictures,
-            now=datetime.now(UTC),
-        )
-        added = await self._database.write(work)
+        fit = list[Incoming]()
+        for start in range(0, len(coming), WRITTEN):
+            fit += await self._fit(actor, coming[start : start + WRITTEN])
+        refused += [("A picture", RULE.format(what="it", done="added"))] * (len(coming) - len(fit))
+        most, now, added = self._limits.pictures, datetime.now(UTC), items.Added()
+        for start in range(0, len(fit), WRITTEN):
+            work = partial(items.add, project_id=found.id, user_id=actor.user_id, most=most, now=now)
+            added |= await self._database.write(partial(work, coming=fit[start : start + WRITTEN]))
         if added.over and not added.new:
             raise LimitError(
                 f"A project takes {self._limits.pictures:,} pictures, and {found.name} has as many. Take some"
@@ -191,6 +195,12 @@ class Pictures:
         why = f"is more than the {self._limits.pictures:,} pictures that a project takes."
         refused += [("A picture", why)] * len(added.over)
         return Brought(added.new, added.known, tuple(refused))
+
+    async def _fit(self, actor: Actor, some: list[Incoming]) -> list[Incoming]:
+        """Return those that the rules of the place allow."""
+        if await self._moderator.unfit([one.sha256 for one in some], actor.place) is None:
+            return some
+        return [one for one in some if await self._moderator.unfit((one.sha256,), actor.place) is None]
 
     async def page(
         self,
@@ -209,17 +219,23 @@ class Pictures:
         work = partial(items.page, label=label, state=state, after=after, limit=limit)
         return await self._database.read(partial(work, project_id=found.id))
 
-    async def show(self, actor: Actor, name: str, sha256: str, *, whole: bool = False) -> bytes:
-        """Return a picture of a project: small, as WebP, or as it is kept, as PNG.
+    async def show(
+        self, actor: Actor, name: str, sha256: str, side: int = SIZES[0], *, whole: bool = False
+    ) -> bytes:
+        """Return a picture of a project: as WebP with its longer side of at most ``side`` px, one of SIZES,
+        or as it is kept (``whole``), as PNG.
 
-        Raises ImageError when the project has none such, NotAllowedError unless the actor may look at it.
+        Raises ImageError when the project has none such or for another size, NotAllowedError unless the actor
+        may look at it.
         """
         found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
+        if side not in SIZES:
+            raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")
         if await self._database.read(partial(items.one, project_id=found.id, sha256=sha256)) is None:
             raise ImageError("That picture isn't in this project any more.")
         if await self._moderator.unfit((sha256,), one.place) is not None:
             raise ImageError("A rule of this place doesn't allow that picture to be shown.")
-        return await (self._showing.whole if whole else self._showing.small)(sha256)
+        return await (self._showing.whole(sha256) if whole else self._showing.small(sha256, side))
 
     async def remove(self, actor: Actor, name: str, sha256s: Collection[str]) -> int:
         """Take pictures out of a project for good, and return how many that were; what has learned from them
@@ -308,7 +324,7 @@ def _pages(listed: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     pages: list[list[dict[str, Any]]] = []
     size = 0
     for row in listed:
-        if not pages or len(pages[-1]) >= AT_ONCE or size + row["size"] > MOST_BYTES:
+        if not pages or len(pages[-1]) >= SEVERAL or size + row["size"] > SEVERAL_BYTES:
             pages.append([])
             size = 0
         pages[-1].append(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.settings import Settings
 from studio.asking.sources import Sources
 from studio.projects.access import Access
+from studio.projects.bringing import Bringing
 from studio.projects.labelling import Labelling
 from studio.projects.limits import ProjectLimits
 from studio.projects.pictures import Pictures
@@ -13,6 +14,7 @@ from studio.projects.training import Training
 from studio.projects.trying import Trying
 from studio.rights import Rights
 from studio.services import Services
+from studio.styles.naming import Styles
 
 
 class Projects:
@@ -20,12 +22,13 @@ class Projects:
 
     def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
         access = Access(rights, services.database, services.moderator)
-        limits = limits_of(services.settings)
+        bringing, limits = Bringing(sources, services), limits_of(services.settings)
         self.shelf = Shelf(access, services, limits)
-        self.pictures = Pictures(access, sources, services, limits)
+        self.pictures = Pictures(access, bringing, services, limits)
         self.labelling = Labelling(access, services, limits)
         self.training = Training(access, rights, services, limits)
-        self.trying = Trying(access, rights, sources, services, limits)
+        self.trying = Trying(access, rights, bringing, services, limits)
+        self.styles = Styles(services.settings, self.trying)
 
 
 def limits_of(settings: Settings) -> ProjectLimits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -66,7 +66,7 @@ class Shelf:
     """What people do with whole projects."""
 
     def __init__(self, access: Access, services: Services, limits: ProjectLimits) -> None:
-        self._access, self._limits = access, limits
+        self._access, self._limits, self._directory = access, limits, services.directory
         self._database, self._privacy, self._queue = services.database, services.privacy, services.queue
 
     async def new(
@@ -169,6 +169,12 @@ class Shelf:
         await self._database.write(work)
         changed = await self._database.read(partial(rows.one, project_id=found.id))
         return changed or found
+
+    async def roles(self, actor: Actor, name: str) -> Mapping[int, str]:
+        """Return the roles that a project can be shared with, id → name; none of somebody's own project.
+        Raises as ``share`` does."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        return {} if found.guild_id is None else self._directory.role_names(found.guild_id)
 
     async def forget(self, actor: Actor, name: str) -> None:
         """Delete a project for good: pictures, labels, versions, and trainings that wait or run. Raises

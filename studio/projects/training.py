@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +14,9 @@ from core.errors import ImageError, UserError
 from core.job import Lane
 from core.requests.own_models import ANOMALY, CLASSIFY, STYLE, TrainRequest
 from core.results.own_models import TEST
-from storage.projects import items, versions
+from storage.projects import items, results, versions
 from storage.projects.items import Counts
+from storage.projects.results import Tally
 from storage.projects.rows import Project
 from storage.projects.versions import Version
 from studio.actor import Actor
@@ -28,7 +30,10 @@ from studio.services import Services
 from vision.own_models.anomaly import limit as limits
 
 LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, MOST_STYLE = 4, 3, 5, 40  # pictures
+_PROMISED = re.compile(r"Of 100 good parts[^.]*\.\s*")
 MOVES = ("usual", "stricter", "looser", "fewest")
+LEAST_JUDGED, UNLIKELY = 20, 0.01  # verdicts, and the chance of so many strange ones, for a warning
+ROUNDED = 1e-4  # of a score, as its model tells it
 SURE = 0.05  # chance by which two versions are told apart
 
 
@@ -135,7 +140,8 @@ class Training:
         parts: dict[str, Counter[str]] = {}
         for one in learned:
             parts.setdefault(one.part, Counter())[one.label] += 1
-        sentences = [str(version.metrics.get("sentence", "")), *_told(version)]
+        tally = await self._database.read(partial(results.tally, project_id=found.id, number=number))
+        sentences = [learned_sentence(version), *_told(version), drift(tally, version.promise)]
         told = tuple(sentence for sentence in sentences if sentence)
         counted = {part: dict(sorted(labels.items())) for part, labels in sorted(parts.items())}
         return Report(version, counted, tuple(chart for chart, _, _ in charts), told)
@@ -276,7 +282,7 @@ def _is_right(found: Project, version: Version, label: str, said: Mapping[str, A
 def _moved(now: float, good: list[float], bad: list[float], move: str) -> tuple[float, float | None]:
     """Return the threshold that a move leads to, and what it promises of good parts."""
     ranks = sorted(good, reverse=True)
-    above = sum(score > now for score in good)
+    above = sum(score > now * (1 + ROUNDED) for score in good)
     if move == "fewest":
         if len(bad) < 5:
             raise UserError(f"{len(bad)} defects were learned from; the fewest errors are told from 5 on.")
@@ -285,7 +291,7 @@ def _moved(now: float, good: list[float], bad: list[float], move: str) -> tuple[
         found = limits.from_good(good)
     elif move == "looser":
         found = limits.looser(good) if above == 0 else limits.from_good(good, above - 1)
-    elif now > ranks[0]:
+    elif now > ranks[0] * (1 + ROUNDED):
         found = limits.from_good(good)
     elif above + 1 >= len(good):
         raise UserError("Stricter than that would stop every good part.")
@@ -302,6 +308,30 @@ def _would(version: Version, labels: list[str], threshold: float) -> tuple[tuple
     over = [(label == GOOD, float(one["score"]) > threshold) for label, one in pairs]
     good, bad = [one for is_good, one in over if is_good], [one for is_good, one in over if not is_good]
     return (sum(good), len(good)), (sum(bad), len(bad))
+
+
+def drift(tally: Tally, promise: float | None) -> str:
+    """Say when far more of what a version has judged was strange than good parts would be, "" else: an exact
+    binomial test against its promise, from LEAST_JUDGED on."""
+    n = tally.verdicts
+    if promise is None or not 0 < promise < 1 or n < LEAST_JUDGED:
+        return ""
+    odds = math.log(promise / (1 - promise))
+    one = math.lgamma(n + 1) + n * math.log(1 - promise)  # in logarithms: n may be thousands
+    chances = (one - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * odds for k in range(tally.strange))
+    few = math.fsum(map(math.exp, chances))
+    if 1 - few >= UNLIKELY:
+        return ""
+    return (
+        f"{tally.strange} of {tally.verdicts} pictures were strange, far more than good parts would be: there"
+        " are many defects, or camera or light have changed."
+    )
+
+
+def learned_sentence(version: Version) -> str:
+    """Return what a training said of its version, without the promise that its own limit made: another limit
+    may have been chosen since."""
+    return _PROMISED.sub("", str(version.metrics.get("sentence", ""))).strip()
 
 
 def _told(version: Version) -> list[str]:

@@ -11,7 +11,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from core.errors import ImageError, UserError
-from core.job import Lane
+from core.job import Job, Lane
 from core.requests.own_models import (
     ANOMALY,
     MOST_ASKED,
@@ -22,6 +22,8 @@ from core.requests.own_models import (
     ProjectRequest,
 )
 from core.results.own_models import TEST, LearnedFrom
+from jobs.views import Result
+from storage import lookup
 from storage.projects import items, results, versions
 from storage.projects.items import Incoming, Mark
 from storage.projects.results import Judged, StoredFile
@@ -29,17 +31,18 @@ from storage.projects.rows import Project
 from storage.projects.versions import Version
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.sources import Sources
 from studio.authority import Action
 from studio.pictures.intake import Readable
 from studio.projects.access import Access, own
+from studio.projects.bringing import Bringing
 from studio.projects.limits import ProjectLimits
 from studio.projects.pictures import KEPT_PRIVATE, labels_of
 from studio.projects.shelf import GOOD
-from studio.projects.training import version_of
+from studio.projects.training import learned_sentence, version_of
 from studio.rights import Rights
 from studio.services import Services
 
+LOOKED_THROUGH, SHOWN_TRIES = 200, 10  # newest tries of a person, and those of one project among them
 COLUMNS = ("picture", "version", "score", "strange", "label", "found")
 
 
@@ -47,9 +50,9 @@ class Trying:
     """What people do with a version."""
 
     def __init__(
-        self, access: Access, rights: Rights, sources: Sources, services: Services, limits: ProjectLimits
+        self, access: Access, rights: Rights, bringing: Bringing, services: Services, limits: ProjectLimits
     ) -> None:
-        self._access, self._rights, self._sources, self._limits = access, rights, sources, limits
+        self._access, self._rights, self._bringing, self._limits = access, rights, bringing, limits
         self._database, self._files, self._queue = services.database, services.files, services.queue
 
     async def try_(
@@ -67,7 +70,7 @@ class Trying:
             raise UserError("A style draws and judges nothing. Use it with `--lora`.")
         if not 1 <= len(pictures) <= MOST_ASKED:
             raise UserError(f"There are {len(pictures)} pictures; a try takes 1 to {MOST_ASKED}.")
-        sources = [await self._sources.meant(actor, picture) for picture in pictures]
+        sources = await self._bringing.all_of(actor, pictures)
         request = InspectRequest(
             project=found.id,
             task=found.task,
@@ -79,6 +82,19 @@ class Trying:
         parent = sources[0].parent if len(sources) == 1 else None
         private = own(found) or any(source.private for source in sources)
         return NewJob(request, Lane.FAST, parent=parent, private=private)
+
+    async def tries(self, actor: Actor, name: str) -> list[tuple[Job, Result | None]]:
+        """Return by which jobs the actor asked a project's versions, the newest first, and what they said,
+        None where that is nothing (yet). Raises UserError or NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.JUDGE)
+        work = partial(lookup.newest, user_id=actor.user_id, kind=InspectRequest.kind, limit=LOOKED_THROUGH)
+        asked = await self._database.read(work)
+        mine = [
+            job
+            for job in asked
+            if isinstance(job.request, InspectRequest) and job.request.project == found.id
+        ]
+        return [(job, await self._queue.result(job.id)) for job in mine[:SHOWN_TRIES]]
 
     async def judged(self, actor: Actor, job_id: str) -> list[Judged]:
         """Return the verdicts of a job, in the order of its pictures. Raises ImageError where there is no
@@ -149,18 +165,9 @@ class Trying:
     async def table(self, actor: Actor, job_id: str) -> bytes:
         """Return the verdicts of a job as CSV. Raises ImageError where there are none,
         NotAllowedError as ``judged`` does."""
-        said = await self.judged(actor, job_id)
-        if not said:
+        if not (said := await self.judged(actor, job_id)):
             raise ImageError(f"Job `{job_id}` has no verdicts.")
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(COLUMNS)
-        for one in said:
-            found = {None: "", True: "right", False: "wrong"}[one.is_right]
-            label = f"'{one.label}" if one.label[:1] in ("=", "+", "-", "@") else one.label
-            score = f"{one.score:.6g}"
-            writer.writerow((one.position + 1, one.number, score, int(one.strange), label, found))
-        return out.getvalue().encode()
+        return table_of(said)
 
     # To take it elsewhere
 
@@ -172,7 +179,7 @@ class Trying:
         learned = await self._database.read(
             partial(versions.learned_from, project_id=found.id, number=version.number)
         )
-        sentence = str(version.metrics.get("sentence", ""))
+        sentence = learned_sentence(version)
         request = BundleRequest(
             project=found.id,
             task=found.task,
@@ -222,3 +229,16 @@ def golden(learned: Sequence[LearnedFrom]) -> tuple[str, ...]:
     turns = range(max(map(len, by_label.values()), default=0))
     found = [names[turn] for turn in turns for _, names in sorted(by_label.items()) if turn < len(names)]
     return tuple(found[:MOST_GOLDEN])
+
+
+def table_of(said: Sequence[Judged]) -> bytes:
+    """Return verdicts as CSV, a line each below COLUMNS."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for one in said:
+        found = {None: "", True: "right", False: "wrong"}[one.is_right]
+        label = f"'{one.label}" if one.label[:1] in ("=", "+", "-", "@") else one.label  # no formula
+        score = f"{one.score:.6g}"
+        writer.writerow((one.position + 1, one.number, score, int(one.strange), label, found))
+    return out.getvalue().encode()

@@ -32,8 +32,10 @@ from core.requests import (
     from_json,
 )
 from core.requests.base import Answer
+from core.requests.own_models import ProjectRequest
 from core.requests.video import VideoRequest
 from core.results.text_lines import TextLine
+from tests.bot.pretend_own_models import made, steps_of
 from vision.forms.showing import finished
 from vision.forms.wanted import wanted
 from vision.pipe import sender
@@ -137,7 +139,7 @@ def _run(send, run: Run, stops: set[str]):
     words = getattr(request, "prompt", getattr(request, "question", ""))
     if "broken" in words:
         return Broke(run.job_id, Fault.USER, "The model can't draw that.")
-    steps = 40 if "slow" in words else 4
+    steps = steps_of(request) if isinstance(request, ProjectRequest) else 40 if "slow" in words else 4
     missing = [sha for sha in request.pictures if sha not in run.paths]
     if missing:
         return Broke(run.job_id, Fault.ERROR, f"{len(missing)} pictures weren't handed over")
@@ -146,11 +148,13 @@ def _run(send, run: Run, stops: set[str]):
     for step in range(1, steps + 1):
         if run.job_id in stops:
             return Stopped(run.job_id)
-        time.sleep(0.05 if "slow" in words else 0.002)
+        time.sleep(0.05 if steps > 4 else 0.002)
         preview = _encode(_plain(step), "JPEG") if isinstance(request, GenerateRequest) else None
         send(Step(run.job_id, step, steps, preview))
     if isinstance(request, TryRequest):
         return Done(run.job_id, _tried(run))
+    if isinstance(request, ProjectRequest):
+        return Done(run.job_id, made(request, run.paths, Path(run.folder), _picture(_plain(3), None)))
     if isinstance(request, VideoRequest):
         return Done(run.job_id, films_of(request, Path(run.folder)))
     return Done(run.job_id, _output(request, run.paths))

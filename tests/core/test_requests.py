@@ -11,7 +11,6 @@ from core.errors import UserError
 from core.limits import MAX_LABELS
 from core.requests import (
     AT_ONCE,
-    OWN_MODELS,
     PICTURE_KINDS,
     REQUESTS,
     AskRequest,
@@ -240,7 +239,7 @@ def test_a_field_or_a_kind_of_a_newer_version_is_refused() -> None:
 
 
 def test_every_kind_has_an_example_and_those_that_make_pictures_are_known() -> None:
-    assert [*REQUESTS, *OWN_MODELS, *AT_ONCE] == [type(example) for example in FULL]
+    assert [*REQUESTS, *AT_ONCE] == [type(example) for example in FULL]
     assert set(PICTURE_KINDS) == {
         "imagine",
         "variation",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,11 +23,14 @@ class Channel:
 
 @dataclass
 class Server:
-    """channels: by id. members: user id → whether they have Manage Server."""
+    """channels: by id. members: user id → whether they have Manage Server. roles: id → name, and ``given``
+    who has which."""
 
     name: str = "Test"
     channels: dict[int, Channel] = field(default_factory=dict)
     members: dict[int, bool] = field(default_factory=dict)
+    roles: dict[int, str] = field(default_factory=dict)
+    given: dict[int, set[int]] = field(default_factory=dict)
 
 
 class Servers(CurrentDirectory):
@@ -67,6 +70,14 @@ class Servers(CurrentDirectory):
         reads = partial(self._reads, user_id, guild_id)
         channels, writes = lambda: list(server.channels), partial(self._writes, user_id, guild_id)
         return Member(user_id, guild_id, server.name, server.members[user_id], reads, channels, writes)
+
+    async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
+        server = self.servers.get(guild_id)
+        return frozenset(server.given.get(user_id, set())) if server and not self.silent else None
+
+    def role_names(self, guild_id: int) -> Mapping[int, str]:
+        server = self.servers.get(guild_id)
+        return server.roles if server else {}
 
     async def post(self, place: Place, result: Result, index: int, user_id: int) -> None:
         if self.silent:

@@ -15,6 +15,7 @@ import pytest
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.grammar.prompt import Prompt
+from core.requests import ImagineRequest
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
 from storage.web.shares import Shared
@@ -51,6 +52,7 @@ from studio.search.search import Found, Search
 from studio.search.tokens import Query
 from studio.server import Server
 from studio.studio import Studio
+from studio.styles.naming import Styles
 from tests.films import animation, plain
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
 
@@ -82,6 +84,7 @@ PARTS: dict[type, Callable[[Studio], Any]] = {
     Labelling: lambda studio: studio.projects.labelling,
     Training: lambda studio: studio.projects.training,
     Trying: lambda studio: studio.projects.trying,
+    Styles: lambda studio: studio.projects.styles,
 }
 
 
@@ -151,6 +154,8 @@ KEPT_BY_THE_BANNED = {
     "Copies.mine",
     "Shelf.all",  # of those that they own
     "Shelf.forget",
+    "Styles.ready",  # of words that name none
+    "Styles.check",
     "Copies.sheet",  # of what they have been shown
     "Trash.put",
     "Trash.take_back",
@@ -281,6 +286,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "asked": Asked(text="a boat"),
             "material": Material(),
             "do": "new",
+            "request": ImagineRequest(prompt="a boat"),
             "task": "anomaly",
             "alike": "auto",
             "rights": ("use",),

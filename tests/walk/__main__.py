@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.walk.report import Report
 from tests.walk.sandbox import ROOT, Sandbox
 
+PARTS = ("filmer", "inspector", "asker")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 HEAD = """# A walk through the sandbox
 
@@ -32,9 +33,7 @@ def main() -> int:
     own = ROOT / ".venv" / "bin" / "python"
     parser.add_argument("--python", default=str(own if own.exists() else sys.executable), help="runs Atelier")
     parser.add_argument("--shots", type=Path, help="folder for the screenshots; a temporary one without it")
-    parser.add_argument(
-        "--part", choices=("all", "asker", "filmer"), default="all", help="which part is walked"
-    )
+    parser.add_argument("--part", choices=("all", *PARTS), default="all", help="which part is walked")
     parser.add_argument("--write", type=Path, help="Markdown file for the table")
     arguments = parser.parse_args()
     try:
@@ -72,7 +71,7 @@ def main() -> int:
 
 
 def _walk(browser, sandbox: Sandbox, report: Report, part: str) -> None:
-    from tests.walk import admin, asker, filmer, host, member, newcomer
+    from tests.walk import admin, asker, filmer, host, inspector, member, newcomer
     from tests.walk.page import Page
 
     try:
@@ -88,10 +87,9 @@ def _walk(browser, sandbox: Sandbox, report: Report, part: str) -> None:
             host.walk(page, report, sandbox)
             sandbox.interrupt()
             page.open(sandbox.start())
-        if part != "asker":
-            filmer.walk(page, report, sandbox)
-        if part != "filmer":
-            asker.walk(page, report, sandbox)
+        walks = dict(zip(PARTS, (filmer, inspector, asker), strict=True))
+        for name in (part,) if part in walks else PARTS:
+            walks[name].walk(page, report, sandbox)
     finally:
         sandbox.kill()
 

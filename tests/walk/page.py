@@ -156,6 +156,19 @@ class Page:
         self.tab.locator("#modal-root button[type=submit]").click()
         self.until(lambda: not self.tab.locator("#modal-root .modal-dialog").count(), what="the window's end")
 
+    def send_window(self, files: list[Path]) -> None:
+        """Give files to the window that has opened, and send it."""
+        field = self.tab.locator("#modal-root input[type=file]").first
+        field.wait_for(state="attached")
+        field.set_input_files(files)
+        self.tab.locator("#modal-root button[type=submit]").click()
+        self.until(lambda: not self.tab.locator("#modal-root .modal-dialog").count(), what="the window's end")
+
+    def choose_in_window(self, text: str) -> None:
+        """Choose an entry of the first list in the window that has opened."""
+        self.tab.locator("#modal-root").get_by_role("combobox").first.click()
+        self.tab.get_by_role("option").filter(has_text=text).first.click()
+
     def _said(self) -> str:
         """What the page says of the last press."""
         return self.tab.locator("#action-status").inner_text()

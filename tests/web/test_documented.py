@@ -36,7 +36,8 @@ def test_every_key_that_a_page_takes_is_on_the_page_of_shortcuts() -> None:
     shown = {key for group in keys().values() for pressed, _ in group for key in pressed}
     taken = {
         NAMES.get(quoted or name, quoted or name)
-        for path in JS.rglob("*.js")
+        for folder in (JS, JS.parent / "projects")
+        for path in folder.rglob("*.js")
         for body in _TAKEN.findall(path.read_text(encoding="utf-8"))
         for quoted, name in _NAME.findall(body)
     }

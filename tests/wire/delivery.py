@@ -30,6 +30,7 @@ from bot.delivery.ladder import JobMessage, Ladder, Sent
 from bot.delivery.post import Post
 from bot.delivery.posts import Posts
 from bot.delivery.rations import Rations
+from bot.projects.posts import OwnPosts
 from bot.wire.transport import Breaker, Transport
 from core.events import Event, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
@@ -220,7 +221,8 @@ async def open_bench(
             reels = FilmShowing(files, clips, marker)
             films = FilmPosts(reels, showing, moderator, "")  # type: ignore[arg-type]
             strips = Strips(files, queue, moderator)  # type: ignore[arg-type]
-            posts = Posts(showing, moderator, intake, strips, films)  # type: ignore[arg-type]
+            own = OwnPosts(None, files)  # type: ignore[arg-type]
+            posts = Posts(showing, moderator, intake, strips, films, own)  # type: ignore[arg-type]
             made = ladder(client, queue, transport or Transport())  # type: ignore[arg-type]
             delivery = kind(queue, posts, made)  # type: ignore[arg-type]
             client._connection.user = library.ClientUser(

@@ -56,10 +56,10 @@ class Pace:
     max_pause: float = 2.0
     max_cost: float = 0.02
 
-    def pause(self, job: float, cost: float) -> float:
+    def pause(self, job: float, cost: float, *, ends: bool = False) -> float:
         """Return the seconds until the next write, in a job of ``job`` seconds where the last write took
-        ``cost`` seconds."""
-        usual = min(max(self.min_pause, job * self.share), self.max_pause)
+        ``cost`` seconds. ends: a part of the job has just ended, which is worth keeping at once."""
+        usual = 0.0 if ends else min(max(self.min_pause, job * self.share), self.max_pause)
         return max(usual, cost / self.max_cost if self.max_cost else 0.0)
 
 
@@ -119,8 +119,9 @@ class Checkpoint:
             self.remove()
         return state
 
-    def due(self, step: int, total: int) -> bool:
-        """Return whether to write now that ``step`` of ``total`` steps of the whole job are done."""
+    def due(self, step: int, total: int, *, ends: bool = False) -> bool:
+        """Return whether to write now that ``step`` of ``total`` steps of the whole job are done. ends: see
+        Pace."""
         now = time.monotonic()
         if self._first is None:
             self._first, each = (step, now), now - self._began
@@ -129,7 +130,7 @@ class Checkpoint:
         return (
             not self._off
             and each * total >= self.pace.shortest_job
-            and now - self._written >= self.pace.pause(each * total, self._cost)
+            and now - self._written >= self.pace.pause(each * total, self._cost, ends=ends)
         )
 
     def write(self, make: Callable[[], State]) -> None:

@@ -36,9 +36,13 @@ class OpenClip:
 
     def frames(self) -> Iterator[Image.Image]:
         """Yield its frames, both ends as exactly as they are known."""
+        return self.part(0, self.count)
+
+    def part(self, begin: int, end: int) -> Iterator[Image.Image]:
+        """Yield frames ``begin`` to ``end``, not that one itself."""
         with self.path.open("rb") as file, _opened(file) as film:
-            number = 0
-            for chunk in film.chunks(8):
+            number = begin
+            for chunk in film.chunks(8, begin, end):
                 for colours in chunk:
                     is_first, is_last = number == 0, number == self.count - 1
                     yield self.first if is_first else self.last if is_last else Image.fromarray(colours)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from core.errors import ModelError, UserError
+from core.grammar.stored_loras import shown, stored_lora
 from vision.reporter import Reporter
 from vision.weights import contents
 
@@ -85,6 +86,38 @@ class Loras:
             self._users.subtract(names)
 
     @contextmanager
+    def in_training(
+        self, name: str, part: str, config: LoraConfig
+    ) -> Iterator[dict[str, torch.nn.Parameter]]:
+        """Insert a new LoRA into ``part`` of the pipeline, in float32, which can be applied, and drawn with,
+        as ``name`` inside the ``with`` block. Yields what is trained, by the names that its file has.
+
+        What jobs draw doesn't change by it. Nothing else of the model is trained.
+        """
+        module = self._pipe.components[part]
+        module.requires_grad_(False)
+        self._make_room()
+        self._count += 1
+        adapter = f"lora{self._count}"
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Already found a `peft_config`")
+                inject_adapter_in_model(config, module, adapter)
+            self._deactivate()
+            weights: dict[str, torch.nn.Parameter] = {}
+            for path, layer in module.named_modules():
+                if isinstance(layer, LoraLayer) and adapter in layer.lora_A:
+                    for half in ("lora_A", "lora_B"):
+                        matrix = getattr(layer, half)[adapter].float().requires_grad_(True)
+                        weights[f"{path}.{half}.weight"] = matrix.weight
+            self._adapters[name], self._files[name] = adapter, name
+            with self.in_use(((name, 1.0),)):
+                yield weights
+        finally:
+            self._adapters.pop(name, None)
+            self._drop(adapter)
+
+    @contextmanager
     def applied(self, rows: Sequence[WeightedLoras]) -> Iterator[None]:
         """Apply ``rows[i]`` to row *i* of whatever the model evaluates inside the ``with`` block. If all rows
         are equal, there may be any number of them."""
@@ -109,6 +142,13 @@ class Loras:
             )
         return plan
 
+    def forget(self, sha256s: Collection[str]) -> None:
+        """Unload the LoRAs that members have made from these files; one in use goes when room is made."""
+        for name in list(self._adapters):
+            stored = stored_lora(name)
+            if stored is not None and stored.sha256 in sha256s and not self._users[name]:
+                self._drop(self._adapters.pop(name))
+
     # Loading
 
     def _read(self, name: str, reporter: Reporter) -> tuple[dict[str, torch.Tensor], str]:
@@ -117,7 +157,7 @@ class Loras:
         try:
             return load_file(path), f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"The LoRA {name} can't be read.") from error
+            raise ModelError(f"The LoRA {shown(name)} can't be read.") from error
 
     def _add(self, name: str, tensors: dict[str, torch.Tensor], file: str) -> None:
         if name in self._adapters:  # another job was as quick
@@ -141,7 +181,7 @@ class Loras:
         except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError) as error:
             self._drop(adapter)
             log.warning("the LoRA %s doesn't fit %s: %s", name, self._name, str(error).splitlines()[:1])
-            raise UserError(f"The LoRA `{name}` doesn't fit {self._name}.") from error
+            raise UserError(f"The LoRA `{shown(name)}` doesn't fit {self._name}.") from error
         finally:
             self._deactivate()
         self._adapters[name], self._files[name] = adapter, file

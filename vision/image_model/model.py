@@ -8,7 +8,7 @@ import hashlib
 import inspect
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +287,10 @@ class ImageModel:
             finally:
                 self.decoder_lock.release()
         return self._latent_map
+
+    def forget(self, names: Collection[str]) -> None:
+        """Unload what was read of these files (SHA-256), which are deleted."""
+        self.loras.forget(names)
 
     def shrink(self) -> None:
         """Use less memory from now on, at the price of speed, by keeping weights on the CPU between uses."""

@@ -20,7 +20,7 @@ from vision.own_models.features.filters import blurred, gaussian
 
 SIDE, REACH = 256, 2  # pixels: of a picture, of a shift either way; half of both for the first look
 LOW_PASS, HIGH_PASS = 0.7, 2.0  # pixels: of the blur that noise is taken away by, of the blur taken away
-PERHAPS, LINKED = 0.8, 0.93  # correlations from which a second look is worth it, and pictures show the same
+PERHAPS, LINKED = 0.8, 0.97  # correlations from which a second look is worth it, and pictures show the same
 AT_ONCE = 64  # pictures that one is compared with in a call
 
 

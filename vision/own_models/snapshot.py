@@ -9,21 +9,25 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 GOOD = "good"  # the label of a part without a defect
 TRAIN, TEST = "train", "test"
+Box = tuple[float, ...]
 MOST_LABELS, MOST_PICTURES, LONGEST_LABEL = 25, 2000, 80
 
 
 @dataclass(frozen=True, order=True)
 class Item:
-    """A picture. label: "" = none yet. group: of shots of the same thing. part: TRAIN or TEST. Raises
-    ValueError for a hash, label or part that can't be."""
+    """A picture. label: "" = none yet. group: of shots of the same thing. part: TRAIN or TEST. boxes: where
+    its defects were marked: left, top, right, bottom in shares of the upright picture. Raises ValueError for
+    a hash, label, part or box that can't be."""
 
     sha256: str
     label: str = ""
     group: str = ""
     part: str = TRAIN
+    boxes: tuple[Box, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
@@ -32,6 +36,10 @@ class Item:
             raise ValueError(f"label must have at most {LONGEST_LABEL} characters, not {len(self.label)}")
         if self.part not in (TRAIN, TEST):
             raise ValueError(f"part must be {TRAIN!r} or {TEST!r}, not {self.part!r}")
+        for box in self.boxes:
+            left, top, right, bottom = box
+            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+                raise ValueError(f"a box goes from left to right and top to bottom in 0..1, not {box!r}")
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,10 @@ class Snapshot:
 
     def text(self) -> str:
         """Return the snapshot as JSON, the same for the same items."""
-        rows = [[item.sha256, item.label, item.group, item.part] for item in self.items]
+        rows = [
+            [item.sha256, item.label, item.group, item.part, *([item.boxes] if item.boxes else ())]
+            for item in self.items
+        ]
         return json.dumps({"format": 1, "items": rows}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -66,7 +77,7 @@ class Snapshot:
             found = json.loads(text)
             if found["format"] != 1:
                 raise ValueError(f"a snapshot of format 1 is read, not {found['format']!r}")
-            return cls.of(Item(*map(str, row)) for row in found["items"])
+            return cls.of(_item(row) for row in found["items"])
         except (KeyError, TypeError) as error:
             raise ValueError("this is no snapshot") from error
 
@@ -90,3 +101,9 @@ class Snapshot:
         """Return the snapshot as if these pictures (SHA-256) had never been there."""
         gone = set(removed)
         return Snapshot(tuple(item for item in self.items if item.sha256 not in gone))
+
+
+def _item(row: list[Any]) -> Item:
+    sha256, label, group, part = map(str, row[:4])
+    boxes = tuple(tuple(map(float, box)) for boxes in row[4:] for box in boxes)
+    return Item(sha256, label, group, part, boxes)

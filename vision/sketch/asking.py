@@ -26,7 +26,7 @@ from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.pictures import encode
 from vision.reporter import Reporter, Stage
-from vision.sketch import motion, operations
+from vision.sketch import finding, motion, operations
 from vision.sketch.film import STRENGTH, Sketcher, amounts
 from vision.sketch.motion import Motion
 from vision.sketch.operations import Asked
@@ -38,7 +38,7 @@ WIDE = (16, 9)  # shape of a film of which only words are known
 MAX_PIXELS = 1920 * 1088
 FIRST = 0.2  # of the job: until the pictures that the films begin with are drawn
 DRAWN = 0.7  # of a film: until its frames are drawn over
-TRIES, OTHER = 2, 7919  # first pictures from words; what their seeds differ by
+TRIES, OTHER = 4, 7919  # first pictures from words; what their seeds differ by
 MOTION_KEPT = "A remix moves as its film does; the words about motion had no effect."
 SOUNDLESS = "Sketched films have no sound."
 
@@ -217,8 +217,9 @@ def _count(request: VideoRequest, fps: float, notes: list[str]) -> int:
 def _drawn(
     request: VideoRequest, plan: Plan, models: Models, reporter: Reporter, notes: list[str]
 ) -> list[Image.Image]:
-    """Return the picture that each film begins with, as the words draw it: where there is a CLIP, the one of
-    TRIES that fits them best. What drawing tells is added to ``notes``."""
+    """Return the picture that each film begins with, as the words draw it: where there is a CLIP, of TRIES
+    the one that fits them best; if something is to move, of those that show the whole thing, for one that the
+    edge cuts off has an end that nobody drew. What drawing tells is added to ``notes``."""
     generation, matches = plan.task.generation, bool(models.config.models.get("clip")) and bool(plan.words)
     tries = TRIES if matches else 1
     seeds = tuple(
@@ -230,6 +231,8 @@ def _drawn(
     notes += drawn.notes
     sets = [drawn.images[i : i + tries] for i in range(0, len(drawn.images), tries)]
     if matches:
+        if not plan.motion.is_still:
+            sets = [finding.whole(some, plan.words, models, reporter) for some in sets]
         matcher = models.get("clip", reporter)
         chosen = [reporter.in_thread(partial(_fittest, some, plan.words, matcher)) for some in sets]
     else:

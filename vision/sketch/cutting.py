@@ -44,7 +44,7 @@ def cut(image: Image.Image, mask: Image.Image) -> Layers | None:
     colours, side = np.asarray(image, np.float32), max(image.size)
     near = dilated(inside, round(AROUND * side))
     ground = filled(colours, near)
-    apart = np.linalg.norm(colours - ground, axis=-1)
+    apart = np.minimum(np.linalg.norm(colours - ground, axis=-1), _off_the_row(colours, near))
     ground, alpha = _matte(colours, ground, inside, near, apart, side)
     ys, xs = np.nonzero(alpha > 0.5)
     box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
@@ -89,6 +89,24 @@ def filled(colours: Real, hole: NDArray[np.bool_]) -> Real:
                 result[whole, x, channel] = np.interp(places[whole], have, result[have, x, channel])
     soft = _down(result, max(1, len(result) // 128))
     return np.where(hole[..., None], soft, colours).astype(np.float32)
+
+
+def _off_the_row(colours: Real, hole: NDArray[np.bool_]) -> Real:
+    """(h, w): how far each colour is from all mixtures of those that its row has left and right of the hole:
+    what the ground has there, too, as where a horizon slopes, is none of the thing."""
+    known = ~hole
+    places = np.arange(hole.shape[1])
+    before = np.maximum.accumulate(np.where(known, places, -1), 1)
+    after = np.minimum.accumulate(np.where(known, places, hole.shape[1])[:, ::-1], 1)[:, ::-1]
+    one_sided = np.where(before < 0, after, before), np.where(after >= hole.shape[1], before, after)
+    left, right = (
+        np.take_along_axis(colours, at.clip(0, hole.shape[1] - 1)[..., None], 1) for at in one_sided
+    )
+    way = right - left
+    share = ((colours - left) * way).sum(-1) / np.maximum((way**2).sum(-1), 1e-6)
+    apart = np.linalg.norm(colours - left - share.clip(0, 1)[..., None] * way, axis=-1)
+    apart[~known.any(1)] = np.inf
+    return np.asarray(apart, np.float32)
 
 
 def _led_over(row: Real, known: NDArray[np.bool_]) -> Real:

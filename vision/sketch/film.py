@@ -3,7 +3,7 @@ sketch drawn over, and yields frame by frame."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from PIL import Image
@@ -12,7 +12,7 @@ from vision.drawing.generation import Generation
 from vision.families import Mode
 from vision.model_store import Models
 from vision.reporter import Reporter
-from vision.sketch import cutting, finding, moving, redraw
+from vision.sketch import cutting, finding, moving, pacing, redraw
 from vision.sketch.cutting import Layers
 from vision.sketch.motion import Motion
 from vision.sketch.shots import Between, Camera, Moved, Shot, ThereAndBack
@@ -62,20 +62,32 @@ class Sketcher:
         """Return the way from one picture to another."""
         return Between(before, after, self.layers(before), self.layers(after))
 
+    def pace(
+        self, shot: Shot, count: int, beside: Callable[[], float], end: Callable[[], float] | None = None
+    ) -> list[float]:
+        """Return the shares of ``count`` frames that begin beside a film, and end beside one, see
+        ``pacing.paced``. beside, end: measure by how much that changes from frame to frame."""
+        return self.reporter.in_thread(
+            lambda: pacing.paced(shot, count, beside(), None if end is None else end())
+        )
+
     def frames(
-        self, shot: Shot, shares: Sequence[float], *, first: bool, last: bool = False
+        self, shot: Shot, shares: Sequence[float], *, first: bool, last: bool = False, loops: bool = False
     ) -> Iterator[Image.Image]:
         """Return the frames at ``shares`` of the way, drawn over. first, last: whether that end is known, and
-        so stays exactly as it is. What is drawn over is drawn at once, the frames when they are asked for."""
+        so stays exactly as it is. loops: the last frame leads to the first. What is drawn over is drawn at
+        once, the frames when they are asked for."""
         numbers = redraw.places(len(shares))
         found = redraw.Changes((), ())
         model = self.models.image(self.spec, self.reporter)
         turns = isinstance(shot, Moved) and abs(shot.last.turn - shot.first.turn) > UPRIGHT
         if self.strength and not turns and model.has(Mode.IMAGE):
             sketch = self.reporter.in_thread(lambda: [shot.at(shares[number]) for number in numbers])
-            known = [(first and n == 0) or (last and n == len(shares) - 1) for n in numbers]
+            touched = self.reporter.in_thread(lambda: [shot.touched(shares[number]) for number in numbers])
+            every = redraw.shares_shown(len(shares), first=first, last=last, loops=loops)
+            shown = [every[number] for number in numbers]
             found = redraw.changes(
-                model, self.generation, sketch, numbers, known, self.strength, self.reporter
+                model, self.generation, sketch, numbers, shown, touched, self.strength, self.reporter
             )
         return self.aside(found.laid_over(shot.at(share), number) for number, share in enumerate(shares))
 
@@ -92,7 +104,8 @@ class Sketcher:
 def looped(shot: Shot) -> Shot:
     """Return a shot whose end leads to its start: a turn goes all the way round, anything else comes back."""
     if isinstance(shot, Moved) and shot.last == replace(shot.first, turn=shot.last.turn) and shot.last.turn:
-        return replace(shot, last=replace(shot.last, turn=360.0 if shot.last.turn > 0 else -360.0))
+        turn = 360.0 if shot.last.turn > 0 else -360.0
+        return Moved(shot.layers, replace(shot.first, turn=0.0), replace(shot.last, turn=turn))
     return ThereAndBack(shot)
 
 

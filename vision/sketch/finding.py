@@ -4,6 +4,7 @@ CLIP."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,7 @@ from vision.readers.thing_segmenter import Thing, ThingSegmenter, meant
 from vision.reporter import Reporter
 from vision.sketch.cutting import LEAST
 
+RIM = 0.01  # of a side: outlines are no sharper
 LARGEST = 0.85  # of the picture: what covers more is the ground itself
 _ELSEWHERE = re.compile(
     r"\s*(?:[,;:]|\b(?:on|in|at|above|over|below|under|beneath|before|behind|against|beside|near|next|with|and"
@@ -31,6 +33,27 @@ def find(image: Image.Image, words: str, models: Models, reporter: Reporter) -> 
     mask = _found(image, head(words), models, reporter)
     covered = 0.0 if mask is None else float((np.asarray(mask) > 127).mean())
     return mask if LEAST < covered < LARGEST else None
+
+
+def whole(
+    pictures: Sequence[Image.Image], words: str, models: Models, reporter: Reporter
+) -> tuple[Image.Image, ...]:
+    """Return those pictures whose edges don't cut off the thing that ``words`` speak of; all where they cut
+    it off in each, or none has one."""
+    masks = [find(picture, words, models, reporter) for picture in pictures]
+    kept = tuple(
+        picture
+        for picture, mask in zip(pictures, masks, strict=True)
+        if mask is not None and not is_cut_off(mask)
+    )
+    return kept or tuple(pictures)
+
+
+def is_cut_off(mask: Image.Image) -> bool:
+    """Return whether what a mask shows reaches the edge of its picture."""
+    inside = np.asarray(mask) > 127
+    rim = max(1, round(RIM * max(inside.shape)))
+    return bool(inside[:rim].any() or inside[-rim:].any() or inside[:, :rim].any() or inside[:, -rim:].any())
 
 
 def head(words: str) -> str:

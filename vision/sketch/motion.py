@@ -10,7 +10,7 @@ AMOUNT: Mapping[str | None, float] = {"low": 0.5, None: 1.0, "high": 1.5}  # of 
 SLOWLY, QUICKLY = 0.6, 1.4
 ACROSS = 0.36  # of a side: how far a thing goes that has the room
 GROWTH = 0.9  # log2 of how many times larger a thing becomes
-TURN, SPIN = 55.0, 360.0  # degrees, of what turns and of what spins
+TURN, SPIN = 40.0, 360.0  # degrees, of what turns and of what spins
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from vision.sketch.motion import Motion
 LEAST = 0.35  # of the way that was asked for: so far a thing goes also where it then leaves the picture
 OUTSIDE = 0.25  # of a thing, that may have left the picture by then
 MARGIN = 0.02  # of a side, that is kept free at the picture's edges
+WHOLE = 180.0  # degrees: what turns less begins as far before upright as it ends behind it
 LARGEST = 0.94  # of a side, to which a thing may grow
 NIGHT = np.array([0.34, 0.38, 0.62], np.float32)  # what the light of day is multiplied with
 
@@ -32,15 +33,34 @@ class Pose:
 
 def path(layers: Layers, motion: Motion, *, fixed: bool) -> tuple[Pose, Pose]:
     """Return where the thing is first and last. fixed: the first frame is the picture itself; else the thing
-    may begin elsewhere, so that it has room."""
+    may begin elsewhere, so that it has room, and leaning, so that it is never far from upright, as image
+    models know it."""
     (width, height), (left, top, right, bottom) = layers.size, layers.box
     x, y = (left + right) / 2, (top + bottom) / 2
     low, high = _scales(layers, motion.growth, fixed=fixed)
+    begin = 0.0 if fixed or abs(motion.turn) >= WHOLE else -motion.turn / 2
     reach = max(low, high)  # its largest size must fit
-    half_x, half_y = reach * (right - left) / 2, reach * (bottom - top) / 2
-    x0, x1 = _ends(x, motion.across * width, half_x + MARGIN * width, width, fixed=fixed)
-    y0, y1 = _ends(y, motion.down * height, half_y + MARGIN * height, height, fixed=fixed)
-    return Pose(x0, y0, low), Pose(x1, y1, high, motion.turn, motion.dusk)
+    wide, tall = _turned(reach * (right - left), reach * (bottom - top), abs(begin))
+    if not fixed:
+        x, y = _inside(x, left, right, wide, width), _inside(y, top, bottom, tall, height)
+    x0, x1 = _ends(x, motion.across * width, wide / 2 + MARGIN * width, width, fixed=fixed)
+    y0, y1 = _ends(y, motion.down * height, tall / 2 + MARGIN * height, height, fixed=fixed)
+    return Pose(x0, y0, low, begin), Pose(x1, y1, high, begin + motion.turn, motion.dusk)
+
+
+def _turned(wide: float, tall: float, degrees: float) -> tuple[float, float]:
+    """Return the sides of the upright box around a turned one."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return wide * cos + tall * sin, tall * cos + wide * sin
+
+
+def _inside(place: float, begin: float, end: float, extent: float, length: int) -> float:
+    """Return the place along a side at which a thing of ``extent`` is wholly in the picture; its own for one
+    that the picture cuts off, for it would show where."""
+    if begin <= 1 or end >= length - 1:
+        return place
+    low = min(extent / 2, length / 2)
+    return min(max(place, low), length - low)
 
 
 def _ends(place: float, way: float, half: float, length: int, *, fixed: bool) -> tuple[float, float]:
@@ -87,6 +107,11 @@ def frame(layers: Layers, pose: Pose) -> Image.Image:
     laid = _transformed(layers, pose)
     colours = laid[..., :3] + layers.ground * (1 - laid[..., 3:] / 255)
     return lit(Image.fromarray(colours.round().clip(0, 255).astype(np.uint8)), pose.dusk)
+
+
+def shadow(layers: Layers, pose: Pose) -> Image.Image:
+    """Return how much of each pixel is the thing's in ``pose`` ("L")."""
+    return Image.fromarray(_transformed(layers, pose)[..., 3].round().astype(np.uint8))
 
 
 def own(layers: Layers) -> Pose:

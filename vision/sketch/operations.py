@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 
 from PIL import Image
@@ -11,7 +12,7 @@ from PIL import Image
 from vision.films import clips
 from vision.films.clips import OpenClip
 from vision.pictures import encode
-from vision.sketch import redraw
+from vision.sketch import pacing, redraw
 from vision.sketch.film import Sketcher, looped, shares
 from vision.sketch.motion import Motion
 
@@ -50,21 +51,23 @@ def new(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
         return sketcher.frames(way, shares(asked.count), first=True, last=True)
     shot = sketcher.shot(asked.picture, asked.motion, fixed=asked.known)
     if asked.loop:
-        return sketcher.frames(looped(shot), shares(asked.count, open_end=True), first=asked.known)
+        around = shares(asked.count, open_end=True)
+        return sketcher.frames(looped(shot), around, first=asked.known, loops=True)
     return sketcher.frames(shot, shares(asked.count), first=asked.known)
 
 
 def extend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return the film and what comes after it."""
     shot = sketcher.shot(asked.film.last, asked.motion, fixed=True)
-    after = sketcher.frames(shot, shares(asked.count + 1), first=True)
+    pace = sketcher.pace(shot, asked.count + 1, partial(pacing.before_end, asked.film))
+    after = sketcher.frames(shot, pace, first=True)
     return chain(sketcher.aside(asked.film.frames()), islice(after, 1, None))
 
 
 def extend_back(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return what came before the film, and the film: the motion that leads to it, made backwards."""
     shot = sketcher.shot(asked.film.first, asked.motion.backwards(), fixed=True)
-    back = shares(asked.count + 1)[::-1]
+    back = sketcher.pace(shot, asked.count + 1, partial(pacing.after_start, asked.film))[::-1]
     before = islice(sketcher.frames(shot, back, first=False, last=True), asked.count)
     return chain(before, sketcher.aside(asked.film.frames()))
 
@@ -77,7 +80,9 @@ def blend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     if one.size[0] * two.size[1] != one.size[1] * two.size[0]:
         sketcher.notes.append(SIZE_NOTE)
     way = sketcher.between(one.last, clips.placed(two.first, one.size))
-    join = islice(sketcher.frames(way, shares(asked.count + 2), first=True, last=True), 1, asked.count + 1)
+    end = partial(pacing.after_start, two, one.fps)
+    pace = sketcher.pace(way, asked.count + 2, partial(pacing.before_end, one), end)
+    join = islice(sketcher.frames(way, pace, first=True, last=True), 1, asked.count + 1)
     rest = clips.at_rate(clips.fitted(two.frames(), one.size), two.fps, one.fps)
     return chain(sketcher.aside(one.frames()), join, sketcher.aside(rest))
 
@@ -86,7 +91,9 @@ def loop(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return the film and the way from its end back to its start."""
     film = asked.film
     way = sketcher.between(film.last, film.first)
-    back = sketcher.frames(way, shares(asked.count + 2), first=True, last=True)
+    begin, end = partial(pacing.before_end, film), partial(pacing.after_start, film)
+    pace = sketcher.pace(way, asked.count + 2, begin, end)
+    back = sketcher.frames(way, pace, first=True, last=True)
     return chain(sketcher.aside(film.frames()), islice(back, 1, asked.count + 1))
 
 

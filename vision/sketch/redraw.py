@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from vision.drawing.generate import generate
 from vision.drawing.generation import Generation
@@ -23,10 +23,12 @@ from vision.image_model import frames as vae_frames
 from vision.image_model.decode import decode
 from vision.image_model.model import ImageModel
 from vision.pictures import encode, pixels
+from vision.pictures.seam import dilated
 from vision.reporter import Reporter
 
 AT_ONCE = 16  # frames that are drawn over, all in one batch
-NEIGHBOUR = 0.5  # how much of a change is shown beside a frame that stays as it is
+RAMP = 4  # frames from one that stays as it is to one that shows all of its change
+AROUND = 0.06  # of a side, around what the sketch has touched: the model may change that, too
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,26 +78,51 @@ def changes(
     generation: Generation,
     sketch: Sequence[Image.Image],
     numbers: Sequence[int],
-    known: Sequence[bool],
+    shown: Sequence[float],
+    touched: Sequence[Image.Image | None],
     strength: float,
     reporter: Reporter,
 ) -> Changes:
     """Return what drawing over ``sketch`` changes: frames ``numbers`` of a film, at most AT_ONCE.
 
-    generation: its words, size, steps and guidance are used, and the first of its seeds. known: which of the
-    frames stay exactly as they are; the change grows from them on.
+    generation: its words, size, steps and guidance are used, and the first of its seeds. shown: how much of
+    its change each frame shows, 0 = it stays exactly as it is. touched: what of each may change ("L"); None =
+    all of it.
     """
     new = drawn_over(model, generation, sketch, strength, reporter)
     values = []
     for number, frame in enumerate(sketch):
-        if known[number]:
-            values.append(np.zeros((*new[number].size[::-1], 3), np.int16))
+        size = new[number].size
+        if not shown[number]:
+            values.append(np.zeros((*size[::-1], 3), np.int16))
             continue
         old = reporter.in_thread(partial(_through, model, frame, generation), lock=model.decoder_lock)
-        change = np.asarray(new[number], np.int16) - np.asarray(old, np.int16)
-        near = any(known[max(0, number - 1) : number + 2])
-        values.append((change * (NEIGHBOUR if near else 1.0)).round().astype(np.int16))
+        change = (np.asarray(new[number], np.float32) - np.asarray(old, np.float32)) * shown[number]
+        mask = touched[number]
+        if mask is not None:
+            change *= reporter.in_thread(partial(_around, mask, size))[..., None]
+        values.append(change.round().astype(np.int16))
     return Changes(tuple(numbers), tuple(values))
+
+
+def shares_shown(count: int, *, first: bool, last: bool, loops: bool) -> list[float]:
+    """Return how much of its change each of ``count`` frames shows: none at an end that is known, and all of
+    it RAMP frames on. loops: the last frame leads to the first."""
+    away = [count * RAMP] * count
+    for number in range(count):
+        if first:
+            away[number] = min(number, count - number if loops else number)
+        if last:
+            away[number] = min(away[number], count - 1 - number)
+    return [min(1.0, frames / RAMP) ** 2 for frames in away]  # the first step is the smallest
+
+
+def _around(mask: Image.Image, size: tuple[int, int]) -> NDArray[np.float32]:
+    """(h, w), 0..1: what of a picture of ``size`` lies in the mask or around it."""
+    small = np.asarray(mask.resize(size, Image.Resampling.BOX)) > 25
+    reach = max(1, round(AROUND * max(size)))
+    wide = Image.fromarray(dilated(small, reach).astype(np.uint8) * 255)
+    return np.asarray(wide.filter(ImageFilter.BoxBlur(reach / 2)), np.float32) / np.float32(255)
 
 
 def drawn_over(

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from vision.sketch import moving
 from vision.sketch.cutting import Layers
@@ -23,6 +23,10 @@ class Shot(Protocol):
     def at(self, share: float) -> Image.Image:
         """Return the frame at ``share``."""
 
+    def touched(self, share: float) -> Image.Image | None:
+        """Return what of that frame isn't as the pictures have it ("L", 255 = not at all); None: any of it
+        may be."""
+
 
 @dataclass(frozen=True, eq=False)
 class Moved:
@@ -36,6 +40,13 @@ class Moved:
         """Return the frame at ``share``."""
         pose = moving.between(self.first, self.last, share)
         return self.layers.picture if pose == moving.own(self.layers) else moving.frame(self.layers, pose)
+
+    def touched(self, share: float) -> Image.Image | None:
+        """Return where the thing is, and where it was."""
+        pose = moving.between(self.first, self.last, share)
+        if pose.dusk:
+            return None
+        return ImageChops.lighter(moving.shadow(self.layers, pose), _own(self.layers))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +73,9 @@ class Camera:
             shown = shown.resize(shown.size, Image.Resampling.BICUBIC, box)
         return moving.lit(shown, self.motion.dusk * share)
 
+    def touched(self, share: float) -> Image.Image | None:
+        """Return None: all of the frame is new."""
+
 
 @dataclass(frozen=True, eq=False)
 class Between:
@@ -86,6 +100,9 @@ class Between:
         coming = moving.between(Pose(start.x, start.y, here / there), end, share)
         return Image.blend(moving.frame(self.first, going), moving.frame(self.last, coming), weight)
 
+    def touched(self, share: float) -> Image.Image | None:
+        """Return None: all of the frame is of both pictures."""
+
 
 @dataclass(frozen=True, eq=False)
 class ThereAndBack:
@@ -95,7 +112,18 @@ class ThereAndBack:
 
     def at(self, share: float) -> Image.Image:
         """Return the frame at ``share``."""
-        return self.shot.at((1 - math.cos(2 * math.pi * share)) / 2)
+        return self.shot.at(self._there(share))
+
+    def touched(self, share: float) -> Image.Image | None:
+        """Return what the other shot touches then."""
+        return self.shot.touched(self._there(share))
+
+    def _there(self, share: float) -> float:
+        return (1 - math.cos(2 * math.pi * share)) / 2
+
+
+def _own(layers: Layers) -> Image.Image:
+    return moving.shadow(layers, moving.own(layers))
 
 
 def _size(layers: Layers) -> float:

@@ -12,6 +12,7 @@ import torch
 from core.errors import AtelierError
 from vision.image_model import frames
 from vision.pictures import pixels
+from vision.video.stripes import striped
 
 LARGE = 1280 * 736  # px of a frame: LTX's decoder takes larger ones in tiles, whose seams are blended
 
@@ -54,7 +55,7 @@ def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
         hidden = vae.post_quant_conv(latents.to(vae.dtype))
     kept: list[Any] = [None] * vae._cached_conv_counts["decoder"]
     for i in range(latents.shape[2]):
-        with torch.no_grad():
+        with torch.no_grad(), striped(vae.decoder):
             _bring(vae)
             more = {"first_chunk": True} if i == 0 else {}
             out = vae.decoder(hidden[:, :, i : i + 1], feat_cache=kept, feat_idx=[0], **more)

@@ -184,3 +184,61 @@ class Select:
     points: tuple[tuple[float, float, int], ...] = ()
     box: tuple[float, ...] = ()
     words: str = ""
+
+
+@dataclass(frozen=True)
+class NewProject:
+    """A project of one's own models. task: "anomaly", "classify" or "style". words: what calls a style."""
+
+    name: str
+    task: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Pictures of a project, by the ids that it lists."""
+
+    pictures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Pictures of a project. out: whether they are left out of what is learned from, or taken in again."""
+
+    pictures: tuple[str, ...]
+    out: bool = True
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Pictures that the person left for later."""
+
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a picture of a project is called, "" = no more. boxes: [label, left, top, right, bottom], in 0 to
+    1 of the sides."""
+
+    picture: str
+    label: str
+    boxes: tuple[tuple[Any, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a version is trained. pixels: of a side, 128 to 1024. key: the same wish is queued once."""
+
+    pixels: int = 256
+    seed: int = 0
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a verdict is right. label: what its picture is called instead, "" = nothing else."""
+
+    right: bool
+    label: str = ""

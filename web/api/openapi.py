@@ -25,6 +25,7 @@ _TYPES: dict[Any, dict[str, Any]] = {
         "type": "array",
         "items": {"type": "array", "items": {"type": "number"}},
     },
+    tuple[tuple[Any, ...], ...]: {"type": "array", "items": {"type": "array"}},
     dict[str, Any]: {"type": "object"},
     tuple[dict[str, Any], ...]: {"type": "array", "items": {"type": "object"}},
 }
@@ -88,6 +89,10 @@ def _of_query(route: Route) -> list[dict[str, Any]]:
 def _content(route: Route) -> dict[str, Any]:
     if route.body is Body.PICTURE:
         return {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+    if route.body is Body.FILES:
+        parts = {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}}
+        sent = {"type": "object", "properties": parts, "additionalProperties": {"type": "string"}}
+        return {route.body.value: {"schema": sent}}
     if route.body is Body.FORM:
         words = {"type": "object", "additionalProperties": {"type": "string"}}
         return {route.body.value: {"schema": words}}

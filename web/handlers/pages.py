@@ -49,6 +49,7 @@ TABS = (
     Tab("/explore", "Explore", "e"),
     Tab("/ask", "Ask", "a"),
     Tab("/examples", "Examples", ""),
+    Tab("/projects", "Own models", "m"),
     Tab("/folders", "Folders", "f"),
     Tab("/documents", "Documents", "d"),
     Tab("/queue", "Queue", "q"),
@@ -218,6 +219,8 @@ def _of(name: str, tab: Tab) -> bool:
     page = name.rpartition("/")[2]
     own = {"create": "/", "talk": "/ask", "picture": "/pictures", "folder": "/folders"}
     own["example-set"] = "/examples"
+    if name.startswith("projects/"):
+        return tab.href == "/projects"
     return own.get(page, f"/{page}") == tab.href
 
 

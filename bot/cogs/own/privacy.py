@@ -71,7 +71,8 @@ class Privacy(
                 f" {counted(held.pictures, 'picture')} and {counted(held.films, 'film')}"
                 f" ({held.bytes / 1e6:.1f} MB),"
                 f" {counted(held.uploads, 'uploaded picture')}, {counted(held.examples, 'example')} in your"
-                f" sets, {counted(held.feedback, 'answer')} that you found right or wrong, and the ids of my"
+                f" sets, {counted(held.items, 'picture')} in projects of own models,"
+                f" {counted(held.feedback, 'answer')} that you found right or wrong, and the ids of my"
                 f" {counted(held.messages, 'message')} that show them"
             ),
             (

@@ -126,7 +126,7 @@ def picture_rows(pack: Pack, report: Report, n: int):
         quality.append((seen.psnr(film.frames[0], picture), seen.psnr(through, small)))
         kept.append(case)
         films.append(film.frames)
-    _tell(pack, report, "picture to film", kept, films, (0.9, 0.85, 0.95))
+    _tell(pack, report, "picture to film", kept, films, (0.9, 0.85, 0.95), fixed=True)
     near = [kept >= own - 1 for kept, own in quality]
     report.share("picture to film: first frame within 1 dB of the autoencoder", near, 0.95)
     for name, column in zip(("first frame", "autoencoder alone"), zip(*quality, strict=True), strict=True):
@@ -137,7 +137,7 @@ def picture_rows(pack: Pack, report: Report, n: int):
 
 def seam_rows(pack: Pack, report: Report, n: int):
     """End frames, loops and blends of pictures that move."""
-    ends, loops, joins, closed = [], [], [], []
+    ends, loops, joins, closed, longer = [], [], [], [], []
     every = [case for case in cases(n) if case.kind != "still"]
     pictures = [pack.models.image(None).enlarged(small) for small in _drawn(pack, every)]
     for number, (case, picture) in enumerate(zip(every, pictures, strict=True)):
@@ -156,10 +156,13 @@ def seam_rows(pack: Pack, report: Report, n: int):
         joins += [seen.seam(both.frames, at) <= SMOOTH for at in (FRAMES, len(both.frames) - FRAMES)]
         back = made(pack, files, prompt=case.words, operation="loop", clip=CLIP, clip_ends=ENDS)
         closed.append(max(seen.seam(back.frames, at) for at in (0, FRAMES)) <= SMOOTH)
+        more = made(pack, files, prompt=case.words, operation="extend", clip=CLIP, clip_ends=ENDS)
+        longer.append(seen.seam(more.frames, FRAMES) <= SMOOTH)
     report.share("film with an end frame: its PSNR is 35 dB or more", ends, 0.95)
     report.share("loop from a picture: seam at most 1.3", loops, 0.9)
     report.share("blend: joins at most 1.3", joins, 0.9)
     report.share("loop of a film: both joins at most 1.3", closed, 0.9)
+    report.share("film extended: join at most 1.3", longer, 0.9)
 
 
 def extend_rows(pack: Pack, report: Report, n: int):
@@ -209,21 +212,27 @@ def _tell(
     some: list[Case],
     films: list[list[Image.Image]],
     bars: tuple[float | None, float | None, float | None] = (None, None, None),
+    *,
+    fixed: bool = False,
 ):
+    """Rows about films. fixed: they begin with a picture that was given, and so upright."""
     views: list[list[Frame]] = [seen.look(pack.judge, film) for film in films]
     right = [seen.right(view, case.scene) for view, case in zip(views, some, strict=True)]
-    report.share(f"{name}: thing and colour in all frames", [all(hits) for hits in right], bars[0])
+    whole = [all(hits) for hits in right]
+    report.share(f"{name}: thing and colour in all frames", whole, bars[0], kinds=_by_kind(some, whole))
+    back = [
+        all(hits) if case.kind != "turn" else all(_turned_back(pack, film, view, case, fixed=fixed))
+        for hits, film, view, case in zip(right, films, views, some, strict=True)
+    ]
+    report.share(f"{name}: the same, turned things judged upright", back, None)
     share = round(float(np.mean([np.mean(hits) for hits in right])), 3)
     report.row(f"{name}: thing and colour, share of frames", share, None)
     moved = [
-        (case.kind, seen.moved(case.kind, film, view, case.scene))
+        (case, seen.moved(case.kind, film, view, case.scene))
         for case, film, view in zip(some, films, views, strict=True)
     ]
-    told = [(kind, hit) for kind, hit in moved if hit is not None]
-    kinds = {
-        kind: f"{sum(hit for k, hit in told if k == kind)}/{sum(k == kind for k, _ in told)}"
-        for kind in MOTIONS
-    }
+    told = [(case, hit) for case, hit in moved if hit is not None]
+    kinds = _by_kind([case for case, _ in told], [hit for _, hit in told])
     report.share(f"{name}: motion as asked", [hit for _, hit in told], bars[1], kinds=kinds)
     grounds = [
         all(frame.background == case.scene.background for frame in view)
@@ -238,3 +247,25 @@ def _tell(
     )
     steady = round(float(np.mean([seen.unsteadiness(view) for view in views])), 4)
     report.row(f"{name}: second difference of the path", steady, None)
+
+
+def _by_kind(some: list[Case], hits: list[bool]) -> dict[str, str]:
+    """How many of each kind of motion hit, of how many."""
+    told = list(zip((case.kind for case in some), hits, strict=True))
+    return {
+        kind: f"{sum(hit for k, hit in told if k == kind)}/{sum(k == kind for k, _ in told)}"
+        for kind in MOTIONS
+    }
+
+
+def _turned_back(
+    pack: Pack, film: list[Image.Image], view: list[Frame], case: Case, *, fixed: bool
+) -> list[bool]:
+    """For each frame of a thing that turns, whether thing and colour are right once it is upright."""
+    turn = read(case.words).motion.turn
+    first = 0.0 if fixed else -turn / 2
+    frames = [
+        seen.upright(frame, at, first + turn * share)
+        for frame, at, share in zip(film, view, shares(len(film)), strict=True)
+    ]
+    return seen.right(seen.look(pack.judge, frames), case.scene)

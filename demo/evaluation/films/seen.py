@@ -21,6 +21,7 @@ SEEN_SIDE = 128  # px at which pixels are compared
 TURNED = 30  # degrees
 ROUND = ("ball", "star", "flower")  # whose turn can't be seen
 REACH = 34  # px of SEEN_SIDE around a thing's middle
+BACK = 0.36  # of a side around a thing: what is turned back with it
 FAR = 0.36  # of a side away from a thing: there lies only the background
 
 
@@ -99,6 +100,18 @@ def seam(frames: list[Image.Image], at: int) -> float:
     changes = [_change(before, after) for before, after in zip(frames, frames[1:], strict=False)]
     usual = float(np.median([c for i, c in enumerate(changes) if i != at - 1]))
     return _change(frames[at - 1], frames[at]) / max(usual, 1e-3)
+
+
+def upright(frame: Image.Image, at: Frame, degrees: float) -> Image.Image:
+    """The frame with its thing, which is turned by so much clockwise, turned back: the judge has seen things
+    upright only, and knows half of those that lean by 30 degrees."""
+    small = frame.convert("RGB").resize((SEEN_SIDE, SEEN_SIDE), Image.BOX)
+    centre = (at.x * SEEN_SIDE, at.y * SEEN_SIDE)
+    ys, xs = np.mgrid[0:SEEN_SIDE, 0:SEEN_SIDE] + 0.5
+    disc = np.hypot(xs - centre[0], ys - centre[1]) < BACK * SEEN_SIDE
+    back = small.rotate(degrees, resample=Image.BICUBIC, center=centre)
+    small.paste(back, mask=Image.fromarray(disc.astype(np.uint8) * 255))
+    return small
 
 
 def psnr(picture: Image.Image, other: Image.Image) -> float:

@@ -40,8 +40,11 @@ class Element:
     draw: Callable[[ImageDraw.ImageDraw, float, float, float], None]  # (pen, x, y in pixels, hue to add)
 
 
-def picture(part: str, seed: int, defect: str | None = None) -> tuple[Image.Image, np.ndarray]:
-    """Return a picture, (SIDE, SIDE), and the mask of its defect, bool (SIDE, SIDE), empty without one."""
+def picture(
+    part: str, seed: int, defect: str | None = None, strength: float = 1.0
+) -> tuple[Image.Image, np.ndarray]:
+    """Return a picture, (SIDE, SIDE), and the mask of its defect, bool (SIDE, SIDE), empty without one.
+    strength: how clearly it is seen, 0..1."""
     rng = np.random.default_rng((seed, 7))
     turn, shift = rng.normal(0, TURN), rng.normal(0, SHIFT * SCALE, 2)
     whole = _drawn(part, seed, None, 0)
@@ -54,7 +57,7 @@ def picture(part: str, seed: int, defect: str | None = None) -> tuple[Image.Imag
         if mask.sum() >= LEAST_PIXELS:
             break
     mask = np.asarray(Image.fromarray(mask.astype(np.uint8) * 255).filter(_CLOSE)) > 0
-    return Image.fromarray(taken(bad, rng)), mask
+    return Image.fromarray(taken(good + strength * (bad - good), rng)), mask
 
 
 _CLOSE = ImageFilter.MaxFilter(3)

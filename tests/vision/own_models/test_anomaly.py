@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from core.errors import ModelError, UserError
 from tests.vision.own_models.conftest import Pile, needs_train, pile
-from vision.own_models.anomaly import align, bank, cells, limit, trials
+from vision.own_models.anomaly import align, bank, cells, few, limit, taught, trials
+from vision.own_models.anomaly.detector import score
 from vision.own_models.anomaly.inspector import Inspector
 from vision.own_models.anomaly.training import Settings, train
 from vision.own_models.features.extractor import pixels
-from vision.own_models.features.filters import filters
+from vision.own_models.features.filters import blurred, filters, gaussian
+from vision.own_models.snapshot import Item, Snapshot
 from vision.own_models.steps import FolderStore, MemoryStore, run
 
 GOOD = [("dial", seed, None) for seed in range(8)]
@@ -114,10 +117,111 @@ def test_what_is_no_inspection_or_of_another_backbone_is_refused() -> None:
         other.detector(filters())
 
 
-def test_too_few_good_pictures_are_told(part_of) -> None:
-    few = pile([(part_of("dial", seed), "good") for seed in range(3)])
-    with pytest.raises(UserError, match="3 good pictures; an inspection needs at least 4"):
-        run(train(few.snapshot, few.open, [filters()], Settings(), MemoryStore()))
+def test_an_inspection_needs_a_good_picture(part_of) -> None:
+    none = pile([(part_of("dial", 100 + seed, "missing"), "missing") for seed in range(3)])
+    with pytest.raises(UserError, match="There is no good picture"):
+        run(train(none.snapshot, none.open, [filters()], Settings(), MemoryStore()))
+
+
+@needs_train
+@pytest.mark.parametrize(("count", "promise"), [(1, [1, 1]), (2, [1, 3])])
+def test_few_good_pictures_are_learned_from_with_copies_and_promise_what_they_can(
+    count: int, promise: list[int], part_of
+) -> None:
+    few_ = pile([(part_of("circuit", seed), "good") for seed in range(count)])
+    inspector = run(train(few_.snapshot, few_.open, [filters()], Settings(), MemoryStore()))
+    assert inspector.card["promise"] == promise
+    assert len(inspector.card["good_scores"]) == len(inspector.card["good"]) == count
+    good, bad = (inspector.inspect(part_of("circuit", 300, kind), filters()) for kind in (None, "missing"))
+    assert bad.strange
+    assert bad.score > good.score
+    if count == 1:
+        with pytest.raises(ValueError, match="no held-out part"):
+            inspector.limit_at(0)
+    else:
+        assert not good.strange
+        assert inspector.limit_at(1).value < inspector.limit
+
+
+def test_copies_are_other_pictures_of_the_same_and_the_same_each_time(part_of) -> None:
+    picture = pixels(part_of("circuit", 1), 256)
+    first = few.varied(picture, 1, 0)
+    assert torch.equal(first, few.varied(picture, 1, 0))
+    assert not torch.equal(first, few.varied(picture, 2, 0))
+    assert 0.005 < (first - picture).abs().mean() < 0.15
+    assert torch.equal(few.varied(picture, 0, 0), picture)
+
+
+def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it() -> None:
+    """Pairs of nearly equal maps: told by its twin each would look usual."""
+    torch.manual_seed(0)
+    parts = torch.randn(6, 5, 8, 8).repeat_interleave(2, 0)
+    maps = parts + 0.01 * torch.randn_like(parts)
+    groups = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    apart, together = bank.fit(maps, 0).strange, bank.fit(maps, 0, groups).strange
+    assert together.mean() > 5 * apart.mean()
+    fitted = cells.fit(maps, groups)
+    for at in (0, 1):
+        torch.testing.assert_close(fitted.others(at).mean, fitted.whitened[2:].mean(0), atol=1e-5, rtol=1e-5)
+        strange, _ = fitted.others(at)(maps[at : at + 1])
+        torch.testing.assert_close(strange[0], fitted.strange[at], atol=1e-4, rtol=1e-4)
+    assert limit.strongest([1.0, 3.0, 2.0, 5.0], [0, 0, 1, 2]) == [3.0, 2.0, 5.0]
+    items = [Item(f"{n:064x}", "good", group="a" if n < 3 else "") for n in range(6)]
+    assert [shot.group for shot in few.shots(items)] == [0, 0, 0, 1, 2, 3]
+
+
+@needs_train
+def test_the_promise_counts_parts_and_not_their_pictures(part_of) -> None:
+    some = pile([(part_of("dial", seed), "good") for seed in range(6)])
+    items = [replace(item, group="one") if at < 2 else item for at, item in enumerate(some.snapshot.items)]
+    snapshot = Snapshot.of(items)
+    inspector = run(train(snapshot, some.open, [filters()], Settings(), MemoryStore()))
+    assert inspector.card["promise"] == [1, 6]
+    assert len(inspector.card["good_scores"]) == 6
+
+
+@needs_train
+def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_still_pass() -> None:
+    """A change of a direction that good parts hardly vary in, too faint for the distance of all of them."""
+    lots = torch.Generator().manual_seed(1)
+    maps = torch.randn(24, 12, 16, 16, generator=lots)
+    fitted = cells.fit(maps[:12])
+    kernel = gaussian(1.0, 3)
+
+    def pictured(group: int, strange: torch.Tensor, apart: torch.Tensor, marks=None) -> taught.Pictured:
+        return taught.Pictured(blurred(strange[None], kernel), apart[None], group, marks)
+
+    def shown(number: int) -> taught.Pictured:
+        bad, marks = maps[number : number + 1].clone(), torch.zeros(16, 16)
+        bad[:, 0, 4:9, 4:9] += 2.0
+        marks[4:9, 4:9] = 1
+        strange, apart = fitted.module(bad)
+        return pictured(number, strange[0], apart[0], marks)
+
+    good = [pictured(at, fitted.strange[at], fitted.apart[at]) for at in range(12)]
+    lesson = taught.learn(good, [shown(at) for at in range(12, 18)], torch.ones(16, 16), max)
+    assert lesson.helps and lesson.after >= 5 > lesson.before
+    value = max(lesson.good)
+    for at in range(18, 24):
+        new = shown(at)
+        heat = torch.maximum(new.heat, lesson.module(new.apart))
+        assert float(score(heat)) > value
+    strange, apart = fitted.module(maps[18:])
+    quiet = torch.maximum(blurred(strange, kernel), lesson.module(apart))
+    assert int((score(quiet) > value).sum()) <= 1
+
+
+@needs_train
+def test_what_was_taught_is_part_of_the_network_and_of_its_file(inspector, part_of) -> None:
+    weight = torch.zeros(2 * inspector.tensors["cells.whiten"].shape[1])
+    loud = taught.Taught(weight, torch.tensor(3.0), torch.tensor(2.0), torch.tensor(1.0))
+    tensors = {f"taught.{name}": value for name, value in loud.state_dict().items()}
+    changed = Inspector.unpack(Inspector(inspector.card, {**inspector.tensors, **tensors}).pack())
+    image = part_of("dial", 201)
+    assert changed.inspect(image, filters()).score == pytest.approx(
+        max(7.0, inspector.inspect(image, filters()).score), rel=0.2
+    )
+    assert float(changed.inspect(image, filters()).heat.max() * changed.limit) >= 7.0
 
 
 def test_only_what_counts_is_looked_at(part_of) -> None:

@@ -111,3 +111,15 @@ def test_known_groups_stay_together_and_join_what_they_touch(part_of) -> None:
     structures = [structure(part_of("circuit", seed)) for seed in (0, 1, 0, 2)]
     assert groups(structures, ["a", "a", "", ""]) == [0, 0, 0, 3]
     assert groups([]) == []
+
+
+def test_boxes_are_kept_in_a_snapshot_and_leave_others_as_they_were() -> None:
+    plain = Item("0" * 64, "good")
+    marked = Item("1" * 64, "scratch", boxes=((0.1, 0.2, 0.5, 0.25),))
+    found = Snapshot.of([plain, marked])
+    assert Snapshot.read(found.text()) == found
+    assert '["' + "0" * 64 + '","good","","train"]' in found.text()
+    with pytest.raises(ValueError, match="goes from left to right"):
+        Item("1" * 64, "scratch", boxes=((0.5, 0.2, 0.1, 0.25),))
+    with pytest.raises(ValueError):
+        Item("1" * 64, "scratch", boxes=((0.5, 0.2),))

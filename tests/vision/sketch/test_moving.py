@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -138,3 +140,63 @@ def test_a_camera_stays_in_its_picture() -> None:
         shot = ThereAndBack(Camera(picture, motion))
         assert {shot.at(share).size for share in shares(7)} == {SIZE}
     assert Camera(picture, Motion()).at(0.7) is picture
+
+
+def test_what_turns_in_a_film_of_words_is_upright_in_the_middle_and_wholly_there() -> None:
+    found = layers(box=(50, 3, 80, 33))
+    first, last = moving.path(found, Motion(turn=40.0), fixed=False)
+    assert (first.turn, last.turn) == (-20.0, 20.0)
+    shot = Moved(found, first, last)
+    for share in (0.0, 1.0):
+        assert not red(shot.at(share))[0].any()
+    assert red(shot.at(0.5)).sum() == pytest.approx(900, rel=0.1)
+    fixed = moving.path(found, Motion(turn=40.0), fixed=True)
+    assert [pose.turn for pose in fixed] == [0.0, 40.0]
+
+
+def test_what_spins_begins_upright() -> None:
+    first, last = moving.path(layers(), Motion(turn=360.0), fixed=False)
+    assert (first.turn, last.turn) == (0.0, 360.0)
+
+
+def test_a_thing_that_shrinks_is_wholly_there_from_the_start() -> None:
+    found = layers(box=(95, 30, 125, 60))
+    first, _ = moving.path(found, Motion(growth=-0.9), fixed=False)
+    assert first.x + first.scale * 15 <= SIZE[0]
+
+
+def test_a_thing_that_the_edge_cuts_off_stays_at_the_edge() -> None:
+    found = layers(box=(98, 30, 128, 60))
+    first, last = moving.path(found, Motion(turn=30.0), fixed=False)
+    assert first.x == last.x == 113
+
+
+def test_a_horizon_that_slopes_is_no_part_of_the_thing() -> None:
+    picture, mask = scene()
+    sloping = Image.new("RGB", SIZE, SKY)
+    ImageDraw.Draw(sloping).polygon([(0, 36), (SIZE[0], 60), (SIZE[0], 96), (0, 96)], fill=SEA)
+    sloping.paste(RED, (50, 30, 80, 60))
+    for ground in (picture, sloping):
+        found = cutting.cut(ground, mask)
+        assert found is not None
+        outside = np.asarray(mask) == 0
+        assert found.thing[..., 3][outside].sum() < 0.1 * found.thing[..., 3].sum()
+
+
+def test_a_shadow_goes_with_its_thing() -> None:
+    picture, mask = scene(box=(50, 10, 80, 40))
+    ImageDraw.Draw(picture).rectangle([52, 40, 78, 43], fill=(60, 70, 90))
+    found = cutting.cut(picture, mask)
+    assert found is not None
+    assert found.thing[41, 65, 3] > 200
+
+
+def test_what_moves_touches_its_place_and_where_it_was() -> None:
+    found = layers()
+    shot = Moved(found, *moving.path(found, Motion(across=ACROSS), fixed=True))
+    touched = np.asarray(shot.touched(1.0)) > 127
+    here, (x, y) = moving.own(found), middle(shot.at(1.0))
+    assert touched[round(here.y), round(here.x)]
+    assert touched[round(y), round(x)]
+    assert touched.mean() < 0.2
+    assert Moved(found, shot.first, replace(shot.last, dusk=1.0)).touched(1.0) is None

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import aiohttp
 from PIL import Image
 
 from tests.web.conftest import Answered
@@ -108,13 +109,15 @@ async def call(world: World, cell: Cell) -> Answered:
     }[cell.origin]
     headers = {**headers, **cell.rule.headers}
     path += cell.rule.query.replace("{job}", job)
-    return await world.browser(cell.person).ask(cell.route.method, path, headers=headers, **_sent(cell, job))
+    return await world.browser(cell.person).ask(
+        cell.route.method, path, headers=headers, **_sent(cell, job, world)
+    )
 
 
-def _sent(cell: Cell, job: str) -> dict[str, object]:
+def _sent(cell: Cell, job: str, world: World) -> dict[str, object]:
     body = cell.rule.body
     if isinstance(body, dict):
-        body = json.loads(json.dumps(body).replace("{job}", job))
+        body = json.loads(json.dumps(body).replace("{job}", job).replace("{upload}", world.upload))
     if cell.action == "remix":
         body = {"words": "a blue house"}
     match cell.route.body:
@@ -126,6 +129,10 @@ def _sent(cell: Cell, job: str) -> dict[str, object]:
             return {"data": body or {"nothing": ""}}
         case Body.PICTURE:
             return {"data": body}
+        case Body.FILES:
+            form = aiohttp.FormData(default_to_multipart=True)
+            form.add_field("files", body or b"nothing", filename="a.png")
+            return {"data": form}
     raise AssertionError(cell.route.body)
 
 
@@ -214,7 +221,7 @@ def leaked(person: Somebody, answer: Answered) -> str:
     known = {
         subject.word_of(person.id or 0) for subject in SUBJECTS if expected.may_look(person, subject)
     } | (
-        {f"{CANARY}draftx", f"{CANARY}folderx", f"{CANARY}documentx", f"{CANARY}setx"}
+        {f"{CANARY}draftx", f"{CANARY}folderx", f"{CANARY}documentx", f"{CANARY}setx", f"{CANARY}projectx"}
         if person.id == 1
         else set()
     )

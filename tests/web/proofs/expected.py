@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio.asking.films.actions import OF_FILMS
+from tests.studio.conftest import png
 from tests.web.proofs.world import (
     BANNED_HERE,
     DOCUMENT,
@@ -25,6 +26,7 @@ from tests.web.proofs.world import (
     MASK_FILE,
     NOBODY,
     ON_WEB,
+    PROJECT,
     SET,
     SHARE,
     Somebody,
@@ -80,6 +82,8 @@ WORDS = {"prompt": "a red house", "words": "a blue house"}
 STOPPED = frozenset({403})  # a rule of moderation stops the job that is made from an unfit picture
 NEVER = {"pictures": [f"{GONE}/1"]}
 OF_JOB = {"job": "{job}"}
+PICTURE = png(33, 33)
+THIS, TICKED = {"picture": "{upload}", "label": "good"}, {"do": "out", "p-{upload}": "1"}
 POSTED = {"job": "{job}", "n": 1, "server": "10", "channel": "100"}
 HIDDEN = frozenset({400})  # by a rule of moderation
 LABELLED = {"set": "boats", "label": "a boat", "pictures": ["{job} 1"]}
@@ -209,6 +213,57 @@ RULES: dict[str, Rule] = {
     "PUT /api/documents/{document}/name": _rule(AUTHOR_ONLY, 204, body={"name": "boats"}, changes=True),
     "DELETE /api/documents/{document}": _rule(AUTHOR_ONLY, 204, changes=True),
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
+    # own models
+    "GET /projects": _rule(SIGNED_IN, 200),
+    "POST /projects": _rule(NOT_BARRED, 303, body={"name": "boats"}, changes=True),
+    "GET /projects/{project}": _rule(AUTHOR_ONLY, 200),
+    "GET /projects/{project}/label": _rule(AUTHOR_ONLY, 200),
+    "GET /projects/{project}/report": _rule(AUTHOR_ONLY, 200),
+    "GET /projects/{project}/try": _rule(AUTHOR_ONLY, 200),
+    "GET /projects/{project}/settings": _rule(AUTHOR_ONLY, 200),
+    "POST /projects/{project}/pictures": _rule(AUTHOR_ONLY, 200, body=PICTURE, changes=True),
+    "POST /projects/{project}/import": _rule(AUTHOR_ONLY, 422, body=b"no labels"),
+    "POST /projects/{project}/change": _rule(AUTHOR_ONLY, 303, body=TICKED, changes=True),
+    "POST /projects/{project}/label": _rule(AUTHOR_ONLY, 303, body=THIS, changes=True),
+    "POST /projects/{project}/train": _rule(AUTHOR_ONLY, 400, body={}),  # one picture is too few
+    "POST /projects/{project}/use": _rule(AUTHOR_ONLY, 303, body={"version": "1"}),  # it is used already
+    "POST /projects/{project}/threshold": _rule(
+        AUTHOR_ONLY, 303, body={"version": "1", "move": "stricter"}, changes=True
+    ),
+    "POST /projects/{project}/bundle": _rule(AUTHOR_ONLY, 400, body={"version": "2"}),  # there is one
+    "POST /projects/{project}/try": _rule(AUTHOR_ONLY, 422, body=b"no picture"),
+    "POST /projects/{project}/answer": _rule(
+        AUTHOR_ONLY, 422, body={"job": GONE, "n": "1", "answer": "right"}
+    ),
+    "POST /projects/{project}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
+    "POST /projects/{project}/alike": _rule(AUTHOR_ONLY, 303, body={"alike": "turns"}, changes=True),
+    "POST /projects/{project}/labels": _rule(AUTHOR_ONLY, 303, body={"label": "dent"}, changes=True),
+    "POST /projects/{project}/labels/drop": _rule(AUTHOR_ONLY, 400, body={"label": "dent"}),
+    "POST /projects/{project}/share": _rule(AUTHOR_ONLY, 400, body={"role": "0", "use": "1"}),
+    "POST /projects/{project}/forget": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
+    "GET /api/projects": _rule(SIGNED_IN, 200),
+    "POST /api/projects": _rule(NOT_BARRED, 201, body={"name": "boats"}, changes=True),
+    "GET /api/projects/{project}": _rule(AUTHOR_ONLY, 200),
+    "GET /api/projects/{project}/pictures": _rule(AUTHOR_ONLY, 200),
+    "POST /api/projects/{project}/pictures": _rule(AUTHOR_ONLY, 200, body=PICTURE, changes=True),
+    "POST /api/projects/{project}/remove": _rule(
+        AUTHOR_ONLY, 200, body={"pictures": ["{upload}"]}, changes=True
+    ),
+    "POST /api/projects/{project}/leave-out": _rule(
+        AUTHOR_ONLY, 204, body={"pictures": ["{upload}"]}, changes=True
+    ),
+    "POST /api/projects/{project}/next": _rule(AUTHOR_ONLY, 200, body={}),
+    "POST /api/projects/{project}/marks": _rule(AUTHOR_ONLY, 200, body=THIS, changes=True),
+    "POST /api/projects/{project}/train": _rule(AUTHOR_ONLY, 400, body={}),
+    "GET /api/projects/{project}/versions": _rule(AUTHOR_ONLY, 200),
+    "POST /api/projects/{project}/try": _rule(AUTHOR_ONLY, 422, body=b"no picture"),
+    "GET /api/verdicts/{job}": _rule(LOOK, 200),  # none: the jobs here are pictures
+    "POST /api/verdicts/{job}/{n}": _rule(LOOK, 422, body={"right": True}),
+    "GET /files/verdicts/{job}.csv": _rule(LOOK, 404),
+    "GET /files/bundles/{job}": _rule(LOOK, 404),
+    "GET /files/projects/{project}/{sha256}.{suffix}": _rule(AUTHOR_ONLY, 200),
+    "GET /files/projects/{project}/versions/{version}/{chart}": _rule(AUTHOR_ONLY, 200),
+    "GET /files/projects/{project}/labels-{form}.zip": _rule(AUTHOR_ONLY, 200),
     # bytes
     "GET /files/s/{token}/{job}/{n}": _rule(SHARED, 200),
     "GET /files/s/{token}/{job}/{n}/{side}.webp": _rule(SHARED, 200),
@@ -239,6 +294,11 @@ def named(subject: Subject, person: Somebody, upload: str, session: str, job: st
         "draft": DRAFT,
         "folder": FOLDER,
         "set": SET,
+        "project": PROJECT,
+        "version": "1",
+        "chart": "roc",
+        "form": "csv",
+        "suffix": "webp",
         "example": "1",
         "document": DOCUMENT,
         "share": SHARE,

@@ -23,6 +23,7 @@ from jobs.feed import News
 from jobs.views import Result
 from storage import moderation
 from storage.asking.schema import example_pictures, example_sets, examples
+from storage.projects import schema as own_models
 from storage.schema import drafts, jobs, messages, metadata, timeouts, uploads
 from storage.web.schema import documents, folders, shares
 from storage.web.tokens import hash_of
@@ -43,6 +44,7 @@ CANARY = "canary"  # begins a word that stands in one job's prompt and nowhere e
 DRAFT = "draftdraftdr"
 FOLDER = "foldfoldfoad"
 SET = "setsetsetset"
+PROJECT = "projprojproj"
 DOCUMENT = "documentdocu"
 DOCUMENTED = {
     "v": 1,
@@ -347,6 +349,7 @@ def _rows(connection: sa.Connection, world: World) -> None:
     connection.execute(sa.insert(examples).values(**one))
     shown = {"example_id": 1, "position": 0, "sha256": world.upload}
     connection.execute(sa.insert(example_pictures).values(**shown))
+    _project(connection, world.upload, now)
     moderation.set_score(connection, world.upload, "all fit", 0.0)
     share = {"id": SHARE, "token_hash": hash_of(LINK), "user_id": AUTHOR.id, "title": "", "words": 0}
     share |= {"job_id": world.ids[(ON_WEB.name, 0)], "position": 0, "created_at": now}
@@ -370,6 +373,23 @@ def _rows(connection: sa.Connection, world: World) -> None:
     for number, (subject, guild, channel) in enumerate(shown, 1):
         row = {"channel_id": channel, "guild_id": guild, "job_id": world.ids[(subject.name, 0)]}
         connection.execute(sa.insert(messages).values(message_id=number, created_at=now, **row))
+
+
+def _project(connection: sa.Connection, upload: str, now: datetime) -> None:
+    """A project of the author's, with a picture and a version."""
+    own = {"id": PROJECT, "user_id": AUTHOR.id, "name": f"{CANARY}projectx", "task": "anomaly"}
+    connection.execute(sa.insert(own_models.projects).values(created_at=now, **own))
+    label = {"project_id": PROJECT, "name": "good", "position": 0}
+    connection.execute(sa.insert(own_models.labels).values(**label))
+    item = {"project_id": PROJECT, "sha256": upload, "user_id": AUTHOR.id, "label": "good"}
+    item |= {"state": "labelled", "added_at": now, "changed_at": now}
+    connection.execute(sa.insert(own_models.items).values(**item))
+    metrics = json.dumps({"good_scores": [0.1, 0.2, 0.3, 0.4, 0.5]})
+    version = {"project_id": PROJECT, "number": 1, "user_id": AUTHOR.id, "state": "active", "size": 1}
+    version |= {"artefact": upload, "threshold": 0.5, "promise": 0.2, "settings": "{}", "metrics": metrics}
+    connection.execute(sa.insert(own_models.versions).values(asked_at=now, at=now, **version))
+    chart = {"project_id": PROJECT, "number": 1, "name": "roc", "position": 0, "sha256": upload}
+    connection.execute(sa.insert(own_models.version_files).values(media_type="image/png", **chart))
 
 
 def _previewing(world: World):

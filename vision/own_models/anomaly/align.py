@@ -34,6 +34,7 @@ class Stage:
 FIXTURE = (
     Stage(4, tuple(float(turn) for turn in range(-8, 9, 1)), 6, 0.01),
     Stage(2, (-0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9), 3, 0.003),
+    Stage(1, (-0.2, -0.1, 0.0, 0.1, 0.2), 2, 0.01),  # so soft that it tells places between pixels
 )
 TURNS = (Stage(4, tuple(float(turn) for turn in range(-180, 180, 6)), 4, 0.003), *FIXTURE)
 

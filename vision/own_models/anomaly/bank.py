@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,23 +43,26 @@ class Bank(nn.Module):
 
 @dataclass(frozen=True)
 class FittedBank:
-    """module: for new pictures. owners: (M,), the picture that each patch is of. strange, apart: of each good
-    picture, told by the patches of all others."""
+    """module: for new pictures. owners: (M,), the group of pictures that each patch is of. strange, apart: of
+    each good picture, told by the patches of all others: those of other groups."""
 
     module: Bank
     owners: Tensor
     strange: Tensor
     apart: Tensor
+    groups: tuple[int, ...]
 
     def others(self, number: int) -> Bank:
-        """Return what the good pictures but one say."""
-        kept = self.module.patches[self.owners != number]
+        """Return what the good pictures of other groups than this one's say."""
+        kept = self.module.patches[self.owners != self.groups[number]]
         return Bank(self.module.mean, self.module.whiten, kept)
 
 
-def fit(maps: Tensor, seed: int) -> FittedBank:
-    """Learn from the maps of good pictures, (n, D, h, w), n ≥ 3. seed: of the lots drawn."""
+def fit(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> FittedBank:
+    """Learn from the maps of good pictures, (n, D, h, w). seed: of the lots drawn. groups: as of
+    ``cells.fit``."""
     count, channels = maps.shape[:2]
+    together = tuple(groups) or tuple(range(count))
     rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)
     mean = rows.mean(0)
     away = (rows - mean).double()
@@ -70,10 +74,12 @@ def fit(maps: Tensor, seed: int) -> FittedBank:
     sketch = torch.randn(patches.shape[1], SKETCH, generator=lots)
     chosen = farthest(patches @ sketch, min(MOST, len(patches)))
     bank = Bank(mean, whiten, patches[chosen].half().float())  # as it is stored
-    owners = some[chosen] // each
-    fitted = FittedBank(bank, owners, maps[:0], maps[:0])
+    owners = torch.tensor(together)[some[chosen] // each]
+    fitted = FittedBank(bank, owners, maps[:0], maps[:0], together)
     told = [fitted.others(number)(maps[number : number + 1]) for number in range(count)]
-    return FittedBank(bank, owners, torch.cat([s for s, _ in told]), torch.cat([a for _, a in told]))
+    return FittedBank(
+        bank, owners, torch.cat([s for s, _ in told]), torch.cat([a for _, a in told]), together
+    )
 
 
 def squares(rows: Tensor, patches: Tensor) -> Tensor:

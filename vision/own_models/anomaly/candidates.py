@@ -3,16 +3,17 @@ and what a defect's picture looks like to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vision.own_models.anomaly import bank, cells, trials
-from vision.own_models.anomaly.align import Aligner
+from vision.own_models.anomaly.align import Aligner, moved
 from vision.own_models.anomaly.detector import SMOOTH, score, smoothed
 from vision.own_models.anomaly.inspector import BANK, CELLS, FREE
+from vision.own_models.anomaly.taught import Taught
 from vision.own_models.features.extractor import Extractor
 from vision.own_models.features.filters import gaussian
 from vision.own_models.steps import Store, kept
@@ -37,6 +38,7 @@ class Candidate:
         self.extractor, self.alike, self.aligner, self.seed = extractor, alike, aligner, seed
         self.method = BANK if alike == FREE else CELLS
         self.fitted: cells.FittedCells | bank.FittedBank | None = None
+        self.taught: Taught | None = None
         self.good_scores: list[float] = []
         self.trial_scores: dict[str, list[float]] = {}
         self._kernel = gaussian(SMOOTH, 3)
@@ -44,21 +46,36 @@ class Candidate:
         self._key = (extractor.name, alike, _named(aligner.reference) if aligner else "")
 
     @torch.no_grad()
-    def maps(self, name: str, pixels: Tensor, store: Store) -> Tensor:
-        """Return the map (1, D, h, w) of a picture (3, S, S), kept by its name."""
+    def maps(self, name: str, pixels: Tensor | Callable[[], Tensor], store: Store) -> Tensor:
+        """Return the map (1, D, h, w) of a picture (3, S, S), kept by its name. pixels: of it, or what reads
+        them where they are needed."""
 
         def make() -> dict[str, Tensor]:
-            seen = pixels[None] if self.aligner is None else self.aligner(pixels[None])[0]
+            whole = (pixels if isinstance(pixels, Tensor) else pixels())[None]
+            seen = whole if self.aligner is None else self.aligner(whole)[0]
             return {"maps": self.extractor.module(seen)[0]}
 
         return kept(store, (*self._key, name), make)["maps"]
 
     @torch.no_grad()
-    def fit(self, maps: Sequence[Tensor], region: Tensor) -> None:
-        """Learn from the maps (1, D, h, w) of good pictures. region: (h, w), how much each cell counts."""
+    def laid(self, marks: Tensor, pixels: Tensor) -> Tensor:
+        """Return marks (H, W) of a picture (3, S, S) where they lie on its map, (h, w) as the region."""
+        size = (self.region.shape[0], self.region.shape[1])
+        small = torch.nn.functional.adaptive_avg_pool2d(marks.float()[None, None], size)
+        if self.aligner is not None:
+            small = moved(small, self.aligner(pixels[None])[1])
+        return small[0, 0]
+
+    @torch.no_grad()
+    def fit(self, maps: Sequence[Tensor], region: Tensor, groups: Sequence[int] = ()) -> None:
+        """Learn from the maps (1, D, h, w) of good pictures. region: (h, w), how much each cell counts.
+        groups: as of ``cells.fit``."""
         together = torch.cat(list(maps))
         self.region = region
-        self.fitted = bank.fit(together, self.seed) if self.method == BANK else cells.fit(together)
+        if self.method == BANK:
+            self.fitted = bank.fit(together, self.seed, groups)
+        else:
+            self.fitted = cells.fit(together, groups)
         self.good_scores = [float(score(self._heat(one[None]))) for one in self.fitted.strange]
 
     @torch.no_grad()
@@ -78,6 +95,8 @@ class Candidate:
         else:
             strange, apart = self.fitted.strange[number][None], self.fitted.apart[number][None]
         heat = self._heat(strange)
+        if self.taught is not None:
+            heat = torch.maximum(heat, self.taught(apart) * self.region)
         return float(score(heat)), Shown(heat, apart, maps)
 
     def _heat(self, strange: Tensor) -> Tensor:
@@ -99,6 +118,8 @@ class Candidate:
         found = {f"{self.method}.{name}": value for name, value in self.fitted.module.state_dict().items()}
         if self.aligner is not None:
             found["aligner.reference"] = self.aligner.reference
+        if self.taught is not None:
+            found |= {f"taught.{name}": value for name, value in self.taught.state_dict().items()}
         return found | {"region": self.region}
 
 

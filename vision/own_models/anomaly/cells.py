@@ -7,6 +7,7 @@ what is pooled are the differences from each cell's own mean, so that a faint ch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,19 +43,21 @@ class Cells(nn.Module):
 
 @dataclass(frozen=True)
 class FittedCells:
-    """module: for new pictures. strange, apart: of each good part, told by all others, (n, 1, h, w) and
-    (n, K, h, w)."""
+    """module: for new pictures. strange, apart: of each good picture, told by all others, (n, 1, h, w) and
+    (n, K, h, w): others are those of other groups."""
 
     module: Cells
     strange: Tensor
     apart: Tensor
     whitened: Tensor  # (n, K, h, w)
-    distances: Tensor  # (n, h, w), of each good part from all others
+    distances: Tensor  # (n, h, w), of each good picture from all others
+    groups: tuple[int, ...]
 
     def others(self, number: int) -> Cells:
-        """Return what the good parts but one say."""
-        mean, variance = _Sums.of(self.whitened).without(self.whitened[number])
-        usual = _usual(_without(self.distances.double().square(), number))
+        """Return what the good pictures of other groups than this one's say."""
+        left = _of_group(self.groups, number)
+        mean, variance = _Sums.of(self.whitened).without(self.whitened[left])
+        usual = _usual(_without(self.distances.double().square(), left))
         return Cells(self.module.whiten, mean, variance, usual)
 
 
@@ -70,9 +73,10 @@ class _Sums:
     def of(cls, found: Tensor) -> _Sums:
         return cls(found.double().sum(0), found.double().square().sum(0), len(found))
 
-    def without(self, one: Tensor) -> tuple[Tensor, Tensor]:
-        wide = one.double()
-        return _Sums(self.total - wide, self.square - wide.square(), self.count - 1).moments()
+    def without(self, some: Tensor) -> tuple[Tensor, Tensor]:
+        wide = some.double()
+        left = _Sums(self.total - wide.sum(0), self.square - wide.square().sum(0), self.count - len(some))
+        return left.moments()
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Return the mean, and the variance drawn towards 1, which is the pooled one."""
@@ -82,22 +86,26 @@ class _Sums:
         return mean.float(), ((PRIOR + spread) / (PRIOR + own)).float()
 
 
-def fit(maps: Tensor) -> FittedCells:
-    """Learn from the maps of good parts, (n, D, h, w), n ≥ 3."""
+def fit(maps: Tensor, groups: Sequence[int] = ()) -> FittedCells:
+    """Learn from the maps of good parts, (n, D, h, w). groups: of each, equal for shots of one part, which
+    are left out together; () = each is one of its own. There must be 3 groups at least."""
     count, channels = maps.shape[:2]
+    owners = tuple(groups) or tuple(range(count))
     rows = (maps - maps.mean(0)).permute(0, 2, 3, 1).reshape(-1, channels).double()
     whiten = whitening(rows.T @ rows / len(rows) * (count / (count - 1)))
     found = whitened(maps, whiten)
     sums = _Sums.of(found)
     apart, distances = torch.empty_like(found), torch.empty(count, *maps.shape[2:])
     for number in range(count):
-        mean, variance = sums.without(found[number])
+        mean, variance = sums.without(found[_of_group(owners, number)])
         apart[number] = found[number] - mean
         distances[number] = _distance(apart[number], variance)
     squares = distances.double().square()
-    strange = torch.stack([distances[at] / _usual(_without(squares, at)) for at in range(count)])
+    strange = torch.stack(
+        [distances[at] / _usual(_without(squares, _of_group(owners, at))) for at in range(count)]
+    )
     module = Cells(whiten, *sums.moments(), _usual(squares.mean(0)))
-    return FittedCells(module, strange[:, None], apart, found, distances)
+    return FittedCells(module, strange[:, None], apart, found, distances, owners)
 
 
 def whitened(maps: Tensor, whiten: Tensor) -> Tensor:
@@ -115,9 +123,14 @@ def whitening(covariance: Tensor, most: int | None = None) -> Tensor:
     return (axes / powers.clamp(min=FLOOR * float(powers.max())).sqrt()).float()
 
 
-def _without(squares: Tensor, number: int) -> Tensor:
-    """Return the mean of (n, h, w) but one, (h, w)."""
-    return (squares.sum(0) - squares[number]) / (len(squares) - 1)
+def _of_group(groups: Sequence[int], number: int) -> list[int]:
+    """Return the places of the pictures of the same group as ``number``."""
+    return [at for at, group in enumerate(groups) if group == groups[number]]
+
+
+def _without(squares: Tensor, left: Sequence[int]) -> Tensor:
+    """Return the mean of (n, h, w) but of those that are ``left`` out, (h, w)."""
+    return (squares.sum(0) - squares[left].sum(0)) / (len(squares) - len(left))
 
 
 def _distance(apart: Tensor, variance: Tensor) -> Tensor:

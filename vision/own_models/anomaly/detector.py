@@ -18,6 +18,7 @@ class Detector(nn.Module):
     """(B, 3, side, side) in 0..1 to scores, heat maps and, with a ``naming``, logits of its labels.
 
     extractor: pixels to maps. judge: ``Cells`` or ``Bank``. region: (h, w), how much each cell counts.
+    taught: ``Taught``, what was learned of defects that had been missed.
     """
 
     kernel: Tensor
@@ -30,9 +31,11 @@ class Detector(nn.Module):
         judge: nn.Module,
         region: Tensor,
         naming: nn.Module | None = None,
+        taught: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.aligner, self.extractor, self.judge, self.naming = aligner, extractor, judge, naming
+        self.aligner, self.extractor, self.judge = aligner, extractor, judge
+        self.naming, self.taught = naming, taught
         self.register_buffer("kernel", gaussian(SMOOTH, 3))
         self.register_buffer("region", region)
 
@@ -44,6 +47,8 @@ class Detector(nn.Module):
         maps, _ = self.extractor(seen)
         strange, apart = self.judge(maps)
         heat = smoothed(strange, self.kernel, self.region)
+        if self.taught is not None:
+            heat = torch.maximum(heat, self.taught(apart) * self.region)
         logits = heat.new_zeros(heat.shape[0], 0) if self.naming is None else self.naming(heat, apart, maps)
         placed = heat if self.aligner is None else moved(heat, backwards(motion))
         return score(heat), placed, logits

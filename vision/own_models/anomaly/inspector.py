@@ -18,7 +18,9 @@ from vision.own_models.anomaly.align import FIXTURE, TURNS, Aligner
 from vision.own_models.anomaly.bank import Bank
 from vision.own_models.anomaly.cells import Cells
 from vision.own_models.anomaly.detector import Detector
+from vision.own_models.anomaly.limit import Limit, from_good, strongest
 from vision.own_models.anomaly.naming import Naming
+from vision.own_models.anomaly.taught import Taught
 from vision.own_models.features.extractor import Extractor, pixels
 from vision.own_models.snapshot import GOOD
 
@@ -103,6 +105,13 @@ class Inspector:
         """The score above which a part is strange."""
         return float(self.card["limit"])
 
+    def limit_at(self, above: int) -> Limit:
+        """Return the limit that ``above`` held-out good parts lie over, see ``limit.from_good``. Raises
+        ValueError for more than there are, and where only one part was learned from."""
+        if self.card["promise"][0] == self.card["promise"][1]:
+            raise ValueError("there is no held-out part")
+        return from_good(strongest(self.card["good_scores"], self.card["good_groups"]), above)
+
     def detector(self, extractor: Extractor) -> Detector:
         """Return the network. Raises ModelError for another extractor than it was trained with."""
         if extractor.name != self.card["extractor"]:
@@ -110,13 +119,14 @@ class Inspector:
                 f"The inspection was trained on {self.card['extractor']}, not on {extractor.name}:"
                 " train it again."
             )
-        parts = {kind: self._of(kind) for kind in ("aligner", CELLS, BANK, "naming")}
+        parts = {kind: self._of(kind) for kind in ("aligner", CELLS, BANK, "naming", "taught")}
         aligner = None
         if parts["aligner"]:
             aligner = Aligner(parts["aligner"]["reference"], ALIGNED[self.card["alike"]])
         judge = Cells(**parts[CELLS]) if parts[CELLS] else Bank(**parts[BANK])
         naming = Naming(**parts["naming"]) if parts["naming"] else None
-        made = Detector(aligner, extractor.module, judge, self.tensors["region"], naming)
+        taught = Taught(**parts["taught"]) if parts["taught"] else None
+        made = Detector(aligner, extractor.module, judge, self.tensors["region"], naming, taught)
         return made.eval().requires_grad_(False)
 
     def _of(self, part: str) -> dict[str, Tensor]:

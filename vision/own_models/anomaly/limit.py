@@ -2,7 +2,8 @@
 
 The score of a new good part is one more of the same kind as n held-out scores of good parts, so that it is
 the largest of all for at most 1 in n + 1 (split conformal prediction, Vovk et al., 2005). Held-out scores
-need no second set: each good part is scored by all others.
+need no second set: each good part is scored by all others. Of several pictures of one part the strangest
+stands for it: it is scored no lower than any of them, so that the promise holds for each.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 LOOSER = 1.1  # times the largest, where ranks end
+GUESS = 2.5  # times the largest score of copies of the only good part
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Limit:
 
     def sentence(self) -> str:
         """Say the promise, of a hundred good parts."""
+        if self.promise == 1:
+            return "From one good part nothing can be promised: the limit is a guess."
         return f"Of 100 good parts about {round(100 * self.promise)} will be stopped at most."
 
 
@@ -40,6 +44,19 @@ def from_good(scores: Sequence[float], above: int = 0) -> Limit:
     if not 0 <= above < len(scores):
         raise ValueError(f"above must be 0 to {len(scores) - 1}, not {above}")
     return Limit(sorted(scores, reverse=True)[above], len(scores), above)
+
+
+def strongest(scores: Sequence[float], groups: Sequence[int]) -> list[float]:
+    """Return the largest score of each group, in the order of their first pictures."""
+    found: dict[int, float] = {}
+    for score, group in zip(scores, groups, strict=True):
+        found[group] = max(score, found.get(group, score))
+    return list(found.values())
+
+
+def guess(scores: Sequence[float]) -> Limit:
+    """Return a limit from scores of copies of a single good part. It promises nothing."""
+    return Limit(max(scores) * GUESS, 0)
 
 
 def looser(scores: Sequence[float]) -> Limit:

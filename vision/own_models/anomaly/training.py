@@ -3,6 +3,7 @@ the best, and tells what it can't find."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,19 +13,23 @@ from PIL import Image
 from torch import Tensor
 
 from core.errors import UserError
-from vision.own_models.anomaly import limit, naming, trials
+from vision.own_models.anomaly import few, limit, naming, taught, trials
 from vision.own_models.anomaly.align import Aligner
 from vision.own_models.anomaly.candidates import MOST_UNCLEAR, Candidate, align, trial
+from vision.own_models.anomaly.few import Shot
 from vision.own_models.anomaly.inspector import ALIGNED, AUTO, FIXED, FORMAT, FREE, HALF, Inspector
+from vision.own_models.anomaly.limit import strongest
 from vision.own_models.features.extractor import Extractor, pixels
-from vision.own_models.snapshot import GOOD, TRAIN, Snapshot
+from vision.own_models.snapshot import GOOD, TRAIN, Item, Snapshot
 from vision.own_models.steps import Step, Store
 
-LEAST_GOOD, LEAST_NAMED = 4, 3  # good pictures; pictures of a kind that is to be named
-MOST_GOOD = 200  # that are learned from; more are chosen among by lot
+LEAST_NAMED = 3  # pictures of a kind that is to be named
+MOST_GOOD, MOST_BAD = 200, 500  # pictures that are learned from; more are chosen among by lot
+MOST_TAUGHT = 100  # of those with defects, that the head of ``taught`` learns from
 SURE = 0.9  # separation of trial defects below which an inspection is told to be weak
 BETTER = 0.01  # separation by which a later extractor has to be ahead of an earlier one
 WEAK_KIND = 0.75
+MARK_SIDE = 256  # pixels that marks are drawn in
 
 Open = Callable[[str], Image.Image]  # a picture by its SHA-256
 
@@ -44,23 +49,37 @@ class Settings:
             raise ValueError(f"alike must be auto, fixture, turns or free, not {self.alike!r}")
 
 
+class _Known:
+    """Pictures with defects: opened one at a time, and only where their features aren't kept."""
+
+    def __init__(self, items: list[Item], open_picture: Open, store: Store) -> None:
+        self.items, self._open, self._store = items, open_picture, store
+
+    def pixels(self, item: Item, best: Candidate) -> Tensor:
+        """Return a picture as an extractor takes it, (3, S, S)."""
+        return pixels(self._open(item.sha256), best.extractor.side)
+
+    def maps(self, item: Item, best: Candidate) -> Tensor:
+        """Return its map (1, D, h, w)."""
+        return best.maps(item.sha256, lambda: self.pixels(item, best), self._store)
+
+
 def train(
     snapshot: Snapshot, open_picture: Open, extractors: Sequence[Extractor], settings: Settings, store: Store
 ) -> Generator[Step, None, Inspector]:
     """Yield steps and return an inspection of the snapshot's training part.
 
-    extractors: what the host has; the earlier are preferred. Raises UserError when there are too few good
-    pictures. One thread and the same snapshot, extractors and settings give the same bytes.
+    extractors: what the host has; the earlier are preferred. Raises UserError without a good picture. One
+    thread and the same snapshot, extractors and settings give the same bytes.
     """
     items = snapshot.part(TRAIN)
-    good = [item.sha256 for item in items if item.label == GOOD]
-    if len(good) < LEAST_GOOD:
-        raise UserError(
-            f"{len(good)} good pictures; an inspection needs at least {LEAST_GOOD}, and 20 are better."
-        )
-    good = _some(good, settings.seed)
-    bad = [(item.sha256, item.label) for item in items if item.label != GOOD]
-    total = len(extractors) * (len(good) + trials.COUNT) + len(good) + len(bad) + 2
+    good = [item for item in items if item.label == GOOD]
+    if not good:
+        raise UserError("There is no good picture; an inspection needs at least one, and 20 are better.")
+    shots = few.shots(_some(good, MOST_GOOD, settings.seed))
+    bad = _some([item for item in items if item.label != GOOD], MOST_BAD, settings.seed)
+    known = _Known(bad, open_picture, store)
+    total = len(extractors) * (len(shots) + trials.COUNT) + len(shots) + len(known.items) + 3
     done = 0
 
     def step(words: str) -> Step:
@@ -68,49 +87,53 @@ def train(
         done += 1
         return Step(min(done, total), total, words)
 
+    # 1. Open the good pictures.
     opened: dict[int, list[Tensor]] = {}
-    for number, sha in enumerate(good, 1):
-        image = open_picture(sha)
+    for number, shot in enumerate(shots, 1):
+        image = open_picture(shot.sha256)
         for side in {extractor.side for extractor in extractors}:
-            opened.setdefault(side, []).append(pixels(image, side))
-        yield step(f"opened {number} of {len(good)}")
+            seen = pixels(image, side)
+            opened.setdefault(side, []).append(few.varied(seen, shot.copy, settings.seed))
+        yield step(f"opened {number} of {len(shots)}")
+    # 2. Look at them in every way, and try each way on drawn defects.
     tried: list[Candidate] = []
     for extractor in extractors:
-        seen = opened[extractor.side]
-        alike, aligner = _laid(seen, settings.alike)
+        some = opened[extractor.side]
+        alike, aligner = _laid(some, settings.alike)
         candidate = Candidate(extractor, alike, aligner, settings.seed)
         maps = []
-        for number, sha in enumerate(good):
-            maps.append(candidate.maps(sha, seen[number], store))
-            yield step(f"looked at {number + 1} of {len(good)}")
-        candidate.fit(maps, _region(settings.region, maps[0]))
+        for number, shot in enumerate(shots):
+            maps.append(candidate.maps(shot.name, some[number], store))
+            yield step(f"looked at {number + 1} of {len(shots)}")
+        candidate.fit(maps, _region(settings.region, maps[0]), [shot.group for shot in shots])
         for number in range(trials.COUNT):
-            at, kind, drawn = trial(number, seen, settings.seed)
-            name = f"{good[at]} {good[(at + 1) % len(good)]} trial {settings.seed} {number}"
+            at, kind, drawn = trial(number, some, settings.seed)
+            name = f"{shots[at].name} {shots[(at + 1) % len(shots)].name} trial {settings.seed} {number}"
             candidate.try_on(at, kind, candidate.maps(name, drawn, store))
             yield step(f"tried {number + 1} of {trials.COUNT} defects")
         tried.append(candidate)
     best = _best(tried)
-    inspector = _inspector(best, tried, snapshot, good)
+    inspector = _inspector(best, tried, snapshot, shots)
     yield step("found the limit")
-    rows, labels, scores = [], [], []
-    for number, (sha, label) in enumerate(bad, 1):
-        picture = pixels(open_picture(sha), best.extractor.side)
-        value, shown = best.look(best.maps(sha, picture, store))
-        rows.append(naming.seen(shown.heat, shown.apart, shown.maps))
-        labels.append(label)
-        scores.append(value)
-        yield step(f"looked at {number} of {len(bad)} with defects")
-    _teach(inspector, best, good, opened, store, (rows, labels, scores))
+    # 3. Learn from defects that were shown.
+    for number, item in enumerate(known.items, 1):
+        known.maps(item, best)
+        yield step(f"looked at {number} of {len(known.items)} with defects")
+    good_maps = [
+        best.maps(shot.name, one, store) for shot, one in zip(shots, opened[best.extractor.side], strict=True)
+    ]
+    _teach(inspector, best, shots, good_maps, known, settings.seed)
+    yield step("learned from defects")
+    _name(inspector, best, good_maps, known)
     yield step("done")
     return inspector
 
 
-def _some(good: list[str], seed: int) -> list[str]:
-    if len(good) <= MOST_GOOD:
-        return good
+def _some(items: list[Item], most: int, seed: int) -> list[Item]:
+    if len(items) <= most:
+        return items
     lots = torch.Generator().manual_seed(seed)
-    return [good[at] for at in sorted(torch.randperm(len(good), generator=lots)[:MOST_GOOD].tolist())]
+    return [items[at] for at in sorted(torch.randperm(len(items), generator=lots)[:most].tolist())]
 
 
 def _laid(seen: Sequence[Tensor], alike: str) -> tuple[str, Aligner | None]:
@@ -142,8 +165,9 @@ def _best(tried: Sequence[Candidate]) -> Candidate:
     return best
 
 
-def _inspector(best: Candidate, tried: Sequence[Candidate], snapshot: Snapshot, good: list[str]) -> Inspector:
-    found = limit.from_good(best.good_scores)
+def _inspector(
+    best: Candidate, tried: Sequence[Candidate], snapshot: Snapshot, shots: Sequence[Shot]
+) -> Inspector:
     separation = best.separation()
     unsure = [kind for kind in trials.KINDS if _separated(best, kind) < WEAK_KIND]
     card: dict[str, Any] = {
@@ -156,21 +180,35 @@ def _inspector(best: Candidate, tried: Sequence[Candidate], snapshot: Snapshot, 
         "method": best.method,
         "alike": best.alike,
         "seed": best.seed,
-        "limit": found.value,
-        "promise": [found.promise.numerator, found.promise.denominator],
-        "good": good,
-        "good_scores": [round(score, 6) for score in best.good_scores],
+        "good": [shot.sha256 for shot in shots if not shot.copy],
         "separation": round(separation, 3),
         "tried": {f"{one.extractor.name} {one.method}": round(one.separation(), 3) for one in tried},
         "weak": separation < SURE,
         "unsure": unsure,
         "names": [],
         "bad_scores": [],
+        "taught": None,
     }
+    card |= _limit(best.good_scores, shots)
     tensors = {
         name: value.half().float() if name in HALF else value for name, value in best.tensors().items()
     }
     return Inspector(card, tensors)
+
+
+def _limit(scores: Sequence[float], shots: Sequence[Shot]) -> dict[str, Any]:
+    """Return what the card says of the limit. scores: held-out, of all shots; those of copies count only
+    where there is no other part to be told by."""
+    alone = few.alone(shots)
+    own = [at for at, shot in enumerate(shots) if not shot.copy]
+    groups = [shots[at].group for at in own]
+    found = limit.guess(scores) if alone else limit.from_good(strongest([scores[at] for at in own], groups))
+    return {
+        "limit": found.value,
+        "promise": [found.promise.numerator, found.promise.denominator],
+        "good_scores": [round(scores[at], 6) for at in own],
+        "good_groups": groups,
+    }
 
 
 def _separated(candidate: Candidate, kind: str) -> float:
@@ -181,25 +219,68 @@ def _separated(candidate: Candidate, kind: str) -> float:
 def _teach(
     inspector: Inspector,
     best: Candidate,
-    good: Sequence[str],
-    opened: dict[int, list[Tensor]],
-    store: Store,
-    known: tuple[list[Tensor], list[str], list[float]],
+    shots: Sequence[Shot],
+    good_maps: Sequence[Tensor],
+    known: _Known,
+    seed: int,
 ) -> None:
+    """Let an inspection find what is like the defects that were shown, where more are found that way."""
+    some, left_out = _some(known.items, MOST_TAUGHT, seed), dict[str, float]()
+    if len(some) >= taught.LEAST:
+        good, bad = [], []
+        for at, shot in enumerate(shots):
+            shown = best.look(good_maps[at], at)[1]
+            good.append(taught.Pictured(shown.heat, shown.apart, shot.group))
+        names = [item.group or item.sha256 for item in some]
+        for item in some:
+            shown = best.look(known.maps(item, best))[1]
+            marks = best.laid(_marks(item), known.pixels(item, best)) if item.boxes else None
+            bad.append(
+                taught.Pictured(shown.heat, shown.apart, names.index(item.group or item.sha256), marks)
+            )
+        lesson = taught.learn(good, bad, best.region, lambda scores: float(_limit(scores, shots)["limit"]))
+        inspector.card["taught"] = {
+            "pictures": len(bad),
+            "found before": lesson.before,
+            "found": lesson.after,
+            "kept": lesson.helps,
+        }
+        if lesson.helps:
+            best.taught = lesson.module
+            inspector.card |= _limit(lesson.good, shots)
+            inspector.tensors |= {
+                f"taught.{name}": value for name, value in lesson.module.state_dict().items()
+            }
+            left_out = dict(zip((item.sha256 for item in some), lesson.bad, strict=True))
+    inspector.card["bad_scores"] = [
+        round(left_out.get(item.sha256, best.look(known.maps(item, best))[0]), 6) for item in known.items
+    ]
+
+
+def _marks(item: Item) -> Tensor:
+    """Return the boxes of a picture as marks (MARK_SIDE, MARK_SIDE)."""
+    found = torch.zeros(MARK_SIDE, MARK_SIDE)
+    for box in item.boxes:
+        left, top, right, bottom = (round(each * MARK_SIDE) for each in box)
+        found[top : max(bottom, top + 1), left : max(right, left + 1)] = 1
+    return found
+
+
+def _name(inspector: Inspector, best: Candidate, good_maps: Sequence[Tensor], known: _Known) -> None:
     """Add names of defects, where there are enough pictures of any, to an inspection."""
-    rows, labels, scores = known
-    inspector.card["bad_scores"] = [round(score, 6) for score in scores]
-    counted = {label: labels.count(label) for label in labels}
-    enough = [at for at, label in enumerate(labels) if counted[label] >= LEAST_NAMED]
+    counted = Counter(item.label for item in known.items)
     inspector.card["too_few"] = sorted(label for label, count in counted.items() if count < LEAST_NAMED)
-    if not enough:
+    rows, labels = [], []
+    for item in known.items:
+        if counted[item.label] >= LEAST_NAMED:
+            shown = best.look(known.maps(item, best))[1]
+            rows.append(naming.seen(shown.heat, shown.apart, shown.maps))
+            labels.append(item.label)
+    if not rows:
         return
-    seen = opened[best.extractor.side]
-    for number, sha in enumerate(good):
-        _, shown = best.look(best.maps(sha, seen[number], store), number)
+    for at, maps in enumerate(good_maps):
+        shown = best.look(maps, at)[1]
         rows.append(naming.seen(shown.heat, shown.apart, shown.maps))
-        labels.append(GOOD)
-        enough.append(len(rows) - 1)
-    head, names = naming.fit(torch.cat([rows[at] for at in enough]), [labels[at] for at in enough])
+    head, names = naming.fit(torch.cat(rows), [*labels, *([GOOD] * len(good_maps))])
     inspector.card["names"] = names
     inspector.tensors |= {f"naming.{name}": value for name, value in head.state_dict().items()}

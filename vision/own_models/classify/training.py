@@ -30,10 +30,13 @@ def train(
     store: Store,
     words: Words | None = None,
     seed: int = 0,
+    *,
+    words_name: str = "",
 ) -> Generator[Step, None, Classifier]:
     """Yield steps and return a classifier of the labels in the snapshot's training part.
 
-    words: what the host's CLIP makes of the labels' words, in the labels' sorted order. Raises UserError for
+    words: what the host's CLIP, called ``words_name``, makes of the labels' words, in the labels' sorted
+    order. Raises UserError for
     fewer than two labels with three examples each; labels with fewer are left out and named in the card.
     """
     items, labels, too_few = _taught(snapshot)
@@ -79,6 +82,7 @@ def train(
         "strength": tested.strength,
         "temperature": round(tested.temperature, 4),
         "weights": weights,
+        "words": words_name if weights[1] else "",
         "far": probe.far,
         "accuracy": round(float((chances.argmax(1) == right).float().mean()), 4),
         "calibration_error": round(expected_error(chances, right), 4),
@@ -88,6 +92,11 @@ def train(
     }
     tensors = {name: getattr(probe, name) for name in ("mean", "scale", "weight", "bias", "centres")}
     return Classifier(card, tensors)
+
+
+def taught_labels(snapshot: Snapshot) -> list[str]:
+    """Return the labels that can be taught, sorted. Raises UserError for fewer than two."""
+    return _taught(snapshot)[1]
 
 
 def _taught(snapshot: Snapshot) -> tuple[list[Item], list[str], list[str]]:

@@ -47,13 +47,17 @@ def bundle(
     name: str,
     golden: Sequence[Image.Image],
     figures: Sequence[str] = (),
+    *,
+    limit: float = 0.0,
 ) -> bytes:
     """Return a zip with the model, everything around it, and ``predict.py``.
 
     name: of the project, for the card. golden: pictures, not of the model's size, whose verdicts are kept and
-    proven. figures: sentences with intervals for MODEL_CARD.md. Raises ModelError when the graph says
-    anything else than the model does.
+    proven. figures: sentences with intervals for MODEL_CARD.md. limit: that an inspection judges by, 0 = its
+    own. Raises ModelError when the graph says anything else than the model does.
     """
+    if limit and isinstance(model, Inspector):
+        model = Inspector({**model.card, "limit": limit}, model.tensors)
     card = _card(model, extractor, name)
     if isinstance(model, Inspector):
         graph = onnx_graph(model.detector(extractor), extractor.side, ("score", "heat", "logits"))

@@ -71,6 +71,15 @@ def scores(good: Sequence[float], bad: Sequence[float], limit: float) -> bytes:
     return _png(figure)
 
 
+def bars(shares: Sequence[tuple[str, float]], title: str) -> bytes:
+    """Draw shares, 0..1, as bars with their names."""
+    figure, axes = _figure()
+    found = axes.barh([_plain(name) for name, _ in shares], [share for _, share in shares], color=GOOD)
+    axes.bar_label(found, [f"{share:.0%}" for _, share in shares], padding=4)
+    axes.set(xlim=(0, 1.1), title=title)
+    return _png(figure)
+
+
 def _figure() -> tuple[Figure, Any]:
     figure = Figure(SIZE, DOTS, layout="constrained")
     FigureCanvasAgg(figure)

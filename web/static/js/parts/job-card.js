@@ -92,7 +92,8 @@ function meta(job, tools) {
  * @param {CardTools} tools
  */
 function actions(job, tools) {
-  const talk = job.talk ? html`<a class="button quiet small" href=${job.talk}>Open the conversation</a>` : nothing;
+  const [at, label] = job.talk ? [job.talk, "conversation"] : [job.project, "project"];
+  const talk = at ? html`<a class="button quiet small" href=${at}>Open the ${label}</a>` : nothing;
   if (!job.over) return html`<div class="job-actions">${talk} ${button("Cancel", () => tools.stop(job))}</div>`;
   return html`<div class="job-actions">
     ${talk}

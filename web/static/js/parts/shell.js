@@ -5,7 +5,7 @@ import { setTheme, theme, THEMES } from "../core/theme.js";
 import { complain } from "../core/toasts.js";
 
 const ICONS = { system: "auto", light: "sun", dark: "moon" };
-const PAGES = { c: "/", p: "/pictures", e: "/explore", a: "/ask", f: "/folders", d: "/documents", q: "/queue", t: "/trash", s: "/settings" };
+const PAGES = { c: "/", p: "/pictures", e: "/explore", a: "/ask", f: "/folders", d: "/documents", m: "/projects", q: "/queue", t: "/trash", s: "/settings" };
 
 function themeButton() {
   const button = document.getElementById("theme");

@@ -1,0 +1,190 @@
+"""Pictures while a job of films is being drawn: how long they wait, and how much longer the films take,
+against first come, first served."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.measure import Chart, Figure, Goal, Result, apart, check
+from benchmarks.models import DEMO
+from benchmarks.rows import Options
+from benchmarks.serving import Clock
+from core.events import Output
+from core.requests import ImagineRequest, Request
+from core.requests.video import VideoRequest
+from vision.capabilities import capability
+from vision.engine import Engine, Fiber
+from vision.engine.durations import DurationModel
+from vision.model_store import Models
+from vision.protocol import WorkerConfig
+from vision.reporter import Reporter
+from vision.startup import quiet_libraries
+
+TITLE = "Pictures beside a film (demo models)"
+AGAINST = "first come, first served: the film, then the pictures"
+FILMS = 4  # of the job, as many as are made of 480 px unless somebody says so
+FILM_SECONDS = 1.0  # of each: 16 frames
+PICTURES, STEPS = 5, 4
+COMING = 0.8  # of the film's time, in which the pictures come
+NEAR = 3  # of 255
+
+
+@dataclass
+class _Job(Reporter):
+    """at, first, ended: seconds on the run's clock."""
+
+    models: Models
+    request: Request
+    clock: Clock
+    at: float = 0.0
+    first: float = 0.0
+    ended: float = 0.0
+    output: Output | None = None
+    fiber: Fiber | None = field(default=None, repr=False)
+
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        if self.fiber is not None:
+            self.fiber.set_progress(step, total)
+        self.first = self.first or self.clock.now()
+
+    def __call__(self, fiber: Fiber) -> Output:
+        self.fiber = fiber
+        run = capability(self.request.kind)
+        if not isinstance(self.request, VideoRequest):
+            return run(self.request, {}, self.models, self)
+        with tempfile.TemporaryDirectory() as folder:
+            return run(self.request, {}, self.models, self, Path(folder))
+
+    def done(self, result: Any, error: BaseException | None) -> None:
+        if error is not None:
+            raise error
+        self.output, self.ended = result, self.clock.now()
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A film and the pictures that came meanwhile."""
+
+    film: _Job
+    pictures: Sequence[_Job]
+
+    @property
+    def waits(self) -> float:
+        """Mean seconds until a picture is there."""
+        return mean(one.ended - one.at for one in self.pictures)
+
+    @property
+    def first_steps(self) -> float:
+        """Mean seconds until a picture's first step is done."""
+        return mean(one.first - one.at for one in self.pictures)
+
+
+def measure(options: Options) -> Result:
+    """Each repeat: the film and the pictures in turn, then beside each other, come at the same moments."""
+    quiet_libraries()
+    roles = {"image": str(DEMO), "clip": str(DEMO.parent / "clip")}
+    models = Models(WorkerConfig("cpu", roles, str(options.folder), cpu_threads=1, allow_download=False))
+    count, durations = max(2, round(PICTURES * options.scale)), DurationModel()
+    films = max(1, round(FILMS * options.scale))
+    _in_turn(models, 1, 1, 0)  # what is loaded once
+    runs = []
+    for repeat in range(options.repeats):
+        turns = _in_turn(models, films, count, repeat + 1)
+        moments = [one.at for one in turns.pictures]
+        runs.append((turns, _beside(models, films, moments, repeat + 1, durations)))
+    longer = [100 * (beside.film.ended / turns.film.ended - 1) for turns, beside in runs]
+    own = [100 * (turns.pictures[-1].ended / turns.film.ended - 1) for turns, _ in runs]
+    figures = (
+        Figure(
+            "pictures' mean wait", tuple(a.waits / b.waits for a, b in runs), "× less", goal=Goal(at_least=5)
+        ),
+        Figure("until their first step", tuple(a.first_steps / b.first_steps for a, b in runs), "× less"),
+        Figure("the film", tuple(longer), "% longer", goal=Goal(at_most=15)),
+        Figure("the pictures' work", tuple(own), "% of the film's"),
+        Figure("a picture's mean wait beside the film", tuple(beside.waits for _, beside in runs), "CPU s"),
+    )
+    different = [
+        apart(_pixels(one), _pixels(other))
+        for turns, beside in runs
+        for one, other in zip(turns.pictures, beside.pictures, strict=True)
+    ]
+    series = {
+        "in turn": [turns.waits for turns, _ in runs],
+        "beside": [beside.waits for _, beside in runs],
+    }
+    notes = (
+        f"A job of {films} films of 16 frames each, and {count} pictures of {STEPS} steps that come in the"
+        f" first {COMING:.0%} of its time.",
+    )
+    return Result(
+        figures,
+        (check("pictures beside the film and in turn, of 255", different, NEAR),),
+        Chart("bars", TITLE, "CPU s until a picture is there, mean", series),
+        notes,
+    )
+
+
+def _film(models: Models, films: int, seed: int, clock: Clock) -> _Job:
+    request = VideoRequest(
+        prompt="a red ball goes to the left", seconds=FILM_SECONDS, num_images=films, seed=seed
+    )
+    return _Job(models, request, clock)
+
+
+def _picture(models: Models, seed: int, clock: Clock) -> _Job:
+    request = ImagineRequest(prompt="a blue house", num_inference_steps=STEPS, num_images=1, seed=seed)
+    return _Job(models, request, clock)
+
+
+def _in_turn(models: Models, films: int, count: int, seed: int) -> _Run:
+    """The films to their end, then one picture after the other."""
+    clock = Clock()
+    film = _film(models, films, seed, clock)
+    _serve(clock, [film], DurationModel())
+    pictures = [_picture(models, 100 * seed + n, clock) for n in range(count)]
+    for n, each in enumerate(pictures):
+        each.at = (n + 0.5) / count * COMING * film.ended
+        _serve(clock, [each], DurationModel())
+    return _Run(film, pictures)
+
+
+def _beside(
+    models: Models, films: int, moments: Sequence[float], seed: int, durations: DurationModel
+) -> _Run:
+    clock = Clock()
+    film = _film(models, films, seed, clock)
+    pictures = [_picture(models, 100 * seed + n, clock) for n in range(len(moments))]
+    for each, at in zip(pictures, moments, strict=True):
+        each.at = at
+    _serve(clock, [film, *pictures], durations)
+    return _Run(film, pictures)
+
+
+def _serve(clock: Clock, jobs: Sequence[_Job], durations: DurationModel) -> None:
+    """Begin each job when it comes, and go on until all are over."""
+    engine, coming = Engine(clock=clock.now, durations=durations, has_spare_core=lambda: False), [*jobs]
+    try:
+        while coming or engine.fibers:
+            while coming and (coming[0].at <= clock.now() or not engine.fibers):
+                clock.wait_until(coming[0].at)
+                job = coming.pop(0)
+                engine.begin(job.request.kind, job, done=job.done)
+            engine.wake.clear()
+            if not engine.tick():
+                engine.wake.wait()
+    finally:
+        engine.stop()
+
+
+def _pixels(job: _Job) -> np.ndarray:
+    assert job.output is not None
+    return np.asarray(Image.open(io.BytesIO(job.output.pictures[0].data)))

@@ -1,0 +1,366 @@
+"""/inspect: models of one's own from one's own pictures: what isn't like the good ones, and own labels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Atelier
+from bot.projects import text
+from bot.projects.cards import Cards
+from bot.ui.replies import answers_privately, whisper
+from bot.wire.interactions import acknowledge, actor_of
+from core.errors import UserError
+from core.requests.own_models import ANOMALY, CLASSIFY
+from storage.projects.rows import EVERYBODY
+from studio.projects.shelf import Card
+
+LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
+TASKS = (ANOMALY, CLASSIFY)
+MOST = 25  # choices that Discord shows
+Move = Literal["stricter", "looser", "usual", "fewest errors"]
+ALIKE = {
+    "find out by itself": "auto",
+    "always in the same place": "fixture",
+    "same place, but turned": "turns",
+    "anyhow, like a surface": "free",
+}
+Alike = Literal[
+    "find out by itself", "always in the same place", "same place, but turned", "anyhow, like a surface"
+]
+Form = Literal["a model that runs elsewhere (ONNX)", "labels as CSV", "labels as COCO", "labels as YOLO"]
+
+
+class Inspect(commands.GroupCog, name="inspect", description="Make a model of your own pictures"):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @property
+    def _cards(self) -> Cards:
+        return self.bot.projects.cards
+
+    @app_commands.command(description="Begin a project; buttons lead you through it")
+    @app_commands.describe(
+        name="What it is called, for example boards",
+        finds="parts that aren't like the good ones (the usual), or which of your labels fits",
+        only_me="Nobody else may see or use it; without it, it belongs to this server",
+    )
+    @answers_privately
+    async def new(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        finds: Literal["what isn't like the good ones", "which of my labels fits"] = (
+            "what isn't like the good ones"
+        ),
+        only_me: bool = False,
+    ) -> None:
+        task = CLASSIFY if "labels" in finds else ANOMALY
+        made = await self.bot.studio.projects.shelf.new(
+            actor_of(interaction), name, task, shared=False if only_me else None
+        )
+        await self._cards.show(interaction, made.id)
+
+    @app_commands.command(description="Show a project with what to do next, or which there are")
+    @app_commands.describe(name="The project; none lists them all")
+    @answers_privately
+    async def show(self, interaction: discord.Interaction, name: str = "") -> None:
+        if name.strip():
+            await self._cards.show(interaction, name)
+        else:
+            await self._cards.show_all(interaction, TASKS)
+
+    @app_commands.command(description="Put pictures into a project, also as a ZIP file")
+    @app_commands.describe(
+        name="The project",
+        label="What they all show, for example good or scratch; nothing: you say so later",
+        image1="A picture",
+        image2="Another picture",
+        image3="Another picture",
+        image4="Another picture",
+        image5="Another picture",
+        image6="Another picture",
+        image7="Another picture",
+        image8="Another picture",
+        image9="Another picture",
+        image10="Another picture",
+        archive="A ZIP file of pictures, whose folders are labels",
+        link=LINK,
+        together="They are shots of one thing",
+    )
+    @answers_privately
+    async def add(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        label: str = "",
+        image1: discord.Attachment | None = None,
+        image2: discord.Attachment | None = None,
+        image3: discord.Attachment | None = None,
+        image4: discord.Attachment | None = None,
+        image5: discord.Attachment | None = None,
+        image6: discord.Attachment | None = None,
+        image7: discord.Attachment | None = None,
+        image8: discord.Attachment | None = None,
+        image9: discord.Attachment | None = None,
+        image10: discord.Attachment | None = None,
+        archive: discord.Attachment | None = None,
+        link: str | None = None,
+        together: bool = False,
+    ) -> None:
+        images = (image1, image2, image3, image4, image5, image6, image7, image8, image9, image10, archive)
+        files = [file for file in images if file is not None]
+        given = await self._cards.given(actor_of(interaction), link)
+        await self._cards.add(interaction, name, files, label, given, together=together)
+
+    @app_commands.command(description="Say what pictures show, one after the other")
+    @app_commands.describe(name="The project")
+    @answers_privately
+    async def label(self, interaction: discord.Interaction, name: str) -> None:
+        await self.bot.projects.pile.start(interaction, name)
+
+    @app_commands.command(description="Show the labels of a project, or change them")
+    @app_commands.describe(
+        name="The project",
+        add="A label to put in, or whose meaning changes",
+        meaning="When to use it, in a sentence",
+        drop="A label to take out",
+        instead="What its pictures are called from then on; nothing: they have no label",
+    )
+    @answers_privately
+    async def labels(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        add: str = "",
+        meaning: str = "",
+        drop: str = "",
+        instead: str = "",
+    ) -> None:
+        await self._cards.book(interaction, name, add, meaning, drop, instead)
+
+    @app_commands.command(description="Train the next version of a project's model")
+    @app_commands.describe(name="The project")
+    async def train(self, interaction: discord.Interaction, name: str) -> None:
+        await self.bot.projects.making.train(interaction, name)
+
+    @app_commands.command(name="try", description="Ask a project's model about pictures")
+    @app_commands.describe(
+        name="The project",
+        image1="A picture",
+        image2="Another picture; several come as one sheet, with a table",
+        image3="Another picture",
+        image4="Another picture",
+        image5="Another picture",
+        image6="Another picture",
+        image7="Another picture",
+        image8="Another picture",
+        image9="Another picture",
+        image10="Another picture",
+        link=LINK,
+        version="Number of a version, if not the one in use",
+    )
+    async def try_model(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        image1: discord.Attachment | None = None,
+        image2: discord.Attachment | None = None,
+        image3: discord.Attachment | None = None,
+        image4: discord.Attachment | None = None,
+        image5: discord.Attachment | None = None,
+        image6: discord.Attachment | None = None,
+        image7: discord.Attachment | None = None,
+        image8: discord.Attachment | None = None,
+        image9: discord.Attachment | None = None,
+        image10: discord.Attachment | None = None,
+        link: str | None = None,
+        version: app_commands.Range[int, 1] | None = None,
+    ) -> None:
+        images = (image1, image2, image3, image4, image5, image6, image7, image8, image9, image10)
+        files = [file for file in images if file is not None]
+        given = await self._cards.given(actor_of(interaction), link)
+        await self.bot.projects.making.try_on(interaction, name, files, given, version)
+
+    @app_commands.command(description="Show how good a version is, with charts")
+    @app_commands.describe(name="The project", version="Its number, if not the one in use")
+    @answers_privately
+    async def report(
+        self, interaction: discord.Interaction, name: str, version: app_commands.Range[int, 1] | None = None
+    ) -> None:
+        await self.bot.projects.versions.report(interaction, name, version)
+
+    @app_commands.command(description="See what a stricter or looser limit would change, and keep it")
+    @app_commands.describe(name="The project", move="Which way", version="Its number, if not the one in use")
+    @answers_privately
+    async def threshold(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        move: Move,
+        version: app_commands.Range[int, 1] | None = None,
+    ) -> None:
+        await self.bot.projects.versions.move(interaction, name, move.partition(" ")[0], version)
+
+    @app_commands.command(description="List the versions of a project's model, and choose which is used")
+    @app_commands.describe(name="The project", use="Number of the version to use from now on")
+    async def versions(
+        self, interaction: discord.Interaction, name: str, use: app_commands.Range[int, 1] | None = None
+    ) -> None:
+        if use is not None:
+            await self.bot.projects.versions.use(interaction, name, use)
+        elif await acknowledge(interaction, ephemeral=True):
+            await self.bot.projects.versions.list(interaction, name)
+
+    @app_commands.command(description="Say which of two versions is better on the same pictures")
+    @app_commands.describe(name="The project", first="Number of a version", second="Number of another")
+    @answers_privately
+    async def compare(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        first: app_commands.Range[int, 1],
+        second: app_commands.Range[int, 1],
+    ) -> None:
+        await self.bot.projects.versions.compare(interaction, name, first, second)
+
+    @app_commands.command(description="Say what others may do with a project of this server")
+    @app_commands.describe(
+        name="The project",
+        role="Whom it is about; nobody named: every member",
+        use="They may ask its model",
+        add="They may add pictures",
+        label="They may label",
+        train="They may train",
+        export="They may take labels and models away",
+    )
+    @answers_privately
+    async def share(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        role: discord.Role | None = None,
+        use: bool = True,
+        add: bool = False,
+        label: bool = False,
+        train: bool = False,
+        export: bool = False,
+    ) -> None:
+        given = {"use": use, "add": add, "label": label, "train": train, "export": export}
+        role_id = EVERYBODY if role is None or role.is_default() else role.id
+        rights = {right for right, is_given in given.items() if is_given}
+        changed = await self.bot.studio.projects.shelf.share(actor_of(interaction), name, role_id, rights)
+        await whisper(interaction, text.shared(changed))
+
+    @app_commands.command(description="Take a model away to run it elsewhere, or the labels")
+    @app_commands.describe(
+        name="The project",
+        what="What you get, as a ZIP file",
+        version="Number of the model's version, if not the one in use",
+    )
+    async def export(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        what: Form = "a model that runs elsewhere (ONNX)",
+        version: app_commands.Range[int, 1] | None = None,
+    ) -> None:
+        if what.startswith("a model"):
+            await self.bot.projects.making.bundle(interaction, name, version)
+        elif await acknowledge(interaction, ephemeral=True):
+            await self._cards.export(interaction, name, what.rpartition(" ")[2].lower())
+
+    @app_commands.command(name="import", description="Take labels from another program: CSV, COCO or YOLO")
+    @app_commands.describe(name="The project", file="A .csv or .json, or a ZIP file as export makes it")
+    @answers_privately
+    async def import_labels(
+        self, interaction: discord.Interaction, name: str, file: discord.Attachment
+    ) -> None:
+        await self._cards.import_(interaction, name, file)
+
+    @app_commands.command(description="Rename a project, or say how its parts lie in the pictures")
+    @app_commands.describe(name="The project", new_name="What it is to be called", parts="How parts lie")
+    @answers_privately
+    async def change(
+        self, interaction: discord.Interaction, name: str, new_name: str = "", parts: Alike | None = None
+    ) -> None:
+        if not new_name and parts is None:
+            raise UserError("Say what to change: `new_name` or `parts`.")
+        actor, shelf = actor_of(interaction), self.bot.studio.projects.shelf
+        found = (await shelf.card(actor, name)).project
+        if parts is not None:
+            await shelf.set_alike(actor, found.id, ALIKE[parts])
+        if new_name:
+            await shelf.rename(actor, found.id, new_name)
+        await self._cards.show(interaction, found.id, "Changed. The next version is trained so.")
+
+    @app_commands.command(description="Delete a project with its pictures and models, for good")
+    @app_commands.describe(name="The project")
+    @answers_privately
+    async def forget(self, interaction: discord.Interaction, name: str) -> None:
+        await self._cards.ask_forget(interaction, name)
+
+    @show.autocomplete("name")
+    @add.autocomplete("name")
+    @label.autocomplete("name")
+    @labels.autocomplete("name")
+    @train.autocomplete("name")
+    @try_model.autocomplete("name")
+    @report.autocomplete("name")
+    @threshold.autocomplete("name")
+    @versions.autocomplete("name")
+    @compare.autocomplete("name")
+    @share.autocomplete("name")
+    @export.autocomplete("name")
+    @import_labels.autocomplete("name")
+    @change.autocomplete("name")
+    @forget.autocomplete("name")
+    async def _names(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+        return await names(self.bot, interaction, current, TASKS)
+
+    @add.autocomplete("label")
+    @labels.autocomplete("drop")
+    @labels.autocomplete("instead")
+    @labels.autocomplete("add")
+    async def _labels(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
+        found = await self._found(interaction)
+        wanted = current.strip().casefold()
+        labels = [one.name for one in found.book] if found else []
+        return [
+            app_commands.Choice(name=label, value=label) for label in labels if wanted in label.casefold()
+        ][:MOST]
+
+    async def _found(self, interaction: discord.Interaction) -> Card | None:
+        """Return the project that is named already, None when there is none such."""
+        name = str(getattr(interaction.namespace, "name", "") or "")
+        try:
+            return await self.bot.studio.projects.shelf.card(actor_of(interaction), name) if name else None
+        except UserError:
+            return None
+
+
+async def names(
+    bot: Atelier, interaction: discord.Interaction, current: str, tasks: Collection[str], before: str = ""
+) -> list[app_commands.Choice[str]]:
+    """Return the projects of these tasks whose name has what was typed. before: stands before each name."""
+    try:
+        found = await bot.projects.cards.all(actor_of(interaction), tasks)
+    except UserError:
+        return []
+    wanted = current.strip().removeprefix(before).casefold()
+    return [
+        app_commands.Choice(
+            name=f"{before}{one.name} ({text.TASKS[one.task]}{', yours' if one.guild_id is None else ''})",
+            value=f"{before}{one.id}",
+        )
+        for one in found
+        if wanted in one.name.casefold()
+    ][:MOST]
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(Inspect(bot))

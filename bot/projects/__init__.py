@@ -1,0 +1,1 @@
+"""Own models in Discord: projects with their pictures and labels, trainings, and verdicts."""

@@ -1,0 +1,177 @@
+"""What the messages of jobs about own models say: a version that was learned, verdicts, files to take
+elsewhere. Which pictures come along is ``bot.delivery.posts``' to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import discord
+
+from bot.delivery.post import Picture, Post
+from bot.projects import text
+from bot.projects.items import ProjectButton
+from bot.projects.versions import for_trained
+from bot.ui import messages
+from bot.ui.buttons import JobButton, view_of
+from bot.ui.messages import fit, quote
+from core.job import Job
+from core.requests.base import Answer
+from core.requests.own_models import ANOMALY, STYLE, ProjectRequest
+from jobs.views import Result
+from storage.database import Database
+from storage.files import Files
+from storage.projects import results, rows, versions
+from storage.projects.rows import Project
+from storage.projects.versions import ACTIVE, Version
+from studio.projects.trying import table_of
+
+GONE = "The project was deleted meanwhile."
+MOST_LINES, MOST_REGIONS = 12, 5  # pictures, and places of one, that a message names
+PLACES = ("left", "middle", "right"), ("top", "middle", "bottom")
+
+
+class OwnPosts:
+    """Makes these messages, and what is attached. web: the address of the studio on the web, "" = none."""
+
+    def __init__(self, database: Database, files: Files, web: str = "") -> None:
+        self._database, self._files, self._web = database, files, web
+        self._made = {
+            Answer.MODEL: self._learned,
+            Answer.VERDICTS: self._judged,
+            Answer.FILES: self._packed,
+        }
+
+    async def result(self, result: Result, limit: int) -> Post:
+        """Return the message of a finished job, files of at most ``limit`` bytes with it, without its
+        pictures."""
+        request = result.job.request
+        assert isinstance(request, ProjectRequest)
+        project = await self._database.read(partial(rows.one, project_id=request.project))
+        if project is None:
+            return Post(fit(f"{messages.title(result.job)}\n{GONE}\n-# job {result.job.id}"))
+        return await self._made[request.answer](result, project, limit)
+
+    async def _learned(self, result: Result, project: Project, limit: int) -> Post:
+        job = result.job
+        version = await self._database.read(partial(versions.of_job, job_id=job.id))
+        if version is None:
+            return Post(fit(f"{messages.title(job)}\n{GONE}\n-# job {job.id}"))
+        lines = [f"{messages.title(job)}\n{text.name(project)} · version {version.number}"]
+        lines += [quote(one, 400) for one in sentences(version)]
+        in_use = version.state == ACTIVE
+        lines.append(f"➡️ {_next(project, version, in_use=in_use)}")
+        content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
+        work = partial(versions.charts, project_id=project.id, number=version.number)
+        charts = [name for name, _, _ in await self._database.read(work)]
+        view = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
+        return Post(fit(content), view=view)
+
+    async def _judged(self, result: Result, project: Project, limit: int) -> Post:
+        job, said = result.job, result.parameters.get("verdicts", ())
+        number = result.parameters.get("version", getattr(job.request, "version", 0))
+        version = await self._database.read(partial(versions.version, project_id=project.id, number=number))
+        lines = _one(said[0]) if len(said) == 1 else _several(said, project)
+        doubts = [] if version is None else [f"-# ⚠️ {quote(one, 300)}" for one in weaknesses(version)]
+        head = lines[:1] + [f"-# {messages.title(job)} · {text.name(project)} version {number}"] + lines[1:]
+        content = "\n".join([*head, *doubts, *_notes(result.parameters), f"-# job {job.id}"])
+        view = view_of(
+            *(JobButton(job.id, action, row=0) for action in ("isright", "iswrong", "verdict")),
+            ProjectButton(project.id, "try", number, label="Try another", row=0),
+            JobButton(job.id, "delete", row=0),
+        )
+        more: tuple[Picture, ...] = ()
+        if len(said) > 1:
+            rows_ = await self._database.read(partial(results.of_job, job_id=job.id))
+            more = (Picture(table_of(rows_), f"verdicts-{job.id}.csv", ""),)
+        return Post(fit(content), view=view, more=more)
+
+    async def _packed(self, result: Result, project: Project, limit: int) -> Post:
+        job = result.job
+        found = await self._database.read(partial(results.files_of, job_id=job.id))
+        small = [one for one in found if one.size <= limit]
+        lines = [f"{messages.title(job)}\n{_packed(job, project)}"]
+        for one in found:
+            if one not in small:
+                page = f"{self._web}/projects/{project.id}"
+                where = f" The project's page on the web has it: {page}" if self._web else ""
+                size = f"{one.size / 2**20:.1f} MB"
+                lines.append(f"{quote(one.name, 80)} has {size}, more than a message takes here.{where}")
+        more = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])
+        content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
+        return Post(fit(content), view=_delete(job), more=more)
+
+
+def sentences(version: Version) -> list[str]:
+    """Return what there is to say of a version, in the order of its weight."""
+    said = [str(version.metrics.get("sentence", ""))]
+    if version.promise and text.PROMISE not in said[0]:
+        said.append(f"{text.PROMISE} at most about {round(100 * version.promise)} will be stopped.")
+    return [*(one for one in said if one), *(f"⚠️ {one}" for one in weaknesses(version))]
+
+
+def weaknesses(version: Version) -> list[str]:
+    """Return what a version says itself that it can't do."""
+    found = []
+    if version.metrics.get("weak"):
+        found.append("It is weak on these pictures: look at what it lets through before you rely on it.")
+    if unsure := version.metrics.get("unsure"):
+        found.append(f"It may miss {', '.join(map(str, unsure))}.")
+    return found
+
+
+def _next(project: Project, version: Version, *, in_use: bool) -> str:
+    if project.task == STYLE:
+        how = f"`/imagine prompt:a boat --lora {project.name}`"
+        return f"It is in use: {how}" if in_use else f"Press **Use it**, then {how}"
+    if in_use:
+        return "It is in use. Press **Try** and give it a picture."
+    return "Press **Try**, or **Use it** to let it take over from the version in use."
+
+
+def _one(said: Mapping[str, Any]) -> list[str]:
+    """Return the lines of one verdict, the verdict itself first."""
+    lines = [f"**{quote(str(said['sentence']), 500)}**"]
+    names = [f"{quote(str(label), 60)} {chance:.0%}" for label, chance in said.get("names", ())[:3]]
+    if len(names) > 1:
+        lines.append(f"-# {' · '.join(names)}")
+    regions = said.get("regions", ())
+    lines += [f"-# {number}: {_region(one)}" for number, one in enumerate(regions[:MOST_REGIONS], 1)]
+    return lines
+
+
+def _region(one: Mapping[str, Any]) -> str:
+    across = PLACES[0][min(2, int(3 * (one["left"] + one["right"]) / 2))]
+    down = PLACES[1][min(2, int(3 * (one["top"] + one["bottom"]) / 2))]
+    where = "middle" if across == down == "middle" else f"{down} {across}".replace("middle ", "")
+    return f"{where}, {one['ratio']:.1f} × the limit, {max(0.001, one['area']):.1%} of the picture"
+
+
+def _several(said: Sequence[Mapping[str, Any]], project: Project) -> list[str]:
+    strange = sum(bool(one["strange"]) for one in said)
+    what = "not like the good ones" if project.task == ANOMALY else "like none of the labels"
+    lines = [f"**{strange} of {len(said)} pictures {what}**"]
+    order = sorted(enumerate(said, 1), key=lambda pair: (not pair[1]["strange"], pair[0]))
+    lines += [f"-# {n}: {quote(str(one['sentence']), 90)}" for n, one in order[:MOST_LINES]]
+    if len(said) > MOST_LINES:
+        lines.append(f"-# and {len(said) - MOST_LINES} more; the table has them all")
+    return lines
+
+
+def _packed(job: Job, project: Project) -> str:
+    number = getattr(job.request, "version", 0)
+    if project.task == STYLE:
+        return f"{text.name(project)} version {number}: a LoRA file with a card that says how it is loaded."
+    return (
+        f"{text.name(project)} version {number}, to run elsewhere without this studio: unzip it, and"
+        " `python predict.py pictures/` judges a folder. README and model card are in it."
+    )
+
+
+def _notes(parameters: Mapping[str, Any]) -> list[str]:
+    return [f"-# {quote(str(note), 300)}" for note in parameters.get("notes", ())]
+
+
+def _delete(job: Job) -> discord.ui.View:
+    return view_of(JobButton(job.id, "delete"))

@@ -1,0 +1,227 @@
+"""Projects in Discord's markdown: what one is, what to do with it next, its label book and its versions.
+
+Each text fits a message, and nobody's words in it can act as markdown or mention anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bot.ui.messages import fit, quote
+from core.requests.own_models import ANOMALY, CLASSIFY, STYLE
+from core.results.own_models import TEST
+from storage.projects.items import DISPUTED, LEFT_OUT, NEW
+from storage.projects.rows import EVERYBODY, Project
+from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
+from studio.asking.words import counted
+from studio.projects.shelf import GOOD, Card
+from studio.projects.training import LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, Report
+
+TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", STYLE: "style"}
+GROUPS = {STYLE: "style"}  # task → the group of its commands
+ENOUGH_NEW = 5  # labelled pictures since a version, for another to be worth its while
+RIGHT_TO = {"try": "use"}  # action → the right that it needs, where that is called otherwise
+LISTED = 20  # projects or versions of a message
+NONE = (
+    "There is no project here yet. `/inspect new` makes one that finds what isn't like the good ones, or one"
+    " with labels of your own; `/style new` one that learns to draw."
+)
+STATES = {ACTIVE: "in use", RETIRED: "used before", TAINTED: "gone: pictures it knew were deleted"}
+PROMISE = "Of 100 good parts"  # begins what an inspection promises
+RIGHTS = {
+    "use": "ask its model",
+    "add": "add pictures",
+    "label": "label",
+    "train": "train",
+    "export": "take labels and models away",
+}
+
+
+def name(project: Project) -> str:
+    """Return a project's name in bold."""
+    return f"**{quote(project.name, 80)}**"
+
+
+def command(project: Project, what: str) -> str:
+    """Return the command that does ``what`` with a project of this task."""
+    return f"`/{GROUPS.get(project.task, 'inspect')} {what}`"
+
+
+def projects(found: Sequence[Project]) -> str:
+    """Return which projects there are."""
+    if not found:
+        return NONE
+    lines = [f"{name(one)} · {TASKS[one.task]} · {_whose(one)}" for one in found[:LISTED]]
+    more = len(found) - LISTED
+    return fit("\n".join([*lines, *([f"-# and {more} more"] if more > 0 else [])]))
+
+
+def card(found: Card) -> str:
+    """Return a project as it stands, with the next thing to do."""
+    project = found.project
+    lines = [f"{name(project)} · {TASKS[project.task]} · {_whose(project)}", _pictures(found)]
+    if found.version is not None:
+        lines.append(f"Version {found.version.number} is in use.")
+    tally = found.tally
+    if tally.verdicts:
+        strange = f", {tally.strange} not like the good ones" if project.task == ANOMALY else ""
+        wrong = f", {tally.wrong} found wrong" if tally.wrong else ""
+        lines.append(f"-# {counted(tally.verdicts, 'verdict')} of this version{strange}{wrong}")
+    return fit("\n".join([*lines, f"➡️ {next_step(found)}"]))
+
+
+def _whose(project: Project) -> str:
+    return "yours alone" if project.guild_id is None else "this server's"
+
+
+def _pictures(found: Card) -> str:
+    counts = found.counts
+    order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
+    named = [f"{count} {quote(label, 40)}" for label, count in order]
+    left = [
+        f"{counts.states[state]} {said}"
+        for state, said in ((NEW, "without a label"), (DISPUTED, "disputed"), (LEFT_OUT, "left out"))
+        if counts.states.get(state) and not (found.project.task == STYLE and state == NEW)
+    ]
+    parts = [*named, *left]
+    return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}"
+
+
+def next_action(found: Card) -> str:
+    """Return the action of the button to press next, of those that somebody may: add, label, train or try; ""
+    while a version is being trained, or where there is none."""
+    wanted = _wanted(found)
+    if not wanted or RIGHT_TO.get(wanted, wanted) in found.may:
+        return wanted
+    tries = found.version is not None and found.project.task != STYLE and "use" in found.may
+    return "try" if tries else ""
+
+
+def _wanted(found: Card) -> str:
+    counts, task = found.counts, found.project.task
+    if found.training:
+        return ""
+    if task == STYLE:
+        return "add" if counts.total < LEAST_STYLE else "train" if found.version is None else ""
+    if _is_short(found):
+        return "label" if unlabelled(found) else "add"
+    if found.version is None:
+        return "train"
+    if found.new >= ENOUGH_NEW:
+        return "train"
+    return "label" if unlabelled(found) else "try"
+
+
+def _is_short(found: Card) -> bool:
+    """Return whether labelled pictures are too few to train."""
+    labels = found.counts.labels
+    if found.project.task == ANOMALY:
+        return labels.get(GOOD, 0) < LEAST_GOOD
+    return sum(count >= LEAST_LABELLED for count in labels.values()) < 2
+
+
+def unlabelled(found: Card) -> int:
+    """Return how many pictures wait for a label."""
+    if found.project.task == STYLE:
+        return 0
+    return found.counts.states.get(NEW, 0) + found.counts.states.get(DISPUTED, 0)
+
+
+def next_step(found: Card) -> str:
+    """Return the next thing to do, as a sentence that names its button."""
+    project, wanted = found.project, next_action(found)
+    advice = found.advice if wanted == _wanted(found) and (wanted != "try" or "add" in found.may) else ""
+    if found.training:
+        return "A version is being trained. Its message tells when it is done."
+    if _wanted(found) and not wanted:
+        return f"{found.advice} Somebody who may goes on here.".strip()
+    if wanted == "add" and project.task == ANOMALY:
+        return (
+            f"Press **Add pictures** and choose good parts, up to 10 at a time. {advice} Parts with a defect"
+            " aren't needed."
+        )
+    if wanted == "add" and project.task == CLASSIFY:
+        return f"Press **Add pictures**, up to 10 of one label at a time. {advice}"
+    if wanted == "add":
+        return f"Press **Add pictures**. {advice}"
+    if wanted == "label":
+        count = counted(unlabelled(found), "picture")
+        return f"Press **Label**: {count} without one. {'' if found.version else advice}".strip()
+    if wanted == "train" and found.version is None:
+        good = found.counts.labels.get(GOOD, 0)
+        more = f" ({good} good ones are enough to begin; 20 are better)" if good and good < 20 else ""
+        return f"Press **Train**{more if project.task == ANOMALY else ''}."
+    if wanted == "train":
+        return f"Press **Train**: {found.since}."
+    if project.task == STYLE:
+        return f"Write it into a prompt: `/imagine prompt:a boat --lora {project.name}`"
+    return f"Press **Try** and give it a picture. {advice}".strip()
+
+
+def book(found: Card) -> str:
+    """Return a project's label book."""
+    counts = found.counts.labels
+    lines = [
+        f"**{quote(one.name, 80)}** · {counts.get(one.name, 0)}"
+        f"{f': {quote(one.meaning, 300)}' if one.meaning else ''}"
+        for one in found.book
+    ]
+    how = "-# `add` puts one in or changes what it means; `drop` takes one out."
+    return fit("\n".join([f"Labels of {name(found.project)}", *(lines or ["None yet."]), how]))
+
+
+def report(project: Project, found: Report) -> str:
+    """Return what is known of a version."""
+    version = found.version
+    head = f"{name(project)} · version {version.number} · {_state(version)}"
+    parts = [
+        f"-# {'tested on' if part == TEST else 'learned from'} {_counts(labels)}"
+        for part, labels in sorted(found.parts.items(), reverse=True)
+        if labels
+    ]
+    return fit("\n".join([head, *(quote(one, 400) for one in _sentences(found.sentences)), *parts]))
+
+
+def _sentences(told: Sequence[str]) -> list[str]:
+    """Return the sentences of a report, what it promises only as it is by now: a training's own words are of
+    the limit that it found."""
+    first, rest = told[0] if told else "", list(told[1:])
+    now = [one for one in rest if one.startswith(PROMISE)]
+    if now and first.startswith(PROMISE):
+        first = first.partition(". ")[2]
+    return [one for one in (*now, first, *(one for one in rest if one not in now)) if one]
+
+
+def _counts(labels: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {quote(label, 40) or 'without a label'}" for label, count in labels.items())
+
+
+def _state(version: Version) -> str:
+    return STATES.get(version.state, "not used yet")
+
+
+def versions(project: Project, found: Sequence[Version]) -> str:
+    """Return a project's versions, the newest first."""
+    if not found:
+        return f"{name(project)} has no version yet. Press **Train** under {command(project, 'show')}."
+    lines = [_version(one) for one in found[:LISTED]]
+    return fit("\n".join([f"Versions of {name(project)}", *lines]))
+
+
+def _version(one: Version) -> str:
+    day = f"{one.at:%Y-%m-%d}"
+    said = quote(str(one.metrics.get("sentence", "")), 200)
+    return f"**{one.number}** {_state(one)} · {day} · {said}".rstrip(" ·")
+
+
+def shared(project: Project) -> str:
+    """Return who may do what with a server's project, beside its owner and the server's managers."""
+    by_role: dict[int, list[str]] = {}
+    for role, right in sorted(project.granted):
+        by_role.setdefault(role, []).append(RIGHTS[right])
+    lines = [
+        f"{'Every member' if role == EVERYBODY else f'<@&{role}>'}: {', '.join(rights)}"
+        for role, rights in by_role.items()
+    ]
+    head = f"{name(project)}: its owner and whoever has Manage Server may do everything."
+    return fit("\n".join([head, *(lines or ["Nobody else may do anything with it."])]))

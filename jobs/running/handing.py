@@ -1,0 +1,46 @@
+"""The files that a job is handed out with: of a training, the pictures that its project's rows name by then,
+and a file in the job's folder that says what each is called."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from functools import partial
+from pathlib import Path
+
+from core.job import Job
+from core.requests.own_models import TrainRequest
+from storage.database import Database
+from storage.files import Files
+from storage.projects import versions
+from storage.projects.versions import Told
+from vision.own_models.snapshot import Item, Snapshot
+
+SNAPSHOT = "snapshot.json"
+
+
+async def files_for(job: Job, folder: str, database: Database, files: Files) -> dict[str, str]:
+    """Return the files that a job's worker needs, SHA-256 → path; of a training the pictures too that it
+    learns from, which a file in its ``folder`` then tells of. Raises StorageError when one is gone."""
+    needed = {*job.request.pictures, *job.request.files}
+    if isinstance(job.request, TrainRequest):
+        needed |= await _lesson(job, Path(folder), database)
+    return await asyncio.to_thread(lambda: {name: str(files.path(name)) for name in needed})
+
+
+async def _lesson(job: Job, folder: Path, database: Database) -> set[str]:
+    """Write the snapshot that a training learns from into its folder, and return its pictures. What an
+    earlier try left there is kept, unless it was told of pictures that are deleted."""
+    told = await database.write(partial(versions.told, job_id=job.id), first=True)
+    await asyncio.to_thread(_write, folder, told)
+    return {one.sha256 for one in told.items}
+
+
+def _write(folder: Path, told: Told) -> None:
+    if told.spoilt:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    snapshot = Snapshot.of(
+        Item(one.sha256, one.label, one.group, one.part, told.boxes.get(one.sha256, ())) for one in told.items
+    )
+    (folder / SNAPSHOT).write_text(snapshot.text(), encoding="utf-8")

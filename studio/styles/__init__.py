@@ -1,0 +1,1 @@
+"""Styles that members have made, as prompts name them."""

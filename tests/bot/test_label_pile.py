@@ -1,0 +1,126 @@
+"""The pile of pictures without a label: pressed through, skipped, gone back in, and shared by several."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from studio.actor import Actor
+from tests.bot.conftest import Studio
+from tests.bot.test_own_models import bad, card, custom_id, good, ids_of, press, said, told
+
+
+async def piled(studio: Studio, count: int = 3, labels: int = 2):
+    """The pile's message of a project with labels and pictures that have none."""
+    await said(studio, "new", name="trees", finds="which of my labels fits")
+    for number in range(labels):
+        await said(studio, "labels", name="trees", add=f"label {number}", meaning=f"number {number}")
+    await said(studio, "add", name="trees", **{f"image{n}": good(n) for n in range(1, count + 1)})
+    result = await studio.alice.slash(studio.channel, "inspect label", name="trees")
+    assert result.ephemeral
+    return result.response
+
+
+async def turned(studio: Studio, message, label: str):
+    """The pile's message after a press."""
+    result = await studio.alice.click(message, label=label)
+    return result.response or message
+
+
+def sha_of(message) -> str:
+    return custom_id(message, "skip").split(":")[3]
+
+
+async def test_each_press_labels_a_picture_and_shows_the_next(studio: Studio) -> None:
+    message = await piled(studio)
+    assert "**trees** · 3 pictures to label\nWhat is it?" in message.content and message.attachments
+    assert "-# label 0: number 0" in message.content
+    seen = [sha_of(message)]
+    for label in ("label 0", "label 1"):
+        message = await turned(studio, message, label)
+        seen.append(sha_of(message))
+    assert len(set(seen)) == 3
+    await studio.restart()
+    message = await turned(studio, message, "label 1")
+    assert "Every picture has a label." in message.content
+    assert "3 pictures: 1 label 0, 2 label 1" in message.content
+    assert "A classifier needs two labels with 3 pictures each" in message.content
+
+
+async def test_what_is_skipped_comes_again_and_back_undoes(studio: Studio) -> None:
+    message = await piled(studio)
+    first = sha_of(message)
+    message = await turned(studio, message, "Skip")
+    second = sha_of(message)
+    message = await turned(studio, message, "label 0")
+    message = await turned(studio, message, "Back")
+    assert sha_of(message) == second and "It is called **label 0**" in message.content
+    message = await turned(studio, message, "label 1")
+    message = await turned(studio, message, "Leave out")
+    assert sha_of(message) == first
+    message = await turned(studio, message, "Back")
+    assert "What is it?" in message.content, "what was left out is taken in again"
+    message = await turned(studio, message, "label 0")
+    assert sha_of(message) == first
+    message = await turned(studio, message, "Done")
+    assert "1 picture still without a label." in message.content
+    assert "1 label 0, 1 label 1, 1 without a label" in message.content
+
+
+async def test_a_new_label_is_named_on_the_way_and_many_are_a_menu(studio: Studio) -> None:
+    message = await piled(studio, labels=0)
+    assert "Press **New label**" in message.content
+    shown = await studio.alice.click(message, label="New label")
+    result = await studio.alice.submit_modal(shown, {"label": "oak"})
+    message = result.response or message
+    assert "oak" in {one for one in await labels_of(studio)} and "2 pictures to label" in message.content
+    for number in range(11):
+        await said(studio, "labels", name="trees", add=f"tree {number}")
+    message = (await studio.alice.slash(studio.channel, "inspect label", name="trees")).response
+    result = await studio.alice.select(message, ["tree 7"], custom_id=custom_id(message, "mark"))
+    assert "1 picture to label" in (result.response or message).content
+    assert "1 oak, 1 tree 7" in (await card(studio, "trees")).content
+
+
+async def labels_of(studio: Studio) -> list[str]:
+    actor = Actor(studio.alice.id, studio.guild.id, studio.channel.id)
+    return [one.name for one in (await studio.bot.studio.projects.shelf.card(actor, "trees")).book]
+
+
+async def test_a_button_of_a_label_that_is_gone_labels_nothing(studio: Studio) -> None:
+    message = await piled(studio)
+    await said(studio, "labels", name="trees", drop="label 0")
+    result = await studio.alice.click(message, label="label 0")
+    assert "isn't in the book any more" in told(result)
+    assert "3 without a label" in (await card(studio, "trees")).content
+
+
+async def test_what_people_disagree_about_comes_first(studio: Studio) -> None:
+    message = await piled(studio)
+    message = await turned(studio, message, "label 0")
+    await said(studio, "share", name="trees", add=True, label=True)
+    await said(studio, "add", studio.bob, name="trees", label="label 1", image1=good(1))
+    message = (await studio.alice.slash(studio.channel, "inspect label", name="trees")).response
+    assert "People disagree: label 0 by" in message.content
+    message = await turned(studio, message, "label 1")
+    assert "2 pictures to label" in message.content
+
+
+async def test_others_press_in_vain_what_they_may_not(studio: Studio) -> None:
+    await piled(studio)
+    refused = re.compile("You may not|Only the project's owner")
+    for what, options in (("label", {}), ("labels", {"add": "x"}), ("import", {"file": bad(1)})):
+        assert refused.search(await said(studio, what, studio.bob, name="trees", **options))
+    assert "3 without a label" in (await card(studio, "trees")).content
+    assert "label" not in {one.split(":")[2] for one in ids_of(await card(studio, "trees", studio.bob))}
+
+
+async def test_the_next_picture_is_there_within_a_second(studio: Studio) -> None:
+    message = await piled(studio, count=8)
+    took = []
+    for _ in range(7):
+        began = time.process_time()
+        message = await turned(studio, message, "label 0")
+        took.append(time.process_time() - began)
+    assert sorted(took)[-1] < 1.0, took  # of this process's time, whatever else the machine does
+    assert await press(studio, message, "skip")

@@ -1,0 +1,164 @@
+"""A studio whose executor trains, judges and bundles at once: its models are the texts of what they learned
+from, so that a test can read in them whom they know."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.events import File, Output
+from core.job import Job, Status
+from core.requests import from_json
+from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
+from core.results.own_models import TEST, Learned, LearnedFrom, Verdict
+from jobs.executor import Outcome, Report
+from storage.projects import items
+from storage.projects.items import Incoming
+from storage.projects.rows import Project
+from studio.actor import Actor
+from studio.asking.new_job import NewJob
+from studio.projects.projects import Projects
+from tests.jobs.fake_worker import picture_of
+from tests.studio.conftest import ALICE, SIDE, AtOnce, Opened, Sent, open_studio
+from vision.own_models.snapshot import Item, Snapshot
+from vision.protocol import Done, Run
+
+LIMIT = 1.5
+GOOD_SCORES, BAD_SCORES = [1.0, 1.2, 0.8, 1.5], [2.0, 1.4, 3.0, 2.5, 1.9]
+
+
+class Learner(AtOnce):
+    """score: of every picture that it is asked about. tested: how many of the settled items it keeps for
+    testing. snapshots: what each training was told. settled: what it learned from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score, self.tested = 2.0, 0
+        self.snapshots: list[Snapshot] = []
+        self.settled: list[Snapshot] = []
+        self.said: dict[str, float] = {}
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        request = from_json(run.kind, run.request)
+        if isinstance(request, TrainRequest):
+            return Done(run.job_id, self.learned(request, run))
+        if isinstance(request, InspectRequest):
+            return Done(run.job_id, self._judged(request, Path(run.paths[request.artefact])))
+        if isinstance(request, BundleRequest):
+            made = _bundled(Path(run.paths[request.artefact]), Path(run.folder))
+            file = File(f"{request.name}-v{request.version}.zip", str(made), "application/zip")
+            return Done(run.job_id, Output(files=(file,)))
+        return await super().run(device, run, report)
+
+    def learned(self, request: TrainRequest, run: Run) -> Output:
+        folder = Path(run.folder)
+        snapshot = Snapshot.read((folder / "snapshot.json").read_text())
+        assert set(run.paths) == {item.sha256 for item in snapshot.items}
+        self.snapshots.append(snapshot)
+        settled = snapshot
+        if not request.settled:
+            names = [item.sha256 for item in snapshot.items[: self.tested]]
+            settled = Snapshot.of(
+                Item(item.sha256, item.label, item.group, TEST if item.sha256 in names else item.part)
+                for item in snapshot.items
+            )
+        self.settled.append(settled)
+        path = folder / "model"
+        path.write_bytes(f"model of {settled.text()}".encode())
+        tested = [item for item in settled.items if item.part == TEST]
+        said = [
+            {"said": item.label, "score": self.said.get(item.sha256, self.score), "strange": False}
+            for item in tested
+        ]
+        metrics = {"good_scores": GOOD_SCORES, "bad_scores": BAD_SCORES, "test": said, "weak": True}
+        found = tuple(LearnedFrom(one.sha256, one.label, one.group, one.part) for one in settled.items)
+        model = Learned(str(path), found, LIMIT, 0.2, metrics, ("scores",), "It has learned.")
+        seed = len(self.snapshots) * 10
+        return Output(grid=picture_of(seed, SIDE), pictures=(picture_of(seed + 1, SIDE),), learned=model)
+
+    def _judged(self, request: InspectRequest, model: Path) -> Output:
+        assert model.read_bytes().startswith(b"model of ")
+        strange = self.score > request.limit
+        said = tuple(
+            Verdict(sha256, self.score, strange, "Strange." if strange else "Like the good ones.")
+            for sha256 in request.images
+        )
+        return Output(verdicts=said)
+
+
+def _bundled(model: Path, folder: Path) -> Path:
+    made = folder / "bundle"
+    made.write_bytes(b"bundle of " + model.read_bytes())
+    return made
+
+
+class World(Opened):
+    """An open studio that learns, and its own models."""
+
+    @property
+    def projects(self) -> Projects:
+        return self.studio.projects
+
+    @property
+    def learner(self) -> Learner:
+        found = self.services.queue.executor
+        assert isinstance(found, Learner)
+        return found
+
+    async def ended(self, actor: Actor, new: NewJob) -> Job:
+        """Submit a job and return it when it is over, however that came."""
+        job = (await self.studio.submit(actor, new)).job
+        async for _ in await self.studio.watch(actor, job.id):
+            pass
+        found = await self.services.queue.job(job.id)
+        assert found is not None and found.status in (Status.RENDERED, Status.DELIVERED), found
+        return found
+
+    async def put(
+        self, project: Project, actor: Actor, labels: Sequence[str], first: int = 0, **more: str
+    ) -> list[str]:
+        """Put pictures of somebody's into a project without any door, one for each label."""
+        names = [await self.services.files.put(noise(first + n), "image/png") for n in range(len(labels))]
+        coming = [Incoming(name, label, **more) for name, label in zip(names, labels, strict=True)]
+        for name in names:
+            await self.services.queue.people.note_upload(actor.user_id, name)
+        given = {"user_id": actor.user_id, "coming": coming, "most": 2000, "now": datetime.now(UTC)}
+        await self.services.database.write(lambda c: items.add(c, project.id, **given))
+        return names
+
+    async def trained(self, actor: Actor, name: str, **more: int) -> Job:
+        return await self.ended(actor, await self.projects.training.train(actor, name, **more))
+
+
+def noise(seed: int, side: int = 32) -> bytes:
+    """A picture that no other seed gives."""
+    rng = random.Random(seed)
+    out = io.BytesIO()
+    Image.frombytes("RGB", (side, side), rng.randbytes(side * side * 3)).save(out, "PNG")
+    return out.getvalue()
+
+
+def sent(seed: int, side: int = 32) -> Sent:
+    """The same as a file that somebody gives."""
+    return Sent(noise(seed, side), f"{seed}.png")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_studio(tmp_path, Learner()) as found:
+        yield World(found.studio, found.services)
+
+
+@pytest.fixture
+async def boards(world: World) -> Project:
+    """Alice's project in her server, with five good pictures of hers and two with scratches."""
+    made = await world.projects.shelf.new(ALICE, "boards")
+    await world.projects.shelf.put_label(ALICE, "boards", "scratch", "a line that goes across")
+    await world.put(made, ALICE, ["good"] * 5 + ["scratch"] * 2)
+    return made

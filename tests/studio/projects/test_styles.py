@@ -1,0 +1,69 @@
+"""``--lora`` with a style that members have made: found for those who may use it, refused to all others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.errors import NotAllowedError, PromptError, UserError
+from core.grammar.stored_loras import stored_lora
+from core.requests import ImagineRequest
+from studio.actor import Actor
+from tests.studio.conftest import ALICE, BOB
+from tests.studio.projects.conftest import World
+
+
+async def _asked(world: World, actor: Actor, text: str) -> ImagineRequest:
+    prompt = await world.studio.single(actor, text)
+    request = (await world.studio.imagine(actor, prompt)).request
+    assert isinstance(request, ImagineRequest)
+    return request
+
+
+@pytest.fixture
+async def ink(world: World) -> str:
+    """The id of a trained style."""
+    made = await world.projects.shelf.new(ALICE, "Ink wash", "style", words="in ink wash")
+    await world.put(made, ALICE, [""] * 5)
+    await world.trained(ALICE, "Ink wash")
+    return made.id
+
+
+async def test_a_style_is_named_by_one_word_and_brings_its_words(world: World, ink: str) -> None:
+    request = await _asked(world, BOB, "a red boat --lora ink-wash:0.8")
+    [(name, weight)] = request.loras
+    stored = stored_lora(name)
+    assert stored is not None and (stored.shown, stored.project, weight) == ("Ink-wash", ink, 0.8)
+    assert request.prompt == "a red boat, in ink wash"
+    assert request.files == (stored.sha256,)
+    again = await _asked(world, BOB, "a red boat, in ink wash --lora Ink-wash")
+    assert again.prompt == "a red boat, in ink wash"
+    parts = await _asked(world, BOB, "a red boat::2 a lake::1 --lora ink-wash")
+    assert parts.prompt_parts == (("a red boat, in ink wash", 2.0), ("a lake", 1.0))
+
+
+async def test_an_unknown_one_is_told_as_ever(world: World, ink: str) -> None:
+    with pytest.raises(PromptError, match="no lora `pen` here"):
+        await _asked(world, BOB, "a red boat --lora pen")
+
+
+async def test_who_may_not_use_it_can_neither_name_it_nor_press_a_button_for_it(
+    world: World, ink: str
+) -> None:
+    request = await _asked(world, BOB, "a red boat --lora ink-wash")
+    await world.projects.shelf.share(ALICE, "Ink wash", 0, ["add"])
+    with pytest.raises((PromptError, NotAllowedError)):
+        await _asked(world, BOB, "a red boat --lora ink-wash")
+    new = await world.studio.imagine(BOB, await world.studio.single(BOB, "a red boat"))
+    with pytest.raises(NotAllowedError):
+        await world.studio.submit(BOB, replace(new, request=request))
+    await world.studio.submit(ALICE, replace(new, request=request))
+
+
+async def test_a_forgotten_style_draws_nothing_more(world: World, ink: str) -> None:
+    request = await _asked(world, BOB, "a red boat --lora ink-wash")
+    new = await world.studio.imagine(BOB, await world.studio.single(BOB, "a red boat"))
+    await world.projects.shelf.forget(ALICE, "Ink wash")
+    with pytest.raises(UserError):
+        await world.studio.submit(BOB, replace(new, request=request))

@@ -1,0 +1,226 @@
+"""Versions: what a training is told, which one is used, thresholds, comparisons, reports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.errors import ImageError, LimitError, NotAllowedError, UserError
+from core.job import Lane, Status
+from core.results.own_models import TEST, TRAIN
+from storage.gallery import Filter
+from storage.projects import versions
+from storage.projects.results import Tally
+from storage.projects.rows import Project
+from studio.actor import Actor
+from studio.authority import Action
+from studio.projects.training import drift, verdict
+from tests.studio.conftest import ALICE, BOB
+from tests.studio.projects.conftest import LIMIT, World
+
+WORKER = replace(BOB, roles=(77,))
+
+
+async def test_a_training_learns_what_is_labelled_when_it_is_asked_for(world: World, boards: Project) -> None:
+    [unlabelled] = await world.put(boards, ALICE, [""], first=400)
+    new = await world.projects.training.train(ALICE, "boards")
+    assert new.lane is Lane.RELAX and not new.private
+    job = await world.ended(ALICE, new)
+    version = await world.projects.training.trained(BOB, job.id)
+    assert version is not None and (version.number, version.state, version.threshold) == (1, "active", LIMIT)
+    [told] = world.learner.snapshots
+    assert len(told.items) == 7 and unlabelled not in {item.sha256 for item in told.items}
+    assert world.services.files.exists(str(version.artefact))
+    assert not list(world.services.files.incoming.glob("*")), "the job's folder goes with it"
+
+
+async def test_a_training_is_told_where_the_agreed_label_was_marked(world: World, boards: Project) -> None:
+    scratched = [one.sha256 for one in await world.projects.pictures.page(ALICE, "boards", label="scratch")]
+    mark = world.projects.labelling.mark
+    await mark(ALICE, "boards", scratched[0], "scratch", [("scratch", 0.1, 0.2, 0.3, 0.4)])
+    await world.trained(ALICE, "boards")
+    told = {item.sha256: item.boxes for item in world.learner.snapshots[0].items}
+    assert told[scratched[0]] == ((0.1, 0.2, 0.3, 0.4),) and told[scratched[1]] == ()
+
+
+async def test_a_second_version_waits_to_be_used_and_the_first_can_come_back(
+    world: World, boards: Project
+) -> None:
+    training = world.projects.training
+    await world.trained(ALICE, "boards")
+    await world.put(boards, ALICE, ["good"] * 3, first=410)
+    card = await world.projects.shelf.card(ALICE, "boards")
+    assert card.since == "3 new since version 1"
+    await world.trained(ALICE, "boards")
+    states = {one.number: one.state for one in await training.versions(BOB, "boards")}
+    assert states == {1: "active", 2: "candidate"}
+    assert (await training.use(ALICE, "boards", 2)).state == "active"
+    assert (await world.projects.shelf.card(ALICE, "boards")).since == ""
+    assert (await training.use(ALICE, "boards", 1)).state == "active"
+    assert {one.number: one.state for one in await training.versions(BOB, "boards")} == {
+        1: "active",
+        2: "retired",
+    }
+    with pytest.raises(UserError, match="no version 9"):
+        await training.use(ALICE, "boards", 9)
+    with pytest.raises(NotAllowedError, match="train the model"):
+        await training.use(BOB, "boards", 2)
+
+
+async def test_what_was_tested_on_is_tested_on_for_good(world: World, boards: Project) -> None:
+    world.learner.tested = 2
+    await world.trained(ALICE, "boards")
+    await world.put(boards, ALICE, ["good"] * 3, first=420)
+    world.learner.tested = 0
+    await world.trained(ALICE, "boards")
+    first, second = world.learner.snapshots
+    assert {item.part for item in first.items} == {TRAIN}
+    kept = {item.sha256 for item in second.items if item.part == TEST}
+    assert len(kept) == 2 and kept == {item.sha256 for item in first.items[:2]}
+
+
+async def test_too_little_to_learn_from_is_said_in_a_sentence(world: World) -> None:
+    shelf, training = world.projects.shelf, world.projects.training
+    parts = await shelf.new(ALICE, "parts")
+    await world.put(parts, ALICE, ["good"] * 3)
+    with pytest.raises(UserError, match="3 good pictures; at least 4 are needed, and 20 are better"):
+        await training.train(ALICE, "parts")
+    pets = await shelf.new(ALICE, "pets", "classify")
+    await world.put(pets, ALICE, ["cat"] * 3 + ["dog"] * 2)
+    with pytest.raises(UserError, match="2 labels with 3 pictures each; there are 3 of cat, 2 of dog"):
+        await training.train(ALICE, "pets")
+    ink = await shelf.new(ALICE, "ink", "style")
+    await world.put(ink, ALICE, [""] * 4)
+    with pytest.raises(UserError, match="5 to 40 pictures; there are 4"):
+        await training.train(ALICE, "ink")
+    await world.put(ink, ALICE, [""], first=430)
+    new = await training.train(ALICE, "ink")
+    assert (new.request.task, new.request.words, new.request.count) == ("style", "ink", 5)  # type: ignore[attr-defined]
+    job = await world.ended(ALICE, new)
+    found, version = await world.projects.trying.style(BOB, "ink")
+    assert found.id == ink.id and version.job_id == job.id
+    assert len(world.learner.snapshots[-1].items) == 5
+
+
+async def test_a_server_has_two_trainings_waiting_at_most(world: World, boards: Project) -> None:
+    await world.services.queue.pause(1)
+    for _ in range(2):
+        await world.studio.submit(ALICE, await world.projects.training.train(ALICE, "boards"))
+    with pytest.raises(LimitError, match="2 trainings wait or run already; the limit is 2"):
+        await world.projects.training.train(ALICE, "boards")
+    waiting = (await world.projects.shelf.card(ALICE, "boards")).training
+    await world.studio.cancel(ALICE, waiting)
+    await world.projects.training.train(ALICE, "boards")
+
+
+async def test_a_threshold_moves_along_the_good_pictures_and_is_kept_only_when_told(
+    world: World, boards: Project
+) -> None:
+    training = world.projects.training
+    world.learner.tested = 3
+    await world.trained(ALICE, "boards")
+    tried = await training.threshold(ALICE, "boards", "stricter")
+    assert (tried.threshold, tried.promise) == (1.2, pytest.approx(2 / 5)) and not tried.kept
+    assert tried.stopped[1] + tried.found[1] == 3 and tried.sentence.startswith(
+        "Of 100 good parts at most about 40"
+    )
+    assert (await training.versions(ALICE, "boards"))[0].threshold == LIMIT
+    await training.threshold(ALICE, "boards", "stricter", keep=True)
+    assert (await training.versions(ALICE, "boards"))[0].threshold == 1.2
+    assert (await training.threshold(ALICE, "boards", "looser")).threshold == 1.5
+    assert (await training.threshold(ALICE, "boards", "usual", keep=True)).threshold == 1.5
+    assert (await training.threshold(ALICE, "boards", "looser")).threshold == pytest.approx(1.65)
+    assert (await training.threshold(ALICE, "boards", "fewest")).threshold == pytest.approx(1.5)
+    with pytest.raises(UserError, match="usual, stricter, looser, fewest"):
+        await training.threshold(ALICE, "boards", "sideways")
+    with pytest.raises(NotAllowedError, match="owner, or somebody with Manage Server"):
+        await training.threshold(BOB, "boards", "stricter")
+
+
+async def test_versions_are_compared_on_what_both_were_tested_on(world: World, boards: Project) -> None:
+    training = world.projects.training
+    everything = [one.sha256 for one in await world.projects.pictures.page(ALICE, "boards")]
+    good = [one.sha256 for one in await world.projects.pictures.page(ALICE, "boards", label="good")]
+    world.learner.tested, world.learner.score = 7, 9.0  # calls everything strange
+    await world.trained(ALICE, "boards")
+    world.learner.said = {name: 0.1 if name in good else 9.0 for name in everything}
+    await world.trained(ALICE, "boards")
+    told = await training.compare(BOB, "boards", 1, 2)
+    assert "No difference" in told and "right on 5" in told, "five against none is what chance does too"
+    with pytest.raises(UserError, match="no version 3"):
+        await training.compare(BOB, "boards", 1, 3)
+
+
+def test_a_difference_is_told_from_six_against_none_on() -> None:
+    assert verdict([False] * 6 + [True] * 4, [True] * 10, 1, 2).startswith(
+        "Version 2 is better than version 1"
+    )
+    assert verdict([True] * 10, [False] * 8 + [True] * 2, 1, 2).startswith("Version 1 is better")
+    assert verdict([True] * 4, [True] * 4, 1, 2).startswith("No difference")
+
+
+def test_so_many_strange_pictures_are_told_and_chance_is_not() -> None:
+    assert (
+        drift(Tally(19, 19), 0.05) == ""
+        and drift(Tally(40, 3), 0.05) == ""
+        and drift(Tally(40, 9), None) == ""
+    )
+    assert drift(Tally(40, 9), 0.05).startswith("9 of 40 pictures were strange")
+    assert drift(Tally(5000, 230), 0.05) == "" and drift(Tally(5000, 320), 0.05) != ""
+
+
+async def test_a_training_s_charts_are_no_pictures_of_its_asker(world: World, boards: Project) -> None:
+    job = await world.trained(ALICE, "boards")
+    result = await world.studio.result(ALICE, job.id, Action.SHOW)
+    assert result.pictures == () and result.grid is not None
+    assert (await world.studio.gallery.pictures(ALICE, Filter())).tiles == ()
+
+
+async def test_a_report_has_its_charts_and_says_when_it_is_weak(world: World, boards: Project) -> None:
+    world.learner.tested = 2
+    await world.trained(ALICE, "boards")
+    report = await world.projects.training.report(BOB, "boards")
+    assert sum(report.parts["train"].values()) == 5 and sum(report.parts["test"].values()) == 2
+    assert report.charts == ("scores", "report")
+    assert report.sentences[0] == "It has learned." and any("weak" in one for one in report.sentences)
+    data, media_type = await world.projects.training.chart(BOB, "boards", 1, "report")
+    assert data and media_type.startswith("image/")
+    with pytest.raises(ImageError, match="no chart 'secret'"):
+        await world.projects.training.chart(BOB, "boards", 1, "secret")
+
+
+async def test_a_training_that_fails_leaves_no_version(world: World, boards: Project) -> None:
+    def broken(request: object, run: object) -> None:
+        raise OSError("the disk is gone")
+
+    world.learner.learned = broken  # type: ignore[assignment,method-assign]
+    submitted = await world.studio.submit(ALICE, await world.projects.training.train(ALICE, "boards"))
+    async for _ in await world.studio.watch(ALICE, submitted.job.id):
+        pass
+    job = await world.services.queue.job(submitted.job.id)
+    assert job is not None and job.status is Status.FAILED
+    assert await world.projects.training.versions(ALICE, "boards") == []
+    assert (await world.projects.shelf.card(ALICE, "boards")).training == ""
+
+
+async def test_a_project_of_one_s_own_is_trained_out_of_sight(world: World) -> None:
+    alone = Actor(ALICE.user_id, None, 50)
+    mine = await world.projects.shelf.new(alone, "mine")
+    await world.put(mine, ALICE, ["good"] * 4)
+    job = await world.trained(ALICE, "mine")
+    assert job.origin.private
+    with pytest.raises(NotAllowedError):
+        await world.projects.training.trained(BOB, job.id)
+
+
+async def test_one_version_is_used_whatever_happens_at_once(world: World, boards: Project) -> None:
+    for _ in range(3):
+        await world.trained(ALICE, "boards")
+    database = world.services.database
+    for number in (2, 3, 1, 3):
+        assert await database.write(lambda c, n=number: versions.use(c, boards.id, n))
+        used = [
+            one for one in await world.projects.training.versions(ALICE, "boards") if one.state == "active"
+        ]
+        assert [one.number for one in used] == [number]

@@ -1,0 +1,35 @@
+"""Hostile zip files through a project's door, one of each kind; ``python -m tests.security.zips`` sends
+more."""
+
+from pathlib import Path
+
+import pytest
+
+from studio.projects import unzip
+from tests.security import zips
+from tests.studio.projects.test_pictures import zipped
+
+
+async def test_one_of_each_kind_does_nothing_but_be_refused(tmp_path: Path) -> None:
+    assert await zips.walk(len(zips.KINDS), tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"a.png": b"\0" * 10**7}, "100 times its size"),
+        ({"a.exe": b"x"}, "is no picture"),
+        ({"a.tar.gz": b"x"}, "archive in an archive"),
+    ],
+)
+def test_a_file_that_is_not_taken_says_why(files: dict[str, bytes], words: str) -> None:
+    header, body = unzip.answer(zipped(files).data, "pictures")
+    assert header["pictures"] == [] and body == b""
+    [[_, why]] = header["refused"]  # type: ignore[misc]
+    assert words in why
+
+
+def test_an_empty_archive_and_what_is_none_are_told_apart() -> None:
+    assert unzip.answer(zipped({}).data, "pictures")[0] == {"error": "has no pictures in it."}
+    assert unzip.answer(b"hello", "pictures")[0] == {"error": "is damaged, or no zip file."}
+    assert "no labels in it" in str(unzip.answer(zipped({"a.png": b"x"}).data, "labels")[0]["error"])

@@ -1,0 +1,131 @@
+"""How a learned style is measured on the demo models: how near its drawings are to the style's pictures, and
+whether they still show what was asked for."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from demo.captions import describe
+from demo.evaluation.scenes import SINGLE
+from demo.judge import Judge
+from demo.training.loop import MODELS
+from demo.world import Scene, held_out_scene
+from tests.vision.style_training import looks
+from vision.engine.side_work import unbatched
+from vision.model_store import Models
+from vision.own_models.steps import MemoryStore, Store
+from vision.protocol import WorkerConfig
+from vision.reporter import Reporter
+from vision.style_training import samples
+from vision.style_training.learning import Learned, Plan, learn, prompts_of
+from vision.style_training.lesson import Example
+from vision.style_training.settings import Settings, worded
+
+UNSEEN = 7  # seed of a look's pictures that no training sees
+COMPARED = 24  # of them
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Shares of prompts, 0..1. nearer: drawn with the style, nearer to its pictures than without. right: all
+    three of object, colour and background as asked, drawn plainly, with the style, and, the most that can be
+    expected, plainly with the look's filter over it."""
+
+    look: str
+    count: int
+    nearer: float
+    similarity: tuple[float, float]  # without, with
+    right: tuple[float, float, float]
+
+
+def models(folder: Path, **loras: str) -> Models:
+    """Return the demo models as a worker holds them, with these LoRAs."""
+    specs = {"image": str(MODELS / "stable-diffusion"), "clip": str(MODELS / "clip")}
+    return Models(WorkerConfig("cpu", specs, str(folder), cpu_threads=1, allow_download=False, loras=loras))
+
+
+def train(look: str, pictures: int, settings: Settings) -> Learned:
+    """Train a look on the demo model."""
+    found = looks.pictures(look, pictures)
+    examples = tuple(Example(picture, caption) for picture, caption in found)
+    plan = Plan(None, examples, prompts_of([caption for _, caption in found]), settings)
+    with tempfile.TemporaryDirectory() as folder:
+        return learn(plan, models(Path(folder)), MemoryStore(), Reporter())
+
+
+def scenes(count: int) -> list[tuple[Scene, str]]:
+    """Return compositions that no training of the demo models has seen, and how they are asked for."""
+    found = []
+    for number in range(count):
+        rng = random.Random(f"style {number}")
+        scene = looks.flat(held_out_scene(rng, rng.choices(list(SINGLE), list(SINGLE.values()))[0]))
+        caption = describe(scene, rng, noise=0.0, drop=0.0)
+        while not caption.background_told:
+            caption = describe(scene, rng, noise=0.0, drop=0.0)
+        found.append((scene, caption.text))
+    return found
+
+
+def measure(
+    look: str, learned: Learned, trigger: str, count: int, plain_store: Store, keep: Path | None = None
+) -> Figures:
+    """Draw ``count`` prompts without and with the style. plain_store: for those without, which are the same
+    for all styles. keep: folder for sheets of drawings."""
+    asked = scenes(count)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "lora.safetensors"
+        file.write_bytes(learned.file)
+        own = models(Path(folder), style=str(file))
+        plain = _drawn([prompt for _, prompt in asked], "", own, plain_store)
+        styled = _drawn([worded(text, trigger) for _, text in asked], "style", own, MemoryStore())
+        own_pictures = [picture for picture, _ in looks.pictures(look, COMPARED, UNSEEN)]
+        vectors = _vectors([*own_pictures, *plain, *styled], own)
+    filtered = [looks.LOOKS[look](picture, number) for number, picture in enumerate(plain)]
+    middle = torch.nn.functional.normalize(vectors[:COMPARED].mean(0), dim=0)
+    without, with_style = (vectors[COMPARED:] @ middle).split(count)
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        learned.sheet.save(keep / f"{look}-training.png")
+        rows = [("plain", plain), ("style", styled), ("filter", filtered)]
+        samples.sheet([prompt for _, prompt in asked][:12], [(w, p[:12]) for w, p in rows]).save(
+            keep / f"{look}-drawings.png"
+        )
+    judge = Judge()
+    right = tuple(
+        _right(judge, pictures, [scene for scene, _ in asked]) for pictures in (plain, styled, filtered)
+    )
+    return Figures(
+        look,
+        count,
+        float((with_style > without).float().mean()),
+        (round(float(without.mean()), 3), round(float(with_style.mean()), 3)),
+        (right[0], right[1], right[2]),
+    )
+
+
+def _drawn(prompts: Sequence[str], lora: str, own: Models, store: Store) -> list[Image.Image]:
+    return samples.draw(prompts, lora, "drawn", 1000, own.get("image"), store, Reporter())
+
+
+def _vectors(pictures: Sequence[Image.Image], own: Models) -> torch.Tensor:
+    """(N, D), of unit length."""
+    matcher = own.get("clip")
+    with torch.no_grad():
+        made: torch.Tensor = unbatched(matcher.embed_image_lists, list(pictures))
+    return torch.nn.functional.normalize(made.float(), dim=-1)
+
+
+def _right(judge: Judge, pictures: list[Image.Image], asked: Sequence[Scene]) -> float:
+    good = [
+        (found.found[0].object, found.found[0].colour, found.background)
+        == (scene.groups[0].object, scene.groups[0].colour, scene.background)
+        for found, scene in zip(judge(pictures), asked, strict=True)
+    ]
+    return sum(good) / len(good)

@@ -1,0 +1,202 @@
+"""What a training takes: counted by the planner as torch counts it, and refused with the number."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import FluxTransformer2DModel, UNet2DConditionModel
+from peft import LoraConfig, inject_adapter_in_model
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from core.errors import UserError
+from vision.style_training import memory, recipes
+from vision.style_training.memory import UNet, needed, refuse
+from vision.style_training.settings import Settings
+
+SD = {
+    "sample_size": 64,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "down_block_types": (*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"),
+    "cross_attention_dim": 768,
+    "attention_head_dim": 8,
+}
+XL = {
+    "sample_size": 128,
+    "block_out_channels": (320, 640, 1280),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "attention_head_dim": (5, 10, 20),
+    "transformer_layers_per_block": (1, 2, 10),
+    "cross_attention_dim": 2048,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 2816,
+}
+FLUX = {
+    "_class_name": "FluxTransformer2DModel",
+    "num_attention_heads": 24,
+    "attention_head_dim": 128,
+    "num_layers": 3,  # of 19, and 6 of 38: each is like the next
+    "num_single_layers": 6,
+    "guidance_embeds": True,
+}
+
+
+class Peak(TorchDispatchMode):
+    """Counts the bytes of tensors that are alive besides the weights, and the most there were."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.live, self.peak, self.known = 0, 0, set[int]()
+        self.own = [value.untyped_storage() for value in module.parameters()]
+        self.known |= {id(storage) for storage in self.own}
+
+    def __torch_dispatch__(self, func: Callable, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        tree_map_only(torch.Tensor, self._see, output)
+        return output
+
+    def _see(self, tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if id(storage) not in self.known:
+            self.known.add(id(storage))
+            self.live += storage.nbytes()
+            self.peak = max(self.peak, self.live)
+            weakref.finalize(storage, self._gone, id(storage), storage.nbytes())
+        return tensor
+
+    def _gone(self, key: int, size: int) -> None:
+        self.known.discard(key)
+        self.live -= size
+
+
+def injected(module: torch.nn.Module, targets: tuple[str, ...], rank: int) -> int:
+    """Insert a LoRA, in float32, into a module without contents; return how many weights it has."""
+    module.requires_grad_(False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.Module, "to", lambda self, *args, **kwargs: self)  # nothing is there to move
+        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets)), module)
+    total = 0
+    for name, layer in module.named_modules():
+        if "lora_" in name and hasattr(layer, "weight"):
+            layer.weight = torch.nn.Parameter(layer.weight.detach().float())
+            total += layer.weight.numel()
+    return total
+
+
+def counted(kind: str, settings: Settings, side: int) -> tuple[int, int]:
+    """Return the trained weights and the bytes at the peak of a step, as torch counts them on tensors without
+    contents, in bfloat16."""
+    made = {"device": "cpu", "dtype": torch.bfloat16}
+    before = torch.get_default_dtype()
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        torch.set_default_dtype(torch.bfloat16)
+        try:
+            flux = kind == "flux"
+            module: Any = (
+                FluxTransformer2DModel(**{k: v for k, v in FLUX.items() if k[0] != "_"})
+                if flux
+                else UNet2DConditionModel(**(SD if kind == "sd" else XL))
+            )
+            targets = recipes.FLUX_ATTENTION if flux else recipes.Diffusion().targets(settings.layers)
+            weights = injected(module, targets, settings.rank)
+        finally:
+            torch.set_default_dtype(before)
+        module.enable_gradient_checkpointing()
+        latents = side // 8
+        with Peak(module) as peak:
+            if flux:
+                tokens = (latents // 2) ** 2
+                given = {
+                    "hidden_states": torch.randn(1, tokens, 64, **made),
+                    "timestep": torch.rand(1, **made),
+                    "guidance": torch.ones(1),
+                    "pooled_projections": torch.randn(1, 768, **made),
+                    "encoder_hidden_states": torch.randn(1, 512, 4096, **made),
+                    "txt_ids": torch.zeros(512, 3),
+                    "img_ids": torch.zeros(tokens, 3),
+                }
+            else:
+                words = torch.randn(1, 77, module.config.cross_attention_dim, **made)
+                given = {
+                    "sample": torch.randn(1, 4, latents, latents, **made),
+                    "timestep": torch.ones(1),
+                    "encoder_hidden_states": words,
+                }
+                if kind == "xl":
+                    more = {
+                        "text_embeds": torch.randn(1, 1280, **made),
+                        "time_ids": torch.randn(1, 6, **made),
+                    }
+                    given["added_cond_kwargs"] = more
+            module(**given, return_dict=False)[0].float().pow(2).mean().backward()
+    return weights, peak.peak
+
+
+@pytest.mark.parametrize(("kind", "side"), [("sd", 512), ("xl", 1024)])
+def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: int) -> None:
+    settings = Settings("a", rank=16)
+    weights, peak = counted(kind, settings, side)
+    shape = UNet.read(SD if kind == "sd" else XL)
+    assert shape.lora(settings) == weights
+    # the peak has gradients in it, which the planner counts with the LoRA
+    activations = 2 * shape.elements(side // 8)
+    assert peak - 4 * weights <= activations <= 2.2 * (peak - 4 * weights)
+
+
+def test_the_planner_is_over_what_torch_counts_for_flux(tmp_path: Path) -> None:
+    settings = Settings("a", rank=16)
+    weights, peak = counted("flux", settings, 1024)
+    found = memory._flux(FLUX, settings, 2, 0)
+    assert found is not None
+    assert found.lora == weights * memory.BYTES_A_WEIGHT
+    assert peak - 4 * weights <= found.activations <= 1.3 * (peak - 4 * weights)
+
+
+@pytest.mark.parametrize("family", ["stable-diffusion", "stable-diffusion-xl", "flux"])
+@pytest.mark.parametrize("layers", ["attention", "all"])
+def test_the_weights_of_a_lora_are_counted_exactly(family: str, layers: str, folders) -> None:
+    settings = Settings("a", rank=4, layers=layers)
+    path = folders[family]
+    part = "transformer" if family == "flux" else "unet"
+    cls = FluxTransformer2DModel if family == "flux" else UNet2DConditionModel
+    recipe = recipes.RECIPES[family]
+    module = cls.from_pretrained(path / part)
+    weights = injected(module, recipe.targets(settings.layers), 4)
+    found = needed(path, settings, 4)
+    assert found is not None and found.lora == weights * memory.BYTES_A_WEIGHT
+
+
+def test_what_does_not_fit_is_refused_with_the_number(folders) -> None:
+    path, settings = folders["stable-diffusion-xl"], Settings("a", rank=4)
+    found = needed(path, settings, 4)
+    assert found is not None
+    refuse(path, "tiny", settings, 4, found.total)
+    with pytest.raises(UserError, match=r"Teaching tiny a style needs about 0\.0 GB of memory; this device"):
+        refuse(path, "tiny", settings, 4, found.total - 1)
+
+
+def test_a_model_without_a_known_configuration_is_left_to_the_worker(folders, tmp_path: Path) -> None:
+    assert needed(folders["stable-diffusion-3"], Settings("a"), 4) is None
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"")
+    assert needed(file, Settings("a"), 4) is None
+
+
+def test_the_planner_loads_no_torch() -> None:
+    code = "import sys, vision.style_training.memory; print(json.dumps('torch' in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import json; {code}"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) is False

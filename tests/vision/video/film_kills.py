@@ -1,0 +1,163 @@
+"""kill -9 of a process that draws a film of many windows, at random moments, until the film is there.
+
+    PYTHONPATH=. python -m tests.vision.video.film_kills --windows 40 --films 10
+
+A tiny model of a real family, loaded and drawn by the real code, with the checkpoints that a worker has. The
+film must have the frames of one that nobody killed, and a kill costs one window at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import random
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from tests.vision.video import operations
+from vision.drawing.checkpoint import Checkpoint, Pace
+from vision.reporter import Reporter
+from vision.video import generating
+from vision.video.families import Operation
+from vision.video.model import VideoModel
+from vision.video.shot import Shot
+
+STEPS = 4  # of a window
+SLOW = 0.1  # seconds more that a step takes: jobs of less than 5 s have no checkpoints
+CHEAP = Pace(max_cost=0.0)  # of a window that takes minutes writing is nothing; here it takes half a second
+DRAWN = generating.STEPS_SHARE * generating.SHARE  # of the job: behind it frames are decoded
+LENGTHS = {"animatediff": (8, 4), "ltx": (25, 16)}  # frames of a window, and new ones of each further window
+
+
+class Diary(Reporter):
+    """Writes every step down, at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.checkpoint = Checkpoint(folder, "film", CHEAP)
+        self._file = os.open(folder / "steps", os.O_APPEND | os.O_CREAT | os.O_WRONLY)
+
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        os.write(self._file, f"{step / total:.6f}\n".encode())
+        time.sleep(SLOW)
+
+
+@dataclass
+class Figures:
+    """again: for each kill, the steps of drawing that were done once more after it."""
+
+    films: int = 0
+    windows: int = 0
+    kills: int = 0
+    steps: int = 0
+    again: list[int] = field(default_factory=list)
+    wrong: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.films} films of {self.windows} windows, {self.kills} kills: {self.wrong} with other"
+            f" frames; {sum(self.again)} of {self.steps} steps done again"
+            f" ({sum(self.again) / self.steps:.1%}), at most"
+            f" {max(self.again, default=0)} for a kill, where a window has {STEPS}"
+        )
+
+
+def long_shot(model: VideoModel, name: str, windows: int) -> Shot:
+    """A film of so many windows."""
+    longest, more = LENGTHS[name]
+    model.card = replace(model.card, longest=longest)
+    shot = operations.shots(model)[Operation.WORDS]
+    return replace(shot, frames=longest + more * (windows - 1), num_inference_steps=STEPS)
+
+
+def film_of(model: VideoModel, shot: Shot, reporter: Reporter) -> str:
+    """The hash of all frames."""
+    return hashlib.sha256(operations.drawn(generating.generate(model, shot, reporter)).tobytes()).hexdigest()
+
+
+def kill_until_done(model: VideoModel, shot: Shot, folder: Path, most: float, rng: random.Random) -> int:
+    """Kill the film's process after 0 to ``most`` seconds, again and again; how often it was."""
+    kills = 0
+    while True:
+        child = os.fork()
+        if child == 0:
+            try:
+                (folder / "film").write_text(film_of(model, shot, Diary(folder)))
+            finally:
+                os._exit(0)
+        end, gone = time.monotonic() + rng.random() * most, 0
+        while time.monotonic() < end and not gone:
+            gone, _ = os.waitpid(child, os.WNOHANG)
+            time.sleep(0.005)
+        if not gone:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            kills += 1
+            with (folder / "steps").open("a") as file:
+                file.write("killed\n")
+        if (folder / "film").exists():
+            return kills
+
+
+def again(lines: list[str]) -> tuple[int, list[int]]:
+    """How many steps of drawing there are, and how many of them each kill cost."""
+    seen, costs = Counter[str](), list[int]()
+    for line in lines:
+        if line == "killed":
+            costs.append(0)
+        elif float(line) <= DRAWN + 1e-3:
+            if seen[line]:
+                costs[-1] += 1
+            seen[line] += 1
+    return len(seen), costs
+
+
+def measure(name: str, windows: int, films: int, *, seed: int = 0) -> Figures:
+    """Kill ``films`` films of a model until each is there."""
+    torch.set_num_threads(1)
+    rng, figures = random.Random(seed), Figures(windows=windows)
+    with tempfile.TemporaryDirectory() as root:
+        model = operations.load(name, Path(root) / "model")
+        shot = long_shot(model, name, windows)
+        began = time.monotonic()
+        wanted = film_of(model, shot, Reporter())
+        seconds = time.monotonic() - began + windows * STEPS * SLOW
+        for number in range(films):
+            folder = Path(root) / str(number)
+            folder.mkdir()
+            figures.kills += kill_until_done(model, shot, folder, max(3.0, 0.4 * seconds), rng)
+            steps, costs = again((folder / "steps").read_text().split())
+            figures.films += 1
+            figures.steps += steps
+            figures.again += costs
+            figures.wrong += (folder / "film").read_text() != wanted
+    return figures
+
+
+def check(figures: Figures) -> None:
+    """Raise AssertionError unless all is as it has to be."""
+    assert not figures.wrong, f"{figures.wrong} films have other frames"
+    assert figures.kills and max(figures.again) <= STEPS, f"a kill cost {max(figures.again)} steps"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=list(LENGTHS), default="animatediff")
+    parser.add_argument("--windows", type=int, default=40)
+    parser.add_argument("--films", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    figures = measure(arguments.model, arguments.windows, arguments.films, seed=arguments.seed)
+    print(figures)
+    check(figures)
+
+
+if __name__ == "__main__":
+    main()

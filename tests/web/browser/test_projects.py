@@ -1,0 +1,248 @@
+"""Own models in a browser: dropped, labelled by keys, trained, read about and tried; axe is content."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.web.browser.test_accessibility import RULES, RUN, axe
+from tests.web.browser.test_examples import ALL_THERE, LOOKS, sign_in
+from tests.web.browser.test_forms import SIDEWAYS, shot
+from tests.web.conftest import Site, open_site
+from tests.web.teacher import Teacher
+from tests.web.test_projects import part, project, send, trained, tried
+
+__all__ = ["axe"]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+DROP = """(files) => {
+  const data = new DataTransfer();
+  for (const [name, text] of files) {
+    const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+    data.items.add(new File([bytes], name, { type: name.endsWith(".png") ? "image/png" : "" }));
+  }
+  const at = document.querySelector("h1");
+  for (const type of ["dragover", "drop"])
+    at.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
+}"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def teacher() -> Teacher:
+    return Teacher()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(tmp_path: Path, teacher: Teacher) -> AsyncIterator[Site]:
+    async with open_site(tmp_path, teacher) as found:
+        yield found
+
+
+async def drop(page, *files: tuple[str, bytes]) -> None:
+    await page.evaluate(DROP, [(name, base64.b64encode(data).decode()) for name, data in files])
+
+
+async def counts(site: Site, project_id: str) -> dict[str, int]:
+    card = (await site.you.get(f"/api/projects/{project_id}")).data
+    return {label["name"]: label["count"] for label in card["labels"]}
+
+
+async def test_a_newcomer_drops_trains_and_has_a_verdict(site: Site, teacher: Teacher, page) -> None:
+    await sign_in(site, page)
+    await page.keyboard.press("g")
+    await page.keyboard.press("m")
+    await page.get_by_text("No projects yet").wait_for()
+    await page.get_by_role("button", name="New project").click()
+    await page.get_by_label("Name", exact=True).fill("boards")
+    await page.get_by_role("button", name="Create").click()
+    await page.get_by_text("No pictures yet").wait_for()
+    # 24 good ones in three calls, and something that is no picture
+    await drop(page, *[(f"{n}.png", part(n)) for n in range(24)], ("read.me", b"hello"))
+    await page.get_by_text("24 taken.").wait_for(timeout=120_000)  # a process reads each
+    assert await page.locator(".item").count() == 24
+    assert "good" == await page.locator(".item-label").first.inner_text()
+    # trained while it is watched
+    teacher.gate.clear()
+    await page.get_by_role("button", name="Train").click()
+    await page.get_by_text("30 %").wait_for()
+    assert await page.locator("#training progress").evaluate("(one) => one.value") == pytest.approx(0.3)
+    await shot(page, "projects-training-1280-light")
+    teacher.gate.set()
+    await page.get_by_role("heading", name="Version 1").wait_for()
+    await page.get_by_text("It learned from 24 pictures.").first.wait_for()
+    # tried: one good, one bad
+    await page.get_by_role("link", name="Try it").click()
+    await drop(page, ("a.png", part(60)), ("b.png", part(61, bad=True)))
+    await page.get_by_text("Like the good ones.", exact=True).wait_for()
+    await page.get_by_text("× the limit").wait_for()
+    assert await page.evaluate(ALL_THERE)
+    await page.get_by_role("button", name="The verdict on picture 2 is wrong").click()
+    await page.get_by_role("combobox", name="Label").select_option("good")
+    await page.get_by_role("button", name="That is it").click()
+    await page.get_by_text("found wrong").wait_for()
+    await page.get_by_text("1 new since version 1").wait_for()
+
+
+async def test_a_pile_is_labelled_by_keys_alone(site: Site, page) -> None:
+    project_id = await project(site, good=0, bad=1)
+    pile = [(f"{n}.png", part(n)) for n in range(6)]
+    await send(site.you, f"/api/projects/{project_id}/pictures", pile)
+    await sign_in(site, page)
+    await page.goto(f"{site.web.url}/projects/{project_id}/label")
+    await page.get_by_text("6 left").wait_for()
+
+    async def pressed(key: str, expected: str) -> None:
+        before = await page.locator(".desk img").get_attribute("src")
+        await page.keyboard.press(key)
+        await page.wait_for_function(
+            "(src) => document.querySelector('.desk img')?.getAttribute('src') !== src", arg=before
+        )
+        await page.get_by_text(expected).wait_for()
+
+    await pressed("1", "5 left")
+    await pressed("2", "4 left")
+    await pressed("ArrowLeft", "5 left")  # the second is shown again, and is called otherwise
+    await pressed("1", "4 left")
+    skipped = await page.locator(".desk img").get_attribute("src")
+    await pressed("ArrowRight", "4 left")
+    await pressed("x", "3 left")
+    await pressed("1", "2 left")
+    await page.keyboard.press("1")
+    await page.get_by_text("The rest was skipped").wait_for()
+    await page.locator("#desk[aria-busy=false]").wait_for(state="attached")
+    assert await counts(site, project_id) == {"good": 4, "scratch": 1}
+    card = (await site.you.get(f"/api/projects/{project_id}")).data
+    assert card["states"]["left_out"] == 1 and card["states"]["new"] == 1
+    await page.get_by_role("link", name="Show the skipped ones").click()
+    await page.get_by_text("1 left").wait_for()
+    assert await page.locator(".desk img").get_attribute("src") == skipped
+    await page.keyboard.press("1")
+    await page.get_by_text("Every picture has its label").wait_for()
+    await page.locator("#desk[aria-busy=false]").wait_for(state="attached")
+    assert await counts(site, project_id) == {"good": 5, "scratch": 1}
+
+
+async def test_a_box_is_drawn_by_keys_and_by_pointer(site: Site, page) -> None:
+    project_id = await project(site, good=0, bad=1)
+    pile = [(f"{n}.png", part(n)) for n in range(2)]
+    await send(site.you, f"/api/projects/{project_id}/pictures", pile)
+    await sign_in(site, page)
+    await page.goto(f"{site.web.url}/projects/{project_id}/label")
+    await page.locator(".desk-frame").wait_for()
+    await page.keyboard.press("b")
+    await page.locator("rect.current").wait_for()
+    for key in ("ArrowRight", "Shift+ArrowDown", "Enter"):
+        await page.keyboard.press(key)
+    await page.get_by_text("1 box for the label").wait_for()
+    around = await page.locator(".desk-frame").bounding_box()
+    await page.mouse.move(around["x"] + 5, around["y"] + 5)
+    await page.mouse.down()
+    await page.mouse.move(around["x"] + around["width"] / 2, around["y"] + around["height"] / 2)
+    await page.mouse.up()
+    await page.get_by_text("2 boxes for the label").wait_for()
+    await shot(page, "projects-boxes-1280-light")
+    async with page.expect_request("**/marks") as asked:
+        await page.keyboard.press("2")
+    sent = (await asked.value).post_data_json
+    assert sent["label"] == "scratch"
+    assert sent["boxes"][0] == pytest.approx(["scratch", 0.42, 0.4, 0.62, 0.62])
+    assert sent["boxes"][1][3:] == pytest.approx([0.5, 0.5], abs=0.02)
+
+
+async def test_the_grid_is_labelled_by_digits_and_walked_by_arrows(site: Site, page) -> None:
+    project_id = await project(site, good=0, bad=1)
+    pile = [(f"{n}.png", part(n)) for n in range(5)]
+    await send(site.you, f"/api/projects/{project_id}/pictures", pile)
+    await sign_in(site, page)
+    await page.goto(f"{site.web.url}/projects/{project_id}")
+    await page.locator(".keys-hint").wait_for()
+    boxes = page.locator(".item input")
+    await boxes.nth(1).focus()
+    await page.keyboard.press("1")
+    await page.locator(".item:nth-child(2)", has_text="good").wait_for()
+    await page.keyboard.press("ArrowRight")
+    for _ in range(2):
+        await page.keyboard.press("Space")
+        await page.keyboard.press("ArrowLeft")
+    await page.keyboard.press("2")
+    await page.locator(".item:nth-child(4)", has_text="scratch").wait_for()
+    assert await counts(site, project_id) == {"good": 1, "scratch": 3}
+    await page.keyboard.press("a")
+    assert await page.locator(".item :checked").count() == 6
+    await page.get_by_role("button", name="Leave out").click()
+    await page.locator("#items").wait_for()
+    assert await page.locator('[data-state="left_out"]').count() == 6
+
+
+async def test_a_training_is_cancelled_and_its_page_says_so(site: Site, teacher: Teacher, page) -> None:
+    project_id = await project(site)
+    await sign_in(site, page)
+    await page.goto(f"{site.web.url}/projects/{project_id}")
+    teacher.gate.clear()
+    await page.get_by_role("button", name="Train").click()
+    await page.get_by_text("30 %").wait_for()
+    await page.get_by_role("button", name="Cancel").click()
+    teacher.gate.set()
+    await page.get_by_text("stopped before it was done").wait_for()
+    await page.get_by_role("button", name="Train").wait_for()
+
+
+async def test_a_project_is_forgotten_only_when_that_is_meant(site: Site, page) -> None:
+    project_id = await project(site, good=1, bad=0)
+    await sign_in(site, page)
+    await page.goto(f"{site.web.url}/projects/{project_id}/settings")
+    await page.get_by_role("button", name="Forget it").click()
+    await page.get_by_role("button", name="Back").click()
+    assert (await site.you.get(f"/api/projects/{project_id}")).status == 200
+    await page.get_by_role("button", name="Forget it").click()
+    await page.locator("dialog").get_by_role("button", name="Forget it").click()
+    await page.get_by_text("No projects yet").wait_for()
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+async def test_axe_finds_nothing_and_nothing_is_cut_off(site: Site, page, axe, scheme, width) -> None:
+    project_id = await project(site)
+    await send(
+        site.you, f"/api/projects/{project_id}/pictures", [(f"{n}.png", part(30 + n)) for n in range(3)]
+    )
+    await trained(site, project_id)
+    await trained(site, project_id)
+    await tried(site, project_id, part(21), part(22, bad=True))
+    empty = (await site.you.post("/api/projects", {"name": "new", "task": "classify"})).data["href"]
+    style = (await site.you.post("/api/projects", {"name": "lines", "task": "style"})).data["href"]
+    here = f"/projects/{project_id}"
+    await sign_in(site, page)
+    await page.emulate_media(color_scheme=scheme)
+    await page.set_viewport_size({"width": width, "height": 800})
+    ends = ("", "/label", "/report?version=2&move=stricter&with=1", "/try", "/settings", "?label=scratch")
+    for path in (
+        "/projects",
+        *(here + end for end in ends),
+        empty,
+        f"{empty}/report",
+        f"{style}/try",
+        f"{empty}/label",
+    ):
+        await page.goto(site.web.url + path)
+        await page.evaluate("() => document.fonts.ready")
+        await page.evaluate(axe)
+        assert await page.evaluate(RUN, RULES) == [], path
+        assert await page.evaluate(SIDEWAYS) <= 0, path
+        assert await page.evaluate(ALL_THERE), path
+        name = path.replace(project_id, "").replace("/", "-").partition("?version")[0]
+        await shot(page, f"projects{name[-30:]}-{width}-{scheme}")
+    await page.goto(f"{site.web.url}{here}/try")
+    await page.get_by_role("button", name="The verdict on picture 1 is wrong").click()
+    await page.get_by_role("combobox", name="Label").wait_for()
+    await page.evaluate(axe)
+    assert await page.evaluate(RUN, RULES) == []
+    await page.goto(f"{site.web.url}/projects")
+    await page.get_by_role("button", name="New project").click()
+    await page.get_by_role("radio", name="Style").check()
+    await page.get_by_label("Words that call the style").wait_for()
+    await page.evaluate(axe)
+    assert await page.evaluate(RUN, RULES) == []
+    await shot(page, f"projects-new-{width}-{scheme}")

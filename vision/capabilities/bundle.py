@@ -1,0 +1,68 @@
+"""The zip file by which a version of somebody's own model runs elsewhere, proven before it is handed out."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelError
+from core.events import File, Output
+from core.requests.own_models import STYLE, BundleRequest
+from vision.model_store import Models
+from vision.own_models import needs
+from vision.own_models.export.child import Making, Order
+from vision.own_models.serving import asking
+from vision.reporter import Reporter
+
+ZIP = "application/zip"
+LOOK, USUAL = 1.0, 15.0  # seconds between two looks at whether it is made, that it usually takes
+PATIENCE = 600  # seconds
+PARTS = 1000  # of what is told as done
+
+
+def run(
+    request: BundleRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
+) -> Output:
+    """See vision.capabilities. ``Output.files`` has the zip, written into ``folder``."""
+    artefact, name = Path(paths[request.artefact]), f"{request.name or 'model'}-v{request.version}.zip"
+    model, file = "", folder / "bundle.zip"
+    if request.task == STYLE:
+        style: Any = importlib.import_module("vision.style_training.bundle").bundle
+        made = (artefact, request.name, request.version, request.figures)
+        reporter.in_thread(lambda: file.write_bytes(style(*made)), thread="fetching")
+    else:
+        needs.check()
+        one = asking.loaded(request.artefact, artefact, request.task, models, reporter)
+        model = one.extractor.name
+        order = Order(
+            one.model.pack(),
+            request.task,
+            one.extractor,
+            request.name,
+            [paths[sha256] for sha256 in request.images],
+            request.figures,
+            request.limit,
+        )
+        file = _made(order, folder, reporter)
+    reporter.step(PARTS, PARTS)
+    return Output(
+        files=(File(name, str(file), ZIP),),
+        parameters={"kind": request.kind, "model": model, "version": request.version, "notes": []},
+    )
+
+
+def _made(order: Order, folder: Path, reporter: Reporter) -> Path:
+    """Return a bundle that another process makes, and tell how far it may be meanwhile."""
+    making, looks = reporter.in_thread(lambda: Making(order, folder), thread="fetching"), 0
+    with closing(making):
+        while not reporter.in_thread(lambda: making.wait(LOOK), thread="fetching"):
+            reporter.check()
+            looks += 1
+            if looks * LOOK > PATIENCE:
+                raise ModelError(f"The bundle wasn't made within {PATIENCE} s.")
+            reporter.step(round(PARTS * (1 - math.exp(-looks * LOOK / USUAL))), PARTS)
+        return making.taken()

@@ -1,0 +1,137 @@
+"""What a version of somebody's own model says of pictures: verdicts, with what is strange, or what speaks for
+a label, laid over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from core.events import Output
+from core.requests.own_models import ANOMALY, InspectRequest
+from core.results.own_models import Verdict
+from vision.explain import heat as explained
+from vision.model_store import Models
+from vision.own_models.report import heat
+from vision.own_models.serving import asking
+from vision.own_models.serving.slices import in_slice
+from vision.pictures import encode
+from vision.reporter import Reporter
+
+MOST = 1536  # px of the longer side of what is shown of one picture
+CELL, LINE, GAP, COLUMNS = 240, 22, 8, 5  # px, pictures side by side on a sheet
+GOOD, STRANGE = "#57f287", "#ed4245"  # frames
+GROUND, INK = "#2b2d31", "#f2f3f5"
+
+
+def run(
+    request: InspectRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
+) -> Output:
+    """See vision.capabilities. ``Output.verdicts`` has one for each picture, in the request's order; ``grid``
+    is the picture beside its map, or a sheet of several."""
+    one = asking.loaded(request.artefact, Path(paths[request.artefact]), request.task, models, reporter)
+    verdicts, shown, count = list[Verdict](), list[Image.Image](), len(request.images)
+    alone = count == 1
+    words = None
+    if request.task != ANOMALY and one.model.card["weights"][1]:
+        words = asking.words_of(one.model.card["labels"], models, reporter, one.model.card["words"])
+    for number, sha256 in enumerate(request.images, 1):
+        image = reporter.in_thread(lambda path=paths[sha256]: _opened(path))  # type: ignore[misc]
+        if request.task == ANOMALY:
+            verdict, places = asking.inspected(sha256, image, one, request.limit, reporter)
+            shown.append(_inspected(image, places, verdict, alone, request.explain))
+        else:
+            verdict = asking.classified(sha256, image, one, words, reporter)
+            shown.append(_classified(image, verdict, one, request.explain and alone, reporter))
+        verdicts.append(verdict)
+        reporter.step(number, count)
+    sheet = shown[0] if alone else _sheet(shown, verdicts)
+    grid = reporter.in_thread(lambda: encode.grid([sheet]))
+    return Output(
+        grid=grid,
+        scores=verdicts[0].names,
+        verdicts=tuple(verdicts),
+        parameters={
+            "kind": request.kind,
+            "model": one.extractor.name,
+            "version": request.version,
+            "verdicts": [asdict(verdict) for verdict in verdicts],
+            "notes": [],
+        },
+    )
+
+
+def _opened(path: str) -> Image.Image:
+    image = encode.open_picture(path)
+    image.load()
+    return image
+
+
+def _inspected(
+    image: Image.Image, places: np.ndarray, verdict: Verdict, alone: bool, explain: bool
+) -> Image.Image:
+    small = _small(image) if alone else ImageOps.pad(image, (CELL, CELL), color=GROUND)
+    if not explain:
+        return small
+    if not alone:
+        return heat.overlay(image.resize((CELL, CELL), Image.Resampling.BILINEAR), places)
+    boxes = [
+        heat.Region(
+            (
+                round(region.left * small.width),
+                round(region.top * small.height),
+                round(region.right * small.width),
+                round(region.bottom * small.height),
+            ),
+            region.area,
+            region.ratio,
+        )
+        for region in verdict.regions
+    ]
+    return heat.beside(small, places, boxes)
+
+
+def _classified(
+    image: Image.Image, verdict: Verdict, one: asking.Loaded, explain: bool, reporter: Reporter
+) -> Image.Image:
+    if not explain:
+        return ImageOps.pad(image, (CELL, CELL), color=GROUND)
+    label = verdict.label or verdict.names[0][0]
+    counts = in_slice(reporter, "why", lambda: asking.why(image, one, label))
+    small = _small(image)
+    both = Image.new("RGB", (2 * small.width + GAP, small.height), GROUND)
+    both.paste(small, (0, 0))
+    both.paste(explained.draw(small, counts), (small.width + GAP, 0))
+    return both
+
+
+def _small(image: Image.Image) -> Image.Image:
+    found = image.copy()
+    found.thumbnail((MOST, MOST), Image.Resampling.LANCZOS)
+    return found
+
+
+def _sheet(shown: Sequence[Image.Image], verdicts: Sequence[Verdict]) -> Image.Image:
+    """Return numbered pictures with frames in the colour of their verdicts, and what these are."""
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    high = CELL + LINE + GAP
+    page = Image.new("RGB", (columns * (CELL + GAP) + GAP, rows * high + GAP), GROUND)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(15)
+    for number, (image, verdict) in enumerate(zip(shown, verdicts, strict=True)):
+        x, y = GAP + number % columns * (CELL + GAP), GAP + number // columns * high
+        page.paste(image, (x, y))
+        frame = STRANGE if verdict.strange else GOOD
+        pen.rectangle((x, y, x + CELL - 1, y + CELL - 1), outline=frame, width=4)
+        pen.text((x, y + CELL + 2), f"{number + 1}  {_short(verdict)}"[:32], INK, font)
+    return page
+
+
+def _short(verdict: Verdict) -> str:
+    if not verdict.limit:
+        return "none of these" if verdict.strange else f"{verdict.label} {verdict.score:.0%}"
+    ratio = f"{verdict.score / verdict.limit:.2f} x the limit"
+    return f"{verdict.label} {ratio}" if verdict.label else ratio

@@ -1,0 +1,152 @@
+"""A version of somebody's own model, learned from the pictures of a project: in slices beside the drawings,
+going on where a killed one was."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from core.events import Output, Picture
+from core.requests.own_models import ANOMALY, STYLE, TrainRequest
+from core.results.own_models import Learned, LearnedFrom
+from vision.model_store import Models
+from vision.own_models import needs
+from vision.own_models.anomaly import training as anomaly
+from vision.own_models.anomaly.inspector import Inspector
+from vision.own_models.classify import training as classify
+from vision.own_models.classify.classifier import NONE, Classifier
+from vision.own_models.features.extractor import Extractor
+from vision.own_models.report import learned as reports
+from vision.own_models.report.learned import Report, Tested
+from vision.own_models.serving import asking, towers
+from vision.own_models.serving.held import Loaded
+from vision.own_models.serving.slices import Budget
+from vision.own_models.settle import settle
+from vision.own_models.snapshot import TEST, Snapshot
+from vision.own_models.steps import FolderStore, Step
+from vision.pictures import encode
+from vision.reporter import Reporter, Stage
+
+SNAPSHOT, FEATURES, MODEL = "snapshot.json", "features", "model.safetensors"
+MOST_FEATURES = 380 * 2**20  # bytes that are kept of them
+SETTLED, TRAINED, TESTED = 0.15, 0.85, 0.95  # shares of the whole, at which these are done
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned from, and by what."""
+
+    request: TrainRequest
+    snapshot: Snapshot
+    paths: Mapping[str, str]
+    models: Models
+
+    def open(self, sha256: str) -> Image.Image:
+        """Return a picture; none is kept open."""
+        return encode.open_picture(self.paths[sha256])
+
+
+def run(
+    request: TrainRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
+) -> Output:
+    """See vision.capabilities. ``folder`` has ``snapshot.json``; features are kept in it, and go with it."""
+    if request.task == STYLE:
+        style: Any = importlib.import_module("vision.style_training.asking").run
+        output: Output = style(request, paths, models, reporter, folder)
+        return output
+    needs.check()
+    budget = Budget(request.seconds)
+    lesson = Lesson(request, Snapshot.read((folder / SNAPSHOT).read_text("utf-8")), paths, models)
+    if not request.settled:
+        settling = settle(lesson.snapshot, lesson.open, request.seed)
+        settled = budget.run(settling, Stage(reporter, 0, SETTLED))
+        lesson = Lesson(request, settled, paths, models)
+    seen_with = list(towers.towers(request.task, models, reporter))
+    training = _training(lesson, seen_with, FolderStore(folder / FEATURES, MOST_FEATURES), reporter)
+    model = budget.run(training, Stage(reporter, SETTLED, TRAINED))
+    extractor = next(one for one in seen_with if one.name == model.card["extractor"])
+    tested = budget.run(_testing(lesson, model, extractor, reporter), Stage(reporter, TRAINED, TESTED))
+    report, pictures = reporter.in_thread(lambda: _reported(model, tested, lesson))
+    (folder / MODEL).write_bytes(model.pack())
+    reporter.step(1, 1)
+    return Output(
+        grid=pictures[0],
+        pictures=tuple(pictures[1:]),
+        learned=_learned(model, lesson.snapshot, report, folder / MODEL),
+        parameters={"kind": request.kind, "model": extractor.name, "seed": request.seed, "notes": []},
+    )
+
+
+def _training(
+    lesson: Lesson, seen_with: Sequence[Extractor], store: FolderStore, reporter: Reporter
+) -> Generator[Step, None, Inspector | Classifier]:
+    request = lesson.request
+    if request.task == ANOMALY:
+        settings = anomaly.Settings(request.alike, request.seed)
+        return anomaly.train(lesson.snapshot, lesson.open, seen_with, settings, store)
+    labels = classify.taught_labels(lesson.snapshot)
+    words = asking.words_of(labels, lesson.models, reporter)
+    name = lesson.models.get("clip", reporter).name if words is not None else ""
+    return classify.train(
+        lesson.snapshot, lesson.open, seen_with, store, words, request.seed, words_name=name
+    )
+
+
+def _testing(
+    lesson: Lesson, model: Inspector | Classifier, extractor: Extractor, reporter: Reporter
+) -> Generator[Step, None, list[Tested]]:
+    """Yield a step for each picture that was kept for testing, and return what the model says of them."""
+    items, found = lesson.snapshot.part(TEST), list[Tested]()
+    plain = Reporter()  # a step is a slice already
+    if isinstance(model, Inspector):
+        one = Loaded(model, extractor, model.detector(extractor))
+    else:
+        one = Loaded(model, extractor)
+        words = asking.words_of(model.labels, lesson.models, reporter, model.card["words"])
+    for number, item in enumerate(items, 1):
+        image, chances = lesson.open(item.sha256), tuple[float, ...]()
+        if isinstance(model, Inspector):
+            verdict, _ = asking.inspected(item.sha256, image, one, 0.0, plain)
+            said = asking.told(verdict, bool(model.card["names"]))
+        else:
+            verdict = asking.classified(item.sha256, image, one, words, plain)
+            said, told = verdict.label or NONE, dict(verdict.names)
+            chances = tuple(told[label] for label in model.labels)
+        found.append(Tested(item.sha256, item.label, said, verdict.score, verdict.strange, chances))
+        yield Step(number, len(items), f"tested {number} of {len(items)}")
+    return found
+
+
+def _reported(
+    model: Inspector | Classifier, tested: Sequence[Tested], lesson: Lesson
+) -> tuple[Report, list[Picture]]:
+    """Return the report, and its page followed by each of its pictures."""
+    if isinstance(model, Inspector):
+        report = reports.of_inspection(model, tested, lesson.open)
+    else:
+        report = reports.of_classifier(model, tested, lesson.open)
+    drawn = [Image.open(io.BytesIO(data)).convert("RGB") for data in report.charts.values()]
+    drawn += [] if report.sheet is None else [report.sheet]
+    return report, [encode.png(reports.page(drawn)), *(encode.png(one) for one in drawn)]
+
+
+def _learned(model: Inspector | Classifier, snapshot: Snapshot, report: Report, path: Path) -> Learned:
+    threshold = promise = None
+    if isinstance(model, Inspector):
+        threshold, (stopped, of) = model.limit, model.card["promise"]
+        promise = stopped / of if stopped < of else None
+    return Learned(
+        str(path),
+        tuple(LearnedFrom(item.sha256, item.label, item.group, item.part) for item in snapshot.items),
+        threshold,
+        promise,
+        report.metrics,
+        (*report.charts, *(("mistakes",) if report.sheet is not None else ())),
+        report.sentence,
+    )

@@ -1,0 +1,159 @@
+"""Defects that were missed and shown: a linear head on how each cell differs from the usual, beside the
+detector.
+
+What it says is laid on the detector's scale and the larger of the two counts. So a defect that nobody
+showed is found as before, and held-out good parts give the limit of both together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vision.own_models.anomaly.detector import score
+from vision.own_models.features.filters import blurred, gaussian
+
+LEAST = 3  # pictures with defects that are learned from
+FOLDS = 5  # in which good parts and defects are left out
+STRENGTH = 0.1  # C of the logistic regression
+SHOWN = 10  # cells of a picture that are learned as defects: the strangest, in its marks where it has any
+ROUNDS = 2  # in which they are looked for by what was learned of them
+USUAL = 256  # cells of each good picture
+SMOOTH = 1.0  # cells
+MOST = 6.0  # deviations that a difference counts for at most
+
+
+class Taught(nn.Module):
+    """weight: (2 K,), of differences and of their sizes. scale, offset: onto the detector's scale."""
+
+    weight: Tensor
+    bias: Tensor
+    scale: Tensor
+    offset: Tensor
+    kernel: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, scale: Tensor, offset: Tensor) -> None:
+        super().__init__()
+        for name, value in (("weight", weight), ("bias", bias), ("scale", scale), ("offset", offset)):
+            self.register_buffer(name, value)
+        self.register_buffer("kernel", gaussian(SMOOTH, 3), persistent=False)
+
+    def forward(self, apart: Tensor) -> Tensor:
+        """Return heat (B, 1, h, w) of differences from the usual (B, K, h, w)."""
+        rows = _rows(apart, self.kernel)
+        found = torch.einsum("bdhw,d->bhw", rows, self.weight)[:, None] + self.bias
+        return found * self.scale + self.offset
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A picture as the head sees it. heat: (1, 1, h, w), of the detector. apart: (1, K, h, w). marks: (h, w),
+    where its defects were marked, None = nowhere in particular. group: that it is left out with."""
+
+    heat: Tensor
+    apart: Tensor
+    group: int
+    marks: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """good, bad: scores of the pictures, each told by a head that never saw its group. before, after: how
+    many of those with defects are found above the limit, without the head and with it."""
+
+    module: Taught
+    good: list[float]
+    bad: list[float]
+    before: int
+    after: int
+
+    @property
+    def helps(self) -> bool:
+        """Whether more is found than without it."""
+        return self.after > self.before
+
+
+@torch.no_grad()
+def learn(
+    good: Sequence[Pictured], bad: Sequence[Pictured], region: Tensor, limit: Callable[[list[float]], float]
+) -> Lesson:
+    """Learn from defects that were shown. region: (h, w), how much each cell counts. limit: of held-out
+    scores of ``good``."""
+    kernel = gaussian(SMOOTH, 3)
+    usual, shown = ([_rows(one.apart, kernel)[0].flatten(1).T for one in some] for some in (good, bad))
+    told_good, told_bad = [torch.empty(0)] * len(good), [torch.empty(0)] * len(bad)
+    for fold in range(FOLDS):
+        left = [one.group % FOLDS == fold for one in good]
+        out = [one.group % FOLDS == fold for one in bad]
+        weight, bias = _fit(
+            [rows for rows, gone in zip(usual, left, strict=True) if not gone],
+            [(rows, one) for rows, one, gone in zip(shown, bad, out, strict=True) if not gone],
+        )
+        for told, rows, some, gone in ((told_good, usual, good, left), (told_bad, shown, bad, out)):
+            for at in (at for at, is_out in enumerate(gone) if is_out):
+                told[at] = (rows[at] @ weight + bias).reshape(some[at].heat.shape)
+    plain = torch.tensor([float(score(one.heat)) for one in good])
+    alone = torch.tensor([float(score(heat)) for heat in told_good])
+    scale = plain.std() / alone.std().clamp(min=1e-6)
+    offset = plain.mean() - scale * alone.mean()
+
+    def joint(some: Sequence[Pictured], told: Sequence[Tensor]) -> list[float]:
+        return [
+            float(score(torch.maximum(one.heat, (heat * scale + offset) * region)))
+            for one, heat in zip(some, told, strict=True)
+        ]
+
+    scores = joint(good, told_good), joint(bad, told_bad)
+    before, after = limit(plain.tolist()), limit(scores[0])
+    weight, bias = _fit(usual, list(zip(shown, bad, strict=True)))
+    return Lesson(
+        Taught(weight, bias, scale, offset),
+        *scores,
+        sum(float(score(one.heat)) > before for one in bad),
+        sum(one > after for one in scores[1]),
+    )
+
+
+def _rows(apart: Tensor, kernel: Tensor) -> Tensor:
+    """Return what the head looks at, (B, 2 K, h, w)."""
+    near = blurred(apart, kernel).clamp(-MOST, MOST)
+    return torch.cat([near, near.abs()], 1)
+
+
+def _fit(usual: Sequence[Tensor], shown: Sequence[tuple[Tensor, Pictured]]) -> tuple[Tensor, Tensor]:
+    """Return weight (2 K,) and bias of a head on cells of good pictures, (h w, 2 K) each, and on those of
+    defects: first where they are strangest, then where what was learned sees them."""
+    if not shown:
+        return torch.zeros(usual[0].shape[1]), torch.tensor(0.0)
+    step = max(1, len(usual[0]) // USUAL)
+    ground = torch.cat([rows[at % step :: step] for at, rows in enumerate(usual)])
+    looks = [one.heat.flatten() for _, one in shown]
+    weight, bias = torch.empty(0), torch.empty(0)
+    for _ in range(ROUNDS):
+        cells = torch.cat(
+            [rows[_strongest(look, one.marks)] for (rows, one), look in zip(shown, looks, strict=True)]
+        )
+        weight, bias = _logistic(ground, cells)
+        looks = [rows @ weight + bias for rows, _ in shown]
+    return weight, bias
+
+
+def _strongest(look: Tensor, marks: Tensor | None) -> Tensor:
+    """Return the places of the SHOWN strongest cells, of a mark at most a third of its own."""
+    if marks is None or not bool((marks.flatten() > 0.5).any()):
+        return look.topk(SHOWN).indices
+    inside = marks.flatten() > 0.5
+    count = min(SHOWN, max(1, int(inside.sum()) // 3))
+    return look.masked_fill(~inside, float("-inf")).topk(count).indices
+
+
+def _logistic(ground: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+    from sklearn.linear_model import LogisticRegression
+
+    rows = torch.cat([ground, cells]).double().numpy()
+    head = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)
+    head.fit(rows, [0] * len(ground) + [1] * len(cells))
+    return torch.from_numpy(head.coef_[0]).float(), torch.tensor(float(head.intercept_[0]))

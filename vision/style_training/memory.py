@@ -1,0 +1,167 @@
+"""How much memory the training of a style takes on a device, counted from a model's configuration and the
+sizes of its files. Loads no torch, so that what doesn't fit is refused before it waits in the queue.
+
+The activations are those of gradient checkpointing (arXiv:1604.06174): what goes into every block is kept,
+and one block at a time is computed again. The constants are upper bounds of what was counted on the real
+models' layers (tests/vision/style_training/test_memory.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+from vision.style_training.settings import Settings
+from vision.weights import contents, sizes
+from vision.weights.config_files import read_json
+
+BYTES_A_WEIGHT = 16  # of a LoRA: itself, its gradient and AdamW's two moments, in float32
+SLACK = 1.1  # what the allocator and the libraries take besides
+# tensors as large as a block's input, that are alive while it is computed again
+IN_RESNET, IN_TRANSFORMER, IN_FLUX = 12, 55, 40
+LATENT_PIXELS, FLUX_PIXELS, FLUX_WORDS = 8, 16, 512  # px of a latent's side, of a token's; tokens of a text
+GB = 10**9
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Bytes. weights: of the whole model, as it draws. lora: with gradients and moments. activations: of a
+    step."""
+
+    weights: int
+    lora: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it, with SLACK."""
+        return round((self.weights + self.lora + self.activations) * SLACK)
+
+
+def refuse(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:
+    """Raise UserError, with the number, when the model in ``path`` can't be trained with ``memory`` bytes.
+
+    name: of the model, for people. itemsize: bytes of its weights (4 on a CPU, 2 on a card). A model whose
+    configuration isn't beside it is left to the worker.
+    """
+    found = needed(path, settings, itemsize)
+    if found is not None and found.total > memory:
+        raise UserError(
+            f"Teaching {name} a style needs about {found.total / GB:.1f} GB of memory; this device has"
+            f" {memory / GB:.1f} GB."
+        )
+
+
+def needed(path: Path, settings: Settings, itemsize: int) -> Needed | None:
+    """Return what a training of the model in ``path`` takes; None where its configuration isn't known. Raises
+    ModelError for damaged files."""
+    folder = path if path.is_dir() else contents.config_folder(path)
+    if folder is None:
+        return None
+    weights = sizes.sizes(path, itemsize)["off"].total
+    if unet := read_json(folder / "unet" / "config.json"):
+        shape = UNet.read(unet)
+        side = settings.resolution // LATENT_PIXELS or shape.sample_size
+    elif transformer := read_json(folder / "transformer" / "config.json"):
+        return _flux(transformer, settings, itemsize, weights)
+    else:
+        return None
+    activations = settings.batch * itemsize * shape.elements(side)
+    return Needed(weights, shape.lora(settings) * BYTES_A_WEIGHT, activations)
+
+
+def _flux(config: Mapping[str, Any], settings: Settings, itemsize: int, weights: int) -> Needed | None:
+    if config.get("_class_name") != "FluxTransformer2DModel":
+        return None
+    width = config["num_attention_heads"] * config["attention_head_dim"]
+    double, single = config["num_layers"], config["num_single_layers"]
+    lora = settings.rank * width * (36 * double + 6 * single)
+    tokens = ((settings.resolution or 1024) // FLUX_PIXELS) ** 2 + FLUX_WORDS
+    elements = tokens * width * (double + single + IN_FLUX)
+    return Needed(weights, lora * BYTES_A_WEIGHT, settings.batch * itemsize * elements)
+
+
+@dataclass(frozen=True)
+class Level:
+    """The blocks of a UNet at one size. channels: of what they return. down, up: channels that each residual
+    block takes. depth: transformer blocks behind each of them, 0 = none."""
+
+    channels: int
+    down: tuple[int, ...]
+    up: tuple[int, ...]
+    depth: int
+
+
+@dataclass(frozen=True)
+class UNet:
+    """What counts of a UNet2DConditionModel. words: channels of the text. sample_size: latents of a side."""
+
+    levels: tuple[Level, ...]
+    words: int
+    sample_size: int
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> UNet:
+        """Return it from its ``config.json``."""
+        channels = list(config["block_out_channels"])
+        layers, count = config.get("layers_per_block", 2), len(channels)
+        depths = config.get("transformer_layers_per_block", 1)
+        depths = [depths] * count if isinstance(depths, int) else list(depths)
+        attends = ["CrossAttn" in kind for kind in config["down_block_types"]]
+        found = []
+        for i, own in enumerate(channels):
+            before, below = channels[max(i - 1, 0)], channels[min(i + 1, count - 1)]
+            # the up block's inputs: from below and then its own, each beside what the way down has left
+            left = [own] * layers + [before]
+            up = tuple((below if j == 0 else own) + left[j] for j in range(layers + 1))
+            down = (before, *[own] * (layers - 1))
+            found.append(Level(own, down, up, depths[i] if attends[i] else 0))
+        return cls(tuple(found), config["cross_attention_dim"], config["sample_size"])
+
+    def elements(self, side: int) -> int:
+        """Return the numbers that are kept for a picture of ``side`` latents, with the largest block's."""
+        kept, most = 0, 0
+        for i, level in enumerate(self.levels):
+            places = (side >> i) ** 2
+            blocks = [*level.down, *level.up]
+            inside = (2 + level.depth) * level.channels if level.depth else 0
+            kept += places * (sum(blocks) + inside * len(blocks))
+            most = max(
+                most,
+                places * max(IN_RESNET * max(blocks), IN_TRANSFORMER * bool(level.depth) * level.channels),
+            )
+        last = self.levels[-1]
+        middle = (side >> (len(self.levels) - 1)) ** 2 * last.channels
+        return kept + middle * (2 + (2 + last.depth)) + most
+
+    def lora(self, settings: Settings) -> int:
+        """Return how many weights are trained."""
+        total = 0
+        for i, level in enumerate(self.levels):
+            is_last = i == len(self.levels) - 1
+            blocks = [*level.down, *level.up, *[level.channels] * (2 * is_last)]
+            attentions = len(level.down) + len(level.up) if level.depth else 0
+            depth = level.depth or (self._depth_before() if is_last else 0)
+            total += (attentions + is_last) * depth * self._attention(level.channels, settings)
+            if settings.layers == "all":
+                total += sum(_convolutions(taken, level.channels) for taken in blocks)
+                total += (attentions + is_last) * 4 * level.channels
+        return settings.rank * total
+
+    def _depth_before(self) -> int:
+        """The depth of the middle, where the last level has no attention: as of the one before."""
+        return next((level.depth for level in reversed(self.levels) if level.depth), 1)
+
+    def _attention(self, channels: int, settings: Settings) -> int:
+        """Inputs and outputs of the layers of a transformer block."""
+        own = 14 * channels + 2 * self.words
+        return own + 14 * channels if settings.layers == "all" else own
+
+
+def _convolutions(taken: int, channels: int) -> int:
+    """Inputs and outputs of a residual block's layers; a kernel has nine places."""
+    own = 9 * taken + channels + 9 * channels + channels
+    return own + (taken + channels if taken != channels else 0)

@@ -1,0 +1,1 @@
+"""Handlers about people's own models."""

@@ -1,0 +1,178 @@
+"""What pages of projects send without scripts; each answers with a page to go on with."""
+
+from __future__ import annotations
+
+from core.errors import UserError
+from core.requests.own_models import ANOMALY
+from storage.projects.rows import RIGHTS
+from web.call import Answer, Call, SeeOther
+from web.fields import number_of, text_of
+from web.handlers.projects import found, verdicts
+from web.handlers.projects.pages import ProjectPages
+
+
+def _address(call: Call, end: str = "") -> SeeOther:
+    return SeeOther(f"/projects/{call.path['project']}{end}")
+
+
+async def create(call: Call) -> Answer:
+    """Make an empty project of the person's."""
+    task, words = found.text(call, "task") or ANOMALY, found.text(call, "words")
+    made = await call.studio.projects.shelf.new(call.actor, text_of(call.body, "name"), task, words=words)
+    return SeeOther(f"/projects/{made.id}")
+
+
+class ProjectForms:
+    """Handlers of forms with files, which answer with the page that they stand on."""
+
+    def __init__(self, pages: ProjectPages) -> None:
+        self._pages = pages
+
+    async def add(self, call: Call) -> Answer:
+        """Put pictures into a project, and show what became of them."""
+        await found.card(call)
+        brought = await found.add(call)
+        return await self._pages.pictures(call, await found.card(call), brought.sentence)
+
+    async def import_labels(self, call: Call) -> Answer:
+        """Take labels that another program wrote, and show what became of them."""
+        card = await found.card(call)
+        if len(call.files) != 1:
+            raise UserError("Choose one file of labels: CSV, COCO's JSON, or a zip file.")
+        done = await call.studio.projects.labelling.import_(call.actor, card.project.id, call.files[0])
+        said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
+        return await self._pages.set_up(call, await found.card(call), said)
+
+
+async def change(call: Call) -> Answer:
+    """Do something with the pictures that are ticked: label them, leave them out, take them out."""
+    card, chosen = await found.card(call), found.checked_of(call)
+    labelling, does = call.studio.projects.labelling, found.text(call, "do")
+    if does == "label":
+        for sha256 in chosen:
+            await labelling.mark(call.actor, card.project.id, sha256, text_of(call.body, "label"))
+    elif does in ("out", "in"):
+        await labelling.leave_out(call.actor, card.project.id, chosen, out=does == "out")
+    elif does == "remove":
+        await call.studio.projects.pictures.remove(call.actor, card.project.id, chosen)
+    else:
+        raise UserError("`do` takes label, out, in or remove.")
+    return _address(call)
+
+
+async def mark(call: Call) -> Answer:
+    """Say what a picture is called, and go on with the next one."""
+    card = await found.card(call)
+    picture, label = text_of(call.body, "picture"), text_of(call.body, "label")
+    await call.studio.projects.labelling.mark(call.actor, card.project.id, picture, label)
+    skipped = [name for name in found.text(call, "skipped").split(",") if found.is_picture(name)]
+    return _address(call, f"/label?skipped={','.join(skipped)}" if skipped else "/label")
+
+
+async def train(call: Call) -> Answer:
+    """Queue the training of a project's next version."""
+    card = await found.card(call)
+    pixels = found.whole_of(found.text(call, "pixels"), "pixels", 256)
+    seed = found.whole_of(found.text(call, "seed"), "seed", 0)
+    new = await call.studio.projects.training.train(call.actor, card.project.id, seed=seed, pixels=pixels)
+    await found.submit(call, new)
+    return _address(call)
+
+
+async def use(call: Call) -> Answer:
+    """Let a version be the one that is used."""
+    card, number = await found.card(call), _number(call)
+    await call.studio.projects.training.use(call.actor, card.project.id, number)
+    return _address(call, f"/report?version={number}")
+
+
+async def keep_threshold(call: Call) -> Answer:
+    """Let a version judge by another threshold from now on."""
+    card, number = await found.card(call), _number(call)
+    move = text_of(call.body, "move")
+    await call.studio.projects.training.threshold(call.actor, card.project.id, move, number, keep=True)
+    return _address(call, f"/report?version={number}")
+
+
+async def bundle(call: Call) -> Answer:
+    """Queue the file by which a version runs elsewhere."""
+    card, number = await found.card(call), _number(call)
+    new = await call.studio.projects.trying.bundle(call.actor, card.project.id, number)
+    job = await found.submit(call, new)
+    return _address(call, f"/report?version={number}&bundle={job.id}#bundle")
+
+
+def _number(call: Call) -> int:
+    number = found.version_of(text_of(call.body, "version"))
+    if number is None:
+        raise UserError("`version` is missing.")
+    return number
+
+
+async def try_on(call: Call) -> Answer:
+    """Queue what a version says of pictures."""
+    card = await found.card(call)
+    job = await verdicts.asked(call, card.project.id)
+    return SeeOther(verdicts.page_of(card.project.id, job.id))
+
+
+async def answer(call: Call) -> Answer:
+    """Say whether a verdict is right, and what its picture is called instead."""
+    card, job_id = await found.card(call), text_of(call.body, "job")
+    right = {"right": True, "wrong": False}.get(found.text(call, "answer"))
+    if right is None:
+        raise UserError("`answer` takes right or wrong.")
+    position = number_of(text_of(call.body, "n")) - 1
+    label = found.text(call, "label")
+    await call.studio.projects.trying.answer(call.actor, job_id, position, right=right, label=label)
+    return SeeOther(verdicts.page_of(card.project.id, job_id))
+
+
+# Settings
+
+
+async def rename(call: Call) -> Answer:
+    """Call a project something else."""
+    card = await found.card(call)
+    await call.studio.projects.shelf.rename(call.actor, card.project.id, text_of(call.body, "name"))
+    return _address(call, "/settings")
+
+
+async def set_alike(call: Call) -> Answer:
+    """Say how parts lie in an inspection's pictures."""
+    card = await found.card(call)
+    await call.studio.projects.shelf.set_alike(call.actor, card.project.id, text_of(call.body, "alike"))
+    return _address(call, "/settings")
+
+
+async def put_label(call: Call) -> Answer:
+    """Add a label to a project's book, or change what it means."""
+    card = await found.card(call)
+    label, meaning = text_of(call.body, "label"), found.text(call, "meaning")
+    await call.studio.projects.shelf.put_label(call.actor, card.project.id, label, meaning)
+    return _address(call, "/settings")
+
+
+async def drop_label(call: Call) -> Answer:
+    """Take a label out of a project's book; its pictures get another one, or none."""
+    card = await found.card(call)
+    label, instead = text_of(call.body, "label"), found.text(call, "instead")
+    await call.studio.projects.shelf.drop_label(call.actor, card.project.id, label, instead)
+    return _address(call, "/settings")
+
+
+async def share(call: Call) -> Answer:
+    """Let a role of a project's server, or every member, do exactly what is ticked."""
+    card, role = await found.card(call), text_of(call.body, "role")
+    if not role.isascii() or not role.isdecimal() or len(role) > 19:
+        raise UserError("`role` takes the id of a role, 0 for every member.")
+    rights = [right for right in RIGHTS if found.text(call, right)]
+    await call.studio.projects.shelf.share(call.actor, card.project.id, int(role), rights)
+    return _address(call, "/settings")
+
+
+async def forget(call: Call) -> Answer:
+    """Delete a project for good, with its pictures and versions."""
+    card = await found.card(call)
+    await call.studio.projects.shelf.forget(call.actor, card.project.id)
+    return SeeOther("/projects")

@@ -1,0 +1,115 @@
+"""Pages of projects: all of them, and of one its pictures, labels, report, tries and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from core.requests.own_models import ALIKE, STYLE, TASKS
+from storage.projects.rows import RIGHTS
+from studio.projects.limits import MAX_FILES, MAX_ZIP
+from studio.projects.shelf import Card
+from web.call import Answer, Call, Html
+from web.handlers.pages import Pages
+from web.handlers.projects import found, programs, reports, shapes, verdicts
+
+COVERS = 4  # pictures that stand for a project
+MOST_SKIPPED = 20  # that an address names
+TABS = (
+    ("", "Pictures"),
+    ("/label", "Label"),
+    ("/report", "Report"),
+    ("/try", "Try"),
+    ("/settings", "Settings"),
+)
+
+
+class ProjectPages:
+    """Handlers of the pages of projects."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    async def all(self, call: Call) -> Answer:
+        """A page of the person's projects, and those of servers that they may look at."""
+        shelf = call.studio.projects.shelf
+        shown = []
+        for project in await shelf.all(call.actor):
+            card = await shelf.card(call.actor, project.id)
+            first = await call.studio.projects.pictures.page(call.actor, project.id, limit=COVERS)
+            covers = [shapes.item(project.id, item, call.actor.user_id)["small"] for item in first]
+            shown.append({**shapes.card(card), "covers": covers})
+        kinds = [(task, shapes.KINDS[task]) for task in TASKS]
+        return self._pages.page(call, "projects/projects", {"projects": shown, "kinds": kinds})
+
+    async def one(self, call: Call) -> Answer:
+        """A page of one project: its pictures, and what brings more."""
+        return await self.pictures(call, await found.card(call))
+
+    async def pictures(self, call: Call, card: Card, said: str = "") -> Html:
+        """Return the page of a project's pictures. said: what became of those that were brought."""
+        shown = await programs.page_of(call, card.project.id)
+        chosen = {name: call.query[name] for name in ("label", "state") if call.query.get(name)}
+        here = f"/projects/{card.project.id}"
+        older = {**chosen, "after": shown[-1]["id"]} if len(shown) == programs.PAGE else None
+        values = {
+            "pictures": shown,
+            "chosen": chosen,
+            "next_page": f"{here}?{urlencode(older)}" if older else None,
+            "first_page": f"{here}?{urlencode(chosen)}" if call.query.get("after") else None,
+            "said": said,
+            "limits": {"files": MAX_FILES, "megabytes": MAX_ZIP // 2**20},
+        }
+        return self._page(call, "project", card, values)
+
+    async def label(self, call: Call) -> Answer:
+        """A page that shows one picture after the other, to be labelled."""
+        card = await found.card(call)
+        skipped = [name for name in call.query.get("skipped", "").split(",") if found.is_picture(name)]
+        item = None
+        if "label" in card.may:
+            labelling = call.studio.projects.labelling
+            item = await labelling.next(call.actor, card.project.id, skipped[-MOST_SKIPPED:])
+        shown = None if item is None else shapes.item(card.project.id, item, call.actor.user_id)
+        skip = [*skipped, item.sha256][-MOST_SKIPPED:] if item else []
+        return self._page(call, "label", card, {"picture": shown, "skipped": skipped, "skip": ",".join(skip)})
+
+    async def report(self, call: Call) -> Answer:
+        """A page of what is known of a version: figures, charts, threshold, how it does beside another."""
+        card = await found.card(call)
+        return self._page(call, "report", card, await reports.values(call, card))
+
+    async def try_on(self, call: Call) -> Answer:
+        """A page where a project's model is asked about pictures, and what it has said."""
+        card = await found.card(call)
+        tries = []
+        if "use" in card.may and card.project.task != STYLE:
+            for job, result in await call.studio.projects.trying.tries(call.actor, card.project.id):
+                tries.append(await verdicts.tried(call, job, result))
+        return self._page(call, "try", card, {"tries": tries})
+
+    async def settings(self, call: Call) -> Answer:
+        """A page of a project's labels, name, rights, and of what is taken elsewhere."""
+        return await self.set_up(call, await found.card(call))
+
+    async def set_up(self, call: Call, card: Card, said: str = "") -> Html:
+        """Return the page of a project's settings. said: what a label file did."""
+        manages, shared = "manage" in card.may, card.project.guild_id is not None
+        names = await call.studio.projects.shelf.roles(call.actor, card.project.id) if manages else {}
+        granted = shapes.granted(card.project, names) if manages and shared else []
+        known = {one["role"] for one in granted}
+        roles = [{"role": str(role), "name": name} for role, name in names.items() if str(role) not in known]
+        values = {"said": said, "alikes": ALIKE, "rights": RIGHTS, "granted": granted, "roles": roles}
+        return self._page(call, "settings", card, values)
+
+    def _page(self, call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:
+        shape = shapes.card(card)
+        own = {"report": "/report", "label": "/label", "try": "/try", "settings": "/settings"}.get(name, "")
+        tabs = [
+            {"href": shape["href"] + end, "label": label, "current": end == own}
+            for end, label in TABS
+            if not (end == "/label" and (card.project.task == STYLE or "label" not in card.may))
+        ]
+        more = {"project": shape, "tabs": tabs, **values}
+        return self._pages.page(call, f"projects/{name}", more)

@@ -1,0 +1,79 @@
+// The grid of a project's pictures: arrows move, digits label what is ticked or has the focus, "a" ticks all.
+import { html, render } from "../vendor/lit-html/lit-html.js";
+import { change } from "../js/core/api.js";
+import { lettersOn } from "../js/core/shortcuts.js";
+import { complain, say } from "../js/core/toasts.js";
+
+/** @import {Item, Project} from "./types.js" */
+
+/** @param {Project} project */
+export function startGrid(project) {
+  const list = /** @type {HTMLElement} */ (document.getElementById("items"));
+  const boxes = () => /** @type {HTMLInputElement[]} */ ([...list.querySelectorAll("input")]);
+  const ticked = () => boxes().filter((box) => box.checked);
+
+  /** @param {KeyboardEvent} event */
+  const onKey = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const all = boxes();
+    const at = all.indexOf(/** @type {HTMLInputElement} */ (event.target));
+    const label = /^[1-9]$/.test(event.key) && project.labels[Number(event.key) - 1];
+    if (label && lettersOn() && project.may.includes("label")) {
+      const meant = ticked().length ? ticked() : at >= 0 ? all.slice(at, at + 1) : [];
+      if (meant.length === 1) all[at + 1]?.focus();
+      mark(project, meant, label.name).catch(complain);
+    } else if (event.key === "a" && lettersOn()) {
+      const on = ticked().length < all.length;
+      for (const box of all) box.checked = on;
+    } else if (!move(all, at, event.key)) return;
+    event.preventDefault();
+  };
+  list.addEventListener("keydown", onKey);
+  if (project.labels.length && project.may.includes("label")) hint(project, list);
+}
+
+/**
+ * Move the focus. Returns whether the key was one that moves.
+ * @param {HTMLInputElement[]} all
+ * @param {number} at
+ * @param {string} key
+ */
+function move(all, at, key) {
+  const top = (/** @type {HTMLElement | undefined} */ box) => Math.round(box?.closest("li")?.getBoundingClientRect().top ?? 0);
+  const across = Math.max(1, all.filter((box) => top(box) === top(all[0])).length);
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[key];
+  if (step === undefined || at < 0) return false;
+  all[at + step]?.focus();
+  return true;
+}
+
+/**
+ * @param {Project} project
+ * @param {HTMLInputElement[]} boxes
+ * @param {string} label
+ */
+async function mark(project, boxes, label) {
+  for (const box of boxes) {
+    const picture = box.name.slice(2);
+    const item = /** @type {Item} */ (await change("POST", `/api/projects/${project.id}/marks`, { picture, label }));
+    const cell = box.closest("li");
+    if (!cell) continue;
+    cell.dataset.state = item.state;
+    const words = cell.querySelector(".item-label");
+    if (words) words.textContent = item.said;
+    box.ariaLabel = `${box.ariaLabel?.split(",")[0]}, ${item.said}`;
+    box.checked = false;
+  }
+  if (boxes.length) say(boxes.length === 1 ? label : `${boxes.length} labelled ${label}`);
+}
+
+/**
+ * Say which key is which label.
+ * @param {Project} project
+ * @param {HTMLElement} list
+ */
+function hint(project, list) {
+  const place = Object.assign(document.createElement("p"), { className: "muted small keys-hint" });
+  render(html`${project.labels.slice(0, 9).map((label, index) => html`<kbd>${index + 1}</kbd> ${label.name} `)} · A digit labels what is ticked, or has the focus. Arrows move.`, place);
+  list.before(place);
+}

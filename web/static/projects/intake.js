@@ -1,0 +1,170 @@
+// Takes pictures for a project: dropped anywhere on the page, pasted, from files, a folder, or of one's own.
+import { ask, newKey, Problem } from "../js/core/api.js";
+import { element } from "../js/core/page.js";
+import { counted } from "../js/core/text.js";
+import { complain, toast } from "../js/core/toasts.js";
+import { takeDrops } from "../js/parts/drops.js";
+import { chosen, dropped, isPicture, isZip } from "./folders.js";
+import { keepSaid } from "./said.js";
+
+/** @import {Labelled} from "./folders.js" */
+
+const AT_ONCE = 10; // files of a call
+const BYTES = 12 * 2 ** 20; // of its files together, but for a larger one alone
+const MOST = 50; // pictures of a try
+
+/** @typedef {{sentence?: string, href?: string, new?: string[], known?: string[], more?: number, refused?: {name: string, why: string}[]}} Told */
+
+export class Intake {
+  /**
+   * @param {HTMLFormElement} form
+   * @param {string} name  the beginning of its parts' names
+   * @param {string} path  where files go
+   * @param {{sends: "each" | "all", zips: boolean}} how  in calls of a few files, or all of them in one
+   */
+  constructor(form, name, path, how) {
+    this.form = form;
+    this.path = path;
+    this.how = how;
+    this.state = element(`${name}-state`, HTMLElement);
+    takeDrops(form, (data) => {
+      if (!data?.types.includes("Files")) return false;
+      dropped(data).then((files) => this.#take(files), complain);
+      return true;
+    });
+    addEventListener("paste", (event) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (files.length) this.#take(chosen(files));
+    });
+    this.#listen(`${name}-file`);
+    this.#listen(`${name}-folder`);
+    element(`${name}-own`, HTMLButtonElement).addEventListener("click", async () => {
+      const { pickOwn } = await import("../js/organise/pick.js");
+      try {
+        const names = (await pickOwn(false)).map(({ job, n }) => `${job}/${n}`);
+        if (names.length) await this.#send([[]], names.join(" "));
+      } catch (error) {
+        complain(error);
+      }
+    });
+    form.addEventListener("submit", (event) => event.preventDefault()); // files go as soon as they are chosen
+  }
+
+  /** @param {string} id */
+  #listen(id) {
+    const field = document.getElementById(id);
+    if (!(field instanceof HTMLInputElement)) return;
+    field.addEventListener("change", () => {
+      const files = chosen(field.files ?? []);
+      field.value = "";
+      this.#take(files);
+    });
+  }
+
+  /** @param {Labelled[]} files */
+  async #take(files) {
+    const fit = files.filter(({ file }) => isPicture(file) || (this.how.zips && isZip(file)));
+    if (!fit.length) return toast(this.how.zips ? "There is no picture and no zip file among these." : "There is no picture among these.", { bad: true });
+    if (this.how.sends === "all" && fit.length > MOST) return toast(`A try takes up to ${MOST} pictures; these are ${fit.length}.`, { bad: true });
+    if (this.form.ariaBusy === "true") return toast("Wait until the pictures before these are there.");
+    await this.#send(this.how.sends === "all" ? [fit] : this.#calls(fit), "");
+  }
+
+  /**
+   * Files in calls of a few, those of one label together.
+   * @param {Labelled[]} files
+   */
+  #calls(files) {
+    /** @type {Labelled[][]} */
+    const calls = [];
+    let size = 0;
+    for (const one of [...files].sort((a, b) => a.label.localeCompare(b.label))) {
+      const last = calls.at(-1);
+      size += one.file.size;
+      if (last && last[0]?.label === one.label && last.length < AT_ONCE && size <= BYTES && !isZip(one.file)) last.push(one);
+      else {
+        calls.push([one]);
+        size = isZip(one.file) ? BYTES : one.file.size;
+      }
+    }
+    return calls;
+  }
+
+  /**
+   * @param {Labelled[][]} calls
+   * @param {string} own  names of the studio's own pictures
+   */
+  async #send(calls, own) {
+    this.form.ariaBusy = "true";
+    const total = calls.flat().length;
+    /** @type {Told[]} */
+    const told = [];
+    let done = 0;
+    try {
+      for (const files of calls) {
+        this.#show(total ? `Sending ${done} of ${counted(total, "picture")}` : "Adding", total ? done / total : null);
+        told.push(await this.#call(files, own));
+        done += files.length;
+      }
+    } catch (error) {
+      complain(error);
+    }
+    this.form.ariaBusy = "false";
+    this.#show("", null);
+    this.#finish(told);
+  }
+
+  /**
+   * @param {Labelled[]} files
+   * @param {string} own
+   * @returns {Promise<Told>}
+   */
+  async #call(files, own) {
+    const body = new FormData(this.form);
+    for (const name of ["files", ""]) body.delete(name);
+    if (files[0]?.label) body.set("label", files[0].label);
+    for (const { file } of files) body.append("files", file, file.name);
+    if (own) body.set("pictures", own);
+    body.set("key", newKey());
+    for (;;) {
+      try {
+        return /** @type {Told} */ (await ask(this.path, { method: "POST", body }));
+      } catch (error) {
+        const wait = error instanceof Problem && error.status === 429 ? Number(error.body.retry_after) : NaN;
+        if (!(wait > 0)) throw error;
+        await new Promise((done) => setTimeout(done, wait * 1000)); // too fast: the studio says for how long
+      }
+    }
+  }
+
+  /** @param {Told[]} told */
+  #finish(told) {
+    const href = told[0]?.href;
+    if (href) {
+      location.assign(href);
+      return location.reload(); // the address was this page's own
+    }
+    const all = told.flatMap((one) => one.new ?? []).length;
+    const known = told.flatMap((one) => one.known ?? []).length;
+    const refused = told.flatMap((one) => one.refused ?? []);
+    const more = told.reduce((sum, one) => sum + (one.more ?? 0), 0) + refused.length;
+    if (!told.length) return;
+    const why = refused.slice(0, 3).map((one) => `${one.name} ${one.why.replace(/\.$/, "")}`);
+    const sentence = [`${all} taken`, ...(known ? [`${known} here already`] : []), ...(more ? [`${more} refused: ${why.join("; ")}`] : [])].join(", ");
+    if (!all && !known) return toast(`${sentence}.`, { bad: true });
+    keepSaid(`${sentence}.`);
+    location.reload();
+  }
+
+  /**
+   * @param {string} text
+   * @param {number | null} share
+   */
+  #show(text, share) {
+    const words = Object.assign(document.createElement("p"), { textContent: text });
+    const bar = document.createElement("progress");
+    bar.setAttribute("aria-label", "Sending");
+    if (share !== null) bar.value = share;
+    this.state.replaceChildren(...(text ? [words, bar] : []));
+  }
+}

@@ -1,0 +1,90 @@
+// How far the training of a project's next version is, as it goes; with a way to end it.
+import { html, render } from "../vendor/lit-html/lit-html.js";
+import { ask, cancel, change, newKey, readJob } from "../js/core/api.js";
+import { Jobs } from "../js/core/jobs.js";
+import { live } from "../js/core/live.js";
+import { element } from "../js/core/page.js";
+import { complain, toast } from "../js/core/toasts.js";
+import { waiting } from "../js/parts/job-card.js";
+import { step } from "../js/parts/step.js";
+import { keepSaid } from "./said.js";
+
+/** @import {Project} from "./types.js" */
+/** @import {Job} from "../js/types.js" */
+/** @import {LiveJob} from "../js/core/jobs.js" */
+
+/**
+ * Watch the training that runs, or let the button begin one. Returns whether one runs.
+ * @param {Project} project
+ */
+export function startTraining(project) {
+  if (project.training) {
+    watch(project, project.training).catch(() => {}); // somebody else's: the page says that it goes on
+    return true;
+  }
+  const form = document.getElementById("train");
+  if (form instanceof HTMLFormElement) {
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      if (form.ariaBusy === "true") return;
+      form.ariaBusy = "true";
+      try {
+        await change("POST", `/api/projects/${project.id}/train`, { pixels: Number(new FormData(form).get("pixels")), key: newKey() });
+        location.reload();
+      } catch (error) {
+        complain(error);
+        form.ariaBusy = "false";
+      }
+    });
+  }
+  return false;
+}
+
+/**
+ * @param {Project} project
+ * @param {string} id  of the job
+ */
+async function watch(project, id) {
+  const place = element("training-state", HTMLElement);
+  const job = await readJob(id);
+  let told = false;
+  const show = () => {
+    const now = jobs.all.find((one) => one.id === id);
+    if (!now) return;
+    if (now.over && !told) {
+      told = true;
+      finish(project, now).catch(complain);
+    }
+    render(state(now), place);
+  };
+  const jobs = new Jobs([job], show, (one) => one.id === id);
+  live((news) => void jobs.take(news).catch(complain), () => void jobs.reload().catch(complain));
+  element("training-cancel", HTMLFormElement).addEventListener("submit", (event) => {
+    event.preventDefault();
+    cancel(id).catch(complain);
+  });
+  show();
+}
+
+/** @param {LiveJob} job */
+function state(job) {
+  if (job.over) return html``;
+  if (job.status === "queued") return html`<p>${waiting(job)}</p>`;
+  const [text, share] = step(job);
+  return html`<p>${text}</p>${share === null ? html`<progress aria-label="Training"></progress>` : html`<progress aria-label="Training" max="1" .value=${share}></progress>`}`;
+}
+
+/**
+ * @param {Project} project
+ * @param {Job} job
+ */
+async function finish(project, job) {
+  if (job.error) return toast(job.error, { bad: true, press: { label: "Show the page anew", work: () => location.reload() } });
+  if (job.status === "cancelled") {
+    keepSaid("The training was stopped before it was done.");
+    return location.reload();
+  }
+  keepSaid("A version is trained.");
+  const { versions } = /** @type {{versions: {number: number}[]}} */ (await ask(`/api/projects/${project.id}/versions`, {}));
+  location.assign(`${project.href}/report?version=${versions[0]?.number ?? 1}`);
+}
