@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+<<<<<<< HEAD
+.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof inspect-test inspect-proof
+=======
 .PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof inspect-test inspect-proof style-proof
+>>>>>>> main
 
 setup: $(STAMP)
 
@@ -25,6 +29,10 @@ run: setup
 TESTERS ?= 4
 test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal --ignore=tests/web/browser $(ARGS)
+
+# What takes long, beside its shorter form in `make test`.
+long-test: setup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m long tests --ignore=tests/web/browser $(ARGS)
 
 doctor: setup
 	@$(BIN)/python -m bot doctor
