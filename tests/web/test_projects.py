@@ -325,6 +325,22 @@ async def test_a_bundle_is_made_and_downloaded(site: Site) -> None:
     assert "The bundle is being made" not in await page(site, f"{here}/report?version=1&bundle=none")
 
 
+async def test_a_style_is_learned_from_pictures_without_labels_and_called_in_a_prompt(site: Site) -> None:
+    made = {"name": "pencil lines", "task": "style", "words": "in pencil"}
+    here = (await site.you.post("/api/projects", made)).data["href"]
+    assert "0 pictures; a style needs at least 5" in await page(site, here)
+    sent = await send(site.you, f"/api{here}/pictures", [(f"{n}.png", part(n)) for n in range(5)])
+    assert sent.data["sentence"] == "5 taken."
+    await trained(site, here.rpartition("/")[2])
+    report = await page(site, f"{here}/report")
+    assert "Samples" in report and "--lora pencil-lines" in report and "Threshold" not in report
+    assert "Draw with it" in await page(site, f"{here}/try")
+    refused = await send(site.you, f"/api{here}/try", [("a.png", part(9))])
+    assert refused.status == 400 and "draws and judges nothing" in refused.data["detail"]
+    card = (await site.you.get(f"/api{here}")).data
+    assert (card["lora"], card["words"], card["version"]) == ("pencil-lines", "in pencil", 1)
+
+
 async def test_labels_go_to_other_programs_and_come_back(site: Site) -> None:
     project_id = await project(site, good=3, bad=2)
     here = f"/projects/{project_id}"

@@ -20,6 +20,7 @@ PROOFS = {  # module → arguments of the short form
     "tests.web.proofs.latency": ("--sockets", "10", "--seconds", "5", "--tries", "5"),
     "tests.web.proofs.memory": ("--pictures", "10000", "--seconds", "10"),
     "tests.web.proofs.first": ("--times", "1"),
+    "tests.web.proofs.learning": (),
     "tests.web.editor.model_check": ("--sequences", "200"),
     "tests.web.proofs.editor": ("--side", "2048", "--strokes", "50"),
     "tests.vision.exact_edits": ("--documents", "100"),

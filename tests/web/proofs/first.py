@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,11 @@ def clone(folder: Path) -> Path:
     return target
 
 
+def chromium() -> str | None:
+    """Return the path of a Chromium."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 def path_without_node(folder: Path) -> str:
     """Return the search path without node; of folders that hold it, all else is linked in ``folder``."""
     found = []
@@ -64,7 +71,17 @@ def path_without_node(folder: Path) -> str:
 
 async def run(folder: Path, browser: Any, report: Report) -> None:
     """One newcomer: a new folder of data and a new profile of the browser."""
-    data, began = Path(tempfile.mkdtemp(dir=folder)), time.monotonic()
+    began = time.monotonic()
+    async with sandbox(folder) as address:
+        report.address.append(time.monotonic() - began)
+        await _first_pictures(browser, address, report)
+
+
+@asynccontextmanager
+async def sandbox(folder: Path) -> AsyncIterator[str]:
+    """Run the sandbox of the clone in ``folder`` with a new folder of data; yield the address that it
+    prints."""
+    data = Path(tempfile.mkdtemp(dir=folder))
     environment = {
         **os.environ,
         "PATH": path_without_node(folder),
@@ -84,9 +101,7 @@ async def run(folder: Path, browser: Any, report: Report) -> None:
         start_new_session=True,
     )
     try:
-        address = await _address(process)
-        report.address.append(time.monotonic() - began)
-        await _first_pictures(browser, address, report)
+        yield await _address(process)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
@@ -131,9 +146,8 @@ async def measure(folder: Path, times: int) -> Report:
 
     report = Report()
     clone(folder)
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path)
+        browser = await playwright.chromium.launch(executable_path=chromium())
         for _ in range(times):
             await run(folder, browser, report)
         await browser.close()

@@ -19,6 +19,7 @@ CHARTS = {
     "roc": "Found against false alarms, at every threshold",
     "pr": "How many of those stopped are defects, at every threshold",
     "mistakes": "The worst mistakes",
+    "samples": "The same words without the style, and after more and more steps",
     "report": "The report as one picture",
 }
 PARTS = {"train": "Learned from", "test": "Kept for testing"}

@@ -74,6 +74,6 @@ async function mark(project, boxes, label) {
  */
 function hint(project, list) {
   const place = Object.assign(document.createElement("p"), { className: "muted small keys-hint" });
-  render(html`${project.labels.slice(0, 9).map((label, index) => html`<kbd>${index + 1}</kbd> ${label.name} `)}: a digit labels what is ticked, or has the focus. Arrows move.`, place);
+  render(html`${project.labels.slice(0, 9).map((label, index) => html`<kbd>${index + 1}</kbd> ${label.name} `)} · A digit labels what is ticked, or has the focus. Arrows move.`, place);
   list.before(place);
 }
