@@ -4,11 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-<<<<<<< HEAD
-.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof inspect-test inspect-proof
-=======
-.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof inspect-test inspect-proof style-proof
->>>>>>> main
+.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof inspect-test inspect-proof style-proof
 
 setup: $(STAMP)
 
