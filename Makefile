@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof inspect-test inspect-proof
+.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof inspect-test inspect-proof style-proof
 
 setup: $(STAMP)
 
@@ -25,6 +25,10 @@ run: setup
 TESTERS ?= 4
 test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal --ignore=tests/web/browser $(ARGS)
+
+# What takes long, beside its shorter form in `make test`.
+long-test: setup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m long tests --ignore=tests/web/browser $(ARGS)
 
 doctor: setup
 	@$(BIN)/python -m bot doctor
@@ -89,6 +93,10 @@ inspect-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,train]' 'scikit-image>=0.25'
 	@test -x build/bare/bin/python || ($(PYTHON) -m venv build/bare && build/bare/bin/python -m pip install --quiet --disable-pip-version-check onnxruntime numpy pillow)
 	$(BIN)/python -m tests.vision.own_models.proof --python build/bare/bin/python $(ARGS)
+
+# What docs/train.md tells of styles: eight looks learned on the demo model (hours on a few cores), trainings that are killed; ARGS="learn --looks pastel --prompts 12" or ARGS=kill.
+style-proof: setup
+	$(BIN)/python -m tests.vision.style_training.proof $(ARGS)
 
 # What docs/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
 web-proof: setup

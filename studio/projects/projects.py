@@ -28,7 +28,7 @@ class Projects:
         self.labelling = Labelling(access, services, limits)
         self.training = Training(access, rights, services, limits)
         self.trying = Trying(access, rights, bringing, services, limits)
-        self.styles = Styles(services.settings, self.trying)
+        self.styles = Styles(services.settings, self.trying, services.queue.executor)
 
 
 def limits_of(settings: Settings) -> ProjectLimits:

@@ -177,7 +177,7 @@ class Training:
         version = await self._version(found, number)
         if move not in MOVES:
             raise UserError(f"`move` is {move[:40]!r}; it takes {', '.join(MOVES)}.")
-        good, bad = (_floats(version.metrics.get(key)) for key in ("good_scores", "bad_scores"))
+        good, bad = _good(version), _floats(version.metrics.get("bad_scores"))
         if version.threshold is None or not good:
             raise UserError("Only inspections have a threshold; this model says what is likeliest.")
         learned = await self._database.read(
@@ -344,6 +344,13 @@ def _told(version: Version) -> list[str]:
     if unsure := version.metrics.get("unsure"):
         found.append(f"It mostly misses {', '.join(map(str, unsure))} of the drawn defects.")
     return found
+
+
+def _good(version: Version) -> list[float]:
+    """Return the held-out scores of good parts: of several shots of one, the largest, for a promise is about
+    parts and not about pictures."""
+    scores, groups = _floats(version.metrics.get("good_scores")), version.metrics.get("good_groups", ())
+    return limits.strongest(scores, groups) if len(groups) == len(scores) else scores
 
 
 def _floats(values: Any) -> list[float]:

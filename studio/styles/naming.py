@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from core.errors import PromptError, UserError
+from core.errors import ModelError, PromptError, UserError
 from core.grammar.prompt import Prompt
 from core.grammar.spelling import hint
 from core.grammar.stored_loras import StoredLora, stored_lora, typed
 from core.requests import GenerateRequest, Request
+from core.requests.own_models import STYLE, TrainRequest
 from core.settings import Settings
+from jobs.executor import Device, Executor
 from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.projects.trying import Trying
+from vision.style_training import memory
+from vision.weights import local, sources
 
 
 class Styles:
     """Finds what ``--lora`` names."""
 
-    def __init__(self, settings: Settings, trying: Trying) -> None:
-        self._settings, self._trying = settings, trying
+    def __init__(self, settings: Settings, trying: Trying, executor: Executor) -> None:
+        self._settings, self._trying, self._executor = settings, trying, executor
 
     async def ready(self, actor: Actor, prompt: Prompt) -> Prompt:
         """Return a prompt with LoRAs as the host spells them, and with styles as requests name them, whose
@@ -38,9 +44,27 @@ class Styles:
 
     async def check(self, actor: Actor, request: Request) -> None:
         """Raise NotAllowedError unless the actor may use every style of a request, whoever asked for it
-        first, UserError for one that can't be used any more."""
+        first, UserError for one that can't be used any more, and for a training of a style that no device
+        here has the memory for."""
+        if isinstance(request, TrainRequest) and request.task == STYLE:
+            ready = [device for device in self._executor.devices if device.memory]
+            await asyncio.to_thread(self._check_memory, request, ready)
         for style in request.styles if isinstance(request, GenerateRequest) else ():
             await self._trying.style(actor, style.project)
+
+    def _check_memory(self, request: TrainRequest, ready: Sequence[Device]) -> None:
+        """Raise UserError, with the number, where the largest device is too small. What can't be told before,
+        the worker tells."""
+        settings = self._settings
+        spec = settings.image_models.get(request.model or "", request.model or settings.models["image"])
+        with contextlib.suppress(ModelError):
+            source = sources.parse(spec)
+            path = local.find(source, settings.data_dir / "cache")
+            planned = path and memory.settings_for(path, request.words, request.count)
+            if path and planned and ready:
+                largest = max(ready, key=lambda device: device.memory)
+                itemsize = 4 if "32" in settings.dtype or largest.name.startswith("cpu") else 2
+                memory.refuse(path, source.name, planned, itemsize, largest.memory)
 
     async def _named(self, actor: Actor, name: str) -> tuple[StoredLora, Project]:
         stored = stored_lora(name)

@@ -11,7 +11,10 @@ from tests.vision.soak import Soak
 from vision.engine.passes import Passes
 
 
-@pytest.mark.parametrize(("dtype", "exact", "seeds"), [("auto", False, (11, 20)), ("bfloat16", True, (6,))])
+@pytest.mark.parametrize(
+    ("dtype", "exact", "seeds"),
+    [pytest.param("auto", False, (11, 20), marks=pytest.mark.long), ("bfloat16", True, (6,))],
+)
 def test_jobs_of_all_kinds_on_several_models_in_little_memory_have_the_pictures_that_they_have_alone(
     folders: dict[str, Path], tmp_path: Path, dtype: str, exact: bool, seeds: tuple[int, int]
 ) -> None:

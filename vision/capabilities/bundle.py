@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
+import hashlib
 import math
+import zipfile
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from core.errors import ModelError
 from core.events import File, Output
 from core.requests.own_models import STYLE, BundleRequest
 from vision.model_store import Models
 from vision.own_models import needs
+from vision.own_models.export.bundle import EPOCH
 from vision.own_models.export.child import Making, Order
 from vision.own_models.serving import asking
 from vision.reporter import Reporter
@@ -31,9 +32,7 @@ def run(
     artefact, name = Path(paths[request.artefact]), f"{request.name or 'model'}-v{request.version}.zip"
     model, file = "", folder / "bundle.zip"
     if request.task == STYLE:
-        style: Any = importlib.import_module("vision.style_training.bundle").bundle
-        made = (artefact, request.name, request.version, request.figures)
-        reporter.in_thread(lambda: file.write_bytes(style(*made)), thread="fetching")
+        reporter.in_thread(lambda: _style(request, artefact, file), thread="fetching")
     else:
         needs.check()
         one = asking.loaded(request.artefact, artefact, request.task, models, reporter)
@@ -66,3 +65,16 @@ def _made(order: Order, folder: Path, reporter: Reporter) -> Path:
                 raise ModelError(f"The bundle wasn't made within {PATIENCE} s.")
             reporter.step(round(PARTS * (1 - math.exp(-looks * LOOK / USUAL))), PARTS)
         return making.taken()
+
+
+def _style(request: BundleRequest, artefact: Path, file: Path) -> None:
+    """Write a style's zip: its LoRA, which any program that draws with diffusers takes, and what it is."""
+    data = artefact.read_bytes()
+    lines = [f"# {request.name}, version {request.version}", "", *(f"- {one}" for one in request.figures), ""]
+    lines += ["`style.safetensors` is a LoRA in diffusers' form:", ""]
+    lines += ['    pipeline.load_lora_weights("style.safetensors")', ""]
+    digest = hashlib.sha256(data).hexdigest()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo("style.safetensors", EPOCH), data)
+        archive.writestr(zipfile.ZipInfo("README.md", EPOCH), "\n".join(lines))
+        archive.writestr(zipfile.ZipInfo("SHA256SUMS", EPOCH), f"{digest}  style.safetensors\n")

@@ -3,12 +3,10 @@ going on where a killed one was."""
 
 from __future__ import annotations
 
-import importlib
 import io
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -57,10 +55,12 @@ def run(
 ) -> Output:
     """See vision.capabilities. ``folder`` has ``snapshot.json``; features are kept in it, and go with it."""
     if request.task == STYLE:
-        style: Any = importlib.import_module("vision.style_training.asking").run
-        output: Output = style(request, paths, models, reporter, folder)
-        return output
+        from vision.style_training import asking as style
+
+        return style.run(request, paths, models, reporter, folder)
     needs.check()
+    reporter.loading("what a training needs", None)
+    reporter.in_thread(needs.load, thread="loading")
     budget = Budget(request.seconds)
     lesson = Lesson(request, Snapshot.read((folder / SNAPSHOT).read_text("utf-8")), paths, models)
     if not request.settled:

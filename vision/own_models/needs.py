@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 
 from core.errors import ModelError
 
+CHARTS = "matplotlib.backends.backend_agg"
 LIBRARIES = ("sklearn", "scipy", "matplotlib", "onnx", "onnxscript")
 
 
@@ -21,3 +23,9 @@ def check() -> None:
             "Own models need the extra `train` (pip install 'atelier[train]'); missing here:"
             f" {', '.join(absent)}."
         )
+
+
+def load() -> None:
+    """Import what takes seconds the first time, so that it isn't done between two steps of a drawing."""
+    for name in ("scipy.ndimage", "scipy.stats", "sklearn.linear_model", "sklearn.metrics", CHARTS):
+        importlib.import_module(name)

@@ -97,6 +97,16 @@ def kept(store: Store, parts: tuple[str, ...], make: Callable[[], Tensors]) -> T
     return made
 
 
+def exhausted(work: Generator[None, None, Result]) -> Result:
+    """Do all of a work that stands still between its parts, and return what comes of it."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
 def run(
     training: Generator[Step, None, Result], report: Callable[[Step], None] = lambda step: None
 ) -> Result:

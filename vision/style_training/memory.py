@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from vision.style_training.settings import Settings
+from vision.style_training.settings import Settings, usual
 from vision.weights import contents, sizes
 from vision.weights.config_files import read_json
 
@@ -23,7 +23,7 @@ SLACK = 1.1  # what the allocator and the libraries take besides
 # tensors as large as a block's input, that are alive while it is computed again
 IN_RESNET, IN_TRANSFORMER, IN_FLUX = 12, 55, 40
 LATENT_PIXELS, FLUX_PIXELS, FLUX_WORDS = 8, 16, 512  # px of a latent's side, of a token's; tokens of a text
-GB = 10**9
+GB, MB = 10**9, 10**6
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,14 @@ class Needed:
         return round((self.weights + self.lora + self.activations) * SLACK)
 
 
+def settings_for(path: Path, trigger: str, pictures: int) -> Settings | None:
+    """Return what a style would be trained with on the model in ``path``; None where its parts aren't known.
+    Raises ModelError for damaged files."""
+    folder = path if path.is_dir() else contents.config_folder(path)
+    parts = [folder / part for part in sizes.DENOISERS if (folder / part).is_dir()] if folder else []
+    return usual(trigger, pictures, sizes.bytes_in_memory(parts[0], 1)) if parts else None
+
+
 def refuse(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:
     """Raise UserError, with the number, when the model in ``path`` can't be trained with ``memory`` bytes.
 
@@ -50,9 +58,13 @@ def refuse(path: Path, name: str, settings: Settings, itemsize: int, memory: int
     found = needed(path, settings, itemsize)
     if found is not None and found.total > memory:
         raise UserError(
-            f"Teaching {name} a style needs about {found.total / GB:.1f} GB of memory; this device has"
-            f" {memory / GB:.1f} GB."
+            f"Teaching {name} a style needs about {_told(found.total)} of memory; this device has"
+            f" {_told(memory)}."
         )
+
+
+def _told(size: int) -> str:
+    return f"{size / GB:.1f} GB" if size >= GB else f"{size / MB:.0f} MB"
 
 
 def needed(path: Path, settings: Settings, itemsize: int) -> Needed | None:

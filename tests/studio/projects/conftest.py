@@ -43,6 +43,7 @@ class Learner(AtOnce):
         self.snapshots: list[Snapshot] = []
         self.settled: list[Snapshot] = []
         self.said: dict[str, float] = {}
+        self.groups = [0, 1, 2, 3]
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         request = from_json(run.kind, run.request)
@@ -76,7 +77,13 @@ class Learner(AtOnce):
             {"said": item.label, "score": self.said.get(item.sha256, self.score), "strange": False}
             for item in tested
         ]
-        metrics = {"good_scores": GOOD_SCORES, "bad_scores": BAD_SCORES, "test": said, "weak": True}
+        metrics = {
+            "good_scores": GOOD_SCORES,
+            "good_groups": self.groups,
+            "bad_scores": BAD_SCORES,
+            "test": said,
+            "weak": True,
+        }
         found = tuple(LearnedFrom(one.sha256, one.label, one.group, one.part) for one in settled.items)
         model = Learned(str(path), found, LIMIT, 0.2, metrics, ("scores",), "It has learned.")
         seed = len(self.snapshots) * 10

@@ -9,6 +9,7 @@ import pytest
 from core.errors import NotAllowedError, PromptError, UserError
 from core.grammar.stored_loras import stored_lora
 from core.requests import ImagineRequest
+from jobs.executor import Device
 from studio.actor import Actor
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import World
@@ -67,3 +68,20 @@ async def test_a_forgotten_style_draws_nothing_more(world: World, ink: str) -> N
     await world.projects.shelf.forget(ALICE, "Ink wash")
     with pytest.raises(UserError):
         await world.studio.submit(BOB, replace(new, request=request))
+
+
+@pytest.mark.parametrize(("memory", "refused"), [(100 * 10**6, True), (8 * 10**9, False)])
+async def test_what_no_device_can_hold_is_refused_before_the_queue(
+    memory: int, refused: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await world.projects.shelf.new(ALICE, "pen", "style")
+    await world.put(made, ALICE, [""] * 5)
+    devices = (Device("cpu", "ready", memory=memory),)
+    monkeypatch.setattr(type(world.learner), "devices", property(lambda self: devices))
+    new = await world.projects.training.train(ALICE, "pen")
+    if not refused:
+        assert (await world.studio.submit(ALICE, new)).job
+        return
+    with pytest.raises(UserError, match=r"needs about 11\d MB of memory; this device has 100 MB"):
+        await world.studio.submit(ALICE, new)
+    assert (await world.projects.shelf.card(ALICE, "pen")).training == ""

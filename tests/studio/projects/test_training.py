@@ -138,6 +138,15 @@ async def test_a_threshold_moves_along_the_good_pictures_and_is_kept_only_when_t
         await training.threshold(BOB, "boards", "stricter")
 
 
+async def test_several_shots_of_one_part_promise_no_more_than_one(world: World, boards: Project) -> None:
+    world.learner.groups = [0, 0, 1, 1]  # of the scores 1.0, 1.2, 0.8 and 1.5
+    await world.trained(ALICE, "boards")
+    usual = await world.projects.training.threshold(ALICE, "boards", "usual")
+    stricter = await world.projects.training.threshold(ALICE, "boards", "stricter")
+    assert (usual.threshold, usual.promise) == (1.5, pytest.approx(1 / 3))
+    assert (stricter.threshold, stricter.promise) == (1.2, pytest.approx(2 / 3))
+
+
 async def test_versions_are_compared_on_what_both_were_tested_on(world: World, boards: Project) -> None:
     training = world.projects.training
     everything = [one.sha256 for one in await world.projects.pictures.page(ALICE, "boards")]

@@ -98,8 +98,14 @@ def resumes_everywhere(models: Models, request: Request, tmp_path: Path, at: tup
         assert len(work) * total == len(all_work) * (total - step)
 
 
+EVERY_SAMPLER = [
+    sampler if sampler in ("ddim", "euler_a") else pytest.param(sampler, marks=pytest.mark.long)
+    for sampler in sorted(SAMPLERS)
+]
+
+
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+@pytest.mark.parametrize("sampler", EVERY_SAMPLER)
 def test_with_every_sampler_a_resumed_run_ends_in_the_same_bytes(
     sampler: str, mode: str, models_of, tmp_path: Path
 ) -> None:

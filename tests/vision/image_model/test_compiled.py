@@ -98,7 +98,14 @@ def test_compiled_by_inductor_a_picture_is_the_plain_one_in_any_company_and_for_
 
 
 @pytest.mark.parametrize(
-    "name", ["stable-diffusion", "stable-diffusion-xl", "flux", "z-image", "flux2-klein"]
+    "name",
+    [
+        "stable-diffusion",
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("stable-diffusion-xl", "flux", "z-image", "flux2-klein")
+        ),
+    ],
 )
 def test_shared_steps_draw_what_the_plain_pipeline_draws(name: str, load, keep_latents) -> None:
     model, rng = load(name).get("image"), random.Random(name)

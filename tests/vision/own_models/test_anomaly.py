@@ -17,7 +17,7 @@ from vision.own_models.anomaly.training import Settings, train
 from vision.own_models.features.extractor import pixels
 from vision.own_models.features.filters import blurred, filters, gaussian
 from vision.own_models.snapshot import Item, Snapshot
-from vision.own_models.steps import FolderStore, MemoryStore, run
+from vision.own_models.steps import FolderStore, MemoryStore, exhausted, run
 
 GOOD = [("dial", seed, None) for seed in range(8)]
 SEEN = [("dial", 100 + seed, kind) for kind in ("missing", "crack") for seed in range(4)]
@@ -199,7 +199,7 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
         return pictured(number, strange[0], apart[0], marks)
 
     good = [pictured(at, fitted.strange[at], fitted.apart[at]) for at in range(12)]
-    lesson = taught.learn(good, [shown(at) for at in range(12, 18)], torch.ones(16, 16), max)
+    lesson = exhausted(taught.learn(good, [shown(at) for at in range(12, 18)], torch.ones(16, 16), max))
     assert lesson.helps and lesson.after >= 5 > lesson.before
     value = max(lesson.good)
     for at in range(18, 24):
@@ -279,7 +279,7 @@ def test_distances_in_a_bank_are_those_between_points() -> None:
 
 def test_a_coreset_covers_all_there_is() -> None:
     rows = torch.cat([torch.zeros(50, 2), torch.tensor([[9.0, 0], [0, 9]]), torch.zeros(50, 2)])
-    assert sorted(bank.farthest(rows, 3).tolist()) == [0, 50, 51]
+    assert sorted(exhausted(bank.farthest(rows, 3)).tolist()) == [0, 50, 51]
 
 
 def test_limits_follow_the_ranks_of_good_scores() -> None:

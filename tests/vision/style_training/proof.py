@@ -3,25 +3,24 @@ JSON line for each measurement; docs/train.md has the last ones.
 
 ``learn``: looks that the demo world doesn't know are learned on the demo model, drawn with and judged
 (``--looks``, ``--prompts``, ``--pictures``; ``--keep FOLDER`` for sheets). ``kill``: a process that trains a
-tiny SDXL or FLUX model is killed ten times (``--kills``). ``memory``: what the planner says of models and
-cards.
+tiny SDXL or FLUX model is killed ten times (``--kills``).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
-import os
+import multiprocessing
 import random
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -39,7 +38,8 @@ from vision.style_training.settings import Settings, usual
 Row = dict[str, object]
 DEMO_WEIGHTS = 13_000_000
 FAMILIES = ("stable-diffusion-xl", "flux")
-SHORTEST, LONGEST = 0.3, 3.0  # seconds that a training lives after its first sign
+STEPS = 80
+SHORTEST, LONGEST = 0.05, 1.0  # seconds that a training lives after its first sign
 
 
 def learn_rows(given: argparse.Namespace) -> Iterator[Row]:
@@ -78,56 +78,66 @@ def kill_rows(given: argparse.Namespace) -> Iterator[Row]:
 
 def _whole(family: str, folder: Path, kept: str) -> str:
     """Train to the end in a process of its own; return the SHA-256 of the file."""
-    done = subprocess.run(_command(family, folder, kept), capture_output=True, text=True, check=True)
-    return done.stdout.split()[-1]
+    process, told = _begun(family, folder, kept)
+    for word in iter(told.recv, None):
+        if isinstance(word, str):
+            process.join()
+            return word
+    raise RuntimeError(f"the training of {family} ended without a result")
 
 
 def _killed(family: str, folder: Path, count: int) -> tuple[int, list[int]]:
     """Kill a training ``count`` times, each at a random moment after its first step; return how often that
     was and after which steps."""
     rng, steps = random.Random(family), []
-    for _ in range(count):
-        process = subprocess.Popen(
-            _command(family, folder, f"{family}-killed"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        if not first.startswith("step"):
+    while len(steps) < count:
+        process, told = _begun(family, folder, f"{family}-killed")
+        last = told.recv()
+        if isinstance(last, str):
             break  # it came to its end before
         time.sleep(rng.uniform(SHORTEST, LONGEST))
-        os.kill(process.pid, signal.SIGKILL)
-        rest = [first, *process.stdout.read().splitlines()]
-        process.wait()
-        steps.append(max(int(line.split()[1]) for line in rest if line.startswith("step")))
+        process.kill()
+        process.join()
+        with contextlib.suppress(EOFError):
+            while told.poll():
+                last = told.recv()
+        if isinstance(last, str):
+            break
+        steps.append(last)
     return len(steps), steps
 
 
-def _command(family: str, folder: Path, kept: str) -> list[str]:
-    return [sys.executable, "-m", "tests.vision.style_training.proof", "train-one", "--family", family,
-            "--folder", str(folder), "--kept", kept]  # fmt: skip
+def _begun(family: str, folder: Path, kept: str) -> tuple[Any, Connection]:
+    """Begin a training in a process that has all imports already; it sends each step, then the SHA-256."""
+    context = multiprocessing.get_context("fork")  # no thread runs here that a fork could lose
+    told, mine = context.Pipe(duplex=False)
+    process = context.Process(target=_train, args=(family, folder, kept, mine))
+    process.start()
+    mine.close()
+    return process, told
 
 
-def train_one(given: argparse.Namespace) -> None:
-    """Train a tiny model, telling each step; print the SHA-256 of what comes out."""
+def _train(family: str, folder: Path, kept: str, mine: Connection) -> None:
     learning.KEEP_EVERY, learning.KEEP_SHARE = 0.0, 1e9  # its steps take a hundredth of a real model's
-    specs = {"image": str(given.folder / "models" / given.family)}
-    own = Models(WorkerConfig("cpu", specs, str(given.folder), cpu_threads=1, allow_download=False))
+    specs = {"image": str(folder / "models" / family)}
+    own = Models(WorkerConfig("cpu", specs, str(folder), cpu_threads=1, allow_download=False))
     examples = tuple(Example(picture, caption) for picture, caption in looks.pictures("woodcut", 6))
-    settings = Settings("woodcut style", 300, 4, "all", 1e-3, batch=2, checkpoints=3, seed=11)
+    settings = Settings("woodcut style", STEPS, 4, "all", 1e-3, batch=2, checkpoints=3, seed=11)
     plan = Plan(None, examples, ("a red boat",), settings)
-    learned = learn(plan, own, FolderStore(given.folder / given.kept), Telling())
-    print(hashlib.sha256(learned.file).hexdigest(), flush=True)
+    learned = learn(plan, own, FolderStore(folder / kept), Telling(mine))
+    mine.send(hashlib.sha256(learned.file).hexdigest())
 
 
 class Telling(Reporter):
-    """Prints each step."""
+    """Sends each step of the training; samples are drawn at step 0, too."""
+
+    def __init__(self, mine: Connection) -> None:
+        self._mine = mine
 
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
-        """Print it."""
-        print("step", step, flush=True)
+        """Send it."""
+        if step:
+            self._mine.send(step)
 
 
 ROWS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {"learn": learn_rows, "kill": kill_rows}
@@ -136,20 +146,14 @@ ROWS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {"learn": learn
 def main() -> None:
     """Print the rows that are asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.vision.style_training.proof")
-    parser.add_argument("rows", nargs="*", default=[*ROWS], choices=[*ROWS, "train-one"])
+    parser.add_argument("rows", nargs="*", default=[*ROWS], choices=[*ROWS])
     parser.add_argument("--looks", default=",".join(looks.LOOKS))
     parser.add_argument("--prompts", type=int, default=60)
     parser.add_argument("--pictures", type=int, default=12)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--keep", type=Path)
-    parser.add_argument("--family", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--kept", help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    if given.rows == ["train-one"]:
-        train_one(given)
-        return
     for name in given.rows:
         for row in ROWS[name](given):
             print(json.dumps(row), flush=True)

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from vision.own_models.anomaly.cells import whitened, whitening
+from vision.own_models.steps import exhausted
 
 MOST = 2000  # patches in a bank
 CANDIDATES = 20_000  # patches that they are chosen among
 DIRECTIONS = 96  # of whitened features
+STOPS = 20  # while they are chosen
 SKETCH = 48  # numbers of a random projection, in which patches are chosen
 
 
@@ -59,8 +61,13 @@ class FittedBank:
 
 
 def fit(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> FittedBank:
-    """Learn from the maps of good pictures, (n, D, h, w). seed: of the lots drawn. groups: as of
-    ``cells.fit``."""
+    """Return what ``fitting`` learns."""
+    return exhausted(fitting(maps, seed, groups))
+
+
+def fitting(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> Generator[None, None, FittedBank]:
+    """Learn from the maps of good pictures, (n, D, h, w), and stand still n + STOPS times. seed: of the lots
+    drawn. groups: as of ``cells.fitting``."""
     count, channels = maps.shape[:2]
     together = tuple(groups) or tuple(range(count))
     rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)
@@ -72,14 +79,34 @@ def fit(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> FittedBank:
     some = torch.randperm(len(rows), generator=lots)[:CANDIDATES]
     patches = (rows[some] - mean) @ whiten
     sketch = torch.randn(patches.shape[1], SKETCH, generator=lots)
-    chosen = farthest(patches @ sketch, min(MOST, len(patches)))
+    chosen = yield from _few_times(farthest(patches @ sketch, min(MOST, len(patches))), STOPS)
     bank = Bank(mean, whiten, patches[chosen].half().float())  # as it is stored
     owners = torch.tensor(together)[some[chosen] // each]
     fitted = FittedBank(bank, owners, maps[:0], maps[:0], together)
-    told = [fitted.others(number)(maps[number : number + 1]) for number in range(count)]
+    told = []
+    for number in range(count):
+        told.append(fitted.others(number)(maps[number : number + 1]))
+        yield
     return FittedBank(
         bank, owners, torch.cat([s for s, _ in told]), torch.cat([a for _, a in told]), together
     )
+
+
+def _few_times(work: Generator[None, None, Tensor], times: int) -> Generator[None, None, Tensor]:
+    """Do a work of MOST parts at most, and stand still ``times`` times, evenly where it has as many."""
+    stops, part = 0, 0
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            for _ in range(times - stops):
+                yield
+            result: Tensor = end.value
+            return result
+        part += 1
+        if stops < times and part * times // MOST > stops:
+            stops += 1
+            yield
 
 
 def squares(rows: Tensor, patches: Tensor) -> Tensor:
@@ -88,9 +115,9 @@ def squares(rows: Tensor, patches: Tensor) -> Tensor:
     return own + patches.square().sum(-1) - 2 * rows @ patches.T
 
 
-def farthest(rows: Tensor, count: int) -> Tensor:
+def farthest(rows: Tensor, count: int) -> Generator[None, None, Tensor]:
     """Return the places of ``count`` rows (N, K), each the farthest from those before: the first is the
-    first row."""
+    first row. Stands still after each."""
     chosen = torch.zeros(count, dtype=torch.long)
     lengths = rows.square().sum(1)
     nearest = torch.full((len(rows),), float("inf"))
@@ -100,4 +127,5 @@ def farthest(rows: Tensor, count: int) -> Tensor:
         away = lengths + lengths[at] - 2 * rows @ rows[at]
         nearest = torch.minimum(nearest, away)
         at = int(nearest.argmax())
+        yield
     return chosen

@@ -3,7 +3,7 @@ and what a defect's picture looks like to it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from vision.own_models.anomaly.inspector import BANK, CELLS, FREE
 from vision.own_models.anomaly.taught import Taught
 from vision.own_models.features.extractor import Extractor
 from vision.own_models.features.filters import gaussian
-from vision.own_models.steps import Store, kept
+from vision.own_models.steps import Store, exhausted, kept
 
 CLEAR, MOST_UNCLEAR = 0.6, 0.2  # correlation of parts that lie alike; the share of them that may have less
 REFERENCE = 16  # good pictures that the reference is the mean of
@@ -66,17 +66,26 @@ class Candidate:
             small = moved(small, self.aligner(pixels[None])[1])
         return small[0, 0]
 
-    @torch.no_grad()
     def fit(self, maps: Sequence[Tensor], region: Tensor, groups: Sequence[int] = ()) -> None:
-        """Learn from the maps (1, D, h, w) of good pictures. region: (h, w), how much each cell counts.
-        groups: as of ``cells.fit``."""
+        """Do all of ``fitting``."""
+        exhausted(self.fitting(maps, region, groups))
+
+    def fitting(
+        self, maps: Sequence[Tensor], region: Tensor, groups: Sequence[int] = ()
+    ) -> Generator[None, None, None]:
+        """Learn from the maps (1, D, h, w) of good pictures, and stand still ``stops`` times. region: (h, w),
+        how much each cell counts. groups: as of ``cells.fitting``."""
         together = torch.cat(list(maps))
         self.region = region
         if self.method == BANK:
-            self.fitted = bank.fit(together, self.seed, groups)
+            self.fitted = yield from bank.fitting(together, self.seed, groups)
         else:
-            self.fitted = cells.fit(together, groups)
+            self.fitted = yield from cells.fitting(together, groups)
         self.good_scores = [float(score(self._heat(one[None]))) for one in self.fitted.strange]
+
+    def stops(self, count: int) -> int:
+        """Return how often the learning from so many pictures stands still."""
+        return count + (bank.STOPS if self.method == BANK else 0)
 
     @torch.no_grad()
     def try_on(self, number: int, kind: str, maps: Tensor) -> None:

@@ -7,13 +7,14 @@ what is pooled are the differences from each cell's own mean, so that a faint ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from vision.own_models.features.filters import blurred, gaussian
+from vision.own_models.steps import exhausted
 
 FLOOR = 1e-3  # of the largest variance of a direction, that none counts as less than
 PRIOR = 8.0  # good parts that the pooled variance is worth beside a cell's own
@@ -87,8 +88,14 @@ class _Sums:
 
 
 def fit(maps: Tensor, groups: Sequence[int] = ()) -> FittedCells:
-    """Learn from the maps of good parts, (n, D, h, w). groups: of each, equal for shots of one part, which
-    are left out together; () = each is one of its own. There must be 3 groups at least."""
+    """Return what ``fitting`` learns."""
+    return exhausted(fitting(maps, groups))
+
+
+def fitting(maps: Tensor, groups: Sequence[int] = ()) -> Generator[None, None, FittedCells]:
+    """Learn from the maps of good parts, (n, D, h, w), and stand still n times. groups: of each, equal for
+    shots of one part, which are left out together; () = each is one of its own. Without a group two pictures
+    must be left at least."""
     count, channels = maps.shape[:2]
     owners = tuple(groups) or tuple(range(count))
     rows = (maps - maps.mean(0)).permute(0, 2, 3, 1).reshape(-1, channels).double()
@@ -100,6 +107,7 @@ def fit(maps: Tensor, groups: Sequence[int] = ()) -> FittedCells:
         mean, variance = sums.without(found[_of_group(owners, number)])
         apart[number] = found[number] - mean
         distances[number] = _distance(apart[number], variance)
+        yield
     squares = distances.double().square()
     strange = torch.stack(
         [distances[at] / _usual(_without(squares, _of_group(owners, at))) for at in range(count)]

@@ -7,7 +7,7 @@ showed is found as before, and held-out good parts give the limit of both togeth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,8 @@ FOLDS = 5  # in which good parts and defects are left out
 STRENGTH = 0.1  # C of the logistic regression
 SHOWN = 10  # cells of a picture that are learned as defects: the strangest, in its marks where it has any
 ROUNDS = 2  # in which they are looked for by what was learned of them
-USUAL = 256  # cells of each good picture
+USUAL, GROUND = 256, 8000  # cells of each good picture, of all of them together
+STOPS = FOLDS + 1  # where the learning stands still
 SMOOTH = 1.0  # cells
 MOST = 6.0  # deviations that a difference counts for at most
 
@@ -76,12 +77,11 @@ class Lesson:
         return self.after > self.before
 
 
-@torch.no_grad()
 def learn(
     good: Sequence[Pictured], bad: Sequence[Pictured], region: Tensor, limit: Callable[[list[float]], float]
-) -> Lesson:
-    """Learn from defects that were shown. region: (h, w), how much each cell counts. limit: of held-out
-    scores of ``good``."""
+) -> Generator[None, None, Lesson]:
+    """Learn from defects that were shown, and stand still STOPS times. region: (h, w), how much each cell
+    counts. limit: of held-out scores of ``good``."""
     kernel = gaussian(SMOOTH, 3)
     usual, shown = ([_rows(one.apart, kernel)[0].flatten(1).T for one in some] for some in (good, bad))
     told_good, told_bad = [torch.empty(0)] * len(good), [torch.empty(0)] * len(bad)
@@ -95,6 +95,7 @@ def learn(
         for told, rows, some, gone in ((told_good, usual, good, left), (told_bad, shown, bad, out)):
             for at in (at for at, is_out in enumerate(gone) if is_out):
                 told[at] = (rows[at] @ weight + bias).reshape(some[at].heat.shape)
+        yield
     plain = torch.tensor([float(score(one.heat)) for one in good])
     alone = torch.tensor([float(score(heat)) for heat in told_good])
     scale = plain.std() / alone.std().clamp(min=1e-6)
@@ -109,6 +110,7 @@ def learn(
     scores = joint(good, told_good), joint(bad, told_bad)
     before, after = limit(plain.tolist()), limit(scores[0])
     weight, bias = _fit(usual, list(zip(shown, bad, strict=True)))
+    yield
     return Lesson(
         Taught(weight, bias, scale, offset),
         *scores,
@@ -128,7 +130,7 @@ def _fit(usual: Sequence[Tensor], shown: Sequence[tuple[Tensor, Pictured]]) -> t
     defects: first where they are strangest, then where what was learned sees them."""
     if not shown:
         return torch.zeros(usual[0].shape[1]), torch.tensor(0.0)
-    step = max(1, len(usual[0]) // USUAL)
+    step = max(1, len(usual[0]) // min(USUAL, GROUND // len(usual)))
     ground = torch.cat([rows[at % step :: step] for at, rows in enumerate(usual)])
     looks = [one.heat.flatten() for _, one in shown]
     weight, bias = torch.empty(0), torch.empty(0)

@@ -4,7 +4,7 @@ the best, and tells what it can't find."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from vision.own_models.anomaly.inspector import ALIGNED, AUTO, FIXED, FORMAT, FR
 from vision.own_models.anomaly.limit import strongest
 from vision.own_models.features.extractor import Extractor, pixels
 from vision.own_models.snapshot import GOOD, TRAIN, Item, Snapshot
-from vision.own_models.steps import Step, Store
+from vision.own_models.steps import Step, Store, exhausted
 
 LEAST_NAMED = 3  # pictures of a kind that is to be named
 MOST_GOOD, MOST_BAD = 200, 500  # pictures that are learned from; more are chosen among by lot
@@ -79,11 +79,13 @@ def train(
     shots = few.shots(_some(good, MOST_GOOD, settings.seed))
     bad = _some([item for item in items if item.label != GOOD], MOST_BAD, settings.seed)
     known = _Known(bad, open_picture, store)
-    total = len(extractors) * (len(shots) + trials.COUNT) + len(shots) + len(known.items) + 3
+    shown = min(len(bad), MOST_TAUGHT) if len(bad) >= taught.LEAST else 0
+    total = len(extractors) * (2 * len(shots) + trials.COUNT) + len(shots) + 2 * len(bad) + 2
+    total += shown + taught.STOPS if shown else 0
     done = 0
 
     def step(words: str) -> Step:
-        nonlocal done
+        nonlocal done, total
         done += 1
         return Step(min(done, total), total, words)
 
@@ -105,7 +107,10 @@ def train(
         for number, shot in enumerate(shots):
             maps.append(candidate.maps(shot.name, some[number], store))
             yield step(f"looked at {number + 1} of {len(shots)}")
-        candidate.fit(maps, _region(settings.region, maps[0]), [shot.group for shot in shots])
+        region, groups = _region(settings.region, maps[0]), [shot.group for shot in shots]
+        total += candidate.stops(len(shots)) - len(shots)
+        for number, _ in enumerate(candidate.fitting(maps, region, groups), 1):
+            yield step(f"learned {number} of {candidate.stops(len(shots))}")
         for number in range(trials.COUNT):
             at, kind, drawn = trial(number, some, settings.seed)
             name = f"{shots[at].name} {shots[(at + 1) % len(shots)].name} trial {settings.seed} {number}"
@@ -116,15 +121,18 @@ def train(
     inspector = _inspector(best, tried, snapshot, shots)
     yield step("found the limit")
     # 3. Learn from defects that were shown.
-    for number, item in enumerate(known.items, 1):
+    for number, item in enumerate(bad, 1):
         known.maps(item, best)
-        yield step(f"looked at {number} of {len(known.items)} with defects")
+        yield step(f"looked at {number} of {len(bad)} with defects")
     good_maps = [
         best.maps(shot.name, one, store) for shot, one in zip(shots, opened[best.extractor.side], strict=True)
     ]
-    _teach(inspector, best, shots, good_maps, known, settings.seed)
-    yield step("learned from defects")
-    _name(inspector, best, good_maps, known)
+    left_out: dict[str, float] = {}
+    if shown:
+        for words in _teaching(inspector, best, shots, good_maps, known, settings.seed, left_out):
+            yield step(words)
+    for words in _naming(inspector, best, good_maps, known, left_out):
+        yield step(words)
     yield step("done")
     return inspector
 
@@ -216,45 +224,44 @@ def _separated(candidate: Candidate, kind: str) -> float:
     return float((found[:, None] > good).float().mean()) if len(found) else 0.0
 
 
-def _teach(
+def _teaching(
     inspector: Inspector,
     best: Candidate,
     shots: Sequence[Shot],
     good_maps: Sequence[Tensor],
     known: _Known,
     seed: int,
-) -> None:
-    """Let an inspection find what is like the defects that were shown, where more are found that way."""
-    some, left_out = _some(known.items, MOST_TAUGHT, seed), dict[str, float]()
-    if len(some) >= taught.LEAST:
-        good, bad = [], []
-        for at, shot in enumerate(shots):
-            shown = best.look(good_maps[at], at)[1]
-            good.append(taught.Pictured(shown.heat, shown.apart, shot.group))
-        names = [item.group or item.sha256 for item in some]
-        for item in some:
-            shown = best.look(known.maps(item, best))[1]
-            marks = best.laid(_marks(item), known.pixels(item, best)) if item.boxes else None
-            bad.append(
-                taught.Pictured(shown.heat, shown.apart, names.index(item.group or item.sha256), marks)
-            )
-        lesson = taught.learn(good, bad, best.region, lambda scores: float(_limit(scores, shots)["limit"]))
-        inspector.card["taught"] = {
-            "pictures": len(bad),
-            "found before": lesson.before,
-            "found": lesson.after,
-            "kept": lesson.helps,
-        }
-        if lesson.helps:
-            best.taught = lesson.module
-            inspector.card |= _limit(lesson.good, shots)
-            inspector.tensors |= {
-                f"taught.{name}": value for name, value in lesson.module.state_dict().items()
-            }
-            left_out = dict(zip((item.sha256 for item in some), lesson.bad, strict=True))
-    inspector.card["bad_scores"] = [
-        round(left_out.get(item.sha256, best.look(known.maps(item, best))[0]), 6) for item in known.items
-    ]
+    left_out: dict[str, float],
+) -> Iterator[str]:
+    """Let an inspection find what is like the defects that were shown, where more are found that way, and say
+    what was done. left_out: gets the scores of those pictures, told without them."""
+    some = _some(known.items, MOST_TAUGHT, seed)
+    names, good, bad = [item.group or item.sha256 for item in some], [], []
+    for at, shot in enumerate(shots):
+        seen = best.look(good_maps[at], at)[1]
+        good.append(taught.Pictured(seen.heat, seen.apart, shot.group))
+    for number, item in enumerate(some, 1):
+        seen = best.look(known.maps(item, best))[1]
+        marks = best.laid(_marks(item), known.pixels(item, best)) if item.boxes else None
+        group = names.index(item.group or item.sha256)
+        bad.append(taught.Pictured(seen.heat, seen.apart, group, marks))
+        yield f"compared {number} of {len(some)} defects"
+    learning = taught.learn(good, bad, best.region, lambda scores: float(_limit(scores, shots)["limit"]))
+    for number in range(1, taught.STOPS + 1):
+        next(learning)
+        yield f"taught {number} of {taught.STOPS}"
+    lesson = exhausted(learning)
+    inspector.card["taught"] = {
+        "pictures": len(bad),
+        "found before": lesson.before,
+        "found": lesson.after,
+        "kept": lesson.helps,
+    }
+    if lesson.helps:
+        best.taught = lesson.module
+        inspector.card |= _limit(lesson.good, shots)
+        inspector.tensors |= {f"taught.{name}": value for name, value in lesson.module.state_dict().items()}
+        left_out |= dict(zip((item.sha256 for item in some), lesson.bad, strict=True))
 
 
 def _marks(item: Item) -> Tensor:
@@ -266,21 +273,31 @@ def _marks(item: Item) -> Tensor:
     return found
 
 
-def _name(inspector: Inspector, best: Candidate, good_maps: Sequence[Tensor], known: _Known) -> None:
-    """Add names of defects, where there are enough pictures of any, to an inspection."""
+def _naming(
+    inspector: Inspector,
+    best: Candidate,
+    good_maps: Sequence[Tensor],
+    known: _Known,
+    left_out: Mapping[str, float],
+) -> Iterator[str]:
+    """Add scores of pictures with defects, and names where there are enough of any, to an inspection, and say
+    what was done."""
     counted = Counter(item.label for item in known.items)
     inspector.card["too_few"] = sorted(label for label, count in counted.items() if count < LEAST_NAMED)
-    rows, labels = [], []
-    for item in known.items:
+    rows, labels, scores = [], [], []
+    for number, item in enumerate(known.items, 1):
+        value, seen = best.look(known.maps(item, best))
+        scores.append(round(left_out.get(item.sha256, value), 6))
         if counted[item.label] >= LEAST_NAMED:
-            shown = best.look(known.maps(item, best))[1]
-            rows.append(naming.seen(shown.heat, shown.apart, shown.maps))
+            rows.append(naming.seen(seen.heat, seen.apart, seen.maps))
             labels.append(item.label)
+        yield f"scored {number} of {len(known.items)}"
+    inspector.card["bad_scores"] = scores
     if not rows:
         return
     for at, maps in enumerate(good_maps):
-        shown = best.look(maps, at)[1]
-        rows.append(naming.seen(shown.heat, shown.apart, shown.maps))
+        seen = best.look(maps, at)[1]
+        rows.append(naming.seen(seen.heat, seen.apart, seen.maps))
     head, names = naming.fit(torch.cat(rows), [*labels, *([GOOD] * len(good_maps))])
     inspector.card["names"] = names
     inspector.tensors |= {f"naming.{name}": value for name, value in head.state_dict().items()}

@@ -5,7 +5,7 @@ What is told of it is measured on examples that were left out, a group of shots 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vision.own_models.classify.folds import folds
+from vision.own_models.steps import exhausted
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # C of the logistic regression that are tried
 FOLDS = 5
@@ -48,7 +49,15 @@ class Tested:
 
 
 def fit(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) -> tuple[Probe, Tested]:
-    """Learn ``count`` labels on features (n, P), each counting the same, and test with groups left out."""
+    """Return what ``fitting`` learns."""
+    return exhausted(fitting(rows, labels, groups, count))
+
+
+def fitting(
+    rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int
+) -> Generator[None, None, tuple[Probe, Tested]]:
+    """Learn ``count`` labels on features (n, P), each counting the same, test with groups left out, and stand
+    still once for each of STRENGTHS and FOLDS."""
     right = torch.tensor(labels)
     parts = folds(labels, groups, FOLDS)
     tried = []
@@ -58,6 +67,9 @@ def fit(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) 
             kept = [at for at in range(len(rows)) if at not in set(part)]
             probe = _probe(rows[kept], right[kept], count, strength)
             logits[part], distances[part] = look(probe, rows[part])
+            yield
+        for _ in range(FOLDS - len(parts)):  # fewer groups than folds
+            yield
         temperature = calibrate(logits, right)
         loss = float(torch.nn.functional.cross_entropy(logits / temperature, right))
         tried.append(Tested(logits / temperature, distances, strength, temperature, loss))

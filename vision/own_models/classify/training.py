@@ -12,11 +12,11 @@ from torch import Tensor
 from core.errors import UserError
 from vision.few_shot import head
 from vision.own_models.classify.classifier import FORMAT, Classifier, Words
-from vision.own_models.classify.probe import Probe, Tested, fit
+from vision.own_models.classify.probe import FOLDS, STRENGTHS, Probe, Tested, fitting
 from vision.own_models.features.extractor import Extractor, pixels
 from vision.own_models.report.calibration import expected_error
 from vision.own_models.snapshot import TRAIN, Item, Snapshot
-from vision.own_models.steps import Step, Store, kept
+from vision.own_models.steps import Step, Store, exhausted, kept
 
 LEAST = 3  # examples of a label that is taught
 Open = Callable[[str], Image.Image]
@@ -40,7 +40,8 @@ def train(
     fewer than two labels with three examples each; labels with fewer are left out and named in the card.
     """
     items, labels, too_few = _taught(snapshot)
-    total = len(items) * (len(extractors) + bool(words)) + len(extractors) + 1
+    fits = len(STRENGTHS) * FOLDS
+    total = len(items) * (len(extractors) + bool(words)) + len(extractors) * fits + 1
     done = 0
 
     def step(said: str) -> Step:
@@ -56,8 +57,11 @@ def train(
         for number, item in enumerate(items, 1):
             rows.append(_row(extractor, item, open_picture, store))
             yield step(f"looked at {number} of {len(items)}")
-        tried.append((extractor, *fit(torch.stack(rows), places, groups, len(labels))))
-        yield step("left examples out in turn")
+        learning = fitting(torch.stack(rows), places, groups, len(labels))
+        for number in range(1, fits + 1):
+            next(learning)
+            yield step(f"left out {number} of {fits}")
+        tried.append((extractor, *exhausted(learning)))
     extractor, probe, tested = min(tried, key=lambda one: one[2].loss)
     said = None
     if words is not None:

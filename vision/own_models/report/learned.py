@@ -55,6 +55,7 @@ def of_inspection(
     roc, curve = metrics.roc(strange, scores), metrics.precision_recall(strange, scores)
     figures: dict[str, Any] = {
         "good_scores": card["good_scores"],
+        "good_groups": card["good_groups"],
         "bad_scores": card["bad_scores"],
         "weak": card["weak"],
         "unsure": card["unsure"],

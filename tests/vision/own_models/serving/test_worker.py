@@ -253,6 +253,17 @@ def test_a_bundle_that_is_stopped_ends_its_process(
     assert {path.name for path in folder.iterdir()} == {"snapshot.json"}
 
 
+def test_a_styles_bundle_holds_its_lora(running: Running, tmp_path: Path) -> None:
+    given = Given(tmp_path)
+    (tmp_path / "lora").write_bytes(b"a LoRA")
+    sha256 = given.keep_model(str(tmp_path / "lora"))
+    (tmp_path / "job").mkdir()
+    output = asked(running, "style", bundle(sha256, task="style"), given, tmp_path / "job")
+    with zipfile.ZipFile(output.files[0].path) as archive:
+        assert archive.read("style.safetensors") == b"a LoRA"
+        assert archive.read("SHA256SUMS").decode() == f"{sha256}  style.safetensors\n"
+
+
 def test_a_classifier_is_trained_asked_why_and_says_none_of_these(
     running: Running, part_of: Callable, tmp_path: Path
 ) -> None:
