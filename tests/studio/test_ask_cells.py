@@ -14,6 +14,7 @@ async def test_nobody_reads_words_of_others_by_any_turn(tmp_path: Path) -> None:
     assert all(stranger.granted[name] for name in ("answer", "conversation", "ask more", "again"))
 
 
+@pytest.mark.long
 async def test_the_walk_sees_a_studio_that_tells_every_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

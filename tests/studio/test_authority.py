@@ -1,5 +1,7 @@
 """Who may do what: every cell of the table against rules written apart from it."""
 
+import pytest
+
 from studio.actor import Actor, Place
 from studio.authority import Action, Authority
 from tests.studio import authority_cells
@@ -11,6 +13,7 @@ def test_no_cell_grants_or_refuses_against_the_rules() -> None:
     assert escalations == [] and refusals == []
 
 
+@pytest.mark.long
 def test_a_role_too_many_or_too_few_anywhere_in_the_table_is_caught() -> None:
     count, missed = authority_cells.caught()
     assert count > 200 and missed == []

@@ -144,7 +144,10 @@ def counted(kind: str, settings: Settings, side: int) -> tuple[int, int]:
     return weights, peak.peak
 
 
-@pytest.mark.parametrize(("kind", "side"), [("sd", 512), ("xl", 1024)])
+LARGE = [pytest.param(*case, marks=pytest.mark.long) for case in (("sd", 512), ("xl", 1024))]
+
+
+@pytest.mark.parametrize(("kind", "side"), [("sd", 256), *LARGE])
 def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: int) -> None:
     settings = Settings("a", rank=16)
     weights, peak = counted(kind, settings, side)

@@ -106,7 +106,9 @@ def test_a_training_that_is_stopped_ends_between_two_slices(running: Running, gi
     assert max(message.step / message.total for message in heard if isinstance(message, Step)) < 0.5
 
 
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.8])
+@pytest.mark.parametrize(
+    "share", [0.3, *(pytest.param(at, marks=pytest.mark.long) for at in (0.1, 0.6, 0.8))]
+)
 def test_a_killed_training_goes_on_where_it_was_and_learns_the_same(
     share: float, trained: Output, given_dials: Given, tmp_path: Path
 ) -> None:
