@@ -26,7 +26,7 @@ TESTERS ?= 4
 test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal --ignore=tests/web/browser $(ARGS)
 
-# What takes long, beside its shorter form in `make test`.
+# The long forms of tests whose short ones are in `make test`: ten minutes.
 long-test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m long tests --ignore=tests/web/browser $(ARGS)
 

@@ -175,6 +175,7 @@ def _few_are_kept() -> dict[str, int]:
             "jobs.people.People._seen",
             "jobs.order.virtual_time.VirtualTime._had",
             "jobs.order.virtual_time.VirtualTime._stamps",
+            "objects of jobs.order.virtual_time.Had",
         ),
         KEPT,
     )

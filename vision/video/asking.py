@@ -155,8 +155,6 @@ def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: R
             (sources.clip_2, request.clip_2, sources.clip_2_ends),
         )
     )
-    if request.model:
-        notes.append(f"Films are drawn by {model.name}; `--model` had no effect.")
     if request.sound and not model.family.sound:
         notes.append(SOUNDLESS.format(model=model.name))
     usual = card.draft_steps if request.draft else card.num_inference_steps

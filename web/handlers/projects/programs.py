@@ -58,7 +58,8 @@ async def add(call: Call) -> Answer:
 
 async def remove(call: Call) -> Answer:
     """Take pictures out of a project for good."""
-    card, named = await found.card(call), found.pictures_of(call)
+    named = found.pictures_of(call)
+    card = await found.card(call)
     count = await call.studio.projects.pictures.remove(call.actor, card.project.id, named)
     return Json({"count": count})
 
