@@ -8,7 +8,7 @@ from aiohttp import web
 from tests.studio.conftest import png
 from tests.web.conftest import Site
 from tests.web.proofs.payloads import payloads
-from tests.web.proofs.scripts import AT_ONCE, batches, hits, pages, plant
+from tests.web.proofs.scripts import AT_ONCE, batches, hits, pages, plant, taught
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 EVERY = 20  # of the texts; `make web-proof` tries all
@@ -54,6 +54,7 @@ async def test_another_sites_page_gets_nothing_and_changes_nothing(opened: Site,
 @pytest.mark.parametrize("bypass", [False, True], ids=["with the policy", "without it"])
 async def test_words_of_strangers_run_nowhere(opened: Site, browser, bypass: bool) -> None:
     ids = [(await opened.drawn(opened.you))["id"] for _ in range(AT_ONCE)]
+    project = await taught(opened)
     context = await browser.new_context(bypass_csp=bypass)
     page = await context.new_page()
     await page.goto(f"{opened.web.url}/in#a-capability")
@@ -61,7 +62,7 @@ async def test_words_of_strangers_run_nowhere(opened: Site, browser, bypass: boo
     await page.wait_for_selector("#bar-prompt")
     for batch in batches(payloads()[::EVERY][:AT_ONCE]):
         await plant(opened, ids, batch)
-        assert await hits(page, opened, pages(ids)[:8]) == []
+        assert await hits(page, opened, pages(ids, project)[:13]) == []
     await context.close()
 
 
