@@ -36,8 +36,8 @@ class Layers:
 
 
 def cut(image: Image.Image, mask: Image.Image) -> Layers | None:
-    """Return the layers of an RGB picture; None where the mask is nearly empty. mask: "L" at its size, 255 =
-    the thing."""
+    """Return the layers of an RGB picture; None where the mask is nearly empty, or what it covers is no other
+    than what lies around it. mask: "L" at its size, 255 = the thing."""
     inside = np.asarray(mask) > 127
     if inside.mean() < LEAST:
         return None
@@ -47,6 +47,8 @@ def cut(image: Image.Image, mask: Image.Image) -> Layers | None:
     apart = np.minimum(np.linalg.norm(colours - ground, axis=-1), _off_the_row(colours, near))
     ground, alpha = _matte(colours, ground, inside, near, apart, side)
     ys, xs = np.nonzero(alpha > 0.5)
+    if not len(xs):
+        return None
     box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
     thing = np.dstack([colours * alpha[..., None], alpha * 255]).astype(np.float32)
     return Layers(thing, ground, box, image)

@@ -200,3 +200,13 @@ def test_what_moves_touches_its_place_and_where_it_was() -> None:
     assert touched[round(y), round(x)]
     assert touched.mean() < 0.2
     assert Moved(found, shot.first, replace(shot.last, dusk=1.0)).touched(1.0) is None
+
+
+def test_a_thin_thing_of_the_grounds_own_colour_is_none() -> None:
+    image, mask = Image.new("RGB", (128, 128), (90, 160, 230)), Image.new("L", (128, 128))
+    ImageDraw.Draw(mask).line((10, 64, 118, 64), fill=255, width=2)
+    assert cutting.cut(image, mask) is None
+    ImageDraw.Draw(image).rectangle((40, 40, 80, 80), fill=(200, 30, 30))
+    ImageDraw.Draw(mask).rectangle((40, 40, 80, 80), fill=255)
+    found = cutting.cut(image, mask)
+    assert found is not None and found.box[0] in range(38, 43)
