@@ -186,9 +186,7 @@ def extend_rows(pack: Pack, report: Report, n: int):
             if with_ends:
                 right += seen.right(seen.look(pack.judge, film.frames[-1:]), case.scene)
     report.share("film extended four times: thing and colour at its end", right, 0.85)
-    report.row(
-        "extended four times: shift of a channel's mean", round(float(np.mean(drifts)), 2), 3, at_most=True
-    )
+    report.row("extended four times: shift of a channel", round(float(np.mean(drifts)), 2), 3, at_most=True)
     report.row("the same from encoded pixels", round(float(np.mean(pixels)), 2), None)
 
 
