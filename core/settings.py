@@ -305,8 +305,10 @@ class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
 
     @property
     def database(self) -> str | Path:
-        """The SQLAlchemy address of the database, or the path of the SQLite file in ``data_dir``: a path,
-        because an address can't name every path: the database ends at a ``?`` there."""
+        """The SQLAlchemy address of the database, or the path of the SQLite file in ``data_dir``.
+
+        It stays a path because an address can't name every path: the database ends at a ``?`` there.
+        """
         return self.database_url or (self.data_dir / "atelier.db").resolve()
 
     @property

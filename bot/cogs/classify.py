@@ -7,7 +7,6 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.cogs.inspect import names
 from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.limits import MAX_LABELS
@@ -62,7 +61,7 @@ class Classify(commands.Cog):
         typed = current.strip()
         if typed and not typed.startswith(OWN):  # labels of the moment
             return []
-        return await names(self.bot, interaction, typed, (CLASSIFY,), OWN)
+        return await self.bot.projects.cards.names(actor_of(interaction), typed, (CLASSIFY,), OWN)
 
 
 def split_labels(text: str | None) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Literal
 
 import discord
@@ -320,7 +319,7 @@ class Inspect(commands.GroupCog, name="inspect", description="Make a model of yo
     @change.autocomplete("name")
     @forget.autocomplete("name")
     async def _names(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return await names(self.bot, interaction, current, TASKS)
+        return await self._cards.names(actor_of(interaction), current, TASKS)
 
     @add.autocomplete("label")
     @labels.autocomplete("drop")
@@ -341,25 +340,6 @@ class Inspect(commands.GroupCog, name="inspect", description="Make a model of yo
             return await self.bot.studio.projects.shelf.card(actor_of(interaction), name) if name else None
         except UserError:
             return None
-
-
-async def names(
-    bot: Atelier, interaction: discord.Interaction, current: str, tasks: Collection[str], before: str = ""
-) -> list[app_commands.Choice[str]]:
-    """Return the projects of these tasks whose name has what was typed. before: stands before each name."""
-    try:
-        found = await bot.projects.cards.all(actor_of(interaction), tasks)
-    except UserError:
-        return []
-    wanted = current.strip().removeprefix(before).casefold()
-    return [
-        app_commands.Choice(
-            name=f"{before}{one.name} ({text.TASKS[one.task]}{', yours' if one.guild_id is None else ''})",
-            value=f"{before}{one.id}",
-        )
-        for one in found
-        if wanted in one.name.casefold()
-    ][:MOST]
 
 
 async def setup(bot: Atelier) -> None:

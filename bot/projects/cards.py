@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import discord
+from discord import app_commands
 
 from bot import asking as asked
 from bot.asking import Asking
@@ -29,6 +30,7 @@ from studio.projects.shelf import Card
 from studio.studio import Studio
 
 ZIP = (".zip",)
+MOST_CHOICES = 25  # that Discord shows while somebody types
 TOO_LARGE = "That file has {size:.1f} MB, more than a message takes here.{where}"
 
 
@@ -52,6 +54,23 @@ class Cards:
     async def all(self, actor: Actor, tasks: Collection[str]) -> list[Project]:
         """Return the projects of these tasks that somebody may look at. Raises NotAllowedError."""
         return [one for one in await self._studio.projects.shelf.all(actor) if one.task in tasks]
+
+    async def names(
+        self, actor: Actor, typed: str, tasks: Collection[str], before: str = ""
+    ) -> list[app_commands.Choice[str]]:
+        """Return the projects of these tasks whose name has what was ``typed``, none for who may see none.
+        before: stands before each name."""
+        try:
+            found = await self.all(actor, tasks)
+        except UserError:
+            return []
+        wanted = typed.strip().removeprefix(before).casefold()
+        fits = [one for one in found if wanted in one.name.casefold()][:MOST_CHOICES]
+        kinds = [f"{text.TASKS[one.task]}{', yours' if one.guild_id is None else ''}" for one in fits]
+        return [
+            app_commands.Choice(name=f"{before}{one.name} ({kind})", value=f"{before}{one.id}")
+            for one, kind in zip(fits, kinds, strict=True)
+        ]
 
     async def show(self, interaction: discord.Interaction, name: str, said: str = "") -> None:
         """Show a project with what to do next, below what was ``said``; the interaction was deferred, for its

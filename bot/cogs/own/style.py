@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.cogs.inspect import LINK, names
+from bot.cogs.inspect import LINK
 from bot.projects import text
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of
@@ -146,7 +146,7 @@ class Style(commands.GroupCog, name="style", description="Teach me a style from 
     @export.autocomplete("name")
     @forget.autocomplete("name")
     async def _names(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return await names(self.bot, interaction, current, (STYLE,))
+        return await self.bot.projects.cards.names(actor_of(interaction), current, (STYLE,))
 
 
 async def setup(bot: Atelier) -> None:
