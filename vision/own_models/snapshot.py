@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from core.requests.own_models import MARKED
+
 GOOD = "good"  # the label of a part without a defect
 TRAIN, TEST = "train", "test"
 Box = tuple[float, ...]
@@ -65,7 +67,7 @@ class Snapshot:
         if len(found) > MOST_PICTURES:
             raise ValueError(f"a snapshot has at most {MOST_PICTURES} pictures, not {len(found)}")
         called = {name for item in found for name in (item.label, *item.names)}
-        if (labels := len(called - {""})) > MOST_LABELS + 1:  # one is that boxes are marked
+        if (labels := len(called - {"", MARKED})) > MOST_LABELS:
             raise ValueError(f"a snapshot has at most {MOST_LABELS} labels, not {labels}")
         return cls(found)
 
