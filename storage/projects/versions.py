@@ -16,9 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import Job
-from core.requests.own_models import STYLE, TrainRequest
+from core.requests.own_models import MARKED, STYLE, TrainRequest
 from core.results.own_models import TEST, TRAIN, LearnedFrom
-from storage.projects.items import LABELLED, LEFT_OUT, marks_of
+from storage.projects.items import LABELLED, LEFT_OUT, Box, marks_of
 from storage.projects.schema import (
     items,
     projects,
@@ -51,12 +51,12 @@ class StoredModel:
 @dataclass(frozen=True)
 class Told:
     """What a training is to learn from: pictures in the order of their hashes. spoilt: an earlier try was
-    told of pictures that are deleted, so that nothing of it may be used. boxes: (left, top, right, bottom) in
-    0..1, by SHA-256 of pictures that have some."""
+    told of pictures that are deleted, so that nothing of it may be used. boxes: (label, left, top, right,
+    bottom), sides in 0..1, by SHA-256 of pictures that have some."""
 
     items: tuple[LearnedFrom, ...]
     spoilt: bool = False
-    boxes: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,15 +123,18 @@ def told(connection: sa.Connection, job_id: str) -> Told:
 
 def _boxes(
     connection: sa.Connection, project_id: str, found: Sequence[LearnedFrom]
-) -> dict[str, tuple[tuple[float, ...], ...]]:
-    """Return where people have marked what pictures are called by, the latest word of each."""
+) -> dict[str, tuple[Box, ...]]:
+    """Return where people have marked what pictures are called by, or the things in them, the latest word of
+    each: of things also that there is none."""
     labels = {one.sha256: one.label for one in found}
     said = marks_of(connection, project_id, labels)
-    boxes: dict[str, tuple[tuple[float, ...], ...]] = {}
+    boxes: dict[str, tuple[Box, ...]] = {}
     for sha256, voices in said.items():
-        marked = [mark.boxes for mark in voices if mark.label == labels[sha256] and mark.boxes]
-        sides = tuple(box[1:] for box in (marked[-1] if marked else ()))
-        if inside := tuple(s for s in sides if s[0] < s[2] and s[1] < s[3]):
+        mine = [mark for mark in voices if mark.label == labels[sha256]]
+        marked = [mark.boxes for mark in mine if mark.boxes or mark.label == MARKED]
+        if inside := tuple(
+            box for box in (marked[-1] if marked else ()) if box[1] < box[3] and box[2] < box[4]
+        ):
             boxes[sha256] = inside
     return boxes
 

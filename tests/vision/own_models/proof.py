@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from core.setting.profiles import ROOT
-from tests.vision.own_models import lessons, parts, textures, through_queue
+from tests.vision.own_models import finding, lessons, parts, textures, through_queue
 from tests.vision.own_models.conftest import Pile, pile
 from vision.own_models.anomaly.align import FIXTURE
 from vision.own_models.anomaly.candidates import Candidate, align
@@ -309,6 +309,7 @@ ROWS: dict[str, Callable[[float], Iterator[Row]]] = {
     "labels": of_labels,
     "few": lessons.of_few,
     "taught": lessons.of_taught,
+    "boxes": finding.of_boxes,
     "speed": through_queue.row(through_queue.speed, PHOTO.parent),
     "beside": through_queue.row(through_queue.beside, PHOTO.parent),
     "kills": through_queue.row(through_queue.kills, PHOTO.parent),
