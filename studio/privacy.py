@@ -116,6 +116,7 @@ class Privacy:
             )
             for row in data[table]
         )
+        names |= {row["mask"]: None for row in data["project_marks"] if row["mask"]}
         part = await asyncio.to_thread(Part.of_rows, data)  # seconds, of a big account
         too_large = list[str]()
         for sha256 in names if pictures else ():

@@ -148,8 +148,16 @@ class Pictures:
                 refused.append((short_name(row["name"]), _why(short_name(row["name"]), taken)))
                 continue
             called = labels.get(row["label"] or label, "")
-            boxes = tuple((labels[box[0]], *box[1:]) for box in row["boxes"] if labels.get(box[0]))
-            coming.append(Incoming(taken.sha256, called, boxes=boxes))
+            mask = None
+            if (
+                row.get("mask")
+                and found.task != DETECT
+                and tuple(row["shape"]) == (taken.width, taken.height)
+            ):
+                mask = await self._intake.keep_runs(row["mask"], (taken.width, taken.height), actor.user_id)
+            drawn = row["beside"] if mask else row["boxes"]
+            boxes = tuple((labels[box[0]], *box[1:]) for box in drawn if labels.get(box[0]))
+            coming.append(Incoming(taken.sha256, called, boxes=boxes, mask=mask))
         brought = await self._write(one, found, coming, refused)
         return replace(brought, more=brought.more + header["more"])
 
@@ -228,6 +236,15 @@ class Pictures:
         limit = min(max(1, limit), items.PAGE)
         work = partial(items.page, label=label, state=state, after=after, limit=limit)
         return await self._database.read(partial(work, project_id=found.id))
+
+    async def one(self, actor: Actor, name: str, sha256: str) -> Item:
+        """Return a picture of a project. Raises ImageError when it has none such, UserError or
+        NotAllowedError unless the actor may look at it."""
+        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        item = await self._database.read(partial(items.one, project_id=found.id, sha256=sha256))
+        if item is None:
+            raise ImageError("That picture isn't in this project any more.")
+        return item
 
     async def show(
         self, actor: Actor, name: str, sha256: str, side: int = SIZES[0], *, whole: bool = False

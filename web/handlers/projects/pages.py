@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
+from core.errors import UserError
 from core.requests.own_models import ALIKE, STYLE, TASKS
+from storage.projects.items import Item
 from storage.projects.rows import MOST_VOICES, RIGHTS
 from studio.projects.limits import MAX_FILES, MAX_ZIP
 from studio.projects.shelf import Card
@@ -67,13 +70,21 @@ class ProjectPages:
         """A page that shows one picture after the other, to be labelled."""
         card = await found.card(call)
         skipped = [name for name in call.query.get("skipped", "").split(",") if found.is_picture(name)]
+        wanted = call.query.get("picture", "")
         item = None
         if "label" in card.may:
-            labelling = call.studio.projects.labelling
-            item = await labelling.next(call.actor, card.project.id, skipped[-MOST_SKIPPED:])
-        shown = None if item is None else shapes.item(card.project.id, item, call.actor.user_id)
+            item = await self._item(call, card, wanted, skipped[-MOST_SKIPPED:])
+        shown = None if item is None else await programs.asked(call, card.project.id, item)
         skip = [*skipped, item.sha256][-MOST_SKIPPED:] if item else []
         return self._page(call, "label", card, {"picture": shown, "skipped": skipped, "skip": ",".join(skip)})
+
+    async def _item(self, call: Call, card: Card, wanted: str, skipped: list[str]) -> Item | None:
+        """Return the picture that the address names, or else the next one that wants a label."""
+        projects = call.studio.projects
+        if found.is_picture(wanted):
+            with suppress(UserError):
+                return await projects.pictures.one(call.actor, card.project.id, wanted)
+        return await projects.labelling.next(call.actor, card.project.id, skipped)
 
     async def report(self, call: Call) -> Answer:
         """A page of what is known of a version: figures, charts, threshold, how it does beside another."""
