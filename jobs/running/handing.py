@@ -29,11 +29,12 @@ async def files_for(job: Job, folder: str, database: Database, files: Files) -> 
 
 
 async def _lesson(job: Job, folder: Path, database: Database) -> set[str]:
-    """Write the snapshot that a training learns from into its folder, and return its pictures. What an
-    earlier try left there is kept, unless it was told of pictures that are deleted."""
+    """Write the snapshot that a training learns from into its folder, and return its pictures and what
+    is painted on them. What an earlier try left there is kept, unless it was told of pictures that are
+    deleted."""
     told = await database.write(partial(versions.told, job_id=job.id), first=True)
     await asyncio.to_thread(_write, folder, told)
-    return {one.sha256 for one in told.items}
+    return {one.sha256 for one in told.items} | set(told.masks.values())
 
 
 def _write(folder: Path, told: Told) -> None:
@@ -41,6 +42,14 @@ def _write(folder: Path, told: Told) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     snapshot = Snapshot.of(
-        Item(one.sha256, one.label, one.group, one.part, told.boxes.get(one.sha256, ())) for one in told.items
+        Item(
+            one.sha256,
+            one.label,
+            one.group,
+            one.part,
+            told.boxes.get(one.sha256, ()),
+            told.masks.get(one.sha256, ""),
+        )
+        for one in told.items
     )
     (folder / SNAPSHOT).write_text(snapshot.text(), encoding="utf-8")

@@ -52,11 +52,12 @@ class StoredModel:
 class Told:
     """What a training is to learn from: pictures in the order of their hashes. spoilt: an earlier try was
     told of pictures that are deleted, so that nothing of it may be used. boxes: (left, top, right, bottom) in
-    0..1, by SHA-256 of pictures that have some."""
+    0..1, by SHA-256 of pictures that have some. masks: SHA-256 of what is painted on them, likewise."""
 
     items: tuple[LearnedFrom, ...]
     spoilt: bool = False
     boxes: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    masks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,22 +119,26 @@ def told(connection: sa.Connection, job_id: str) -> Told:
         return Told(())
     connection.execute(sa.update(trainings).where(mine, trainings.c.spoilt == 1).values(spoilt=0))
     found = named_anew(_items(connection, training_items, training_items.c.job_id == job_id))
-    return Told(found, row.spoilt == 1, _boxes(connection, row.project_id, found))
+    return Told(found, row.spoilt == 1, *_places(connection, row.project_id, found))
 
 
-def _boxes(
+def _places(
     connection: sa.Connection, project_id: str, found: Sequence[LearnedFrom]
-) -> dict[str, tuple[tuple[float, ...], ...]]:
-    """Return where people have marked what pictures are called by, the latest word of each."""
+) -> tuple[dict[str, tuple[tuple[float, ...], ...]], dict[str, str]]:
+    """Return where people have marked what pictures are called by, in boxes and by masks: of each the latest
+    word."""
     labels = {one.sha256: one.label for one in found}
     said = marks_of(connection, project_id, labels)
     boxes: dict[str, tuple[tuple[float, ...], ...]] = {}
+    masks: dict[str, str] = {}
     for sha256, voices in said.items():
-        marked = [mark.boxes for mark in voices if mark.label == labels[sha256] and mark.boxes]
-        sides = tuple(box[1:] for box in (marked[-1] if marked else ()))
+        marked = [mark for mark in voices if mark.label == labels[sha256] and (mark.boxes or mark.mask)]
+        sides = tuple(box[1:] for mark in marked[-1:] for box in mark.boxes)
         if inside := tuple(s for s in sides if s[0] < s[2] and s[1] < s[3]):
             boxes[sha256] = inside
-    return boxes
+        if marked and marked[-1].mask:
+            masks[sha256] = marked[-1].mask
+    return boxes, masks
 
 
 def named_anew(found: Sequence[LearnedFrom]) -> tuple[LearnedFrom, ...]:

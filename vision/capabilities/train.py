@@ -19,6 +19,7 @@ from vision.own_models.anomaly import training as anomaly
 from vision.own_models.anomaly.inspector import Inspector
 from vision.own_models.classify import training as classify
 from vision.own_models.classify.classifier import NONE, Classifier
+from vision.own_models.classify.tuning import Tuning
 from vision.own_models.features.extractor import Extractor
 from vision.own_models.report import learned as reports
 from vision.own_models.report.learned import Report, Tested
@@ -26,13 +27,14 @@ from vision.own_models.serving import asking, towers
 from vision.own_models.serving.held import Loaded
 from vision.own_models.serving.slices import Budget
 from vision.own_models.settle import settle
-from vision.own_models.snapshot import TEST, Snapshot
+from vision.own_models.snapshot import TEST, TRAIN, Snapshot
 from vision.own_models.steps import FolderStore, Step
 from vision.pictures import encode
 from vision.reporter import Reporter, Stage
 
 SNAPSHOT, FEATURES, MODEL = "snapshot.json", "features", "model.safetensors"
 MOST_FEATURES = 380 * 2**20  # bytes that are kept of them
+LEARNING = 0.5  # of a training's seconds, that a transformer may take to learn to see labels
 SETTLED, TRAINED, TESTED = 0.15, 0.85, 0.95  # shares of the whole, at which these are done
 
 
@@ -93,8 +95,9 @@ def _training(
     labels = classify.taught_labels(lesson.snapshot)
     words = asking.words_of(labels, lesson.models, reporter)
     name = lesson.models.get("clip", reporter).name if words is not None else ""
+    cost = Tuning(LEARNING * request.seconds, lesson.models.config.device)
     return classify.train(
-        lesson.snapshot, lesson.open, seen_with, store, words, request.seed, words_name=name
+        lesson.snapshot, lesson.open, seen_with, store, words, request.seed, words_name=name, lora=cost
     )
 
 
@@ -130,7 +133,8 @@ def _reported(
     if isinstance(model, Inspector):
         report = reports.of_inspection(model, tested, lesson.open)
     else:
-        report = reports.of_classifier(model, tested, lesson.open)
+        taught = [item.sha256 for item in lesson.snapshot.part(TRAIN)]
+        report = reports.of_classifier(model, tested, lesson.open, taught)
     drawn = [Image.open(io.BytesIO(data)).convert("RGB") for data in report.charts.values()]
     drawn += [] if report.sheet is None else [report.sheet]
     return report, [encode.png(reports.page(drawn)), *(encode.png(one) for one in drawn)]

@@ -20,18 +20,21 @@ MOST_LABELS, MOST_PICTURES, LONGEST_LABEL = 25, 2000, 80
 @dataclass(frozen=True, order=True)
 class Item:
     """A picture. label: "" = none yet. group: of shots of the same thing. part: TRAIN or TEST. boxes: where
-    its defects were marked: left, top, right, bottom in shares of the upright picture. Raises ValueError for
-    a hash, label, part or box that can't be."""
+    its defects were marked: left, top, right, bottom in shares of the upright picture. mask: SHA-256 of a
+    picture that is white there, "" = none; it counts in place of boxes. Raises ValueError for a hash, label,
+    part or box that can't be."""
 
     sha256: str
     label: str = ""
     group: str = ""
     part: str = TRAIN
     boxes: tuple[Box, ...] = ()
+    mask: str = ""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"sha256 must be 64 hexadecimal digits, not {self.sha256!r}")
+        for name, value in (("sha256", self.sha256), ("mask", self.mask)):
+            if not re.fullmatch(r"[0-9a-f]{64}", value) and (name == "sha256" or value):
+                raise ValueError(f"{name} must be 64 hexadecimal digits, not {value!r}")
         if len(self.label) > LONGEST_LABEL:
             raise ValueError(f"label must have at most {LONGEST_LABEL} characters, not {len(self.label)}")
         if self.part not in (TRAIN, TEST):
@@ -64,11 +67,11 @@ class Snapshot:
 
     def text(self) -> str:
         """Return the snapshot as JSON, the same for the same items."""
-        rows = [
-            [item.sha256, item.label, item.group, item.part, *([item.boxes] if item.boxes else ())]
-            for item in self.items
-        ]
-        return json.dumps({"format": 1, "items": rows}, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(
+            {"format": 1, "items": [_row(item) for item in self.items]},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
 
     @classmethod
     def read(cls, text: str) -> Snapshot:
@@ -103,7 +106,15 @@ class Snapshot:
         return Snapshot(tuple(item for item in self.items if item.sha256 not in gone))
 
 
+def _row(item: Item) -> list[Any]:
+    """Return an item as JSON takes it; what comes last is left out where there is none."""
+    row: list[Any] = [item.sha256, item.label, item.group, item.part]
+    if item.boxes or item.mask:
+        row.append(item.boxes)
+    return [*row, item.mask] if item.mask else row
+
+
 def _item(row: list[Any]) -> Item:
     sha256, label, group, part = map(str, row[:4])
-    boxes = tuple(tuple(map(float, box)) for boxes in row[4:] for box in boxes)
-    return Item(sha256, label, group, part, boxes)
+    boxes = tuple(tuple(map(float, box)) for boxes in row[4:5] for box in boxes)
+    return Item(sha256, label, group, part, boxes, *map(str, row[5:6]))

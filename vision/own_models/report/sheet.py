@@ -30,8 +30,12 @@ def mistakes(
     return sorted(found, key=lambda one: (-one.wrong, one.sha256))
 
 
-def sheet(found: Sequence[Mistake], open_picture: Callable[[str], Image.Image]) -> Image.Image | None:
-    """Draw the MOST surest mistakes; None without any."""
+def sheet(
+    found: Sequence[Mistake],
+    open_picture: Callable[[str], Image.Image],
+    words: tuple[str, str] = ("right", "said"),
+) -> Image.Image | None:
+    """Draw the MOST surest mistakes; None without any. words: before what is right, and what was said."""
     some = found[:MOST]
     if not some:
         return None
@@ -44,7 +48,7 @@ def sheet(found: Sequence[Mistake], open_picture: Callable[[str], Image.Image]) 
         x, y = GAP + number % columns * (CELL + GAP), GAP + number // columns * high
         upright = ImageOps.exif_transpose(open_picture(mistake.sha256)).convert("RGB")
         page.paste(ImageOps.pad(upright, (CELL, CELL), color="#e2e8f0"), (x, y))
-        for line, text in enumerate((f"right: {mistake.right}", f"said: {mistake.said}")):
+        for line, text in enumerate((f"{words[0]}: {mistake.right}", f"{words[1]}: {mistake.said}")):
             pen.text((x, y + CELL + 2 + line * LINE), _fitted(text, font), "black", font)
     return page
 
