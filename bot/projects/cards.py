@@ -3,7 +3,6 @@ next."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot import asking as asked
 from bot.asking import Asking
 from bot.delivery.post import Post
 from bot.projects import text, windows
@@ -40,16 +38,6 @@ class Cards:
 
     def __init__(self, studio: Studio, asking: Asking, web: str = "") -> None:
         self._studio, self._asking, self._web = studio, asking, web
-
-    async def private(self, actor: Actor, name: str) -> bool:
-        """Return whether what comes of a project is for its owner's eyes alone; one that can't be read in
-        time counts as such. Raises UserError where there is none, NotAllowedError unless the actor may look
-        at it."""
-        try:
-            async with asyncio.timeout(asked.PATIENCE):
-                return (await self._studio.projects.shelf.card(actor, name)).project.guild_id is None
-        except TimeoutError:
-            return True
 
     async def all(self, actor: Actor, tasks: Collection[str]) -> list[Project]:
         """Return the projects of these tasks that somebody may look at. Raises NotAllowedError."""

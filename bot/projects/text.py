@@ -14,8 +14,9 @@ from storage.projects.items import DISPUTED, LEFT_OUT, NEW
 from storage.projects.rows import EVERYBODY, Project
 from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
 from studio.asking.words import counted
+from studio.projects.limits import FEW_GOOD
 from studio.projects.shelf import GOOD, Card
-from studio.projects.training import LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, Report
+from studio.projects.training import LEAST_LABELLED, LEAST_STYLE, Report
 
 TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", STYLE: "style"}
 GROUPS = {STYLE: "style"}  # task → the group of its commands
@@ -99,7 +100,7 @@ def next_action(found: Card) -> str:
 
 def _wanted(found: Card) -> str:
     counts, task = found.counts, found.project.task
-    if found.training:
+    if found.training or found.project.due:
         return ""
     if task == STYLE:
         return "add" if counts.total < LEAST_STYLE else "train" if found.version is None else ""
@@ -113,10 +114,10 @@ def _wanted(found: Card) -> str:
 
 
 def _is_short(found: Card) -> bool:
-    """Return whether labelled pictures are too few to train."""
+    """Return whether labelled pictures are too few to train, or to train well."""
     labels = found.counts.labels
     if found.project.task == ANOMALY:
-        return labels.get(GOOD, 0) < LEAST_GOOD
+        return labels.get(GOOD, 0) < FEW_GOOD and found.version is None
     return sum(count >= LEAST_LABELLED for count in labels.values()) < 2
 
 
@@ -131,6 +132,8 @@ def next_step(found: Card) -> str:
     """Return the next thing to do, as a sentence that names its button."""
     project, wanted = found.project, next_action(found)
     advice = found.advice if wanted == _wanted(found) and (wanted != "try" or "add" in found.may) else ""
+    if found.project.due:
+        return found.advice
     if found.training:
         return "A version is being trained. Its message tells when it is done."
     if _wanted(found) and not wanted:

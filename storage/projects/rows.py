@@ -14,7 +14,6 @@ from storage.projects.schema import labels, project_rights, projects
 
 RIGHTS = ("add", "label", "train", "use", "export")
 EVERYBODY = 0  # role of every member of the server
-NOBODY = 0  # owner of a project whose owner's data was deleted
 
 
 @dataclass(frozen=True)

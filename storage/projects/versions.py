@@ -222,12 +222,17 @@ def _write_items(connection: sa.Connection, key: dict[str, Any], kept: Iterable[
         connection.execute(sa.insert(version_items), rows)
 
 
-def waiting(connection: sa.Connection, guild_id: int | None, user_id: int) -> int:
-    """Return how many trainings of a server's projects, or of a person's own ones, aren't over."""
+def waiting(connection: sa.Connection, project_id: str) -> int:
+    """Return how many trainings aren't over of the server that a project belongs to, or of its owner's own
+    projects."""
+    mine = sa.select(projects.c.guild_id, projects.c.user_id).where(projects.c.id == project_id)
+    owner = connection.execute(mine).first()
+    if owner is None:
+        return 0
     whose = (
-        sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == user_id)
-        if guild_id is None
-        else projects.c.guild_id == guild_id
+        sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == owner.user_id)
+        if owner.guild_id is None
+        else projects.c.guild_id == owner.guild_id
     )
     joined = trainings.join(projects, projects.c.id == trainings.c.project_id)
     joined = joined.join(jobs, jobs.c.id == trainings.c.job_id)

@@ -21,10 +21,12 @@ from storage.projects.versions import Version
 from studio.actor import Actor
 from studio.authority import Action
 from studio.projects.access import Access
-from studio.projects.limits import ProjectLimits
+from studio.projects.limits import FEW_GOOD, ProjectLimits
 from studio.services import Services
 
 GOOD = "good"  # label of a part without a defect
+NO_GOOD = "No good picture yet: one is enough to begin with, and 20 are better."
+AGAIN = "It is being trained again, without pictures that were deleted."
 MAX_NAME, MAX_WORDS = 40, 80  # characters
 ACTIONS = {
     "add": Action.ADD_TO,
@@ -236,17 +238,34 @@ def label_of(text: str) -> str:
     return label
 
 
+def few_good(count: int) -> str:
+    """Return what can be said of an inspection that learns from so few good pictures."""
+    if count == 1:
+        return (
+            "1 good picture. It can be trained, but from one nothing can be promised: its limit is a guess. "
+            f"{FEW_GOOD} are better, 20 are good."
+        )
+    return (
+        f"{count} good pictures. It can be trained, but may stop 1 good part in {count + 1}. {FEW_GOOD} are"
+        " better, 20 are good."
+    )
+
+
 def advice(card: Card) -> str:
     """Return the next best thing to do with a project, in a sentence; "" when there is nothing to say."""
     task, counted = card.project.task, card.counts
+    if card.project.due:
+        return AGAIN
     if card.training:
         return "A version is being trained."
     if task == STYLE:
         return "" if counted.total >= 5 else f"{counted.total} pictures; a style needs at least 5."
     if task == ANOMALY:
         good = counted.labels.get(GOOD, 0)
-        if good < 4:
-            return f"{good} good pictures; at least 4 are needed, and 20 are better."
+        if good == 0:
+            return NO_GOOD
+        if good < FEW_GOOD and card.version is None:
+            return few_good(good)
         if card.version is None:
             return "Train it: there are enough good pictures."
         if good < 20:

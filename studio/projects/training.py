@@ -24,12 +24,12 @@ from studio.asking.new_job import NewJob
 from studio.authority import Action
 from studio.projects.access import Access, own
 from studio.projects.limits import ProjectLimits
-from studio.projects.shelf import GOOD
+from studio.projects.shelf import GOOD, NO_GOOD
 from studio.rights import Rights
 from studio.services import Services
 from vision.own_models.anomaly import limit as limits
 
-LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, MOST_STYLE = 4, 3, 5, 40  # pictures
+LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, MOST_STYLE = 1, 3, 5, 40  # pictures
 _PROMISED = re.compile(r"Of 100 good parts[^.]*\.\s*")
 MOVES = ("usual", "stricter", "looser", "fewest")
 LEAST_JUDGED, UNLIKELY = 20, 0.01  # verdicts, and the chance of so many strange ones, for a warning
@@ -92,14 +92,12 @@ class Training:
     async def train(self, actor: Actor, name: str, *, seed: int = 0, pixels: int = 256) -> NewJob:
         """Return the job that trains a project's next version.
 
-        Raises UserError, in one sentence, where there are too few pictures, LimitError when too many
-        trainings wait, NotAllowedError unless the actor may.
+        Raises UserError, in one sentence, where there are too few pictures, NotAllowedError unless the actor
+        may; how many trainings may wait is asked when it is queued.
         """
         found, _ = await self._access.find(actor, name, Action.TRAIN)
         counts = await self._database.read(partial(items.counts, project_id=found.id))
         check_enough(found, counts)
-        work = partial(versions.waiting, guild_id=found.guild_id, user_id=found.user_id)
-        self._limits.check_trainings(await self._database.read(work))
         labelled = counts.total if found.task == STYLE else counts.states.get(items.LABELLED, 0)
         request = TrainRequest(
             project=found.id,
@@ -240,8 +238,8 @@ async def version_of(database: Any, found: Project, number: int | None) -> Versi
 
 def check_enough(found: Project, counts: Counts) -> None:
     """Raise UserError, in one sentence, where a project has too few pictures, or too many."""
-    if found.task == ANOMALY and (good := counts.labels.get(GOOD, 0)) < LEAST_GOOD:
-        raise UserError(f"{good} good pictures; at least {LEAST_GOOD} are needed, and 20 are better.")
+    if found.task == ANOMALY and counts.labels.get(GOOD, 0) < LEAST_GOOD:
+        raise UserError(NO_GOOD)
     if found.task == CLASSIFY:
         taught = [name for name, count in counts.labels.items() if count >= LEAST_LABELLED]
         if len(taught) < 2:

@@ -88,7 +88,7 @@ async def test_a_project_is_made_listed_and_filled(site: Site) -> None:
     made = await form(site.you, "/projects", name="boards", task="anomaly")
     assert made.status == 303 and made.headers["Location"].startswith("/projects/")
     empty = await page(site, made.headers["Location"])
-    assert "No pictures yet" in empty and "0 good pictures; at least 4 are needed" in empty
+    assert "No pictures yet" in empty and "No good picture yet: one is enough to begin with" in empty
     shown = await send(
         site.you, f"{made.headers['Location']}/pictures", [("a.png", part(1)), ("n.png", b"no")]
     )
@@ -254,9 +254,9 @@ async def test_a_threshold_shows_what_would_change_before_it_is_kept(site: Site)
 
 
 async def test_too_few_pictures_are_told_in_one_sentence(site: Site) -> None:
-    project_id = await project(site, good=2, bad=0)
+    project_id = await project(site, good=0, bad=2)
     refused = await site.you.post(f"/api/projects/{project_id}/train", {})
-    assert refused.status == 400 and "at least 4 are needed" in refused.data["detail"]
+    assert refused.status == 400 and "one is enough to begin with" in refused.data["detail"]
     assert (await form(site.you, f"/projects/{project_id}/train", pixels="x")).status == 400
     assert (await site.you.post(f"/api/projects/{project_id}/train", {"pixels": 7})).status == 400
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from studio.asking.new_job import NewJob
 from studio.projects.projects import Projects
 from tests.jobs.fake_worker import picture_of
 from tests.studio.conftest import ALICE, SIDE, AtOnce, Opened, Sent, open_studio
+from tests.studio.servers import Server, Servers
 from vision.own_models.snapshot import Item, Snapshot
 from vision.protocol import Done, Run
 
@@ -106,8 +109,11 @@ def _bundled(model: Path, folder: Path) -> Path:
     return made
 
 
+@dataclass
 class World(Opened):
-    """An open studio that learns, and its own models."""
+    """An open studio that learns, and its own models. servers: what a chat service knows of its people."""
+
+    servers: Servers = field(default_factory=Servers)
 
     @property
     def projects(self) -> Projects:
@@ -157,10 +163,24 @@ def sent(seed: int, side: int = 32) -> Sent:
     return Sent(noise(seed, side), f"{seed}.png")
 
 
+def people() -> Servers:
+    """The server that everybody in these tests is in, as a chat service knows it."""
+    return Servers({10: Server(members={1: False, 2: False, 3: True})})
+
+
+@asynccontextmanager
+async def open_world(folder: Path, learner: Learner | None = None, **settings: str) -> AsyncIterator[World]:
+    """Open a studio that learns in ``folder``, connected to a chat service."""
+    async with open_studio(folder, learner or Learner(), **settings) as found:
+        servers = people()
+        with found.services.directory.connected(servers):
+            yield World(found.studio, found.services, servers)
+
+
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_studio(tmp_path, Learner()) as found:
-        yield World(found.studio, found.services)
+    async with open_world(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture
