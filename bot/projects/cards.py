@@ -19,7 +19,7 @@ from bot.ui.replies import SILENT, whisper
 from bot.ui.windows import Submission, uploads
 from bot.wire.interactions import acknowledge, actor_of, file_limit
 from core.errors import ImageError, NotAllowedError, UserError
-from core.requests.own_models import STYLE
+from core.requests.own_models import DETECT, STYLE
 from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.asking.prompts import Given
@@ -29,6 +29,7 @@ from studio.studio import Studio
 
 ZIP = (".zip",)
 MOST_CHOICES = 25  # that Discord shows while somebody types
+UNFIT = {STYLE: ("label", "try"), DETECT: ("label",)}  # task → buttons that it hasn't
 TOO_LARGE = "That file has {size:.1f} MB, more than a message takes here.{where}"
 
 
@@ -73,13 +74,20 @@ class Cards:
         shown = [
             action
             for action, right in (("add", "add"), ("label", "label"), ("train", "train"), ("try", "use"))
-            if right in found.may and not (found.project.task == STYLE and action in ("label", "try"))
+            if right in found.may and action not in UNFIT.get(found.project.task, ())
         ]
         items = [ProjectButton(project, action, next_step=action == wanted, row=0) for action in shown]
         report = [ProjectButton(project, "report", row=0)] if found.version is not None else []
         web = f"{self._web}/projects/{project}"
         links = [discord.ui.Button[Any](label="Web", url=web, row=1)] if self._web else []
-        return view_of(*items, *report, *links)
+        draw = self.draw(project) if found.project.task == DETECT and "label" in found.may else []
+        return view_of(*items, *report, *draw, *links)
+
+    def draw(self, project: str, more: str = "") -> list[discord.ui.Button[Any]]:
+        """Return the button that opens the page where boxes are drawn, none without a web. more: of its
+        address."""
+        url = f"{self._web}/projects/{project}/label{more}"
+        return [discord.ui.Button[Any](label="Draw boxes", url=url, row=1)] if self._web else []
 
     async def show_all(self, interaction: discord.Interaction, tasks: Collection[str]) -> None:
         """Say which projects there are; the interaction was deferred."""

@@ -18,6 +18,7 @@ from bot.ui.messages import fit, quote
 from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
+from core.requests.own_models import DETECT
 from storage.projects.items import DISPUTED, NEW, Item
 from studio.actor import Actor
 from studio.asking.words import counted
@@ -26,6 +27,7 @@ from studio.studio import Studio
 
 MOST_BUTTONS = 10  # labels that have a button each; more are a menu
 SIDE = 512  # px of the picture that is shown
+BOXES = "Things are marked by boxes, which are drawn on the web or come with a file, not in a message."
 CHANGED = "That label isn't in the book any more. Press Skip, and the next picture has the new ones."
 
 
@@ -43,6 +45,10 @@ class Pile:
     async def start(self, interaction: discord.Interaction, name: str) -> None:
         """As ``open`` does; the interaction was deferred."""
         actor = actor_of(interaction)
+        found = await self._studio.projects.shelf.card(actor, name)
+        if found.project.task == DETECT:
+            await self._cards.show(interaction, name, BOXES)
+            return
         item = await self._studio.projects.labelling.next(actor, name)
         await self._show(interaction, actor, name, item, "")
 

@@ -8,24 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.ui.messages import fit, quote
-from core.requests.own_models import ANOMALY, CLASSIFY, STYLE
+from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, STYLE
 from core.results.own_models import TEST
-from storage.projects.items import DISPUTED, LEFT_OUT, NEW
+from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW
 from storage.projects.rows import EVERYBODY, Project
 from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
 from studio.asking.words import counted
 from studio.projects.limits import FEW_GOOD
-from studio.projects.shelf import GOOD, Card
+from studio.projects.shelf import GOOD, LEAST_MARKED, Card
 from studio.projects.training import LEAST_LABELLED, LEAST_STYLE, Report
 
-TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", STYLE: "style"}
+TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", DETECT: "boxes", STYLE: "style"}
 GROUPS = {STYLE: "style"}  # task → the group of its commands
 ENOUGH_NEW = 5  # labelled pictures since a version, for another to be worth its while
 RIGHT_TO = {"try": "use"}  # action → the right that it needs, where that is called otherwise
 LISTED = 20  # projects or versions of a message
 NONE = (
     "There is no project here yet. `/inspect new` makes one that finds what isn't like the good ones, or one"
-    " with labels of your own; `/style new` one that learns to draw."
+    " with labels of your own, or one that finds things; `/style new` one that learns to draw."
+)
+DRAW = (
+    "press **Draw boxes**, which opens the page on the web where they are drawn, or take in a file of boxes"
+    " by `/inspect import`: COCO, YOLO or CSV."
 )
 STATES = {ACTIVE: "in use", RETIRED: "used before", TAINTED: "gone: pictures it knew were deleted"}
 PROMISE = "Of 100 good parts"  # begins what an inspection promises
@@ -77,6 +81,8 @@ def _whose(project: Project) -> str:
 
 def _pictures(found: Card) -> str:
     counts = found.counts
+    if found.project.task == DETECT:
+        return _boxed(found)
     order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
     named = [f"{count} {quote(label, 40)}" for label, count in order]
     left = [
@@ -86,6 +92,19 @@ def _pictures(found: Card) -> str:
     ]
     parts = [*named, *left]
     return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}"
+
+
+def _boxed(found: Card) -> str:
+    """Return what is marked in pictures."""
+    states = found.counts.states
+    boxes = ", ".join(f"{count} {quote(one, 40)}" for one, count in found.boxes.items())
+    parts = [f"{states.get(LABELLED, 0)} with boxes{f' ({boxes})' if boxes else ''}"]
+    parts += [
+        f"{states[state]} {said}"
+        for state, said in ((NEW, "without"), (LEFT_OUT, "left out"))
+        if states.get(state)
+    ]
+    return f"{counted(found.counts.total, 'picture')}: {', '.join(parts)}"
 
 
 def next_action(found: Card) -> str:
@@ -118,6 +137,8 @@ def _is_short(found: Card) -> bool:
     labels = found.counts.labels
     if found.project.task == ANOMALY:
         return labels.get(GOOD, 0) < FEW_GOOD and found.version is None
+    if found.project.task == DETECT:
+        return found.counts.states.get(LABELLED, 0) < LEAST_MARKED or not found.boxes
     return sum(count >= LEAST_LABELLED for count in labels.values()) < 2
 
 
@@ -145,8 +166,12 @@ def next_step(found: Card) -> str:
         )
     if wanted == "add" and project.task == CLASSIFY:
         return f"Press **Add pictures**, up to 10 of one label at a time. {advice}"
+    if wanted == "add" and project.task == DETECT:
+        return f"Press **Add pictures** and choose some that show the things, up to 10 at a time. {advice}"
     if wanted == "add":
         return f"Press **Add pictures**. {advice}"
+    if wanted == "label" and project.task == DETECT:
+        return f"{counted(unlabelled(found), 'picture')} without boxes: {DRAW} {advice}".strip()
     if wanted == "label":
         count = counted(unlabelled(found), "picture")
         return f"Press **Label**: {count} without one. {'' if found.version else advice}".strip()

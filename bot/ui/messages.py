@@ -26,7 +26,7 @@ from core.requests import (
     UpscaleRequest,
     VariationRequest,
 )
-from core.requests.own_models import ANOMALY, STYLE, BundleRequest, InspectRequest, ProjectRequest
+from core.requests.own_models import ANOMALY, DETECT, STYLE, BundleRequest, InspectRequest, ProjectRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from core.wording import prompt_of, references
 from storage.lookup import StoredPicture
@@ -130,10 +130,11 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
 
 
 def _of_project(request: ProjectRequest) -> str:
-    what = {ANOMALY: "an inspection", STYLE: "a style"}.get(request.task, "own labels")
+    what = {ANOMALY: "an inspection", DETECT: "a detector", STYLE: "a style"}.get(request.task, "own labels")
     match request:
         case InspectRequest():
-            return "Inspection" if request.task == ANOMALY else "Own labels asked"
+            asked = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
+            return asked.get(request.task, "Own labels asked")
         case BundleRequest():
             return f"Bundle of {what}"
     return f"Training of {what}"

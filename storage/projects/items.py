@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.requests.own_models import MARKED
 from storage.projects.schema import items, marks
 
 NEW, LABELLED, DISPUTED, LEFT_OUT = "new", "labelled", "disputed", "left_out"
@@ -120,6 +121,9 @@ def mark(connection: sa.Connection, project_id: str, sha256: str, voice: Mark, *
         row = {"project_id": project_id, "sha256": sha256, "mask": voice.mask, "at": now, **values}
         connection.execute(sa.insert(marks).values(**row))
     agree(connection, project_id, sha256, now=now)
+    if voice.boxes or voice.label == MARKED:  # the same label in another place is something new to learn
+        mine = (*_of(items, project_id, sha256), items.c.state == LABELLED)
+        connection.execute(sa.update(items).where(*mine).values(changed_at=now))
 
 
 def agree(connection: sa.Connection, project_id: str, sha256: str, *, now: datetime) -> None:
@@ -149,7 +153,7 @@ def leave_out(
 
 
 def relabel(connection: sa.Connection, project_id: str, old: str, new: str, *, now: datetime) -> None:
-    """Call ``new`` whatever was called ``old``; "" = nothing."""
+    """Call ``new`` whatever was called ``old``, boxes too; "" = nothing: such boxes go."""
     named = (marks.c.project_id == project_id, marks.c.label == old)
     touched = list(connection.execute(sa.select(marks.c.sha256).distinct().where(*named)).scalars())
     if new:
@@ -158,6 +162,20 @@ def relabel(connection: sa.Connection, project_id: str, old: str, new: str, *, n
         connection.execute(sa.delete(marks).where(*named))
     for sha256 in touched:
         agree(connection, project_id, sha256, now=now)
+    _relabel_boxes(connection, project_id, old, new, now=now)
+
+
+def _relabel_boxes(connection: sa.Connection, project_id: str, old: str, new: str, *, now: datetime) -> None:
+    drawn = (marks.c.project_id == project_id, marks.c.boxes != "[]")
+    for row in connection.execute(sa.select(marks.c.seq, marks.c.sha256, marks.c.boxes).where(*drawn)).all():
+        boxes = json.loads(row.boxes)
+        if old not in (box[0] for box in boxes):
+            continue
+        kept = [[new if box[0] == old else box[0], *box[1:]] for box in boxes if new or box[0] != old]
+        changed = sa.update(marks).where(marks.c.seq == row.seq).values(boxes=json.dumps(kept))
+        connection.execute(changed)
+        mine = (*_of(items, project_id, row.sha256), items.c.state == LABELLED)
+        connection.execute(sa.update(items).where(*mine).values(changed_at=now))
 
 
 def one(connection: sa.Connection, project_id: str, sha256: str) -> Item | None:
@@ -208,6 +226,19 @@ def counts(connection: sa.Connection, project_id: str) -> Counts:
         if label:
             by_label[label] += count
     return Counts(by_state.total(), dict(sorted(by_label.items())), dict(sorted(by_state.items())))
+
+
+def boxes(connection: sa.Connection, project_id: str) -> dict[str, int]:
+    """Return how many boxes there are of each label, by the latest word on each labelled picture."""
+    labelled = sa.select(items.c.sha256).where(items.c.project_id == project_id, items.c.state == LABELLED)
+    latest = sa.select(sa.func.max(marks.c.seq)).where(
+        marks.c.project_id == project_id, marks.c.sha256.in_(labelled)
+    )
+    rows = connection.execute(
+        sa.select(marks.c.boxes).where(marks.c.seq.in_(latest.group_by(marks.c.sha256)))
+    )
+    counted = Counter(str(box[0]) for row in rows for box in json.loads(row.boxes))
+    return dict(sorted(counted.items()))
 
 
 def marks_of(

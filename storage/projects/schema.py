@@ -40,7 +40,7 @@ projects = sa.Table(
         "due", Int64, nullable=False, server_default="0"
     ),  # version that must be trained again; 0 = none
     sa.Column("created_at", UtcTimestamp, nullable=False),
-    sa.CheckConstraint("task IN ('anomaly', 'classify', 'style')", "task"),
+    sa.CheckConstraint("task IN ('anomaly', 'classify', 'detect', 'style')", "task"),
     sa.CheckConstraint("alike IN ('auto', 'fixture', 'turns', 'free')", "alike"),
     _unique("projects_own_name", PERSONAL, "user_id", "name"),
     _unique("projects_guild_name", SHARED, "guild_id", "name"),

@@ -16,9 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import Job
-from core.requests.own_models import STYLE, TrainRequest
+from core.requests.own_models import MARKED, STYLE, TrainRequest
 from core.results.own_models import TEST, TRAIN, LearnedFrom
-from storage.projects.items import LABELLED, LEFT_OUT, marks_of
+from storage.projects.items import LABELLED, LEFT_OUT, Box, marks_of
 from storage.projects.schema import (
     items,
     projects,
@@ -51,12 +51,13 @@ class StoredModel:
 @dataclass(frozen=True)
 class Told:
     """What a training is to learn from: pictures in the order of their hashes. spoilt: an earlier try was
-    told of pictures that are deleted, so that nothing of it may be used. boxes: (left, top, right, bottom) in
-    0..1, by SHA-256 of pictures that have some. masks: SHA-256 of what is painted on them, likewise."""
+    told of pictures that are deleted, so that nothing of it may be used. boxes: (label, left, top, right,
+    bottom), sides in 0..1, by SHA-256 of pictures that have some. masks: SHA-256 of what is painted on them,
+    likewise."""
 
     items: tuple[LearnedFrom, ...]
     spoilt: bool = False
-    boxes: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
     masks: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -124,20 +125,21 @@ def told(connection: sa.Connection, job_id: str) -> Told:
 
 def _places(
     connection: sa.Connection, project_id: str, found: Sequence[LearnedFrom]
-) -> tuple[dict[str, tuple[tuple[float, ...], ...]], dict[str, str]]:
-    """Return where people have marked what pictures are called by, in boxes and by masks: of each the latest
-    word."""
+) -> tuple[dict[str, tuple[Box, ...]], dict[str, str]]:
+    """Return where people have marked what pictures are called by, or the things in them, in boxes and by
+    masks: of each the latest word, of things also that there is none."""
     labels = {one.sha256: one.label for one in found}
     said = marks_of(connection, project_id, labels)
-    boxes: dict[str, tuple[tuple[float, ...], ...]] = {}
+    boxes: dict[str, tuple[Box, ...]] = {}
     masks: dict[str, str] = {}
     for sha256, voices in said.items():
-        marked = [mark for mark in voices if mark.label == labels[sha256] and (mark.boxes or mark.mask)]
-        sides = tuple(box[1:] for mark in marked[-1:] for box in mark.boxes)
-        if inside := tuple(s for s in sides if s[0] < s[2] and s[1] < s[3]):
+        mine = [mark for mark in voices if mark.label == labels[sha256]]
+        marked = [mark for mark in mine if mark.boxes or mark.mask or mark.label == MARKED][-1:]
+        drawn = [box for mark in marked for box in mark.boxes]
+        if inside := tuple(box for box in drawn if box[1] < box[3] and box[2] < box[4]):
             boxes[sha256] = inside
-        if marked and marked[-1].mask:
-            masks[sha256] = marked[-1].mask
+        if marked and marked[0].mask:
+            masks[sha256] = marked[0].mask
     return boxes, masks
 
 

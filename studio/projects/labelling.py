@@ -7,7 +7,7 @@ import asyncio
 import io
 import zipfile
 from collections.abc import Collection, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 import sqlalchemy as sa
 
 from core.errors import ImageError, UserError
+from core.requests.own_models import DETECT, MARKED
 from storage.projects import items
 from storage.projects.items import Box, Item, Mark
 from storage.projects.rows import Project
@@ -76,9 +77,10 @@ class Labelling:
     ) -> Item:
         """Say what a picture is called, in place of what the actor called it before; "" takes that back.
 
-        boxes: (label, left, top, right, bottom) in 0..1 of the sides. mask: a picture of the same size that
-        marks the place. Raises UserError for a label or a box that isn't taken, ImageError for a picture that
-        isn't there, NotAllowedError unless the actor may.
+        boxes: (label, left, top, right, bottom) in 0..1 of the sides; in a project that finds things they are
+        all that counts, whatever ``label`` is, and none of them says that there is nothing. mask: a picture
+        of the same size that marks the place. Raises UserError for a label or a box that isn't taken,
+        ImageError for a picture that isn't there, NotAllowedError unless the actor may.
         """
         found, one = await self._access.find(actor, name, Action.LABEL)
         if await self._database.read(partial(items.one, project_id=found.id, sha256=sha256)) is None:
@@ -87,6 +89,7 @@ class Labelling:
             raise UserError(f"A picture takes {MAX_BOXES} boxes; these are {len(boxes)}.")
         for box in boxes:
             _check_box(box)
+        label = MARKED if label and found.task == DETECT else label
         wanted = [label, *(box[0] for box in boxes)]
         known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
         stored = None
@@ -141,7 +144,8 @@ class Labelling:
                 width, height = await self._intake.size(one.sha256)
             except ImageError:
                 continue
-            rows.append(Labelled(f"{one.sha256}.png", one.label, boxes, width, height))
+            label = "" if found.task == DETECT else one.label
+            rows.append(Labelled(f"{one.sha256}.png", label, boxes, width, height))
         return rows
 
     async def import_(self, actor: Actor, name: str, file: Readable) -> Imported:
@@ -154,6 +158,8 @@ class Labelling:
         found, one = await self._access.find(actor, name, Action.LABEL)
         header, _ = await read_confined(file, "labels")
         rows = [Labelled(**row) for row in header["rows"]]
+        if found.task == DETECT:
+            rows = [_things(row) for row in rows]
         wanted = [row.label for row in rows] + [box[0] for row in rows for box in row.boxes]
         known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
 
@@ -175,6 +181,13 @@ class Labelling:
             for start in range(0, len(rows), WRITTEN)
         ]
         return Imported(*(sum(numbers) for numbers in zip(*map(astuple, parts), strict=True)))
+
+
+def _things(row: Labelled) -> Labelled:
+    """Return what a row says of the things in its picture: one that is called something as a whole shows
+    nothing else."""
+    boxes = row.boxes or (((row.label, *label_files.WHOLE),) if row.label else ())
+    return replace(row, label=MARKED, boxes=boxes)
 
 
 def _check_box(box: Box) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import UserError
-from core.requests.own_models import ALIKE, ANOMALY, STYLE, TASKS
+from core.requests.own_models import ALIKE, ANOMALY, DETECT, STYLE, TASKS
 from storage.projects import forgetting, items, results, rows, versions
 from storage.projects.items import Counts
 from storage.projects.results import Tally
@@ -25,6 +25,7 @@ from studio.projects.limits import FEW_GOOD, ProjectLimits
 from studio.services import Services
 
 GOOD = "good"  # label of a part without a defect
+LEAST_MARKED = 4  # pictures whose things are marked
 NO_GOOD = "No good picture yet: one is enough to begin with, and 20 are better."
 AGAIN = "It is being trained again, without pictures that were deleted."
 MAX_NAME, MAX_WORDS = 40, 80  # characters
@@ -43,7 +44,8 @@ _NAME = re.compile(r"[\w][\w .+-]*")
 class Card:
     """A project as it is looked at. may: what the actor may do with it, of ACTIONS. version: the one that is
     used, None = none yet. training: job of the training that waits or runs, "" = none. new: labelled pictures
-    since that version. advice: the next best thing to do, a sentence."""
+    since that version. advice: the next best thing to do, a sentence. boxes: how many there are of each
+    label, where things are marked."""
 
     project: Project
     book: tuple[Label, ...]
@@ -54,6 +56,7 @@ class Card:
     training: str = ""
     new: int = 0
     advice: str = ""
+    boxes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def since(self) -> str:
@@ -131,6 +134,8 @@ class Shelf:
             new = await self._database.read(partial(versions.new_since, project_id=found.id, asked_at=asked))
         may = {right for right, action in ACTIONS.items() if await self._access.may(actor, action, found)}
         card = Card(found, tuple(book), counts, version, tally, frozenset(may), next(iter(waiting), ""), new)
+        if found.task == DETECT:
+            card = replace(card, boxes=await self._database.read(partial(items.boxes, project_id=found.id)))
         return replace(card, advice=advice(card))
 
     async def rename(self, actor: Actor, name: str, new: str) -> Project:
@@ -219,6 +224,10 @@ class Shelf:
         return tuple(await self._database.read(partial(rows.book, project_id=found.id)))
 
 
+def _pictures(count: int) -> str:
+    return f"{count} picture{'s' * (count != 1)}"
+
+
 def name_of(text: str) -> str:
     """Return the name of a project as it is kept. Raises UserError."""
     name = " ".join(text.split())
@@ -270,6 +279,11 @@ def advice(card: Card) -> str:
             return "Train it: there are enough good pictures."
         if good < 20:
             return f"10 more good pictures would lower the promise from 1 in {good + 1} to 1 in {good + 11}."
+    elif task == DETECT:
+        if (marked := counted.states.get(items.LABELLED, 0)) < LEAST_MARKED or not card.boxes:
+            return f"{_pictures(marked)} with boxes; at least {LEAST_MARKED} are needed, and 10 are better."
+        if card.version is None:
+            return "Train it: there are enough pictures with boxes."
     elif len([name for name, count in counted.labels.items() if count >= 3]) < 2:
         return "A classifier needs two labels with 3 pictures each; 10 each are better."
     elif card.version is None:

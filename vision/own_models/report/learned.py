@@ -105,7 +105,7 @@ def of_classifier(
     card = model.card
     doubted = [one for one in card["doubtful"] if one[0] in taught]
     again = [sheet.Mistake(sha256, label, rather, other) for sha256, label, rather, _, other in doubted]
-    look_again = sheet.sheet(again, open_picture, ("labelled", "rather"))
+    look_again = sheet.sheet(again, open_picture, words=("labelled", "rather"))
     figures: dict[str, Any] = {
         "test": _test(tested),
         "backbone": card["extractor"],
