@@ -65,7 +65,8 @@ class Learner(AtOnce):
     def learned(self, request: TrainRequest, run: Run) -> Output:
         folder = Path(run.folder)
         snapshot = Snapshot.read((folder / "snapshot.json").read_text())
-        assert set(run.paths) == {item.sha256 for item in snapshot.items}
+        masks = {item.mask for item in snapshot.items if item.mask}
+        assert set(run.paths) == masks | {item.sha256 for item in snapshot.items}
         self.snapshots.append(snapshot)
         settled = snapshot
         if not request.settled:
