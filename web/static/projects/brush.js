@@ -230,7 +230,7 @@ export class Brush {
     const button = (/** @type {Tool} */ tool, /** @type {string} */ name, /** @type {string} */ symbol, /** @type {string} */ key) => html`<button class="button quiet small" type="button" aria-pressed=${this.tool === tool} @click=${() => this.choose(tool)}>${icon(symbol)}${name} <kbd>${key}</kbd></button>`;
     if (!this.mask) return nothing;
     return html`<div class="job-actions" role="group" aria-label="Brush">${button("paint", "Brush", "brush", "p")}${button("erase", "Eraser", "eraser", "e")}</div>
-      ${this.tool === "box" ? nothing : html`<div class="job-actions"><button class="button quiet small" type="button" ?disabled=${!this.size} @click=${() => this.resize(-1)}>Smaller <kbd>[</kbd></button><button class="button quiet small" type="button" ?disabled=${this.size === SIZES.length - 1} @click=${() => this.resize(1)}>Larger <kbd>]</kbd></button></div>`}
+      ${this.tool === "box" ? nothing : html`<div class="job-actions"><button class="button quiet small" type="button" ?disabled=${!this.size} @click=${() => this.resize(-1)}>Smaller <kbd>,</kbd></button><button class="button quiet small" type="button" ?disabled=${this.size === SIZES.length - 1} @click=${() => this.resize(1)}>Larger <kbd>.</kbd></button></div>`}
       <div class="job-actions">${boxes.length ? html`<button class="button quiet small" type="button" @click=${() => this.fill(boxes)}>Fill the boxes <kbd>f</kbd></button>` : nothing}
       ${this.strokes.length ? html`<button class="button quiet small" type="button" @click=${() => this.undo()}>Undo stroke <kbd>u</kbd></button>` : nothing}
       ${this.isPainted ? html`<button class="button quiet small" type="button" @click=${() => this.clear()}>Drop the mask</button>` : nothing}</div>

@@ -49,8 +49,8 @@ export class Desk {
       e: () => this.brush.choose("erase"),
       u: () => this.brush.undo(),
       f: () => this.brush.fill(this.boxes.sides),
-      "[": () => this.brush.resize(-1),
-      "]": () => this.brush.resize(1),
+      ",": () => this.brush.resize(-1),
+      ".": () => this.brush.resize(1),
     });
     for (let digit = 1; digit <= KEYS; digit++) {
       shortcuts({
