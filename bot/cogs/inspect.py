@@ -15,7 +15,7 @@ from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
 from core.requests.own_models import ANOMALY, CLASSIFY, DETECT
-from storage.projects.rows import EVERYBODY
+from storage.projects.rows import EVERYBODY, MOST_VOICES
 from studio.projects.shelf import Card
 
 LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
@@ -284,18 +284,30 @@ class Inspect(commands.GroupCog, name="inspect", description="Make a model of yo
     ) -> None:
         await self._cards.import_(interaction, name, file)
 
-    @app_commands.command(description="Rename a project, or say how its parts lie in the pictures")
-    @app_commands.describe(name="The project", new_name="What it is to be called", parts="How parts lie")
+    @app_commands.command(description="Rename a project, or say how parts lie or who has to agree on labels")
+    @app_commands.describe(
+        name="The project",
+        new_name="What it is to be called",
+        parts="How parts lie",
+        voices="How many people have to give a label before it counts",
+    )
     @answers_privately
     async def change(
-        self, interaction: discord.Interaction, name: str, new_name: str = "", parts: Alike | None = None
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        new_name: str = "",
+        parts: Alike | None = None,
+        voices: app_commands.Range[int, 1, MOST_VOICES] | None = None,
     ) -> None:
-        if not new_name and parts is None:
-            raise UserError("Say what to change: `new_name` or `parts`.")
+        if not new_name and parts is None and voices is None:
+            raise UserError("Say what to change: `new_name`, `parts` or `voices`.")
         actor, shelf = actor_of(interaction), self.bot.studio.projects.shelf
         found = (await shelf.card(actor, name)).project
         if parts is not None:
             await shelf.set_alike(actor, found.id, ALIKE[parts])
+        if voices is not None:
+            await shelf.set_voices(actor, found.id, voices)
         if new_name:
             await shelf.rename(actor, found.id, new_name)
         await self._cards.show(interaction, found.id, "Changed. The next version is trained so.")

@@ -38,6 +38,16 @@ class Making:
 
         await self._queue(interaction, name, build, own_lane=False)
 
+    async def look_through(self, interaction: discord.Interaction, name: str) -> None:
+        """Queue the question what the version in use says of pictures without a label. Raises UserError,
+        NotAllowedError."""
+        actor = actor_of(interaction)
+
+        async def build() -> NewJob:
+            return await self._studio.projects.trying.look_through(actor, name)
+
+        await self._queue(interaction, name, build, own_lane=False)
+
     async def bundle(self, interaction: discord.Interaction, name: str, number: int | None = None) -> None:
         """Queue the packing of a version (None = the one in use). Raises UserError, NotAllowedError."""
         actor = actor_of(interaction)

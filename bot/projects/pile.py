@@ -19,7 +19,7 @@ from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
 from core.requests.own_models import DETECT
-from storage.projects.items import DISPUTED, NEW, Item
+from storage.projects.items import DISPUTED, Item
 from studio.actor import Actor
 from studio.asking.words import counted
 from studio.projects.shelf import Card
@@ -92,9 +92,7 @@ class Pile:
 
     async def _turn(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
         """Show the picture after this one, or of those before it the first without a label."""
-        pictures, labelling = self._studio.projects.pictures, self._studio.projects.labelling
-        later = await pictures.page(actor, project, state=NEW, after=sha256, limit=1)
-        item = next(iter(later), None) or await labelling.next(actor, project, skipped=[sha256])
+        item = await self._studio.projects.labelling.next(actor, project, after=sha256)
         await self._show(interaction, actor, project, item, sha256)
 
     async def _back(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
@@ -150,6 +148,8 @@ class Pile:
         said = (
             f"{counted(count, 'picture')} still without a label." if count else "Every picture has a label."
         )
+        if found.counts.said:  # by whoever looks
+            said += f" {counted(found.counts.said, 'picture')} that you have labelled wait for another voice."
         await Post(f"{said}\n{text.card(found)}", view=self._cards.view(found)).answer(interaction)
 
 
@@ -171,4 +171,6 @@ def _view(found: Card, sha256: str, before: str) -> discord.ui.View:
         ]
     turning = [ProjectButton(project, action, sha256, row=2) for action in ("skip", "leave", "newlabel")]
     back = [ProjectButton(project, "back", before, row=2)] if before else []
-    return view_of(*naming, *back, *turning, ProjectButton(project, "done", row=2))
+    sure = found.version is not None and "use" in found.may and text.unlabelled(found) > 1
+    look = [ProjectButton(project, "look", row=3)] if sure else []
+    return view_of(*naming, *back, *turning, ProjectButton(project, "done", row=2), *look)

@@ -70,6 +70,8 @@ class ProjectPresses:
                 await self.making.train(interaction, project)
             case "bundle":
                 await self.making.bundle(interaction, project, number_of(more))
+            case "look":
+                await self.making.look_through(interaction, project)
             case "label":
                 await self.pile.open(interaction, project)
             case "use":

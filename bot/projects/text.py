@@ -65,6 +65,8 @@ def card(found: Card) -> str:
     """Return a project as it stands, with the next thing to do."""
     project = found.project
     lines = [f"{name(project)} · {TASKS[project.task]} · {_whose(project)}", _pictures(found)]
+    if project.voices > 1:
+        lines.append(f"A label counts when {project.voices} people have given it.")
     if found.version is not None:
         lines.append(f"Version {found.version.number} is in use.")
     tally = found.tally
@@ -91,7 +93,8 @@ def _pictures(found: Card) -> str:
         if counts.states.get(state) and not (found.project.task == STYLE and state == NEW)
     ]
     parts = [*named, *left]
-    return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}"
+    voiced = f" ({counts.voiced} wait for more voices)" if counts.voiced else ""
+    return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}{voiced}"
 
 
 def _boxed(found: Card) -> str:
@@ -143,10 +146,11 @@ def _is_short(found: Card) -> bool:
 
 
 def unlabelled(found: Card) -> int:
-    """Return how many pictures wait for a label."""
+    """Return how many pictures wait for a label of whoever looks."""
     if found.project.task == STYLE:
         return 0
-    return found.counts.states.get(NEW, 0) + found.counts.states.get(DISPUTED, 0)
+    states = found.counts.states
+    return states.get(NEW, 0) + states.get(DISPUTED, 0) - found.counts.said
 
 
 def next_step(found: Card) -> str:

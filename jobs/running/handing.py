@@ -29,12 +29,13 @@ async def files_for(job: Job, folder: str, database: Database, files: Files) -> 
 
 
 async def _lesson(job: Job, folder: Path, database: Database) -> set[str]:
-    """Write the snapshot that a training learns from into its folder, and return its pictures. What an
-    earlier try left there is kept, unless it was told of pictures that are deleted."""
+    """Write the snapshot that a training learns from into its folder, and return its pictures and what
+    is painted on them. What an earlier try left there is kept, unless it was told of pictures that are
+    deleted."""
     told = await database.write(partial(versions.told, job_id=job.id), first=True)
     named = isinstance(job.request, TrainRequest) and job.request.task == DETECT
     await asyncio.to_thread(_write, folder, told, named=named)
-    return {one.sha256 for one in told.items}
+    return {one.sha256 for one in told.items} | set(told.masks.values())
 
 
 def _write(folder: Path, told: Told, *, named: bool) -> None:
@@ -44,9 +45,9 @@ def _write(folder: Path, told: Told, *, named: bool) -> None:
         folder.mkdir(parents=True)
     items = []
     for one in told.items:
-        boxes = told.boxes.get(one.sha256, ())
+        boxes, mask = told.boxes.get(one.sha256, ()), told.masks.get(one.sha256, "")
         names = tuple(box[0] for box in boxes) if named else ()
         sides = tuple(box[1:] for box in boxes)
-        items.append(Item(one.sha256, one.label, one.group, one.part, sides, names=names))
+        items.append(Item(one.sha256, one.label, one.group, one.part, sides, names, mask))
     snapshot = Snapshot.of(items)
     (folder / SNAPSHOT).write_text(snapshot.text(), encoding="utf-8")

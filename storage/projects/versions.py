@@ -52,11 +52,13 @@ class StoredModel:
 class Told:
     """What a training is to learn from: pictures in the order of their hashes. spoilt: an earlier try was
     told of pictures that are deleted, so that nothing of it may be used. boxes: (label, left, top, right,
-    bottom), sides in 0..1, by SHA-256 of pictures that have some."""
+    bottom), sides in 0..1, by SHA-256 of pictures that have some. masks: SHA-256 of what is painted on them,
+    likewise."""
 
     items: tuple[LearnedFrom, ...]
     spoilt: bool = False
     boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
+    masks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,25 +120,27 @@ def told(connection: sa.Connection, job_id: str) -> Told:
         return Told(())
     connection.execute(sa.update(trainings).where(mine, trainings.c.spoilt == 1).values(spoilt=0))
     found = named_anew(_items(connection, training_items, training_items.c.job_id == job_id))
-    return Told(found, row.spoilt == 1, _boxes(connection, row.project_id, found))
+    return Told(found, row.spoilt == 1, *_places(connection, row.project_id, found))
 
 
-def _boxes(
+def _places(
     connection: sa.Connection, project_id: str, found: Sequence[LearnedFrom]
-) -> dict[str, tuple[Box, ...]]:
-    """Return where people have marked what pictures are called by, or the things in them, the latest word of
-    each: of things also that there is none."""
+) -> tuple[dict[str, tuple[Box, ...]], dict[str, str]]:
+    """Return where people have marked what pictures are called by, or the things in them, in boxes and by
+    masks: of each the latest word, of things also that there is none."""
     labels = {one.sha256: one.label for one in found}
     said = marks_of(connection, project_id, labels)
     boxes: dict[str, tuple[Box, ...]] = {}
+    masks: dict[str, str] = {}
     for sha256, voices in said.items():
         mine = [mark for mark in voices if mark.label == labels[sha256]]
-        marked = [mark.boxes for mark in mine if mark.boxes or mark.label == MARKED]
-        if inside := tuple(
-            box for box in (marked[-1] if marked else ()) if box[1] < box[3] and box[2] < box[4]
-        ):
+        marked = [mark for mark in mine if mark.boxes or mark.mask or mark.label == MARKED][-1:]
+        drawn = [box for mark in marked for box in mark.boxes]
+        if inside := tuple(box for box in drawn if box[1] < box[3] and box[2] < box[4]):
             boxes[sha256] = inside
-    return boxes
+        if marked and marked[0].mask:
+            masks[sha256] = marked[0].mask
+    return boxes, masks
 
 
 def named_anew(found: Sequence[LearnedFrom]) -> tuple[LearnedFrom, ...]:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, UserError
 from core.requests.own_models import DETECT, MARKED
-from storage.projects import items
+from storage.projects import items, pile
 from storage.projects.items import Box, Item, Mark
 from storage.projects.rows import Project
 from studio.actor import Actor
@@ -51,12 +51,19 @@ class Labelling:
         self._access, self._limits = access, limits
         self._database, self._intake = services.database, services.intake
 
-    async def next(self, actor: Actor, name: str, skipped: Collection[str] = ()) -> Item | None:
-        """Return the picture that a label is wanted for next, None when there is none: what people disagree
-        about comes first. skipped: SHA-256 of those that the actor left for later. Raises UserError or
-        NotAllowedError."""
+    async def next(
+        self, actor: Actor, name: str, skipped: Collection[str] = (), *, after: str = ""
+    ) -> Item | None:
+        """Return the picture that a label of the actor's is wanted for next, None when there is none: what
+        people disagree about comes first, then what the model that is used, where it was asked, is least sure
+        of, then what isn't like anything that it knows.
+
+        skipped: SHA-256 of those that the actor left for later. after: SHA-256 of the one that they had last;
+        behind the last one the first comes again. Raises UserError or NotAllowedError.
+        """
         found, _ = await self._access.find(actor, name, Action.LABEL)
-        work = partial(items.next_to_label, project_id=found.id, skipped=list(skipped)[-items.PAGE :])
+        passed = list(skipped)[-items.PAGE :]
+        work = partial(pile.after, project_id=found.id, user_id=actor.user_id, sha256=after, skipped=passed)
         return await self._database.read(work)
 
     async def one(self, actor: Actor, name: str, sha256: str) -> Item:

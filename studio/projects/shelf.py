@@ -16,7 +16,7 @@ from core.requests.own_models import ALIKE, ANOMALY, DETECT, STYLE, TASKS
 from storage.projects import forgetting, items, results, rows, versions
 from storage.projects.items import Counts
 from storage.projects.results import Tally
-from storage.projects.rows import EVERYBODY, RIGHTS, Label, Project
+from storage.projects.rows import EVERYBODY, MOST_VOICES, RIGHTS, Label, Project
 from storage.projects.versions import Version
 from studio.actor import Actor
 from studio.authority import Action
@@ -124,7 +124,7 @@ class Shelf:
         none, NotAllowedError unless the actor may look at it."""
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
         book = await self._database.read(partial(rows.book, project_id=found.id))
-        counts = await self._database.read(partial(items.counts, project_id=found.id))
+        counts = await self._database.read(partial(items.counts, project_id=found.id, user_id=actor.user_id))
         version = await self._database.read(partial(versions.version, project_id=found.id))
         waiting = await self._database.read(partial(versions.unfinished, project_id=found.id))
         tally, new = Tally(), 0
@@ -153,6 +153,19 @@ class Shelf:
         if alike not in ALIKE:
             raise UserError(f"`alike` is {alike[:40]!r}; it takes {', '.join(ALIKE)}.")
         return await self._change(found, alike=alike)
+
+    async def set_voices(self, actor: Actor, name: str, voices: int) -> Project:
+        """Say how many people have to agree on a label before it counts, 1 to MOST_VOICES; pictures that have
+        fewer are asked about again. Raises UserError for another number, or where nobody else labels,
+        NotAllowedError as ``rename`` does."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        if not 1 <= voices <= MOST_VOICES:
+            raise UserError(f"`voices` is {voices}; it takes 1 to {MOST_VOICES}.")
+        if voices > 1 and (found.guild_id is None or found.task == STYLE):
+            raise UserError("Labels are agreed on in a server's project. Here nobody else gives any.")
+        work = partial(items.take_voices, project_id=found.id, voices=voices, now=datetime.now(UTC))
+        await self._database.write(work)
+        return replace(found, voices=voices)
 
     async def _change(self, found: Project, **values: str) -> Project:
         try:

@@ -26,7 +26,7 @@ from core.requests.own_models import (
 from core.results.own_models import TEST, LearnedFrom
 from jobs.views import Result
 from storage import lookup
-from storage.projects import items, results, versions
+from storage.projects import items, pile, results, versions
 from storage.projects.items import Box, Incoming, Mark
 from storage.projects.results import Judged, StoredFile
 from storage.projects.rows import Project
@@ -77,17 +77,27 @@ class Trying:
         if not 1 <= len(pictures) <= MOST_ASKED:
             raise UserError(f"There are {len(pictures)} pictures; a try takes 1 to {MOST_ASKED}.")
         sources = await self._bringing.all_of(actor, pictures)
-        request = InspectRequest(
-            project=found.id,
-            task=found.task,
-            version=version.number,
-            artefact=str(version.artefact),
-            images=tuple(dict.fromkeys(source.sha256 for source in sources)),
-            limit=version.threshold or 0.0,
-        )
+        request = _question(found, version, [source.sha256 for source in sources])
         parent = sources[0].parent if len(sources) == 1 else None
         private = own(found) or any(source.private for source in sources)
         return NewJob(request, Lane.FAST, parent=parent, private=private)
+
+    async def look_through(self, actor: Actor, name: str) -> NewJob:
+        """Return the job that asks the version that is used about pictures of the project without a label,
+        at most MOST_ASKED: whoever labels is shown those first that it is least sure of.
+
+        Raises UserError where there is no model or nothing for it to look at, NotAllowedError unless the
+        actor may use and label.
+        """
+        found, _ = await self._access.find(actor, name, Action.LABEL)
+        await self._access.find(actor, found.id, Action.JUDGE)
+        version = await self._sound(found, None)
+        if found.task == STYLE:
+            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+        work = partial(pile.unjudged, project_id=found.id, number=version.number, limit=MOST_ASKED)
+        if not (images := await self._database.read(work)):
+            raise UserError(f"Version {version.number} has looked at every picture without a label.")
+        return NewJob(_question(found, version, images, explain=False), Lane.RELAX, private=own(found))
 
     async def tries(self, actor: Actor, name: str) -> list[tuple[Job, Result | None]]:
         """Return by which jobs the actor asked a project's versions, the newest first, and what they said,
@@ -245,6 +255,21 @@ class Trying:
                 " had learned from was deleted."
             )
         return version
+
+
+def _question(
+    found: Project, version: Version, images: Sequence[str], *, explain: bool = True
+) -> InspectRequest:
+    """Return what asks a version about pictures, each once."""
+    return InspectRequest(
+        project=found.id,
+        task=found.task,
+        version=version.number,
+        artefact=str(version.artefact),
+        images=tuple(dict.fromkeys(images)),
+        limit=version.threshold or 0.0,
+        explain=explain,
+    )
 
 
 def golden(learned: Sequence[LearnedFrom]) -> tuple[str, ...]:

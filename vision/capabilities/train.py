@@ -19,6 +19,7 @@ from vision.own_models.anomaly import training as anomaly
 from vision.own_models.anomaly.inspector import FIXED, Inspector
 from vision.own_models.classify import training as classify
 from vision.own_models.classify.classifier import NONE, Classifier
+from vision.own_models.classify.tuning import Tuning
 from vision.own_models.detect import training as detect
 from vision.own_models.detect.detector import Detector, sees_with
 from vision.own_models.features.extractor import Extractor
@@ -30,13 +31,14 @@ from vision.own_models.serving import asking, finding, towers
 from vision.own_models.serving.held import Loaded
 from vision.own_models.serving.slices import Budget
 from vision.own_models.settle import settle
-from vision.own_models.snapshot import TEST, Snapshot
+from vision.own_models.snapshot import TEST, TRAIN, Snapshot
 from vision.own_models.steps import FolderStore, Step
 from vision.pictures import encode
 from vision.reporter import Reporter, Stage
 
 SNAPSHOT, FEATURES, MODEL = "snapshot.json", "features", "model.safetensors"
 MOST_FEATURES = 380 * 2**20  # bytes that are kept of them
+LEARNING = 0.5  # of a training's seconds, that a transformer may take to learn to see labels
 SETTLED, TRAINED, TESTED = 0.15, 0.85, 0.95  # shares of the whole, at which these are done
 Model = Inspector | Classifier | Detector
 
@@ -105,8 +107,9 @@ def _training(
     labels = classify.taught_labels(lesson.snapshot)
     words = asking.words_of(labels, lesson.models, reporter)
     name = lesson.models.get("clip", reporter).name if words is not None else ""
+    cost = Tuning(LEARNING * request.seconds, lesson.models.config.device)
     return classify.train(
-        lesson.snapshot, lesson.open, seen_with, store, words, request.seed, words_name=name
+        lesson.snapshot, lesson.open, seen_with, store, words, request.seed, words_name=name, lora=cost
     )
 
 
@@ -154,7 +157,8 @@ def _reported(
         if isinstance(model, Inspector):
             report = reports.of_inspection(model, said, lesson.open)
         else:
-            report = reports.of_classifier(model, said, lesson.open)
+            taught = [item.sha256 for item in lesson.snapshot.part(TRAIN)]
+            report = reports.of_classifier(model, said, lesson.open, taught)
     drawn = [Image.open(io.BytesIO(data)).convert("RGB") for data in report.charts.values()]
     drawn += [] if report.sheet is None else [report.sheet]
     return report, [encode.png(reports.page(drawn)), *(encode.png(one) for one in drawn)]

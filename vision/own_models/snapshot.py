@@ -23,7 +23,8 @@ MOST_LABELS, MOST_PICTURES, LONGEST_LABEL = 25, 2000, 80
 class Item:
     """A picture. label: "" = none yet. group: of shots of the same thing. part: TRAIN or TEST. boxes: where
     its defects were marked: left, top, right, bottom in shares of the upright picture. names: what each box
-    is called, in a picture whose things have names of their own. Raises ValueError for a hash, label, part,
+    is called, in a picture whose things have names of their own. mask: SHA-256 of a picture that is white
+    where its defects are, "" = none; it counts in place of boxes. Raises ValueError for a hash, label, part,
     box or name that can't be."""
 
     sha256: str
@@ -32,10 +33,12 @@ class Item:
     part: str = TRAIN
     boxes: tuple[Box, ...] = ()
     names: tuple[str, ...] = ()
+    mask: str = ""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"sha256 must be 64 hexadecimal digits, not {self.sha256!r}")
+        for name, value in (("sha256", self.sha256), ("mask", self.mask)):
+            if not re.fullmatch(r"[0-9a-f]{64}", value) and (name == "sha256" or value):
+                raise ValueError(f"{name} must be 64 hexadecimal digits, not {value!r}")
         if len(self.label) > LONGEST_LABEL:
             raise ValueError(f"label must have at most {LONGEST_LABEL} characters, not {len(self.label)}")
         if self.part not in (TRAIN, TEST):
@@ -73,11 +76,11 @@ class Snapshot:
 
     def text(self) -> str:
         """Return the snapshot as JSON, the same for the same items."""
-        rows = [
-            [item.sha256, item.label, item.group, item.part, *(more for more in _marks(item) if more)]
-            for item in self.items
-        ]
-        return json.dumps({"format": 1, "items": rows}, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(
+            {"format": 1, "items": [_row(item) for item in self.items]},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
 
     @classmethod
     def read(cls, text: str) -> Snapshot:
@@ -112,12 +115,17 @@ class Snapshot:
         return Snapshot(tuple(item for item in self.items if item.sha256 not in gone))
 
 
-def _marks(item: Item) -> tuple[tuple[Any, ...], ...]:
-    return item.boxes, item.names
+def _row(item: Item) -> list[Any]:
+    """Return an item as JSON takes it; what comes last is left out where there is none."""
+    row = [item.sha256, item.label, item.group, item.part, item.boxes, item.names, item.mask]
+    while not row[-1] and len(row) > 4:
+        row.pop()
+    return row
 
 
 def _item(row: list[Any]) -> Item:
     sha256, label, group, part = map(str, row[:4])
-    boxes, names = (*row[4:6], (), ())[:2]
+    rest = dict(zip(("boxes", "names", "mask"), row[4:7], strict=False))
+    boxes, names, mask = rest.get("boxes", ()), rest.get("names", ()), rest.get("mask", "")
     sides = tuple(tuple(map(float, box)) for box in boxes)
-    return Item(sha256, label, group, part, sides, tuple(map(str, names)))
+    return Item(sha256, label, group, part, sides, tuple(map(str, names)), str(mask))

@@ -37,8 +37,9 @@ GOOD_SCORES, BAD_SCORES = [1.0, 1.2, 0.8, 1.5], [2.0, 1.4, 3.0, 2.5, 1.9]
 
 
 class Learner(AtOnce):
-    """score: of every picture that it is asked about. tested: how many of the settled items it keeps for
-    testing. snapshots: what each training was told. settled: what it learned from."""
+    """score: of every picture that it is asked about, unless ``scores`` has another. tested: how many of the
+    settled items it keeps for testing. snapshots: what each training was told. settled: what it learned
+    from."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,6 +47,7 @@ class Learner(AtOnce):
         self.snapshots: list[Snapshot] = []
         self.settled: list[Snapshot] = []
         self.said: dict[str, float] = {}
+        self.scores: dict[str, float] = {}
         self.groups = [0, 1, 2, 3]
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
@@ -63,7 +65,8 @@ class Learner(AtOnce):
     def learned(self, request: TrainRequest, run: Run) -> Output:
         folder = Path(run.folder)
         snapshot = Snapshot.read((folder / "snapshot.json").read_text())
-        assert set(run.paths) == {item.sha256 for item in snapshot.items}
+        masks = {item.mask for item in snapshot.items if item.mask}
+        assert set(run.paths) == masks | {item.sha256 for item in snapshot.items}
         self.snapshots.append(snapshot)
         settled = snapshot
         if not request.settled:
@@ -94,12 +97,12 @@ class Learner(AtOnce):
 
     def _judged(self, request: InspectRequest, model: Path) -> Output:
         assert model.read_bytes().startswith(b"model of ")
-        strange = self.score > request.limit
-        said = tuple(
-            Verdict(sha256, self.score, strange, "Strange." if strange else "Like the good ones.")
-            for sha256 in request.images
-        )
-        return Output(verdicts=said)
+        said = []
+        for sha256 in request.images:
+            score = self.scores.get(sha256, self.score)
+            strange = score > request.limit
+            said.append(Verdict(sha256, score, strange, "Strange." if strange else "Like the good ones."))
+        return Output(verdicts=tuple(said))
 
 
 def _bundled(model: Path, folder: Path) -> Path:

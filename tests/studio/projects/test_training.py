@@ -16,7 +16,7 @@ from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.authority import Action
 from studio.projects.training import drift, verdict
-from tests.studio.conftest import ALICE, BOB
+from tests.studio.conftest import ALICE, BOB, Sent, png
 from tests.studio.projects.conftest import LIMIT, World
 
 WORKER = replace(BOB, roles=(77,))
@@ -42,6 +42,17 @@ async def test_a_training_is_told_where_the_agreed_label_was_marked(world: World
     await world.trained(ALICE, "boards")
     told = {item.sha256: item.boxes for item in world.learner.snapshots[0].items}
     assert told[scratched[0]] == ((0.1, 0.2, 0.3, 0.4),) and told[scratched[1]] == ()
+
+
+async def test_a_training_is_told_what_was_painted_on_a_picture(world: World, boards: Project) -> None:
+    """Its worker is given the mask's file, which the learner looks for."""
+    scratched = [one.sha256 for one in await world.projects.pictures.page(ALICE, "boards", label="scratch")]
+    mask = Sent(png(32, 32, (255, 255, 255)), "mask.png")
+    await world.projects.labelling.mark(ALICE, "boards", scratched[0], "scratch", (), mask)
+    [mark] = await world.projects.labelling.marks(ALICE, "boards", scratched[0])
+    await world.trained(ALICE, "boards")
+    told = {item.sha256: item.mask for item in world.learner.snapshots[0].items}
+    assert told[scratched[0]] == mark.mask and told[scratched[1]] == ""
 
 
 async def test_a_second_version_waits_to_be_used_and_the_first_can_come_back(

@@ -1,4 +1,4 @@
-"""Boxes drawn around things in a browser, one picture after the other, and drawn anew where a model was wrong."""
+"""Boxes drawn around things in a browser, one picture after the other, and anew where a model was wrong."""
 
 from __future__ import annotations
 

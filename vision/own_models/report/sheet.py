@@ -31,9 +31,13 @@ def mistakes(
 
 
 def sheet(
-    found: Sequence[Mistake], open_picture: Callable[[str], Image.Image], cell: int = CELL
+    found: Sequence[Mistake],
+    open_picture: Callable[[str], Image.Image],
+    cell: int = CELL,
+    words: tuple[str, str] = ("right", "said"),
 ) -> Image.Image | None:
-    """Draw the MOST surest mistakes, each ``cell`` px large; None without any."""
+    """Draw the MOST surest mistakes, each ``cell`` px large; None without any. words: before what is right,
+    and before what was said."""
     some = found[:MOST]
     if not some:
         return None
@@ -46,7 +50,7 @@ def sheet(
         x, y = GAP + number % columns * (cell + GAP), GAP + number // columns * high
         upright = ImageOps.exif_transpose(open_picture(mistake.sha256)).convert("RGB")
         page.paste(ImageOps.pad(upright, (cell, cell), color="#e2e8f0"), (x, y))
-        for line, text in enumerate((f"right: {mistake.right}", f"said: {mistake.said}")):
+        for line, text in enumerate((f"{words[0]}: {mistake.right}", f"{words[1]}: {mistake.said}")):
             pen.text((x, y + cell + 2 + line * LINE), _fitted(text, font, cell), "black", font)
     return page
 
