@@ -42,8 +42,8 @@ class Things extends Boxes {
 
   /** @param {number} at */
   drop(at) {
-    this.all = this.all.filter((_, place) => place !== at);
-    this.labels = this.labels.filter((_, place) => place !== at);
+    this.all.splice(at, 1);
+    this.labels.splice(at, 1);
     this.onChange();
   }
 
