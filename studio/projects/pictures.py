@@ -237,15 +237,6 @@ class Pictures:
         work = partial(items.page, label=label, state=state, after=after, limit=limit)
         return await self._database.read(partial(work, project_id=found.id))
 
-    async def one(self, actor: Actor, name: str, sha256: str) -> Item:
-        """Return a picture of a project. Raises ImageError when it has none such, UserError or
-        NotAllowedError unless the actor may look at it."""
-        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
-        item = await self._database.read(partial(items.one, project_id=found.id, sha256=sha256))
-        if item is None:
-            raise ImageError("That picture isn't in this project any more.")
-        return item
-
     async def show(
         self, actor: Actor, name: str, sha256: str, side: int = SIZES[0], *, whole: bool = False
     ) -> bytes:

@@ -13,9 +13,9 @@ const inside = (value) => Math.min(1, Math.max(0, value));
 export class Boxes {
   /**
    * @param {() => void} onChange
-   * @param {(frame: HTMLElement, event: PointerEvent) => boolean} takes  whether a press is for something else
+   * @param {(frame: HTMLElement, event: PointerEvent) => boolean} [takes]  whether a press is for something else
    */
-  constructor(onChange, takes) {
+  constructor(onChange, takes = () => false) {
     this.onChange = onChange;
     this.takes = takes;
     /** @type {Sides[]} */
