@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from storage.files import Files
-from tests import confined
+from tests import confined, fresh
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,6 +36,13 @@ def pytest_collection_finish() -> None:
 def small_ballast() -> Iterator[None]:
     """64 KiB instead of 64 MiB are kept free for a full disk: writing these took most of a studio's start."""
     with mock.patch.dict(Files.__init__.__kwdefaults__, ballast_bytes=2**16):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_databases() -> Iterator[None]:
+    """See ``tests.fresh.quick``; those of tests/storage are as the host's."""
+    with fresh.quick():
         yield
 
 
