@@ -69,6 +69,13 @@ async def mark(call: Call) -> Answer:
     return _address(call, f"/label?skipped={','.join(skipped)}" if skipped else "/label")
 
 
+async def look_through(call: Call) -> Answer:
+    """Queue what the version that is used says of pictures without a label."""
+    card = await found.card(call)
+    await found.submit(call, await call.studio.projects.trying.look_through(call.actor, card.project.id))
+    return _address(call, "/label")
+
+
 async def train(call: Call) -> Answer:
     """Queue the training of a project's next version."""
     card = await found.card(call)
@@ -142,6 +149,14 @@ async def set_alike(call: Call) -> Answer:
     """Say how parts lie in an inspection's pictures."""
     card = await found.card(call)
     await call.studio.projects.shelf.set_alike(call.actor, card.project.id, text_of(call.body, "alike"))
+    return _address(call, "/settings")
+
+
+async def set_voices(call: Call) -> Answer:
+    """Say how many people have to agree on a label before it counts."""
+    card = await found.card(call)
+    voices = found.whole_of(text_of(call.body, "voices"), "voices", 1)
+    await call.studio.projects.shelf.set_voices(call.actor, card.project.id, voices)
     return _address(call, "/settings")
 
 

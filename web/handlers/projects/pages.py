@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from core.requests.own_models import ALIKE, STYLE, TASKS
-from storage.projects.rows import RIGHTS
+from storage.projects.rows import MOST_VOICES, RIGHTS
 from studio.projects.limits import MAX_FILES, MAX_ZIP
 from studio.projects.shelf import Card
 from web.call import Answer, Call, Html
@@ -100,7 +100,14 @@ class ProjectPages:
         granted = shapes.granted(card.project, names) if manages and shared else []
         known = {one["role"] for one in granted}
         roles = [{"role": str(role), "name": name} for role, name in names.items() if str(role) not in known]
-        values = {"said": said, "alikes": ALIKE, "rights": RIGHTS, "granted": granted, "roles": roles}
+        values = {
+            "said": said,
+            "alikes": ALIKE,
+            "voices": range(1, MOST_VOICES + 1),
+            "rights": RIGHTS,
+            "granted": granted,
+            "roles": roles,
+        }
         return self._page(call, "settings", card, values)
 
     def _page(self, call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:

@@ -79,8 +79,7 @@ async def next_one(call: Call) -> Answer:
     card = await found.card(call)
     item = await call.studio.projects.labelling.next(call.actor, card.project.id, skipped)
     shown = None if item is None else shapes.item(card.project.id, item, call.actor.user_id)
-    states = shapes.card(card)["states"]
-    return Json({"picture": shown, "left": states["new"] + states["disputed"]})
+    return Json({"picture": shown, "left": shapes.card(card)["left"]})
 
 
 async def mark(call: Call) -> Answer:
