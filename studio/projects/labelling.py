@@ -66,6 +66,15 @@ class Labelling:
         work = partial(pile.after, project_id=found.id, user_id=actor.user_id, sha256=after, skipped=passed)
         return await self._database.read(work)
 
+    async def one(self, actor: Actor, name: str, sha256: str) -> Item:
+        """Return a picture of a project, to be labelled anew. Raises ImageError where it has none such,
+        UserError or NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.LABEL)
+        item = await self._database.read(partial(items.one, project_id=found.id, sha256=sha256))
+        if item is None:
+            raise ImageError(GONE)
+        return item
+
     async def marks(self, actor: Actor, name: str, sha256: str) -> list[Mark]:
         """Return what people call a picture, in the order of their words. Raises UserError or
         NotAllowedError."""
