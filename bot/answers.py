@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 UNEXPECTED = (
     "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
 )
+FOR_ALL = "The answer comes below, where everybody here sees it."
 
 
 class Answers:
@@ -44,23 +45,27 @@ class Answers:
         build: Callable[[], Awaitable[NewJob]],
         *,
         press_key: str | None = None,
-        private: bool = False,
+        private: bool | None = False,
     ) -> Job | None:
         """Acknowledge at once (``private``: for the asker alone); then, when others are acknowledged as well,
         build the request, queue and follow it.
 
-        Returns the job, or None when there is none: whatever goes wrong is said to the asker.
+        private None: who may see the answer wasn't known in time. It is acknowledged for the asker alone, and
+        a request that isn't private is answered beside that, for everybody. Returns the job, or None when
+        there is none: whatever goes wrong is said to the asker.
         """
         with self._pending.kept(
             PendingInteraction(interaction.id, interaction.application_id, interaction.token)
         ):
-            if not await self.acknowledge(interaction, ephemeral=private):
+            if not await self.acknowledge(interaction, ephemeral=private is not False):
                 return None
             await self._unanswered.none_left()
             try:
                 new = await build()
-                new = replace(new, private=new.private or private)
-                shown = not new.private or private
+                if private is None and not new.private:
+                    return await self._submit_for_all(interaction, new, press_key)
+                new = replace(new, private=new.private or bool(private))
+                shown = not new.private or private is not False
                 return await self.submit(interaction, new, press_key=press_key, shown=shown)
             except UserError as error:
                 await refuse(interaction, error)
@@ -102,11 +107,19 @@ class Answers:
             await whisper(interaction, "This is private: the result comes by direct message.")
         return submitted.job
 
+    async def _submit_for_all(
+        self, interaction: discord.Interaction, new: NewJob, press_key: str | None
+    ) -> Job | None:
+        """Queue a job whose answer all may see, of an interaction that was acknowledged for its asker."""
+        await interaction.edit_original_response(content=FOR_ALL, allowed_mentions=SILENT)
+        return await self.submit_beside(interaction, new, press_key=press_key)
+
     async def submit_beside(
         self, interaction: discord.Interaction, new: NewJob, *, press_key: str | None = None
-    ) -> None:
+    ) -> Job | None:
         """Queue a job with a message of its own as the place of its answer, for the asker alone if it is
-        private: that one can be edited with the interaction's token only.
+        private: that one can be edited with the interaction's token only. Returns the job, None where the
+        same was asked before.
 
         A refused job leaves no message behind, one asked before (``press_key``) makes no second job. Raises
         UserError.
@@ -130,6 +143,7 @@ class Answers:
         if submitted.duplicate:
             await message.delete()
         self._follow(submitted.job)
+        return None if submitted.duplicate else submitted.job
 
     async def acknowledge(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> bool:
         """Defer, as ``bot.wire.interactions.acknowledge`` does; return False when nobody would see an

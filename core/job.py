@@ -11,6 +11,7 @@ from core.requests import Request
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: read aloud and typed by people
 ID_LENGTH = 12  # 60 bits
+NOBODY = 0  # whom rows name whose person's data was deleted, and for what the studio asks by itself
 # Bytes, where Discord doesn't say: https://discord.com/developers/docs/reference#uploading-files
 DEFAULT_FILE_LIMIT = 10 * 2**20
 

@@ -41,6 +41,7 @@ from studio.pictures.showing import Showing
 from studio.pictures.thumbnails import Thumbnails
 from studio.places.memberships import Memberships
 from studio.places.sight import Sight
+from studio.places.starting import Starting
 from studio.privacy import Privacy, Retention
 from studio.projects.projects import limits_of
 from studio.projects.retraining import Retraining
@@ -90,7 +91,7 @@ async def services(
             files,
             executor,
             _limits(settings),
-            gate=moderator.gate,
+            gate=Starting(database, moderator, authority, directory).gate,
             on_rendered=rendered.put_nowait,
             converse=Conversations(database, sight, moderator, directory, settings).begin,
         )
@@ -151,6 +152,7 @@ def _limits(settings: Settings) -> Limits:
         disk_floor=settings.disk_floor_mb * 10**6,
         tokens_per_day=settings.ask_per_day,
         answer_tokens=settings.ask_tokens,
+        trainings=settings.trainings_waiting,
         films=FilmLimits(
             running=settings.video_running,
             waiting=settings.video_waiting,

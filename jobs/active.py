@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -77,3 +78,9 @@ class ActiveJob:
     text: str = field(default="", repr=False)
     stopped: bool = False
     refused: UserError | None = None
+    task: asyncio.Task[None] | None = None  # that brings it to its end
+
+    def stop(self) -> None:
+        """End its task if that waits for what a device needs still; it is in the queue again."""
+        if self.task is not None and not self.handed:
+            self.task.cancel()

@@ -11,12 +11,13 @@ from functools import partial
 import sqlalchemy as sa
 
 from core.errors import ImageError, LimitError, UserError
-from core.job import Job
+from core.job import NOBODY, Job
 from core.requests import AskRequest, Request
 from core.requests.ask import about_tokens
+from core.requests.own_models import TrainRequest
 from core.requests.video import VideoRequest
 from jobs.films import bytes_of, check_day, check_film, check_films_waiting, in_proportion, no_room
-from jobs.limits import Limits, allowance, check_limits, check_tokens, tokens_a_day
+from jobs.limits import Limits, allowance, check_limits, check_tokens, check_trainings, tokens_a_day
 from jobs.order.cost import cost_key
 from storage import admission, lookup
 from storage import jobs as rows
@@ -25,6 +26,7 @@ from storage.database import Database
 from storage.files import Files
 from storage.films import use
 from storage.lookup import StoredOutput, WaitingRow
+from storage.projects import versions
 
 NO_DEVICE = "none"  # of a job that no worker had to run
 DISK_KNOWN = 1.0  # s for which a look at the disk holds
@@ -116,6 +118,8 @@ class Admission:
             check_tokens(most, self.limits.answer_tokens, used, asked)
         if isinstance(job.request, VideoRequest):
             self._check_films(job, known.films_waiting, allowed.user_waiting, connection)
+        if isinstance(job.request, TrainRequest) and job.origin.user_id != NOBODY:
+            check_trainings(self.limits.trainings, versions.waiting(connection, job.request.project))
         if job.parent_id is not None and not known.has_parent:
             raise UserError("The job it comes from is gone.")
         row = rows.add(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from core.errors import LimitError, NotAllowedError
-from core.job import Origin
+from core.job import NOBODY, Origin
 from jobs.films import FilmLimits, in_proportion, is_film
 from jobs.order.fairness import Takes, Waiting
 from storage.asking.chats import Use
@@ -16,7 +16,8 @@ from storage.people import RoleLimit, Rules
 @dataclass(frozen=True)
 class Limits:
     """What may be asked at once. ``disk_floor``: bytes that must stay free on the disk. ``tokens_per_day``:
-    of one person's questions and answers, 0 = as many as they like; ``answer_tokens``: most of an answer."""
+    of one person's questions and answers, 0 = as many as they like; ``answer_tokens``: most of an answer.
+    ``trainings``: of own models that wait or run for a server, or for somebody's own projects."""
 
     user_running: int = 3
     user_waiting: int = 10
@@ -24,6 +25,7 @@ class Limits:
     disk_floor: int = 500 * 10**6
     tokens_per_day: int = 0
     answer_tokens: int = 512
+    trainings: int = 2
     films: FilmLimits = FilmLimits()
 
 
@@ -46,7 +48,10 @@ def allowance(limits: Limits, roles: Iterable[RoleLimit]) -> Allowance:
 def check_limits(
     origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, user_waiting: int, guild_waiting: int
 ) -> None:
-    """Raise, in plain words with the limit named, when this request may not be queued."""
+    """Raise, in plain words with the limit named, when this request may not be queued. What the studio asks
+    by itself always may."""
+    if origin.user_id == NOBODY:
+        return
     if rules.banned:
         raise NotAllowedError("You can't use Atelier here: an admin has blocked you.")
     if rules.channels and not rules.channels & {origin.channel_id, origin.parent_channel_id}:
@@ -69,6 +74,14 @@ def check_limits(
         raise LimitError(
             f"This server has {guild_waiting} jobs waiting; the limit is {limits.guild_waiting}. Try again in"
             " a while."
+        )
+
+
+def check_trainings(most: int, waiting: int) -> None:
+    """Raise LimitError when no further training of a server's, or of somebody's own projects, may wait."""
+    if waiting >= most:
+        raise LimitError(
+            f"{waiting} trainings wait or run already; the limit is {most}. One has to end first."
         )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.job import NOBODY
 from storage.asking import examples as taught
 from storage.asking.schema import example_pictures, example_sets, examples, feedback
 from storage.films.rows import files_of_jobs
@@ -56,7 +57,6 @@ from storage.web.schema import (
     trash,
 )
 
-NOBODY = 0
 PAGE = 500
 OWNED = {  # deleted; what hangs on a job goes with it
     jobs: jobs.c.user_id,

@@ -8,8 +8,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from core.errors import NotAllowedError
-from core.job import Job
-from storage.projects.rows import NOBODY, RIGHTS, Project
+from core.job import NOBODY, Job
+from storage.projects.rows import RIGHTS, Project
 from studio.actor import Actor, Place
 from studio.directory import Directory
 

@@ -341,6 +341,8 @@ def _project_forms(pages: ProjectPages) -> tuple[Route, ...]:
         Route("POST", f"{one}/answer", forms.answer, Body.FORM, change),
         Route("POST", f"{one}/rename", forms.rename, Body.FORM, change),
         Route("POST", f"{one}/alike", forms.set_alike, Body.FORM, change),
+        Route("POST", f"{one}/look", forms.look_through, Body.FORM, change),
+        Route("POST", f"{one}/voices", forms.set_voices, Body.FORM, change),
         Route("POST", f"{one}/labels", forms.put_label, Body.FORM, change),
         Route("POST", f"{one}/labels/drop", forms.drop_label, Body.FORM, change),
         Route("POST", f"{one}/share", forms.share, Body.FORM, change),

@@ -14,12 +14,18 @@ from bot.projects.cards import Cards
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
-from core.requests.own_models import ANOMALY, CLASSIFY
-from storage.projects.rows import EVERYBODY
+from core.requests.own_models import ANOMALY, CLASSIFY, DETECT
+from storage.projects.rows import EVERYBODY, MOST_VOICES
 from studio.projects.shelf import Card
 
 LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
-TASKS = (ANOMALY, CLASSIFY)
+TASKS = (ANOMALY, CLASSIFY, DETECT)
+FINDS = {
+    "what isn't like the good ones": ANOMALY,
+    "which of my labels fits": CLASSIFY,
+    "where things are, with boxes": DETECT,
+}
+Finds = Literal["what isn't like the good ones", "which of my labels fits", "where things are, with boxes"]
 MOST = 25  # choices that Discord shows
 Move = Literal["stricter", "looser", "usual", "fewest errors"]
 ALIKE = {
@@ -45,7 +51,7 @@ class Inspect(commands.GroupCog, name="inspect", description="Make a model of yo
     @app_commands.command(description="Begin a project; buttons lead you through it")
     @app_commands.describe(
         name="What it is called, for example boards",
-        finds="parts that aren't like the good ones (the usual), or which of your labels fits",
+        finds="Parts that aren't like the good ones (the usual), which label fits, or where things are",
         only_me="Nobody else may see or use it; without it, it belongs to this server",
     )
     @answers_privately
@@ -53,14 +59,11 @@ class Inspect(commands.GroupCog, name="inspect", description="Make a model of yo
         self,
         interaction: discord.Interaction,
         name: str,
-        finds: Literal["what isn't like the good ones", "which of my labels fits"] = (
-            "what isn't like the good ones"
-        ),
+        finds: Finds = "what isn't like the good ones",
         only_me: bool = False,
     ) -> None:
-        task = CLASSIFY if "labels" in finds else ANOMALY
         made = await self.bot.studio.projects.shelf.new(
-            actor_of(interaction), name, task, shared=False if only_me else None
+            actor_of(interaction), name, FINDS[finds], shared=False if only_me else None
         )
         await self._cards.show(interaction, made.id)
 
@@ -281,18 +284,30 @@ class Inspect(commands.GroupCog, name="inspect", description="Make a model of yo
     ) -> None:
         await self._cards.import_(interaction, name, file)
 
-    @app_commands.command(description="Rename a project, or say how its parts lie in the pictures")
-    @app_commands.describe(name="The project", new_name="What it is to be called", parts="How parts lie")
+    @app_commands.command(description="Rename a project, or say how parts lie or who has to agree on labels")
+    @app_commands.describe(
+        name="The project",
+        new_name="What it is to be called",
+        parts="How parts lie",
+        voices="How many people have to give a label before it counts",
+    )
     @answers_privately
     async def change(
-        self, interaction: discord.Interaction, name: str, new_name: str = "", parts: Alike | None = None
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        new_name: str = "",
+        parts: Alike | None = None,
+        voices: app_commands.Range[int, 1, MOST_VOICES] | None = None,
     ) -> None:
-        if not new_name and parts is None:
-            raise UserError("Say what to change: `new_name` or `parts`.")
+        if not new_name and parts is None and voices is None:
+            raise UserError("Say what to change: `new_name`, `parts` or `voices`.")
         actor, shelf = actor_of(interaction), self.bot.studio.projects.shelf
         found = (await shelf.card(actor, name)).project
         if parts is not None:
             await shelf.set_alike(actor, found.id, ALIKE[parts])
+        if voices is not None:
+            await shelf.set_voices(actor, found.id, voices)
         if new_name:
             await shelf.rename(actor, found.id, new_name)
         await self._cards.show(interaction, found.id, "Changed. The next version is trained so.")

@@ -3,7 +3,6 @@ next."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot import asking as asked
 from bot.asking import Asking
 from bot.delivery.post import Post
 from bot.projects import text, windows
@@ -21,7 +19,7 @@ from bot.ui.replies import SILENT, whisper
 from bot.ui.windows import Submission, uploads
 from bot.wire.interactions import acknowledge, actor_of, file_limit
 from core.errors import ImageError, NotAllowedError, UserError
-from core.requests.own_models import STYLE
+from core.requests.own_models import DETECT, STYLE
 from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.asking.prompts import Given
@@ -31,6 +29,7 @@ from studio.studio import Studio
 
 ZIP = (".zip",)
 MOST_CHOICES = 25  # that Discord shows while somebody types
+UNFIT = {STYLE: ("label", "try"), DETECT: ("label",)}  # task → buttons that it hasn't
 TOO_LARGE = "That file has {size:.1f} MB, more than a message takes here.{where}"
 
 
@@ -40,16 +39,6 @@ class Cards:
 
     def __init__(self, studio: Studio, asking: Asking, web: str = "") -> None:
         self._studio, self._asking, self._web = studio, asking, web
-
-    async def private(self, actor: Actor, name: str) -> bool:
-        """Return whether what comes of a project is for its owner's eyes alone; one that can't be read in
-        time counts as such. Raises UserError where there is none, NotAllowedError unless the actor may look
-        at it."""
-        try:
-            async with asyncio.timeout(asked.PATIENCE):
-                return (await self._studio.projects.shelf.card(actor, name)).project.guild_id is None
-        except TimeoutError:
-            return True
 
     async def all(self, actor: Actor, tasks: Collection[str]) -> list[Project]:
         """Return the projects of these tasks that somebody may look at. Raises NotAllowedError."""
@@ -85,13 +74,20 @@ class Cards:
         shown = [
             action
             for action, right in (("add", "add"), ("label", "label"), ("train", "train"), ("try", "use"))
-            if right in found.may and not (found.project.task == STYLE and action in ("label", "try"))
+            if right in found.may and action not in UNFIT.get(found.project.task, ())
         ]
         items = [ProjectButton(project, action, next_step=action == wanted, row=0) for action in shown]
         report = [ProjectButton(project, "report", row=0)] if found.version is not None else []
         web = f"{self._web}/projects/{project}"
         links = [discord.ui.Button[Any](label="Web", url=web, row=1)] if self._web else []
-        return view_of(*items, *report, *links)
+        draw = self.draw(project) if found.project.task == DETECT and "label" in found.may else []
+        return view_of(*items, *report, *draw, *links)
+
+    def draw(self, project: str, more: str = "") -> list[discord.ui.Button[Any]]:
+        """Return the button that opens the page where boxes are drawn, none without a web. more: of its
+        address."""
+        url = f"{self._web}/projects/{project}/label{more}"
+        return [discord.ui.Button[Any](label="Draw boxes", url=url, row=1)] if self._web else []
 
     async def show_all(self, interaction: discord.Interaction, tasks: Collection[str]) -> None:
         """Say which projects there are; the interaction was deferred."""

@@ -42,6 +42,7 @@ LOOKS: dict[str, ButtonStyle] = {
     "leave": ButtonStyle("Leave out", "🚫"),
     "newlabel": ButtonStyle("New label", "✏️"),
     "done": ButtonStyle("Done", "🏁"),
+    "look": ButtonStyle("Let the model look first", "🤖"),
 }
 MARK = "mark"  # of a label, by its hash: its place in the book may be another's by the time it is pressed
 

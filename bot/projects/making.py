@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import discord
 
+from bot import asking as asked
 from bot.answers import Answers
 from bot.asking import Asking
 from bot.projects import windows
@@ -13,7 +15,9 @@ from bot.projects.cards import Cards
 from bot.ui.windows import Submission, uploads
 from bot.wire.interactions import actor_of, press_key
 from core.errors import UserError
+from core.job import Lane
 from core.requests.own_models import STYLE
+from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given
 from studio.studio import Studio
@@ -31,6 +35,16 @@ class Making:
 
         async def build() -> NewJob:
             return await self._studio.projects.training.train(actor, name)
+
+        await self._queue(interaction, name, build, own_lane=False)
+
+    async def look_through(self, interaction: discord.Interaction, name: str) -> None:
+        """Queue the question what the version in use says of pictures without a label. Raises UserError,
+        NotAllowedError."""
+        actor = actor_of(interaction)
+
+        async def build() -> NewJob:
+            return await self._studio.projects.trying.look_through(actor, name)
 
         await self._queue(interaction, name, build, own_lane=False)
 
@@ -87,11 +101,30 @@ class Making:
     ) -> None:
         """Queue what is built, for its asker alone if they or the project want that. own_lane: in the lane
         that they have chosen."""
-        actor = actor_of(interaction)
-        chosen = await self._asking.preferences(actor)
-        private = chosen.private or await self._cards.private(actor, name)
+        reading = asyncio.create_task(self._chosen(actor_of(interaction), name))
+        try:
+            private = await self._known(reading)
 
-        async def built() -> NewJob:
-            return (await build()).chosen(chosen.lane if own_lane else None, private=private)
+            async def built() -> NewJob:
+                lane, alone = await reading
+                return (await build()).chosen(lane if own_lane else None, private=alone)
 
-        await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
+            await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _known(self, reading: asyncio.Task[tuple[Lane | None, bool]]) -> bool | None:
+        """Return whether an answer is its asker's alone, None when that can't be read in time."""
+        try:
+            async with asyncio.timeout(asked.PATIENCE):
+                return (await asyncio.shield(reading))[1]
+        except TimeoutError:
+            return None
+
+    async def _chosen(self, actor: Actor, name: str) -> tuple[Lane | None, bool]:
+        """Return the lane that somebody has chosen, and whether they, or the project, want the answer to be
+        theirs alone. Raises UserError, NotAllowedError."""
+        chosen = await self._studio.own.preferences(actor)
+        project = (await self._studio.projects.shelf.card(actor, name)).project
+        return chosen.lane, chosen.private or project.guild_id is None

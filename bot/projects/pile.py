@@ -18,7 +18,8 @@ from bot.ui.messages import fit, quote
 from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
-from storage.projects.items import DISPUTED, NEW, Item
+from core.requests.own_models import DETECT
+from storage.projects.items import DISPUTED, Item
 from studio.actor import Actor
 from studio.asking.words import counted
 from studio.projects.shelf import Card
@@ -26,6 +27,7 @@ from studio.studio import Studio
 
 MOST_BUTTONS = 10  # labels that have a button each; more are a menu
 SIDE = 512  # px of the picture that is shown
+BOXES = "Things are marked by boxes, which are drawn on the web or come with a file, not in a message."
 CHANGED = "That label isn't in the book any more. Press Skip, and the next picture has the new ones."
 
 
@@ -43,6 +45,10 @@ class Pile:
     async def start(self, interaction: discord.Interaction, name: str) -> None:
         """As ``open`` does; the interaction was deferred."""
         actor = actor_of(interaction)
+        found = await self._studio.projects.shelf.card(actor, name)
+        if found.project.task == DETECT:
+            await self._cards.show(interaction, name, BOXES)
+            return
         item = await self._studio.projects.labelling.next(actor, name)
         await self._show(interaction, actor, name, item, "")
 
@@ -86,9 +92,7 @@ class Pile:
 
     async def _turn(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
         """Show the picture after this one, or of those before it the first without a label."""
-        pictures, labelling = self._studio.projects.pictures, self._studio.projects.labelling
-        later = await pictures.page(actor, project, state=NEW, after=sha256, limit=1)
-        item = next(iter(later), None) or await labelling.next(actor, project, skipped=[sha256])
+        item = await self._studio.projects.labelling.next(actor, project, after=sha256)
         await self._show(interaction, actor, project, item, sha256)
 
     async def _back(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
@@ -144,6 +148,8 @@ class Pile:
         said = (
             f"{counted(count, 'picture')} still without a label." if count else "Every picture has a label."
         )
+        if found.counts.said:  # by whoever looks
+            said += f" {counted(found.counts.said, 'picture')} that you have labelled wait for another voice."
         await Post(f"{said}\n{text.card(found)}", view=self._cards.view(found)).answer(interaction)
 
 
@@ -165,4 +171,6 @@ def _view(found: Card, sha256: str, before: str) -> discord.ui.View:
         ]
     turning = [ProjectButton(project, action, sha256, row=2) for action in ("skip", "leave", "newlabel")]
     back = [ProjectButton(project, "back", before, row=2)] if before else []
-    return view_of(*naming, *back, *turning, ProjectButton(project, "done", row=2))
+    sure = found.version is not None and "use" in found.may and text.unlabelled(found) > 1
+    look = [ProjectButton(project, "look", row=3)] if sure else []
+    return view_of(*naming, *back, *turning, ProjectButton(project, "done", row=2), *look)

@@ -18,13 +18,14 @@ from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import fit, quote
 from core.job import Job
 from core.requests.base import Answer
-from core.requests.own_models import ANOMALY, STYLE, ProjectRequest
+from core.requests.own_models import ANOMALY, DETECT, STYLE, ProjectRequest
 from jobs.views import Result
 from storage.database import Database
 from storage.files import Files
 from storage.projects import results, rows, versions
 from storage.projects.rows import Project
 from storage.projects.versions import ACTIVE, Version
+from studio.asking.words import counted
 from studio.projects.trying import table_of
 
 GONE = "The project was deleted meanwhile."
@@ -82,9 +83,9 @@ class OwnPosts:
             JobButton(job.id, "delete", row=0),
         )
         more: tuple[Picture, ...] = ()
-        if len(said) > 1:
+        if len(said) > 1 or project.task == DETECT:
             rows_ = await self._database.read(partial(results.of_job, job_id=job.id))
-            more = (Picture(table_of(rows_), f"verdicts-{job.id}.csv", ""),)
+            more = (Picture(table_of(rows_, said), f"verdicts-{job.id}.csv", ""),)
         return Post(fit(content), view=view, more=more)
 
     async def _packed(self, result: Result, project: Project, limit: int) -> Post:
@@ -134,10 +135,12 @@ def _one(said: Mapping[str, Any]) -> list[str]:
     """Return the lines of one verdict, the verdict itself first."""
     lines = [f"**{quote(str(said['sentence']), 500)}**"]
     names = [f"{quote(str(label), 60)} {chance:.0%}" for label, chance in said.get("names", ())[:3]]
-    if len(names) > 1:
+    if len(names) > 1 and not any(one.get("label") for one in said.get("regions", ())):
         lines.append(f"-# {' · '.join(names)}")
     regions = said.get("regions", ())
     lines += [f"-# {number}: {_region(one)}" for number, one in enumerate(regions[:MOST_REGIONS], 1)]
+    if len(regions) > MOST_REGIONS:
+        lines.append(f"-# and {len(regions) - MOST_REGIONS} more; **Details** has them all")
     return lines
 
 
@@ -145,14 +148,28 @@ def _region(one: Mapping[str, Any]) -> str:
     across = PLACES[0][min(2, int(3 * (one["left"] + one["right"]) / 2))]
     down = PLACES[1][min(2, int(3 * (one["top"] + one["bottom"]) / 2))]
     where = "middle" if across == down == "middle" else f"{down} {across}".replace("middle ", "")
+    if one.get("label"):
+        return f"{quote(str(one['label']), 60)} {one['score']:.0%}, {where}"
     return f"{where}, {one['ratio']:.1f} × the limit, {max(0.001, one['area']):.1%} of the picture"
 
 
 def _several(said: Sequence[Mapping[str, Any]], project: Project) -> list[str]:
+    if project.task == DETECT:
+        things = sum(len(one.get("regions", ())) for one in said)
+        return _listed(
+            [f"**{counted(things, 'thing')} in {len(said)} pictures**"], said, list(enumerate(said, 1))
+        )
     strange = sum(bool(one["strange"]) for one in said)
     what = "not like the good ones" if project.task == ANOMALY else "like none of the labels"
     lines = [f"**{strange} of {len(said)} pictures {what}**"]
     order = sorted(enumerate(said, 1), key=lambda pair: (not pair[1]["strange"], pair[0]))
+    return _listed(lines, said, order)
+
+
+def _listed(
+    lines: list[str], said: Sequence[Mapping[str, Any]], order: Sequence[tuple[int, Mapping[str, Any]]]
+) -> list[str]:
+    """Return lines with what was said of the first pictures in an order, each with its number."""
     lines += [f"-# {n}: {quote(str(one['sentence']), 90)}" for n, one in order[:MOST_LINES]]
     if len(said) > MOST_LINES:
         lines.append(f"-# and {len(said) - MOST_LINES} more; the table has them all")

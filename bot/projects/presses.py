@@ -17,7 +17,7 @@ from bot.questions import Questions
 from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
-from core.requests.own_models import ANOMALY, CLASSIFY, TASKS
+from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, TASKS
 from studio.asking.actions import NEWER
 from studio.authority import Action
 from studio.projects.training import MOVES
@@ -25,7 +25,7 @@ from studio.studio import Studio
 
 PILE = ("skip", "back", "leave", "newlabel", "done")
 NOTHING_YET = "There is no project that you may use here yet. `/inspect new` makes one."
-JUDGING = (ANOMALY, CLASSIFY)
+JUDGING = (ANOMALY, CLASSIFY, DETECT)
 
 
 class ProjectPresses:
@@ -70,6 +70,8 @@ class ProjectPresses:
                 await self.making.train(interaction, project)
             case "bundle":
                 await self.making.bundle(interaction, project, number_of(more))
+            case "look":
+                await self.making.look_through(interaction, project)
             case "label":
                 await self.pile.open(interaction, project)
             case "use":

@@ -8,23 +8,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.ui.messages import fit, quote
-from core.requests.own_models import ANOMALY, CLASSIFY, STYLE
+from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, STYLE
 from core.results.own_models import TEST
-from storage.projects.items import DISPUTED, LEFT_OUT, NEW
+from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW
 from storage.projects.rows import EVERYBODY, Project
 from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
 from studio.asking.words import counted
-from studio.projects.shelf import GOOD, Card
-from studio.projects.training import LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, Report
+from studio.projects.limits import FEW_GOOD
+from studio.projects.shelf import GOOD, LEAST_MARKED, Card
+from studio.projects.training import LEAST_LABELLED, LEAST_STYLE, Report
 
-TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", STYLE: "style"}
+TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", DETECT: "boxes", STYLE: "style"}
 GROUPS = {STYLE: "style"}  # task → the group of its commands
 ENOUGH_NEW = 5  # labelled pictures since a version, for another to be worth its while
 RIGHT_TO = {"try": "use"}  # action → the right that it needs, where that is called otherwise
 LISTED = 20  # projects or versions of a message
 NONE = (
     "There is no project here yet. `/inspect new` makes one that finds what isn't like the good ones, or one"
-    " with labels of your own; `/style new` one that learns to draw."
+    " with labels of your own, or one that finds things; `/style new` one that learns to draw."
+)
+DRAW = (
+    "press **Draw boxes**, which opens the page on the web where they are drawn, or take in a file of boxes"
+    " by `/inspect import`: COCO, YOLO or CSV."
 )
 STATES = {ACTIVE: "in use", RETIRED: "used before", TAINTED: "gone: pictures it knew were deleted"}
 PROMISE = "Of 100 good parts"  # begins what an inspection promises
@@ -60,6 +65,8 @@ def card(found: Card) -> str:
     """Return a project as it stands, with the next thing to do."""
     project = found.project
     lines = [f"{name(project)} · {TASKS[project.task]} · {_whose(project)}", _pictures(found)]
+    if project.voices > 1:
+        lines.append(f"A label counts when {project.voices} people have given it.")
     if found.version is not None:
         lines.append(f"Version {found.version.number} is in use.")
     tally = found.tally
@@ -76,6 +83,8 @@ def _whose(project: Project) -> str:
 
 def _pictures(found: Card) -> str:
     counts = found.counts
+    if found.project.task == DETECT:
+        return _boxed(found)
     order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
     named = [f"{count} {quote(label, 40)}" for label, count in order]
     left = [
@@ -84,7 +93,21 @@ def _pictures(found: Card) -> str:
         if counts.states.get(state) and not (found.project.task == STYLE and state == NEW)
     ]
     parts = [*named, *left]
-    return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}"
+    voiced = f" ({counts.voiced} wait for more voices)" if counts.voiced else ""
+    return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}{voiced}"
+
+
+def _boxed(found: Card) -> str:
+    """Return what is marked in pictures."""
+    states = found.counts.states
+    boxes = ", ".join(f"{count} {quote(one, 40)}" for one, count in found.boxes.items())
+    parts = [f"{states.get(LABELLED, 0)} with boxes{f' ({boxes})' if boxes else ''}"]
+    parts += [
+        f"{states[state]} {said}"
+        for state, said in ((NEW, "without"), (LEFT_OUT, "left out"))
+        if states.get(state)
+    ]
+    return f"{counted(found.counts.total, 'picture')}: {', '.join(parts)}"
 
 
 def next_action(found: Card) -> str:
@@ -99,7 +122,7 @@ def next_action(found: Card) -> str:
 
 def _wanted(found: Card) -> str:
     counts, task = found.counts, found.project.task
-    if found.training:
+    if found.training or found.project.due:
         return ""
     if task == STYLE:
         return "add" if counts.total < LEAST_STYLE else "train" if found.version is None else ""
@@ -113,24 +136,29 @@ def _wanted(found: Card) -> str:
 
 
 def _is_short(found: Card) -> bool:
-    """Return whether labelled pictures are too few to train."""
+    """Return whether labelled pictures are too few to train, or to train well."""
     labels = found.counts.labels
     if found.project.task == ANOMALY:
-        return labels.get(GOOD, 0) < LEAST_GOOD
+        return labels.get(GOOD, 0) < FEW_GOOD and found.version is None
+    if found.project.task == DETECT:
+        return found.counts.states.get(LABELLED, 0) < LEAST_MARKED or not found.boxes
     return sum(count >= LEAST_LABELLED for count in labels.values()) < 2
 
 
 def unlabelled(found: Card) -> int:
-    """Return how many pictures wait for a label."""
+    """Return how many pictures wait for a label of whoever looks."""
     if found.project.task == STYLE:
         return 0
-    return found.counts.states.get(NEW, 0) + found.counts.states.get(DISPUTED, 0)
+    states = found.counts.states
+    return states.get(NEW, 0) + states.get(DISPUTED, 0) - found.counts.said
 
 
 def next_step(found: Card) -> str:
     """Return the next thing to do, as a sentence that names its button."""
     project, wanted = found.project, next_action(found)
     advice = found.advice if wanted == _wanted(found) and (wanted != "try" or "add" in found.may) else ""
+    if found.project.due:
+        return found.advice
     if found.training:
         return "A version is being trained. Its message tells when it is done."
     if _wanted(found) and not wanted:
@@ -142,8 +170,12 @@ def next_step(found: Card) -> str:
         )
     if wanted == "add" and project.task == CLASSIFY:
         return f"Press **Add pictures**, up to 10 of one label at a time. {advice}"
+    if wanted == "add" and project.task == DETECT:
+        return f"Press **Add pictures** and choose some that show the things, up to 10 at a time. {advice}"
     if wanted == "add":
         return f"Press **Add pictures**. {advice}"
+    if wanted == "label" and project.task == DETECT:
+        return f"{counted(unlabelled(found), 'picture')} without boxes: {DRAW} {advice}".strip()
     if wanted == "label":
         count = counted(unlabelled(found), "picture")
         return f"Press **Label**: {count} without one. {'' if found.version else advice}".strip()

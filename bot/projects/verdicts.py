@@ -16,7 +16,7 @@ from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
 from core.job import Job
-from core.requests.own_models import ProjectRequest
+from core.requests.own_models import DETECT, ProjectRequest
 from studio.asking.words import counted
 from studio.authority import Action
 from studio.studio import Studio
@@ -55,6 +55,10 @@ class Verdicts:
         if not said or not isinstance(job.request, ProjectRequest):
             raise UserError(NO_VERDICT)
         found = await self._studio.projects.shelf.card(actor, job.request.project)
+        if found.project.task == DETECT and len(said) == 1:
+            if await acknowledge(interaction, ephemeral=True):
+                await self._draw_anew(interaction, job.id, 0)
+            return
         strange = len(said) == 1 and said[0].strange
         await interaction.response.send_modal(windows.wrong_window(job.id, found, len(said), strange=strange))
 
@@ -66,9 +70,12 @@ class Verdicts:
         number = sent.text("number") or "1"
         if not number.isdecimal() or not int(number):
             raise UserError(f"{number[:10]!r} is no number of a picture; the first one is 1.")
+        job = await self._studio.job(actor, sent.job_id, Action.SHOW)
+        if isinstance(job.request, ProjectRequest) and job.request.task == DETECT:
+            await self._draw_anew(interaction, job.id, int(number) - 1)
+            return
         label = windows.label_of(sent.chosen("label"), sent.text("new"))
         noted = await trying.answer(actor, sent.job_id, int(number) - 1, right=False, label=label)
-        job = await self._studio.job(actor, sent.job_id, Action.SHOW)
         assert isinstance(job.request, ProjectRequest)  # or else it had no verdict
         found = await self._studio.projects.shelf.card(actor, job.request.project)
         if found.version is None or not found.new or "train" not in found.may:
@@ -77,6 +84,16 @@ class Verdicts:
         label = f"Train version {found.version.number + 1}"
         view = view_of(ProjectButton(found.project.id, "train", label=label))
         await Post(noted, view=view).answer(interaction)
+
+    async def _draw_anew(self, interaction: discord.Interaction, job_id: str, position: int) -> None:
+        """Note that boxes are wrong, and say where to draw them as they should be."""
+        actor, trying = actor_of(interaction), self._studio.projects.trying
+        noted = await trying.answer(actor, job_id, position, right=False)
+        judged = (await trying.judged(actor, job_id))[position]
+        found = await self._studio.projects.shelf.card(actor, judged.project_id)
+        where = f"?picture={judged.sha256}&job={job_id}"
+        draw = self._cards.draw(judged.project_id, where) if "label" in found.may else []
+        await Post(noted, view=view_of(*draw, ProjectButton(judged.project_id, "show"))).answer(interaction)
 
     async def _details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         if not await acknowledge(interaction, ephemeral=True):

@@ -15,7 +15,7 @@ from bot.ui.buttons import view_of
 from bot.ui.replies import whisper
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
-from core.requests.own_models import ANOMALY
+from core.requests.own_models import ANOMALY, DETECT
 from storage.projects.versions import ACTIVE, TAINTED
 from studio.actor import Actor
 from studio.projects.training import MOVES, Report
@@ -130,7 +130,7 @@ def for_trained(
     if task == "style":
         return view_of(*use, *more)
     tried = ProjectButton(project, "try", number, next_step=in_use, row=0)
-    limits = ("stricter", "looser") if task == ANOMALY else ()
+    limits = ("stricter", "looser") if task in (ANOMALY, DETECT) else ()
     moves = [ProjectButton(project, move, number, row=0) for move in limits]
     mistakes = ProjectButton(project, "chart", f"{number}-{MISTAKES}", label=_called(MISTAKES), row=1)
     return view_of(tried, *use, *moves, *([mistakes] if MISTAKES in charts else []), *more)

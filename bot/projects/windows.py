@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bot.ui.windows import Window
 from core.limits import MAX_LABEL
-from core.requests.own_models import ANOMALY, STYLE
+from core.requests.own_models import ANOMALY, DETECT, STYLE
 from storage.projects.rows import Project
 from studio.projects.limits import MAX_FILES
 from studio.projects.shelf import GOOD, Card
@@ -24,10 +24,15 @@ def add_window(found: Card) -> Window:
     """Return the window that brings pictures into a project."""
     project = found.project
     window = Window(f"Add pictures to {project.name}", ADD, project.id, 0)
-    many = f"Up to {MOST_FILES} at once, or a ZIP file of up to {MAX_FILES}, whose folders are labels"
+    inside = (
+        "with a file of boxes in it if there is one" if project.task == DETECT else "whose folders are labels"
+    )
+    many = f"Up to {MOST_FILES} at once, or a ZIP file of up to {MAX_FILES}, {inside}"
     window.add_upload("Pictures", "pictures", many, most=MOST_FILES)
     if project.task == STYLE:
         return window
+    if project.task == DETECT:
+        return window.add_tick("Shots of one thing", "together", "Learned from or tested on as one")
     labels = [one.name for one in found.book]
     chosen = _value(GOOD) if project.task == ANOMALY else UNLABELLED
     options = _options(labels, "I'll say so later, picture by picture")
@@ -54,6 +59,8 @@ def wrong_window(job_id: str, found: Card, count: int, *, strange: bool) -> Wind
     window = Window("What is it really?", WRONG, job_id, 0)
     if count > 1:
         window.add_text("Number of the picture", "number", hint=f"1 to {count}", most=3)
+    if found.project.task == DETECT:
+        return window
     labels = [one.name for one in found.book]
     is_inspection = found.project.task == ANOMALY
     if is_inspection and labels == [GOOD]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.events import Queued
 from core.grammar.prompt import format_prompt
-from core.job import Job, Lane
+from core.job import NOBODY, Job, Lane
 from core.requests import (
     AskRequest,
     BlendRequest,
@@ -26,7 +26,7 @@ from core.requests import (
     UpscaleRequest,
     VariationRequest,
 )
-from core.requests.own_models import ANOMALY, STYLE, BundleRequest, InspectRequest, ProjectRequest
+from core.requests.own_models import ANOMALY, DETECT, STYLE, BundleRequest, InspectRequest, ProjectRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from core.wording import prompt_of, references
 from storage.lookup import StoredPicture
@@ -81,13 +81,18 @@ def _ended(pieces: list[str], limit: int) -> str:
     return "".join(pieces).rstrip() + "…"
 
 
+def asker(user_id: int) -> str:
+    """Return who asked for a job: a mention, or the studio itself."""
+    return "the studio itself" if user_id == NOBODY else f"<@{user_id}>"
+
+
 Shape = tuple[int, int] | None  # of a picture: its aspect ratio, None for a square
 
 
 def title(job: Job, *, done: bool = False, shape: Shape = None) -> str:
     """Return what was asked and by whom, in Midjourney's words for each kind: "**a house --ar 3:2** -
     <@1>". ``shape``: of the result."""
-    return _title(job.request, f"<@{job.origin.user_id}>", done, shape)
+    return _title(job.request, asker(job.origin.user_id), done, shape)
 
 
 def _title(request: Request, user: str, done: bool = False, shape: Shape = None) -> str:
@@ -125,10 +130,11 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
 
 
 def _of_project(request: ProjectRequest) -> str:
-    what = {ANOMALY: "an inspection", STYLE: "a style"}.get(request.task, "own labels")
+    what = {ANOMALY: "an inspection", DETECT: "a detector", STYLE: "a style"}.get(request.task, "own labels")
     match request:
         case InspectRequest():
-            return "Inspection" if request.task == ANOMALY else "Own labels asked"
+            asked = {ANOMALY: "Inspection", DETECT: "Boxes asked for"}
+            return asked.get(request.task, "Own labels asked")
         case BundleRequest():
             return f"Bundle of {what}"
     return f"Training of {what}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.ui.buttons import JobButton
-from bot.ui.messages import pages, quote
+from bot.ui.messages import asker, pages, quote
 from bot.ui.replies import SILENT, add_whisper
 from core.job import Job
 from jobs.views import JobView, Snapshot
@@ -79,7 +79,7 @@ def _row(view: JobView, show_user: bool) -> str:
     parts = [f"**{words}**"] if words else []
     parts.append(f"/{job.request.kind}")
     if show_user:
-        parts.append(f"<@{job.origin.user_id}>")
+        parts.append(asker(job.origin.user_id))
     if view.position:
         parts.append(ordinal(view.position))
     if view.progress is not None:

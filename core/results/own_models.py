@@ -25,7 +25,8 @@ class Learned:
     """A version of a project's model that a worker has learned.
 
     path: of its file (safetensors) in the job's folder. items: what it learned from and was tested on, with
-    the groups and parts that were used. threshold: by which an inspection judges, None where there is none.
+    the groups and parts that were used. threshold: by which an inspection or a detector judges, None where
+    there is none.
     promise: the share of good parts that is stopped at most, None where nothing is promised. metrics: figures
     as JSON takes them; they name no picture. charts: names of the output's pictures, in their order, such as
     "confusion"; the output's grid is the report as one picture. sentence: what was learned, for people.
@@ -42,8 +43,8 @@ class Learned:
 
 @dataclass(frozen=True)
 class Region:
-    """Where something strange is: a box in 0..1 of the picture's sides, the share of the picture that it
-    covers, and how strange it is there, in limits."""
+    """Where something strange is, or a thing: a box in 0..1 of the picture's sides, the share of the picture
+    that it covers, and how strange it is there, or how sure, in limits. label, score: of a thing."""
 
     left: float
     top: float
@@ -51,15 +52,19 @@ class Region:
     bottom: float
     area: float
     ratio: float
+    label: str = ""
+    score: float = 0.0
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What a version says of a picture.
 
-    score: of an inspection how strange it is, of a classifier the best label's probability. limit: that an
-    inspection judged by, 0 for a classifier. strange: over the limit; none of a classifier's labels. label:
-    the likeliest kind of defect, or the label; "" = none. names: labels with probabilities, best first. rank:
+    score: of an inspection how strange it is, of a classifier the best label's probability, of a detector
+    that of the surest thing. limit: that it judged by, 0 for a classifier. strange: over an inspection's
+    limit; none of a classifier's labels. label: the likeliest kind of defect, the label, or how many things
+    of which labels; "" = none. names: labels with probabilities, best first. regions: what is strange,
+    or all things that were found, the surest first. rank:
     how many of the ``good`` held-out parts were stranger. sentence: the verdict as people read it.
     """
 

@@ -136,12 +136,13 @@ class Dispatcher:
         self.wake()
         if self._loop_tasks:
             await self._loop_tasks[0]
+        for live in [live for live in self.running.values() if not live.handed]:  # no device has it yet
+            await self._give_back(live)
+            live.stop()
         if self._runs and grace > 0:
             log.info("%d running jobs have %.0f s to finish", len(self._runs), grace)
             await self._until_done_or_hurry(grace)
-        for live in list(self.running.values()):
-            if await self._try_once(partial(rows.give_back, job_id=live.job.id, token=live.token)):
-                log.info("job %s goes back to the queue", live.job.id)
+        await asyncio.gather(*map(self._give_back, list(self.running.values())))
         await self.executor.stop()
         self.saving.hurry.set()  # nobody waits for a pause to end
         await asyncio.gather(*self._runs, return_exceptions=True)
@@ -152,18 +153,18 @@ class Dispatcher:
         self.feeds.end_all(Paused())
 
     async def _until_done_or_hurry(self, grace: float) -> None:
-        hurry = asyncio.create_task(self.saving.hurry.wait())
-        everything = asyncio.gather(*self._runs, return_exceptions=True)
-        waited: set[asyncio.Future[Any]] = {hurry, everything}
-        await asyncio.wait(waited, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        hurry: asyncio.Future[Any] = asyncio.create_task(self.saving.hurry.wait())
+        everything: asyncio.Future[Any] = asyncio.gather(*self._runs, return_exceptions=True)
+        await asyncio.wait({hurry, everything}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
 
-    async def _try_once(self, work: Callable[..., bool]) -> bool:
+    async def _give_back(self, live: ActiveJob) -> None:
         try:
-            return await self.database.write(work, first=True)
+            work = partial(rows.give_back, job_id=live.job.id, token=live.token)
+            if await self.database.write(work, first=True):
+                log.info("job %s goes back to the queue", live.job.id)
         except StorageError:
             log.exception("a job stays marked as running; the next start takes it up")
-            return False
 
     def wake(self) -> None:
         """Look for a job to start, and tell positions anew."""
@@ -269,7 +270,7 @@ class Dispatcher:
         self._placement.note_start(device, waiting)
         live = self.running[job.id] = ActiveJob(job, waiting, token, device, monotonic(), cost)
         self.feeds[job.id].publish(Started())  # now: the task may begin after a cancel
-        task = asyncio.create_task(self._run(live), name=f"job {job.id}")
+        task = live.task = asyncio.create_task(self._run(live), name=f"job {job.id}")
         self._runs.add(task)
         task.add_done_callback(self._runs.discard)
         self.positions.note_moved()
@@ -372,8 +373,7 @@ class Dispatcher:
             self.last_step = monotonic()
             if message.seen:
                 see(live, message.seen)
-                self._stop_refused(live)
-                return
+                return self._stop_refused(live)
             self.steps += 1
             text = self._heard(live, message.text) if message.text else ""
             event = live.progress = Progress(message.step, message.total, message.preview, message.box, text)

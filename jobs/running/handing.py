@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from core.job import Job
-from core.requests.own_models import TrainRequest
+from core.requests.own_models import DETECT, TrainRequest
 from storage.database import Database
 from storage.files import Files
 from storage.projects import versions
@@ -29,18 +29,25 @@ async def files_for(job: Job, folder: str, database: Database, files: Files) -> 
 
 
 async def _lesson(job: Job, folder: Path, database: Database) -> set[str]:
-    """Write the snapshot that a training learns from into its folder, and return its pictures. What an
-    earlier try left there is kept, unless it was told of pictures that are deleted."""
+    """Write the snapshot that a training learns from into its folder, and return its pictures and what
+    is painted on them. What an earlier try left there is kept, unless it was told of pictures that are
+    deleted."""
     told = await database.write(partial(versions.told, job_id=job.id), first=True)
-    await asyncio.to_thread(_write, folder, told)
-    return {one.sha256 for one in told.items}
+    named = isinstance(job.request, TrainRequest) and job.request.task == DETECT
+    await asyncio.to_thread(_write, folder, told, named=named)
+    return {one.sha256 for one in told.items} | set(told.masks.values())
 
 
-def _write(folder: Path, told: Told) -> None:
+def _write(folder: Path, told: Told, *, named: bool) -> None:
+    """Write the snapshot. named: boxes have names of their own, not their picture's."""
     if told.spoilt:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    snapshot = Snapshot.of(
-        Item(one.sha256, one.label, one.group, one.part, told.boxes.get(one.sha256, ())) for one in told.items
-    )
+    items = []
+    for one in told.items:
+        boxes, mask = told.boxes.get(one.sha256, ()), told.masks.get(one.sha256, "")
+        names = tuple(box[0] for box in boxes) if named else ()
+        sides = tuple(box[1:] for box in boxes)
+        items.append(Item(one.sha256, one.label, one.group, one.part, sides, names, mask))
+    snapshot = Snapshot.of(items)
     (folder / SNAPSHOT).write_text(snapshot.text(), encoding="utf-8")

@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.job import Status
-from core.requests.own_models import BundleRequest
+from core.job import NOBODY, Status
+from core.requests.own_models import BundleRequest, TrainRequest
 from storage.projects.schema import (
     items,
     job_files,
@@ -30,7 +30,6 @@ from storage.projects.versions import ACTIVE, TAINTED
 from storage.schema import UNFINISHED, jobs
 
 PAGE = 500
-NOBODY = 0
 
 
 @dataclass(frozen=True)
@@ -129,10 +128,23 @@ def forget_project(connection: sa.Connection, project_id: str) -> Gone:
     made = {row.number: row.job_id for row in connection.execute(every)}
     bundled = bundles(connection, project_id, made)
     shown = {job_id for job_id in made.values() if job_id is not None}
+    shown |= _trained_again(connection, project_id)
     ours = sa.select(trainings.c.job_id).where(trainings.c.project_id == project_id)
     spoilt = set(connection.execute(ours).scalars())
     connection.execute(sa.delete(projects).where(projects.c.id == project_id))
     return bundled | Gone(frozenset(files), frozenset(spoilt), frozenset(shown))
+
+
+def _trained_again(connection: sa.Connection, project_id: str) -> set[str]:
+    """Return the jobs by which the studio itself trained, or tried to train, a project's model again: they
+    are nobody's, so nobody's deletion would take them, and they have the project's words."""
+    again = sa.select(jobs.c.id, jobs.c.request).where(
+        jobs.c.user_id == NOBODY,
+        jobs.c.kind == TrainRequest.kind,
+        jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value)),
+    )
+    found = connection.execute(again)
+    return {row.id for row in found if json.loads(row.request)["project"] == project_id}
 
 
 def forget_person(connection: sa.Connection, user_id: int) -> Gone:

@@ -1,7 +1,7 @@
 """Rows of a project's pictures and of what people call them.
 
-A picture's label is what all voices agree on: one person's word is enough, and two that differ make it
-disputed until one of them gives way.
+A picture's label is what all voices agree on, once there are as many as its project asks for: one person's
+word is enough unless it says otherwise. Two that differ make it disputed until one of them gives way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.projects.schema import items, marks
+from core.job import NOBODY
+from core.requests.own_models import MARKED
+from storage.projects.schema import items, marks, projects
 
 NEW, LABELLED, DISPUTED, LEFT_OUT = "new", "labelled", "disputed", "left_out"
 PAGE = 500
@@ -60,11 +62,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many pictures a project has. labels: by agreed label. states: by state."""
+    """How many pictures a project has. labels: by agreed label. states: by state. voiced: without a label
+    still, though somebody has called them something: it takes more people. said: those of them that the
+    reader has called something."""
 
     total: int = 0
     labels: dict[str, int] = field(default_factory=dict)
     states: dict[str, int] = field(default_factory=dict)
+    voiced: int = 0
+    said: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,18 +126,46 @@ def mark(connection: sa.Connection, project_id: str, sha256: str, voice: Mark, *
         row = {"project_id": project_id, "sha256": sha256, "mask": voice.mask, "at": now, **values}
         connection.execute(sa.insert(marks).values(**row))
     agree(connection, project_id, sha256, now=now)
+    if voice.boxes or voice.label == MARKED:  # the same label in another place is something new to learn
+        mine = (*_of(items, project_id, sha256), items.c.state == LABELLED)
+        connection.execute(sa.update(items).where(*mine).values(changed_at=now))
 
 
 def agree(connection: sa.Connection, project_id: str, sha256: str, *, now: datetime) -> None:
     """Write what all voices on a picture come to; one that is left out stays so."""
-    said = sa.select(marks.c.label).distinct().where(*_of(marks, project_id, sha256))
-    found = list(connection.execute(said).scalars())
-    label = found[0] if len(found) == 1 else ""
-    state = LABELLED if label else DISPUTED if found else NEW
+    voices = sa.select(projects.c.voices).where(projects.c.id == project_id)
+    number = connection.execute(voices).scalar_one()
+    said = sa.select(marks.c.label).where(*_of(marks, project_id, sha256))
+    label, state = _agreed(list(connection.execute(said).scalars()), number)
     mine = (*_of(items, project_id, sha256), items.c.state != LEFT_OUT)
     changed = sa.or_(items.c.label != label, items.c.state != state)
     values = {"label": label, "state": state, "changed_at": now}
     connection.execute(sa.update(items).where(*mine, changed).values(**values))
+
+
+def _agreed(said: Sequence[str], voices: int) -> tuple[str, str]:
+    """Return the label that voices come to where it takes so many, "" = none, and the state of what they
+    speak of."""
+    if len(set(said)) > 1:
+        return "", DISPUTED
+    return (said[0], LABELLED) if len(said) >= voices else ("", NEW)
+
+
+def take_voices(connection: sa.Connection, project_id: str, voices: int, *, now: datetime) -> None:
+    """Let a label of a project take so many voices, and write what those that there are come to."""
+    connection.execute(sa.update(projects).where(projects.c.id == project_id).values(voices=voices))
+    said: dict[str, list[str]] = {}
+    words = sa.select(marks.c.sha256, marks.c.label).where(marks.c.project_id == project_id)
+    for sha256, label in connection.execute(words):
+        said.setdefault(sha256, []).append(label)
+    there = sa.select(items.c.sha256, items.c.label, items.c.state).where(
+        items.c.project_id == project_id, items.c.state != LEFT_OUT
+    )
+    for row in connection.execute(there).all():
+        label, state = _agreed(said.get(row.sha256, []), voices)
+        if (label, state) != (row.label, row.state):
+            values = {"label": label, "state": state, "changed_at": now}
+            connection.execute(sa.update(items).where(*_of(items, project_id, row.sha256)).values(**values))
 
 
 def leave_out(
@@ -149,7 +183,7 @@ def leave_out(
 
 
 def relabel(connection: sa.Connection, project_id: str, old: str, new: str, *, now: datetime) -> None:
-    """Call ``new`` whatever was called ``old``; "" = nothing."""
+    """Call ``new`` whatever was called ``old``, boxes too; "" = nothing: such boxes go."""
     named = (marks.c.project_id == project_id, marks.c.label == old)
     touched = list(connection.execute(sa.select(marks.c.sha256).distinct().where(*named)).scalars())
     if new:
@@ -158,6 +192,20 @@ def relabel(connection: sa.Connection, project_id: str, old: str, new: str, *, n
         connection.execute(sa.delete(marks).where(*named))
     for sha256 in touched:
         agree(connection, project_id, sha256, now=now)
+    _relabel_boxes(connection, project_id, old, new, now=now)
+
+
+def _relabel_boxes(connection: sa.Connection, project_id: str, old: str, new: str, *, now: datetime) -> None:
+    drawn = (marks.c.project_id == project_id, marks.c.boxes != "[]")
+    for row in connection.execute(sa.select(marks.c.seq, marks.c.sha256, marks.c.boxes).where(*drawn)).all():
+        boxes = json.loads(row.boxes)
+        if old not in (box[0] for box in boxes):
+            continue
+        kept = [[new if box[0] == old else box[0], *box[1:]] for box in boxes if new or box[0] != old]
+        changed = sa.update(marks).where(marks.c.seq == row.seq).values(boxes=json.dumps(kept))
+        connection.execute(changed)
+        mine = (*_of(items, project_id, row.sha256), items.c.state == LABELLED)
+        connection.execute(sa.update(items).where(*mine).values(changed_at=now))
 
 
 def one(connection: sa.Connection, project_id: str, sha256: str) -> Item | None:
@@ -189,17 +237,14 @@ def page(
     return [_item(row) for row in connection.execute(order)]
 
 
-def next_to_label(connection: sa.Connection, project_id: str, skipped: Collection[str] = ()) -> Item | None:
-    """Return the picture that a label is wanted for next: what people disagree about comes first."""
-    chosen = (items.c.project_id == project_id, items.c.state.in_((NEW, DISPUTED)))
-    order = (sa.case((items.c.state == DISPUTED, 0), else_=1), items.c.added_at, items.c.sha256)
-    statement = sa.select(items).where(*chosen, items.c.sha256.not_in(list(skipped))).order_by(*order)
-    row = connection.execute(statement.limit(1)).first()
-    return None if row is None else _item(row)
+def called_by(user_id: int | None = None) -> sa.Exists:
+    """Return the condition that a person, None = anybody, has called a picture something."""
+    said = sa.exists().where(marks.c.project_id == items.c.project_id, marks.c.sha256 == items.c.sha256)
+    return said if user_id is None else said.where(marks.c.user_id == user_id)
 
 
-def counts(connection: sa.Connection, project_id: str) -> Counts:
-    """Return how many pictures there are of each label and in each state."""
+def counts(connection: sa.Connection, project_id: str, user_id: int = NOBODY) -> Counts:
+    """Return how many pictures there are of each label and in each state. user_id: of the reader."""
     number = sa.func.count()
     statement = sa.select(items.c.label, items.c.state, number).where(items.c.project_id == project_id)
     by_label, by_state = Counter[str](), Counter[str]()
@@ -207,7 +252,24 @@ def counts(connection: sa.Connection, project_id: str) -> Counts:
         by_state[state] += count
         if label:
             by_label[label] += count
-    return Counts(by_state.total(), dict(sorted(by_label.items())), dict(sorted(by_state.items())))
+    new = sa.select(number).where(items.c.project_id == project_id, items.c.state == NEW)
+    voiced = connection.execute(new.where(called_by())).scalar_one()
+    said = connection.execute(new.where(called_by(user_id))).scalar_one() if voiced else 0
+    by = (dict(sorted(by_label.items())), dict(sorted(by_state.items())))
+    return Counts(by_state.total(), *by, voiced, said)
+
+
+def boxes(connection: sa.Connection, project_id: str) -> dict[str, int]:
+    """Return how many boxes there are of each label, by the latest word on each labelled picture."""
+    labelled = sa.select(items.c.sha256).where(items.c.project_id == project_id, items.c.state == LABELLED)
+    latest = sa.select(sa.func.max(marks.c.seq)).where(
+        marks.c.project_id == project_id, marks.c.sha256.in_(labelled)
+    )
+    rows = connection.execute(
+        sa.select(marks.c.boxes).where(marks.c.seq.in_(latest.group_by(marks.c.sha256)))
+    )
+    counted = Counter(str(box[0]) for row in rows for box in json.loads(row.boxes))
+    return dict(sorted(counted.items()))
 
 
 def marks_of(

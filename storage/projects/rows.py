@@ -13,15 +13,16 @@ from core.job import new_job_id
 from storage.projects.schema import labels, project_rights, projects
 
 RIGHTS = ("add", "label", "train", "use", "export")
+MOST_VOICES = 3
 EVERYBODY = 0  # role of every member of the server
-NOBODY = 0  # owner of a project whose owner's data was deleted
 
 
 @dataclass(frozen=True)
 class Project:
     """A project. guild_id: the server that it belongs to, None = it is ``user_id``'s alone. granted: (role,
     right) beside what its owner and the server's managers may. due: number of the version that must be
-    trained again because what it had learned from was deleted, 0 = none."""
+    trained again because what it had learned from was deleted, 0 = none. voices: people who have to agree on
+    a label, 1 to MOST_VOICES."""
 
     id: str
     user_id: int
@@ -32,6 +33,7 @@ class Project:
     alike: str = "auto"
     words: str = ""
     due: int = 0
+    voices: int = 1
     granted: frozenset[tuple[int, str]] = field(default_factory=frozenset)
 
     def rights_of(self, roles: Iterable[int]) -> frozenset[str]:
@@ -149,6 +151,7 @@ def _read(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[
             row.alike,
             row.words,
             row.due,
+            row.voices,
             frozenset(granted[row.id]),
         )
         for row in found

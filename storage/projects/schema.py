@@ -36,12 +36,14 @@ projects = sa.Table(
     sa.Column("task", sa.Text, nullable=False),
     sa.Column("alike", sa.Text, nullable=False, server_default="auto"),
     sa.Column("words", sa.Text, nullable=False, server_default=""),  # what calls a style
+    sa.Column("voices", Int64, nullable=False, server_default="1"),  # that a label takes
     sa.Column(
         "due", Int64, nullable=False, server_default="0"
     ),  # version that must be trained again; 0 = none
     sa.Column("created_at", UtcTimestamp, nullable=False),
-    sa.CheckConstraint("task IN ('anomaly', 'classify', 'style')", "task"),
+    sa.CheckConstraint("task IN ('anomaly', 'classify', 'detect', 'style')", "task"),
     sa.CheckConstraint("alike IN ('auto', 'fixture', 'turns', 'free')", "alike"),
+    sa.CheckConstraint("voices BETWEEN 1 AND 3", "voices"),
     _unique("projects_own_name", PERSONAL, "user_id", "name"),
     _unique("projects_guild_name", SHARED, "guild_id", "name"),
     sa.Index("projects_user", "user_id"),

@@ -33,7 +33,9 @@ def selections(user_id: int) -> dict[str, sa.Select[Any]]:
         "project_labels": sa.select(labels).where(labels.c.project_id.in_(own)),
         "project_items": sa.select(items).where(items.c.user_id == user_id),
         "project_marks": sa.select(marks).where(marks.c.user_id == user_id),
-        "project_versions": sa.select(versions).where(versions.c.user_id == user_id),
+        "project_versions": sa.select(versions).where(
+            sa.or_(versions.c.user_id == user_id, versions.c.project_id.in_(alone))
+        ),
         "version_files": sa.select(version_files).where(version_files.c.project_id.in_(alone)),
         "verdicts": sa.select(verdicts).where(told),
         "job_files": sa.select(job_files).where(job_files.c.job_id.in_(asked)),

@@ -16,9 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import Job
-from core.requests.own_models import STYLE, TrainRequest
+from core.requests.own_models import MARKED, STYLE, TrainRequest
 from core.results.own_models import TEST, TRAIN, LearnedFrom
-from storage.projects.items import LABELLED, LEFT_OUT, marks_of
+from storage.projects.items import LABELLED, LEFT_OUT, Box, marks_of
 from storage.projects.schema import (
     items,
     projects,
@@ -51,12 +51,14 @@ class StoredModel:
 @dataclass(frozen=True)
 class Told:
     """What a training is to learn from: pictures in the order of their hashes. spoilt: an earlier try was
-    told of pictures that are deleted, so that nothing of it may be used. boxes: (left, top, right, bottom) in
-    0..1, by SHA-256 of pictures that have some."""
+    told of pictures that are deleted, so that nothing of it may be used. boxes: (label, left, top, right,
+    bottom), sides in 0..1, by SHA-256 of pictures that have some. masks: SHA-256 of what is painted on them,
+    likewise."""
 
     items: tuple[LearnedFrom, ...]
     spoilt: bool = False
-    boxes: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)
+    boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
+    masks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,22 +120,27 @@ def told(connection: sa.Connection, job_id: str) -> Told:
         return Told(())
     connection.execute(sa.update(trainings).where(mine, trainings.c.spoilt == 1).values(spoilt=0))
     found = named_anew(_items(connection, training_items, training_items.c.job_id == job_id))
-    return Told(found, row.spoilt == 1, _boxes(connection, row.project_id, found))
+    return Told(found, row.spoilt == 1, *_places(connection, row.project_id, found))
 
 
-def _boxes(
+def _places(
     connection: sa.Connection, project_id: str, found: Sequence[LearnedFrom]
-) -> dict[str, tuple[tuple[float, ...], ...]]:
-    """Return where people have marked what pictures are called by, the latest word of each."""
+) -> tuple[dict[str, tuple[Box, ...]], dict[str, str]]:
+    """Return where people have marked what pictures are called by, or the things in them, in boxes and by
+    masks: of each the latest word, of things also that there is none."""
     labels = {one.sha256: one.label for one in found}
     said = marks_of(connection, project_id, labels)
-    boxes: dict[str, tuple[tuple[float, ...], ...]] = {}
+    boxes: dict[str, tuple[Box, ...]] = {}
+    masks: dict[str, str] = {}
     for sha256, voices in said.items():
-        marked = [mark.boxes for mark in voices if mark.label == labels[sha256] and mark.boxes]
-        sides = tuple(box[1:] for box in (marked[-1] if marked else ()))
-        if inside := tuple(s for s in sides if s[0] < s[2] and s[1] < s[3]):
+        mine = [mark for mark in voices if mark.label == labels[sha256]]
+        marked = [mark for mark in mine if mark.boxes or mark.mask or mark.label == MARKED][-1:]
+        drawn = [box for mark in marked for box in mark.boxes]
+        if inside := tuple(box for box in drawn if box[1] < box[3] and box[2] < box[4]):
             boxes[sha256] = inside
-    return boxes
+        if marked and marked[0].mask:
+            masks[sha256] = marked[0].mask
+    return boxes, masks
 
 
 def named_anew(found: Sequence[LearnedFrom]) -> tuple[LearnedFrom, ...]:
@@ -217,12 +224,17 @@ def _write_items(connection: sa.Connection, key: dict[str, Any], kept: Iterable[
         connection.execute(sa.insert(version_items), rows)
 
 
-def waiting(connection: sa.Connection, guild_id: int | None, user_id: int) -> int:
-    """Return how many trainings of a server's projects, or of a person's own ones, aren't over."""
+def waiting(connection: sa.Connection, project_id: str) -> int:
+    """Return how many trainings aren't over of the server that a project belongs to, or of its owner's own
+    projects."""
+    mine = sa.select(projects.c.guild_id, projects.c.user_id).where(projects.c.id == project_id)
+    owner = connection.execute(mine).first()
+    if owner is None:
+        return 0
     whose = (
-        sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == user_id)
-        if guild_id is None
-        else projects.c.guild_id == guild_id
+        sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == owner.user_id)
+        if owner.guild_id is None
+        else projects.c.guild_id == owner.guild_id
     )
     joined = trainings.join(projects, projects.c.id == trainings.c.project_id)
     joined = joined.join(jobs, jobs.c.id == trainings.c.job_id)

@@ -7,7 +7,7 @@ import asyncio
 import io
 import zipfile
 from collections.abc import Collection, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
@@ -15,7 +15,8 @@ from pathlib import PurePosixPath
 import sqlalchemy as sa
 
 from core.errors import ImageError, UserError
-from storage.projects import items
+from core.requests.own_models import DETECT, MARKED
+from storage.projects import items, pile
 from storage.projects.items import Box, Item, Mark
 from storage.projects.rows import Project
 from studio.actor import Actor
@@ -50,13 +51,29 @@ class Labelling:
         self._access, self._limits = access, limits
         self._database, self._intake = services.database, services.intake
 
-    async def next(self, actor: Actor, name: str, skipped: Collection[str] = ()) -> Item | None:
-        """Return the picture that a label is wanted for next, None when there is none: what people disagree
-        about comes first. skipped: SHA-256 of those that the actor left for later. Raises UserError or
-        NotAllowedError."""
+    async def next(
+        self, actor: Actor, name: str, skipped: Collection[str] = (), *, after: str = ""
+    ) -> Item | None:
+        """Return the picture that a label of the actor's is wanted for next, None when there is none: what
+        people disagree about comes first, then what the model that is used, where it was asked, is least sure
+        of, then what isn't like anything that it knows.
+
+        skipped: SHA-256 of those that the actor left for later. after: SHA-256 of the one that they had last;
+        behind the last one the first comes again. Raises UserError or NotAllowedError.
+        """
         found, _ = await self._access.find(actor, name, Action.LABEL)
-        work = partial(items.next_to_label, project_id=found.id, skipped=list(skipped)[-items.PAGE :])
+        passed = list(skipped)[-items.PAGE :]
+        work = partial(pile.after, project_id=found.id, user_id=actor.user_id, sha256=after, skipped=passed)
         return await self._database.read(work)
+
+    async def one(self, actor: Actor, name: str, sha256: str) -> Item:
+        """Return a picture of a project, to be labelled anew. Raises ImageError where it has none such,
+        UserError or NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.LABEL)
+        item = await self._database.read(partial(items.one, project_id=found.id, sha256=sha256))
+        if item is None:
+            raise ImageError(GONE)
+        return item
 
     async def marks(self, actor: Actor, name: str, sha256: str) -> list[Mark]:
         """Return what people call a picture, in the order of their words. Raises UserError or
@@ -76,9 +93,10 @@ class Labelling:
     ) -> Item:
         """Say what a picture is called, in place of what the actor called it before; "" takes that back.
 
-        boxes: (label, left, top, right, bottom) in 0..1 of the sides. mask: a picture of the same size that
-        marks the place. Raises UserError for a label or a box that isn't taken, ImageError for a picture that
-        isn't there, NotAllowedError unless the actor may.
+        boxes: (label, left, top, right, bottom) in 0..1 of the sides; in a project that finds things they are
+        all that counts, whatever ``label`` is, and none of them says that there is nothing. mask: a picture
+        of the same size that marks the place. Raises UserError for a label or a box that isn't taken,
+        ImageError for a picture that isn't there, NotAllowedError unless the actor may.
         """
         found, one = await self._access.find(actor, name, Action.LABEL)
         if await self._database.read(partial(items.one, project_id=found.id, sha256=sha256)) is None:
@@ -87,6 +105,7 @@ class Labelling:
             raise UserError(f"A picture takes {MAX_BOXES} boxes; these are {len(boxes)}.")
         for box in boxes:
             _check_box(box)
+        label = MARKED if label and found.task == DETECT else label
         wanted = [label, *(box[0] for box in boxes)]
         known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
         stored = None
@@ -141,7 +160,8 @@ class Labelling:
                 width, height = await self._intake.size(one.sha256)
             except ImageError:
                 continue
-            rows.append(Labelled(f"{one.sha256}.png", one.label, boxes, width, height))
+            label = "" if found.task == DETECT else one.label
+            rows.append(Labelled(f"{one.sha256}.png", label, boxes, width, height))
         return rows
 
     async def import_(self, actor: Actor, name: str, file: Readable) -> Imported:
@@ -154,6 +174,8 @@ class Labelling:
         found, one = await self._access.find(actor, name, Action.LABEL)
         header, _ = await read_confined(file, "labels")
         rows = [Labelled(**row) for row in header["rows"]]
+        if found.task == DETECT:
+            rows = [_things(row) for row in rows]
         wanted = [row.label for row in rows] + [box[0] for row in rows for box in row.boxes]
         known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
 
@@ -175,6 +197,13 @@ class Labelling:
             for start in range(0, len(rows), WRITTEN)
         ]
         return Imported(*(sum(numbers) for numbers in zip(*map(astuple, parts), strict=True)))
+
+
+def _things(row: Labelled) -> Labelled:
+    """Return what a row says of the things in its picture: one that is called something as a whole shows
+    nothing else."""
+    boxes = row.boxes or (((row.label, *label_files.WHOLE),) if row.label else ())
+    return replace(row, label=MARKED, boxes=boxes)
 
 
 def _check_box(box: Box) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.errors import LimitError, UserError
 
+FEW_GOOD = 4  # good pictures from which on an inspection is worth its while
 MAX_LABELS, MAX_MEANING = 25, 300  # as many as a select menu has; characters
 MAX_FILES, MAX_ZIP, MAX_UNPACKED, MAX_RATIO = 500, 25 * 2**20, 100 * 2**20, 100  # of a zip file
 
@@ -39,12 +40,4 @@ class ProjectLimits:
         if len(meaning) > MAX_MEANING:
             raise UserError(
                 f"What a label means takes up to {MAX_MEANING} characters; this has {len(meaning)}."
-            )
-
-    def check_trainings(self, waiting: int) -> None:
-        """Raise LimitError when no further training may wait."""
-        if waiting >= self.trainings:
-            raise LimitError(
-                f"{waiting} trainings wait or run already; the limit is {self.trainings}. One has to end"
-                " first."
             )

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, LimitError, UserError
 from core.job import new_job_id
-from core.requests.own_models import ANOMALY, STYLE
+from core.requests.own_models import ANOMALY, DETECT, MARKED, STYLE
 from storage.projects import forgetting, items, rows
 from storage.projects.forgetting import Gone
 from storage.projects.items import Incoming, Item
@@ -43,6 +43,10 @@ MOST_PIXELS = 300_000_000  # of a zip file's pictures together
 TOO_MANY_PIXELS = f"is beyond the {MOST_PIXELS // 10**6} megapixels that are taken at once."
 WRITTEN = 50  # pictures in one transaction: every other write waits for it
 PATIENCE = 120.0  # seconds for a zip file
+BOXES_ONLY = (
+    "In this project things in pictures are labelled, not whole pictures: leave `label` out. Boxes are drawn"
+    " on the web, or come with a file of COCO, YOLO or CSV."
+)
 NAMED = 3  # refused files that a sentence names
 KEPT_PRIVATE = "is kept private, and this project is the server's. Only a project of your own takes it."
 
@@ -102,6 +106,8 @@ class Pictures:
             raise ImageError("There is no picture. Attach one or more.")
         if label:
             await self._access.find(actor, found.id, Action.LABEL)
+            if found.task == DETECT:
+                raise UserError(BOXES_ONLY)
         labels = await self._labels(one, found, [label])
         coming: list[Incoming] = []
         refused: list[tuple[str, str]] = []
@@ -130,7 +136,11 @@ class Pictures:
         self._bringing.count(actor)
         header, body = await read_confined(file, "pictures")
         listed = header["pictures"]
-        labels = await self._labels(one, found, [label, *(row["label"] for row in listed)])
+        if found.task == DETECT:  # a folder says nothing about things, files of boxes do
+            label = ""
+            listed = [{**row, "label": MARKED if row["boxes"] else ""} for row in listed]
+        wanted = [box[0] for row in listed for box in row["boxes"]] if found.task == DETECT else []
+        labels = await self._labels(one, found, [label, *(row["label"] for row in listed), *wanted])
         refused = [(short_name(called), why) for called, why in header["refused"]]
         coming: list[Incoming] = []
         for row, taken in await self._read(actor, listed, body):
@@ -294,11 +304,12 @@ async def labels_of(
     """
     if found.task == STYLE:
         return {}
+    known = {MARKED: MARKED} if found.task == DETECT else {}
     book = {
         one.name.casefold(): one.name for one in await database.read(partial(rows.book, project_id=found.id))
     }
-    known, new = dict[str, str](), dict[str, str]()
-    for text in dict.fromkeys(one for one in wanted if one):
+    new: dict[str, str] = {}
+    for text in dict.fromkeys(one for one in wanted if one and one not in known):
         label = label_of(text)
         if found.task == ANOMALY and label.casefold() in ("ok", "normal"):
             label = GOOD

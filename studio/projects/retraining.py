@@ -12,14 +12,14 @@ from functools import partial
 import sqlalchemy as sa
 
 from core.errors import StorageError, UserError
-from core.job import Lane, Origin, Status, Surface
+from core.job import NOBODY, Lane, Origin, Status, Surface
 from core.requests import from_json
 from core.requests.own_models import TrainRequest
 from jobs.queue import Queue
 from storage.database import Database
 from storage.projects import forgetting, rows, versions
 from storage.projects.forgetting import Gone
-from storage.projects.rows import NOBODY, Project
+from storage.projects.rows import Project
 from studio.privacy import Privacy
 from studio.projects.limits import ProjectLimits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -12,19 +12,22 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import UserError
-from core.requests.own_models import ALIKE, ANOMALY, STYLE, TASKS
+from core.requests.own_models import ALIKE, ANOMALY, DETECT, STYLE, TASKS
 from storage.projects import forgetting, items, results, rows, versions
 from storage.projects.items import Counts
 from storage.projects.results import Tally
-from storage.projects.rows import EVERYBODY, RIGHTS, Label, Project
+from storage.projects.rows import EVERYBODY, MOST_VOICES, RIGHTS, Label, Project
 from storage.projects.versions import Version
 from studio.actor import Actor
 from studio.authority import Action
 from studio.projects.access import Access
-from studio.projects.limits import ProjectLimits
+from studio.projects.limits import FEW_GOOD, ProjectLimits
 from studio.services import Services
 
 GOOD = "good"  # label of a part without a defect
+LEAST_MARKED = 4  # pictures whose things are marked
+NO_GOOD = "No good picture yet: one is enough to begin with, and 20 are better."
+AGAIN = "It is being trained again, without pictures that were deleted."
 MAX_NAME, MAX_WORDS = 40, 80  # characters
 ACTIONS = {
     "add": Action.ADD_TO,
@@ -41,7 +44,8 @@ _NAME = re.compile(r"[\w][\w .+-]*")
 class Card:
     """A project as it is looked at. may: what the actor may do with it, of ACTIONS. version: the one that is
     used, None = none yet. training: job of the training that waits or runs, "" = none. new: labelled pictures
-    since that version. advice: the next best thing to do, a sentence."""
+    since that version. advice: the next best thing to do, a sentence. boxes: how many there are of each
+    label, where things are marked."""
 
     project: Project
     book: tuple[Label, ...]
@@ -52,6 +56,7 @@ class Card:
     training: str = ""
     new: int = 0
     advice: str = ""
+    boxes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def since(self) -> str:
@@ -119,7 +124,7 @@ class Shelf:
         none, NotAllowedError unless the actor may look at it."""
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
         book = await self._database.read(partial(rows.book, project_id=found.id))
-        counts = await self._database.read(partial(items.counts, project_id=found.id))
+        counts = await self._database.read(partial(items.counts, project_id=found.id, user_id=actor.user_id))
         version = await self._database.read(partial(versions.version, project_id=found.id))
         waiting = await self._database.read(partial(versions.unfinished, project_id=found.id))
         tally, new = Tally(), 0
@@ -129,6 +134,8 @@ class Shelf:
             new = await self._database.read(partial(versions.new_since, project_id=found.id, asked_at=asked))
         may = {right for right, action in ACTIONS.items() if await self._access.may(actor, action, found)}
         card = Card(found, tuple(book), counts, version, tally, frozenset(may), next(iter(waiting), ""), new)
+        if found.task == DETECT:
+            card = replace(card, boxes=await self._database.read(partial(items.boxes, project_id=found.id)))
         return replace(card, advice=advice(card))
 
     async def rename(self, actor: Actor, name: str, new: str) -> Project:
@@ -146,6 +153,19 @@ class Shelf:
         if alike not in ALIKE:
             raise UserError(f"`alike` is {alike[:40]!r}; it takes {', '.join(ALIKE)}.")
         return await self._change(found, alike=alike)
+
+    async def set_voices(self, actor: Actor, name: str, voices: int) -> Project:
+        """Say how many people have to agree on a label before it counts, 1 to MOST_VOICES; pictures that have
+        fewer are asked about again. Raises UserError for another number, or where nobody else labels,
+        NotAllowedError as ``rename`` does."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        if not 1 <= voices <= MOST_VOICES:
+            raise UserError(f"`voices` is {voices}; it takes 1 to {MOST_VOICES}.")
+        if voices > 1 and (found.guild_id is None or found.task == STYLE):
+            raise UserError("Labels are agreed on in a server's project. Here nobody else gives any.")
+        work = partial(items.take_voices, project_id=found.id, voices=voices, now=datetime.now(UTC))
+        await self._database.write(work)
+        return replace(found, voices=voices)
 
     async def _change(self, found: Project, **values: str) -> Project:
         try:
@@ -217,6 +237,10 @@ class Shelf:
         return tuple(await self._database.read(partial(rows.book, project_id=found.id)))
 
 
+def _pictures(count: int) -> str:
+    return f"{count} picture{'s' * (count != 1)}"
+
+
 def name_of(text: str) -> str:
     """Return the name of a project as it is kept. Raises UserError."""
     name = " ".join(text.split())
@@ -236,21 +260,43 @@ def label_of(text: str) -> str:
     return label
 
 
+def few_good(count: int) -> str:
+    """Return what can be said of an inspection that learns from so few good pictures."""
+    if count == 1:
+        return (
+            "1 good picture. It can be trained, but from one nothing can be promised: its limit is a guess. "
+            f"{FEW_GOOD} are better, 20 are good."
+        )
+    return (
+        f"{count} good pictures. It can be trained, but may stop 1 good part in {count + 1}. {FEW_GOOD} are"
+        " better, 20 are good."
+    )
+
+
 def advice(card: Card) -> str:
     """Return the next best thing to do with a project, in a sentence; "" when there is nothing to say."""
     task, counted = card.project.task, card.counts
+    if card.project.due:
+        return AGAIN
     if card.training:
         return "A version is being trained."
     if task == STYLE:
         return "" if counted.total >= 5 else f"{counted.total} pictures; a style needs at least 5."
     if task == ANOMALY:
         good = counted.labels.get(GOOD, 0)
-        if good < 4:
-            return f"{good} good pictures; at least 4 are needed, and 20 are better."
+        if good == 0:
+            return NO_GOOD
+        if good < FEW_GOOD and card.version is None:
+            return few_good(good)
         if card.version is None:
             return "Train it: there are enough good pictures."
         if good < 20:
             return f"10 more good pictures would lower the promise from 1 in {good + 1} to 1 in {good + 11}."
+    elif task == DETECT:
+        if (marked := counted.states.get(items.LABELLED, 0)) < LEAST_MARKED or not card.boxes:
+            return f"{_pictures(marked)} with boxes; at least {LEAST_MARKED} are needed, and 10 are better."
+        if card.version is None:
+            return "Train it: there are enough pictures with boxes."
     elif len([name for name, count in counted.labels.items() if count >= 3]) < 2:
         return "A classifier needs two labels with 3 pictures each; 10 each are better."
     elif card.version is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import ImageError, UserError
 from core.job import Lane
-from core.requests.own_models import ANOMALY, CLASSIFY, STYLE, TrainRequest
+from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, STYLE, TrainRequest
 from core.results.own_models import TEST
 from storage.projects import items, results, versions
 from storage.projects.items import Counts
@@ -21,15 +21,17 @@ from storage.projects.rows import Project
 from storage.projects.versions import Version
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
+from studio.asking.words import counted
 from studio.authority import Action
 from studio.projects.access import Access, own
 from studio.projects.limits import ProjectLimits
-from studio.projects.shelf import GOOD
+from studio.projects.shelf import GOOD, LEAST_MARKED, NO_GOOD
 from studio.rights import Rights
 from studio.services import Services
 from vision.own_models.anomaly import limit as limits
+from vision.own_models.detect import limit as things
 
-LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, MOST_STYLE = 4, 3, 5, 40  # pictures
+LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, MOST_STYLE = 1, 3, 5, 40  # pictures
 _PROMISED = re.compile(r"Of 100 good parts[^.]*\.\s*")
 MOVES = ("usual", "stricter", "looser", "fewest")
 LEAST_JUDGED, UNLIKELY = 20, 0.01  # verdicts, and the chance of so many strange ones, for a warning
@@ -52,7 +54,8 @@ class Report:
 class Moved:
     """What another threshold means. promise: share of good parts that it stops at most, None where it
     promises nothing. stopped, found: of the pictures that were kept for testing, good ones that would be
-    stopped, and defects that would be found, each with how many there are. before: the same as it is now."""
+    stopped, and defects that would be found, each with how many there are. before: the same as it is now.
+    told: the sentence of a model that finds things, "" of others."""
 
     threshold: float
     promise: float | None
@@ -60,10 +63,13 @@ class Moved:
     found: tuple[int, int]
     before: tuple[tuple[int, int], tuple[int, int]] = field(default=((0, 0), (0, 0)))
     kept: bool = False
+    told: str = ""
 
     @property
     def sentence(self) -> str:
         """What changes, for people."""
+        if self.told:
+            return self.told
         (was_stopped, _), (was_found, _) = self.before
         promise = (
             f"Of 100 good parts at most about {round(100 * self.promise)} will be stopped."
@@ -92,14 +98,12 @@ class Training:
     async def train(self, actor: Actor, name: str, *, seed: int = 0, pixels: int = 256) -> NewJob:
         """Return the job that trains a project's next version.
 
-        Raises UserError, in one sentence, where there are too few pictures, LimitError when too many
-        trainings wait, NotAllowedError unless the actor may.
+        Raises UserError, in one sentence, where there are too few pictures, NotAllowedError unless the actor
+        may; how many trainings may wait is asked when it is queued.
         """
         found, _ = await self._access.find(actor, name, Action.TRAIN)
         counts = await self._database.read(partial(items.counts, project_id=found.id))
         check_enough(found, counts)
-        work = partial(versions.waiting, guild_id=found.guild_id, user_id=found.user_id)
-        self._limits.check_trainings(await self._database.read(work))
         labelled = counts.total if found.task == STYLE else counts.states.get(items.LABELLED, 0)
         request = TrainRequest(
             project=found.id,
@@ -167,8 +171,8 @@ class Training:
     async def threshold(
         self, actor: Actor, name: str, move: str, number: int | None = None, *, keep: bool = False
     ) -> Moved:
-        """Return what a stricter, looser or the usual threshold of an inspection means, or the one with the
-        fewest errors ("fewest"); keep: let the version judge by it from now on.
+        """Return what a stricter, looser or the usual threshold of an inspection or a detector means, or the
+        one with the fewest errors ("fewest"); keep: let the version judge by it from now on.
 
         Raises UserError for another move, or a model that has no threshold, NotAllowedError unless the actor
         is the project's owner or manages its server.
@@ -177,26 +181,35 @@ class Training:
         version = await self._version(found, number)
         if move not in MOVES:
             raise UserError(f"`move` is {move[:40]!r}; it takes {', '.join(MOVES)}.")
+        if found.task == DETECT and version.threshold is not None:
+            value, told = things.moved(version.threshold, version.metrics.get("test", ()), move)
+            moved = Moved(value, None, (0, 0), (0, 0), kept=keep, told=told)
+        else:
+            moved = await self._moved(found, version, move, keep=keep)
+        if keep:
+            work = partial(versions.judge_by, threshold=moved.threshold, promise=moved.promise)
+            await self._database.write(partial(work, project_id=found.id, number=version.number))
+        return moved
+
+    async def _moved(self, found: Project, version: Version, move: str, *, keep: bool) -> Moved:
         good, bad = _good(version), _floats(version.metrics.get("bad_scores"))
         if version.threshold is None or not good:
-            raise UserError("Only inspections have a threshold; this model says what is likeliest.")
+            raise UserError(
+                "Only inspections and detectors have a threshold; this model says what is likeliest."
+            )
         learned = await self._database.read(
             partial(versions.learned_from, project_id=found.id, number=version.number)
         )
         tested = [one.label for one in learned if one.part == TEST]
         value, promise = _moved(version.threshold, good, bad, move)
         stopped, caught = _would(version, tested, value)
-        moved = Moved(value, promise, stopped, caught, _would(version, tested, version.threshold), keep)
-        if keep:
-            work = partial(versions.judge_by, threshold=value, promise=promise, number=version.number)
-            await self._database.write(partial(work, project_id=found.id))
-        return moved
+        return Moved(value, promise, stopped, caught, _would(version, tested, version.threshold), keep)
 
     async def compare(self, actor: Actor, name: str, first: int, second: int) -> str:
         """Say whether the second version is better than the first on the pictures that both were tested on.
         Raises UserError where one is gone or there are no such pictures, NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
-        right = []
+        two, right = list[Version](), list[dict[str, Any]]()
         for number in (first, second):
             version = await self._version(found, number)
             learned = await self._database.read(
@@ -206,15 +219,23 @@ class Training:
             said = version.metrics.get("test", [])
             if len(tested) != len(said) or not said:
                 raise UserError(f"Version {number} was tested on nothing that can be compared.")
+            two.append(version)
             right.append(
                 {
-                    one.sha256: _is_right(found, version, one.label, told)
+                    one.sha256: told if found.task == DETECT else _is_right(found, version, one.label, told)
                     for one, told in zip(tested, said, strict=True)
                 }
             )
         common = sorted(right[0].keys() & right[1].keys())
         if not common:
             raise UserError("These versions were tested on no picture in common.")
+        if found.task == DETECT:
+            limits_ = (two[0].threshold or 0.0, two[1].threshold or 0.0)
+            found_by, wrong = things.found_by(right[0], right[1], limits_)
+            if not found_by[0]:
+                raise UserError("These versions were tested on nothing that is marked as it was.")
+            told = verdict(*found_by, first, second, "marked things")
+            return f"{told} {things.drawn_wrongly(wrong, first, second)}"
         return verdict(
             [right[0][sha256] for sha256 in common], [right[1][sha256] for sha256 in common], first, second
         )
@@ -240,8 +261,8 @@ async def version_of(database: Any, found: Project, number: int | None) -> Versi
 
 def check_enough(found: Project, counts: Counts) -> None:
     """Raise UserError, in one sentence, where a project has too few pictures, or too many."""
-    if found.task == ANOMALY and (good := counts.labels.get(GOOD, 0)) < LEAST_GOOD:
-        raise UserError(f"{good} good pictures; at least {LEAST_GOOD} are needed, and 20 are better.")
+    if found.task == ANOMALY and counts.labels.get(GOOD, 0) < LEAST_GOOD:
+        raise UserError(NO_GOOD)
     if found.task == CLASSIFY:
         taught = [name for name, count in counts.labels.items() if count >= LEAST_LABELLED]
         if len(taught) < 2:
@@ -249,26 +270,30 @@ def check_enough(found: Project, counts: Counts) -> None:
             raise UserError(
                 f"A classifier needs at least 2 labels with {LEAST_LABELLED} pictures each; there are {have}."
             )
+    if found.task == DETECT and (marked := counts.states.get(items.LABELLED, 0)) < LEAST_MARKED:
+        raise UserError(
+            f"{counted(marked, 'picture')} with boxes; at least {LEAST_MARKED} are needed, and 10 are better."
+        )
     shown = counts.total - counts.states.get(items.LEFT_OUT, 0)
     if found.task == STYLE and not LEAST_STYLE <= shown <= MOST_STYLE:
         raise UserError(f"A style takes {LEAST_STYLE} to {MOST_STYLE} pictures; there are {shown}.")
 
 
-def verdict(old: list[bool], new: list[bool], first: int, second: int) -> str:
+def verdict(old: list[bool], new: list[bool], first: int, second: int, what: str = "pictures") -> str:
     """Say whether a version is better than another on the same pictures, by McNemar's exact test. old, new:
-    whether each was right."""
+    whether each was right. what: they are, if not pictures."""
     won = sum(b and not a for a, b in zip(old, new, strict=True))
     lost = sum(a and not b for a, b in zip(old, new, strict=True))
     either = won + lost
     tail = sum(math.comb(either, k) for k in range(min(won, lost) + 1)) / 2**either
     if min(1.0, 2 * tail) >= SURE or won == lost:
         return (
-            f"No difference between versions {first} and {second} that {len(old)} pictures can show: version"
+            f"No difference between versions {first} and {second} that {len(old)} {what} can show: version"
             f" {second} is right on {won} that {first} is wrong on, and wrong on {lost} that it is right on."
         )
     better, worse, more, fewer = (second, first, won, lost) if won > lost else (first, second, lost, won)
     return (
-        f"Version {better} is better than version {worse}: of {len(old)} pictures it is right on {more} more,"
+        f"Version {better} is better than version {worse}: of {len(old)} {what} it is right on {more} more,"
         f" and wrong on {fewer} that the other is right on."
     )
 
@@ -341,6 +366,8 @@ def _told(version: Version) -> list[str]:
         found.append(f"Of 100 good parts at most about {round(100 * version.promise)} will be stopped.")
     if version.metrics.get("weak"):
         found.append("It is weak on these pictures: look at what it lets through before you rely on it.")
+    if version.threshold is not None and version.settings.get("task") == DETECT:
+        found.append(things.told(version.threshold, version.metrics.get("test", ())))
     if unsure := version.metrics.get("unsure"):
         found.append(f"It mostly misses {', '.join(map(str, unsure))} of the drawn defects.")
     return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,6 +15,7 @@ from core.errors import ImageError, UserError
 from core.job import Job, Lane
 from core.requests.own_models import (
     ANOMALY,
+    DETECT,
     MOST_ASKED,
     MOST_GOLDEN,
     STYLE,
@@ -24,8 +26,8 @@ from core.requests.own_models import (
 from core.results.own_models import TEST, LearnedFrom
 from jobs.views import Result
 from storage import lookup
-from storage.projects import items, results, versions
-from storage.projects.items import Incoming, Mark
+from storage.projects import items, pile, results, versions
+from storage.projects.items import Box, Incoming, Mark
 from storage.projects.results import Judged, StoredFile
 from storage.projects.rows import Project
 from storage.projects.versions import Version
@@ -43,6 +45,10 @@ from studio.rights import Rights
 from studio.services import Services
 
 LOOKED_THROUGH, SHOWN_TRIES = 200, 10  # newest tries of a person, and those of one project among them
+TO_MARK = (
+    "Noted. Its picture is in the project: draw its boxes as they should be, and the next version learns it."
+)
+SIDES = ("left", "top", "right", "bottom")  # in 0..1 of the picture's
 COLUMNS = ("picture", "version", "score", "strange", "label", "found")
 
 
@@ -71,17 +77,27 @@ class Trying:
         if not 1 <= len(pictures) <= MOST_ASKED:
             raise UserError(f"There are {len(pictures)} pictures; a try takes 1 to {MOST_ASKED}.")
         sources = await self._bringing.all_of(actor, pictures)
-        request = InspectRequest(
-            project=found.id,
-            task=found.task,
-            version=version.number,
-            artefact=str(version.artefact),
-            images=tuple(dict.fromkeys(source.sha256 for source in sources)),
-            limit=version.threshold or 0.0,
-        )
+        request = _question(found, version, [source.sha256 for source in sources])
         parent = sources[0].parent if len(sources) == 1 else None
         private = own(found) or any(source.private for source in sources)
         return NewJob(request, Lane.FAST, parent=parent, private=private)
+
+    async def look_through(self, actor: Actor, name: str) -> NewJob:
+        """Return the job that asks the version that is used about pictures of the project without a label,
+        at most MOST_ASKED: whoever labels is shown those first that it is least sure of.
+
+        Raises UserError where there is no model or nothing for it to look at, NotAllowedError unless the
+        actor may use and label.
+        """
+        found, _ = await self._access.find(actor, name, Action.LABEL)
+        await self._access.find(actor, found.id, Action.JUDGE)
+        version = await self._sound(found, None)
+        if found.task == STYLE:
+            raise UserError("A style draws and judges nothing. Use it with `--lora`.")
+        work = partial(pile.unjudged, project_id=found.id, number=version.number, limit=MOST_ASKED)
+        if not (images := await self._database.read(work)):
+            raise UserError(f"Version {version.number} has looked at every picture without a label.")
+        return NewJob(_question(found, version, images, explain=False), Lane.RELAX, private=own(found))
 
     async def tries(self, actor: Actor, name: str) -> list[tuple[Job, Result | None]]:
         """Return by which jobs the actor asked a project's versions, the newest first, and what they said,
@@ -102,13 +118,29 @@ class Trying:
         await self._rights.job(actor, job_id, Action.SHOW)
         return await self._database.read(partial(results.of_job, job_id=job_id))
 
+    async def found(self, actor: Actor, job_id: str, sha256: str) -> list[Box]:
+        """Return what a detector found in a picture of a job, as boxes in 0..1, none where it found nothing
+        or isn't one. Raises ImageError where there is no such job, NotAllowedError unless the actor may look
+        at it."""
+        said = await self.judged(actor, job_id)
+        result = await self._queue.result(job_id)
+        told = result.parameters.get("verdicts", ()) if result else ()
+        position = next((one.position for one in said if one.sha256 == sha256), len(told))
+        regions = told[position].get("regions", ()) if position < len(told) else ()
+        return [
+            (str(one["label"]), *(float(one[side]) for side in SIDES))  # type: ignore[misc]
+            for one in regions
+            if one.get("label")
+        ]
+
     async def answer(self, actor: Actor, job_id: str, position: int, *, right: bool, label: str = "") -> str:
         """Say whether the verdict on picture ``position`` (from 0) of a job is right, and return a sentence.
 
         label: what the picture is called instead; by somebody who may add and label, it becomes a picture of
-        the project with that label. Of an inspection that stopped a good part, that is "good" unless another
-        is named. Raises ImageError where there is no such verdict, UserError for a label that isn't taken,
-        NotAllowedError unless the actor may look at the job and use the project.
+        the project with that label, of a detector one without boxes yet. Of an inspection that stopped a good
+        part, that is "good" unless another is named. Raises ImageError where there is no such verdict,
+        UserError for a label that isn't taken, NotAllowedError unless the actor may look at the job and use
+        the project.
         """
         job = await self._rights.job(actor, job_id, Action.RATE)
         request = job.request
@@ -124,7 +156,8 @@ class Trying:
         )
         false_alarm = not right and found.task == ANOMALY and judged.strange
         called = label or (GOOD if false_alarm else "")
-        if not called:
+        finds = not right and found.task == DETECT
+        if not called and not finds:
             await self._database.write(note)
             return "Noted." if right else "Noted. Say what it is, and the next version learns it."
         if not await self._teaches(actor, found):
@@ -132,6 +165,9 @@ class Trying:
             return "Noted. Somebody who may add pictures and label them can teach it."
         if job.origin.private and found.guild_id is not None:
             raise ImageError(f"The picture {KEPT_PRIVATE}")
+        if finds:
+            await self._teach(one, found, judged, "", note)
+            return TO_MARK
         known = await labels_of(self._access, self._database, self._limits, one, found, [called])
         return await self._teach(one, found, judged, known[called], note)
 
@@ -149,7 +185,7 @@ class Trying:
             coming = [Incoming(judged.sha256, label)]
             most = self._limits.pictures
             added = items.add(connection, found.id, actor.user_id, coming, most=most, now=now)
-            if added.known:
+            if added.known and label:
                 items.mark(connection, found.id, judged.sha256, Mark(actor.user_id, label), now=now)
             return not added.over
 
@@ -167,7 +203,8 @@ class Trying:
         NotAllowedError as ``judged`` does."""
         if not (said := await self.judged(actor, job_id)):
             raise ImageError(f"Job `{job_id}` has no verdicts.")
-        return table_of(said)
+        result = await self._queue.result(job_id)
+        return table_of(said, result.parameters.get("verdicts", ()) if result else ())
 
     # To take it elsewhere
 
@@ -220,6 +257,21 @@ class Trying:
         return version
 
 
+def _question(
+    found: Project, version: Version, images: Sequence[str], *, explain: bool = True
+) -> InspectRequest:
+    """Return what asks a version about pictures, each once."""
+    return InspectRequest(
+        project=found.id,
+        task=found.task,
+        version=version.number,
+        artefact=str(version.artefact),
+        images=tuple(dict.fromkeys(images)),
+        limit=version.threshold or 0.0,
+        explain=explain,
+    )
+
+
 def golden(learned: Sequence[LearnedFrom]) -> tuple[str, ...]:
     """Return pictures that a bundle is proven with: one of each label in turn, first those that weren't
     learned from."""
@@ -231,14 +283,27 @@ def golden(learned: Sequence[LearnedFrom]) -> tuple[str, ...]:
     return tuple(found[:MOST_GOLDEN])
 
 
-def table_of(said: Sequence[Judged]) -> bytes:
-    """Return verdicts as CSV, a line each below COLUMNS."""
+def table_of(said: Sequence[Judged], told: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """Return verdicts as CSV, a line each below COLUMNS. told: the same as their job's result has them; where
+    they are things that were found, each has a line with its place, below COLUMNS and SIDES."""
+    regions = [list(one.get("regions", ())) for one in told]
+    finds = any(region.get("label") for some in regions for region in some)
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(COLUMNS)
+    writer.writerow((*COLUMNS, *SIDES) if finds else COLUMNS)
     for one in said:
-        found = {None: "", True: "right", False: "wrong"}[one.is_right]
-        label = f"'{one.label}" if one.label[:1] in ("=", "+", "-", "@") else one.label  # no formula
-        score = f"{one.score:.6g}"
-        writer.writerow((one.position + 1, one.number, score, int(one.strange), label, found))
+        answer = {None: "", True: "right", False: "wrong"}[one.is_right]
+        head = (one.position + 1, one.number)
+        if not finds:
+            writer.writerow((*head, f"{one.score:.6g}", int(one.strange), _plain(one.label), answer))
+            continue
+        for region in regions[one.position] if one.position < len(regions) else ():
+            sides = (f"{region[side]:.6g}" for side in SIDES)
+            row = (f"{region['score']:.6g}", int(one.strange), _plain(str(region["label"])), answer)
+            writer.writerow((*head, *row, *sides))
     return out.getvalue().encode()
+
+
+def _plain(label: str) -> str:
+    """Return a label that no spreadsheet takes for a formula."""
+    return f"'{label}" if label[:1] in ("=", "+", "-", "@") else label

@@ -124,3 +124,36 @@ async def test_the_next_picture_is_there_within_a_second(studio: Studio) -> None
         took.append(time.process_time() - began)
     assert sorted(took)[-1] < 1.0, took  # of this process's time, whatever else the machine does
     assert await press(studio, message, "skip")
+
+
+async def test_where_two_have_to_agree_the_pile_asks_others_too(studio: Studio) -> None:
+    message = await piled(studio, count=2)
+    await said(studio, "share", name="trees", label=True)
+    assert "A label counts when 2 people have given it." in await said(
+        studio, "change", name="trees", voices=2
+    )
+    message = await turned(studio, message, "label 0")
+    ended = await turned(studio, message, "label 1")
+    assert "2 pictures that you have labelled wait for another voice." in ended.content
+    assert "(2 wait for more voices)" in ended.content
+    result = await studio.bob.slash(studio.channel, "inspect label", name="trees")
+    assert "2 pictures to label" in result.response.content
+    agreed = await studio.bob.click(result.response, label="label 0")
+    assert "1 picture to label" in (agreed.response or result.response).content
+    assert "1 label 0" in (await card(studio, "trees")).content
+    refused = await said(studio, "change", studio.bob, name="trees", voices=1)
+    assert "Only the project's owner" in refused
+
+
+async def test_the_model_looks_at_the_pile_first_when_it_is_told_to(studio: Studio) -> None:
+    await said(studio, "new", name="boards")
+    await said(studio, "add", name="boards", label="good", **{f"image{n}": good(n) for n in range(1, 6)})
+    await studio.alice.slash(studio.channel, "inspect train", name="boards")
+    await said(studio, "add", name="boards", image1=good(21), image2=bad(22), image3=good(23))
+    pile = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
+    first = sha_of(pile)
+    await press(studio, pile, "look")
+    assert "1 of 3 pictures not like the good ones" in studio.last().content
+    again = (await studio.alice.slash(studio.channel, "inspect label", name="boards")).response
+    assert again.content == pile.content and sha_of(again) != first
+    assert "has looked at every picture" in told(await press(studio, pile, "look"))

@@ -8,6 +8,8 @@ import re
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
 from studio.actor import Actor
 from tests.bot.conftest import Studio, open_studio
@@ -156,14 +158,46 @@ async def test_several_pictures_come_as_a_sheet_and_a_table(studio: Studio) -> N
 
 
 async def test_a_training_that_lacks_pictures_is_refused_in_one_sentence(studio: Studio) -> None:
-    await made(studio, count=3)
+    await said(studio, "new", name="boards")
     shown = await card(studio)
-    assert "3 good pictures; at least 4 are needed, and 20 are better." in shown.content
-    assert "at least 4 are needed" in told(await press(studio, shown, "train"))
-    assert "at least 4 are needed" in await said(studio, "train", name="boards")
+    none = "No good picture yet: one is enough to begin with, and 20 are better."
+    assert none in shown.content
+    assert none in told(await press(studio, shown, "train"))
+    assert none in await said(studio, "train", name="boards")
     assert "has no model yet" in told(await press(studio, shown, "try"))
     assert studio.channel.history() == []
     assert "no such project" in await said(studio, "train", name="nothing")
+
+
+async def test_from_one_good_picture_it_is_trained_after_it_was_said_what_that_is_worth(
+    studio: Studio,
+) -> None:
+    await made(studio, count=1)
+    shown = await card(studio)
+    assert "➡️ Press **Add pictures**" in shown.content
+    assert "from one nothing can be promised: its limit is a guess" in shown.content
+    await press(studio, shown, "train")
+    assert "**boards** · version 1" in studio.last().content
+    assert "➡️ Press **Try**" in (await card(studio)).content
+
+
+async def test_a_server_s_project_is_answered_for_all_however_long_reading_takes(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made(studio)
+    await said(studio, "new", name="mine", only_me=True)
+    await said(studio, "add", name="mine", label="good", image1=good(30))
+    monkeypatch.setattr("bot.asking.PATIENCE", 0.0)
+    result = await studio.alice.slash(studio.channel, "inspect train", name="boards")
+    assert result.ephemeral and "The answer comes below" in told(result)
+    trained = studio.last()
+    assert "**boards** · version 1" in trained.content and trained.attachments
+    count = len(studio.channel.history())
+    alone = await studio.alice.slash(studio.channel, "inspect train", name="mine")
+    assert alone.ephemeral and len(studio.channel.history()) == count
+    refused = await studio.bob.slash(studio.channel, "inspect train", name="boards")
+    assert refused.ephemeral and "You may not train the model" in told(refused)
+    assert len(studio.channel.history()) == count
 
 
 async def test_the_limit_is_moved_after_it_was_shown_what_changes(studio: Studio) -> None:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from bot.delivery.ladder import Ladder
 from core.errors import StorageError
 from core.events import Progress
+from core.job import NOBODY
 from storage import moderation, privacy, schema
 from storage.engine import sqlite_file
 from storage.members import Members
@@ -224,7 +225,7 @@ async def test_an_admin_who_is_deleted_leaves_the_audit_trail_without_a_name(stu
     await studio.mira.slash(studio.channel, "studio ban", user=studio.bob)
     await studio.built.privacy.delete(studio.mira.id)
     (row, *_) = [row for row in await studio.built.queue.admin.audit() if row.action == "ban"]
-    assert row.actor_id == privacy.NOBODY and row.target == str(studio.bob.id)
+    assert row.actor_id == NOBODY and row.target == str(studio.bob.id)
     await studio.built.privacy.delete(studio.bob.id)
     (row, *_) = [row for row in await studio.built.queue.admin.audit() if row.action == "ban"]
     assert row.target is None

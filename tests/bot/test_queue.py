@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from core.job import Origin, Reply
+from core.job import NOBODY, Origin, Reply, Surface
 from core.requests import ImagineRequest
 from tests.bot.conftest import Studio
 
@@ -163,6 +163,14 @@ async def test_a_private_jobs_words_are_not_for_managers(studio: Studio) -> None
     await studio.built.queue.submit(ImagineRequest(prompt="a secret"), origin)
     shown = (await studio.mira.slash(studio.channel, "queue show")).response.content
     assert "**Waiting** 1" in shown and "secret" not in shown
+
+
+async def test_what_the_studio_asks_by_itself_names_nobody(studio: Studio) -> None:
+    await studio.built.queue.pause(studio.mira.id)
+    origin = Origin(NOBODY, 0, studio.guild.id, private=True, surface=Surface.WEB)
+    await studio.built.queue.submit(ImagineRequest(prompt="a boat"), origin)
+    shown = (await studio.mira.slash(studio.channel, "queue show")).response.content
+    assert "/imagine · the studio itself" in shown and "<@0>" not in shown
 
 
 async def test_members_are_told_of_a_pause_and_of_its_end(studio: Studio) -> None:

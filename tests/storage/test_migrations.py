@@ -45,6 +45,8 @@ VERSIONS = (
     "0019",
     "0020",
     "0021",
+    "0022",
+    "0023",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

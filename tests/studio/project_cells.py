@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from unittest import mock
 
-from storage.projects.rows import EVERYBODY, NOBODY, RIGHTS, Project
+from core.job import NOBODY
+from storage.projects.rows import EVERYBODY, RIGHTS, Project
 from studio import authority
 from studio.actor import Actor
 from studio.authority import TABLE, Action, Authority, Role

@@ -289,6 +289,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "request": ImagineRequest(prompt="a boat"),
             "task": "anomaly",
             "alike": "auto",
+            "voices": 1,
             "rights": ("use",),
             "sha256s": [sent.sha256],
             "file": Sent(png()),

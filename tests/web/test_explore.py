@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.job import Job
+from core.job import NOBODY, Job, Origin, Surface
+from core.requests import ImagineRequest
 from studio.actor import Actor
 from studio.asking.actions import RIGHTS
 from studio.authority import TABLE, Action, Role
@@ -228,6 +229,14 @@ async def test_a_manager_sees_their_servers_queue_and_nobody_else_does(site, ser
     form = await manager.ask("POST", f"/jobs/{second}/cancel", data={"from": "queue"})
     assert (form.status, form.headers["Location"]) == (303, "/queue")
     assert (await manager.get("/api/queues")).data["queues"][0]["jobs"] == []
+
+
+async def test_what_the_studio_asks_by_itself_is_nobody_s_in_a_queue(site, servers) -> None:
+    await site.opened.services.queue.pause(1)
+    origin = Origin(NOBODY, 0, HERE, private=True, surface=Surface.WEB)
+    await site.opened.services.queue.submit(ImagineRequest(prompt="a red house"), origin)
+    [seen] = (await (await site.person(MANAGER)).get("/api/queues")).data["queues"]
+    assert [job["who"] for job in seen["jobs"]] == ["The studio itself"]
 
 
 async def _waiting(site: Site, actor: Actor, words: str) -> str:

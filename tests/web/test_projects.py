@@ -88,7 +88,7 @@ async def test_a_project_is_made_listed_and_filled(site: Site) -> None:
     made = await form(site.you, "/projects", name="boards", task="anomaly")
     assert made.status == 303 and made.headers["Location"].startswith("/projects/")
     empty = await page(site, made.headers["Location"])
-    assert "No pictures yet" in empty and "0 good pictures; at least 4 are needed" in empty
+    assert "No pictures yet" in empty and "No good picture yet: one is enough to begin with" in empty
     shown = await send(
         site.you, f"{made.headers['Location']}/pictures", [("a.png", part(1)), ("n.png", b"no")]
     )
@@ -254,9 +254,9 @@ async def test_a_threshold_shows_what_would_change_before_it_is_kept(site: Site)
 
 
 async def test_too_few_pictures_are_told_in_one_sentence(site: Site) -> None:
-    project_id = await project(site, good=2, bad=0)
+    project_id = await project(site, good=0, bad=2)
     refused = await site.you.post(f"/api/projects/{project_id}/train", {})
-    assert refused.status == 400 and "at least 4 are needed" in refused.data["detail"]
+    assert refused.status == 400 and "one is enough to begin with" in refused.data["detail"]
     assert (await form(site.you, f"/projects/{project_id}/train", pixels="x")).status == 400
     assert (await site.you.post(f"/api/projects/{project_id}/train", {"pixels": 7})).status == 400
 
@@ -430,6 +430,7 @@ async def test_somebody_elses_project_looks_like_none(site: Site) -> None:
                     "label": "good",
                     "name": "x",
                     "alike": "free",
+                    "voices": "1",
                     "do": "remove",
                     f"p-{picture['id']}": "1",
                 }
@@ -509,3 +510,28 @@ async def test_a_form_with_files_that_is_none_is_refused(site: Site, body: bytes
     kind = {"Content-Type": "multipart/form-data"}
     assert (await site.you.ask("POST", path, data=body, headers=kind)).status == 400
     assert (await site.you.post(path, {})).status == 415
+
+
+async def test_the_model_looks_at_what_has_no_label_and_orders_it(site: Site) -> None:
+    project_id = await project(site)
+    here = f"/projects/{project_id}"
+    await trained(site, project_id)
+    more = [("c.png", part(30)), ("d.png", part(31, bad=True))]
+    assert (await send(site.you, f"/api{here}/pictures", more)).status == 200
+    assert "Let it look" in await page(site, f"{here}/label")
+    asked = await form(site.you, f"{here}/look")
+    assert (asked.status, asked.headers["Location"]) == (303, f"{here}/label")
+    [job] = (await site.you.get("/api/jobs")).data["jobs"][:1]
+    await site.finished(job["id"])
+    following = (await site.you.post(f"/api{here}/next", {"skipped": []})).data
+    assert following["left"] == 2 and following["picture"]["state"] == "new"
+    assert (await form(site.you, f"{here}/look")).status == 400, "it has looked at all"
+
+
+async def test_people_who_have_to_agree_are_set_where_there_are_several(site: Site) -> None:
+    project_id = await project(site)
+    assert "People who have to agree" not in await page(site, f"/projects/{project_id}/settings")
+    refused = await form(site.you, f"/projects/{project_id}/voices", voices="2")
+    assert refused.status == 400
+    assert (await form(site.you, f"/projects/{project_id}/voices", voices="x")).status == 400
+    assert (await form(site.you, f"/projects/{project_id}/voices", voices="1")).status == 303

@@ -1,5 +1,5 @@
-"""What a version of somebody's own model says of pictures: verdicts, with what is strange, or what speaks for
-a label, laid over them."""
+"""What a version of somebody's own model says of pictures: verdicts, with what is strange, what speaks for a
+label, or boxes around things laid over them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core.events import Output
-from core.requests.own_models import ANOMALY, InspectRequest
+from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, InspectRequest
 from core.results.own_models import Verdict
 from vision.explain import heat as explained
 from vision.model_store import Models
 from vision.own_models.report import heat
-from vision.own_models.serving import asking
+from vision.own_models.serving import asking, finding
 from vision.own_models.serving.slices import in_slice
 from vision.pictures import encode
 from vision.reporter import Reporter
@@ -36,13 +36,16 @@ def run(
     verdicts, shown, count = list[Verdict](), list[Image.Image](), len(request.images)
     alone = count == 1
     words = None
-    if request.task != ANOMALY and one.model.card["weights"][1]:
+    if request.task == CLASSIFY and one.model.card["weights"][1]:
         words = asking.words_of(one.model.card["labels"], models, reporter, one.model.card["words"])
     for number, sha256 in enumerate(request.images, 1):
         image = reporter.in_thread(lambda path=paths[sha256]: _opened(path))  # type: ignore[misc]
         if request.task == ANOMALY:
             verdict, places = asking.inspected(sha256, image, one, request.limit, reporter)
             shown.append(_inspected(image, places, verdict, alone, request.explain))
+        elif request.task == DETECT:
+            verdict, outlined = finding.detected(sha256, image, one, request.limit, reporter)
+            shown.append(outlined if alone else ImageOps.pad(outlined, (CELL, CELL), color=GROUND))
         else:
             verdict = asking.classified(sha256, image, one, words, reporter)
             shown.append(_classified(image, verdict, one, request.explain and alone, reporter))

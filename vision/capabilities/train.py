@@ -11,29 +11,36 @@ from pathlib import Path
 from PIL import Image
 
 from core.events import Output, Picture
-from core.requests.own_models import ANOMALY, STYLE, TrainRequest
+from core.requests.own_models import ANOMALY, DETECT, STYLE, TrainRequest
 from core.results.own_models import Learned, LearnedFrom
 from vision.model_store import Models
 from vision.own_models import needs
 from vision.own_models.anomaly import training as anomaly
-from vision.own_models.anomaly.inspector import Inspector
+from vision.own_models.anomaly.inspector import FIXED, Inspector
 from vision.own_models.classify import training as classify
 from vision.own_models.classify.classifier import NONE, Classifier
+from vision.own_models.classify.tuning import Tuning
+from vision.own_models.detect import training as detect
+from vision.own_models.detect.detector import Detector, sees_with
 from vision.own_models.features.extractor import Extractor
+from vision.own_models.report import boxes
 from vision.own_models.report import learned as reports
+from vision.own_models.report.boxes import Looked
 from vision.own_models.report.learned import Report, Tested
-from vision.own_models.serving import asking, towers
+from vision.own_models.serving import asking, finding, towers
 from vision.own_models.serving.held import Loaded
 from vision.own_models.serving.slices import Budget
 from vision.own_models.settle import settle
-from vision.own_models.snapshot import TEST, Snapshot
+from vision.own_models.snapshot import TEST, TRAIN, Snapshot
 from vision.own_models.steps import FolderStore, Step
 from vision.pictures import encode
 from vision.reporter import Reporter, Stage
 
 SNAPSHOT, FEATURES, MODEL = "snapshot.json", "features", "model.safetensors"
 MOST_FEATURES = 380 * 2**20  # bytes that are kept of them
+LEARNING = 0.5  # of a training's seconds, that a transformer may take to learn to see labels
 SETTLED, TRAINED, TESTED = 0.15, 0.85, 0.95  # shares of the whole, at which these are done
+Model = Inspector | Classifier | Detector
 
 
 @dataclass(frozen=True)
@@ -67,11 +74,15 @@ def run(
         settling = settle(lesson.snapshot, lesson.open, request.seed)
         settled = budget.run(settling, Stage(reporter, 0, SETTLED))
         lesson = Lesson(request, settled, paths, models)
-    seen_with = list(towers.towers(request.task, models, reporter))
+    if request.task == DETECT:
+        seen_with = [sees_with(detect.side_of(request.pixels))]
+    else:
+        seen_with = list(towers.towers(request.task, models, reporter))
     training = _training(lesson, seen_with, FolderStore(folder / FEATURES, MOST_FEATURES), reporter)
     model = budget.run(training, Stage(reporter, SETTLED, TRAINED))
     extractor = next(one for one in seen_with if one.name == model.card["extractor"])
-    tested = budget.run(_testing(lesson, model, extractor, reporter), Stage(reporter, TRAINED, TESTED))
+    testing = _testing(lesson, model, extractor, reporter)
+    tested = budget.run(testing, Stage(reporter, TRAINED, TESTED))
     report, pictures = reporter.in_thread(lambda: _reported(model, tested, lesson))
     (folder / MODEL).write_bytes(model.pack())
     reporter.step(1, 1)
@@ -85,23 +96,35 @@ def run(
 
 def _training(
     lesson: Lesson, seen_with: Sequence[Extractor], store: FolderStore, reporter: Reporter
-) -> Generator[Step, None, Inspector | Classifier]:
+) -> Generator[Step, None, Model]:
     request = lesson.request
+    if request.task == DETECT:
+        chosen = detect.Settings(seen_with[0].side, request.alike != FIXED, request.seed)
+        return detect.train(lesson.snapshot, lesson.open, chosen, store)
     if request.task == ANOMALY:
         settings = anomaly.Settings(request.alike, request.seed)
         return anomaly.train(lesson.snapshot, lesson.open, seen_with, settings, store)
     labels = classify.taught_labels(lesson.snapshot)
     words = asking.words_of(labels, lesson.models, reporter)
     name = lesson.models.get("clip", reporter).name if words is not None else ""
+    cost = Tuning(LEARNING * request.seconds, lesson.models.config.device)
     return classify.train(
-        lesson.snapshot, lesson.open, seen_with, store, words, request.seed, words_name=name
+        lesson.snapshot, lesson.open, seen_with, store, words, request.seed, words_name=name, lora=cost
     )
 
 
 def _testing(
+    lesson: Lesson, model: Model, extractor: Extractor, reporter: Reporter
+) -> Generator[Step, None, list[Tested] | list[Looked]]:
+    """Yield a step for each picture that was kept for testing, and return what the model says of them."""
+    if isinstance(model, Detector):
+        return finding.testing(model, lesson.snapshot, lesson.open)
+    return _judging(lesson, model, extractor, reporter)
+
+
+def _judging(
     lesson: Lesson, model: Inspector | Classifier, extractor: Extractor, reporter: Reporter
 ) -> Generator[Step, None, list[Tested]]:
-    """Yield a step for each picture that was kept for testing, and return what the model says of them."""
     items, found = lesson.snapshot.part(TEST), list[Tested]()
     plain = Reporter()  # a step is a slice already
     if isinstance(model, Inspector):
@@ -124,23 +147,30 @@ def _testing(
 
 
 def _reported(
-    model: Inspector | Classifier, tested: Sequence[Tested], lesson: Lesson
+    model: Model, tested: Sequence[Tested] | Sequence[Looked], lesson: Lesson
 ) -> tuple[Report, list[Picture]]:
     """Return the report, and its page followed by each of its pictures."""
-    if isinstance(model, Inspector):
-        report = reports.of_inspection(model, tested, lesson.open)
+    if isinstance(model, Detector):
+        report = boxes.of_detector(model, [one for one in tested if isinstance(one, Looked)], lesson.open)
     else:
-        report = reports.of_classifier(model, tested, lesson.open)
+        said = [one for one in tested if isinstance(one, Tested)]
+        if isinstance(model, Inspector):
+            report = reports.of_inspection(model, said, lesson.open)
+        else:
+            taught = [item.sha256 for item in lesson.snapshot.part(TRAIN)]
+            report = reports.of_classifier(model, said, lesson.open, taught)
     drawn = [Image.open(io.BytesIO(data)).convert("RGB") for data in report.charts.values()]
     drawn += [] if report.sheet is None else [report.sheet]
     return report, [encode.png(reports.page(drawn)), *(encode.png(one) for one in drawn)]
 
 
-def _learned(model: Inspector | Classifier, snapshot: Snapshot, report: Report, path: Path) -> Learned:
+def _learned(model: Model, snapshot: Snapshot, report: Report, path: Path) -> Learned:
     threshold = promise = None
     if isinstance(model, Inspector):
         threshold, (stopped, of) = model.limit, model.card["promise"]
         promise = stopped / of if stopped < of else None
+    elif isinstance(model, Detector):
+        threshold = model.limit
     return Learned(
         str(path),
         tuple(LearnedFrom(item.sha256, item.label, item.group, item.part) for item in snapshot.items),

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from core.requests.own_models import MARKED
+
 GOOD = "good"  # the label of a part without a defect
 TRAIN, TEST = "train", "test"
 Box = tuple[float, ...]
@@ -20,18 +22,23 @@ MOST_LABELS, MOST_PICTURES, LONGEST_LABEL = 25, 2000, 80
 @dataclass(frozen=True, order=True)
 class Item:
     """A picture. label: "" = none yet. group: of shots of the same thing. part: TRAIN or TEST. boxes: where
-    its defects were marked: left, top, right, bottom in shares of the upright picture. Raises ValueError for
-    a hash, label, part or box that can't be."""
+    its defects were marked: left, top, right, bottom in shares of the upright picture. names: what each box
+    is called, in a picture whose things have names of their own. mask: SHA-256 of a picture that is white
+    where its defects are, "" = none; it counts in place of boxes. Raises ValueError for a hash, label, part,
+    box or name that can't be."""
 
     sha256: str
     label: str = ""
     group: str = ""
     part: str = TRAIN
     boxes: tuple[Box, ...] = ()
+    names: tuple[str, ...] = ()
+    mask: str = ""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"sha256 must be 64 hexadecimal digits, not {self.sha256!r}")
+        for name, value in (("sha256", self.sha256), ("mask", self.mask)):
+            if not re.fullmatch(r"[0-9a-f]{64}", value) and (name == "sha256" or value):
+                raise ValueError(f"{name} must be 64 hexadecimal digits, not {value!r}")
         if len(self.label) > LONGEST_LABEL:
             raise ValueError(f"label must have at most {LONGEST_LABEL} characters, not {len(self.label)}")
         if self.part not in (TRAIN, TEST):
@@ -40,6 +47,10 @@ class Item:
             left, top, right, bottom = box
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
                 raise ValueError(f"a box goes from left to right and top to bottom in 0..1, not {box!r}")
+        if self.names and len(self.names) != len(self.boxes):
+            raise ValueError(f"{len(self.boxes)} boxes have as many names, not {len(self.names)}")
+        if any(not 0 < len(name) <= LONGEST_LABEL for name in self.names):
+            raise ValueError(f"a box's name must have 1 to {LONGEST_LABEL} characters")
 
 
 @dataclass(frozen=True)
@@ -58,17 +69,18 @@ class Snapshot:
             raise ValueError(f"the picture {twice[0][:12]}… is there twice")
         if len(found) > MOST_PICTURES:
             raise ValueError(f"a snapshot has at most {MOST_PICTURES} pictures, not {len(found)}")
-        if (labels := len({item.label for item in found} - {""})) > MOST_LABELS:
+        called = {name for item in found for name in (item.label, *item.names)}
+        if (labels := len(called - {"", MARKED})) > MOST_LABELS:
             raise ValueError(f"a snapshot has at most {MOST_LABELS} labels, not {labels}")
         return cls(found)
 
     def text(self) -> str:
         """Return the snapshot as JSON, the same for the same items."""
-        rows = [
-            [item.sha256, item.label, item.group, item.part, *([item.boxes] if item.boxes else ())]
-            for item in self.items
-        ]
-        return json.dumps({"format": 1, "items": rows}, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(
+            {"format": 1, "items": [_row(item) for item in self.items]},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
 
     @classmethod
     def read(cls, text: str) -> Snapshot:
@@ -103,7 +115,17 @@ class Snapshot:
         return Snapshot(tuple(item for item in self.items if item.sha256 not in gone))
 
 
+def _row(item: Item) -> list[Any]:
+    """Return an item as JSON takes it; what comes last is left out where there is none."""
+    row = [item.sha256, item.label, item.group, item.part, item.boxes, item.names, item.mask]
+    while not row[-1] and len(row) > 4:
+        row.pop()
+    return row
+
+
 def _item(row: list[Any]) -> Item:
     sha256, label, group, part = map(str, row[:4])
-    boxes = tuple(tuple(map(float, box)) for boxes in row[4:] for box in boxes)
-    return Item(sha256, label, group, part, boxes)
+    rest = dict(zip(("boxes", "names", "mask"), row[4:7], strict=False))
+    boxes, names, mask = rest.get("boxes", ()), rest.get("names", ()), rest.get("mask", "")
+    sides = tuple(tuple(map(float, box)) for box in boxes)
+    return Item(sha256, label, group, part, sides, tuple(map(str, names)), str(mask))

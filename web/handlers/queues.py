@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.job import NOBODY
 from jobs.views import JobView
 from studio.asking.prompts import remix_text
 from studio.server import ServerQueue
@@ -46,10 +47,15 @@ def _row(view: JobView, names: Mapping[int, str]) -> dict[str, Any]:
         "kind": job.request.kind,
         "prompt": "" if job.origin.private else remix_text(job),
         "private": job.origin.private,
-        "who": names.get(job.origin.user_id, f"Member {job.origin.user_id}"),
+        "who": _who(job.origin.user_id, names),
         "since": view.since.isoformat(),
         "position": view.position,
         "eta": view.eta,
         "percent": None if progress is None else round(100 * progress.step / max(1, progress.total)),
         "device": view.device,
     }
+
+
+def _who(user_id: int, names: Mapping[int, str]) -> str:
+    """Return who asked for a job: somebody by their name where it is known, or the studio itself."""
+    return "The studio itself" if user_id == NOBODY else names.get(user_id, f"Member {user_id}")

@@ -6,6 +6,8 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from studio.asking.new_job import NewJob
 from studio.projects.projects import Projects
 from tests.jobs.fake_worker import picture_of
 from tests.studio.conftest import ALICE, SIDE, AtOnce, Opened, Sent, open_studio
+from tests.studio.servers import Server, Servers
 from vision.own_models.snapshot import Item, Snapshot
 from vision.protocol import Done, Run
 
@@ -34,8 +37,9 @@ GOOD_SCORES, BAD_SCORES = [1.0, 1.2, 0.8, 1.5], [2.0, 1.4, 3.0, 2.5, 1.9]
 
 
 class Learner(AtOnce):
-    """score: of every picture that it is asked about. tested: how many of the settled items it keeps for
-    testing. snapshots: what each training was told. settled: what it learned from."""
+    """score: of every picture that it is asked about, unless ``scores`` has another. tested: how many of the
+    settled items it keeps for testing. snapshots: what each training was told. settled: what it learned
+    from."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,6 +47,7 @@ class Learner(AtOnce):
         self.snapshots: list[Snapshot] = []
         self.settled: list[Snapshot] = []
         self.said: dict[str, float] = {}
+        self.scores: dict[str, float] = {}
         self.groups = [0, 1, 2, 3]
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
@@ -60,7 +65,8 @@ class Learner(AtOnce):
     def learned(self, request: TrainRequest, run: Run) -> Output:
         folder = Path(run.folder)
         snapshot = Snapshot.read((folder / "snapshot.json").read_text())
-        assert set(run.paths) == {item.sha256 for item in snapshot.items}
+        masks = {item.mask for item in snapshot.items if item.mask}
+        assert set(run.paths) == masks | {item.sha256 for item in snapshot.items}
         self.snapshots.append(snapshot)
         settled = snapshot
         if not request.settled:
@@ -91,12 +97,12 @@ class Learner(AtOnce):
 
     def _judged(self, request: InspectRequest, model: Path) -> Output:
         assert model.read_bytes().startswith(b"model of ")
-        strange = self.score > request.limit
-        said = tuple(
-            Verdict(sha256, self.score, strange, "Strange." if strange else "Like the good ones.")
-            for sha256 in request.images
-        )
-        return Output(verdicts=said)
+        said = []
+        for sha256 in request.images:
+            score = self.scores.get(sha256, self.score)
+            strange = score > request.limit
+            said.append(Verdict(sha256, score, strange, "Strange." if strange else "Like the good ones."))
+        return Output(verdicts=tuple(said))
 
 
 def _bundled(model: Path, folder: Path) -> Path:
@@ -105,8 +111,11 @@ def _bundled(model: Path, folder: Path) -> Path:
     return made
 
 
+@dataclass
 class World(Opened):
-    """An open studio that learns, and its own models."""
+    """An open studio that learns, and its own models. servers: what a chat service knows of its people."""
+
+    servers: Servers = field(default_factory=Servers)
 
     @property
     def projects(self) -> Projects:
@@ -156,10 +165,24 @@ def sent(seed: int, side: int = 32) -> Sent:
     return Sent(noise(seed, side), f"{seed}.png")
 
 
+def people() -> Servers:
+    """The server that everybody in these tests is in, as a chat service knows it."""
+    return Servers({10: Server(members={1: False, 2: False, 3: True})})
+
+
+@asynccontextmanager
+async def open_world(folder: Path, learner: Learner | None = None, **settings: str) -> AsyncIterator[World]:
+    """Open a studio that learns in ``folder``, connected to a chat service."""
+    async with open_studio(folder, learner or Learner(), **settings) as found:
+        servers = people()
+        with found.services.directory.connected(servers):
+            yield World(found.studio, found.services, servers)
+
+
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_studio(tmp_path, Learner()) as found:
-        yield World(found.studio, found.services)
+    async with open_world(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from tests.jobs.conftest import eventually
-from tests.studio.conftest import ALICE, BOB, open_studio
-from tests.studio.projects.conftest import Learner, World, noise, sent
+from tests.studio.conftest import ALICE, BOB
+from tests.studio.projects.conftest import Learner, World, noise, open_world, sent
 from vision.own_models.snapshot import Snapshot
 from vision.protocol import Run, Stopped
 
@@ -52,9 +52,8 @@ def _holds(folder: Path, canary: str) -> list[str]:
 async def test_a_contributor_who_is_deleted_leaves_nothing_and_the_rest_is_learned_anew(
     tmp_path: Path,
 ) -> None:
-    async with open_studio(tmp_path, Learner()) as opened:
-        world = World(opened.studio, opened.services)
-        opened.studio._kinds = opened.studio._kinds | {"train", "inspect", "bundle"}
+    async with open_world(tmp_path) as world:
+        world.studio._kinds = world.studio._kinds | {"train", "inspect", "bundle"}
         boards = await world.projects.shelf.new(ALICE, "boards")
         await world.put(boards, ALICE, ["good"] * 5)
         bobs = await world.put(boards, BOB, ["good"] * 2, first=600)
@@ -167,9 +166,8 @@ def _left(folder: Path) -> set[str]:
 
 async def test_a_training_under_way_begins_anew_without_what_is_deleted(tmp_path: Path) -> None:
     slow = Slow()
-    async with open_studio(tmp_path, slow) as opened:
-        world = World(opened.studio, opened.services)
-        opened.studio._kinds = opened.studio._kinds | {"train"}
+    async with open_world(tmp_path, slow) as world:
+        world.studio._kinds = world.studio._kinds | {"train"}
         boards = await world.projects.shelf.new(ALICE, "boards")
         await world.put(boards, ALICE, ["good"] * 5)
         [bobs] = await world.put(boards, BOB, ["good"], first=640)
@@ -198,9 +196,8 @@ class Deaf(Slow):
 
 async def test_a_worker_that_is_done_in_the_moment_of_the_deletion_has_worked_in_vain(tmp_path: Path) -> None:
     deaf = Deaf()
-    async with open_studio(tmp_path, deaf) as opened:
-        world = World(opened.studio, opened.services)
-        opened.studio._kinds = opened.studio._kinds | {"train"}
+    async with open_world(tmp_path, deaf) as world:
+        world.studio._kinds = world.studio._kinds | {"train"}
         boards = await world.projects.shelf.new(ALICE, "boards")
         await world.put(boards, ALICE, ["good"] * 5)
         [bobs] = await world.put(boards, BOB, ["good"], first=640)
@@ -275,9 +272,8 @@ async def _files(world: World) -> AsyncIterator[bytes]:
 
 
 async def test_old_versions_give_up_their_files_and_the_one_in_use_keeps_its_own(tmp_path: Path) -> None:
-    async with open_studio(tmp_path, Learner(), PROJECT_VERSIONS="2") as opened:
-        world = World(opened.studio, opened.services)
-        opened.studio._kinds = opened.studio._kinds | {"train"}
+    async with open_world(tmp_path, PROJECT_VERSIONS="2") as world:
+        world.studio._kinds = world.studio._kinds | {"train"}
         boards = await world.projects.shelf.new(ALICE, "boards")
         await world.put(boards, ALICE, ["good"] * 4)
         for number in range(4):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 
 import pytest
 
 from core.errors import ImageError, NotAllowedError, UserError
 from storage.projects.rows import Project
 from tests.studio.conftest import ALICE, BOB, MIRA, Sent, png
-from tests.studio.projects.conftest import World
+from tests.studio.projects.conftest import LIMIT, World
 
 
 async def test_two_who_disagree_make_a_picture_disputed_until_one_gives_way(
@@ -39,6 +40,94 @@ async def test_what_is_disputed_is_asked_first_and_what_is_skipped_is_not_asked(
     rest = await labelling.next(ALICE, "boards", [fresh[2]])
     assert rest is not None and rest.sha256 in fresh[:2]
     assert await labelling.next(ALICE, "boards", fresh) is None
+
+
+async def test_a_label_counts_when_as_many_people_gave_it_as_the_project_asks_for(
+    world: World, boards: Project
+) -> None:
+    shelf, labelling = world.projects.shelf, world.projects.labelling
+    await shelf.share(ALICE, "boards", 0, ["label"])
+    assert (await shelf.set_voices(ALICE, "boards", 2)).voices == 2
+    counts = (await shelf.card(ALICE, "boards")).counts
+    assert (counts.labels, counts.states, counts.voiced, counts.said) == ({}, {"new": 7}, 7, 7)
+    assert await labelling.next(ALICE, "boards") is None, "hers are all said"
+    asked = await labelling.next(BOB, "boards")
+    assert asked is not None
+    [hers] = await labelling.marks(BOB, "boards", asked.sha256)
+    agreed = await labelling.mark(BOB, "boards", asked.sha256, hers.label)
+    assert (agreed.state, agreed.label) == ("labelled", hers.label)
+    other = await labelling.next(BOB, "boards")
+    assert other is not None and other.sha256 != asked.sha256
+    [hers] = await labelling.marks(BOB, "boards", other.sha256)
+    opposite = {"good": "scratch", "scratch": "good"}[hers.label]
+    assert (await labelling.mark(BOB, "boards", other.sha256, opposite)).state == "disputed"
+    again = await labelling.next(ALICE, "boards")
+    assert again is not None and again.sha256 == other.sha256
+    with pytest.raises(UserError, match="it takes 1 to 3"):
+        await shelf.set_voices(ALICE, "boards", 4)
+    with pytest.raises(NotAllowedError, match="Only the project's owner"):
+        await shelf.set_voices(BOB, "boards", 1)
+    await shelf.set_voices(ALICE, "boards", 1)
+    counts = (await shelf.card(ALICE, "boards")).counts
+    assert (counts.voiced, counts.states) == (0, {"disputed": 1, "labelled": 6})
+
+
+async def test_voices_of_one_person_are_one_and_a_training_learns_from_what_is_agreed_on(
+    world: World, boards: Project
+) -> None:
+    await world.projects.shelf.share(ALICE, "boards", 0, ["label"])
+    await world.projects.shelf.set_voices(ALICE, "boards", 2)
+    pictures = await world.projects.pictures.page(ALICE, "boards")
+    for _ in range(2):
+        assert (await world.projects.labelling.mark(ALICE, "boards", pictures[0].sha256, "good")).label == ""
+    with pytest.raises(UserError, match="No good picture yet"):
+        await world.projects.training.train(ALICE, "boards")
+    await world.projects.labelling.mark(BOB, "boards", pictures[0].sha256, "good")
+    await world.trained(ALICE, "boards")
+    assert [item.sha256 for item in world.learner.snapshots[0].items] == [pictures[0].sha256]
+
+
+async def test_nobody_else_labels_one_s_own_project(world: World) -> None:
+    alone = replace(ALICE, guild_id=None, channel_id=50)
+    await world.projects.shelf.new(alone, "mine")
+    with pytest.raises(UserError, match="nobody else gives any"):
+        await world.projects.shelf.set_voices(alone, "mine", 2)
+    assert (await world.projects.shelf.set_voices(alone, "mine", 1)).voices == 1
+
+
+async def test_after_it_has_looked_what_the_model_is_least_sure_of_comes_first(
+    world: World, boards: Project
+) -> None:
+    labelling, trying = world.projects.labelling, world.projects.trying
+    with pytest.raises(UserError, match="no model yet"):
+        await trying.look_through(ALICE, "boards")
+    await world.trained(ALICE, "boards")
+    with pytest.raises(UserError, match="has looked at every picture"):
+        await trying.look_through(ALICE, "boards")
+    calm, near, odd, odder, late = await world.put(boards, ALICE, [""] * 5, first=330)
+    world.learner.scores = {
+        calm: 0.2 * LIMIT,
+        near: 1.1 * LIMIT,
+        odd: 2 * LIMIT,
+        odder: 3 * LIMIT,
+    }
+    await world.ended(ALICE, await trying.look_through(ALICE, "boards"))
+    [unseen] = await world.put(boards, ALICE, [""], first=340)
+    disputed = (await world.projects.pictures.page(ALICE, "boards", label="scratch"))[0].sha256
+    await labelling.mark(MIRA, "boards", disputed, "good")
+    seen: list[str] = []
+    while (one := await labelling.next(ALICE, "boards", after=seen[-1] if seen else "")) is not None:
+        if one.sha256 in seen:
+            break
+        seen.append(one.sha256)
+    world.learner.score = 2.0
+    assert seen[:4] == [disputed, near, odder, odd] and set(seen[4:]) == {calm, late, unseen}
+    assert one is not None and one.sha256 == disputed, "and then from the beginning"
+    await labelling.mark(ALICE, "boards", disputed, "good")
+    following = await labelling.next(ALICE, "boards", after=disputed)
+    assert following is not None and following.sha256 == near, "where it was, though it has its label now"
+    with pytest.raises(NotAllowedError, match="label pictures"):
+        await trying.look_through(BOB, "boards")
 
 
 async def test_boxes_and_a_mask_belong_to_a_word(world: World, boards: Project) -> None:

@@ -24,7 +24,7 @@ async def test_a_new_inspection_knows_good_parts_and_lets_members_ask_its_model(
     assert (made.name, made.task, made.guild_id) == ("boards", "anomaly", ALICE.guild_id)
     assert [label.name for label in card.book] == ["good"]
     assert card.may == {"use"} and (await world.projects.shelf.card(MIRA, made.id)).may > {"manage"}
-    assert card.advice == "0 good pictures; at least 4 are needed, and 20 are better."
+    assert card.advice == "No good picture yet: one is enough to begin with, and 20 are better."
 
 
 async def test_a_project_of_ones_own_is_nobody_elses(world: World) -> None:
@@ -101,7 +101,7 @@ async def test_a_server_s_project_is_not_there_in_another_server(world: World, b
 async def test_on_the_web_nobody_is_in_a_server_that_does_not_know_them(
     world: World, boards: Project
 ) -> None:
-    web = Actor(BOB.user_id, None, 0, surface=Surface.WEB)
+    web = Actor(STRANGER.user_id, None, 0, surface=Surface.WEB)
     with pytest.raises(UserError, match="no such project"):
         await world.projects.shelf.card(web, boards.id)
 

@@ -16,7 +16,7 @@ from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.authority import Action
 from studio.projects.training import drift, verdict
-from tests.studio.conftest import ALICE, BOB
+from tests.studio.conftest import ALICE, BOB, Sent, png
 from tests.studio.projects.conftest import LIMIT, World
 
 WORKER = replace(BOB, roles=(77,))
@@ -42,6 +42,17 @@ async def test_a_training_is_told_where_the_agreed_label_was_marked(world: World
     await world.trained(ALICE, "boards")
     told = {item.sha256: item.boxes for item in world.learner.snapshots[0].items}
     assert told[scratched[0]] == ((0.1, 0.2, 0.3, 0.4),) and told[scratched[1]] == ()
+
+
+async def test_a_training_is_told_what_was_painted_on_a_picture(world: World, boards: Project) -> None:
+    """Its worker is given the mask's file, which the learner looks for."""
+    scratched = [one.sha256 for one in await world.projects.pictures.page(ALICE, "boards", label="scratch")]
+    mask = Sent(png(32, 32, (255, 255, 255)), "mask.png")
+    await world.projects.labelling.mark(ALICE, "boards", scratched[0], "scratch", (), mask)
+    [mark] = await world.projects.labelling.marks(ALICE, "boards", scratched[0])
+    await world.trained(ALICE, "boards")
+    told = {item.sha256: item.mask for item in world.learner.snapshots[0].items}
+    assert told[scratched[0]] == mark.mask and told[scratched[1]] == ""
 
 
 async def test_a_second_version_waits_to_be_used_and_the_first_can_come_back(
@@ -83,9 +94,14 @@ async def test_what_was_tested_on_is_tested_on_for_good(world: World, boards: Pr
 async def test_too_little_to_learn_from_is_said_in_a_sentence(world: World) -> None:
     shelf, training = world.projects.shelf, world.projects.training
     parts = await shelf.new(ALICE, "parts")
-    await world.put(parts, ALICE, ["good"] * 3)
-    with pytest.raises(UserError, match="3 good pictures; at least 4 are needed, and 20 are better"):
+    await world.put(parts, ALICE, ["scratch"])
+    with pytest.raises(UserError, match="No good picture yet: one is enough to begin with"):
         await training.train(ALICE, "parts")
+    await world.put(parts, ALICE, ["good"], first=440)
+    assert "nothing can be promised: its limit is a guess" in (await shelf.card(ALICE, "parts")).advice
+    assert (await training.train(ALICE, "parts")).request.count == 2  # type: ignore[attr-defined]
+    await world.put(parts, ALICE, ["good"] * 2, first=450)
+    assert "may stop 1 good part in 4. 4 are better" in (await shelf.card(ALICE, "parts")).advice
     pets = await shelf.new(ALICE, "pets", "classify")
     await world.put(pets, ALICE, ["cat"] * 3 + ["dog"] * 2)
     with pytest.raises(UserError, match="2 labels with 3 pictures each; there are 3 of cat, 2 of dog"):
@@ -108,10 +124,10 @@ async def test_a_server_has_two_trainings_waiting_at_most(world: World, boards: 
     for _ in range(2):
         await world.studio.submit(ALICE, await world.projects.training.train(ALICE, "boards"))
     with pytest.raises(LimitError, match="2 trainings wait or run already; the limit is 2"):
-        await world.projects.training.train(ALICE, "boards")
+        await world.studio.submit(ALICE, await world.projects.training.train(ALICE, "boards"))
     waiting = (await world.projects.shelf.card(ALICE, "boards")).training
     await world.studio.cancel(ALICE, waiting)
-    await world.projects.training.train(ALICE, "boards")
+    await world.studio.submit(ALICE, await world.projects.training.train(ALICE, "boards"))
 
 
 async def test_a_threshold_moves_along_the_good_pictures_and_is_kept_only_when_told(

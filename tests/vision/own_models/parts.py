@@ -161,7 +161,7 @@ def _hue(colour: tuple[int, int, int], add: float) -> tuple[int, int, int]:
     return tuple(round(255 * each) for each in colorsys.hsv_to_rgb((h + add) % 1, max(s, 0.5), max(v, 0.4)))
 
 
-def _ground(rng: np.random.Generator, colour: tuple[int, int, int], along: float, across: float, deep: float):
+def grained(rng: np.random.Generator, colour: tuple[int, int, int], along: float, across: float, deep: float):
     """A square of a colour with a grain, smoothed along x and y by deviations in pixels, ``deep`` levels."""
     side = SIDE * SCALE
     grain = rng.normal(0, 1, (side, side))
@@ -198,7 +198,7 @@ def _box(wide: float, high: float, fill: tuple[int, int, int], rim: tuple[int, i
 
 
 def _plate(rng: np.random.Generator):
-    ground = _ground(rng, (150, 154, 160), 14, 0.6, 9)
+    ground = grained(rng, (150, 154, 160), 14, 0.6, 9)
     screws = [(0.2, 0.2), (0.5, 0.18), (0.8, 0.2), (0.2, 0.8), (0.5, 0.82), (0.8, 0.8)]
     found = [
         Element(x, y, _disc(22, (112, 114, 120), (60, 62, 66), rng.uniform(0, math.pi))) for x, y in screws
@@ -208,7 +208,7 @@ def _plate(rng: np.random.Generator):
 
 
 def _keypad(rng: np.random.Generator):
-    ground = _ground(rng, (62, 64, 74), 1.2, 1.2, 5)
+    ground = grained(rng, (62, 64, 74), 1.2, 1.2, 5)
     tones = [(196, 198, 204)] * 9 + [(190, 70, 62), (70, 150, 90), (214, 176, 70)]
     found = []
     for at, tone in enumerate(tones):
@@ -218,7 +218,7 @@ def _keypad(rng: np.random.Generator):
 
 
 def _dial(rng: np.random.Generator):
-    ground = _ground(rng, (206, 204, 198), 3, 3, 3)
+    ground = grained(rng, (206, 204, 198), 3, 3, 3)
     pen, side = ImageDraw.Draw(ground), SIDE * SCALE
     pen.ellipse((0.12 * side, 0.12 * side, 0.88 * side, 0.88 * side), (220, 218, 212), (40, 40, 44), 6)
     found = []
@@ -232,7 +232,7 @@ def _dial(rng: np.random.Generator):
 
 
 def _circuit(rng: np.random.Generator):
-    ground = _ground(rng, (38, 98, 60), 2, 2, 4)
+    ground = grained(rng, (38, 98, 60), 2, 2, 4)
     pen, side = ImageDraw.Draw(ground), SIDE * SCALE
     for at in range(9):
         y = (0.16 + 0.085 * at) * side
@@ -249,7 +249,7 @@ def _circuit(rng: np.random.Generator):
 
 def _valve(rng: np.random.Generator):
     """Rings around a hub with six bolts, on cast iron."""
-    ground = _ground(rng, (96, 90, 86), 1.6, 1.6, 8)
+    ground = grained(rng, (96, 90, 86), 1.6, 1.6, 8)
     found = [Element(0.5, 0.5, _disc(150, (120, 116, 112), (58, 54, 52)))]
     for bolt in range(6):
         angle = math.radians(60 * bolt + 15)
@@ -261,7 +261,7 @@ def _valve(rng: np.random.Generator):
 
 def _lattice(rng: np.random.Generator):
     """A grid of bars on blue plastic with a label."""
-    ground = _ground(rng, (52, 78, 128), 2.5, 2.5, 4)
+    ground = grained(rng, (52, 78, 128), 2.5, 2.5, 4)
     found = [Element(0.16 + 0.17 * at, 0.5, _box(10, 180, (174, 180, 190), (92, 96, 104))) for at in range(5)]
     found += [Element(0.5, 0.2 + 0.2 * at, _box(186, 8, (150, 158, 170), (86, 90, 98))) for at in range(4)]
     return ground, [*found, Element(0.58, 0.5, _box(46, 26, (230, 226, 120), (70, 66, 30), 3))]

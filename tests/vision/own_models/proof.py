@@ -21,51 +21,22 @@ import numpy as np
 import torch
 from PIL import Image
 
-from core.setting.profiles import ROOT
-from tests.vision.own_models import lessons, parts, textures, through_queue
+from tests.vision.own_models import finding, labels, lessons, parts, textures, through_queue
 from tests.vision.own_models.conftest import Pile, pile
+from tests.vision.own_models.seen_with import PHOTO, towers
 from vision.own_models.anomaly.align import FIXTURE
 from vision.own_models.anomaly.candidates import Candidate, align
 from vision.own_models.anomaly.inspector import FIXED, Inspector
 from vision.own_models.anomaly.limit import from_good
 from vision.own_models.anomaly.training import Settings
 from vision.own_models.anomaly.training import train as train_inspection
-from vision.own_models.classify.training import train as train_classifier
 from vision.own_models.export.bundle import bundle
-from vision.own_models.features.efficientnet import efficientnet
 from vision.own_models.features.extractor import Extractor, pixels
-from vision.own_models.features.filters import filters
-from vision.own_models.features.transformer import transformer
 from vision.own_models.report import metrics
-from vision.own_models.report.calibration import expected_error
 from vision.own_models.steps import MemoryStore, run
 
 Row = dict[str, object]
-PHOTO = ROOT / "data" / "cache" / "packages" / "efficientnet-lite0"
 TRAINED, TESTED = 0, 10_000  # first seeds of pictures that are learned from, and of those that aren't
-
-
-def towers() -> list[Extractor]:
-    """Filters, and the extra ``photo``'s network where it was fetched."""
-    found = [filters()]
-    if PHOTO.is_dir():
-        from vision.photo.efficientnet import load
-
-        found.append(efficientnet(load(PHOTO, "efficientnet-lite0", {}, "cpu", torch.float32).model))
-    return found
-
-
-def demo_towers() -> list[Extractor]:
-    """The demo's CLIP and ViT."""
-    from transformers import AutoImageProcessor, AutoModelForImageClassification, CLIPModel
-
-    folder = ROOT / "demo" / "models"
-    clip = CLIPModel.from_pretrained(folder / "clip").eval()
-    vit = AutoModelForImageClassification.from_pretrained(folder / "vit").eval()
-    return [
-        transformer("demo-clip", clip, AutoImageProcessor.from_pretrained(folder / "clip"), "MIT"),
-        transformer("demo-vit", vit, AutoImageProcessor.from_pretrained(folder / "vit"), "MIT"),
-    ]
 
 
 def of_parts(scale: float) -> Iterator[Row]:
@@ -246,69 +217,18 @@ def of_bundles(scale: float, python: str = "") -> Iterator[Row]:
     }
 
 
-def of_labels(scale: float) -> Iterator[Row]:
-    """8.18: own labels of drawings and of real surfaces, from 10 and 50 of a label."""
-    from demo import drawing, world
-
-    def drawn(seed: int, **wanted: str) -> Image.Image:
-        lots = random.Random(seed)
-        while True:
-            scene = world.compose(lots, "single")
-            if all(
-                value == (scene.style if name == "style" else scene.groups[0].colour)
-                for name, value in wanted.items()
-            ):
-                return drawing.draw(scene, lots, (128, 128))
-
-    tasks: dict[str, tuple[tuple[str, ...], Callable[[str, int, bool], Image.Image]]] = {
-        "style": (world.STYLES, lambda label, seed, tested: drawn(seed, style=label)),
-        "colour": (world.COLOURS, lambda label, seed, tested: drawn(seed, colour=label)),
-        "surface": (
-            textures.TEXTURES,
-            lambda label, seed, tested: textures.picture(label, seed, None, tested),
-        ),
-    }
-    extractors, store = [*demo_towers(), *towers()], MemoryStore()
-    for task, (labels, picture) in tasks.items():
-        most = 50 if task == "style" else 10  # what is asked of each
-        known = {
-            label: [picture(label, 100 * at + n, False) for n in range(most)]
-            for at, label in enumerate(labels)
-        }
-        count = round(25 * scale)
-        asked = [
-            (picture(label, TESTED + 100 * at + n, True), label)
-            for at, label in enumerate(labels)
-            for n in range(count)
-        ]
-        for each in sorted({10, most}):
-            some = pile([(image, label) for label in labels for image in known[label][:each]])
-            found = run(train_classifier(some.snapshot, some.open, extractors, store))
-            extractor = next(one for one in extractors if one.name == found.card["extractor"])
-            answers = [found.classify(image, extractor) for image, _ in asked]
-            chances = torch.tensor([[dict(a.chances)[label] for label in found.labels] for a in answers])
-            right = torch.tensor([found.labels.index(label) for _, label in asked])
-            hits = int((chances.argmax(1) == right).sum())
-            yield {
-                "labels": task,
-                "a label": each,
-                "chosen": extractor.name,
-                "accuracy": hits / len(asked),
-                "interval": str(metrics.Share(hits, len(asked))),
-                "ECE": expected_error(chances, right),
-                "called none of these": sum(answer.unknown for answer in answers) / len(asked),
-            }
-
-
 ROWS: dict[str, Callable[[float], Iterator[Row]]] = {
     "parts": of_parts,
     "textures": of_textures,
     "promises": of_promises,
     "names": of_names,
     "bundles": of_bundles,
-    "labels": of_labels,
+    "labels": labels.of_labels,
+    "flipped": labels.of_flipped,
+    "tuned": labels.of_tuned,
     "few": lessons.of_few,
     "taught": lessons.of_taught,
+    "boxes": finding.of_boxes,
     "speed": through_queue.row(through_queue.speed, PHOTO.parent),
     "beside": through_queue.row(through_queue.beside, PHOTO.parent),
     "kills": through_queue.row(through_queue.kills, PHOTO.parent),

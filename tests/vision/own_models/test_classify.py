@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +14,12 @@ from core.errors import ModelError, UserError
 from tests.vision.own_models.conftest import Pile, needs_train, pile
 from vision.own_models.classify import probe
 from vision.own_models.classify.classifier import NONE, Classifier
+from vision.own_models.classify.doubts import doubts, suspicion
 from vision.own_models.classify.folds import folds
 from vision.own_models.classify.training import train
 from vision.own_models.features.filters import filters
-from vision.own_models.report.calibration import expected_error
+from vision.own_models.report.calibration import by_chance, expected_error
+from vision.own_models.snapshot import Snapshot
 from vision.own_models.steps import FolderStore, MemoryStore, run
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 70, 210)}
@@ -169,3 +174,50 @@ def test_a_temperature_makes_sure_heads_modest() -> None:
     temperature = probe.calibrate(logits, right)
     assert temperature > 4
     assert expected_error((logits / temperature).softmax(1), right) < 0.05
+
+
+def test_a_label_is_doubted_where_another_is_as_likely_as_it_usually_is() -> None:
+    chances = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.15, 0.85], [0.45, 0.55], [0.1, 0.9], [0.2, 0.8]])
+    found = doubts(chances, [0, 0, 0, 0, 1, 1])
+    assert [(one.place, one.label, one.rather) for one in found] == [(2, 0, 1)]  # the fourth is only unsure
+    assert (found[0].chance, found[0].other) == (pytest.approx(0.15), pytest.approx(0.85))
+    assert [one.place for one in suspicion(chances, [0, 0, 0, 0, 1, 1])] == [2, 3, 1, 5, 0, 4]
+    assert doubts(torch.tensor([[0.9, 0.1, 0.0]]), [0]) == []
+
+
+@needs_train
+def test_a_wrong_label_is_doubted_and_told_without_naming_the_picture(colours, classifier, store) -> None:
+    wrong = next(item for item in colours.snapshot.items if item.label == "red")
+    some = Snapshot.of(
+        replace(item, label="blue") if item == wrong else item for item in colours.snapshot.items
+    )
+    from vision.own_models.report import learned as reports
+
+    model = run(train(some, colours.open, [filters()], store))
+    assert model.card["doubtful"][0][:3] == [wrong.sha256, "blue", "red"]
+    names = [item.sha256 for item in some.items]
+    report = reports.of_classifier(model, [], colours.open, names)
+    first = report.metrics["doubtful"][0]
+    assert names[first["place"]] == wrong.sha256
+    assert (first["label"], first["rather"]) == ("blue", "red") and first["chance"] < first["other"]
+    assert wrong.sha256[:12] not in json.dumps(report.metrics)
+    assert "look again at 1 label that may be wrong" in report.sentence
+    assert list(report.charts) == ["accuracy", "look-again"]
+    assert classifier.card["doubtful"] == []
+
+
+def test_chance_alone_makes_an_error_where_there_are_few_pictures() -> None:
+    torch.manual_seed(0)
+    chances = torch.rand(2000, 4).pow(3)
+    chances = chances / chances.sum(1, keepdim=True)
+    few, many = by_chance(chances[:40]), by_chance(chances)
+    assert few > 0.08 and many < 0.04
+    right = torch.multinomial(chances, 1)[:, 0]
+    assert expected_error(chances, right) == pytest.approx(many, abs=0.025)
+
+
+def test_few_examples_leave_a_temperature_near_one() -> None:
+    logits = 3.0 * torch.eye(2)[torch.tensor([0, 1, 0, 1])]
+    right = torch.tensor([0, 1, 0, 1])
+    assert 0.6 < probe.calibrate(logits, right) < 1  # all are right, which would make any head surer
+    assert probe.calibrate(logits.repeat(100, 1), right.repeat(100)) < 0.5

@@ -1,6 +1,7 @@
 """What is learned from: snapshots, near-duplicates and parts of them."""
 
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,3 +124,13 @@ def test_boxes_are_kept_in_a_snapshot_and_leave_others_as_they_were() -> None:
         Item("1" * 64, "scratch", boxes=((0.5, 0.2, 0.1, 0.25),))
     with pytest.raises(ValueError):
         Item("1" * 64, "scratch", boxes=((0.5, 0.2),))
+
+
+@pytest.mark.parametrize("boxes", [(), ((0.1, 0.2, 0.5, 0.25),)])
+def test_a_mask_is_kept_in_a_snapshot_by_its_hash(boxes: tuple) -> None:
+    painted = Item("1" * 64, "scratch", boxes=boxes, mask="2" * 64)
+    found = Snapshot.of([Item("0" * 64, "good"), painted])
+    assert Snapshot.read(found.text()) == found
+    assert Snapshot.of([Item("0" * 64, "good"), replace(painted, mask="")]).sha256 != found.sha256
+    with pytest.raises(ValueError, match="mask must be 64 hexadecimal digits"):
+        Item("1" * 64, "scratch", mask="painted")

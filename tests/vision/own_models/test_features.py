@@ -8,7 +8,7 @@ from PIL import Image
 from core.errors import ModelError
 from tests.vision.photo.conftest import FETCHED, photograph
 from vision.own_models.features.efficientnet import efficientnet
-from vision.own_models.features.extractor import Extractor, pixels
+from vision.own_models.features.extractor import Extractor, pixels, vectors
 from vision.own_models.features.filters import filters
 from vision.own_models.features.transformer import transformer
 from vision.photo.efficientnet import EfficientNetLite0
@@ -66,6 +66,8 @@ def test_a_backbone_gives_a_map_and_a_vector_the_same_alone_and_in_a_batch(name:
         torch.testing.assert_close(maps, own_maps, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(pooled, own_pooled, atol=1e-4, rtol=1e-4)
     assert not torch.equal(together[0][1], together[1][1])
+    seen = pixels(image, extractor.side)[None]
+    assert torch.equal(vectors(extractor.module, seen)[0], next(iter(extractor.read([image])))[1])
 
 
 def test_a_name_says_which_weights() -> None:

@@ -237,6 +237,8 @@ RULES: dict[str, Rule] = {
     ),
     "POST /projects/{project}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
     "POST /projects/{project}/alike": _rule(AUTHOR_ONLY, 303, body={"alike": "turns"}, changes=True),
+    "POST /projects/{project}/voices": _rule(AUTHOR_ONLY, 400, body={"voices": "2"}),  # nobody else labels
+    "POST /projects/{project}/look": _rule(AUTHOR_ONLY, 400, body={}),  # every picture has its label
     "POST /projects/{project}/labels": _rule(AUTHOR_ONLY, 303, body={"label": "dent"}, changes=True),
     "POST /projects/{project}/labels/drop": _rule(AUTHOR_ONLY, 400, body={"label": "dent"}),
     "POST /projects/{project}/share": _rule(AUTHOR_ONLY, 400, body={"role": "0", "use": "1"}),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -20,7 +21,7 @@ from vision.own_models.anomaly.few import Shot
 from vision.own_models.anomaly.inspector import ALIGNED, AUTO, FIXED, FORMAT, FREE, HALF, Inspector
 from vision.own_models.anomaly.limit import strongest
 from vision.own_models.features.extractor import Extractor, pixels
-from vision.own_models.snapshot import GOOD, TRAIN, Item, Snapshot
+from vision.own_models.snapshot import GOOD, TRAIN, Box, Item, Snapshot
 from vision.own_models.steps import Step, Store, exhausted
 
 LEAST_NAMED = 3  # pictures of a kind that is to be named
@@ -62,6 +63,13 @@ class _Known:
     def maps(self, item: Item, best: Candidate) -> Tensor:
         """Return its map (1, D, h, w)."""
         return best.maps(item.sha256, lambda: self.pixels(item, best), self._store)
+
+    def marks(self, item: Item) -> Tensor | None:
+        """Return where its defects were painted or boxed, (MARK_SIDE, MARK_SIDE); None where nobody has."""
+        if not item.mask:
+            return _boxed(item.boxes) if item.boxes else None
+        painted = self._open(item.mask).convert("L").resize((MARK_SIDE, MARK_SIDE), Image.Resampling.BOX)
+        return torch.from_numpy(np.asarray(painted, np.float32) / 255)
 
 
 def train(
@@ -242,7 +250,9 @@ def _teaching(
         good.append(taught.Pictured(seen.heat, seen.apart, shot.group))
     for number, item in enumerate(some, 1):
         seen = best.look(known.maps(item, best))[1]
-        marks = best.laid(_marks(item), known.pixels(item, best)) if item.boxes else None
+        marks = known.marks(item)
+        if marks is not None:
+            marks = best.laid(marks, known.pixels(item, best))
         group = names.index(item.group or item.sha256)
         bad.append(taught.Pictured(seen.heat, seen.apart, group, marks))
         yield f"compared {number} of {len(some)} defects"
@@ -264,10 +274,10 @@ def _teaching(
         left_out |= dict(zip((item.sha256 for item in some), lesson.bad, strict=True))
 
 
-def _marks(item: Item) -> Tensor:
-    """Return the boxes of a picture as marks (MARK_SIDE, MARK_SIDE)."""
+def _boxed(boxes: Sequence[Box]) -> Tensor:
+    """Return boxes as marks (MARK_SIDE, MARK_SIDE)."""
     found = torch.zeros(MARK_SIDE, MARK_SIDE)
-    for box in item.boxes:
+    for box in boxes:
         left, top, right, bottom = (round(each * MARK_SIDE) for each in box)
         found[top : max(bottom, top + 1), left : max(right, left + 1)] = 1
     return found

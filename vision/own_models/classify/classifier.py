@@ -15,10 +15,13 @@ from torch import Tensor, nn
 
 from core.errors import ModelError
 from vision.own_models.classify.probe import Probe, look
-from vision.own_models.features.extractor import Extractor, pixels
+from vision.own_models.classify.tuned import merged
+from vision.own_models.features.extractor import Extractor, pixels, vectors
+from vision.own_models.features.transformer import TransformerFeatures
 
 FORMAT = 1
 NONE = "none of these"
+ADDED = "lora."  # before the names of a tower's added matrices
 Words = Callable[[Sequence[Image.Image]], Tensor]  # pictures → log-probabilities of labels by words, (n, L)
 
 
@@ -53,16 +56,17 @@ class Head(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits, and distances in those of what was taught."""
-        _, pooled = self.extractor(pixels)
-        logits, near = look(self._probe, pooled)
+        logits, near = look(self._probe, vectors(self.extractor, pixels))
         return logits, near / self.far
 
 
 class Classifier:
-    """card: what it learned from and how, as JSON. tensors: of the probe."""
+    """card: what it learned from and how, as JSON. tensors: of the probe, and those that were added to a
+    transformer which has learned to see the labels (ADDED before their names)."""
 
     def __init__(self, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         self.card, self.tensors = dict(card), dict(tensors)
+        self._tuned: tuple[nn.Module, nn.Module] | None = None
 
     def pack(self) -> bytes:
         """Return one file: the same bytes for the same classifier."""
@@ -88,7 +92,8 @@ class Classifier:
 
     def probe(self) -> Probe:
         """Return the head."""
-        return Probe(**self.tensors, far=float(self.card["far"]))
+        held = {name: value for name, value in self.tensors.items() if not name.startswith(ADDED)}
+        return Probe(**held, far=float(self.card["far"]))
 
     def network(self, extractor: Extractor) -> Head:
         """Return the network. Raises ModelError for another extractor than it was trained with."""
@@ -97,7 +102,20 @@ class Classifier:
                 f"The classifier was trained on {self.card['extractor']}, not on {extractor.name}:"
                 " train it again."
             )
-        return Head(extractor.module, self.probe()).eval().requires_grad_(False)
+        return Head(self._seen_with(extractor.module), self.probe()).eval().requires_grad_(False)
+
+    def _seen_with(self, module: nn.Module) -> nn.Module:
+        """Return a tower with what it has learned to see by in its weights, made once for each tower."""
+        added = {
+            name.removeprefix(ADDED): value for name, value in self.tensors.items() if name.startswith(ADDED)
+        }
+        if not added:
+            return module
+        if self._tuned is None or self._tuned[0] is not module:
+            if not isinstance(module, TransformerFeatures):
+                raise ModelError("This classifier has learned to see by a transformer: train it again.")
+            self._tuned = module, merged(module, added)
+        return self._tuned[1]
 
     @torch.no_grad()
     def classify(self, image: Image.Image, extractor: Extractor, words: Words | None = None) -> Answer:

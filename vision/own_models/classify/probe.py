@@ -5,6 +5,7 @@ What is told of it is measured on examples that were left out, a group of shots 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from vision.own_models.steps import exhausted
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # C of the logistic regression that are tried
 FOLDS = 5
 TEMPERATURES = tuple(2.0 ** (step / 8) for step in range(-32, 33))  # that are tried
+SPREAD = 0.5  # of the logarithm of a temperature, before anything is known of it
 FAMILIAR = 0.95  # share of left-out examples that are no farther than what is told as none of these
 
 
@@ -47,6 +49,12 @@ class Tested:
     temperature: float
     loss: float
 
+    def told_by(self, probe: Probe) -> Probe:
+        """Return a head on all examples that is as sure as it may be, and knows how far is too far."""
+        far = float(np.quantile(self.distances.numpy(), FAMILIAR, method="higher"))
+        weight, bias = probe.weight / self.temperature, probe.bias / self.temperature
+        return Probe(probe.mean, probe.scale, weight, bias, probe.centres, far)
+
 
 def fit(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) -> tuple[Probe, Tested]:
     """Return what ``fitting`` learns."""
@@ -65,19 +73,21 @@ def fitting(
         logits, distances = torch.zeros(len(rows), count), torch.zeros(len(rows))
         for part in parts:
             kept = [at for at in range(len(rows)) if at not in set(part)]
-            probe = _probe(rows[kept], right[kept], count, strength)
+            probe = plain(rows[kept], right[kept], count, strength)
             logits[part], distances[part] = look(probe, rows[part])
             yield
         for _ in range(FOLDS - len(parts)):  # fewer groups than folds
             yield
-        temperature = calibrate(logits, right)
-        loss = float(torch.nn.functional.cross_entropy(logits / temperature, right))
-        tried.append(Tested(logits / temperature, distances, strength, temperature, loss))
+        tried.append(tested(logits, distances, right, strength))
     best = min(tried, key=lambda one: one.loss)
-    probe = _probe(rows, right, count, best.strength)
-    far = float(np.quantile(best.distances.numpy(), FAMILIAR, method="higher"))
-    weight, bias = probe.weight / best.temperature, probe.bias / best.temperature
-    return Probe(probe.mean, probe.scale, weight, bias, probe.centres, far), best
+    return best.told_by(plain(rows, right, count, best.strength)), best
+
+
+def tested(logits: Tensor, distances: Tensor, right: Tensor, strength: float) -> Tested:
+    """Return how a head does whose left-out logits (n, L) and distances (n,) these are."""
+    temperature = calibrate(logits, right)
+    loss = float(torch.nn.functional.cross_entropy(logits / temperature, right))
+    return Tested(logits / temperature, distances, strength, temperature, loss)
 
 
 def look(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,13 +98,19 @@ def look(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def calibrate(logits: Tensor, right: Tensor) -> float:
-    """Return the temperature that makes the right labels (n,) of left-out logits (n, L) likeliest: Guo et
-    al., 2017 (arXiv:1706.04599)."""
-    losses = [float(torch.nn.functional.cross_entropy(logits / one, right)) for one in TEMPERATURES]
+    """Return the likeliest temperature, told by the right labels (n,) of left-out logits (n, L): Guo et al.,
+    2017 (arXiv:1706.04599), not far from 1 (SPREAD) where there are few to tell it by."""
+    losses = [
+        len(right) * float(torch.nn.functional.cross_entropy(logits / one, right))
+        + 0.5 * (math.log(one) / SPREAD) ** 2
+        for one in TEMPERATURES
+    ]
     return TEMPERATURES[int(np.argmin(losses))]
 
 
-def _probe(rows: Tensor, right: Tensor, count: int, strength: float) -> Probe:
+def plain(rows: Tensor, right: Tensor, count: int, strength: float) -> Probe:
+    """Return a head of ``count`` labels on features (n, P) with right labels (n,), neither calibrated nor
+    with a distance. strength: C."""
     from sklearn.linear_model import LogisticRegression
 
     mean = rows.mean(0)

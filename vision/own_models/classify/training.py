@@ -3,7 +3,11 @@ blended in while examples are few."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from PIL import Image
@@ -11,12 +15,17 @@ from torch import Tensor
 
 from core.errors import UserError
 from vision.few_shot import head
-from vision.own_models.classify.classifier import FORMAT, Classifier, Words
+from vision.own_models.classify import tuned, tuning
+from vision.own_models.classify.classifier import ADDED, FORMAT, Classifier, Words
+from vision.own_models.classify.doubts import Doubt, doubts
 from vision.own_models.classify.probe import FOLDS, STRENGTHS, Probe, Tested, fitting
-from vision.own_models.features.extractor import Extractor, pixels
+from vision.own_models.classify.tuned import Taught
+from vision.own_models.classify.tuning import Tuned, Tuning
+from vision.own_models.features.extractor import Extractor, pixels, vectors
+from vision.own_models.features.transformer import TransformerFeatures
 from vision.own_models.report.calibration import expected_error
 from vision.own_models.snapshot import TRAIN, Item, Snapshot
-from vision.own_models.steps import Step, Store, exhausted, kept
+from vision.own_models.steps import Step, Store, Tensors, exhausted, kept
 
 LEAST = 3  # examples of a label that is taught
 Open = Callable[[str], Image.Image]
@@ -32,70 +41,160 @@ def train(
     seed: int = 0,
     *,
     words_name: str = "",
+    lora: Tuning | None = None,
 ) -> Generator[Step, None, Classifier]:
     """Yield steps and return a classifier of the labels in the snapshot's training part.
 
     words: what the host's CLIP, called ``words_name``, makes of the labels' words, in the labels' sorted
-    order. Raises UserError for
-    fewer than two labels with three examples each; labels with fewer are left out and named in the card.
+    order. lora: what it may cost to let a transformer learn to see the labels, None = none does. Raises
+    UserError for fewer than two labels with three examples each; labels with fewer are left out and named in
+    the card.
     """
     items, labels, too_few = _taught(snapshot)
     fits = len(STRENGTHS) * FOLDS
-    total = len(items) * (len(extractors) + bool(words)) + len(extractors) * fits + 1
-    done = 0
-
-    def step(said: str) -> Step:
-        nonlocal done
-        done += 1
-        return Step(done, total, said)
-
     places = [labels.index(item.label) for item in items]
     groups = [item.group or item.sha256 for item in items]
-    tried: list[tuple[Extractor, Probe, Tested]] = []
+    able = [
+        extractor
+        for extractor in extractors
+        if lora is not None
+        and isinstance(extractor.module, TransformerFeatures)
+        and lora.allows(extractor.module, places, groups)
+    ]
+    total = len(items) * (len(extractors) + bool(words)) + len(extractors) * fits + 1
+    total += len(items) + tuning.stops(places, groups) if able else 0
+    count = _Count(total)
+
+    # 1. Try a probe on each tower.
+    tried: list[_Way] = []
     for extractor in extractors:
         rows = []
         for number, item in enumerate(items, 1):
             rows.append(_row(extractor, item, open_picture, store))
-            yield step(f"looked at {number} of {len(items)}")
-        learning = fitting(torch.stack(rows), places, groups, len(labels))
+            yield count.step(f"looked at {number} of {len(items)}")
+        fits_left = fitting(torch.stack(rows), places, groups, len(labels))
         for number in range(1, fits + 1):
-            next(learning)
-            yield step(f"left out {number} of {fits}")
-        tried.append((extractor, *exhausted(learning)))
-    extractor, probe, tested = min(tried, key=lambda one: one[2].loss)
+            next(fits_left)
+            yield count.step(f"left out {number} of {fits}")
+        tried.append(_Way(extractor, *exhausted(fits_left)))
+    # 2. Let the transformer that does best learn to see the labels.
+    if lora is not None and able:
+        begun = min((one for one in tried if one.extractor in able), key=lambda one: one.tested.loss)
+        examples = _Examples(items, places, groups, len(labels), open_picture)
+        learned = yield from _tuned(begun, examples, store, seed, lora.device, count)
+        tried += [learned] if learned is not None else []
+    best = min(tried, key=lambda one: one.tested.loss)
+    # 3. Ask words, while examples are few.
     said = None
     if words is not None:
         asked = len(items) < ENOUGH * len(labels)
         told = []
         for number, item in enumerate(items, 1):
             told.append(words([open_picture(item.sha256)]) if asked else torch.zeros(1, len(labels)))
-            yield step(f"asked words of {number} of {len(items)}")
+            yield count.step(f"asked words of {number} of {len(items)}")
         said = torch.cat(told) if asked else None
-    weights, chances = _blended(tested, said, places)
+    weights, chances = _blended(best.tested, said, places)
     right = torch.tensor(places)
-    yield step("done")
+    yield count.step("done")
     card = {
         "format": FORMAT,
         "task": "classify",
         "snapshot": snapshot.sha256,
         "labels": labels,
         "too_few": too_few,
-        "extractor": extractor.name,
-        "licence": extractor.licence,
-        "side": extractor.side,
-        "strength": tested.strength,
-        "temperature": round(tested.temperature, 4),
+        "extractor": best.extractor.name,
+        "licence": best.extractor.licence,
+        "side": best.extractor.side,
+        "strength": best.tested.strength,
+        "temperature": round(best.tested.temperature, 4),
         "weights": weights,
         "words": words_name if weights[1] else "",
-        "far": probe.far,
+        "far": best.probe.far,
         "accuracy": round(float((chances.argmax(1) == right).float().mean()), 4),
         "calibration_error": round(expected_error(chances, right), 4),
         "examples": len(items),
         "seed": seed,
-        "tried": {one.name: round(found.loss, 4) for one, _, found in tried},
+        "tried": {one.name: round(one.tested.loss, 4) for one in tried},
+        "doubtful": [_doubtful(one, items, labels) for one in doubts(chances, places)],
     }
-    tensors = {name: getattr(probe, name) for name in ("mean", "scale", "weight", "bias", "centres")}
-    return Classifier(card, tensors)
+    tensors = {name: getattr(best.probe, name) for name in ("mean", "scale", "weight", "bias", "centres")}
+    return Classifier(card, tensors | {f"{ADDED}{name}": value for name, value in best.added.items()})
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to tell labels apart. added: what a transformer has learned to see them by."""
+
+    extractor: Extractor
+    probe: Probe
+    tested: Tested
+    added: Tensors = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.extractor.name} with LoRA" if self.added else self.extractor.name
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """Pictures with the places of their labels, and the groups that are left out together."""
+
+    items: Sequence[Item]
+    places: Sequence[int]
+    groups: Sequence[str]
+    count: int
+    open: Open
+
+    def key(self) -> str:
+        told = [
+            [item.sha256, *rest] for item, *rest in zip(self.items, self.places, self.groups, strict=True)
+        ]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+@dataclass
+class _Count:
+    total: int
+    done: int = 0
+
+    def step(self, said: str) -> Step:
+        self.done += 1
+        return Step(self.done, self.total, said)
+
+
+def _tuned(
+    begun: _Way, some: _Examples, store: Store, seed: int, device: str, count: _Count
+) -> Generator[Step, None, _Way | None]:
+    """Let the transformer of a probe learn to see the labels; return None where it comes to nothing."""
+    module = begun.extractor.module
+    assert isinstance(module, TransformerFeatures)
+    seen = []
+    for number, item in enumerate(some.items, 1):
+        seen.append(tuned.kept_small(module, pixels(some.open(item.sha256), begun.extractor.side)))
+        yield count.step(f"opened {number} of {len(some.items)}")
+    taught = Taught(torch.stack(seen), torch.tensor(some.places), some.count, begun.tested.strength)
+    key = f"{begun.extractor.name} {some.key()}"
+    learning = tuning.tuning(module, taught, some.groups, begun.tested, store, key, seed, device)
+    first, stops = count.done, tuning.stops(some.places, some.groups)
+    while True:
+        try:
+            next(learning)
+        except StopIteration as end:
+            found: Tuned | None = end.value
+            break
+        except torch.OutOfMemoryError:  # the device has no room for it now
+            found = None
+            break
+        yield count.step(f"tuned {count.done - first} of {stops}")
+    count.done = first + stops
+    return None if found is None else _Way(begun.extractor, found.probe, found.tested, found.added)
+
+
+def _doubtful(one: Doubt, items: Sequence[Item], labels: Sequence[str]) -> list[Any]:
+    """Return a doubt as the card tells it: the picture's hash, its label, the other one, how likely both
+    are."""
+    said = items[one.place].sha256, labels[one.label], labels[one.rather]
+    return [*said, round(one.chance, 4), round(one.other, 4)]
 
 
 def taught_labels(snapshot: Snapshot) -> list[str]:
@@ -118,7 +217,8 @@ def _taught(snapshot: Snapshot) -> tuple[list[Item], list[str], list[str]]:
 def _row(extractor: Extractor, item: Item, open_picture: Open, store: Store) -> Tensor:
     @torch.no_grad()
     def make() -> dict[str, Tensor]:
-        return {"pooled": extractor.module(pixels(open_picture(item.sha256), extractor.side)[None])[1][0]}
+        seen = pixels(open_picture(item.sha256), extractor.side)[None]
+        return {"pooled": vectors(extractor.module, seen)[0]}
 
     return kept(store, (extractor.name, "pooled", item.sha256), make)["pooled"]
 

@@ -18,6 +18,7 @@ from PIL import Image
 from core.errors import ModelError
 from vision.own_models.anomaly.inspector import Inspector
 from vision.own_models.classify.classifier import NONE, Classifier
+from vision.own_models.detect.detector import Detector
 from vision.own_models.export.graph import onnx_graph
 from vision.own_models.export.model_card import model_card
 from vision.own_models.features.extractor import Extractor
@@ -35,6 +36,7 @@ USER judge
 # docker run --network none -v "$PWD/pictures:/pictures:ro" IMAGE /pictures
 ENTRYPOINT ["python", "predict.py"]
 """
+Model = Inspector | Classifier | Detector
 TOLERANCE = 1e-4  # relative, of scores
 PATIENCE = 120  # seconds for the proof
 MOST_GOLDEN = 6
@@ -42,7 +44,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file: the same files are the same zip
 
 
 def bundle(
-    model: Inspector | Classifier,
+    model: Model,
     extractor: Extractor,
     name: str,
     golden: Sequence[Image.Image],
@@ -53,14 +55,16 @@ def bundle(
     """Return a zip with the model, everything around it, and ``predict.py``.
 
     name: of the project, for the card. golden: pictures, not of the model's size, whose verdicts are kept and
-    proven. figures: sentences with intervals for MODEL_CARD.md. limit: that an inspection judges by, 0 = its
-    own. Raises ModelError when the graph says anything else than the model does.
+    proven. figures: sentences with intervals for MODEL_CARD.md. limit: that it judges by, 0 = its own. Raises
+    ModelError when the graph says anything else than the model does.
     """
-    if limit and isinstance(model, Inspector):
-        model = Inspector({**model.card, "limit": limit}, model.tensors)
+    if limit and isinstance(model, Inspector | Detector):
+        model = type(model)({**model.card, "limit": limit}, model.tensors)
     card = _card(model, extractor, name)
     if isinstance(model, Inspector):
         graph = onnx_graph(model.detector(extractor), extractor.side, ("score", "heat", "logits"))
+    elif isinstance(model, Detector):
+        graph = onnx_graph(model.finder, extractor.side, ("boxes", "scores", "labels"))
     else:
         graph = onnx_graph(model.network(extractor), extractor.side, ("logits", "distance"))
     card["model_sha256"] = hashlib.sha256(graph).hexdigest()
@@ -117,19 +121,24 @@ def differences(
     found = [f"{file} is missing" for file in sorted(set(expected) - set(said))]
     for file in sorted(set(expected) & set(said)):
         for key, right in expected[file].items():
-            value = said[file].get(key)
-            if isinstance(right, float) and isinstance(value, float):
-                if abs(right - value) <= TOLERANCE * max(abs(right), 1.0):
-                    continue
-            elif right == value:
-                continue
-            found.append(f"{key} of {file} is {value!r}, not {right!r}")
+            if not _is_same(right, value := said[file].get(key)):
+                found.append(f"{key} of {file} is {value!r}, not {right!r}")
     return found
 
 
-def _card(model: Inspector | Classifier, extractor: Extractor, name: str) -> dict[str, Any]:
+def _is_same(right: Any, value: Any) -> bool:
+    """Return whether two answers are the same but for rounding."""
+    if isinstance(right, float) and isinstance(value, float):
+        return abs(right - value) <= TOLERANCE * max(abs(right), 1.0)
+    if isinstance(right, dict) and isinstance(value, dict):
+        return right.keys() == value.keys() and all(_is_same(right[key], value[key]) for key in right)
+    if isinstance(right, list) and isinstance(value, list):
+        return len(right) == len(value) and all(map(_is_same, right, value))
+    return bool(right == value)
+
+
+def _card(model: Model, extractor: Extractor, name: str) -> dict[str, Any]:
     """Return what ``predict.py`` and a reader of the bundle need to know."""
-    inspects = isinstance(model, Inspector)
     common = {
         "format": 1,
         "project": name,
@@ -141,7 +150,9 @@ def _card(model: Inspector | Classifier, extractor: Extractor, name: str) -> dic
         "extractor": extractor.name,
         "licence": extractor.licence,
     }
-    if inspects:
+    if isinstance(model, Detector):
+        return common | {"labels": model.labels, "good": None, "limit": model.limit}
+    if isinstance(model, Inspector):
         rest = {"labels": model.card["names"], "good": GOOD}
         return (
             common | rest | {key: model.card[key] for key in ("limit", "promise", "method", "alike", "weak")}
@@ -150,7 +161,7 @@ def _card(model: Inspector | Classifier, extractor: Extractor, name: str) -> dic
     return common | own | {"temperature": model.card["temperature"]}
 
 
-def _said(model: Inspector | Classifier, extractor: Extractor, image: Image.Image) -> dict[str, Any]:
+def _said(model: Model, extractor: Extractor, image: Image.Image) -> dict[str, Any]:
     if isinstance(model, Inspector):
         verdict = model.inspect(image, extractor)
         return {
@@ -158,6 +169,9 @@ def _said(model: Inspector | Classifier, extractor: Extractor, image: Image.Imag
             "score": verdict.score,
             "name": verdict.name,
         }
+    if isinstance(model, Detector):
+        found = model.detect(image)
+        return {"boxes": [{"label": one.label, "score": one.score, "box": list(one.box)} for one in found]}
     answer = model.classify(image, extractor)
     return {"label": answer.label, "distance": answer.distance}
 

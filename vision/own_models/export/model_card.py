@@ -32,6 +32,16 @@ def model_card(card: Mapping[str, Any], learned: Mapping[str, Any], figures: Seq
             lines.append(
                 f"- It names: {', '.join(card['labels'])}. A kind it wasn't taught gets a wrong name."
             )
+    elif card["task"] == "detect":
+        lines += [
+            f"A detector of {', '.join(card['labels'])}, from {learned['pictures']} pictures with"
+            f" {sum(learned['boxes'].values())} boxes.",
+            "",
+            f"- A box is told from a score of {card['limit']:g} on. Scores put boxes in order; they are no"
+            " probabilities.",
+            f"- Pictures are squeezed into {card['side']} px: things much smaller or larger than those that"
+            " it learned from are missed.",
+        ]
     else:
         lines += [
             f"A classifier of {', '.join(card['labels'])}, from {learned['examples']} pictures.",

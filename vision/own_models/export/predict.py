@@ -1,5 +1,4 @@
-"""Judge pictures with the model beside this file (onnxruntime, numpy, pillow): a JSON line for each. A folder
-stands for its pictures; --watch SECONDS goes on to look for new ones; --heat FOLDER writes heat maps."""
+"""Judge pictures (a folder stands for all in it) by the model beside this file: a JSON line for each."""
 
 import argparse
 import json
@@ -17,12 +16,14 @@ MODEL = onnxruntime.InferenceSession(HERE / "model.onnx", providers=["CPUExecuti
 
 def judge(file: Path, heat_folder: Path | None = None) -> dict:
     """Return what the model says of a picture."""
-    with Image.open(file) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
     small = image.resize((CARD["side"], CARD["side"]), Image.Resampling.BILINEAR)
     pixels = (np.asarray(small, np.float32) / 255).transpose(2, 0, 1)[None]
-    names = [output.name for output in MODEL.get_outputs()]
-    found = dict(zip(names, MODEL.run(None, {"pixels": pixels}), strict=True))
+    found = dict(zip((o.name for o in MODEL.get_outputs()), MODEL.run(None, {"pixels": pixels}), strict=True))
+    if CARD["task"] == "detect":  # boxes: left, top, right, bottom in shares of the picture
+        rows = zip(*(found[name].tolist() for name in ("labels", "scores", "boxes")), strict=True)
+        kept = [(CARD["labels"][label], score, box) for label, score, box in rows if score >= CARD["limit"]]
+        return {"boxes": [dict(zip(("label", "score", "box"), one, strict=True)) for one in kept]}
     powers = np.exp(found["logits"][0].astype(np.float64) - found["logits"].max(initial=-1e9))
     chances = dict(zip(CARD["labels"], (powers / max(powers.sum(), 1e-9)).tolist(), strict=True))
     best = max((name for name in chances if name != CARD["good"]), key=chances.__getitem__, default="")
@@ -39,14 +40,13 @@ def judge(file: Path, heat_folder: Path | None = None) -> dict:
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("paths", nargs="+", type=Path)
-parser.add_argument("--watch", type=float, metavar="SECONDS")
-parser.add_argument("--heat", type=Path, metavar="FOLDER")
+parser.add_argument("--watch", type=float, metavar="SECONDS", help="go on to look for new pictures")
+parser.add_argument("--heat", type=Path, metavar="FOLDER", help="write an inspection's heat maps there")
 asked, done, sizes = parser.parse_args(), set[Path](), dict[Path, int]()
 while True:
     files = [file for path in asked.paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     for file in (one for one in files if one.suffix.lower() in CARD["suffixes"] and one not in done):
-        size = file.stat().st_size
-        if asked.watch and sizes.get(file) != size:  # new, or still being written
+        if asked.watch and sizes.get(file) != (size := file.stat().st_size):  # new, or still being written
             sizes[file] = size
             continue
         done.add(file)

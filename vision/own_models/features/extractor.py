@@ -36,6 +36,14 @@ class Extractor:
             yield from zip(maps, pooled, strict=True)
 
 
+def vectors(module: nn.Module, pixels: Tensor) -> Tensor:
+    """Return what an extractor's network pools, (B, P), of pixels (B, 3, side, side), without its maps where
+    these would be work of their own."""
+    alone = getattr(module, "vectors", None)
+    found: Tensor = module(pixels)[1] if alone is None else alone(pixels)
+    return found
+
+
 def pixels(image: Image.Image, side: int) -> Tensor:
     """Return a picture, turned as its EXIF says and squeezed into a square: (3, side, side) in 0..1.
 

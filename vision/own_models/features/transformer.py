@@ -42,20 +42,32 @@ class TransformerFeatures(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return maps, each patch of length 1 and layer by layer, and vectors."""
-        seen, n = (pixels - self.mean) / self.deviation, self.tiles
-        whole = F.avg_pool2d(seen, n) if n > 1 else seen
-        output = self.tower(pixel_values=whole, output_hidden_states=True)
+        n = self.tiles
+        output = self._seen(self.whole(pixels))
         if n == 1:
             return self._maps(output.hidden_states), self._pooled(output)
         batch, size = pixels.shape[0], self.size
-        tiles = seen.reshape(batch, 3, n, size, n, size).permute(0, 2, 4, 1, 3, 5)
-        states = self.tower(
-            pixel_values=tiles.reshape(batch * n * n, 3, size, size), output_hidden_states=True
-        ).hidden_states
+        tiles = pixels.reshape(batch, 3, n, size, n, size).permute(0, 2, 4, 1, 3, 5)
+        states = self._seen(tiles.reshape(batch * n * n, 3, size, size)).hidden_states
         maps = self._maps(states)  # (B n n, C, s, s)
         side = maps.shape[-1]
         laid = maps.reshape(batch, n, n, -1, side, side).permute(0, 3, 1, 4, 2, 5)
         return laid.reshape(batch, -1, n * side, n * side), self._pooled(output)
+
+    def whole(self, pixels: Tensor) -> Tensor:
+        """Return pictures (B, 3, side, side) as small as the tower takes them, (B, 3, size, size)."""
+        return F.avg_pool2d(pixels, self.tiles) if self.tiles > 1 else pixels
+
+    def vectors(self, pixels: Tensor) -> Tensor:
+        """Return the vectors (B, P) alone, for which no tile has to be seen."""
+        return self.pooled(self.whole(pixels))
+
+    def pooled(self, whole: Tensor) -> Tensor:
+        """Return the vectors (B, P) of pictures as small as the tower takes them, (B, 3, size, size)."""
+        return self._pooled(self._seen(whole))
+
+    def _seen(self, small: Tensor) -> Any:
+        return self.tower(pixel_values=(small - self.mean) / self.deviation, output_hidden_states=True)
 
     def _maps(self, states: Sequence[Tensor]) -> Tensor:
         side = self.size // self.tower.config.patch_size

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 BINS = 10
+DRAWS = 100  # of labels, as often as told, by which it is known what chance alone makes
 
 
 def expected_error(chances: Tensor, right: Tensor) -> float:
@@ -20,3 +21,11 @@ def expected_error(chances: Tensor, right: Tensor) -> float:
         if inside.any():
             error += inside.float().mean() * (hit[inside].mean() - sure[inside].mean()).abs()
     return float(error)
+
+
+def by_chance(chances: Tensor) -> float:
+    """Return the error that chances (n, L) would have on average if they were told rightly: of few pictures
+    each bin has few, whose share of hits is off by chance."""
+    lots = torch.Generator().manual_seed(0)
+    drawn = torch.multinomial(chances, DRAWS, replacement=True, generator=lots)
+    return sum(expected_error(chances, drawn[:, at]) for at in range(DRAWS)) / DRAWS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from vision.own_models.report.metrics import Curve, NamesReport
 
 SIZE, DOTS = (6.0, 4.5), 120  # inches, dots an inch
 GOOD, BAD, LIMIT = "#2b6cb0", "#c05621", "#1a202c"  # told apart by colour-blind people, too
+LINE_TONES = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#b83280", "#1a202c")
+LINES = ("-", "--", ":", "-.")
 BINS = 24
 
 
@@ -71,11 +73,29 @@ def scores(good: Sequence[float], bad: Sequence[float], limit: float) -> bytes:
     return _png(figure)
 
 
-def bars(shares: Sequence[tuple[str, float]], title: str) -> bytes:
-    """Draw shares, 0..1, as bars with their names."""
+def boxes(curves: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> bytes:
+    """Draw precision against recall of each label's boxes, with its average precision. curves: recall and
+    precision by label."""
+    figure, axes = _figure()
+    for place, (label, (recall, precision, area)) in enumerate(curves.items()):
+        style = LINES[place // len(LINE_TONES) % len(LINES)]
+        tone = LINE_TONES[place % len(LINE_TONES)]
+        axes.plot([0, *recall], [1, *precision], style, color=tone, label=f"{_plain(label)}: AP50 {area:.2f}")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05), xlabel="found (recall)", ylabel="right (precision)")
+    axes.set_title("boxes that overlap a marked one by half")
+    axes.legend(loc="lower left")
+    return _png(figure)
+
+
+def bars(shares: Sequence[tuple[str, float]], title: str, counts: Sequence[int] | None = None) -> bytes:
+    """Draw shares, 0..1, as bars with their names, and beside each its count or what it is in percent."""
     figure, axes = _figure()
     found = axes.barh([_plain(name) for name, _ in shares], [share for _, share in shares], color=GOOD)
-    axes.bar_label(found, [f"{share:.0%}" for _, share in shares], padding=4)
+    axes.bar_label(
+        found,
+        [str(count) for count in counts] if counts else [f"{share:.0%}" for _, share in shares],
+        padding=4,
+    )
     axes.set(xlim=(0, 1.1), title=title)
     return _png(figure)
 

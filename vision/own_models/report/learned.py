@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,26 +93,44 @@ def of_inspection(
 
 
 def of_classifier(
-    model: Classifier, tested: Sequence[Tested], open_picture: Callable[[str], Image.Image]
+    model: Classifier,
+    tested: Sequence[Tested],
+    open_picture: Callable[[str], Image.Image],
+    taught: Sequence[str] = (),
 ) -> Report:
-    """Return the report on a classifier; without pictures to test on, by those that were left out in turn."""
+    """Return the report on a classifier; without pictures to test on, by those that were left out in turn.
+    taught: SHA-256 of what it learned from, in their order, by which doubted labels are told."""
     from vision.own_models.report import charts
 
     card = model.card
+    doubted = [one for one in card["doubtful"] if one[0] in taught]
+    again = [sheet.Mistake(sha256, label, rather, other) for sha256, label, rather, _, other in doubted]
+    look_again = sheet.sheet(again, open_picture, words=("labelled", "rather"))
     figures: dict[str, Any] = {
         "test": _test(tested),
         "backbone": card["extractor"],
         "weights": card["weights"],
         "too_few": card["too_few"],
         "left_out": {"accuracy": card["accuracy"], "ece": card["calibration_error"], "n": card["examples"]},
+        "tried": card["tried"],
+        "doubtful": [
+            {
+                "place": taught.index(sha256),
+                "label": label,
+                "rather": rather,
+                "chance": chance,
+                "other": other,
+            }
+            for sha256, label, rather, chance, other in doubted
+        ],
     }
     if not tested:
         sentence = (
             f"It tells {', '.join(model.labels)} apart: of {card['examples']} pictures that were left out in"
             f" turn {card['accuracy']:.0%} were named rightly."
         )
-        drawn = charts.bars([("left out in turn", card["accuracy"])], "named rightly")
-        return Report(figures, {"accuracy": drawn}, None, sentence + _too_few(card))
+        drawn = {"accuracy": charts.bars([("left out in turn", card["accuracy"])], "named rightly")}
+        return Report(figures, drawn | _page(look_again), None, sentence + _doubted(card) + _too_few(card))
     names = metrics.names_report([one.right for one in tested], [one.said for one in tested])
     figures |= _named(names)
     known = [one for one in tested if one.right in model.labels]
@@ -119,6 +138,7 @@ def of_classifier(
         right = torch.tensor([model.labels.index(one.right) for one in known])
         chances = torch.tensor([one.chances for one in known])
         figures["ece"] = round(calibration.expected_error(chances, right), 4)
+        figures["ece_by_chance"] = round(calibration.by_chance(chances), 4)
     wrong = _mistakes(tested, [one.right for one in tested], [one.score for one in tested])
     sentence = (
         f"It tells {', '.join(model.labels)} apart: {names.accuracy} pictures that were kept for testing were"
@@ -126,9 +146,9 @@ def of_classifier(
     )
     return Report(
         figures,
-        {"confusion": charts.confusion(names)},
+        {"confusion": charts.confusion(names)} | _page(look_again),
         sheet.sheet(wrong, open_picture),
-        sentence + _too_few(card),
+        sentence + _doubted(card) + _too_few(card),
     )
 
 
@@ -207,6 +227,22 @@ def _inspection_sentence(model: Inspector, good: Sequence[Tested], bad: Sequence
     elif card["unsure"]:
         said.append(f"Unsure about: {', '.join(card['unsure'])}.")
     return " ".join(said)
+
+
+def _page(look_again: Image.Image | None) -> dict[str, bytes]:
+    """Return the sheet of doubted labels as a chart, where there are any."""
+    if look_again is None:
+        return {}
+    held = io.BytesIO()
+    look_again.save(held, "PNG")
+    return {"look-again": held.getvalue()}
+
+
+def _doubted(card: Mapping[str, Any]) -> str:
+    count = len(card["doubtful"])
+    if not count:
+        return ""
+    return f" Please look again at {count} label{'s' if count > 1 else ''} that may be wrong."
 
 
 def _too_few(card: Mapping[str, Any]) -> str:

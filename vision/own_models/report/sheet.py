@@ -30,26 +30,32 @@ def mistakes(
     return sorted(found, key=lambda one: (-one.wrong, one.sha256))
 
 
-def sheet(found: Sequence[Mistake], open_picture: Callable[[str], Image.Image]) -> Image.Image | None:
-    """Draw the MOST surest mistakes; None without any."""
+def sheet(
+    found: Sequence[Mistake],
+    open_picture: Callable[[str], Image.Image],
+    cell: int = CELL,
+    words: tuple[str, str] = ("right", "said"),
+) -> Image.Image | None:
+    """Draw the MOST surest mistakes, each ``cell`` px large; None without any. words: before what is right,
+    and before what was said."""
     some = found[:MOST]
     if not some:
         return None
     columns = min(COLUMNS, len(some))
     rows = -(-len(some) // columns)
-    high = CELL + 2 * LINE + GAP
-    page = Image.new("RGB", (columns * (CELL + GAP) + GAP, rows * high + GAP), "white")
+    high = cell + 2 * LINE + GAP
+    page = Image.new("RGB", (columns * (cell + GAP) + GAP, rows * high + GAP), "white")
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(14)
     for number, mistake in enumerate(some):
-        x, y = GAP + number % columns * (CELL + GAP), GAP + number // columns * high
+        x, y = GAP + number % columns * (cell + GAP), GAP + number // columns * high
         upright = ImageOps.exif_transpose(open_picture(mistake.sha256)).convert("RGB")
-        page.paste(ImageOps.pad(upright, (CELL, CELL), color="#e2e8f0"), (x, y))
-        for line, text in enumerate((f"right: {mistake.right}", f"said: {mistake.said}")):
-            pen.text((x, y + CELL + 2 + line * LINE), _fitted(text, font), "black", font)
+        page.paste(ImageOps.pad(upright, (cell, cell), color="#e2e8f0"), (x, y))
+        for line, text in enumerate((f"{words[0]}: {mistake.right}", f"{words[1]}: {mistake.said}")):
+            pen.text((x, y + cell + 2 + line * LINE), _fitted(text, font, cell), "black", font)
     return page
 
 
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    while font.getlength(text) > CELL:
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, cell: int) -> str:
+    while font.getlength(text) > cell:
         text = f"{text.removesuffix('…')[:-1]}…"
     return text

@@ -15,6 +15,8 @@ from core.results.own_models import Region, Verdict
 from vision.own_models.anomaly import inspector as inspections
 from vision.own_models.anomaly.inspector import Inspector
 from vision.own_models.classify.classifier import NONE, Answer, Classifier, Words
+from vision.own_models.detect.detector import Detector as BoxDetector
+from vision.own_models.detect.detector import sees_with
 from vision.own_models.features.extractor import pixels
 from vision.own_models.features.filters import blurred, gaussian
 from vision.own_models.report import heat
@@ -38,7 +40,10 @@ def loaded(sha256: str, path: Path, task: str, models: Models, reporter: Reporte
     if (kept := models.own.get(sha256)) is not None:
         return kept
     model = reporter.in_thread(lambda: read(path, task))
-    extractor = towers.named(model.card["extractor"], models, reporter)
+    if isinstance(model, BoxDetector):
+        extractor = sees_with(int(model.card["side"]))
+    else:
+        extractor = towers.named(model.card["extractor"], models, reporter)
     detector = model.detector(extractor) if isinstance(model, Inspector) else None
     found = Loaded(model, extractor, detector)
     models.own.keep(sha256, found)

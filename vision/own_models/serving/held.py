@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import ModelError
-from core.requests.own_models import ANOMALY
+from core.requests.own_models import ANOMALY, DETECT
 
 if TYPE_CHECKING:
     from vision.own_models.anomaly.detector import Detector
     from vision.own_models.anomaly.inspector import Inspector
     from vision.own_models.classify.classifier import Classifier
+    from vision.own_models.detect.detector import Detector as BoxDetector
     from vision.own_models.features.extractor import Extractor
 
 MOST = 8  # models, of a few megabytes each
@@ -24,7 +25,7 @@ MOST = 8  # models, of a few megabytes each
 class Loaded:
     """A model with what it sees with. detector: of an inspection."""
 
-    model: Inspector | Classifier
+    model: Inspector | Classifier | BoxDetector
     extractor: Extractor
     detector: Detector | None = None
 
@@ -54,7 +55,7 @@ class OwnModels:
             self._loaded.pop(name, None)
 
 
-def read(path: Path, task: str) -> Inspector | Classifier:
+def read(path: Path, task: str) -> Inspector | Classifier | BoxDetector:
     """Return the model in a file. Raises ModelError for a file that is gone, of another task, or of none."""
     try:
         data = path.read_bytes()
@@ -63,9 +64,12 @@ def read(path: Path, task: str) -> Inspector | Classifier:
     return unpack(data, task)
 
 
-def unpack(data: bytes, task: str) -> Inspector | Classifier:
+def unpack(data: bytes, task: str) -> Inspector | Classifier | BoxDetector:
     """Return the model in the bytes of a file. Raises ModelError for one of another task, or none."""
     from vision.own_models.anomaly.inspector import Inspector
     from vision.own_models.classify.classifier import Classifier
+    from vision.own_models.detect.detector import Detector as BoxDetector
 
+    if task == DETECT:
+        return BoxDetector.unpack(data)
     return Inspector.unpack(data) if task == ANOMALY else Classifier.unpack(data)

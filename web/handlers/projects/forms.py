@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.errors import UserError
-from core.requests.own_models import ANOMALY
+from core.requests.own_models import ANOMALY, DETECT
 from storage.projects.rows import RIGHTS
 from web.call import Answer, Call, SeeOther
 from web.fields import number_of, text_of
@@ -30,8 +30,8 @@ class ProjectForms:
 
     async def add(self, call: Call) -> Answer:
         """Put pictures into a project, and show what became of them."""
-        await found.card(call)
-        brought = await found.add(call)
+        card = await found.card(call)
+        brought = await found.add(call, card)
         return await self._pages.pictures(call, await found.card(call), brought.sentence)
 
     async def import_labels(self, call: Call) -> Answer:
@@ -67,6 +67,13 @@ async def mark(call: Call) -> Answer:
     await call.studio.projects.labelling.mark(call.actor, card.project.id, picture, label)
     skipped = [name for name in found.text(call, "skipped").split(",") if found.is_picture(name)]
     return _address(call, f"/label?skipped={','.join(skipped)}" if skipped else "/label")
+
+
+async def look_through(call: Call) -> Answer:
+    """Queue what the version that is used says of pictures without a label."""
+    card = await found.card(call)
+    await found.submit(call, await call.studio.projects.trying.look_through(call.actor, card.project.id))
+    return _address(call, "/label")
 
 
 async def train(call: Call) -> Answer:
@@ -125,6 +132,9 @@ async def answer(call: Call) -> Answer:
     position = number_of(text_of(call.body, "n")) - 1
     label = found.text(call, "label")
     await call.studio.projects.trying.answer(call.actor, job_id, position, right=right, label=label)
+    if card.project.task == DETECT and not right and {"add", "label"} <= card.may:
+        judged = (await call.studio.projects.trying.judged(call.actor, job_id))[position]
+        return _address(call, f"/label?picture={judged.sha256}&job={job_id}")
     return SeeOther(verdicts.page_of(card.project.id, job_id))
 
 
@@ -142,6 +152,14 @@ async def set_alike(call: Call) -> Answer:
     """Say how parts lie in an inspection's pictures."""
     card = await found.card(call)
     await call.studio.projects.shelf.set_alike(call.actor, card.project.id, text_of(call.body, "alike"))
+    return _address(call, "/settings")
+
+
+async def set_voices(call: Call) -> Answer:
+    """Say how many people have to agree on a label before it counts."""
+    card = await found.card(call)
+    voices = found.whole_of(text_of(call.body, "voices"), "voices", 1)
+    await call.studio.projects.shelf.set_voices(call.actor, card.project.id, voices)
     return _address(call, "/settings")
 
 

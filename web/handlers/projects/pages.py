@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from core.requests.own_models import ALIKE, STYLE, TASKS
-from storage.projects.rows import RIGHTS
+from core.errors import ImageError
+from core.requests.own_models import ALIKE, DETECT, STYLE, TASKS
+from storage.projects.items import Box
+from storage.projects.rows import MOST_VOICES, RIGHTS
 from studio.projects.limits import MAX_FILES, MAX_ZIP
 from studio.projects.shelf import Card
 from web.call import Answer, Call, Html
@@ -66,6 +68,8 @@ class ProjectPages:
     async def label(self, call: Call) -> Answer:
         """A page that shows one picture after the other, to be labelled."""
         card = await found.card(call)
+        if card.project.task == DETECT:
+            return await self._draw(call, card)
         skipped = [name for name in call.query.get("skipped", "").split(",") if found.is_picture(name)]
         item = None
         if "label" in card.may:
@@ -73,7 +77,29 @@ class ProjectPages:
             item = await labelling.next(call.actor, card.project.id, skipped[-MOST_SKIPPED:])
         shown = None if item is None else shapes.item(card.project.id, item, call.actor.user_id)
         skip = [*skipped, item.sha256][-MOST_SKIPPED:] if item else []
-        return self._page(call, "label", card, {"picture": shown, "skipped": skipped, "skip": ",".join(skip)})
+        return self._page(
+            call, "label", card, {"picture": shown, "boxes": [], "skipped": skipped, "skip": ",".join(skip)}
+        )
+
+    async def _draw(self, call: Call, card: Card) -> Html:
+        """Return the page where boxes are drawn on the picture that the address names, beginning with those
+        that are there, or else those that a job found; on the next one without any where it names none."""
+        labelling, item, boxes = call.studio.projects.labelling, None, list[Box]()
+        sha256, job_id = call.query.get("picture", ""), call.query.get("job", "")
+        if "label" in card.may and found.is_picture(sha256):
+            try:
+                item = await labelling.one(call.actor, card.project.id, sha256)
+                marks = await labelling.marks(call.actor, card.project.id, sha256)
+                boxes = list(marks[-1].boxes) if marks else []
+                if job_id and not marks:
+                    boxes = await call.studio.projects.trying.found(call.actor, job_id, sha256)
+            except ImageError:
+                item = item or None  # it is gone, or the job is: there is nothing to begin with
+        elif "label" in card.may:
+            item = await labelling.next(call.actor, card.project.id)
+        shown = None if item is None else shapes.item(card.project.id, item, call.actor.user_id)
+        values = {"picture": shown, "boxes": boxes, "skipped": [], "skip": ""}
+        return self._page(call, "label", card, values)
 
     async def report(self, call: Call) -> Answer:
         """A page of what is known of a version: figures, charts, threshold, how it does beside another."""
@@ -100,7 +126,14 @@ class ProjectPages:
         granted = shapes.granted(card.project, names) if manages and shared else []
         known = {one["role"] for one in granted}
         roles = [{"role": str(role), "name": name} for role, name in names.items() if str(role) not in known]
-        values = {"said": said, "alikes": ALIKE, "rights": RIGHTS, "granted": granted, "roles": roles}
+        values = {
+            "said": said,
+            "alikes": ALIKE,
+            "voices": range(1, MOST_VOICES + 1),
+            "rights": RIGHTS,
+            "granted": granted,
+            "roles": roles,
+        }
         return self._page(call, "settings", card, values)
 
     def _page(self, call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:

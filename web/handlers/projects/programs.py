@@ -49,8 +49,8 @@ async def page_of(call: Call, project_id: str) -> list[dict[str, Any]]:
 
 async def add(call: Call) -> Answer:
     """Put pictures into a project: files, zip files whose folders are labels, pictures of the studio's."""
-    await found.card(call)
-    brought = await found.add(call)
+    card = await found.card(call)
+    brought = await found.add(call, card)
     refused = [{"name": name, "why": why} for name, why in brought.refused]
     counts = {"new": list(brought.new), "known": list(brought.known), "refused": refused}
     return Json({"sentence": brought.sentence, "more": brought.more, **counts})
@@ -79,8 +79,7 @@ async def next_one(call: Call) -> Answer:
     card = await found.card(call)
     item = await call.studio.projects.labelling.next(call.actor, card.project.id, skipped)
     shown = None if item is None else shapes.item(card.project.id, item, call.actor.user_id)
-    states = shapes.card(card)["states"]
-    return Json({"picture": shown, "left": states["new"] + states["disputed"]})
+    return Json({"picture": shown, "left": shapes.card(card)["left"]})
 
 
 async def mark(call: Call) -> Answer:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.grammar.stored_loras import typed
-from core.requests.own_models import ANOMALY, CLASSIFY, STYLE
+from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
 from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW, Item
 from storage.projects.results import Judged
 from storage.projects.rows import EVERYBODY, RIGHTS, Project
 from storage.projects.versions import Version
 from studio.projects.shelf import GOOD, Card
 
-KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", STYLE: "Style"}
+KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: "Style"}
 STATES = {NEW: "no label yet", LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "left out"}
 MAY = {"add": "add", "label": "label", "train": "train", "use": "use", "export": "export"}
 
@@ -32,6 +32,7 @@ def project(found: Project) -> dict[str, Any]:
 
 def card(found: Card) -> dict[str, Any]:
     """Return a project with what there is of it."""
+    counted = found.boxes if found.project.task == DETECT else found.counts.labels
     return {
         **project(found.project),
         "alike": found.project.alike,
@@ -41,19 +42,24 @@ def card(found: Card) -> dict[str, Any]:
             {
                 "name": label.name,
                 "meaning": label.meaning,
-                "count": found.counts.labels.get(label.name, 0),
+                "count": counted.get(label.name, 0),
                 "fixed": label.name == GOOD and found.project.task == ANOMALY,
             }
             for label in found.book
         ],
         "total": found.counts.total,
         "states": {state: found.counts.states.get(state, 0) for state in STATES},
+        "voices": found.project.voices,
+        "voiced": found.counts.voiced,
+        "said": found.counts.said,
+        "left": sum(found.counts.states.get(state, 0) for state in (NEW, DISPUTED)) - found.counts.said,
         "version": None if found.version is None else found.version.number,
         "verdicts": found.tally.verdicts,
         "strange": found.tally.strange,
         "right": found.tally.right,
         "wrong": found.tally.wrong,
-        "training": found.training or None,
+        "training": (None if found.project.due else found.training) or None,
+        "again": bool(found.project.due),
         "since": found.since,
         "advice": found.advice,
         "may": sorted(found.may),
@@ -80,7 +86,7 @@ def item(project_id: str, found: Item, reader: int) -> dict[str, Any]:
         "id": found.sha256,
         "label": found.label,
         "state": found.state,
-        "said": found.label or STATES[found.state],
+        "said": "boxes drawn" if found.label == MARKED else found.label or STATES[found.state],
         "mine": found.user_id == reader,
         "small": f"{files}.webp",
         "whole": f"{files}.png",

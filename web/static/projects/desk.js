@@ -27,7 +27,7 @@ export class Desk {
     this.done = [];
     /** @type {Set<string>} those that aren't asked for again: skipped, or on their way */
     this.passed = new Set();
-    this.left = project.states.new + project.states.disputed;
+    this.left = project.left;
     /** @type {Promise<unknown>} calls go one after the other */
     this.before = Promise.resolve();
     this.waiting = 0; // calls that aren't through

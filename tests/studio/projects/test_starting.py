@@ -1,0 +1,225 @@
+"""Between asking for a training and its turn: rights that are taken meanwhile, and what the studio trains by
+itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+
+from core.errors import LimitError
+from core.job import NOBODY, Job, Status, Surface
+from storage import people, privacy
+from storage.projects import versions
+from storage.projects.rows import Project
+from studio.actor import Actor
+from studio.asking.new_job import NewJob
+from studio.places import starting
+from tests.jobs.conftest import eventually
+from tests.studio.conftest import ALICE, BOB, MIRA
+from tests.studio.projects.conftest import World
+
+WELDER = 77
+WORKER = replace(BOB, roles=(WELDER,))
+ALONE = Actor(ALICE.user_id, None, 60)
+
+
+async def _after(world: World, asker: Actor, new: NewJob, change: Callable[[], Awaitable[object]]) -> Job:
+    """Queue a job, let something change before its turn, and return it when it is over."""
+    await world.services.queue.pause(1)
+    job = (await world.studio.submit(asker, new)).job
+    await change()
+    await world.services.queue.resume(1)
+    found: list[Job] = []
+
+    async def over() -> bool:
+        row = await world.services.queue.job(job.id)
+        assert row is not None
+        found[:] = [row]
+        return row.status.over
+
+    await eventually(over)
+    return found[0]
+
+
+async def _shared(world: World, *rights: str) -> None:
+    world.servers.servers[10].given = {BOB.user_id: {WELDER}}
+    await world.projects.shelf.share(ALICE, "boards", WELDER, rights)
+
+
+async def test_a_training_runs_while_its_asker_still_may(world: World, boards: Project) -> None:
+    await _shared(world, "train")
+    job = await _after(world, WORKER, await world.projects.training.train(WORKER, "boards"), _nothing)
+    assert job.status is Status.RENDERED, job.error
+
+
+async def _nothing() -> None:
+    """For a test in which nothing changes."""
+
+
+@pytest.mark.parametrize("how", ["role", "right", "left", "banned", "timed out"])
+async def test_nothing_is_trained_for_somebody_who_may_no_longer(
+    world: World, boards: Project, how: str
+) -> None:
+    await _shared(world, "train")
+    server = world.servers.servers[10]
+
+    async def change() -> None:
+        if how == "role":
+            server.given.clear()
+        elif how == "right":
+            await world.projects.shelf.share(ALICE, "boards", WELDER, ["use"])
+        elif how == "left":
+            del server.members[BOB.user_id]
+        elif how == "banned":
+            row = partial(_ban, user_id=BOB.user_id)
+            await world.services.database.write(row)
+        else:
+            await world.services.moderator.time_out(MIRA.user_id, BOB.user_id, 10, 30)
+
+    job = await _after(world, WORKER, await world.projects.training.train(WORKER, "boards"), change)
+    assert job.status is Status.FAILED and job.error is not None
+    why = {"banned": "An admin blocked you", "timed out": "time-out"}.get(how, "may no longer ask for it")
+    assert why in job.error
+    assert world.learner.snapshots == [], "its worker was told of no picture"
+    assert await world.projects.training.versions(ALICE, "boards") == []
+
+
+def _ban(connection, user_id: int) -> None:
+    """What a ban writes, without the cancelling that goes with it on Discord."""
+    people.ban(connection, user_id, 10, actor_id=1, now=datetime.now(UTC))
+
+
+async def test_who_manages_the_server_may_until_they_no_longer_do(world: World, boards: Project) -> None:
+    new = await world.projects.training.train(MIRA, "boards")
+    assert (await _after(world, MIRA, new, _nothing)).status is Status.RENDERED
+
+    async def change() -> None:
+        world.servers.servers[10].members[MIRA.user_id] = False
+
+    again = await world.projects.training.train(MIRA, "boards")
+    job = await _after(world, MIRA, again, change)
+    assert job.status is Status.FAILED and "Its owner and the server's managers" in str(job.error)
+
+
+async def test_a_bundle_is_packed_for_nobody_who_may_no_longer_export(world: World, boards: Project) -> None:
+    await world.trained(ALICE, "boards")
+    await _shared(world, "export")
+
+    async def change() -> None:
+        world.servers.servers[10].given.clear()
+
+    job = await _after(world, WORKER, await world.projects.trying.bundle(WORKER, "boards"), change)
+    assert job.status is Status.FAILED and "take away what is in this project" in str(job.error)
+
+
+async def test_while_the_chat_service_is_silent_rows_decide_and_the_rest_is_refused(
+    world: World, boards: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "EVERY", 0.01)
+    world.services.queue._dispatcher.gate.__self__._patience = 0.05  # type: ignore[attr-defined]
+    await _shared(world, "train")
+    world.servers.silent = True
+    new = await world.projects.training.train(WORKER, "boards")
+    assert (await _after(world, WORKER, new, _nothing)).status is Status.RENDERED, "by the roles on asking"
+    job = await _after(world, MIRA, await world.projects.training.train(MIRA, "boards"), _nothing)
+    assert job.status is Status.FAILED and "Discord didn't answer" in str(job.error)
+
+
+async def test_a_training_waits_for_the_chat_service_to_answer(
+    world: World, boards: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "EVERY", 0.01)
+    world.servers.silent = True
+
+    async def change() -> None:
+        async def later() -> None:
+            await asyncio.sleep(0.05)
+            world.servers.silent = False
+
+        tasks.append(asyncio.create_task(later()))
+
+    tasks: list[asyncio.Task[None]] = []
+    job = await _after(world, MIRA, await world.projects.training.train(MIRA, "boards"), change)
+    await asyncio.gather(*tasks)
+    assert job.status is Status.RENDERED, job.error
+
+
+async def test_trainings_that_are_asked_for_at_once_keep_the_limit(world: World, boards: Project) -> None:
+    await world.services.queue.pause(1)
+    new = [await world.projects.training.train(ALICE, "boards", seed=seed) for seed in range(6)]
+    asked = (world.studio.submit(ALICE, one) for one in new)
+    ends = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [end for end in ends if isinstance(end, BaseException)]
+    assert len(refused) == 4 and all(isinstance(end, LimitError) for end in refused), refused
+    await world.projects.shelf.new(ALONE, "mine", shared=False)
+    await world.put((await world.projects.shelf.card(ALONE, "mine")).project, ALICE, ["good"] * 4, first=50)
+    mine = await world.projects.training.train(ALONE, "mine")
+    assert (await world.studio.submit(ALONE, mine)).job, "one's own are counted apart"
+
+
+# What the studio trains by itself
+
+
+async def _deleted(world: World, project: Project) -> None:
+    [first, *_] = await world.projects.pictures.page(ALICE, project.id, label="good")
+    await world.projects.pictures.remove(ALICE, project.id, [first.sha256])
+
+
+async def test_a_server_s_lists_and_limits_don_t_keep_a_project_from_being_trained_again(
+    world: World, boards: Project
+) -> None:
+    await world.trained(ALICE, "boards")
+    await world.services.queue.admin.allow(MIRA.user_id, 10, "role", WELDER)
+    await world.services.queue.admin.allow(MIRA.user_id, 10, "channel", 100)
+    await _deleted(world, boards)
+    again = await _again(world, boards)
+    assert (again.number, again.user_id, again.state) == (2, NOBODY, versions.ACTIVE)
+
+
+async def _again(world: World, project: Project) -> versions.Version:
+    found: list[versions.Version] = []
+
+    async def used() -> bool:
+        version = await world.services.database.read(partial(versions.version, project_id=project.id))
+        found.extend([version] if version is not None and version.number > 1 else [])
+        return bool(found)
+
+    await eventually(used)
+    return found[0]
+
+
+async def test_a_training_by_the_studio_itself_is_told_as_such(world: World, boards: Project) -> None:
+    await world.trained(ALICE, "boards")
+    await world.services.queue.pause(1)
+    await _deleted(world, boards)
+
+    async def waits() -> bool:
+        return bool((await world.services.queue.mine(NOBODY)).waiting)
+
+    await eventually(waits)
+    card = await world.projects.shelf.card(BOB, "boards")
+    assert card.advice == "It is being trained again, without pictures that were deleted."
+    [view] = (await world.studio.server.queue(MIRA)).waiting
+    assert (view.job.origin.user_id, view.job.origin.surface) == (NOBODY, Surface.WEB)
+    assert (await world.studio.own.info(BOB)).jobs.total_waiting == 0
+    await world.services.queue.resume(1)
+    await _again(world, boards)
+
+
+async def test_an_owner_takes_away_what_the_studio_trained_again_for_them(world: World) -> None:
+    mine = await world.projects.shelf.new(ALONE, "mine", shared=False)
+    await world.put(mine, ALICE, ["good"] * 5)
+    await world.trained(ALONE, mine.id)
+    [first, *_] = await world.projects.pictures.page(ALONE, mine.id)
+    await world.projects.pictures.remove(ALONE, mine.id, [first.sha256])
+    await _again(world, mine)
+    told = await world.services.database.read(partial(privacy.export, user_id=ALICE.user_id))
+    assert {row["number"] for row in told["project_versions"]} == {1, 2}
+    await world.projects.shelf.forget(ALONE, mine.id)
+    told = await world.services.database.read(partial(privacy.export, user_id=NOBODY))
+    assert told["jobs"] == [], "with the project's words"

@@ -1,0 +1,297 @@
+"""Detectors: what is marked is found again, the same bytes come of a training that was cut off, and average
+precision is what COCO's tool counts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from core.errors import ModelError, UserError
+from tests.vision.own_models import finding, trays
+from tests.vision.own_models.conftest import Pile, needs_train
+from vision.own_models.detect import lesson, limit
+from vision.own_models.detect.detector import FAINTEST, Detector, Found
+from vision.own_models.detect.lesson import Marked, varied, wanted
+from vision.own_models.detect.network import MOST, Finder
+from vision.own_models.detect.training import KEPT_EVERY, Settings, side_of, taught_labels, train
+from vision.own_models.report.average_precision import Boxes, by_label, matched
+from vision.own_models.report.outlines import Outline, drawn
+from vision.own_models.snapshot import Item, Snapshot
+from vision.own_models.steps import MemoryStore, run
+
+FEW = Settings(side=64, steps=3, seed=1)
+
+
+@pytest.fixture(scope="module")
+def shown() -> Pile:
+    return finding.pile(range(4))
+
+
+@pytest.fixture(scope="module")
+def detector(shown: Pile) -> Detector:
+    return run(train(shown.snapshot, shown.open, FEW, MemoryStore()))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(shown: Pile, detector: Detector) -> None:
+    again = run(train(shown.snapshot, shown.open, FEW, MemoryStore()))
+    assert again.pack() == detector.pack()
+    other = run(train(shown.snapshot, shown.open, replace(FEW, seed=2), MemoryStore()))
+    assert other.pack() != detector.pack()
+
+
+def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
+    shown: Pile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vision.own_models.detect.training.KEPT_EVERY", 2)
+    whole = run(train(shown.snapshot, shown.open, replace(FEW, steps=5), MemoryStore()))
+    store = MemoryStore()
+    cut = train(shown.snapshot, shown.open, replace(FEW, steps=5), store)
+    for _ in range(4 + 3):  # four pictures, three steps: the third isn't kept
+        next(cut)
+    cut.close()
+    said: list[str] = []
+    again = run(
+        train(shown.snapshot, shown.open, replace(FEW, steps=5), store), lambda step: said.append(step.words)
+    )
+    assert again.pack() == whole.pack()
+    assert "learned 3 of 5" in said and "learned 2 of 5" not in said, "what was kept isn't learned again"
+    assert KEPT_EVERY > 2
+
+
+def test_a_packed_detector_finds_what_it_found_before(shown: Pile, detector: Detector) -> None:
+    again = Detector.unpack(detector.pack())
+    image = shown.images[shown.snapshot.items[0].sha256]
+    found = again.detect(image, 0.001)
+    assert found == detector.detect(image, 0.001)
+    assert len(found) > 1 and [one.score for one in found] == sorted(
+        (one.score for one in found), reverse=True
+    )
+    assert again.detect(image, 0.999) == []
+    for data in (b"", b"nothing", detector.pack()[:-40]):
+        with pytest.raises(ModelError, match="no detector"):
+            Detector.unpack(data)
+
+
+def test_turning_a_picture_turns_its_boxes_along() -> None:
+    image = Image.new("RGB", (64, 64), "black")
+    ImageDraw.Draw(image).rectangle((20, 30, 29, 33), fill="white")
+    pixels = torch.from_numpy(np.asarray(image, np.float32) / 255).permute(2, 0, 1)
+    box = torch.tensor([[20 / 64, 30 / 64, 30 / 64, 34 / 64]])
+    lots, upright = torch.Generator().manual_seed(0), set()
+    for _ in range(30):
+        seen = varied(Marked(pixels, box, torch.tensor([0])), lots, turned=True)
+        bright = (seen.pixels.amax(0) > 0.45).nonzero().float()
+        assert len(seen.boxes) == (1 if len(bright) else 0)
+        if len(bright) and bright.amin() > 0 and bright.amax() < 63:
+            (top, left), (bottom, right) = bright.amin(0), bright.amax(0) + 1
+            there = torch.stack([left, top, right, bottom]) / 64
+            if seen.upright:
+                assert (there - seen.boxes[0]).abs().max() < 1.6 / 64
+            middles = [(one[:2] + one[2:]) / 2 for one in (there, seen.boxes[0])]
+            assert (middles[0] - middles[1]).abs().max() < 1.6 / 64, "any angle keeps a thing's middle"
+            upright.add(seen.upright)
+    assert upright == {True, False}
+
+
+def test_a_thing_that_is_hardly_in_the_picture_any_more_is_painted_over() -> None:
+    pixels = torch.zeros(3, 32, 32)
+    pixels[:, 8:16, :4] = 1
+    cut = lesson._cut(
+        pixels, torch.tensor([[-0.5, 0.25, 0.125, 0.5], [0.5, 0.5, 0.9, 0.9]]), torch.tensor([0, 1])
+    )
+    assert cut.labels.tolist() == [1] and cut.pixels.max() < 0.2
+
+
+def test_what_is_wanted_has_a_peak_in_each_middle_and_the_smaller_box_on_top() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.45, 0.45, 0.55, 0.55]])
+    right = wanted(Marked(torch.zeros(3, 64, 64), boxes, torch.tensor([0, 1])), 2)
+    assert right.heat[0, 8, 8] == 1 and right.heat[1, 8, 8] == 1 and right.heat[:, 0, 0].max() < 0.05
+    assert right.boxes[:, 8, 8].tolist() == pytest.approx([7.2, 7.2, 8.8, 8.8], abs=1e-5)
+
+
+class _Says(torch.nn.Module):
+    """Two middles two cells apart in the heat of one label, one of another label at the same place, and one
+    far from them."""
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = torch.full((1, 2, 16, 16), -9.0)
+        logits[0, 0, 4, 4], logits[0, 0, 4, 6], logits[0, 1, 4, 4], logits[0, 1, 12, 12] = 3.0, 2.0, 1.0, 0.0
+        return logits, torch.full((1, 4, 16, 16), 4.0)
+
+
+def test_boxes_around_the_same_thing_are_told_once_by_the_surest() -> None:
+    finder = Finder(_Says())  # type: ignore[arg-type]
+    boxes, scores, labels = finder(torch.zeros(1, 3, 64, 64))
+    assert boxes.shape == (MOST, 4)
+    kept = [
+        (int(label), round(float(score), 3))
+        for label, score in zip(labels, scores, strict=True)
+        if score > 0.1
+    ]
+    assert kept == [(0, 0.953), (0, 0.881), (1, 0.5)], "the other label at the same place is the same thing"
+    assert boxes[0].tolist() == pytest.approx([0.5 / 16, 0.5 / 16, 8.5 / 16, 8.5 / 16])
+
+
+def test_too_few_boxes_are_told_with_the_numbers(shown: Pile) -> None:
+    few = Snapshot.of(replace(item, boxes=(), names=()) for item in shown.snapshot.items)
+    with pytest.raises(UserError, match="there are 0, with none"):
+        taught_labels(few)
+    first, *rest = shown.snapshot.items
+    rare = Snapshot.of([replace(first, names=("bolt", *first.names[1:])), *rest])
+    labels, too_few = taught_labels(rare)
+    assert "bolt" not in labels and "bolt" in too_few
+
+
+def test_sides_are_multiples_of_what_the_network_halves() -> None:
+    assert (side_of(128), side_of(256), side_of(1000)) == (128, 256, 992)
+    assert Settings(side=512).together == 2 and Settings(side=128).together == 8
+    with pytest.raises(ValueError, match="multiple of 32"):
+        Settings(side=100)
+
+
+def test_a_snapshot_keeps_what_its_boxes_are_called(shown: Pile) -> None:
+    assert Snapshot.read(shown.snapshot.text()) == shown.snapshot
+    with pytest.raises(ValueError, match="as many names"):
+        Item("a" * 64, "marked", boxes=((0, 0, 1, 1),), names=("a", "b"))
+    with pytest.raises(ValueError, match="1 to 80"):
+        Item("a" * 64, "marked", boxes=((0, 0, 1, 1),), names=("",))
+
+
+def test_trays_have_what_is_marked_in_them_where_it_is_marked() -> None:
+    kinds = set()
+    for seed in range(3):
+        image, things = trays.picture(seed)
+        assert image.size == (trays.SIDE, trays.SIDE) and things
+        for kind, (left, top, right, bottom) in things:
+            kinds.add(kind)
+            assert 0.03 < left < right < 0.97 and 0.03 < top < bottom < 0.97
+    assert kinds == set(trays.KINDS)
+
+
+# Average precision
+
+REFERENCE = {  # AP50 and AP of pycocotools 2.0.11 on ``_case`` of these seeds
+    0: (0.3811080651675716, 0.14373260648249292),
+    1: (0.4851528365990894, 0.21995648103524004),
+    5: (0.5512559659327276, 0.2236016488404073),
+}
+
+
+def _case(seed: int) -> list[Boxes]:
+    lots, rows = np.random.default_rng(seed), []
+    for _ in range(12):
+        count = int(lots.integers(0, 7))
+        corner = lots.uniform(0, 0.7, (count, 2))
+        right = np.concatenate([corner, corner + lots.uniform(0.05, 0.3, (count, 2))], 1)
+        said = []
+        for box in right:
+            said += [box + lots.normal(0, 0.02, 4) for _ in range(int(lots.choice([0, 1, 1, 2])))]
+        for _ in range(int(lots.integers(0, 4))):
+            place = lots.uniform(0, 0.7, 2)
+            said.append(np.concatenate([place, place + lots.uniform(0.05, 0.3, 2)]))
+        boxes = np.array(said).reshape(-1, 4)
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 0.01)
+        rows.append(Boxes(right, boxes, np.round(lots.uniform(0.05, 1, len(boxes)), 3)))
+    return rows
+
+
+@pytest.mark.parametrize("seed", REFERENCE)
+def test_average_precision_is_that_of_cocos_tool(seed: int) -> None:
+    assert by_label({"thing": _case(seed)})["thing"] == pytest.approx(REFERENCE[seed], abs=1e-9)
+
+
+def test_each_marked_thing_is_found_once_and_by_the_surest() -> None:
+    box = np.array([[0.1, 0.1, 0.5, 0.5]])
+    said = np.array([[0.1, 0.1, 0.5, 0.5], [0.12, 0.1, 0.5, 0.5], [0.6, 0.6, 0.9, 0.9]])
+    scores, hits = matched(Boxes(box, said, np.array([0.4, 0.9, 0.7])), 0.5)
+    assert scores.tolist() == [0.9, 0.7, 0.4] and hits.tolist() == [0, -1, -1]
+    empty = Boxes(np.zeros((0, 4)), said, np.ones(3))
+    assert by_label({"thing": [empty]}) == {}
+
+
+# The report
+
+
+@needs_train
+def test_a_report_counts_what_is_found_and_what_is_none() -> None:
+    from vision.own_models.report.boxes import Looked, of_detector
+
+    model = Detector({**_CARD, "labels": ["nut", "screw"], "boxes": {"nut": 5, "screw": 4}}, {})
+    right = (Found("nut", 1, (0.1, 0.1, 0.3, 0.3)), Found("screw", 1, (0.5, 0.5, 0.9, 0.9)))
+    found = (
+        Found("nut", 0.9, (0.1, 0.1, 0.3, 0.32)),
+        Found("nut", 0.8, (0.6, 0.1, 0.8, 0.3)),
+        Found("screw", 0.1, (0.5, 0.5, 0.9, 0.9)),  # below the limit
+    )
+    looked = [Looked("a" * 64, right, found), Looked("b" * 64, (), ())]
+    report = of_detector(model, looked, lambda sha256: Image.new("RGB", (200, 160), "#335"))
+    assert report.metrics["found"] == [1, 2] and report.metrics["right"] == [1, 2]
+    assert report.metrics["labels"]["nut"]["precision"] == [1, 2]
+    assert report.metrics["labels"]["screw"]["ap50"] == pytest.approx(1.0)
+    assert report.metrics["test"] == [
+        {"objects": (("nut", 0.9), ("screw", 0.1)), "false": (("nut", 0.8),)},
+        {"objects": (), "false": ()},
+    ]
+    assert "1 of 2 (1-99 %) marked things are found" in report.sentence and "say little" in report.sentence
+    assert "a" * 12 not in json.dumps(report.metrics), "no picture is named"
+    assert report.sheet is not None and set(report.charts) == {"curves"}
+    untested = of_detector(model, [], lambda sha256: Image.new("RGB", (9, 9)))
+    assert "isn't known" in untested.sentence and untested.metrics["ap50"] is None
+    assert set(untested.charts) == {"boxes"}
+
+
+_CARD = {"extractor": "centre points", "limit": 0.3, "too_few": [], "pictures": 3, "side": 64}
+TEST = [
+    {"objects": [["nut", 0.9], ["nut", 0.35], ["screw", 0.0]], "false": [["nut", 0.5]]},
+    {"objects": [], "false": [["screw", 0.32]]},
+]
+
+
+def test_another_threshold_is_told_with_what_it_changes() -> None:
+    value, told = limit.moved(0.3, TEST, "stricter")
+    assert value == 0.4 and "1 of 3 things in test pictures are found (2 now)" in told
+    assert "1 box is drawn around what is none (2 now)" in told
+    assert limit.moved(0.4, TEST, "looser")[0] == 0.3 and limit.moved(0.7, TEST, "usual")[0] == limit.USUAL
+    assert 0.5 < limit.moved(0.3, TEST, "fewest")[0] <= 0.9
+    with pytest.raises(UserError, match="0.1 to 0.9"):
+        limit.moved(0.9, TEST, "stricter")
+    with pytest.raises(UserError, match="nothing is known of errors"):
+        limit.moved(0.3, [], "fewest")
+
+
+def test_two_versions_are_compared_on_things_that_are_marked_as_they_were() -> None:
+    first, second = (
+        {"a": TEST[0], "b": TEST[1]},
+        {"a": TEST[0], "b": {"objects": [["nut", 1.0]], "false": []}},
+    )
+    (one, other), wrong = limit.found_by(first, second, (0.3, 0.6))
+    assert one == [True, True, False] and other == [True, False, False] and wrong == (1, 0)
+
+
+def test_outlines_lie_where_boxes_are_with_their_names_inside_the_picture() -> None:
+    plain = Image.new("RGB", (200, 100), "black")
+    some = [
+        Outline((0.5, 0.0, 1.0, 0.5), "washer 97%", "#ff0000"),
+        Outline((0, 0.5, 0.2, 1), "", "#00ff00", True),
+    ]
+    found = np.asarray(drawn(plain, some))
+    assert (found[40:52, 150] == (255, 0, 0)).all(-1).any() and (found[60:99, 0] == (0, 255, 0)).all(-1).any()
+    assert not (found[60:99, 0] == (0, 255, 0)).all(), "what is missed is dashed"
+    assert found.shape == (100, 200, 3) and plain.getpixel((100, 0)) == (0, 0, 0)
+
+
+@pytest.mark.long
+def test_ten_trays_are_enough_to_find_nine_of_ten_things() -> None:
+    [row] = finding.of_boxes(0.34)
+    assert row["passes"], row
+
+
+def test_little_training_says_little(shown: Pile, detector: Detector) -> None:
+    found = finding.looked(detector, shown)
+    assert [one.sha256 for one in found] == [item.sha256 for item in shown.snapshot.items]
+    assert all(each.score >= FAINTEST for one in found for each in one.found)

@@ -1,0 +1,1 @@
+"""Boxes around things, from few pictures in which they were marked."""

@@ -1,0 +1,100 @@
+"""The network that finds things: each is a point in a heat map of its label, with how far its sides are from
+there. CenterNet (arXiv:1904.07850), taught as TTFNet (arXiv:1909.00700) does."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+STRIDE = 4  # pixels of a cell
+MOST = 100  # things in a picture
+SAME = 0.6  # overlap from which on two boxes are the same thing
+SMALLEST = 1e-3  # cells, of a distance to a side
+RARE = -4.0  # logit of a cell before anything is learned: things are rare
+
+
+def block(before: int, after: int, stride: int = 1) -> nn.Sequential:
+    """Return a convolution with what follows it."""
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+    )
+
+
+class Twice(nn.Module):
+    """Two convolutions beside a way round them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second = block(width, width), block(width, width)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """(B, C, h, w) to the same."""
+        found: Tensor = seen + self.second(self.first(seen))
+        return found
+
+
+class Network(nn.Module):
+    """From pixels (B, 3, S, S) in 0..1 to logits (B, labels, S / STRIDE, S / STRIDE), and distances to left,
+    top, right and bottom (B, 4, …) in cells."""
+
+    def __init__(self, labels: int) -> None:
+        super().__init__()
+        self.fine = nn.Sequential(block(3, 16, 2), block(16, 32, 2), Twice(32))
+        self.middle = nn.Sequential(block(32, 64, 2), Twice(64))
+        self.coarse = nn.Sequential(block(64, 96, 2), Twice(96), Twice(96))
+        self.from_coarse, self.from_middle = nn.Conv2d(96, 64, 1), nn.Conv2d(64, 48, 1)
+        self.from_fine = nn.Conv2d(32, 48, 1)
+        self.joined, self.last = block(64, 64), block(48, 48)
+        self.heat, self.sides = nn.Conv2d(48, labels, 1), nn.Conv2d(48, 4, 1)
+        nn.init.constant_(self.heat.bias, RARE)  # type: ignore[arg-type]
+        nn.init.constant_(self.sides.bias, 1.0)  # type: ignore[arg-type]
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and distances."""
+        fine = self.fine((pixels - 0.5) / 0.25)
+        middle = self.middle(fine)
+        coarse = self.coarse(middle)
+        joined = self.joined(middle + _larger(self.from_coarse(coarse)))
+        seen = self.last(self.from_fine(fine) + _larger(self.from_middle(joined)))
+        return self.heat(seen), self.sides(seen).clamp(-3.0, 4.5).exp()
+
+
+def _larger(seen: Tensor) -> Tensor:
+    return nn.functional.interpolate(seen, scale_factor=2.0, mode="nearest")
+
+
+class Finder(nn.Module):
+    """From pixels of one picture (1, 3, S, S) to boxes (MOST, 4) in 0..1, their scores (MOST,), and the
+    numbers of their labels (MOST,), the surest first. What is the same thing as a surer one, or no box,
+    scores 0."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return boxes, scores and labels."""
+        logits, sides = self.network(pixels)
+        heat = logits.sigmoid()
+        peaks = heat * (heat == nn.functional.max_pool2d(heat, 3, 1, 1))
+        cells = heat.shape[2] * heat.shape[3]
+        scores, at = peaks.reshape(-1).topk(MOST)
+        labels, cell = at // cells, at % cells
+        y, x = cell // heat.shape[3], cell % heat.shape[3]
+        left, top, right, bottom = sides.reshape(4, cells)[:, cell]
+        x, y = x + 0.5, y + 0.5
+        edges = torch.stack([x - left, y - top, x + right, y + bottom], 1)
+        boxes = (edges / heat.shape[3]).clamp(0, 1)
+        surer = torch.ones(MOST, MOST, device=pixels.device).triu(1)
+        same = (overlaps(boxes, boxes) > SAME).to(pixels.dtype) * surer
+        alone = (same.amax(0) == 0) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+        return boxes, scores * alone.to(pixels.dtype), labels
+
+
+def overlaps(some: Tensor, others: Tensor) -> Tensor:
+    """Return the intersection over union of boxes (n, 4) with others (m, 4): (n, m)."""
+    low = torch.maximum(some[:, None, :2], others[None, :, :2])
+    high = torch.minimum(some[:, None, 2:], others[None, :, 2:])
+    both = (high - low).clamp(min=0).prod(-1)
+    areas = [(each[:, 2:] - each[:, :2]).prod(-1) for each in (some, others)]
+    return both / (areas[0][:, None] + areas[1][None] - both).clamp(min=1e-9)
