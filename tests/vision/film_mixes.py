@@ -222,13 +222,14 @@ class Mixes:
 
 
 def measure(
-    folder: Path, mixes: int, *, seed: int = 0, seconds: float = float("inf")
+    folder: Path, mixes: int, *, seed: int = 0, seconds: float = float("inf"), models: Mixes | None = None
 ) -> tuple[Mixes, list[str]]:
-    """Run so many mixes, or as many as begin within ``seconds``; return what was wrong, too."""
+    """Run so many mixes, or as many as begin within ``seconds``; return what was wrong, too. models: with
+    those of other mixes, which take seconds to make."""
     torch.set_num_threads(1)
     problems, began = list[str](), time.monotonic()
     with kept_latents():
-        all_of_them = Mixes(folder)
+        all_of_them = models or Mixes(folder)
         for number in range(seed, seed + mixes):
             if time.monotonic() - began > seconds:
                 break
