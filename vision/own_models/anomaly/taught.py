@@ -85,9 +85,14 @@ def learn(
     good: Sequence[Pictured], bad: Sequence[Pictured], region: Tensor, limit: Callable[[list[float]], float]
 ) -> Generator[None, None, Lesson]:
     """Learn from defects that were shown, and stand still STOPS times. region: (h, w), how much each cell
-    counts. limit: of held-out scores of ``good``."""
+    counts. limit: of held-out scores of ``good``.
+
+    What is kept is the mean of the heads that each left a part out: a head on all would see new good parts
+    otherwise than those that the limit comes from were seen.
+    """
     kernel = gaussian(SMOOTH, 3)
     usual, shown = ([_rows(one.apart, kernel)[0].flatten(1).T for one in some] for some in (good, bad))
+    heads: list[tuple[Tensor, Tensor]] = []
     told_good, told_bad = [torch.empty(0)] * len(good), [torch.empty(0)] * len(bad)
     for fold in range(FOLDS):
         left = [one.group % FOLDS == fold for one in good]
@@ -96,6 +101,8 @@ def learn(
             [rows for rows, gone in zip(usual, left, strict=True) if not gone],
             [(rows, one) for rows, one, gone in zip(shown, bad, out, strict=True) if not gone],
         )
+        if not all(out):
+            heads.append((weight, bias))
         for told, rows, some, gone in ((told_good, usual, good, left), (told_bad, shown, bad, out)):
             for at in (at for at, is_out in enumerate(gone) if is_out):
                 told[at] = (rows[at] @ weight + bias).reshape(some[at].heat.shape)
@@ -113,7 +120,7 @@ def learn(
 
     scores = joint(good, told_good), joint(bad, told_bad)
     before, after = limit(plain.tolist()), limit(scores[0])
-    weight, bias = _fit(usual, list(zip(shown, bad, strict=True)))
+    weight, bias = (torch.stack(each).mean(0) for each in zip(*heads, strict=True))
     yield
     return Lesson(
         Taught(weight, bias, scale, offset),
@@ -156,7 +163,10 @@ def _fit(usual: Sequence[Tensor], shown: Sequence[tuple[Tensor, Pictured]]) -> t
         some, looks = seen, [rows @ weight + bias for rows, _ in seen]
         wrong = [rows[(rows @ weight).topk(SHOWN).indices] for rows in good]
         taken = torch.cat([(ground - mean) / scale, *wrong])
-    return weight / scale, bias - (weight * mean / scale).sum()
+    told = (ground - mean) / scale @ weight
+    # heads are averaged: each says how many deviations of good cells a cell is away from them
+    weight = weight / told.std().clamp(min=1e-6) / scale
+    return weight, -(ground @ weight).mean()
 
 
 def _alike(good: Sequence[Tensor], seen: Sequence[tuple[Tensor, Pictured]]) -> list[Tensor]:

@@ -104,10 +104,15 @@ def train(
         yield step(f"opened {number} of {len(shots)}")
     # 2. Look at them in every way, and try each way on drawn defects.
     tried: list[Candidate] = []
+    onto: dict[int, tuple[str, Aligner | None]] = {}
+    laid: dict[int, dict[str, Tensor]] = {}
     for extractor in extractors:
         some = opened[extractor.side]
-        alike, aligner = _laid(some, settings.alike)
-        candidate = Candidate(extractor, alike, aligner, settings.seed)
+        if extractor.side not in onto:
+            onto[extractor.side] = _laid(some, settings.alike)
+        shared = laid.setdefault(extractor.side, {}) if len(extractors) > 1 else None
+        alike, aligner = onto[extractor.side]
+        candidate = Candidate(extractor, alike, aligner, settings.seed, shared)
         maps = []
         for number, shot in enumerate(shots):
             maps.append(candidate.maps(shot.name, some[number], store))
@@ -122,6 +127,8 @@ def train(
             candidate.try_on(at, kind, candidate.maps(name, drawn, store))
             yield step(f"tried {number + 1} of {trials.COUNT} defects")
         tried.append(candidate)
+    for candidate in tried:
+        candidate.shared = None
     best = _best(tried)
     inspector = _inspector(best, tried, snapshot, shots)
     yield step("found the limit")
