@@ -20,9 +20,9 @@ $(STAMP): pyproject.toml
 run: setup
 	@$(BIN)/python -m bot
 
-# All but those in a browser. Four at a time, for two cores: a third of their time tests wait. TESTERS=2 for fewer, TESTERS=0 for one after the other.
+# All but those in a browser. Three at a time, for two cores: some of their time tests wait, and each process imports everything anew. TESTERS=2 for fewer, TESTERS=0 for one after the other.
 # Bytecode is kept, whatever the shell says: else each process that a test starts compiles the program anew.
-TESTERS ?= 4
+TESTERS ?= 3
 test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal --ignore=tests/web/browser $(ARGS)
 

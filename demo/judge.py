@@ -67,13 +67,15 @@ class Network(nn.Module):
 
 @dataclass(frozen=True)
 class Found:
-    """An object the judge sees: its cell's centre as shares of the side, and how sure it is of it."""
+    """An object the judge sees: its cell's centre as shares of the side, how sure it is that one is there
+    (score), and of the names of object and colour (named)."""
 
     object: str
     colour: str
     x: float
     y: float
     score: float
+    named: float
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def _read(grid: torch.Tensor, summary: torch.Tensor) -> Verdict:
             (x + 0.5) / GRID,
             (y + 0.5) / GRID,
             score,
+            float(objects[:, y, x].softmax(0).max() * colours[:, y, x].softmax(0).max()),
         )
         for score, y, x in sorted(cells, reverse=True)
     )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from storage.files import Files
+from tests import confined, fresh
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,6 +36,27 @@ def pytest_collection_finish() -> None:
 def small_ballast() -> Iterator[None]:
     """64 KiB instead of 64 MiB are kept free for a full disk: writing these took most of a studio's start."""
     with mock.patch.dict(Files.__init__.__kwdefaults__, ballast_bytes=2**16):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_databases() -> Iterator[None]:
+    """See ``tests.fresh.quick``; those of tests/storage are as the host's."""
+    with fresh.quick():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def forked() -> Iterator[None]:
+    """Fork the processes that read pictures and films from one that has their libraries."""
+    with mock.patch("asyncio.create_subprocess_exec", confined.create_subprocess_exec):
+        yield
+
+
+@pytest.fixture
+def started() -> Iterator[None]:
+    """Start them as the studio does."""
+    with mock.patch("asyncio.create_subprocess_exec", confined.START):
         yield
 
 

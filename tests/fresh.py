@@ -1,14 +1,25 @@
 """A database of today's schema, made once a process and copied: running all migrations took most of the time
-in which a test opened its own."""
+in which a test opened its own. And what else makes databases of tests quick to use."""
 
 import asyncio
+import contextlib
 import functools
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
+
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite as Dialect
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import LRUCache
 
 from storage.database import open_database
+from storage.engine import address as engines
 from storage.engine.address import sqlite_path
+
+DURABLE = engines.PRAGMAS
+COMPILED = 3000  # statements; there are fewer
 
 
 def fresh_database(address: str | Path) -> None:
@@ -17,6 +28,27 @@ def fresh_database(address: str | Path) -> None:
     if path is not None and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_migrated())
+
+
+@contextlib.contextmanager
+def quick() -> Iterator[None]:
+    """Let commits not wait for the disk, as tests outlive a process at most, not the machine; and compile a
+    statement once a process, not once a database: SQLAlchemy keeps it with the engine, by its dialect."""
+    compiled: LRUCache = LRUCache(COMPILED)
+    create, fast = engines.create_engine, tuple(one.replace("=FULL", "=OFF") for one in DURABLE)
+
+    def created(address: str | Path) -> AsyncEngine:
+        engine = create(address)
+        engine.sync_engine._compiled_cache = compiled
+        return engine
+
+    with (
+        mock.patch.object(engines, "PRAGMAS", fast),
+        mock.patch("storage.database.create_engine", created),
+        mock.patch.object(Dialect, "__eq__", lambda one, other: type(one) is type(other)),
+        mock.patch.object(Dialect, "__hash__", lambda one: hash(type(one))),
+    ):
+        yield
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """The shape of the program, held by tests: who imports whom, what a process loads, how large modules and
 folders grow, which public names lack a docstring, which tuples name which files."""
 
+import functools
 import subprocess
 import sys
 from collections import Counter
@@ -46,7 +47,10 @@ COMING: set[str] = set()  # packages of the layers that are not there yet
 NOT_YET: dict[str, set[str]] = {}
 
 
-MODULES = structure.read(structure.packages())
+@functools.cache
+def modules() -> dict[str, structure.Module]:
+    """Every module of the program, read once a process."""
+    return structure.read(structure.packages())
 
 
 def _is_met(rule: str, breaches: set[str]) -> None:
@@ -56,7 +60,7 @@ def _is_met(rule: str, breaches: set[str]) -> None:
 
 
 def test_every_package_of_the_layers_is_there_and_holds_modules() -> None:
-    counted = Counter(module.package for module in MODULES.values() if not module.is_init)
+    counted = Counter(module.package for module in modules().values() if not module.is_init)
     named = {name for layer in structure.LAYERS for name in layer} | set(structure.BESIDE)
     assert {name for name in named if not counted[name]} == COMING
     assert sum(counted.values()) > 100
@@ -82,74 +86,74 @@ def test_imports_are_found_under_type_checking_and_in_functions(tmp_path) -> Non
 def test_imports_point_one_way() -> None:
     wrong = {
         f"{module.name} → {other}"
-        for module in MODULES.values()
+        for module in modules().values()
         for other in module.imports
-        if MODULES[other].package not in structure.allowed(module.package) | {module.package}
+        if modules()[other].package not in structure.allowed(module.package) | {module.package}
     }
     _is_met("arrows up", wrong - {WAY_IN})
 
 
 def test_the_benchmarks_and_the_tests_are_imported_by_nobody() -> None:
-    assert {m.name for m in MODULES.values() if m.libraries & {"benchmarks", "tests", "docs"}} == set()
+    assert {m.name for m in modules().values() if m.libraries & {"benchmarks", "tests", "docs"}} == set()
 
 
 def test_each_package_imports_only_libraries_of_its_own_room() -> None:
     wrong = {
         f"{module.name}: {library}"
-        for module in MODULES.values()
+        for module in modules().values()
         for library in module.libraries & MAY_NOT_IMPORT.get(module.package, set())
     }
     _is_met("libraries", wrong)
 
 
 def test_there_are_no_circles_of_imports() -> None:
-    circles = structure.circles(structure.graph(MODULES))
+    circles = structure.circles(structure.graph(modules()))
     _is_met("circles", {name for circle in circles for name in circle})
 
 
 @pytest.mark.parametrize("package", sorted(MAY_NOT_LOAD))
 def test_importing_a_whole_package_loads_nothing_heavy(package: str) -> None:
-    names = [m.name for m in MODULES.values() if m.package == package and "migrations" not in m.name]
+    names = [m.name for m in modules().values() if m.package == package and "migrations" not in m.name]
     code = f"import sys, {', '.join(names)}; print(*sorted({MAY_NOT_LOAD[package]} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     _is_met(f"loads of {package}", set(run.stdout.split()))
 
 
 def test_no_module_is_longer_than_its_reader_is_patient() -> None:
-    modules = [*MODULES.values(), *structure.read(["benchmarks", "docs"]).values()]
-    assert len(modules) > 150
-    _is_met("long modules", {module.name for module in modules if module.lines > MAX_LINES})
+    everything = [*modules().values(), *structure.read(["benchmarks", "docs"]).values()]
+    assert len(everything) > 150
+    _is_met("long modules", {module.name for module in everything if module.lines > MAX_LINES})
 
 
 def test_no_folder_holds_more_modules_than_one_takes_in() -> None:
-    counted = Counter(module.folder for module in MODULES.values() if not module.is_init)
+    counted = Counter(module.folder for module in modules().values() if not module.is_init)
     _is_met("wide folders", {f for f, n in counted.items() if n > MAX_MODULES.get(f, MAX_MODULES[""])})
 
 
 def test_every_public_name_has_a_docstring() -> None:
     """Of a command, what members read takes its place."""
-    modules = [
+    documented = [
         module
-        for module in MODULES.values()
+        for module in modules().values()
         if module.package in DOCUMENTED and not module.folder.startswith("bot/cogs")
     ]
-    _is_met("docstrings", {module.name for module in modules if structure.undocumented(module)})
+    _is_met("docstrings", {module.name for module in documented if structure.undocumented(module)})
 
 
 def test_the_page_about_the_structure_shows_the_arrows_and_folders_of_the_code() -> None:
-    assert structure.is_current(MODULES), "run `make structure`"
+    assert structure.is_current(modules()), "run `make structure`"
 
 
 def test_the_extensions_are_the_files_of_the_folder() -> None:
-    files = {m.name for m in MODULES.values() if m.folder.startswith("bot/cogs") and not m.is_init}
+    files = {m.name for m in modules().values() if m.folder.startswith("bot/cogs") and not m.is_init}
     assert set(EXTENSIONS) == files
     assert len(EXTENSIONS) == len(files) > 10
 
 
 def test_every_capability_has_its_request_its_file_and_its_command() -> None:
     kinds = {cls.kind for cls in REQUESTS}
-    files = {m.path.stem for m in MODULES.values() if m.folder == "vision/capabilities" and not m.is_init}
-    cogs = {m.path.stem for m in MODULES.values() if m.folder == "bot/cogs"}
+    files = {m.path.stem for m in modules().values() if m.folder == "vision/capabilities" and not m.is_init}
+    cogs = {m.path.stem for m in modules().values() if m.folder == "bot/cogs"}
     assert set(CAPABILITIES) == files == kinds
     assert len(CAPABILITIES) == len(files) > 5
     assert files - cogs == EDITED

@@ -27,7 +27,7 @@ from core.results.own_models import TEST, LearnedFrom
 from jobs.views import Result
 from storage import lookup
 from storage.projects import items, pile, results, versions
-from storage.projects.items import Incoming, Mark
+from storage.projects.items import Box, Incoming, Mark
 from storage.projects.results import Judged, StoredFile
 from storage.projects.rows import Project
 from storage.projects.versions import Version
@@ -117,6 +117,21 @@ class Trying:
         such job, NotAllowedError unless the actor may look at it."""
         await self._rights.job(actor, job_id, Action.SHOW)
         return await self._database.read(partial(results.of_job, job_id=job_id))
+
+    async def found(self, actor: Actor, job_id: str, sha256: str) -> list[Box]:
+        """Return what a detector found in a picture of a job, as boxes in 0..1, none where it found nothing
+        or isn't one. Raises ImageError where there is no such job, NotAllowedError unless the actor may look
+        at it."""
+        said = await self.judged(actor, job_id)
+        result = await self._queue.result(job_id)
+        told = result.parameters.get("verdicts", ()) if result else ()
+        position = next((one.position for one in said if one.sha256 == sha256), len(told))
+        regions = told[position].get("regions", ()) if position < len(told) else ()
+        return [
+            (str(one["label"]), *(float(one[side]) for side in SIDES))  # type: ignore[misc]
+            for one in regions
+            if one.get("label")
+        ]
 
     async def answer(self, actor: Actor, job_id: str, position: int, *, right: bool, label: str = "") -> str:
         """Say whether the verdict on picture ``position`` (from 0) of a job is right, and return a sentence.

@@ -1,8 +1,14 @@
 """What films are judged by, on frames whose truth is known."""
 
+import random
+
+import pytest
 from PIL import Image, ImageDraw
 
+from demo.drawing import Placed, draw
 from demo.evaluation.films import seen
+from demo.judge import Judge
+from demo.world import Group, Scene
 
 
 def frame(x: int, tint: int = 0) -> Image.Image:
@@ -15,3 +21,16 @@ def frame(x: int, tint: int = 0) -> Image.Image:
 def test_colours_drift_by_what_all_of_a_picture_does_and_not_by_what_moves_in_it() -> None:
     assert seen.shift(frame(60), frame(300)) == 0
     assert seen.shift(frame(60), frame(120, tint=5)) == 5
+
+
+@pytest.mark.parametrize(("half", "turn"), [(0.09, 0), (0.2, 0), (0.44, 0), (0.2, -35), (0.2, 35)])
+def test_things_are_read_at_any_size_and_turn(half: float, turn: int) -> None:
+    judge, right = Judge(), []
+    for thing in ("cat", "boat", "tree"):
+        scene = Scene((Group(1, "red", thing, "medium"),), "center", "blue", "flat")
+        image = draw(scene, random.Random(1), (256, 256), [Placed(thing, "red", 0.5, 0.5, half, 0)])
+        leaning = image.rotate(turn, Image.BICUBIC, fillcolor=image.getpixel((2, 128)))
+        right += seen.right(seen.look(judge, [leaning], turned=bool(turn)), scene)
+        other = Scene((Group(1, "red", "moon", "medium"),), "center", "blue", "flat")
+        assert not any(seen.right(seen.look(judge, [leaning], turned=bool(turn)), other))
+    assert sum(right) >= 3

@@ -134,13 +134,17 @@ def test_the_same_seed_draws_the_same_picture(pack):
     assert first.tobytes() == second.tobytes()
 
 
-def test_pictures_show_what_was_asked(pack):
-    scenes = held_out(16, {"large": 1}, "test")
+@pytest.mark.parametrize(
+    ("count", "backgrounds", "colours", "objects"),
+    [(6, 4, 3, 2), pytest.param(16, 13, 10, 6, marks=pytest.mark.long)],
+)
+def test_pictures_show_what_was_asked(pack, count, backgrounds, colours, objects):
+    scenes = held_out(count, {"large": 1}, "test")
     verdicts = pack.judge(pack.imagine([prompt(scene, rng) for scene, rng in scenes]))
     pairs = list(zip(verdicts, (scene for scene, _ in scenes), strict=True))
-    assert sum(v.background == s.background for v, s in pairs) >= 13
-    assert sum(v.found[0].colour == s.groups[0].colour for v, s in pairs) >= 10
-    assert sum(v.found[0].object == s.groups[0].object for v, s in pairs) >= 6  # chance: 1.3
+    assert sum(v.background == s.background for v, s in pairs) >= backgrounds
+    assert sum(v.found[0].colour == s.groups[0].colour for v, s in pairs) >= colours
+    assert sum(v.found[0].object == s.groups[0].object for v, s in pairs) >= objects  # chance: one of 12
 
 
 def test_unknown_words_yield_the_nearest_thing_it_can_draw(pack):

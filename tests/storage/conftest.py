@@ -15,7 +15,8 @@ from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest
 from storage import jobs
 from storage.database import Database, open_database
-from tests.fresh import fresh_database
+from storage.engine import address
+from tests.fresh import DURABLE, fresh_database
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 REPLY = {field.name for field in fields(Reply)}
@@ -24,6 +25,12 @@ _interactions = itertools.count(1)
 
 def url_of(folder: Path) -> str:
     return f"sqlite:///{folder / 'atelier.db'}"
+
+
+@pytest.fixture(autouse=True)
+def as_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here commits wait for the disk."""
+    monkeypatch.setattr(address, "PRAGMAS", DURABLE)
 
 
 @pytest.fixture

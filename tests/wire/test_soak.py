@@ -8,6 +8,7 @@ from collections import deque
 
 from core.settings import ROOT
 from tests.census import census, growth
+from tests.forks import forks
 from tests.wire.process import WITHOUT
 
 
@@ -39,6 +40,14 @@ class _Leaky(_Keeper):
 
 
 def test_the_count_sees_what_grows_in_attributes_slots_and_numbers() -> None:
+    """In a process that holds little else: there may be a million objects here."""
+    process = forks().Process(target=_grow)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def _grow() -> None:
     one, before = _Leaky(), census()
     one.told.extend(range(10))
     one.done.update(dict.fromkeys(range(20)))

@@ -12,6 +12,8 @@ from vision.pictures.pieces import connected
 from vision.pictures.seam import dilated, eroded
 
 AROUND = 0.09  # of a side: a thing's shadow and the blur of its edge lie within
+AWAY = 0.05  # of a side: beyond lies mostly the ground
+ROUGH = 1.5  # times the ground's mean difference: what differs by so much is still the ground
 EDGE = 0.012  # of a side: in the edge of a thing, its own colours mix with the ground's
 NEAR, FAR = 10.0, 34.0  # distance in RGB at which a pixel still shows the ground, and at which none of it
 BORDER = 4  # px whose mean a row goes on with
@@ -46,7 +48,7 @@ def cut(image: Image.Image, mask: Image.Image) -> Layers | None:
     ground = filled(colours, near)
     apart = np.minimum(np.linalg.norm(colours - ground, axis=-1), _off_the_row(colours, near))
     ground, alpha = _matte(colours, ground, inside, near, apart, side)
-    ys, xs = np.nonzero(alpha > 0.5)
+    ys, xs = np.nonzero((alpha > 0.5) & dilated(inside, round(2 * EDGE * side)))  # without its shadow
     if not len(xs):
         return None
     box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
@@ -66,7 +68,8 @@ def _matte(
     pixel is the thing's, 0..1. Its shadow is the thing's, too."""
     edge = max(1, round(EDGE * side))
     core = eroded(inside, edge)
-    shows = np.clip((apart - NEAR) / (FAR - NEAR), 0, 1).astype(np.float32)
+    shows = np.clip((apart - _roughness(apart, inside, near, side) - NEAR) / (FAR - NEAR), 0, 1)
+    shows = shows.astype(np.float32)
     joined = connected(inside, near & ((shows > 0.15) | inside))
     reach = dilated(joined, edge) & near
     alpha = np.where(core, 1, np.where(reach, np.maximum(shows, 0), 0)).astype(np.float32)
@@ -75,6 +78,18 @@ def _matte(
     own = ~dilated(alpha > 0.02, edge)
     ground = np.where((near & own)[..., None], colours, ground).astype(np.float32)
     return ground, alpha
+
+
+def _roughness(
+    apart: NDArray[np.floating], inside: NDArray[np.bool_], near: NDArray[np.bool_], side: int
+) -> Real:
+    """(h, w): by how much the ground differs from what it is led over to be, as where it has a grain or
+    clouds: the mean of that a little away from the thing, around each pixel."""
+    away = near & ~dilated(inside, round(AWAY * side))
+    blur = ImageFilter.BoxBlur(AROUND * side)
+    finite = np.where(away, apart, 0).clip(0, 255)
+    sums, shares = (np.asarray(_image(values).filter(blur), np.float32) for values in (finite, away * 255.0))
+    return np.asarray(ROUGH * 255 * sums / np.maximum(shares, 1), np.float32)
 
 
 def filled(colours: Real, hole: NDArray[np.bool_]) -> Real:

@@ -15,7 +15,9 @@ LEAST = 0.35  # of the way that was asked for: so far a thing goes also where it
 OUTSIDE = 0.25  # of a thing, that may have left the picture by then
 MARGIN = 0.02  # of a side, that is kept free at the picture's edges
 WHOLE = 180.0  # degrees: what turns less begins as far before upright as it ends behind it
-LARGEST = 0.94  # of a side, to which a thing may grow
+LARGEST = 0.85  # of a side, to which a thing may grow: what fills its picture is hard to know
+SMALLEST = 0.24  # of the shorter side, to which a thing may shrink: image models lose what is smaller
+SEEN = 0.28  # log2 of its size, by which a thing grows or shrinks all the same, if so much is asked
 NIGHT = np.array([0.34, 0.38, 0.62], np.float32)  # what the light of day is multiplied with
 
 
@@ -81,13 +83,17 @@ def _ends(place: float, way: float, half: float, length: int, *, fixed: bool) ->
 
 
 def _scales(layers: Layers, growth: float, *, fixed: bool) -> tuple[float, float]:
-    """Return how large the thing is first and last, against the picture."""
+    """Return how large the thing is first and last, against the picture: between SMALLEST and LARGEST, as far
+    as that leaves enough to be seen."""
     left, top, right, bottom = layers.box
-    most = max(1.0, LARGEST / max((right - left) / layers.size[0], (bottom - top) / layers.size[1]))
+    width, height = layers.size
+    most = max(1.0, LARGEST / max((right - left) / width, (bottom - top) / height))
+    least = min(1.0, SMALLEST * min(width, height) / max(right - left, bottom - top))
+    seen = 2 ** min(SEEN, abs(growth))
     if fixed or not growth:
-        return 1.0, min(2**growth, most)
-    large = min(most, 2 ** (abs(growth) / 2))
-    small = large / 2 ** abs(growth)
+        return 1.0, min(2**growth, max(most, seen)) if growth > 0 else max(2**growth, min(least, 1 / seen))
+    large = min(most, max(2 ** (abs(growth) / 2), least * 2 ** abs(growth)))
+    small = max(large / 2 ** abs(growth), min(least, large / seen))
     return (small, large) if growth > 0 else (large, small)
 
 

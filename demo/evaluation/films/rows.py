@@ -126,7 +126,7 @@ def picture_rows(pack: Pack, report: Report, n: int):
         quality.append((seen.psnr(film.frames[0], picture), seen.psnr(through, small)))
         kept.append(case)
         films.append(film.frames)
-    _tell(pack, report, "picture to film", kept, films, (0.9, 0.85, 0.95), fixed=True)
+    _tell(pack, report, "picture to film", kept, films, (0.9, 0.85, 0.95))
     near = [kept >= own - 1 for kept, own in quality]
     report.share("picture to film: first frame within 1 dB of the autoencoder", near, 0.95)
     for name, column in zip(("first frame", "autoencoder alone"), zip(*quality, strict=True), strict=True):
@@ -210,19 +210,15 @@ def _tell(
     some: list[Case],
     films: list[list[Image.Image]],
     bars: tuple[float | None, float | None, float | None] = (None, None, None),
-    *,
-    fixed: bool = False,
 ):
-    """Rows about films. fixed: they begin with a picture that was given, and so upright."""
-    views: list[list[Frame]] = [seen.look(pack.judge, film) for film in films]
+    """Rows about films."""
+    views: list[list[Frame]] = [
+        seen.look(pack.judge, film, turned=case.kind == "turn")
+        for case, film in zip(some, films, strict=True)
+    ]
     right = [seen.right(view, case.scene) for view, case in zip(views, some, strict=True)]
     whole = [all(hits) for hits in right]
     report.share(f"{name}: thing and colour in all frames", whole, bars[0], kinds=_by_kind(some, whole))
-    back = [
-        all(hits) if case.kind != "turn" else all(_turned_back(pack, film, view, case, fixed=fixed))
-        for hits, film, view, case in zip(right, films, views, some, strict=True)
-    ]
-    report.share(f"{name}: the same, turned things judged upright", back, None)
     share = round(float(np.mean([np.mean(hits) for hits in right])), 3)
     report.row(f"{name}: thing and colour, share of frames", share, None)
     moved = [
@@ -254,16 +250,3 @@ def _by_kind(some: list[Case], hits: list[bool]) -> dict[str, str]:
         kind: f"{sum(hit for k, hit in told if k == kind)}/{sum(k == kind for k, _ in told)}"
         for kind in MOTIONS
     }
-
-
-def _turned_back(
-    pack: Pack, film: list[Image.Image], view: list[Frame], case: Case, *, fixed: bool
-) -> list[bool]:
-    """For each frame of a thing that turns, whether thing and colour are right once it is upright."""
-    turn = read(case.words).motion.turn
-    first = 0.0 if fixed else -turn / 2
-    frames = [
-        seen.upright(frame, at, first + turn * share)
-        for frame, at, share in zip(film, view, shares(len(film)), strict=True)
-    ]
-    return seen.right(seen.look(pack.judge, frames), case.scene)

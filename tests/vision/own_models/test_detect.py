@@ -82,15 +82,20 @@ def test_turning_a_picture_turns_its_boxes_along() -> None:
     ImageDraw.Draw(image).rectangle((20, 30, 29, 33), fill="white")
     pixels = torch.from_numpy(np.asarray(image, np.float32) / 255).permute(2, 0, 1)
     box = torch.tensor([[20 / 64, 30 / 64, 30 / 64, 34 / 64]])
-    lots = torch.Generator().manual_seed(0)
+    lots, upright = torch.Generator().manual_seed(0), set()
     for _ in range(30):
         seen = varied(Marked(pixels, box, torch.tensor([0])), lots, turned=True)
         bright = (seen.pixels.amax(0) > 0.45).nonzero().float()
         assert len(seen.boxes) == (1 if len(bright) else 0)
-        if len(bright):
+        if len(bright) and bright.amin() > 0 and bright.amax() < 63:
             (top, left), (bottom, right) = bright.amin(0), bright.amax(0) + 1
             there = torch.stack([left, top, right, bottom]) / 64
-            assert (there - seen.boxes[0]).abs().max() < 1.6 / 64
+            if seen.upright:
+                assert (there - seen.boxes[0]).abs().max() < 1.6 / 64
+            middles = [(one[:2] + one[2:]) / 2 for one in (there, seen.boxes[0])]
+            assert (middles[0] - middles[1]).abs().max() < 1.6 / 64, "any angle keeps a thing's middle"
+            upright.add(seen.upright)
+    assert upright == {True, False}
 
 
 def test_a_thing_that_is_hardly_in_the_picture_any_more_is_painted_over() -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from vision.sketch import cutting, moving
-from vision.sketch.film import looped, shares
+from vision.sketch.film import amounts, looped, shares
 from vision.sketch.motion import ACROSS, Motion
 from vision.sketch.shots import Between, Camera, Moved, ThereAndBack
 
@@ -99,6 +99,52 @@ def test_a_thing_grows_and_shrinks(growth: float, larger: bool) -> None:
     shot = Moved(found, *moving.path(found, Motion(growth=growth), fixed=False))
     before, after = red(shot.at(0.0)).sum(), red(shot.at(1.0)).sum()
     assert after > 1.35 * before if larger else after < 0.74 * before
+
+
+@pytest.mark.parametrize("side", [20, 30, 60])
+@pytest.mark.parametrize("growth", [0.9, -0.9, -2.0])
+def test_things_of_films_of_words_stay_within_what_can_be_read(side: int, growth: float) -> None:
+    found = layers(box=(40, 15, 40 + side, 15 + side))
+    poses = moving.path(found, Motion(growth=growth), fixed=False)
+    for pose in poses:
+        assert moving.SMALLEST * 96 * 0.8 <= pose.scale * side <= moving.LARGEST * 96 * 1.01
+    assert max(poses[0].scale / poses[1].scale, poses[1].scale / poses[0].scale) >= 2**moving.SEEN * 0.99
+
+
+@pytest.mark.parametrize(("side", "growth"), [(20, -0.9), (84, 0.9)])
+def test_the_smallest_still_shrinks_and_the_largest_grows_in_a_given_picture(
+    side: int, growth: float
+) -> None:
+    found = layers(box=(10, 6, 10 + side, 6 + side))
+    first, last = moving.path(found, Motion(growth=growth), fixed=True)
+    assert first == moving.own(found)
+    assert np.log2(last.scale) == pytest.approx(np.copysign(moving.SEEN, growth), abs=0.01)
+
+
+@pytest.mark.parametrize("motion", [Motion(), Motion(across=-ACROSS), Motion(turn=40.0)])
+def test_in_all_films_of_a_set_only_what_was_asked_for_happens(motion: Motion) -> None:
+    every = [amounts(motion, number) for number in range(4)]
+    assert every[0] == motion
+    for one in every:
+        assert np.sign([one.across, one.down, one.growth, one.turn]).tolist() == (
+            np.sign([motion.across, motion.down, motion.growth, motion.turn]).tolist()
+        )
+
+
+def test_ground_with_a_grain_stays_where_it_is() -> None:
+    picture, mask = scene()
+    rng = np.random.default_rng(0)
+    grain = rng.normal(0, 40, (12, 16, 3)).clip(-90, 90)
+    waves = np.asarray(
+        [Image.fromarray(grain[..., i].astype(np.float32)).resize(SIZE, Image.BICUBIC) for i in range(3)]
+    ).transpose(1, 2, 0)
+    clouded = Image.fromarray((np.asarray(picture) + waves).clip(0, 255).astype(np.uint8))
+    clouded.paste(RED, (50, 30, 80, 60))
+    found = cutting.cut(clouded, mask)
+    assert found is not None
+    outside = np.asarray(mask) == 0
+    assert found.thing[..., 3][outside].sum() < 0.25 * found.thing[..., 3].sum()
+    assert found.box == pytest.approx((50, 30, 80, 60), abs=3)
 
 
 def test_night_falls_over_the_whole_frame() -> None:

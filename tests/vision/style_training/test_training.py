@@ -141,10 +141,10 @@ def test_what_was_learned_is_drawn_with_by_its_name(family: str, learned, folder
 
 
 def test_the_loss_falls(folders, tmp_path: Path) -> None:
-    plan = replace(PLAN, settings=replace(SETTINGS, steps=60, checkpoints=1))
+    plan = replace(PLAN, settings=replace(SETTINGS, steps=24, checkpoints=1))
     losses = learn(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter()).losses
-    assert len(losses) == 60
-    assert np.mean(losses[-15:]) < 0.9 * np.mean(losses[:15])
+    assert len(losses) == 24
+    assert np.mean(losses[-6:]) < 0.9 * np.mean(losses[:6])
 
 
 def in_engine(work: dict[str, Callable], ticks: int | None = None) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,17 +16,20 @@ SPREAD = 0.54  # of the heat around a middle, in boxes (TTFNet's alpha)
 LEAST_SPREAD = 1.2  # cells: a middle that lies between two of them is in both
 SEEN = 0.4  # share of a thing that has to be in the picture
 ZOOM, SHIFT, STRETCH = math.log(1.25), 0.2, 0.03
+ASKEW = 0.5  # of the pictures that may be turned are turned by any angle
 LIGHT, TONE, NOISE = 0.25, 0.08, 0.02
 FOCUS, AWAY, BOXES = 2.0, 4.0, 4.0  # powers of the focal loss; weight of the boxes
 
 
 @dataclass(frozen=True)
 class Marked:
-    """A picture (3, S, S) in 0..1 with boxes (n, 4) in 0..1 and the numbers of their labels (n,)."""
+    """A picture (3, S, S) in 0..1 with boxes (n, 4) in 0..1 and the numbers of their labels (n,). upright:
+    False where it was turned by other than right angles, so that sizes of boxes are guesses."""
 
     pixels: Tensor
     boxes: Tensor
     labels: Tensor
+    upright: bool = True
 
 
 def varied(marked: Marked, lots: torch.Generator, *, turned: bool) -> Marked:
@@ -47,16 +50,22 @@ def varied(marked: Marked, lots: torch.Generator, *, turned: bool) -> Marked:
     zoom = math.exp(lot(-ZOOM, ZOOM))
     wide, high = (zoom * math.exp(lot(-STRETCH, STRETCH)) for _ in range(2))
     x, y = lot(-SHIFT, SHIFT), lot(-SHIFT, SHIFT)
-    # a place p of the new picture, from -1 to 1, shows the old one's place p / zoom + shift
-    matrix = torch.tensor([[1 / wide, 0.0, x], [0.0, 1 / high, y]])
+    askew = lot(-math.pi / 4, math.pi / 4) if turned and lot(0, 1) < ASKEW else 0.0
+    c, s = math.cos(askew), math.sin(askew)
+    # a place p of the new picture, from -1 to 1, shows the old one's place turned(p / zoom) + shift
+    matrix = torch.tensor([[c / wide, -s / high, x], [s / wide, c / high, y]])
     grid = nn.functional.affine_grid(matrix[None], [1, 3, *pixels.shape[1:]], align_corners=False)
     pixels = nn.functional.grid_sample(
         pixels[None], grid, mode="bilinear", padding_mode="border", align_corners=False
     )[0]
-    scale, shift = torch.tensor([wide, high] * 2), torch.tensor([x, y] * 2)
-    moved = ((boxes * 2 - 1 - shift) * scale + 1) / 2
+    middles, halves = boxes[:, :2] + boxes[:, 2:] - 1 - torch.tensor([x, y]), boxes[:, 2:] - boxes[:, :2]
+    back = torch.tensor([[c, s], [-s, c]])
+    scale = torch.tensor([wide, high])
+    middles = middles @ back.T * scale
+    halves = (halves.square() @ back.square().T).sqrt() * scale  # of the ellipse in a box
+    moved = (torch.cat([middles - halves, middles + halves], 1) + 1) / 2
     pixels = _in_other_light(pixels, lots)
-    return _cut(pixels, moved, marked.labels)
+    return replace(_cut(pixels, moved, marked.labels), upright=not askew)
 
 
 def _in_other_light(pixels: Tensor, lots: torch.Generator) -> Tensor:
@@ -106,6 +115,8 @@ def wanted(marked: Marked, labels: int) -> Wanted:
         )
         label = int(marked.labels[at])
         heat[label] = torch.maximum(heat[label], one)
+        if not marked.upright:
+            continue
         near = one > 0.3
         weights[near] = one[near] / one[near].sum()
         boxes[:, near] = box[:, None]

@@ -43,7 +43,7 @@ def drawn(image: Image.Image, outlines: Sequence[Outline]) -> Image.Image:
     found = ImageOps.exif_transpose(image).convert("RGB")
     pen, short = ImageDraw.Draw(found), min(found.size)
     line = max(2, short // 200)
-    font = ImageFont.load_default(max(LEAST_TEXT, min(MOST_TEXT, short // 24)))
+    font = ImageFont.load_default(max(LEAST_TEXT, min(MOST_TEXT, short // 32)))
     for one in reversed(outlines):
         left, top, right, bottom = (
             each * side for each, side in zip(one.box, (*found.size, *found.size), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.errors import UserError
-from core.requests.own_models import ANOMALY
+from core.requests.own_models import ANOMALY, DETECT
 from storage.projects.rows import RIGHTS
 from web.call import Answer, Call, SeeOther
 from web.fields import number_of, text_of
@@ -30,8 +30,8 @@ class ProjectForms:
 
     async def add(self, call: Call) -> Answer:
         """Put pictures into a project, and show what became of them."""
-        await found.card(call)
-        brought = await found.add(call)
+        card = await found.card(call)
+        brought = await found.add(call, card)
         return await self._pages.pictures(call, await found.card(call), brought.sentence)
 
     async def import_labels(self, call: Call) -> Answer:
@@ -132,6 +132,9 @@ async def answer(call: Call) -> Answer:
     position = number_of(text_of(call.body, "n")) - 1
     label = found.text(call, "label")
     await call.studio.projects.trying.answer(call.actor, job_id, position, right=right, label=label)
+    if card.project.task == DETECT and not right and {"add", "label"} <= card.may:
+        judged = (await call.studio.projects.trying.judged(call.actor, job_id))[position]
+        return _address(call, f"/label?picture={judged.sha256}&job={job_id}")
     return SeeOther(verdicts.page_of(card.project.id, job_id))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from core.errors import UserError
 from core.job import Job
+from core.requests.own_models import DETECT
 from jobs.views import Submitted
 from studio.asking.new_job import NewJob
 from studio.pictures.intake import InMemory
@@ -83,10 +84,12 @@ def brought_along(call: Call) -> list[InMemory | str]:
     return [*call.files, *named]
 
 
-async def add(call: Call) -> Brought:
-    """Put what comes with a form into its project, zip files by their folders."""
+async def add(call: Call, card: Card) -> Brought:
+    """Put what comes with a form into its project, zip files by their folders. A label says nothing where
+    things in pictures have their own."""
     pictures = call.studio.projects.pictures
-    name, label = call.path["project"], text(call, "label").strip()
+    name, label = card.project.id, text(call, "label").strip()
+    label = "" if card.project.task == DETECT else label
     given = brought_along(call)
     zips = [one for one in given if isinstance(one, InMemory) and one.data.startswith(_ZIP)]
     rest = [one for one in given if one not in zips]

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.job import Job
+from core.requests.own_models import DETECT
 from studio.authority import Action
 from studio.projects.shelf import Card
 from studio.projects.training import MOVES, Report
@@ -18,10 +19,13 @@ CHARTS = {
     "scores": "How strange the pictures are, and the threshold",
     "roc": "Found against false alarms, at every threshold",
     "pr": "How many of those stopped are defects, at every threshold",
+    "curves": "Right against found, from the surest on",
+    "boxes": "What it learned from",
     "mistakes": "The worst mistakes",
     "samples": "The same words without the style, and after more and more steps",
     "report": "The report as one picture",
 }
+SHARES = (("found", "Marked things found"), ("right", "Boxes that are right"))  # of a detector
 PARTS = {"train": "Learned from", "test": "Kept for testing"}
 
 
@@ -99,13 +103,19 @@ def _report(card: Card, report: Report) -> dict[str, Any]:
             {"name": PARTS.get(part, part), "labels": list(labels.items()), "total": sum(labels.values())}
             for part, labels in sorted(report.parts.items(), reverse=True)
         ],
-        "shares": [_share("Right", metrics["accuracy"])] if metrics.get("accuracy") else [],
+        "shares": [
+            _share(name, metrics[key])
+            for key, name in (("accuracy", "Right"), *(SHARES if card.project.task == DETECT else ()))
+            if metrics.get(key)
+        ],
         "labels": [
             {
                 "name": name,
                 "precision": _share("Precision", told.get("precision", (0, 0))),
                 "recall": _share("Recall", told.get("recall", (0, 0))),
                 "f1": told.get("f1"),
+                "ap50": told.get("ap50"),
+                "ap": told.get("ap"),
             }
             for name, told in metrics.get("labels", {}).items()
         ],
@@ -115,11 +125,14 @@ def _report(card: Card, report: Report) -> dict[str, Any]:
                 ("roc", "Area under the ROC curve"),
                 ("pr", "Area under the PR curve"),
                 ("ece", "Calibration error"),
+                ("ap50", "AP50, mean over labels"),
+                ("ap", "AP50-95, mean over labels"),
             )
             if isinstance(metrics.get(key), int | float)
         ],
         "weak": bool(metrics.get("weak")),
-        "has_threshold": version.threshold is not None and bool(metrics.get("good_scores")),
+        "has_threshold": version.threshold is not None
+        and (card.project.task == DETECT or bool(metrics.get("good_scores"))),
     }
 
 

@@ -17,7 +17,7 @@ export function startGrid(project) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const all = boxes();
     const at = all.indexOf(/** @type {HTMLInputElement} */ (event.target));
-    const label = /^[1-9]$/.test(event.key) && project.labels[Number(event.key) - 1];
+    const label = project.task !== "detect" && /^[1-9]$/.test(event.key) && project.labels[Number(event.key) - 1];
     if (label && lettersOn() && project.may.includes("label")) {
       const meant = ticked().length ? ticked() : at >= 0 ? all.slice(at, at + 1) : [];
       if (meant.length === 1) all[at + 1]?.focus();
@@ -29,7 +29,7 @@ export function startGrid(project) {
     event.preventDefault();
   };
   list.addEventListener("keydown", onKey);
-  if (project.labels.length && project.may.includes("label")) hint(project, list);
+  if (project.task !== "detect" && project.labels.length && project.may.includes("label")) hint(project, list);
 }
 
 /**

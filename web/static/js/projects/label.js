@@ -1,11 +1,16 @@
-// The desk where one picture after the other is labelled, by keys or by pressing.
+// The desk where one picture after the other is labelled, or boxes are drawn on it, by keys or by pressing.
 import { element, pageData } from "../core/page.js";
 import { startPage } from "../parts/shell.js";
 import { Desk } from "../../projects/desk.js";
+import { ThingDesk } from "../../projects/things.js";
 
-/** @import {Item, Project} from "../../projects/types.js" */
+/** @import {Box, Item, Project} from "../../projects/types.js" */
 
-const { project, picture } = /** @type {{project: Project, picture: Item | null}} */ (pageData());
+const { project, picture, boxes } = /** @type {{project: Project, picture: Item | null, boxes: Box[]}} */ (pageData());
 
-if (picture) new Desk(element("desk", HTMLElement), project, picture);
+if (picture) {
+  const place = element("desk", HTMLElement);
+  if (project.task === "detect") new ThingDesk(place, project, picture, boxes);
+  else new Desk(place, project, picture);
+}
 startPage();
