@@ -46,6 +46,20 @@ def _gemma3_12b() -> torch.nn.Module:
     return transformers.Gemma3ForConditionalGeneration(config)
 
 
+def _qwen2_5_7b() -> torch.nn.Module:
+    size = {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "vocab_size": 152064}
+    heads = {"num_attention_heads": 28, "num_key_value_heads": 4}
+    places = {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6}
+    config = transformers.Qwen2_5_VLTextConfig(**size, **heads, rope_parameters=places)
+    return transformers.Qwen2_5_VLTextModel(config)
+
+
+def _byt5_small() -> torch.nn.Module:
+    size = {"d_model": 1472, "d_ff": 3584, "d_kv": 64, "num_heads": 6, "num_layers": 12}
+    config = transformers.T5Config(vocab_size=384, **size, feed_forward_proj="gated-gelu")
+    return transformers.T5EncoderModel(config)
+
+
 def _wan_5b() -> torch.nn.Module:
     return diffusers.WanTransformer3DModel(
         num_attention_heads=24, num_layers=30, ffn_dim=14336, in_channels=48, out_channels=48
@@ -106,6 +120,17 @@ MODELS = (
         "50, two passes each",
     ),
     Model(
+        "HunyuanVideo 1.5",
+        "Tencent Hunyuan Community (not for the EU, the UK and South Korea)",
+        {
+            "transformer": diffusers.HunyuanVideo15Transformer3DModel,
+            "text_encoder": _qwen2_5_7b,
+            "text_encoder_2": _byt5_small,
+            "vae": diffusers.AutoencoderKLHunyuanVideo15,
+        },
+        "50, two passes each",
+    ),
+    Model(
         "Wan 2.2 TI2V 5B",
         "Apache-2.0",
         {"transformer": _wan_5b, "text_encoder": _umt5_xxl, "vae": _wan_5b_vae},
@@ -146,6 +171,7 @@ PUBLISHED = {
     ("LTX-Video 2B", "transformer"): 1.92,
     ("CogVideoX 5B", "transformer"): 5.57,
     ("LTX-2 19B", "transformer"): 18.9,
+    ("HunyuanVideo 1.5", "transformer"): 8.3,
 }
 
 

@@ -20,8 +20,8 @@ class FilmSettings:
 
     video_model: str = setting(
         "",
-        "model that draws films, of AnimateDiff, LTX-Video, LTX-2, Wan or CogVideoX: folder or Hugging Face"
-        " id@revision; empty = the image model draws over sketches",
+        "model that draws films, of AnimateDiff, LTX-Video, LTX-2, Wan, CogVideoX or HunyuanVideo 1.5: folder"
+        " or Hugging Face id@revision; empty = the image model draws over sketches",
         group=GROUP,
     )
     video_models: dict[str, str] = setting(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from PIL import Image
 
 from vision.drawing import checkpoint
 from vision.drawing.checkpoint import State
+from vision.drawing.early_stop import EarlyStop
 from vision.engine.denoiser import Call, Denoiser, denoiser_attributes, evaluate_now
 from vision.engine.fiber import Fiber
 from vision.image_model import latent_preview
@@ -59,6 +60,9 @@ def call(
             take = model.family.prepare(own.pipe, take, model.card)
             resume = checkpoint.Resume(own.pipe, saved, [generator]) if saved else None
             with StepCallback(model, own.pipe, take, reporter, place, generator, resume) as on_step:
+                if not model.family.calls_back:
+                    # not setattr: that would note its class in the configuration
+                    vars(own.pipe)["scheduler"] = Watched(own.pipe.scheduler, partial(on_step, own.pipe))
                 given = _given(model, own.pipe, take, generator, on_step)
                 with resume or nullcontext():
                     result = own.pipe(**arguments(own.pipe, given))
@@ -86,6 +90,24 @@ def _given(
         "callback_on_step_end": on_step,
         **family.arguments(pipe, take, model.card),
     }
+
+
+class Watched(EarlyStop):
+    """Stands for the noise scheduler of a pipeline that calls nothing back after a step: calls
+    ``after(number, t, values)`` then, as a pipeline calls its ``callback_on_step_end``."""
+
+    def __init__(self, wrapped: Any, after: Callable[[int, Any, dict[str, Any]], dict[str, Any]]) -> None:
+        super().__init__(wrapped, 1, None)
+        self._after, self._steps = after, 0
+
+    def _set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+        self.wrapped.set_timesteps(*args, **kwargs)
+
+    def _step(self, *args: Any, **kwargs: Any) -> Any:
+        made = self.wrapped.step(*args, **kwargs)
+        values = self._after(self._steps, args[1], {"latents": made[0]})
+        self._steps += 1
+        return (values["latents"], *made[1:])
 
 
 class JobPipeline:

@@ -12,9 +12,9 @@ import torch
 from core.errors import AtelierError
 from vision.image_model import frames
 from vision.pictures import pixels
+from vision.video import streaming
+from vision.video.halves import LtxDecoder, WanDecoder
 from vision.video.stripes import striped
-
-LARGE = 1280 * 736  # px of a frame: LTX's decoder takes larger ones in tiles, whose seams are blended
 
 
 class BlankFilm(AtelierError):
@@ -47,23 +47,25 @@ def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     very bits of ``vae.decode``.
 
     The decoder looks back only, at what its convolutions keep of the latents before. That is kept here
-    instead of in the module, so that another film may be decoded or encoded in between. Names that begin with
-    an underscore are diffusers 0.42's; tests compare with ``decode``.
+    instead of in the module, so that another film may be decoded or encoded in between.
     """
     with torch.no_grad():
         _bring(vae)
         hidden = vae.post_quant_conv(latents.to(vae.dtype))
-    kept: list[Any] = [None] * vae._cached_conv_counts["decoder"]
+    decoder, size = WanDecoder(vae), _size(vae, latents)
     for i in range(latents.shape[2]):
+        made = np.empty((4 if i else 1, *size, 3), np.uint8)
         with torch.no_grad(), striped(vae.decoder):
             _bring(vae)
-            more = {"first_chunk": True} if i == 0 else {}
-            out = vae.decoder(hidden[:, :, i : i + 1], feat_cache=kept, feat_idx=[0], **more)
-            if vae.config.patch_size is not None:
-                from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
+            for rows, out in decoder.decode(hidden[:, :, i : i + 1], is_first=i == 0):
+                made[:, rows] = uint8(out.clamp_(-1.0, 1.0))
+        yield made
 
-                out = unpatchify(out, patch_size=vae.config.patch_size)
-            yield uint8(out.clamp_(-1.0, 1.0))
+
+def _size(vae: Any, latents: torch.Tensor) -> tuple[int, int]:
+    """Height and width of the frames of ``latents``, px."""
+    ratio = vae.spatial_compression_ratio
+    return latents.shape[-2] * ratio, latents.shape[-1] * ratio
 
 
 def _bring(vae: Any) -> None:
@@ -88,42 +90,42 @@ def in_pairs(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
             yield uint8(out)
 
 
+def in_turn(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
+    """Decode latents (1, C, f, h, w) with HunyuanVideo 1.5's decoder: a latent at a time, 1 frame and then 4
+    each."""
+    _bring(vae)
+    for piece in streaming.in_turn(vae, latents.to(vae.dtype)):
+        yield uint8(piece)
+
+
 def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = None) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with LTX's decoder, which looks ahead, too: in pieces that overlap and
-    are blended from one to the next, to the bits of its own decoding by frames (``use_framewise_decoding``).
+    are blended from one to the next, as its own decoding by frames does (``use_framewise_decoding``).
 
     temb: the decoder's time, for weights that take one (0.9.1 and later).
     """
     ratio = vae.temporal_compression_ratio
     size, stride = vae.tile_sample_min_num_frames // ratio, vae.tile_sample_stride_num_frames // ratio
     blend = vae.tile_sample_min_num_frames - vae.tile_sample_stride_num_frames
-    total, given, before = (latents.shape[2] - 1) * ratio + 1, 0, None
-    if latents.shape[2] <= size:
-        yield uint8(_piece(vae, latents, temb))
-        return
-    for i in range(0, latents.shape[2] - 1, stride):
-        piece = _piece(vae, latents[:, :, i : i + size + 1], temb)
-        if i > 0:
-            piece = piece[:, :, :-1]
-        blended = piece if before is None else vae.blend_t(before, piece, blend)
-        # what the next piece is blended with: no more than its overlap is kept
-        before = blended[:, :, -blend:].clone()
-        count = min(stride * ratio + (i == 0), total - given)
-        yield uint8(blended[:, :, :count])
+    total, given = (latents.shape[2] - 1) * ratio + 1, 0
+    kept: torch.Tensor | None = None  # of the piece before, what the next is blended with
+    is_one = latents.shape[2] <= size
+    for i in range(0, 1 if is_one else latents.shape[2] - 1, stride):
+        count = total if is_one else min(stride * ratio + (i == 0), total - given)
+        made = np.empty((count, *_size(vae, latents), 3), np.uint8)
+        with torch.no_grad(), striped(vae.decoder):
+            _bring(vae)
+            piece = latents[:, :, i : i + size + 1].to(vae.dtype)
+            for rows, out in LtxDecoder(vae).decode(piece, temb):
+                if kept is None:
+                    kept = out.new_empty((1, 3, blend, *made.shape[1:3]))
+                if i > 0:
+                    out = vae.blend_t(kept[:, :, :, rows], out[:, :, :-1], blend)
+                made[:, rows] = uint8(out[:, :, :count])
+                last = out[:, :, -blend:]
+                kept[:, :, : last.shape[2], rows] = last
         given += count
-
-
-def _piece(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None) -> torch.Tensor:
-    ratio = vae.spatial_compression_ratio
-    wide = latents.shape[-1] > vae.tile_sample_min_width // ratio
-    high = latents.shape[-2] > vae.tile_sample_min_height // ratio
-    with torch.no_grad():
-        _bring(vae)
-        given = latents.to(vae.dtype)
-        large = latents.shape[-1] * latents.shape[-2] * ratio**2 > LARGE
-        if (vae.use_tiling or large) and (wide or high):
-            return vae.tiled_decode(given, temb, return_dict=True).sample
-        return vae.decoder(given, temb)
+        yield made
 
 
 def encode(vae: Any, video: torch.Tensor) -> torch.Tensor:

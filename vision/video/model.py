@@ -168,6 +168,7 @@ def load(
             raise
         log.exception("%s doesn't load", name)
         raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
+    family.loaded(pipe)
     if family.float32_decoder:
         pipe.vae.to(torch.float32)
     report(0.9)

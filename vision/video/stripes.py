@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-MOST = 48 * 2**20  # bytes of such copies
+MOST = 24 * 2**20  # bytes of such copies
 
 
 @contextmanager

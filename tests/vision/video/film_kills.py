@@ -1,6 +1,7 @@
 """kill -9 of a process that draws a film of many windows, at random moments, until the film is there.
 
     PYTHONPATH=. python -m tests.vision.video.film_kills --windows 40 --films 10
+    PYTHONPATH=. python -m tests.vision.video.film_kills --windows 40 --kills 200 --lives 2
 
 A tiny model of a real family, loaded and drawn by the real code, with the checkpoints that a worker has. The
 film must have the frames of one that nobody killed, and a kill costs one window at most.
@@ -119,8 +120,21 @@ def again(lines: list[str]) -> tuple[int, list[int]]:
     return len(seen), costs
 
 
-def measure(name: str, windows: int, films: int, *, seed: int = 0) -> Figures:
-    """Kill ``films`` films of a model until each is there."""
+def measure(
+    name: str,
+    windows: int,
+    films: int,
+    *,
+    kills: int = 0,
+    lives: float | None = None,
+    seed: int = 0,
+    report: Callable[[Figures], object] = lambda figures: None,
+) -> Figures:
+    """Kill films of a model until each is there: ``films`` of them, and more until there were so many kills.
+
+    lives: how long a process lives at most, in windows' time; None = 0.4 of the film's. report: gets the
+    figures after each film.
+    """
     torch.set_num_threads(1)
     rng, figures = random.Random(seed), Figures(windows=windows)
     with tempfile.TemporaryDirectory() as root:
@@ -129,15 +143,17 @@ def measure(name: str, windows: int, films: int, *, seed: int = 0) -> Figures:
         began = time.monotonic()
         wanted = film_of(model, shot, Reporter())
         seconds = time.monotonic() - began + windows * STEPS * SLOW
-        for number in range(films):
-            folder = Path(root) / str(number)
+        most = max(3.0, 0.4 * seconds) if lives is None else lives * seconds / windows
+        while figures.films < films or figures.kills < kills:
+            folder = Path(root) / str(figures.films)
             folder.mkdir()
-            figures.kills += kill_until_done(model, shot, folder, max(3.0, 0.4 * seconds), rng)
+            figures.kills += kill_until_done(model, shot, folder, most, rng)
             steps, costs = again((folder / "steps").read_text().split())
             figures.films += 1
             figures.steps += steps
             figures.again += costs
             figures.wrong += (folder / "film").read_text() != wanted
+            report(figures)
     return figures
 
 
@@ -151,11 +167,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=list(LENGTHS), default="animatediff")
     parser.add_argument("--windows", type=int, default=40)
-    parser.add_argument("--films", type=int, default=10)
+    parser.add_argument("--films", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=0, help="at least, in as many more films as it takes")
+    parser.add_argument("--lives", type=float, help="of a process, at most, in windows' time")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    figures = measure(arguments.model, arguments.windows, arguments.films, seed=arguments.seed)
-    print(figures)
+    figures = measure(
+        arguments.model,
+        arguments.windows,
+        arguments.films,
+        kills=arguments.kills,
+        lives=arguments.lives,
+        seed=arguments.seed,
+        report=lambda figures: print(figures, flush=True),
+    )
     check(figures)
 
 

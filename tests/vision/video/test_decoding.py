@@ -9,7 +9,7 @@ import torch
 from tests import tiny
 from tests.vision.video import tiny_films
 from vision.pictures import pixels
-from vision.video import decoding
+from vision.video import decoding, halves, streaming
 
 SECOND = {
     "patch_size": 2,
@@ -62,18 +62,67 @@ def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int
     assert max(map(len, pieces)) <= 9
 
 
+@pytest.mark.parametrize("more", [{}, SECOND], ids=["2.1", "2.2"])
 @torch.no_grad()
-def test_large_frames_of_ltx_are_decoded_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    vae = tiny_films.ltx_vae()
-    latents = torch.randn(1, 8, 3, 6, 8, generator=torch.Generator().manual_seed(1))
-    vae.enable_tiling(tile_sample_min_height=64, tile_sample_min_width=64)
-    vae.tile_sample_stride_height = vae.tile_sample_stride_width = 48
-    vae.use_framewise_decoding = True
-    wanted = whole(vae.decode(latents).sample)
-    vae.use_tiling = False
-    assert not np.array_equal(np.concatenate(list(decoding.overlapping(vae, latents))), wanted)
-    monkeypatch.setattr(decoding, "LARGE", 128 * 96 - 1)
-    assert np.array_equal(np.concatenate(list(decoding.overlapping(vae, latents))), wanted)
+def test_wans_large_frames_are_decoded_in_bands_to_the_bits_of_the_whole(
+    more: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    vae = tiny_films.wan_vae(**more)
+    latents = torch.randn(1, 16, 3, 16, 24, generator=torch.Generator().manual_seed(1))
+    wanted = vae.decode(latents).sample.clamp(-1, 1)
+    monkeypatch.setattr(halves, "MOST", {"cpu": 1})
+    decoder, hidden, at = halves.WanDecoder(vae), vae.post_quant_conv(latents), 0
+    for i in range(3):
+        bands = list(decoder.decode(hidden[:, :, i : i + 1], is_first=i == 0))
+        assert len(bands) == 5
+        for rows, out in bands:
+            frames = slice(at, at + out.shape[2])
+            assert torch.equal(out.clamp(-1, 1), wanted[:, :, frames, rows])
+        at += out.shape[2]
+    assert at == 9
+
+
+NOISY = {"decoder_inject_noise": (True, True, True, False), "timestep_conditioning": True}
+
+
+@pytest.mark.parametrize("make", [tiny_films.ltx_vae, lambda: tiny_films.ltx2().vae.eval()])
+@torch.no_grad()
+def test_ltxs_large_frames_are_decoded_in_bands_without_a_seam(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = make()
+    latents = torch.randn(1, vae.config.latent_channels, 3, 12, 4, generator=torch.Generator().manual_seed(1))
+    wanted = vae.decoder(latents)
+    monkeypatch.setattr(halves, "MOST", {"cpu": 1})
+    bands = list(halves.LtxDecoder(vae).decode(latents, None))
+    assert len(bands) > 2
+    assert max((out - wanted[:, :, :, rows]).abs().max() for rows, out in bands) < 1e-5
+    got = np.concatenate(list(decoding.overlapping(vae, latents)))
+    assert np.abs(got[:9].astype(int) - whole(wanted)[:9]).max() <= 1
+
+
+@torch.no_grad()
+def test_ltxs_decoder_that_adds_noise_adds_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = tiny_films.ltx_vae(**NOISY)
+    for layer in vae.decoder.modules():
+        if getattr(layer, "per_channel_scale1", None) is not None:
+            layer.per_channel_scale1.fill_(0.5)
+    latents = torch.randn(1, 8, 2, 2, 3, generator=torch.Generator().manual_seed(1))
+    one, again = (next(decoding.overlapping(vae, latents, torch.tensor([0.05]))) for _ in range(2))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, whole(vae.decoder(latents, torch.tensor([0.05])))), "noise of its own"
+
+
+@torch.no_grad()
+def test_a_decoder_whose_weights_are_brought_when_they_are_needed_is_split_too() -> None:
+    from accelerate import cpu_offload
+
+    vae, other = (tiny_films.ltx_vae(timestep_conditioning=True) for _ in range(2))
+    other.load_state_dict(vae.state_dict())
+    latents, time = torch.randn(1, 8, 2, 2, 3), torch.tensor([0.05])
+    wanted = np.concatenate(list(decoding.overlapping(vae, latents, time)))
+    cpu_offload(other, execution_device=torch.device("cpu"))
+    assert next(other.decoder.parameters()).device.type == "meta"
+    assert np.array_equal(np.concatenate(list(decoding.overlapping(other, latents, time))), wanted)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
@@ -84,6 +133,28 @@ def test_cogvideoxs_decoder_in_pairs_gives_the_bits_of_the_whole(count: int) -> 
     pieces = list(decoding.in_pairs(vae, latents))
     assert np.array_equal(np.concatenate(pieces), whole(vae.decode(latents).sample))
     assert max(map(len, pieces)) <= 9
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@torch.no_grad()
+def test_hunyuans_decoder_latent_by_latent_gives_what_it_gives_of_the_whole(count: int) -> None:
+    vae = tiny_films.hunyuan_vae()
+    latents = torch.randn(1, 4, count, 4, 6, generator=torch.Generator().manual_seed(1))
+    wanted = vae.decode(latents).sample
+    streaming.attend_in_turn(vae)
+    pieces = list(streaming.in_turn(vae, latents))
+    assert [piece.shape[2] for piece in pieces] == [1, *[4] * (count - 1)]
+    assert (torch.cat(pieces, 2) - wanted).abs().max() < 1e-5
+    assert (vae.decode(latents).sample - wanted).abs().max() < 1e-5, "afterwards it is as it was"
+    assert [len(piece) for piece in decoding.in_turn(vae, latents)] == [1, *[4] * (count - 1)]
+
+
+@torch.no_grad()
+def test_hunyuans_attention_frame_by_frame_gives_what_it_gives_at_once() -> None:
+    vae, video = tiny_films.hunyuan_vae(), torch.randn(1, 3, 9, 32, 32)
+    wanted = vae.encode(video).latent_dist.mode()
+    streaming.attend_in_turn(vae)
+    assert (vae.encode(video).latent_dist.mode() - wanted).abs().max() < 1e-5
 
 
 @torch.no_grad()

@@ -60,6 +60,8 @@ def test_every_tiny_model_is_of_a_family_of_its_own_kind(film_model: Models) -> 
         "cogvideox": "cogvideox",
         "cogvideox-1.5": "cogvideox",
         "cogvideox-image": "cogvideox-pictures",
+        "hunyuan": "hunyuan",
+        "hunyuan-image": "hunyuan-pictures",
     }
     assert set(found.values()) == {family.name for family in FAMILIES}
 
@@ -95,6 +97,14 @@ def test_a_card_that_makes_no_sense_is_refused(film_model: Models, tmp_path: Pat
     (folder / "atelier.json").write_text(json.dumps(own))
     with pytest.raises(ModelError, match=r"atelier\.json"):
         family_and_card(folder)
+
+
+def test_hunyuan_is_guided_as_asked_and_keeps_the_size_of_the_film(film_model: Models) -> None:
+    model = film_model("hunyuan-image")
+    shot = replace(shots(model)[Operation.FIRST], first=tiny.picture(48, 32, 1), width=48, frames=5)
+    films = [drawn(generate(model, replace(shot, guidance_scale=scale), Reporter())) for scale in (1, 6)]
+    assert films[0].shape == (5, SIDE, 48, 3) and not np.array_equal(*films)
+    assert model.pipe.guider.config.guidance_scale == 6.0, "the model's own is as it was"
 
 
 @pytest.mark.parametrize("known", ["noised", "clean"])

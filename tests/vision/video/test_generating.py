@@ -89,9 +89,11 @@ class Stopped(Recorder):
     """Stops after as many reports in all."""
 
 
-@pytest.mark.parametrize("after", [1, 3])
-def test_a_film_is_stopped_between_steps_and_nothing_is_decoded(film_model: Models, after: int) -> None:
-    model, watcher = film_model("wan"), Stopped(stop_after=after)
+@pytest.mark.parametrize(("name", "after"), [("wan", 1), ("wan", 3), ("hunyuan", 1)])
+def test_a_film_is_stopped_between_steps_and_nothing_is_decoded(
+    film_model: Models, name: str, after: int
+) -> None:
+    model, watcher = film_model(name), Stopped(stop_after=after)
     shot = replace(shots(model)[Operation.WORDS], num_inference_steps=4)
     with pytest.raises(JobCancelled):
         drawn(generate(model, shot, watcher))
@@ -128,14 +130,17 @@ class Kept(Recorder):
 
 @pytest.mark.parametrize(
     ("name", "die_after"),
-    [("animatediff", 2), ("animatediff", 5), ("ltx", 3), ("ltx", 4), ("wan-a14b", 2), ("wan-vace", 2)],
+    [
+        *(("animatediff", 5), ("ltx", 3), ("ltx", 4), ("wan-a14b", 2), ("wan-vace", 2), ("hunyuan", 2)),
+        pytest.param("animatediff", 2, marks=pytest.mark.long),
+    ],
 )
 def test_a_film_whose_worker_died_ends_in_the_same_bits(
     short, name: str, die_after: int, tmp_path: Path
 ) -> None:
     longest, frames, _ = LONG.get(name, (9, 9, 1))
     model = short(name, longest)
-    operation = Operation.WORDS if name == "wan-a14b" else Operation.FIRST
+    operation = Operation.WORDS if name in ("wan-a14b", "hunyuan") else Operation.FIRST
     shot = replace(shots(model)[operation], frames=frames, num_inference_steps=3)
     wanted = drawn(generate(model, shot, Reporter()))
     dying = Kept(tmp_path, die_after)
@@ -175,7 +180,10 @@ def test_the_ends_of_a_film_are_kept_for_its_own_family_only(film_model: Models,
         load_ends(tmp_path / "other", "ltx")
 
 
-@pytest.mark.parametrize("name", ["animatediff", "ltx", "ltx2", "wan", "wan-image"])
+@pytest.mark.parametrize(
+    "name",
+    ["animatediff", "ltx", "wan", "wan-image", "hunyuan-image", pytest.param("ltx2", marks=pytest.mark.long)],
+)
 def test_previews_are_strips_of_the_film_so_far(film_model: Models, name: str) -> None:
     import io
 
@@ -219,6 +227,29 @@ def test_films_and_pictures_go_on_beside_each_other(film_model: Models, models_o
     assert np.abs(got["film"].astype(int) - alone).max() <= 1
     assert np.abs(got["film 2"].astype(int) - alone).max() <= 1
     assert "picture" in log[: len(log) - 1] and log.index("picture") < len(log) - log[::-1].index("film")
+
+
+def test_films_of_hunyuan_that_share_passes_come_out_as_alone(film_model: Models) -> None:
+    model, engine, got = film_model("hunyuan"), Crowd(), dict[str, object]()
+    plain = replace(shots(model)[Operation.WORDS], guidance_scale=20.0, frames=5)
+    wanted = {words: replace(plain, prompt=words) for words in ("a cat", 'a sign that says "open"')}
+
+    def film(fiber, shot: Shot) -> np.ndarray:
+        watcher = Recorder()
+        watcher.fiber = fiber
+        return drawn(generate(model, shot, watcher))
+
+    for words, shot in wanted.items():
+        engine.begin(
+            words,
+            lambda fiber, shot=shot: film(fiber, shot),
+            done=lambda result, error, words=words: got.update({words: error or result}),
+        )
+    engine.run()
+    assert not [error for error in got.values() if isinstance(error, BaseException)]
+    alone = {words: drawn(generate(model, shot, Reporter())).astype(int) for words, shot in wanted.items()}
+    assert all(np.abs(got[words] - alone[words]).max() <= 1 for words in wanted)
+    assert np.abs(alone["a cat"] - alone['a sign that says "open"']).max() > 1
 
 
 def test_a_film_too_large_for_the_device_is_told_in_its_own_terms(

@@ -41,10 +41,10 @@ def animatediff() -> Any:
     )
 
 
-def _t5() -> Any:
+def _t5(vocabulary: int | None = None) -> Any:
     from transformers import T5Config, T5EncoderModel
 
-    size = len(tiny.t5_tokenizer())
+    size = vocabulary or len(tiny.t5_tokenizer())
     config = T5Config(vocab_size=size, d_model=32, d_ff=64, d_kv=8, num_layers=2, num_heads=4)
     return T5EncoderModel(config).eval()
 
@@ -429,6 +429,81 @@ def cogvideox_image() -> Any:
     return CogVideoXImageToVideoPipeline(**_cogvideox_parts(8))
 
 
+def hunyuan_vae() -> Any:
+    """8 px and 4 frames a latent, causal, with attention over all frames."""
+    from diffusers import AutoencoderKLHunyuanVideo15
+
+    torch.manual_seed(0)
+    return AutoencoderKLHunyuanVideo15(
+        latent_channels=4,
+        block_out_channels=(8, 8, 16, 16),
+        layers_per_block=1,
+        spatial_compression_ratio=8,
+        temporal_compression_ratio=4,
+    ).eval()
+
+
+def _hunyuan_parts() -> dict[str, Any]:
+    from diffusers import ClassifierFreeGuidance, FlowMatchEulerDiscreteScheduler
+    from diffusers import HunyuanVideo15Transformer3DModel as Transformer
+    from transformers import ByT5Tokenizer, Qwen2_5_VLTextConfig, Qwen2_5_VLTextModel
+
+    tokenizer = tiny.qwen_tokenizer()
+    text = Qwen2_5_VLTextConfig(
+        vocab_size=len(tokenizer) + 4,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        bos_token_id=None,
+        eos_token_id=None,
+        rope_parameters={"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e6},
+    )
+    transformer = Transformer(
+        in_channels=9,
+        out_channels=4,
+        num_attention_heads=2,
+        attention_head_dim=16,
+        num_layers=1,
+        num_refiner_layers=1,
+        text_embed_dim=16,
+        text_embed_2_dim=32,
+        image_embed_dim=32,
+        rope_axes_dim=(2, 6, 8),
+        target_size=SIDE,
+    )
+    return {
+        "text_encoder": Qwen2_5_VLTextModel(text).eval(),
+        "tokenizer": tokenizer,
+        "transformer": transformer,
+        "vae": hunyuan_vae(),
+        "scheduler": FlowMatchEulerDiscreteScheduler(shift=5.0),
+        "text_encoder_2": _t5(384),
+        "tokenizer_2": ByT5Tokenizer(),
+        "guider": ClassifierFreeGuidance(guidance_scale=6.0),
+    }
+
+
+def hunyuan() -> Any:
+    """HunyuanVideo 1.5, from words."""
+    from diffusers import HunyuanVideo15Pipeline
+
+    return HunyuanVideo15Pipeline(**_hunyuan_parts())
+
+
+def hunyuan_image() -> Any:
+    """HunyuanVideo 1.5, from a first picture."""
+    from diffusers import HunyuanVideo15ImageToVideoPipeline
+    from transformers import SiglipImageProcessor, SiglipVisionConfig, SiglipVisionModel
+
+    return HunyuanVideo15ImageToVideoPipeline(
+        **_hunyuan_parts(),
+        image_encoder=SiglipVisionModel(SiglipVisionConfig(**tiny.VISION)).eval(),
+        feature_extractor=SiglipImageProcessor(size={"height": 32, "width": 32}),
+    )
+
+
 FILM_MODELS: dict[str, Callable[[], Any]] = {
     "animatediff": animatediff,
     "ltx": ltx,
@@ -443,6 +518,8 @@ FILM_MODELS: dict[str, Callable[[], Any]] = {
     "cogvideox": cogvideox,
     "cogvideox-1.5": cogvideox_second,
     "cogvideox-image": cogvideox_image,
+    "hunyuan": hunyuan,
+    "hunyuan-image": hunyuan_image,
 }
 
 

@@ -3,7 +3,7 @@
 A new family is one file here and one line in ``FAMILIES``.
 """
 
-from vision.video.families import animatediff, cogvideox, ltx, ltx2, wan
+from vision.video.families import animatediff, cogvideox, hunyuan, ltx, ltx2, wan
 from vision.video.families.family import Known, Operation, Support, Take, VideoFamily, Way
 
 FAMILIES: tuple[VideoFamily, ...] = (
@@ -12,6 +12,7 @@ FAMILIES: tuple[VideoFamily, ...] = (
     ltx2.FAMILY,
     *wan.FAMILIES,
     *cogvideox.FAMILIES,
+    *hunyuan.FAMILIES,
 )
 
 __all__ = ["FAMILIES", "Known", "Operation", "Support", "Take", "VideoFamily", "Way"]

@@ -87,7 +87,8 @@ class VideoFamily:
     frames that a call is shown of the film before it, when it goes on from there. keeps_latents: it can be
     shown the latents of those frames, and draws on from them; else the frames go through the decoder and the
     encoder. sound: it draws sound, too. remixes_in_windows: a window of a remix can be shown the end of the
-    one before. keeps_steps: a step of it can be saved, see Checkpoint. usual_negative: the negative prompt
+    one before. keeps_steps: a step of it can be saved, see Checkpoint. calls_back: its pipelines call
+    something after each step. usual_negative: the negative prompt
     where none is given. float32_decoder: its decoder is kept in float32.
     """
 
@@ -106,6 +107,7 @@ class VideoFamily:
     keeps_latents = False
     sound = False
     keeps_steps = True
+    calls_back = True
     remixes_in_windows = False
     num_inference_steps: int
     guidance_scale: float
@@ -185,6 +187,9 @@ class VideoFamily:
         return self.support(Operation.EXTEND).way is not Way.REFUSED
 
     # Calls
+
+    def loaded(self, pipe: Any) -> None:
+        """Change a pipeline that was loaded, before it is moved anywhere."""
 
     def pipeline(self, take: Take, base: str) -> str:
         """Return the name of the diffusers class that draws ``take``. base: of the pipeline that was
