@@ -197,7 +197,8 @@ class Victim:
             raise RuntimeError(f"{len(left)} processes outlived their studio")
         while data := os.read(self._out, 2**16):
             self._hear(data)
-        os.close(self._out)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 async def _begin(folder: Path) -> str:
