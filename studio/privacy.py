@@ -37,6 +37,15 @@ from storage.web.picked import Named
 from studio.moderation import lookalikes
 from studio.organise.parts import Part
 
+WITH_FILES = (
+    "pictures",
+    "films",
+    "inputs",
+    "uploads",
+    "example_pictures",
+    "project_items",
+    "job_files",
+)  # tables
 JOBS_AT_ONCE = 200  # deleted in one transaction: every other write waits for it
 STRIKES_KEPT = timedelta(days=90)
 DRAFTS_KEPT = timedelta(days=1)  # the question whether so many jobs are meant is answered at once, or never
@@ -103,19 +112,8 @@ class Privacy:
         """Yield ZIP files of at most about ``limit`` bytes: the rows as JSON, then (``pictures``) every
         picture and film that fits into one; the last one names those that don't."""
         data = await self._database.read(partial(rows.export, user_id=user_id))
-        names = dict.fromkeys(
-            row["sha256"]
-            for table in (
-                "pictures",
-                "films",
-                "inputs",
-                "uploads",
-                "example_pictures",
-                "project_items",
-                "job_files",
-            )
-            for row in data[table]
-        )
+        names = dict.fromkeys(row["sha256"] for table in WITH_FILES for row in data[table])
+        names |= {row["mask"]: None for row in data["project_marks"] if row["mask"]}
         part = await asyncio.to_thread(Part.of_rows, data)  # seconds, of a big account
         too_large = list[str]()
         for sha256 in names if pictures else ():

@@ -308,15 +308,17 @@ def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
 def _projects(pages: ProjectPages) -> tuple[Route, ...]:
     one, read, shown = f"/projects/{PROJECT}", Bucket.BYTES, f"/files/projects/{PROJECT}"
     picture = f"{shown}/{{sha256:[0-9a-f]{{64}}}}.{{suffix:webp|png}}"
+    mask = "{sha256:[0-9a-f]{64}}/masks/{mask:[0-9a-f]{64}}.png"
     chart = "{version:[0-9]{1,6}}/{chart:[a-z0-9-]{1,40}}"
     return (
         Route("GET", "/projects", pages.all),
         Route("GET", one, pages.one, query=("label", "state", "after")),
-        Route("GET", f"{one}/label", pages.label, query=("skipped",)),
+        Route("GET", f"{one}/label", pages.label, query=("skipped", "picture")),
         Route("GET", f"{one}/report", pages.report, query=("version", "move", "with", "bundle")),
         Route("GET", f"{one}/try", pages.try_on),
         Route("GET", f"{one}/settings", pages.settings),
         Route("GET", picture, project_files.picture, bucket=read),
+        Route("GET", f"{shown}/{mask}", project_files.mask, bucket=read),
         Route("GET", f"{shown}/versions/{chart}", project_files.chart, bucket=read),
         Route("GET", f"{shown}/labels-{{form:csv|coco|yolo}}.zip", project_files.labels, bucket=Bucket.ASK),
         Route("GET", f"/files/verdicts/{JOB}.csv", project_files.table, bucket=read),

@@ -27,13 +27,14 @@ Box = tuple[str, float, float, float, float]  # label, left, top, right, bottom;
 @dataclass(frozen=True)
 class Incoming:
     """A picture that is added. label: as whoever brings it calls it, "" = not at all. group: of shots of the
-    same thing, "" = not known. job_id: whose picture it is, if a job's."""
+    same thing, "" = not known. job_id: whose picture it is, if a job's. boxes, mask: as of ``Mark``."""
 
     sha256: str
     label: str = ""
     group: str = ""
     job_id: str | None = None
     boxes: tuple[Box, ...] = ()
+    mask: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def add(
             there.add(one.sha256)
             new.append(one.sha256)
         if one.label:
-            mark(connection, project_id, one.sha256, Mark(user_id, one.label, one.boxes), now=now)
+            mark(connection, project_id, one.sha256, Mark(user_id, one.label, one.boxes, one.mask), now=now)
     return Added(tuple(new), tuple(dict.fromkeys(known)), tuple(over))
 
 

@@ -4,6 +4,7 @@ clean is stored by content hash."""
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -17,7 +18,7 @@ from core.errors import ImageError
 from core.settings import ROOT
 from storage.files import Files
 from studio.asking.words import aspect_ratio
-from studio.pictures import bits
+from studio.pictures import bits, runs
 
 log = logging.getLogger(__name__)
 CHILDREN = 2  # picture processes at once
@@ -180,6 +181,22 @@ class Intake:
         mask = await asyncio.to_thread(bits.read, data)
         await self._note(user_id, await self._files.put(data, "image/png"))
         return mask
+
+    async def keep_runs(self, counts: Sequence[int], size: tuple[int, int], user_id: int) -> str | None:
+        """Store a mask that a label file of the user's has as runs, and return its SHA-256; None where it is
+        no mask of ours: too small, too large, or empty."""
+        try:
+            data = await asyncio.to_thread(lambda: bits.write(runs.mask_of(counts, *size)))
+            return await self.kept(data, user_id)
+        except (ImageError, ValueError):
+            return None
+
+    async def kept(self, data: bytes, user_id: int) -> str:
+        """Store a mask that the user sends, as it is, and return its SHA-256. Raises ImageError for anything
+        else, an empty one too."""
+        if not (await self.keep_mask(data, user_id)).painted:
+            raise ImageError("That mask is empty: paint what you mean white.")
+        return await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
 
     async def paint(
         self, size: tuple[int, int], strokes: Sequence[Mapping[str, Any]], base: str | None, user_id: int

@@ -12,9 +12,11 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
+
+from studio.pictures import bits, runs
 
 Box = tuple[str, float, float, float, float]  # label, left, top, right, bottom; 0..1
 FORMS = ("csv", "coco", "yolo")
@@ -27,13 +29,17 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture and what it is called. file: its name. width, height: px, 0 where they aren't known."""
+    """A picture and what it is called. file: its name. width, height: px, 0 where they aren't known. mask:
+    where that is, as runs of its pixels (``studio.pictures.runs``), () = nowhere in particular. outlined:
+    boxes around its parts, for who takes no masks."""
 
     file: str
     label: str = ""
     boxes: tuple[Box, ...] = ()
     width: int = 0
     height: int = 0
+    mask: tuple[int, ...] = ()
+    outlined: tuple[Box, ...] = ()
 
 
 def write(form: str, rows: Sequence[Labelled]) -> dict[str, bytes]:
@@ -41,7 +47,8 @@ def write(form: str, rows: Sequence[Labelled]) -> dict[str, bytes]:
     if form == "csv":
         return {"labels.csv": _csv(rows).encode()}
     if form == "coco":
-        return {"annotations.json": json.dumps(_coco(rows), ensure_ascii=False, indent=1).encode()}
+        indent = None if any(row.mask for row in rows) else 1  # a number of a run isn't worth a line
+        return {"annotations.json": json.dumps(_coco(rows), ensure_ascii=False, indent=indent).encode()}
     if form == "yolo":
         return _yolo(rows)
     raise ValueError(f"labels are written as {', '.join(FORMS)}, not as {form[:40]!r}")
@@ -134,17 +141,24 @@ def _coco(rows: Sequence[Labelled]) -> dict[str, Any]:
     for number, row in enumerate(rows, 1):
         width, height = max(row.width, 1), max(row.height, 1)
         images.append({"id": number, "file_name": row.file, "width": width, "height": height})
-        for name, left, top, right, bottom in _all_boxes(row):
+        for name, left, top, right, bottom in row.boxes if row.mask else _all_boxes(row):
             sides = (left * width, top * height, (right - left) * width, (bottom - top) * height)
             box = [round(value, 4) for value in sides]
             one = {"id": len(annotations) + 1, "image_id": number, "category_id": ids[name], "bbox": box}
             annotations.append(one | {"area": round(box[2] * box[3], 4), "iscrowd": 0})
+        if (around := runs.bounds(row.mask, height)) is not None:
+            left, top, right, bottom = around
+            one = {"id": len(annotations) + 1, "image_id": number, "category_id": ids[row.label]}
+            one |= {"bbox": [left, top, right - left, bottom - top], "area": runs.area(row.mask)}
+            form = {"counts": list(row.mask), "size": [height, width]}
+            annotations.append(one | {"segmentation": form, "iscrowd": 0})
     categories = [{"id": number, "name": name} for name, number in ids.items()]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def read_coco(text: str) -> list[Labelled]:
-    """Return what COCO's JSON says; polygons and runs count by their boxes. Raises ValueError."""
+    """Return what COCO's JSON says; polygons and runs of what a picture is called are its mask. Raises
+    ValueError."""
     try:
         found = json.loads(text)
         names = {one["id"]: str(one["name"]) for one in found["categories"]}
@@ -153,6 +167,8 @@ def read_coco(text: str) -> list[Labelled]:
             for one in found["images"]
         }
         boxes: dict[Any, list[Box]] = {key: [] for key in images}
+        outlined: dict[Any, list[Box]] = {key: [] for key in images}
+        masks: dict[Any, dict[str, list[tuple[int, ...]]]] = {key: {} for key in images}
         if len(images) + len(found["annotations"]) > MOST_ROWS:
             raise ValueError(f"there are more than {MOST_ROWS:,} labels")
         for one in found["annotations"]:
@@ -162,16 +178,49 @@ def read_coco(text: str) -> list[Labelled]:
             left, top, wide, high = (float(value) for value in one["bbox"])
             sides = (left / width, top / height, (left + wide) / width, (top + high) / height)
             where = tuple(_side(value, "a box") for value in sides)
-            boxes[one["image_id"]].append((names[one["category_id"]], *where))  # type: ignore[arg-type]
+            called, key = names[one["category_id"]], one["image_id"]
+            mask = _mask(one.get("segmentation"), width, height)
+            box: Box = (called, *where)  # type: ignore[assignment]
+            boxes[key].append(box)
+            outlined[key] += [box] if mask else []
+            masks[key].setdefault(called, []).extend([mask] if mask else [])
     except ValueError:
         raise
     except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError("this is no COCO file: it needs images, annotations and categories") from error
     return [
-        _row(file, "", boxes[key], width, height)
+        _with_mask(_row(file, "", boxes[key], width, height), outlined[key], masks[key])
         for key, (file, width, height) in images.items()
         if boxes[key]
     ]
+
+
+def _mask(form: Any, width: int, height: int) -> tuple[int, ...]:
+    """Return the runs of a segmentation, () of none. Raises ValueError for one that can't be."""
+    if not form or max(width, height) > bits.MAX_SIDE:
+        return ()
+    if isinstance(form, dict):
+        counts = form["counts"]
+        found = runs.unpacked(counts) if isinstance(counts, str) else tuple(map(int, counts))
+        if [height, width] != list(map(int, form["size"])) or min(found, default=0) < 0:
+            raise ValueError("a mask of COCO's has another size than its picture")
+    else:
+        found = runs.of_polygons([[float(value) for value in points] for points in form], width, height)
+    if sum(found) != width * height:
+        raise ValueError("the runs of a mask of COCO's don't fill its picture")
+    return found if runs.area(found) else ()
+
+
+def _with_mask(
+    row: Labelled, outlined: Sequence[Box], masks: Mapping[str, Sequence[tuple[int, ...]]]
+) -> Labelled:
+    """Return a picture with what was outlined of what it is called as its mask, in place of boxes."""
+    if not (some := masks.get(row.label, ())):
+        return row
+    mine = tuple(box for box in outlined if box[0] == row.label)
+    rest = tuple(box for box in row.boxes if box not in mine)
+    mask = runs.together(some, row.width * row.height)
+    return replace(row, boxes=rest, mask=mask, outlined=mine)
 
 
 # YOLO

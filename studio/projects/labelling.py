@@ -14,13 +14,14 @@ from pathlib import PurePosixPath
 
 import sqlalchemy as sa
 
-from core.errors import ImageError, UserError
+from core.errors import ImageError, StorageError, UserError
 from core.requests.own_models import DETECT, MARKED
 from storage.projects import items, pile
 from storage.projects.items import Box, Item, Mark
 from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.authority import Action
+from studio.pictures import bits, runs
 from studio.pictures.intake import Readable
 from studio.projects import label_files
 from studio.projects.access import Access
@@ -50,6 +51,7 @@ class Labelling:
     def __init__(self, access: Access, services: Services, limits: ProjectLimits) -> None:
         self._access, self._limits = access, limits
         self._database, self._intake = services.database, services.intake
+        self._files, self._people = services.files, services.queue.people
 
     async def next(
         self, actor: Actor, name: str, skipped: Collection[str] = (), *, after: str = ""
@@ -89,14 +91,15 @@ class Labelling:
         sha256: str,
         label: str,
         boxes: Sequence[Box] = (),
-        mask: Readable | None = None,
+        mask: str = "",
     ) -> Item:
         """Say what a picture is called, in place of what the actor called it before; "" takes that back.
 
         boxes: (label, left, top, right, bottom) in 0..1 of the sides; in a project that finds things they are
-        all that counts, whatever ``label`` is, and none of them says that there is nothing. mask: a picture
-        of the same size that marks the place. Raises UserError for a label or a box that isn't taken,
-        ImageError for a picture that isn't there, NotAllowedError unless the actor may.
+        all that counts, whatever ``label`` is, and none of them says that there is nothing. mask: SHA-256
+        of one that the actor has sent, which has the picture's size: white is what they mean. Raises
+        UserError for a label or a box that isn't taken, ImageError for a picture that isn't there, or a mask
+        that isn't theirs or doesn't fit, NotAllowedError unless the actor may.
         """
         found, one = await self._access.find(actor, name, Action.LABEL)
         if await self._database.read(partial(items.one, project_id=found.id, sha256=sha256)) is None:
@@ -108,9 +111,7 @@ class Labelling:
         label = MARKED if label and found.task == DETECT else label
         wanted = [label, *(box[0] for box in boxes)]
         known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
-        stored = None
-        if mask is not None and label:
-            stored = await self._intake.take_mask(mask, actor.user_id, sha256)
+        stored = await self._mask(actor, mask, sha256) if mask and label else None
         called = tuple((known.get(box[0], box[0]), *box[1:]) for box in boxes)
         voice = Mark(actor.user_id, known.get(label, label), called, stored)
 
@@ -124,6 +125,30 @@ class Labelling:
         if marked is None:  # taken out meanwhile
             raise ImageError(GONE)
         return marked
+
+    async def _mask(self, actor: Actor, mask: str, sha256: str) -> str:
+        """Return a mask that the actor has sent. Raises ImageError for any other, or of another size."""
+        if not await self._people.has_sent(actor.user_id, mask):
+            raise ImageError("That mask is gone; paint it again.")
+        try:
+            painted = await asyncio.to_thread(bits.read, await self._files.get(mask))
+        except StorageError as error:
+            raise ImageError("That mask is gone; paint it again.") from error
+        width, height = await self._intake.size(sha256)
+        if (painted.width, painted.height) != (width, height):
+            raise ImageError(
+                f"The mask has {painted.width}×{painted.height} px; its picture has {width}×{height} px."
+            )
+        if not painted.painted:
+            raise ImageError("The mask is empty: paint what you mean white.")
+        return mask
+
+    async def mask(self, actor: Actor, name: str, sha256: str, mask: str) -> bytes:
+        """Return a mask that a word on a picture has, as PNG. Raises ImageError where there is none such,
+        UserError or NotAllowedError."""
+        if mask not in {one.mask for one in await self.marks(actor, name, sha256)}:
+            raise ImageError("That picture has no such mask.")
+        return await self._files.get(mask)
 
     async def leave_out(self, actor: Actor, name: str, sha256s: Collection[str], *, out: bool = True) -> None:
         """Leave pictures out of what is learned from, or take them in again. Raises UserError or
@@ -161,8 +186,18 @@ class Labelling:
             except ImageError:
                 continue
             label = "" if found.task == DETECT else one.label
-            rows.append(Labelled(f"{one.sha256}.png", label, boxes, width, height))
+            mask = await self._runs(next((mark.mask for mark in agreed[-1:]), None), width, height)
+            rows.append(Labelled(f"{one.sha256}.png", label, boxes, width, height, mask))
         return rows
+
+    async def _runs(self, mask: str | None, width: int, height: int) -> tuple[int, ...]:
+        if mask is None:
+            return ()
+        try:
+            data = await self._files.get(mask)
+            return await asyncio.to_thread(lambda: runs.of(bits.read(data), width, height))
+        except (StorageError, ImageError):
+            return ()
 
     async def import_(self, actor: Actor, name: str, file: Readable) -> Imported:
         """Take labels that another program wrote, as CSV, COCO's JSON, or a zip file of these or of YOLO's,
@@ -179,6 +214,8 @@ class Labelling:
         wanted = [row.label for row in rows] + [box[0] for row in rows for box in row.boxes]
         known = await labels_of(self._access, self._database, self._limits, one, found, wanted)
 
+        masks = {row.file: await self._drawn(actor, row) for row in rows if row.mask and found.task != DETECT}
+
         def work(connection: sa.Connection, some: Sequence[Labelled]) -> Imported:
             labelled = boxes = unknown = 0
             for row in some:
@@ -186,8 +223,10 @@ class Labelling:
                 if items.one(connection, found.id, sha256) is None:
                     unknown += 1
                     continue
-                called = tuple((known.get(box[0], box[0]), *box[1:]) for box in row.boxes[:MAX_BOXES])
-                voice = Mark(actor.user_id, known.get(row.label, row.label), called)
+                mask = masks.get(row.file)
+                drawn = row.boxes if mask or not row.mask else (*row.boxes, *row.outlined)
+                called = tuple((known.get(box[0], box[0]), *box[1:]) for box in drawn[:MAX_BOXES])
+                voice = Mark(actor.user_id, known.get(row.label, row.label), called, mask)
                 items.mark(connection, found.id, sha256, voice, now=datetime.now(UTC))
                 labelled, boxes = labelled + 1, boxes + len(called)
             return Imported(labelled, boxes, unknown)
@@ -198,11 +237,21 @@ class Labelling:
         ]
         return Imported(*(sum(numbers) for numbers in zip(*map(astuple, parts), strict=True)))
 
+    async def _drawn(self, actor: Actor, row: Labelled) -> str | None:
+        """Return the stored mask of a row, None where that has another size than its picture."""
+        try:
+            size = await self._intake.size(PurePosixPath(row.file).stem.lower())
+        except ImageError:
+            return None
+        if size != (row.width, row.height):
+            return None
+        return await self._intake.keep_runs(row.mask, size, actor.user_id)
+
 
 def _things(row: Labelled) -> Labelled:
     """Return what a row says of the things in its picture: one that is called something as a whole shows
     nothing else."""
-    boxes = row.boxes or (((row.label, *label_files.WHOLE),) if row.label else ())
+    boxes = (*row.boxes, *row.outlined) or (((row.label, *label_files.WHOLE),) if row.label else ())
     return replace(row, label=MARKED, boxes=boxes)
 
 

@@ -148,8 +148,16 @@ class Pictures:
                 refused.append((short_name(row["name"]), _why(short_name(row["name"]), taken)))
                 continue
             called = labels.get(row["label"] or label, "")
-            boxes = tuple((labels[box[0]], *box[1:]) for box in row["boxes"] if labels.get(box[0]))
-            coming.append(Incoming(taken.sha256, called, boxes=boxes))
+            mask = None
+            if (
+                row.get("mask")
+                and found.task != DETECT
+                and tuple(row["shape"]) == (taken.width, taken.height)
+            ):
+                mask = await self._intake.keep_runs(row["mask"], (taken.width, taken.height), actor.user_id)
+            drawn = row["beside"] if mask else row["boxes"]
+            boxes = tuple((labels[box[0]], *box[1:]) for box in drawn if labels.get(box[0]))
+            coming.append(Incoming(taken.sha256, called, boxes=boxes, mask=mask))
         brought = await self._write(one, found, coming, refused)
         return replace(brought, more=brought.more + header["more"])
 

@@ -91,8 +91,12 @@ def pictures(data: bytes) -> tuple[dict[str, object], bytes]:
     listed = []
     for name, label, body in bodies:
         one = said.get(name) or said.get(PurePosixPath(name).stem)
-        boxes = one.boxes if one else ()
-        listed.append({"name": name, "label": one.label if one else label, "boxes": boxes, "size": len(body)})
+        row: dict[str, object] = {"name": name, "label": label, "boxes": (), "size": len(body)}
+        if one:
+            row |= {"label": one.label, "boxes": (*one.boxes, *one.outlined)}
+        if one and one.mask:
+            row |= {"mask": one.mask, "shape": (one.width, one.height), "beside": one.boxes}
+        listed.append(row)
     if not listed and not refused:
         raise ValueError("has no pictures in it.")
     header = {"pictures": listed, "refused": refused[:MOST_NAMED], "more": max(0, len(refused) - MOST_NAMED)}

@@ -220,11 +220,12 @@ class Skipped:
 @dataclass(frozen=True)
 class Mark:
     """What a picture of a project is called, "" = no more. boxes: [label, left, top, right, bottom], in 0 to
-    1 of the sides."""
+    1 of the sides. mask: of the picture's size, white where that is, as ``POST /api/masks`` has called it."""
 
     picture: str
     label: str
     boxes: tuple[tuple[Any, ...], ...] = ()
+    mask: str = ""
 
 
 @dataclass(frozen=True)

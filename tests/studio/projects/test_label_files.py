@@ -63,7 +63,7 @@ def test_yolos_names_are_read_as_people_write_them(text: str) -> None:
     assert label_files.yolo_names(text) == {0: "cat", 1: "a dog"}
 
 
-def test_cocos_polygons_count_by_their_boxes_and_ids_may_have_gaps() -> None:
+def test_cocos_polygons_are_masks_and_ids_may_have_gaps() -> None:
     made = {
         "images": [
             {"id": 9, "file_name": "a/b.jpg", "width": 100, "height": 50},
@@ -80,7 +80,9 @@ def test_cocos_polygons_count_by_their_boxes_and_ids_may_have_gaps() -> None:
         ],
     }
     [row] = label_files.read_coco(json.dumps(made))
-    assert (row.file, row.label, row.boxes) == ("a/b.jpg", "dent", (("dent", 0.1, 0.1, 0.3, 0.3),))
+    assert (row.file, row.label, row.boxes) == ("a/b.jpg", "dent", ())
+    assert row.outlined == (("dent", 0.1, 0.1, 0.3, 0.3),)
+    assert sum(row.mask) == 5000 and 90 <= sum(row.mask[1::2]) <= 110, "half of its box"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import zipfile
 from dataclasses import replace
 
@@ -10,8 +12,12 @@ import pytest
 
 from core.errors import ImageError, NotAllowedError, UserError
 from storage.projects.rows import Project
-from tests.studio.conftest import ALICE, BOB, MIRA, Sent, png
-from tests.studio.projects.conftest import LIMIT, World
+from studio.actor import Actor
+from studio.pictures.bits import Bits, stride, write
+from tests.studio.conftest import ALICE, BOB, MIRA, Sent
+from tests.studio.projects.conftest import LIMIT, World, noise
+
+POLYGON = [0, 0, 16, 0, 16, 32, 0, 32]
 
 
 async def test_two_who_disagree_make_a_picture_disputed_until_one_gives_way(
@@ -130,17 +136,90 @@ async def test_after_it_has_looked_what_the_model_is_least_sure_of_comes_first(
         await trying.look_through(BOB, "boards")
 
 
+def painted(width: int = 32, height: int = 32) -> bytes:
+    """A mask whose left half is painted."""
+    row = b"\xff" * (width // 16) + b"\0" * (stride(width) - width // 16)
+    return write(Bits(width, height, row * height))
+
+
+async def _sent_mask(world: World, actor: Actor, data: bytes) -> str:
+    await world.studio.editor.keep_mask(actor, data)
+    return hashlib.sha256(data).hexdigest()
+
+
 async def test_boxes_and_a_mask_belong_to_a_word(world: World, boards: Project) -> None:
+    labelling = world.projects.labelling
     [fresh] = await world.put(boards, ALICE, [""], first=320)
     box = ("scratch", 0.1, 0.2, 0.5, 0.9)
-    mask = Sent(png(32, 32, (255, 255, 255)), "mask.png")
-    await world.projects.labelling.mark(ALICE, "boards", fresh, "scratch", [box], mask)
-    [mark] = await world.projects.labelling.marks(ALICE, "boards", fresh)
-    assert mark.boxes == (box,) and mark.mask is not None
-    assert world.services.files.exists(mark.mask)
+    mask = await _sent_mask(world, ALICE, painted())
+    await labelling.mark(ALICE, "boards", fresh, "scratch", [box], mask)
+    [mark] = await labelling.marks(ALICE, "boards", fresh)
+    assert mark.boxes == (box,) and mark.mask == mask
+    assert await labelling.mask(ALICE, "boards", fresh, mask) == painted()
+    with pytest.raises(ImageError, match="no such mask"):
+        await labelling.mask(ALICE, "boards", fresh, "ab" * 32)
+    with pytest.raises(NotAllowedError, match="label pictures"):
+        await labelling.mask(BOB, "boards", fresh, mask)
+    parts = [part async for part in world.studio.own.export(ALICE, 10**7)]
+    [archive] = [zipfile.ZipFile(io.BytesIO(part)) for part in parts]
+    assert f"pictures/{mask}.png" in archive.namelist()
+    await world.trained(ALICE, "boards")
+    assert {item.mask for item in world.learner.snapshots[0].items} == {"", mask}
     await world.projects.pictures.remove(ALICE, "boards", [fresh])
     await world.services.privacy.delete(ALICE.user_id)
-    assert not world.services.files.exists(mark.mask)
+    assert not world.services.files.exists(mask)
+
+
+async def test_a_mask_is_one_s_own_fits_its_picture_and_marks_something(
+    world: World, boards: Project
+) -> None:
+    labelling = world.projects.labelling
+    await world.projects.shelf.share(ALICE, "boards", 0, ["label"])
+    [fresh] = await world.put(boards, ALICE, [""], first=350)
+    hers = await _sent_mask(world, ALICE, painted())
+    with pytest.raises(ImageError, match="mask is gone"):
+        await labelling.mark(BOB, "boards", fresh, "scratch", (), hers)
+    small = await _sent_mask(world, ALICE, painted(16, 16))
+    with pytest.raises(ImageError, match="has 16×16 px; its picture has 32×32 px"):
+        await labelling.mark(ALICE, "boards", fresh, "scratch", (), small)
+    empty = await _sent_mask(world, ALICE, write(Bits(32, 32, bytes(128))))
+    with pytest.raises(ImageError, match="mask is empty"):
+        await labelling.mark(ALICE, "boards", fresh, "scratch", (), empty)
+    with pytest.raises(ImageError, match="isn't a mask"):
+        await labelling.mark(ALICE, "boards", fresh, "scratch", (), fresh)
+    assert await labelling.marks(ALICE, "boards", fresh) == []
+
+
+async def test_masks_go_out_and_come_back_as_coco(world: World, boards: Project) -> None:
+    labelling = world.projects.labelling
+    [fresh] = await world.put(boards, ALICE, [""], first=360)
+    mask = await _sent_mask(world, ALICE, painted())
+    box = ("scratch", 0.5, 0.5, 1.0, 1.0)
+    await labelling.mark(ALICE, "boards", fresh, "scratch", (), mask)
+    packed = await labelling.export(ALICE, "boards", "coco")
+    told = json.loads(zipfile.ZipFile(io.BytesIO(packed)).read("annotations.json"))
+    [outlined] = [one for one in told["annotations"] if "segmentation" in one]
+    assert (outlined["bbox"], outlined["area"]) == ([0, 0, 16, 32], 512)
+    await labelling.mark(ALICE, "boards", fresh, "good")
+    assert (await labelling.import_(ALICE, "boards", Sent(packed, "labels.zip"))).labelled == 8
+    [mark] = await labelling.marks(ALICE, "boards", fresh)
+    assert (mark.label, mark.boxes, mark.mask) == ("scratch", (), mask), "the same pixels, the same file"
+    # as other tools have them: polygons beside boxes, for a picture that comes along
+    other = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 32, "height": 32}],
+        "categories": [{"id": 1, "name": "scratch"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [0, 0, 16, 32], "segmentation": [POLYGON]},
+            {"image_id": 1, "category_id": 1, "bbox": [16, 16, 16, 16]},
+        ],
+    }
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        archive.writestr("a.png", noise(361))
+        archive.writestr("annotations.json", json.dumps(other))
+    added = await world.projects.pictures.add_zip(ALICE, "boards", Sent(held.getvalue(), "a.zip"))
+    [mark] = await labelling.marks(ALICE, "boards", added.new[0])
+    assert (mark.label, mark.boxes, mark.mask) == ("scratch", (box,), mask)
 
 
 @pytest.mark.parametrize("box", [(0.5, 0, 0.5, 1), (0, 0, 1.1, 1), (-0.1, 0, 1, 1), (0, 0.9, 1, 0.2)])

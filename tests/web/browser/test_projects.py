@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from studio.pictures import bits
 from tests.web.browser.test_accessibility import RULES, RUN, axe
 from tests.web.browser.test_examples import ALL_THERE, LOOKS, sign_in
 from tests.web.browser.test_forms import SIDEWAYS, shot
@@ -151,6 +152,72 @@ async def test_a_box_is_drawn_by_keys_and_by_pointer(site: Site, page) -> None:
     assert sent["label"] == "scratch"
     assert sent["boxes"][0] == pytest.approx(["scratch", 0.42, 0.4, 0.62, 0.62])
     assert sent["boxes"][1][3:] == pytest.approx([0.5, 0.5], abs=0.02)
+
+
+async def _drag(page, *points: tuple[float, float]) -> None:
+    """Draw across the picture, in shares of its sides."""
+    around = await page.locator(".desk-frame").bounding_box()
+    to = [(around["x"] + x * around["width"], around["y"] + y * around["height"]) for x, y in points]
+    await page.mouse.move(*to[0])
+    await page.mouse.down()
+    for point in to[1:]:
+        await page.mouse.move(*point, steps=4)
+    await page.mouse.up()
+
+
+async def _words(site: Site, project_id: str, sha256: str) -> list:
+    actor = (await site.web.visitors.find(site.you.cookie)).actor
+    return await site.opened.studio.projects.labelling.marks(actor, project_id, sha256)
+
+
+async def test_a_mask_is_painted_erased_undone_kept_and_shown_again(site: Site, page, axe) -> None:
+    project_id = await project(site, good=0, bad=1)
+    pile = [(f"{n}.png", part(n)) for n in range(2)]
+    await send(site.you, f"/api/projects/{project_id}/pictures", pile)
+    await sign_in(site, page)
+    await page.goto(f"{site.web.url}/projects/{project_id}/label")
+    await page.get_by_role("button", name="Brush").click()
+    await _drag(page, (0.2, 0.5), (0.8, 0.5))
+    await page.get_by_text("What is painted goes with the label").wait_for()
+    await page.keyboard.press(".")
+    await _drag(page, (0.5, 0.1), (0.5, 0.2))
+    await page.keyboard.press("u")  # the second stroke goes
+    await page.keyboard.press("e")
+    await page.keyboard.press(",")
+    await _drag(page, (0.5, 0.5), (0.9, 0.5))  # and half of the first
+    await page.evaluate(axe)
+    assert await page.evaluate(RUN, RULES) == []
+    await shot(page, "projects-brush-1280-light")
+    async with page.expect_response("**/marks") as answered:
+        await page.keyboard.press("2")
+    answer = await (await answered.value).json()
+    [word] = await _words(site, project_id, answer["id"])
+    painted = bits.read(await site.opened.services.files.get(word.mask))
+    columns = [any(_pixel(painted, x, y) for y in range(painted.height)) for x in range(painted.width)]
+    assert (word.label, word.boxes, any(columns[: painted.width // 3])) == ("scratch", (), True)
+    assert not any(columns[-painted.width // 4 :]), "erased"
+    # the next one by keys alone: a box, filled
+    for key in ("p", "b", "Enter", "f"):
+        await page.keyboard.press(key)
+    await page.get_by_role("button", name="Drop the mask").wait_for()
+    async with page.expect_response("**/marks") as answered:
+        await page.keyboard.press("2")
+    other = await (await answered.value).json()
+    [filled] = await _words(site, project_id, other["id"])
+    assert bits.read(await site.opened.services.files.get(filled.mask)).painted
+    # opened again from the grid
+    await page.goto(f"{site.web.url}/projects/{project_id}/label?picture={answer['id']}")
+    await page.get_by_role("button", name="Drop the mask").wait_for()
+    await shot(page, "projects-brush-again-1280-light")
+    async with page.expect_response("**/marks") as answered:
+        await page.keyboard.press("2")
+    await answered.value
+    [again] = await _words(site, project_id, answer["id"])
+    assert again.mask == word.mask, "the same pixels"
+
+
+def _pixel(mask: bits.Bits, x: int, y: int) -> int:
+    return mask.rows[y * bits.stride(mask.width) + x // 8] >> (7 - x % 8) & 1
 
 
 async def test_the_grid_is_labelled_by_digits_and_walked_by_arrows(site: Site, page) -> None:

@@ -264,6 +264,7 @@ RULES: dict[str, Rule] = {
     "GET /files/verdicts/{job}.csv": _rule(LOOK, 404),
     "GET /files/bundles/{job}": _rule(LOOK, 404),
     "GET /files/projects/{project}/{sha256}.{suffix}": _rule(AUTHOR_ONLY, 200),
+    "GET /files/projects/{project}/{sha256}/masks/{mask}.png": _rule(AUTHOR_ONLY, 404),  # nothing is painted
     "GET /files/projects/{project}/versions/{version}/{chart}": _rule(AUTHOR_ONLY, 200),
     "GET /files/projects/{project}/labels-{form}.zip": _rule(AUTHOR_ONLY, 200),
     # bytes
@@ -301,6 +302,7 @@ def named(subject: Subject, person: Somebody, upload: str, session: str, job: st
         "chart": "roc",
         "form": "csv",
         "suffix": "webp",
+        "mask": MASK,
         "example": "1",
         "document": DOCUMENT,
         "share": SHARE,

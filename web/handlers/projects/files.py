@@ -20,6 +20,13 @@ async def picture(call: Call) -> Answer:
     return Bytes(data, "image/png" if whole else "image/webp")
 
 
+async def mask(call: Call) -> Answer:
+    """Return what somebody has painted on a picture of a project, white on black."""
+    name, sha256, painted = call.path["project"], call.path["sha256"], call.path["mask"]
+    data = await _there(call.studio.projects.labelling.mask(call.actor, name, sha256, painted))
+    return Bytes(data, "image/png")
+
+
 async def chart(call: Call) -> Answer:
     """Return a chart of a version's report."""
     name, number = call.path["project"], int(call.path["version"])

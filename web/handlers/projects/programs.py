@@ -7,6 +7,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.requests.own_models import ANOMALY
+from storage.projects.items import Item
 from studio.projects.label_files import Box
 from web.call import Answer, Call, Json
 from web.fields import field, key_of, names_of, number_of, text_of
@@ -78,16 +79,27 @@ async def next_one(call: Call) -> Answer:
     skipped = names_of(call.body, "skipped", found.MOST_NAMED)
     card = await found.card(call)
     item = await call.studio.projects.labelling.next(call.actor, card.project.id, skipped)
-    shown = None if item is None else shapes.item(card.project.id, item, call.actor.user_id)
+    shown = None if item is None else await asked(call, card.project.id, item)
     return Json({"picture": shown, "left": shapes.card(card)["left"]})
+
+
+async def asked(call: Call, project_id: str, item: Item) -> dict[str, Any]:
+    """Return a picture that a label is wanted for, with what the person has called it, or else with the
+    latest word on it."""
+    words = await call.studio.projects.labelling.marks(call.actor, project_id, item.sha256)
+    own = [word for word in words if word.user_id == call.actor.user_id]
+    word = next(iter([*own, *reversed(words)]), None)
+    shape = shapes.item(project_id, item, call.actor.user_id)
+    return {**shape, "mark": shapes.marked(project_id, item.sha256, word)}
 
 
 async def mark(call: Call) -> Answer:
     """Say what a picture of a project is called; "" takes it back."""
     sha256, label, boxes = text_of(call.body, "picture"), text_of(call.body, "label"), _boxes(call)
+    mask = field(call.body, "mask", str) or ""
     card = await found.card(call)
     labelling = call.studio.projects.labelling
-    item = await labelling.mark(call.actor, card.project.id, sha256, label, boxes)
+    item = await labelling.mark(call.actor, card.project.id, sha256, label, boxes, mask)
     return Json(shapes.item(card.project.id, item, call.actor.user_id))
 
 

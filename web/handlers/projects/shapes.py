@@ -7,7 +7,7 @@ from typing import Any
 
 from core.grammar.stored_loras import typed
 from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
-from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW, Item
+from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
 from storage.projects.results import Judged
 from storage.projects.rows import EVERYBODY, RIGHTS, Project
 from storage.projects.versions import Version
@@ -91,6 +91,14 @@ def item(project_id: str, found: Item, reader: int) -> dict[str, Any]:
         "small": f"{files}.webp",
         "whole": f"{files}.png",
     }
+
+
+def marked(project_id: str, sha256: str, word: Mark | None) -> dict[str, Any] | None:
+    """Return what somebody calls a picture, and where they see that; None for nothing."""
+    if word is None:
+        return None
+    mask = word.mask and f"/files/projects/{project_id}/{sha256}/masks/{word.mask}.png"
+    return {"label": word.label, "boxes": [list(box) for box in word.boxes], "mask": mask}
 
 
 def version(found: Version) -> dict[str, Any]:

@@ -11,14 +11,23 @@ const STEP = 0.02;
 const inside = (value) => Math.min(1, Math.max(0, value));
 
 export class Boxes {
-  /** @param {() => void} onChange */
-  constructor(onChange) {
+  /**
+   * @param {() => void} onChange
+   * @param {(frame: HTMLElement, event: PointerEvent) => boolean} [takes]  whether a press is for something else
+   */
+  constructor(onChange, takes = () => false) {
     this.onChange = onChange;
+    this.takes = takes;
     /** @type {Sides[]} */
     this.all = [];
     /** @type {Sides | null} the one that is placed by keys */
     this.current = null;
     addEventListener("keydown", (event) => this.#onKey(event), true);
+  }
+
+  /** All of them, the one that is placed by keys included. @returns {Sides[]} */
+  get sides() {
+    return this.current ? [...this.all, this.current] : this.all;
   }
 
   /**
@@ -27,8 +36,7 @@ export class Boxes {
    * @returns {Box[]}
    */
   named(label) {
-    const all = this.current ? [...this.all, this.current] : this.all;
-    return all.map((sides) => [label, ...sides]);
+    return this.sides.map((sides) => [label, ...sides]);
   }
 
   /** @param {Box[]} boxes */
@@ -89,7 +97,7 @@ export class Boxes {
    * @param {PointerEvent} event
    */
   #drag(frame, event) {
-    if (event.button) return;
+    if (event.button || this.takes(frame, event)) return;
     event.preventDefault();
     frame.setPointerCapture(event.pointerId);
     const at = (/** @type {PointerEvent} */ { clientX, clientY }) => {

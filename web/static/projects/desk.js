@@ -6,9 +6,11 @@ import { shortcuts } from "../js/core/shortcuts.js";
 import { complain, say } from "../js/core/toasts.js";
 import { emptyState } from "../js/parts/empty.js";
 import { Boxes } from "./boxes.js";
+import { Brush } from "./brush.js";
 
 /** @import {Box, Item, Project} from "./types.js" */
-/** @typedef {{item: Item, did: "label" | "skip" | "out", boxes: Box[]}} Done  what was done to a picture */
+/** @import {Painted} from "./brush.js" */
+/** @typedef {{item: Item, did: "label" | "skip" | "out", boxes: Box[], painted: Painted}} Done  what was done to a picture */
 
 const KEYS = 9; // labels that have a digit
 
@@ -32,7 +34,9 @@ export class Desk {
     this.before = Promise.resolve();
     this.waiting = 0; // calls that aren't through
     addEventListener("beforeunload", (event) => this.waiting && event.preventDefault());
-    this.boxes = new Boxes(() => this.#draw());
+    this.brush = new Brush(() => this.#draw());
+    this.boxes = new Boxes(() => this.#draw(), (frame, event) => this.brush.press(frame, event));
+    this.boxes.set(picture.mark?.boxes ?? []);
     this.ahead = this.#fetch();
     shortcuts({
       ArrowRight: () => this.skip(),
@@ -41,6 +45,12 @@ export class Desk {
       z: () => this.undo(),
       x: () => this.leaveOut(),
       b: () => this.boxes.begin(),
+      p: () => this.brush.choose("paint"),
+      e: () => this.brush.choose("erase"),
+      u: () => this.brush.undo(),
+      f: () => this.brush.fill(this.boxes.sides),
+      ",": () => this.brush.resize(-1),
+      ".": () => this.brush.resize(1),
     });
     for (let digit = 1; digit <= KEYS; digit++) {
       shortcuts({
@@ -59,8 +69,9 @@ export class Desk {
     if (!this.now) return;
     const item = this.now;
     const boxes = this.boxes.named(name);
+    const send = this.brush.sending;
     this.#go("label", boxes);
-    this.#call(() => change("POST", `/api/projects/${this.project.id}/marks`, { picture: item.id, label: name, boxes }));
+    this.#call(async () => change("POST", `/api/projects/${this.project.id}/marks`, { picture: item.id, label: name, boxes, mask: await send() }));
     say(name);
   }
 
@@ -88,6 +99,7 @@ export class Desk {
     if (this.now) this.ahead = Promise.resolve(this.now); // it comes again afterwards
     this.now = item;
     this.boxes.set(last.boxes);
+    this.brush.take(last.painted);
     say("Undone");
     this.#draw();
   }
@@ -99,7 +111,8 @@ export class Desk {
    */
   #go(did, boxes) {
     const item = /** @type {Item} */ (this.now);
-    this.done.push({ item, did, boxes });
+    this.done.push({ item, did, boxes, painted: this.brush.state });
+    this.brush.take({ base: null, strokes: [] });
     if (did !== "skip") this.left -= 1;
     this.passed.add(item.id);
     this.boxes.set([]);
@@ -119,6 +132,7 @@ export class Desk {
   /** @param {Item | null} found */
   #show(found) {
     this.now = found;
+    this.boxes.set(found?.mark?.boxes ?? []);
     if (found) this.passed.add(found.id);
     this.ahead = found ? this.#fetch() : Promise.resolve(null);
     this.#draw();
@@ -146,7 +160,10 @@ export class Desk {
 
   #draw() {
     render(this.now ? this.#shown(this.now) : this.#nothing(), this.place);
-    if (this.now) this.boxes.draw(/** @type {HTMLElement} */ (this.place.querySelector(".desk-frame")));
+    if (!this.now) return;
+    const frame = /** @type {HTMLElement} */ (this.place.querySelector(".desk-frame"));
+    this.brush.draw(frame, this.now.id, this.now.mark?.mask ?? null);
+    this.boxes.draw(frame);
   }
 
   #nothing() {
@@ -172,6 +189,7 @@ export class Desk {
           <button class="button quiet small" type="button" @click=${() => this.leaveOut()}>Leave out <kbd>x</kbd></button>
         </div>
         ${this.boxes.panel()}
+        ${this.project.task === "detect" ? nothing : this.brush.panel(this.boxes.sides)}
       </div>
     </div>`;
   }
