@@ -28,8 +28,8 @@ NONE = (
     " with labels of your own, or one that finds things; `/style new` one that learns to draw."
 )
 DRAW = (
-    "press **Draw boxes**, which opens the page on the web where they are drawn, or take in a file of boxes"
-    " by `/inspect import`: COCO, YOLO or CSV."
+    "they are drawn on the project's page on the web, or come from a file by `/inspect import`: COCO, YOLO or"
+    " CSV."
 )
 STATES = {ACTIVE: "in use", RETIRED: "used before", TAINTED: "gone: pictures it knew were deleted"}
 PROMISE = "Of 100 good parts"  # begins what an inspection promises

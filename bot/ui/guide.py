@@ -100,7 +100,8 @@ COMMANDS: dict[str, str] = {
     "inspect": (
         "`/inspect new name:boards`: a model of your own, and buttons that lead you: **Add pictures** (20 "
         "good parts are fine, a ZIP too), **Train**, **Try**. It says what isn't like the good ones, and "
-        "where; with `finds: which of my labels fits` it tells your own labels apart. *Wrong?* under a "
+        "where; with `finds: which of my labels fits` it tells your own labels apart, with `finds: where "
+        "things are, with boxes` it draws boxes around things. *Wrong?* under a "
         "verdict teaches the next version; *Stricter* and *Looser* move the limit. `label` goes through "
         "pictures one by one, `report` says how good it is, `share` who may use it, `export` takes it away."
         " A message's menu has *Add to project* and *Inspect*; `/classify labels:@trees` asks own labels, "

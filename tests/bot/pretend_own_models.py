@@ -17,6 +17,7 @@ from PIL import Image
 from core.events import File, Output, Picture
 from core.requests.own_models import (
     ANOMALY,
+    DETECT,
     STYLE,
     BundleRequest,
     InspectRequest,
@@ -76,11 +77,13 @@ def _learned(request: TrainRequest, paths: Mapping[str, str], folder: Path, char
         "unsure": ["tints"] if request.alike == "free" else [],
         "test": [one for item, one in zip(items, said, strict=True) if item.part == TEST],
     }
+    if request.task == DETECT:
+        metrics["test"] = [{"objects": [["nut", 0.9], ["nut", 0.35]], "false": []}] * len(metrics["test"])
     names = ("samples-100", "samples-200") if request.task == STYLE else ("scores", "mistakes")
     learned = Learned(
         str(path),
         items,
-        threshold=1.0 if is_inspection else None,
+        threshold={ANOMALY: 1.0, DETECT: 0.3}.get(request.task),
         promise=1 / (len(good) + 1) if is_inspection else None,
         metrics=metrics,
         charts=names,
@@ -94,6 +97,13 @@ def _verdict(request: InspectRequest, sha256: str, path: str) -> Verdict:
     with Image.open(path) as picture:
         red, green, _ = picture.convert("RGB").getpixel((0, 0))
     strange = red > green
+    if request.task == DETECT:
+        found = (
+            Region(0, 0, 0.5, 0.5, 0.25, 3.0, "nut", 0.9),
+            Region(0.6, 0.6, 0.9, 0.9, 0.09, 2.0, "screw", 0.6),
+        )
+        told = "Found: 1 nut, 1 screw."
+        return Verdict(sha256, 0.9, False, told, "1 nut, 1 screw", request.limit, (("nut", 0.9),), found)
     if request.task != ANOMALY:
         names = (("oak", 0.9), ("elm", 0.1))
         return Verdict(sha256, 0.9, False, "oak, 90 % sure", label="oak", names=names)

@@ -149,7 +149,7 @@ def test_too_few_boxes_are_told_with_the_numbers(shown: Pile) -> None:
 
 def test_sides_are_multiples_of_what_the_network_halves() -> None:
     assert (side_of(128), side_of(256), side_of(1000)) == (128, 256, 992)
-    assert Settings(side=512).together == 2 and Settings(side=128).together == 8
+    assert Settings(side=512).together == 2 and Settings(side=128).together == 5
     with pytest.raises(ValueError, match="multiple of 32"):
         Settings(side=100)
 

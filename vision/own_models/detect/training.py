@@ -24,7 +24,7 @@ from vision.own_models.snapshot import TRAIN, Item, Snapshot
 from vision.own_models.steps import Step, Store
 
 LEAST, LEAST_PICTURES = 3, 3  # boxes of a label that is taught; pictures with boxes
-STEPS, PICTURES, SIDE = 360, 8, 256  # pictures of a step are as many at this side, fewer of larger ones
+STEPS, PICTURES, SIDE = 600, 5, 256  # pictures of a step are as many at this side, fewer of larger ones
 RATE, WARM, LAST, DECAY, MOST_SLOPE = 4e-3, 20, 0.01, 1e-2, 20.0
 KEPT_EVERY = 25  # steps between two states that are kept
 COARSEST = 32  # px that a side is a multiple of

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -17,15 +19,18 @@ from PIL import Image
 
 from core.errors import UserError
 from core.events import Output
+from core.requests import to_json
 from tests.vision.own_models import trays
 from tests.vision.own_models.conftest import needs_train
 from tests.vision.own_models.serving.conftest import Given, inspect, train
+from tests.vision.test_worker import start
 from vision.capabilities import capability
+from vision.capabilities.inspect import _short
 from vision.model_store import Models
 from vision.own_models.detect.detector import Detector, sees_with
 from vision.own_models.detect.training import Settings
 from vision.own_models.export.bundle import bundle, differences
-from vision.protocol import WorkerConfig
+from vision.protocol import Run, Step, WorkerConfig
 from vision.reporter import Reporter
 
 pytestmark = needs_train
@@ -87,13 +92,37 @@ def test_what_is_found_has_a_place_a_label_and_a_score(
     assert first.sentence.startswith("Found: ") and first.label in first.sentence
     told = json.loads(json.dumps(output.parameters["verdicts"]))
     assert told[0]["regions"][0]["label"] == first.regions[0].label
+    assert output.grid is not None and _short(first) == first.label
     alone = inspect(artefact, names[0], task="detect", limit=0.999)
     nothing = capability("inspect")(alone, given.paths, models, Reporter(), tmp_path)
     assert nothing.verdicts[0].regions == () and nothing.verdicts[0].label == ""
+    assert _short(nothing.verdicts[0]) == "nothing"
     assert "Nothing" in nothing.verdicts[0].sentence
     shown = Image.open(io.BytesIO(nothing.grid.data)).convert("RGB")
     plain = Image.open(given.paths[names[0]]).convert("RGB")
     assert np.array_equal(np.asarray(shown), np.asarray(plain)), "nothing is drawn where nothing is found"
+
+
+@pytest.mark.long
+def test_a_killed_training_goes_on_where_it_was_and_learns_the_same(
+    given: Given, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vision.own_models.detect.training.Settings", partial(Settings, steps=9))
+    monkeypatch.setattr("vision.own_models.detect.training.KEPT_EVERY", 3)
+    request = train("detect", settled=True, pixels=128)
+    whole = capability("train")(request, given.paths, models, Reporter(), given.job("whole"))
+    folder = given.job("killed")
+    victim = start({}, tmp_path)  # a fork: it learns in as few steps
+    victim.receive()
+    victim.conn.send(Run("a", request.kind, to_json(request), given.paths, None, str(folder)))
+    while not (isinstance(message := victim.receive(), Step) and message.step >= 0.7 * message.total):
+        pass
+    os.kill(victim.process.pid, signal.SIGKILL)
+    victim.process.join(60)
+    victim.conn.close()
+    assert len(list((folder / "features").glob("[!.]*"))) == 1, "the last state of it"
+    again = capability("train")(request, given.paths, models, Reporter(), folder)
+    assert Path(again.learned.path).read_bytes() == Path(whole.learned.path).read_bytes()
 
 
 def test_too_few_pictures_end_a_training_with_a_sentence(
