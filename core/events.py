@@ -37,13 +37,15 @@ class Loading:
 class Progress:
     """``step`` of ``total`` denoising steps (or captions, labels) done. ``preview``: an encoded small
     picture, or None. ``box``: what of the finished pictures it shows (left, top, right, bottom, px), None =
-    all of them. ``text``: all of an answer so far, as whoever watches may read it."""
+    all of them. ``text``: all of an answer so far, as whoever watches may read it. ``doing``: what was done
+    last, in words, as of a training."""
 
     step: int
     total: int
     preview: bytes | None = field(default=None, repr=False)
     box: tuple[int, int, int, int] | None = None
     text: str = field(default="", repr=False)
+    doing: str = ""
 
 
 @dataclass(frozen=True)

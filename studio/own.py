@@ -108,7 +108,7 @@ class Own:
         """Return whole prompts that go on from the beginning ``current``, at most 25 and each of at most
         ``longest`` characters."""
         await self._rights.check(actor, Action.MINE)
-        return await self._completion.prompts(actor.user_id, current, longest)
+        return await self._completion.prompts(actor, current, longest)
 
     async def first_hint(self, actor: Actor) -> str | None:
         """Return a word about the demo models the first time somebody asks, later and with others None."""

@@ -89,8 +89,8 @@ class Studio:
         self.examples = Sets(self._rights, self._sources, services, lessons)
         self.copies = Copies(self.examples, services, lessons)
         self.editor = Editor(self._rights, services, self._sources, self._prompts)
-        completion, web = Completion(self._members, settings, self.hints), services.web
-        self.own = Own(self._rights, self._members, queue, self._privacy, completion, self.hints, web)
+        offers = Completion(self._members, settings, self.hints, self.projects.styles.offered)
+        self.own = Own(self._rights, self._members, queue, self._privacy, offers, self.hints, services.web)
         self.server = Server(self._rights, queue, services.moderator)
         self.checks = Checks(self._rights, services)
 

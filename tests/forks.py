@@ -29,6 +29,7 @@ IMPORTED = (
     "prometheus_client",
     "sqlalchemy.ext.asyncio",
     "tests.bot.pretend_worker",
+    "tests.jobs.fake_worker",
     "tests.jobs.kills",
     *CONFINED,
     *(f"PIL.{name}" for name in PIL._plugins),

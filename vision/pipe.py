@@ -154,6 +154,7 @@ class PipeReporter(Reporter):
         self._previewed = time.monotonic() - PREVIEW_EVERY
         self._loading: tuple[str, float] = ("", 0.0)
         self._box: tuple[int, int, int, int] | None = None
+        self._doing = ""
 
     def loading(self, model: str, fraction: float | None) -> None:
         """Send LoadingModel for a new model at once, for the same one every LOADING_EVERY seconds."""
@@ -171,7 +172,11 @@ class PipeReporter(Reporter):
             except Exception:  # a preview is never worth a job
                 log.exception("no preview for %s", self.job_id)
             self._previewed = time.monotonic()
-        self.send(Step(self.job_id, step, total, data, self._box))
+        self.send(Step(self.job_id, step, total, data, self._box, doing=self._doing))
+
+    def doing(self, words: str) -> None:
+        """Send these words with every step until there are others."""
+        self._doing = words
 
     def write(self, step: int, total: int, text: str) -> None:
         """Send Step with the words so far."""

@@ -315,7 +315,8 @@ class LoadingModel:
 class Step:
     """Says that a step is finished: the sign of life that counts. preview: a small JPEG. box: what of the
     finished pictures it shows, None = all. text: all of the answer in words so far. seen: text that was read
-    in the pictures of a question, which its rules are to judge with the answer."""
+    in the pictures of a question, which its rules are to judge with the answer. doing: what was done last, in
+    words, as of a training."""
 
     job_id: str
     step: int
@@ -324,6 +325,7 @@ class Step:
     box: tuple[int, int, int, int] | None = None
     text: str = field(default="", repr=False)
     seen: str = field(default="", repr=False)
+    doing: str = ""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,9 @@ class Reporter:
         """Report that ``step`` of ``total`` is done. ``preview`` makes a small encoded picture when it is
         called, which costs a little."""
 
+    def doing(self, words: str) -> None:
+        """Say what was done last, to be told with the next step."""
+
     def write(self, step: int, total: int, text: str) -> None:
         """Report that ``step`` of at most ``total`` tokens are written. text: all of the answer so far."""
 
@@ -116,6 +119,10 @@ class Stage(Reporter):
         self.whole.step(
             max(1, round((begin + (end - begin) * step / total) * self.PARTS)), self.PARTS, preview
         )
+
+    def doing(self, words: str) -> None:
+        """Say it as the whole job's."""
+        self.whole.doing(words)
 
     def write(self, step: int, total: int, text: str) -> None:
         """Report it as the whole job's."""

@@ -308,6 +308,7 @@ def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
 def _projects(pages: ProjectPages) -> tuple[Route, ...]:
     one, read, shown = f"/projects/{PROJECT}", Bucket.BYTES, f"/files/projects/{PROJECT}"
     picture = f"{shown}/{{sha256:[0-9a-f]{{64}}}}.{{suffix:webp|png}}"
+    labels = "labels-{form:csv|coco|yolo}.zip"
     mask = "{sha256:[0-9a-f]{64}}/masks/{mask:[0-9a-f]{64}}.png"
     chart = "{version:[0-9]{1,6}}/{chart:[a-z0-9-]{1,40}}"
     return (
@@ -320,7 +321,7 @@ def _projects(pages: ProjectPages) -> tuple[Route, ...]:
         Route("GET", picture, project_files.picture, bucket=read),
         Route("GET", f"{shown}/{mask}", project_files.mask, bucket=read),
         Route("GET", f"{shown}/versions/{chart}", project_files.chart, bucket=read),
-        Route("GET", f"{shown}/labels-{{form:csv|coco|yolo}}.zip", project_files.labels, bucket=Bucket.ASK),
+        Route("GET", f"{shown}/{labels}", project_files.labels, bucket=Bucket.ASK, query=("pictures",)),
         Route("GET", f"/files/verdicts/{JOB}.csv", project_files.table, bucket=read),
         Route("GET", f"/files/bundles/{JOB}", project_files.bundle, bucket=Bucket.ASK),
     )

@@ -222,6 +222,7 @@ def job(
         "held": held and view is not None and view.position > 0,
         "step": progress.step if progress else None,
         "total": progress.total if progress else None,
+        "doing": progress.doing if progress else "",
         "preview": _preview(row.id, progress),
         "box": _box(progress) or (result.parameters.get("box") if result else None),
         "loading": None,
@@ -315,6 +316,7 @@ def event(job_id: str, happened: Event) -> dict[str, Any]:
         case Progress(step, total):
             address = _preview(job_id, happened)
             shape = {"step": step, "total": total, "preview": address, "box": _box(happened)}
+            shape |= {"doing": happened.doing}
             text = {"text": happened.text} if happened.text else {}
             return found | {"state": "progress"} | shape | text
         case Rendered():

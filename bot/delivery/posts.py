@@ -84,9 +84,9 @@ class Posts:
             case Progress(text=text) if job.request.answer is Answer.TEXT:
                 content = answer_text.answering(job, text, formed.GROWING)
                 return Post(content, view=answer_text.view_while_answering(job))
-            case Progress(step, total, preview):
+            case Progress(step, total, preview, doing=doing):
                 picture = await self._preview(preview, job, place or _asked_in(job)) if preview else None
-                detail = ""
+                detail = messages.quote(doing, 100)
                 if job.request.answer is Answer.FILMS:
                     left = ran * (total - step) / step if ran and step else None
                     detail = running(step, total, left, previewed=picture is not None)

@@ -107,7 +107,13 @@ class Pile:
         self, interaction: discord.Interaction, actor: Actor, name: str, item: Item | None, before: str
     ) -> None:
         if item is None:
-            await self._end(interaction, actor, name)
+            doubted = await self._studio.projects.labelling.doubted(actor, name, after=before)
+            if doubted is None:
+                await self._end(interaction, actor, name)
+                return
+            said = f"version {doubted.version} takes it for **{quote(doubted.rather, 80)}**. Look again:"
+            item = doubted.item
+            await self._picture(interaction, actor, name, item.sha256, item.label, before, doubt=said)
             return
         disputed = item.state == DISPUTED
         await self._picture(interaction, actor, name, item.sha256, item.label, before, disputed=disputed)
@@ -122,21 +128,25 @@ class Pile:
         before: str = "",
         *,
         disputed: bool = False,
+        doubt: str = "",
     ) -> None:
         found = await self._studio.projects.shelf.card(actor, name)
         data = await self._studio.projects.pictures.show(actor, name, sha256, SIDE)
-        content = await self._text(actor, found, sha256, label, disputed=disputed)
+        content = await self._text(actor, found, sha256, label, disputed=disputed, doubt=doubt)
         picture = Picture(data, f"{sha256[:12]}.webp", f"a picture of {found.project.name}")
         await Post(content, picture, _view(found, sha256, before)).answer(interaction)
 
-    async def _text(self, actor: Actor, found: Card, sha256: str, label: str, *, disputed: bool) -> str:
+    async def _text(
+        self, actor: Actor, found: Card, sha256: str, label: str, *, disputed: bool, doubt: str
+    ) -> str:
         lines = [f"{text.name(found.project)} · {counted(text.unlabelled(found), 'picture')} to label"]
         if disputed:
             marks = await self._studio.projects.labelling.marks(actor, found.project.id, sha256)
             said = ", ".join(f"{quote(mark.label, 40)} by {_who(mark.user_id)}" for mark in marks)
             lines.append(f"People disagree: {said}. What is it?")
         elif label:
-            lines.append(f"It is called **{quote(label, 80)}**. What is it?")
+            called = f"It is called **{quote(label, 80)}**"
+            lines.append(f"{called}; {doubt} what is it?" if doubt else f"{called}. What is it?")
         else:
             lines.append("What is it?" if found.book else "What is it? Press **New label** and name it.")
         lines += [f"-# {quote(one.name, 80)}: {quote(one.meaning, 150)}" for one in found.book if one.meaning]

@@ -375,18 +375,14 @@ class Dispatcher:
                 see(live, message.seen)
                 return self._stop_refused(live)
             self.steps += 1
-            text = self._heard(live, message.text) if message.text else ""
-            event = live.progress = Progress(message.step, message.total, message.preview, message.box, text)
+            text = hear(live, message.text) if message.text else ""
+            self._stop_refused(live)
+            shown = (message.preview, message.box, text, message.doing)
+            event = live.progress = Progress(message.step, message.total, *shown)
         else:
             event = Loading(message.model, message.fraction)
         if (feed := self.feeds.get(live.job.id)) is not None:
             feed.publish(event)
-
-    def _heard(self, live: ActiveJob, text: str) -> str:
-        """Return what may be read of an answer so far; one that is refused is stopped."""
-        shown = hear(live, text)
-        self._stop_refused(live)
-        return shown
 
     def _stop_refused(self, live: ActiveJob) -> None:
         if live.refused is not None:

@@ -4,6 +4,7 @@ sure of, then what isn't like anything it knows, then the rest in the order in w
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -87,3 +88,9 @@ def unjudged(connection: sa.Connection, project_id: str, number: int, limit: int
     chosen = (pictures.c.project_id == project_id, pictures.c.state == NEW, ~judged)
     order = sa.select(pictures.c.sha256).where(*chosen).order_by(pictures.c.added_at, pictures.c.sha256)
     return list(connection.execute(order.limit(limit)).scalars())
+
+
+def said_since(connection: sa.Connection, project_id: str, since: datetime) -> set[str]:
+    """Return the pictures that anybody has called something since then."""
+    mine = (marks.c.project_id == project_id, marks.c.at > since)
+    return set(connection.execute(sa.select(marks.c.sha256).where(*mine)).scalars())

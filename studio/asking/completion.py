@@ -8,16 +8,19 @@ words are never completed, and neither is what is complete.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 
 from core.grammar.flags import FLAGS
 from core.limits import MAX_PROMPT
 from core.parameters import NIJI, SAMPLERS, VERSIONS
 from core.settings import Settings
 from storage.members import Members
+from studio.actor import Actor
 from studio.asking.hints import Hints
 from studio.asking.prompts import pictures_of, remix_text
 
 MOST = 25  # suggestions
+Tells = Callable[[Actor], Awaitable[list[str]]]
 SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "4:5", "5:4", "2:1", "1:2", "21:9")
 VALUES: dict[str, tuple[str, ...]] = {
     "ar": SHAPES,
@@ -42,18 +45,20 @@ _END = re.compile(
 
 
 class Completion:
-    """Suggests whole prompts for the beginning of one."""
+    """Suggests whole prompts for the beginning of one. styles: tells which of those that members have made
+    somebody may use."""
 
-    def __init__(self, members: Members, settings: Settings, hints: Hints) -> None:
+    def __init__(self, members: Members, settings: Settings, hints: Hints, styles: Tells) -> None:
         self._members, self._settings, self._hints = members, settings, hints
+        self._styles = styles
 
-    async def prompts(self, user_id: int, current: str, longest: int) -> list[str]:
+    async def prompts(self, actor: Actor, current: str, longest: int) -> list[str]:
         """Return at most MOST prompts of at most ``longest`` characters that go on from ``current``."""
         current = current[:MAX_PROMPT].lstrip()
         if not current:
-            texts = await self._beginnings(user_id)
+            texts = await self._beginnings(actor.user_id)
         elif end := _END.match(current):
-            texts = await self._endings(user_id, end)
+            texts = await self._endings(actor, end)
         else:
             texts = []
         if current in texts:
@@ -66,14 +71,14 @@ class Completion:
         recent = [remix_text(job) for job in jobs if not pictures_of(job)]
         return list(dict.fromkeys((*recent, *self._hints.prompts)))
 
-    async def _endings(self, user_id: int, end: re.Match[str]) -> list[str]:
+    async def _endings(self, actor: Actor, end: re.Match[str]) -> list[str]:
         before, flag = end["before"], end["flag"]
         if flag:
             value = end["value"].lower()
-            return [
-                f"{before}--{flag} {v}" for v in self._values(flag, before) if v.lower().startswith(value)
-            ]
-        own = await self._members.options(user_id)
+            values = list(self._values(flag, before))
+            values += await self._styles(actor) if flag.lower() == "lora" else []
+            return [f"{before}--{flag} {v}" for v in values if v.lower().startswith(value)]
+        own = await self._members.options(actor.user_id)
         names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
         return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]
 

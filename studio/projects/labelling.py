@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, StorageError, UserError
 from core.requests.own_models import DETECT, MARKED
-from storage.projects import items, pile
+from core.results.own_models import TRAIN
+from storage.projects import items, pile, versions
 from storage.projects.items import Box, Item, Mark
 from storage.projects.rows import Project
 from studio.actor import Actor
@@ -31,6 +32,8 @@ from studio.projects.pictures import WRITTEN, labels_of, read_confined
 from studio.services import Services
 
 MAX_BOXES = 100  # on a picture
+MOST_TAKEN = 100 * 2**20  # bytes of pictures that go out with their labels
+STORED = (".png",)  # what is packed already
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file: the same labels are the same zip
 GONE = "That picture isn't in this project any more."
 
@@ -43,6 +46,16 @@ class Imported:
     labelled: int = 0
     boxes: int = 0
     unknown: int = 0
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """A labelled picture that the version in use, without having seen it, takes for something else. rather:
+    for what. version: its number."""
+
+    item: Item
+    rather: str
+    version: int
 
 
 class Labelling:
@@ -67,6 +80,31 @@ class Labelling:
         passed = list(skipped)[-items.PAGE :]
         work = partial(pile.after, project_id=found.id, user_id=actor.user_id, sha256=after, skipped=passed)
         return await self._database.read(work)
+
+    async def doubted(
+        self, actor: Actor, name: str, skipped: Collection[str] = (), *, after: str = ""
+    ) -> Doubted | None:
+        """Return the next picture whose label is probably wrong, by what the version in use said of it
+        without having seen it, the likeliest first; None when there is none. Whatever was called something
+        since needs no second look. skipped, after: as of ``next``, but the first doesn't come again. Raises
+        UserError or NotAllowedError."""
+        found, _ = await self._access.find(actor, name, Action.LABEL)
+        version = await self._database.read(partial(versions.version, project_id=found.id))
+        if version is None or not (told := version.metrics.get("doubtful")):
+            return None
+        work = partial(versions.learned_from, project_id=found.id, number=version.number)
+        taught = [one for one in await self._database.read(work) if one.part == TRAIN and one.label]
+        since = partial(pile.said_since, project_id=found.id, since=version.asked_at)
+        passed = {*skipped, *await self._database.read(since)}
+        doubts = [(taught[one["place"]].sha256, one) for one in told if one["place"] < len(taught)]
+        names = [sha256 for sha256, _ in doubts]
+        for sha256, one in doubts[names.index(after) + 1 if after in names else 0 :]:
+            item = await self._database.read(partial(items.one, project_id=found.id, sha256=sha256))
+            if item is None or sha256 in passed or item.state != items.LABELLED:
+                continue
+            if item.label == one["label"]:
+                return Doubted(item, str(one["rather"]), version.number)
+        return None
 
     async def one(self, actor: Actor, name: str, sha256: str) -> Item:
         """Return a picture of a project, to be labelled anew. Raises ImageError where it has none such,
@@ -159,14 +197,34 @@ class Labelling:
 
     # With other programs
 
-    async def export(self, actor: Actor, name: str, form: str) -> bytes:
+    async def export(self, actor: Actor, name: str, form: str, *, pictures: bool = False) -> bytes:
         """Return a zip file with the labels of a project, as CSV, COCO or YOLO; pictures are called by their
-        SHA-256, and aren't in it. Raises UserError for another form, NotAllowedError unless the actor may."""
+        SHA-256. pictures: they are in it, below ``images``. Raises UserError for another form or for more
+        pictures than MOST_TAKEN bytes, NotAllowedError unless the actor may."""
         found, _ = await self._access.find(actor, name, Action.EXPORT)
         if form not in FORMS:
             raise UserError(f"`as` is {form[:40]!r}; labels are written as {', '.join(FORMS)}.")
         rows = await self._labelled(found)
-        return await asyncio.to_thread(_zip, label_files.write(form, rows))
+        files = await asyncio.to_thread(label_files.write, form, rows)
+        if pictures:
+            files |= await self._pictures([row.file for row in rows])
+        return await asyncio.to_thread(_zip, files)
+
+    async def _pictures(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Return the files of labelled pictures by where they are in a zip file. Raises UserError for too
+        many."""
+        found: dict[str, bytes] = {}
+        size = 0
+        for name in names:
+            data = await self._files.get(PurePosixPath(name).stem)
+            size += len(data)
+            if size > MOST_TAKEN:
+                raise UserError(
+                    f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that are taken along at once."
+                    " Take the labels alone: they name each picture by its SHA-256."
+                )
+            found[f"images/{name}"] = data
+        return found
 
     async def _labelled(self, found: Project) -> list[Labelled]:
         there: list[Item] = []
@@ -266,5 +324,6 @@ def _zip(files: dict[str, bytes]) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
         for path, data in sorted(files.items()):
-            archive.writestr(zipfile.ZipInfo(path, EPOCH), data, zipfile.ZIP_DEFLATED)
+            how = zipfile.ZIP_STORED if path.endswith(STORED) else zipfile.ZIP_DEFLATED
+            archive.writestr(zipfile.ZipInfo(path, EPOCH), data, how)
     return held.getvalue()

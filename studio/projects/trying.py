@@ -246,6 +246,17 @@ class Trying:
             raise UserError(f"{found.name} is no style.")
         return found, await self._sound(found, None)
 
+    async def styles(self, actor: Actor) -> list[Project]:
+        """Return the styles with a version in use that the actor may draw with where they are. Raises
+        NotAllowedError."""
+        found = [one for one in await self._access.all(actor) if one.task == STYLE]
+        usable = []
+        for one in found:
+            version = await self._database.read(partial(versions.version, project_id=one.id))
+            if version is not None and await self._access.may(actor, Action.JUDGE, one):
+                usable.append(one)
+        return usable
+
     async def _sound(self, found: Project, number: int | None) -> Version:
         """Return a version whose file is there. Raises UserError."""
         version = await version_of(self._database, found, number)

@@ -42,6 +42,13 @@ class Styles:
             prompt = _with_words(prompt, found.words)
         return replace(prompt, loras=tuple(loras))
 
+    async def offered(self, actor: Actor) -> list[str]:
+        """Return the styles that the actor may use where they are, as ``--lora`` names them."""
+        try:
+            return [typed(found.name) for found in await self._trying.styles(actor)]
+        except UserError:  # who may see none is offered none
+            return []
+
     async def check(self, actor: Actor, request: Request) -> None:
         """Raise NotAllowedError unless the actor may use every style of a request, whoever asked for it
         first, UserError for one that can't be used any more, and for a training of a style that no device

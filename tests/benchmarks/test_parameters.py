@@ -32,6 +32,7 @@ def test_a_seed_repeats_the_picture_bit_for_bit(here: Pack) -> None:
     assert [p.data for p in first] == [p.data for p in again] != [p.data for p in other]
 
 
+@pytest.mark.long  # that it changes the four is in tests/vision/drawing/test_conditioning.py
 def test_full_chaos_spreads_the_four_twice_as_far(here: Pack) -> None:
     distances = {value: [] for value in (0, 100)}
     for i, (_, words) in enumerate(scenes(2, "chaos")):
@@ -63,6 +64,7 @@ def test_a_heavier_part_leads(here: Pack) -> None:
     assert np.mean(leads) > 0.7, leads
 
 
+@pytest.mark.long  # that it changes the picture is in tests/vision/test_flags.py
 def test_more_image_weight_is_nearer_to_the_picture(here: Pack) -> None:
     near = {value: [] for value in (0.5, 3.0)}
     for i, (subject, words) in enumerate(

@@ -1,6 +1,7 @@
 """The judge of form on drawings that are right and on drawings that are wrong in a known way; the width of
 edges on edges of a known width."""
 
+import functools
 import random
 
 import numpy as np
@@ -22,13 +23,18 @@ def drawn(name, style="flat", background="yellow", things=None):
     return draw(asked(name, style, background), random.Random(0), (256, 256), things)
 
 
+@functools.cache
+def flat(name):
+    return drawn(name)
+
+
 @pytest.mark.parametrize("name", OBJECTS)
 def test_a_drawing_fits_its_own_outline_and_no_other_drawings(name):
     scene = asked(name)
-    assert form.look(drawn(name), scene).fits(scene)
+    assert form.look(flat(name), scene).fits(scene)
     for other in OBJECTS:
         if other != name:
-            assert not form.look(drawn(other), scene).fits(scene)
+            assert not form.look(flat(other), scene).fits(scene)
 
 
 @pytest.mark.parametrize("style", ["outline", "pixel", "watercolor"])

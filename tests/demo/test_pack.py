@@ -184,13 +184,14 @@ def test_clip_classifier_and_captioner_see_what_is_drawn(pack):
     )
 
 
-def test_things_are_selected_by_words_in_every_style(pack):
+@pytest.mark.parametrize(("each", "most"), [(2, 7), pytest.param(6, 21, marks=pytest.mark.long)])
+def test_things_are_selected_by_words_in_every_style(pack, each, most):
     found = []
     for style in STYLES:
-        for scene, rng in select_rows.styled(style, SINGLE, 6):
+        for scene, rng in select_rows.styled(style, SINGLE, each):
             picture, owner, _ = select_rows.drawn(scene, rng)
             found.append(select_rows.overlap(pack, picture, owner == 0, select_rows.words(scene, 0)))
-    assert sum(iou >= 0.8 for iou in found) >= 21 and sorted(found)[12] >= 0.9, found
+    assert sum(iou >= 0.8 for iou in found) >= most and sorted(found)[len(found) // 2] >= 0.9, found
 
 
 def test_the_segmenter_is_4_mb_at_most_and_loads_as_any_other(pack):

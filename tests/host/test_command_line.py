@@ -56,7 +56,7 @@ def test_a_sound_database_is_replaced_only_on_demand(tmp_path: Path) -> None:
     assert list(tmp_path.glob("atelier.db.replaced-*")) and not list(tmp_path.glob("*.damaged-*"))
 
 
-@pytest.mark.parametrize("name", ["what?now", "a#b", "50%25", "a b"])
+@pytest.mark.parametrize("name", ["what?now a#b", "50%25"])
 async def test_a_data_folder_with_any_name_holds_the_database_and_its_backups(tmp_path, name: str) -> None:
     settings = load({"DATA_DIR": str(tmp_path / name)}, tmp_path / "none.env")
     async with open_database(settings.database, settings.data_dir / "backups"):

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.forks import forks
 from tests.jobs.faults import SHORT, check, measure, seeded
+
+
+@pytest.fixture(autouse=True)
+def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As starting them took most of the time."""
+    monkeypatch.setattr("jobs.workers.worker.PROCESSES", forks())
 
 
 async def test_every_fault_ends_right_or_honestly_and_touches_one_job(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import psutil
 import pytest
@@ -21,6 +22,7 @@ from jobs.executor import Lost
 from jobs.workers import worker
 from jobs.workers.local import LocalExecutor
 from jobs.workers.pulse import Timeouts
+from tests.forks import forks
 from tests.jobs.conftest import until
 from vision.protocol import LAST_STEP, Broke, Done, Fault, LoadingModel, Run, Step, Stopped, WorkerConfig
 
@@ -37,14 +39,18 @@ def run_of(job_id: str = "j", **wish: Any) -> Run:
 
 
 @asynccontextmanager
-async def working(*configs: WorkerConfig, timeouts: Timeouts = QUICK) -> AsyncIterator[LocalExecutor]:
-    executor = LocalExecutor(configs or (config(),), target=TARGET, timeouts=timeouts)
-    await executor.start(lambda: None)
-    try:
-        await until(lambda: all(device.state != "starting" for device in executor.devices))
-        yield executor
-    finally:
-        await executor.stop()
+async def working(
+    *configs: WorkerConfig, timeouts: Timeouts = QUICK, processes: Any = None
+) -> AsyncIterator[LocalExecutor]:
+    """``processes``: the context that starts them; None: they are forked, which takes less."""
+    with mock.patch.object(worker, "PROCESSES", processes or forks()):
+        executor = LocalExecutor(configs or (config(),), target=TARGET, timeouts=timeouts)
+        await executor.start(lambda: None)
+        try:
+            await until(lambda: all(device.state != "starting" for device in executor.devices))
+            yield executor
+        finally:
+            await executor.stop()
 
 
 @pytest.fixture
@@ -59,19 +65,18 @@ async def go(executor: LocalExecutor, run: Run, report: Callable[[Any], None] = 
     return await asyncio.wait_for(executor.run(executor.free()[0], run, report), 30)
 
 
-async def test_a_run_reports_every_step_and_ends_once(executor: LocalExecutor) -> None:
+async def test_a_run_reports_every_step_and_ends_once() -> None:
     heard: list[Any] = []
-    outcome = await go(executor, run_of(steps=4, load=0.01), heard.append)
-    assert isinstance(outcome, Done) and outcome.output.pictures[0].data.startswith(b"\x89PNG")
-    assert heard == [LoadingModel("j", "fake", 0.5), *(Step("j", i, 4, b"preview") for i in range(1, 5))]
-    (device,) = executor.devices
-    assert (device.state, device.card, device.running, device.restarts) == ("ready", "a fake card", 0, 0)
+    async with working(processes=worker.PROCESSES) as executor:
+        outcome = await go(executor, run_of(steps=4, load=0.01), heard.append)
+        assert isinstance(outcome, Done) and outcome.output.pictures[0].data.startswith(b"\x89PNG")
+        assert heard == [LoadingModel("j", "fake", 0.5), *(Step("j", i, 4, b"preview") for i in range(1, 5))]
+        (device,) = executor.devices
+        assert (device.state, device.card, device.running, device.restarts) == ("ready", "a fake card", 0, 0)
 
 
 @pytest.mark.parametrize("fault", ["segfault", "kill", "exit", "exception", "garbage", "close"])
-async def test_a_dead_worker_costs_one_run_and_is_replaced(
-    executor: LocalExecutor, fault: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_dead_worker_costs_one_run_and_is_replaced(executor: LocalExecutor, fault: str) -> None:
     (before,) = executor.pids().values()
     outcome = await go(executor, run_of(fault=fault, at=2))
     assert isinstance(outcome, Lost)

@@ -1,5 +1,6 @@
 """Hostile zip files: ``python -m tests.security.zips [--count 200]`` sends each through a project's door,
 and looks at what it took: time, memory, files outside, and whether the studio still works.
+``--pictures 500`` sends one honest zip file of so many photographs of 640×480 px instead.
 
 Kinds: bombs by ratio, by many files, by overlapping entries and by claims that aren't true; names that lead
 elsewhere; links; archives in archives; encrypted entries; damaged heads and bodies; pictures that are none;
@@ -22,6 +23,8 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+
+from PIL import Image
 
 from core.errors import UserError
 from tests.studio.conftest import ALICE, Sent, open_studio
@@ -213,11 +216,46 @@ async def walk(count: int, folder: Path) -> list[str]:
     return wrong
 
 
+async def honest(count: int, folder: Path) -> list[str]:
+    """Send ``count`` photographs in one zip file, print what that took, and return what went wrong."""
+    rng = random.Random(0)
+    data = _zip({f"good/{n}.jpg": _photograph(rng) for n in range(count)}, zipfile.ZIP_STORED)
+    async with open_studio(folder) as opened:
+        await opened.studio.projects.shelf.new(ALICE, "boards")
+        began, used = time.monotonic(), _child_seconds()
+        brought = await opened.studio.projects.pictures.add_zip(ALICE, "boards", Sent(data, "boards.zip"))
+        took, used = time.monotonic() - began, _child_seconds() - used
+    size = f"{len(data) / 2**20:.1f} MiB"
+    told = f"{took:.1f} s, {used:.1f} s of processor time of the children, peak {_peak() / 2**20:.0f} MiB"
+    print(f"{len(brought.new)} of {count} JPEGs of 640×480 px in one zip file ({size}): {told}")
+    return [] if len(brought.new) == count else [brought.sentence]
+
+
+def _photograph(rng: random.Random) -> bytes:
+    """A JPEG with as much in it as a photograph has: smooth light, edges, and grain."""
+    small = Image.frombytes("RGB", (32, 24), rng.randbytes(32 * 24 * 3))
+    picture = small.resize((640, 480), Image.Resampling.BICUBIC)
+    grain = Image.frombytes("L", (640, 480), rng.randbytes(640 * 480)).convert("RGB")
+    out = io.BytesIO()
+    Image.blend(picture, grain, 0.06).save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def _child_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def main() -> int:
     """Print what was found."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=200)
-    count = parser.parse_args().count
+    parser.add_argument("--pictures", type=int, default=0)
+    asked = parser.parse_args()
+    count = asked.count
+    if asked.pictures:
+        with tempfile.TemporaryDirectory() as folder:
+            return len(asyncio.run(honest(asked.pictures, Path(folder))))
     with tempfile.TemporaryDirectory() as folder:
         wrong = asyncio.run(walk(count, Path(folder)))
     print(*(wrong or [f"{len(KINDS)} kinds: 0 crashes, 0 files outside"]), sep="\n")

@@ -156,6 +156,8 @@ KEPT_BY_THE_BANNED = {
     "Shelf.forget",
     "Styles.ready",  # of words that name none
     "Styles.check",
+    "Styles.offered",  # none
+    "Trying.styles",
     "Copies.sheet",  # of what they have been shown
     "Trash.put",
     "Trash.take_back",

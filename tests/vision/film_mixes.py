@@ -234,13 +234,14 @@ class Mixes:
 
 
 def measure(
-    folder: Path, mixes: int, *, seed: int = 0, seconds: float = float("inf")
+    folder: Path, mixes: int, *, seed: int = 0, seconds: float = float("inf"), models: Mixes | None = None
 ) -> tuple[Mixes, list[str]]:
-    """Run so many mixes, or as many as begin within ``seconds``; return what was wrong, too."""
+    """Run so many mixes, or as many as begin within ``seconds``; return what was wrong, too. models: with
+    those of other mixes, which take seconds to make."""
     torch.set_num_threads(1)
     problems, began = list[str](), time.monotonic()
     with kept_latents():
-        all_of_them = Mixes(folder)
+        all_of_them, frozen = models or Mixes(folder), gc.get_freeze_count()
         gc.collect()
         gc.freeze()  # passes without memory collect garbage, and needn't look at the models each time
         try:
@@ -251,7 +252,8 @@ def measure(
                 if all_of_them.counts["mixes"] % REPORT == 0:
                     print(f"{all_of_them}; {len(problems)} wrong", flush=True)
         finally:
-            gc.unfreeze()
+            if not frozen:  # else those who froze the rest mean it to stay so
+                gc.unfreeze()
     return all_of_them, problems
 
 

@@ -45,7 +45,7 @@ class Teacher(AtOnce):
         request = from_json(run.kind, run.request)
         match request:
             case TrainRequest():
-                report(Step(run.job_id, 3, 10))
+                report(Step(run.job_id, 3, 10, doing="compared 3 of 12"))
                 await self.gate.wait()
                 return Done(run.job_id, self._train(run, request))
             case InspectRequest():

@@ -270,6 +270,8 @@ async def test_a_training_that_runs_is_shown_and_ends_when_it_is_cancelled(tmp_p
         shown = await page(site, f"/projects/{project_id}")
         card = (await site.you.get(f"/api/projects/{project_id}")).data
         assert "A version is being trained" in shown and f"/jobs/{card['training']}/cancel" in shown
+        job = (await site.you.get(f"/api/jobs/{card['training']}")).data
+        assert (job["step"], job["total"], job["doing"]) == (3, 10, "compared 3 of 12")
         teacher.gate.set()
         await site.finished(card["training"])
         job = (await site.you.get(f"/api/jobs/{card['training']}")).data

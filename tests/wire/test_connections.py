@@ -23,7 +23,9 @@ def test_a_person_may_restart_as_often_as_a_person_does(tmp_path: Path) -> None:
     assert set(pauses) == {0.0}
 
 
-@pytest.mark.parametrize("uptime", [0.5, 2, 20, 100, 149])
+@pytest.mark.parametrize(
+    "uptime", [0.5, 20, 149, *(pytest.param(seconds, marks=pytest.mark.long) for seconds in (2, 100))]
+)
 def test_days_of_crashes_never_reach_discords_limit(tmp_path: Path, uptime: float) -> None:
     now, times = [1_000_000.0], []
     while now[0] < 1_000_000.0 + 1.5 * DAY:

@@ -126,7 +126,7 @@ def picture_rows(pack: Pack, report: Report, n: int):
         quality.append((seen.psnr(film.frames[0], picture), seen.psnr(through, small)))
         kept.append(case)
         films.append(film.frames)
-    _tell(pack, report, "picture to film", kept, films, (0.9, 0.85, 0.95))
+    _tell(pack, report, "picture to film", kept, films, (0.9, 0.85, 0.95), fixed=True)
     near = [kept >= own - 1 for kept, own in quality]
     report.share("picture to film: first frame within 1 dB of the autoencoder", near, 0.95)
     for name, column in zip(("first frame", "autoencoder alone"), zip(*quality, strict=True), strict=True):
@@ -210,10 +210,12 @@ def _tell(
     some: list[Case],
     films: list[list[Image.Image]],
     bars: tuple[float | None, float | None, float | None] = (None, None, None),
+    *,
+    fixed: bool = False,
 ):
-    """Rows about films."""
+    """Rows about films. fixed: they begin with a picture that was given, and so upright."""
     views: list[list[Frame]] = [
-        seen.look(pack.judge, film, turned=case.kind == "turn")
+        seen.look(pack.judge, film, _turns(case, len(film), fixed=fixed))
         for case, film in zip(some, films, strict=True)
     ]
     right = [seen.right(view, case.scene) for view, case in zip(views, some, strict=True)]
@@ -250,3 +252,9 @@ def _by_kind(some: list[Case], hits: list[bool]) -> dict[str, str]:
         kind: f"{sum(hit for k, hit in told if k == kind)}/{sum(k == kind for k, _ in told)}"
         for kind in MOTIONS
     }
+
+
+def _turns(case: Case, count: int, *, fixed: bool) -> list[float]:
+    """By how many degrees clockwise the thing should lean in each of ``count`` frames."""
+    turn = read(case.words).motion.turn
+    return [turn * share if fixed else turn * (share - 0.5) for share in shares(count)]

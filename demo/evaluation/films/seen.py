@@ -1,12 +1,13 @@
 """What the judge sees in the frames of a film, and what follows about motion, light and seams.
 
 The judge has been shown things of 0.24 to 0.72 of a side that stand upright. So that it can read larger and
-smaller ones, it looks at each frame from several distances; at a thing that was asked to turn, with the frame
-turned back as well. The reading whose names it is surest of counts; it isn't told what was asked for.
+smaller ones, it looks at each frame from several distances, and the reading whose names it is surest of
+counts. What was asked to turn is turned back first, by as much as it should have turned by then.
 
 The thresholds are those that drawn clips pass after the demo autoencoder.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,6 @@ ALIKE = 70  # RGB distance within which a pixel has the asked colour
 SEEN_SIDE = 128  # px at which pixels are compared
 TURNED = 30  # degrees
 FARTHER, NEARER = (0.2, 0.35), 0.7  # of a side, added around a frame; of a side, left of it around its thing
-BACK_TURNS = (-40, -20, 20, 40)  # degrees
 ROUND = ("ball", "star", "flower")  # whose turn can't be seen
 REACH = 34  # px of SEEN_SIDE around a thing's middle
 BACK = 0.36  # of a side around a thing: what is turned back with it
@@ -44,27 +44,29 @@ class Frame:
 
 
 @torch.no_grad()
-def look(judge: Judge, frames: list[Image.Image], *, turned: bool = False) -> list[Frame]:
-    """What the judge sees in each frame; middles to a fraction of its cells. turned: things may lean."""
+def look(judge: Judge, frames: list[Image.Image], turns: Sequence[float] | None = None) -> list[Frame]:
+    """What the judge sees in each frame; middles to a fraction of its cells. turns: by how many degrees
+    clockwise each frame's thing leans."""
     small = [np.asarray(f.convert("RGB").resize((SIZE, SIZE), Image.BOX)) for f in frames]
     grids, _ = judge.network(pixels(small))
     seen = []
-    for image, verdict, grid in zip(frames, judge(frames), grids.cpu(), strict=True):
+    leaning = turns or [0.0] * len(frames)
+    for image, verdict, grid, degrees in zip(frames, judge(frames), grids.cpu(), leaning, strict=True):
         found, heat = verdict.found[0], grid[0].sigmoid().numpy()
         column, row = int(found.x * GRID), int(found.y * GRID)
         ys, xs = np.mgrid[max(0, row - 2) : min(GRID, row + 3), max(0, column - 2) : min(GRID, column + 3)]
         weight = heat[ys, xs] ** 2
         x, y = (float((weight * (at + 0.5)).sum() / weight.sum() / GRID) for at in (xs, ys))
-        views = judge(_views(image, x, y, turned=turned))
-        best = max((found, *(view.found[0] for view in views)), key=lambda one: one.named)
+        views = judge(_views(upright(image, x, y, degrees) if degrees else image, x, y))
+        best = max((view.found[0] for view in views), key=lambda one: one.named)
         seen.append(Frame(best.object, best.colour, verdict.background, x, y))
     return seen
 
 
-def _views(frame: Image.Image, x: float, y: float, *, turned: bool) -> list[Image.Image]:
-    """The frame from other distances, and turned back, around its thing at a place (shares of the sides)."""
+def _views(frame: Image.Image, x: float, y: float) -> list[Image.Image]:
+    """The frame as it is, from farther away, and nearer to its thing at a place (shares of the sides)."""
     small = frame.convert("RGB").resize((SEEN_SIDE, SEEN_SIDE), Image.BOX)
-    views = []
+    views = [frame]
     for share in FARTHER:
         rim = round(share * SEEN_SIDE)
         wide = np.pad(np.asarray(small), ((rim, rim), (rim, rim), (0, 0)), mode="edge")
@@ -72,8 +74,7 @@ def _views(frame: Image.Image, x: float, y: float, *, turned: bool) -> list[Imag
     left, top = (min(max(at - NEARER / 2, 0), 1 - NEARER) for at in (x, y))
     width, height = frame.size
     part = (left * width, top * height, (left + NEARER) * width, (top + NEARER) * height)
-    views.append(frame.convert("RGB").resize((SEEN_SIDE, SEEN_SIDE), Image.BICUBIC, part))
-    return [*views, *(upright(small, x, y, degrees) for degrees in BACK_TURNS if turned)]
+    return [*views, frame.convert("RGB").resize((SEEN_SIDE, SEEN_SIDE), Image.BICUBIC, part)]
 
 
 def right(seen: list[Frame], scene: Scene) -> list[bool]:

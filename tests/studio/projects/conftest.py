@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -49,6 +50,7 @@ class Learner(AtOnce):
         self.said: dict[str, float] = {}
         self.scores: dict[str, float] = {}
         self.groups = [0, 1, 2, 3]
+        self.doubtful: list[dict[str, Any]] = []
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         request = from_json(run.kind, run.request)
@@ -89,6 +91,7 @@ class Learner(AtOnce):
             "bad_scores": BAD_SCORES,
             "test": said,
             "weak": True,
+            "doubtful": self.doubtful,
         }
         found = tuple(LearnedFrom(one.sha256, one.label, one.group, one.part) for one in settled.items)
         model = Learned(str(path), found, LIMIT, 0.2, metrics, ("scores",), "It has learned.")

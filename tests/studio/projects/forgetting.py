@@ -13,7 +13,8 @@ import asyncio
 import io
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,10 +30,13 @@ from storage.projects.rows import Project
 from storage.projects.schema import projects, version_items
 from storage.projects.schema import versions as version_rows
 from studio.actor import Actor
+from studio.services import Services
 from studio.studio import Studio
 from tests.studio.conftest import Opened
+from tests.studio.servers import Server, Servers
 from tests.vision.own_models import parts
 
+SERVERS = {10: Server(members={100 + n: n == 0 for n in range(5)})}
 PEOPLE = tuple(Actor(100 + n, 10, 100, manages=n == 0) for n in range(5))
 LONGEST = 600.0  # seconds for a training
 
@@ -80,11 +84,18 @@ def left(folder: Path, names: Sequence[str]) -> list[str]:
     return found
 
 
+@asynccontextmanager
+async def _connected(built: Services) -> AsyncIterator[None]:
+    """Let a chat service say who is in the server."""
+    with built.directory.connected(Servers(SERVERS)):
+        yield
+
+
 async def forgotten(folder: Path, each: int) -> tuple[float, list[str], bytes, tuple[LearnedFrom, ...]]:
     """Return the seconds until a model without the fifth person is in use, what is left of them, its bytes,
     and what it learned from."""
     loaded = load({"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}, folder / "none.env")
-    async with services(loaded) as built:
+    async with services(loaded) as built, _connected(built):
         opened = Opened(Studio(built), built)
         project = await opened.studio.projects.shelf.new(PEOPLE[0], "plates")
         brought = [await put(opened, project, actor, pictures(n, each)) for n, actor in enumerate(PEOPLE)]
@@ -106,7 +117,7 @@ async def forgotten(folder: Path, each: int) -> tuple[float, list[str], bytes, t
 async def never_seen(folder: Path, each: int, learned: Sequence[LearnedFrom]) -> bytes:
     """Return the bytes of a model that is trained on the same list, in a studio that never saw the fifth."""
     loaded = load({"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}, folder / "none.env")
-    async with services(loaded) as built:
+    async with services(loaded) as built, _connected(built):
         opened = Opened(Studio(built), built)
         project = await opened.studio.projects.shelf.new(PEOPLE[0], "plates")
         for n, actor in enumerate(PEOPLE[:4]):

@@ -136,6 +136,50 @@ async def test_after_it_has_looked_what_the_model_is_least_sure_of_comes_first(
         await trying.look_through(BOB, "boards")
 
 
+async def test_labels_that_are_probably_wrong_are_looked_at_again_until_somebody_has(
+    world: World, boards: Project
+) -> None:
+    labelling = world.projects.labelling
+    assert await labelling.doubted(ALICE, "boards") is None, "no model yet"
+    every = sorted(await world.projects.pictures.page(ALICE, "boards"), key=lambda one: one.sha256)
+    other = {"good": "scratch", "scratch": "good"}
+    world.learner.doubtful = [
+        {"place": place, "label": every[place].label, "rather": other[every[place].label]}
+        for place in (3, 0, 5)
+    ]
+    await world.trained(ALICE, "boards")
+    first = await labelling.doubted(ALICE, "boards")
+    assert first is not None and first.version == 1
+    assert (first.item.sha256, first.rather) == (every[3].sha256, other[every[3].label])
+    second = await labelling.doubted(ALICE, "boards", after=every[3].sha256)
+    assert second is not None and second.item.sha256 == every[0].sha256
+    assert await labelling.doubted(ALICE, "boards", after=every[5].sha256) is None
+    await labelling.mark(ALICE, "boards", every[3].sha256, every[3].label)  # it is right
+    await labelling.mark(ALICE, "boards", every[0].sha256, other[every[0].label])  # it isn't
+    third = await labelling.doubted(ALICE, "boards")
+    assert third is not None and third.item.sha256 == every[5].sha256
+    assert await labelling.doubted(ALICE, "boards", [every[5].sha256]) is None
+    with pytest.raises(NotAllowedError, match="label pictures"):
+        await labelling.doubted(BOB, "boards")
+
+
+async def test_labels_go_out_with_their_pictures_and_come_back_as_they_were(
+    world: World, boards: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = await world.projects.labelling.export(ALICE, "boards", "csv", pictures=True)
+    archive = zipfile.ZipFile(io.BytesIO(packed))
+    assert len([name for name in archive.namelist() if name.startswith("images/")]) == 7
+    await world.projects.shelf.new(ALICE, "again")
+    await world.projects.shelf.put_label(ALICE, "again", "scratch")
+    brought = await world.projects.pictures.add_zip(ALICE, "again", Sent(packed, "boards.zip"))
+    assert len(brought.new) == 7
+    counts = (await world.projects.shelf.card(ALICE, "again")).counts
+    assert counts.labels == {"good": 5, "scratch": 2}
+    monkeypatch.setattr("studio.projects.labelling.MOST_TAKEN", 1000)
+    with pytest.raises(UserError, match="Take the labels alone"):
+        await world.projects.labelling.export(ALICE, "boards", "csv", pictures=True)
+
+
 def painted(width: int = 32, height: int = 32) -> bytes:
     """A mask whose left half is painted."""
     row = b"\xff" * (width // 16) + b"\0" * (stride(width) - width // 16)

@@ -44,6 +44,17 @@ async def test_a_style_is_named_by_one_word_and_brings_its_words(world: World, i
     assert parts.prompt_parts == (("a red boat, in ink wash", 2.0), ("a lake", 1.0))
 
 
+async def test_a_style_is_offered_to_those_who_may_draw_with_it(world: World, ink: str) -> None:
+    untrained = await world.projects.shelf.new(ALICE, "Ink blots", "style")
+    assert untrained
+    typed = "a boat --lora in"
+    assert await world.studio.own.suggestions(BOB, typed) == ["a boat --lora Ink-wash"]
+    assert await world.studio.own.suggestions(BOB, "a boat --lora x") == []
+    await world.projects.shelf.share(ALICE, "Ink wash", 0, ["add"])
+    assert await world.studio.own.suggestions(BOB, typed) == []
+    assert await world.studio.own.suggestions(ALICE, typed) == ["a boat --lora Ink-wash"]
+
+
 async def test_an_unknown_one_is_told_as_ever(world: World, ink: str) -> None:
     with pytest.raises(PromptError, match="no lora `pen` here"):
         await _asked(world, BOB, "a red boat --lora pen")

@@ -260,11 +260,14 @@ def pool_of(
     return pool, lambda g: drawn[id(g)]
 
 
+@pytest.mark.parametrize(("size", "traces"), [(7, 4), pytest.param(14, 8, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", ["stable-diffusion", "flux"])
-def test_no_picture_depends_on_its_neighbours_in_random_traces(name: str, models_of, keep_latents) -> None:
+def test_no_picture_depends_on_its_neighbours_in_random_traces(
+    name: str, size: int, traces: int, models_of, keep_latents
+) -> None:
     model, rng = models_of(image=name).get("image"), random.Random(11)
-    pool, wanted = pool_of(rng, model, 14)
-    assert max(random_trace(model, rng, wanted, pool) for _ in range(8)) < CLOSE
+    pool, wanted = pool_of(rng, model, size)
+    assert max(random_trace(model, rng, wanted, pool) for _ in range(traces)) < CLOSE
 
 
 def test_the_comparison_would_notice_a_neighbours_timestep(

@@ -109,7 +109,9 @@ def diffusers_own(models: Models, folders: dict[str, Path], family: str, g) -> l
 CHOICES = [(), (("a", 1.0),), (("b", 0.7),), (("a", 0.5), ("b", -0.4)), (("words", 1.0),)]
 
 
-@pytest.mark.parametrize("family", ["stable-diffusion", "stable-diffusion-xl", "flux"])
+@pytest.mark.parametrize(
+    "family", ["stable-diffusion", "flux", pytest.param("stable-diffusion-xl", marks=pytest.mark.long)]
+)
 def test_jobs_with_different_loras_share_passes_and_draw_what_diffusers_draws(
     family: str, models, folders, keep_latents
 ) -> None:

@@ -48,7 +48,9 @@ class Steps(Reporter):
             raise JobCancelled
 
 
-@pytest.mark.parametrize("angle", [0, 5, 7, -10])
+@pytest.mark.parametrize(
+    "angle", [0, -10, *(pytest.param(angle, marks=pytest.mark.long) for angle in (5, 7))]
+)
 def test_a_bill_is_read_cell_by_cell_in_the_order_of_its_rows(rapid, angle: float) -> None:
     found = rapid.read(bill(angle))
     assert text_of(found).split("\n") == ["  ".join(filter(None, row)) for row in BILL]

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tests.vision.own_models import finding, labels, lessons, parts, textures, through_queue
+from tests.vision.own_models import finding, kills, labels, lessons, parts, textures, through_queue
 from tests.vision.own_models.conftest import Pile, pile
 from tests.vision.own_models.seen_with import PHOTO, towers
 from vision.own_models.anomaly.align import FIXTURE
@@ -231,7 +231,7 @@ ROWS: dict[str, Callable[[float], Iterator[Row]]] = {
     "boxes": finding.of_boxes,
     "speed": through_queue.row(through_queue.speed, PHOTO.parent),
     "beside": through_queue.row(through_queue.beside, PHOTO.parent),
-    "kills": through_queue.row(through_queue.kills, PHOTO.parent),
+    "kills": kills.of_kills,
 }
 
 

@@ -82,7 +82,7 @@ def test_the_same_pictures_make_the_same_bytes_whatever_was_kept(inspector, dial
     """A second time from what was kept, and once more by a training that is stopped again and again."""
     again = run(train(dials.snapshot, dials.open, [filters()], Settings(), store))
     assert again.pack() == inspector.pack()
-    for steps in (12, 40):
+    for steps in (4, 25):
         training = train(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
         for _ in range(steps):
             next(training)
@@ -124,7 +124,7 @@ def test_an_inspection_needs_a_good_picture(part_of) -> None:
 
 
 @needs_train
-@pytest.mark.parametrize(("count", "promise"), [(1, [1, 1]), (2, [1, 3])])
+@pytest.mark.parametrize(("count", "promise"), [(1, [1, 1]), pytest.param(2, [1, 3], marks=pytest.mark.long)])
 def test_few_good_pictures_are_learned_from_with_copies_and_promise_what_they_can(
     count: int, promise: list[int], part_of
 ) -> None:

@@ -1,17 +1,13 @@
 """What own models cost through the whole way: a studio with a real worker process and the demo models.
 
 Rows of ``tests.vision.own_models.proof``: ``speed`` from pressing Train to the chart and from asking to the
-verdict, ``beside`` how much slower others draw while a training runs, ``kills`` of the worker while it
-trains.
+verdict, ``beside`` how much slower others draw while a training runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
-import os
-import random
-import signal
 import statistics
 import tempfile
 import time
@@ -31,12 +27,15 @@ from storage.projects.items import Incoming
 from studio.asking.prompts import jobs_of
 from studio.studio import Studio
 from tests.fresh import fresh_database
+from tests.jobs.conftest import until
 from tests.studio.conftest import ALICE, KINDS, AllFit, Opened, Sent
+from tests.studio.projects.conftest import people
 from tests.vision.own_models import parts
 
 Row = dict[str, object]
 PART = "plate"
 WORDS = "a red house --steps 12"
+MINUTES, LEAST_PAIRS = 6, 4  # of drawings beside a training
 
 
 @asynccontextmanager
@@ -47,7 +46,8 @@ async def studio(folder: Path, photo: str) -> AsyncIterator[Opened]:
     fresh_database(loaded.database)
     async with services(loaded) as built:
         built.moderator._check = AllFit()
-        yield Opened(Studio(built, KINDS), built)
+        with built.directory.connected(people()):
+            yield Opened(Studio(built, KINDS), built)
 
 
 def picture(seed: int, defect: str | None = None) -> Sent:
@@ -131,33 +131,38 @@ def _others_share(begun: Any) -> float:
 
 
 async def beside(opened: Opened, scale: float) -> Row:
-    """8.8: the same drawings, in turn without and with a training of many pictures beside them."""
+    """8.8: the same drawings without and with a training of many pictures beside them, in pairs whose order
+    turns, so that what else the machine does falls on both; for MINUTES at most."""
     projects = opened.studio.projects
     count = round(500 * scale)
     await project(opened, "many", count)
-    alone, both, first_alone, first_both = [], [], [], []
     await _drawing(opened, 0)
     await _drawing(opened, 1)
-    for round_ in range(round(12 * scale) + 3):
-        for times, firsts, busy in ((alone, first_alone, False), (both, first_both, True)):
+    took: dict[bool, list[float]] = {False: [], True: []}
+    firsts: dict[bool, list[float]] = {False: [], True: []}
+    ends, rounds = time.monotonic() + 60 * MINUTES, round(12 * scale) + 3
+    while len(took[True]) < rounds and (time.monotonic() < ends or len(took[True]) < LEAST_PAIRS):
+        number = len(took[True])
+        for busy in (False, True) if number % 2 else (True, False):
             training = None
             if busy:
-                new = await projects.training.train(ALICE, "many", seed=round_)
+                new = await projects.training.train(ALICE, "many", seed=number)
                 training = (await opened.studio.submit(ALICE, new)).job
                 await _running(opened, training.id)
-            took, first = await _drawing(opened, 100 + round_)
-            times.append(took)
-            firsts.append(first)
+            whole, first = await _drawing(opened, 100 + number)
+            took[busy].append(whole)
+            firsts[busy].append(first)
             if training is not None:
                 await opened.studio.cancel(ALICE, training.id)
-    slower = [b / a for a, b in zip(alone, both, strict=True)]
-    later = [b / a for a, b in zip(first_alone, first_both, strict=True)]
+                await until(lambda: not opened.services.queue.unfinished)  # it ends between two slices
+    slower = [b / a for a, b in zip(took[False], took[True], strict=True)]
+    later = [b / a for a, b in zip(firsts[False], firsts[True], strict=True)]
     return {
         "pictures of the training": count,
-        "drawing alone s, median": statistics.median(alone),
-        "beside a training s, median": statistics.median(both),
+        "drawing alone s, median": statistics.median(took[False]),
+        "beside a training s, median": statistics.median(took[True]),
         "slower, median of pairs": statistics.median(slower),
-        "slower, of sums": sum(both) / sum(alone),
+        "slower, of sums": sum(took[True]) / sum(took[False]),
         "first preview, median of pairs": statistics.median(later),
         "pairs": len(slower),
     }
@@ -181,41 +186,6 @@ async def _running(opened: Opened, job_id: str, share: float = 0.0) -> None:
     async for event in await opened.studio.watch(ALICE, job_id):
         if isinstance(event, Progress) and event.step >= share * event.total:
             return
-
-
-async def kills(opened: Opened, scale: float) -> Row:
-    """8.12, its part in the worker: kill -9 at random moments of trainings, which must all end with the same
-    bytes, one version each."""
-    projects = opened.studio.projects
-    await project(opened, "plates", 8, 3)
-    await over(opened, await projects.training.train(ALICE, "plates"))
-    [version] = await projects.training.versions(ALICE, "plates")
-    wanted, lots, killed, wrong = version.artefact, random.Random(0), 0, 0
-    count = round(25 * scale)
-    while killed < count:
-        new = await projects.training.train(ALICE, "plates")
-        job = (await opened.studio.submit(ALICE, new)).job
-        for share in sorted(lots.random() * 0.9 for _ in range(2)):
-            await _running(opened, job.id, share)
-            victims = [
-                child
-                for child in psutil.Process().children(recursive=True)
-                if "spawn_main" in " ".join(child.cmdline())
-            ]
-            for victim in victims:
-                os.kill(victim.pid, signal.SIGKILL)
-            killed += 1
-        async for _ in await opened.studio.watch(ALICE, job.id):
-            pass
-        newest = (await projects.training.versions(ALICE, "plates"))[0]
-        wrong += newest.artefact != wanted
-    versions = await projects.training.versions(ALICE, "plates")
-    return {
-        "kills": killed,
-        "trainings": len(versions) - 1,
-        "with other bytes": wrong,
-        "lost or doubled": abs(len(versions) - 1 - count // 2),
-    }
 
 
 def row(work: Callable[[Opened, float], Awaitable[Row]], cache: Path) -> Callable[[float], Iterator[Row]]:

@@ -131,13 +131,8 @@ class Kept(Recorder):
 @pytest.mark.parametrize(
     ("name", "die_after"),
     [
-        ("animatediff", 2),
-        ("animatediff", 5),
-        ("ltx", 3),
-        ("ltx", 4),
-        ("wan-a14b", 2),
-        ("wan-vace", 2),
-        ("hunyuan", 2),
+        *(("animatediff", 5), ("ltx", 3), ("ltx", 4), ("wan-a14b", 2), ("wan-vace", 2), ("hunyuan", 2)),
+        pytest.param("animatediff", 2, marks=pytest.mark.long),
     ],
 )
 def test_a_film_whose_worker_died_ends_in_the_same_bits(
@@ -185,7 +180,10 @@ def test_the_ends_of_a_film_are_kept_for_its_own_family_only(film_model: Models,
         load_ends(tmp_path / "other", "ltx")
 
 
-@pytest.mark.parametrize("name", ["animatediff", "ltx", "ltx2", "wan", "wan-image", "hunyuan-image"])
+@pytest.mark.parametrize(
+    "name",
+    ["animatediff", "ltx", "wan", "wan-image", "hunyuan-image", pytest.param("ltx2", marks=pytest.mark.long)],
+)
 def test_previews_are_strips_of_the_film_so_far(film_model: Models, name: str) -> None:
     import io
 

@@ -60,6 +60,7 @@ class Budget:
                     f"The training has taken {self.spent:.0f} s and may take {self.seconds:g} s. Fewer or"
                     " smaller pictures take less."
                 )
+            reporter.doing(taken.words)
             reporter.step(taken.done, taken.total)
             kind = _kind(taken)
 

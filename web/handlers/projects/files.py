@@ -38,7 +38,8 @@ async def chart(call: Call) -> Answer:
 async def labels(call: Call) -> Answer:
     """Return a project's labels for another program, as a zip file."""
     card, form = await found.card(call), call.path["form"]
-    data = await call.studio.projects.labelling.export(call.actor, card.project.id, form)
+    along = call.query.get("pictures") == "1"
+    data = await call.studio.projects.labelling.export(call.actor, card.project.id, form, pictures=along)
     return Bytes(data, "application/zip", name=f"{card.project.name}-{form}.zip")
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from core.errors import ImageError, UserError
 from core.requests.own_models import ALIKE, DETECT, STYLE, TASKS
-from storage.projects.items import Box, Item
+from storage.projects.items import Box
 from storage.projects.rows import MOST_VOICES, RIGHTS
 from studio.projects.limits import MAX_FILES, MAX_ZIP
 from studio.projects.shelf import Card
@@ -73,11 +73,10 @@ class ProjectPages:
             return await self._draw(call, card)
         skipped = [name for name in call.query.get("skipped", "").split(",") if found.is_picture(name)]
         wanted = call.query.get("picture", "")
-        item = None
+        shown = None
         if "label" in card.may:
-            item = await self._item(call, card, wanted, skipped[-MOST_SKIPPED:])
-        shown = None if item is None else await programs.asked(call, card.project.id, item)
-        skip = [*skipped, item.sha256][-MOST_SKIPPED:] if item else []
+            shown = await self._asked(call, card, wanted, skipped[-MOST_SKIPPED:])
+        skip = [*skipped, shown["id"]][-MOST_SKIPPED:] if shown else []
         return self._page(
             call, "label", card, {"picture": shown, "boxes": [], "skipped": skipped, "skip": ",".join(skip)}
         )
@@ -102,13 +101,13 @@ class ProjectPages:
         values = {"picture": shown, "boxes": boxes, "skipped": [], "skip": ""}
         return self._page(call, "label", card, values)
 
-    async def _item(self, call: Call, card: Card, wanted: str, skipped: list[str]) -> Item | None:
+    async def _asked(self, call: Call, card: Card, wanted: str, skipped: list[str]) -> dict[str, Any] | None:
         """Return the picture that the address names, or else the next one that wants a label."""
-        labelling = call.studio.projects.labelling
         if found.is_picture(wanted):
             with suppress(UserError):
-                return await labelling.one(call.actor, card.project.id, wanted)
-        return await labelling.next(call.actor, card.project.id, skipped)
+                item = await call.studio.projects.labelling.one(call.actor, card.project.id, wanted)
+                return await programs.asked(call, card.project.id, item)
+        return await programs.wanted(call, card.project.id, skipped)
 
     async def report(self, call: Call) -> Answer:
         """A page of what is known of a version: figures, charts, threshold, how it does beside another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -78,9 +79,21 @@ async def next_one(call: Call) -> Answer:
     """Return the picture that a label is wanted for next, and how many still want one."""
     skipped = names_of(call.body, "skipped", found.MOST_NAMED)
     card = await found.card(call)
-    item = await call.studio.projects.labelling.next(call.actor, card.project.id, skipped)
-    shown = None if item is None else await asked(call, card.project.id, item)
+    shown = await wanted(call, card.project.id, skipped)
     return Json({"picture": shown, "left": shapes.card(card)["left"]})
+
+
+async def wanted(call: Call, project_id: str, skipped: Sequence[str]) -> dict[str, Any] | None:
+    """Return the picture that a label is wanted for next, or else one whose label is probably wrong, with
+    what a version takes it for."""
+    labelling = call.studio.projects.labelling
+    if (item := await labelling.next(call.actor, project_id, skipped)) is not None:
+        return await asked(call, project_id, item)
+    doubted = await labelling.doubted(call.actor, project_id, skipped)
+    if doubted is None:
+        return None
+    doubt = {"version": doubted.version, "rather": doubted.rather}
+    return {**await asked(call, project_id, doubted.item), "doubt": doubt}
 
 
 async def asked(call: Call, project_id: str, item: Item) -> dict[str, Any]:

@@ -40,6 +40,7 @@
  * @property {boolean} held
  * @property {number | null} step
  * @property {number | null} total
+ * @property {string} doing  what was done last, of a training
  * @property {string | null} preview  address of a sheet of all pictures
  * @property {[number, number, number, number] | null} [box]  px of an editor's canvas where previews belong
  * @property {string | null} loading  name of the model
@@ -110,6 +111,7 @@
  * @property {number | null} [total]
  * @property {string | null} [preview]
  * @property {[number, number, number, number] | null} [box]
+ * @property {string} [doing]
  * @property {string} [text]  all of an answer so far
  * @property {string | null} [model]
  * @property {number | null} [fraction]

@@ -180,6 +180,7 @@ export class Desk {
       <div class="desk-picture"><div class="desk-frame"><img src=${item.whole} alt="The picture to label, ${item.said}" draggable="false"></div></div>
       <div class="desk-side">
         <p class="muted">${Math.max(1, this.left)} left${item.state === "disputed" ? html` · people disagree about this one` : nothing}</p>
+        ${item.doubt ? html`<p>It is called ${item.label}; version ${item.doubt.version}, which hadn’t seen it, takes it for ${item.doubt.rather}. Please look again.</p>` : nothing}
         <div class="desk-labels">${this.project.labels.map((label, index) => html`<button class="button quiet" type="button" @click=${() => this.label(label.name)}>
           ${index < KEYS ? html`<kbd>${index + 1}</kbd>` : nothing}<span>${label.name}${label.meaning ? html` <span class="meaning">${label.meaning}</span>` : nothing}</span></button>`)}</div>
         ${this.project.labels.length ? nothing : html`<p class="muted">There are no labels yet. Add some on <a href="${this.project.href}/settings">Settings</a>.</p>`}

@@ -82,16 +82,35 @@ def test_a_training_tells_what_it_learned_from_and_how_good_it_is(
     assert trained.grid.width >= trained.pictures[0].width
 
 
-def test_the_same_is_learned_in_slices_beside_others_and_without(
-    trained: Output, given_dials: Given, tmp_path: Path
+def test_the_same_is_learned_in_slices_beside_others_and_without_and_one_picture_is_open_at_a_time(
+    trained: Output, given_dials: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here it is another process, with other threads, and nothing of the first one's features."""
+    from vision.pictures import encode
+
+    opened, most = set[int](), 0
+    plain = encode.open_picture
+
+    class Counted(Image.Image):
+        def __del__(self) -> None:
+            opened.discard(id(self))
+
+    def counted(path: str) -> Image.Image:
+        nonlocal most
+        image = plain(path)
+        image.__class__ = Counted
+        opened.add(id(image))
+        most = max(most, len(opened))
+        return image
+
+    monkeypatch.setattr(encode, "open_picture", counted)
     torch.set_num_threads(2)
     models = Models(WorkerConfig("cpu", {}, str(tmp_path)))
     output = capability("train")(
         train(settled=True), given_dials.paths, models, Reporter(), given_dials.job("plain")
     )
     assert Path(output.learned.path).read_bytes() == Path(trained.learned.path).read_bytes()
+    assert 1 <= most <= 3
 
 
 def test_a_training_that_is_stopped_ends_between_two_slices(running: Running, given_dials: Given) -> None:
@@ -128,32 +147,6 @@ def test_a_killed_training_goes_on_where_it_was_and_learns_the_same(
     after = {file.name: file.stat().st_mtime_ns for file in (folder / "features").glob("[!.]*")}
     assert kept.items() <= after.items()  # none of them was made again
     assert bool(kept) == (share > 0.2)
-
-
-def test_pictures_are_opened_one_at_a_time_and_none_is_kept_open(
-    given_dials: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vision.pictures import encode
-
-    opened, most = set[int](), 0
-    plain = encode.open_picture
-
-    class Counted(Image.Image):
-        def __del__(self) -> None:
-            opened.discard(id(self))
-
-    def counted(path: str) -> Image.Image:
-        nonlocal most
-        image = plain(path)
-        image.__class__ = Counted
-        opened.add(id(image))
-        most = max(most, len(opened))
-        return image
-
-    monkeypatch.setattr(encode, "open_picture", counted)
-    models = Models(WorkerConfig("cpu", {}, str(tmp_path)))
-    capability("train")(train(settled=True), given_dials.paths, models, Reporter(), given_dials.job("open"))
-    assert 1 <= most <= 3
 
 
 def test_groups_and_parts_are_settled_where_nobody_has(given_dials: Given, tmp_path: Path) -> None:
@@ -219,6 +212,7 @@ def test_what_is_no_model_is_told(running: Running, given_dials: Given) -> None:
     assert answer.message == "This file is no inspection."
 
 
+@pytest.mark.long  # what is in one is in test_export.py, and that a process makes it in the two below
 def test_a_bundle_is_made_beside_and_judges_as_the_model_does(
     running: Running, artefact: str, given_dials: Given, part_of: Callable
 ) -> None:

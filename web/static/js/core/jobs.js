@@ -27,6 +27,7 @@ export function changed(job, state) {
     held: state.held ?? false,
     paused: state.state === "paused",
     step: state.step ?? job.step,
+    doing: state.doing ?? job.doing,
     total: state.total ?? job.total,
     preview: state.preview ?? job.preview,
     answer: state.text ?? job.answer,

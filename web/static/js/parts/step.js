@@ -16,5 +16,6 @@ export function step(job) {
   if (!job.total) return ["Starting", null];
   if (job.talk) return ["Answering", null]; // nobody knows how long it will be
   const share = (job.step ?? 0) / job.total;
-  return [`${Math.round(share * 100)} %${job.eta ? `, ${duration(job.eta)} left` : ""}`, share];
+  const doing = job.doing ? `, ${job.doing}` : "";
+  return [`${Math.round(share * 100)} %${doing}${job.eta ? `, ${duration(job.eta)} left` : ""}`, share];
 }
