@@ -31,6 +31,7 @@ from typing import Any
 import psutil
 from PIL import Image
 
+from core.events import Progress
 from core.settings import load
 from host.opening import services
 from storage.projects import items, versions
@@ -44,7 +45,7 @@ ALICE = Actor(1, None, 60)
 TAUGHT, PILE = "taught", "pile"
 GOOD, SIDE, PIXELS = 5, 128, 128
 LABELS = ("scratch", "dent")
-PATIENCE = 180.0  # seconds until a line, or the end of a training, is missed
+PATIENCE = 300.0  # seconds until a line, or the end of a training, is missed
 MOST_OF_ONE = 2  # kills that a training survives: its third death ends it, with a sentence
 
 
@@ -102,8 +103,9 @@ async def _train(opened: Opened) -> None:
         new = await opened.studio.projects.training.train(ALICE, TAUGHT, pixels=PIXELS)
         job_id = (await opened.studio.submit(ALICE, new)).job.id
     say({"asked": job_id})
-    async for _ in await opened.studio.watch(ALICE, job_id):
-        pass
+    async for event in await opened.studio.watch(ALICE, job_id):
+        if isinstance(event, Progress):
+            say({"at": event.step / event.total})
     job = await opened.services.queue.job(job_id)
     say({"ended": job_id, "status": job.status.value if job else "gone"})
 
@@ -124,7 +126,8 @@ class Promised:
     marked: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     ended: dict[str, str] = field(default_factory=dict)
-    training: str = ""  # that runs now
+    training: str = ""  # that waits or runs now
+    at: bool = False  # it has taken a step since the last kill
     hits: Counter[str] = field(default_factory=Counter)  # kills by training
 
     def hear(self, line: dict[str, Any]) -> None:
@@ -133,8 +136,10 @@ class Promised:
         elif "marked" in line:
             self.marked[line["marked"]] = line["label"]
         elif "asked" in line:
-            self.training = line["asked"]
+            self.training, self.at = line["asked"], False
             self.asked.add(self.training)
+        elif "at" in line:
+            self.at = True
         elif "ended" in line:
             self.ended[line["ended"]] = line["status"]
             self.training = ""
@@ -192,7 +197,8 @@ class Victim:
             raise RuntimeError(f"{len(left)} processes outlived their studio")
         while data := os.read(self._out, 2**16):
             self._hear(data)
-        os.close(self._out)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 async def _begin(folder: Path) -> str:
@@ -262,7 +268,9 @@ def of_kills(scale: float) -> Iterator[dict[str, object]]:
                 assert victim.listen(PATIENCE, until="ended"), "a training doesn't end"
                 continue
             hit = promised.training
-            if rng.random() < 0.5 and hit:
+            if rng.random() < 0.5:
+                if not hit or not promised.at:  # a worker that has begun nothing costs nothing
+                    continue
                 done["worker"] += victim.kill_worker()
             else:
                 victim.kill()
@@ -270,6 +278,7 @@ def of_kills(scale: float) -> Iterator[dict[str, object]]:
                 victim = Victim(folder, max(promised.added, default=-1) + 1, promised)
                 assert victim.listen(PATIENCE, until="ready")
             promised.hits[hit] += bool(hit)
+            promised.at = False
         victim.kill()
         yield {
             "kills of the studio": done["studio"],

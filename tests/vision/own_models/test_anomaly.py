@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from core.errors import ModelError, UserError
 from tests.vision.own_models.conftest import Pile, needs_train, pile
-from vision.own_models.anomaly import align, bank, cells, few, limit, taught, trials
+from vision.own_models.anomaly import align, bank, cells, few, limit, taught, training, trials
 from vision.own_models.anomaly.detector import score
 from vision.own_models.anomaly.inspector import Inspector
 from vision.own_models.anomaly.training import Settings, train
@@ -181,8 +182,13 @@ def test_the_promise_counts_parts_and_not_their_pictures(part_of) -> None:
 
 
 @needs_train
-def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_still_pass() -> None:
-    """A change of a direction that good parts hardly vary in, too faint for the distance of all of them."""
+@needs_train
+@pytest.mark.parametrize("marked", [True, False])
+def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_still_pass(
+    marked: bool,
+) -> None:
+    """A change of a direction that good parts hardly vary in, too faint for the distance of all of them.
+    Where nobody marks it, what the pictures have in common tells where it is."""
     lots = torch.Generator().manual_seed(1)
     maps = torch.randn(24, 12, 16, 16, generator=lots)
     fitted = cells.fit(maps[:12])
@@ -196,7 +202,7 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
         bad[:, 0, 4:9, 4:9] += 2.0
         marks[4:9, 4:9] = 1
         strange, apart = fitted.module(bad)
-        return pictured(number, strange[0], apart[0], marks)
+        return pictured(number, strange[0], apart[0], marks if marked else None)
 
     good = [pictured(at, fitted.strange[at], fitted.apart[at]) for at in range(12)]
     lesson = exhausted(taught.learn(good, [shown(at) for at in range(12, 18)], torch.ones(16, 16), max))
@@ -209,6 +215,16 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
     strange, apart = fitted.module(maps[18:])
     quiet = torch.maximum(blurred(strange, kernel), lesson.module(apart))
     assert int((score(quiet) > value).sum()) <= 1
+
+
+def test_a_mask_marks_what_is_painted_and_counts_in_place_of_boxes() -> None:
+    painted = Image.new("L", (64, 32))
+    painted.paste(255, (16, 8, 32, 16))
+    boxed = Item("a" * 64, "scratch", boxes=((0.25, 0.25, 0.5, 0.5),))
+    item = replace(boxed, boxes=((0.0, 0.0, 1.0, 1.0),), mask="b" * 64)
+    found = training.marks(item, {"b" * 64: painted.convert("RGB")}.__getitem__)
+    assert torch.equal(found, training.marks(boxed, {}.__getitem__))
+    assert training.marks(Item("a" * 64, "scratch"), {}.__getitem__) is None
 
 
 @needs_train

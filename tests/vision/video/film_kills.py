@@ -84,16 +84,20 @@ def film_of(model: VideoModel, shot: Shot, reporter: Reporter) -> str:
 
 
 def kill_until_done(model: VideoModel, shot: Shot, folder: Path, most: float, rng: random.Random) -> int:
-    """Kill the film's process after 0 to ``most`` seconds, again and again; how often it was."""
-    kills = 0
+    """Kill the film's process after 0 to ``most`` seconds, again and again; how often it was. While nothing
+    new gets done, as on a machine that has become busier, each lives longer than the one before."""
+    kills, done, barren = 0, 0, 0
     while True:
+        steps = folder / "steps"
+        before, done = done, len(set(steps.read_text().split())) if steps.exists() else 0
+        barren = 0 if done > before else barren + 1
         child = os.fork()
         if child == 0:
             try:
                 (folder / "film").write_text(film_of(model, shot, Diary(folder)))
             finally:
                 os._exit(0)
-        end, gone = time.monotonic() + rng.random() * most, 0
+        end, gone = time.monotonic() + rng.random() * most * 1.25**barren, 0
         while time.monotonic() < end and not gone:
             gone, _ = os.waitpid(child, os.WNOHANG)
             time.sleep(0.005)

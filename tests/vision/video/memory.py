@@ -82,7 +82,7 @@ def measure(kind: str, seconds: float, size: tuple[int, int]) -> None:
 def main() -> None:
     """Measure every kind and length in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kinds", nargs="*", default=list(KINDS), choices=[[], *KINDS])
+    parser.add_argument("kinds", nargs="*", choices=[[], *KINDS])
     parser.add_argument("--seconds", nargs="+", type=float, default=[5, 20])
     parser.add_argument("--size", nargs=2, type=int, default=[1920, 1088])
     parser.add_argument("--one", action="store_true", help="measure in this process")
@@ -92,7 +92,7 @@ def main() -> None:
         return
     print("| decoder | film | latents | all frames, uint8, float32 | peak beyond these | file | CPU time |")
     print("|---|---|---|---|---|---|---|", flush=True)
-    for kind in given.kinds:
+    for kind in given.kinds or KINDS:
         for seconds in given.seconds:
             size = map(str, given.size)
             command = [sys.executable, "-m", "tests.vision.video.memory", kind, "--one", "--seconds"]

@@ -225,7 +225,7 @@ RULES: dict[str, Rule] = {
     "POST /projects/{project}/import": _rule(AUTHOR_ONLY, 422, body=b"no labels"),
     "POST /projects/{project}/change": _rule(AUTHOR_ONLY, 303, body=TICKED, changes=True),
     "POST /projects/{project}/label": _rule(AUTHOR_ONLY, 303, body=THIS, changes=True),
-    "POST /projects/{project}/train": _rule(AUTHOR_ONLY, 400, body={}),  # one picture is too few
+    "POST /projects/{project}/train": _rule(AUTHOR_ONLY, 400, body={"pixels": "7"}),  # too small
     "POST /projects/{project}/use": _rule(AUTHOR_ONLY, 303, body={"version": "1"}),  # it is used already
     "POST /projects/{project}/threshold": _rule(
         AUTHOR_ONLY, 303, body={"version": "1", "move": "stricter"}, changes=True
@@ -256,7 +256,7 @@ RULES: dict[str, Rule] = {
     ),
     "POST /api/projects/{project}/next": _rule(AUTHOR_ONLY, 200, body={}),
     "POST /api/projects/{project}/marks": _rule(AUTHOR_ONLY, 200, body=THIS, changes=True),
-    "POST /api/projects/{project}/train": _rule(AUTHOR_ONLY, 400, body={}),
+    "POST /api/projects/{project}/train": _rule(AUTHOR_ONLY, 400, body={"pixels": 7}),
     "GET /api/projects/{project}/versions": _rule(AUTHOR_ONLY, 200),
     "POST /api/projects/{project}/try": _rule(AUTHOR_ONLY, 422, body=b"no picture"),
     "GET /api/verdicts/{job}": _rule(LOOK, 200),  # none: the jobs here are pictures

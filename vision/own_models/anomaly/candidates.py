@@ -19,6 +19,7 @@ from vision.own_models.features.filters import gaussian
 from vision.own_models.steps import Store, exhausted, kept
 
 CLEAR, MOST_UNCLEAR = 0.6, 0.2  # correlation of parts that lie alike; the share of them that may have less
+MOST_LAID = 100  # pictures that are kept as they were laid, of 0.8 MB each
 REFERENCE = 16  # good pictures that the reference is the mean of
 
 
@@ -32,10 +33,19 @@ class Shown:
 
 
 class Candidate:
-    """An extractor with a method. alike: FREE, or how parts are laid onto ``aligner``'s reference."""
+    """An extractor with a method. alike: FREE, or how parts are laid onto ``aligner``'s reference. shared:
+    pictures by their names that another extractor has had laid onto the same one, and gets those of this."""
 
-    def __init__(self, extractor: Extractor, alike: str, aligner: Aligner | None, seed: int) -> None:
+    def __init__(
+        self,
+        extractor: Extractor,
+        alike: str,
+        aligner: Aligner | None,
+        seed: int,
+        shared: dict[str, Tensor] | None = None,
+    ) -> None:
         self.extractor, self.alike, self.aligner, self.seed = extractor, alike, aligner, seed
+        self.shared = shared
         self.method = BANK if alike == FREE else CELLS
         self.fitted: cells.FittedCells | bank.FittedBank | None = None
         self.taught: Taught | None = None
@@ -51,8 +61,12 @@ class Candidate:
         them where they are needed."""
 
         def make() -> dict[str, Tensor]:
-            whole = (pixels if isinstance(pixels, Tensor) else pixels())[None]
-            seen = whole if self.aligner is None else self.aligner(whole)[0]
+            seen = None if self.shared is None else self.shared.get(name)
+            if seen is None:
+                whole = (pixels if isinstance(pixels, Tensor) else pixels())[None]
+                seen = whole if self.aligner is None else self.aligner(whole)[0]
+                if self.shared is not None and len(self.shared) < MOST_LAID:
+                    self.shared[name] = seen
             return {"maps": self.extractor.module(seen)[0]}
 
         return kept(store, (*self._key, name), make)["maps"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -54,10 +55,14 @@ class FittedCells:
     distances: Tensor  # (n, h, w), of each good picture from all others
     groups: tuple[int, ...]
 
+    @cached_property
+    def _sums(self) -> _Sums:
+        return _Sums.of(self.whitened)
+
     def others(self, number: int) -> Cells:
         """Return what the good pictures of other groups than this one's say."""
         left = _of_group(self.groups, number)
-        mean, variance = _Sums.of(self.whitened).without(self.whitened[left])
+        mean, variance = self._sums.without(self.whitened[left])
         usual = _usual(_without(self.distances.double().square(), left))
         return Cells(self.module.whiten, mean, variance, usual)
 

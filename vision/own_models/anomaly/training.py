@@ -65,11 +65,8 @@ class _Known:
         return best.maps(item.sha256, lambda: self.pixels(item, best), self._store)
 
     def marks(self, item: Item) -> Tensor | None:
-        """Return where its defects were painted or boxed, (MARK_SIDE, MARK_SIDE); None where nobody has."""
-        if not item.mask:
-            return _boxed(item.boxes) if item.boxes else None
-        painted = self._open(item.mask).convert("L").resize((MARK_SIDE, MARK_SIDE), Image.Resampling.BOX)
-        return torch.from_numpy(np.asarray(painted, np.float32) / 255)
+        """Return where its defects were marked, see ``marks``."""
+        return marks(item, self._open)
 
 
 def train(
@@ -107,10 +104,15 @@ def train(
         yield step(f"opened {number} of {len(shots)}")
     # 2. Look at them in every way, and try each way on drawn defects.
     tried: list[Candidate] = []
+    onto: dict[int, tuple[str, Aligner | None]] = {}
+    laid: dict[int, dict[str, Tensor]] = {}
     for extractor in extractors:
         some = opened[extractor.side]
-        alike, aligner = _laid(some, settings.alike)
-        candidate = Candidate(extractor, alike, aligner, settings.seed)
+        if extractor.side not in onto:
+            onto[extractor.side] = _laid(some, settings.alike)
+        shared = laid.setdefault(extractor.side, {}) if len(extractors) > 1 else None
+        alike, aligner = onto[extractor.side]
+        candidate = Candidate(extractor, alike, aligner, settings.seed, shared)
         maps = []
         for number, shot in enumerate(shots):
             maps.append(candidate.maps(shot.name, some[number], store))
@@ -125,6 +127,8 @@ def train(
             candidate.try_on(at, kind, candidate.maps(name, drawn, store))
             yield step(f"tried {number + 1} of {trials.COUNT} defects")
         tried.append(candidate)
+    for candidate in tried:
+        candidate.shared = None
     best = _best(tried)
     inspector = _inspector(best, tried, snapshot, shots)
     yield step("found the limit")
@@ -250,11 +254,11 @@ def _teaching(
         good.append(taught.Pictured(seen.heat, seen.apart, shot.group))
     for number, item in enumerate(some, 1):
         seen = best.look(known.maps(item, best))[1]
-        marks = known.marks(item)
-        if marks is not None:
-            marks = best.laid(marks, known.pixels(item, best))
+        marked = known.marks(item)
+        if marked is not None:
+            marked = best.laid(marked, known.pixels(item, best))
         group = names.index(item.group or item.sha256)
-        bad.append(taught.Pictured(seen.heat, seen.apart, group, marks))
+        bad.append(taught.Pictured(seen.heat, seen.apart, group, marked))
         yield f"compared {number} of {len(some)} defects"
     learning = taught.learn(good, bad, best.region, lambda scores: float(_limit(scores, shots)["limit"]))
     for number in range(1, taught.STOPS + 1):
@@ -272,6 +276,15 @@ def _teaching(
         inspector.card |= _limit(lesson.good, shots)
         inspector.tensors |= {f"taught.{name}": value for name, value in lesson.module.state_dict().items()}
         left_out |= dict(zip((item.sha256 for item in some), lesson.bad, strict=True))
+
+
+def marks(item: Item, open_picture: Open) -> Tensor | None:
+    """Return where a picture's defects were painted or boxed, (MARK_SIDE, MARK_SIDE) in 0..1; None where
+    nobody has marked any."""
+    if not item.mask:
+        return _boxed(item.boxes) if item.boxes else None
+    painted = open_picture(item.mask).convert("L").resize((MARK_SIDE, MARK_SIDE), Image.Resampling.BOX)
+    return torch.from_numpy(np.asarray(painted, np.float32) / 255)
 
 
 def _boxed(boxes: Sequence[Box]) -> Tensor:
