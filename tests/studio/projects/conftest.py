@@ -3,6 +3,7 @@ from, so that a test can read in them whom they know."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 from collections.abc import AsyncIterator, Sequence
@@ -26,6 +27,7 @@ from storage.projects.items import Incoming
 from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
+from studio.pictures.bits import Bits, stride, write
 from studio.projects.projects import Projects
 from tests.jobs.fake_worker import picture_of
 from tests.studio.conftest import ALICE, SIDE, AtOnce, Opened, Sent, open_studio
@@ -166,6 +168,18 @@ def noise(seed: int, side: int = 32) -> bytes:
 def sent(seed: int, side: int = 32) -> Sent:
     """The same as a file that somebody gives."""
     return Sent(noise(seed, side), f"{seed}.png")
+
+
+def painted(width: int = 32, height: int = 32) -> bytes:
+    """A mask whose left half is painted."""
+    row = b"\xff" * (width // 16) + b"\0" * (stride(width) - width // 16)
+    return write(Bits(width, height, row * height))
+
+
+async def sent_mask(world: World, actor: Actor, data: bytes) -> str:
+    """Send a mask as its painter does; return its SHA-256."""
+    await world.studio.editor.keep_mask(actor, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def people() -> Servers:
