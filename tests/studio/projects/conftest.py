@@ -8,7 +8,7 @@ import io
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from studio.projects.projects import Projects
 from tests.jobs.fake_worker import picture_of
 from tests.studio.conftest import ALICE, SIDE, AtOnce, Opened, Sent, open_studio
 from tests.studio.servers import Server, Servers
-from vision.own_models.snapshot import Item, Snapshot
+from vision.own_models.snapshot import Snapshot
 from vision.protocol import Done, Run
 
 LIMIT = 1.5
@@ -76,8 +76,7 @@ class Learner(AtOnce):
         if not request.settled:
             names = [item.sha256 for item in snapshot.items[: self.tested]]
             settled = Snapshot.of(
-                Item(item.sha256, item.label, item.group, TEST if item.sha256 in names else item.part)
-                for item in snapshot.items
+                replace(item, part=TEST if item.sha256 in names else item.part) for item in snapshot.items
             )
         self.settled.append(settled)
         path = folder / "model"
