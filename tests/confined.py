@@ -37,7 +37,12 @@ async def create_subprocess_exec(program: str, *args: str, **options: Any) -> Pr
     streams = {name: options.pop(name) for name in ("stdin", "stdout", "stderr")}
     assert streams["stderr"] is subprocess.DEVNULL, "what such a process says of itself is dropped"
     transport = _Transport(loop, protocol, args[1:], False, **streams, bufsize=0, waiter=waiter, **options)
-    await waiter
+    try:
+        await waiter
+    except BaseException:  # as asyncio's own: who asked was cancelled meanwhile
+        transport.close()
+        await transport._wait()
+        raise
     return Process(transport, protocol, loop)
 
 
