@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -17,7 +18,8 @@ import sys
 from asyncio.base_subprocess import BaseSubprocessTransport
 from asyncio.subprocess import Process, SubprocessStreamProtocol
 from collections.abc import Mapping
-from multiprocessing import reduction
+from multiprocessing import forkserver, reduction
+from multiprocessing.popen_forkserver import Popen
 from typing import Any
 
 from tests.forks import CONFINED, forks
@@ -35,7 +37,12 @@ async def create_subprocess_exec(program: str, *args: str, **options: Any) -> Pr
     streams = {name: options.pop(name) for name in ("stdin", "stdout", "stderr")}
     assert streams["stderr"] is subprocess.DEVNULL, "what such a process says of itself is dropped"
     transport = _Transport(loop, protocol, args[1:], False, **streams, bufsize=0, waiter=waiter, **options)
-    await waiter
+    try:
+        await waiter
+    except BaseException:  # as asyncio's own: who asked was cancelled meanwhile
+        transport.close()
+        await transport._wait()
+        raise
     return Process(transport, protocol, loop)
 
 
@@ -65,19 +72,21 @@ class _Forked:
             read, write = os.pipe()
             self.stdout, theirs[1] = open(read, "rb", 0), open(write, "wb", 0)
         streams = [_Passed(file.fileno()) for file in theirs]
-        self._process = forks().Process(target=_run, args=(args, dict(env), *streams), daemon=True)
-        self._process.start()
-        self.pid, self.sentinel = self._process.pid, self._process.sentinel
+        # Not by start() and exitcode: both wait for as long as a clock that a simulator has stopped stands.
+        self._started = Popen(forks().Process(target=_run, args=(args, dict(env), *streams)))
+        self.pid, self.sentinel = self._started.pid, self._started.sentinel
+        self.returncode: int | None = None
         for ours, file in zip((stdin, stdout), theirs, strict=True):
             if ours is subprocess.PIPE:
                 file.close()
 
-    @property
-    def returncode(self) -> int | None:
-        return self._process.exitcode
-
     def poll(self) -> int | None:
-        return self._process.exitcode
+        if self.returncode is None and select.select([self.sentinel], [], [], 0)[0]:
+            try:
+                self.returncode = forkserver.read_signed(self.sentinel)
+            except (OSError, EOFError):
+                self.returncode = 255
+        return self.returncode
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:

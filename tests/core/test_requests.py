@@ -212,7 +212,7 @@ def test_a_request_survives_json(request_) -> None:
         (lambda: ShortenRequest(prompt="house"), "nothing to shorten"),
         (lambda: TryRequest(set_id="", image=SHA), "No set of examples"),
         (lambda: TrainRequest(project="boards", task="anomaly"), "project.*boards.*id of a project"),
-        (lambda: TrainRequest(project="abcd2345efgh", task="guess"), "guess.*anomaly, classify, style"),
+        (lambda: TrainRequest(project="abcd2345efgh", task="guess"), "guess.*classify, detect, style"),
         (lambda: TrainRequest(project="abcd2345efgh", task="anomaly", alike="so"), "so.*auto, fixture"),
         (lambda: TrainRequest(project="abcd2345efgh", task="anomaly", pixels=64), "pixels.*64.*128"),
         (lambda: InspectRequest(**ASKED, images=()), "0 pictures.*1 to 50"),

@@ -237,7 +237,7 @@ def _photograph(rng: random.Random) -> bytes:
     picture = small.resize((640, 480), Image.Resampling.BICUBIC)
     grain = Image.frombytes("L", (640, 480), rng.randbytes(640 * 480)).convert("RGB")
     out = io.BytesIO()
-    Image.blend(picture, grain, 0.06).save(out, "JPEG", quality=85)
+    Image.blend(picture, grain, 0.04).save(out, "JPEG", quality=75)
     return out.getvalue()
 
 

@@ -32,6 +32,7 @@ def address_of(route, job="abcd2345efgh") -> str:
         "token": "A" * 43,
         "draft": job,
         "sha256": "a" * 64,
+        "mask": "b" * 64,
     }
     return filled(route, given)
 

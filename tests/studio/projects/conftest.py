@@ -3,11 +3,12 @@ from, so that a test can read in them whom they know."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ from storage.projects.items import Incoming
 from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
+from studio.pictures.bits import Bits, stride, write
 from studio.projects.projects import Projects
 from tests.jobs.fake_worker import picture_of
 from tests.studio.conftest import ALICE, SIDE, AtOnce, Opened, Sent, open_studio
 from tests.studio.servers import Server, Servers
-from vision.own_models.snapshot import Item, Snapshot
+from vision.own_models.snapshot import Snapshot
 from vision.protocol import Done, Run
 
 LIMIT = 1.5
@@ -74,8 +76,7 @@ class Learner(AtOnce):
         if not request.settled:
             names = [item.sha256 for item in snapshot.items[: self.tested]]
             settled = Snapshot.of(
-                Item(item.sha256, item.label, item.group, TEST if item.sha256 in names else item.part)
-                for item in snapshot.items
+                replace(item, part=TEST if item.sha256 in names else item.part) for item in snapshot.items
             )
         self.settled.append(settled)
         path = folder / "model"
@@ -166,6 +167,18 @@ def noise(seed: int, side: int = 32) -> bytes:
 def sent(seed: int, side: int = 32) -> Sent:
     """The same as a file that somebody gives."""
     return Sent(noise(seed, side), f"{seed}.png")
+
+
+def painted(width: int = 32, height: int = 32) -> bytes:
+    """A mask whose left half is painted."""
+    row = b"\xff" * (width // 16) + b"\0" * (stride(width) - width // 16)
+    return write(Bits(width, height, row * height))
+
+
+async def sent_mask(world: World, actor: Actor, data: bytes) -> str:
+    """Send a mask as its painter does; return its SHA-256."""
+    await world.studio.editor.keep_mask(actor, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def people() -> Servers:

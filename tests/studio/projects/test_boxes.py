@@ -17,6 +17,7 @@ from core.events import Output
 from core.requests.own_models import DETECT, MARKED, InspectRequest, TrainRequest
 from core.results.own_models import Region, Verdict
 from storage.projects.rows import Project
+from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, Sent, open_studio
 from tests.studio.projects.conftest import Learner, World, noise, sent
 from vision.protocol import Run
@@ -179,6 +180,25 @@ async def test_wrong_boxes_bring_their_picture_in_to_be_drawn_anew(world: World,
     assert judged.is_right is False and judged.sha256 in await _items(world, state="new")
     with pytest.raises(ImageError):
         await world.projects.trying.answer(ALICE, job.id, 7, right=False)
+
+
+async def test_a_deleted_member_s_pictures_are_learned_from_no_more(world: World, trays: Project) -> None:
+    """The next training sees what it would have seen without them, to the byte."""
+    bobs = await world.put(trays, BOB, [""] * 2, first=840)
+    for name in bobs:
+        await world.projects.labelling.mark(ALICE, "trays", name, MARKED, BOXES[:1])
+    await world.trained(ALICE, "trays")
+    await world.services.privacy.delete(BOB.user_id)
+
+    async def learned_again() -> bool:
+        card = await world.projects.shelf.card(ALICE, "trays")
+        return len(world.learner.snapshots) == 2 and not card.project.due
+
+    await eventually(learned_again)
+    never = world.learner.settled[0].without(bobs)
+    assert never.sha256 == world.learner.snapshots[1].sha256
+    assert {item.names for item in world.learner.snapshots[1].items} == {("nut", "screw")}
+    assert not any(world.services.files.exists(name) for name in bobs)
 
 
 async def test_a_table_has_a_line_for_each_thing(world: World, trays: Project) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zipfile
@@ -12,10 +11,9 @@ import pytest
 
 from core.errors import ImageError, NotAllowedError, UserError
 from storage.projects.rows import Project
-from studio.actor import Actor
-from studio.pictures.bits import Bits, stride, write
+from studio.pictures.bits import Bits, write
 from tests.studio.conftest import ALICE, BOB, MIRA, Sent
-from tests.studio.projects.conftest import LIMIT, World, noise
+from tests.studio.projects.conftest import LIMIT, World, noise, painted, sent_mask
 
 POLYGON = [0, 0, 16, 0, 16, 32, 0, 32]
 
@@ -180,22 +178,11 @@ async def test_labels_go_out_with_their_pictures_and_come_back_as_they_were(
         await world.projects.labelling.export(ALICE, "boards", "csv", pictures=True)
 
 
-def painted(width: int = 32, height: int = 32) -> bytes:
-    """A mask whose left half is painted."""
-    row = b"\xff" * (width // 16) + b"\0" * (stride(width) - width // 16)
-    return write(Bits(width, height, row * height))
-
-
-async def _sent_mask(world: World, actor: Actor, data: bytes) -> str:
-    await world.studio.editor.keep_mask(actor, data)
-    return hashlib.sha256(data).hexdigest()
-
-
 async def test_boxes_and_a_mask_belong_to_a_word(world: World, boards: Project) -> None:
     labelling = world.projects.labelling
     [fresh] = await world.put(boards, ALICE, [""], first=320)
     box = ("scratch", 0.1, 0.2, 0.5, 0.9)
-    mask = await _sent_mask(world, ALICE, painted())
+    mask = await sent_mask(world, ALICE, painted())
     await labelling.mark(ALICE, "boards", fresh, "scratch", [box], mask)
     [mark] = await labelling.marks(ALICE, "boards", fresh)
     assert mark.boxes == (box,) and mark.mask == mask
@@ -220,13 +207,13 @@ async def test_a_mask_is_one_s_own_fits_its_picture_and_marks_something(
     labelling = world.projects.labelling
     await world.projects.shelf.share(ALICE, "boards", 0, ["label"])
     [fresh] = await world.put(boards, ALICE, [""], first=350)
-    hers = await _sent_mask(world, ALICE, painted())
+    hers = await sent_mask(world, ALICE, painted())
     with pytest.raises(ImageError, match="mask is gone"):
         await labelling.mark(BOB, "boards", fresh, "scratch", (), hers)
-    small = await _sent_mask(world, ALICE, painted(16, 16))
+    small = await sent_mask(world, ALICE, painted(16, 16))
     with pytest.raises(ImageError, match="has 16×16 px; its picture has 32×32 px"):
         await labelling.mark(ALICE, "boards", fresh, "scratch", (), small)
-    empty = await _sent_mask(world, ALICE, write(Bits(32, 32, bytes(128))))
+    empty = await sent_mask(world, ALICE, write(Bits(32, 32, bytes(128))))
     with pytest.raises(ImageError, match="mask is empty"):
         await labelling.mark(ALICE, "boards", fresh, "scratch", (), empty)
     with pytest.raises(ImageError, match="isn't a mask"):
@@ -237,7 +224,7 @@ async def test_a_mask_is_one_s_own_fits_its_picture_and_marks_something(
 async def test_masks_go_out_and_come_back_as_coco(world: World, boards: Project) -> None:
     labelling = world.projects.labelling
     [fresh] = await world.put(boards, ALICE, [""], first=360)
-    mask = await _sent_mask(world, ALICE, painted())
+    mask = await sent_mask(world, ALICE, painted())
     box = ("scratch", 0.5, 0.5, 1.0, 1.0)
     await labelling.mark(ALICE, "boards", fresh, "scratch", (), mask)
     packed = await labelling.export(ALICE, "boards", "coco")

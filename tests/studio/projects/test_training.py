@@ -16,8 +16,8 @@ from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.authority import Action
 from studio.projects.training import drift, verdict
-from tests.studio.conftest import ALICE, BOB, Sent, png
-from tests.studio.projects.conftest import LIMIT, World
+from tests.studio.conftest import ALICE, BOB
+from tests.studio.projects.conftest import LIMIT, World, painted, sent_mask
 
 WORKER = replace(BOB, roles=(77,))
 
@@ -47,7 +47,7 @@ async def test_a_training_is_told_where_the_agreed_label_was_marked(world: World
 async def test_a_training_is_told_what_was_painted_on_a_picture(world: World, boards: Project) -> None:
     """Its worker is given the mask's file, which the learner looks for."""
     scratched = [one.sha256 for one in await world.projects.pictures.page(ALICE, "boards", label="scratch")]
-    mask = Sent(png(32, 32, (255, 255, 255)), "mask.png")
+    mask = await sent_mask(world, ALICE, painted())
     await world.projects.labelling.mark(ALICE, "boards", scratched[0], "scratch", (), mask)
     [mark] = await world.projects.labelling.marks(ALICE, "boards", scratched[0])
     await world.trained(ALICE, "boards")

@@ -281,8 +281,11 @@ RULES: dict[str, Rule] = {
     "GET /files/masks/{sha256}.png": _rule(AUTHOR_ONLY, 200, given={"sha256": MASK}),
     "GET /previews/{job}/{step}": _rule(LOOK, 200, blocked=frozenset({404})),
 }
-# Buttons that make no sense: the pictures of this world are square, and none is of a film
-WITHOUT_SENSE = {"square": frozenset({400}), **dict.fromkeys(OF_FILMS, frozenset({400, 422}))}
+# Buttons that make no sense: this world's pictures are square, of none a label was said, none is of a film
+WITHOUT_SENSE = {
+    **dict.fromkeys(("square", "why"), frozenset({400})),
+    **dict.fromkeys(OF_FILMS, frozenset({400, 422})),
+}
 
 
 def named(subject: Subject, person: Somebody, upload: str, session: str, job: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from core.errors import StorageError, UserError
+from core.errors import NotAllowedError, StorageError, UserError
 from web.call import GONE, Answer, Bytes, Call
 from web.handlers.projects import found
 
@@ -45,22 +45,25 @@ async def labels(call: Call) -> Answer:
 
 async def table(call: Call) -> Answer:
     """Return what was said of each picture of a job, as a table."""
-    data = await _there(call.studio.projects.trying.table(call.actor, call.path["job"]))
+    data = await _there(call.studio.projects.trying.table(call.actor, call.path["job"]), of_job=True)
     return Bytes(data, "text/csv; charset=utf-8", name=f"verdicts-{call.path['job']}.csv")
 
 
 async def bundle(call: Call) -> Answer:
     """Return the file by which a version runs elsewhere."""
-    files = await _there(call.studio.projects.trying.files(call.actor, call.path["job"]))
+    files = await _there(call.studio.projects.trying.files(call.actor, call.path["job"]), of_job=True)
     if not files:
         raise GONE
     stored, data = files[0]
     return Bytes(data, stored.media_type, name=stored.name)
 
 
-async def _there(asked: Awaitable[T]) -> T:
-    """Return bytes; what the person may not see looks like what never was."""
+async def _there(asked: Awaitable[T], *, of_job: bool = False) -> T:
+    """Return bytes; what the person may not see looks like what never was. of_job: one who knows of the job,
+    but may not look at it any more, is told so."""
     try:
         return await asked
     except (UserError, StorageError) as error:
+        if of_job and isinstance(error, NotAllowedError):
+            raise
         raise GONE from error
