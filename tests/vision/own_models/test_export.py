@@ -25,6 +25,7 @@ from vision.own_models.anomaly.training import train as train_inspection
 from vision.own_models.classify.training import train as train_classifier
 from vision.own_models.export import bundle as bundles
 from vision.own_models.features.filters import filters
+from vision.own_models.report import learned
 from vision.own_models.steps import MemoryStore, run
 
 pytestmark = needs_train
@@ -171,3 +172,12 @@ def test_a_classifier_runs_elsewhere_too(tmp_path: Path) -> None:
         assert line["distance"] == pytest.approx(mine.distance, rel=1e-4)
         assert line["chances"] == pytest.approx(dict(mine.chances), abs=1e-4)
     assert "A classifier of blue, green, red, from 12 pictures." in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_a_report_has_no_chart_of_one_field_alone(inspector: Inspector, part_of) -> None:
+    """Where all is good and called good, a confusion matrix shows nothing."""
+    good = [learned.Tested("a", "good", "good", inspector.limit / 2, False)]
+    bad = [learned.Tested("b", "missing", "missing", inspector.limit * 2, True)]
+    assert list(learned.of_inspection(inspector, good, lambda _: part_of("dial", 300)).charts) == ["scores"]
+    both = learned.of_inspection(inspector, good + bad, lambda _: part_of("dial", 300))
+    assert list(both.charts) == ["scores", "confusion", "curves"]

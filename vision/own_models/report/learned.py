@@ -85,7 +85,8 @@ def of_inspection(
     }
     if names is not None:
         figures |= _named(names)
-        drawn["confusion"] = charts.confusion(names)
+        if len(names.labels) > 1:  # good parts that were all called good would be one field
+            drawn["confusion"] = charts.confusion(names)
     if roc is not None:
         drawn["curves"] = charts.curves(roc, curve)
     wrong = _mistakes(tested, right, [abs(one.score / limit - 1) for one in tested])

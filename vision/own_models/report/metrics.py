@@ -76,7 +76,10 @@ class NamesReport:
 def names_report(right: Sequence[str], said: Sequence[str]) -> NamesReport:
     """Return how labels were named. Raises ValueError for lists of different lengths, or none."""
     labels = tuple(sorted({*right, *said}))
-    confusion = metrics.confusion_matrix(right, said, labels=labels)
+    if len(labels) == 1:  # which scikit-learn warns of
+        confusion = np.array([[len(list(zip(right, said, strict=True)))]])
+    else:
+        confusion = metrics.confusion_matrix(right, said, labels=labels)
     figures = tuple(
         LabelFigures(
             label,
