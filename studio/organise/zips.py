@@ -4,11 +4,8 @@ in memory at a time, however many there are."""
 from __future__ import annotations
 
 import asyncio
-import io
-import zipfile
-import zlib
-from collections.abc import AsyncGenerator, Generator, Sequence
-from datetime import datetime
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +24,7 @@ from storage.web.picked import Named, pages, pick
 from studio.actor import Actor
 from studio.authority import Action
 from studio.films.showing import FilmShowing
+from studio.organise.archive import Archive
 from studio.organise.trash import NOTHING
 from studio.pictures.showing import Showing
 from studio.rights import Rights
@@ -35,7 +33,6 @@ MOST_PICTURES, MOST_BYTES = 2000, 2 * 10**9
 LONGEST_WORDS = 60  # characters of the prompt in a name
 WHOLE = 2**31  # bytes of a picture: none is made smaller
 LEFT_OUT = "left out.txt"
-PIECE = 2**20  # bytes of a film in memory
 Chosen = tuple[Job, StoredPicture, StoredFilm | None]  # a film's picture is its poster
 
 
@@ -60,7 +57,7 @@ class Zips:
             raise LimitError("One zip file at a time: wait until the other one is there.")
         self._busy.add(actor.user_id)
         try:
-            archive, missing = _Archive(), list[str]()
+            archive, missing = Archive(), list[str]()
             for job, picture, film in chosen:
                 name = name_of(job, film or picture)
                 data = await self._bytes(actor, job, picture)  # also says whether its film may be shown
@@ -73,7 +70,10 @@ class Zips:
                         yield piece
                 else:
                     yield await asyncio.to_thread(archive.add, name, data, job.created_at)
-            yield archive.end(missing)
+            if missing:
+                lines = ["These pictures may not be shown here, or are gone:", *missing, ""]
+                yield archive.add(LEFT_OUT, "\r\n".join(lines).encode(), datetime.now(UTC))
+            yield archive.end()
         finally:
             self._busy.discard(actor.user_id)
 
@@ -149,90 +149,3 @@ def name_of(job: Job, picture: StoredPicture | StoredFilm) -> str:
         plain = plain[:LONGEST_WORDS].rpartition(" ")[0] or plain[:LONGEST_WORDS]
     parts = (f"{job.created_at:%Y-%m-%d}", plain, f"{job.id}-{picture.index + 1}")
     return f"{' '.join(part for part in parts if part)}.{EXTENSIONS[picture.media_type]}"
-
-
-def _time(at: datetime) -> tuple[int, int, int, int, int, int]:
-    return (at.year, at.month, at.day, at.hour, at.minute, at.second)
-
-
-class _OfFile(zipfile.ZipInfo):
-    """The entry of a file whose bytes are known, so that its size stands before them. crc: CRC-32."""
-
-    def __init__(self, name: str, at: datetime, size: int, crc: int) -> None:
-        super().__init__(name, _time(at))
-        self._known = size, crc
-
-    def FileHeader(self, zip64: bool | None = None) -> bytes:
-        size, self.CRC = self._known
-        self.file_size = self.compress_size = size
-        return super().FileHeader(zip64)
-
-
-class _Window(io.RawIOBase):
-    """A file of which only the end is kept. What has been taken may be written again as it was, which changes
-    nothing."""
-
-    def __init__(self) -> None:
-        self._taken, self._kept = 0, io.BytesIO()
-        self._behind: int | None = None  # where writing is, among what has been taken
-
-    def write(self, data: object) -> int:
-        if self._behind is None:
-            return self._kept.write(data)  # type: ignore[arg-type]
-        written = len(memoryview(data))  # type: ignore[arg-type]
-        self._behind += written
-        return written
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._taken + self._kept.tell() if self._behind is None else self._behind
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._behind = offset if offset < self._taken else None
-        if self._behind is None:
-            self._kept.seek(offset - self._taken)
-        return offset
-
-    def take(self) -> bytes:
-        data = self._kept.getvalue()
-        self._taken, self._kept = self._taken + len(data), io.BytesIO()
-        return data
-
-
-class _Archive:
-    """A ZIP file whose parts are taken away as they are written. Nothing is squeezed: pictures are."""
-
-    def __init__(self) -> None:
-        self._window = _Window()
-        self._zip = zipfile.ZipFile(self._window, "w")
-
-    def add(self, name: str, data: bytes, at: datetime) -> bytes:
-        entry = zipfile.ZipInfo(name, _time(at))
-        entry.external_attr = 0o644 << 16
-        self._zip.writestr(entry, data)
-        return self._window.take()
-
-    def add_file(self, name: str, path: Path, at: datetime) -> Generator[bytes, None, None]:
-        """Yield the parts that a file adds. Raises OSError."""
-        with path.open("rb") as file:
-            size = crc = 0
-            while piece := file.read(PIECE):
-                size, crc = size + len(piece), zlib.crc32(piece, crc)
-            file.seek(0)
-            entry = _OfFile(name, at, size, crc)
-            entry.external_attr = 0o644 << 16
-            with self._zip.open(entry, "w") as out:
-                while piece := file.read(PIECE):
-                    out.write(piece)
-                    yield self._window.take()
-        yield self._window.take()
-
-    def end(self, missing: Sequence[str]) -> bytes:
-        """Return the last part, with a list of what is missing if there is something."""
-        if missing:
-            lines = ["These pictures may not be shown here, or are gone:", *missing, ""]
-            self._zip.writestr(LEFT_OUT, "\r\n".join(lines))
-        self._zip.close()
-        return self._window.take()

@@ -21,10 +21,7 @@ from studio.directory import Directory, Unanswered
 from studio.moderation.moderator import Moderator
 
 ACTIONS = {TrainRequest.kind: Action.TRAIN, BundleRequest.kind: Action.EXPORT}
-PATIENCE, EVERY = (
-    10.0,
-    0.5,
-)  # seconds that the chat service is waited for, and between looks
+PATIENCE, EVERY = 10.0, 0.5  # seconds that the chat service is waited for, and between two looks
 GONE = "Its project was deleted after you asked; this job was not run."
 BARRED = "An admin blocked you after you asked; this job was not run."
 TAKEN = "This job was not run, since you may no longer ask for it. {reason}"
@@ -36,18 +33,13 @@ UNTOLD = (
 
 class Starting:
     """Asks the moderator about every job, and the table of rights about trainings and bundles, by what people
-    are now where the project belongs. patience: seconds that the chat service is waited for."""
+    are now where the project belongs."""
 
     def __init__(
-        self,
-        database: Database,
-        moderator: Moderator,
-        authority: Authority,
-        directory: Directory,
-        patience: float = PATIENCE,
+        self, database: Database, moderator: Moderator, authority: Authority, directory: Directory
     ) -> None:
         self._database, self._moderator = database, moderator
-        self._authority, self._directory, self._patience = authority, directory, patience
+        self._authority, self._directory = authority, directory
 
     async def gate(self, job: Job, running: bool) -> None:
         """Raise NotAllowedError or UserError unless a job may be queued, or (``running``) still may run. What
@@ -82,7 +74,7 @@ class Starting:
         asker = Actor(origin.user_id, None, surface=origin.surface)
         if project.guild_id is None:
             return asker, True
-        ends = time.monotonic() + self._patience
+        ends = time.monotonic() + PATIENCE
         while (now := await self._standing(asker, project.guild_id)) is None:
             if time.monotonic() >= ends:
                 return replace(asker, guild_id=project.guild_id, roles=origin.roles), False

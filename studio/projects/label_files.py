@@ -175,12 +175,12 @@ def read_coco(text: str) -> list[Labelled]:
             _, width, height = images[one["image_id"]]
             if width < 1 or height < 1:
                 raise ValueError("a picture of COCO's has no width or height")
-            left, top, wide, high = (float(value) for value in one["bbox"])
-            sides = (left / width, top / height, (left + wide) / width, (top + high) / height)
-            where = tuple(_side(value, "a box") for value in sides)
+            x, y, wide, high = (float(value) for value in one["bbox"])
+            sides = (x / width, y / height, (x + wide) / width, (y + high) / height)
+            left, top, right, bottom = (_side(value, "a box") for value in sides)
             called, key = names[one["category_id"]], one["image_id"]
             mask = _mask(one.get("segmentation"), width, height)
-            box: Box = (called, *where)  # type: ignore[assignment]
+            box: Box = (called, left, top, right, bottom)
             boxes[key].append(box)
             outlined[key] += [box] if mask else []
             masks[key].setdefault(called, []).extend([mask] if mask else [])

@@ -6,11 +6,11 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ from storage.projects.items import Box, Item, Mark
 from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.authority import Action
+from studio.organise.archive import Archive
 from studio.pictures import bits, runs
 from studio.pictures.intake import Readable
 from studio.projects import label_files
@@ -33,7 +34,6 @@ from studio.services import Services
 
 MAX_BOXES = 100  # on a picture
 MOST_TAKEN = 100 * 2**20  # bytes of pictures that go out with their labels
-STORED = (".png",)  # what is packed already
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file: the same labels are the same zip
 GONE = "That picture isn't in this project any more."
 
@@ -197,34 +197,45 @@ class Labelling:
 
     # With other programs
 
-    async def export(self, actor: Actor, name: str, form: str, *, pictures: bool = False) -> bytes:
+    async def export(self, actor: Actor, name: str, form: str) -> bytes:
         """Return a zip file with the labels of a project, as CSV, COCO or YOLO; pictures are called by their
-        SHA-256. pictures: they are in it, below ``images``. Raises UserError for another form or for more
-        pictures than MOST_TAKEN bytes, NotAllowedError unless the actor may."""
+        SHA-256, and aren't in it. Raises UserError for another form, NotAllowedError unless the actor may."""
+        rows = await self._exported(actor, name, form)
+        return await asyncio.to_thread(lambda: _zip(label_files.write(form, rows)))
+
+    async def pack(self, actor: Actor, name: str, form: str) -> AsyncGenerator[bytes, None]:
+        """Yield the same zip file in parts, with the labelled pictures in it, below ``images``.
+
+        Before the first part it raises what ``export`` does, StorageError for a picture that is lost, and
+        UserError for pictures of more than MOST_TAKEN bytes.
+        """
+        rows = await self._exported(actor, name, form)
+        paths, size = await asyncio.to_thread(self._on_disk, [PurePosixPath(row.file).stem for row in rows])
+        if size > MOST_TAKEN:
+            raise UserError(
+                f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that are taken along at once."
+                " Take the labels alone: they name each picture by its SHA-256."
+            )
+        archive = Archive()
+        written = await asyncio.to_thread(label_files.write, form, rows)
+        for path, data in sorted(written.items()):
+            yield archive.add(path, data, datetime(*EPOCH))
+        for row, file in zip(rows, paths, strict=True):
+            pieces = archive.add_file(f"images/{row.file}", file, datetime(*EPOCH))
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                yield piece
+        yield archive.end()
+
+    def _on_disk(self, names: Sequence[str]) -> tuple[list[Path], int]:
+        """Return where pictures lie, and how many bytes they have together."""
+        paths = [self._files.path(name) for name in names]
+        return paths, sum(path.stat().st_size for path in paths)
+
+    async def _exported(self, actor: Actor, name: str, form: str) -> list[Labelled]:
         found, _ = await self._access.find(actor, name, Action.EXPORT)
         if form not in FORMS:
             raise UserError(f"`as` is {form[:40]!r}; labels are written as {', '.join(FORMS)}.")
-        rows = await self._labelled(found)
-        files = await asyncio.to_thread(label_files.write, form, rows)
-        if pictures:
-            files |= await self._pictures([row.file for row in rows])
-        return await asyncio.to_thread(_zip, files)
-
-    async def _pictures(self, names: Sequence[str]) -> dict[str, bytes]:
-        """Return the files of labelled pictures by where they are in a zip file. Raises UserError for too
-        many."""
-        found: dict[str, bytes] = {}
-        size = 0
-        for name in names:
-            data = await self._files.get(PurePosixPath(name).stem)
-            size += len(data)
-            if size > MOST_TAKEN:
-                raise UserError(
-                    f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that are taken along at once."
-                    " Take the labels alone: they name each picture by its SHA-256."
-                )
-            found[f"images/{name}"] = data
-        return found
+        return await self._labelled(found)
 
     async def _labelled(self, found: Project) -> list[Labelled]:
         there: list[Item] = []
@@ -324,6 +335,5 @@ def _zip(files: dict[str, bytes]) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
         for path, data in sorted(files.items()):
-            how = zipfile.ZIP_STORED if path.endswith(STORED) else zipfile.ZIP_DEFLATED
-            archive.writestr(zipfile.ZipInfo(path, EPOCH), data, how)
+            archive.writestr(zipfile.ZipInfo(path, EPOCH), data, zipfile.ZIP_DEFLATED)
     return held.getvalue()

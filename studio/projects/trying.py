@@ -128,9 +128,10 @@ class Trying:
         position = next((one.position for one in said if one.sha256 == sha256), len(told))
         regions = told[position].get("regions", ()) if position < len(told) else ()
         return [
-            (str(one["label"]), *(float(one[side]) for side in SIDES))  # type: ignore[misc]
+            (str(one["label"]), left, top, right, bottom)
             for one in regions
             if one.get("label")
+            for left, top, right, bottom in [[float(one[side]) for side in SIDES]]
         ]
 
     async def answer(self, actor: Actor, job_id: str, position: int, *, right: bool, label: str = "") -> str:

@@ -164,7 +164,7 @@ async def test_labels_that_are_probably_wrong_are_looked_at_again_until_somebody
 async def test_labels_go_out_with_their_pictures_and_come_back_as_they_were(
     world: World, boards: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed = await world.projects.labelling.export(ALICE, "boards", "csv", pictures=True)
+    packed = b"".join([part async for part in world.projects.labelling.pack(ALICE, "boards", "csv")])
     archive = zipfile.ZipFile(io.BytesIO(packed))
     assert len([name for name in archive.namelist() if name.startswith("images/")]) == 7
     await world.projects.shelf.new(ALICE, "again")
@@ -175,7 +175,7 @@ async def test_labels_go_out_with_their_pictures_and_come_back_as_they_were(
     assert counts.labels == {"good": 5, "scratch": 2}
     monkeypatch.setattr("studio.projects.labelling.MOST_TAKEN", 1000)
     with pytest.raises(UserError, match="Take the labels alone"):
-        await world.projects.labelling.export(ALICE, "boards", "csv", pictures=True)
+        await anext(world.projects.labelling.pack(ALICE, "boards", "csv"))
 
 
 async def test_boxes_and_a_mask_belong_to_a_word(world: World, boards: Project) -> None:

@@ -121,7 +121,7 @@ async def test_while_the_chat_service_is_silent_rows_decide_and_the_rest_is_refu
     world: World, boards: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starting, "EVERY", 0.01)
-    world.services.queue._dispatcher.gate.__self__._patience = 0.05  # type: ignore[attr-defined]
+    monkeypatch.setattr(starting, "PATIENCE", 0.05)
     await _shared(world, "train")
     world.servers.silent = True
     new = await world.projects.training.train(WORKER, "boards")

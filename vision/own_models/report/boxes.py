@@ -12,7 +12,7 @@ from PIL import Image
 
 from vision.own_models.detect.detector import Detector, Found
 from vision.own_models.report import sheet
-from vision.own_models.report.average_precision import OVERLAPS, Boxes, average_precision, curve, matched
+from vision.own_models.report.average_precision import OVERLAPS, Boxes, by_label, curve, matched
 from vision.own_models.report.learned import Report
 from vision.own_models.report.metrics import Share
 from vision.own_models.report.outlines import Outline, drawn, short
@@ -67,11 +67,8 @@ def of_detector(
     tested = sorted(tested, key=lambda one: one.sha256)
     came = [counted(one) for one in tested]
     known = {label: [_of(one, label) for one in tested] for label in model.labels}
-    precision = {
-        label: [average_precision(some, least) for least in OVERLAPS] for label, some in known.items()
-    }
-    labels = {label: _label(label, came, precision[label], model.limit) for label in model.labels}
-    told = [one for one in precision.values() if one[0] is not None]
+    told = by_label(known)
+    labels = {label: _label(label, came, told.get(label), model.limit) for label in model.labels}
     figures: dict[str, Any] = {
         "test": [{"objects": one.objects, "false": one.false} for one in came],
         "backbone": model.card["extractor"],
@@ -79,10 +76,8 @@ def of_detector(
         "pictures": model.card["pictures"],
         "boxes": model.card["boxes"],
         "labels": labels,
-        "ap50": round(float(np.mean([one[0] for one in told])), 4) if told else None,
-        "ap": round(float(np.mean([np.mean([each or 0 for each in one]) for one in told])), 4)
-        if told
-        else None,
+        "ap50": round(float(np.mean([one for one, _ in told.values()])), 4) if told else None,
+        "ap": round(float(np.mean([one for _, one in told.values()])), 4) if told else None,
     }
     found, right = _shares(came, model.limit)
     figures |= {"found": [found.hits, found.n], "right": [right.hits, right.n]}
@@ -126,7 +121,7 @@ def _shares(came: Sequence[Counted], limit: float, label: str | None = None) -> 
 
 
 def _label(
-    label: str, came: Sequence[Counted], precision: Sequence[float | None], limit: float
+    label: str, came: Sequence[Counted], precision: tuple[float, float] | None, limit: float
 ) -> Mapping[str, Any]:
     found, right = _shares(came, limit, label)
     both = found.n + right.n
@@ -134,8 +129,8 @@ def _label(
         "precision": [right.hits, right.n],
         "recall": [found.hits, found.n],
         "f1": round(2 * found.hits / both, 4) if both else 0.0,
-        "ap50": None if precision[0] is None else round(precision[0], 4),
-        "ap": None if precision[0] is None else round(float(np.mean([one or 0 for one in precision])), 4),
+        "ap50": None if precision is None else round(precision[0], 4),
+        "ap": None if precision is None else round(precision[1], 4),
     }
 
 

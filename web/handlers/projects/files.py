@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from core.errors import NotAllowedError, StorageError, UserError
-from web.call import GONE, Answer, Bytes, Call
+from web.call import GONE, Answer, Bytes, Call, Stream
 from web.handlers.projects import found
 
 T = TypeVar("T")
@@ -38,9 +38,11 @@ async def chart(call: Call) -> Answer:
 async def labels(call: Call) -> Answer:
     """Return a project's labels for another program, as a zip file."""
     card, form = await found.card(call), call.path["form"]
-    along = call.query.get("pictures") == "1"
-    data = await call.studio.projects.labelling.export(call.actor, card.project.id, form, pictures=along)
-    return Bytes(data, "application/zip", name=f"{card.project.name}-{form}.zip")
+    labelling, called = call.studio.projects.labelling, f"{card.project.name}-{form}.zip"
+    if call.query.get("pictures") == "1":
+        return Stream(labelling.pack(call.actor, card.project.id, form), "application/zip", called)
+    data = await labelling.export(call.actor, card.project.id, form)
+    return Bytes(data, "application/zip", name=called)
 
 
 async def table(call: Call) -> Answer:

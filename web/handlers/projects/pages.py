@@ -87,14 +87,12 @@ class ProjectPages:
         labelling, item, boxes = call.studio.projects.labelling, None, list[Box]()
         sha256, job_id = call.query.get("picture", ""), call.query.get("job", "")
         if "label" in card.may and found.is_picture(sha256):
-            try:
+            with suppress(ImageError):  # it is gone, or the job is: there is nothing to begin with
                 item = await labelling.one(call.actor, card.project.id, sha256)
                 marks = await labelling.marks(call.actor, card.project.id, sha256)
                 boxes = list(marks[-1].boxes) if marks else []
                 if job_id and not marks:
                     boxes = await call.studio.projects.trying.found(call.actor, job_id, sha256)
-            except ImageError:
-                item = item or None  # it is gone, or the job is: there is nothing to begin with
         elif "label" in card.may:
             item = await labelling.next(call.actor, card.project.id)
         shown = None if item is None else shapes.item(card.project.id, item, call.actor.user_id)
