@@ -353,6 +353,9 @@ async def test_labels_go_to_other_programs_and_come_back(site: Site) -> None:
     for kind in ("csv", "coco", "yolo"):
         packed = await site.you.get(f"/files{here}/labels-{kind}.zip")
         assert packed.status == 200 and zipfile.ZipFile(io.BytesIO(packed.body)).namelist(), kind
+        along = await site.you.get(f"/files{here}/labels-{kind}.zip?pictures=1")
+        names = zipfile.ZipFile(io.BytesIO(along.body)).namelist()
+        assert along.status == 200 and sum(name.startswith("images/") for name in names) == 5, kind
     first = (await site.you.get(f"/api{here}/pictures")).data["pictures"][0]["id"]
     table = f"file,label\n{first}.png,dent\n{'0' * 64}.png,good\n".encode()
     done = await send(site.you, f"{here}/import", [("labels.csv", table)])
