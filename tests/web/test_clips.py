@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.actor import Actor
-from studio.organise import zips
+from studio.organise import archive
 from tests.films import film, moving
 from tests.studio.filming import FilmsAtOnce
 from tests.web.conftest import OTHER, YOU, Site, open_site
@@ -68,12 +68,12 @@ async def test_a_zip_file_holds_the_film_and_not_its_poster(films: Site) -> None
 async def test_a_film_in_a_zip_file_goes_in_pieces(films: Site, monkeypatch) -> None:
     job = await films.drawn(films.you, BOAT)
     whole = (await films.you.get(job["pictures"][0]["film"]["src"])).body
-    monkeypatch.setattr(zips, "PIECE", 1000)
+    monkeypatch.setattr(archive, "PIECE", 1000)
     packed = films.opened.studio.organise.zips.pack(Actor(YOU, None), [(job["id"], 0)])
     parts = [part async for part in packed]
     assert max(map(len, parts)) < 2000 < len(whole)
-    archive = zipfile.ZipFile(io.BytesIO(b"".join(parts)))
-    assert archive.read(archive.namelist()[0]) == whole
+    sent = zipfile.ZipFile(io.BytesIO(b"".join(parts)))
+    assert sent.read(sent.namelist()[0]) == whole
 
 
 async def test_a_picture_has_no_film(films: Site) -> None:

@@ -22,4 +22,4 @@ async def test_the_count_sees_a_discord_that_follows_every_job(
     tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doors, "LONGEST", 0.5)  # long enough to post something, on a busy machine too
-    assert (await doors.run(tmp_path, 6, bug=doors.BUGS[0])).wrong
+    assert (await doors.run(tmp_path, 8, bug=doors.BUGS[0])).wrong

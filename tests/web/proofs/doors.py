@@ -124,7 +124,7 @@ def _actor(user: int, surface: Surface) -> Actor:
 async def _ask(
     opened: Opened, delivery: Delivery, dice: random.Random, asked: dict[str, tuple[Surface, int]]
 ) -> None:
-    surface, user = dice.choice((Surface.DISCORD, Surface.WEB)), dice.randrange(PEOPLE)
+    surface, user = (Surface.DISCORD, Surface.WEB)[len(asked) % 2], dice.randrange(PEOPLE)
     new = NewJob(ImagineRequest(prompt="a red house", seed=len(asked), num_images=1))
     job = (await opened.studio.submit(_actor(user, surface), new)).job
     asked[job.id] = surface, user
