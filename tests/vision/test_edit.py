@@ -17,7 +17,7 @@ from core.requests import EditRequest, ImagineRequest
 from tests import tiny
 from tests.vision import tiny_editors
 from tests.vision.conftest import SHA, Recorder, ask
-from vision.families import FAMILIES
+from vision.families import FAMILIES, Mode
 from vision.families.editors import EDITORS, editing
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
@@ -48,9 +48,12 @@ def editor(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
 def small_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Qwen-Image-Edit look at 64 px in place of a megapixel, for which a processor takes seconds."""
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as edit
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as edit_plus
 
     asked = edit.calculate_dimensions
     monkeypatch.setattr(edit, "calculate_dimensions", lambda area, ratio: asked(64 * 64, ratio))
+    for name in ("VAE_IMAGE_SIZE", "CONDITION_IMAGE_SIZE"):
+        monkeypatch.setattr(edit_plus, name, 64 * 64)
 
 
 def pixels(picture) -> np.ndarray:
@@ -108,6 +111,14 @@ def test_it_is_what_diffusers_own_pipeline_draws(editor) -> None:
     call = {"num_inference_steps": 4, "guidance_scale": 7.5, "image_guidance_scale": 1.5}
     picture = pipe(REQUEST.prompt, source, generator=torch.Generator().manual_seed(7), **call).images[0]
     assert np.abs(np.asarray(picture, np.int16) - drawn).max() <= SAME
+
+
+def test_the_newer_qwen_image_edit_edits_by_its_own_pipeline(editor) -> None:
+    models, request = editor("qwen-image-edit-2509"), replace(REQUEST, num_images=1)
+    first, other = (ask(models, request, tiny.picture(seed=seed)).pictures[0] for seed in (0, 1))
+    assert np.abs(pixels(first) - pixels(other)).max() > 0
+    pipe = models.editor(None, Recorder()).pipeline(Mode.EDIT)
+    assert type(pipe).__name__ == "QwenImageEditPlusPipeline"
 
 
 def test_a_model_that_edits_and_draws_is_in_memory_once(folders: dict[str, Path], tmp_path: Path) -> None:
