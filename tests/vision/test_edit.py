@@ -17,6 +17,10 @@ from core.requests import EditRequest, ImagineRequest
 from tests import tiny
 from tests.vision import tiny_editors
 from tests.vision.conftest import SHA, Recorder, ask
+from tests.vision.drawing.test_checkpoint import Died, Kept
+from tests.vision.engine import test_engine
+from tests.vision.engine.test_engine import CLOSE, Job, apart, together
+from vision.drawing.generation import Generation
 from vision.families import FAMILIES, Mode
 from vision.families.editors import EDITORS, editing
 from vision.model_store import Models
@@ -24,6 +28,7 @@ from vision.protocol import WorkerConfig
 from vision.weights import identify
 
 NAMES = sorted(tiny_editors.MODELS)
+keep_latents = test_engine.keep_latents
 SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
 REQUEST = EditRequest(prompt="make it blue", image=SHA, seed=7, num_images=2)
 
@@ -98,6 +103,41 @@ def test_a_stopped_edit_leaves_the_pipeline_as_it_was(name: str, editor) -> None
         ask(models, request, source, reporter=recorder)
     assert len(recorder.steps) == 2
     assert np.array_equal(pixels(before.pictures[0]), pixels(ask(models, request, source).pictures[0]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_edits_share_steps_and_draw_what_each_draws_alone(name: str, editor, keep_latents) -> None:
+    model = editor(name).editor(None, Recorder())
+
+    def jobs() -> list[Job]:
+        return [
+            Job(
+                Generation(
+                    Mode.EDIT, words, seeds, 64, 64, steps, 3.0, image=tiny.picture(seed=steps), strength=None
+                )
+            )
+            for words, seeds, steps in (("make it blue", (1, 2), 3), ("remove it all", (7,), 4))
+        ]
+
+    shared, alone = jobs(), jobs()
+    engine = together(model, shared, [0, 1])
+    assert engine.fibers == []
+    for both, one in zip(shared, alone, strict=True):
+        together(model, [one], [0])
+        assert both.error is None and one.error is None
+        assert apart(both.latents, one.latents) < CLOSE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_edit_goes_on_from_its_checkpoint_and_ends_in_the_same_bytes(name: str, editor, tmp_path) -> None:
+    models, source = editor(name), tiny.picture()
+    wanted = ask(models, REQUEST, source)
+    with pytest.raises(Died):
+        ask(models, REQUEST, source, Kept(tmp_path, die_after=2))
+    again = Kept(tmp_path)
+    resumed = ask(models, REQUEST, source, again)
+    assert [step for step, _ in again.steps] == [3, 4]
+    assert [p.data for p in resumed.pictures] == [p.data for p in wanted.pictures]
 
 
 @torch.no_grad()
