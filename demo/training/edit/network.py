@@ -27,6 +27,7 @@ SHARD = 1024  # pairs
 SHARDS = 40
 EVERY = 60  # steps between two new shards
 UNTOLD = 0.05  # shares of the batch: no words; no picture; neither
+GAIN = 8.0  # the picture's latents are trained so much larger, so that their weights, from zero, grow as fast
 SOFT = 0.3  # share of the sources with a little noise, as pictures have that were not drawn
 DEFAULTS = {"num_inference_steps": 12, "guidance_scale": 3.0, "image_guidance_scale": 1.5}
 DRAFT = {"num_inference_steps": 6, "guidance_scale": 3.0}
@@ -132,6 +133,12 @@ class Pairs:
 # -----------------------------------------------------------------------------------------------------------
 
 
+def _timesteps(count: int) -> torch.Tensor:
+    """Stratified over 0 to 999, more where next to nothing but noise is seen: there it is decided what stays."""
+    q = (torch.rand(1) + torch.arange(count) / count) % 1
+    return (1000 * q**0.6).long().clamp(0, 999)
+
+
 def train(steps: int = 4000):
     """By v-prediction, as the generator; words, picture or both are left out now and then, for guidance by
     either."""
@@ -154,14 +161,14 @@ def train(steps: int = 4000):
         soft = torch.tensor([rng.uniform(0, 0.1) * (rng.random() < SOFT) for _ in edits], device=device())
         seen = before + soft.view(-1, 1, 1, 1) * torch.randn_like(before)
         seen = seen * ~blind.to(device()).view(-1, 1, 1, 1)
-        t = unet._timesteps(BATCH).to(device())
+        t = _timesteps(BATCH).to(device())
         noise = torch.randn_like(after)
         a = alphas[t].view(-1, 1, 1, 1)
         noisy, target = a.sqrt() * after + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * after
         with autocast():
             with torch.no_grad():
                 hidden = words(input_ids=ids).last_hidden_state  # (B, 77, WIDTH)
-            v = model(torch.cat([noisy, seen], 1), t, hidden).sample.float()
+            v = model(torch.cat([noisy, GAIN * seen], 1), t, hidden).sample.float()
         square, weight = (v - target).square(), _weight(before, after)
         stays = weight == 1
         return (square * weight).mean() / weight.mean(), {
@@ -169,7 +176,7 @@ def train(steps: int = 4000):
             "stays": square[stays.expand_as(square)].mean().item(),
         }
 
-    run.train(loss)
+    run.train(loss, save_every=100)
     if run.rank == 0:
         assemble(run)
 
@@ -179,6 +186,8 @@ def assemble(run: Run | None = None, folder: Path = MODELS / "edit"):
     if run is None:
         run = Run("edit", start(), Plan(1, lr=0))
     run.use_average()
+    with torch.no_grad():
+        run.model.conv_in.weight[:, run.model.config.out_channels :] *= GAIN
     pipeline = StableDiffusionInstructPix2PixPipeline(
         vae=AutoencoderTiny.from_pretrained(unet._made("vae")),
         text_encoder=CLIPTextModel.from_pretrained(text.FOLDER),
