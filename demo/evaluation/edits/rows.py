@@ -46,12 +46,13 @@ def edit_rows(pack: Pack, report: Report, n: int):
         of_kind = [i for i, (edit, *_) in enumerate(edits) if edit.kind == kind]
         some = [is_done(edits[i][0], verdicts[i], told=edits[i][2]) for i in of_kind]
         report.share(f"edit, {kind}: done", some, None)
-    report.row(
-        "edit: mean change outside the thing's box, of 255",
-        round(statistics.mean(outside), 2),
-        4.0,
-        at_most=True,
-    )
+    name = "mean change outside the thing's box, of 255"
+    things = [edit for edit, *_ in edits if edit.group >= 0]
+    drawn = [edit.pictures()[0] for edit in things]
+    pairs = zip(things, drawn, pack.decoded(drawn), strict=True)
+    coded = [change_outside(e.changed, enlarge(a, scale), enlarge(b, scale)) for e, a, b in pairs]
+    report.row(f"edit, the autoencoder alone: {name}", round(statistics.mean(coded), 2), None)
+    report.row(f"edit: {name}", round(statistics.mean(outside), 2), 4.0, at_most=True)
 
 
 def _edit(index: int) -> tuple[Edit, str, bool]:
@@ -89,8 +90,7 @@ def is_done(edit: Edit, verdict: Verdict, *, told: bool) -> bool:
     if edit.kind == "style":
         return verdict.style == edit.after.style
     if edit.kind == "remove":
-        gone = edit.before.groups[edit.group]
-        return all((f.colour, f.object) != (gone.colour, gone.object) for f in _there(verdict))
+        return all(_at(verdict, thing) is None for thing in edit.changed)
     wanted = edit.after.groups[edit.group]
     if edit.kind == "add":
         new = [f for f in _there(verdict) if f.object == wanted.object]
@@ -102,7 +102,9 @@ def is_done(edit: Edit, verdict: Verdict, *, told: bool) -> bool:
 
 def is_kept(edit: Edit, verdict: Verdict) -> bool:
     """Whether what wasn't asked for is as it was: other things and their colours, what the changed thing
-    keeps of its own, the background."""
+    keeps of its own, the background; and that nothing else came."""
+    if len(_there(verdict)) > len(edit.placed[1]):
+        return False
     if edit.kind != "background" and verdict.background != edit.before.background:
         return False
     changed = edit.group if edit.kind != "add" else -1
