@@ -17,7 +17,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ def learn_rows(given: argparse.Namespace) -> Iterator[Row]:
     """Learn each look and draw with it."""
     plain = MemoryStore()
     for look in given.looks.split(","):
-        settings = usual(f"{look} style", given.pictures, DEMO_WEIGHTS)
+        usually = usual(f"{look} style", given.pictures, DEMO_WEIGHTS)
+        settings = replace(usually, checkpoints=1)  # samples on the way cost time and change nothing
         begun, cpu = time.monotonic(), time.process_time()
         learned = measuring.train(look, given.pictures, settings)
         took = {
@@ -54,7 +55,12 @@ def learn_rows(given: argparse.Namespace) -> Iterator[Row]:
             "seconds": round(time.monotonic() - begun, 1),
         }
         figures = measuring.measure(look, learned, settings.trigger, given.prompts, plain, given.keep)
-        yield {"row": "learn", **asdict(figures), "steps": settings.steps, "pictures": given.pictures, **took}
+        about = {
+            "steps": settings.steps,
+            "pictures": given.pictures,
+            "strength": learned.about["strength"],
+        }
+        yield {"row": "learn", **asdict(figures), **about, **took}
 
 
 def kill_rows(given: argparse.Namespace) -> Iterator[Row]:
