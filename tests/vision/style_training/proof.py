@@ -2,8 +2,9 @@
 JSON line for each measurement; docs/train.md has the last ones.
 
 ``learn``: looks that the demo world doesn't know are learned on the demo model, drawn with and judged
-(``--looks``, ``--prompts``, ``--pictures``; ``--keep FOLDER`` for sheets). ``kill``: a process that trains a
-tiny SDXL or FLUX model is killed ten times (``--kills``).
+(``--looks``, ``--prompts``, ``--pictures``; ``--keep FOLDER`` for sheets). ``reach``: how many plain drawings
+each look's filter itself brings nearer to its pictures. ``kill``: a process that trains a tiny SDXL or FLUX
+model is killed ten times (``--kills``).
 """
 
 from __future__ import annotations
@@ -61,6 +62,14 @@ def learn_rows(given: argparse.Namespace) -> Iterator[Row]:
             "strength": learned.about["strength"],
         }
         yield {"row": "learn", **asdict(figures), **about, **took}
+
+
+def reach_rows(given: argparse.Namespace) -> Iterator[Row]:
+    """Tell how much nearer each look's filter brings plain drawings."""
+    plain = MemoryStore()
+    for look in given.looks.split(","):
+        nearer, by = measuring.reach(look, given.prompts, plain)
+        yield {"row": "reach", "look": look, "count": given.prompts, "nearer": nearer, "by": round(by, 3)}
 
 
 def kill_rows(given: argparse.Namespace) -> Iterator[Row]:
@@ -146,7 +155,11 @@ class Telling(Reporter):
             self._mine.send(step)
 
 
-ROWS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {"learn": learn_rows, "kill": kill_rows}
+ROWS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
+    "learn": learn_rows,
+    "reach": reach_rows,
+    "kill": kill_rows,
+}
 
 
 def main() -> None:
