@@ -126,9 +126,9 @@ def wanted(marked: Marked, labels: int) -> Wanted:
 
 
 def loss(logits: Tensor, sides: Tensor, right: Sequence[Wanted]) -> Tensor:
-    """Return how wrong logits (B, L, g, g) and distances (B, 4, g, g) are: a focal loss of the heat, one minus
-    the generalised overlap (arXiv:1902.09630) of the boxes, and the cross-entropy of labels in a thing's
-    cells: a focal loss hardly minds two labels that are taken for each other half the time."""
+    """Return how wrong logits (B, L, g, g) and distances (B, 4, g, g) are: a focal loss of the heat, one
+    minus the generalised overlap (arXiv:1902.09630) of the boxes, and the cross-entropy of labels in a
+    thing's cells: a focal loss hardly minds two labels that are taken for each other half the time."""
     heat = torch.stack([one.heat for one in right])
     weights = torch.stack([one.weights for one in right])
     boxes = torch.stack([one.boxes for one in right])

@@ -17,6 +17,7 @@ from core.requests.own_models import ANOMALY
 from vision.own_models.features.efficientnet import efficientnet
 from vision.own_models.features.extractor import Extractor
 from vision.own_models.features.filters import filters
+from vision.own_models.features.joined import BETWEEN, joined
 from vision.own_models.features.transformer import transformer
 from vision.photo.looking import is_demo
 from vision.reporter import Reporter
@@ -44,6 +45,8 @@ def towers(task: str, models: Models, reporter: Reporter) -> Iterator[Extractor]
 def named(name: str, models: Models, reporter: Reporter) -> Extractor:
     """Return the extractor that a model was trained with. Raises ModelError when this worker has no such one
     any more."""
+    if BETWEEN in name:
+        return joined(*(named(part, models, reporter) for part in name.split(BETWEEN)))
     if name == (found := filters()).name:
         return found
     for role in (PHOTOGRAPH, *TRANSFORMERS):
