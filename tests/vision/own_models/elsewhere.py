@@ -37,6 +37,7 @@ from vision.own_models.steps import MemoryStore, run
 
 Row = dict[str, object]
 STEPS = 200  # of the detector's training: it has to say something, not to be right
+COUNT = 1000  # pictures that are judged
 EXAMPLES, NEW = 20, 10_000  # pictures that are learned from; first seed of the others
 LEAST_SIDE, MOST_SIDE = 90, 700  # px of a picture
 SUFFIXES = ("jpg", "png", "webp")
@@ -55,12 +56,11 @@ class Ran:
 
 @dataclass(frozen=True)
 class Case:
-    """A model and pictures that it is asked about. count: how many of them at a full scale."""
+    """A model, what it sees with, and what it is asked about."""
 
     model: Model
     extractor: Extractor
     drawn: Sequence[Image.Image]
-    count: int
 
 
 def of_bundles(scale: float, python: str = "") -> Iterator[Row]:
@@ -75,7 +75,7 @@ def _inspection() -> Case:
     some = pile([(parts.picture("circuit", n)[0], "good") for n in range(EXAMPLES)])
     extractor = towers()[-1]
     model = run(train_inspection(some.snapshot, some.open, [extractor], OfInspection(), MemoryStore()))
-    return Case(model, extractor, drawn, 1000)
+    return Case(model, extractor, drawn)
 
 
 def _classifier() -> Case:
@@ -85,13 +85,13 @@ def _classifier() -> Case:
     some = pile([(style.picture(label, n, False), label) for label in style.labels for n in range(10)])
     seen_with = towers()
     model = run(train_classifier(some.snapshot, some.open, seen_with, MemoryStore()))
-    return Case(model, among(model.card["extractor"], seen_with), drawn, 200)
+    return Case(model, among(model.card["extractor"], seen_with), drawn)
 
 
 def _detector() -> Case:
     some, asked = finding.pile(range(EXAMPLES // 2)), finding.pile(range(NEW, NEW + 40))
     model = run(train_detector(some.snapshot, some.open, OfDetector(steps=STEPS), MemoryStore()))
-    return Case(model, sees_with(int(model.card["side"])), list(asked.images.values()), 200)
+    return Case(model, sees_with(int(model.card["side"])), list(asked.images.values()))
 
 
 def _judged(case: Case, scale: float, python: str) -> Row:
@@ -101,7 +101,7 @@ def _judged(case: Case, scale: float, python: str) -> Row:
         folder, pictures, none = (Path(work) / name for name in ("bundle", "pictures", "none"))
         zipfile.ZipFile(io.BytesIO(data)).extractall(folder)
         none.mkdir()
-        _write(pictures, case.drawn, max(8, round(case.count * scale)))
+        _write(pictures, case.drawn, round(COUNT * scale))
         start, whole = _ran(python, folder, none), _ran(python, folder, pictures)
         told = []
         for file in sorted(pictures.iterdir()):

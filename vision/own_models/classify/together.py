@@ -17,12 +17,12 @@ def together(
 ) -> tuple[Probe, Tested]:
     """Return the head of both, and how it does on left-out examples with right labels (n,). What ``Tested``
     tells of strength and temperature is the first one's."""
-    probes, tests = zip(first, second, strict=True)
+    probes, tests = (first[0], second[0]), (first[1], second[1])
     views = [one.logits.log_softmax(-1) for one in tests]
     weights = head.blend(views, right, [True, True])
     logits = head.mixed(torch.stack(views), weights)
     wide = [len(one.mean) for one in probes]
-    squares = sum(many * one.squares for many, one in zip(wide, tests, strict=True)) / sum(wide)
+    squares = (wide[0] * tests[0].squares + wide[1] * tests[1].squares) / sum(wide)
     loss = float(torch.nn.functional.cross_entropy(logits, right))
     tested = Tested(logits, squares, tests[0].strength, tests[0].temperature, loss)
     probe = Probe(
