@@ -155,6 +155,7 @@ class Atelier(commands.Bot):
             web,
             asks=studio.talking.is_possible,
             animates=studio.filming.is_possible,
+            edits=studio.can_edit,
         )
         self._ladder = Ladder(self, queue, transport, on_edit)
         members = Members(services.database)

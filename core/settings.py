@@ -96,6 +96,12 @@ class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
         named,
         group="Models",
     )
+    edit_model: str = setting(
+        "",
+        "for /edit, changes by words: FLUX.2 klein, FLUX.1 Kontext, Qwen-Image-Edit or InstructPix2Pix, named"
+        " like an image model; empty = the profile's, if it has one",
+        group="Models",
+    )
     clip_model: str = setting(
         "", "CLIP or SigLIP for /classify with labels; empty = the profile's", group="Models"
     )
@@ -313,16 +319,18 @@ class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
 
     @property
     def models(self) -> dict[str, str]:
-        """The model of each role: image, clip, caption, vit, and segment, ask, ocr, video where there is one.
-        The profile's segmenter goes with the profile's CLIP: it knows the same things."""
+        """The model of each role: image, clip, caption, vit; edit, segment, ask, ocr, video if there is one.
+        A profile's segmenter goes with its CLIP, its editor with its image model: they know the same."""
         profile = PROFILES[self.model_profile]
         segment = self.segment_model or ("" if self.clip_model else profile.get("SEGMENT_MODEL", ""))
+        edit = self.edit_model or ("" if self.image_model else profile.get("EDIT_MODEL", ""))
         ask = "" if self.vlm_url else self.ask_model or profile.get("ASK_MODEL", "")
         return {
             "image": self.image_model or profile["IMAGE_MODEL"],
             "clip": self.clip_model or profile["CLIP_MODEL"],
             "caption": self.caption_model or profile["CAPTION_MODEL"],
             "vit": self.vit_model or profile["VIT_MODEL"],
+            **({"edit": edit} if edit else {}),
             **({"segment": segment} if segment else {}),
             **packaged.roles(self.photo_readers, self.ocr),
             **({"ask": ask} if ask else {}),

@@ -265,8 +265,20 @@ def draw_apart(
     return picture, owner
 
 
-def _painted(scene, rng, size, placed):
-    """The picture before its style changes its pixels."""
+def draw_steady(scene: Scene, seed: str, size: tuple[int, int], placed: list[Placed]) -> Image.Image:
+    """The RGB picture of a scene whose ground, things and style have generators of their own, a thing by
+    where it stands: scenes that differ in one thing make pictures that differ in nothing else."""
+
+    def own(part: str) -> random.Random:
+        return random.Random(f"{seed} {part}")
+
+    picture = _painted(scene, own("ground"), size, placed, lambda thing: own(f"{thing.x} {thing.y}"))
+    return _styled(picture, [], scene, own("style"))[0]
+
+
+def _painted(scene, rng, size, placed, paint_of=None):
+    """The picture before its style changes its pixels; `paint_of` gives each thing a generator for its
+    paint."""
     width, height = (side * OVERSAMPLING for side in size)
     plain = scene.background in PAINT
     picture = (_plain if plain else _place)(scene.background, rng, width, height)
@@ -277,7 +289,8 @@ def _painted(scene, rng, size, placed):
         if plain and not outline and thing.object not in FLOATING:  # a soft shadow below
             ground = mix(PAINT[scene.background], (20, 20, 40), 0.26)
             canvas.ellipse([x - half * 0.75, y + half * 0.78, x + half * 0.75, y + half * 1.02], fill=ground)
-        paint = tuple(min(255, max(0, v + rng.randint(-8, 8))) for v in PAINT[thing.colour])
+        hand = paint_of(thing) if paint_of else rng
+        paint = tuple(min(255, max(0, v + hand.randint(-8, 8))) for v in PAINT[thing.colour])
         ARTISTS[thing.object](Brush(canvas, x, y, half, paint, outline))
     return picture.resize(size, Image.BOX)
 

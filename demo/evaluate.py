@@ -24,6 +24,7 @@ from demo.evaluation import (
 )
 from demo.evaluation.ask import rows as ask_rows
 from demo.evaluation.ask.chat import Chat
+from demo.evaluation.edits import rows as edit_rows
 from demo.evaluation.films import rows as film_rows
 from demo.evaluation.pack import Pack
 from demo.evaluation.reading_rows import captions_of
@@ -53,6 +54,7 @@ ROWS = {
     "variation": drawing_rows.variation_rows,
     "outpaint": drawing_rows.outpaint_rows,
     "draft": drawing_rows.draft_rows,
+    "edit": edit_rows.edit_rows,
     "film_judge": film_rows.judge_rows,
     "films": film_rows.words_rows,
     "film_pictures": film_rows.picture_rows,

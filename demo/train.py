@@ -20,6 +20,8 @@ from demo.training import (
     vit,
 )
 from demo.training.ask import language, pool, tower
+from demo.training.edit import network as edit
+from demo.training.edit import text as edit_text
 
 STAGES = {  # in the order in which they build on each other
     "examples": examples.main,
@@ -33,6 +35,8 @@ STAGES = {  # in the order in which they build on each other
     "assemble": unet.assemble,
     "upscaler_pictures": upscaler.make_pictures,
     "upscaler": upscaler.train,
+    "edit_text": edit_text.train,
+    "edit": edit.train,
     "vision": vision.train,
     "clip": clip.train,
     "captioner": captioner.train,

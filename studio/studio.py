@@ -68,6 +68,7 @@ class Studio:
     def __init__(self, services: Services, kinds: Collection[str] = tuple(CAPABILITIES)) -> None:
         settings, queue, intake = services.settings, services.queue, services.intake
         self._queue, self._intake, self._privacy = queue, intake, services.privacy
+        self.can_edit = "edit" in settings.models
         self._showing, self._moderator, self._kinds = services.showing, services.moderator, frozenset(kinds)
         directory, self._members = services.directory, Members(services.database)
         authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
@@ -288,9 +289,10 @@ class Studio:
     # Jobs
 
     def check_kind(self, new: NewJob) -> None:
-        """Raise UserError when this version can't do such a job; ``submit`` asks it too."""
+        """Raise UserError when this version or host can't do such a job; ``submit`` asks it too."""
         if new.made is None and new.request.kind not in self._kinds:
             raise UserError(f"/{new.request.kind} isn't built into this version yet. Nothing was queued.")
+        self._prompts.check_edit(new.request)
 
     async def submit(
         self,
@@ -302,11 +304,8 @@ class Studio:
         once: str | None = None,
     ) -> Submitted:
         """Queue a job. reply: where Discord's answer goes. key: the same unfinished press is one job. once:
-        the same request of the actor's is one job for good.
-
-        The queue checks bans, time-outs, lists and limits as it writes the row. Raises LimitError,
-        NotAllowedError or UserError, in plain words and with the limit.
-        """
+        the same request of the actor's is one job for good. The queue checks bans, time-outs, lists and
+        limits as it writes the row. Raises LimitError, NotAllowedError or UserError."""
         self.check_kind(new)
         await self.projects.styles.check(actor, new.request)
         asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)

@@ -28,7 +28,7 @@ MAY_NOT_IMPORT = MAY_NOT_LOAD | {"vision": {"discord", "aiohttp", "sqlalchemy"}}
 WAY_IN = "bot.__main__ → host.cli"  # `python -m bot`, the one arrow up
 MAX_LINES = 400
 # of a folder; every capability needs its command, and every change of the schema its migration
-MAX_MODULES = {"": 12, "bot/cogs": 19, "vision/capabilities": 19, "storage/migrations/versions": 99}
+MAX_MODULES = {"": 12, "bot/cogs": 20, "vision/capabilities": 20, "storage/migrations/versions": 99}
 DOCUMENTED = (
     "core",
     "storage",

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
 AGAIN = 300.0  # seconds until a package that couldn't be fetched is tried again
-DRAWING = ("image", "video")  # roles whose weights may be quantised or moved about
+DRAWING = ("image", "edit", "video")  # roles whose weights may be quantised or moved about
 PRELOADED = 64 * 2**20  # bytes of weights from which on the files are read beforehand
 MODULES = {
     **READERS,
@@ -119,7 +119,7 @@ class ModelLoader:
         if role != "ocr":  # tesseract's folder is one of programs
             _read_ahead(contents.weight_files(found.path), report, check)
         model: Any
-        if role == "image":
+        if role in ("image", "edit"):
             model = self._load_image_model(found, report, threads)
         elif role == "video":
             model = self._load_video_model(found, report)

@@ -14,6 +14,7 @@ import torch
 from core.errors import ModelError, UserError
 from vision import devices
 from vision.engine import Fiber
+from vision.families.editors import editing
 from vision.image_model.model import ImageModel
 from vision.memory_plan import MARGIN
 from vision.model_loader import FoundModel, ModelLoader, Progress
@@ -41,7 +42,8 @@ class _Held:
 
 
 class Models:
-    """The models of one worker by role: image, clip, caption, vit, segment, ask, and those of photographs.
+    """The models of one worker by role: image, edit, clip, caption, vit, segment, ask, and those of
+    photographs.
 
     For one thread; one model at a time is loaded in another. A job uses one model at a time: when it asks for
     the next, it is done with the last.
@@ -66,6 +68,17 @@ class Models:
         Waits while it is loaded. Raises UserError for one that the host hasn't configured.
         """
         return self._chosen("image", self.config.image_models, spec, reporter or Reporter())
+
+    def editor(self, spec: str | None, reporter: Reporter) -> ImageModel:
+        """Return the image model that edits by words: ``spec`` as ``image`` takes it, None = the configured
+        one, which shares its weights with one of the same name that draws. Waits and raises as ``image``
+        does, also ModelError without one."""
+        usual = self.config.models.get("edit")
+        if usual is None:
+            raise ModelError(f"No edit model is configured; {editing()} can be one.")
+        if spec is None or spec == usual:
+            return self._get("image", usual, reporter)
+        return self.image(spec, reporter)
 
     def film(self, spec: str | None, reporter: Reporter) -> Any:
         """Return the film model ``spec``, a VideoModel: its name for ``--model``, or as it is configured;

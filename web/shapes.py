@@ -48,6 +48,7 @@ LABELS = {  # actions of ``studio.asking.actions.RIGHTS`` that a page offers as 
     "subtle": Label("Subtle"),
     "strong": Label("Strong"),
     "remix": Label("Remix", words=True),
+    "edit": Label("Edit by words", words=True),
     "again": Label("Try again"),
     "zoom20": Label("Zoom out 2×"),
     "zoom15": Label("Zoom out 1.5×"),
@@ -109,15 +110,21 @@ EVERY = frozenset(RIGHTS)  # action, for one's own jobs
 
 
 def actions_of(
-    job: Job, picture: StoredPicture, may: Collection[str] = EVERY, *, films: bool = False
+    job: Job,
+    picture: StoredPicture,
+    may: Collection[str] = EVERY,
+    *,
+    films: bool = False,
+    edits: bool = False,
 ) -> list[dict[str, Any]]:
     """Return what can be made from a picture or film, as buttons in groups. may: the actions that are
-    allowed. films: whether they are made here."""
+    allowed. films: whether they are made here. edits: whether pictures are changed as words say."""
     groups = [*zip(GROUPS, offers.for_picture(job, picture), strict=True)]
     if job.request.answer is Answer.FILMS:
         groups = [*zip(FILM_GROUPS, offers.for_film(job), strict=True)]
-    elif films:
-        groups.insert(1, ("Animate", offers.ANIMATES))
+    else:
+        groups[2:2] = [("Vary", offers.EDITS)] if edits else []
+        groups[1:1] = [("Animate", offers.ANIMATES)] if films else []
     offered = [(action, group) for group, names in groups for action in names if action in LABELS]
     return [_action(action, group) for action, group in offered if action in may]
 
@@ -192,10 +199,11 @@ def job(
     held: bool = False,
     may: Collection[str] = EVERY,
     films: bool = False,
+    edits: bool = False,
 ) -> dict[str, Any]:
     """Return a job as ``reader`` (a user id) sees it. view: while it is live. held: the queue is paused. may:
-    the actions of ``studio.asking.actions.RIGHTS`` that the reader is allowed. films: whether they are made
-    here."""
+    the actions of ``studio.asking.actions.RIGHTS`` that the reader is allowed. films, edits: whether they are
+    made here."""
     row, result = seen.job, seen.result
     progress = view.progress if view else None
     own = isinstance(row.request, ProjectRequest)  # its charts belong to the page of its project
@@ -239,7 +247,7 @@ def job(
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": _notes(result.parameters) if result else [],
         "actions": actions_of_job(row, {*may} - {"again"} if own else may),
-        "picture_actions": actions_of(row, shown[0], may, films=films)
+        "picture_actions": actions_of(row, shown[0], may, films=films, edits=edits)
         if shown
         else [],  # a job's pictures are of one size
     }

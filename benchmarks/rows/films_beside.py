@@ -39,14 +39,17 @@ NEAR = 3  # of 255
 
 
 @dataclass
-class _Job(Reporter):
-    """at, first, ended: seconds on the run's clock."""
+class FilmOrPicture(Reporter):
+    """One job of a run. at, first, ended: when it comes, has its first step and is over, in seconds on the
+    run's clock. longest: between two of its steps."""
 
     models: Models
     request: Request
     clock: Clock
     at: float = 0.0
     first: float = 0.0
+    last: float = 0.0
+    longest: float = 0.0
     ended: float = 0.0
     output: Output | None = None
     fiber: Fiber | None = field(default=None, repr=False)
@@ -54,7 +57,9 @@ class _Job(Reporter):
     def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
         if self.fiber is not None:
             self.fiber.set_progress(step, total)
-        self.first = self.first or self.clock.now()
+        now = self.clock.now()
+        self.first, self.last = self.first or now, now if not self.last else self.last
+        self.longest, self.last = max(self.longest, now - self.last), now
 
     def __call__(self, fiber: Fiber) -> Output:
         self.fiber = fiber
@@ -74,8 +79,8 @@ class _Job(Reporter):
 class _Run:
     """A film and the pictures that came meanwhile."""
 
-    film: _Job
-    pictures: Sequence[_Job]
+    film: FilmOrPicture
+    pictures: Sequence[FilmOrPicture]
 
     @property
     def waits(self) -> float:
@@ -113,7 +118,7 @@ def measure(options: Options) -> Result:
         Figure("a picture's mean wait beside the film", tuple(beside.waits for _, beside in runs), "CPU s"),
     )
     different = [
-        apart(_pixels(one), _pixels(other))
+        apart(pixels(one), pixels(other))
         for turns, beside in runs
         for one, other in zip(turns.pictures, beside.pictures, strict=True)
     ]
@@ -133,27 +138,29 @@ def measure(options: Options) -> Result:
     )
 
 
-def _film(models: Models, films: int, seed: int, clock: Clock) -> _Job:
+def film_job(models: Models, films: int, seed: int, clock: Clock) -> FilmOrPicture:
+    """Return a job of so many films."""
     request = VideoRequest(
         prompt="a red ball goes to the left", seconds=FILM_SECONDS, num_images=films, seed=seed
     )
-    return _Job(models, request, clock)
+    return FilmOrPicture(models, request, clock)
 
 
-def _picture(models: Models, seed: int, clock: Clock) -> _Job:
+def picture_job(models: Models, seed: int, clock: Clock) -> FilmOrPicture:
+    """Return a job of one picture."""
     request = ImagineRequest(prompt="a blue house", num_inference_steps=STEPS, num_images=1, seed=seed)
-    return _Job(models, request, clock)
+    return FilmOrPicture(models, request, clock)
 
 
 def _in_turn(models: Models, films: int, count: int, seed: int) -> _Run:
     """The films to their end, then one picture after the other."""
     clock = Clock()
-    film = _film(models, films, seed, clock)
-    _serve(clock, [film], DurationModel())
-    pictures = [_picture(models, 100 * seed + n, clock) for n in range(count)]
+    film = film_job(models, films, seed, clock)
+    serve(clock, [film], DurationModel())
+    pictures = [picture_job(models, 100 * seed + n, clock) for n in range(count)]
     for n, each in enumerate(pictures):
         each.at = (n + 0.5) / count * COMING * film.ended
-        _serve(clock, [each], DurationModel())
+        serve(clock, [each], DurationModel())
     return _Run(film, pictures)
 
 
@@ -161,15 +168,15 @@ def _beside(
     models: Models, films: int, moments: Sequence[float], seed: int, durations: DurationModel
 ) -> _Run:
     clock = Clock()
-    film = _film(models, films, seed, clock)
-    pictures = [_picture(models, 100 * seed + n, clock) for n in range(len(moments))]
+    film = film_job(models, films, seed, clock)
+    pictures = [picture_job(models, 100 * seed + n, clock) for n in range(len(moments))]
     for each, at in zip(pictures, moments, strict=True):
         each.at = at
-    _serve(clock, [film, *pictures], durations)
+    serve(clock, [film, *pictures], durations)
     return _Run(film, pictures)
 
 
-def _serve(clock: Clock, jobs: Sequence[_Job], durations: DurationModel) -> None:
+def serve(clock: Clock, jobs: Sequence[FilmOrPicture], durations: DurationModel) -> None:
     """Begin each job when it comes, and go on until all are over."""
     engine, coming = Engine(clock=clock.now, durations=durations, has_spare_core=lambda: False), [*jobs]
     try:
@@ -185,6 +192,7 @@ def _serve(clock: Clock, jobs: Sequence[_Job], durations: DurationModel) -> None
         engine.stop()
 
 
-def _pixels(job: _Job) -> np.ndarray:
+def pixels(job: FilmOrPicture) -> np.ndarray:
+    """Return the picture of a job, (H, W, 3)."""
     assert job.output is not None
     return np.asarray(Image.open(io.BytesIO(job.output.pictures[0].data)))

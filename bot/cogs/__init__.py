@@ -6,6 +6,7 @@ EXTENSIONS = (
     "bot.cogs.variation",
     "bot.cogs.outpaint",
     "bot.cogs.upscale",
+    "bot.cogs.edit",
     "bot.cogs.cutout",
     "bot.cogs.region",
     "bot.cogs.blend",

@@ -25,16 +25,26 @@ def for_grid(job: Job, count: int, web: str = "") -> discord.ui.View:
 
 
 def for_single(
-    job: Job, index: int, picture: StoredPicture, web: str = "", *, asks: bool = False, films: bool = False
+    job: Job,
+    index: int,
+    picture: StoredPicture,
+    web: str = "",
+    *,
+    asks: bool = False,
+    films: bool = False,
+    edits: bool = False,
 ) -> discord.ui.View:
     """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order. web: as for
     ``for_grid``. asks: whether anything here answers questions; Ask is there where the links leave room.
-    films: whether they are made here."""
+    films: whether they are made here. edits: whether pictures are changed as words say."""
     rows, left_out = offers.for_picture(job, picture), {"read"}  # a menu of the message has it
     if films:  # one beside the zooms, the other in the place of what the message's menu has as well
         rows, left_out = _animated(rows), left_out | {"classify"}
+    if edits:  # in the place of what the message's menu has as well
+        rows = (*rows[:LAST], (*offers.EDITS, *rows[LAST]))
+        left_out.add("describe" if films else "classify")
     if web and all(len(rows[row]) >= MOST_IN_ROW for row in LINKED):  # a place for the link to the editor
-        left_out.add("describe" if films else "cutout")
+        left_out.add("cutout" if not films else "dm" if edits else "describe")  # a reaction sends it, too
     rows = tuple(tuple(action for action in actions if action not in left_out) for actions in rows)
     acting = [
         JobButton(job.id, action, index, row=row) for row, actions in enumerate(rows) for action in actions

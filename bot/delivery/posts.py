@@ -37,8 +37,8 @@ _SUFFIXES = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
 
 class Posts:
     """Makes the posts of jobs, as they may be shown in the place they go to. web: the address of the studio
-    on the web, "" where the world finds none. asks, animates: whether anything here answers questions, and
-    makes films."""
+    on the web, "" where the world finds none. asks, animates, edits: whether anything here answers
+    questions, makes films, and changes pictures as words say."""
 
     def __init__(
         self,
@@ -52,9 +52,11 @@ class Posts:
         *,
         asks: bool = False,
         animates: bool = False,
+        edits: bool = False,
     ) -> None:
         self._showing, self._moderator, self._intake = showing, moderator, intake
         self._strips, self._web, self._asks, self._animates = strips, web, asks, animates
+        self._edits = edits
         self.films, self._own = films, own
         self._made = {
             Answer.PICTURES: self._drawn,
@@ -233,7 +235,7 @@ class Posts:
 
     def _single(self, job: Job, index: int, stored: StoredPicture) -> discord.ui.View:
         return picture_buttons.for_single(
-            job, index, stored, self._web, asks=self._asks, films=self._animates
+            job, index, stored, self._web, asks=self._asks, films=self._animates, edits=self._edits
         )
 
     async def picture(

@@ -41,6 +41,7 @@ BUTTONS: dict[str, ButtonStyle] = {
     "strong": ButtonStyle("Vary (Strong)", "🪄"),
     "region": ButtonStyle("Vary (Region)", "🖌️"),
     "remix": ButtonStyle("Remix", "✏️"),
+    "edit": ButtonStyle("Edit by words", "✍️"),
     "up2s": ButtonStyle("Upscale 2x (Subtle)", "⏫"),
     "up2c": ButtonStyle("Upscale 2x (Creative)", "⏫"),
     "up4s": ButtonStyle("Upscale 4x (Subtle)", "⏫"),

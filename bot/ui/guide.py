@@ -12,8 +12,8 @@ from core.preferences import MAX_OPTIONS
 
 OVERVIEW = """**Atelier**
 `/imagine` draws four pictures from your words. **U** posts one on its own, **V** varies it, 🔄 tries again
-`/variation` · `/upscale` · `/region` · `/outpaint` · `/cutout` start from a picture you attach, or one \
-made here · `/video` makes films
+`/variation` · `/upscale` · `/region` · `/outpaint` · `/edit` · `/cutout` start from a picture you attach, \
+or one made here · `/video` makes films
 `/blend` mixes two to five pictures · `/describe` finds prompts for a picture · `/shorten` finds the words \
 that matter · `/classify` says what a picture shows · `/read` reads its text · \
 `/ask` answers questions about it · `/examples` learns from a few of your own
@@ -75,6 +75,10 @@ COMMANDS: dict[str, str] = {
     "upscale": (
         "`/upscale [image | source] [factor] [mode] [prompt]`: makes a picture 2 or 4 times as wide. *subtle*"
         " keeps it as it is, *creative* redraws the detail."
+    ),
+    "edit": (
+        "`/edit prompt [image | source]`: changes what you name and leaves the rest: `make the house blue`,"
+        " `add a red ball`, `remove the star`, `at night`, `as pixel art`. Also the button **Edit by words**."
     ),
     "cutout": (
         "`/cutout [image | source]`: cuts the thing that stands out of a picture; what lies around it becomes"

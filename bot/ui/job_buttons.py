@@ -68,6 +68,7 @@ class JobButtons:
             "thread": Threads().open,
             "upscale": self._single,
             "all": self._imagine_all,
+            "edit": self._edit,
             "zoom": self._zoom,
             "region": self._region,
             "favourite": self._favourite,
@@ -144,6 +145,9 @@ class JobButtons:
             raise UserError(f"There are {len(shorter)} shorter prompts; there is no number {index + 1}.")
         await interaction.response.send_modal(windows.caption_window(job.id, index, shorter[index], "short"))
 
+    async def _edit(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        await interaction.response.send_modal(windows.edit_window(job.id, index))
+
     async def _zoom(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.send_modal(windows.zoom_window(job.id, index, remix_text(job)))
 
@@ -197,7 +201,12 @@ class JobButtons:
         if sent.what in self._films.own:
             await self._queue(interaction, job, chosen, lambda: self._films.made(interaction, job, sent))
             return
-        build = {"remix": self._remixed, "zoom": self._zoomed, "region": self._region_sent}[sent.what]
+        build = {
+            "remix": self._remixed,
+            "edit": self._edited,
+            "zoom": self._zoomed,
+            "region": self._region_sent,
+        }[sent.what]
         await self._queue(interaction, job, chosen, lambda: build(interaction, job, sent, chosen))
 
     async def _remixed(
@@ -209,6 +218,13 @@ class JobButtons:
         return await self._studio.from_button(
             actor, job.id, sent.more, sent.index, words, strong=chosen.strong
         )
+
+    async def _edited(
+        self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
+    ) -> NewJob:
+        actor = actor_of(interaction)
+        words = await self._asking.words(actor, sent.text("prompt"), job)
+        return await self._studio.from_button(actor, job.id, "edit", sent.index, words)
 
     async def _zoomed(
         self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences

@@ -18,6 +18,7 @@ from core.requests import (
     BlendRequest,
     ComposeRequest,
     CutOutRequest,
+    EditRequest,
     GenerateRequest,
     OutpaintRequest,
     RegionRequest,
@@ -114,6 +115,8 @@ def _title(request: Request, user: str, done: bool = False, shape: Shape = None)
             kind = (
                 f"{'Upscaled' if done else 'Upscaling'} ({mode.title()}{', 4x' if factor == 4 else ''}) by "
             )
+        case EditRequest():
+            kind = "Edit by "
         case CutOutRequest():
             kind = "Cut out by "
         case OutpaintRequest():

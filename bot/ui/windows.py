@@ -2,9 +2,9 @@
 restart still works.
 
 ``custom_id``: ``mo:<what>:<job id>:<index>:<more>``. what: caption, short and draw (imagine it), remix (more:
-the button), zoom, region (more: the chosen fields as hexadecimal bits), more and question (ask), teach, menu
-and example (about a message: a draft's id stands in the place of the job's). Those of ``bot.projects`` begin
-with pj; a project's id, a job's or a draft's stands in the place of the job's.
+the button), edit, zoom, region (more: the chosen fields as hexadecimal bits), more and question (ask), teach,
+menu and example (about a message: a draft's id stands in the place of the job's). Those of ``bot.projects``
+begin with pj; a project's id, a job's or a draft's stands in the place of the job's.
 """
 
 from __future__ import annotations
@@ -101,6 +101,12 @@ def remix_window(job_id: str, index: int, action: str, title: str, text: str) ->
     return Window(title, "remix", job_id, index, action).add_text(
         "Prompt", "prompt", text, long=True, required=False
     )
+
+
+def edit_window(job_id: str, index: int) -> Window:
+    """Return the window that asks what is to change in a picture."""
+    window = Window("Edit by words", "edit", job_id, index)
+    return window.add_text("What is to change", "prompt", long=True, hint="make the house blue")
 
 
 def zoom_window(job_id: str, index: int, text: str) -> Window:

@@ -18,6 +18,7 @@ from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
 from core.requests.pictures import (
     BlendRequest,
     CutOutRequest,
+    EditRequest,
     GenerateRequest,
     ImagineRequest,
     OutpaintRequest,
@@ -33,6 +34,7 @@ REQUESTS: tuple[type[Request], ...] = (
     VariationRequest,
     OutpaintRequest,
     UpscaleRequest,
+    EditRequest,
     CutOutRequest,
     RegionRequest,
     BlendRequest,

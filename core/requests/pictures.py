@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from core.errors import UserError
@@ -17,6 +17,7 @@ from core.grammar.values import Whole
 from core.limits import (
     MAX_LABEL,
     MAX_PARTS,
+    MAX_PROMPT,
     MAX_SIDE,
     MAX_UPSCALED,
     MAX_WEIGHT,
@@ -29,6 +30,7 @@ from core.requests.base import Answer, Request, check_length
 
 SIDE = Whole(MIN_SIDE, MAX_SIDE, " px")
 COUNT = Whole(1, 4)
+SAY_WHAT = "Say what is to change, for example `make the house blue`."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +209,29 @@ class RegionRequest(GenerateRequest):
                     f"A box is {left}, {top}, {right}, {bottom}; it takes left < right and top < bottom,"
                     " in px."
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditRequest(GenerateRequest):
+    """Change in ``image`` (required) what ``prompt`` says, such as "make the house blue"; the rest stays.
+    about: the words that ``image`` was drawn from, for what is drawn from the result."""
+
+    kind: ClassVar[str] = "edit"
+    role: ClassVar[str] = "edit"
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.image is None:
+            raise UserError("There is no picture to change. Attach one, or choose one that Atelier made.")
+        if is_blank(self.prompt):
+            raise UserError(SAY_WHAT)
+
+    @property
+    def described(self) -> EditRequest:
+        """The same with words for what the result shows in place of those for what was to change."""
+        words = ", ".join(text for text in (self.about, self.prompt) if text)
+        return replace(self, prompt=words[:MAX_PROMPT], prompt_parts=(), about="")
 
 
 @dataclass(frozen=True, kw_only=True)

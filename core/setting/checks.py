@@ -15,6 +15,7 @@ MODELS = (
     "VIDEO_MODEL",
     "CONTROLNET_MODEL",
     "ASK_MODEL",
+    "EDIT_MODEL",
 )
 
 

@@ -27,6 +27,7 @@ PROFILES: dict[str, dict[str, str]] = {
     },
     "medium": {
         "IMAGE_MODEL": "black-forest-labs/FLUX.2-klein-4B@e7b7dc27f91deacad38e78976d1f2b499d76a294",
+        "EDIT_MODEL": "black-forest-labs/FLUX.2-klein-4B@e7b7dc27f91deacad38e78976d1f2b499d76a294",
         **READERS,
     },
     "large": {

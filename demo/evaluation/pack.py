@@ -56,6 +56,7 @@ class Pack:
                     "clip": str(MODELS / "clip"),
                     "vit": str(MODELS / "vit"),
                     "segment": str(MODELS / "segmenter"),
+                    "edit": str(MODELS / "edit"),
                 },
                 "data/cache",
                 cpu_threads=1,

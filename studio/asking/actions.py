@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from core.errors import ImageError, UserError
-from core.grammar.flags import SUPPORTED
 from core.grammar.prompt import Prompt
 from core.job import Job, Lane
 from core.limits import MAX_SIDE, MAX_UPSCALED
@@ -19,6 +18,7 @@ from core.requests import (
     ComposeRequest,
     CutOutRequest,
     DescribeRequest,
+    EditRequest,
     GenerateRequest,
     ImagineRequest,
     OutpaintRequest,
@@ -31,12 +31,14 @@ from core.requests import (
 )
 from core.requests.compose import Layer
 from core.requests.own_models import ProjectRequest
+from core.requests.pictures import SAY_WHAT
 from core.requests.video import VideoRequest
-from core.wording import fields_of, numbered, prompt_of, references
+from core.wording import fields_of, numbered, references
 from jobs.views import Result
 from studio.asking.canvas import PANS, aspect_sides, cell_box, direction_sides, zoom_sides
 from studio.asking.films import actions as film_actions
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, adds_words, new_seed, source_of
+from studio.asking.words import differs, typed_anew
 from studio.authority import Action
 
 UPLOAD_ZOOM = 1.5  # of the button Outpaint under a picture that somebody sent
@@ -48,6 +50,7 @@ RIGHTS = {  # button → what its presser must be allowed to do
     "subtle": Action.VARY,
     "strong": Action.VARY,
     "region": Action.VARY,
+    "edit": Action.VARY,
     "again": Action.REROLL,
     "hd": Action.REROLL,
     "remix": Action.REMIX,
@@ -115,6 +118,8 @@ def after_button(
         return upscale(source, *UPSCALES[action], lane=lane)
     if action == "cutout":
         return cut_out(source, lane=lane)
+    if action == "edit":
+        return edit(source, words, lane=lane)
     if action in ZOOMS:
         return outpaint(source, zoom_sides(source, ZOOMS[action]), words, lane=lane)
     if action == "square":
@@ -258,6 +263,15 @@ def upscale(
     return _asked(UpscaleRequest(**given, image=source.sha256, factor=factor, mode=mode), source, words, lane)
 
 
+def edit(source: Source, words: PromptWithPictures | None, *, lane: Lane = Lane.FAST) -> NewJob:
+    """Return ``source`` changed as ``words`` say. Raises UserError without any."""
+    if words is None:
+        raise UserError(SAY_WHAT)
+    given = _fields(source, words, None) | {"model": words.prompt.model}
+    about = source.request.prompt if source.request else ""
+    return _asked(EditRequest(**given, image=source.sha256, about=about), source, words, lane)
+
+
 def cut_out(source: Source, *, lane: Lane = Lane.FAST) -> NewJob:
     """Return the thing in ``source`` with nothing around it."""
     return _asked(CutOutRequest(**_fields(source, None, None), image=source.sha256), source, None, lane)
@@ -353,7 +367,7 @@ def _fields(
     given = {"seed": seed} | (
         _worded(made_by, words) if made_by else fields_of(words.prompt, words.pictures, code=new_seed())
     )
-    given["unsupported"] = (*given["unsupported"], *_typed_anew(made_by, words.prompt, ignored))
+    given["unsupported"] = (*given["unsupported"], *typed_anew(made_by, words.prompt, ignored))
     return _without(given, "image", *_reaching(*ignored))
 
 
@@ -369,32 +383,9 @@ def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, An
     return _without(given, *(("image",) if given["image"] is None else ()))
 
 
-def _typed_anew(made_by: GenerateRequest | None, prompt: Prompt, reaches: Sequence[Reach]) -> list[str]:
-    """Return those flags with such a reach that ``prompt`` has and the parent's words had not, as typed."""
-    before, found = prompt_of(made_by) if made_by else Prompt(), []
-    for flag in SUPPORTED:
-        value = getattr(prompt, flag.field)
-        reach = parameters(Prompt)[flag.field].reach
-        if (
-            reach in reaches
-            and flag.value.writes(value)
-            and value not in (False, getattr(before, flag.field))
-        ):
-            found.append(flag.typed(value))
-    return found
+def _remixed(source: Source, words: PromptWithPictures | None) -> bool:
+    return words is not None and source.request is not None and differs(words.prompt, source.request)
 
 
 def _without(given: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in names}
-
-
-def _remixed(source: Source, words: PromptWithPictures | None) -> bool:
-    """Return whether the words differ from the picture's own."""
-    if words is None or source.request is None:
-        return False
-    before = prompt_of(source.request)
-    return (words.prompt.text, words.prompt.parts, words.prompt.negative_prompt) != (
-        before.text,
-        before.parts,
-        before.negative_prompt,
-    )

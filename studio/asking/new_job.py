@@ -10,7 +10,7 @@ from core.errors import ImageError
 from core.grammar.prompt import Prompt
 from core.job import Job, Lane
 from core.limits import MAX_SEED
-from core.requests import GenerateRequest, Request
+from core.requests import EditRequest, GenerateRequest, Request
 from jobs.views import Result
 from storage.lookup import StoredOutput, StoredPicture
 from studio.moderation.rules import texts_of
@@ -64,8 +64,10 @@ class OfJob:
 
     @property
     def request(self) -> GenerateRequest | None:
-        """The request that drew it, None if nobody here drew it."""
+        """The request that drew it, of an edit with words for what it shows; None if nobody here drew it."""
         made_by = self.job.request if self.job else None
+        if isinstance(made_by, EditRequest):
+            return made_by.described
         return made_by if isinstance(made_by, GenerateRequest) else None
 
     @property

@@ -35,6 +35,7 @@ def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]
     )
 
 
+EDITS = ("edit",)  # for a picture, where a model changes pictures as words say
 ANIMATES = ("anihigh", "anilow")  # for a picture, where films can be made
 
 

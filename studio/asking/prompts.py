@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from core.errors import ImageError, PromptError
+from core.errors import ImageError, PromptError, UserError
 from core.grammar.prompt import Prompt, format_prompt
 from core.job import Job
 from core.preferences import Preferences, may_name_options, prompts_of
-from core.requests import GenerateRequest, ImagineRequest
+from core.requests import EditRequest, GenerateRequest, ImagineRequest, Request
 from core.settings import Settings
 from core.wording import numbered, prompt_of, references, with_defaults
 from storage.members import Favourite, Members
@@ -20,6 +20,7 @@ from studio.asking.new_job import NewJob, new_seed
 from studio.asking.sources import Sources
 from studio.pictures.intake import Readable
 from studio.styles.naming import Styles, configured
+from vision.families.editors import editing
 
 Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
 MAX_PICTURES = 10  # of one prompt
@@ -104,6 +105,22 @@ class Prompts:
             else model_of_version(prompt.version, models)
         )
         return replace(prompt, model=model)
+
+    def check_edit(self, request: Request) -> None:
+        """Raise UserError for an edit where nothing changes pictures as words say, or not the named model."""
+        if not isinstance(request, EditRequest):
+            return
+        models, named = self._settings.image_models, request.model
+        usual = self._settings.models.get("edit")
+        if usual is None:
+            raise UserError(
+                "This studio has no model that changes pictures as words say. Its host can set one as"
+                f" EDIT_MODEL: {editing()} can."
+            )
+        if named and named != usual and models.get(named) != usual:
+            known = " or ".join(f"`{name}`" for name, spec in models.items() if spec == usual)
+            instead = f"name {known}, or none" if known else "leave it out"
+            raise UserError(f"`model` is `{named}`, which isn't this studio's model for edits; {instead}.")
 
     async def _sticky(self, user_id: int, prompts: list[Prompt]) -> list[Prompt]:
         """Return ``prompts`` with the style of the member's last pictures, where a prompt names none."""

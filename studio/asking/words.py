@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from core.grammar.flags import why_unsupported
+from core.grammar.flags import SUPPORTED, why_unsupported
 from core.grammar.prompt import Prompt, format_prompt
 from core.limits import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP
+from core.parameters import Reach, parameters
 from core.requests import (
     ComposeRequest,
     CutOutRequest,
+    EditRequest,
     GenerateRequest,
     OutpaintRequest,
     RegionRequest,
@@ -38,6 +40,7 @@ ROUNDED = 0.03  # how far a picture may be from the ratio that was asked: sides 
 FROM_A_PICTURE = (
     ComposeRequest,
     CutOutRequest,
+    EditRequest,
     OutpaintRequest,
     RegionRequest,
     UpscaleRequest,
@@ -220,3 +223,25 @@ def caption_prompt(caption: str, aspect: tuple[int, int] | None) -> str:
     """Return the prompt to type for imagining ``caption`` in the aspect ratio of the picture that it
     describes."""
     return format_prompt(Prompt(text=caption, aspect_ratio=aspect))
+
+
+def typed_anew(made_by: GenerateRequest | None, prompt: Prompt, reaches: Sequence[Reach]) -> list[str]:
+    """Return those flags with such a reach that ``prompt`` has and the parent's words had not, as typed."""
+    before, found = prompt_of(made_by) if made_by else Prompt(), []
+    for flag in SUPPORTED:
+        value = getattr(prompt, flag.field)
+        reach = parameters(Prompt)[flag.field].reach
+        if (
+            reach in reaches
+            and flag.value.writes(value)
+            and value not in (False, getattr(before, flag.field))
+        ):
+            found.append(flag.typed(value))
+    return found
+
+
+def differs(prompt: Prompt, request: GenerateRequest) -> bool:
+    """Return whether the words of a prompt aren't the request's own."""
+    before = prompt_of(request)
+    own = (before.text, before.parts, before.negative_prompt)
+    return (prompt.text, prompt.parts, prompt.negative_prompt) != own

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import ImageError, StorageError
 from core.job import Job
-from core.requests import ComposeRequest, CutOutRequest, OutpaintRequest, RegionRequest
+from core.requests import ComposeRequest, CutOutRequest, EditRequest, OutpaintRequest, RegionRequest
 from core.requests.base import Answer
 from storage.files import Files
 from storage.lookup import StoredPicture
@@ -185,7 +185,7 @@ class Showing:
         uploaded = isinstance(request, CutOutRequest) and job.parent_id is None
         if not self._marker.ai_mark or uploaded or not (described or request.answer is Answer.PICTURES):
             return None
-        kept = (ComposeRequest, OutpaintRequest, RegionRequest)
+        kept = (ComposeRequest, EditRequest, OutpaintRequest, RegionRequest)
         return marks.EXTENDED if isinstance(request, kept) else marks.MADE
 
 

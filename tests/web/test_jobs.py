@@ -7,7 +7,7 @@ import pytest
 from storage.database import Database
 from studio.asking.actions import RIGHTS
 from tests.studio.conftest import png
-from tests.web.conftest import OTHER
+from tests.web.conftest import OTHER, open_site
 from web import shapes
 
 
@@ -193,3 +193,28 @@ async def test_a_deleted_job_is_gone_with_its_pictures(site) -> None:
 def test_a_page_offers_every_action_that_the_table_of_rights_has() -> None:
     assert set(shapes.LABELS) | shapes.ELSEWHERE | shapes.WAITING == set(RIGHTS)
     assert not set(shapes.LABELS) & (shapes.ELSEWHERE | shapes.WAITING)
+
+
+async def test_a_picture_is_edited_by_words_where_a_model_does_that(tmp_path) -> None:
+    async with open_site(tmp_path / "plain", IMAGE_MODEL="owner/sd") as site:
+        job = await site.drawn(site.you)
+        assert "edit" not in [one["action"] for one in job["picture_actions"]]
+        refused = await site.you.post(f"/api/jobs/{job['id']}/1/edit", {"words": "make it blue"})
+        assert refused.status == 400 and "EDIT_MODEL" in refused.data["detail"]
+    async with open_site(tmp_path / "edits", EDIT_MODEL="owner/kontext") as edits:
+        job = await edits.drawn(edits.you)
+        shape = next(one for one in job["picture_actions"] if one["action"] == "edit")
+        assert (shape["label"], shape["group"], shape["words"]) == ("Edit by words", "Vary", True)
+        assert (
+            'placeholder="make the house blue"'
+            in (await edits.you.get(f"/pictures/{job['id']}/1")).body.decode()
+        )
+        asked = f"/api/jobs/{job['id']}/1/edit"
+        empty = await edits.you.post(asked, {})
+        assert empty.status == 400 and "Say what is to change" in empty.data["detail"]
+        made = (await edits.you.post(asked, {"words": "make it blue"})).data["jobs"][0]
+        assert (made["kind"], made["prompt"], made["parent"]) == (
+            "edit",
+            "make it blue",
+            {"job": job["id"], "n": 1},
+        )

@@ -54,9 +54,7 @@ def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model:
     """Return the task: the picture at about the model's native area in its own shape, then as /imagine with a
     picture."""
     assert request.image is not None  # its constructor has checked that
-    start, notes = images[request.image], []
-    if not 1 / LONGEST_ASPECT <= start.width / start.height <= LONGEST_ASPECT:
-        start, notes = _cut(start), [f"The picture is longer than 1:{LONGEST_ASPECT:g}; its middle was used."]
+    start, notes = within_aspect(images[request.image])
     size, shape, more = drawing.choose_size(request, model.card, start.size)
     strength = _strength(request, model) if request.strength is None else request.strength
     if request.keep_structure:
@@ -82,6 +80,13 @@ def _strength(request: VariationRequest, model: ImageModel) -> float:
     if not request.keep_structure:
         return model.card.variation[request.variation]
     return CONTROLLED if model.controlnet is not None else KEPT
+
+
+def within_aspect(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Return the picture, or of one longer than models can draw its middle, and notes."""
+    if 1 / LONGEST_ASPECT <= image.width / image.height <= LONGEST_ASPECT:
+        return image, []
+    return _cut(image), [f"The picture is longer than 1:{LONGEST_ASPECT:g}; its middle was used."]
 
 
 def _cut(image: Image.Image) -> Image.Image:

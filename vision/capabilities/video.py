@@ -93,6 +93,7 @@ def _write(
             reporter.in_thread(partial(film.write, chunk))
             first = Image.fromarray(chunk[0]) if first is None else first
             last, count = Image.fromarray(chunk[-1]), count + len(chunk)
+            del chunk  # before the next is decoded
             if drawing.frames:
                 reporter.step(min(count, drawing.frames), drawing.frames)
     if first is None or last is None:

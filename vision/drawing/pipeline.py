@@ -18,6 +18,7 @@ from vision.drawing.steps import StepCallback
 from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
 from vision.engine.fiber import Fiber
 from vision.families import Mode
+from vision.families.editors import instruct_pix2pix
 from vision.image_model.attached.first_frame import looking_at_first
 from vision.image_model.model import ImageModel, arguments
 from vision.image_model.seamless import Rolling
@@ -138,6 +139,8 @@ def denoise(
         "ip_adapter_image": [list(g.references)] if g.reference_scale is not None else None,
         "negative_prompt": negative if card.negative != "none" else None,
         "guidance_rescale": g.guidance_rescale,
+        "max_area": g.width * g.height if g.mode is Mode.EDIT else None,  # Kontext's, else a megapixel
+        "image_guidance_scale": card.image_guidance_scale,
         "true_cfg_scale": card.true_cfg_scale if negative and card.negative == "true_cfg" else None,
         "generator": generators,
         family.guidance_argument: g.guidance_scale,
@@ -154,7 +157,9 @@ def _picture_arguments(model: ImageModel, generation: Generation, count: int) ->
     g, mask = generation, generation.mask_image
     # SD3 wants a picture for each seed; the others take a list, too
     image: Any = list(g.images) or (g.image and [g.image] * count)
-    if model.family.whole_mask and image:  # FLUX.2: a list would be several references
+    if g.mode is Mode.EDIT and model.family is not instruct_pix2pix.FAMILY:
+        image = g.image  # the others take a list for several pictures to look at
+    elif model.family.whole_mask and image:  # FLUX.2: a list would be several references
         mask, image = (Image.new("L", image[0].size, 255) if g.mode is Mode.IMAGE else mask), image[0]
     if g.references and g.reference_scale is None:
         image = list(g.references)

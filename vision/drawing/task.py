@@ -112,7 +112,7 @@ def prepare(
         text_spec=text.spec,
         guidance_rescale=rescale if model.family.rescales else 0.0,
         stop=(request.stop or 100) / 100,
-        seamless=request.tile and mode is not Mode.INPAINT and model.family.unpack is not None,
+        seamless=request.tile and mode not in (Mode.INPAINT, Mode.EDIT) and model.family.unpack is not None,
         loras=loras(request, card),
         draft=request.draft,
         **_with_strength(given, steps),

@@ -15,6 +15,7 @@ class Mode(StrEnum):
     TEXT = "text-to-image"
     IMAGE = "image-to-image"
     INPAINT = "inpaint"
+    EDIT = "edit"  # a picture, and words for what is to change in it
 
 
 def unscale(pipe: Any, latents: Any, height: int, width: int) -> Any:
@@ -38,10 +39,10 @@ class Family:
     """One family of image models. Names of classes are diffusers'.
 
     pipelines: values of ``_class_name`` in model_index.json that belong here. text, image, inpaint: the class
-    for each mode, None = the family has none. negative: "prompt" (a negative prompt works), "true_cfg" (it
-    works with ``true_cfg_scale``, at the price of a second pass) or "none". multiple: sides are whole
-    multiples of it, in px. native_size: side of the square it was trained on, in px. samplers: "any" of the
-    noise schedulers for UNets, or only the model's "own".
+    for each mode, None = the family has none; edit: the same for changes by words. negative: "prompt" (a
+    negative prompt works), "true_cfg" (it works with ``true_cfg_scale``, at the price of a second pass) or
+    "none". multiple: sides are whole multiples of it, in px. native_size: side of the square it was trained
+    on, in px. samplers: "any" of the noise schedulers for UNets, or only the model's "own".
 
     defaults: further entries of the card. adjust: configuration files (folder or stem → JSON) → entries of
     the card that follow from them. unpack: (pipe, latents, height, width) → (B, C, h, w) for the VAE's
@@ -85,7 +86,13 @@ class Family:
     file_keys: tuple[str, ...] = ()
     guidance_argument: str = "guidance_scale"
     usual_negative: str = ""
+    edit: str | None = None
 
     def pipeline(self, mode: Mode) -> str | None:
         """Return the name of the diffusers class for ``mode``, or None."""
-        return {Mode.TEXT: self.text, Mode.IMAGE: self.image, Mode.INPAINT: self.inpaint}[mode]
+        return {
+            Mode.TEXT: self.text,
+            Mode.IMAGE: self.image,
+            Mode.INPAINT: self.inpaint,
+            Mode.EDIT: self.edit,
+        }[mode]

@@ -40,6 +40,7 @@ FAMILY = Family(
     text="Flux2KleinPipeline",
     image="Flux2KleinInpaintPipeline",
     inpaint="Flux2KleinInpaintPipeline",
+    edit="Flux2KleinPipeline",
     native_size=1024,
     multiple=16,
     num_inference_steps=4,

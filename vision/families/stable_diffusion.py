@@ -4,7 +4,7 @@ from vision.families import clip_text
 from vision.families.family import Family
 
 
-def _adjust(configs):
+def adjust(configs):
     """Return the native size that follows from the UNet: 64 latents = 512 px, 96 = 768 px, and whatever a
     small model has."""
     unet, vae = configs.get("unet", {}), configs.get("vae", {})
@@ -30,7 +30,7 @@ FAMILY = Family(
     guidance_scale=7.5,
     draft_steps=12,
     samplers="any",
-    adjust=_adjust,
+    adjust=adjust,
     encode=encode,
     rescales=True,
     adapts=True,

@@ -89,7 +89,9 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
     """The text-to-image pipeline; for a UNet made for masks (9 channels in) the inpainting one. parts: those
     that are loaded already."""
     masks = config_files.read_json(folder / "unet" / "config.json").get("in_channels") == 9
-    return _class(family, family.inpaint if masks else family.text).from_pretrained(
+    return _class(
+        family, family.inpaint if masks else family.text or _editor(family, folder)
+    ).from_pretrained(
         folder,
         dtype=dtype,
         variant=contents.variant(folder),
@@ -113,6 +115,12 @@ def _from_file(family: Family, file: Path, dtype: torch.dtype, offline: bool) ->
         dtype=dtype,
         local_files_only=offline or config is not None,
     )
+
+
+def _editor(family: Family, folder: Path) -> str | None:
+    """The class of a pipeline that only edits, as its folder names it: Qwen-Image-Edit has two."""
+    named = config_files.read_json(folder / "model_index.json").get("_class_name")
+    return named if named in family.pipelines else family.edit
 
 
 def _class(family: Family, name: str | None) -> Any:

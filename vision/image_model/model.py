@@ -21,6 +21,7 @@ from vision.engine import cache
 from vision.engine.denoiser import Denoiser, denoiser_attribute, denoiser_of, evaluate_now
 from vision.engine.priority_lock import PriorityLock
 from vision.families import Family, Mode
+from vision.families.editors import editing
 from vision.image_model import compiled, seamless, tiny_vae
 from vision.image_model.attached import attach
 from vision.image_model.attached.controlnet import ControlledUNet, ControlNet
@@ -89,9 +90,10 @@ class ImageModel:
         self.decoder_lock, self.text_cache = PriorityLock(), TextCache()
         self.loras = Loras(base, name, find_lora or _no_lora)
         base.set_progress_bar_config(disable=True)
-        self._pipes[
-            next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), Mode.TEXT)
-        ] = base
+        first = Mode.TEXT if family.text else Mode.EDIT  # the only one that a family of editors has
+        self._pipes[next((mode for mode in Mode if family.pipeline(mode) == type(base).__name__), first)] = (
+            base
+        )
 
     def has(self, mode: Mode) -> bool:
         """Return whether the family has a pipeline for ``mode`` and these weights fit it."""
@@ -117,6 +119,12 @@ class ImageModel:
 
     def _sibling(self, mode: Mode) -> Any:
         name = self.family.pipeline(mode)
+        if name is None and mode is Mode.EDIT:
+            raise ModelError(f"{self.name} ({self.family.title}) can't edit by words; {editing()} can.")
+        if name is None and self.family.text is None:
+            raise ModelError(
+                f"{self.name} only edits pictures and can't draw from words; name it in EDIT_MODEL."
+            )
         if name is None:
             raise ModelError(f"{self.name} can't do {mode}.")
         cls = getattr(diffusers, name)

@@ -207,8 +207,7 @@ class StepCallback:
         before, self.before, self.done = self.before, latents, (i + 1, total)
         self.reporter.check()
         step, steps = self._set_progress(i + 1, total)
-        ends = i + 1 == total and step < steps  # a window, which is never drawn again
-        if self.checkpoint is not None and self.checkpoint.due(step, steps, ends=ends):
+        if self.checkpoint is not None and self.checkpoint.due(step, steps, ends=i + 1 == total):
             self.checkpoint.write(lambda: self._state(i + 1, total, latents))
         self.reporter.step(i + 1, total, lambda: self._preview(before, latents))
         return {**values, "latents": latents}

@@ -60,6 +60,7 @@ def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
             for rows, out in decoder.decode(hidden[:, :, i : i + 1], is_first=i == 0):
                 made[:, rows] = uint8(out.clamp_(-1.0, 1.0))
         yield made
+        del made  # before the next is made
 
 
 def _size(vae: Any, latents: torch.Tensor) -> tuple[int, int]:
@@ -126,6 +127,7 @@ def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = Non
                 kept[:, :, : last.shape[2], rows] = last
         given += count
         yield made
+        del made  # before the next is made
 
 
 def encode(vae: Any, video: torch.Tensor) -> torch.Tensor:

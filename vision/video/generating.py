@@ -216,6 +216,7 @@ class _Drawing:
                 are = np.concatenate(skipped)
                 colours, skipped = Colours.between(_stacked(were[-len(are) :]), are), []
             yield own if colours is None else colours.applied(own)
+            del own, frames  # before the next are decoded
             if seen >= begin + count:
                 return
 
@@ -227,6 +228,7 @@ class _Drawing:
         while (frames := run(lambda: next(pieces, None), lock=model.decoder_lock)) is not None:
             self.reporter.check()
             yield frames
+            del frames  # before the next are decoded
 
     # The end
 

@@ -64,6 +64,7 @@ class Card:
     largest picture, in native areas. output_scale: factor by which pictures are enlarged after decoding.
     strength: of image-to-image, 0..1. variation: the same for "subtle" and "strong"; upscale: for "subtle"
     and "creative"; region: for the part of a picture that is painted again; blend: from the pictures' mean.
+    image_guidance_scale: how close InstructPix2Pix keeps to the picture that it edits, 1 and more.
     negative, samplers: as in ``Family``. sampler: one of the prompt grammar's, None = as shipped.
     cache_threshold: First-Block-Cache skips the other blocks of a step when the first block's output has
     changed by less than this share since the last step; 0 = off. vocabulary: all the words that the model
@@ -83,6 +84,7 @@ class Card:
     upscale: Mapping[str, float] = field(default_factory=lambda: {"subtle": 0.25, "creative": 0.35})
     region: float = 1.0
     blend: float = 0.9
+    image_guidance_scale: float = 1.5
     max_area: float = 4.0
     output_scale: int = 1
     sampler: str | None = None

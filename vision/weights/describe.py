@@ -91,7 +91,7 @@ def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...]]:
     if kind == "tiny":
         channels = contents.tiny_config(path).get("latent_channels", 4)
         return "AutoencoderTiny", (f"decodes --draft; latents of {channels} channels",)
-    if kind != "image":
+    if kind not in ("image", "edit"):
         return str(read_json(path / "config.json").get("model_type", "?")), ()
     family, card = identify.family_and_card(path)
     return family.title, tuple(_notes(path, family, card))

@@ -6,31 +6,24 @@ from pathlib import Path
 
 from core.errors import ModelError
 from vision.families import FAMILIES, Family
+from vision.families.editors import EDITORS
 from vision.weights import card as cards
 from vision.weights.card import Card
 from vision.weights.config_files import read_json
 from vision.weights.contents import config_folder, gguf_folder, header
 
-# pipelines that draw nothing from words alone, ignore the size asked for, or take no strength
-EDITORS = ("QwenImageEditPipeline", "QwenImageEditPlusPipeline", "QwenImageEditInpaintPipeline")
-
 
 def family_of_folder(folder: Path) -> Family:
     """Return the family that ``_class_name`` in model_index.json belongs to, or the last one of ``FAMILIES``.
 
-    Raises ModelError when the folder holds no diffusers pipeline, or one that only edits.
+    Raises ModelError when the folder holds no diffusers pipeline.
     """
     name = read_json(folder / "model_index.json").get("_class_name")
     if not isinstance(name, str):
         raise ModelError(
             f"{folder.name} isn't an image model: it has no model_index.json that names a pipeline."
         )
-    if name in EDITORS:
-        raise ModelError(
-            f"{folder.name} only edits pictures ({name}) and can't draw from words; take Qwen-Image, or"
-            " FLUX.2 klein, which looks at pictures, too."
-        )
-    return next((family for family in FAMILIES if name in family.pipelines), FAMILIES[-1])
+    return next((family for family in (*FAMILIES, *EDITORS) if name in family.pipelines), FAMILIES[-1])
 
 
 def family_of_file(path: Path) -> Family:

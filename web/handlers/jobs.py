@@ -159,8 +159,8 @@ async def stream(call: Call) -> list[dict[str, Any]]:
     live = await call.studio.own.jobs(call.actor)
     ids = {view.job.id for view in live.jobs}
     newest = await call.studio.gallery.newest(call.actor, NEWEST)
-    reader, films = call.actor.user_id, call.studio.filming.is_possible
-    over = [shapes.job(seen, reader, films=films) for seen in newest if seen.job.id not in ids]
+    reader = call.actor.user_id
+    over = [shapes.job(seen, reader, **made_here(call)) for seen in newest if seen.job.id not in ids]
     return [*waiting(call, live), *over]
 
 
@@ -178,10 +178,15 @@ async def one(call: Call, job_id: str) -> dict[str, Any]:
         raise GONE
     may = await allowed(call, seen.job)
     if seen.job.status.over:
-        return shapes.job(seen, call.actor.user_id, may=may, films=call.studio.filming.is_possible)
+        return shapes.job(seen, call.actor.user_id, may=may, **made_here(call))
     live = await call.studio.own.jobs(call.actor)
     view = next((found for found in live.jobs if found.job.id == job_id), None)
     return shapes.job(seen, call.actor.user_id, view, held=live.paused, may=may)
+
+
+def made_here(call: Call) -> dict[str, Any]:
+    """Return what not every host can make, as ``shapes.job`` takes it."""
+    return {"films": call.studio.filming.is_possible, "edits": call.studio.can_edit}
 
 
 async def allowed(call: Call, job: Job) -> frozenset[str]:

@@ -121,7 +121,7 @@ class Pages:
             raise GONE
         stored = picture_of(seen.result, index)
         may = await jobs.allowed(call, seen.job)
-        shape = shapes.job(seen, call.actor.user_id, may=may, films=studio.filming.is_possible)
+        shape = shapes.job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
         lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
         values = {
             "job": shape,

@@ -16,7 +16,6 @@ import random
 import signal
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -112,16 +111,18 @@ def kill_until_done(model: VideoModel, shot: Shot, folder: Path, most: float, rn
 
 
 def again(lines: list[str]) -> tuple[int, list[int]]:
-    """How many steps of drawing there are, and how many of them each kill cost."""
-    seen, costs = Counter[str](), list[int]()
+    """How many steps of drawing there are, and how many of them each kill cost. The last one is told again
+    when decoding begins."""
+    seen, life, costs = set[str](), set[str](), list[int]()
     for line in lines:
         if line == "killed":
-            costs.append(0)
-        elif float(line) <= DRAWN + 1e-3:
-            if seen[line]:
+            seen |= life
+            costs, life = [*costs, 0], set()
+        elif float(line) <= DRAWN + 1e-3 and line not in life:
+            life.add(line)
+            if line in seen:
                 costs[-1] += 1
-            seen[line] += 1
-    return len(seen), costs
+    return len(seen | life), costs
 
 
 def measure(

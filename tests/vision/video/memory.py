@@ -70,6 +70,7 @@ def measure(kind: str, seconds: float, size: tuple[int, int]) -> None:
             for piece in pieces(kind, vae, latents):
                 film.write(piece)
                 frames += len(piece)
+                del piece  # as ``vision.capabilities.video`` does
         whole = frames * size[0] * size[1] * 3
         print(
             f"| {kind} | {frames / fps:.1f} s, {frames} frames | {latents.numel() * 4 / 1e6:.0f} MB"

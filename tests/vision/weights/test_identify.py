@@ -41,7 +41,7 @@ def test_the_family_and_the_card_are_known_without_torch(folders: dict[str, Path
     assert run.stdout.strip() == "flux []"
 
 
-def test_a_model_that_only_edits_pictures_is_refused_with_what_to_take(tmp_path: Path) -> None:
+def test_a_model_that_only_edits_pictures_is_known(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "QwenImageEditPlusPipeline"}')
-    with pytest.raises(ModelError, match="only edits pictures .*can't draw from words; take Qwen-Image"):
-        identify.family_of_folder(tmp_path)
+    family = identify.family_of_folder(tmp_path)
+    assert (family.name, family.text) == ("qwen-image-edit", None) and family.edit

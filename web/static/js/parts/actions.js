@@ -19,7 +19,8 @@ const questions = () => import("./dialog.js"); // asked seldom, so loaded when i
  */
 export async function act(job, n, action, sink, filled) {
   try {
-    const words = action.words && !filled ? await (await questions()).askWords(action.label, job.prompt) : undefined;
+    const before = action.action === "edit" ? "" : job.prompt; // an edit names what is to change
+    const words = action.words && !filled ? await (await questions()).askWords(action.label, before) : undefined;
     if (words === null) return;
     sink.added(await press(job.id, n, action.action, filled ?? (words === undefined ? {} : { words }), newKey()));
   } catch (error) {

@@ -1,0 +1,38 @@
+"""/edit: a picture changed as words say."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Atelier
+from studio.asking import actions
+from studio.asking.new_job import NewJob, PromptWithPictures, Source
+
+
+class Edit(commands.Cog):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Change a picture as your words say; the rest stays as it is")
+    @app_commands.describe(
+        prompt="What is to change, for example: make the house blue",
+        image="The picture to change",
+        source="Or a message link, or a job id with a number; leave it out to use your last picture",
+    )
+    async def edit(
+        self,
+        interaction: discord.Interaction,
+        prompt: str,
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+    ) -> None:
+        async def build(found: Source, words: PromptWithPictures | None) -> NewJob:
+            return actions.edit(found, words)
+
+        await self.bot.asking.about_picture(interaction, image, source, prompt, build)
+
+
+async def setup(bot: Atelier) -> None:
+    await bot.add_cog(Edit(bot))

@@ -1,0 +1,1 @@
+"""How well the demo's editor does what it is asked, and leaves the rest."""

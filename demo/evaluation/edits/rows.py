@@ -1,0 +1,131 @@
+"""Rows about `/edit`, through the product: drawn pictures of compositions that no training has seen, changed
+by instructions of six kinds in turn, and read by `demo.judge`, which first reads the drawn answers."""
+
+import io
+import random
+import statistics
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from core.requests import EditRequest
+from demo.drawing import Placed
+from demo.evaluation.pack import Pack
+from demo.evaluation.report import Report
+from demo.judge import CENTRE, Found, Verdict
+from demo.training.edit.scenes import KINDS, Edit, held_out_edit
+from demo.training.edit.words import SUMMARY, instruct
+from vision.capabilities import edit as editing
+from vision.pictures.encode import enlarge
+from vision.reporter import Reporter
+
+NEAR = 0.14  # of the side: how far from where a thing stands its middle may be seen
+MARGIN = 1.3  # the box around a thing, in its half sizes: shadows and leaves lie inside
+TOLD = 4  # place in SUMMARY of the colour of what is added
+
+
+def edit_rows(pack: Pack, report: Report, n: int):
+    """Every kind in turn; a change of one thing leaves a mean change outside its box, whole pictures none."""
+    edits = [_edit(index) for index in range(n)]
+    judged = pack.judge([edit.pictures()[1] for edit, *_ in edits])
+    _tell(report, "edit, judge on the drawn answers", edits, judged, (None, None))
+    scale, made, outside = pack.settings["output_scale"], [], []
+    for index, (edit, words, _) in enumerate(tqdm(edits, desc="edit", mininterval=10)):
+        before = enlarge(edit.pictures()[0], scale)
+        request = EditRequest(prompt=words, image="0" * 64, seed=index, num_images=1)
+        with pack.precision():
+            output = editing.run(request, {request.image: before}, pack.models, Reporter())
+        after = Image.open(io.BytesIO(output.pictures[0].data)).convert("RGB")
+        made.append(after)
+        if edit.group >= 0:
+            outside.append(change_outside(edit.changed, before, after))
+    verdicts = pack.judge(made)
+    _tell(report, "edit", edits, verdicts, (0.9, 0.95))
+    for kind in KINDS:
+        of_kind = [i for i, (edit, *_) in enumerate(edits) if edit.kind == kind]
+        some = [is_done(edits[i][0], verdicts[i], told=edits[i][2]) for i in of_kind]
+        report.share(f"edit, {kind}: done", some, None)
+    report.row(
+        "edit: mean change outside the thing's box, of 255",
+        round(statistics.mean(outside), 2),
+        4.0,
+        at_most=True,
+    )
+
+
+def _edit(index: int) -> tuple[Edit, str, bool]:
+    """An edit, its instruction, and whether that tells the colour of what is added."""
+    rng = random.Random(f"edit rows {index}")
+    edit = held_out_edit(rng, KINDS[index % len(KINDS)])
+    asked = instruct(edit, rng)
+    return edit, asked.text, asked.labels[TOLD] < SUMMARY[TOLD] - 1
+
+
+def _tell(report: Report, name: str, edits, verdicts: list[Verdict], bars):
+    pairs = list(zip(edits, verdicts, strict=True))
+    report.share(f"{name}: asked change done", [is_done(e, v, told=t) for (e, _, t), v in pairs], bars[0])
+    report.share(f"{name}: the rest kept", [is_kept(e, v) for (e, *_), v in pairs], bars[1])
+
+
+def _there(verdict: Verdict) -> list[Found]:
+    return [found for found in verdict.found if found.score > CENTRE]
+
+
+def _at(verdict: Verdict, thing: Placed) -> Found | None:
+    """What the judge sees where a thing stands: the nearest that is near enough."""
+    near = [
+        (max(abs(found.x - thing.x), abs(found.y - thing.y)), index)
+        for index, found in enumerate(_there(verdict))
+    ]
+    distance, index = min(near, default=(1.0, 0))
+    return _there(verdict)[index] if distance < NEAR else None
+
+
+def is_done(edit: Edit, verdict: Verdict, *, told: bool) -> bool:
+    """Whether a picture shows what was asked. told: the colour of what is added."""
+    if edit.kind == "background":
+        return verdict.background == edit.after.background
+    if edit.kind == "style":
+        return verdict.style == edit.after.style
+    if edit.kind == "remove":
+        gone = edit.before.groups[edit.group]
+        return all((f.colour, f.object) != (gone.colour, gone.object) for f in _there(verdict))
+    wanted = edit.after.groups[edit.group]
+    if edit.kind == "add":
+        new = [f for f in _there(verdict) if f.object == wanted.object]
+        return any(not told or f.colour == wanted.colour for f in new)
+    seen = [_at(verdict, thing) for thing in edit.changed]
+    name = "colour" if edit.kind == "colour" else "object"
+    return all(found is not None and getattr(found, name) == getattr(wanted, name) for found in seen)
+
+
+def is_kept(edit: Edit, verdict: Verdict) -> bool:
+    """Whether what wasn't asked for is as it was: other things and their colours, what the changed thing
+    keeps of its own, the background."""
+    if edit.kind != "background" and verdict.background != edit.before.background:
+        return False
+    changed = edit.group if edit.kind != "add" else -1
+    for thing in edit.placed[0]:
+        found = _at(verdict, thing)
+        if thing.group != changed:
+            if found is None or (found.object, found.colour) != (thing.object, thing.colour):
+                return False
+        elif edit.kind == "colour" and (found is None or found.object != thing.object):
+            return False
+        elif edit.kind == "thing" and (found is None or found.colour != thing.colour):
+            return False
+    return True
+
+
+def change_outside(things: list[Placed], before: Image.Image, after: Image.Image) -> float:
+    """The mean difference of two pictures of one size, of 255, outside the boxes around things."""
+    width, height = before.size
+    apart = np.abs(np.asarray(before, np.float32) - np.asarray(after.resize(before.size), np.float32)).mean(2)
+    outside = np.ones((height, width), bool)
+    for thing in things:
+        reach = thing.half * MARGIN * min(width, height)
+        left, right = max(0, int(thing.x * width - reach)), int(thing.x * width + reach) + 1
+        top, bottom = max(0, int(thing.y * height - reach)), int(thing.y * height + reach) + 1
+        outside[top:bottom, left:right] = False
+    return float(apart[outside].mean()) if outside.any() else 0.0

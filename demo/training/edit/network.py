@@ -1,0 +1,202 @@
+"""Trains the editor's UNet on pairs of drawn pictures and assembles its pipeline.
+
+It starts from the generator's UNet with four more input channels, at nothing, for the latents of the picture
+that is edited, as InstructPix2Pix did (Brooks et al., 2022, arXiv:2211.09800, section 3.2).
+"""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny, StableDiffusionInstructPix2PixPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from demo.training import unet
+from demo.training.edit import text
+from demo.training.edit.scenes import Edit, training_edit
+from demo.training.edit.words import instruct, instruction_words
+from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship
+from demo.training.text import tokenizer_folder
+from demo.training.vae import to_tensor
+from demo.vocabulary import LENGTH, Encoder, known_words
+
+BATCH = 32
+SHARD = 1024  # pairs
+SHARDS = 40
+EVERY = 60  # steps between two new shards
+UNTOLD = 0.05  # shares of the batch: no words; no picture; neither
+SOFT = 0.3  # share of the sources with a little noise, as pictures have that were not drawn
+DEFAULTS = {"num_inference_steps": 12, "guidance_scale": 3.0, "image_guidance_scale": 1.5}
+DRAFT = {"num_inference_steps": 6, "guidance_scale": 3.0}
+FOLDER = WORK / "edit_pairs"
+
+
+def widen(model: UNet2DConditionModel, channels: int = 8) -> UNet2DConditionModel:
+    """The same UNet with more input channels; the new ones begin at zero."""
+    old = model.conv_in
+    new = torch.nn.Conv2d(channels, old.out_channels, old.kernel_size, padding=old.padding)
+    with torch.no_grad():
+        new.weight.zero_()
+        new.weight[:, : old.in_channels] = old.weight
+        new.bias.copy_(old.bias)
+    model.conv_in = new
+    model.register_to_config(in_channels=channels)
+    return model.to(device())
+
+
+def start() -> UNet2DConditionModel:
+    """The generator's UNet, widened; of the form stage where that has been trained, else the shipped one."""
+    model = unet.build()
+    weights = unet.trained_weights("unet_form", unet._shipped_unet)
+    with torch.no_grad():
+        for parameter, weight in zip(model.parameters(), weights, strict=True):
+            parameter.copy_(weight)
+    return widen(model)
+
+
+# Pairs
+# -----------------------------------------------------------------------------------------------------------
+
+
+def _shape(shard: int) -> tuple[int, int]:
+    """The shape of all of a shard's pictures in latent cells: every sixth goes to the next of the others."""
+    return unet.SHAPES[1 + shard // 6 % 6] if shard % 6 == 5 else unet.SHAPES[0]
+
+
+def _edits(shard: int) -> list[Edit]:
+    size = tuple(8 * cells for cells in _shape(shard))
+    return [training_edit(random.Random(f"edit {shard} {index}"), size) for index in range(SHARD)]
+
+
+@torch.no_grad()
+def encode_pairs(shard: int, vae: AutoencoderTiny):
+    """Draws and encodes a shard of pairs: (SHARD, 2, 4, rows, columns), before and after."""
+    size = tuple(8 * cells for cells in _shape(shard))
+    edits, latents = _edits(shard), []
+    for first in range(0, SHARD, 16):
+        drawn = [np.asarray(picture) for edit in edits[first : first + 16] for picture in edit.pictures(size)]
+        with autocast():
+            z = vae.encoder(to_tensor(np.stack(drawn))).float().cpu().numpy().astype(np.float16)
+        latents.append(z.reshape(-1, 2, *z.shape[1:]))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    part = FOLDER / f"{shard:04d}.part"
+    with part.open("wb") as file:
+        np.save(file, np.concatenate(latents))
+    part.replace(FOLDER / f"{shard:04d}.npy")
+
+
+def _weight(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """The loss weight of each latent cell: what changes counts about as much as all that stays.
+    (B, 1, rows, columns)."""
+    changed = ((after - before).abs().amax(1, keepdim=True) > 0.25).float()
+    share = changed.mean((1, 2, 3), keepdim=True)
+    return 1 + changed * (0.6 / share.clamp(min=0.02)).clamp(0.5, 6)
+
+
+class Pairs:
+    """All encoded pairs, by shard."""
+
+    def __init__(self):
+        vae = unet._made("vae")
+        self.vae = AutoencoderTiny.from_pretrained(vae, torch_dtype=torch.float32).to(
+            device(), memory_format=torch.channels_last
+        )
+        self.edits: list[list[Edit]] = []
+        self.latents: list[torch.Tensor] = []  # (SHARD, 2, 4, rows, columns) each
+
+    def grow(self, shards: int):
+        """Takes in as many shards, drawing those that are not on disk."""
+        for shard in range(len(self.edits), shards):
+            path = FOLDER / f"{shard:04d}.npy"
+            if not path.exists():
+                encode_pairs(shard, self.vae)
+            self.latents.append(torch.from_numpy(np.load(path)))
+            self.edits.append(_edits(shard))
+
+    def sample(self, rng: random.Random):
+        """BATCH edits of one shape and their latents before and after, (B, 4, rows, columns) each."""
+        square = [i for i in range(len(self.edits)) if _shape(i) == unet.SHAPES[0]]
+        other = [i for i in range(len(self.edits)) if i not in square]
+        if other and rng.random() > unet.SQUARE:
+            shards = [rng.choice(other)] * BATCH
+        else:
+            shards = rng.choices(square, k=BATCH)
+        chosen = [(shard, rng.randrange(SHARD)) for shard in shards]
+        latents = torch.stack([self.latents[shard][i] for shard, i in chosen]).float().to(device())
+        return [self.edits[shard][i] for shard, i in chosen], latents[:, 0], latents[:, 1]
+
+
+# Training
+# -----------------------------------------------------------------------------------------------------------
+
+
+def train(steps: int = 4000):
+    """By v-prediction, as the generator; words, picture or both are left out now and then, for guidance by
+    either."""
+    torch.manual_seed(0)
+    run = Run("edit", start(), Plan(steps, lr=6e-4, decay=0.75, ema=0.996))
+    tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder())
+    encoder = Encoder(tokenizer)
+    words = CLIPTextModel.from_pretrained(text.FOLDER).float().to(device()).eval().requires_grad_(False)
+    model = run.model.train()
+    pairs = Pairs()
+    alphas = unet.scheduler().alphas_cumprod.to(device())
+
+    def loss(rng):
+        pairs.grow(min(SHARDS, 4 + run.step // EVERY))
+        edits, before, after = pairs.sample(rng)
+        left_out = torch.tensor([rng.random() for _ in edits])
+        wordless, blind = left_out < 2 * UNTOLD, (left_out > UNTOLD) & (left_out < 3 * UNTOLD)
+        texts = ["" if w else instruct(e, rng).text for w, e in zip(wordless.tolist(), edits, strict=True)]
+        ids = torch.tensor([encoder.text(t, LENGTH) for t in texts], device=device())
+        soft = torch.tensor([rng.uniform(0, 0.1) * (rng.random() < SOFT) for _ in edits], device=device())
+        seen = before + soft.view(-1, 1, 1, 1) * torch.randn_like(before)
+        seen = seen * ~blind.to(device()).view(-1, 1, 1, 1)
+        t = unet._timesteps(BATCH).to(device())
+        noise = torch.randn_like(after)
+        a = alphas[t].view(-1, 1, 1, 1)
+        noisy, target = a.sqrt() * after + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * after
+        with autocast():
+            with torch.no_grad():
+                hidden = words(input_ids=ids).last_hidden_state  # (B, 77, WIDTH)
+            v = model(torch.cat([noisy, seen], 1), t, hidden).sample.float()
+        square, weight = (v - target).square(), _weight(before, after)
+        stays = weight == 1
+        return (square * weight).mean() / weight.mean(), {
+            "changes": square[(~stays).expand_as(square)].mean().item(),
+            "stays": square[stays.expand_as(square)].mean().item(),
+        }
+
+    run.train(loss)
+    if run.rank == 0:
+        assemble(run)
+
+
+def assemble(run: Run | None = None, folder: Path = MODELS / "edit"):
+    """Writes the editor's pipeline from the newest checkpoint, in float16."""
+    if run is None:
+        run = Run("edit", start(), Plan(1, lr=0))
+    run.use_average()
+    pipeline = StableDiffusionInstructPix2PixPipeline(
+        vae=AutoencoderTiny.from_pretrained(unet._made("vae")),
+        text_encoder=CLIPTextModel.from_pretrained(text.FOLDER),
+        tokenizer=CLIPTokenizer.from_pretrained(tokenizer_folder()),
+        unet=run.model.cpu(),
+        scheduler=unet.scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.to(torch.float16).save_pretrained(folder)
+    ship(pipeline.text_encoder, folder / "text_encoder")
+    (folder / "atelier.json").write_text(json.dumps(settings(), indent=2) + "\n")
+
+
+def settings() -> dict:
+    """How the pipeline is meant to be called."""
+    generator = unet.settings()
+    kept = {key: generator[key] for key in ("native_size", "max_area", "output_scale")}
+    words = sorted({*known_words(), *instruction_words()})
+    return {**DEFAULTS, "draft": DRAFT, **kept, "vocabulary": " ".join(words)}

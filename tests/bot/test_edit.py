@@ -1,0 +1,122 @@
+"""/edit and the button Edit by words: a job like every other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from core.requests import EditRequest, VariationRequest
+from studio.marking import marks
+from tests.bot.conftest import Studio, open_studio
+
+EDITOR = "owner/kontext"
+
+
+@pytest.fixture
+async def edits(tmp_path) -> AsyncIterator[Studio]:
+    async with open_studio(tmp_path, EDIT_MODEL=EDITOR, IMAGE_MODELS=f"v6=owner/v6,kx={EDITOR}") as studio:
+        yield studio
+
+
+async def job_of(studio: Studio, message):
+    job, _ = await studio.built.queue.job_of_message(message.id)
+    return job
+
+
+def labels(message) -> list[str]:
+    return [child.label for row in message.components for child in row.children if child.label]
+
+
+def whispers(result) -> str:
+    return " ".join(m.content for m in result.followups if m.ephemeral)
+
+
+async def test_of_an_attached_picture(edits: Studio, picture) -> None:
+    await edits.alice.slash(edits.channel, "edit", prompt="make it blue --seed 5", image=picture)
+    message = edits.last()
+    job = await job_of(edits, message)
+    assert isinstance(job.request, EditRequest) and job.parent_id is None and job.request.seed == 5
+    assert (job.request.prompt, job.request.about, job.request.model_or_role()) == (
+        "make it blue",
+        "",
+        "edit",
+    )
+    assert f"**make it blue** - Edit by <@{edits.alice.id}> (fast)" in message.content
+    assert marks.EXTENDED.encode() in await message.attachments[0].read()
+
+
+async def test_the_button_opens_a_window_whose_words_change_the_picture(edits: Studio) -> None:
+    await edits.alice.slash(edits.channel, "imagine", prompt="a boat --seed 20 --model v6")
+    await edits.alice.click(edits.last(), label="U3")
+    single = edits.last()
+    assert "Edit by words" in labels(single) and "Classify" not in labels(single)
+    assert all(len(row.children) <= 5 for row in single.components)
+    await edits.restart()
+    opened = await edits.bob.click(single, label="Edit by words")
+    assert opened.modal["title"] == "Edit by words"
+    await edits.bob.submit_modal(opened, {"prompt": "add a star"})
+    job = await job_of(edits, edits.last())
+    assert job.origin.user_id == edits.bob.id and job.parent_index == 2
+    assert (job.request.prompt, job.request.about, job.request.model) == ("add a star", "a boat", None)
+
+
+async def test_what_is_drawn_from_an_edited_picture_has_words_for_what_it_shows(edits: Studio) -> None:
+    await edits.alice.slash(edits.channel, "imagine", prompt="a boat")
+    await edits.alice.slash(edits.channel, "edit", prompt="make it blue")
+    await edits.alice.click(edits.last(), label="V1")
+    job = await job_of(edits, edits.last())
+    assert isinstance(job.request, VariationRequest) and job.request.prompt == "a boat, make it blue"
+    await edits.alice.slash(edits.channel, "edit", prompt="at night", source=f"{job.parent_id} 1")
+    job = await job_of(edits, edits.last())
+    assert (job.request.prompt, job.request.about) == ("at night", "a boat, make it blue")
+
+
+async def test_another_model_is_refused_before_the_queue(edits: Studio, picture) -> None:
+    result = await edits.alice.slash(edits.channel, "edit", prompt="at night --model v6", image=picture)
+    assert "`model` is `v6`, which isn't this studio's model for edits; name `kx`, or none." in whispers(
+        result
+    )
+    assert await edits.members.recent(edits.alice.id) == []
+    await edits.alice.slash(edits.channel, "edit", prompt="at night --model kx", image=picture)
+    assert (await edits.members.recent(edits.alice.id))[0].request.model == "kx"
+
+
+async def test_without_an_editor_it_is_refused_and_there_is_no_button(tmp_path, picture) -> None:
+    async with open_studio(tmp_path, IMAGE_MODEL="owner/sd") as studio:
+        result = await studio.alice.slash(studio.channel, "edit", prompt="make it blue", image=picture)
+        told = whispers(result)
+        assert "no model that changes pictures as words say" in told and "FLUX.1 Kontext" in told
+        assert await studio.members.recent(studio.alice.id) == []
+        await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+        await studio.alice.click(studio.last(), label="U1")
+        assert "Edit by words" not in labels(studio.last())
+
+
+async def test_what_is_edited_from_something_private_is_private_and_is_deleted(edits: Studio) -> None:
+    await edits.alice.slash(edits.channel, "imagine", prompt="a boat --stealth")
+    made = (await edits.members.recent(edits.alice.id))[0]
+    await edits.alice.slash(edits.channel, "edit", prompt="at night", source=f"{made.id} 1")
+    job = (await edits.members.recent(edits.alice.id))[0]
+    assert job.origin.private and job.request.kind == "edit"
+    refused = await edits.bob.slash(edits.channel, "edit", prompt="by day", source=f"{job.id} 1")
+    assert "keeps it private" in whispers(refused)
+    await edits.built.privacy.delete(edits.alice.id)
+    assert (await edits.built.privacy.holdings(edits.alice.id)).jobs == 0
+
+
+async def test_words_that_a_rule_forbids_are_refused(tmp_path, picture) -> None:
+    async with open_studio(tmp_path, MODERATION="standard", EDIT_MODEL=EDITOR) as strict:
+        result = await strict.alice.slash(strict.channel, "edit", prompt="make her nude", image=picture)
+        assert "sexual content" in whispers(result)
+        assert strict.channel.history() == []
+
+
+async def test_every_row_has_room_beside_films_and_links(tmp_path) -> None:
+    web = {"WEB_PORT": "8080", "PUBLIC_URL": "https://studio.example"}
+    async with open_studio(tmp_path, EDIT_MODEL=EDITOR, **web) as studio:
+        await studio.alice.slash(studio.channel, "imagine", prompt="a red house --ar 3:2")
+        await studio.alice.click(studio.last(), label="U1")
+        rows = studio.last().components
+        assert all(len(row.children) <= 5 for row in rows) and len(rows) <= 5
+        assert {"Edit", "Edit by words"} <= {*labels(studio.last())}

@@ -1,0 +1,141 @@
+"""/edit in the worker, by every family that edits, loaded from a saved folder by the real code."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.errors import JobCancelled, ModelError, UserError
+from core.requests import EditRequest, ImagineRequest
+from tests import tiny
+from tests.vision import tiny_editors
+from tests.vision.conftest import SHA, Recorder, ask
+from vision.families import FAMILIES
+from vision.families.editors import EDITORS, editing
+from vision.model_store import Models
+from vision.protocol import WorkerConfig
+from vision.weights import identify
+
+NAMES = sorted(tiny_editors.MODELS)
+SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
+REQUEST = EditRequest(prompt="make it blue", image=SHA, seed=7, num_images=2)
+
+
+@pytest.fixture(scope="module")
+def editor(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Models]:
+    """Name of an editor → Models whose edit model it is."""
+    made: dict[str, Models] = {}
+
+    def make(name: str) -> Models:
+        if name not in made:
+            folder = tiny_editors.build(tmp_path_factory.mktemp("editors"), name)
+            specs = {"image": str(folders["stable-diffusion"]), "edit": str(folder)}
+            cache = str(tmp_path_factory.mktemp("cache"))
+            made[name] = Models(WorkerConfig("cpu", specs, cache, cpu_threads=1))
+        return made[name]
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def small_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Qwen-Image-Edit look at 64 px in place of a megapixel, for which a processor takes seconds."""
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as edit
+
+    asked = edit.calculate_dimensions
+    monkeypatch.setattr(edit, "calculate_dimensions", lambda area, ratio: asked(64 * 64, ratio))
+
+
+def pixels(picture) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(picture.data)).convert("RGB"), np.int16)
+
+
+def test_every_family_that_edits_is_tried_here() -> None:
+    assert {family.name for family in (*EDITORS, *FAMILIES) if family.edit} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_of_a_grid_is_the_one_its_seed_makes_alone(name: str, editor) -> None:
+    wide = name != "flux2-klein"  # whose pipeline takes no picture with a side under 64 px
+    models, source, recorder = editor(name), tiny.picture(96 if wide else 64), Recorder()
+    two = ask(models, REQUEST, source, recorder)
+    family, card = identify.family_and_card(Path(models.config.models["edit"]))
+    assert (family.name, card.native_size) == (name, 64)
+    assert [step for step, _ in recorder.steps] == list(range(1, 5)) and all(recorder.previews)
+    alone = ask(models, replace(REQUEST, seed=8, num_images=1), source).pictures[0]
+    assert np.abs(pixels(two.pictures[1]) - pixels(alone)).max() <= SAME
+    assert np.abs(pixels(two.pictures[0]) - pixels(alone)).max() > 20, "another seed, another picture"
+    drawn = pixels(two.pictures[0])
+    assert abs(drawn.shape[1] / drawn.shape[0] - source.width / source.height) < 0.1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_picture_and_the_words_both_have_an_effect(name: str, editor) -> None:
+    models, request = editor(name), replace(REQUEST, num_images=1)
+    first = pixels(ask(models, request, tiny.picture()).pictures[0])
+    for other in (
+        ask(models, request, tiny.picture(seed=1)),
+        ask(models, replace(request, prompt="add a boat and remove the star"), tiny.picture()),
+    ):
+        assert np.abs(first - pixels(other.pictures[0])).max() > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stopped_edit_leaves_the_pipeline_as_it_was(name: str, editor) -> None:
+    models, request, source = editor(name), replace(REQUEST, num_images=1), tiny.picture()
+    before, recorder = ask(models, request, source), Recorder(stop_after=2)
+    with pytest.raises(JobCancelled):
+        ask(models, request, source, reporter=recorder)
+    assert len(recorder.steps) == 2
+    assert np.array_equal(pixels(before.pictures[0]), pixels(ask(models, request, source).pictures[0]))
+
+
+@torch.no_grad()
+def test_it_is_what_diffusers_own_pipeline_draws(editor) -> None:
+    from diffusers import StableDiffusionInstructPix2PixPipeline
+
+    models, source = editor("instruct-pix2pix"), tiny.picture()
+    drawn = pixels(ask(models, replace(REQUEST, num_images=1), source).pictures[0])
+    pipe = StableDiffusionInstructPix2PixPipeline.from_pretrained(models.config.models["edit"])
+    pipe.set_progress_bar_config(disable=True)
+    call = {"num_inference_steps": 4, "guidance_scale": 7.5, "image_guidance_scale": 1.5}
+    picture = pipe(REQUEST.prompt, source, generator=torch.Generator().manual_seed(7), **call).images[0]
+    assert np.abs(np.asarray(picture, np.int16) - drawn).max() <= SAME
+
+
+def test_a_model_that_edits_and_draws_is_in_memory_once(folders: dict[str, Path], tmp_path: Path) -> None:
+    spec = str(folders["flux2-klein"])
+    models = Models(WorkerConfig("cpu", {"image": spec, "edit": spec}, str(tmp_path), cpu_threads=1))
+    recorder = Recorder()
+    assert models.image(None, recorder) is models.editor(None, recorder)
+
+
+def test_who_can_not_edit_says_who_can(folders: dict[str, Path], tmp_path: Path, editor) -> None:
+    spec = str(folders["stable-diffusion"])
+    models = Models(WorkerConfig("cpu", {"image": spec, "edit": spec}, str(tmp_path), cpu_threads=1))
+    with pytest.raises(ModelError, match=r"can't edit by words; InstructPix2Pix, .* and FLUX.2 klein can"):
+        ask(models, REQUEST, tiny.picture())
+    alone = Models(WorkerConfig("cpu", {"image": spec}, str(tmp_path), cpu_threads=1))
+    with pytest.raises(ModelError, match="No edit model is configured; InstructPix2Pix, "):
+        ask(alone, REQUEST, tiny.picture())
+    with pytest.raises(UserError, match="the host hasn't set that one up"):
+        ask(models, replace(REQUEST, model="v9"), tiny.picture())
+    assert editing().endswith("Qwen-Image-Edit and FLUX.2 klein")
+    words = {"image": editor("flux-kontext").config.models["edit"]}
+    with pytest.raises(ModelError, match=r"only edits pictures and can't draw from words; name it in EDIT"):
+        ask(Models(WorkerConfig("cpu", words, str(tmp_path))), ImagineRequest(prompt="a boat"))
+
+
+def test_what_has_no_effect_on_an_edit_is_told(editor) -> None:
+    request = replace(REQUEST, num_images=1, strength=0.5, tile=True)
+    output = ask(editor("instruct-pix2pix"), request, tiny.picture(640, 16))
+    notes = output.parameters["notes"]
+    assert "`--strength` had no effect on an edit." in notes and "`--tile` had no effect on an edit." in notes
+    assert any("its middle was used" in note for note in notes)
