@@ -173,15 +173,6 @@ def test_only_a_detector_whose_pictures_may_be_turned_looks_at_mirrored_ones(
     assert not Detector(earlier, detector.tensors).finder.mirrored
 
 
-def test_a_label_taken_for_another_costs_more_than_a_faint_one() -> None:
-    right = wanted(Marked(torch.zeros(3, 32, 32), torch.tensor([[0.2, 0.2, 0.8, 0.8]]), torch.tensor([0])), 2)
-    sides = torch.full((1, 4, 8, 8), 2.0)
-    faint, mistaken = torch.full((1, 2, 8, 8), -6.0), torch.full((1, 2, 8, 8), -6.0)
-    faint[0, 0, 4, 4], mistaken[0, 0, 4, 4], mistaken[0, 1, 4, 4] = 0.0, 0.0, 0.0
-    first, second = (float(lesson.loss(one, sides, [right])) for one in (faint, mistaken))
-    assert second > first + 0.05
-
-
 def test_too_few_boxes_are_told_with_the_numbers(shown: Pile) -> None:
     few = Snapshot.of(replace(item, boxes=(), names=()) for item in shown.snapshot.items)
     with pytest.raises(UserError, match="there are 0, with none"):
