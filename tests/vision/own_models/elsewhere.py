@@ -31,8 +31,7 @@ from vision.own_models.detect.detector import NAME, sees_with
 from vision.own_models.detect.training import Settings as OfDetector
 from vision.own_models.detect.training import train as train_detector
 from vision.own_models.export.bundle import Model, bundle
-from vision.own_models.features.extractor import Extractor
-from vision.own_models.features.joined import among
+from vision.own_models.features.extractor import Extractor, named
 from vision.own_models.steps import MemoryStore, run
 
 Row = dict[str, object]
@@ -85,7 +84,7 @@ def _classifier() -> Case:
     some = pile([(style.picture(label, n, False), label) for label in style.labels for n in range(10)])
     seen_with = towers()
     model = run(train_classifier(some.snapshot, some.open, seen_with, MemoryStore()))
-    return Case(model, among(model.card["extractor"], seen_with), drawn)
+    return Case(model, named(model.card["extractor"], seen_with), drawn)
 
 
 def _detector() -> Case:

@@ -1,102 +1,76 @@
-"""Classifiers that see with two towers: chosen where both are needed, found again by name, and one head."""
+"""Two extractors that look together, where parts lie anyhow."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
 
-from core.errors import ModelError
-from tests.vision.own_models.conftest import Pile, needs_train, pile
-from vision.own_models.classify.classifier import Classifier
-from vision.own_models.classify.training import train
-from vision.own_models.features.extractor import Extractor, vectors
-from vision.own_models.features.joined import BETWEEN, among, joined
+from tests.vision.own_models.conftest import needs_train, pile
+from vision.own_models.anomaly import training
+from vision.own_models.anomaly.inspector import Inspector
+from vision.own_models.anomaly.training import Settings, train
+from vision.own_models.features.extractor import Extractor, named
 from vision.own_models.steps import MemoryStore, run
 
-KINDS = {"red smooth": (190, 0), "red rough": (190, 30), "blue smooth": (60, 0), "blue rough": (60, 30)}
 
+class _Blurs(torch.nn.Module):
+    """Pixels to their means in cells, and the differences of neighbouring ones."""
 
-class _Colour(nn.Module):
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        return pixels, pixels.mean((2, 3))
+    def __init__(self, cell: int) -> None:
+        super().__init__()
+        self.cell = cell
 
-
-class _Grain(nn.Module):
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        rough = (pixels[..., 1:] - pixels[..., :-1]).abs().mean((1, 2, 3))
-        return pixels, torch.stack([rough, rough.square()], 1)
-
-
-COLOUR, GRAIN = Extractor("colour", 32, _Colour(), "MIT"), Extractor("grain", 32, _Grain(), "MIT")
-
-
-def shown(kind: str, seed: int) -> Image.Image:
-    """A square of a colour, smooth or rough, in any light."""
-    (red, rough), lots = KINDS[kind], np.random.default_rng(seed)
-    light = lots.normal(0, 30, 3)
-    found = np.array((red, 120, 250 - red)) + light + lots.normal(0, 3 + rough, (32, 32, 1))
-    return Image.fromarray(found.clip(0, 255).astype(np.uint8))
+    def forward(self, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        small = torch.nn.functional.avg_pool2d(seen, self.cell)
+        maps = torch.cat([small, small - small.roll(1, 3)], 1)
+        return maps, maps.mean((2, 3))
 
 
 @pytest.fixture(scope="module")
-def kinds() -> Pile:
-    return pile([(shown(kind, 10 * n + k), kind) for k, kind in enumerate(KINDS) for n in range(8)])
+def two() -> list[Extractor]:
+    return [Extractor(f"blurs-{cell}", 144, _Blurs(cell).eval(), "MIT") for cell in (4, 8)]
 
 
-@pytest.fixture(scope="module")
-def model(kinds: Pile) -> Classifier:
-    torch.set_num_threads(1)
-    return run(train(kinds.snapshot, kinds.open, [COLOUR, GRAIN], MemoryStore()))
-
-
-@needs_train
-def test_two_towers_are_chosen_where_each_sees_half_of_what_tells_labels_apart(
-    kinds: Pile, model: Classifier
-) -> None:
-    tried = model.card["tried"]
-    name = model.card["extractor"]
-    assert set(name.split(BETWEEN)) == {"colour", "grain"} and model.card["licence"] == "MIT"
-    assert tried[name] < min(tried["colour"], tried["grain"]) - 0.1
-    both = among(name, [COLOUR, GRAIN])
-    asked = [(kind, shown(kind, 500 + n)) for n in range(5) for kind in KINDS]
-    again = Classifier.unpack(model.pack())
-    hits = sum(again.classify(image, both).chances[0][0] == kind for kind, image in asked)
-    assert hits >= 17, "of 20; either alone can't tell more than half"
-    assert run(train(kinds.snapshot, kinds.open, [COLOUR, GRAIN], MemoryStore())).pack() == model.pack()
+def _surface(seed: int, hole: bool = False) -> Image.Image:
+    grain = torch.rand(144, 144, 3, generator=torch.Generator().manual_seed(seed)) * 120 + 60
+    if hole:
+        grain[56:80, 96:120] = 0
+    return Image.fromarray(grain.byte().numpy())
 
 
 @needs_train
-def test_a_second_tower_that_adds_nothing_is_left_out(kinds: Pile) -> None:
-    twice = Extractor("colour again", 32, _Colour(), "")
-    found = run(train(kinds.snapshot, kinds.open, [COLOUR, twice], MemoryStore()))
-    assert found.card["extractor"] == "colour" and len(found.card["tried"]) == 3
+def test_where_parts_lie_anyhow_two_extractors_look_together(two) -> None:
+    """They find, name and learn as one does, and are read as they were written."""
+    shown = [(_surface(seed, hole=seed > 3), "hole" if seed > 3 else "good") for seed in range(7)]
+    some = pile(shown)
+    made = run(train(some.snapshot, some.open, two, Settings(alike="free"), MemoryStore()))
+    assert made.card["extractor"] == "blurs-4+blurs-8"
+    assert set(made.card["tried"]) == {"blurs-4 bank", "blurs-8 bank", "blurs-4+blurs-8 bank"}
+    assert made.card["promise"] == [1, 5]
+    assert made.card["taught"]["pictures"] == 3
+    both = named(made.card["extractor"], two)
+    read = Inspector.unpack(made.pack())
+    assert read.pack() == made.pack()
+    bad, good = read.inspect(_surface(50, hole=True), both), read.inspect(_surface(51), both)
+    assert bad.strange and bad.name == "hole"
+    assert bad.score > 2 * good.score
+    y, x = divmod(int(bad.heat.argmax()), bad.heat.shape[1])
+    assert bad.heat.shape == (18, 18) and y in range(7, 10) and x in range(12, 15)
+    with pytest.raises(KeyError, match="blurs-9"):
+        named("blurs-4+blurs-9", two)
 
 
-@needs_train
-def test_towers_that_see_different_sides_are_never_together(kinds: Pile) -> None:
-    other = Extractor("grain", 16, _Grain(), "MIT")
-    assert len(run(train(kinds.snapshot, kinds.open, [COLOUR, other], MemoryStore())).card["tried"]) == 2
-    with pytest.raises(ValueError, match="32 px and grain 16"):
-        joined(COLOUR, other)
+def test_one_of_two_is_kept_that_is_clearly_ahead_of_both_together() -> None:
+    class Told:
+        def __init__(self, area: float) -> None:
+            self.area = area
 
+        def separation(self) -> float:
+            return self.area
 
-@needs_train
-def test_what_is_strange_to_both_is_none_of_these_and_another_tower_is_refused(model: Classifier) -> None:
-    both = among(model.card["extractor"], [COLOUR, GRAIN])
-    strange = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
-    assert model.classify(strange, both).unknown
-    assert not model.classify(shown("red smooth", 900), both).unknown
-    with pytest.raises(ModelError, match="train it again"):
-        model.classify(strange, COLOUR)
-    with pytest.raises(KeyError):
-        among(model.card["extractor"], [COLOUR])
-
-
-def test_what_both_pool_stands_one_behind_the_other() -> None:
-    pixels = torch.rand(2, 3, 32, 32)
-    both = joined(COLOUR, GRAIN).module
-    right = torch.cat([vectors(COLOUR.module, pixels), vectors(GRAIN.module, pixels)], 1)
-    assert torch.equal(vectors(both, pixels), right) and torch.equal(both(pixels)[1], right)
+    first, second, both = Told(0.6), Told(0.8), Told(0.76)
+    assert training.best_of([first, second]) is second
+    assert training.best_of([first, second], [both]) is both
+    both.area = 0.7
+    assert training.best_of([first, second], [both]) is second

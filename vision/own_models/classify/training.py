@@ -22,8 +22,7 @@ from vision.own_models.classify.probe import FOLDS, STRENGTHS, Probe, Tested, fi
 from vision.own_models.classify.together import WORTH, together
 from vision.own_models.classify.tuned import Taught
 from vision.own_models.classify.tuning import Tuned, Tuning
-from vision.own_models.features.extractor import Extractor, pixels, vectors
-from vision.own_models.features.joined import joined
+from vision.own_models.features.extractor import Extractor, pair, pixels, vectors
 from vision.own_models.features.transformer import TransformerFeatures
 from vision.own_models.report.calibration import expected_error
 from vision.own_models.snapshot import TRAIN, Item, Snapshot
@@ -81,7 +80,7 @@ def train(
         tried.append(_Way(extractor, *exhausted(fits_left)))
     # 2. Let the best two see together.
     right = torch.tensor(places)
-    pair = _pair(tried, right)
+    both = _both(tried, right)
     # 3. Let the transformer that does best learn to see the labels.
     if lora is not None and able:
         begun = min((one for one in tried if one.extractor in able), key=lambda one: one.tested.loss)
@@ -89,9 +88,9 @@ def train(
         learned = yield from _tuned(begun, examples, store, seed, lora.device, count)
         tried += [learned] if learned is not None else []
     best = min(tried, key=lambda one: one.tested.loss)
-    if pair is not None:
-        tried.append(pair)
-        best = pair if pair.tested.loss <= best.tested.loss - WORTH else best
+    if both is not None:
+        tried.append(both)
+        best = both if both.tested.loss <= best.tested.loss - WORTH else best
     # 4. Ask words, while examples are few.
     said = None
     if words is not None:
@@ -142,14 +141,14 @@ class _Way:
         return f"{self.extractor.name} with LoRA" if self.added else self.extractor.name
 
 
-def _pair(tried: Sequence[_Way], right: Tensor) -> _Way | None:
+def _both(tried: Sequence[_Way], right: Tensor) -> _Way | None:
     """Return the best two that take pictures of the same side, together; None where no two do."""
     ranked = sorted(tried, key=lambda one: one.tested.loss)
     for number, second in enumerate(ranked):
         for first in ranked[:number]:
             if first.extractor.side == second.extractor.side:
                 ways = (first.probe, first.tested), (second.probe, second.tested)
-                return _Way(joined(first.extractor, second.extractor), *together(*ways, right))
+                return _Way(pair(first.extractor, second.extractor), *together(*ways, right))
     return None
 
 
