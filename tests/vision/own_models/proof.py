@@ -7,31 +7,30 @@ Needs the extra ``train``; rows on real surfaces need scikit-image, as the packa
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import random
-import subprocess
-import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
-from tests.vision.own_models import finding, kills, labels, lessons, parts, textures, through_queue
+from tests.vision.own_models import (
+    elsewhere,
+    finding,
+    kills,
+    labels,
+    lessons,
+    parts,
+    promises,
+    textures,
+    through_queue,
+)
 from tests.vision.own_models.conftest import Pile, pile
 from tests.vision.own_models.seen_with import PHOTO, towers
-from vision.own_models.anomaly.align import FIXTURE
-from vision.own_models.anomaly.candidates import Candidate, align
 from vision.own_models.anomaly.inspector import FIXED, Inspector
-from vision.own_models.anomaly.limit import from_good
 from vision.own_models.anomaly.training import Settings
 from vision.own_models.anomaly.training import train as train_inspection
-from vision.own_models.export.bundle import bundle
-from vision.own_models.features.extractor import Extractor, pixels
+from vision.own_models.features.extractor import Extractor, named
 from vision.own_models.report import metrics
 from vision.own_models.steps import MemoryStore, run
 
@@ -39,9 +38,9 @@ Row = dict[str, object]
 TRAINED, TESTED = 0, 10_000  # first seeds of pictures that are learned from, and of those that aren't
 
 
-def of_parts(scale: float) -> Iterator[Row]:
+def of_parts(scale: float, of: Sequence[str] = parts.ALL) -> Iterator[Row]:
     """8.1: each part from 20 good pictures, on good ones and defects that were never shown."""
-    for part in parts.ALL:
+    for part in of:
         some = pile([(parts.picture(part, TRAINED + n)[0], "good") for n in range(20)])
         inspector, extractor, seconds = _inspection(some, Settings())
         count = round(35 * scale)
@@ -95,54 +94,6 @@ def of_textures(scale: float) -> Iterator[Row]:
         }
 
 
-def of_promises(scale: float) -> Iterator[Row]:
-    """8.4: how many good parts are stopped, over 40 draws of those that are learned from, of each part; the
-    reference that they are laid onto is made anew in each."""
-    extractor, draws = towers()[0], max(2, round(40 * scale))
-    totals: dict[int, list[tuple[float, float]]] = {}
-    for part in parts.ALL:
-        pool = [pixels(parts.picture(part, TRAINED + n)[0], 256) for n in range(40)]
-        good = [pixels(parts.picture(part, TESTED + n)[0], 256) for n in range(24)]
-        bad = [pixels(parts.picture(part, 2 * TESTED + n, parts.DEFECTS[n % 7])[0], 256) for n in range(14)]
-        for count in (5, 10, 20):
-            told = [
-                _promised(
-                    extractor, [pool[n] for n in random.Random(draw).sample(range(40), count)], good, bad
-                )
-                for draw in range(draws)
-            ]
-            totals.setdefault(count, []).extend(told)
-            yield {"part": part, "draws": draws} | _kept(count, told)
-    for count, told in totals.items():
-        yield {"part": "all", "draws": len(told)} | _kept(count, told)
-
-
-def _promised(
-    extractor: Extractor, seen: list[torch.Tensor], good: list[torch.Tensor], bad: list[torch.Tensor]
-) -> tuple[float, float]:
-    """Return which share of good parts is stopped, and of bad ones found."""
-    candidate = Candidate(extractor, FIXED, list(align(seen, FIXTURE))[-1][0], 0)
-    candidate.fit([candidate.maps("", one, MemoryStore()) for one in seen], torch.ones(64, 64))
-    limit = from_good(candidate.good_scores).value
-    stopped, found = (
-        float(np.mean([candidate.look(candidate.maps("", one, MemoryStore()))[0] > limit for one in some]))
-        for some in (good, bad)
-    )
-    return stopped, found
-
-
-def _kept(count: int, told: list[tuple[float, float]]) -> Row:
-    stopped = [share for share, _ in told]
-    return {
-        "good": count,
-        "promise": 1 / (count + 1),
-        "stopped, mean": float(np.mean(stopped)),
-        "of the promise": float(np.mean(stopped) * (count + 1)),
-        "stopped, worst tenth": float(np.quantile(stopped, 0.9)),
-        "found, mean": float(np.mean([share for _, share in told])),
-    }
-
-
 def of_names(scale: float) -> Iterator[Row]:
     """8.5: naming a circuit's defects from 10 and 50 of a kind, and two kinds that nobody named."""
     part, kinds = "circuit", parts.DEFECTS[:6]
@@ -179,55 +130,20 @@ def of_names(scale: float) -> Iterator[Row]:
             yield {"a kind": each, "accuracy": str(report.accuracy), "macro F1": report.macro_f1}
 
 
-def of_bundles(scale: float, python: str = "") -> Iterator[Row]:
-    """8.11: a bundle in an environment of its own, on 1,000 pictures of odd sizes, types and EXIF turns."""
-    drawn = [parts.picture("circuit", TESTED + n, (None, *parts.DEFECTS)[n % 8])[0] for n in range(40)]
-    some = pile([(parts.picture("circuit", TRAINED + n)[0], "good") for n in range(20)])
-    inspector, extractor, _ = _inspection(some, Settings(), extractors=towers()[-1:])
-    golden = [image.resize((311, 277)) for image in drawn[:6]]
-    data = bundle(inspector, extractor, "circuits", golden)
-    lots, count = np.random.default_rng(0), round(1000 * scale)
-    with tempfile.TemporaryDirectory() as work:
-        folder, pictures = Path(work) / "bundle", Path(work) / "pictures"
-        zipfile.ZipFile(io.BytesIO(data)).extractall(folder)
-        pictures.mkdir()
-        for number in range(count):
-            size = tuple(int(side) for side in lots.integers(90, 700, 2))
-            image = drawn[number % len(drawn)].resize(size)
-            exif = Image.Exif()
-            exif[0x0112] = int(lots.integers(1, 9))
-            image.save(pictures / f"{number:04}.{('jpg', 'png', 'webp')[number % 3]}", exif=exif)
-        start = time.monotonic()
-        command = [python or "python3", "-I", "predict.py", str(pictures)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-        wall = time.monotonic() - start
-        lines = {Path(line["file"]).name: line for line in map(json.loads, done.stdout.splitlines())}
-        network, apart, unequal = inspector.detector(extractor), [], 0
-        for file in sorted(pictures.iterdir()):
-            with Image.open(file) as image:
-                verdict = inspector.inspect(image, extractor, network)
-            apart.append(abs(verdict.score - lines[file.name]["score"]) / verdict.score)
-            unequal += verdict.strange != (lines[file.name]["verdict"] == "strange")
-    yield {
-        "pictures": len(apart),
-        "unequal verdicts": unequal,
-        "largest difference of scores, relative": max(apart),
-        "bundle MB": len(data) / 2**20,
-        "wall s a picture": wall / count,
-    }
-
-
-ROWS: dict[str, Callable[[float], Iterator[Row]]] = {
+BY_PART: dict[str, Callable[[float, Sequence[str]], Iterator[Row]]] = {
     "parts": of_parts,
+    "promises": promises.of_promises,
+    "few": lessons.of_few,
+    "taught": promises.of_taught,
+}
+ROWS: dict[str, Callable[[float], Iterator[Row]]] = {
     "textures": of_textures,
-    "promises": of_promises,
+    "places": textures.of_places,
     "names": of_names,
-    "bundles": of_bundles,
+    "bundles": elsewhere.of_bundles,
     "labels": labels.of_labels,
     "flipped": labels.of_flipped,
     "tuned": labels.of_tuned,
-    "few": lessons.of_few,
-    "taught": lessons.of_taught,
     "boxes": finding.of_boxes,
     "speed": through_queue.row(through_queue.speed, PHOTO.parent),
     "beside": through_queue.row(through_queue.beside, PHOTO.parent),
@@ -245,7 +161,7 @@ def _inspection(
     start = time.process_time()
     training = train_inspection(some.snapshot, some.open, extractors, settings, store or MemoryStore())
     inspector = run(training)
-    extractor = next(one for one in extractors if one.name == inspector.card["extractor"])
+    extractor = named(inspector.card["extractor"], extractors)
     return inspector, extractor, time.process_time() - start
 
 
@@ -256,13 +172,19 @@ def _large(heat: torch.Tensor) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; none = all")
+    parser.add_argument("rows", nargs="*", help=f"of {', '.join([*BY_PART, *ROWS])}; none = all")
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument(
+        "--part", nargs="*", default=parts.ALL, choices=parts.ALL, help=f"of {', '.join(BY_PART)}"
+    )
     parser.add_argument("--python", default="", help="of the bare environment that bundles are run in")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    for name in asked.rows or ROWS:
-        rows = of_bundles(asked.scale, asked.python) if name == "bundles" else ROWS[name](asked.scale)
+    for name in asked.rows or [*BY_PART, *ROWS]:
+        if name == "bundles":
+            rows = elsewhere.of_bundles(asked.scale, asked.python)
+        else:
+            rows = BY_PART[name](asked.scale, asked.part) if name in BY_PART else ROWS[name](asked.scale)
         for row in rows:
             rounded = {key: float(f"{v:.4g}") if isinstance(v, float) else v for key, v in row.items()}
             print(json.dumps({"row": name} | rounded), flush=True)
