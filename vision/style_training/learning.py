@@ -25,7 +25,7 @@ from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.own_models.steps import Store
 from vision.reporter import Reporter
-from vision.style_training import lesson, recipes, samples
+from vision.style_training import lesson, recipes, samples, strength
 from vision.style_training.lesson import Example
 from vision.style_training.samples import Sampling
 from vision.style_training.settings import Settings, check_count, worded
@@ -87,13 +87,13 @@ def learn(plan: Plan, models: Models, store: Store, reporter: Reporter) -> Learn
         state = state or State.decode(store.get(STATE) or b"", fingerprint) or State()
         run = _Run(plan, model, recipe, fingerprint, store, reporter, models)
         try:
-            learned, state = run.go_on(state)
+            finished, state = run.go_on(state)
         except Exception as error:
             if not devices.is_out_of_memory(error):
                 raise
             raise OutOfMemory(f"{model.name} can't be trained with the memory that is free here.") from error
-        if learned is not None:
-            return learned
+        if finished:
+            return run.learned(state)
         models.let_go(reporter)
 
 
@@ -115,12 +115,13 @@ class _Run:
         self.settings = plan.settings
         self.prompts = [worded(prompt, self.settings.trigger) for prompt in plan.prompts[: samples.MOST]]
         self.rows: list[tuple[str, list[Image.Image]]] = []
+        self.tries: dict[float, list[Image.Image]] = {}  # the samples at the end, by strength
         self._written, self._cost = time.monotonic(), 0.0
         self._threads = torch.get_num_threads()
         self._steps, self._seconds = 0, 0.0  # taken here, and how long they took
 
-    def go_on(self, state: State) -> tuple[Learned | None, State]:
-        """Train on from ``state``; return what came of it, None = another model needs the room first, and
+    def go_on(self, state: State) -> tuple[bool, State]:
+        """Train on from ``state``; return whether it is finished, or another model needs the room first, and
         the state then."""
         model, settings, reporter = self.model, self.settings, self.reporter
         side = settings.resolution or model.card.native_size
@@ -135,10 +136,14 @@ class _Run:
             for number in settings.sampled_after:
                 while training.step < number:
                     if self.models.room_is_wanted and reporter.fiber is not None:
-                        return None, training.state()
+                        return False, training.state()
                     self._take_step(training)
                 self.rows.append((f"{number} steps", self._samples(NAME, number, training.step)))
-            return self._learned(training, weights), training.state()
+            self.tries = {
+                strong: self._samples(NAME, settings.steps, training.step, strong)
+                for strong in settings.strengths
+            }
+            return True, training.state()
 
     def _worded(self) -> list[Example]:
         """The examples with the trigger in their captions."""
@@ -196,24 +201,31 @@ class _Run:
         self._written = time.monotonic()
         self._cost = self._written - now
 
-    def _samples(self, lora: str, number: int, step: int) -> list[Image.Image]:
+    def _samples(self, lora: str, number: int, step: int, strong: float = 1.0) -> list[Image.Image]:
         reporter = Sampling(self.reporter, step, self.settings.steps)
-        name = f"sample-{self.fingerprint[:16]}-{number}"
-        return samples.draw(self.prompts, lora, name, self.settings.seed, self.model, self.store, reporter)
+        name = f"sample-{self.fingerprint[:16]}-{number}" + (f"-{strong:g}" if strong != 1.0 else "")
+        seed = self.settings.seed
+        return samples.draw(self.prompts, lora, name, seed, self.model, self.store, reporter, strong)
 
-    def _learned(self, training: Training, weights: Mapping[str, torch.Tensor]) -> Learned:
-        about = self._about()
+    def learned(self, state: State) -> Learned:
+        """Return what a finished training has come to, as strong as CLIP, which may need the room by now,
+        finds best. state: its last one."""
+        own = [example.picture for example in self.plan.examples]
+        plain = self.rows[0][1]
+        strong = strength.chosen(own, plain, self.tries, self.models, self.reporter)
+        rows = [*self.rows, (f"times {strong:g}", self.tries[strong])] if strong != 1.0 else self.rows
+        about, weights = self._about(strong), strength.scaled(state.weights, strong)
         file = lora_file(self.recipe.part, weights, about)
-        sheet = samples.sheet(self.prompts, self.rows)
-        return Learned(file, about, tuple(training.losses), tuple(self.rows), sheet)
+        return Learned(file, about, state.losses, tuple(rows), samples.sheet(self.prompts, rows))
 
-    def _about(self) -> dict[str, Any]:
+    def _about(self, strong: float) -> dict[str, Any]:
         """What the file says of itself."""
         return {
             "model": self.model.name,
             "family": self.model.family.name,
             "pictures": len(self.plan.examples),
             **asdict(self.settings),
+            "strength": strong,
         }
 
 

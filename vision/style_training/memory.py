@@ -2,8 +2,8 @@
 sizes of its files. Loads no torch, so that what doesn't fit is refused before it waits in the queue.
 
 The activations are those of gradient checkpointing (arXiv:1604.06174): what goes into every block is kept,
-and one block at a time is computed again. The constants are upper bounds of what was counted on the real
-models' layers (tests/vision/style_training/test_memory.py).
+and one block at a time is computed again; without it, all that every block computes. The constants are upper
+bounds of what was counted on the real models' layers (tests/vision/style_training/test_memory.py).
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def needed(path: Path, settings: Settings, itemsize: int) -> Needed | None:
         return _flux(transformer, settings, itemsize, weights)
     else:
         return None
-    activations = settings.batch * itemsize * shape.elements(side)
+    activations = settings.batch * itemsize * shape.elements(side, settings.recompute)
     return Needed(weights, shape.lora(settings) * BYTES_A_WEIGHT, activations)
 
 
@@ -92,7 +92,8 @@ def _flux(config: Mapping[str, Any], settings: Settings, itemsize: int, weights:
     double, single = config["num_layers"], config["num_single_layers"]
     lora = settings.rank * width * (36 * double + 6 * single)
     tokens = ((settings.resolution or 1024) // FLUX_PIXELS) ** 2 + FLUX_WORDS
-    elements = tokens * width * (double + single + IN_FLUX)
+    blocks = double + single
+    elements = tokens * width * (blocks + IN_FLUX if settings.recompute else blocks * IN_FLUX)
     return Needed(weights, lora * BYTES_A_WEIGHT, settings.batch * itemsize * elements)
 
 
@@ -109,11 +110,13 @@ class Level:
 
 @dataclass(frozen=True)
 class UNet:
-    """What counts of a UNet2DConditionModel. words: channels of the text. sample_size: latents of a side."""
+    """What counts of a UNet2DConditionModel. words: channels of the text. sample_size: latents of a side.
+    out_channels: of a latent."""
 
     levels: tuple[Level, ...]
     words: int
     sample_size: int
+    out_channels: int
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> UNet:
@@ -131,26 +134,31 @@ class UNet:
             up = tuple((below if j == 0 else own) + left[j] for j in range(layers + 1))
             down = (before, *[own] * (layers - 1))
             found.append(Level(own, down, up, depths[i] if attends[i] else 0))
-        return cls(tuple(found), config["cross_attention_dim"], config["sample_size"])
+        side, colours = config["sample_size"], config.get("out_channels", 4)
+        return cls(tuple(found), config["cross_attention_dim"], side, colours)
 
-    def elements(self, side: int) -> int:
-        """Return the numbers that are kept for a picture of ``side`` latents, with the largest block's."""
-        kept, most = 0, 0
+    def elements(self, side: int, recompute: bool = True) -> int:
+        """Return the numbers that are kept for a picture of ``side`` latents, with the largest block's; where
+        nothing is computed again, with every block's."""
+        kept, blocks = 0, list[int]()  # blocks: what each computes
         for i, level in enumerate(self.levels):
             places = (side >> i) ** 2
-            blocks = [*level.down, *level.up]
+            taken = [*level.down, *level.up]
             inside = (2 + level.depth) * level.channels if level.depth else 0
-            kept += places * (sum(blocks) + inside * len(blocks))
-            most = max(
-                most,
-                places * max(IN_RESNET * max(blocks), IN_TRANSFORMER * bool(level.depth) * level.channels),
-            )
+            kept += places * (sum(taken) + inside * len(taken))
+            blocks += [places * IN_RESNET * one for one in taken]
+            blocks += [places * IN_TRANSFORMER * level.channels] * (level.depth * len(taken))
         last = self.levels[-1]
         middle = (side >> (len(self.levels) - 1)) ** 2 * last.channels
-        return kept + middle * (2 + (2 + last.depth)) + most
+        kept += middle * (2 + (2 + last.depth))
+        if recompute:
+            return kept + max(blocks)
+        return kept + sum(blocks) + middle * (2 * IN_RESNET + IN_TRANSFORMER * self._depth_before())
 
     def lora(self, settings: Settings) -> int:
         """Return how many weights are trained."""
+        if settings.layers == "fine":
+            return settings.rank * self._fine(settings)
         total = 0
         for i, level in enumerate(self.levels):
             is_last = i == len(self.levels) - 1
@@ -163,6 +171,18 @@ class UNet:
                 total += (attentions + is_last) * 4 * level.channels
         return settings.rank * total
 
+    def _fine(self, settings: Settings) -> int:
+        """Inputs and outputs of the layers of the way up, but its coarsest level's, and of the last one."""
+        first = self.levels[0].channels
+        total = 9 * first + self.out_channels
+        for level in self.levels[:-1]:
+            total += sum(_convolutions(taken, level.channels) for taken in level.up)
+            total += len(level.up) * (4 * first + level.channels)  # of the time
+            if level.depth:
+                block = level.depth * self._attention(level.channels, settings) + 4 * level.channels
+                total += len(level.up) * block
+        return total + sum(10 * level.channels for level in self.levels[1:-1])  # upsamplers
+
     def _depth_before(self) -> int:
         """The depth of the middle, where the last level has no attention: as of the one before."""
         return next((level.depth for level in reversed(self.levels) if level.depth), 1)
@@ -170,7 +190,7 @@ class UNet:
     def _attention(self, channels: int, settings: Settings) -> int:
         """Inputs and outputs of the layers of a transformer block."""
         own = 14 * channels + 2 * self.words
-        return own + 14 * channels if settings.layers == "all" else own
+        return own if settings.layers == "attention" else own + 14 * channels
 
 
 def _convolutions(taken: int, channels: int) -> int:

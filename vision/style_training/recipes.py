@@ -22,6 +22,8 @@ from vision.style_training.settings import Layers
 Texts = dict[str, torch.Tensor]
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 OTHERS = ("ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2", "conv_shortcut")
+# of the way up, but its coarsest level: what B-LoRA (arXiv:2403.14572) found to hold the look of a picture
+FINE = rf"up_blocks\.[1-9]\..*\.({'|'.join([*ATTENTION, *OTHERS, 'conv', 'time_emb_proj'])})|conv_out"
 FLUX_ATTENTION = (
     *(f"attn.{name}" for name in ("to_q", "to_k", "to_v", "to_out.0")),
     *(f"attn.{name}" for name in ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")),
@@ -59,8 +61,8 @@ class Recipe(Protocol):
 
     part: str
 
-    def targets(self, layers: Layers) -> tuple[str, ...]:
-        """Return the ends of the names of the layers that learn."""
+    def targets(self, layers: Layers) -> list[str] | str:
+        """Return the ends of the names of the layers that learn, or a regular expression for them."""
 
     def texts(self, pipe: Any, caption: str) -> Texts:
         """Return what the text encoders make of a caption, one row each."""
@@ -116,9 +118,11 @@ class Diffusion:
 
     part = "unet"
 
-    def targets(self, layers: Layers) -> tuple[str, ...]:
+    def targets(self, layers: Layers) -> list[str] | str:
         """See Recipe."""
-        return ATTENTION if layers == "attention" else (*ATTENTION, *OTHERS)
+        if layers == "fine":
+            return FINE
+        return [*ATTENTION, *(OTHERS if layers == "all" else ())]
 
     def texts(self, pipe: Any, caption: str) -> Texts:
         """See Recipe."""
@@ -175,9 +179,9 @@ class Flow:
 
     part = "transformer"
 
-    def targets(self, layers: Layers) -> tuple[str, ...]:
-        """See Recipe: those of diffusers' example, in either case."""
-        return FLUX_ATTENTION
+    def targets(self, layers: Layers) -> list[str] | str:
+        """See Recipe: those of diffusers' example, in each case."""
+        return list(FLUX_ATTENTION)
 
     def texts(self, pipe: Any, caption: str) -> Texts:
         """See Recipe."""

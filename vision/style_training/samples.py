@@ -43,8 +43,10 @@ def draw(
     model: ImageModel,
     store: Store,
     reporter: Reporter,
+    strength: float = 1.0,
 ) -> list[Image.Image]:
-    """Return a picture for each prompt, from ``store`` where it was kept as ``name``. lora: "" = without."""
+    """Return a picture for each prompt, from ``store`` where it was kept as ``name``. lora: "" = without.
+    strength: of it."""
     found = []
     for number, prompt in enumerate(prompts):
         kept = store.get(f"{name}-{number}.png")
@@ -52,7 +54,7 @@ def draw(
             request = ImagineRequest(prompt=prompt, seed=seed + number, num_images=1)
             size, shape, _ = drawing.choose_size(request, model.card)
             plain = drawing.prepare(request, model, Mode.TEXT, size, shape=shape).generation
-            loras = (*plain.loras, (lora, 1.0)) if lora else plain.loras
+            loras = (*plain.loras, (lora, strength)) if lora else plain.loras
             picture = generate(model, replace(plain, loras=loras), reporter).images[0]
             kept = encode.png(picture).data
             store.put(f"{name}-{number}.png", kept)

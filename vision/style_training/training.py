@@ -39,6 +39,11 @@ class State:
     tensors: Mapping[str, torch.Tensor] | None = None
     losses: tuple[float, ...] = ()
 
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights without their moments."""
+        return {name: value for name, value in (self.tensors or {}).items() if not name.startswith(MOMENTS)}
+
     def encode(self, fingerprint: str) -> bytes:
         """Return it as a file. fingerprint: of all that the training depends on."""
         about = json.dumps({"fingerprint": fingerprint, "step": self.step, "losses": self.losses})
@@ -61,9 +66,8 @@ class State:
 
 def config(recipe: Recipe, settings: Settings) -> LoraConfig:
     """Return what peft inserts."""
-    return LoraConfig(
-        r=settings.rank, lora_alpha=settings.rank, target_modules=list(recipe.targets(settings.layers))
-    )
+    targets = recipe.targets(settings.layers)
+    return LoraConfig(r=settings.rank, lora_alpha=settings.rank, target_modules=targets)
 
 
 def generator(seed: int, number: int) -> torch.Generator:
@@ -118,7 +122,8 @@ class Training:
         share = self.step / settings.steps
         for group in self._optimizer.param_groups:
             group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-        module.enable_gradient_checkpointing()
+        if settings.recompute:
+            module.enable_gradient_checkpointing()
         try:
             with torch.enable_grad():
                 numbers = generator(settings.seed, self.step)

@@ -101,6 +101,15 @@ def test_an_inspection_is_read_as_it_was_written(inspector, part_of) -> None:
 
 
 @needs_train
+def test_parts_are_laid_as_they_were_when_the_limit_was_found(inspector) -> None:
+    before = Inspector({**inspector.card, "format": 1}, inspector.tensors)
+    margins = [
+        {stage.margin for stage in one.detector(filters()).aligner.stages} for one in (before, inspector)
+    ]
+    assert margins == [{1 / 8}, {1 / 64}]
+
+
+@needs_train
 def test_steps_count_up_to_their_total(dials, store) -> None:
     steps = list(train(dials.snapshot, dials.open, [filters()], Settings(), store))
     assert [step.done for step in steps] == list(range(1, len(steps) + 1))
@@ -110,8 +119,8 @@ def test_steps_count_up_to_their_total(dials, store) -> None:
 def test_what_is_no_inspection_or_of_another_backbone_is_refused() -> None:
     with pytest.raises(ModelError, match="no inspection"):
         Inspector.unpack(b"not a file of tensors")
-    newer = Inspector({"format": 2}, {"region": torch.ones(1, 1)})
-    with pytest.raises(ModelError, match="format 2"):
+    newer = Inspector({"format": 3}, {"region": torch.ones(1, 1)})
+    with pytest.raises(ModelError, match="format 3"):
         Inspector.unpack(newer.pack())
     other = Inspector({"format": 1, "extractor": "another"}, {"region": torch.ones(1, 1)})
     with pytest.raises(ModelError, match="train it again"):

@@ -110,6 +110,20 @@ def measure(
     )
 
 
+def reach(look: str, count: int, plain_store: Store) -> tuple[float, float]:
+    """Return the share of ``count`` plain drawings that the look's filter itself brings nearer to its
+    pictures, and by how much on average: what the measure can tell of a look. plain_store: see measure."""
+    with tempfile.TemporaryDirectory() as folder:
+        own = models(Path(folder))
+        plain = _drawn([prompt for _, prompt in scenes(count)], "", own, plain_store)
+        filtered = [looks.LOOKS[look](picture, number) for number, picture in enumerate(plain)]
+        own_pictures = [picture for picture, _ in looks.pictures(look, COMPARED, UNSEEN)]
+        vectors = _vectors([*own_pictures, *plain, *filtered], own)
+    middle = torch.nn.functional.normalize(vectors[:COMPARED].mean(0), dim=0)
+    without, with_filter = (vectors[COMPARED:] @ middle).split(count)
+    return float((with_filter > without).float().mean()), float((with_filter - without).mean())
+
+
 def _drawn(prompts: Sequence[str], lora: str, own: Models, store: Store) -> list[Image.Image]:
     return samples.draw(prompts, lora, "drawn", 1000, own.get("image"), store, Reporter())
 

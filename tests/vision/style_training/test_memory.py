@@ -81,12 +81,12 @@ class Peak(TorchDispatchMode):
         self.live -= size
 
 
-def injected(module: torch.nn.Module, targets: tuple[str, ...], rank: int) -> int:
+def injected(module: torch.nn.Module, targets: list[str] | str, rank: int) -> int:
     """Insert a LoRA, in float32, into a module without contents; return how many weights it has."""
     module.requires_grad_(False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.nn.Module, "to", lambda self, *args, **kwargs: self)  # nothing is there to move
-        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets)), module)
+        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=targets), module)
     total = 0
     for name, layer in module.named_modules():
         if "lora_" in name and hasattr(layer, "weight"):
@@ -109,11 +109,12 @@ def counted(kind: str, settings: Settings, side: int) -> tuple[int, int]:
                 if flux
                 else UNet2DConditionModel(**(SD if kind == "sd" else XL))
             )
-            targets = recipes.FLUX_ATTENTION if flux else recipes.Diffusion().targets(settings.layers)
+            targets = recipes.RECIPES["flux" if flux else "stable-diffusion"].targets(settings.layers)
             weights = injected(module, targets, settings.rank)
         finally:
             torch.set_default_dtype(before)
-        module.enable_gradient_checkpointing()
+        if settings.recompute:
+            module.enable_gradient_checkpointing()
         latents = side // 8
         with Peak(module) as peak:
             if flux:
@@ -147,14 +148,15 @@ def counted(kind: str, settings: Settings, side: int) -> tuple[int, int]:
 LARGE = [pytest.param(*case, marks=pytest.mark.long) for case in (("sd", 512), ("xl", 1024))]
 
 
+@pytest.mark.parametrize("recompute", [True, False])
 @pytest.mark.parametrize(("kind", "side"), [("sd", 256), *LARGE])
-def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: int) -> None:
-    settings = Settings("a", rank=16)
+def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: int, recompute: bool) -> None:
+    settings = Settings("a", rank=16, recompute=recompute)
     weights, peak = counted(kind, settings, side)
     shape = UNet.read(SD if kind == "sd" else XL)
     assert shape.lora(settings) == weights
     # the peak has gradients in it, which the planner counts with the LoRA
-    activations = 2 * shape.elements(side // 8)
+    activations = 2 * shape.elements(side // 8, recompute)
     assert peak - 4 * weights <= activations <= 2.2 * (peak - 4 * weights)
 
 
@@ -168,7 +170,7 @@ def test_the_planner_is_over_what_torch_counts_for_flux(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["stable-diffusion", "stable-diffusion-xl", "flux"])
-@pytest.mark.parametrize("layers", ["attention", "all"])
+@pytest.mark.parametrize("layers", ["attention", "all", "fine"])
 def test_the_weights_of_a_lora_are_counted_exactly(family: str, layers: str, folders) -> None:
     settings = Settings("a", rank=4, layers=layers)
     path = folders[family]

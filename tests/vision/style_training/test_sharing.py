@@ -37,7 +37,7 @@ def learned(own: Models, tint: tuple[int, int, int], seed: int) -> bytes:
     lots = np.random.default_rng(seed)
     shown = [lots.integers(0, 90, (64, 64, 3), np.uint8) + np.array(tint, np.uint8) for _ in range(5)]
     examples = tuple(Example(Image.fromarray(one), "a cat") for one in shown)
-    settings = Settings("ink wash", 4, 2, "all", 1e-2, batch=2, checkpoints=1, seed=seed)
+    settings = Settings("ink wash", 4, 2, "fine", 1e-2, batch=2, checkpoints=1, seed=seed)
     return learn(Plan(None, examples, (), settings), own, MemoryStore(), Reporter()).file
 
 

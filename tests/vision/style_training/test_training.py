@@ -277,6 +277,6 @@ def test_long_pictures_are_seen_to_both_ends() -> None:
 
 def test_small_and_large_models_have_settings_of_their_own() -> None:
     small, large = usual("a", 12, 13_000_000), usual("a", 12, 2_600_000_000)
-    assert (small.layers, large.layers) == ("all", "attention")
+    assert (small.layers, large.layers) == ("fine", "attention")
     assert small.learning_rate > large.learning_rate == 1e-4
     assert usual("a", 40, 10**9).steps == 600 and usual("a", 5, 10**9).steps == 200

@@ -15,12 +15,14 @@ import os
 import random
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from tests.vision.video import operations
 from vision.drawing.checkpoint import Checkpoint, Pace
@@ -92,6 +94,7 @@ def kill_until_done(model: VideoModel, shot: Shot, folder: Path, most: float, rn
         barren = 0 if done > before else barren + 1
         child = os.fork()
         if child == 0:
+            tqdm.set_lock(threading.RLock())  # its own is one of all processes, which a killed one keeps
             try:
                 (folder / "film").write_text(film_of(model, shot, Diary(folder)))
             finally:

@@ -12,7 +12,7 @@ from torch import Tensor
 from vision.own_models.anomaly import bank, cells, trials
 from vision.own_models.anomaly.align import Aligner, moved
 from vision.own_models.anomaly.detector import SMOOTH, joint, score, smoothed
-from vision.own_models.anomaly.inspector import BANK, CELLS, FREE
+from vision.own_models.anomaly.inspector import BANK, CELLS, FORMAT, FREE
 from vision.own_models.anomaly.taught import Taught
 from vision.own_models.features.extractor import Extractor, joined, pair
 from vision.own_models.features.filters import gaussian
@@ -56,7 +56,7 @@ class Candidate:
         self.trials: dict[str, list[Tensor]] = {}  # how strange their cells are
         self._kernel = gaussian(SMOOTH, 3)
         self.region = torch.ones(1, 1)
-        self._key = (extractor.name, alike, _named(aligner.reference) if aligner else "")
+        self._key = (f"{FORMAT}", extractor.name, alike, _named(aligner.reference) if aligner else "")
 
     @torch.no_grad()
     def maps(self, name: str, pixels: Tensor | Callable[[], Tensor], store: Store) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from core.errors import ModelError
-from vision.own_models.anomaly.align import FIXTURE, TURNS, Aligner
+from vision.own_models.anomaly.align import FIXTURE, TURNS, Aligner, Stage
 from vision.own_models.anomaly.bank import bank_of
 from vision.own_models.anomaly.cells import Cells
 from vision.own_models.anomaly.detector import Detector
@@ -24,7 +24,8 @@ from vision.own_models.anomaly.taught import Taught
 from vision.own_models.features.extractor import Extractor, pixels
 from vision.own_models.snapshot import GOOD
 
-FORMAT = 1
+FORMAT = 2
+BEFORE, MARGIN_BEFORE = 1, 1 / 8  # a format that is still read, and how parts were laid then
 CELLS, BANK = "cells", "bank"  # methods
 FREE, FIXED, TURNING, AUTO = "free", "fixture", "turns", "auto"  # how alike parts lie
 ALIGNED = {FIXED: FIXTURE, TURNING: TURNS}
@@ -102,7 +103,7 @@ class Inspector:
             found = cls(card, {name: value.float() for name, value in load(data).items()})
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ModelError("This file is no inspection.") from error
-        if card.get("format") != FORMAT:
+        if card.get("format") not in (BEFORE, FORMAT):
             raise ModelError(f"The inspection has the format {card.get('format')!r}; {FORMAT} is read here.")
         return found
 
@@ -128,12 +129,19 @@ class Inspector:
         parts = {kind: self._of(kind) for kind in ("aligner", CELLS, BANK, "naming", "taught")}
         aligner = None
         if parts["aligner"]:
-            aligner = Aligner(parts["aligner"]["reference"], ALIGNED[self.card["alike"]])
+            aligner = Aligner(parts["aligner"]["reference"], self._stages())
         judge = Cells(**parts[CELLS]) if parts[CELLS] else bank_of(parts[BANK])
         naming = Naming(**parts["naming"]) if parts["naming"] else None
         taught = Taught(**parts["taught"]) if parts["taught"] else None
         made = Detector(aligner, extractor.module, judge, self.tensors["region"], naming, taught)
         return made.eval().requires_grad_(False)
+
+    def _stages(self) -> tuple[Stage, ...]:
+        """How pictures are laid: as they were when the limit was found."""
+        stages = ALIGNED[self.card["alike"]]
+        if self.card["format"] != BEFORE:
+            return stages
+        return tuple(replace(stage, margin=MARGIN_BEFORE) for stage in stages)
 
     def _of(self, part: str) -> dict[str, Tensor]:
         return {
