@@ -134,7 +134,7 @@ class Pairs:
 
 
 def _timesteps(count: int) -> torch.Tensor:
-    """Stratified over 0 to 999, more where next to nothing but noise is seen: there it is decided what stays."""
+    """Stratified over 0 to 999, more where next to nothing but noise is seen: what stays is decided there."""
     q = (torch.rand(1) + torch.arange(count) / count) % 1
     return (1000 * q**0.6).long().clamp(0, 999)
 
