@@ -85,7 +85,7 @@ def measure(options: Options) -> Result:
 
 def _pool(model: ImageModel, chance: random.Random, count: int) -> list[Request]:
     samplers: Sequence[str | None] = (None, *SCHEDULERS) if model.card.samplers == "any" else (None,)
-    modes = [mode for mode in Mode if model.has(mode)]
+    modes = [mode for mode in Mode if mode is not Mode.EDIT and model.has(mode)]
     return [
         _alone(model, _generation(chance, samplers[i % len(samplers)], modes[i % 5 % len(modes)]))
         for i in range(count)

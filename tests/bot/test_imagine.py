@@ -92,7 +92,7 @@ async def test_every_button_of_an_old_message_works_after_a_restart(studio: Stud
         "right",
         "up",
         "down",
-        "describe",
+        "cutout",
     ):
         before = studio.last().id
         await studio.alice.click(single, custom_id=_custom_id(single, action))

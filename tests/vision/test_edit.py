@@ -17,13 +17,18 @@ from core.requests import EditRequest, ImagineRequest
 from tests import tiny
 from tests.vision import tiny_editors
 from tests.vision.conftest import SHA, Recorder, ask
-from vision.families import FAMILIES
+from tests.vision.drawing.test_checkpoint import Died, Kept
+from tests.vision.engine import test_engine
+from tests.vision.engine.test_engine import CLOSE, Job, apart, together
+from vision.drawing.generation import Generation
+from vision.families import FAMILIES, Mode
 from vision.families.editors import EDITORS, editing
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.weights import identify
 
 NAMES = sorted(tiny_editors.MODELS)
+keep_latents = test_engine.keep_latents
 SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
 REQUEST = EditRequest(prompt="make it blue", image=SHA, seed=7, num_images=2)
 
@@ -48,9 +53,12 @@ def editor(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
 def small_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Qwen-Image-Edit look at 64 px in place of a megapixel, for which a processor takes seconds."""
     from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit as edit
+    from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus as edit_plus
 
     asked = edit.calculate_dimensions
     monkeypatch.setattr(edit, "calculate_dimensions", lambda area, ratio: asked(64 * 64, ratio))
+    for name in ("VAE_IMAGE_SIZE", "CONDITION_IMAGE_SIZE"):
+        monkeypatch.setattr(edit_plus, name, 64 * 64)
 
 
 def pixels(picture) -> np.ndarray:
@@ -97,6 +105,41 @@ def test_a_stopped_edit_leaves_the_pipeline_as_it_was(name: str, editor) -> None
     assert np.array_equal(pixels(before.pictures[0]), pixels(ask(models, request, source).pictures[0]))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_edits_share_steps_and_draw_what_each_draws_alone(name: str, editor, keep_latents) -> None:
+    model = editor(name).editor(None, Recorder())
+
+    def jobs() -> list[Job]:
+        return [
+            Job(
+                Generation(
+                    Mode.EDIT, words, seeds, 64, 64, steps, 3.0, image=tiny.picture(seed=steps), strength=None
+                )
+            )
+            for words, seeds, steps in (("make it blue", (1, 2), 3), ("remove it all", (7,), 4))
+        ]
+
+    shared, alone = jobs(), jobs()
+    engine = together(model, shared, [0, 1])
+    assert engine.fibers == []
+    for both, one in zip(shared, alone, strict=True):
+        together(model, [one], [0])
+        assert both.error is None and one.error is None
+        assert apart(both.latents, one.latents) < CLOSE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_edit_goes_on_from_its_checkpoint_and_ends_in_the_same_bytes(name: str, editor, tmp_path) -> None:
+    models, source = editor(name), tiny.picture()
+    wanted = ask(models, REQUEST, source)
+    with pytest.raises(Died):
+        ask(models, REQUEST, source, Kept(tmp_path, die_after=2))
+    again = Kept(tmp_path)
+    resumed = ask(models, REQUEST, source, again)
+    assert [step for step, _ in again.steps] == [3, 4]
+    assert [p.data for p in resumed.pictures] == [p.data for p in wanted.pictures]
+
+
 @torch.no_grad()
 def test_it_is_what_diffusers_own_pipeline_draws(editor) -> None:
     from diffusers import StableDiffusionInstructPix2PixPipeline
@@ -108,6 +151,14 @@ def test_it_is_what_diffusers_own_pipeline_draws(editor) -> None:
     call = {"num_inference_steps": 4, "guidance_scale": 7.5, "image_guidance_scale": 1.5}
     picture = pipe(REQUEST.prompt, source, generator=torch.Generator().manual_seed(7), **call).images[0]
     assert np.abs(np.asarray(picture, np.int16) - drawn).max() <= SAME
+
+
+def test_the_newer_qwen_image_edit_edits_by_its_own_pipeline(editor) -> None:
+    models, request = editor("qwen-image-edit-2509"), replace(REQUEST, num_images=1)
+    first, other = (ask(models, request, tiny.picture(seed=seed)).pictures[0] for seed in (0, 1))
+    assert np.abs(pixels(first) - pixels(other)).max() > 0
+    pipe = models.editor(None, Recorder()).pipeline(Mode.EDIT)
+    assert type(pipe).__name__ == "QwenImageEditPlusPipeline"
 
 
 def test_a_model_that_edits_and_draws_is_in_memory_once(folders: dict[str, Path], tmp_path: Path) -> None:

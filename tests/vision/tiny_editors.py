@@ -29,9 +29,9 @@ def flux_kontext():
     return FluxKontextPipeline(**{name: part for name, part in parts.items() if part is not None})
 
 
-def qwen_image_edit():
+def qwen_image_edit(name: str = "QwenImageEditPipeline"):
     """Qwen-Image's own parts, with a processor for the picture that its language model looks at."""
-    from diffusers import QwenImageEditPipeline
+    import diffusers
     from transformers import Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor
 
     parts = tiny.qwen_image().components
@@ -53,7 +53,7 @@ def qwen_image_edit():
         chat_template=tiny.QWEN_CHAT,
     )
     parts["text_encoder"] = type(parts["text_encoder"])(config).eval()
-    return QwenImageEditPipeline(**{**parts, "tokenizer": tokenizer}, processor=processor)
+    return getattr(diffusers, name)(**{**parts, "tokenizer": tokenizer}, processor=processor)
 
 
 MODELS: dict[str, Callable] = {
@@ -64,9 +64,12 @@ MODELS: dict[str, Callable] = {
 }
 
 
+NEWER = {"qwen-image-edit-2509": lambda: qwen_image_edit("QwenImageEditPlusPipeline")}  # of a family above
+
+
 def build(root: Path, name: str) -> Path:
     """Write one model, and return its folder."""
     torch.manual_seed(0)
-    MODELS[name]().save_pretrained(root / name)
+    (MODELS | NEWER)[name]().save_pretrained(root / name)
     (root / name / "atelier.json").write_text(json.dumps(tiny.CARD))
     return root / name

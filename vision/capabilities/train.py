@@ -22,7 +22,7 @@ from vision.own_models.classify.classifier import NONE, Classifier
 from vision.own_models.classify.tuning import Tuning
 from vision.own_models.detect import training as detect
 from vision.own_models.detect.detector import Detector, sees_with
-from vision.own_models.features.extractor import Extractor
+from vision.own_models.features.extractor import Extractor, named
 from vision.own_models.report import boxes
 from vision.own_models.report import learned as reports
 from vision.own_models.report.boxes import Looked
@@ -80,7 +80,7 @@ def run(
         seen_with = list(towers.towers(request.task, models, reporter))
     training = _training(lesson, seen_with, FolderStore(folder / FEATURES, MOST_FEATURES), reporter)
     model = budget.run(training, Stage(reporter, SETTLED, TRAINED))
-    extractor = next(one for one in seen_with if one.name == model.card["extractor"])
+    extractor = named(model.card["extractor"], seen_with)
     testing = _testing(lesson, model, extractor, reporter)
     tested = budget.run(testing, Stage(reporter, TRAINED, TESTED))
     report, pictures = reporter.in_thread(lambda: _reported(model, tested, lesson))

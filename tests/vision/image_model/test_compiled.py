@@ -16,7 +16,7 @@ from torch._dynamo.utils import counters
 
 from tests import tiny
 from tests.vision.engine import test_engine
-from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, plain, together
+from tests.vision.engine.test_engine import CLOSE, MODES, Job, apart, generation, plain, together
 from tests.vision.image_model.test_loras import save_lora
 from vision import startup
 from vision.drawing.generation import Generation
@@ -110,7 +110,7 @@ def test_compiled_by_inductor_a_picture_is_the_plain_one_in_any_company_and_for_
 def test_shared_steps_draw_what_the_plain_pipeline_draws(name: str, load, keep_latents) -> None:
     model, rng = load(name).get("image"), random.Random(name)
     made = graphs()
-    jobs = [Job(replace(generation(rng, mode), seeds=(3, 4))) for mode in (*Mode, Mode.TEXT)]
+    jobs = [Job(replace(generation(rng, mode), seeds=(3, 4))) for mode in (*MODES, Mode.TEXT)]
     together(model, jobs, [0] * len(jobs))
     for job in jobs:
         assert job.error is None and apart(job.latents, plain(model, job.generation)) < CLOSE

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import random
 import subprocess
 import tempfile
 import time
@@ -21,17 +20,23 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tests.vision.own_models import finding, kills, labels, lessons, parts, textures, through_queue
+from tests.vision.own_models import (
+    finding,
+    kills,
+    labels,
+    lessons,
+    parts,
+    promises,
+    textures,
+    through_queue,
+)
 from tests.vision.own_models.conftest import Pile, pile
 from tests.vision.own_models.seen_with import PHOTO, towers
-from vision.own_models.anomaly.align import FIXTURE
-from vision.own_models.anomaly.candidates import Candidate, align
 from vision.own_models.anomaly.inspector import FIXED, Inspector
-from vision.own_models.anomaly.limit import from_good
 from vision.own_models.anomaly.training import Settings
 from vision.own_models.anomaly.training import train as train_inspection
 from vision.own_models.export.bundle import bundle
-from vision.own_models.features.extractor import Extractor, pixels
+from vision.own_models.features.extractor import Extractor, named
 from vision.own_models.report import metrics
 from vision.own_models.steps import MemoryStore, run
 
@@ -39,9 +44,9 @@ Row = dict[str, object]
 TRAINED, TESTED = 0, 10_000  # first seeds of pictures that are learned from, and of those that aren't
 
 
-def of_parts(scale: float) -> Iterator[Row]:
+def of_parts(scale: float, of: Sequence[str] = parts.ALL) -> Iterator[Row]:
     """8.1: each part from 20 good pictures, on good ones and defects that were never shown."""
-    for part in parts.ALL:
+    for part in of:
         some = pile([(parts.picture(part, TRAINED + n)[0], "good") for n in range(20)])
         inspector, extractor, seconds = _inspection(some, Settings())
         count = round(35 * scale)
@@ -93,54 +98,6 @@ def of_textures(scale: float) -> Iterator[Row]:
             "separation of drawn defects": inspector.card["separation"],
             "drawn defects missed": inspector.card["unsure"],
         }
-
-
-def of_promises(scale: float) -> Iterator[Row]:
-    """8.4: how many good parts are stopped, over 40 draws of those that are learned from, of each part; the
-    reference that they are laid onto is made anew in each."""
-    extractor, draws = towers()[0], max(2, round(40 * scale))
-    totals: dict[int, list[tuple[float, float]]] = {}
-    for part in parts.ALL:
-        pool = [pixels(parts.picture(part, TRAINED + n)[0], 256) for n in range(40)]
-        good = [pixels(parts.picture(part, TESTED + n)[0], 256) for n in range(24)]
-        bad = [pixels(parts.picture(part, 2 * TESTED + n, parts.DEFECTS[n % 7])[0], 256) for n in range(14)]
-        for count in (5, 10, 20):
-            told = [
-                _promised(
-                    extractor, [pool[n] for n in random.Random(draw).sample(range(40), count)], good, bad
-                )
-                for draw in range(draws)
-            ]
-            totals.setdefault(count, []).extend(told)
-            yield {"part": part, "draws": draws} | _kept(count, told)
-    for count, told in totals.items():
-        yield {"part": "all", "draws": len(told)} | _kept(count, told)
-
-
-def _promised(
-    extractor: Extractor, seen: list[torch.Tensor], good: list[torch.Tensor], bad: list[torch.Tensor]
-) -> tuple[float, float]:
-    """Return which share of good parts is stopped, and of bad ones found."""
-    candidate = Candidate(extractor, FIXED, list(align(seen, FIXTURE))[-1][0], 0)
-    candidate.fit([candidate.maps("", one, MemoryStore()) for one in seen], torch.ones(64, 64))
-    limit = from_good(candidate.good_scores).value
-    stopped, found = (
-        float(np.mean([candidate.look(candidate.maps("", one, MemoryStore()))[0] > limit for one in some]))
-        for some in (good, bad)
-    )
-    return stopped, found
-
-
-def _kept(count: int, told: list[tuple[float, float]]) -> Row:
-    stopped = [share for share, _ in told]
-    return {
-        "good": count,
-        "promise": 1 / (count + 1),
-        "stopped, mean": float(np.mean(stopped)),
-        "of the promise": float(np.mean(stopped) * (count + 1)),
-        "stopped, worst tenth": float(np.quantile(stopped, 0.9)),
-        "found, mean": float(np.mean([share for _, share in told])),
-    }
 
 
 def of_names(scale: float) -> Iterator[Row]:
@@ -217,17 +174,20 @@ def of_bundles(scale: float, python: str = "") -> Iterator[Row]:
     }
 
 
-ROWS: dict[str, Callable[[float], Iterator[Row]]] = {
+BY_PART: dict[str, Callable[[float, Sequence[str]], Iterator[Row]]] = {
     "parts": of_parts,
+    "promises": promises.of_promises,
+    "few": lessons.of_few,
+    "taught": promises.of_taught,
+}
+ROWS: dict[str, Callable[[float], Iterator[Row]]] = {
     "textures": of_textures,
-    "promises": of_promises,
+    "places": textures.of_places,
     "names": of_names,
     "bundles": of_bundles,
     "labels": labels.of_labels,
     "flipped": labels.of_flipped,
     "tuned": labels.of_tuned,
-    "few": lessons.of_few,
-    "taught": lessons.of_taught,
     "boxes": finding.of_boxes,
     "speed": through_queue.row(through_queue.speed, PHOTO.parent),
     "beside": through_queue.row(through_queue.beside, PHOTO.parent),
@@ -245,7 +205,7 @@ def _inspection(
     start = time.process_time()
     training = train_inspection(some.snapshot, some.open, extractors, settings, store or MemoryStore())
     inspector = run(training)
-    extractor = next(one for one in extractors if one.name == inspector.card["extractor"])
+    extractor = named(inspector.card["extractor"], extractors)
     return inspector, extractor, time.process_time() - start
 
 
@@ -256,13 +216,19 @@ def _large(heat: torch.Tensor) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; none = all")
+    parser.add_argument("rows", nargs="*", help=f"of {', '.join([*BY_PART, *ROWS])}; none = all")
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument(
+        "--part", nargs="*", default=parts.ALL, choices=parts.ALL, help=f"of {', '.join(BY_PART)}"
+    )
     parser.add_argument("--python", default="", help="of the bare environment that bundles are run in")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    for name in asked.rows or ROWS:
-        rows = of_bundles(asked.scale, asked.python) if name == "bundles" else ROWS[name](asked.scale)
+    for name in asked.rows or [*BY_PART, *ROWS]:
+        if name == "bundles":
+            rows = of_bundles(asked.scale, asked.python)
+        else:
+            rows = BY_PART[name](asked.scale, asked.part) if name in BY_PART else ROWS[name](asked.scale)
         for row in rows:
             rounded = {key: float(f"{v:.4g}") if isinstance(v, float) else v for key, v in row.items()}
             print(json.dumps({"row": name} | rounded), flush=True)

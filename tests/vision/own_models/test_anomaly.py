@@ -163,7 +163,9 @@ def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it
     assert together.mean() > 5 * apart.mean()
     fitted = cells.fit(maps, groups)
     for at in (0, 1):
-        torch.testing.assert_close(fitted.others(at).mean, fitted.whitened[2:].mean(0), atol=1e-5, rtol=1e-5)
+        others = fitted.others(at)
+        mean = cells.whitened(maps[2:].mean(0, keepdim=True), others.whiten)[0]
+        torch.testing.assert_close(others.mean, mean, atol=1e-5, rtol=1e-5)
         strange, _ = fitted.others(at)(maps[at : at + 1])
         torch.testing.assert_close(strange[0], fitted.strange[at], atol=1e-4, rtol=1e-4)
     assert limit.strongest([1.0, 3.0, 2.0, 5.0], [0, 0, 1, 2]) == [3.0, 2.0, 5.0]
@@ -181,7 +183,6 @@ def test_the_promise_counts_parts_and_not_their_pictures(part_of) -> None:
     assert len(inspector.card["good_scores"]) == 6
 
 
-@needs_train
 @needs_train
 @pytest.mark.parametrize("marked", [True, False])
 def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_still_pass(
@@ -283,6 +284,30 @@ def test_each_good_part_is_told_by_all_others() -> None:
     assert bool((banked.strange.amin((1, 2, 3)) > 0.1).all())  # none is its own neighbour
     in_bank, _ = banked.module(maps)
     assert in_bank.mean() < 0.1
+
+
+def test_a_good_part_is_no_part_of_what_it_is_measured_by() -> None:
+    """With many features and few parts, one that were in the covariance would look usual: new ones don't."""
+    torch.manual_seed(0)
+    maps = torch.randn(120, 40, 4, 4)
+    fitted = cells.fit(maps[:12])
+    new, _ = fitted.module(maps[12:])
+    assert float(fitted.strange.mean()) == pytest.approx(float(new.mean()), rel=0.06)
+    rows = (maps[2:11] - maps[2:11].mean(0)).permute(0, 2, 3, 1).flatten(0, 2).double()
+    whiten = cells.evening(rows.T @ rows / (16 * 8))
+    kept = cells.fit(maps[:11], [0, 0, *range(1, 10)]).others(0).whiten
+    torch.testing.assert_close(kept, whiten, atol=1e-5, rtol=1e-4)
+
+
+def test_a_good_picture_is_no_part_of_what_whitens_a_bank_that_it_is_measured_by() -> None:
+    torch.manual_seed(0)
+    maps = torch.randn(60, 48, 4, 4)
+    fitted = bank.fit(maps[:10], seed=0)
+    new, _ = fitted.module(maps[10:])
+    assert float(fitted.strange.mean()) == pytest.approx(float(new.mean()), rel=0.1)
+    assert float(fitted.apart.std()) > 1.05 * float(fitted.module.seen(maps[:10]).std())
+    seen = fitted.module.seen(maps[:1])  # what is seen without the picture can be compared, number by number
+    assert float(torch.corrcoef(torch.stack([fitted.apart[0].flatten(), seen.flatten()]))[0, 1]) > 0.7
 
 
 def test_distances_in_a_bank_are_those_between_points() -> None:

@@ -1,21 +1,26 @@
 """How far each patch is from the nearest patch of any good picture, wherever that lies: PatchCore
-(arXiv:2106.08265) with whitened features, for what lies anyhow and for surfaces without a place."""
+(arXiv:2106.08265) with whitened features, for what lies anyhow and for surfaces without a place.
+
+A good picture is held out of what whitens, too, as in ``cells``."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from vision.own_models.anomaly.cells import whitened, whitening
+from vision.own_models.anomaly.cells import folds_of, whitened, whitening
+from vision.own_models.features.filters import blurred, gaussian
 from vision.own_models.steps import exhausted
 
 MOST = 2000  # patches in a bank
 CANDIDATES = 20_000  # patches that they are chosen among
 DIRECTIONS = 96  # of whitened features
 STOPS = 20  # while they are chosen
+SMOOTH = 1.0  # cells
 SKETCH = 48  # numbers of a random projection, in which patches are chosen
 
 
@@ -43,21 +48,91 @@ class Bank(nn.Module):
         return whitened(maps - self.mean[:, None, None], self.whiten)
 
 
+class Banks(nn.Module):
+    """Two banks on what a pair of extractors sees (``features.extractor.joined``). weights: (2,), of what
+    each says, so that good pictures vary by 1 to both."""
+
+    weights: Tensor
+    kernel: Tensor
+
+    def __init__(self, first: Bank, second: Bank, weights: Tensor) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+        self.register_buffer("weights", weights)
+        self.register_buffer("kernel", gaussian(SMOOTH, 3), persistent=False)
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Banks:
+        """Return those with this state."""
+        first, second = (
+            Bank(*(tensors[f"{one}.{name}"] for name in ("mean", "whiten", "patches")))
+            for one in ("first", "second")
+        )
+        return cls(first, second, tensors["weights"])
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return how strange each cell is to either, smoothed already, (B, 2, h, w), and the whitened
+        features of both, (B, K, h, w)."""
+        coarse = len(self.second.mean)
+        fine = maps[:, :-coarse]
+        fine = F.pixel_shuffle(fine, round((fine.shape[1] / len(self.first.mean)) ** 0.5))
+        return self.together(self.first(fine), self.second(maps[:, -coarse:]))
+
+    def together(self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the same of what each says."""
+        step = first[0].shape[-1] // second[0].shape[-1]
+        strange = [blurred(one, self.kernel) for one, _ in (first, second)]
+        strange[0] = F.max_pool2d(strange[0], step)
+        found = torch.cat(strange, 1) * self.weights[:, None, None]
+        return found, torch.cat([F.avg_pool2d(first[1], step), second[1]], 1)
+
+
+def bank_of(tensors: Mapping[str, Tensor]) -> Bank | Banks:
+    """Return the one or two with this state."""
+    return Banks.of(tensors) if "weights" in tensors else Bank(**tensors)
+
+
+@dataclass(frozen=True)
+class FittedBanks:
+    """See FittedBank. strange: (n, 2, h, w)."""
+
+    module: Banks
+    fitted: tuple[FittedBank, FittedBank]
+    strange: Tensor
+    apart: Tensor
+
+    @classmethod
+    def of(cls, first: FittedBank, second: FittedBank, weights: Tensor) -> FittedBanks:
+        """Return what two say together."""
+        module = Banks(first.module, second.module, weights)
+        strange, apart = module.together((first.strange, first.apart), (second.strange, second.apart))
+        return cls(module, (first, second), strange, apart)
+
+    def others(self, number: int) -> Banks:
+        """Return what the good pictures of other groups than this one's say."""
+        first, second = (one.others(number) for one in self.fitted)
+        return Banks(first, second, self.module.weights)
+
+
 @dataclass(frozen=True)
 class FittedBank:
-    """module: for new pictures. owners: (M,), the group of pictures that each patch is of. strange, apart: of
-    each good picture, told by the patches of all others: those of other groups."""
+    """module: for new pictures. rows: (M, D), features of its patches without the mean. owners: (M,), the
+    group of pictures that each is of. whitens: (D, K) each, by fold of left out pictures. strange, apart: of
+    each good picture, told by all others: those of other groups."""
 
     module: Bank
+    rows: Tensor
     owners: Tensor
+    whitens: tuple[Tensor, ...]
     strange: Tensor
     apart: Tensor
     groups: tuple[int, ...]
 
     def others(self, number: int) -> Bank:
         """Return what the good pictures of other groups than this one's say."""
-        kept = self.module.patches[self.owners != self.groups[number]]
-        return Bank(self.module.mean, self.module.whiten, kept)
+        whiten = self.whitens[folds_of(self.groups)[number]]
+        kept = self.rows[self.owners != self.groups[number]]
+        return Bank(self.module.mean, whiten, (kept @ whiten).half().float())
 
 
 def fit(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> FittedBank:
@@ -70,10 +145,12 @@ def fitting(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> Generator[No
     drawn. groups: as of ``cells.fitting``."""
     count, channels = maps.shape[:2]
     together = tuple(groups) or tuple(range(count))
+    folds = folds_of(together)
     rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)
     mean = rows.mean(0)
-    away = (rows - mean).double()
-    whiten = whitening(away.T @ away / len(away), DIRECTIONS)
+    powers = [_power(rows.unflatten(0, (count, -1)), mean, folds, fold) for fold in range(max(folds) + 1)]
+    power = torch.stack(powers).sum(0)
+    whiten = whitening(power / len(rows), DIRECTIONS)
     lots = torch.Generator().manual_seed(seed)
     each = maps.shape[2] * maps.shape[3]
     some = torch.randperm(len(rows), generator=lots)[:CANDIDATES]
@@ -82,14 +159,33 @@ def fitting(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> Generator[No
     chosen = yield from _few_times(farthest(patches @ sketch, min(MOST, len(patches))), STOPS)
     bank = Bank(mean, whiten, patches[chosen].half().float())  # as it is stored
     owners = torch.tensor(together)[some[chosen] // each]
-    fitted = FittedBank(bank, owners, maps[:0], maps[:0], together)
+    whitens = tuple(
+        _turned(
+            whitening((power - one) / (each * sum(at != fold for at in folds)), DIRECTIONS), whiten, power
+        )
+        for fold, one in enumerate(powers)
+    )
+    kept = rows[some[chosen]] - mean
+    fitted = FittedBank(bank, kept, owners, whitens, maps[:0], maps[:0], together)
     told = []
     for number in range(count):
         told.append(fitted.others(number)(maps[number : number + 1]))
         yield
-    return FittedBank(
-        bank, owners, torch.cat([s for s, _ in told]), torch.cat([a for _, a in told]), together
-    )
+    strange, apart = (torch.cat(some) for some in zip(*told, strict=True))
+    return replace(fitted, strange=strange, apart=apart)
+
+
+def _power(rows: Tensor, mean: Tensor, folds: Sequence[int], fold: int) -> Tensor:
+    """Return the sum of products of features (n, h w, D) of the pictures of a fold, (D, D) in float64."""
+    away = (rows[[at for at, one in enumerate(folds) if one == fold]].flatten(0, 1) - mean).double()
+    return away.T @ away
+
+
+def _turned(whiten: Tensor, onto: Tensor, power: Tensor) -> Tensor:
+    """Return ``whiten`` with its directions, whose order and signs say nothing, turned as near to those of
+    ``onto`` as they can be."""
+    left, _, right = torch.linalg.svd(whiten.double().T @ power @ onto.double())
+    return (whiten.double() @ left @ right).float()
 
 
 def _few_times(work: Generator[None, None, Tensor], times: int) -> Generator[None, None, Tensor]:

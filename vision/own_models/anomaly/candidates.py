@@ -11,10 +11,10 @@ from torch import Tensor
 
 from vision.own_models.anomaly import bank, cells, trials
 from vision.own_models.anomaly.align import Aligner, moved
-from vision.own_models.anomaly.detector import SMOOTH, score, smoothed
+from vision.own_models.anomaly.detector import SMOOTH, joint, score, smoothed
 from vision.own_models.anomaly.inspector import BANK, CELLS, FREE
 from vision.own_models.anomaly.taught import Taught
-from vision.own_models.features.extractor import Extractor
+from vision.own_models.features.extractor import Extractor, joined, pair
 from vision.own_models.features.filters import gaussian
 from vision.own_models.steps import Store, exhausted, kept
 
@@ -25,11 +25,13 @@ REFERENCE = 16  # good pictures that the reference is the mean of
 
 @dataclass(frozen=True)
 class Shown:
-    """What the strangest cells of a picture were taken from, see ``naming.seen``."""
+    """What the strangest cells of a picture were taken from, see ``naming.seen``. ways: (1, C, h, w), heat of
+    each way of looking."""
 
     heat: Tensor
     apart: Tensor
     maps: Tensor
+    ways: Tensor
 
 
 class Candidate:
@@ -47,10 +49,11 @@ class Candidate:
         self.extractor, self.alike, self.aligner, self.seed = extractor, alike, aligner, seed
         self.shared = shared
         self.method = BANK if alike == FREE else CELLS
-        self.fitted: cells.FittedCells | bank.FittedBank | None = None
+        self.fitted: cells.FittedCells | bank.FittedBank | bank.FittedBanks | None = None
         self.taught: Taught | None = None
         self.good_scores: list[float] = []
         self.trial_scores: dict[str, list[float]] = {}
+        self.trials: dict[str, list[Tensor]] = {}  # how strange their cells are
         self._kernel = gaussian(SMOOTH, 3)
         self.region = torch.ones(1, 1)
         self._key = (extractor.name, alike, _named(aligner.reference) if aligner else "")
@@ -106,6 +109,7 @@ class Candidate:
         """Score a trial defect on the good picture ``number``, told by all others."""
         assert self.fitted is not None
         strange, _ = self.fitted.others(number)(maps)
+        self.trials.setdefault(kind, []).append(strange)
         self.trial_scores.setdefault(kind, []).append(float(score(self._heat(strange))))
 
     @torch.no_grad()
@@ -117,10 +121,10 @@ class Candidate:
             strange, apart = self.fitted.module(maps)
         else:
             strange, apart = self.fitted.strange[number][None], self.fitted.apart[number][None]
-        heat = self._heat(strange)
-        if self.taught is not None:
-            heat = torch.maximum(heat, self.taught(apart) * self.region)
-        return float(score(heat)), Shown(heat, apart, maps)
+        ways = self._heat(strange)
+        told = None if self.taught is None else self.taught(apart) * self.region
+        found, heat = joint(ways, told)
+        return float(found), Shown(heat, apart, maps, ways)
 
     def _heat(self, strange: Tensor) -> Tensor:
         return smoothed(strange, self._kernel, self.region)
@@ -144,6 +148,38 @@ class Candidate:
         if self.taught is not None:
             found |= {f"taught.{name}": value for name, value in self.taught.state_dict().items()}
         return found | {"region": self.region}
+
+
+class Both(Candidate):
+    """Two that were tried already, where parts lie anyhow, together: each says how far a picture's strangest
+    cells are beside how much good pictures vary, and the sum counts."""
+
+    def __init__(self, first: Candidate, second: Candidate) -> None:
+        super().__init__(pair(first.extractor, second.extractor), FREE, None, first.seed)
+        assert isinstance(first.fitted, bank.FittedBank) and isinstance(second.fitted, bank.FittedBank)
+        self.first, self.second, self.region = first, second, second.region
+        spread = torch.tensor([first.good_scores, second.good_scores]).std(1).clamp(min=1e-6)
+        self.fitted = fitted = bank.FittedBanks.of(first.fitted, second.fitted, 1 / spread)
+        self.good_scores = [float(score(self._heat(one[None]))) for one in fitted.strange]
+        for kind, some in first.trials.items():
+            for one, other in zip(some, second.trials[kind], strict=True):
+                strange, _ = fitted.module.together((one, one), (other, other))
+                self.trial_scores.setdefault(kind, []).append(float(score(self._heat(strange))))
+
+    def maps(self, name: str, pixels: Tensor | Callable[[], Tensor], store: Store) -> Tensor:
+        """See Candidate.maps; what is kept are the maps of either."""
+        return joined(self.first.maps(name, pixels, store), self.second.maps(name, pixels, store))
+
+
+def both(tried: Sequence[Candidate]) -> Iterator[Both]:
+    """Where parts lie anyhow, yield the first together with each other whose cells are so many of its own."""
+    first, *others = tried
+    height, width = first.region.shape
+    for other in others:
+        coarse = other.region.shape
+        fits = height * coarse[1] == width * coarse[0] and height % coarse[0] == 0
+        if first.method == other.method == BANK and fits and first.extractor.side == other.extractor.side:
+            yield Both(first, other)
 
 
 def trial(number: int, good: Sequence[Tensor], seed: int) -> tuple[int, str, Tensor]:

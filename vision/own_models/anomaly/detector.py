@@ -17,8 +17,8 @@ SMOOTH = 1.0  # cells
 class Detector(nn.Module):
     """(B, 3, side, side) in 0..1 to scores, heat maps and, with a ``naming``, logits of its labels.
 
-    extractor: pixels to maps. judge: ``Cells`` or ``Bank``. region: (h, w), how much each cell counts.
-    taught: ``Taught``, what was learned of defects that had been missed.
+    extractor: pixels to maps. judge: ``Cells``, ``Bank`` or ``Banks``. region: (h, w), how much each
+    cell counts. taught: ``Taught``, what was learned of defects that had been missed.
     """
 
     kernel: Tensor
@@ -46,21 +46,31 @@ class Detector(nn.Module):
             seen, motion, _ = self.aligner(pixels)
         maps, _ = self.extractor(seen)
         strange, apart = self.judge(maps)
-        heat = smoothed(strange, self.kernel, self.region)
-        if self.taught is not None:
-            heat = torch.maximum(heat, self.taught(apart) * self.region)
+        told = None if self.taught is None else self.taught(apart) * self.region
+        scores, heat = joint(smoothed(strange, self.kernel, self.region), told)
         logits = heat.new_zeros(heat.shape[0], 0) if self.naming is None else self.naming(heat, apart, maps)
         placed = heat if self.aligner is None else moved(heat, backwards(motion))
-        return score(heat), placed, logits
+        return scores, placed, logits
 
 
 def smoothed(strange: Tensor, kernel: Tensor, region: Tensor) -> Tensor:
-    """Return heat (B, 1, h, w) of how strange cells are."""
-    return blurred(strange, kernel) * region
+    """Return heat (B, C, h, w) of how strange cells are; what two ways of looking say is smooth already."""
+    return (blurred(strange, kernel) if strange.shape[1] == 1 else strange) * region
+
+
+def joint(heat: Tensor, told: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return scores (B,) and one heat map, (B, 1, h, w), of all ways of looking, (B, C, h, w), and of what
+    was ``taught``, (B, 1, h, w), where it is more."""
+    scores, whole = score(heat), heat.sum(1, keepdim=True)
+    if told is None:
+        return scores, whole
+    whole = torch.maximum(whole, told)
+    return torch.maximum(scores, score(whole)), whole
 
 
 def score(heat: Tensor) -> Tensor:
-    """Return the mean of the strongest cells, (B,)."""
-    flat = heat.flatten(1)
+    """Return the mean of the strongest cells, (B,), of several ways of looking their sum: a defect need not
+    be in the same cell to all."""
+    flat = heat.flatten(2)  # (B, C, h w)
     count = max(LEAST, heat.shape[-2] * heat.shape[-1] // SHARE)
-    return torch.topk(flat, count, dim=1).values.mean(1)
+    return torch.topk(flat, count, dim=2).values.mean(2).sum(1)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.errors import ModelError
 from vision.own_models.anomaly.align import FIXTURE, TURNS, Aligner
-from vision.own_models.anomaly.bank import Bank
+from vision.own_models.anomaly.bank import bank_of
 from vision.own_models.anomaly.cells import Cells
 from vision.own_models.anomaly.detector import Detector
 from vision.own_models.anomaly.limit import Limit, from_good, strongest
@@ -28,7 +28,13 @@ FORMAT = 1
 CELLS, BANK = "cells", "bank"  # methods
 FREE, FIXED, TURNING, AUTO = "free", "fixture", "turns", "auto"  # how alike parts lie
 ALIGNED = {FIXED: FIXTURE, TURNING: TURNS}
-HALF = ("cells.mean", "cells.variance", "bank.patches")  # stored in float16, and rounded to it when trained
+HALF = (  # stored in float16, and rounded to it when trained
+    "cells.mean",
+    "cells.variance",
+    "bank.patches",
+    "bank.first.patches",
+    "bank.second.patches",
+)
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ class Inspector:
         aligner = None
         if parts["aligner"]:
             aligner = Aligner(parts["aligner"]["reference"], ALIGNED[self.card["alike"]])
-        judge = Cells(**parts[CELLS]) if parts[CELLS] else Bank(**parts[BANK])
+        judge = Cells(**parts[CELLS]) if parts[CELLS] else bank_of(parts[BANK])
         naming = Naming(**parts["naming"]) if parts["naming"] else None
         taught = Taught(**parts["taught"]) if parts["taught"] else None
         made = Detector(aligner, extractor.module, judge, self.tensors["region"], naming, taught)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vision.own_models.anomaly.detector import score
+from vision.own_models.anomaly.detector import joint, score
 from vision.own_models.features.filters import blurred, gaussian
 
 LEAST = 3  # pictures with defects that are learned from
@@ -55,8 +55,8 @@ class Taught(nn.Module):
 
 @dataclass(frozen=True)
 class Pictured:
-    """A picture as the head sees it. heat: (1, 1, h, w), of the detector. apart: (1, K, h, w). marks: (h, w),
-    where its defects were marked, None = nowhere in particular. group: that it is left out with."""
+    """A picture as the head sees it. heat: (1, C, h, w), of each way of looking. apart: (1, K, h, w). marks:
+    (h, w), where its defects were marked, None = nowhere in particular. group: that it is left out with."""
 
     heat: Tensor
     apart: Tensor
@@ -105,20 +105,20 @@ def learn(
             heads.append((weight, bias))
         for told, rows, some, gone in ((told_good, usual, good, left), (told_bad, shown, bad, out)):
             for at in (at for at, is_out in enumerate(gone) if is_out):
-                told[at] = (rows[at] @ weight + bias).reshape(some[at].heat.shape)
+                told[at] = (rows[at] @ weight + bias).reshape(1, 1, *some[at].heat.shape[2:])
         yield
     plain = torch.tensor([float(score(one.heat)) for one in good])
     alone = torch.tensor([float(score(heat)) for heat in told_good])
     scale = plain.std() / alone.std().clamp(min=1e-6)
     offset = plain.mean() - scale * alone.mean()
 
-    def joint(some: Sequence[Pictured], told: Sequence[Tensor]) -> list[float]:
+    def both(some: Sequence[Pictured], told: Sequence[Tensor]) -> list[float]:
         return [
-            float(score(torch.maximum(one.heat, (heat * scale + offset) * region)))
+            float(joint(one.heat, (heat * scale + offset) * region)[0])
             for one, heat in zip(some, told, strict=True)
         ]
 
-    scores = joint(good, told_good), joint(bad, told_bad)
+    scores = both(good, told_good), both(bad, told_bad)
     before, after = limit(plain.tolist()), limit(scores[0])
     weight, bias = (torch.stack(each).mean(0) for each in zip(*heads, strict=True))
     yield
@@ -152,7 +152,7 @@ def _fit(usual: Sequence[Tensor], shown: Sequence[tuple[Tensor, Pictured]]) -> t
     good = [(rows - mean) / scale for rows in usual]
     seen = [((rows - mean) / scale, one) for rows, one in shown]
     known = [pair for pair in seen if _inside(pair[1]) is not None]
-    looks = [one.heat.flatten() for _, one in known] if known else _alike(good, seen)
+    looks = [one.heat.sum(1).flatten() for _, one in known] if known else _alike(good, seen)
     some, taken = known or seen, (ground - mean) / scale
     weight, bias = torch.empty(0), torch.empty(0)
     for _ in range(ROUNDS):
@@ -174,7 +174,7 @@ def _alike(good: Sequence[Tensor], seen: Sequence[tuple[Tensor, Pictured]]) -> l
     others of them and not in good pictures, (h w,) each."""
     found, owners = [], []
     for number, (rows, one) in enumerate(seen):
-        heat = one.heat[0]
+        heat = one.heat.sum(1)
         peaks = (F.max_pool2d(heat, 5, 1, 2) == heat).flatten()
         places = heat.flatten().masked_fill(~peaks, float("-inf")).topk(SEEDS).indices
         found.append(rows[places])

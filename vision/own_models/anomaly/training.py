@@ -16,7 +16,7 @@ from torch import Tensor
 from core.errors import UserError
 from vision.own_models.anomaly import few, limit, naming, taught, trials
 from vision.own_models.anomaly.align import Aligner
-from vision.own_models.anomaly.candidates import MOST_UNCLEAR, Candidate, align, trial
+from vision.own_models.anomaly.candidates import MOST_UNCLEAR, Candidate, align, both, trial
 from vision.own_models.anomaly.few import Shot
 from vision.own_models.anomaly.inspector import ALIGNED, AUTO, FIXED, FORMAT, FREE, HALF, Inspector
 from vision.own_models.anomaly.limit import strongest
@@ -29,6 +29,7 @@ MOST_GOOD, MOST_BAD = 200, 500  # pictures that are learned from; more are chose
 MOST_TAUGHT = 100  # of those with defects, that the head of ``taught`` learns from
 SURE = 0.9  # separation of trial defects below which an inspection is told to be weak
 BETTER = 0.01  # separation by which a later extractor has to be ahead of an earlier one
+ALONE = 0.05  # separation by which an extractor has to be ahead of two together
 WEAK_KIND = 0.75
 MARK_SIDE = 256  # pixels that marks are drawn in
 
@@ -129,8 +130,9 @@ def train(
         tried.append(candidate)
     for candidate in tried:
         candidate.shared = None
-    best = _best(tried)
-    inspector = _inspector(best, tried, snapshot, shots)
+    together = list(both(tried))
+    best = best_of(tried, together)
+    inspector = _inspector(best, [*tried, *together], snapshot, shots)
     yield step("found the limit")
     # 3. Learn from defects that were shown.
     for number, item in enumerate(bad, 1):
@@ -177,10 +179,15 @@ def _region(region: Tensor | None, maps: Tensor) -> Tensor:
     return torch.nn.functional.adaptive_avg_pool2d(region.float()[None], size)[0]
 
 
-def _best(tried: Sequence[Candidate]) -> Candidate:
+def best_of(tried: Sequence[Candidate], together: Sequence[Candidate] = ()) -> Candidate:
+    """Return the candidate that separates drawn defects best; a later one has to be clearly ahead, and one
+    alone of the best two together: they are rarely wrong in the same place, as drawn defects don't show."""
     best = tried[0]
     for candidate in tried[1:]:
         if candidate.separation() > best.separation() + BETTER:
+            best = candidate
+    for candidate in sorted(together, key=lambda one: -one.separation())[:1]:
+        if best.separation() <= candidate.separation() + ALONE:
             best = candidate
     return best
 
@@ -251,14 +258,14 @@ def _teaching(
     names, good, bad = [item.group or item.sha256 for item in some], [], []
     for at, shot in enumerate(shots):
         seen = best.look(good_maps[at], at)[1]
-        good.append(taught.Pictured(seen.heat, seen.apart, shot.group))
+        good.append(taught.Pictured(seen.ways, seen.apart, shot.group))
     for number, item in enumerate(some, 1):
         seen = best.look(known.maps(item, best))[1]
         marked = known.marks(item)
         if marked is not None:
             marked = best.laid(marked, known.pixels(item, best))
         group = names.index(item.group or item.sha256)
-        bad.append(taught.Pictured(seen.heat, seen.apart, group, marked))
+        bad.append(taught.Pictured(seen.ways, seen.apart, group, marked))
         yield f"compared {number} of {len(some)} defects"
     learning = taught.learn(good, bad, best.region, lambda scores: float(_limit(scores, shots)["limit"]))
     for number in range(1, taught.STOPS + 1):

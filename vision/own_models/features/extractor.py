@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 BATCH = 8  # pictures in a call
+BOTH = "+"  # between the names of a pair
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,42 @@ class Extractor:
             some = torch.stack([pixels(image, self.side) for image in images[start : start + BATCH]])
             maps, pooled = self.module(some)
             yield from zip(maps, pooled, strict=True)
+
+
+class Pair(nn.Module):
+    """What two networks see at once: see ``joined``; vectors of both."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps (B, s² D + E, h, w) and pooled features (B, P + Q)."""
+        (first, pooled), (second, also) = self.first(pixels), self.second(pixels)
+        return joined(first, second), torch.cat([pooled, also], 1)
+
+
+def joined(first: Tensor, second: Tensor) -> Tensor:
+    """Return maps (B, D, s h, s w), whose s × s cells become one, and (B, E, h, w) as one map."""
+    return torch.cat([F.pixel_unshuffle(first, first.shape[-1] // second.shape[-1]), second], 1)
+
+
+def pair(first: Extractor, second: Extractor) -> Extractor:
+    """Return what sees as both do; the first has as fine cells as the second or finer."""
+    module = Pair(first.module, second.module).eval().requires_grad_(False)
+    name, licence = f"{first.name}{BOTH}{second.name}", f"{first.licence}, {second.licence}"
+    return Extractor(name, first.side, module, licence)
+
+
+def named(name: str, extractors: Sequence[Extractor]) -> Extractor:
+    """Return the extractor of a name, or the ``pair`` of two. Raises KeyError where there is none."""
+    for one in extractors:
+        if one.name == name:
+            return one
+    first, _, second = name.partition(BOTH)
+    if not second:
+        raise KeyError(name)
+    return pair(named(first, extractors), named(second, extractors))
 
 
 def vectors(module: nn.Module, pixels: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from core.errors import ModelError
 from core.requests.own_models import ANOMALY
 from vision.own_models.features.efficientnet import efficientnet
-from vision.own_models.features.extractor import Extractor
+from vision.own_models.features.extractor import BOTH, Extractor, pair
 from vision.own_models.features.filters import filters
 from vision.own_models.features.transformer import transformer
 from vision.photo.looking import is_demo
@@ -44,6 +44,9 @@ def towers(task: str, models: Models, reporter: Reporter) -> Iterator[Extractor]
 def named(name: str, models: Models, reporter: Reporter) -> Extractor:
     """Return the extractor that a model was trained with. Raises ModelError when this worker has no such one
     any more."""
+    first, _, second = name.partition(BOTH)
+    if second:
+        return pair(named(first, models, reporter), named(second, models, reporter))
     if name == (found := filters()).name:
         return found
     for role in (PHOTOGRAPH, *TRANSFORMERS):
