@@ -18,7 +18,8 @@ from vision.own_models.snapshot import Item, Snapshot
 from vision.own_models.steps import MemoryStore, run
 
 Row = dict[str, object]
-SHOWN, NEW = 10, 60  # trays that are learned from, and those that aren't
+LEAST_AREA, MOST_SECONDS = 0.9, 180  # what is asked of AP50, and of the processor
+LOTS, SHOWN, NEW = 4, 10, 60  # trainings; trays that are learned from, and those that aren't
 FIRST_NEW = 10_000
 
 
@@ -48,10 +49,11 @@ def looked(detector: Detector, some: Pile) -> list[Looked]:
 
 
 def of_boxes(scale: float) -> Iterator[Row]:
-    """8.19: three trainings, each of ten other trays, on the same new trays; each but the first takes part at
-    a full scale alone."""
+    """8.19: four trainings, each of ten other trays, on the same new trays, and what they come to together; a
+    scale takes part of them."""
     new = pile(range(FIRST_NEW, FIRST_NEW + round(NEW * max(scale, 0.5))))
-    for lot in range(max(1, round(3 * scale))):
+    came: list[tuple[float, float]] = []
+    for lot in range(max(1, round(LOTS * scale))):
         shown = pile(range(lot * SHOWN, (lot + 1) * SHOWN))
         start = time.process_time()
         detector = run(train(shown.snapshot, shown.open, Settings(seed=lot), MemoryStore()))
@@ -60,6 +62,7 @@ def of_boxes(scale: float) -> Iterator[Row]:
         found = looked(detector, new)
         each = (time.process_time() - start) / len(found)
         report = of_detector(detector, found, new.open)
+        came.append((report.metrics["ap50"], trained))
         yield {
             "pictures": len(shown.snapshot.items),
             "marked": sum(len(item.boxes) for item in shown.snapshot.items),
@@ -76,6 +79,19 @@ def of_boxes(scale: float) -> Iterator[Row]:
             "bytes": len(detector.pack()),
             "training CPU s": trained,
             "verdict CPU s": each,
-            "seconds asked": 180,
-            "passes": bool(np.isfinite(trained) and trained <= 180 and report.metrics["ap50"] >= 0.9),
+            "seconds asked": MOST_SECONDS,
+            "passes": _passes(*came[-1]),
         }
+    if len(came) > 1:
+        areas, seconds = zip(*came, strict=True)
+        yield {
+            "lots": len(came),
+            "AP50, mean": float(np.mean(areas)),
+            "AP50, lowest and highest": (min(areas), max(areas)),
+            "training CPU s, most": max(seconds),
+            "passes": all(_passes(*one) for one in came),
+        }
+
+
+def _passes(area: float, seconds: float) -> bool:
+    return area >= LEAST_AREA and seconds <= MOST_SECONDS

@@ -7,20 +7,15 @@ Needs the extra ``train``; rows on real surfaces need scikit-image, as the packa
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import subprocess
-import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from tests.vision.own_models import (
+    elsewhere,
     finding,
     kills,
     labels,
@@ -35,7 +30,6 @@ from tests.vision.own_models.seen_with import PHOTO, towers
 from vision.own_models.anomaly.inspector import FIXED, Inspector
 from vision.own_models.anomaly.training import Settings
 from vision.own_models.anomaly.training import train as train_inspection
-from vision.own_models.export.bundle import bundle
 from vision.own_models.features.extractor import Extractor, named
 from vision.own_models.report import metrics
 from vision.own_models.steps import MemoryStore, run
@@ -136,44 +130,6 @@ def of_names(scale: float) -> Iterator[Row]:
             yield {"a kind": each, "accuracy": str(report.accuracy), "macro F1": report.macro_f1}
 
 
-def of_bundles(scale: float, python: str = "") -> Iterator[Row]:
-    """8.11: a bundle in an environment of its own, on 1,000 pictures of odd sizes, types and EXIF turns."""
-    drawn = [parts.picture("circuit", TESTED + n, (None, *parts.DEFECTS)[n % 8])[0] for n in range(40)]
-    some = pile([(parts.picture("circuit", TRAINED + n)[0], "good") for n in range(20)])
-    inspector, extractor, _ = _inspection(some, Settings(), extractors=towers()[-1:])
-    golden = [image.resize((311, 277)) for image in drawn[:6]]
-    data = bundle(inspector, extractor, "circuits", golden)
-    lots, count = np.random.default_rng(0), round(1000 * scale)
-    with tempfile.TemporaryDirectory() as work:
-        folder, pictures = Path(work) / "bundle", Path(work) / "pictures"
-        zipfile.ZipFile(io.BytesIO(data)).extractall(folder)
-        pictures.mkdir()
-        for number in range(count):
-            size = tuple(int(side) for side in lots.integers(90, 700, 2))
-            image = drawn[number % len(drawn)].resize(size)
-            exif = Image.Exif()
-            exif[0x0112] = int(lots.integers(1, 9))
-            image.save(pictures / f"{number:04}.{('jpg', 'png', 'webp')[number % 3]}", exif=exif)
-        start = time.monotonic()
-        command = [python or "python3", "-I", "predict.py", str(pictures)]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-        wall = time.monotonic() - start
-        lines = {Path(line["file"]).name: line for line in map(json.loads, done.stdout.splitlines())}
-        network, apart, unequal = inspector.detector(extractor), [], 0
-        for file in sorted(pictures.iterdir()):
-            with Image.open(file) as image:
-                verdict = inspector.inspect(image, extractor, network)
-            apart.append(abs(verdict.score - lines[file.name]["score"]) / verdict.score)
-            unequal += verdict.strange != (lines[file.name]["verdict"] == "strange")
-    yield {
-        "pictures": len(apart),
-        "unequal verdicts": unequal,
-        "largest difference of scores, relative": max(apart),
-        "bundle MB": len(data) / 2**20,
-        "wall s a picture": wall / count,
-    }
-
-
 BY_PART: dict[str, Callable[[float, Sequence[str]], Iterator[Row]]] = {
     "parts": of_parts,
     "promises": promises.of_promises,
@@ -184,7 +140,7 @@ ROWS: dict[str, Callable[[float], Iterator[Row]]] = {
     "textures": of_textures,
     "places": textures.of_places,
     "names": of_names,
-    "bundles": of_bundles,
+    "bundles": elsewhere.of_bundles,
     "labels": labels.of_labels,
     "flipped": labels.of_flipped,
     "tuned": labels.of_tuned,
@@ -226,7 +182,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in asked.rows or [*BY_PART, *ROWS]:
         if name == "bundles":
-            rows = of_bundles(asked.scale, asked.python)
+            rows = elsewhere.of_bundles(asked.scale, asked.python)
         else:
             rows = BY_PART[name](asked.scale, asked.part) if name in BY_PART else ROWS[name](asked.scale)
         for row in rows:

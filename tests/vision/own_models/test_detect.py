@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from core.errors import ModelError, UserError
 from tests.vision.own_models import finding, trays
 from tests.vision.own_models.conftest import Pile, needs_train
-from vision.own_models.detect import lesson, limit
+from vision.own_models.detect import lesson, limit, training
 from vision.own_models.detect.detector import FAINTEST, Detector, Found
 from vision.own_models.detect.lesson import Marked, varied, wanted
-from vision.own_models.detect.network import MOST, Finder
+from vision.own_models.detect.network import MOST, Finder, Network
 from vision.own_models.detect.training import KEPT_EVERY, Settings, side_of, taught_labels, train
 from vision.own_models.report.average_precision import Boxes, by_label, matched
 from vision.own_models.report.outlines import Outline, drawn
@@ -61,6 +61,19 @@ def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
     assert again.pack() == whole.pack()
     assert "learned 3 of 5" in said and "learned 2 of 5" not in said, "what was kept isn't learned again"
     assert KEPT_EVERY > 2
+
+
+def test_what_is_kept_is_the_mean_of_the_last_steps(shown: Pile) -> None:
+    settings = replace(FEW, steps=4)
+    items = shown.snapshot.items
+    lessons = [training._marked(item, ["nut", "screw", "washer"], shown.open, 64) for item in items]
+    course, states = training._Course(lessons, 3, settings, MemoryStore(), "x"), []
+    for _ in range(settings.steps):
+        course.step()
+        states.append({name: value.clone() for name, value in course._network.state_dict().items()})
+    for name, value in course.tensors().items():
+        if value.is_floating_point():
+            assert torch.allclose(value, (states[2][name] + states[3][name]) / 2, atol=2e-3), name
 
 
 def test_a_packed_detector_finds_what_it_found_before(shown: Pile, detector: Detector) -> None:
@@ -135,6 +148,29 @@ def test_boxes_around_the_same_thing_are_told_once_by_the_surest() -> None:
     ]
     assert kept == [(0, 0.953), (0, 0.881), (1, 0.5)], "the other label at the same place is the same thing"
     assert boxes[0].tolist() == pytest.approx([0.5 / 16, 0.5 / 16, 8.5 / 16, 8.5 / 16])
+
+
+def test_a_mirrored_picture_is_seen_as_the_mirrored_one() -> None:
+    torch.manual_seed(0)
+    network, pixels = Network(2).eval(), torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        once, finder = Finder(network), Finder(network, mirrored=True)
+        heat, sides = finder._seen(pixels)
+        for axes, order in (((3,), [2, 1, 0, 3]), ((2,), [0, 3, 2, 1])):
+            other, distances = finder._seen(pixels.flip(axes))
+            assert torch.allclose(other.flip(axes), heat, atol=1e-6)
+            assert torch.allclose(distances.flip(axes)[:, order], sides, atol=1e-4)
+        assert not torch.allclose(once._seen(pixels.flip(3))[0].flip(3), heat, atol=1e-6)
+
+
+def test_only_a_detector_whose_pictures_may_be_turned_looks_at_mirrored_ones(
+    shown: Pile, detector: Detector
+) -> None:
+    assert detector.card["mirrored"] and detector.finder.mirrored
+    upright = run(train(shown.snapshot, shown.open, replace(FEW, turned=False), MemoryStore()))
+    assert not upright.finder.mirrored
+    earlier = {key: value for key, value in detector.card.items() if key != "mirrored"}
+    assert not Detector(earlier, detector.tensors).finder.mirrored
 
 
 def test_too_few_boxes_are_told_with_the_numbers(shown: Pile) -> None:

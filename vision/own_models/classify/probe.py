@@ -39,21 +39,26 @@ class Probe:
 
 @dataclass(frozen=True)
 class Tested:
-    """How a probe does on examples left out. logits: (n, L), with the temperature in them. distances: (n,),
-    to the nearest centre. strength: C. temperature: what logits are divided by. loss: mean of -log p of the
-    right label, lower is better."""
+    """How a probe does on examples left out. logits: (n, L), with the temperature in them. squares: (n, L),
+    of the distances to the centres. strength: C. temperature: what logits are divided by. loss: mean of
+    -log p of the right label, lower is better."""
 
     logits: Tensor
-    distances: Tensor
+    squares: Tensor
     strength: float
     temperature: float
     loss: float
 
+    @property
+    def far(self) -> float:
+        """The distance to the nearest centre beyond which a picture is none of these."""
+        nearest = self.squares.amin(1).sqrt()
+        return float(np.quantile(nearest.numpy(), FAMILIAR, method="higher"))
+
     def told_by(self, probe: Probe) -> Probe:
         """Return a head on all examples that is as sure as it may be, and knows how far is too far."""
-        far = float(np.quantile(self.distances.numpy(), FAMILIAR, method="higher"))
         weight, bias = probe.weight / self.temperature, probe.bias / self.temperature
-        return Probe(probe.mean, probe.scale, weight, bias, probe.centres, far)
+        return Probe(probe.mean, probe.scale, weight, bias, probe.centres, self.far)
 
 
 def fit(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) -> tuple[Probe, Tested]:
@@ -70,31 +75,37 @@ def fitting(
     parts = folds(labels, groups, FOLDS)
     tried = []
     for strength in STRENGTHS:
-        logits, distances = torch.zeros(len(rows), count), torch.zeros(len(rows))
+        logits, squares = torch.zeros(len(rows), count), torch.zeros(len(rows), count)
         for part in parts:
             kept = [at for at in range(len(rows)) if at not in set(part)]
             probe = plain(rows[kept], right[kept], count, strength)
-            logits[part], distances[part] = look(probe, rows[part])
+            logits[part], squares[part] = compare(probe, rows[part])
             yield
         for _ in range(FOLDS - len(parts)):  # fewer groups than folds
             yield
-        tried.append(tested(logits, distances, right, strength))
+        tried.append(tested(logits, squares, right, strength))
     best = min(tried, key=lambda one: one.loss)
     return best.told_by(plain(rows, right, count, best.strength)), best
 
 
-def tested(logits: Tensor, distances: Tensor, right: Tensor, strength: float) -> Tested:
-    """Return how a head does whose left-out logits (n, L) and distances (n,) these are."""
+def tested(logits: Tensor, squares: Tensor, right: Tensor, strength: float) -> Tested:
+    """Return how a head does whose left-out logits (n, L) and squared distances (n, L) these are."""
     temperature = calibrate(logits, right)
     loss = float(torch.nn.functional.cross_entropy(logits / temperature, right))
-    return Tested(logits / temperature, distances, strength, temperature, loss)
+    return Tested(logits / temperature, squares, strength, temperature, loss)
 
 
 def look(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return logits (n, L) and distances to the nearest centre, (n,), of features (n, P)."""
+    logits, squares = compare(probe, rows)
+    return logits, squares.amin(1).sqrt()
+
+
+def compare(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits (n, L) and squared distances to the centres, (n, L), of features (n, P)."""
     seen = (rows - probe.mean) / probe.scale
-    near = (seen[:, None] - probe.centres).square().mean(-1).amin(1)
-    return seen @ probe.weight + probe.bias, near.sqrt()
+    squares = (seen[:, None] - probe.centres).square().mean(-1)
+    return seen @ probe.weight + probe.bias, squares
 
 
 def calibrate(logits: Tensor, right: Tensor) -> float:

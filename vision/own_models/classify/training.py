@@ -1,5 +1,5 @@
-"""Trains a classifier: a probe on each tower the host has, the best by left-out examples, with what words say
-blended in while examples are few."""
+"""Trains a classifier: a probe on each tower the host has, the best or the best two together by left-out
+examples, with what words say blended in while examples are few."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from vision.own_models.classify import tuned, tuning
 from vision.own_models.classify.classifier import ADDED, FORMAT, Classifier, Words
 from vision.own_models.classify.doubts import Doubt, doubts
 from vision.own_models.classify.probe import FOLDS, STRENGTHS, Probe, Tested, fitting
+from vision.own_models.classify.together import WORTH, together
 from vision.own_models.classify.tuned import Taught
 from vision.own_models.classify.tuning import Tuned, Tuning
-from vision.own_models.features.extractor import Extractor, pixels, vectors
+from vision.own_models.features.extractor import Extractor, pair, pixels, vectors
 from vision.own_models.features.transformer import TransformerFeatures
 from vision.own_models.report.calibration import expected_error
 from vision.own_models.snapshot import TRAIN, Item, Snapshot
@@ -77,14 +78,20 @@ def train(
             next(fits_left)
             yield count.step(f"left out {number} of {fits}")
         tried.append(_Way(extractor, *exhausted(fits_left)))
-    # 2. Let the transformer that does best learn to see the labels.
+    # 2. Let the best two see together.
+    right = torch.tensor(places)
+    both = _both(tried, right)
+    # 3. Let the transformer that does best learn to see the labels.
     if lora is not None and able:
         begun = min((one for one in tried if one.extractor in able), key=lambda one: one.tested.loss)
         examples = _Examples(items, places, groups, len(labels), open_picture)
         learned = yield from _tuned(begun, examples, store, seed, lora.device, count)
         tried += [learned] if learned is not None else []
     best = min(tried, key=lambda one: one.tested.loss)
-    # 3. Ask words, while examples are few.
+    if both is not None:
+        tried.append(both)
+        best = both if both.tested.loss <= best.tested.loss - WORTH else best
+    # 4. Ask words, while examples are few.
     said = None
     if words is not None:
         asked = len(items) < ENOUGH * len(labels)
@@ -94,7 +101,6 @@ def train(
             yield count.step(f"asked words of {number} of {len(items)}")
         said = torch.cat(told) if asked else None
     weights, chances = _blended(best.tested, said, places)
-    right = torch.tensor(places)
     yield count.step("done")
     card = {
         "format": FORMAT,
@@ -133,6 +139,17 @@ class _Way:
     @property
     def name(self) -> str:
         return f"{self.extractor.name} with LoRA" if self.added else self.extractor.name
+
+
+def _both(tried: Sequence[_Way], right: Tensor) -> _Way | None:
+    """Return the best two that take pictures of the same side, together; None where no two do."""
+    ranked = sorted(tried, key=lambda one: one.tested.loss)
+    for number, second in enumerate(ranked):
+        for first in ranked[:number]:
+            if first.extractor.side == second.extractor.side:
+                ways = (first.probe, first.tested), (second.probe, second.tested)
+                return _Way(pair(first.extractor, second.extractor), *together(*ways, right))
+    return None
 
 
 @dataclass(frozen=True)

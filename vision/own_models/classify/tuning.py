@@ -12,7 +12,7 @@ import torch
 
 from vision.own_models.classify import tuned
 from vision.own_models.classify.folds import folds
-from vision.own_models.classify.probe import FOLDS, Probe, Tested, look, tested
+from vision.own_models.classify.probe import FOLDS, Probe, Tested, compare, tested
 from vision.own_models.classify.tuned import EPOCHS, Taught
 from vision.own_models.features.transformer import TransformerFeatures
 from vision.own_models.steps import Store, Tensors
@@ -75,18 +75,18 @@ def tuning(
     """Learn without each part of the examples and with all of them; return None where the first part that is
     left out says that it comes to nothing. begun: of the probe on the same tower."""
     logits = torch.zeros(len(taught.right), taught.count)
-    distances = torch.zeros(len(taught.right))
+    squares = torch.zeros(len(taught.right), taught.count)
     for number, part in enumerate(folds(taught.right.tolist(), groups, FOLDS)):
         kept = sorted(set(range(len(taught.right))) - set(part))
         name = f"{key} without {number}"
         added, probe = yield from tuned.learning(module, taught.some(kept), store, name, seed, device)
         rows = tuned.rows(tuned.merged(module, added), taught.pictures[part])
-        logits[part], distances[part] = look(probe, rows)
+        logits[part], squares[part] = compare(probe, rows)
         if number == 0:
-            mine = tested(logits[part], distances[part], taught.right[part], 0.0).loss
+            mine = tested(logits[part], squares[part], taught.right[part], 0.0).loss
             theirs = torch.nn.functional.cross_entropy(begun.logits[part], taught.right[part])
             if not math.isfinite(mine) or mine > HOPELESS * float(theirs):
                 return None
     added, probe = yield from tuned.learning(module, taught, store, f"{key} with all", seed, device)
-    found = tested(logits, distances, taught.right, taught.strength)
+    found = tested(logits, squares, taught.right, taught.strength)
     return Tuned(added, found.told_by(probe), found)

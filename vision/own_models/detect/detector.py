@@ -78,7 +78,8 @@ class Detector:
                 network.load_state_dict(self.tensors)
             except RuntimeError as error:
                 raise ModelError("This file is no detector that can be read here.") from error
-            self._finder = Finder(network).eval().requires_grad_(False)
+            mirrored = bool(self.card.get("mirrored"))  # not in cards of earlier ones
+            self._finder = Finder(network, mirrored=mirrored).eval().requires_grad_(False)
         return self._finder
 
     @torch.no_grad()

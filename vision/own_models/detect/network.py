@@ -10,6 +10,7 @@ STRIDE = 4  # pixels of a cell
 MOST = 100  # things in a picture
 SAME = 0.6  # overlap from which on two boxes are the same thing
 SMALLEST = 1e-3  # cells, of a distance to a side
+MIRRORED = (((3,), (2, 1, 0, 3)), ((2,), (0, 3, 2, 1)), ((2, 3), (2, 3, 0, 1)))  # axes, then what sides are
 RARE = -4.0  # logit of a cell before anything is learned: things are rare
 
 
@@ -66,16 +67,16 @@ def _larger(seen: Tensor) -> Tensor:
 class Finder(nn.Module):
     """From pixels of one picture (1, 3, S, S) to boxes (MOST, 4) in 0..1, their scores (MOST,), and the
     numbers of their labels (MOST,), the surest first. What is the same thing as a surer one, or no box,
-    scores 0."""
+    scores 0. mirrored: the picture is also looked at mirrored along one axis, the other and both, and what is
+    said of a cell is the mean."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, mirrored: bool = False) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.mirrored = network, mirrored
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes, scores and labels."""
-        logits, sides = self.network(pixels)
-        heat = logits.sigmoid()
+        heat, sides = self._seen(pixels)
         peaks = heat * (heat == nn.functional.max_pool2d(heat, 3, 1, 1))
         cells = heat.shape[2] * heat.shape[3]
         scores, at = peaks.reshape(-1).topk(MOST)
@@ -89,6 +90,17 @@ class Finder(nn.Module):
         same = (overlaps(boxes, boxes) > SAME).to(pixels.dtype) * surer
         alone = (same.amax(0) == 0) & (boxes[:, 2:] > boxes[:, :2]).all(1)
         return boxes, scores * alone.to(pixels.dtype), labels
+
+    def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the heat (1, L, g, g) and distances to sides (1, 4, g, g)."""
+        if not self.mirrored:
+            logits, sides = self.network(pixels)
+            return logits.sigmoid(), sides
+        logits, sides = self.network(torch.cat([pixels, *(pixels.flip(axes) for axes, _ in MIRRORED)]))
+        heat, distances = list(logits.sigmoid().split(1)), list(sides.split(1))
+        for at, (axes, order) in enumerate(MIRRORED, 1):
+            heat[at], distances[at] = heat[at].flip(axes), distances[at].flip(axes)[:, list(order)]
+        return torch.stack(heat).mean(0), torch.stack(distances).mean(0)
 
 
 def overlaps(some: Tensor, others: Tensor) -> Tensor:

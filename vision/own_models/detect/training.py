@@ -27,6 +27,8 @@ LEAST, LEAST_PICTURES = 3, 3  # boxes of a label that is taught; pictures with b
 STEPS, PICTURES, SIDE = 600, 5, 256  # pictures of a step are as many at this side, fewer of larger ones
 RATE, WARM, LAST, DECAY, MOST_SLOPE = 4e-3, 20, 0.01, 1e-2, 20.0
 KEPT_EVERY = 25  # steps between two states that are kept
+AVERAGED = 0.3  # of the steps, the last ones: the network is the mean of theirs (arXiv:1803.05407)
+METHOD = 2  # number of the way it is learned: a state that was kept of another is of no use
 COARSEST = 32  # px that a side is a multiple of
 
 Open = Callable[[str], Image.Image]
@@ -82,6 +84,7 @@ def train(
         "licence": "",
         "side": settings.side,
         "turned": settings.turned,
+        "mirrored": settings.turned,
         "steps": settings.steps,
         "seed": settings.seed,
         "limit": USUAL,
@@ -120,7 +123,7 @@ def _marked(item: Item, labels: Sequence[str], open_picture: Open, side: int) ->
 
 
 def _name(snapshot: Snapshot, settings: Settings) -> str:
-    return hashlib.sha256(f"detect {FORMAT} {snapshot.sha256} {settings}".encode()).hexdigest()
+    return hashlib.sha256(f"detect {FORMAT} {METHOD} {snapshot.sha256} {settings}".encode()).hexdigest()
 
 
 class _Course:
@@ -139,19 +142,21 @@ class _Course:
             if weight.dim() == 4:  # a sixth quicker
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         self._optimizer = torch.optim.AdamW(self._network.parameters(), RATE, weight_decay=DECAY)
+        self._mean: dict[str, Tensor] = {}  # of states so far, from the first that counts on
         if (data := store.get(name)) is not None:
             held = torch.load(io.BytesIO(data), weights_only=True)
             self._network.load_state_dict(held["network"])
             self._optimizer.load_state_dict(held["optimizer"])
-            self.done = int(held["done"])
+            self._mean, self.done = held["mean"], int(held["done"])
 
     def step(self) -> None:
         """Learn from some of the pictures."""
         settings, lots = self._settings, torch.Generator()
         lots.manual_seed(int.from_bytes(hashlib.sha256(f"{settings.seed} {self.done}".encode()).digest()[:7]))
-        chosen = torch.randint(len(self._lesson), (settings.together,), generator=lots).tolist()
         if len(self._lesson) >= settings.together:
             chosen = torch.randperm(len(self._lesson), generator=lots)[: settings.together].tolist()
+        else:
+            chosen = torch.randint(len(self._lesson), (settings.together,), generator=lots).tolist()
         shown = [varied(self._lesson[at], lots, turned=settings.turned) for at in chosen]
         right = [wanted(one, self._labels) for one in shown]
         for group in self._optimizer.param_groups:
@@ -165,20 +170,31 @@ class _Course:
             torch.nn.utils.clip_grad_norm_(self._network.parameters(), MOST_SLOPE)
             self._optimizer.step()
         self.done += 1
+        self._average()
         if self.done % KEPT_EVERY == 0:
             self._keep()
+
+    def _average(self) -> None:
+        """Count the network as it is now, where it is one of the last."""
+        number = self.done - math.floor((1 - AVERAGED) * self._settings.steps)
+        if number == 1:
+            self._mean = {name: value.clone() for name, value in self._network.state_dict().items()}
+        elif number > 1:
+            for name, value in self._network.state_dict().items():
+                if value.is_floating_point():
+                    self._mean[name] += (value - self._mean[name]) / number
 
     def _keep(self) -> None:
         held = io.BytesIO()
         state = {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict()}
-        torch.save({**state, "done": self.done}, held)
+        torch.save({**state, "mean": self._mean, "done": self.done}, held)
         self._store.put(self._name, held.getvalue())
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what was learned, as exactly as it is kept."""
         return {
             name: value.half().float().contiguous() if value.is_floating_point() else value.clone()
-            for name, value in self._network.state_dict().items()
+            for name, value in self._mean.items()
         }
 
 

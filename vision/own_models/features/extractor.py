@@ -50,6 +50,10 @@ class Pair(nn.Module):
         (first, pooled), (second, also) = self.first(pixels), self.second(pixels)
         return joined(first, second), torch.cat([pooled, also], 1)
 
+    def vectors(self, pixels: Tensor) -> Tensor:
+        """Return pooled features alone, (B, P + Q), whichever has the finer cells."""
+        return torch.cat([vectors(self.first, pixels), vectors(self.second, pixels)], 1)
+
 
 def joined(first: Tensor, second: Tensor) -> Tensor:
     """Return maps (B, D, s h, s w), whose s × s cells become one, and (B, E, h, w) as one map."""
