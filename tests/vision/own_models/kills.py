@@ -46,6 +46,7 @@ TAUGHT, PILE = "taught", "pile"
 GOOD, SIDE, PIXELS = 5, 128, 128
 LABELS = ("scratch", "dent")
 PATIENCE = 300.0  # seconds until a line, or the end of a training, is missed
+AT_WORK = 0.75  # share of kills that wait for a step of a training: a worker takes seconds to begin
 MOST_OF_ONE = 2  # kills that a training survives: its third death ends it, with a sentence
 
 
@@ -85,7 +86,7 @@ async def live(folder: Path, number: int) -> None:
             await opened.studio.projects.labelling.mark(ALICE, PILE, sha256, label)
             say({"marked": sha256, "label": label})
             number += 1
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(1.0)  # a project takes 2,000 pictures
             if training.done():
                 training.result()
                 training = asyncio.create_task(_train(opened))
@@ -142,7 +143,7 @@ class Promised:
             self.at = True
         elif "ended" in line:
             self.ended[line["ended"]] = line["status"]
-            self.training = ""
+            self.training, self.at = "", False
 
 
 class Victim:
@@ -263,20 +264,22 @@ def of_kills(scale: float) -> Iterator[dict[str, object]]:
         victim = Victim(folder, 0, promised)
         assert victim.listen(PATIENCE, until="ready")
         while sum(done.values()) < count:
-            victim.listen(rng.uniform(0.2, 2.5))
             if promised.training and promised.hits[promised.training] >= MOST_OF_ONE:
                 assert victim.listen(PATIENCE, until="ended"), "a training doesn't end"
                 continue
+            if rng.random() < AT_WORK and not promised.at:
+                assert victim.listen(PATIENCE, until="at"), "no training takes a step"
+            victim.listen(rng.uniform(0.1, 2.0))
             hit = promised.training
-            if rng.random() < 0.5:
-                if not hit or not promised.at:  # a worker that has begun nothing costs nothing
-                    continue
+            if promised.at and rng.random() < 0.6:
                 done["worker"] += victim.kill_worker()
-            else:
+            elif promised.hits[hit] < MOST_OF_ONE:
                 victim.kill()
                 done["studio"] += 1
                 victim = Victim(folder, max(promised.added, default=-1) + 1, promised)
                 assert victim.listen(PATIENCE, until="ready")
+            else:
+                continue
             promised.hits[hit] += bool(hit)
             promised.at = False
         victim.kill()
