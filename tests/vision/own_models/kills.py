@@ -54,7 +54,7 @@ MOST_OF_ONE = 2  # kills that a training survives: its third death ends it, with
 async def studio(folder: Path, *, fresh: bool = False) -> AsyncIterator[Opened]:
     """Open the studio that lies in ``folder``."""
     common = {"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0", "PHOTO_READERS": "off", "DEVICES": "cpu"}
-    loaded = load(common, folder / "none.env")
+    loaded = load(common | {"PROJECT_VERSIONS": "1000"}, folder / "none.env")  # all files are compared
     if fresh:
         fresh_database(loaded.database)
     async with services(loaded) as built:
