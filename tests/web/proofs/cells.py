@@ -118,7 +118,7 @@ def _sent(cell: Cell, job: str, world: World) -> dict[str, object]:
     body = cell.rule.body
     if isinstance(body, dict):
         body = json.loads(json.dumps(body).replace("{job}", job).replace("{upload}", world.upload))
-    if cell.action == "remix":
+    if cell.action in ("remix", "edit"):
         body = {"words": "a blue house"}
     match cell.route.body:
         case Body.NONE:
