@@ -24,8 +24,8 @@ MODAL, UPDATES = (
 BUTTON, MENU = 2, 3  # kinds of components
 ONLY_WHILE_RUNNING, ONLY_ON_THE_WEB = {"cancel", "stop"}, {"read"}
 # What only films have is pressed after a restart in tests/bot/test_video.py, what verdicts and trainings have
-# in tests/bot/test_own_models.py, and what an editor brings in tests/bot/test_edit.py. Classify gave its place
-# under pictures to Animate.
+# in tests/bot/test_own_models.py, and what an editor brings in tests/bot/test_edit.py. Classify gave its
+# place under pictures to Animate.
 ELSEWHERE = {*OF_FILMS, "gif", "classify", "edit", "isright", "iswrong", "verdict", "project"}
 
 PROGRESS = ("(Waiting", "%)", "(Starting")
