@@ -19,7 +19,9 @@ async def test_every_job_ends_with_one_message_whenever_the_bot_or_its_worker_is
     """The points beside each other, as many as there is time for; the long form has all of them."""
     points = ["worker", *dict.fromkeys(kill.POINTS)][:: 18 // kills][:kills]
     report = await kill.run(tmp_path, points, process=ForkedBot)
-    assert (report.lost, report.doubled, report.missed, report.silent) == ([], [], [], []), report.stories
+    assert (report.lost, report.doubled, report.missed, report.silent) == ([], [], [], []), "\n".join(
+        report.stories
+    )
     assert report.kills.total() == kills and report.jobs >= kills and (report.cut_off or kills < 18)
     assert report.results + report.failures == report.jobs
     assert (report.identifies, report.resumes) == (1, kills)
