@@ -20,7 +20,6 @@ PROFILES: dict[str, dict[str, str]] = {
         "VIT_MODEL": str(DEMO / "vit"),
         "SEGMENT_MODEL": str(DEMO / "segmenter"),
         "ASK_MODEL": str(DEMO / "ask"),
-        **({"EDIT_MODEL": str(DEMO / "edit")} if (DEMO / "edit").is_dir() else {}),  # once trained
     },
     "small": {
         "IMAGE_MODEL": "stabilityai/stable-diffusion-xl-base-1.0@462165984030d82259a11f4367a4eed129e94a7b",

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from diffusers import (
     AutoencoderTiny,
+    DiffusionPipeline,
     DPMSolverMultistepScheduler,
     StableDiffusionPipeline,
     UNet2DConditionModel,
@@ -93,7 +94,7 @@ def _scenes(shard: int) -> list[tuple[Scene, random.Random]]:
     return scenes
 
 
-def _made(part: str) -> Path:
+def made(part: str) -> Path:
     """The folder of a part that an earlier stage made; where that is gone, the shipped one."""
     return WORK / part if (WORK / part).exists() else MODELS / "stable-diffusion" / part
 
@@ -112,7 +113,7 @@ def encode_latents(shards: int = 60):
     """Draws and encodes `shards` x SHARD pictures; those already on disk are kept."""
     folder = WORK / "latents"
     folder.mkdir(parents=True, exist_ok=True)
-    vae = AutoencoderTiny.from_pretrained(_made("vae"), torch_dtype=torch.float32).to(
+    vae = AutoencoderTiny.from_pretrained(made("vae"), torch_dtype=torch.float32).to(
         device(), memory_format=torch.channels_last
     )
     for shard in trange(shards, desc="latents", mininterval=5):
@@ -210,7 +211,7 @@ def train(steps: int = 4800):
     _train(run, mix)
 
 
-def _shipped_unet() -> UNet2DConditionModel:
+def shipped_unet() -> UNet2DConditionModel:
     return UNet2DConditionModel.from_pretrained(
         MODELS / "stable-diffusion" / "unet", torch_dtype=torch.float32
     )
@@ -222,7 +223,7 @@ def refine(steps: int = 5600):
     model = build()
     run = Run("unet_refine", model, Plan(steps, lr=6e-4, decay=0.75, ema=0.996))
     if run.step == 0:
-        run.start_from(trained_weights("unet", _shipped_unet))
+        run.start_from(trained_weights("unet", shipped_unet))
     _train(run, lambda: REFINE)
 
 
@@ -231,7 +232,7 @@ def refine_form(steps: int = 12000):
     pictures as `refine` had, and an average over more of the falling rate."""
     run = Run("unet_form", build(), Plan(steps, lr=5e-4, decay=0.8, ema=0.999))
     if run.step == 0:
-        run.start_from(trained_weights("unet_refine", _shipped_unet))
+        run.start_from(trained_weights("unet_refine", shipped_unet))
     _train(run, lambda: FORM)
 
 
@@ -240,7 +241,7 @@ def _train(run: Run, mix: Callable[[], dict[str, float]]):
     weighs."""
     tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder())
     text = (
-        CLIPTextModel.from_pretrained(_made("text_encoder")).float().to(device()).eval().requires_grad_(False)
+        CLIPTextModel.from_pretrained(made("text_encoder")).float().to(device()).eval().requires_grad_(False)
     )
     encoder = Encoder(tokenizer)
     model = run.model.train()
@@ -276,13 +277,26 @@ def assemble(run: Run | None = None):
         name = next(stage for stage in stages if (WORK / f"{stage}.pt").exists())
         run = Run(name, build(), Plan(1, lr=0))
     run.use_average()
-    folder = MODELS / "stable-diffusion"
-    vae = WORK / "vae_sharp" if (WORK / "vae_sharp").exists() else _made("vae")
-    pipeline = StableDiffusionPipeline(
+    vae = WORK / "vae_sharp" if (WORK / "vae_sharp").exists() else made("vae")
+    text = made("text_encoder")
+    write(StableDiffusionPipeline, run.model, vae, text, MODELS / "stable-diffusion", settings())
+
+
+def write(
+    pipeline_class: type[DiffusionPipeline],
+    model: UNet2DConditionModel,
+    vae: Path,
+    text_encoder: Path,
+    folder: Path,
+    settings: dict,
+):
+    """Writes a pipeline around `model` into `folder`, in float16, with how it is meant to be called. vae,
+    text_encoder: their folders."""
+    pipeline = pipeline_class(
         vae=AutoencoderTiny.from_pretrained(vae),
-        text_encoder=CLIPTextModel.from_pretrained(_made("text_encoder")),
+        text_encoder=CLIPTextModel.from_pretrained(text_encoder),
         tokenizer=CLIPTokenizer.from_pretrained(tokenizer_folder()),
-        unet=run.model.cpu(),
+        unet=model.cpu(),
         scheduler=scheduler(),
         safety_checker=None,
         feature_extractor=None,
@@ -290,7 +304,7 @@ def assemble(run: Run | None = None):
     )
     pipeline.to(torch.float16).save_pretrained(folder)
     ship(pipeline.text_encoder, folder / "text_encoder")
-    (folder / "atelier.json").write_text(json.dumps(settings(), indent=2) + "\n")
+    (folder / "atelier.json").write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def settings() -> dict:

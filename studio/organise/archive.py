@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 PIECE = 2**20  # bytes of a file in memory
 
@@ -37,10 +38,10 @@ class _Window(io.RawIOBase):
         self._taken, self._kept = 0, io.BytesIO()
         self._behind: int | None = None  # where writing is, among what has been taken
 
-    def write(self, data: object) -> int:
+    def write(self, data: Any) -> int:
         if self._behind is None:
-            return self._kept.write(data)  # type: ignore[arg-type]
-        written = len(memoryview(data))  # type: ignore[arg-type]
+            return self._kept.write(data)
+        written = memoryview(data).nbytes
         self._behind += written
         return written
 

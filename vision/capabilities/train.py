@@ -80,7 +80,7 @@ def run(
         seen_with = list(towers.towers(request.task, models, reporter))
     training = _training(lesson, seen_with, FolderStore(folder / FEATURES, MOST_FEATURES), reporter)
     model = budget.run(training, Stage(reporter, SETTLED, TRAINED))
-    extractor = named(model.card["extractor"], seen_with)
+    extractor = named(model.card["extractor"], {one.name: one for one in seen_with}.get)
     testing = _testing(lesson, model, extractor, reporter)
     tested = budget.run(testing, Stage(reporter, TRAINED, TESTED))
     report, pictures = reporter.in_thread(lambda: _reported(model, tested, lesson))

@@ -4,7 +4,6 @@ It starts from the generator's UNet with four more input channels, at nothing, f
 that is edited, as InstructPix2Pix did (Brooks et al., 2022, arXiv:2211.09800, section 3.2).
 """
 
-import json
 import random
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from demo.training import unet
 from demo.training.edit import text
 from demo.training.edit.scenes import Edit, training_edit
 from demo.training.edit.words import instruct, instruction_words
-from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship
+from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device
 from demo.training.text import tokenizer_folder
 from demo.training.vae import to_tensor
 from demo.vocabulary import LENGTH, Encoder, known_words
@@ -50,7 +49,7 @@ def widen(model: UNet2DConditionModel, channels: int = 8) -> UNet2DConditionMode
 def start() -> UNet2DConditionModel:
     """The generator's UNet, widened; of the form stage where that has been trained, else the shipped one."""
     model = unet.build()
-    weights = unet.trained_weights("unet_form", unet._shipped_unet)
+    weights = unet.trained_weights("unet_form", unet.shipped_unet)
     with torch.no_grad():
         for parameter, weight in zip(model.parameters(), weights, strict=True):
             parameter.copy_(weight)
@@ -100,7 +99,7 @@ class Pairs:
     """All encoded pairs, by shard."""
 
     def __init__(self):
-        vae = unet._made("vae")
+        vae = unet.made("vae")
         self.vae = AutoencoderTiny.from_pretrained(vae, torch_dtype=torch.float32).to(
             device(), memory_format=torch.channels_last
         )
@@ -188,19 +187,8 @@ def assemble(run: Run | None = None, folder: Path = MODELS / "edit"):
     run.use_average()
     with torch.no_grad():
         run.model.conv_in.weight[:, run.model.config.out_channels :] *= GAIN
-    pipeline = StableDiffusionInstructPix2PixPipeline(
-        vae=AutoencoderTiny.from_pretrained(unet._made("vae")),
-        text_encoder=CLIPTextModel.from_pretrained(text.FOLDER),
-        tokenizer=CLIPTokenizer.from_pretrained(tokenizer_folder()),
-        unet=run.model.cpu(),
-        scheduler=unet.scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipeline.to(torch.float16).save_pretrained(folder)
-    ship(pipeline.text_encoder, folder / "text_encoder")
-    (folder / "atelier.json").write_text(json.dumps(settings(), indent=2) + "\n")
+    kind = StableDiffusionInstructPix2PixPipeline
+    unet.write(kind, run.model, unet.made("vae"), text.FOLDER, folder, settings())
 
 
 def settings() -> dict:

@@ -161,7 +161,7 @@ def _inspection(
     start = time.process_time()
     training = train_inspection(some.snapshot, some.open, extractors, settings, store or MemoryStore())
     inspector = run(training)
-    extractor = named(inspector.card["extractor"], extractors)
+    extractor = named(inspector.card["extractor"], {one.name: one for one in extractors}.get)
     return inspector, extractor, time.process_time() - start
 
 

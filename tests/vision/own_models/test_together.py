@@ -49,7 +49,8 @@ def test_where_parts_lie_anyhow_two_extractors_look_together(two) -> None:
     assert set(made.card["tried"]) == {"blurs-4 bank", "blurs-8 bank", "blurs-4+blurs-8 bank"}
     assert made.card["promise"] == [1, 5]
     assert made.card["taught"]["pictures"] == 3
-    both = named(made.card["extractor"], two)
+    known = {one.name: one for one in two}.get
+    both = named(made.card["extractor"], known)
     read = Inspector.unpack(made.pack())
     assert read.pack() == made.pack()
     bad, good = read.inspect(_surface(50, hole=True), both), read.inspect(_surface(51), both)
@@ -58,7 +59,7 @@ def test_where_parts_lie_anyhow_two_extractors_look_together(two) -> None:
     y, x = divmod(int(bad.heat.argmax()), bad.heat.shape[1])
     assert bad.heat.shape == (18, 18) and y in range(7, 10) and x in range(12, 15)
     with pytest.raises(KeyError, match="blurs-9"):
-        named("blurs-4+blurs-9", two)
+        named("blurs-4+blurs-9", known)
 
 
 def test_one_of_two_is_kept_that_is_clearly_ahead_of_both_together() -> None:

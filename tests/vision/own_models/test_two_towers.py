@@ -30,6 +30,7 @@ class _Grain(nn.Module):
 
 
 COLOUR, GRAIN = Extractor("colour", 32, _Colour(), "MIT"), Extractor("grain", 32, _Grain(), "MIT")
+KNOWN = {one.name: one for one in (COLOUR, GRAIN)}
 
 
 def shown(kind: str, seed: int) -> Image.Image:
@@ -59,7 +60,7 @@ def test_two_towers_are_chosen_where_each_sees_half_of_what_tells_labels_apart(
     name = model.card["extractor"]
     assert set(name.split(BOTH)) == {"colour", "grain"}
     assert tried[name] < min(tried["colour"], tried["grain"]) - 0.1
-    both = named(name, [COLOUR, GRAIN])
+    both = named(name, KNOWN.get)
     asked = [(kind, shown(kind, 500 + n)) for n in range(5) for kind in KINDS]
     again = Classifier.unpack(model.pack())
     hits = sum(again.classify(image, both).chances[0][0] == kind for kind, image in asked)
@@ -82,14 +83,14 @@ def test_towers_that_see_different_sides_are_never_together(kinds: Pile) -> None
 
 @needs_train
 def test_what_is_strange_to_both_is_none_of_these_and_another_tower_is_refused(model: Classifier) -> None:
-    both = named(model.card["extractor"], [COLOUR, GRAIN])
+    both = named(model.card["extractor"], KNOWN.get)
     strange = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
     assert model.classify(strange, both).unknown
     assert not model.classify(shown("red smooth", 900), both).unknown
     with pytest.raises(ModelError, match="train it again"):
         model.classify(strange, COLOUR)
     with pytest.raises(KeyError):
-        named(model.card["extractor"], [COLOUR])
+        named(model.card["extractor"], {COLOUR.name: COLOUR}.get)
 
 
 def test_what_both_pool_stands_one_behind_the_other() -> None:

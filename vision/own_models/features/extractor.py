@@ -4,7 +4,7 @@ was made of."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,15 +67,16 @@ def pair(first: Extractor, second: Extractor) -> Extractor:
     return Extractor(name, first.side, module, licence)
 
 
-def named(name: str, extractors: Sequence[Extractor]) -> Extractor:
-    """Return the extractor of a name, or the ``pair`` of two. Raises KeyError where there is none."""
-    for one in extractors:
-        if one.name == name:
-            return one
+def named(name: str, find: Callable[[str], Extractor | None]) -> Extractor:
+    """Return the extractor of a name, or the ``pair`` of two. find: of one alone, None where it isn't known.
+    Raises KeyError with the name that isn't."""
     first, _, second = name.partition(BOTH)
-    if not second:
+    if second:
+        return pair(named(first, find), named(second, find))
+    found = find(name)
+    if found is None:
         raise KeyError(name)
-    return pair(named(first, extractors), named(second, extractors))
+    return found
 
 
 def vectors(module: nn.Module, pixels: Tensor) -> Tensor:

@@ -14,8 +14,9 @@ import torch
 
 from core.errors import ModelError
 from core.requests.own_models import ANOMALY
+from vision.own_models.features import extractor
 from vision.own_models.features.efficientnet import efficientnet
-from vision.own_models.features.extractor import BOTH, Extractor, pair
+from vision.own_models.features.extractor import Extractor
 from vision.own_models.features.filters import filters
 from vision.own_models.features.transformer import transformer
 from vision.photo.looking import is_demo
@@ -44,9 +45,14 @@ def towers(task: str, models: Models, reporter: Reporter) -> Iterator[Extractor]
 def named(name: str, models: Models, reporter: Reporter) -> Extractor:
     """Return the extractor that a model was trained with. Raises ModelError when this worker has no such one
     any more."""
-    first, _, second = name.partition(BOTH)
-    if second:
-        return pair(named(first, models, reporter), named(second, models, reporter))
+    try:
+        return extractor.named(name, lambda one: _alone(one, models, reporter))
+    except KeyError as error:
+        message = f"This model sees with {error.args[0]}, which the host has no more. Train it again."
+        raise ModelError(message) from None
+
+
+def _alone(name: str, models: Models, reporter: Reporter) -> Extractor | None:
     if name == (found := filters()).name:
         return found
     for role in (PHOTOGRAPH, *TRANSFORMERS):
@@ -55,7 +61,7 @@ def named(name: str, models: Models, reporter: Reporter) -> Extractor:
         other = tower(role, models, reporter)
         if other is not None and other.name == name:
             return other
-    raise ModelError(f"This model sees with {name}, which the host has no more. Train it again.")
+    return None
 
 
 def tower(role: str, models: Models, reporter: Reporter) -> Extractor | None:
