@@ -213,6 +213,18 @@ async def test_what_fails_beside_a_queued_job_leaves_its_message_alone(
     assert [m.content for m in result.followups] == [UNEXPECTED_BESIDE]
 
 
+async def test_a_name_that_cannot_be_noted_costs_no_job(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(connection: object, **_: object) -> None:
+        raise StorageError("the database failed: disk I/O error")
+
+    monkeypatch.setattr("storage.people.user_seen", failing)
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    [shown] = studio.channel.history()
+    assert shown.attachments and "job " in shown.content
+
+
 @pytest.mark.parametrize(
     ("alone", "prompt", "everybody_sees_it"),
     [(True, "a boat", True), (True, "a boat --stealth", False), (False, "a boat --stealth", False)],
