@@ -22,8 +22,8 @@ LEFT = 1 / 4  # of all places, that a picture must be told by; of fewer it would
 
 @dataclass(frozen=True)
 class _Spectrum:
-    """whole: (2 S, S + 1), of a picture with as much nothing beside it. lengths: (2 S, 2 S), of the part of it
-    that another picture shares at each shift."""
+    """whole: (2 S, S + 1), of a picture with as much nothing beside it. lengths: (2 S, 2 S), of the part
+    of it that another picture shares at each shift."""
 
     whole: Tensor
     lengths: Tensor
