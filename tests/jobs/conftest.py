@@ -20,7 +20,7 @@ from jobs.limits import Limits
 from jobs.queue import Queue
 from jobs.views import Submitted
 from storage.database import open_database
-from storage.files import Files
+from storage.filing.folder import Folder
 from tests.fresh import fresh_database
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
@@ -38,7 +38,7 @@ async def open_queue(
     """Opened and started, stopped and closed."""
     fresh_database(folder / "atelier.db")
     async with open_database(f"sqlite:///{folder / 'atelier.db'}", folder / "backups") as database:
-        queue = Queue(database, Files(folder / "pictures", ballast_bytes=4096), executor, limits, **hooks)
+        queue = Queue(database, Folder(folder / "pictures", ballast_bytes=4096), executor, limits, **hooks)
         if start:
             await queue.start()
         try:

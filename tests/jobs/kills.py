@@ -50,9 +50,9 @@ from jobs.queue import Queue
 from jobs.running.incoming import Incoming
 from jobs.views import Result
 from jobs.workers.local import LocalExecutor
-from storage import files as files_module
 from storage import jobs as rows
 from storage import lookup
+from storage.filing import folder as files_module
 from tests.forks import forks
 from tests.jobs import film_worker
 from tests.jobs.conftest import open_queue
@@ -278,7 +278,7 @@ def _arm(queue: Queue, point: str, occurrence: int) -> None:
     elif point == "given a folder":
         before(dispatcher._incoming, "make")
     elif point == "in a film's file":
-        before(files_module, "_hashed")
+        before(files_module, "hashed")
     elif point == "film taken":
         before(dispatcher.saving, "_save_one", lambda picture, index: queue.files.incoming.is_dir())
     elif point == "folder removed":
