@@ -14,7 +14,6 @@ _SHAPES = (
     re.compile(r"[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}"),  # a bot's token
     re.compile(r"(aW50ZXJhY3Rpb246)[\w-]{10,}"),  # an interaction's token: base64 of "interaction:"
     re.compile(r"([?&](?:ex|is|hm)=)[0-9a-f]+"),  # a signed address
-    re.compile(r"([?&]X-Amz-(?:Credential|Security-Token|Signature)=)[^&\s'\"]+"),  # a signed address of S3
     re.compile(r"(?:hf|api_org)_[A-Za-z0-9]{20,}"),  # Hugging Face
     re.compile(r"(://[^\s:/@]*:)[^\s@/]+(?=@)"),  # a password in an address
     re.compile(

@@ -97,10 +97,6 @@ class Files(Protocol):
         """Delete the file, and what was made from it; False when there was none. The caller knows that no row
         needs it any more. Raises FilesAway: then nothing of it is left on this machine."""
 
-    async def link(self, sha256: str) -> str | None:
-        """Return an address where a browser gets the file for five minutes, whoever it is; None where the
-        host wants no such addresses. Never to be logged or kept. Raises FilesAway."""
-
     async def mark(self, owner: str) -> str:
         """Return the name of the studio that this store belongs to: ``owner``, unless another was first.
         Raises FilesAway."""

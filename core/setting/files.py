@@ -93,12 +93,6 @@ class FileSettings:
         whole(100, 10**8),
         group=GROUP,
     )
-    files_links: bool = setting(
-        "off",
-        "let browsers fetch films from the bucket itself, by addresses that work for five minutes",
-        on_or_off,
-        group=GROUP,
-    )
     aws_access_key_id: str = setting(
         "", "key of the bucket; empty = the machine's role", group=GROUP, secret=True
     )

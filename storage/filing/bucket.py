@@ -11,7 +11,6 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -29,7 +28,6 @@ from storage.filing.server import Keys, Server
 
 ROOT = "pictures"  # what the keys of files begin with
 OWNER = "owner"  # the object that says whose bucket it is
-LINK_LIVES = timedelta(minutes=5)
 AT_ONCE = 8  # files that are fetched together for one job
 KINDS_KNOWN = 10_000  # files whose extension is remembered, and removals
 PIECE = 2**20  # bytes that are in memory of a file that is fetched
@@ -38,7 +36,7 @@ T = TypeVar("T")
 
 
 class Bucket(Disk):
-    """The store in a bucket. root: the folder of the cache. links: browsers may fetch from the bucket."""
+    """The store in a bucket. root: the folder of the cache."""
 
     def __init__(
         self,
@@ -50,11 +48,10 @@ class Bucket(Disk):
         ballast_bytes: int,
         incoming: Path,
         derived: Path,
-        links: bool = False,
     ) -> None:
         super().__init__(root, ballast_bytes=ballast_bytes, incoming=incoming, derived=derived)
         self.server = Server(address, keys)
-        self._cache, self._links = cache, links
+        self._cache = cache
         self._kinds: dict[str, str] = {}  # SHA-256 → extension, of files that were there
         self._removed: dict[str, None] = {}  # lately, in order
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -181,15 +178,6 @@ class Bucket(Disk):
                 await self.server.ask(partial(obstore.delete_async, self.server.store, key))
             self._kinds.pop(sha256, None)
             return bool(found)
-
-    async def link(self, sha256: str) -> str | None:
-        """Return an address where a browser gets the file for five minutes, whoever it is; None where the
-        host wants no such addresses. Never to be logged or kept. Raises StorageError when the file is gone,
-        FilesAway."""
-        if not self._links:
-            return None
-        key, _ = await self._key(checked(sha256))
-        return await self.server.ask(lambda: obstore.sign_async(self.server.store, "GET", key, LINK_LIVES))
 
     async def mark(self, owner: str) -> str:
         """Return the name of the studio that the bucket belongs to: ``owner``, unless another was first.

@@ -99,10 +99,6 @@ class Folder(Disk):
         needs it any more."""
         return await asyncio.to_thread(self._remove, sha256)
 
-    async def link(self, sha256: str) -> str | None:
-        """Return None: only the studio itself can hand out what lies in a folder."""
-        return None
-
     async def mark(self, owner: str) -> str:
         """Return ``owner``: whoever has the folder has the database beside it."""
         return owner

@@ -46,5 +46,4 @@ def open_bucket(address: BucketAddress, settings: Settings, *, ballast_bytes: in
         ballast_bytes=ballast_bytes,
         incoming=settings.data_dir / "incoming",
         derived=settings.data_dir / "cache" / "derived",
-        links=settings.files_links,
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import os
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -17,7 +15,6 @@ from unittest import mock
 import pytest
 
 from core.errors import FilesAway, StorageError
-from core.redact import Redactor
 from host.logs import redactor
 from storage.filing import cache as cache_module
 from storage.filing import server as server_module
@@ -40,11 +37,6 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def bucket(server: Server, tmp_path: Path) -> Bucket:
     return buckets.opened(server, tmp_path, tmp_path.name)
-
-
-def _fetched(link: str) -> bytes:
-    with urllib.request.urlopen(link, timeout=5) as answer:
-        return bytes(answer.read())
 
 
 def key(sha256: str, prefix: str, extension: str = "png") -> str:
@@ -138,22 +130,7 @@ async def test_what_was_deleted_while_the_server_was_away_is_gone_from_this_mach
     assert await bucket.remove(SHA) and server.keys(tmp_path.name) == []
 
 
-# Links and secrets
-
-
-async def test_a_link_gives_the_file_to_whoever_has_it_and_is_redacted(
-    bucket: Bucket, server: Server, tmp_path: Path
-) -> None:
-    assert await bucket.link(SHA) is None, "unless the host wants them there are none"
-    linking = buckets.opened(server, tmp_path / "two", tmp_path.name, FILES_LINKS="on")
-    with pytest.raises(StorageError, match="no file"):
-        await linking.link(SHA)
-    await linking.put(DATA, "image/png")
-    link = await linking.link(SHA)
-    assert link is not None and "X-Amz-Expires=300" in link
-    assert await asyncio.to_thread(_fetched, link) == DATA
-    signature = link.partition("X-Amz-Signature=")[2].partition("&")[0]
-    assert len(signature) == 64 and signature not in Redactor()(f"GET {link} failed")
+# Secrets
 
 
 async def test_no_key_is_told_to_anybody(
