@@ -86,7 +86,7 @@ servers-proof: setup
 # Pictures in a bucket: the whole suite of the store of files on a folder and on two S3 servers that others wrote (moto, rclone), and kills between object and row. A minute.
 bucket-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[buckets]'
-	$(BIN)/python -m pytest tests/storage/test_files.py tests/storage/test_bucket.py tests/storage/test_moving.py -m 'buckets or not long' $(ARGS)
+	$(BIN)/python -m pytest tests/storage/test_files.py tests/storage/test_bucket.py tests/storage/test_moving.py tests/jobs/test_kills.py -k 'not queue and not kill_loses' -m 'buckets or not long' $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup

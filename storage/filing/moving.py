@@ -37,6 +37,7 @@ async def move(
     moved = Moved()
     sizes = {entry.name: entry.size async for entry in new.entries()}
     waiting: set[asyncio.Task[None]] = set()
+    done: set[asyncio.Task[None]] = set()
     try:
         async for entry in old.entries():
             moved.found += 1
@@ -56,7 +57,7 @@ async def move(
     finally:
         for task in waiting:
             task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.gather(*waiting, *done, return_exceptions=True)
     return moved
 
 
