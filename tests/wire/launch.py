@@ -39,10 +39,11 @@ def main(argv: list[str] | None = None) -> int:
         _spin()
     point_at(arguments.url)
     import host.app
-    import host.opening
 
     host.app.services = partial(host.app.services, target=arguments.worker)
-    host.opening.Files = partial(host.opening.Files, ballast_bytes=2**16)
+    from storage.filing.folder import Folder
+
+    Folder.__init__.__kwdefaults__ |= {"ballast_bytes": 2**16}
     if arguments.crash:
         _crash_at(*CRASHES[arguments.crash])
     if arguments.no_resume:
