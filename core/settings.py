@@ -16,6 +16,7 @@ from core.errors import SettingsError
 from core.setting import packaged
 from core.setting.chat import ChatSettings
 from core.setting.checks import cross_checks
+from core.setting.database import DatabaseSettings
 from core.setting.field import setting
 from core.setting.films import FilmSettings
 from core.setting.marks import MarkSettings
@@ -37,7 +38,7 @@ from core.setting.values import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
+class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings, DatabaseSettings):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
@@ -55,9 +56,6 @@ class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
 
     data_dir: Path = setting(
         "data", "folder for the database, pictures, backups and logs", path, group="Storage"
-    )
-    database_url: str = setting(
-        "", "SQLAlchemy address; empty = SQLite in DATA_DIR", group="Storage", secret=True
     )
     disk_floor_mb: int = setting(
         "500",

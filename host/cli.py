@@ -68,6 +68,17 @@ def _parser() -> argparse.ArgumentParser:
         help="put the newest sound backup in the place of a damaged database; the bot must be stopped",
     )
     restore.add_argument("--yes", action="store_true", help="also replace a database that is sound")
+    migrate = commands.add_parser(
+        "migrate",
+        help="bring a PostgreSQL database that has rows to this program's schema; make a backup first",
+    )
+    migrate.add_argument("--yes", action="store_true", help="there is a backup, or none is needed")
+    move = commands.add_parser(
+        "move-database",
+        help="move every row of the database to an empty one, and compare them; the bot must be stopped",
+    )
+    move.add_argument("address", help="postgresql+psycopg://user:password@host/name, or sqlite:///path")
+    move.add_argument("--restart", action="store_true", help="forget what a move before has brought there")
     models = commands.add_parser(
         "models", help="which models are configured, where they lie, whether they load"
     )
@@ -155,6 +166,21 @@ def _restore(settings, arguments) -> int:
     return 0
 
 
+def _migrate(settings, arguments) -> int:
+    from host.databases import migrate
+
+    if not arguments.yes and not _confirmed("Is there a backup of the database?"):
+        print("Nothing was changed. `atelier migrate --yes` doesn't ask.")
+        return 1
+    return migrate(settings)
+
+
+def _move_database(settings, arguments) -> int:
+    from host.databases import move_database
+
+    return move_database(settings, arguments.address, restart=arguments.restart)
+
+
 def _confirmed(question: str) -> bool:
     """Ask at the terminal; without one the answer is no."""
     return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
@@ -168,6 +194,8 @@ _COMMANDS = {
     "fetch": _fetch,
     "backup": _backup,
     "restore": _restore,
+    "migrate": _migrate,
+    "move-database": _move_database,
 }
 
 if __name__ == "__main__":

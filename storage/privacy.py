@@ -40,6 +40,7 @@ from storage.schema import (
     strikes,
     timeouts,
     tokens_used,
+    total,
     unposted,
     uploads,
     users,
@@ -155,15 +156,11 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         return connection.execute(sa.select(sa.func.count(column)).where(*conditions)).scalar_one()
 
     made = connection.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pictures.c.size), 0)).where(
-            pictures.c.job_id.in_(mine)
-        )
+        sa.select(sa.func.count(), total(pictures.c.size)).where(pictures.c.job_id.in_(mine))
     )
     number, size = made.one()
     filmed = connection.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(films.c.size), 0)).where(
-            films.c.job_id.in_(mine)
-        )
+        sa.select(sa.func.count(), total(films.c.size)).where(films.c.job_id.in_(mine))
     )
     clips, clips_size = filmed.one()
     return Holdings(

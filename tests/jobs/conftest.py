@@ -21,7 +21,7 @@ from jobs.queue import Queue
 from jobs.views import Submitted
 from storage.database import open_database
 from storage.files import Files
-from tests.fresh import fresh_database
+from tests.fresh import address_in
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Done
@@ -36,8 +36,7 @@ async def open_queue(
     folder: Path, executor: Executor, limits: Limits = LIMITS, *, start: bool = True, **hooks: Any
 ) -> AsyncIterator[Queue]:
     """Opened and started, stopped and closed."""
-    fresh_database(folder / "atelier.db")
-    async with open_database(f"sqlite:///{folder / 'atelier.db'}", folder / "backups") as database:
+    async with open_database(address_in(folder), folder / "backups") as database:
         queue = Queue(database, Files(folder / "pictures", ballast_bytes=4096), executor, limits, **hooks)
         if start:
             await queue.start()
