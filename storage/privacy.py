@@ -21,7 +21,7 @@ from storage.asking import examples as taught
 from storage.asking.schema import example_pictures, example_sets, examples, feedback
 from storage.films.rows import files_of_jobs
 from storage.films.schema import films, films_used
-from storage.people import upsert
+from storage.people import total, upsert
 from storage.projects import forgetting, telling
 from storage.projects import schema as own
 from storage.schema import (
@@ -40,7 +40,6 @@ from storage.schema import (
     strikes,
     timeouts,
     tokens_used,
-    total,
     unposted,
     uploads,
     users,

@@ -126,11 +126,6 @@ jobs = sa.Table(
 IS_DISCORDS = jobs.c.surface == sa.literal_column(f"'{Surface.DISCORD}'")
 
 
-def total(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
-    """The sum of whole numbers, 0 of none: a whole number too, where PostgreSQL makes a decimal of it."""
-    return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), Int64)
-
-
 def _partial(name: str, condition: str, *columns: sa.Column[Any], unique: bool = False) -> sa.Index:
     return sa.Index(
         name, *columns, unique=unique, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition)

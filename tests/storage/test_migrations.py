@@ -206,7 +206,7 @@ def test_the_newest_schema_is_the_head_of_the_migrations() -> None:
     assert migrate.newest() == ScriptDirectory.from_config(config).get_current_head()
 
 
-async def test_a_start_on_a_current_schema_of_a_file_spares_itself_alembic_and_psycopg(tmp_path: Path) -> None:
+async def test_a_start_on_a_current_file_spares_itself_alembic_and_psycopg(tmp_path: Path) -> None:
     url = url_of(tmp_path)
     async with open_database(url, tmp_path / "backups"):
         pass
