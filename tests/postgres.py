@@ -27,8 +27,30 @@ PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/po
 ACCOUNTS = ("postgres", "nobody")  # whose the server is where the tests are root's, which it refuses
 ADDRESS = "ATELIER_TEST_POSTGRES"  # environment: folder of the socket of the server that is running
 TEMPLATE = "migrated"
-# Tests of what only SQLite has: its pragmas, its file, its plans
-SQLITES_OWN = frozenset[str]()
+# Tests of what only SQLite has: its pragmas, its driver, its file and its plans; a file of tests, or one
+_DATABASE, _FAIRNESS = "tests/storage/test_database.py", "tests/jobs/test_fairness.py"
+SQLITES_OWN = (
+    "tests/storage/test_migrations.py",
+    "tests/jobs/test_kills.py",
+    "tests/jobs/test_model_check.py",
+    f"{_FAIRNESS}::test_no_statement_of_a_jobs_life_scans_history",
+    f"{_DATABASE}::test_every_connection_has_its_pragmas",
+    f"{_DATABASE}::test_a_transaction_is_one_trip_to_the_databases_thread",
+    f"{_DATABASE}::test_a_transaction_that_waits_for_something_else_is_refused_whole",
+    f"{_DATABASE}::test_a_damaged_file_is_told_with_the_last_backup_and_restored_on_request",
+    f"{_DATABASE}::test_a_newer_schema_is_refused_and_named",
+    f"{_DATABASE}::test_a_migration_is_preceded_by_a_backup",
+    f"{_DATABASE}::test_only_the_last_backups_are_kept",
+    f"{_DATABASE}::test_a_backup_holds_what_was_committed_while_the_database_is_in_use",
+    f"{_DATABASE}::test_after_a_scrub_nothing_deleted_is_left_in_any_file",
+    f"{_DATABASE}::test_a_scrub_that_waits_for_a_reader_holds_up_no_write",
+    f"{_DATABASE}::test_a_database_that_refuses_is_a_storage_error",
+)
+# Tests that open no database
+NO_DATABASE = tuple(
+    f"tests/jobs/test_{name}.py"
+    for name in ("policy", "placement", "positions", "film_messages", "questions", "shares", "local")
+)
 _used: dict[str, str] = {}  # folder of a test → its database
 _clean: list[str] = []  # databases of today's schema without a row
 
@@ -267,7 +289,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only SQLite has."""
-    left = [item for item in items if item.nodeid.partition("[")[0] in SQLITES_OWN]
+    left = [item for item in items if item.nodeid.partition("[")[0].startswith(SQLITES_OWN + NO_DATABASE)]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in left]
 
@@ -279,3 +301,6 @@ def databases_go_with_their_test() -> Iterator[None]:
 
 
 _SERVER = pytest.StashKey[Server]()
+
+if __name__ == "__main__":
+    raise SystemExit(programs() is None)

@@ -30,7 +30,7 @@ def migrate(
     current = _current(connection)
     if current == newest():
         return
-    if current is not None and path is None and not may_migrate:
+    if current is not None and path is None and not may_migrate and current < newest():
         raise StorageError(
             f"The database has schema {current}, this Atelier needs {newest()}, and it backs up no server."
             " Make a backup (pg_dump --format=custom), then run `atelier migrate --yes`, or set MIGRATE=on."

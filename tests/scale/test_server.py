@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from pathlib import Path
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -124,7 +123,8 @@ async def test_who_has_lost_the_lock_to_another_program_writes_no_more(
 
 
 async def _ids(folder: Path) -> list[str]:
-    with psycopg.connect(address_in(folder).replace("+psycopg", "")) as plain:
+    name = address_in(folder).rpartition("/")[2].partition("?")[0]
+    with postgres.connect(str(postgres.folder()), name) as plain:
         return [name for (name,) in plain.execute("SELECT id FROM jobs").fetchall()]
 
 
