@@ -39,7 +39,7 @@ async def test_every_row_of_every_table_arrives_and_comes_back(tmp_path: Path) -
         open_database(address_in(tmp_path / "to"), None) as target,
         _file(tmp_path / "back") as back,
     ):
-        last = [await added(source) for _ in range(3)][-1]
+        last = [await added(source, interaction_id=number) for number in (101, 102, 103)][-1]
         await source.write(lambda c: c.execute(sa.delete(jobs).where(jobs.c.id == last.id)))
         before = await _all(source)
         there = await move(source, target, "a file")
@@ -47,7 +47,7 @@ async def test_every_row_of_every_table_arrives_and_comes_back(tmp_path: Path) -
         assert there.tables == again.tables == before == await _all(back)
         assert all(summary.rows for summary in before.values()), "rows of every table were moved"
         for database in (target, back):
-            new = await added(database)
+            new = await added(database, interaction_id=104)
             (seq,) = await database.read(
                 lambda c, id=new.id: c.scalars(sa.select(jobs.c.seq).where(jobs.c.id == id)).all()
             )
