@@ -32,6 +32,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"Is this meant for Atelier? {line}", file=sys.stderr)
     try:
         return _COMMANDS[arguments.command or "run"](settings, arguments)
+    except SettingsError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return 2
     except AtelierError as error:
         print(f"Atelier stops here: {error}", file=sys.stderr)
         return 1
@@ -79,6 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     move.add_argument("address", help="postgresql+psycopg://user:password@host/name, or sqlite:///path")
     move.add_argument("--restart", action="store_true", help="forget what a move before has brought there")
+    files = commands.add_parser(
+        "move-files",
+        help="copy all pictures and films to another store, checked by their hashes",
+    )
+    files.add_argument(
+        "--to", required=True, metavar="URL", help="s3://bucket/prefix, files:/folder; files: = DATA_DIR"
+    )
+    files.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
+    files.add_argument("--dry-run", action="store_true", help="only count them")
     models = commands.add_parser(
         "models", help="which models are configured, where they lie, whether they load"
     )
@@ -167,7 +179,7 @@ def _restore(settings, arguments) -> int:
 
 
 def _migrate(settings, arguments) -> int:
-    from host.databases import migrate
+    from host.rows.commands import migrate
 
     if not arguments.yes and not _confirmed("Is there a backup of the database?"):
         print("Nothing was changed. `atelier migrate --yes` doesn't ask.")
@@ -176,9 +188,15 @@ def _migrate(settings, arguments) -> int:
 
 
 def _move_database(settings, arguments) -> int:
-    from host.databases import move_database
+    from host.rows.commands import move_database
 
     return move_database(settings, arguments.address, restart=arguments.restart)
+
+
+def _move_files(settings, arguments) -> int:
+    from host.storing import move_files
+
+    return move_files(settings, arguments.to, arguments.since, dry_run=arguments.dry_run)
 
 
 def _confirmed(question: str) -> bool:
@@ -196,6 +214,7 @@ _COMMANDS = {
     "restore": _restore,
     "migrate": _migrate,
     "move-database": _move_database,
+    "move-files": _move_files,
 }
 
 if __name__ == "__main__":

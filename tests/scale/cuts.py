@@ -27,7 +27,7 @@ from jobs.queue import Queue
 from jobs.views import Submitted
 from storage.database import open_database
 from storage.engine import postgres as engine
-from storage.files import Files
+from storage.filing.folder import Folder
 from storage.schema import messages, pictures
 from tests import postgres
 from tests.jobs.conftest import LIMITS, ask, done, until
@@ -162,7 +162,7 @@ async def world(folder: Path, socket: Path | str, database: str) -> AsyncIterato
     """A queue on a database of the server with that socket."""
     figures, executor = Figures(), HandExecutor()
     async with Wire(socket).open() as wire, open_database(wire.address(database), None) as opened:
-        queue = Queue(opened, Files(folder / "pictures", ballast_bytes=4096), executor, LIMITS)
+        queue = Queue(opened, Folder(folder / "pictures", ballast_bytes=4096), executor, LIMITS)
         await queue.start()
         try:
             yield World(wire, queue, executor, figures)

@@ -1,124 +1,133 @@
-"""Rows on their way from a file to another database, and back; on a server when the tests run on one."""
+"""All files from one store to another and back, by the functions and by the command."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from core.errors import StorageError
-from storage import people
-from storage.database import Database, open_database
-from storage.moving import rows
-from storage.moving.rows import move, refuse_half_moved
-from storage.schema import jobs, metadata
-from tests.fresh import address_in, fresh_database
-from tests.storage.conftest import NOW, added
-from tests.storage.test_migrations import _fill
+from core.errors import FilesAway, StorageError
+from host.storing import move_files
+from storage.files import Files
+from storage.filing import moving
+from storage.filing.folder import Folder
+from storage.filing.moving import Moved, move
+from tests import buckets
+from tests.buckets import Server
 
-
-@asynccontextmanager
-async def _file(folder: Path, *, filled: bool = False) -> AsyncIterator[Database]:
-    path = folder / "atelier.db"
-    fresh_database(path)
-    if filled:
-        _fill(path)
-    async with open_database(path, None) as database:
-        yield database
+KINDS = ("image/png", "video/mp4", "application/x-safetensors", "text/csv")
 
 
-async def _all(database: Database) -> dict[str, Any]:
-    return {table.name: await rows._summary(database, table) for table in metadata.sorted_tables}
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with buckets.moto() as moto:
+        yield moto
 
 
-async def test_every_row_of_every_table_arrives_and_comes_back(tmp_path: Path) -> None:
-    async with (
-        _file(tmp_path / "from", filled=True) as source,
-        open_database(address_in(tmp_path / "to"), None) as target,
-        _file(tmp_path / "back") as back,
-    ):
-        last = [await added(source, interaction_id=number) for number in (101, 102, 103)][-1]
-        await source.write(lambda c: c.execute(sa.delete(jobs).where(jobs.c.id == last.id)))
-        before = await _all(source)
-        there = await move(source, target, "a file")
-        again = await move(target, back, "a server")
-        assert there.tables == again.tables == before == await _all(back)
-        assert all(summary.rows for summary in before.values()), "rows of every table were moved"
-        for database in (target, back):
-            new = await added(database, interaction_id=104)
-            (seq,) = await database.read(
-                lambda c, id=new.id: c.scalars(sa.select(jobs.c.seq).where(jobs.c.id == id)).all()
-            )
-            assert seq == there.tables["jobs"].rows + 2, "a number that was given is not given again"
-        await refuse_half_moved(target)
+@pytest.fixture
+async def folder(tmp_path: Path) -> Folder:
+    """A store with twelve files."""
+    files = Folder(tmp_path / "data" / "pictures", ballast_bytes=4096)
+    for n in range(12):
+        await files.put(b"%d" % n * 100, KINDS[n % 4])
+    return files
 
 
-async def test_a_move_that_was_cut_off_goes_on_and_serves_nobody_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def listed(files: Files) -> dict[str, int]:
+    return {entry.name: entry.size async for entry in files.entries()}
+
+
+def counts(moved: Moved) -> tuple[int, int, int, int]:
+    return moved.found, moved.there, moved.copied, len(moved.problems)
+
+
+async def test_files_go_there_and_back_with_their_kinds(
+    folder: Folder, server: Server, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(rows, "PAGE", 2)
-    write, pages = rows._write_page, []
-
-    def stops(connection: sa.Connection, **page: Any) -> None:
-        pages.append(page["table"].name)
-        if len(pages) == 4:
-            raise StorageError("cut off")
-        write(connection, **page)
-
-    async with _file(tmp_path / "from") as source:
-        for _ in range(9):
-            await added(source)
-        async with open_database(address_in(tmp_path / "to"), None) as target:
-            with monkeypatch.context() as patched, pytest.raises(StorageError, match="cut off"):
-                patched.setattr(rows, "_write_page", stops)
-                await move(source, target, "a file")
-            with pytest.raises(StorageError, match="isn't finished"):
-                await refuse_half_moved(target)
-            with pytest.raises(StorageError, match="a part of a file"):
-                await move(source, target, "another file")
-            assert 0 < (await _all(target))["jobs"].rows < 9
-            await move(source, target, "a file")
-            await refuse_half_moved(target)
-            assert await _all(target) == await _all(source)
+    bucket = buckets.opened(server, tmp_path / "machine", tmp_path.name)
+    assert counts(await move(folder, bucket, dry_run=True)) == (12, 0, 12, 0)
+    assert await listed(bucket) == {}, "a dry run copies nothing"
+    assert counts(await move(folder, bucket)) == (12, 0, 12, 0)
+    assert await listed(bucket) == await listed(folder)
+    assert counts(await move(folder, bucket)) == (12, 12, 0, 0), "and once more copies nothing"
+    back = Folder(tmp_path / "back" / "pictures", ballast_bytes=4096)
+    moved = await move(buckets.opened(server, tmp_path / "another", tmp_path.name), back)
+    assert counts(moved) == (12, 0, 12, 0) and moved.size == sum((await listed(folder)).values())
+    assert await listed(back) == await listed(folder) and not list(back.incoming.rglob("*.*"))
+    for name in await listed(folder):
+        assert await back.get(name[:64]) == await folder.get(name[:64])
 
 
-async def test_a_source_that_changed_meanwhile_is_found_and_moved_anew_on_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_move_that_is_cut_off_goes_on_where_it_was(
+    folder: Folder, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with (
-        _file(tmp_path / "from") as source,
-        open_database(address_in(tmp_path / "to"), None) as target,
-    ):
-        await added(source, user=5)
-        await target.write(lambda c: rows._write_note(c, "a file", {}))
-        await move(source, target, "a file", restart=True)
-        await target.write(lambda c: rows._write_note(c, "a file", {"jobs": [1], "users": [0]}))
-        await source.write(lambda c: people.set_served(c, 5, 7))
-        await source.write(lambda c: c.execute(sa.update(jobs).values(prompt="other words")))
-        with pytest.raises(StorageError, match=r"jobs \(1 rows there, 1 here\)"):
-            await move(source, target, "a file")
-        await move(source, target, "a file", restart=True)
-        assert await _all(target) == await _all(source)
+    bucket = buckets.opened(server, tmp_path / "machine", tmp_path.name)
+    take, taken = bucket.take, []
+
+    async def takes_five(path: Path, media_type: str):
+        if len(taken) >= 5:
+            raise FilesAway("it is away")
+        found = await take(path, media_type)
+        taken.append(path)
+        return found
+
+    monkeypatch.setattr(moving, "PAUSES", (0.0,))
+    monkeypatch.setattr(bucket, "take", takes_five)
+    with pytest.raises(FilesAway):
+        await move(folder, bucket)
+    monkeypatch.setattr(bucket, "take", take)
+    there = len(await listed(bucket))
+    assert 5 <= there < 12 and counts(await move(folder, bucket)) == (12, there, 12 - there, 0)
+    assert await listed(bucket) == await listed(folder)
 
 
-async def test_a_target_with_rows_is_left_alone(tmp_path: Path) -> None:
-    async with (
-        _file(tmp_path / "from") as source,
-        open_database(address_in(tmp_path / "to"), None) as target,
-    ):
-        await added(target)
-        with pytest.raises(StorageError, match="1 in jobs"):
-            await move(source, target, "a file")
+async def test_a_store_that_is_away_for_a_moment_is_waited_for(
+    folder: Folder, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = buckets.opened(server, tmp_path / "machine", tmp_path.name)
+    take, failures = bucket.take, iter(range(4))
+
+    async def fails_at_first(path: Path, media_type: str):
+        if next(failures, None) is not None:
+            raise FilesAway("it is away")
+        return await take(path, media_type)
+
+    monkeypatch.setattr(moving, "PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(bucket, "take", fails_at_first)
+    assert counts(await move(folder, bucket)) == (12, 0, 12, 0)
 
 
-async def test_a_character_that_a_server_cannot_keep_is_left_out_and_counted(tmp_path: Path) -> None:
-    async with (
-        _file(tmp_path / "from") as source,
-        open_database(address_in(tmp_path / "to"), None) as target,
-    ):
-        await source.write(lambda c: people.user_seen(c, 1, "A\0da", now=NOW))
-        moved = await move(source, target, "a file")
-        name = await target.read(lambda c: people.names(c, [1])[1])
-    assert (moved.cleaned, name) == ((1, "Ada") if target.path is None else (0, "A\0da"))
+async def test_a_file_that_is_not_what_its_name_says_is_told_and_not_copied(
+    folder: Folder, server: Server, tmp_path: Path
+) -> None:
+    bucket = buckets.opened(server, tmp_path / "machine", tmp_path.name)
+    wrong = folder.path(hashlib.sha256(b"3" * 100).hexdigest())
+    wrong.write_bytes(b"x" * 100)
+    moved = await move(folder, bucket)
+    assert counts(moved) == (12, 0, 11, 1) and wrong.name in moved.problems[0]
+    assert len(await listed(bucket)) == 11 and wrong.name not in await listed(bucket)
+
+
+def test_the_command_counts_copies_and_says_what_is_next(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = server.settings(tmp_path / "data", tmp_path.name, FILES_URL="")
+    data = os.urandom(1000)
+    sha256 = hashlib.sha256(data).hexdigest()
+    target = tmp_path / "data" / "pictures" / sha256[:2] / sha256[2:4] / f"{sha256}.png"
+    target.parent.mkdir(parents=True)
+    target.write_bytes(data)
+    to = server.address(tmp_path.name)
+    assert move_files(settings, to, None, dry_run=True) == 0
+    assert "1 files: 0 were there, 1 would be copied" in capsys.readouterr().out
+    assert move_files(settings, to, None, dry_run=False) == 0
+    told = capsys.readouterr().out
+    assert "1 copied, and read back" in told and f"FILES_URL={to}" in told
+    target.unlink()
+    there = server.settings(tmp_path / "data", tmp_path.name)
+    assert move_files(there, "files:", None, dry_run=False) == 0 and target.read_bytes() == data
+    with pytest.raises(StorageError, match="there already"):
+        move_files(there, to, None, dry_run=False)

@@ -1,4 +1,4 @@
-"""Commands about the database as a whole: its schema, and where it is."""
+"""``atelier migrate`` and ``atelier move-database``."""
 
 from __future__ import annotations
 
