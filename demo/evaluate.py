@@ -75,6 +75,12 @@ def main():
     )
     parser.add_argument("--folder", type=Path, default=MODELS / "ask", help="where the chat model lies")
     parser.add_argument("--dry", action="store_true", help="of the chat model: print, write no report")
+    parser.add_argument(
+        "--verdicts",
+        type=Path,
+        help="a folder in which what is said of films is kept, so that a row that was ended goes on",
+    )
+    parser.add_argument("--skip", type=int, default=0, help="films of a row that are left out, of its n")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.what == "ask":
@@ -83,7 +89,7 @@ def main():
         ask_rows.tell(Chat(arguments.folder), arguments.n, report, caption)
         return
     diffusers_logging.set_verbosity_error()
-    pack = Pack(arguments.bfloat16)
+    pack = Pack(arguments.bfloat16, arguments.verdicts, arguments.skip)
     report = Report()
     for name in arguments.rows:
         ROWS[name](pack, report, arguments.n)

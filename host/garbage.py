@@ -18,7 +18,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from host import memory
+from vision import background
 
 YOUNG, PORTIONS = 500, 1  # objects; portions of the youngest until those that outlived them are looked at
 LOOK_AT_YOUNG_EVERY, LOOK_EVERY = 0.02, 10.0  # seconds
@@ -62,6 +62,6 @@ async def _collect_when_idle(busy: Callable[[], bool]) -> None:
         began = time.monotonic()
         if began - last > (BUSY_EVERY if busy() else IDLE_EVERY):
             found = gc.collect()
-            memory.give_back()
+            background.give_back()
             last = time.monotonic()
             log.debug("%d unreachable objects collected in %.0f ms", found, 1000 * (last - began))

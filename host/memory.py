@@ -5,15 +5,13 @@ bot's threads (SQLite's, the writer of logs, those that read and write files) he
 hundred jobs, free and of no use to the others. Python takes objects up to 512 bytes from heaps of its own, so
 that threads rarely wait for each other here.
 
-What is freed in the middle of that heap stays with the process as well, until it is asked for: 7 MB were seen
-after 700 losses of the connection.
+What is freed in the middle of that heap stays with the process as well, until it is asked for
+(``vision.background.give_back``): 7 MB were seen after 700 losses of the connection.
 """
 
 from __future__ import annotations
 
-import ctypes
-import sys
-from collections.abc import Callable
+from vision.background import of_glibc
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc; mallopt(3)
 LARGE = 32 * 1024  # bytes from which a block is mapped by itself, and goes back to the system when freed
@@ -26,17 +24,5 @@ def configure_heap() -> bool:
     Left to itself, glibc takes blocks as large as the largest that was freed before (up to 32 MB) from the
     heap, and leaves as large a hole where one of them was.
     """
-    mallopt = _of_glibc("mallopt")
+    mallopt = of_glibc("mallopt")
     return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1)) and bool(mallopt(M_MMAP_THRESHOLD, LARGE))
-
-
-def give_back() -> bool:
-    """Give whole pages of the heap that hold nothing back to the system, malloc_trim(3). Return whether there
-    were any."""
-    trim = _of_glibc("malloc_trim")
-    return trim is not None and bool(trim(ctypes.c_size_t(0)))
-
-
-def _of_glibc(name: str) -> Callable[..., int] | None:
-    """Return a function of the C library, None where it has none of that name."""
-    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -17,11 +17,11 @@ import pytest
 from core.settings import ROOT
 from docs import structure
 from host import app, workers
-from storage import files
+from storage.filing import folder
 from studio.pictures import confine
 from tests.jobs.conftest import until
 from tests.test_structure import modules
-from vision import devices, priority
+from vision import background, devices
 
 # name → the modules that use it, each with a way out that a test below takes
 ONLY_SOME = {
@@ -32,8 +32,8 @@ ONLY_SOME = {
     "os.fork": set(),
     "os.getuid": set(),
     "os.killpg": set(),
-    "os.nice": {"vision.priority"},
-    "os.sched_setscheduler": {"vision.priority"},
+    "os.nice": {"vision.background"},
+    "os.sched_setscheduler": {"vision.background"},
     "os.sched_getaffinity": set(),
     "os.sysconf": {"studio.pictures.confine"},
     "os.uname": {"studio.pictures.confine"},
@@ -90,7 +90,7 @@ def test_signals_stop_the_studio_where_the_loop_takes_none(monkeypatch: pytest.M
 def test_a_worker_steps_back_as_far_as_the_system_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("nice", "SCHED_BATCH", "sched_setscheduler", "sched_param"):
         monkeypatch.delattr(os, name, raising=False)
-    priority.step_back()
+    background.step_back()
 
 
 def test_limits_are_left_out_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,8 +122,8 @@ def test_folders_are_not_synced_where_they_cannot_be_opened(
     class Windows:
         name = "nt"
 
-    monkeypatch.setattr(files, "os", Windows)
-    files._sync_folder(tmp_path)
+    monkeypatch.setattr(folder, "os", Windows)
+    folder._sync_folder(tmp_path)
 
 
 def test_other_systems_ask_torch_for_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:

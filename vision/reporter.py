@@ -84,6 +84,13 @@ class Reporter:
         with nullcontext() if lock is None else lock.hold():
             return work()
 
+    def give_way(self) -> None:
+        """Let others' steps go first, between two pieces of a long work; see Fiber.give_way. Raises what
+        ``check`` raises."""
+        self.check()
+        if self.fiber is not None:
+            self.fiber.give_way()
+
     def inline(self, work: Callable[[], T], *, lock: PriorityLock) -> T:
         """Return what ``work`` returns, run on this thread while holding ``lock``."""
         if self.fiber is not None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from vision.priority import step_back
+from vision.background import step_back
 
 MAX_FRAME = 200 * 2**20  # bytes
 UNSAFE = (

@@ -2,6 +2,7 @@
 
 import json
 from functools import cache, cached_property
+from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
@@ -27,10 +28,11 @@ BATCH = 4
 
 class Pack:
     """The models, loaded when first asked for. `bfloat16`: draw in it, twice as fast on a processor that
-    knows it."""
+    knows it. `verdicts`: a folder in which what is said of films is kept. `skipped`: films at the beginning
+    of a row that are left out."""
 
-    def __init__(self, bfloat16: bool = False):
-        self.bfloat16 = bfloat16
+    def __init__(self, bfloat16: bool = False, verdicts: Path | None = None, skipped: int = 0):
+        self.bfloat16, self.verdicts, self.skipped = bfloat16, verdicts, skipped
         self.settings = json.loads((MODELS / "stable-diffusion" / "atelier.json").read_text())
 
     @cached_property

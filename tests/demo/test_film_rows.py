@@ -1,12 +1,14 @@
 """What films are judged by, on frames whose truth is known."""
 
 import random
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
 from demo.drawing import Placed, draw
 from demo.evaluation.films import seen
+from demo.evaluation.films.verdicts import Verdict, Verdicts, by_kind
 from demo.judge import Judge
 from demo.world import Group, Scene
 
@@ -35,3 +37,19 @@ def test_things_are_read_at_any_size_and_turn(half: float, turn: int) -> None:
         other = Scene((Group(1, "red", "moon", "medium"),), "center", "blue", "flat")
         assert not any(seen.right(view, other))
     assert all(right)
+
+
+def test_a_row_that_was_ended_goes_on_with_the_films_that_are_missing(tmp_path: Path) -> None:
+    made, asked = Verdict("left", [True, False], None, True, 0.2, 0.01, cpu=7.0, first=48.0), list[int]()
+
+    def judged(case: int) -> Verdict | None:
+        asked.append(case)
+        return made if case else None  # the first one's picture isn't right
+
+    path = tmp_path / "kept" / "row.jsonl"
+    for count in (2, 4):
+        verdicts = Verdicts(Verdict, path)
+        said = [verdicts.of(case, lambda case=case: judged(case)) for case in range(count)]
+        assert said == [None, *[made] * (count - 1)]
+    assert asked == [0, 1, 2, 3]
+    assert by_kind(("left", "up"), [("left", True), ("left", False)]) == {"left": "1/2", "up": "0/0"}

@@ -89,7 +89,7 @@ def _write(
     first, last, count = None, None, 0
     with film_at(path, drawing.size, drawing.fps, encoder) as film:
         for chunk in drawing.chunks:
-            reporter.check()
+            reporter.give_way()
             reporter.in_thread(partial(film.write, chunk))
             first = Image.fromarray(chunk[0]) if first is None else first
             last, count = Image.fromarray(chunk[-1]), count + len(chunk)

@@ -169,6 +169,8 @@ def _finish(
     run = reporter.in_thread if model.shares_steps else reporter.inline
     for latents in model.family.unpack(pipe, result, generation.height, generation.width):
         work = partial(decode, model, pipe, latents[None], generation.seamless)
+        if generation.frames:
+            reporter.give_way()
         image, flagged = run(work, lock=model.decoder_lock)
         yield encode.resize(image, size), flagged
 

@@ -83,6 +83,13 @@ class Condition:
     ignores_exclusive: bool = False
 
 
+@dataclass(frozen=True)
+class Turn(Condition):
+    """What a fiber waits for between two pieces of a long work: that others have had a pass."""
+
+    holds: Callable[[], bool] = lambda: True
+
+
 @dataclass(eq=False)
 class Fiber:
     """One job in the engine, or one call of side work.
@@ -137,11 +144,11 @@ class Fiber:
 
     @property
     def is_drawing(self) -> bool:
-        """Whether side work can delay this job: it waits for a pass or for decoding, not for side work
-        itself."""
+        """Whether side work can delay this job: it waits for a pass, for its turn or for decoding, not for
+        side work itself."""
         if isinstance(self.waits_for, Future):
             return self.due_at is not None and not isinstance(self.waits_for, SideWorkFuture)
-        return isinstance(self.waits_for, Call)
+        return isinstance(self.waits_for, Call | Turn)
 
     # Called by the job
 
@@ -167,6 +174,18 @@ class Fiber:
         if spare or thread != "decoding":
             return self._wait(self.engine.submit(self, work, thread=thread, lock=lock))
         return self.inline(work, lock)
+
+    def give_way(self) -> None:
+        """Let the steps of others that are waiting go first, one pass of them, between two pieces of a long
+        work. With a spare core they go on beside each piece anyway.
+
+        torch's own random numbers go on afterwards as if nothing had been in between.
+        """
+        if self.engine.has_spare_core() or self.engine.exclusive_fiber is self:
+            return
+        state = torch.get_rng_state()
+        self._wait(Turn())
+        torch.set_rng_state(state)
 
     def inline(self, work: Callable[[], T], lock: PriorityLock | None = None) -> T:
         """Return what ``work`` returns, run on the engine's thread while holding ``lock``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from vision.own_models.snapshot import TEST, TRAIN, Item, Snapshot
@@ -14,18 +14,32 @@ SHARE = 0.25  # of each label's pictures
 LEAST = 2  # groups of a label that stay for training
 
 
-def split(items: Iterable[Item], seed: int, frozen: Iterable[str] = (), share: float = SHARE) -> Snapshot:
+def split(
+    items: Iterable[Item],
+    seed: int,
+    frozen: Iterable[str] = (),
+    share: float = SHARE,
+    chains: Mapping[str, str] | None = None,
+) -> Snapshot:
     """Return a snapshot whose items have their parts.
 
     A group is never in both parts. Groups come in an order that only the seed and their pictures decide, so
     that a picture more moves no other. frozen: pictures (SHA-256) that earlier snapshots tested on: their
-    groups stay there. An item without a group is one of its own.
+    groups stay there. An item without a group is one of its own. chains: names by pictures, the same for
+    those of groups that overlap: they go into a part together, but for ``frozen`` ones.
     """
-    together: dict[str, list[Item]] = defaultdict(list)
+    kept, chained = set(frozen), chains or {}
+    groups: dict[str, list[Item]] = defaultdict(list)
     for item in items:
-        together[item.group or item.sha256].append(item)
-    kept = set(frozen)
-    tested = {name for name, some in together.items() if any(item.sha256 in kept for item in some)}
+        groups[item.group or item.sha256].append(item)
+    together: dict[str, list[Item]] = defaultdict(list)
+    tested = set[str]()
+    for name, some in groups.items():
+        if any(item.sha256 in kept for item in some):
+            tested.add(name)
+            together[name] += some
+        else:
+            together[min(chained.get(item.sha256, name) for item in some)] += some
     count = Counter(item.label for some in together.values() for item in some if item.label)
     has = Counter(item.label for name in tested for item in together[name])
     groups_left = Counter(

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 from PIL import Image
 
@@ -15,13 +17,17 @@ from vision.reporter import Reporter
 from vision.sketch import cutting, finding, moving, pacing, redraw
 from vision.sketch.cutting import Layers
 from vision.sketch.motion import Motion
+from vision.sketch.moving import Pose
 from vision.sketch.shots import Between, Camera, Moved, Shot, ThereAndBack
+from vision.sketch.whole import cut_off, outer, whole
 
 STRENGTH = 0.3  # of the drawing over: motion stays as sketched, seams of the cut are healed
 UPRIGHT = 20.0  # degrees: what turns farther would be drawn upright again, so it isn't drawn over
 LEAST_WAY = 0.04  # of a side: a thing that has less room goes the other way
 NOTHING = "No thing stands out that could be moved by itself, so the camera moves instead."
 TURNED_BACK = "The thing had no room to go on, so it goes back."
+T = TypeVar("T")
+Path = Callable[[Motion], tuple[Pose, Pose]]
 
 
 @dataclass(frozen=True)
@@ -47,16 +53,40 @@ class Sketcher:
         begin elsewhere, so that it has room."""
         layers = None if motion.is_still else self.layers(picture)
         if layers is None:
-            if not motion.is_still:
-                self._note(NOTHING)
-            return Camera(picture, motion)
-        first, last = moving.path(layers, motion, fixed=fixed)
-        side = LEAST_WAY * max(picture.size)
-        if fixed and (motion.across or motion.down) and abs(last.x - first.x) + abs(last.y - first.y) < side:
-            self._note(TURNED_BACK)
-            back = replace(motion, across=-motion.across, down=-motion.down)
-            first, last = moving.path(layers, back, fixed=fixed)
-        return Moved(layers, first, last)
+            return self._camera(picture, motion)
+        path = partial(moving.path, layers, fixed=fixed)
+        return Moved(layers, *(self._with_room(path, motion, picture.size) if fixed else path(motion)))
+
+    def shot_on(self, picture: Image.Image, motion: Motion, other: Image.Image) -> Shot:
+        """Return the film of ``motion`` beside a film that ends with ``picture``. other: its other end. What
+        goes on doesn't leave the picture: of a thing that is cut off there, the next film would know no
+        more."""
+        layers = None if motion.is_still else self.layers(picture)
+        if layers is None:
+            return self._camera(picture, motion)
+        pose = moving.own(layers)
+        if any(cut_off(layers)) and not motion.turn and not motion.dusk:
+            there = self.layers(other)
+            layers, pose = (there and whole(layers, there)) or (layers, pose)
+        box = outer(layers, pose)
+        path = partial(moving.path, replace(layers, box=box), fixed=True, outside=0.0)
+        ends = self._with_room(path, motion, picture.size)
+        first, last = (replace(end, scale=end.scale * pose.scale) for end in ends)
+        return Moved(layers, replace(first, x=pose.x, y=pose.y), last, pose)
+
+    def _camera(self, picture: Image.Image, motion: Motion) -> Shot:
+        if not motion.is_still:
+            self._note(NOTHING)
+        return Camera(picture, motion)
+
+    def _with_room(self, path: Path, motion: Motion, size: tuple[int, int]) -> tuple[Pose, Pose]:
+        """Return where a thing is first and last; it goes back where it has no room."""
+        first, last = path(motion)
+        way = abs(last.x - first.x) + abs(last.y - first.y)
+        if not (motion.across or motion.down) or way >= LEAST_WAY * max(size):
+            return first, last
+        self._note(TURNED_BACK)
+        return path(replace(motion, across=-motion.across, down=-motion.down))
 
     def between(self, before: Image.Image, after: Image.Image) -> Shot:
         """Return the way from one picture to another."""
@@ -82,8 +112,9 @@ class Sketcher:
         model = self.models.image(self.spec, self.reporter)
         turns = isinstance(shot, Moved) and abs(shot.last.turn - shot.first.turn) > UPRIGHT
         if self.strength and not turns and model.has(Mode.IMAGE):
-            sketch = self.reporter.in_thread(lambda: [shot.at(shares[number]) for number in numbers])
-            touched = self.reporter.in_thread(lambda: [shot.touched(shares[number]) for number in numbers])
+            some = [shares[number] for number in numbers]
+            sketch = [*self.aside(shot.at(share) for share in some)]
+            touched = [mask for (mask,) in self.aside((shot.touched(share),) for share in some)]
             every = redraw.shares_shown(len(shares), first=first, last=last, loops=loops)
             shown = [every[number] for number in numbers]
             found = redraw.changes(
@@ -91,10 +122,12 @@ class Sketcher:
             )
         return self.aside(found.laid_over(shot.at(share), number) for number, share in enumerate(shares))
 
-    def aside(self, frames: Iterator[Image.Image]) -> Iterator[Image.Image]:
-        """Yield ``frames``, each made in a thread beside the steps of other jobs."""
+    def aside(self, frames: Iterator[T]) -> Iterator[T]:
+        """Yield ``frames``, each made in a thread beside the steps of other jobs, or in turn with them."""
+        self.reporter.give_way()
         while (frame := self.reporter.in_thread(lambda: next(frames, None))) is not None:
             yield frame
+            self.reporter.give_way()
 
     def _note(self, note: str) -> None:
         if note not in self.notes:

@@ -12,7 +12,7 @@ from vision.sketch.cutting import Layers, Real
 from vision.sketch.motion import Motion
 
 LEAST = 0.35  # of the way that was asked for: so far a thing goes also where it then leaves the picture
-OUTSIDE = 0.25  # of a thing, that may have left the picture by then
+OUTSIDE = 0.25  # of a thing, that may have left a picture that was given by then
 MARGIN = 0.02  # of a side, that is kept free at the picture's edges
 WHOLE = 180.0  # degrees: what turns less begins as far before upright as it ends behind it
 LARGEST = 0.85  # of a side, to which a thing may grow: what fills its picture is hard to know
@@ -33,10 +33,10 @@ class Pose:
     dusk: float = 0.0
 
 
-def path(layers: Layers, motion: Motion, *, fixed: bool) -> tuple[Pose, Pose]:
+def path(layers: Layers, motion: Motion, *, fixed: bool, outside: float = OUTSIDE) -> tuple[Pose, Pose]:
     """Return where the thing is first and last. fixed: the first frame is the picture itself; else the thing
     may begin elsewhere, so that it has room, and leaning, so that it is never far from upright, as image
-    models know it."""
+    models know it. outside: share of it that may have left the picture then."""
     (width, height), (left, top, right, bottom) = layers.size, layers.box
     x, y = (left + right) / 2, (top + bottom) / 2
     low, high = _scales(layers, motion.growth, fixed=fixed)
@@ -45,8 +45,9 @@ def path(layers: Layers, motion: Motion, *, fixed: bool) -> tuple[Pose, Pose]:
     wide, tall = _turned(reach * (right - left), reach * (bottom - top), abs(begin))
     if not fixed:
         x, y = _inside(x, left, right, wide, width), _inside(y, top, bottom, tall, height)
-    x0, x1 = _ends(x, motion.across * width, wide / 2 + MARGIN * width, width, fixed=fixed)
-    y0, y1 = _ends(y, motion.down * height, tall / 2 + MARGIN * height, height, fixed=fixed)
+    out = outside if fixed else None
+    x0, x1 = _ends(x, motion.across * width, wide / 2 + MARGIN * width, width, out)
+    y0, y1 = _ends(y, motion.down * height, tall / 2 + MARGIN * height, height, out)
     return Pose(x0, y0, low, begin), Pose(x1, y1, high, begin + motion.turn, motion.dusk)
 
 
@@ -65,14 +66,15 @@ def _inside(place: float, begin: float, end: float, extent: float, length: int) 
     return min(max(place, low), length - low)
 
 
-def _ends(place: float, way: float, half: float, length: int, *, fixed: bool) -> tuple[float, float]:
-    """Return where along a side the thing begins and ends."""
+def _ends(place: float, way: float, half: float, length: int, outside: float | None) -> tuple[float, float]:
+    """Return where along a side the thing begins and ends. outside: it begins at ``place``, and so much of it
+    may leave the picture; None = it may begin elsewhere."""
     if not way:
         return place, place
     low, high = min(half, length / 2), max(length - half, length / 2)
-    if fixed:
+    if outside is not None:
         room = high - place if way > 0 else place - low
-        beyond = room + OUTSIDE * 2 * half  # a little of it may leave the picture
+        beyond = room + outside * 2 * half  # a little of it may leave the picture
         return place, place + math.copysign(min(abs(way), max(0.0, room, min(LEAST * abs(way), beyond))), way)
     way = math.copysign(min(abs(way), max(high - low, LEAST * abs(way))), way)
     first = min(max(place, low), high)

@@ -58,7 +58,7 @@ def new(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
 
 def extend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return the film and what comes after it."""
-    shot = sketcher.shot(asked.film.last, asked.motion, fixed=True)
+    shot = sketcher.shot_on(asked.film.last, asked.motion, asked.film.first)
     pace = sketcher.pace(shot, asked.count + 1, partial(pacing.before_end, asked.film))
     after = sketcher.frames(shot, pace, first=True)
     return chain(sketcher.aside(asked.film.frames()), islice(after, 1, None))
@@ -66,7 +66,7 @@ def extend(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
 
 def extend_back(asked: Asked, sketcher: Sketcher) -> Iterator[Image.Image]:
     """Return what came before the film, and the film: the motion that leads to it, made backwards."""
-    shot = sketcher.shot(asked.film.first, asked.motion.backwards(), fixed=True)
+    shot = sketcher.shot_on(asked.film.first, asked.motion.backwards(), asked.film.last)
     back = sketcher.pace(shot, asked.count + 1, partial(pacing.after_start, asked.film))[::-1]
     before = islice(sketcher.frames(shot, back, first=False, last=True), asked.count)
     return chain(before, sketcher.aside(asked.film.frames()))

@@ -96,6 +96,7 @@ def changes(
         if not shown[number]:
             values.append(np.zeros((*size[::-1], 3), np.int16))
             continue
+        reporter.give_way()
         old = reporter.in_thread(partial(_through, model, frame, generation), lock=model.decoder_lock)
         change = (np.asarray(new[number], np.float32) - np.asarray(old, np.float32)) * shown[number]
         mask = touched[number]

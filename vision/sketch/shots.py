@@ -30,23 +30,29 @@ class Shot(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Moved:
-    """A thing on its way over its ground. Where it is as in the picture, the frame is the picture."""
+    """A thing on its way over its ground. Where it is as in the picture, the frame is the picture. shown: how
+    the picture shows it; None = as it was cut out."""
 
     layers: Layers
     first: Pose
     last: Pose
+    shown: Pose | None = None
 
     def at(self, share: float) -> Image.Image:
         """Return the frame at ``share``."""
         pose = moving.between(self.first, self.last, share)
-        return self.layers.picture if pose == moving.own(self.layers) else moving.frame(self.layers, pose)
+        return self.layers.picture if pose == self._own else moving.frame(self.layers, pose)
 
     def touched(self, share: float) -> Image.Image | None:
         """Return where the thing is, and where it was."""
         pose = moving.between(self.first, self.last, share)
         if pose.dusk:
             return None
-        return ImageChops.lighter(moving.shadow(self.layers, pose), _own(self.layers))
+        return ImageChops.lighter(moving.shadow(self.layers, pose), moving.shadow(self.layers, self._own))
+
+    @property
+    def _own(self) -> Pose:
+        return self.shown or moving.own(self.layers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +126,6 @@ class ThereAndBack:
 
     def _there(self, share: float) -> float:
         return (1 - math.cos(2 * math.pi * share)) / 2
-
-
-def _own(layers: Layers) -> Image.Image:
-    return moving.shadow(layers, moving.own(layers))
 
 
 def _size(layers: Layers) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from core.errors import AtelierError
+from vision import background
 from vision.image_model import frames
 from vision.pictures import pixels
 from vision.video import streaming
@@ -54,6 +55,7 @@ def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
         hidden = vae.post_quant_conv(latents.to(vae.dtype))
     decoder, size = WanDecoder(vae), _size(vae, latents)
     for i in range(latents.shape[2]):
+        background.give_back()  # the holes that the last piece has left: as much as all its frames
         made = np.empty((4 if i else 1, *size, 3), np.uint8)
         with torch.no_grad(), striped(vae.decoder):
             _bring(vae)
@@ -113,6 +115,7 @@ def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = Non
     is_one = latents.shape[2] <= size
     for i in range(0, 1 if is_one else latents.shape[2] - 1, stride):
         count = total if is_one else min(stride * ratio + (i == 0), total - given)
+        background.give_back()
         made = np.empty((count, *_size(vae, latents), 3), np.uint8)
         with torch.no_grad(), striped(vae.decoder):
             _bring(vae)

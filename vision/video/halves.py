@@ -17,6 +17,7 @@ from torch import nn
 
 MOST = {"cpu": 6 * 2**20}  # bytes of a band in its widest layer, by device
 OTHER = 512 * 2**20  # on any other, where each band is many calls
+LOOKS_BACK = 2  # frames, of Wan's convolutions at most
 LEAST = 2  # times the rows that the stages look at on each side: bands see twice as much, at most
 
 
@@ -112,45 +113,57 @@ def _reach(stages: Sequence[tuple[int, int]]) -> int:
 
 
 class _Kept:
-    """What the convolutions of Wan's last stages keep of the frames before, (1, C, frames, H, W) each, in the
-    order of the convolutions. A band sees its rows as they were and puts its own anew."""
+    """What the convolutions of Wan's last stages keep of the frames before, (1, C, frames, H, W) each, by
+    their numbers. A band sees its rows as they were and puts its own anew, in the same place."""
 
     def __init__(self, rows: int, reach: int) -> None:
         self._rows, self._reach = rows, reach
         self._whole: dict[int, torch.Tensor] = {}
-        self._next: dict[int, torch.Tensor] = {}  # where there are more frames than before
+        self._before: dict[int, int] = {}  # how many frames were kept before this latent
+        self._now: dict[int, int] = {}
         self._above: dict[int, torch.Tensor] = {}  # rows above the next band, as they were
 
-    def seen(self, band: Band, count: int) -> list[Any]:
-        """Return what a band sees of each of ``count`` convolutions; None of those that have kept nothing."""
-        found: list[Any] = [None] * count
-        for i, whole in self._whole.items():
-            scale = whole.shape[3] // self._rows
-            found[i] = whole[:, :, :, band.first * scale : band.last * scale]
-            if i in self._above:
-                below = whole[:, :, :, band.begin * scale : band.last * scale]
-                found[i] = torch.cat([self._above[i], below], 3)
-        return found
+    def seen(self, band: Band, i: int) -> torch.Tensor | None:
+        """Return what a band sees of convolution ``i``; None of one that had kept nothing."""
+        if i not in self._before:
+            return None
+        whole = self._whole[i][:, :, : self._before[i]]
+        scale = whole.shape[3] // self._rows
+        if i not in self._above:
+            return whole[:, :, :, band.first * scale : band.last * scale]
+        return torch.cat([self._above[i], whole[:, :, :, band.begin * scale : band.last * scale]], 3)
 
-    def put(self, band: Band, kept: list[Any]) -> None:
-        """Take over the band's own rows of what its convolutions have kept."""
-        for i, rows in enumerate(kept):
-            if rows is None:
-                continue
-            scale = rows.shape[3] // (band.last - band.first)
-            whole = self._whole.get(i)
-            if whole is None or whole.shape[2] != rows.shape[2]:
-                if i not in self._next:
-                    size = (*rows.shape[:3], self._rows * scale, rows.shape[4])
-                    self._next[i] = rows.new_empty(size)
-                whole = self._next[i]
-            else:
-                above = slice(max(0, band.end - self._reach) * scale, band.end * scale)
-                self._above[i] = whole[:, :, :, above].clone()
-            whole[:, :, :, band.place(scale)] = rows[:, :, :, band.own(scale)]
-        if band.end == self._rows:
-            self._whole |= self._next
-            self._next, self._above = {}, {}
+    def put(self, band: Band, i: int, rows: torch.Tensor) -> None:
+        """Take over the band's own rows of what convolution ``i`` has kept."""
+        scale, count = rows.shape[3] // (band.last - band.first), rows.shape[2]
+        if i not in self._whole:
+            self._whole[i] = rows.new_empty((*rows.shape[:2], LOOKS_BACK, self._rows * scale, rows.shape[4]))
+        whole = self._whole[i]
+        if i in self._before:
+            above = slice(max(0, band.end - self._reach) * scale, band.end * scale)
+            self._above[i] = whole[:, :, : self._before[i], above].clone()
+        whole[:, :, :count, band.place(scale)] = rows[:, :, :, band.own(scale)]
+        self._now[i] = count
+
+    def end(self) -> None:
+        """Let the next latent see what all bands of this one have put."""
+        self._before, self._above = {**self._now}, {}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a band's convolutions keep, as the list that the decoder takes: each is made when its convolution
+    asks for it, and taken over when it has worked, so that one of them is in memory twice and no more."""
+
+    kept: _Kept
+    band: Band
+
+    def __getitem__(self, i: int) -> torch.Tensor | None:
+        return self.kept.seen(self.band, i) if i else None  # the first stage is the other half's
+
+    def __setitem__(self, i: int, rows: torch.Tensor) -> None:
+        if i:
+            self.kept.put(self.band, i, rows)
 
 
 class WanDecoder:
@@ -184,15 +197,14 @@ class WanDecoder:
         patch = self._vae.config.patch_size
         scale = self._enlarged * (patch or 1)
         for band in self._bands(middle):
-            seen = kept.seen(band, self._count)
             given = middle[:, :, :, band.seen].contiguous()
-            out = self._after(given, feat_cache=seen, feat_idx=[0], **more)
-            kept.put(band, [None, *seen[1:]])  # the first stage is the other half's
+            out = self._after(given, feat_cache=_Seen(kept, band), feat_idx=[0], **more)
             if patch is not None:
                 from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
 
                 out = unpatchify(out, patch_size=patch)
             yield band.place(scale), out[:, :, :, band.own(scale)]
+        kept.end()
 
     def _bands(self, middle: torch.Tensor) -> list[Band]:
         widest = max(self._vae.decoder.conv_out.in_channels, self._vae.decoder.conv_out.out_channels)

@@ -6,7 +6,9 @@ Without a film model they are sketched. A film has FRAMES frames; each kind of m
 import random
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from core.events import Output
 from core.requests.video import VideoRequest
 from demo.drawing import draw_apart, layout
 from demo.evaluation.films import seen
-from demo.evaluation.films.seen import Frame
+from demo.evaluation.films.verdicts import Extended, T, Verdict, Verdicts, by_kind
 from demo.evaluation.pack import Pack
 from demo.evaluation.report import Report
 from demo.evaluation.scenes import SINGLE, held_out, prompt
@@ -31,6 +33,7 @@ from vision.sketch.motion import read
 from vision.sketch.shots import Moved
 
 FRAMES, FPS = 16, 8
+FIRST_SEED, PICTURES = 8000, 9000  # of the films, and of the pictures that some begin with
 SHOWN = 512  # px of a side, as the studio shows pictures of the demo models
 MOTIONS = {
     "left": ("moving to the left", "sliding to the left"),
@@ -71,7 +74,7 @@ def cases(n: int) -> list[Case]:
     for index, (scene, rng) in enumerate(held_out(n, SINGLE, "film")):
         kind = list(MOTIONS)[index % len(MOTIONS)]
         found.append(
-            Case(scene, kind, f"{prompt(scene, rng)}, {rng.choice(MOTIONS[kind])}", 8000 + 10 * index)
+            Case(scene, kind, f"{prompt(scene, rng)}, {rng.choice(MOTIONS[kind])}", FIRST_SEED + 10 * index)
         )
     return found
 
@@ -89,47 +92,54 @@ def made(pack: Pack, paths: dict[str, str] | None = None, **asked) -> Made:
 
 def judge_rows(pack: Pack, report: Report, n: int):
     """The judge's ceiling: drawn scenes whose things move along the same paths by their true outlines."""
-    films = []
-    for case in cases(n):
+    found = []
+    for case in cases(n)[pack.skipped :]:
         size, rng = (SHOWN, SHOWN), random.Random(case.words)
         picture, owner = draw_apart(case.scene, rng, size, layout(case.scene, rng, size))
         layers = cutting.cut(picture, Image.fromarray((owner == 0).astype(np.uint8) * 255))
         motion = read(case.words).motion
         shot = Moved(layers, *moving.path(layers, motion, fixed=False))
-        films.append([shot.at(share) for share in shares(FRAMES)])
-    _tell(pack, report, "drawn films", cases(n), films)
+        found.append(_verdict(pack, case, [shot.at(share) for share in shares(FRAMES)]))
+    _tell(report, "drawn films", found)
 
 
 def words_rows(pack: Pack, report: Report, n: int):
     """Words to films."""
-    films, cpu = [], []
-    for case in tqdm(cases(n), desc="words to film", mininterval=10):
+
+    def judged(case: Case) -> Verdict:
         film = made(pack, prompt=case.words, seed=case.seed)
-        films.append(film.frames)
-        cpu.append(film.cpu)
-    _tell(pack, report, "words to film", cases(n), films, (0.85, 0.85, 0.95))
-    usual = round(float(np.median(cpu)), 2)
+        return replace(_verdict(pack, case, film.frames), cpu=film.cpu)
+
+    found = _judged(pack, "words to film", n, judged, Verdict)
+    _tell(report, "words to film", found, (0.85, 0.85, 0.95))
+    usual = round(float(np.median([film.cpu for film in found])), 2)
     report.row("words to film: CPU seconds for 16 frames, median", usual, 20.0, at_most=True)
 
 
 def picture_rows(pack: Pack, report: Report, n: int):
     """Pictures to films, of pictures that the image model drew right."""
-    kept, films, quality = [], [], []
-    every = cases(n)
-    for case, small in zip(every, _drawn(pack, every), strict=True):
-        [view] = seen.look(pack.judge, [small])
-        if not seen.right([view], case.scene)[0]:
-            continue
+
+    def judged(case: Case) -> Verdict | None:
+        [small] = pack.imagine([read(case.words).words], _seed_of_picture(case))
+        if not seen.right(seen.look(pack.judge, [small]), case.scene)[0]:
+            return None
         picture = pack.models.image(None).enlarged(small)
         film = made(pack, _files(picture), prompt=case.words, seed=case.seed, image=PICTURE)
-        through = pack.decoded([small])[0]
-        quality.append((seen.psnr(film.frames[0], picture), seen.psnr(through, small)))
-        kept.append(case)
-        films.append(film.frames)
-    _tell(pack, report, "picture to film", kept, films, (0.9, 0.85, 0.95), fixed=True)
-    near = [kept >= own - 1 for kept, own in quality]
+        return replace(
+            _verdict(pack, case, film.frames, fixed=True),
+            cpu=film.cpu,
+            first=seen.psnr(film.frames[0], picture),
+            alone=seen.psnr(pack.decoded([small])[0], small),
+        )
+
+    found = _judged(pack, "picture to film", n, judged, Verdict)
+    _tell(report, "picture to film", found, (0.9, 0.85, 0.95))
+    near = [film.first >= film.alone - 1 for film in found]
     report.share("picture to film: first frame within 1 dB of the autoencoder", near, 0.95)
-    for name, column in zip(("first frame", "autoencoder alone"), zip(*quality, strict=True), strict=True):
+    for name, column in (
+        ("first frame", [film.first for film in found]),
+        ("autoencoder alone", [film.alone for film in found]),
+    ):
         report.row(
             f"picture to film: PSNR of the {name}, dB, median", round(float(np.median(column)), 1), None
         )
@@ -167,31 +177,55 @@ def seam_rows(pack: Pack, report: Report, n: int):
 
 def extend_rows(pack: Pack, report: Report, n: int):
     """Films that are extended four times: what is still there, and how far colours have drifted."""
-    right, drifts, pixels = [], [], []
-    every = [case for case in cases(n) if case.kind in ("left", "right", "up", "down")]
-    for case, small in zip(every, _drawn(pack, every), strict=True):
+    both = set[str]()  # kinds of motion whose first film was also extended from its pixels
+
+    def judged(case: Case) -> Extended | None:
+        if case.kind not in ("left", "right", "up", "down"):
+            return None
+        [small] = pack.imagine([read(case.words).words], _seed_of_picture(case))
         if not seen.right(seen.look(pack.judge, [small]), case.scene)[0]:
-            continue
+            return None
         picture = pack.models.image(None).enlarged(small)
-        for with_ends, told in ((True, drifts), (False, pixels)):
-            film = made(pack, _files(picture), prompt=case.words, seed=case.seed, image=PICTURE)
-            begun = film.frames[0]
-            for _ in range(4):
-                files = dict(zip((CLIP, ENDS), film.files, strict=True))
-                more = {"clip_ends": ENDS} if with_ends else {}
-                film = made(
-                    pack, files, prompt=case.words, seed=case.seed, operation="extend", clip=CLIP, **more
-                )
-            told.append(seen.shift(begun, film.frames[-1]))
-            if with_ends:
-                right += seen.right(seen.look(pack.judge, film.frames[-1:]), case.scene)
-    report.share("film extended four times: thing and colour at its end", right, 0.85)
-    report.row("extended four times: shift of a channel", round(float(np.mean(drifts)), 2), 3, at_most=True)
+        last, shift = _extended(pack, case, picture, {"clip_ends": ENDS})
+        pixels = None if case.kind in both else _extended(pack, case, picture, {})[1]
+        both.add(case.kind)
+        [right] = seen.right(seen.look(pack.judge, [last]), case.scene)
+        return Extended(case.kind, right, shift, pixels)
+
+    found = _judged(pack, "film extended", n, judged, Extended)
+    right = [(film.kind, film.right) for film in found]
+    report.share(
+        "film extended four times: thing and colour at its end",
+        [hit for _, hit in right],
+        0.85,
+        kinds=by_kind(("left", "right", "up", "down"), right),
+    )
+    drift = float(np.mean([film.shift for film in found]))
+    report.row("extended four times: shift of a channel", round(drift, 2), 3, at_most=True)
+    pixels = [film.pixels for film in found if film.pixels is not None]
     report.row("the same from encoded pixels", round(float(np.mean(pixels)), 2), None)
 
 
+def _extended(
+    pack: Pack, case: Case, picture: Image.Image, more: dict[str, str]
+) -> tuple[Image.Image, float]:
+    """The last frame of a film of ``picture`` that is extended four times, and how far its colours have
+    drifted."""
+    film = made(pack, _files(picture), prompt=case.words, seed=case.seed, image=PICTURE)
+    begun = film.frames[0]
+    for _ in range(4):
+        files = dict(zip((CLIP, ENDS), film.files, strict=True))
+        film = made(pack, files, prompt=case.words, seed=case.seed, operation="extend", clip=CLIP, **more)
+    return film.frames[-1], seen.shift(begun, film.frames[-1])
+
+
 def _drawn(pack: Pack, every: list[Case]) -> list[Image.Image]:
-    return pack.imagine([read(case.words).words for case in every], 9000)
+    return pack.imagine([read(case.words).words for case in every], PICTURES)
+
+
+def _seed_of_picture(case: Case) -> int:
+    """That of the picture which ``_drawn`` makes of all cases."""
+    return PICTURES + (case.seed - FIRST_SEED) // 10
 
 
 def _files(*pictures: Image.Image) -> dict[str, str]:
@@ -203,55 +237,50 @@ def _files(*pictures: Image.Image) -> dict[str, str]:
     return paths
 
 
+def _judged(pack: Pack, name: str, n: int, judged: Callable[[Case], T | None], form: type[T]) -> list[T]:
+    """What is said of the films of ``n`` cases, without those that there was nothing to make of."""
+    verdicts = Verdicts(form, pack.verdicts and pack.verdicts / f"{name.replace(' ', '-')}.jsonl")
+    numbered = list(enumerate(cases(n)))[pack.skipped :]
+    said = [
+        verdicts.of(number, partial(judged, case)) for number, case in tqdm(numbered, name, mininterval=10)
+    ]
+    return [film for film in said if film is not None]
+
+
+def _verdict(pack: Pack, case: Case, film: list[Image.Image], *, fixed: bool = False) -> Verdict:
+    """What is said of a film. fixed: it begins with a picture that was given, and so upright."""
+    view = seen.look(pack.judge, film, _turns(case, len(film), fixed=fixed))
+    return Verdict(
+        case.kind,
+        seen.right(view, case.scene),
+        seen.moved(case.kind, film, view, case.scene),
+        all(frame.background == case.scene.background for frame in view),
+        seen.flicker(film, view),
+        seen.unsteadiness(view),
+    )
+
+
 def _tell(
-    pack: Pack,
     report: Report,
     name: str,
-    some: list[Case],
-    films: list[list[Image.Image]],
+    films: list[Verdict],
     bars: tuple[float | None, float | None, float | None] = (None, None, None),
-    *,
-    fixed: bool = False,
 ):
-    """Rows about films. fixed: they begin with a picture that was given, and so upright."""
-    views: list[list[Frame]] = [
-        seen.look(pack.judge, film, _turns(case, len(film), fixed=fixed))
-        for case, film in zip(some, films, strict=True)
-    ]
-    right = [seen.right(view, case.scene) for view, case in zip(views, some, strict=True)]
-    whole = [all(hits) for hits in right]
-    report.share(f"{name}: thing and colour in all frames", whole, bars[0], kinds=_by_kind(some, whole))
-    share = round(float(np.mean([np.mean(hits) for hits in right])), 3)
-    report.row(f"{name}: thing and colour, share of frames", share, None)
-    moved = [
-        (case, seen.moved(case.kind, film, view, case.scene))
-        for case, film, view in zip(some, films, views, strict=True)
-    ]
-    told = [(case, hit) for case, hit in moved if hit is not None]
-    kinds = _by_kind([case for case, _ in told], [hit for _, hit in told])
-    report.share(f"{name}: motion as asked", [hit for _, hit in told], bars[1], kinds=kinds)
-    grounds = [
-        all(frame.background == case.scene.background for frame in view)
-        for view, case in zip(views, some, strict=True)
-    ]
-    report.share(f"{name}: background in all frames", grounds, bars[2])
-    noise = [seen.flicker(film, view) for film, view in zip(films, views, strict=True)]
-    report.row(
-        f"{name}: flicker of the background",
-        round(float(np.mean([x for x in noise if x is not None])), 2),
-        None,
-    )
-    steady = round(float(np.mean([seen.unsteadiness(view) for view in views])), 4)
-    report.row(f"{name}: second difference of the path", steady, None)
-
-
-def _by_kind(some: list[Case], hits: list[bool]) -> dict[str, str]:
-    """How many of each kind of motion hit, of how many."""
-    told = list(zip((case.kind for case in some), hits, strict=True))
-    return {
-        kind: f"{sum(hit for k, hit in told if k == kind)}/{sum(k == kind for k, _ in told)}"
-        for kind in MOTIONS
-    }
+    """Rows about films."""
+    whole = [(film.kind, all(film.hits)) for film in films]
+    told = [(film.kind, film.moved) for film in films if film.moved is not None]
+    for what, some, bar in (
+        ("thing and colour in all frames", whole, bars[0]),
+        ("motion as asked", told, bars[1]),
+    ):
+        report.share(f"{name}: {what}", [hit for _, hit in some], bar, kinds=by_kind(MOTIONS, some))
+    report.share(f"{name}: background in all frames", [film.on_ground for film in films], bars[2])
+    for what, values, digits in (
+        ("thing and colour, share of frames", [np.mean(film.hits) for film in films], 3),
+        ("flicker of the background", [film.flicker for film in films if film.flicker is not None], 2),
+        ("second difference of the path", [film.unsteadiness for film in films], 4),
+    ):
+        report.row(f"{name}: {what}", round(float(np.mean(values)), digits), None)
 
 
 def _turns(case: Case, count: int, *, fixed: bool) -> list[float]:

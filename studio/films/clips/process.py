@@ -21,7 +21,7 @@ from PIL import Image
 from studio.films import streams
 from studio.films.clips import edits, ending, fitting, gifs, mosaics, taking
 from studio.pictures import confine
-from vision import priority
+from vision import background
 from vision.films.encoders import encoder_of
 from vision.films.writer import FilmWriter, Sound
 
@@ -75,7 +75,7 @@ class Part(io.RawIOBase):
 def main() -> None:
     """Make one thing, in a process that can do nothing else."""
     command, given = sys.argv[1], json.loads(sys.argv[2])
-    priority.step_back()
+    background.step_back()
     source, target = open(0, "rb", closefd=False), open(1, "w+b", closefd=False)
     prepare(given.get("encoder"))
     confine.limit(MAX_MEMORY, MAX_SECONDS[command], MAX_FILE)

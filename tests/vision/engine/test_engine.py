@@ -706,3 +706,26 @@ def test_an_error_in_a_thread_reaches_the_job_that_waits_for_it() -> None:
     )
     engine.run()
     assert isinstance(ends["a"], OSError) and ends["b"] == 5
+
+
+@pytest.mark.parametrize("has_spare_core", [False, True])
+def test_between_two_pieces_of_a_long_work_others_have_a_pass(has_spare_core: bool) -> None:
+    timed, ends = Timed(), dict[str, float]()
+    engine = timed.engine("short")
+    engine.has_spare_core = lambda: has_spare_core
+
+    def piece() -> None:
+        timed.now += 5
+
+    def film(fiber: Fiber) -> float:
+        for _ in range(6):
+            fiber.give_way()
+            fiber.inline(piece)
+        return timed.now
+
+    for name, work in (("film", film), ("picture", timed.job("short", 2))):
+        engine.begin(name, work, done=lambda result, error, name=name: ends.update({name: result}))
+        engine.tick()
+    engine.run()
+    # without a spare core it waits for the piece that runs as it comes, and for one between its two steps
+    assert ends == ({"film": 30, "picture": 32} if has_spare_core else {"picture": 12, "film": 32})

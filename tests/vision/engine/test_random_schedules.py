@@ -18,6 +18,7 @@ from vision.engine.priority_lock import PriorityLock
 
 STUCK = 10.0  # seconds without anything happening
 STEPS = (
+    "give way",
     "pass",
     "pass",
     "pass",
@@ -88,6 +89,8 @@ class World:
                 fiber.in_thread(
                     lambda: time.sleep(seconds), thread="loading" if step == "load" else "decoding"
                 )
+            elif step == "give way":
+                fiber.give_way()
             elif step == "side work":
                 fiber.pause("side work")
             elif step == "side work batched":

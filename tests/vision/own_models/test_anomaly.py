@@ -17,6 +17,7 @@ from vision.own_models.anomaly.inspector import Inspector
 from vision.own_models.anomaly.training import Settings, train
 from vision.own_models.features.extractor import pixels
 from vision.own_models.features.filters import blurred, filters, gaussian
+from vision.own_models.overlap import Apart
 from vision.own_models.snapshot import Item, Snapshot
 from vision.own_models.steps import FolderStore, MemoryStore, exhausted, run
 
@@ -168,7 +169,7 @@ def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it
     parts = torch.randn(6, 5, 8, 8).repeat_interleave(2, 0)
     maps = parts + 0.01 * torch.randn_like(parts)
     groups = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    apart, together = bank.fit(maps, 0).strange, bank.fit(maps, 0, groups).strange
+    apart, together = bank.fit(maps, 0).strange, bank.fit(maps, 0, Apart.of(groups).without).strange
     assert together.mean() > 5 * apart.mean()
     fitted = cells.fit(maps, groups)
     for at in (0, 1):
@@ -180,6 +181,8 @@ def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it
     assert limit.strongest([1.0, 3.0, 2.0, 5.0], [0, 0, 1, 2]) == [3.0, 2.0, 5.0]
     items = [Item(f"{n:064x}", "good", group="a" if n < 3 else "") for n in range(6)]
     assert [shot.group for shot in few.shots(items)] == [0, 0, 0, 1, 2, 3]
+    one = [Item(f"{n:064x}", "good", group="a") for n in range(20)]
+    assert few.alone(few.shots(one)), "twenty shots of one part promise nothing"
 
 
 @needs_train

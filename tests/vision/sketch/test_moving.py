@@ -12,6 +12,7 @@ from vision.sketch import cutting, moving
 from vision.sketch.film import amounts, looped, shares
 from vision.sketch.motion import ACROSS, Motion
 from vision.sketch.shots import Between, Camera, Moved, ThereAndBack
+from vision.sketch.whole import outer, whole
 
 SIZE = (128, 96)
 SKY, SEA, RED = (140, 190, 240), (30, 90, 170), (220, 40, 40)
@@ -256,3 +257,29 @@ def test_a_thin_thing_of_the_grounds_own_colour_is_none() -> None:
     ImageDraw.Draw(mask).rectangle((40, 40, 80, 80), fill=255)
     found = cutting.cut(image, mask)
     assert found is not None and found.box[0] in range(38, 43)
+
+
+@pytest.mark.parametrize("way", [-0.5, 0.5])
+def test_a_thing_that_has_left_a_film_in_part_comes_back_whole(way: float) -> None:
+    found = layers()
+    begun = Moved(found, *moving.path(found, Motion(across=way), fixed=True, outside=0.6))
+    end = replace(begun, last=replace(begun.last, x=0.0 if way < 0 else float(SIZE[0]))).at(1.0)
+    mask = Image.fromarray(red(end).astype(np.uint8) * 255)
+    left = cutting.cut(end, mask)
+    assert left is not None and red(end).sum() < 500, "a half of it has left"
+    assert whole(found, found) is None, "nothing is missing"
+    assert whole(left, left) is None, "the other frame doesn't show it either"
+    both = whole(left, found)
+    assert both is not None
+    there, pose = both
+    assert pose.x == pytest.approx(0 if way < 0 else SIZE[0], abs=2) and pose.y == pytest.approx(45, abs=1)
+    assert outer(there, pose)[0 if way < 0 else 2] == pytest.approx(-15 if way < 0 else 143, abs=2)
+    back = Moved(there, pose, replace(pose, x=64.0), pose)
+    assert back.at(0.0) is end
+    assert red(back.at(1.0)).sum() == pytest.approx(900, rel=0.1)
+
+
+def test_what_goes_on_from_a_film_never_leaves_the_picture() -> None:
+    found = layers(box=(10, 30, 40, 60))
+    left = [moving.path(found, Motion(across=-ACROSS), fixed=True, outside=o)[1].x for o in (0.25, 0.0)]
+    assert left[0] < 15 < left[1]

@@ -1,15 +1,18 @@
 """Every family of film models × every operation, on tiny models that the real code has loaded from their
 folders: drawn in one call, in windows, or refused with the reason. Prints the table of docs/video.md.
 
-    PYTHONPATH=. python -m tests.vision.video.operations [family …]
+    PYTHONPATH=. python -m tests.vision.video.operations [family …] [--sizes 32x32 64x32 32x64]
+
+The table is that of the first size; what is wrong in any of them is told.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +30,7 @@ from vision.video.generating import generate
 from vision.video.model import VideoModel
 from vision.video.shot import Clip, Film, Shot
 
-SIDE = 32  # px
+SIZE = (32, 32)  # px
 
 
 def load(name: str, folder: Path) -> VideoModel:
@@ -38,14 +41,14 @@ def load(name: str, folder: Path) -> VideoModel:
     )
 
 
-def clip(frames: int, seed: int = 0) -> Clip:
+def clip(frames: int, seed: int = 0, size: tuple[int, int] = SIZE) -> Clip:
     """An uploaded film: a square that moves."""
-    pictures = [tiny.picture(SIDE, SIDE, seed + i) for i in range(frames)]
+    pictures = [tiny.picture(*size, seed + i) for i in range(frames)]
     return Clip(tuple(pictures), f"{seed:064d}")
 
 
-def shots(model: VideoModel) -> dict[Operation, Shot]:
-    """What is asked for each operation."""
+def shots(model: VideoModel, size: tuple[int, int] = SIZE) -> dict[Operation, Shot]:
+    """What is asked for each operation. size: width and height, px."""
     family, card = model.family, model.card
     frames = min(2 * family.step + 1 + 4 * (family.step == 1), card.longest)
     plain = Shot(
@@ -53,24 +56,26 @@ def shots(model: VideoModel) -> dict[Operation, Shot]:
         prompt="a red ball",
         negative_prompt="",
         seed=7,
-        width=SIDE,
-        height=SIDE,
+        width=size[0],
+        height=size[1],
         frames=frames,
         fps=card.fps,
         num_inference_steps=2,
         guidance_scale=3.0,
         strength=0.75,
     )
-    first, last = tiny.picture(SIDE, SIDE, 1), tiny.picture(SIDE, SIDE, 2)
-    long = clip(max(frames, family.overlap + 4))
+    first, last = tiny.picture(*size, 1), tiny.picture(*size, 2)
+    long = clip(max(frames, family.overlap + 4), size=size)
     return {
         Operation.WORDS: plain,
         Operation.FIRST: replace(plain, first=first),
         Operation.FIRST_LAST: replace(plain, first=first, last=last),
         Operation.EXTEND: replace(plain, operation="extend", clip=long),
         Operation.EXTEND_BACK: replace(plain, operation="extend_back", clip=long),
-        Operation.REMIX: replace(plain, operation="remix", clip=clip(frames)),
-        Operation.BLEND: replace(plain, operation="blend", clip=long, clip_2=clip(len(long.frames), 50)),
+        Operation.REMIX: replace(plain, operation="remix", clip=clip(frames, size=size)),
+        Operation.BLEND: replace(
+            plain, operation="blend", clip=long, clip_2=clip(len(long.frames), 50, size)
+        ),
         Operation.LOOP: replace(plain, loop=True, first=first),
     }
 
@@ -109,8 +114,8 @@ def outcome(model: VideoModel, operation: Operation, shot: Shot) -> Outcome:
     return Outcome(str(said.way), len(frames), problem)
 
 
-def table(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the lines of the table, and what went wrong."""
+def table(names: Iterable[str], sizes: Sequence[tuple[int, int]] = (SIZE,)) -> tuple[list[str], list[str]]:
+    """Return the lines of the table, and what went wrong in any of ``sizes``."""
     lines = [
         "| model | " + " | ".join(operation.value for operation in Operation) + " |",
         "|---" * (len(Operation) + 1) + "|",
@@ -119,12 +124,17 @@ def table(names: Iterable[str]) -> tuple[list[str], list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             model, cells = load(name, Path(folder) / name), []
-            for operation, shot in shots(model).items():
-                came = outcome(model, operation, shot)
+            asked = [shots(model, size) for size in sizes]
+            for operation in Operation:
                 said = model.family.support(operation)
-                cells.append(came.word if came.word == "refused" else f"{came.word}, {came.frames}")
-                if came.problem:
-                    problems.append(f"{name}, {operation.value}: {came.problem}")
+                came = [outcome(model, operation, each[operation]) for each in asked]
+                word, frames = came[0].word, came[0].frames
+                cells.append(word if word == "refused" else f"{word}, {frames}")
+                problems += [
+                    f"{name}, {operation.value}, {size}: {one.problem or (one.word, one.frames)}"
+                    for size, one in zip(sizes, came, strict=True)
+                    if one.problem or (one.word, one.frames) != (word, frames)
+                ]
                 if said.way is Way.REFUSED:
                     notes[f"{model.family.title}, {operation.value}: {said.note}."] = None
             lines.append(f"| {model.family.title} (`{name}`) | " + " | ".join(cells) + " |")
@@ -133,8 +143,13 @@ def table(names: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def main() -> None:
     """Print the table; end with 1 if anything isn't as its family says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("families", nargs="*", default=[])
+    parser.add_argument("--sizes", nargs="+", default=["32x32"])
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    lines, problems = table(sys.argv[1:] or tiny_films.FILM_MODELS)
+    sizes = [(int(width), int(height)) for width, height in (each.split("x") for each in given.sizes)]
+    lines, problems = table(given.families or tiny_films.FILM_MODELS, sizes)
     print("\n".join(lines))
     print(f"\n{len(problems)} problems")
     print("\n".join(problems))

@@ -27,6 +27,25 @@ def test_any_number_of_rows_at_a_time_gives_the_same_numbers(
     assert "_conv_forward" not in vars(conv), "afterwards it is as it was"
 
 
+@pytest.mark.parametrize("frames", [1, 4])
+@pytest.mark.parametrize("rows", [30, 100, 200])
+@torch.no_grad()
+def test_pictures_are_convolved_in_stripes_to_the_bit(
+    frames: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    conv, given = nn.Conv2d(3, 3, 3, padding=1), torch.randn(frames, 3, 136, 240)
+    wanted, seen = conv(given), list[int]()
+    plain = nn.functional.conv2d
+    monkeypatch.setattr(
+        stripes.functional, "conv2d", lambda x, *rest, **more: seen.append(1) or plain(x, *rest, **more)
+    )
+    monkeypatch.setattr(stripes, "MOST", rows * frames * 32 * 240 * 4)
+    with striped(conv):
+        assert torch.equal(conv(given), wanted)
+    assert len(seen) == (1 if rows >= 136 else 2)
+
+
 @torch.no_grad()
 def test_no_more_is_convolved_at_once_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     convolved = []

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vision.own_models.anomaly.cells import folds_of, whitened, whitening
+from vision.own_models.anomaly.cells import FOLDS, whitened, whitening
 from vision.own_models.features.filters import blurred, gaussian
 from vision.own_models.steps import exhausted
 
@@ -109,7 +109,7 @@ class FittedBanks:
         return cls(module, (first, second), strange, apart)
 
     def others(self, number: int) -> Banks:
-        """Return what the good pictures of other groups than this one's say."""
+        """Return what the good pictures say that this one can be told by."""
         first, second = (one.others(number) for one in self.fitted)
         return Banks(first, second, self.module.weights)
 
@@ -117,38 +117,40 @@ class FittedBanks:
 @dataclass(frozen=True)
 class FittedBank:
     """module: for new pictures. rows: (M, D), features of its patches without the mean. owners: (M,), the
-    group of pictures that each is of. whitens: (D, K) each, by fold of left out pictures. strange, apart: of
-    each good picture, told by all others: those of other groups."""
+    picture that each is of. without: of each picture, those that it can't be told by. whitens: (D, K), by the
+    pictures that they are without. strange, apart: of each good picture, told by all others."""
 
     module: Bank
     rows: Tensor
     owners: Tensor
-    whitens: tuple[Tensor, ...]
+    without: tuple[frozenset[int], ...]
+    whitens: Mapping[frozenset[int], Tensor]
     strange: Tensor
     apart: Tensor
-    groups: tuple[int, ...]
 
     def others(self, number: int) -> Bank:
-        """Return what the good pictures of other groups than this one's say."""
-        whiten = self.whitens[folds_of(self.groups)[number]]
-        kept = self.rows[self.owners != self.groups[number]]
+        """Return what the good pictures say that this one can be told by."""
+        left = self.without[number]
+        whiten = self.whitens[_with_folds(self.without)[number]]
+        kept = self.rows[~torch.isin(self.owners, torch.tensor(sorted(left)))]
         return Bank(self.module.mean, whiten, (kept @ whiten).half().float())
 
 
-def fit(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> FittedBank:
+def fit(maps: Tensor, seed: int, without: Sequence[frozenset[int]] = ()) -> FittedBank:
     """Return what ``fitting`` learns."""
-    return exhausted(fitting(maps, seed, groups))
+    return exhausted(fitting(maps, seed, without))
 
 
-def fitting(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> Generator[None, None, FittedBank]:
+def fitting(
+    maps: Tensor, seed: int, without: Sequence[frozenset[int]] = ()
+) -> Generator[None, None, FittedBank]:
     """Learn from the maps of good pictures, (n, D, h, w), and stand still n + STOPS times. seed: of the lots
-    drawn. groups: as of ``cells.fitting``."""
+    drawn. without: of each picture, those that it can't be told by, itself among them; () = itself alone."""
     count, channels = maps.shape[:2]
-    together = tuple(groups) or tuple(range(count))
-    folds = folds_of(together)
+    left = tuple(without) or tuple(frozenset([at]) for at in range(count))
     rows = maps.permute(0, 2, 3, 1).reshape(-1, channels)
     mean = rows.mean(0)
-    powers = [_power(rows.unflatten(0, (count, -1)), mean, folds, fold) for fold in range(max(folds) + 1)]
+    powers = [_power(some - mean) for some in rows.unflatten(0, (count, -1))]
     power = torch.stack(powers).sum(0)
     whiten = whitening(power / len(rows), DIRECTIONS)
     lots = torch.Generator().manual_seed(seed)
@@ -158,15 +160,13 @@ def fitting(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> Generator[No
     sketch = torch.randn(patches.shape[1], SKETCH, generator=lots)
     chosen = yield from _few_times(farthest(patches @ sketch, min(MOST, len(patches))), STOPS)
     bank = Bank(mean, whiten, patches[chosen].half().float())  # as it is stored
-    owners = torch.tensor(together)[some[chosen] // each]
-    whitens = tuple(
-        _turned(
-            whitening((power - one) / (each * sum(at != fold for at in folds)), DIRECTIONS), whiten, power
-        )
-        for fold, one in enumerate(powers)
-    )
-    kept = rows[some[chosen]] - mean
-    fitted = FittedBank(bank, kept, owners, whitens, maps[:0], maps[:0], together)
+    whitens = {}
+    for gone in dict.fromkeys(_with_folds(left)):
+        rest = power - torch.stack([powers[at] for at in sorted(gone)]).sum(0)
+        own = whitening(rest / (each * (count - len(gone))), DIRECTIONS)
+        whitens[gone] = _turned(own, whiten, power)
+    kept, owners = rows[some[chosen]] - mean, some[chosen] // each
+    fitted = FittedBank(bank, kept, owners, left, whitens, maps[:0], maps[:0])
     told = []
     for number in range(count):
         told.append(fitted.others(number)(maps[number : number + 1]))
@@ -175,10 +175,17 @@ def fitting(maps: Tensor, seed: int, groups: Sequence[int] = ()) -> Generator[No
     return replace(fitted, strange=strange, apart=apart)
 
 
-def _power(rows: Tensor, mean: Tensor, folds: Sequence[int], fold: int) -> Tensor:
-    """Return the sum of products of features (n, h w, D) of the pictures of a fold, (D, D) in float64."""
-    away = (rows[[at for at, one in enumerate(folds) if one == fold]].flatten(0, 1) - mean).double()
-    return away.T @ away
+def _with_folds(without: Sequence[frozenset[int]]) -> list[frozenset[int]]:
+    """Return which pictures each one's whitening is without: beside those that it can't be told by a tenth
+    of all, so that few are made where nothing overlaps."""
+    count = len(without)
+    return [left | frozenset(range(at % FOLDS, count, FOLDS)) for at, left in enumerate(without)]
+
+
+def _power(away: Tensor) -> Tensor:
+    """Return the sum of products of features (h w, D) without a mean, (D, D) in float64."""
+    wide = away.double()
+    return wide.T @ wide
 
 
 def _turned(whiten: Tensor, onto: Tensor, power: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from vision.own_models.anomaly.inspector import BANK, CELLS, FORMAT, FREE
 from vision.own_models.anomaly.taught import Taught
 from vision.own_models.features.extractor import Extractor, joined, pair
 from vision.own_models.features.filters import gaussian
+from vision.own_models.overlap import Apart
 from vision.own_models.steps import Store, exhausted, kept
 
 CLEAR, MOST_UNCLEAR = 0.6, 0.2  # correlation of parts that lie alike; the share of them that may have less
@@ -83,21 +84,19 @@ class Candidate:
             small = moved(small, self.aligner(pixels[None])[1])
         return small[0, 0]
 
-    def fit(self, maps: Sequence[Tensor], region: Tensor, groups: Sequence[int] = ()) -> None:
+    def fit(self, maps: Sequence[Tensor], region: Tensor, apart: Apart | None = None) -> None:
         """Do all of ``fitting``."""
-        exhausted(self.fitting(maps, region, groups))
+        exhausted(self.fitting(maps, region, apart or Apart.of(range(len(maps)))))
 
-    def fitting(
-        self, maps: Sequence[Tensor], region: Tensor, groups: Sequence[int] = ()
-    ) -> Generator[None, None, None]:
+    def fitting(self, maps: Sequence[Tensor], region: Tensor, apart: Apart) -> Generator[None, None, None]:
         """Learn from the maps (1, D, h, w) of good pictures, and stand still ``stops`` times. region: (h, w),
-        how much each cell counts. groups: as of ``cells.fitting``."""
+        how much each cell counts. apart: which can't be told by which."""
         together = torch.cat(list(maps))
         self.region = region
         if self.method == BANK:
-            self.fitted = yield from bank.fitting(together, self.seed, groups)
+            self.fitted = yield from bank.fitting(together, self.seed, apart.without)
         else:
-            self.fitted = yield from cells.fitting(together, groups)
+            self.fitted = yield from cells.fitting(together, apart.groups)
         self.good_scores = [float(score(self._heat(one[None]))) for one in self.fitted.strange]
 
     def stops(self, count: int) -> int:

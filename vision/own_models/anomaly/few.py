@@ -44,9 +44,8 @@ def shots(good: Sequence[Item]) -> list[Shot]:
     for group in places.values():
         some = [shot for shot in own if shot.group == group]
         wanted = ALONE if len(places) == 1 else EACH
-        found += [
-            Shot(some[at % len(some)].sha256, group, at // len(some) + 1) for at in range(wanted - len(some))
-        ]
+        made = max(wanted - len(some), len(places) == 1)  # of the only part at least one, however many shots
+        found += [Shot(some[at % len(some)].sha256, group, at // len(some) + 1) for at in range(made)]
     if len(places) > 1:
         return found
     return [Shot(shot.sha256, at, shot.copy) for at, shot in enumerate(found)]

@@ -59,6 +59,12 @@ def guess(scores: Sequence[float]) -> Limit:
     return Limit(max(scores) * GUESS, 0)
 
 
+def unproven(scores: Sequence[float]) -> Limit:
+    """Return the limit from scores of pictures of the same places, none of which can be held out. It promises
+    nothing."""
+    return Limit(max(scores), 0)
+
+
 def looser(scores: Sequence[float]) -> Limit:
     """Return a limit over all held-out scores. What it promises is no more than that of the usual one: few
     alarms are likely, not known."""

@@ -20,7 +20,9 @@ from vision.own_models.anomaly.candidates import MOST_UNCLEAR, Candidate, align,
 from vision.own_models.anomaly.few import Shot
 from vision.own_models.anomaly.inspector import ALIGNED, AUTO, FIXED, FORMAT, FREE, HALF, Inspector
 from vision.own_models.anomaly.limit import strongest
+from vision.own_models.duplicates import structure
 from vision.own_models.features.extractor import Extractor, pixels
+from vision.own_models.overlap import Apart, overlapping
 from vision.own_models.snapshot import GOOD, TRAIN, Box, Item, Snapshot
 from vision.own_models.steps import Step, Store, exhausted
 
@@ -97,8 +99,12 @@ def train(
 
     # 1. Open the good pictures.
     opened: dict[int, list[Tensor]] = {}
+    structures: list[Tensor] = []
+    compared, apart = False, Apart.of([shot.group for shot in shots])
     for number, shot in enumerate(shots, 1):
         image = open_picture(shot.sha256)
+        if not shot.copy:
+            structures.append(structure(image).coarse)
         for side in {extractor.side for extractor in extractors}:
             seen = pixels(image, side)
             opened.setdefault(side, []).append(few.varied(seen, shot.copy, settings.seed))
@@ -113,14 +119,22 @@ def train(
             onto[extractor.side] = _laid(some, settings.alike)
         shared = laid.setdefault(extractor.side, {}) if len(extractors) > 1 else None
         alike, aligner = onto[extractor.side]
+        if alike == FREE and not compared:
+            compared = True
+            total += len(structures)
+            comparing = overlapping(structures)
+            for number in range(1, len(structures) + 1):
+                next(comparing)
+                yield step(f"laid {number} of {len(structures)} over the others")
+            apart = Apart.of(apart.groups, exhausted(comparing))
         candidate = Candidate(extractor, alike, aligner, settings.seed, shared)
         maps = []
         for number, shot in enumerate(shots):
             maps.append(candidate.maps(shot.name, some[number], store))
             yield step(f"looked at {number + 1} of {len(shots)}")
-        region, groups = _region(settings.region, maps[0]), [shot.group for shot in shots]
+        region = _region(settings.region, maps[0])
         total += candidate.stops(len(shots)) - len(shots)
-        for number, _ in enumerate(candidate.fitting(maps, region, groups), 1):
+        for number, _ in enumerate(candidate.fitting(maps, region, apart), 1):
             yield step(f"learned {number} of {candidate.stops(len(shots))}")
         for number in range(trials.COUNT):
             at, kind, drawn = trial(number, some, settings.seed)
@@ -132,7 +146,7 @@ def train(
         candidate.shared = None
     together = list(both(tried))
     best = best_of(tried, together)
-    inspector = _inspector(best, [*tried, *together], snapshot, shots)
+    inspector = _inspector(best, [*tried, *together], snapshot, shots, apart)
     yield step("found the limit")
     # 3. Learn from defects that were shown.
     for number, item in enumerate(bad, 1):
@@ -143,7 +157,7 @@ def train(
     ]
     left_out: dict[str, float] = {}
     if shown:
-        for words in _teaching(inspector, best, shots, good_maps, known, settings.seed, left_out):
+        for words in _teaching(inspector, best, shots, good_maps, known, settings.seed, left_out, apart):
             yield step(words)
     for words in _naming(inspector, best, good_maps, known, left_out):
         yield step(words)
@@ -193,7 +207,7 @@ def best_of(tried: Sequence[Candidate], together: Sequence[Candidate] = ()) -> C
 
 
 def _inspector(
-    best: Candidate, tried: Sequence[Candidate], snapshot: Snapshot, shots: Sequence[Shot]
+    best: Candidate, tried: Sequence[Candidate], snapshot: Snapshot, shots: Sequence[Shot], apart: Apart
 ) -> Inspector:
     separation = best.separation()
     unsure = [kind for kind in trials.KINDS if _separated(best, kind) < WEAK_KIND]
@@ -215,21 +229,26 @@ def _inspector(
         "names": [],
         "bad_scores": [],
         "taught": None,
+        "overlapping": apart.shared,
     }
-    card |= _limit(best.good_scores, shots)
+    card |= _limit(best.good_scores, shots, apart)
     tensors = {
         name: value.half().float() if name in HALF else value for name, value in best.tensors().items()
     }
     return Inspector(card, tensors)
 
 
-def _limit(scores: Sequence[float], shots: Sequence[Shot]) -> dict[str, Any]:
+def _limit(scores: Sequence[float], shots: Sequence[Shot], apart: Apart) -> dict[str, Any]:
     """Return what the card says of the limit. scores: held-out, of all shots; those of copies count only
     where there is no other part to be told by."""
-    alone = few.alone(shots)
     own = [at for at, shot in enumerate(shots) if not shot.copy]
-    groups = [shots[at].group for at in own]
-    found = limit.guess(scores) if alone else limit.from_good(strongest([scores[at] for at in own], groups))
+    groups = [apart.places[at] for at in own]
+    if few.alone(shots):
+        found = limit.guess(scores)
+    elif len(set(groups)) == 1:
+        found = limit.unproven(scores)
+    else:
+        found = limit.from_good(strongest([scores[at] for at in own], groups))
     return {
         "limit": found.value,
         "promise": [found.promise.numerator, found.promise.denominator],
@@ -251,14 +270,15 @@ def _teaching(
     known: _Known,
     seed: int,
     left_out: dict[str, float],
+    apart: Apart,
 ) -> Iterator[str]:
     """Let an inspection find what is like the defects that were shown, where more are found that way, and say
     what was done. left_out: gets the scores of those pictures, told without them."""
     some = _some(known.items, MOST_TAUGHT, seed)
     names, good, bad = [item.group or item.sha256 for item in some], [], []
-    for at, shot in enumerate(shots):
-        seen = best.look(good_maps[at], at)[1]
-        good.append(taught.Pictured(seen.ways, seen.apart, shot.group))
+    for at, maps in enumerate(good_maps):
+        seen = best.look(maps, at)[1]
+        good.append(taught.Pictured(seen.ways, seen.apart, apart.groups[at]))
     for number, item in enumerate(some, 1):
         seen = best.look(known.maps(item, best))[1]
         marked = known.marks(item)
@@ -267,7 +287,9 @@ def _teaching(
         group = names.index(item.group or item.sha256)
         bad.append(taught.Pictured(seen.ways, seen.apart, group, marked))
         yield f"compared {number} of {len(some)} defects"
-    learning = taught.learn(good, bad, best.region, lambda scores: float(_limit(scores, shots)["limit"]))
+    learning = taught.learn(
+        good, bad, best.region, lambda scores: float(_limit(scores, shots, apart)["limit"])
+    )
     for number in range(1, taught.STOPS + 1):
         next(learning)
         yield f"taught {number} of {taught.STOPS}"
@@ -280,7 +302,7 @@ def _teaching(
     }
     if lesson.helps:
         best.taught = lesson.module
-        inspector.card |= _limit(lesson.good, shots)
+        inspector.card |= _limit(lesson.good, shots, apart)
         inspector.tensors |= {f"taught.{name}": value for name, value in lesson.module.state_dict().items()}
         left_out |= dict(zip((item.sha256 for item in some), lesson.bad, strict=True))
 

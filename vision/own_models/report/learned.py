@@ -66,6 +66,7 @@ def of_inspection(
         "separation": card["separation"],
         "taught": card["taught"],
         "promise": card["promise"],
+        "overlapping": card.get("overlapping", 0),
         "test": _test(tested),
         "roc": None if roc is None else round(roc.area, 4),
         "average_precision": None if curve is None else round(curve.area, 4),
@@ -209,7 +210,9 @@ def _inspection_sentence(model: Inspector, good: Sequence[Tested], bad: Sequence
     card, limit = model.card, model.limit
     groups = len(set(card["good_groups"]))
     stopped, of = card["promise"]
-    said = [Limit(limit, 0 if stopped == of else groups).sentence()]
+    said = [*_overlapping(card), Limit(limit, 0 if stopped == of else groups).sentence()]
+    if groups == 1 < len(card["good"]) and len(said) > 1:
+        said.pop()
     if bad:
         found = metrics.found([one.score for one in bad], limit)
         said.append(f"{found} defects that were kept for testing are found.")
@@ -228,6 +231,22 @@ def _inspection_sentence(model: Inspector, good: Sequence[Tested], bad: Sequence
     elif card["unsure"]:
         said.append(f"Unsure about: {', '.join(card['unsure'])}.")
     return " ".join(said)
+
+
+def _overlapping(card: Mapping[str, Any]) -> list[str]:
+    """Say what pictures that overlap can't promise, where there are any."""
+    count, places = card.get("overlapping", 0), len(set(card["good_groups"]))  # older versions don't know
+    if not count:
+        return []
+    if places == 1:
+        return [
+            "The good pictures overlap, and none is without a part of the others: nothing can be promised of"
+            " new places. Take pictures that don't overlap."
+        ]
+    return [
+        f"{count} of {len(card['good'])} good pictures overlap others, so that they count as {places} places:"
+        " take pictures that don't overlap."
+    ]
 
 
 def _page(look_again: Image.Image | None) -> dict[str, bytes]:
