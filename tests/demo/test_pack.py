@@ -37,6 +37,8 @@ from demo.evaluation.scenes import SINGLE, held_out, prompt  # noqa: E402
 from demo.training.loop import MODELS  # noqa: E402
 from demo.vocabulary import Encoder, grammar_words, known_words  # noqa: E402
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, STYLES  # noqa: E402
+from vision.pictures import upscaler  # noqa: E402
+from vision.reporter import Reporter  # noqa: E402
 from vision.weights import vocabulary  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -195,7 +197,16 @@ def test_things_are_selected_by_words_in_every_style(pack, each, most):
     assert sum(iou >= 0.8 for iou in found) >= most and sorted(found)[len(found) // 2] >= 0.9, found
 
 
-@pytest.mark.parametrize(("count", "least"), [(3, 2), pytest.param(24, 19, marks=pytest.mark.long)])
+def test_the_editor_enlarges_with_the_generators_upscaler(pack):
+    editor, picture = (
+        pack.models.editor(None, Reporter()),
+        edit_rows.asked("enlarged", "colour")[0].pictures()[0],
+    )
+    wanted = upscaler.load(MODELS / "stable-diffusion", 4, "cpu").enlarge(picture)
+    assert editor.enlarged(picture).tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize(("count", "least"), [(3, 2), pytest.param(24, 14, marks=pytest.mark.long)])
 def test_pictures_are_edited_as_words_say_and_keep_the_rest(pack, count, least):
     edits = [edit_rows.asked(f"pack {index}", edit_rows.KINDS[index % 3]) for index in range(count)]
     pairs = [edit_rows.edited(pack, edit, words, index) for index, (edit, words, _) in enumerate(edits)]

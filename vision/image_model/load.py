@@ -55,7 +55,8 @@ def load(
     if card.cache_threshold and not cache.enable(denoiser_of(pipe), card.cache_threshold):
         log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
     identity = f"{contents.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
-    found = upscaler.load(path, card.output_scale, device)
+    shared = trust.shared_parts(path).get(upscaler.FOLDER)
+    found = upscaler.load(path if shared is None else shared.parent, card.output_scale, device)
     return ImageModel(name, family, card, pipe, device, plan.offload, identity, find_lora, found)
 
 
@@ -113,6 +114,7 @@ def _shared(folder: Path, dtype: torch.dtype) -> dict[str, Any]:
             part, dtype=dtype, use_safetensors=True, local_files_only=True
         )
         for name, part in trust.shared_parts(folder).items()
+        if name != upscaler.FOLDER
     }
 
 

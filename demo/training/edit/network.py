@@ -204,5 +204,5 @@ def settings() -> dict:
     generator = unet.settings()
     kept = {key: generator[key] for key in ("native_size", "max_area", "output_scale")}
     words = sorted({*known_words(), *instruction_words()})
-    shared = {"vae": "stable-diffusion"}
+    shared = dict.fromkeys(("vae", "upscaler"), "stable-diffusion")
     return {**DEFAULTS, "draft": DRAFT, **kept, "shared": shared, "vocabulary": " ".join(words)}
