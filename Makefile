@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof inspect-test inspect-proof style-proof
+.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test inspect-test inspect-proof style-proof
 
 setup: $(STAMP)
 
@@ -82,6 +82,11 @@ servers-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[servers]'
 	$(BIN)/python -m tests.servers.compare
 	$(BIN)/python -m tests.servers.faults
+
+# Pictures in a bucket: the whole suite of the store of files on a folder and on two S3 servers that others wrote (moto, rclone), and kills between object and row. A minute.
+bucket-test: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[buckets]'
+	$(BIN)/python -m pytest tests/storage/test_files.py tests/storage/test_bucket.py tests/storage/test_moving.py tests/jobs/test_kills.py -k 'not queue and not kill_loses' -m 'buckets or not long' $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup

@@ -10,8 +10,15 @@ from dataclasses import replace
 import discord
 
 from bot.ui import messages
-from bot.ui.replies import SILENT, refuse, whisper
-from bot.wire.interactions import acknowledge, actor_of, came_too_late, reply_beside, reply_to
+from bot.ui.replies import SILENT, belongs_to_job, refuse, tell_unexpected, whisper
+from bot.wire.interactions import (
+    acknowledge,
+    acknowledged_alone,
+    actor_of,
+    came_too_late,
+    reply_beside,
+    reply_to,
+)
 from bot.wire.pending import PendingInteraction, PendingInteractions
 from bot.wire.transport import FAILURES
 from bot.wire.unanswered import Unanswered
@@ -22,9 +29,6 @@ from studio.authority import Action
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
-UNEXPECTED = (
-    "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
-)
 FOR_ALL = "The answer comes below, where everybody here sees it."
 
 
@@ -50,9 +54,10 @@ class Answers:
         """Acknowledge at once (``private``: for the asker alone); then, when others are acknowledged as well,
         build the request, queue and follow it.
 
-        private None: who may see the answer wasn't known in time. It is acknowledged for the asker alone, and
-        a request that isn't private is answered beside that, for everybody. Returns the job, or None when
-        there is none: whatever goes wrong is said to the asker.
+        private None: who may see the answer wasn't known in time. It is acknowledged for the asker alone. A
+        request that isn't private is answered beside what only its asker sees, for everybody; an earlier
+        process may have acknowledged it so. Returns the job, or None when there is none: whatever goes wrong
+        is said to the asker.
         """
         with self._pending.kept(
             PendingInteraction(interaction.id, interaction.application_id, interaction.token)
@@ -61,17 +66,19 @@ class Answers:
                 return None
             await self._unanswered.none_left()
             try:
+                before = await acknowledged_alone(interaction)
+                alone = private is not False if before is None else before
                 new = await build()
-                if private is None and not new.private:
-                    return await self._submit_for_all(interaction, new, press_key)
                 new = replace(new, private=new.private or bool(private))
-                shown = not new.private or private is not False
+                if alone and not new.private:
+                    return await self._submit_for_all(interaction, new, press_key)
+                shown = alone or not new.private
                 return await self.submit(interaction, new, press_key=press_key, shown=shown)
             except UserError as error:
                 await refuse(interaction, error)
             except Exception:
                 log.exception("interaction %s failed", interaction.id)
-                await whisper(interaction, UNEXPECTED)
+                await tell_unexpected(interaction)
             return None
 
     async def guarded(self, interaction: discord.Interaction, work: Awaitable[None]) -> None:
@@ -85,7 +92,7 @@ class Answers:
                 log.warning("interaction %s came too late", interaction.id)
                 return
             log.exception("interaction %s failed", interaction.id)
-            await whisper(interaction, UNEXPECTED)
+            await tell_unexpected(interaction)
 
     async def submit(
         self,
@@ -103,7 +110,9 @@ class Answers:
             await whisper(interaction, "That is on its way already.")
             return None
         self._follow(submitted.job)
-        if not shown:
+        if shown:
+            belongs_to_job(interaction)
+        else:
             await whisper(interaction, "This is private: the result comes by direct message.")
         return submitted.job
 
@@ -112,7 +121,8 @@ class Answers:
     ) -> Job | None:
         """Queue a job whose answer all may see, of an interaction that was acknowledged for its asker."""
         await interaction.edit_original_response(content=FOR_ALL, allowed_mentions=SILENT)
-        return await self.submit_beside(interaction, new, press_key=press_key)
+        key = press_key or f"interaction:{interaction.id}"
+        return await self.submit_beside(interaction, new, press_key=key)
 
     async def submit_beside(
         self, interaction: discord.Interaction, new: NewJob, *, press_key: str | None = None

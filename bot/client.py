@@ -16,7 +16,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answers import UNEXPECTED, Answers
+from bot.answers import Answers
 from bot.asking import Asking
 from bot.checks import Checks
 from bot.cogs import EXTENSIONS
@@ -37,7 +37,7 @@ from bot.readings import Readings
 from bot.ui import buttons, search_pages
 from bot.ui.favourites_pages import FavouritesPages
 from bot.ui.job_buttons import JobButtons
-from bot.ui.replies import SILENT, refuse, whisper
+from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
 from bot.ui.search_pages import SearchPages
 from bot.ui.settings_panel import SettingsPanel
 from bot.ui.upload_buttons import UploadButtons
@@ -378,4 +378,4 @@ class Atelier(commands.Bot):
             log.warning("interaction %s came too late", interaction.id)
         else:
             log.error("command %s failed", getattr(interaction.command, "name", "?"), exc_info=cause)
-            await whisper(interaction, UNEXPECTED)
+            await tell_unexpected(interaction)

@@ -11,7 +11,8 @@ AtelierError
 ├── OutOfMemory          the device has no memory left for this job
 ├── JobCancelled         somebody stopped the job
 └── StorageError         database or files can't be used
-    └── DatabaseInUse    another Atelier has the database open
+    ├── DatabaseInUse    another Atelier has the database open
+    └── FilesAway        the store of files doesn't answer; nothing is known of a file
 """
 
 
@@ -61,6 +62,10 @@ class JobCancelled(AtelierError):
 
 class StorageError(AtelierError):
     """The database or the files can't be used."""
+
+
+class FilesAway(StorageError):
+    """The store of files doesn't answer, or refuses to: nothing is known of a file, and nothing is lost."""
 
 
 class DatabaseInUse(StorageError):

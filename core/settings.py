@@ -13,14 +13,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from core.errors import SettingsError
+from core.redact import Redactor
 from core.setting import packaged
 from core.setting.chat import ChatSettings
 from core.setting.checks import cross_checks
 from core.setting.field import setting
+from core.setting.files import FileSettings
 from core.setting.films import FilmSettings
 from core.setting.marks import MarkSettings
 from core.setting.profiles import PROFILES, ROOT
 from core.setting.projects import ProjectSettings
+from core.setting.secrets import SUFFIX, from_files
 from core.setting.values import (
     addresses,
     application_id,
@@ -37,7 +40,7 @@ from core.setting.values import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
+class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings, FileSettings):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
@@ -58,12 +61,6 @@ class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
     )
     database_url: str = setting(
         "", "SQLAlchemy address; empty = SQLite in DATA_DIR", group="Storage", secret=True
-    )
-    disk_floor_mb: int = setting(
-        "500",
-        "refuse new jobs when less disk space than this is free, in MB",
-        whole(0, 10**6),
-        group="Storage",
     )
 
     model_profile: str = setting(
@@ -282,7 +279,6 @@ class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
     session_days: int = setting(
         "30", "days that a browser stays signed in without a visit", whole(1, 180), group="Web"
     )
-
     share_days: int = setting(
         "7",
         "days that a shared link lasts, unless its owner says otherwise; 0 = nothing can be shared by link",
@@ -349,6 +345,9 @@ class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings):
         return bool(self.vlm_url) or "ask" in self.models
 
 
+SECRETS = tuple(item.name.upper() for item in fields(Settings) if item.metadata["secret"])
+
+
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Return the settings of ``environ`` (default: the process's), and for the rest of ``env_file`` (default:
     ``.env`` in the working folder, if there is one). Raises SettingsError, which lists every wrong setting in
@@ -356,13 +355,15 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
     in_file = dotenv(env_file if env_file is not None else Path(".env"))
     values = {**in_file, **(os.environ if environ is None else environ)}
     problems, read = misspelt(in_file), {}
+    secrets, wrong = from_files(values, SECRETS)
+    values, problems = {**values, **secrets}, problems + wrong
     for item in fields(Settings):
         name = item.name.upper()
         raw = (values.get(name) or item.metadata["default"]).strip()
         try:
             read[item.name] = item.metadata["read"](raw)
         except ValueError as error:
-            problems.append(f"{name}={raw}: {error}.")
+            problems.append(Redactor()(f"{name}={raw}: {error}."))
     problems += cross_checks(read, values)
     if problems:
         raise SettingsError(problems)
@@ -371,7 +372,7 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
 
 def misspelt(values: Mapping[str, str]) -> list[str]:
     """Return a line for each name that is none of the settings but looks like one."""
-    known = [item.name.upper() for item in fields(Settings)]
+    known = [item.name.upper() for item in fields(Settings)] + [f"{name}{SUFFIX}" for name in SECRETS]
     lines = []
     for name in values:
         if name not in known and (near := difflib.get_close_matches(name.upper(), known, 1, cutoff=0.85)):

@@ -32,6 +32,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"Is this meant for Atelier? {line}", file=sys.stderr)
     try:
         return _COMMANDS[arguments.command or "run"](settings, arguments)
+    except SettingsError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return 2
     except AtelierError as error:
         print(f"Atelier stops here: {error}", file=sys.stderr)
         return 1
@@ -68,6 +71,15 @@ def _parser() -> argparse.ArgumentParser:
         help="put the newest sound backup in the place of a damaged database; the bot must be stopped",
     )
     restore.add_argument("--yes", action="store_true", help="also replace a database that is sound")
+    move = commands.add_parser(
+        "move-files",
+        help="copy all pictures and films to another store, checked by their hashes",
+    )
+    move.add_argument(
+        "--to", required=True, metavar="URL", help="s3://bucket/prefix, files:/folder; files: = DATA_DIR"
+    )
+    move.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
+    move.add_argument("--dry-run", action="store_true", help="only count them")
     models = commands.add_parser(
         "models", help="which models are configured, where they lie, whether they load"
     )
@@ -155,6 +167,12 @@ def _restore(settings, arguments) -> int:
     return 0
 
 
+def _move_files(settings, arguments) -> int:
+    from host.storing import move_files
+
+    return move_files(settings, arguments.to, arguments.since, dry_run=arguments.dry_run)
+
+
 def _confirmed(question: str) -> bool:
     """Ask at the terminal; without one the answer is no."""
     return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
@@ -168,6 +186,7 @@ _COMMANDS = {
     "fetch": _fetch,
     "backup": _backup,
     "restore": _restore,
+    "move-files": _move_files,
 }
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 from core.errors import AtelierError, DatabaseInUse, ModelError
 from core.setting import packaged
 from core.settings import Settings
-from host import installed
+from host import installed, storing
 from host.installed import Check
 from vision import memory_plan
 from vision.films import library
@@ -48,6 +48,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     disk = _disk(settings)
     yield disk
     yield asyncio.run(_database(settings, disk))
+    yield from storing.checks(settings)
     found = describe.probe_devices()
     yield from _devices(settings, found)
     yield from _models(settings)

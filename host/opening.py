@@ -25,6 +25,7 @@ from jobs.workers.local import LocalExecutor
 from storage.database import Database, open_database
 from storage.engine.sqlite_file import made_at, newest_backup
 from storage.files import Files
+from storage.filing.opening import open_files
 from storage.members import Members
 from storage.search.vector_files import VectorFiles
 from storage.web.sessions import Sessions
@@ -69,8 +70,7 @@ async def services(
         database = await stack.enter_async_context(
             open_database(settings.database, settings.data_dir / "backups")
         )
-        derived = settings.data_dir / "cache" / "derived"
-        files, directory = Files(settings.data_dir / "pictures", derived=derived), CurrentDirectory()
+        files, directory = open_files(settings), CurrentDirectory()
         check = PictureCheck(settings.nsfw_model)
         rules = ModerationSettings(settings.moderation, settings.moderation_pictures)
         moderator = Moderator(database, files, check, rules, directory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from core.errors import ImageError, LimitError, UserError
+from core.errors import FilesAway, ImageError, LimitError, UserError
 from core.job import NOBODY, Job
 from core.requests import AskRequest, Request
 from core.requests.ask import about_tokens
@@ -29,6 +30,8 @@ from storage.lookup import StoredOutput, WaitingRow
 from storage.projects import versions
 
 NO_DEVICE = "none"  # of a job that no worker had to run
+AWAY = "The studio can't reach its pictures at the moment; nothing was queued. Try again in a minute."
+log = logging.getLogger(__name__)
 DISK_KNOWN = 1.0  # s for which a look at the disk holds
 
 
@@ -58,11 +61,12 @@ class Admission:
             return error
         if (full := await self.full_disk(bytes_of(request))) is not None or not request.pictures:
             return full
-        if not await asyncio.to_thread(
-            lambda: all(self._files.exists(sha256) for sha256 in request.pictures)
-        ):
-            return ImageError("That picture is gone. Attach it again.")
-        return None
+        try:
+            there = [await self._files.has(sha256) for sha256 in request.pictures]
+        except FilesAway:
+            log.warning("a job isn't taken: its pictures can't be looked for", exc_info=True)
+            return LimitError(AWAY)
+        return None if all(there) else ImageError("That picture is gone. Attach it again.")
 
     async def full_disk(self, coming: int = 0) -> LimitError | None:
         """Return that the disk is nearly full, None while more than its floor is free, and ``coming`` bytes

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from core.errors import StorageError
 from storage import people, privacy
 from storage.database import Database
 
+log = logging.getLogger(__name__)
 SEEN_AGAIN, SEEN_AT_MOST = 3600.0, 10_000  # s, people
 
 
@@ -22,7 +25,8 @@ class People:
         self._seen: dict[int, tuple[str, float]] = {}  # user → name, monotonic seconds
 
     async def user_seen(self, user_id: int, name: str) -> None:
-        """Note a person's name; written once an hour at most, unless the name is another."""
+        """Note a person's name; written once an hour at most, unless the name is another. Where the database
+        can't, that is only logged: whoever asks this has just queued a job, which goes on."""
         known, at = self._seen.get(user_id, ("", 0.0))
         if known == name and time.monotonic() - at < SEEN_AGAIN:
             return
@@ -30,7 +34,11 @@ class People:
             self._seen.clear()
         self._seen[user_id] = name, time.monotonic()
         work = partial(people.user_seen, user_id=user_id, name=name, now=datetime.now(UTC))
-        await self._database.write(work)
+        try:
+            await self._database.write(work)
+        except StorageError as error:
+            self._seen.pop(user_id, None)
+            log.warning("the name of user %d isn't noted (%s)", user_id, error)
 
     async def names(self, user_ids: Iterable[int]) -> dict[int, str]:
         """Return the names of these people, as far as they are known."""

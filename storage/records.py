@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from storage.people import upsert
 from storage.schema import audit, settings
 
+STUDIO = "studio"  # setting: the name of this studio, which outlives all its processes
 T = TypeVar("T")
 
 
@@ -68,3 +70,11 @@ def set_setting(connection: sa.Connection, key: str, value: Any) -> None:
     """Change a setting. ``value``: anything JSON takes."""
     text = json.dumps(value)
     connection.execute(upsert(connection, settings, {"key": key, "value": text}, {"value": text}))
+
+
+def studio(connection: sa.Connection) -> str:
+    """Return the name by which this database's studio is told from others; made up when it is first asked."""
+    name = setting(connection, STUDIO)
+    if name is None:
+        set_setting(connection, STUDIO, name := secrets.token_hex(8))
+    return str(name)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from core.errors import StorageError
+from core.errors import FilesAway, StorageError
 from jobs.queue import Queue
 from storage import moderation, records
 from storage import privacy as rows
@@ -28,6 +28,7 @@ from storage.asking import chats
 from storage.database import Database
 from storage.engine import sqlite_file
 from storage.files import Files
+from storage.filing.removal import Removal
 from storage.films import use
 from storage.privacy import Holdings, Removed
 from storage.projects import forgetting
@@ -52,8 +53,8 @@ DRAFTS_KEPT = timedelta(days=1)  # the question whether so many jobs are meant i
 DOCUMENTS_KEPT = timedelta(days=90)  # of the editor, after their last change, while nobody has named them
 SHARES_KEPT = timedelta(days=30)  # after their end, for their owner to read that they have ended
 LAST_DELETION = "last_deletion"  # setting: the newest deletion that these rows have seen, seconds since 1970
-ORPHANS_KEPT = 86_400.0  # seconds; a file is written a moment before its row
 TOO_LARGE = "These films are larger than what can be sent here. Get them from the web, or ask the host:"
+LEFT_EVERY = 60.0  # seconds between two tries to delete what the store has still
 SWEEP_EVERY = 6 * 3600.0  # seconds
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class Privacy:
         self._queue, self._database, self._files, self._vectors = queue, database, files, vectors
         self.retention, self._checkpoints, self._notes = retention, checkpoints, notes
         self._posters: list[Callable[[], None]] = []
+        self._removal = Removal(database, files)
         self.cleared = asyncio.Event()  # something went since whoever waits for that has looked
 
     async def holdings(self, user_id: int) -> Holdings:
@@ -118,28 +120,24 @@ class Privacy:
         too_large = list[str]()
         for sha256 in names if pictures else ():
             try:
-                path, size = await asyncio.to_thread(self._sized, sha256)
+                entry = await self._files.entry(sha256)
+                size = entry.size
                 if size + 200 > limit:
-                    too_large.append(path.name)
+                    too_large.append(entry.name)
                     continue
                 data_of = await self._files.get(sha256)
+            except FilesAway:
+                raise  # an export without pictures that are there would be none
             except StorageError:
                 continue
             if part.size + size + 200 > limit and part.size:
                 yield part.close()
                 part = Part()
-            folder = "films" if path.suffix == ".mp4" else "pictures"
-            await asyncio.to_thread(part.add, f"{folder}/{path.name}", data_of)
+            folder = "films" if entry.extension == "mp4" else "pictures"
+            await asyncio.to_thread(part.add, f"{folder}/{entry.name}", data_of)
         if too_large:
             part.add("too-large.txt", "\n".join((TOO_LARGE, *too_large, "")).encode())
         yield part.close()
-
-    def _sized(self, sha256: str) -> tuple[Path, int]:
-        path = self._files.path(sha256)
-        try:
-            return path, path.stat().st_size
-        except FileNotFoundError as error:
-            raise StorageError(f"the file {path.name} has just gone") from error
 
     async def delete(self, user_id: int) -> Deleted:
         """Delete everything of a person except what ``storage.privacy`` says stays."""
@@ -223,9 +221,7 @@ class Privacy:
             self._queue.executor.forget(names)
         await self._vectors.erase(removed.vectors)
         await self._database.write(partial(moderation.forget_scores, sha256s=removed.files))
-        gone = 0
-        for sha256 in removed.files:
-            gone += await self._files.remove(sha256)
+        gone = await self._removal.remove(removed.files)
         await asyncio.to_thread(self._remove_checkpoints, removed.jobs)
         return Deleted(len(removed.jobs), gone, len(removed.messages))
 
@@ -284,7 +280,10 @@ class Privacy:
                 log.exception(
                     "what has expired couldn't be deleted; the next try is in %.0f h", SWEEP_EVERY / 3600
                 )
-            await asyncio.sleep(SWEEP_EVERY)
+            until = time.monotonic() + SWEEP_EVERY
+            while time.monotonic() < until:
+                await asyncio.sleep(LEFT_EVERY)
+                await self._removal.remove_left()
 
     async def sweep(self) -> None:
         """Delete what has expired, and files that no row names."""
@@ -302,7 +301,7 @@ class Privacy:
         await self._database.write(partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now))
         await self._database.write(partial(chats.drop_use, now=now))
         await self._database.write(partial(use.drop_use, now=now))
-        await self._clear(Removed(files=tuple(await self._orphans())))
+        await self._clear(Removed(files=tuple(await self._removal.orphans())))
         await asyncio.to_thread(self._drop_backups)
         await self._database.scrub()
 
@@ -319,21 +318,6 @@ class Privacy:
         while ended := await self._database.read(some, once=True):
             for user_id, names in ended.items():
                 await self.delete_pictures(user_id, names)
-
-    async def _orphans(self) -> list[str]:
-        """Return files of refused jobs, and of crashes between file and row."""
-        old = await asyncio.to_thread(lambda: [s for s in self._files.all() if self._is_settled(s)])
-        known: set[str] = set()
-        for page in (old[i : i + 500] for i in range(0, len(old), 500)):
-            known |= await self._database.read(partial(rows.known_files, sha256s=page))
-        return [sha256 for sha256 in old if sha256 not in known]
-
-    def _is_settled(self, sha256: str) -> bool:
-        """Whether a file is so old that its row would be there; not for one that has gone meanwhile."""
-        try:
-            return _age(self._files.path(sha256)) > ORPHANS_KEPT
-        except StorageError:
-            return False
 
     def _drop_backups(self) -> None:
         """Delete old backups: they hold what has been deleted since."""
@@ -388,11 +372,3 @@ class Privacy:
             return note["at"] > seen
         since = (await self.holdings(int(note["user_id"]))).since
         return since is not None and since < datetime.fromtimestamp(note["at"], UTC)
-
-
-def _age(path: Path) -> float:
-    """Return the seconds since a file was written; 0 for one that has gone meanwhile."""
-    try:
-        return time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0

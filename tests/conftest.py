@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, settings
 
-from storage.files import Files
+from storage.filing.folder import Folder
 from tests import confined, fresh
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -35,7 +35,7 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def small_ballast() -> Iterator[None]:
     """64 KiB instead of 64 MiB are kept free for a full disk: writing these took most of a studio's start."""
-    with mock.patch.dict(Files.__init__.__kwdefaults__, ballast_bytes=2**16):
+    with mock.patch.dict(Folder.__init__.__kwdefaults__, ballast_bytes=2**16):
         yield
 
 

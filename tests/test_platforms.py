@@ -17,7 +17,7 @@ import pytest
 from core.settings import ROOT
 from docs import structure
 from host import app, workers
-from storage import files
+from storage.filing import folder
 from studio.pictures import confine
 from tests.jobs.conftest import until
 from tests.test_structure import modules
@@ -122,8 +122,8 @@ def test_folders_are_not_synced_where_they_cannot_be_opened(
     class Windows:
         name = "nt"
 
-    monkeypatch.setattr(files, "os", Windows)
-    files._sync_folder(tmp_path)
+    monkeypatch.setattr(folder, "os", Windows)
+    folder._sync_folder(tmp_path)
 
 
 def test_other_systems_ask_torch_for_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:

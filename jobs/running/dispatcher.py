@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
@@ -15,10 +16,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.errors import StorageError, UserError
+from core.errors import FilesAway, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.job import Job
-from core.requests import to_json
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -29,17 +29,17 @@ from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
-from jobs.running.handing import files_for
+from jobs.running.handing import lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
-from jobs.running.talking import concluded, hear, see, with_files
+from jobs.running.talking import concluded, hear, see
 from storage import jobs as rows
 from storage import lookup, people
 from storage.database import Database
 from storage.files import Files
 from storage.lookup import WaitingRow
-from vision.protocol import Broke, Done, Fault, LoadingModel, Run, Step, Stopped
+from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
 DISK_CHECK = 5.0  # s between two looks at a full disk
@@ -345,27 +345,26 @@ class Dispatcher:
     async def _on_device(self, live: ActiveJob) -> Outcome:
         job = live.job
         try:
-            await self.gate(job, True)  # what was allowed on asking may be forbidden by now
+            await self.saving.until_there(partial(self.gate, job, True))  # what was allowed may not be by now
             if job.request.told:
                 live.conversation = await self.converse(job)
             coming = bytes_of(job.request)
             folder = str(await self._incoming.make(job.id, coming)) if coming else ""
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
-        talk = live.conversation.talk if live.conversation else None
-        try:
-            paths = await files_for(job, folder, self.database, self.files)
-        except StorageError:
-            return Broke(job.id, Fault.USER, INPUT_GONE)
-        if talk is not None:
-            talk, earlier = await asyncio.to_thread(with_files, talk, self.files)
-            paths |= earlier
-        if job.id not in self.feeds:  # cancelled before the executor knew of it
-            return Stopped(job.id)
-        log.info("job %s starts on %s, attempt %d", job.id, live.device, job.attempts)
-        run = Run(job.id, job.request.kind, to_json(job.request), paths, talk, folder, live.waiting.cost_key)
-        live.handed = True
-        return await self.executor.run(live.device, run, partial(self._report, live))
+        async with AsyncExitStack() as stack:
+            handing = partial(lent, live, folder, self.database, self.files)
+            try:
+                run = await self.saving.until_there(lambda: stack.enter_async_context(handing()))
+            except FilesAway:  # and we stop: the row has been given back
+                return Stopped(job.id)
+            except StorageError:
+                return Broke(job.id, Fault.USER, INPUT_GONE)
+            if job.id not in self.feeds:  # cancelled before the executor knew of it
+                return Stopped(job.id)
+            log.info("job %s starts on %s, attempt %d", job.id, live.device, job.attempts)
+            live.handed = True
+            return await self.executor.run(live.device, run, partial(self._report, live))
 
     def _report(self, live: ActiveJob, message: LoadingModel | Step) -> None:
         event: Event

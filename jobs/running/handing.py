@@ -5,27 +5,41 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 from core.job import Job
+from core.requests import to_json
 from core.requests.own_models import DETECT, TrainRequest
+from jobs.active import ActiveJob
+from jobs.running.talking import seen_in, without
 from storage.database import Database
 from storage.files import Files
 from storage.projects import versions
 from storage.projects.versions import Told
 from vision.own_models.snapshot import Item, Snapshot
+from vision.protocol import Run
 
 SNAPSHOT = "snapshot.json"
 
 
-async def files_for(job: Job, folder: str, database: Database, files: Files) -> dict[str, str]:
-    """Return the files that a job's worker needs, SHA-256 → path; of a training the pictures too that it
-    learns from, which a file in its ``folder`` then tells of. Raises StorageError when one is gone."""
+@asynccontextmanager
+async def lent(live: ActiveJob, folder: str, database: Database, files: Files) -> AsyncIterator[Run]:
+    """Give what a job's worker is handed: the files that it needs stay until the block ends; of a training
+    the pictures too that it learns from, which a file in its ``folder`` then tells of; of a question, those
+    pictures of earlier turns that are still there. Raises StorageError when one is gone, FilesAway."""
+    job, talk = live.job, live.conversation.talk if live.conversation else None
     needed = {*job.request.pictures, *job.request.files}
     if isinstance(job.request, TrainRequest):
         needed |= await _lesson(job, Path(folder), database)
-    return await asyncio.to_thread(lambda: {name: str(files.path(name)) for name in needed})
+    earlier = set(seen_in(talk)) if talk is not None else set()
+    async with files.lent(needed) as own, files.lent(earlier - needed, some=True) as more:
+        paths = {name: str(path) for name, path in {**own, **more}.items()}
+        told = None if talk is None else without(talk, earlier - paths.keys())
+        key = live.waiting.cost_key
+        yield Run(job.id, job.request.kind, to_json(job.request), paths, told, folder, key)
 
 
 async def _lesson(job: Job, folder: Path, database: Database) -> set[str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
-from core.errors import StorageError
+from core.errors import FilesAway, StorageError
 from core.events import Event, Failed, Output, Rendered
 from core.job import Status
 from jobs.active import ActiveJob
@@ -89,6 +89,9 @@ class Outcomes:
         except FileMissing:
             log.exception("job %s: its worker has not written what it says", live.job.id)
             await self.retry(live, GAVE_UP)
+            return
+        except FilesAway:
+            log.warning("job %s goes back to the queue: its files couldn't be stored", live.job.id)
             return
         except StorageError:
             log.exception("job %s can't be saved", live.job.id)

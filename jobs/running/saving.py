@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import sqlalchemy as sa
 
-from core.errors import StorageError
+from core.errors import FilesAway, StorageError
 from core.events import Film, Output, Picture
 from core.results.own_models import Learned
 from storage.database import Database
@@ -24,6 +26,7 @@ from storage.schema import GRID
 LATENTS, MODEL = "application/x-latents", "application/x-safetensors"
 REPORT = "report"  # what the output's grid is called among a version's charts
 RETRY_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # s, while the database refuses to write
+AWAY_PAUSES = (0.5, 1.0, 2.0, 5.0)  # s, while the store of files is away
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -39,10 +42,11 @@ class Saving:
         self.database, self.files = database, files
         self.hurry = asyncio.Event()
         self.disk_full = False
+        self._waiting = 0  # for the store of files
 
     async def save(self, output: Output) -> StoredOutput:
         """Write the files and return what their rows will say: of films, their posters as pictures too.
-        Raises StorageError when the disk is full, FileMissing."""
+        Raises StorageError when the disk is full, FileMissing, FilesAway when nobody can wait for it."""
         shown = output.pictures or tuple(film.poster for film in output.films)
         films = [await self._take_one(film, index) for index, film in enumerate(output.films)]
         pictures = [await self._save_one(picture, index) for index, picture in enumerate(shown)]
@@ -104,22 +108,48 @@ class Saving:
         path = Path(name)
         if not await asyncio.to_thread(self._is_incoming, path):
             raise FileMissing(f"there is no {path.name} in the folder of a job")
-        return await self.files.take(path, media_type)
+        return await self.until_there(lambda: self.files.take(path, media_type))
 
     def _is_incoming(self, path: Path) -> bool:
         return path.is_file() and path.resolve().parent.parent == self.files.incoming.resolve()
 
     async def _save_one(self, picture: Picture, index: int) -> StoredPicture:
+        put = partial(self.files.put, picture.data, picture.media_type)
         try:
-            sha256 = await self.files.put(picture.data, picture.media_type)
+            sha256 = await self.until_there(put)
+        except FilesAway:
+            raise
         except StorageError:
             if not await asyncio.to_thread(self.files.release_ballast):
                 raise
             log.warning("the disk is full: the ballast is given up")
-            sha256 = await self.files.put(picture.data, picture.media_type)
+            sha256 = await self.until_there(put)
         return StoredPicture(
             sha256, picture.media_type, picture.width, picture.height, picture.seed, index, len(picture.data)
         )
+
+    async def until_there(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``work`` returns, which is tried again while the store of files is away: what was made
+        is in memory, only its file is missing. Raises FilesAway when nobody can wait any longer, and what
+        ``work`` raises."""
+        failures = 0
+        try:
+            while True:
+                try:
+                    return await work()
+                except FilesAway as error:
+                    if not self._waiting:
+                        log.error("no job is started until files can be reached again: %s", error)
+                    if self.hurry.is_set():
+                        raise
+                self._waiting += not failures
+                pause = AWAY_PAUSES[min(failures, len(AWAY_PAUSES) - 1)]
+                failures += 1
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self.hurry.wait()
+        finally:
+            self._waiting -= bool(failures)
 
     async def persist(self, work: Callable[[sa.Connection], T]) -> T | None:
         """Write until it is written: the work is done, only the note of it is missing. None when we stop
@@ -143,8 +173,10 @@ class Saving:
                 continue
 
     async def has_room(self, floor: int) -> bool:
-        """Return whether more than ``floor`` bytes are free on the disk. When they are again, so is the
-        ballast."""
+        """Return whether more than ``floor`` bytes are free on the disk, and no job waits for the store of
+        files. When they are again, so is the ballast."""
+        if self._waiting:
+            return False
         free = await asyncio.to_thread(self.files.free_bytes)
         if free < floor:
             if not self.disk_full:

@@ -4,16 +4,15 @@ made of the end."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import replace
 
-from core.errors import StorageError, UserError
+from core.errors import UserError
 from core.events import ChatAnswer, Output
 from core.requests.ask import about_tokens
 from jobs.active import ActiveJob, Conversation
 from jobs.executor import Outcome
-from storage.files import Files
 from vision.forms.showing import so_far
 from vision.forms.tables import NotInForm
 from vision.forms.wanted import formed, wanted
@@ -22,16 +21,17 @@ from vision.protocol import Broke, Done, Fault, Talk
 log = logging.getLogger(__name__)
 
 
-def with_files(talk: Talk, files: Files) -> tuple[Talk, Mapping[str, str]]:
-    """Return a conversation with those pictures that are still there, and their files; blocks."""
-    paths: dict[str, str] = {}
-    for sha256 in {sha256 for turn in talk.turns for sha256 in turn.pictures}:
-        try:
-            paths[sha256] = str(files.path(sha256))
-        except StorageError:
-            log.info("a picture of an earlier turn is gone")
-    turns = (turn.with_pictures(one for one in turn.timed if one[0] in paths) for turn in talk.turns)
-    return replace(talk, turns=tuple(turns)), paths
+def seen_in(talk: Talk) -> Iterator[str]:
+    """Yield the SHA-256 of each picture of a conversation."""
+    return (sha256 for turn in talk.turns for sha256 in turn.pictures)
+
+
+def without(talk: Talk, gone: Set[str]) -> Talk:
+    """Return a conversation without the pictures that are ``gone``."""
+    if gone:
+        log.info("%d pictures of earlier turns are gone", len(gone))
+    turns = (turn.with_pictures(one for one in turn.timed if one[0] not in gone) for turn in talk.turns)
+    return replace(talk, turns=tuple(turns))
 
 
 def hear(live: ActiveJob, text: str, *, whole: bool = False) -> str:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.errors import ImageError, StorageError, UserError
+from core.errors import FilesAway, ImageError, StorageError, UserError
 from jobs.queue import Queue
 from storage.files import Files
 from studio.actor import Actor
@@ -70,6 +70,8 @@ class Editor:
         try:
             data = await self._files.get(sha256)
             await asyncio.to_thread(bits.read, data)
+        except FilesAway:
+            raise
         except StorageError as error:
             raise ImageError(NOT_YOURS) from error
         return data

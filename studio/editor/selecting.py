@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from core.errors import ImageError, LimitError, StorageError
+from core.errors import FilesAway, ImageError, LimitError, StorageError
 from storage.files import Files
 from studio.pictures import bits
 from studio.pictures.bits import Bits
@@ -58,10 +58,12 @@ class Selecting:
             raise LimitError(BUSY)
         self._asking.add(user_id)
         try:
-            path = await asyncio.to_thread(self._files.path, sha256)
+            path = await self._files.local(sha256)
             found = await self._eyes.select(
                 path, wanted.points, wanted.box, wanted.words, patience=READY_PATIENCE
             )
+        except FilesAway:
+            raise
         except StorageError as error:
             raise ImageError("That picture is gone.") from error
         except Blind as error:

@@ -42,7 +42,7 @@ class FilmShowing:
         first, others = films[0].sha256, "-".join(film.sha256[:12] for film in films[1:])
         data = await self._files.get_derived(first, f"{others}.mp4")
         if data is None:
-            paths = [self._files.path(film.sha256) for film in films]
+            paths = [await self._files.local(film.sha256) for film in films]
             try:
                 data = await _taken(await self._clips.mosaic(paths))
             except ImageError as error:
@@ -57,16 +57,15 @@ class FilmShowing:
         name = f"{limit}.gif"
         data = await self._files.get_derived(stored.sha256, name)
         if data is None:
-            data = await _taken(
-                await self._clips.gif(self._files.path(stored.sha256), limit - self._marker.room)
-            )
+            path = await self._files.local(stored.sha256)
+            data = await _taken(await self._clips.gif(path, limit - self._marker.room))
             await self._files.put_derived(stored.sha256, name, data)
         return Shown(await self._marked(data, "image/gif", job), "image/gif")
 
     async def whole(self, stored: StoredFilm, job: Job) -> Path:
         """Return where a film of ``job`` lies as anybody may have it. Raises StorageError when its file is
         gone."""
-        path, source = self._files.path(stored.sha256), self._source(job)
+        path, source = await self._files.local(stored.sha256), self._source(job)
         if source is None:
             return path
         name = f"{self._marker.name(source)}.mp4"
@@ -82,7 +81,7 @@ class FilmShowing:
         marked = await self._marked(data, MEDIA_TYPE, job)
         if len(marked) <= limit:
             return Shown(marked, MEDIA_TYPE)
-        path = self._files.path(sha256)
+        path = await self._files.local(sha256)
         if name:
             path = await self._files.find_derived(sha256, f"{name}mp4") or path
         try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import ImageError, StorageError
+from core.errors import FilesAway, ImageError, StorageError
 from core.job import Job
 from core.requests import AskRequest
 from core.requests.frames import cited, labels
@@ -71,6 +71,8 @@ class Strips:
     async def _bytes(self, sha256: str) -> bytes:
         try:
             return await self._files.get(sha256)
+        except FilesAway:
+            raise
         except StorageError:
             return b""
 

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from core.errors import ImageError, StorageError
+from core.errors import FilesAway, ImageError, StorageError
 from storage import moderation as rows
 from storage.database import Database
 from storage.files import Files
 from storage.films.rows import of_posters
 from studio.moderation.classifier import PictureCheck, Unchecked
 
-FILM, LATENTS = ".mp4", ".safetensors"  # how the files of a film and of its ends are called
+FILM, LATENTS = "mp4", "safetensors"  # how the files of a film and of its ends are called
 Frames = Callable[[bytes], Awaitable[Sequence[bytes]]]
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ class Scores:
     async def _judge(self, sha256: str) -> float | None:
         try:
             score = await self._score(sha256)
+        except FilesAway:
+            raise  # later it can be judged
         except (Unchecked, StorageError, ImageError) as error:
             log.warning("moderation: a picture wasn't judged: %s", error)
             return None
@@ -53,7 +55,7 @@ class Scores:
         return score
 
     async def _score(self, sha256: str) -> float:
-        kind = self._files.path(sha256).suffix
+        kind = (await self._files.entry(sha256)).extension
         if kind == LATENTS:  # nothing to be seen
             return 0.0
         data = await self._files.get(sha256)

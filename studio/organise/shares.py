@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from core.errors import StorageError, UserError
+from core.errors import FilesAway, StorageError, UserError
 from core.job import Job
 from jobs.queue import Queue
 from storage import gallery
@@ -145,6 +145,8 @@ class Shares:
         [(job, stored)] = found
         try:
             return await self._showing.shared(stored, job, side, words=share.words)
+        except FilesAway:
+            raise
         except StorageError:
             return None
 
@@ -161,6 +163,8 @@ class Shares:
             return None
         try:
             return await self._films.whole(film, found[0][0])
+        except FilesAway:
+            raise
         except StorageError:
             return None
 

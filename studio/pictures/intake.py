@@ -262,7 +262,7 @@ class Intake:
     async def size(self, sha256: str) -> tuple[int, int]:
         """Return (width, height) of a picture taken earlier. Raises ImageError when its file is gone."""
         try:
-            head = await asyncio.to_thread(_read_head, self._files.path(sha256))
+            head = await asyncio.to_thread(_read_head, await self._files.local(sha256))
         except (OSError, LookupError) as error:
             raise ImageError("That picture is gone; send it again.") from error
         return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")

@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import sqlalchemy as sa
 
-from core.errors import ImageError, StorageError, UserError
+from core.errors import FilesAway, ImageError, StorageError, UserError
 from core.requests.own_models import DETECT, MARKED
 from core.results.own_models import TRAIN
 from storage.projects import items, pile, versions
@@ -32,6 +32,7 @@ from studio.projects.limits import ProjectLimits
 from studio.projects.pictures import WRITTEN, labels_of, read_confined
 from studio.services import Services
 
+AT_ONCE = 16  # pictures whose sizes are asked of the store together
 MAX_BOXES = 100  # on a picture
 MOST_TAKEN = 100 * 2**20  # bytes of pictures that go out with their labels
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file: the same labels are the same zip
@@ -170,6 +171,8 @@ class Labelling:
             raise ImageError("That mask is gone; paint it again.")
         try:
             painted = await asyncio.to_thread(bits.read, await self._files.get(mask))
+        except FilesAway:
+            raise
         except StorageError as error:
             raise ImageError("That mask is gone; paint it again.") from error
         width, height = await self._intake.size(sha256)
@@ -210,7 +213,8 @@ class Labelling:
         UserError for pictures of more than MOST_TAKEN bytes.
         """
         rows = await self._exported(actor, name, form)
-        paths, size = await asyncio.to_thread(self._on_disk, [PurePosixPath(row.file).stem for row in rows])
+        names = [PurePosixPath(row.file).stem for row in rows]
+        size = await self._bytes_of(names)
         if size > MOST_TAKEN:
             raise UserError(
                 f"Its pictures have more than the {MOST_TAKEN // 2**20} MB that are taken along at once."
@@ -220,16 +224,19 @@ class Labelling:
         written = await asyncio.to_thread(label_files.write, form, rows)
         for path, data in sorted(written.items()):
             yield archive.add(path, data, datetime(*EPOCH))
-        for row, file in zip(rows, paths, strict=True):
+        for row, sha256 in zip(rows, names, strict=True):
+            file = await self._files.local(sha256)
             pieces = archive.add_file(f"images/{row.file}", file, datetime(*EPOCH))
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 yield piece
         yield archive.end()
 
-    def _on_disk(self, names: Sequence[str]) -> tuple[list[Path], int]:
-        """Return where pictures lie, and how many bytes they have together."""
-        paths = [self._files.path(name) for name in names]
-        return paths, sum(path.stat().st_size for path in paths)
+    async def _bytes_of(self, names: Sequence[str]) -> int:
+        """Return how many bytes pictures have together."""
+        size = 0
+        for some in (names[i : i + AT_ONCE] for i in range(0, len(names), AT_ONCE)):
+            size += sum(entry.size for entry in await asyncio.gather(*map(self._files.entry, some)))
+        return size
 
     async def _exported(self, actor: Actor, name: str, form: str) -> list[Labelled]:
         found, _ = await self._access.find(actor, name, Action.EXPORT)

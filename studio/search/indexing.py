@@ -131,12 +131,11 @@ class Indexing:
     async def _write(self, sha256s: Sequence[str]) -> bool:
         """Write the vectors that are missing of these pictures; return False when nobody can look now."""
         missing = await self._missing(sha256s)
-        there = [sha256 for sha256 in missing if self._files.exists(sha256)]
-        if not there:
-            return True
         try:
-            paths = [self._files.path(sha256) for sha256 in there]
-            seen = await self._eyes.look(self._model, paths, LOOKED_AT)
+            async with self._files.lent(missing, some=True) as lent:
+                if not (there := list(lent)):
+                    return True
+                seen = await self._eyes.look(self._model, list(lent.values()), LOOKED_AT)
         except Blind as reason:
             log.info("nobody can say what pictures show: %s", reason)
             return False

@@ -200,7 +200,7 @@ class Search:
         known = await self._database.read(partial(vectors.vector_of, model=model, sha256=sha256), once=True)
         if known is not None:
             return known
-        [seen] = await self._eyes.look(model, [self._files.path(sha256)])
+        [seen] = await self._eyes.look(model, [await self._files.local(sha256)])
         if not seen:
             raise ImageError("That picture can't be read any more.")
         return seen

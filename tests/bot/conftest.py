@@ -4,7 +4,9 @@ server."""
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
+import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -103,6 +105,17 @@ async def _load_once(bot: Atelier, name: str) -> None:
     await importlib.import_module(name).setup(bot)
 
 
+class Copies:
+    """``copy`` for simcord, which copies each request and event: by pickle, in a tenth of the time."""
+
+    @staticmethod
+    def deepcopy(value: Any) -> Any:
+        try:
+            return pickle.loads(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+        except (pickle.PicklingError, AttributeError, TypeError):  # not plain data
+            return copy.deepcopy(value)
+
+
 @asynccontextmanager
 async def open_studio(
     data_dir: Path, *, target: str = WORKER, settle: float = 60, **settings: str
@@ -121,6 +134,8 @@ async def open_studio(
         # A second is short on a busy machine, and then answers are private.
         patches.enter_context(mock.patch("bot.asking.PATIENCE", 60.0))
         patches.enter_context(mock.patch.object(Atelier, "load_extension", _load_once))
+        patches.enter_context(mock.patch("simcord.http.router.copy", Copies))
+        patches.enter_context(mock.patch("simcord.gateway.copy", Copies))
         if target == WORKER:
             patches.enter_context(mock.patch("jobs.workers.worker.PROCESSES", forks()))
         async with _opened_studio(loaded, target, settle) as opened:

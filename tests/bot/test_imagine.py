@@ -1,10 +1,15 @@
 """/imagine and the buttons under its picture, as members use them."""
 
 import io
+from types import SimpleNamespace
 
+import discord
 import pytest
 from PIL import Image
 
+from bot.ui.replies import UNEXPECTED_BESIDE
+from bot.wire.interactions import ACKNOWLEDGED
+from core.errors import StorageError
 from studio.authority import Place
 from tests.bot.conftest import Studio, open_studio, png
 
@@ -193,6 +198,56 @@ async def test_the_demo_models_are_explained_once_to_each_member(studio: Studio)
     ]
     assert [len(hints) for hints in told] == [1, 0, 1]
     assert len([m for m in studio.channel.history() if m.attachments]) == 3
+
+
+async def test_what_fails_beside_a_queued_job_leaves_its_message_alone(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(self: object, actor: object) -> str:
+        raise StorageError("the database failed: locked")
+
+    monkeypatch.setattr("studio.own.Own.first_hint", failing)
+    result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    [shown] = studio.channel.history()
+    assert shown.attachments and "job " in shown.content
+    assert [m.content for m in result.followups] == [UNEXPECTED_BESIDE]
+
+
+async def test_a_name_that_cannot_be_noted_costs_no_job(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(connection: object, **_: object) -> None:
+        raise StorageError("the database failed: disk I/O error")
+
+    monkeypatch.setattr("storage.people.user_seen", failing)
+    await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
+    [shown] = studio.channel.history()
+    assert shown.attachments and "job " in shown.content
+
+
+@pytest.mark.parametrize(
+    ("alone", "prompt", "everybody_sees_it"),
+    [(True, "a boat", True), (True, "a boat --stealth", False), (False, "a boat --stealth", False)],
+)
+async def test_who_sees_a_result_doesnt_depend_on_what_an_earlier_process_acknowledged(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, alone: bool, prompt: str, everybody_sees_it: bool
+) -> None:
+    """It was killed then, and may not have known the asker's settings in time."""
+    plain = discord.InteractionResponse.defer
+
+    async def defer(response: discord.InteractionResponse, **_: bool) -> None:
+        await plain(response, thinking=True, ephemeral=alone)
+        response._response_type = None
+        refused = SimpleNamespace(status=400, reason="Bad Request")
+        raise discord.HTTPException(refused, {"code": ACKNOWLEDGED, "message": "acknowledged already"})
+
+    monkeypatch.setattr(discord.InteractionResponse, "defer", defer)
+    delivered: list[tuple[bool, str]] = []
+    studio.hooks.delivered.append(lambda job, rung: delivered.append((job.origin.private, rung)))
+    await studio.alice.slash(studio.channel, "imagine", prompt=prompt)
+    drawn = [m for m in studio.channel.history() if m.attachments]
+    assert len(drawn) == everybody_sees_it
+    assert delivered == [(not everybody_sees_it, "edit" if alone or everybody_sees_it else "dm")]
 
 
 async def test_it_works_in_a_dm(studio: Studio) -> None:

@@ -18,10 +18,11 @@ from core.events import Progress
 from core.job import NOBODY
 from storage import moderation, privacy, schema
 from storage.engine import sqlite_file
+from storage.filing.removal import ORPHANS_KEPT
 from storage.members import Members
 from studio.actor import Actor
 from studio.moderation import lookalikes
-from studio.privacy import ORPHANS_KEPT, Retention
+from studio.privacy import Retention
 from tests.bot.conftest import Studio, open_studio, png
 from tests.jobs.conftest import until
 from tests.security.deletion import canaries_in, lived
@@ -327,7 +328,8 @@ async def test_the_sweep_goes_on_after_one_that_failed(studio: Studio, monkeypat
 
 
 async def test_files_that_go_while_they_are_looked_at_are_passed_over(studio: Studio, monkeypatch) -> None:
-    monkeypatch.setattr(studio.built.files, "all", lambda: ["0" * 64])
+    files = studio.built.files
+    monkeypatch.setattr(files, "_paths", lambda: iter([files.root / "00" / "00" / f"{'0' * 64}.png"]))
     await studio.built.privacy.sweep()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
+from core.setting.files import BucketAddress
 from core.settings import PROFILES, Settings, env_example, load
 
 NOWHERE = Path("/nonexistent/.env")
@@ -105,3 +106,60 @@ def test_more_models_and_loras_have_names() -> None:
 def test_a_wrong_name_of_a_model_is_told(value: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         load({"IMAGE_MODELS": value}, NOWHERE)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("s3:/x", "takes files:/path, or s3://bucket/prefix"),
+        ("pictures", "takes files:/path"),
+        ("https://s3.example.org/b", "takes files:/path"),
+        ("files://srv/x", "takes the path of a folder"),
+        ("s3://", "'' is no bucket's name"),
+        ("s3://My_Bucket", "'My_Bucket' is no bucket's name"),
+        ("s3://studio/../x", "a prefix has letters"),
+        ("s3://studio?endpoint=s3.example.org", "endpoint is an address such as"),
+        ("s3://studio?endpoint=http://s3.example.org", "http:// only to this machine"),
+        ("s3://studio?endpoint=ftp://x", "endpoint is an address such as"),
+        ("s3://studio?zone=eu", "['zone'] is unknown there; known are endpoint, region, path_style"),
+        ("s3://studio?path_style=maybe", "takes on or off"),
+    ],
+)
+def test_where_files_lie_is_taken_or_refused_in_words(url: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"FILES_URL": url}, NOWHERE)
+    [line] = caught.value.problems
+    assert line.startswith("FILES_URL=") and words in line
+
+
+def test_where_files_lie_is_read() -> None:
+    def read(url: str) -> object:
+        return load({"FILES_URL": url}, NOWHERE).files_url
+
+    assert read("") is None and read("files:") is None and read("files:/srv/x") == Path("/srv/x")
+    assert read("s3://studio") == BucketAddress("studio")
+    whole = "s3://studio/a/b/?endpoint=https://s3.example.org/&region=eu-1&path_style=off"
+    assert read(whole) == BucketAddress("studio", "a/b", "https://s3.example.org", "eu-1", False)
+    assert read("s3://studio?endpoint=http://127.0.0.1:9000") is not None
+
+
+def test_keys_in_an_address_are_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"FILES_URL": "s3://key:canary-secret@studio/x"}, NOWHERE)
+    assert "AWS_ACCESS_KEY_ID" in str(caught.value) and "canary" not in str(caught.value)
+
+
+def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("from-a-file\n")
+    assert load({"AWS_SECRET_ACCESS_KEY_FILE": str(file)}, NOWHERE).aws_secret_access_key == "from-a-file"
+    for given, words in (
+        ({"HF_TOKEN_FILE": str(file), "HF_TOKEN": "x"}, "HF_TOKEN is set too"),
+        ({"HF_TOKEN_FILE": str(tmp_path / "none")}, "can't be read (No such file"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            load(given, NOWHERE)
+        assert words in str(caught.value)
+    env = tmp_path / ".env"
+    env.write_text(f"DISCORD_TOKEN_FILE={file}\n")
+    assert load({}, env).discord_token == "from-a-file"

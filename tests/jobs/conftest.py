@@ -21,6 +21,7 @@ from jobs.queue import Queue
 from jobs.views import Submitted
 from storage.database import open_database
 from storage.files import Files
+from storage.filing.folder import Folder
 from tests.fresh import fresh_database
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
@@ -33,12 +34,19 @@ _interactions = itertools.count(1)
 
 @asynccontextmanager
 async def open_queue(
-    folder: Path, executor: Executor, limits: Limits = LIMITS, *, start: bool = True, **hooks: Any
+    folder: Path,
+    executor: Executor,
+    limits: Limits = LIMITS,
+    *,
+    start: bool = True,
+    files: Files | None = None,
+    **hooks: Any,
 ) -> AsyncIterator[Queue]:
     """Opened and started, stopped and closed."""
     fresh_database(folder / "atelier.db")
     async with open_database(f"sqlite:///{folder / 'atelier.db'}", folder / "backups") as database:
-        queue = Queue(database, Files(folder / "pictures", ballast_bytes=4096), executor, limits, **hooks)
+        files = files or Folder(folder / "pictures", ballast_bytes=4096)
+        queue = Queue(database, files, executor, limits, **hooks)
         if start:
             await queue.start()
         try:

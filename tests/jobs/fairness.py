@@ -27,7 +27,7 @@ from jobs.limits import Limits
 from jobs.order import fairness
 from jobs.queue import Queue
 from storage.database import open_database
-from storage.files import Files
+from storage.filing.folder import Folder
 from tests.jobs.conftest import ask, done, until
 from tests.jobs.hand_executor import HandExecutor
 
@@ -184,7 +184,7 @@ async def measure(
     async with open_database(url, None) as database:
         queue = Queue(
             database,
-            Files(folder / "files", ballast_bytes=0),
+            Folder(folder / "files", ballast_bytes=0),
             executor,
             Limits(disk_floor=0, user_waiting=10**6, guild_waiting=10**6),
         )

@@ -30,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from multiprocessing.context import ForkServerProcess
@@ -50,9 +50,12 @@ from jobs.queue import Queue
 from jobs.running.incoming import Incoming
 from jobs.views import Result
 from jobs.workers.local import LocalExecutor
-from storage import files as files_module
 from storage import jobs as rows
 from storage import lookup
+from storage.database import open_database
+from storage.filing import folder as files_module
+from storage.filing import removal
+from tests import buckets
 from tests.forks import forks
 from tests.jobs import film_worker
 from tests.jobs.conftest import open_queue
@@ -168,7 +171,10 @@ class World:
 # The process that gets killed
 
 
-async def serve(folder: Path, point: str | None, occurrence: int, bug: str | None, films: bool) -> None:
+async def serve(
+    folder: Path, point: str | None, occurrence: int, bug: str | None, films: bool, bucket: str = ""
+) -> None:
+    """bucket: the address of an S3 server that has the files; "" = a folder."""
     film_worker.register()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, _tell_tasks)
     world = World(folder / "world.db")
@@ -176,7 +182,8 @@ async def serve(folder: Path, point: str | None, occurrence: int, bug: str | Non
         [WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.film_worker:main"
     )
     with _bug(bug):
-        async with open_queue(folder, executor, LIMITS) as queue:
+        files = buckets.opened(buckets.Server("S3", bucket), folder, "kills") if bucket else None
+        async with open_queue(folder, executor, LIMITS, files=files) as queue:
             if point:
                 _arm(queue, point, occurrence)
             followed: set[str] = set()
@@ -278,7 +285,7 @@ def _arm(queue: Queue, point: str, occurrence: int) -> None:
     elif point == "given a folder":
         before(dispatcher._incoming, "make")
     elif point == "in a film's file":
-        before(files_module, "_hashed")
+        before(files_module, "hashed")
     elif point == "film taken":
         before(dispatcher.saving, "_save_one", lambda picture, index: queue.files.incoming.is_dir())
     elif point == "folder removed":
@@ -335,10 +342,11 @@ def measure(
     patience: float = 60.0,
     forked: bool = False,
     films: bool = False,
+    bucket: str = "",
 ) -> Figures:
     chance, world, figures = random.Random(seed), World(folder / "world.db"), Figures()
     order = [kinds[number % len(kinds)] for number in range(kills)]
-    start = partial(_start, folder, chance, bug=bug, forked=forked, films=films)
+    start = partial(_start, folder, chance, bug=bug, forked=forked, films=films, bucket=bucket)
     process = start(order[0])
     try:
         for number, kind in enumerate(order):
@@ -360,7 +368,7 @@ def measure(
                 break
             figures.back.append(back - killed_at)
         _wait(lambda: _all_done(world, folder), patience)
-        figures.problems += _left_over(folder, patience)
+        figures.problems += [] if bucket else _left_over(folder, patience)
     finally:
         process.kill()
         process.wait()
@@ -393,12 +401,19 @@ Process = subprocess.Popen[bytes] | _Forked
 
 
 def _start(
-    folder: Path, chance: random.Random, kind: str | None, *, bug: str | None, forked: bool, films: bool
+    folder: Path,
+    chance: random.Random,
+    kind: str | None,
+    *,
+    bug: str | None,
+    forked: bool,
+    films: bool,
+    bucket: str,
 ) -> Process:
     """A process that, for a named point, kills itself there some time after its first sign of life."""
     occurrence, point = chance.randrange(3), kind if kind in ALL_POINTS else None
     if forked:
-        process = forks().Process(target=_live, args=(folder, point, occurrence, bug, films))
+        process = forks().Process(target=_live, args=(folder, point, occurrence, bug, films, bucket))
         process.start()
         return _Forked(process)
     entry = (
@@ -408,15 +423,18 @@ def _start(
     words += ["--point", point] if point else []
     words += ["--bug", bug] if bug else []
     words += ["--films"] if films else []
+    words += ["--bucket", bucket] if bucket else []
     return subprocess.Popen(words)
 
 
-def _live(folder: Path, point: str | None, occurrence: int, bug: str | None, films: bool) -> None:
+def _live(
+    folder: Path, point: str | None, occurrence: int, bug: str | None, films: bool, bucket: str
+) -> None:
     with (folder / "stderr.txt").open("wb") as file:
         os.dup2(file.fileno(), sys.stderr.fileno())
     faulthandler.register(signal.SIGUSR1)
     logging.disable(logging.CRITICAL)
-    asyncio.run(serve(folder, point, occurrence, bug, films))
+    asyncio.run(serve(folder, point, occurrence, bug, films, bucket))
 
 
 def _kill(chance: random.Random, world: World, process: Process, kind: str, patience: float) -> float:
@@ -473,6 +491,33 @@ def _left_over(folder: Path, patience: float) -> list[str]:
     return problems + [f"a row names {sha256}, which is gone" for sha256 in known - stored.keys() if sha256]
 
 
+@dataclass(frozen=True)
+class Left:
+    """Objects of a bucket: missing ones that rows name, those that no row names, and these after a sweep."""
+
+    objects: int
+    missing: int
+    orphans: int
+    swept: int
+
+
+async def left_in(bucket: str, folder: Path) -> Left:
+    """Compare a bucket with the rows, and sweep it as if a day had gone by."""
+    files = buckets.opened(buckets.Server("S3", bucket), folder / "another machine", "kills")
+    with closing(sqlite3.connect(folder / "atelier.db")) as db:
+        named = {sha256 for (sha256,) in db.execute("SELECT sha256 FROM pictures")}
+
+    async def names() -> set[str]:
+        return {entry.sha256 async for entry in files.entries()}
+
+    before = await names()
+    async with open_database(f"sqlite:///{folder / 'atelier.db'}", None) as database:
+        with mock.patch.object(removal, "ORPHANS_KEPT", -60.0):
+            sweep = removal.Removal(database, files)
+            await sweep.remove(await sweep.orphans())
+    return Left(len(before), len(named - before), len(before - named), len(await names() - named))
+
+
 def _wait(condition: Callable[[], Any], patience: float) -> Any:
     end = time.monotonic() + patience
     while (found := condition()) is None and time.monotonic() < end:
@@ -496,14 +541,18 @@ def main() -> None:
     parser.add_argument(
         "--busy", action="store_true", help="fork processes, and wait longer for signs of life"
     )
+    parser.add_argument("--bucket", default="", help="moto: files lie in a bucket of its server")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--point", help=argparse.SUPPRESS)
     parser.add_argument("--occurrence", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        _live(arguments.serve, arguments.point, arguments.occurrence, arguments.bug, arguments.films)
+        point, films = arguments.point, arguments.films
+        _live(arguments.serve, point, arguments.occurrence, arguments.bug, films, arguments.bucket)
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        bucket = stack.enter_context(buckets.moto()).endpoint if arguments.bucket else ""
         kinds = FILM_KINDS if arguments.films else KINDS
         figures = measure(
             Path(folder),
@@ -512,9 +561,12 @@ def main() -> None:
             seed=arguments.seed,
             bug=arguments.bug,
             films=arguments.films,
+            bucket=bucket,
             forked=arguments.busy,
             patience=300.0 if arguments.busy else 60.0,
         )
+        if bucket:
+            print(asyncio.run(left_in(bucket, Path(folder))))
     print(figures)
     check(figures, 60.0 if arguments.busy else 5.0)
 

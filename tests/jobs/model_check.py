@@ -51,7 +51,7 @@ from storage import admission
 from storage import jobs as rows
 from storage.database import open_database
 from storage.engine import sqlite_driver
-from storage.files import Files
+from storage.filing.folder import Folder
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
 from tests.jobs.plain_shares import PlainShares
@@ -133,7 +133,7 @@ class QueueMachine(RuleBasedStateMachine):
         opened = await self.stack.enter_async_context(
             open_database(f"sqlite:///{self.folder / 'a.db'}", None)
         )
-        self.queue = Queue(opened, Files(self.folder / "files", ballast_bytes=0), self.executor, LIMITS)
+        self.queue = Queue(opened, Folder(self.folder / "files", ballast_bytes=0), self.executor, LIMITS)
         await self.queue.start()
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:

@@ -30,7 +30,7 @@ class Store:
     def __init__(self, *names: str, free: int = 10**12) -> None:
         self.names, self.free, self.looks = names, free, 0
 
-    def exists(self, sha256: str) -> bool:
+    async def has(self, sha256: str) -> bool:
         return sha256 in self.names
 
     def free_bytes(self) -> int:

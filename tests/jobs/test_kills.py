@@ -1,10 +1,12 @@
 """The short form of ``python -m tests.jobs.kills``, and its negative control."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from tests.jobs.kills import FILM_KINDS, FILM_POINTS, KINDS, check, measure
+from tests import buckets
+from tests.jobs.kills import FILM_KINDS, FILM_POINTS, KINDS, check, left_in, measure
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.long)])
@@ -17,6 +19,16 @@ def test_no_kill_loses_a_film_or_leaves_a_part_of_one(tmp_path: Path) -> None:
     kinds = (*FILM_POINTS, "in a file", "saved", "process at random", "worker at random")
     assert set(kinds) <= set(FILM_KINDS)
     check(measure(tmp_path, len(kinds), kinds=kinds, forked=True, films=True), back_within=30)
+
+
+@pytest.mark.buckets
+def test_no_kill_between_object_and_row_loses_or_doubles_a_picture(tmp_path: Path) -> None:
+    with buckets.moto() as server:
+        kinds = ("in a file", "saved", "saved", "process at random", "rendered")
+        figures = measure(tmp_path, len(kinds), kinds=kinds, forked=True, bucket=server.endpoint)
+        check(figures, back_within=60)
+        left = asyncio.run(left_in(server.endpoint, tmp_path))
+    assert left.missing == 0 and left.swept == 0 and left.objects == left.orphans + figures.posts, left
 
 
 def test_a_queue_that_forgets_what_ran_is_found(tmp_path: Path) -> None:

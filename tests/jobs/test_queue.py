@@ -22,7 +22,7 @@ from jobs.queue import Queue
 from jobs.running.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from storage import privacy
 from storage.database import open_database
-from storage.files import Files
+from storage.filing.folder import Folder
 from storage.people import RoleLimit
 from tests.jobs.conftest import LIMITS, ask, done, open_queue, until
 from tests.jobs.fake_worker import picture_of
@@ -608,7 +608,8 @@ async def test_a_job_cancelled_while_its_gate_is_asked_never_reaches_the_device(
             await answer.wait()
 
     async with open_database(tmp_path / "atelier.db", None) as database:
-        queue = Queue(database, Files(tmp_path / "pictures", ballast_bytes=4096), executor, LIMITS, gate=gate)
+        files = Folder(tmp_path / "pictures", ballast_bytes=4096)
+        queue = Queue(database, files, executor, LIMITS, gate=gate)
         await queue.start()
         job_id = (await ask(queue)).job.id
         await asked.wait()

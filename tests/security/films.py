@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 
 from core.errors import ImageError
-from storage.files import Files
+from storage.filing.folder import Folder
 from studio.films.intake import Film, Films
 from tests.security import hostile_films
 from tests.security.pictures import Loop, Sent, Tally, clean_png, tell, unnoted
@@ -90,7 +90,7 @@ async def through_the_product(films: list[tuple[str, bytes]]) -> Tally:
     """One process for each film, as the bot does it."""
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
-        files, most = Files(Path(folder)), 100 * 2**20
+        files, most = Folder(Path(folder)), 100 * 2**20
         intake = Films(files, unnoted, frames=16, pixels=PIXELS, max_bytes=most, max_picture_bytes=most)
         for name, data in films:
             began, before = time.monotonic(), spent()

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from core.errors import ImageError
 from core.settings import ROOT
-from storage.files import Files
+from storage.filing.folder import Folder
 from studio.pictures.intake import Intake, child_environment
 from tests.security import hostile
 
@@ -145,7 +145,7 @@ async def through_the_product(pictures: list[tuple[str, bytes]]) -> Tally:
     """One process for each picture, as the bot does it. The peak is the largest process of all."""
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
-        files = Files(Path(folder))
+        files = Folder(Path(folder))
         intake = Intake(files, 100 * 2**20, unnoted)
         for name, data in pictures:
             began, before = time.monotonic(), os.times().children_user + os.times().children_system

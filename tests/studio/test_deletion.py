@@ -11,7 +11,7 @@ import pytest
 
 from jobs.queue import Queue
 from storage.database import open_database
-from storage.files import Files
+from storage.filing.folder import Folder
 from storage.search.vector_files import VectorFiles
 from studio import privacy
 from studio.organise import parts
@@ -31,7 +31,7 @@ async def test_rows_become_json_in_a_thread_of_their_own(
 
     monkeypatch.setattr(parts, "json", SimpleNamespace(dumps=dumps))
     async with open_database(tmp_path / "atelier.db", None) as database:
-        files = Files(tmp_path / "pictures", ballast_bytes=4096)
+        files = Folder(tmp_path / "pictures", ballast_bytes=4096)
         job = await added(database, user=1)
         queue = Queue(database, files, HandExecutor())
         places = {"checkpoints": tmp_path / "checkpoints", "notes": tmp_path / "notes.json"}
@@ -57,7 +57,7 @@ async def test_a_big_account_is_deleted_a_page_of_jobs_at_a_time(
             pages.append(len(list(job_ids)))
 
     async with open_database(tmp_path / "atelier.db", None) as database:
-        files = Files(tmp_path / "pictures", ballast_bytes=4096)
+        files = Folder(tmp_path / "pictures", ballast_bytes=4096)
         for user in (1, 1, 1, 1, 1, 2):
             await added(database, user=user)
         queue = Counted(database, files, HandExecutor())

@@ -18,10 +18,11 @@ from jobs.queue import Queue
 from jobs.running.saving import Saving
 from storage import jobs
 from storage.database import open_database
-from storage.files import Files
+from storage.filing.folder import Folder
+from storage.filing.removal import ORPHANS_KEPT
 from storage.search.vector_files import VectorFiles
 from storage.web import trash
-from studio.privacy import ORPHANS_KEPT, Privacy, Retention
+from studio.privacy import Privacy, Retention
 from tests.jobs import film_worker
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor
@@ -65,7 +66,7 @@ class Opened:
 @pytest.fixture
 async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     async with open_database(tmp_path / "atelier.db", None) as database:
-        queue = Queue(database, Files(tmp_path / "pictures", ballast_bytes=4096), HandExecutor())
+        queue = Queue(database, Folder(tmp_path / "pictures", ballast_bytes=4096), HandExecutor())
         places = {"checkpoints": tmp_path / "checkpoints", "notes": tmp_path / "notes.json"}
         yield Opened(
             queue, Privacy(queue, database, queue.files, VectorFiles(tmp_path), Retention(), **places)

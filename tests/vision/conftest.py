@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from core.errors import JobCancelled
@@ -50,7 +51,7 @@ class Recorder(Reporter):
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Name → folder of every tiny model."""
+    """Name → folder of every tiny model; the first of the processes that share the tests writes them."""
     import diffusers
     import transformers
 
@@ -59,7 +60,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
-    return tiny.build(tmp_path_factory.mktemp("tiny"))
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny"
+    with FileLock(f"{root}.lock"):
+        if not (whole := root / "whole").exists():
+            tiny.build(root)
+            whole.touch()
+    return {name: root / name for name in (*tiny.IMAGE_MODELS, *tiny.READERS)}
 
 
 @pytest.fixture(scope="session")

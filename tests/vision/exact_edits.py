@@ -28,7 +28,7 @@ from PIL import Image, ImageFilter
 from core.errors import UserError
 from core.job import Job, Lane, Origin, Status
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, from_json, to_json
-from storage.files import Files
+from storage.filing.folder import Folder
 from studio.asking.new_job import Source
 from studio.editor import document as documents
 from studio.editor import edits
@@ -136,7 +136,7 @@ class Found:
     untouched: int = 0  # documents of which nothing changed at all: then the proof says nothing
 
 
-async def check(case: Case, painter: Intake, files: Files, found: Found, rng: random.Random) -> None:
+async def check(case: Case, painter: Intake, files: Folder, found: Found, rng: random.Random) -> None:
     """Send one document all the way, and count what is wrong."""
     read = documents.read(json.loads(json.dumps(case.data)))
     size = read.width, read.height
@@ -269,7 +269,7 @@ async def prove(count: int, seed: int) -> Found:
         """Nobody asks who sent it."""
 
     with tempfile.TemporaryDirectory() as folder:
-        files = Files(Path(folder))
+        files = Folder(Path(folder))
         painter = Intake(files, 2**20, unnoted)
         for _ in range(count):
             await check(case_of(rng), painter, files, found, rng)

@@ -37,7 +37,7 @@ from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest
 from jobs.feed import Wait
 from jobs.views import Result
-from storage.files import Files
+from storage.filing.folder import Folder
 from storage.lookup import StoredPicture
 from studio.films.clips.clips import Clips
 from studio.films.showing import FilmShowing
@@ -204,7 +204,7 @@ async def open_bench(
 ) -> AsyncIterator[Bench]:
     out = io.BytesIO()
     Image.new("RGB", (64, 64), (200, 60, 60)).save(out, "PNG")
-    files = Files(folder)
+    files = Folder(folder)
     picture = StoredPicture(
         await files.put(out.getvalue(), "image/png"), "image/png", 64, 64, 5, 0, len(out.getvalue())
     )

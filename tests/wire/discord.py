@@ -75,6 +75,11 @@ class Message:
         """Something everybody in the channel sees."""
         return not self.deleted and not self.flags & (THINKING | EPHEMERAL)
 
+    @property
+    def shown_to_one(self) -> bool:
+        """Something that nobody but the person it answers sees."""
+        return not self.deleted and self.flags & (THINKING | EPHEMERAL) == EPHEMERAL
+
 
 @dataclass
 class Interaction:

@@ -14,12 +14,15 @@ from core.settings import ROOT
 from tests.forks import forks
 from tests.wire.process import BotProcess
 
+# Seconds for a member's settings: with one, on a busy machine, answers are for their askers alone
+PATIENCE = 2.0
+
 
 class ForkedBot(BotProcess):
     """``async with ForkedBot(discord, folder) as bot``."""
 
     async def spawn(self, *options: str) -> None:
-        words = [self.discord.url, *self.options, *options]
+        words = [self.discord.url, f"--patience={PATIENCE}", *self.options, *options]
         self.started = time.monotonic()
         ours, theirs = forks().Pipe(duplex=False)
         process = forks().Process(target=_live, args=(theirs, words, self._env, self.log_file))

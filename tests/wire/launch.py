@@ -1,5 +1,5 @@
 """Starts the real bot against a Discord of the tests: ``python -m tests.wire.launch URL [--crash POINT]
-[--no-resume] [--block S] [--haste N] [--spin N] [--probe FILE] [--worker MODULE:FUNCTION]``.
+[--no-resume] [--block S] [--haste N] [--patience S] [--spin N] [--probe FILE] [--worker MODULE:FUNCTION]``.
 
 Everything that differs from ``python -m bot run`` is here: where Discord is, a worker that draws nothing, and
 what a test asks to happen inside the bot's process. The product reads none of it.
@@ -39,10 +39,11 @@ def main(argv: list[str] | None = None) -> int:
         _spin()
     point_at(arguments.url)
     import host.app
-    import host.opening
 
     host.app.services = partial(host.app.services, target=arguments.worker)
-    host.opening.Files = partial(host.opening.Files, ballast_bytes=2**16)
+    from storage.filing.folder import Folder
+
+    Folder.__init__.__kwdefaults__ |= {"ballast_bytes": 2**16}
     if arguments.crash:
         _crash_at(*CRASHES[arguments.crash])
     if arguments.no_resume:
@@ -51,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
         _block(arguments.block)
     if arguments.haste:
         _hasten(arguments.haste)
+    if arguments.patience:
+        importlib.import_module("bot.asking").PATIENCE = arguments.patience
     if arguments.probe:
         _replace(
             "bot.client:Atelier.setup_hook",
@@ -74,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a seeded bug: each submission blocks the event loop for this many seconds",
     )
     parser.add_argument("--haste", type=float, help="let the delivery's pauses pass so many times faster")
+    parser.add_argument(
+        "--patience", type=float, help="seconds for a member's settings, until an answer is private"
+    )
     parser.add_argument(
         "--spin",
         type=int,

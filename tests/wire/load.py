@@ -49,7 +49,13 @@ class Report:
 
 
 async def run(
-    folder: Path, rate: float, seconds: float, *options: str, queued: int = 0, spinning: int = 0
+    folder: Path,
+    rate: float,
+    seconds: float,
+    *options: str,
+    queued: int = 0,
+    spinning: int = 0,
+    process: type[BotProcess] = BotProcess,
 ) -> Report:
     """``rate`` interactions a second for ``seconds`` with a worker at work, ``queued`` of them waiting before
     it starts.
@@ -58,7 +64,7 @@ async def run(
     settings = {"USER_WAITING": "10000", "GUILD_WAITING": "100000"}
     async with (
         Discord() as discord,
-        BotProcess(discord, folder, f"--probe={probe}", f"--spin={spinning}", *options, **settings) as bot,
+        process(discord, folder, f"--probe={probe}", f"--spin={spinning}", *options, **settings) as bot,
     ):
         await _queue_up(discord, bot, queued)
         _slash(discord, 0, "a slow river")  # the worker has something to do

@@ -112,6 +112,11 @@ class BotProcess:
         """What is mapped into the bot's own process."""
         return Path(f"/proc/{self.process.pid}/maps").read_text()
 
+    def private_jobs(self) -> set[str]:
+        """Ids of the jobs that nobody but their asker may see."""
+        with closing(sqlite3.connect(f"file:{self.folder / 'atelier.db'}?mode=ro", uri=True)) as database:
+            return {job_id for (job_id,) in database.execute("SELECT id FROM jobs WHERE private")}
+
     def rows(self) -> dict[int, tuple[str, str, bool]]:
         """Interaction id → (job id, status, whether its end was told)."""
         with closing(sqlite3.connect(f"file:{self.folder / 'atelier.db'}?mode=ro", uri=True)) as database:

@@ -111,11 +111,11 @@ async def test_a_linked_file_that_leads_elsewhere_is_not_fetched_from_there(serv
 
 
 async def test_an_attachment_from_elsewhere_is_refused(tmp_path) -> None:
-    from storage.files import Files
+    from storage.filing.folder import Folder
     from studio.pictures.intake import Intake
     from tests.security.pictures import unnoted
 
     url = "https://evil.example/a.png"
     sent = SimpleNamespace(filename="a.png", size=1, url=url, read=None)
     with pytest.raises(ImageError, match="Discord's own servers"):
-        await Intake(Files(tmp_path), 10**6, unnoted).take(Attached(sent, addresses.CDN), 1)
+        await Intake(Folder(tmp_path), 10**6, unnoted).take(Attached(sent, addresses.CDN), 1)

@@ -2,11 +2,12 @@
 tests.wire.kill``."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.wire import kill
-from tests.wire.discord import GUILD, Discord
+from tests.wire.discord import EPHEMERAL, GUILD, Discord
 from tests.wire.forked import ForkedBot
 
 CHANNEL = GUILD + 1
@@ -30,6 +31,26 @@ async def test_every_job_ends_with_one_message_whenever_the_bot_or_its_worker_is
 async def test_the_count_sees_a_bot_that_forgets_after_a_start_what_it_owes(tmp_path: Path) -> None:
     report = await kill.run(tmp_path, ["job rendered"], "--no-resume", settle=4, process=ForkedBot)
     assert report.lost and not report.doubled
+
+
+@pytest.mark.parametrize(
+    ("private", "flags", "deleted", "lost"),
+    [
+        (False, 0, False, False),
+        (True, EPHEMERAL, False, False),  # the settings came too late
+        (False, EPHEMERAL, False, True),  # others were to see it
+        (True, EPHEMERAL, True, True),
+        (False, 0, True, True),
+    ],
+)
+def test_the_count_knows_who_is_to_see_a_result(private: bool, flags: int, deleted: bool, lost: bool) -> None:
+    discord, job_id = Discord(), "abcdefgh2345"
+    bot = SimpleNamespace(
+        rows=lambda: {1: (job_id, "delivered", True)}, private_jobs=lambda: {job_id} if private else set()
+    )
+    discord.post(CHANNEL, f"a red house · job {job_id}", flags=flags).deleted = deleted
+    report = kill.Killer(discord, bot, seed=1).count()
+    assert (report.lost, report.results) == ([job_id] if lost else [], 0 if lost else 1)
 
 
 async def test_a_result_is_found_again_in_a_channel_where_people_talk(tmp_path: Path) -> None:

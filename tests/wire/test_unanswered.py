@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,6 +32,7 @@ class Pressed:
     id: int = 1
     application_id: int = 2
     token: str = "t"
+    extras: dict[str, Any] = field(default_factory=dict)
 
 
 def _answers() -> Answers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
-from core.errors import StorageError
+from core.errors import FilesAway, StorageError
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Shown
 from studio.pictures.thumbnails import SIZES
@@ -93,6 +93,8 @@ def _number(call: Call) -> int:
 async def _found(asked):
     try:
         return await asked
+    except FilesAway:
+        raise
     except StorageError as error:
         raise GONE from error
 

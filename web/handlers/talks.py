@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from core.errors import ImageError, StorageError
+from core.errors import FilesAway, ImageError, StorageError
 from core.job import Job, Status
 from core.requests import AskRequest
 from core.requests.frames import cited, labels, pieces
@@ -67,6 +67,8 @@ async def frame(call: Call) -> Answer:
     """Return a small copy of a frame of a question's film."""
     try:
         data = await call.studio.talking.frame(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
+    except FilesAway:
+        raise
     except StorageError as error:
         raise GONE from error
     return Bytes(data, "image/webp", await call.studio.gallery.is_own(call.actor, call.path["job"]))

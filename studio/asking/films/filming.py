@@ -240,7 +240,7 @@ class Filming:
         UserError for a part that isn't in it, ImageError where the film can't be read."""
         new = actions.cut(clip, start, end)
         assert isinstance(new.request, CutRequest)
-        film = self._files.path(clip.sha256)
+        film = await self._files.local(clip.sha256)
         part = await self._clips.cut(film, new.request.start, new.request.end)
         return replace(new, made=await self.uploads.stored(part))
 
@@ -248,7 +248,7 @@ class Filming:
         """Return the last frame of a film as a picture, made already. Raises ImageError where the film can't
         be read."""
         new = actions.last_frame(clip)
-        png = await self._clips.last_frame(self._files.path(clip.sha256))
+        png = await self._clips.last_frame(await self._files.local(clip.sha256))
         sha256 = await self._files.put(png, "image/png")
         stored = StoredPicture(sha256, "image/png", clip.width, clip.height, None, 0, len(png))
         return replace(new, made=StoredOutput((stored,)))

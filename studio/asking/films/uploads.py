@@ -52,7 +52,9 @@ class ClipUploads:
         if found is None or found[0] != actor.user_id or "clip" not in found[1]:
             raise ImageError(GONE)
         clip = FilmSource(**found[1]["clip"])
-        if not await self._people.has_sent(actor.user_id, clip.sha256) or not self._files.exists(clip.sha256):
+        if not await self._people.has_sent(actor.user_id, clip.sha256):
+            raise ImageError(GONE)
+        if not await self._files.has(clip.sha256):
             raise ImageError(GONE)
         return clip
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.job import Job, Lane, Origin, Status
 from core.requests.video import VideoRequest
-from storage.files import Files
+from storage.filing.folder import Folder
 from storage.films.rows import StoredFilm
 from studio.films.clips.clips import Clips
 from studio.films.showing import TOO_LARGE, FilmShowing
@@ -26,18 +26,18 @@ FRAMES, SIZE, FPS = 48, (160, 96), 16
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
-    return Files(tmp_path / "files")
+def files(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "files")
 
 
 @pytest.fixture
-async def stored(files: Files) -> StoredFilm:
+async def stored(files: Folder) -> StoredFilm:
     data = written(noisy(FRAMES, SIZE), fps=FPS)
     sha = await files.put(data, "video/mp4")
     return StoredFilm(sha, "video/mp4", *SIZE, FRAMES, FPS, False, 5, 0, len(data))
 
 
-def showing(files: Files, tmp_path: Path, marker: Marker) -> FilmShowing:
+def showing(files: Folder, tmp_path: Path, marker: Marker) -> FilmShowing:
     clips = Clips(tmp_path / "clips", "auto", max_bytes=2**20, max_seconds=10, max_pixels=2**20)
     return FilmShowing(files, clips, marker)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.database import Database, open_database
-from storage.files import Files
+from storage.filing.folder import Folder
 from studio.actor import Place
 from studio.directory import CurrentDirectory
 from studio.moderation import lookalikes, rules
@@ -65,7 +65,7 @@ class World:
 
     moderator: Moderator
     database: Database
-    files: Files
+    files: Folder
     judge: Judge
     people: People
 
@@ -86,6 +86,6 @@ def nothing_read_before() -> None:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     fresh_database(tmp_path / "atelier.db")
     async with open_database(tmp_path / "atelier.db", None) as database:
-        files, judge, people = Files(tmp_path / "pictures", ballast_bytes=4096), Judge(), People()
+        files, judge, people = Folder(tmp_path / "pictures", ballast_bytes=4096), Judge(), People()
         moderator = Moderator(database, files, judge, ModerationSettings(), people)
         yield World(moderator, database, files, judge, people)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from storage.files import Files
+from storage.filing.folder import Folder
 from studio.pictures.intake import IN_MEMORY, Intake
 from tests.studio.conftest import png
 
@@ -22,7 +22,7 @@ async def test_few_files_are_in_memory_at_once(tmp_path) -> None:
     async def unnoted(user_id: int, sha256: str) -> None:
         """Nobody asks who sent it."""
 
-    intake = Intake(Files(tmp_path), 2**20, unnoted)
+    intake = Intake(Folder(tmp_path), 2**20, unnoted)
     takes = [asyncio.ensure_future(intake.take(Slow(), 1)) for _ in range(IN_MEMORY + 2)]
     for _ in range(20):
         await asyncio.sleep(0)

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import ImageError
 from core.settings import ROOT
-from storage.files import Files
+from storage.filing.folder import Folder
 from studio.pictures import bits, painter, strokes
 from studio.pictures.intake import Intake
 from tests.studio.editor import reference
@@ -85,7 +85,7 @@ async def test_a_mask_is_painted_beside_the_studio_and_kept(tmp_path) -> None:
         noted.append((user_id, sha256))
 
     vector = next(one for one in MASKS if one["base"])
-    files = Files(tmp_path)
+    files = Folder(tmp_path)
     intake = Intake(files, 2**20, note)
     base = base64.b64decode(vector["base"])
     below = await files.put(base, "image/png")
@@ -108,7 +108,7 @@ async def test_strokes_that_take_for_ever_are_given_up_with_a_sentence(tmp_path,
     line = [[0, 0], *([32_000, 32_000], [0, 0]) * 9_000]
     endless = {"tool": "brush", "value": 1, "r": [16_384], "at": [0, 0], "xy": deltas(line)}
     with pytest.raises(ImageError, match="take too long to paint again"):
-        await Intake(Files(tmp_path), 2**20, note).paint((4096, 4096), [endless], None, 1)
+        await Intake(Folder(tmp_path), 2**20, note).paint((4096, 4096), [endless], None, 1)
 
 
 def test_the_process_of_strokes_is_shut_in_before_it_reads() -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from core.errors import ImageError
-from storage.files import Files
+from storage.filing.folder import Folder
 from studio.pictures import thumbnails
 from studio.pictures.thumbnails import Thumbnails
 from tests.studio.conftest import png
@@ -16,7 +16,7 @@ from tests.studio.conftest import png
 
 @pytest.fixture
 async def small(tmp_path: Path):
-    found = Thumbnails(Files(tmp_path / "pictures"))
+    found = Thumbnails(Folder(tmp_path / "pictures"))
     yield found
     await found.close()
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from core.job import new_job_id
 from core.requests import ImagineRequest, to_json
-from storage.files import Files
+from storage.filing.folder import Folder
 from studio.moderation.classifier import PictureCheck
 from studio.pictures.thumbnails import SIZES
 from tests.fresh import fresh_database
@@ -80,7 +80,7 @@ def fill(folder: Path, *, people: int, pictures: int, files: int = 200) -> list[
 
 
 def _files(folder: Path, count: int) -> list[str]:
-    files = Files(folder / "pictures", ballast_bytes=2**16, derived=folder / "cache" / "derived")
+    files = Folder(folder / "pictures", ballast_bytes=2**16, derived=folder / "cache" / "derived")
     dice, small = random.Random(6), _small()
     colours = [tuple(dice.randrange(256) for _ in range(3)) for _ in range(count)]
     names = [files._put(png(SIDE, SIDE, colour), "image/png") for colour in colours]

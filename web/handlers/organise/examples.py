@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from core.errors import StorageError, UserError
+from core.errors import FilesAway, StorageError, UserError
 from core.job import Job, Status
 from core.requests import AskRequest
 from jobs.views import Result
@@ -104,6 +104,8 @@ async def small(call: Call) -> Answer:
     found = await _own(call)
     try:
         data = await call.studio.copies.small(call.actor, found.id, _number(call.path["example"]))
+    except FilesAway:
+        raise
     except StorageError as error:
         raise GONE from error
     return Bytes(data, "image/webp", own=True)

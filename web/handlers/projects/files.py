@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from core.errors import NotAllowedError, StorageError, UserError
+from core.errors import FilesAway, NotAllowedError, StorageError, UserError
 from web.call import GONE, Answer, Bytes, Call, Stream
 from web.handlers.projects import found
 
@@ -65,6 +65,8 @@ async def _there(asked: Awaitable[T], *, of_job: bool = False) -> T:
     but may not look at it any more, is told so."""
     try:
         return await asked
+    except FilesAway:
+        raise
     except (UserError, StorageError) as error:
         if of_job and isinstance(error, NotAllowedError):
             raise

@@ -1,0 +1,311 @@
+"""The store of files as a bucket of any S3 server, through obstore, with copies on this machine's disk.
+
+A file is the object ``pictures/ab/cd/<sha256>.<extension>``, which S3 writes whole or not at all, however
+often it is put. Needs the extra ``s3``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+from weakref import WeakValueDictionary
+
+import obstore
+
+from core.errors import FilesAway, StorageError
+from core.setting.files import BucketAddress
+from storage.files import MEDIA_TYPES, Entry, Taken, checked, extension_of, is_name, place_of
+from storage.filing.cache import Cache
+from storage.filing.disk import Disk
+from storage.filing.folder import hashed
+from storage.filing.server import Keys, Server
+
+ROOT = "pictures"  # what the keys of files begin with
+OWNER = "owner"  # the object that says whose bucket it is
+AT_ONCE = 8  # files that are fetched together for one job
+KINDS_KNOWN = 10_000  # files whose extension is remembered, and removals
+PIECE = 2**20  # bytes that are in memory of a file that is fetched
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Bucket(Disk):
+    """The store in a bucket. root: the folder of the cache."""
+
+    def __init__(
+        self,
+        address: BucketAddress,
+        keys: Keys,
+        cache: Cache,
+        root: Path,
+        *,
+        ballast_bytes: int,
+        incoming: Path,
+        derived: Path,
+    ) -> None:
+        super().__init__(root, ballast_bytes=ballast_bytes, incoming=incoming, derived=derived)
+        self.server = Server(address, keys)
+        self._cache = cache
+        self._kinds: dict[str, str] = {}  # SHA-256 → extension, of files that were there
+        self._removed: dict[str, None] = {}  # lately, in order
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def drop_unfinished(self) -> None:
+        """Take up the cache, and delete what a crash has left half-written in it."""
+        super().drop_unfinished()
+        self._cache.scan()
+
+    def free_bytes(self) -> int:
+        """Return the free space on the disk that holds the cache, which gives way if it is short."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._cache.shrink()
+        return super().free_bytes()
+
+    async def put(self, data: bytes, media_type: str) -> str:
+        """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
+        StorageError for another type, FilesAway."""
+        sha256 = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        extension = extension_of(media_type)
+        async with self._turn(sha256):
+            await self._send(sha256, extension, data)
+            await asyncio.to_thread(self._cache.write, sha256, extension, data)
+        return sha256
+
+    async def take(self, path: Path, media_type: str) -> Taken:
+        """Take the file at ``path`` into the store durably, without holding it in memory; it isn't where it
+        was any more, also when the store had the same bytes. Raises StorageError, FilesAway: then it is where
+        it was."""
+        extension = extension_of(media_type)
+        try:
+            sha256, size = await asyncio.to_thread(hashed, path)
+            async with self._turn(sha256):
+                await self._send(sha256, extension, path)
+                await asyncio.to_thread(self._adopt, sha256, extension, path)
+        except OSError as error:
+            raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
+        return Taken(sha256, size)
+
+    async def get(self, sha256: str) -> bytes:
+        """Return a file's bytes. Raises StorageError when it is gone, or not what it should be, FilesAway."""
+        async with self._turn(checked(sha256)):
+            data = await asyncio.to_thread(self._cache.read, sha256)
+            if data is not None:
+                return data
+            key, extension = await self._key(sha256)
+
+            async def fetch() -> bytes:
+                return bytes(await (await obstore.get_async(self.server.store, key)).bytes_async())
+
+            data = await self._there(sha256, fetch)
+            if await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest()) != sha256:
+                raise self._wrong(sha256)
+            await asyncio.to_thread(self._cache.write, sha256, extension, data)
+            return data
+
+    async def is_sound(self, sha256: str) -> bool:
+        """Read a file from the bucket itself, whatever there is of it here; return whether its bytes are what
+        its name says. Raises StorageError when it is gone, FilesAway."""
+        key, _ = await self._key(checked(sha256))
+        return await self._there(sha256, partial(self._hash_of, key)) == sha256
+
+    async def local(self, sha256: str) -> Path:
+        """Return a copy of the file on this machine, which stays for ten minutes at least. Raises
+        StorageError when it is gone, or not what it should be, or the disk is full, FilesAway."""
+        async with self._turn(checked(sha256)):
+            path = await asyncio.to_thread(self._cache.find, sha256)
+            if path is None:
+                await self._copy(sha256)
+                path = await asyncio.to_thread(self._cache.find, sha256)
+        if path is None:
+            raise StorageError(f"file {sha256[:12]}… can't be kept on this machine")
+        return path
+
+    @asynccontextmanager
+    async def lent(self, sha256s: Collection[str], *, some: bool = False) -> AsyncIterator[dict[str, Path]]:
+        """Have copies of these files on this machine until the block ends. some: without those that are gone.
+        Raises StorageError when one is gone, FilesAway."""
+
+        async def one(sha256: str) -> Path | None:
+            try:
+                return await self.local(sha256)
+            except FilesAway:
+                raise
+            except StorageError:
+                if not some:
+                    raise
+                return None
+
+        wanted, paths = list(dict.fromkeys(sha256s)), list[Path | None]()
+        with self._cache.held(wanted):
+            for part in (wanted[i : i + AT_ONCE] for i in range(0, len(wanted), AT_ONCE)):
+                paths += await asyncio.gather(*map(one, part))
+            yield {sha256: path for sha256, path in zip(wanted, paths, strict=True) if path is not None}
+
+    async def has(self, sha256: str) -> bool:
+        """Return whether the file is there. Raises FilesAway."""
+        return self._cache.has(checked(sha256)) or bool(await self._found(sha256))
+
+    async def entry(self, sha256: str) -> Entry:
+        """Return what is known of a file. Raises StorageError when it is gone, FilesAway."""
+        found = await self._found(checked(sha256))
+        if not found:
+            raise self._gone(sha256)
+        return found[0]
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        """Yield every file, in no order. Raises FilesAway."""
+        pages = obstore.list(self.server.store, prefix=ROOT, chunk_size=1000).__aiter__()
+        while (page := await self.server.ask(lambda: anext(pages, None))) is not None:
+            for meta in page:
+                if (entry := _entry(meta)) is not None:
+                    yield entry
+
+    async def remove(self, sha256: str) -> bool:
+        """Delete the file, its copy here, and what was made from it; False when there was none. The caller
+        knows that no row needs it any more. Raises FilesAway: then nothing of it is left on this machine."""
+        async with self._turn(checked(sha256)):
+            _note(self._removed, sha256, None)
+            await asyncio.to_thread(self._forget, sha256)
+            found = await self._found(sha256)
+            for entry in found:
+                key = f"{ROOT}/{place_of(sha256, entry.extension)}"
+                await self.server.ask(partial(obstore.delete_async, self.server.store, key))
+            self._kinds.pop(sha256, None)
+            return bool(found)
+
+    async def mark(self, owner: str) -> str:
+        """Return the name of the studio that the bucket belongs to: ``owner``, unless another was first.
+        Raises FilesAway."""
+
+        async def read() -> str | None:
+            try:
+                return bytes(await (await obstore.get_async(self.server.store, OWNER)).bytes_async()).decode()
+            except FileNotFoundError as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+
+        if (known := await self.server.ask(read)) is None:
+            await self.server.ask(lambda: obstore.put_async(self.server.store, OWNER, owner.encode()))
+        return known or owner
+
+    async def put_derived(self, sha256: str, name: str, data: bytes) -> None:
+        """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
+        await asyncio.to_thread(self._write_derived, self._derived_path(sha256, name), data)
+        if sha256 in self._removed:  # while this was being made
+            await asyncio.to_thread(self._remove_derived, sha256)
+
+    # Objects
+
+    async def _send(self, sha256: str, extension: str, data: bytes | Path) -> None:
+        key, media_type = f"{ROOT}/{place_of(sha256, extension)}", MEDIA_TYPES[extension]
+        await self.server.ask(
+            lambda: obstore.put_async(self.server.store, key, data, attributes={"Content-Type": media_type})
+        )
+        _note(self._kinds, sha256, extension)
+        self._removed.pop(sha256, None)
+
+    async def _copy(self, sha256: str) -> None:
+        """Fetch a file into the cache, a piece at a time."""
+        key, extension = await self._key(sha256)
+        temporary = await asyncio.to_thread(self._cache.new_file)
+
+        async def fetch() -> str:
+            with await asyncio.to_thread(temporary.open, "wb") as file:
+                return await self._hash_of(key, file)
+
+        try:
+            if await self._there(sha256, fetch) != sha256:
+                raise self._wrong(sha256)
+            await asyncio.to_thread(self._cache.adopt, sha256, extension, temporary)
+        except OSError as error:
+            raise StorageError(f"file {sha256[:12]}… can't be kept here: {error.strerror}") from error
+        finally:
+            await asyncio.to_thread(temporary.unlink, missing_ok=True)
+
+    async def _hash_of(self, key: str, file: BinaryIO | None = None) -> str:
+        """Return the SHA-256 of an object, read a piece at a time, and into a file if there is one."""
+        digest = hashlib.sha256()
+
+        def take(piece: bytes) -> None:
+            digest.update(piece)
+            if file is not None:
+                file.write(piece)
+
+        async for piece in (await obstore.get_async(self.server.store, key)).stream(min_chunk_size=PIECE):
+            await asyncio.to_thread(take, piece)
+        return digest.hexdigest()
+
+    async def _there(self, sha256: str, fetch: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``fetch`` gets of a file. Raises StorageError when it is gone, FilesAway."""
+        try:
+            return await self.server.ask(fetch)
+        except FileNotFoundError as error:
+            self._kinds.pop(sha256, None)
+            raise self._gone(sha256) from error
+
+    async def _key(self, sha256: str) -> tuple[str, str]:
+        """Return a file's key and extension. Raises StorageError when it is gone, FilesAway."""
+        if sha256 not in self._kinds:
+            _note(self._kinds, sha256, (await self.entry(sha256)).extension)
+        extension = self._kinds[sha256]
+        return f"{ROOT}/{place_of(sha256, extension)}", extension
+
+    async def _found(self, sha256: str) -> list[Entry]:
+        """Return the objects of a file: one, or one for each type that it was put as."""
+        folder = f"{ROOT}/{sha256[:2]}/{sha256[2:4]}"
+
+        async def listed() -> list[Entry]:
+            found = []
+            async for page in obstore.list(self.server.store, prefix=folder, offset=f"{folder}/{sha256}"):
+                entries = [entry for meta in page if (entry := _entry(meta)) is not None]
+                found += [entry for entry in entries if entry.sha256 == sha256]
+                if any(entry.sha256 > sha256 for entry in entries):  # keys come in order
+                    break
+            return found
+
+        return await self.server.ask(listed)
+
+    def _turn(self, sha256: str) -> asyncio.Lock:
+        """Return what keeps two from fetching, or fetching and deleting, one file."""
+        return self._turns.setdefault(sha256, asyncio.Lock())
+
+    def _adopt(self, sha256: str, extension: str, path: Path) -> None:
+        try:
+            self._cache.adopt(sha256, extension, path)
+        except OSError:  # on another disk, or this one is full: it is in the bucket
+            path.unlink(missing_ok=True)
+
+    def _forget(self, sha256: str) -> None:
+        self._cache.drop(sha256)
+        self._remove_derived(sha256)
+
+    def _gone(self, sha256: str) -> StorageError:
+        return StorageError(f"there is no file {sha256[:12]}… in {self.server.name}")
+
+    def _wrong(self, sha256: str) -> StorageError:
+        text = f"file {sha256[:12]}… in {self.server.name} is not what its name says"
+        log.error("%s: somebody has changed it", text)
+        return StorageError(text)
+
+
+def _entry(meta: obstore.ObjectMeta) -> Entry | None:
+    """Return an object as a file; None for what is none of ours."""
+    stem, _, extension = meta["path"].rpartition("/")[2].partition(".")
+    if not is_name(stem, extension):
+        return None
+    return Entry(stem, extension, meta["size"], meta["last_modified"].timestamp())
+
+
+def _note(known: dict[str, T], sha256: str, value: T) -> None:
+    """Remember something of a file, and forget the oldest beyond KINDS_KNOWN."""
+    known.pop(sha256, None)
+    known[sha256] = value
+    if len(known) > KINDS_KNOWN:
+        del known[next(iter(known))]

@@ -1,0 +1,264 @@
+"""The store of files as a folder of this machine, or of one that is mounted here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from core.errors import StorageError
+from storage.files import MEDIA_TYPES, Entry, Taken, checked, extension_of, is_name, place_of
+from storage.filing.disk import BALLAST_BYTES, CHUNK, Disk
+
+ENTRIES_AT_ONCE = 1000  # files that are looked at in one go of a thread
+
+
+class Folder(Disk):
+    """The store under ``root``: ``root/ab/cd/<sha256>.<extension>``. incoming, derived: see Disk; beside the
+    folder unless they are given."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        ballast_bytes: int = BALLAST_BYTES,
+        incoming: Path | None = None,
+        derived: Path | None = None,
+    ) -> None:
+        super().__init__(
+            root,
+            ballast_bytes=ballast_bytes,
+            incoming=incoming or root.parent / "incoming",
+            derived=derived or root.parent / "cache" / "derived",
+        )
+
+    async def put(self, data: bytes, media_type: str) -> str:
+        """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
+        StorageError."""
+        return await asyncio.to_thread(self._put, data, media_type)
+
+    async def take(self, path: Path, media_type: str) -> Taken:
+        """Take the file at ``path`` into the store durably, without holding it in memory; it isn't where it
+        was any more, also when the store had the same bytes. Moves it on the same disk, copies it from
+        another. Raises StorageError."""
+        return await asyncio.to_thread(self._take, path, media_type)
+
+    async def get(self, sha256: str) -> bytes:
+        """Return a file's bytes. Raises StorageError when it is gone."""
+        return await asyncio.to_thread(self._get, sha256)
+
+    async def is_sound(self, sha256: str) -> bool:
+        """Return whether a file's bytes are what its name says. Raises StorageError when it is gone."""
+        try:
+            return (await asyncio.to_thread(lambda: hashed(self.path(sha256))))[0] == sha256
+        except OSError as error:
+            raise StorageError(f"file {sha256[:12]}… can't be read: {error.strerror}") from error
+
+    async def local(self, sha256: str) -> Path:
+        """Return where the file is. Raises StorageError when it is gone."""
+        return await asyncio.to_thread(self.path, sha256)
+
+    @asynccontextmanager
+    async def lent(self, sha256s: Collection[str], *, some: bool = False) -> AsyncIterator[dict[str, Path]]:
+        """Have where each of these files is. some: without those that are gone. Raises StorageError when one
+        is gone."""
+        found = {sha256: await asyncio.to_thread(self._find, sha256) for sha256 in sha256s}
+        lost = [sha256 for sha256, path in found.items() if path is None]
+        if lost and not some:
+            raise self._missing(lost[0])
+        yield {sha256: path for sha256, path in found.items() if path is not None}
+
+    async def has(self, sha256: str) -> bool:
+        """Return whether the file is there."""
+        return await asyncio.to_thread(self.exists, sha256)
+
+    async def entry(self, sha256: str) -> Entry:
+        """Return what is known of a file. Raises StorageError when it is gone."""
+        found = await asyncio.to_thread(lambda: self._entry(self.path(sha256)))
+        if found is None:
+            raise self._missing(sha256)
+        return found
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        """Yield every file, in no order."""
+        paths = self._paths()
+        while some := await asyncio.to_thread(self._some, paths):
+            for path in some:
+                if (entry := self._entry(path)) is not None:
+                    yield entry
+
+    async def remove(self, sha256: str) -> bool:
+        """Delete the file, and what was made from it; False when there was none. The caller knows that no row
+        needs it any more."""
+        return await asyncio.to_thread(self._remove, sha256)
+
+    async def mark(self, owner: str) -> str:
+        """Return ``owner``: whoever has the folder has the database beside it."""
+        return owner
+
+    async def put_derived(self, sha256: str, name: str, data: bytes) -> None:
+        """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
+        await asyncio.to_thread(self._put_derived, sha256, self._derived_path(sha256, name), data)
+
+    # Without waiting for a thread
+
+    def path(self, sha256: str) -> Path:
+        """Return where the file is. Raises StorageError when there is none."""
+        found = self._find(sha256)
+        if found is None:
+            raise self._missing(sha256)
+        return found
+
+    def exists(self, sha256: str) -> bool:
+        """Return whether the file is there."""
+        return self._find(sha256) is not None
+
+    def all(self) -> Iterator[str]:
+        """Yield the SHA-256 of every file, in no order. Reads the whole tree: run it in a thread."""
+        return (path.stem for path in self._paths())
+
+    def _paths(self) -> Iterator[Path]:
+        return (path for path in self.root.glob("??/??/*") if is_name(path.stem, path.suffix[1:]))
+
+    def _some(self, paths: Iterator[Path]) -> list[Path]:
+        return [path for path, _ in zip(paths, range(ENTRIES_AT_ONCE), strict=False)]
+
+    def _entry(self, path: Path) -> Entry | None:
+        """Return what is known of the file at ``path``; None when it has just gone."""
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        return Entry(path.stem, path.suffix[1:], status.st_size, status.st_mtime)
+
+    def _missing(self, sha256: str) -> StorageError:
+        return StorageError(f"there is no file {sha256[:12]}… in {self.root}")
+
+    def _put(self, data: bytes, media_type: str) -> str:
+        sha256 = hashlib.sha256(data).hexdigest()
+        target = self.root / place_of(sha256, extension_of(media_type))
+        if self._renewed(sha256):
+            return sha256
+        temporary = self.root / f".tmp-{secrets.token_hex(8)}"
+        try:
+            changed = self._make_folders(target)
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            _move(temporary, target, changed)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise StorageError(f"a file of {len(data):,} bytes can't be written: {error.strerror}") from error
+        return sha256
+
+    def _renewed(self, sha256: str) -> bool:
+        """Whether the file is there; then it is as new as one that is written now, for the sweep of what no
+        row names."""
+        found = self._find(sha256)
+        if found is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(found)
+                return True
+        return False
+
+    def _take(self, path: Path, media_type: str) -> Taken:
+        try:
+            sha256, size = hashed(path)
+            target = self.root / place_of(sha256, extension_of(media_type))
+            if not self._renewed(sha256):
+                self._bring(path, target)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
+        return Taken(sha256, size)
+
+    def _bring(self, path: Path, target: Path) -> None:
+        """Move a file to its place; on another disk, copy it."""
+        os.utime(path)  # its row comes now, however long ago it was written
+        changed = self._make_folders(target)
+        try:
+            _move(path, target, changed)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            temporary = self.root / f".tmp-{secrets.token_hex(8)}"
+            try:
+                shutil.copyfile(path, temporary)
+                _sync(temporary)
+                _move(temporary, target, changed)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _make_folders(self, target: Path) -> set[Path]:
+        """Make the folders of a file, and return those whose entries are not durable once it is there."""
+        parents = (target.parent, target.parent.parent, self.root)
+        new = [folder for folder in parents if not folder.exists()]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return {target.parent, *(folder.parent for folder in new)}
+
+    def _get(self, sha256: str) -> bytes:
+        path = self.path(sha256)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise StorageError(f"the file {path.name} can't be read: {error.strerror}") from error
+
+    def _remove(self, sha256: str) -> bool:
+        found = self._find(sha256)
+        if found is not None:
+            found.unlink(missing_ok=True)
+        self._remove_derived(sha256)
+        return found is not None
+
+    def _put_derived(self, sha256: str, path: Path, data: bytes) -> None:
+        self._write_derived(path, data)
+        if self._find(sha256) is None:  # removed while this was being made
+            self._remove_derived(sha256)
+
+    def _find(self, sha256: str) -> Path | None:
+        folder = self.root / checked(sha256)[:2] / sha256[2:4]
+        candidates = (folder / f"{sha256}.{extension}" for extension in MEDIA_TYPES)
+        return next((path for path in candidates if path.is_file()), None)
+
+
+def hashed(path: Path) -> tuple[str, int]:
+    """Return a file's SHA-256 and size, with its bytes on the disk. Raises OSError; a link is no file."""
+    digest, size = hashlib.sha256(), 0
+    handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+        os.fsync(file.fileno())
+    return digest.hexdigest(), size
+
+
+def _move(path: Path, target: Path, changed: set[Path]) -> None:
+    """Move a file that is durable to its place, durably."""
+    os.replace(path, target)
+    for folder in changed:
+        _sync_folder(folder)
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable; only POSIX opens folders."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

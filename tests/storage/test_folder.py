@@ -1,0 +1,73 @@
+"""What only a store in a folder does: the disk is its own."""
+
+import asyncio
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from core.errors import StorageError
+from storage.filing.folder import Folder
+
+DATA = b"\x89PNG not really"
+SHA = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "pictures", ballast_bytes=3 * 2**20 + 5)
+
+
+async def test_a_file_lies_where_its_hash_says(files: Folder) -> None:
+    await files.put(DATA, "image/png")
+    assert files.path(SHA) == files.root / SHA[:2] / SHA[2:4] / f"{SHA}.png"
+    assert files.exists(SHA) and list(files.all()) == [SHA] and not list(files.root.glob(".tmp-*"))
+
+
+async def test_a_file_that_is_put_again_is_as_new_as_one_that_is_put_now(files: Folder) -> None:
+    await files.put(DATA, "image/png")
+    os.utime(files.path(SHA), (0, 0))
+    await asyncio.gather(*(files.put(DATA, "image/png") for _ in range(3)))
+    assert (await files.entry(SHA)).written_at > 10**9, "else the sweep could take it before its row is there"
+
+
+async def test_a_write_that_fails_leaves_nothing(files: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="No space left"):
+            await files.put(DATA, "image/png")
+    assert not [path for path in files.root.rglob("*") if path.is_file()]
+    await files.put(DATA, "image/png")
+
+
+def test_the_ballast_takes_real_blocks_and_gives_them_back(files: Folder) -> None:
+    assert files.create_ballast() and files.create_ballast()
+    assert files.ballast.stat().st_size == files.ballast_bytes
+    assert files.ballast.stat().st_blocks * 512 >= files.ballast_bytes
+    assert files.release_ballast() and not files.release_ballast()
+    assert list(files.all()) == []
+
+
+def test_free_space_is_of_the_disk_that_holds_the_files(files: Folder) -> None:
+    assert 0 < files.free_bytes() < 2**60
+
+
+async def test_a_file_on_another_disk_is_copied(
+    files: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, real = tmp_path / "0.mp4", os.replace
+    film.write_bytes(DATA)
+
+    def replace(source: Path, target: Path) -> None:
+        if source == film:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert await files.take(film, "video/mp4") == (SHA, len(DATA))
+    assert files.path(SHA).read_bytes() == DATA and not film.exists() and not list(files.root.glob(".tmp-*"))
