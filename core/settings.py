@@ -17,6 +17,7 @@ from core.redact import Redactor
 from core.setting import packaged
 from core.setting.chat import ChatSettings
 from core.setting.checks import cross_checks
+from core.setting.database import DatabaseSettings
 from core.setting.field import setting
 from core.setting.files import FileSettings
 from core.setting.films import FilmSettings
@@ -40,7 +41,7 @@ from core.setting.values import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings, FileSettings):
+class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings, DatabaseSettings, FileSettings):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
@@ -58,9 +59,6 @@ class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings, FileSe
 
     data_dir: Path = setting(
         "data", "folder for the database, pictures, backups and logs", path, group="Storage"
-    )
-    database_url: str = setting(
-        "", "SQLAlchemy address; empty = SQLite in DATA_DIR", group="Storage", secret=True
     )
 
     model_profile: str = setting(

@@ -26,6 +26,7 @@ from host.doctor import model_problems
 from host.logs import redactor, set_up_logs
 from host.metrics import Metrics, serve
 from host.opening import running, services
+from storage.database import Database
 from studio.services import Services
 from studio.studio import Studio
 
@@ -52,11 +53,19 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
         garbage.configure_gc()
         collecting = garbage.collect(lambda: built.queue.unfinished > 0)
         unanswered = settings.data_dir / "unanswered"
-        async with running(collecting, "garbage"), running(_report_models(settings), "models"):
+        lost = running(_stop_when_taken(built.database, stopping), "database")
+        async with running(collecting, "garbage"), running(_report_models(settings), "models"), lost:
             with closing(PendingInteractions(unanswered)) as pending:
                 if sandbox is not None:
                     return await _serve_sandbox(built, pending, stopping, sandbox)
                 return await _serve_discord(built, pending, stopping)
+
+
+async def _stop_when_taken(database: Database, stopping: asyncio.Event) -> None:
+    """Stop when another program has the database now: what this one runs can't be written any more."""
+    await database.taken.wait()
+    log.error("another Atelier has taken the database; this one stops")
+    stopping.set()
 
 
 async def _report_models(settings: Settings) -> None:

@@ -71,15 +71,26 @@ def _parser() -> argparse.ArgumentParser:
         help="put the newest sound backup in the place of a damaged database; the bot must be stopped",
     )
     restore.add_argument("--yes", action="store_true", help="also replace a database that is sound")
+    migrate = commands.add_parser(
+        "migrate",
+        help="bring a PostgreSQL database that has rows to this program's schema; make a backup first",
+    )
+    migrate.add_argument("--yes", action="store_true", help="there is a backup, or none is needed")
     move = commands.add_parser(
+        "move-database",
+        help="move every row of the database to an empty one, and compare them; the bot must be stopped",
+    )
+    move.add_argument("address", help="postgresql+psycopg://user:password@host/name, or sqlite:///path")
+    move.add_argument("--restart", action="store_true", help="forget what a move before has brought there")
+    files = commands.add_parser(
         "move-files",
         help="copy all pictures and films to another store, checked by their hashes",
     )
-    move.add_argument(
+    files.add_argument(
         "--to", required=True, metavar="URL", help="s3://bucket/prefix, files:/folder; files: = DATA_DIR"
     )
-    move.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
-    move.add_argument("--dry-run", action="store_true", help="only count them")
+    files.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
+    files.add_argument("--dry-run", action="store_true", help="only count them")
     models = commands.add_parser(
         "models", help="which models are configured, where they lie, whether they load"
     )
@@ -167,6 +178,21 @@ def _restore(settings, arguments) -> int:
     return 0
 
 
+def _migrate(settings, arguments) -> int:
+    from host.rows.commands import migrate
+
+    if not arguments.yes and not _confirmed("Is there a backup of the database?"):
+        print("Nothing was changed. `atelier migrate --yes` doesn't ask.")
+        return 1
+    return migrate(settings)
+
+
+def _move_database(settings, arguments) -> int:
+    from host.rows.commands import move_database
+
+    return move_database(settings, arguments.address, restart=arguments.restart)
+
+
 def _move_files(settings, arguments) -> int:
     from host.storing import move_files
 
@@ -186,6 +212,8 @@ _COMMANDS = {
     "fetch": _fetch,
     "backup": _backup,
     "restore": _restore,
+    "migrate": _migrate,
+    "move-database": _move_database,
     "move-files": _move_files,
 }
 

@@ -80,8 +80,8 @@ async def _database(settings: Settings, disk: Check) -> Check:
     from storage.database import open_database
 
     try:
-        async with open_database(settings.database, settings.data_dir / "backups"):
-            address = str(settings.database)
+        backups, address = settings.data_dir / "backups", str(settings.database)
+        async with open_database(settings.database, backups, may_migrate=settings.migrate):
             return Check("Database", True, address.rpartition("@")[2] if "://" in address else address)
     except DatabaseInUse:
         return Check("Database", True, "in use: Atelier is running")

@@ -27,6 +27,7 @@ from storage.engine.sqlite_file import made_at, newest_backup
 from storage.files import Files
 from storage.filing.opening import open_files
 from storage.members import Members
+from storage.moving.rows import refuse_half_moved
 from storage.search.vector_files import VectorFiles
 from storage.web.sessions import Sessions
 from studio.asking.conversations import Conversations
@@ -68,8 +69,9 @@ async def services(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
-            open_database(settings.database, settings.data_dir / "backups")
+            open_database(settings.database, settings.data_dir / "backups", may_migrate=settings.migrate)
         )
+        await refuse_half_moved(database)
         files, directory = open_files(settings), CurrentDirectory()
         check = PictureCheck(settings.nsfw_model)
         rules = ModerationSettings(settings.moderation, settings.moderation_pictures)

@@ -94,6 +94,8 @@ class Overview:
         problem = None
         if dispatcher.running and idle > HUNG_AFTER:
             problem = f"no step was finished for {idle:.0f} s"
+        elif self._database.problem is not None:
+            problem = self._database.problem
         elif dispatcher.saving.disk_full:
             problem = "the disk is nearly full"
         elif started and not any(device.state != "down" for device in self._executor.devices):

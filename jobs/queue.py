@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from core.errors import LimitError
 from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
-from core.requests import Request
+from core.requests import Request, check_texts
 from jobs.active import Converse, Gate, open_gate, question_alone
 from jobs.admin import Admin
 from jobs.admission import Admission
@@ -127,6 +127,7 @@ class Queue(JobRows):
             parent_index,
             reply=reply,
         )
+        check_texts(request)
         problem = await self._admission.problem_with_files(request)
         if problem is None:
             await self._dispatcher.gate(job, False)

@@ -4,6 +4,9 @@ caller.
 ``write`` hands a function on rows to the one writer. What waits at the same moment shares a commit, each
 function in a savepoint of its own: a durable commit costs milliseconds, so many writers would otherwise wait
 in line for the disk.
+
+On a server the answer to a commit may be lost. Nobody who asked for it is answered then until the server has
+told whether it was written; what was not is written again.
 """
 
 from __future__ import annotations
@@ -22,13 +25,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import StorageError
+from core.errors import DatabaseInUse, StorageError
 from storage.engine import sqlite_file
 from storage.engine.address import BUSY_TIMEOUT, ONCE, READERS, WRITES, create_engine, sqlite_path
+from storage.engine.failures import ServerAway, our_errors
 from storage.engine.migrate import migrate
+from storage.engine.postgres import Server
 from storage.engine.sqlite_driver import run_sync
 
 MAX_BATCH = 256  # functions in one commit
+MAX_ON_SERVER = 60  # PostgreSQL's sessions remember 64 savepoints; more slow all of them down
+WATCH = 0.5  # seconds between two looks at whether the server answers
 AT_A_TIME = 8  # callers that go on in one turn of the event loop
 FOR_OTHERS = 2  # of the readers, which reads that can wait leave free
 SCRUB_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, *12 * (5.0,))  # seconds
@@ -55,10 +62,14 @@ class Database:
     loop goes on while a statement is under way.
     """
 
-    def __init__(self, engine: AsyncEngine, path: Path | None, backup_dir: Path | None) -> None:
-        self.engine = engine
+    def __init__(
+        self, engine: AsyncEngine, path: Path | None, backup_dir: Path | None, server: Server | None = None
+    ) -> None:
+        self.engine = engine  # its connections may be used to read
         self.path = path  # of the SQLite file, if it is one
         self.backup_dir = backup_dir
+        self.taken = asyncio.Event()  # another program has the database now: this one can only end
+        self._server = server
         self._first: deque[_Pending] = deque()
         self._pending: deque[_Pending] = deque()
         self._wake = asyncio.Event()
@@ -68,6 +79,16 @@ class Database:
         self._patient = asyncio.Semaphore(READERS - FOR_OTHERS)
         self._writing = asyncio.Lock()
         self._writer = asyncio.create_task(self._write_for_ever(), name="database writer")
+        self._watch = asyncio.create_task(self._watch_server(), name="database watch") if server else None
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps the database from being used just now, None while it is usable."""
+        if self.taken.is_set():
+            return "another Atelier has taken the database"
+        if self._server is not None and self._server.pulse.is_away:
+            return "the database does not answer"
+        return None
 
     @property
     def waiting(self) -> int:
@@ -80,10 +101,10 @@ class Database:
 
         ``first``: before all that waits without it. What moves running jobs on must not stand in line behind
         a crowd that asks. When the caller is cancelled, either all of it happens or nothing. StorageError
-        when the database can't; an IntegrityError is the caller's to understand.
+        when the database can't; an IntegrityError is the caller's to understand. DatabaseInUse when a server
+        has let another program write.
         """
-        if self._closed:
-            raise StorageError("the database is closed")
+        self._check_usable()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         (self._first if first else self._pending).append(_Pending(work, done))
         self._wake.set()
@@ -94,8 +115,7 @@ class Database:
         transaction around it. A cancelled read finishes unseen: its connection stays usable. Where a task has
         set ``CAN_WAIT``, others find a free connection beside its reads. StorageError when the database
         can't."""
-        if self._closed:
-            raise StorageError("the database is closed")
+        self._check_usable()
         reading = asyncio.create_task(self._read(work, ONCE if once else {}), name="database reader")
         self._reads.add(reading)
         reading.add_done_callback(self._reads.discard)
@@ -109,8 +129,12 @@ class Database:
         return await asyncio.to_thread(sqlite_file.backup, self.path, self.backup_dir, label=label)
 
     async def scrub(self) -> None:
-        """After deletions: empty the write-ahead log, so that what was deleted is on the disk no more.
+        """After deletions: empty the write-ahead log, so that what was deleted is on the disk no more. On a
+        server, let go of it, which leaves parts of it in its files until they are written over.
         StorageError when readers of this program hold on to it for too long."""
+        if self._server is not None:
+            with our_errors():
+                await self._server.vacuum()
         for pause in SCRUB_PAUSES if self.path is not None else ():
             if await self._empty_log():
                 return
@@ -120,7 +144,7 @@ class Database:
 
     async def _empty_log(self) -> bool:
         """Whether nobody was in the way. It waits for no reader: that would hold up every write."""
-        with _our_errors():
+        with our_errors():
             async with self._writing, self.engine.connect() as connection:
                 raw: Any = (await connection.get_raw_connection()).driver_connection
                 await raw.execute_fetchall("PRAGMA busy_timeout=0")
@@ -133,13 +157,43 @@ class Database:
     async def close(self) -> None:
         """Finish what was handed in, then let go."""
         self._closed = True
+        if self._server is not None:
+            self._server.closing = True
         self._wake.set()
         await self._writer
         await asyncio.gather(*self._reads, return_exceptions=True)
+        if self._watch is not None:
+            self._watch.cancel()
         await self.engine.dispose()
 
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise StorageError("the database is closed")
+        if self.taken.is_set():
+            raise DatabaseInUse("another Atelier has taken the database")
+        if self._server is not None and self._server.pulse.is_silent:
+            raise ServerAway("the database does not answer")
+
+    async def _watch_server(self) -> None:
+        """While the server says nothing: make sure that it is the server, and refuse what has not begun."""
+        assert self._server is not None
+        while True:
+            await asyncio.sleep(WATCH)
+            await self._server.find_out()
+            while self._server.pulse.is_silent and self.waiting:
+                if not (pending := self._next()).done.done():
+                    pending.done.set_exception(
+                        ServerAway("the database does not answer; nothing was written")
+                    )
+
     async def _read(self, work: Work[T], options: dict[str, Any]) -> T:
-        with _our_errors():
+        try:
+            return await self._read_once(work, options)
+        except ServerAway:  # its connection was of before a restart of the server
+            return await self._read_once(work, options)
+
+    async def _read_once(self, work: Work[T], options: dict[str, Any]) -> T:
+        with our_errors():
             patient = self._patient if CAN_WAIT.get() else nullcontext()
             async with patient, self._readers, aclosing(await self.engine.connect()) as connection:
                 return await run_sync(connection, _run_one, work, options)
@@ -149,7 +203,8 @@ class Database:
             await self._wake.wait()
             self._wake.clear()
             while self.waiting:
-                await self._write_some([self._next() for _ in range(min(self.waiting, MAX_BATCH))])
+                most = MAX_BATCH if self._server is None else MAX_ON_SERVER
+                await self._write_some([self._next() for _ in range(min(self.waiting, most))])
 
     def _next(self) -> _Pending:
         return (self._first or self._pending).popleft()
@@ -161,11 +216,12 @@ class Database:
         try:
             results = await self._commit(batch) if batch else []
         except Exception as error:
-            if len(batch) > 1:  # one of them spoilt it for all, or the disk is full: each on its own
+            # one of them spoilt it for all, or the disk is full: each on its own
+            if len(batch) > 1 and not isinstance(error, (ServerAway, DatabaseInUse)):
                 for pending in batch:
                     await self._write_some([pending])
                 return
-            results = [_Failed(error)]
+            results = [_Failed(error) for _ in batch]
         for number, (pending, result) in enumerate(zip(batch, results, strict=True), 1):
             if number % AT_A_TIME == 0:
                 await asyncio.sleep(0)
@@ -178,7 +234,13 @@ class Database:
 
     async def _commit(self, batch: list[_Pending]) -> list[Any]:
         """Results in order; _Failed in the place of one that failed, which alone is rolled back."""
-        with _our_errors():
+        if self._server is not None:
+            try:
+                return await self._server.commit(partial(_run_all, batch))
+            except DatabaseInUse:
+                self.taken.set()
+                raise
+        with our_errors():
             async with self._writing, aclosing(await self.engine.connect()) as connection:
                 return await run_sync(connection, _run_one, partial(_run_all, batch), WRITES)
 
@@ -204,43 +266,56 @@ def _run_all(batch: list[_Pending], connection: sa.Connection) -> list[Any]:
 
 
 @asynccontextmanager
-async def open_database(address: str | Path, backup_dir: Path | None) -> AsyncIterator[Database]:
+async def open_database(
+    address: str | Path, backup_dir: Path | None, *, may_migrate: bool = False
+) -> AsyncIterator[Database]:
     """The database at ``address``, of this program's schema. StorageError says in one sentence what stands in
-    the way: another process uses it, it is damaged, or it was written by a newer Atelier."""
+    the way: another process uses it, it is damaged, or it was written by a newer Atelier. ``may_migrate``:
+    whether rows on a server, of which there is no backup here, may be brought to this schema."""
     path = sqlite_path(address)
-    lock = sqlite_file.ProcessLock(path) if path else None
-    if lock is not None:
-        await asyncio.to_thread(lock.acquire)
-    try:
-        if path is not None and path.exists():
-            await asyncio.to_thread(sqlite_file.check, path, backup_dir)
-        engine = create_engine(address)
+    opening = (
+        _open_server(str(address), backup_dir, may_migrate) if path is None else _open_file(path, backup_dir)
+    )
+    async with opening as database:
         try:
-            with _our_errors():
+            yield database
+        finally:
+            await database.close()
+
+
+@asynccontextmanager
+async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Database]:
+    lock = sqlite_file.ProcessLock(path)
+    await asyncio.to_thread(lock.acquire)
+    try:
+        if await asyncio.to_thread(path.exists):
+            await asyncio.to_thread(sqlite_file.check, path, backup_dir)
+        engine = create_engine(path)
+        try:
+            with our_errors():
                 async with engine.connect() as connection:
                     work = partial(migrate, path=path, backup_dir=backup_dir)
                     await connection.run_sync(work)
-            database = Database(engine, path, backup_dir)
-            try:
-                yield database
-            finally:
-                await database.close()
+            yield Database(engine, path, backup_dir)
         finally:
             await engine.dispose()
     finally:
-        if lock is not None:
-            lock.release()
+        lock.release()
 
 
-class _our_errors:
-    """Chains the database's own errors to a StorageError, except broken constraints."""
+@asynccontextmanager
+async def _open_server(address: str, backup_dir: Path | None, may_migrate: bool) -> AsyncIterator[Database]:
+    from storage.engine.postgres import Server
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
-            raise StorageError(f"the database failed: {type(error.orig).__name__}: {error.orig}") from error
+    server = Server(address, READERS)
+    try:
+        with our_errors():
+            async with server.writer.connect() as connection, server.unhurried(connection):
+                work = partial(migrate, path=None, backup_dir=backup_dir, may_migrate=may_migrate)
+                await connection.run_sync(work)
+        yield Database(server.readers, None, backup_dir, server)
+    finally:
+        await server.close()
 
 
 def _look_at_error(reading: asyncio.Task[Any]) -> None:

@@ -58,6 +58,11 @@ def upsert(connection: sa.Connection, table: sa.Table, values: dict[str, Any], u
     )
 
 
+def total(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    """Return the sum of whole numbers, 0 of none: a whole number where PostgreSQL makes a decimal of it."""
+    return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), Int64)
+
+
 def user_seen(connection: sa.Connection, user_id: int, name: str, *, now: datetime) -> None:
     """Note a person's name, and that they were here."""
     connection.execute(

@@ -21,7 +21,7 @@ from storage.asking import examples as taught
 from storage.asking.schema import example_pictures, example_sets, examples, feedback
 from storage.films.rows import files_of_jobs
 from storage.films.schema import films, films_used
-from storage.people import upsert
+from storage.people import total, upsert
 from storage.projects import forgetting, telling
 from storage.projects import schema as own
 from storage.schema import (
@@ -155,15 +155,11 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         return connection.execute(sa.select(sa.func.count(column)).where(*conditions)).scalar_one()
 
     made = connection.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(pictures.c.size), 0)).where(
-            pictures.c.job_id.in_(mine)
-        )
+        sa.select(sa.func.count(), total(pictures.c.size)).where(pictures.c.job_id.in_(mine))
     )
     number, size = made.one()
     filmed = connection.execute(
-        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(films.c.size), 0)).where(
-            films.c.job_id.in_(mine)
-        )
+        sa.select(sa.func.count(), total(films.c.size)).where(films.c.job_id.in_(mine))
     )
     clips, clips_size = filmed.one()
     return Holdings(

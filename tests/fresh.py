@@ -17,9 +17,21 @@ from sqlalchemy.util import LRUCache
 from storage.database import open_database
 from storage.engine import address as engines
 from storage.engine.address import sqlite_path
+from tests import postgres
 
 DURABLE = engines.PRAGMAS
 COMPILED = 3000  # statements; there are fewer
+
+
+def address_in(folder: Path, *, migrated: bool = True) -> str:
+    """Where a test with this folder has its database: in a file, or on the server that the tests run on.
+    migrated: it is of today's schema from the start; else empty, or no file."""
+    if postgres.folder() is not None:
+        return postgres.url_of(folder, migrated=migrated)
+    address = f"sqlite:///{folder / 'atelier.db'}"
+    if migrated:
+        fresh_database(address)
+    return address
 
 
 def fresh_database(address: str | Path) -> None:
@@ -37,8 +49,8 @@ def quick() -> Iterator[None]:
     compiled: LRUCache = LRUCache(COMPILED)
     create, fast = engines.create_engine, tuple(one.replace("=FULL", "=OFF") for one in DURABLE)
 
-    def created(address: str | Path) -> AsyncEngine:
-        engine = create(address)
+    def created(path: Path) -> AsyncEngine:
+        engine = create(path)
         engine.sync_engine._compiled_cache = compiled
         return engine
 

@@ -7,9 +7,12 @@ request is a class in one of this folder's modules and a line there.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
+from core.errors import PromptError
 from core.requests.ask import AskRequest
 from core.requests.base import Answer, Request
 from core.requests.compose import ComposeRequest
@@ -52,6 +55,7 @@ REQUESTS: tuple[type[Request], ...] = (
     BundleRequest,
 )
 AT_ONCE: tuple[type[Request], ...] = (CutRequest, FrameRequest)  # need no model, and so no worker
+_UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
 _KINDS = (*REQUESTS, *AT_ONCE)
 PICTURE_KINDS = tuple(cls.kind for cls in _KINDS if issubclass(cls, GenerateRequest))  # films have posters
 STILL_KINDS = tuple(cls.kind for cls in _KINDS if cls.kind in PICTURE_KINDS and cls.answer is Answer.PICTURES)
@@ -66,6 +70,26 @@ def to_json(request: Request) -> str:
         {k: v for k, v in asdict(request).items() if k not in defaults or v != defaults[k]},
         ensure_ascii=False,
     )
+
+
+def check_texts(request: Request) -> None:
+    """Raise PromptError when a text of the request can't be kept in a database: where a character is U+0000,
+    or half of a pair of surrogates."""
+    for text in _texts(asdict(request)):
+        if wrong := _UNSTORABLE.search(text):
+            raise PromptError(
+                f"The words hold U+{ord(wrong[0]):04X}, which can't be kept. Type them again without it."
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, dict):
+        yield from _texts([*value, *value.values()])
 
 
 def from_json(kind: str, text: str) -> Request:

@@ -46,26 +46,21 @@ def sqlite_path(address: str | Path) -> Path | None:
     return Path(parsed.database)
 
 
-def create_engine(address: str | Path) -> AsyncEngine:
-    """An engine with connections for ``READERS`` and one writer. ``sqlite:///`` is driven by aiosqlite."""
-    path = sqlite_path(address)
-    options: dict[str, Any] = {
-        "pool_size": READERS + 1,
-        "max_overflow": 0,
-        "pool_timeout": 60,
-        "hide_parameters": True,  # they hold prompts
-    }
-    if path is None:
-        return create_async_engine(str(address), pool_pre_ping=True, **options)
+def create_engine(path: Path) -> AsyncEngine:
+    """An engine for the SQLite file at ``path``, driven by aiosqlite, with connections for ``READERS`` and
+    one writer."""
     engine = create_async_engine(
         sa.URL.create("sqlite+aiosqlite", database=str(path)),
+        pool_size=READERS + 1,
+        max_overflow=0,
+        pool_timeout=60,
+        hide_parameters=True,  # they hold prompts
         pool_reset_on_return=None,  # every transaction here is ended where it was begun
         connect_args={
             "async_creator_fn": sqlite_driver.connect,
             "isolation_level": None,  # the driver begins nothing on its own
             "cached_statements": STATEMENTS,
         },
-        **options,
     )
     sa.event.listen(engine.sync_engine, "connect", _on_connect)
     sa.event.listen(engine.sync_engine, "begin", _on_begin)

@@ -17,15 +17,24 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 log = logging.getLogger(__name__)
 
 
-def migrate(connection: sa.Connection, path: Path | None, backup_dir: Path | None) -> None:
+def migrate(
+    connection: sa.Connection, path: Path | None, backup_dir: Path | None, *, may_migrate: bool = False
+) -> None:
     """Run what is missing in one transaction of ``connection``, which has none open. ``path`` of a SQLite
     file is backed up first. StorageError for the schema of a newer Atelier, and for a migration that breaks
-    a link between rows: then nothing is changed.
+    a link between rows: then nothing is changed. ``may_migrate``: whether rows of which there is no backup
+    may be changed.
 
     Alembic is imported only when something may be missing: it takes a seventh of a start.
     """
-    if _current(connection) == newest():
+    current = _current(connection)
+    if current == newest():
         return
+    if current is not None and path is None and not may_migrate and current < newest():
+        raise StorageError(
+            f"The database has schema {current}, this Atelier needs {newest()}, and it backs up no server."
+            " Make a backup (pg_dump --format=custom), then run `atelier migrate --yes`, or set MIGRATE=on."
+        )
     with _links_unenforced(connection), connection.execution_options(**WRITES).begin():
         _upgrade(connection, path, backup_dir)
 

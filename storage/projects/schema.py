@@ -104,7 +104,10 @@ marks = sa.Table(  # what somebody calls a picture; one voice for each person wh
     sa.Column("mask", sa.Text),  # SHA-256 of a black and white picture: where it is
     sa.Column("at", UtcTimestamp, nullable=False),
     sa.ForeignKeyConstraint(
-        ["project_id", "sha256"], ["project_items.project_id", "project_items.sha256"], ondelete="CASCADE"
+        ["project_id", "sha256"],
+        ["project_items.project_id", "project_items.sha256"],
+        ondelete="CASCADE",
+        name="fk_project_marks_item",
     ),
     _unique("project_marks_voice", VOICE, "project_id", "sha256", "user_id"),
     sa.Index("project_marks_item", "project_id", "sha256"),

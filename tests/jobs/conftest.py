@@ -22,7 +22,7 @@ from jobs.views import Submitted
 from storage.database import open_database
 from storage.files import Files
 from storage.filing.folder import Folder
-from tests.fresh import fresh_database
+from tests.fresh import address_in
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Done
@@ -43,8 +43,7 @@ async def open_queue(
     **hooks: Any,
 ) -> AsyncIterator[Queue]:
     """Opened and started, stopped and closed."""
-    fresh_database(folder / "atelier.db")
-    async with open_database(f"sqlite:///{folder / 'atelier.db'}", folder / "backups") as database:
+    async with open_database(address_in(folder), folder / "backups") as database:
         files = files or Folder(folder / "pictures", ballast_bytes=4096)
         queue = Queue(database, files, executor, limits, **hooks)
         if start:

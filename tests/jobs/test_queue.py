@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
+from core.errors import ImageError, LimitError, NotAllowedError, PromptError, StorageError, UserError
 from core.events import Cancelled, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Status
 from core.requests import DescribeRequest, ImagineRequest, VariationRequest
@@ -24,6 +24,7 @@ from storage import privacy
 from storage.database import open_database
 from storage.filing.folder import Folder
 from storage.people import RoleLimit
+from tests.fresh import address_in
 from tests.jobs.conftest import LIMITS, ask, done, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor
@@ -607,7 +608,7 @@ async def test_a_job_cancelled_while_its_gate_is_asked_never_reaches_the_device(
             asked.set()
             await answer.wait()
 
-    async with open_database(tmp_path / "atelier.db", None) as database:
+    async with open_database(address_in(tmp_path), None) as database:
         files = Folder(tmp_path / "pictures", ballast_bytes=4096)
         queue = Queue(database, files, executor, LIMITS, gate=gate)
         await queue.start()
@@ -925,3 +926,10 @@ async def test_a_device_that_has_the_model_is_preferred(tmp_path: Path) -> None:
         await until(lambda: not queue._dispatcher.running)
         again = await go(DescribeRequest(image=sha), 1)
         assert executor.held[again].device == "cuda:1"
+
+
+@pytest.mark.parametrize("wrong", ["a house\0", "a \ud800 house"], ids=["NUL", "surrogate"])
+async def test_words_that_no_database_keeps_are_refused_before_it_is_asked(queue: Queue, wrong: str) -> None:
+    with pytest.raises(PromptError, match=r"U\+(0000|D800)"):
+        await ask(queue, wrong)
+    assert queue.unfinished == 0

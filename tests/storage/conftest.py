@@ -16,7 +16,8 @@ from core.requests import ImagineRequest
 from storage import jobs
 from storage.database import Database, open_database
 from storage.engine import address
-from tests.fresh import DURABLE, fresh_database
+from tests import postgres
+from tests.fresh import DURABLE, address_in
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 REPLY = {field.name for field in fields(Reply)}
@@ -24,7 +25,8 @@ _interactions = itertools.count(1)
 
 
 def url_of(folder: Path) -> str:
-    return f"sqlite:///{folder / 'atelier.db'}"
+    """Where a test with this folder has its database, which nobody has made yet unless it is a server's."""
+    return address_in(folder, migrated=postgres.folder() is not None)
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +37,7 @@ def as_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    fresh_database(url_of(tmp_path))
-    async with open_database(url_of(tmp_path), tmp_path / "backups") as opened:
+    async with open_database(address_in(tmp_path), tmp_path / "backups") as opened:
         yield opened
 
 

@@ -218,6 +218,13 @@ def head() -> str:
     return ScriptDirectory.from_config(config).get_current_head()
 
 
+def test_no_table_has_two_constraints_of_one_name() -> None:
+    """SQLite takes them, PostgreSQL doesn't."""
+    for table in metadata.tables.values():
+        names = [one.name for one in table.constraints]
+        assert len(names) == len(set(names)), table.name
+
+
 def test_migrations_are_one_line() -> None:
     assert head() == max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("*.py"))
 

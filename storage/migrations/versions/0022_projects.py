@@ -114,7 +114,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["project_id", "sha256"],
             ["project_items.project_id", "project_items.sha256"],
-            name=op.f("fk_project_marks_project_id"),
+            name=op.f("fk_project_marks_item"),
             ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(

@@ -84,7 +84,7 @@ def _classifier() -> Case:
     some = pile([(style.picture(label, n, False), label) for label in style.labels for n in range(10)])
     seen_with = towers()
     model = run(train_classifier(some.snapshot, some.open, seen_with, MemoryStore()))
-    return Case(model, named(model.card["extractor"], seen_with), drawn)
+    return Case(model, named(model.card["extractor"], {one.name: one for one in seen_with}.get), drawn)
 
 
 def _detector() -> Case:

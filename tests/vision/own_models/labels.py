@@ -174,7 +174,7 @@ def of_flipped(scale: float) -> Iterator[Row]:
             model = run(train(some.snapshot, some.open, extractors, store))
             doubted = [one[0] for one in model.card["doubtful"]]
             given = {item.sha256: item.label for item in some.snapshot.items}
-            extractor = named(model.card["extractor"], extractors)
+            extractor = named(model.card["extractor"], {one.name: one for one in extractors}.get)
             ranked = _ranked(extractor, some, model.labels)[: len(wrong)]
             yield {"labels": task.name, "a label": each, "chosen": extractor.name, "flipped": len(wrong)} | {
                 "of as many most suspicious, wrong": str(_wrong(ranked, given, truth)),
@@ -214,7 +214,7 @@ def of_tuned(scale: float) -> Iterator[Row]:
         start = time.process_time()
         model = run(train(some.snapshot, some.open, seen_with, MemoryStore(), lora=Tuning(float("inf"))))
         spent = time.process_time() - start
-        extractor = named(model.card["extractor"], extractors)
+        extractor = named(model.card["extractor"], {one.name: one for one in extractors}.get)
         said = [model.classify(asked.open(item.sha256), extractor) for item in asked.snapshot.items]
         hits = sum(
             one.chances[0][0] == item.label for one, item in zip(said, asked.snapshot.items, strict=True)

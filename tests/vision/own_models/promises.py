@@ -169,21 +169,19 @@ class Lesson:
 
 def of_taught(scale: float, some: Sequence[str] = parts.ALL) -> Iterator[Row]:
     """8.6: ten missed defects are shown; how many new ones that were missed as well are found then, and how
-    many good parts are stopped before and after, over 8 draws of good parts and of defects. Filters alone;
-    boxes at a full scale alone."""
+    many good parts are stopped before and after, over 8 draws of good parts and of defects. Filters alone."""
     draws = max(2, round(LESSONS * scale))
     for part, kind, strength in (one for one in FAINT if one[0] in some):
         faint = [(FIRST_FAINT + n, kind, strength) for n in range(FAINTS)]
         pool = pools(part, faint, towers()[:1], trying=False)[0]
-        ways = MARKED if scale >= 1 else MARKED[::2]
-        told = [_lessons(pool, draw, ways) for draw in range(draws)]
-        for marked in ways:
+        told = [_lessons(pool, draw) for draw in range(draws)]
+        for marked in MARKED:
             yield {"part": part, "defect": f"{kind} at {strength}", "marked": marked} | _learned(
                 [one[marked] for one in told]
             )
 
 
-def _lessons(pool: Pool, draw: int, ways: Sequence[str]) -> dict[str, Lesson]:
+def _lessons(pool: Pool, draw: int) -> dict[str, Lesson]:
     lots = random.Random(f"taught {draw}")
     order = lots.sample(range(GOOD), GOOD)
     some, new = order[:LEARNED], order[LEARNED:]
@@ -199,7 +197,7 @@ def _lessons(pool: Pool, draw: int, ways: Sequence[str]) -> dict[str, Lesson]:
         for _, seen in [candidate.look(pool.good[which], at)]
     ]
     found = {}
-    for marked in ways:
+    for marked in MARKED:
         candidate.taught = None
         bad = []
         for number, at in enumerate(shown):

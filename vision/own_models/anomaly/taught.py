@@ -18,9 +18,9 @@ from vision.own_models.anomaly.detector import joint, score
 from vision.own_models.features.filters import blurred, gaussian
 
 LEAST = 3  # pictures with defects that are learned from
-FOLDS = 5  # in which good parts and defects are left out
+FOLDS = 10  # in which good parts and defects are left out: of ten defects a head has nine
 STRENGTH = 0.1  # C of the logistic regression
-SHOWN = 5  # cells of a picture that are learned as defects: the strangest, in its marks where it has any
+SHOWN = 6  # cells of a picture that are learned as defects: the strangest, in its marks where it has any
 ROUNDS = 5  # in which they are looked for by what was learned of them
 SEEDS = 8  # strange cells of a picture without marks, that others are compared with
 FAR = (-2.0, 4.0)  # deviations from good pictures that one picture may count for

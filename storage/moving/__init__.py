@@ -1,0 +1,1 @@
+"""Rows on their way from one database to another."""
