@@ -15,6 +15,7 @@ READERS = {
 PROFILES: dict[str, dict[str, str]] = {
     "demo": {
         "IMAGE_MODEL": str(DEMO / "stable-diffusion"),
+        "EDIT_MODEL": str(DEMO / "edit"),
         "CLIP_MODEL": str(DEMO / "clip"),
         "CAPTION_MODEL": str(DEMO / "captioner"),
         "VIT_MODEL": str(DEMO / "vit"),

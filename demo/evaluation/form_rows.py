@@ -37,14 +37,17 @@ def form_rows(pack: Pack, report: Report, n: int):
 
 def edge_rows(pack: Pack, report: Report, n: int):
     """Width of edges at the product's size: of drawings of that size, and of the pack's pictures enlarged."""
-    scale = pack.settings["output_scale"]
+    scale, model = pack.settings["output_scale"], pack.models.image(None)
     scenes, _, pictures = pack.singles(n)
     side = (SIZE * scale, SIZE * scale)
     drawn = [draw(s, random.Random(f"edges {i}"), side) for i, s in enumerate(scenes[:EDGES])]
     widths = [sharpness.edge_width(picture) for picture in drawn]
-    made = [sharpness.edge_width(enlarge(picture, scale)) for picture in pictures[:EDGES]]
+    made = [sharpness.edge_width(model.enlarged(picture)) for picture in pictures[:EDGES]]
+    plain = [sharpness.edge_width(enlarge(picture, scale)) for picture in pictures[:EDGES]]
     report.row("edge width, px at 512, drawings, median", round(statistics.median(widths), 2), None)
     middle = statistics.median(made)
     report.row("edge width, px at 512, imagine, median", round(middle, 2), None)
+    sharpened = round(statistics.median(plain), 2)
+    report.row("edge width, px at 512, imagine without its upscaler, median", sharpened, None)
     ratio = middle / statistics.median(widths)
     report.row("edge width, imagine against drawings", round(ratio, 2), 1.5, at_most=True)

@@ -1,7 +1,7 @@
-"""Trains the network that draws a decoded picture of 128 px at 512 px (`vision.pictures.upscaler`).
+"""Trains the network that enlarges a decoded picture of 128 px to 512 px (`vision.pictures.upscaler`).
 
-It learns from drawn scenes of 512 px and what the pack makes of the same scenes at 128 px: encoded and
-decoded, and also drawn anew in part by the UNet, so that it learns to mend what the UNet does to outlines.
+It learns from drawn scenes of 512 px and what the pack's autoencoder makes of the same scenes at 128 px,
+blurred by lot, since what the UNet draws is softer than what it has learned from.
 """
 
 import random
@@ -9,11 +9,11 @@ from functools import cache
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionImg2ImgPipeline
+from diffusers import AutoencoderTiny
 from PIL import Image
+from torchvision.transforms.functional import gaussian_blur
 from tqdm import trange
 
-from demo.captions import describe
 from demo.drawing import SIZE, draw
 from demo.training.loop import MODELS, WORK, Plan, Run, device
 from demo.training.vae import edge_difference
@@ -22,55 +22,39 @@ from vision.pictures.upscaler import Upscaler
 
 SCALE = 4
 SHARD = 128  # pictures
-CROP = 64  # px of the small picture
+SHARDS = 8
+CROP = 48  # px of the small picture
 BATCH = 8
-SHARDS, MORE_EVERY = 20, 120  # the pictures are made while the training runs: a shard after so many steps
-REDRAWN = 0.7  # share of the crops that the UNet had drawn anew
-STRENGTHS = (0.17, 0.25, 0.34, 0.42)  # of 12 steps: two to five
-DIFFERENT = 9.0  # of 255: where a redrawn crop lies further from the drawn one, another thing was drawn
+PLACES = 4  # of a picture; the busiest is taken, since most of a picture is bare background
+PLAIN = 0.2  # share of the crops that didn't go through the autoencoder
+BLURS = (0, 0.3, 0.5, 0.7, 0.9, 1.1)  # px of the small picture, the standard deviation
 MIX = {"large": 0.25, "single": 0.37, "several": 0.12, "pair": 0.24, "empty": 0.02}
+NAMES = ("large", "small", "decoded")
 
 
 @cache
-def _pipeline() -> StableDiffusionImg2ImgPipeline:
-    pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(
-        MODELS / "stable-diffusion", torch_dtype=torch.float32
-    ).to(device())
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+def _autoencoder() -> AutoencoderTiny:
+    return AutoencoderTiny.from_pretrained(MODELS / "stable-diffusion" / "vae").to(device()).eval()
 
 
 @torch.no_grad()
-def _decoded(pictures: list[Image.Image]) -> list[Image.Image]:
-    pipeline = _pipeline()
-    x = pipeline.image_processor.preprocess(pictures).to(device())
-    return pipeline.image_processor.postprocess(pipeline.vae.decode(pipeline.vae.encode(x).latents).sample)
+def _decoded(pictures: np.ndarray) -> np.ndarray:
+    """(N, H, W, 3) uint8 through the autoencoder."""
+    x = _tensor(list(pictures)) * 2 - 1
+    y = _autoencoder().decode(_autoencoder().encode(x).latents).sample
+    return y.add(1).mul(127.5).clamp(0, 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _shard(index: int) -> dict[str, np.ndarray]:
-    """large (SHARD, 512, 512, 3), drawn, decoded and redrawn (SHARD, 128, 128, 3), all uint8."""
-    large, drawn, texts = [], [], []
+    """large (SHARD, 512, 512, 3), small and decoded (SHARD, 128, 128, 3), all uint8."""
+    large, small = [], []
     for position in range(SHARD):
         rng = random.Random(f"upscaler {index} {position}")
-        scene = training_scene(rng, MIX)
-        large.append(draw(scene, rng, (SIZE * SCALE, SIZE * SCALE)))
-        drawn.append(large[-1].resize((SIZE, SIZE), Image.BOX))
-        texts.append(describe(scene, rng).text)
-    decoded, redrawn = [], []
-    for start in range(0, SHARD, 8):
-        some = slice(start, start + 8)
-        decoded += _decoded(drawn[some])
-        generator = torch.Generator().manual_seed(SHARD * index + start)
-        redrawn += _pipeline()(
-            texts[some],
-            image=drawn[some],
-            strength=STRENGTHS[start // 8 % len(STRENGTHS)] + 0.001,
-            num_inference_steps=12,
-            guidance_scale=3.0,
-            generator=generator,
-        ).images
-    parts = {"large": large, "drawn": drawn, "decoded": decoded, "redrawn": redrawn}
-    return {name: np.stack([np.asarray(p) for p in some]) for name, some in parts.items()}
+        picture = draw(training_scene(rng, MIX), rng, (SIZE * SCALE, SIZE * SCALE))
+        large.append(np.asarray(picture))
+        small.append(np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BOX)))
+    eights = [_decoded(np.stack(small[start : start + 8])) for start in range(0, SHARD, 8)]
+    return {"large": np.stack(large), "small": np.stack(small), "decoded": np.concatenate(eights)}
 
 
 def make_pictures(shards: int = SHARDS):
@@ -91,36 +75,23 @@ class Pictures:
     """The pictures of all shards, mapped from disk."""
 
     def __init__(self):
-        self.shards: list[dict[str, np.ndarray]] = []
-        self.refresh()
-
-    def refresh(self):
-        """Takes in the shards that have appeared since."""
-        while (WORK / "upscaler" / f"{len(self.shards):04d}-large.npy").exists():
-            names = ("large", "drawn", "decoded", "redrawn")
-            paths = {name: WORK / "upscaler" / f"{len(self.shards):04d}-{name}.npy" for name in names}
-            self.shards.append({name: np.load(path, mmap_mode="r") for name, path in paths.items()})
+        folder = WORK / "upscaler"
+        count = len(list(folder.glob("*-large.npy")))
+        self.shards = [
+            {name: np.load(folder / f"{index:04d}-{name}.npy", mmap_mode="r") for name in NAMES}
+            for index in range(count)
+        ]
 
     def crop(self, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
-        """A part of a picture as the pack makes it, (CROP, CROP, 3), and as it is drawn, (4 CROP, 4 CROP, 3).
-
-        Of three places the busiest is taken, since most of a picture is bare background.
-        """
+        """A part of a small picture, (CROP, CROP, 3), and as it is drawn, (4 CROP, 4 CROP, 3)."""
         shard, index = rng.choice(self.shards), rng.randrange(SHARD)
-        places = [tuple(4 * rng.randint(0, (SIZE - CROP) // 4) for _ in range(2)) for _ in range(3)]
+        places = [tuple(rng.randint(0, SIZE - CROP) for _ in range(2)) for _ in range(PLACES)]
         boxes = [np.s_[index, y : y + CROP, x : x + CROP] for y, x in places]
-        best = max(range(3), key=lambda i: float(shard["drawn"][boxes[i]].std(axis=(0, 1)).sum()))
-        box, (y, x) = boxes[best], places[best]
-        small = shard["decoded"][box]
-        if rng.random() < REDRAWN:
-            redrawn = shard["redrawn"][box]
-            if np.abs(redrawn.astype(np.int16) - small).mean() < DIFFERENT:
-                small = redrawn
-        y, x, side = SCALE * y, SCALE * x, SCALE * CROP
-        large = shard["large"][index, y : y + side, x : x + side]
-        if rng.random() < 0.5:
-            small, large = small[:, ::-1], large[:, ::-1]
-        return small, large
+        best = max(range(PLACES), key=lambda i: float(shard["small"][boxes[i]].std(axis=(0, 1)).sum()))
+        small = shard["small" if rng.random() < PLAIN else "decoded"][boxes[best]]
+        y, x = (SCALE * start for start in places[best])
+        large = shard["large"][index, y : y + SCALE * CROP, x : x + SCALE * CROP]
+        return (small[:, ::-1], large[:, ::-1]) if rng.random() < 0.5 else (small, large)
 
 
 def _tensor(pictures: list[np.ndarray]) -> torch.Tensor:
@@ -129,24 +100,32 @@ def _tensor(pictures: list[np.ndarray]) -> torch.Tensor:
     return x.float().div(255).contiguous(memory_format=torch.channels_last)
 
 
-def train(steps: int = 2200):
+def _softer(pictures: torch.Tensor, rng: random.Random) -> torch.Tensor:
+    """Each of (B, 3, H, W) blurred by a width of its own."""
+    widths = [rng.choice(BLURS) for _ in pictures]
+    return torch.stack(
+        [gaussian_blur(p, [9, 9], w) if w else p for p, w in zip(pictures, widths, strict=True)]
+    )
+
+
+def _apart(made: torch.Tensor, large: torch.Tensor) -> torch.Tensor:
+    return 2 * (made - large).abs().mean() + edge_difference(made, large)
+
+
+def train(steps: int = 2000):
     torch.manual_seed(0)
     model = Upscaler().to(device(), memory_format=torch.channels_last)
-    run = Run("upscaler", model, Plan(steps, lr=1.5e-3, weight_decay=0.0, decay=0.6, ema=0.995))
+    run = Run("upscaler", model, Plan(steps, lr=1.5e-3, weight_decay=0.0, decay=0.5, ema=0.99))
     pictures = Pictures()
 
     def loss(rng):
-        if run.step % MORE_EVERY == 0:
-            make_pictures(min(SHARDS, 3 + run.step // MORE_EVERY))
-            pictures.refresh()
         small, large = zip(*(pictures.crop(rng) for _ in range(BATCH)), strict=True)
-        x, y = _tensor(small), _tensor(large)
-        made = model(x)
-        apart = (made - y).abs().mean()
-        edges = edge_difference(made, y)
-        return 2 * apart + edges, {"apart": 255 * apart.item(), "edges": 255 * edges.item()}
+        moved, rest = model.parts(_softer(_tensor(small), rng))
+        y = _tensor(large)
+        whole, alone = _apart(moved + rest, y), _apart(moved, y)  # places have to do what they can alone
+        return whole + alone / 2, {"whole": 255 * whole.item(), "moved": 255 * alone.item()}
 
-    run.train(loss, log_every=25, save_every=25)
+    run.train(loss, log_every=50, save_every=100)
     ship(run)
 
 

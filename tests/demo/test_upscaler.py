@@ -7,10 +7,17 @@ torch = pytest.importorskip("torch")
 from vision.pictures.upscaler import Upscaler  # noqa: E402
 
 
+@torch.no_grad()
+def _trained_a_little(network):
+    for last in (network.place, network.rest):
+        last.weight.normal_(0, 0.1)
+    return network
+
+
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return Upscaler(widths=(8, 8, 8, 8)).eval()
+    return _trained_a_little(Upscaler(widths=(8, 8, 8))).eval()
 
 
 @torch.no_grad()
@@ -20,12 +27,19 @@ def test_a_picture_becomes_four_times_as_wide(network, size):
 
 
 @torch.no_grad()
-def test_without_what_it_learned_it_enlarges_smoothly(network):
-    network.paint.weight.zero_()
-    network.paint.bias.zero_()
+def test_without_what_it_learned_it_enlarges_smoothly():
     picture = torch.rand(1, 3, 32, 32)
-    plain = torch.nn.functional.interpolate(picture, scale_factor=4, mode="bilinear")
-    assert torch.allclose(network(picture), plain, atol=1e-5)
+    plain = torch.nn.functional.interpolate(picture, scale_factor=4, mode="bicubic")
+    assert torch.allclose(Upscaler(widths=(8, 8, 8))(picture), plain, atol=1e-5)
+
+
+@torch.no_grad()
+def test_colours_are_taken_from_so_many_px_away():
+    network = Upscaler(scale=2, widths=(4, 4, 4), reach=1.0)
+    network.place.bias[:4] = 2.0  # of the four pixels that a pixel becomes: two px to the right
+    picture = torch.rand(1, 3, 16, 24)
+    plain = torch.nn.functional.interpolate(picture, scale_factor=2, mode="bicubic")
+    assert torch.allclose(network(picture)[..., :-2], plain[..., 2:], atol=1e-4)
 
 
 def test_it_is_read_back_as_it_was_written(network, tmp_path):

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from PIL import Image
 
 from core.events import Output
 from core.requests import EditRequest
-from vision.capabilities.imagine import finish
 from vision.capabilities.variation import within_aspect
 from vision.drawing import task as drawing
 from vision.drawing.generate import generate
+from vision.drawing.generation import Drawn
 from vision.drawing.task import Task
 from vision.families import Mode
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
-from vision.pictures import encode
+from vision.pictures import encode, seam
 from vision.reporter import Reporter
+
+EDGES = 16  # how many of the soft edges between old and new make the native side
 
 
 def run(
@@ -40,4 +43,28 @@ def prepare(request: EditRequest, images: Mapping[str, Image.Image], model: Imag
     task = drawing.prepare(request, model, Mode.EDIT, size, image=image, shape=shape)
     ignored = [name for name, given in (("strength", request.strength), ("tile", request.tile)) if given]
     notes += [f"`--{name}` had no effect on an edit." for name in ignored]
-    return Task(task.generation, task.parameters, (*notes, *more, *task.notes))
+    return Task(task.generation, task.parameters, (*notes, *more, *task.notes), {"start": start})
+
+
+def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
+    """Return the output: the pictures enlarged by the card's output scale, the old one's own pixels where
+    they stay, cut to their shape."""
+    shape, start = task.generation.shape, task.extra["start"]
+    whole = [_over(start, image, model, shape) for image in drawn.images]
+    return drawing.output(task, drawn, [encode.cut(image, shape) for image in whole])
+
+
+def _over(
+    start: Image.Image, image: Image.Image, model: ImageModel, shape: tuple[int, int] | None
+) -> Image.Image:
+    """What was drawn, enlarged, over the picture ``start`` where it is not transparent."""
+    new = model.enlarged(image.convert("RGB"))
+    if image.mode != "RGBA":
+        return new
+    edge = model.card.native_size * model.card.output_scale // EDGES
+    changed = np.asarray(image.getchannel("A").resize(new.size, Image.Resampling.NEAREST)) > 0
+    old = encode.placed(start, new.size, shape)
+    drift = np.asarray(seam.drift(old, new, ~changed, edge), np.float32) - 128
+    share = seam.alpha(np.zeros_like(changed), changed, edge, 0)[..., None]
+    pixels = (np.asarray(new, np.float32) + drift) * share + np.asarray(old, np.float32) * (1 - share)
+    return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))

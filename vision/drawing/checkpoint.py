@@ -69,8 +69,8 @@ class State:
 
     batch: pictures drawn at once. chunk: which batch is running. step: steps done of it, of ``total``.
     latents: as the step callback has them. scheduler: its attributes. generators: a state (uint8) for each
-    picture of the chunk. images: (H, W, 3) uint8, finished in earlier chunks. veiled: the numbers of those,
-    from 1, that the safety checker flagged.
+    picture of the chunk. images: (H, W, 3) or (H, W, 4) uint8, finished in earlier chunks. veiled: the
+    numbers of those, from 1, that the safety checker flagged. relevance: of an edit, as ``Keeping`` has it.
     """
 
     batch: int
@@ -82,6 +82,7 @@ class State:
     generators: list[torch.Tensor]
     images: list[torch.Tensor]
     veiled: list[int]
+    relevance: torch.Tensor | None = None
 
 
 class Checkpoint:

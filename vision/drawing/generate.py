@@ -25,6 +25,7 @@ from vision.drawing.pipeline import JobPipeline, denoise
 from vision.drawing.steps import Position, StepCallback
 from vision.image_model.decode import decode
 from vision.image_model.model import ImageModel
+from vision.image_model.relevance import keeping_of
 from vision.pictures import encode
 from vision.reporter import Reporter
 
@@ -152,7 +153,17 @@ def _draw_chunk(
         with job, resume or nothing, loras:
             result = denoise(model, job.pipe, generation, position.generators, on_step)
         reporter.check()
-        return list(_finish(model, job.pipe, generation, reporter, result))
+        finished = list(_finish(model, job.pipe, generation, reporter, result))
+    keeping = keeping_of(job.pipe)
+    masks = [None] * len(finished) if keeping is None else keeping.masks()
+    return [(_marked(image, mask), flagged) for (image, flagged), mask in zip(finished, masks, strict=True)]
+
+
+def _marked(image: Image.Image, changed: Image.Image | None) -> Image.Image:
+    """``image``, transparent where it has not ``changed``; None = all of it has."""
+    if changed is not None:
+        image.putalpha(changed.resize(image.size, Image.Resampling.NEAREST))
+    return image
 
 
 def _finish(
@@ -176,5 +187,5 @@ def _finish(
 
 
 def _veil(image: Image.Image) -> Image.Image:
-    small = image.resize((8, 8), Image.Resampling.BOX)
+    small = image.convert("RGB").resize((8, 8), Image.Resampling.BOX)
     return small.resize(image.size, Image.Resampling.BICUBIC)

@@ -61,8 +61,8 @@ class Generation:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The result. images: one for each seed, at the model's scale. notes: sentences for the person who
-    asked."""
+    """The result. images: one for each seed, at the model's scale; RGBA where the picture that was edited
+    stays, which is transparent then. notes: sentences for the person who asked."""
 
     images: tuple[Image.Image, ...]
     notes: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from vision.families import Mode
 from vision.families.editors import instruct_pix2pix
 from vision.image_model.attached.first_frame import looking_at_first
 from vision.image_model.model import ImageModel, arguments
+from vision.image_model.relevance import Keeping
 from vision.image_model.seamless import Rolling
 from vision.reporter import Reporter
 
@@ -76,9 +77,23 @@ class JobPipeline:
             self._replace(**{name: self._denoiser})
         elif control is not None:
             self._replace(unet=Denoiser(self.pipe.unet, evaluate_now, control=control))
+        if generation.mode is Mode.EDIT and model.family is instruct_pix2pix.FAMILY:
+            self._keep_to_picture(model, generation)
         if generation.seamless and name and not copies:
             aspect = generation.width / generation.height
             self._replace(**{name: Rolling(getattr(self.pipe, name), aspect)})
+
+    def _keep_to_picture(self, model: ImageModel, generation: Generation) -> None:
+        if model.card.relevance_threshold:
+            unet = Keeping(
+                self.pipe.unet,
+                self.pipe.scheduler,
+                scale=self.pipe.vae.config.scaling_factor,
+                threshold=model.card.relevance_threshold,
+                steps=generation.num_inference_steps,
+                count=len(generation.seeds),
+            )
+            self._replace(unet=unet)
 
     def __enter__(self) -> JobPipeline:
         if self.fiber is not None and self._starts_from_picture:

@@ -13,6 +13,7 @@ from vision.drawing import checkpoint, early_stop
 from vision.drawing.generation import Generation
 from vision.image_model import latent_preview
 from vision.image_model.model import ImageModel
+from vision.image_model.relevance import keeping_of
 from vision.pictures import encode
 from vision.reporter import Leaving, Reporter
 
@@ -87,6 +88,8 @@ class StepCallback:
         self.reporter.check()
         if (latents := resume.after_step(step)) is not None:
             values["latents"] = self.before = latents
+            if (keeping := keeping_of(self.pipe)) is not None:
+                keeping.relevance = resume.state.relevance
             self._set_progress(step, resume.state.total)
         return values
 
@@ -101,7 +104,7 @@ class StepCallback:
         return step, steps
 
     def _state(self, step: int, total: int, latents: Any) -> checkpoint.State:
-        position = self.position
+        position, keeping = self.position, keeping_of(self.pipe)
         return checkpoint.State(
             batch=position.batch,
             chunk=position.chunk,
@@ -112,6 +115,7 @@ class StepCallback:
             generators=[generator.get_state() for generator in position.generators],
             images=[torch.from_numpy(np.array(image)) for image in position.images],
             veiled=list(position.veiled),
+            relevance=None if keeping is None else keeping.relevance,
         )
 
     def _preview(self, before: torch.Tensor | None, latents: torch.Tensor) -> bytes | None:

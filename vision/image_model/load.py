@@ -18,7 +18,7 @@ from vision.image_model import quantize
 from vision.image_model.model import FindLora, ImageModel
 from vision.memory_plan import Plan
 from vision.pictures import upscaler
-from vision.weights import config_files, contents, identify
+from vision.weights import config_files, contents, identify, trust
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
     """The text-to-image pipeline; for a UNet made for masks (9 channels in) the inpainting one. parts: those
     that are loaded already."""
     masks = config_files.read_json(folder / "unet" / "config.json").get("in_channels") == 9
+    parts = {**_shared(folder, dtype), **parts}
     return _class(
         family, family.inpaint if masks else family.text or _editor(family, folder)
     ).from_pretrained(
@@ -101,6 +102,18 @@ def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, 
         **({} if config is None else {"quantization_config": config}),
         **parts,
     )
+
+
+def _shared(folder: Path, dtype: torch.dtype) -> dict[str, Any]:
+    """The parts that lie in folders beside it; of diffusers' own classes alone, which are all that has
+    weights worth it."""
+    index = config_files.read_json(folder / "model_index.json")
+    return {
+        name: getattr(diffusers, index[name][1]).from_pretrained(
+            part, dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+        for name, part in trust.shared_parts(folder).items()
+    }
 
 
 def _from_file(family: Family, file: Path, dtype: torch.dtype, offline: bool) -> Any:

@@ -65,6 +65,8 @@ class Card:
     strength: of image-to-image, 0..1. variation: the same for "subtle" and "strong"; upscale: for "subtle"
     and "creative"; region: for the part of a picture that is painted again; blend: from the pictures' mean.
     image_guidance_scale: how close InstructPix2Pix keeps to the picture that it edits, 1 and more.
+    relevance_threshold: how far latents must move before they count as meant by its words; what is not meant
+    stays the picture's own; 0 = everything may change.
     negative, samplers: as in ``Family``. sampler: one of the prompt grammar's, None = as shipped.
     cache_threshold: First-Block-Cache skips the other blocks of a step when the first block's output has
     changed by less than this share since the last step; 0 = off. vocabulary: all the words that the model
@@ -85,6 +87,7 @@ class Card:
     region: float = 1.0
     blend: float = 0.9
     image_guidance_scale: float = 1.5
+    relevance_threshold: float = 0.0
     max_area: float = 4.0
     output_scale: int = 1
     sampler: str | None = None

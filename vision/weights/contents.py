@@ -29,9 +29,10 @@ def missing_files(folder: Path, without: str | None = None) -> list[str]:
         missing += [
             f"{index.parent.name}/{shard}" for shard in sorted(shards) if not (index.parent / shard).is_file()
         ]
+    shared = trust.shared_parts(folder)
     for name, entry in read_json(folder / "model_index.json").items():
         if isinstance(entry, list) and len(entry) == 2 and entry[0]:
-            part = folder / name
+            part = shared.get(name, folder / name)
             if not part.is_dir():
                 missing.append(name + "/")
             elif name != without and (part / "config.json").is_file() and not any(part.glob("*.safetensors")):
@@ -69,7 +70,7 @@ def check_folder(folder: Path, without: str | None = None) -> None:
         raise ModelError(
             f"{folder.name} has neither model_index.json nor config.json; it isn't a Hugging Face model."
         )
-    weights = list(folder.rglob("*.safetensors"))
+    weights = weight_files(folder)
     if not weights and any(p.suffix in PICKLES for p in folder.rglob("*")):
         raise ModelError(
             f"{folder.name} has only pickled weights, which can run code; convert them to safetensors."
@@ -151,9 +152,10 @@ def size(path: Path) -> int:
 
 def weight_files(path: Path) -> list[Path]:
     """Return the files of weights that loading folder or file ``path`` reads, in a fixed order: safetensors,
-    and the one GGUF file."""
+    those of shared parts last, and the one GGUF file."""
     if path.is_dir():
-        return sorted(path.rglob("*.safetensors"))
+        shared = [part for _, part in sorted(trust.shared_parts(path).items())]
+        return [file for place in (path, *shared) for file in sorted(place.rglob("*.safetensors"))]
     folder = gguf_folder(path)
     beside = () if folder is None else folder.rglob("*.safetensors")
     return [path, *sorted(file for file in beside if file.parent.name != GGUF_PART)]

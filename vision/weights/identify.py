@@ -11,6 +11,7 @@ from vision.weights import card as cards
 from vision.weights.card import Card
 from vision.weights.config_files import read_json
 from vision.weights.contents import config_folder, gguf_folder, header
+from vision.weights.trust import shared_parts
 
 
 def family_of_folder(folder: Path) -> Family:
@@ -47,6 +48,7 @@ def family_and_card(path: Path) -> tuple[Family, Card]:
     if folder is None:
         return family, cards.make(family, {}, {})
     configs = {p.parent.name: read_json(p) for p in folder.glob("*/config.json")} | {
-        "model_index": read_json(folder / "model_index.json")
+        "model_index": read_json(folder / "model_index.json"),
+        **{name: read_json(part / "config.json") for name, part in shared_parts(folder).items()},
     }
     return family, cards.make(family, configs, cards.read(folder))

@@ -59,8 +59,28 @@ def split_pin(spec: str) -> tuple[str, str | None]:
     return path, digest.lower()
 
 
+def shared_parts(folder: Path) -> dict[str, Path]:
+    """Return the parts that a pipeline's folder takes from a folder beside it, and where they lie: what its
+    ``atelier.json`` says as {"shared": {"vae": "stable-diffusion"}}.
+
+    Raises ModelError when it names anything but a folder beside it.
+    """
+    shared = read_json(folder / "atelier.json").get("shared", {})
+    if not isinstance(shared, dict) or not all(_is_plain(name) for pair in shared.items() for name in pair):
+        raise ModelError(f"{folder.name}: atelier.json shares a part with what is no folder beside it.")
+    return {part: folder.parent / beside / part for part, beside in shared.items()}
+
+
+def _is_plain(name: Any) -> bool:
+    """Whether it names a file or folder and no way to one."""
+    return isinstance(name, str) and name == os.path.basename(name) and bool(name.strip("."))
+
+
 def check_contents(folder: Path) -> None:
-    """Raise ModelError when something in ``folder`` is code, names code, or names files outside of it."""
+    """Raise ModelError when something in ``folder`` is code, names code, or names files outside of it but for
+    its shared parts, in which there must be no code either."""
+    for part in shared_parts(folder).values():
+        check_contents(part)
     for path in folder.rglob("*"):
         if path.suffix.lower() in CODE:
             raise ModelError(
@@ -123,12 +143,15 @@ def _pipeline_modules() -> frozenset[str]:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hex; of a folder, that of its files' paths and digests in order."""
+    """Return the SHA-256 of a file in hex; of a folder, that of its files' paths and digests in order, with
+    those of its shared parts behind them."""
     if path.is_file():
         return _sha256(path)
     total = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file() and ".cache" not in p.parts):
         total.update(f"{file.relative_to(path).as_posix()}\0{_sha256(file)}\n".encode())
+    for name, part in sorted(shared_parts(path).items()):
+        total.update(f"{name}\0{digest(part)}\n".encode())
     return total.hexdigest()
 
 

@@ -27,16 +27,12 @@ TOLD = 4  # place in SUMMARY of the colour of what is added
 
 def edit_rows(pack: Pack, report: Report, n: int):
     """Every kind in turn; a change of one thing leaves a mean change outside its box, whole pictures none."""
-    edits = [_edit(index) for index in range(n)]
+    edits = [asked(f"edit rows {index}", KINDS[index % len(KINDS)]) for index in range(n)]
     judged = pack.judge([edit.pictures()[1] for edit, *_ in edits])
     _tell(report, "edit, judge on the drawn answers", edits, judged, (None, None))
     scale, made, outside = pack.settings["output_scale"], [], []
     for index, (edit, words, _) in enumerate(tqdm(edits, desc="edit", mininterval=10)):
-        before = enlarge(edit.pictures()[0], scale)
-        request = EditRequest(prompt=words, image="0" * 64, seed=index, num_images=1)
-        with pack.precision():
-            output = editing.run(request, {request.image: before}, pack.models, Reporter())
-        after = Image.open(io.BytesIO(output.pictures[0].data)).convert("RGB")
+        before, after = edited(pack, edit, words, index)
         made.append(after)
         if edit.group >= 0:
             outside.append(change_outside(edit.changed, before, after))
@@ -55,12 +51,21 @@ def edit_rows(pack: Pack, report: Report, n: int):
     report.row(f"edit: {name}", round(statistics.mean(outside), 2), 4.0, at_most=True)
 
 
-def _edit(index: int) -> tuple[Edit, str, bool]:
+def asked(seed: str, kind: str) -> tuple[Edit, str, bool]:
     """An edit, its instruction, and whether that tells the colour of what is added."""
-    rng = random.Random(f"edit rows {index}")
-    edit = held_out_edit(rng, KINDS[index % len(KINDS)])
-    asked = instruct(edit, rng)
-    return edit, asked.text, asked.labels[TOLD] < SUMMARY[TOLD] - 1
+    rng = random.Random(seed)
+    edit = held_out_edit(rng, kind)
+    told = instruct(edit, rng)
+    return edit, told.text, told.labels[TOLD] < SUMMARY[TOLD] - 1
+
+
+def edited(pack: Pack, edit: Edit, words: str, seed: int) -> tuple[Image.Image, Image.Image]:
+    """The drawn picture at the size that the product gives pictures, and what `/edit` makes of it."""
+    before = enlarge(edit.pictures()[0], pack.settings["output_scale"])
+    request = EditRequest(prompt=words, image="0" * 64, seed=seed, num_images=1)
+    with pack.precision():
+        output = editing.run(request, {request.image: before}, pack.models, Reporter())
+    return before, Image.open(io.BytesIO(output.pictures[0].data)).convert("RGB")
 
 
 def _tell(report: Report, name: str, edits, verdicts: list[Verdict], bars):

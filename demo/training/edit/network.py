@@ -5,6 +5,7 @@ that is edited, as InstructPix2Pix did (Brooks et al., 2022, arXiv:2211.09800, s
 """
 
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,12 @@ EVERY = 60  # steps between two new shards
 UNTOLD = 0.05  # shares of the batch: no words; no picture; neither
 GAIN = 8.0  # the picture's latents are trained so much larger, so that their weights, from zero, grow as fast
 SOFT = 0.3  # share of the sources with a little noise, as pictures have that were not drawn
-DEFAULTS = {"num_inference_steps": 12, "guidance_scale": 3.0, "image_guidance_scale": 1.5}
+DEFAULTS = {
+    "num_inference_steps": 12,
+    "guidance_scale": 3.0,
+    "image_guidance_scale": 1.5,
+    "relevance_threshold": 0.28,
+}
 DRAFT = {"num_inference_steps": 6, "guidance_scale": 3.0}
 FOLDER = WORK / "edit_pairs"
 
@@ -181,7 +187,8 @@ def train(steps: int = 4000):
 
 
 def assemble(run: Run | None = None, folder: Path = MODELS / "edit"):
-    """Writes the editor's pipeline from the newest checkpoint, in float16."""
+    """Writes the editor's pipeline from the newest checkpoint, in float16, without the autoencoder, which is
+    the generator's."""
     if run is None:
         run = Run("edit", start(), Plan(1, lr=0))
     run.use_average()
@@ -189,6 +196,7 @@ def assemble(run: Run | None = None, folder: Path = MODELS / "edit"):
         run.model.conv_in.weight[:, run.model.config.out_channels :] *= GAIN
     kind = StableDiffusionInstructPix2PixPipeline
     unet.write(kind, run.model, unet.made("vae"), text.FOLDER, folder, settings())
+    shutil.rmtree(folder / "vae")
 
 
 def settings() -> dict:
@@ -196,4 +204,5 @@ def settings() -> dict:
     generator = unet.settings()
     kept = {key: generator[key] for key in ("native_size", "max_area", "output_scale")}
     words = sorted({*known_words(), *instruction_words()})
-    return {**DEFAULTS, "draft": DRAFT, **kept, "vocabulary": " ".join(words)}
+    shared = {"vae": "stable-diffusion"}
+    return {**DEFAULTS, "draft": DRAFT, **kept, "shared": shared, "vocabulary": " ".join(words)}

@@ -18,8 +18,8 @@ from core.requests.own_models import DETECT, MARKED, InspectRequest, TrainReques
 from core.results.own_models import Region, Verdict
 from storage.projects.rows import Project
 from tests.jobs.conftest import eventually
-from tests.studio.conftest import ALICE, BOB, Sent, open_studio
-from tests.studio.projects.conftest import Learner, World, noise, sent
+from tests.studio.conftest import ALICE, BOB, Sent
+from tests.studio.projects.conftest import Learner, World, noise, open_world, sent
 from vision.protocol import Run
 
 BOXES = [("nut", 0.1, 0.2, 0.3, 0.4), ("screw", 0.5, 0.5, 0.9, 0.8)]
@@ -57,8 +57,8 @@ class Finding(Learner):
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_studio(tmp_path, Finding()) as found:
-        yield World(found.studio, found.services)
+    async with open_world(tmp_path, Finding()) as found:
+        yield found
 
 
 @pytest.fixture

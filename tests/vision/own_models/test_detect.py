@@ -16,7 +16,8 @@ from tests.vision.own_models import finding, trays
 from tests.vision.own_models.conftest import Pile, needs_train
 from vision.own_models.detect import lesson, limit, training
 from vision.own_models.detect.detector import FAINTEST, Detector, Found
-from vision.own_models.detect.lesson import Marked, varied, wanted
+from vision.own_models.detect.lesson import Marked, nearby, varied, wanted
+from vision.own_models.detect.names import AROUND, CLOSE, agreed, closer, square
 from vision.own_models.detect.network import MOST, Finder, Network
 from vision.own_models.detect.training import KEPT_EVERY, Settings, side_of, taught_labels, train
 from vision.own_models.report.average_precision import Boxes, by_label, matched
@@ -131,6 +132,10 @@ class _Says(torch.nn.Module):
     """Two middles two cells apart in the heat of one label, one of another label at the same place, and one
     far from them."""
 
+    def __init__(self, namer: torch.nn.Module | None = None) -> None:
+        super().__init__()
+        self.namer = namer
+
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits = torch.full((1, 2, 16, 16), -9.0)
         logits[0, 0, 4, 4], logits[0, 0, 4, 6], logits[0, 1, 4, 4], logits[0, 1, 12, 12] = 3.0, 2.0, 1.0, 0.0
@@ -148,6 +153,85 @@ def test_boxes_around_the_same_thing_are_told_once_by_the_surest() -> None:
     ]
     assert kept == [(0, 0.953), (0, 0.881), (1, 0.5)], "the other label at the same place is the same thing"
     assert boxes[0].tolist() == pytest.approx([0.5 / 16, 0.5 / 16, 8.5 / 16, 8.5 / 16])
+
+
+class _AlwaysSays(torch.nn.Module):
+    """Says that every thing is of label 1, quite surely."""
+
+    def forward(self, things: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([[0.0, 8.0]]).expand(len(things), 2)
+
+
+def test_a_closer_look_says_what_a_thing_is_called_and_how_sure_that_is() -> None:
+    finder = Finder(_Says(_AlwaysSays()))  # type: ignore[arg-type]
+    boxes, scores, labels = finder(torch.zeros(1, 3, 64, 64))
+    assert scores.tolist() == sorted(scores.tolist(), reverse=True)
+    told = [(int(label), float(score)) for label, score in zip(labels[:3], scores[:3], strict=True)]
+    assert [label for label, _ in told] == [1, 1, 1]
+    assert told[0][1] == pytest.approx(0.953, abs=1e-3), "the other label is told, as surely as it was seen"
+    assert 0.7 < told[1][1] < 0.88, "each look is sure of another label: less sure than what was seen"
+    assert told[2][1] == pytest.approx(0.5, abs=1e-3), "no surer than it was that anything is there"
+    assert boxes[0].tolist() == pytest.approx([0.5 / 16, 0.5 / 16, 8.5 / 16, 8.5 / 16])
+
+
+def test_two_looks_agree_on_the_likeliest_label() -> None:
+    heat = torch.tensor([[0.5, 0.4], [0.9, 0.1], [0.3, 0.3]])  # whose roots are taken
+    labels, chances = agreed(heat, torch.tensor([[0.25, 0.75], [0.5, 0.5], [0.8, 0.2]]))
+    assert labels.tolist() == [1, 0, 0], "who can't tell leaves it to the other"
+    assert chances.tolist() == pytest.approx([0.728509, 0.75, 0.8], abs=1e-5)
+
+
+def test_from_nearby_a_small_thing_looks_like_a_large_one() -> None:
+    pixels = torch.zeros(1, 3, 256, 256)
+    pixels[..., 40:60, 20:40], pixels[..., 128:208, 100:180] = 1, 1
+    boxes = torch.tensor([[20, 40, 40, 60], [100, 128, 180, 208]]) / 256
+    small, large = closer(pixels, *square(boxes), torch.eye(2))
+    assert small.shape == (3, CLOSE, CLOSE) and (small - large).abs().mean() < 0.03
+    for thing in (small, large):
+        assert thing.mean().item() == pytest.approx(1 / AROUND**2, abs=0.03) and thing[:, 24, 24].min() == 1
+    quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+    pixels[..., 40:50, 20:40] = 0  # its upper half
+    [turned] = closer(pixels, *(each[:1] for each in square(boxes)), quarter)
+    assert turned[:, 24, 34].min() == 1 and turned[:, 24, 14].max() == 0, "what was below is at the right"
+
+
+def test_each_label_is_seen_from_nearby_as_often_as_any_other() -> None:
+    pixels = torch.zeros(3, 128, 128)
+    pixels[:, :64, :64] = (torch.arange(64) // 4 % 2).float()  # what is of label 0 has stripes
+    corners = torch.arange(0.06, 0.4, 0.06)
+    boxes = torch.stack([corners, corners, corners + 0.05, corners + 0.05], 1)
+    boxes = torch.cat([boxes, torch.tensor([[0.7, 0.7, 0.9, 0.9]])])
+    marked = Marked(pixels, boxes, torch.tensor([0] * len(corners) + [1]))
+    lots, came = torch.Generator().manual_seed(3), []
+    for turned in (True, False) * 10:
+        things, names = nearby([marked], 2, lots, turned=turned)
+        assert ((things.std((1, 2, 3)) > 0.1) == (names == 0)).all()
+        came += names.tolist()
+    assert 0.4 < sum(came) / len(came) < 0.6
+
+
+def test_other_tones_keep_what_is_flat_flat_and_may_swap_dark_and_bright() -> None:
+    pixels = torch.tensor([0.4, 0.6]).repeat(3, 4, 1)
+    lots, brighter = torch.Generator().manual_seed(0), set()
+    for _ in range(40):
+        seen = lesson._in_other_tones(pixels, lots)
+        assert seen.shape == pixels.shape and 0 <= seen.min() and seen.max() <= 1
+        assert torch.equal(seen, seen[:, :1].expand_as(seen)), "each row as before"
+        brighter.add(bool(seen[0, 0, 1] > seen[0, 0, 0]))
+    assert brighter == {True, False}
+
+
+def test_detectors_of_before_and_of_one_label_see_from_afar_alone(shown: Pile, detector: Detector) -> None:
+    earlier = finding.from_afar(detector)
+    assert detector.finder.network.namer is not None and earlier.finder.network.namer is None
+    assert len(earlier.detect(shown.images[shown.snapshot.items[0].sha256], 0.001)) > 1
+    nuts = [
+        replace(item, boxes=boxes, names=("nut",) * len(boxes))
+        for item in shown.snapshot.items
+        for boxes in [[box for box, name in zip(item.boxes, item.names, strict=True) if name == "nut"]]
+    ]
+    alone = run(train(Snapshot.of(nuts), shown.open, FEW, MemoryStore()))
+    assert alone.labels == ["nut"] and Detector.unpack(alone.pack()).finder.network.namer is None
 
 
 def test_a_mirrored_picture_is_seen_as_the_mirrored_one() -> None:

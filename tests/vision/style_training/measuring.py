@@ -7,8 +7,10 @@ import random
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -18,18 +20,25 @@ from demo.judge import Judge
 from demo.training.loop import MODELS
 from demo.world import Scene, held_out_scene
 from tests.vision.style_training import looks
+from vision.engine import Engine
+from vision.engine.fiber import Fiber
 from vision.engine.side_work import unbatched
+from vision.families import Mode
+from vision.image_model.decode import decode
+from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.own_models.steps import MemoryStore, Store
+from vision.pictures import pixels
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.style_training import samples
+from vision.style_training import recipes, samples
 from vision.style_training.learning import Learned, Plan, learn, prompts_of
 from vision.style_training.lesson import Example
 from vision.style_training.settings import Settings, worded
 
 UNSEEN = 7  # seed of a look's pictures that no training sees
 COMPARED = 24  # of them
+TOGETHER = 12  # drawings at once
 
 
 @dataclass(frozen=True)
@@ -110,22 +119,79 @@ def measure(
     )
 
 
-def reach(look: str, count: int, plain_store: Store) -> tuple[float, float]:
-    """Return the share of ``count`` plain drawings that the look's filter itself brings nearer to its
-    pictures, and by how much on average: what the measure can tell of a look. plain_store: see measure."""
+@dataclass(frozen=True)
+class Reach:
+    """What the measure can tell of a look, and the model's own autoencoder can show of it: shares of plain
+    drawings with the look's filter over them that come nearer to its pictures, by how much on average, and
+    that are right; decoded: the same after they went through the model's encoder and decoder."""
+
+    look: str
+    count: int
+    nearer: float
+    by: float
+    right: float
+    decoded_nearer: float
+    decoded_by: float
+    decoded_right: float
+
+
+def reach(look: str, count: int, plain_store: Store) -> Reach:
+    """Lay the look's filter over ``count`` plain drawings. plain_store: see measure."""
+    asked = scenes(count)
     with tempfile.TemporaryDirectory() as folder:
         own = models(Path(folder))
-        plain = _drawn([prompt for _, prompt in scenes(count)], "", own, plain_store)
+        plain = _drawn([prompt for _, prompt in asked], "", own, plain_store)
         filtered = [looks.LOOKS[look](picture, number) for number, picture in enumerate(plain)]
+        shown = [_decoded(picture, own.get("image")) for picture in filtered]
         own_pictures = [picture for picture, _ in looks.pictures(look, COMPARED, UNSEEN)]
-        vectors = _vectors([*own_pictures, *plain, *filtered], own)
+        vectors = _vectors([*own_pictures, *plain, *filtered, *shown], own)
     middle = torch.nn.functional.normalize(vectors[:COMPARED].mean(0), dim=0)
-    without, with_filter = (vectors[COMPARED:] @ middle).split(count)
-    return float((with_filter > without).float().mean()), float((with_filter - without).mean())
+    without, *others = (vectors[COMPARED:] @ middle).split(count)
+    judge, wanted = Judge(), [scene for scene, _ in asked]
+    found = [
+        (
+            round(float((near > without).float().mean()), 3),
+            round(float((near - without).mean()), 3),
+            round(_right(judge, made, wanted), 3),
+        )
+        for near, made in zip(others, (filtered, shown), strict=True)
+    ]
+    return Reach(look, count, *found[0], *found[1])
+
+
+def _decoded(picture: Image.Image, model: ImageModel) -> Image.Image:
+    """Return a picture as the model's autoencoder shows it."""
+    pipe = model.pipeline(Mode.TEXT)
+    with torch.no_grad():
+        latents, _ = recipes.encoded(pipe.vae, pixels.from_uint8(np.asarray(picture)))
+        return decode(model, pipe, latents)[0]
 
 
 def _drawn(prompts: Sequence[str], lora: str, own: Models, store: Store) -> list[Image.Image]:
-    return samples.draw(prompts, lora, "drawn", 1000, own.get("image"), store, Reporter())
+    """Draw them, several in a pass."""
+    model, found = own.image(None, Reporter()), dict[int, Image.Image | BaseException]()
+    for first in range(0, len(prompts), TOGETHER):
+        engine = Engine()
+        for number, prompt in list(enumerate(prompts))[first : first + TOGETHER]:
+            engine.begin(
+                str(number),
+                partial(_drawn_one, number, prompt, lora, model, store),
+                done=lambda made, error, number=number: found.update({number: error or made}),
+            )
+        engine.run()
+        engine.stop()
+    for one in found.values():
+        if isinstance(one, BaseException):
+            raise one
+    return [found[number] for number in range(len(prompts))]
+
+
+def _drawn_one(
+    number: int, prompt: str, lora: str, model: ImageModel, store: Store, fiber: Fiber
+) -> Image.Image:
+    reporter = Reporter()
+    reporter.fiber = fiber
+    return samples.draw([prompt], lora, f"drawn-{number}", 1000 + number, model, store, reporter)[0]
 
 
 def _vectors(pictures: Sequence[Image.Image], own: Models) -> torch.Tensor:

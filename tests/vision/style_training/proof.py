@@ -3,8 +3,8 @@ JSON line for each measurement; docs/train.md has the last ones.
 
 ``learn``: looks that the demo world doesn't know are learned on the demo model, drawn with and judged
 (``--looks``, ``--prompts``, ``--pictures``; ``--keep FOLDER`` for sheets). ``reach``: how many plain drawings
-each look's filter itself brings nearer to its pictures. ``kill``: a process that trains a tiny SDXL or FLUX
-model is killed ten times (``--kills``).
+each look's filter itself brings nearer to its pictures, and after the model's own encoder and decoder.
+``kill``: a process that trains a tiny SDXL or FLUX model is killed ten times (``--kills``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import torch
 from tests import tiny
 from tests.vision.style_training import looks, measuring
 from vision.model_store import Models
-from vision.own_models.steps import FolderStore, MemoryStore
+from vision.own_models.steps import FolderStore, MemoryStore, Store
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.style_training import learning
@@ -43,9 +43,8 @@ STEPS = 80
 SHORTEST, LONGEST = 0.05, 1.0  # seconds that a training lives after its first sign
 
 
-def learn_rows(given: argparse.Namespace) -> Iterator[Row]:
-    """Learn each look and draw with it."""
-    plain = MemoryStore()
+def learn_rows(given: argparse.Namespace, plain: Store) -> Iterator[Row]:
+    """Learn each look and draw with it. plain: for the drawings without, which are the same for all."""
     for look in given.looks.split(","):
         usually = usual(f"{look} style", given.pictures, DEMO_WEIGHTS)
         settings = replace(usually, checkpoints=1)  # samples on the way cost time and change nothing
@@ -64,15 +63,13 @@ def learn_rows(given: argparse.Namespace) -> Iterator[Row]:
         yield {"row": "learn", **asdict(figures), **about, **took}
 
 
-def reach_rows(given: argparse.Namespace) -> Iterator[Row]:
-    """Tell how much nearer each look's filter brings plain drawings."""
-    plain = MemoryStore()
+def reach_rows(given: argparse.Namespace, plain: Store) -> Iterator[Row]:
+    """Tell how much nearer each look's filter brings plain drawings, and what of it can be decoded."""
     for look in given.looks.split(","):
-        nearer, by = measuring.reach(look, given.prompts, plain)
-        yield {"row": "reach", "look": look, "count": given.prompts, "nearer": nearer, "by": round(by, 3)}
+        yield {"row": "reach", **asdict(measuring.reach(look, given.prompts, plain))}
 
 
-def kill_rows(given: argparse.Namespace) -> Iterator[Row]:
+def kill_rows(given: argparse.Namespace, _: Store) -> Iterator[Row]:
     """Kill trainings of each family, and compare what they end in with two that weren't disturbed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -155,7 +152,7 @@ class Telling(Reporter):
             self._mine.send(step)
 
 
-ROWS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
+ROWS: dict[str, Callable[[argparse.Namespace, Store], Iterator[Row]]] = {
     "learn": learn_rows,
     "reach": reach_rows,
     "kill": kill_rows,
@@ -173,8 +170,9 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
+    plain = MemoryStore()
     for name in given.rows:
-        for row in ROWS[name](given):
+        for row in ROWS[name](given, plain):
             print(json.dumps(row), flush=True)
 
 

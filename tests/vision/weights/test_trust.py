@@ -1,17 +1,20 @@
 """Only models that can't run anything, and only those that were meant. All poisons on all models: ``make
 security``."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from core.errors import ModelError
 from tests.security import weights
 from tests.vision.weights.test_sources import COMMIT
+from vision.families import Mode
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import hub, local, sources, trust
+from vision.weights import contents, hub, local, sources, trust
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,59 @@ def test_a_folder_or_file_is_pinned_by_its_contents(folders: dict[str, Path], tm
     for wrong in ("abc", "z" * 64, ""):
         with pytest.raises(ModelError, match="64 hex digits"):
             sources.parse(f"{folder}@sha256:{wrong}")
+
+
+def _sharing(folders: dict[str, Path], root: Path) -> Path:
+    """A pipeline's folder whose autoencoder lies in the one beside it."""
+    shutil.copytree(folders["stable-diffusion"], root / "whole")
+    shutil.copytree(folders["stable-diffusion"], root / "part")
+    shutil.rmtree(root / "part" / "vae")
+    _shares(root / "part", {"vae": "whole"})
+    return root / "part"
+
+
+def _shares(folder: Path, shared: object) -> None:
+    card = json.loads((folder / "atelier.json").read_text())
+    (folder / "atelier.json").write_text(json.dumps({**card, "shared": shared}))
+
+
+def test_a_folder_takes_a_part_from_the_one_beside_it(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = _sharing(folders, tmp_path)
+    models = {
+        name: Models(WorkerConfig("cpu", {"image": str(tmp_path / name)}, "")) for name in ("whole", "part")
+    }
+    whole, part = (made.get("image").pipeline(Mode.TEXT) for made in models.values())
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(whole.vae.state_dict().values(), part.vae.state_dict().values(), strict=True)
+    )
+    weights_of = contents.weight_files(folder)
+    assert weights_of[-1].parent == tmp_path / "whole" / "vae"
+    assert contents.size(folder) == contents.size(tmp_path / "whole")
+    before = trust.digest(folder)
+    (tmp_path / "whole" / "vae" / "config.json").write_text("{}")
+    assert trust.digest(folder) != before
+    shutil.rmtree(tmp_path / "whole" / "vae")
+    with pytest.raises(ModelError, match="part is incomplete: vae/ missing"):
+        contents.check_folder(folder)
+
+
+def test_a_shared_part_brings_no_code_and_lies_beside(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = _sharing(folders, tmp_path)
+    (tmp_path / "whole" / "vae" / "modeling.py").write_text("raise SystemExit")
+    with pytest.raises(ModelError, match=r"its own code \(modeling.py\)"):
+        contents.check_folder(folder)
+    for shared in (
+        {"vae": "../whole"},
+        {"vae": ".."},
+        {"vae": "/tmp"},
+        {"../vae": "whole"},
+        {"vae": 3},
+        "whole",
+    ):
+        _shares(folder, shared)
+        with pytest.raises(ModelError, match="is no folder beside it"):
+            contents.check_folder(folder)
 
 
 class _Lfs:

@@ -73,12 +73,12 @@ class Detector:
     def finder(self) -> Finder:
         """The network, made once. Raises ModelError when the tensors aren't those of one."""
         if self._finder is None:
-            network = Network(len(self.labels))
+            network = Network(len(self.labels), named=bool(self.card.get("named")))
             try:
                 network.load_state_dict(self.tensors)
             except RuntimeError as error:
                 raise ModelError("This file is no detector that can be read here.") from error
-            mirrored = bool(self.card.get("mirrored"))  # not in cards of earlier ones
+            mirrored = bool(self.card.get("mirrored"))  # neither is in cards of earlier ones
             self._finder = Finder(network, mirrored=mirrored).eval().requires_grad_(False)
         return self._finder
 

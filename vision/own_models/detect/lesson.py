@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from vision.own_models.detect.names import closer, square
 from vision.own_models.detect.network import STRIDE
 
 SPREAD = 0.54  # of the heat around a middle, in boxes (TTFNet's alpha)
@@ -18,6 +19,10 @@ SEEN = 0.4  # share of a thing that has to be in the picture
 ZOOM, SHIFT, STRETCH = math.log(1.25), 0.2, 0.03
 ASKEW = 0.5  # of the pictures that may be turned are turned by any angle
 LIGHT, TONE, NOISE = 0.25, 0.08, 0.02
+THINGS = 12  # of a step, that are looked at from nearby
+BESIDE, NEARER = 0.08, 0.15  # how far beside a thing a box that was found may lie, in halves; log of its size
+KNOTS, TONES = 4, 0.5  # of the line from levels to others; how far a knot is moved
+SMOOTHED = 0.05  # share of its chance that a label leaves to all: none is ever quite sure (arXiv:1512.00567)
 FOCUS, AWAY, BOXES = 2.0, 4.0, 4.0  # powers of the focal loss; weight of the boxes
 
 
@@ -68,11 +73,47 @@ def varied(marked: Marked, lots: torch.Generator, *, turned: bool) -> Marked:
     return replace(_cut(pixels, moved, marked.labels), upright=not askew)
 
 
+def nearby(
+    lesson: Sequence[Marked], labels: int, lots: torch.Generator, *, turned: bool
+) -> tuple[Tensor, Tensor]:
+    """Return THINGS that are marked in pictures as they look from nearby (n, 3, CLOSE, CLOSE), any label as
+    often as another, and the numbers of their labels (n,). turned: also mirrored and turned by any angle."""
+
+    def lot(reach: float) -> float:
+        return reach * (2 * float(torch.rand((), generator=lots)) - 1)
+
+    seen, names = [], torch.randint(labels, (THINGS,), generator=lots)
+    for name in names.tolist():
+        places = [(one, at) for one in lesson for at in (one.labels == name).nonzero()[:, 0].tolist()]
+        one, at = places[int(torch.randint(len(places), (), generator=lots))]
+        middles, halves = square(one.boxes[at][None])
+        middles = middles + halves * torch.tensor([lot(BESIDE), lot(BESIDE)])
+        angle, mirror = (lot(math.pi), math.copysign(1.0, lot(1.0))) if turned else (0.0, 1.0)
+        c, s = math.cos(angle), math.sin(angle)
+        turn = torch.tensor([[c * mirror, -s], [s * mirror, c]])
+        thing = closer(one.pixels[None], middles, halves * math.exp(lot(NEARER)), turn)[0]
+        seen.append(_in_other_light(_in_other_tones(thing, lots), lots))
+    return torch.stack(seen), names
+
+
 def _in_other_light(pixels: Tensor, lots: torch.Generator) -> Tensor:
     few = torch.rand(5, generator=lots) * 2 - 1
     gain = torch.exp(LIGHT * few[0]) * torch.exp(TONE * few[1:4])[:, None, None]
     noise = torch.randn(pixels.shape, generator=lots) * NOISE * few[4].abs()
     return (pixels * gain + noise).clamp(0, 1)
+
+
+def _in_other_tones(pixels: Tensor, lots: torch.Generator) -> Tensor:
+    """Return pixels (3, h, w) with each level as another one, by a line with KNOTS that differs a little by
+    colour: what was brighter than its ground may be darker."""
+    moved = TONES * (2 * torch.rand(1, KNOTS, generator=lots) - 1)
+    moved = moved + 0.15 * TONES * (2 * torch.rand(3, KNOTS, generator=lots) - 1)
+    levels = (torch.linspace(0, 1, KNOTS) + moved).clamp(0, 1)  # (3, KNOTS)
+    place = pixels.flatten(1) * (KNOTS - 1)  # (3, h w)
+    below = place.floor().clamp(0, KNOTS - 2).long()
+    share = place - below
+    found = levels.gather(1, below) * (1 - share) + levels.gather(1, below + 1) * share
+    return found.reshape(pixels.shape)
 
 
 def _cut(pixels: Tensor, boxes: Tensor, labels: Tensor) -> Marked:
@@ -140,6 +181,11 @@ def loss(logits: Tensor, sides: Tensor, right: Sequence[Wanted]) -> Tensor:
     found = torch.stack([x - left, y - top, x + right_, y + bottom], 1)
     apart = 1 - _generalised(found, boxes)
     return -(missed + wrong).sum() / things + BOXES * (apart * weights).sum() / weights.sum().clamp(min=1)
+
+
+def misnamed(logits: Tensor, names: Tensor) -> Tensor:
+    """Return how wrong logits (n, L) of things are."""
+    return nn.functional.cross_entropy(logits, names, label_smoothing=SMOOTHED)
 
 
 def _generalised(some: Tensor, others: Tensor) -> Tensor:

@@ -6,39 +6,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vision.own_models.detect.blocks import Twice, block
+from vision.own_models.detect.names import Namer, agreed, closer, square
+
 STRIDE = 4  # pixels of a cell
 MOST = 100  # things in a picture
+NAMED = 40  # of them, the surest, that are looked at more closely
 SAME = 0.6  # overlap from which on two boxes are the same thing
 SMALLEST = 1e-3  # cells, of a distance to a side
 MIRRORED = (((3,), (2, 1, 0, 3)), ((2,), (0, 3, 2, 1)), ((2, 3), (2, 3, 0, 1)))  # axes, then what sides are
 RARE = -4.0  # logit of a cell before anything is learned: things are rare
 
 
-def block(before: int, after: int, stride: int = 1) -> nn.Sequential:
-    """Return a convolution with what follows it."""
-    return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
-    )
-
-
-class Twice(nn.Module):
-    """Two convolutions beside a way round them."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.second = block(width, width), block(width, width)
-
-    def forward(self, seen: Tensor) -> Tensor:
-        """(B, C, h, w) to the same."""
-        found: Tensor = seen + self.second(self.first(seen))
-        return found
-
-
 class Network(nn.Module):
     """From pixels (B, 3, S, S) in 0..1 to logits (B, labels, S / STRIDE, S / STRIDE), and distances to left,
-    top, right and bottom (B, 4, …) in cells."""
+    top, right and bottom (B, 4, …) in cells. named: beside them learns what looks at each thing more closely,
+    where there is more than one label; ``forward`` leaves it to a ``Finder``."""
 
-    def __init__(self, labels: int) -> None:
+    def __init__(self, labels: int, *, named: bool = True) -> None:
         super().__init__()
         self.fine = nn.Sequential(block(3, 16, 2), block(16, 32, 2), Twice(32))
         self.middle = nn.Sequential(block(32, 64, 2), Twice(64))
@@ -49,6 +34,7 @@ class Network(nn.Module):
         self.heat, self.sides = nn.Conv2d(48, labels, 1), nn.Conv2d(48, 4, 1)
         nn.init.constant_(self.heat.bias, RARE)  # type: ignore[arg-type]
         nn.init.constant_(self.sides.bias, 1.0)  # type: ignore[arg-type]
+        self.namer = Namer(labels) if named and labels > 1 else None
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and distances."""
@@ -67,8 +53,9 @@ def _larger(seen: Tensor) -> Tensor:
 class Finder(nn.Module):
     """From pixels of one picture (1, 3, S, S) to boxes (MOST, 4) in 0..1, their scores (MOST,), and the
     numbers of their labels (MOST,), the surest first. What is the same thing as a surer one, or no box,
-    scores 0. mirrored: the picture is also looked at mirrored along one axis, the other and both, and what is
-    said of a cell is the mean."""
+    scores 0. mirrored: the picture, and each thing, is also looked at mirrored along one axis, the other and
+    both, and what is said of it is the mean. Where the network has a namer, it says of the surest NAMED
+    things what they are, and a thing's score is what was seen there, times the chance of its label."""
 
     def __init__(self, network: Network, *, mirrored: bool = False) -> None:
         super().__init__()
@@ -89,7 +76,17 @@ class Finder(nn.Module):
         surer = torch.ones(MOST, MOST, device=pixels.device).triu(1)
         same = (overlaps(boxes, boxes) > SAME).to(pixels.dtype) * surer
         alone = (same.amax(0) == 0) & (boxes[:, 2:] > boxes[:, :2]).all(1)
-        return boxes, scores * alone.to(pixels.dtype), labels
+        scores = scores * alone.to(pixels.dtype)
+        if (namer := self.network.namer) is None:
+            return boxes, scores, labels
+        scores, order = scores.topk(MOST)  # the surest first, those that are no box last
+        boxes, labels, heat = boxes[order], labels[order], heat.reshape(-1, cells)[:, cell[order]].T
+        things = closer(pixels, *square(boxes[:NAMED]), torch.eye(2, device=pixels.device))
+        views = [things, *(things.flip(axes) for axes, _ in MIRRORED)] if self.mirrored else [things]
+        near = namer(torch.cat(views)).softmax(1).reshape(len(views), NAMED, -1).mean(0)
+        named, chances = agreed(heat[:NAMED], near)
+        scores, order = torch.cat([scores[:NAMED] * chances, scores[NAMED:]]).topk(MOST)
+        return boxes[order], scores, torch.cat([named, labels[NAMED:]])[order]
 
     def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the heat (1, L, g, g) and distances to sides (1, 4, g, g)."""

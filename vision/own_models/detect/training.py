@@ -16,7 +16,7 @@ from torch import Tensor
 
 from core.errors import UserError
 from vision.own_models.detect.detector import FORMAT, NAME, Detector
-from vision.own_models.detect.lesson import Marked, loss, varied, wanted
+from vision.own_models.detect.lesson import Marked, loss, misnamed, nearby, varied, wanted
 from vision.own_models.detect.limit import USUAL
 from vision.own_models.detect.network import Network
 from vision.own_models.features.extractor import pixels
@@ -28,7 +28,7 @@ STEPS, PICTURES, SIDE = 600, 5, 256  # pictures of a step are as many at this si
 RATE, WARM, LAST, DECAY, MOST_SLOPE = 4e-3, 20, 0.01, 1e-2, 20.0
 KEPT_EVERY = 25  # steps between two states that are kept
 AVERAGED = 0.3  # of the steps, the last ones: the network is the mean of theirs (arXiv:1803.05407)
-METHOD = 2  # number of the way it is learned: a state that was kept of another is of no use
+METHOD = 3  # number of the way it is learned: a state that was kept of another is of no use
 COARSEST = 32  # px that a side is a multiple of
 
 Open = Callable[[str], Image.Image]
@@ -85,6 +85,7 @@ def train(
         "side": settings.side,
         "turned": settings.turned,
         "mirrored": settings.turned,
+        "named": True,
         "steps": settings.steps,
         "seed": settings.seed,
         "limit": USUAL,
@@ -151,8 +152,7 @@ class _Course:
 
     def step(self) -> None:
         """Learn from some of the pictures."""
-        settings, lots = self._settings, torch.Generator()
-        lots.manual_seed(int.from_bytes(hashlib.sha256(f"{settings.seed} {self.done}".encode()).digest()[:7]))
+        settings, lots = self._settings, self._lots()
         if len(self._lesson) >= settings.together:
             chosen = torch.randperm(len(self._lesson), generator=lots)[: settings.together].tolist()
         else:
@@ -168,11 +168,21 @@ class _Course:
             logits, sides = self._network(seen)
             loss(logits, sides, right).backward()
             torch.nn.utils.clip_grad_norm_(self._network.parameters(), MOST_SLOPE)
+            if (namer := self._network.namer) is not None:
+                things, names = nearby(
+                    self._lesson, self._labels, self._lots(" things"), turned=settings.turned
+                )
+                things = things.contiguous(memory_format=torch.channels_last)
+                misnamed(namer(things), names).backward()
             self._optimizer.step()
         self.done += 1
         self._average()
         if self.done % KEPT_EVERY == 0:
             self._keep()
+
+    def _lots(self, of: str = "") -> torch.Generator:
+        drawn = hashlib.sha256(f"{self._settings.seed} {self.done}{of}".encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(drawn[:7]))
 
     def _average(self) -> None:
         """Count the network as it is now, where it is one of the last."""
