@@ -236,7 +236,8 @@ class Database:
         """Results in order; _Failed in the place of one that failed, which alone is rolled back."""
         if self._server is not None:
             try:
-                return await self._server.commit(partial(_run_all, batch))
+                async with self._writing:
+                    return await self._server.commit(partial(_run_all, batch))
             except DatabaseInUse:
                 self.taken.set()
                 raise

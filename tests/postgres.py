@@ -34,9 +34,11 @@ SQLITES_OWN = (
     "tests/jobs/test_kills.py",
     "tests/jobs/test_model_check.py",
     f"{_FAIRNESS}::test_no_statement_of_a_jobs_life_scans_history",
+    f"{_FAIRNESS}::test_a_scan_of_history_would_be_found",
     f"{_DATABASE}::test_every_connection_has_its_pragmas",
     f"{_DATABASE}::test_a_transaction_is_one_trip_to_the_databases_thread",
     f"{_DATABASE}::test_a_transaction_that_waits_for_something_else_is_refused_whole",
+    f"{_DATABASE}::test_reads_that_can_wait_leave_room_for_others",  # held up in a thread
     f"{_DATABASE}::test_a_damaged_file_is_told_with_the_last_backup_and_restored_on_request",
     f"{_DATABASE}::test_a_newer_schema_is_refused_and_named",
     f"{_DATABASE}::test_a_migration_is_preceded_by_a_backup",

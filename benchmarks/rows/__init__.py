@@ -29,6 +29,7 @@ ROWS: tuple[str, ...] = (
     "serving_tax",
     "redo",
     "start",
+    "files",
     "search_beside",
     "search_gallery",
     "search_scan",

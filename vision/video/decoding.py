@@ -55,12 +55,13 @@ def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
         hidden = vae.post_quant_conv(latents.to(vae.dtype))
     decoder, size = WanDecoder(vae), _size(vae, latents)
     for i in range(latents.shape[2]):
-        background.give_back()  # the holes that the last piece has left: as much as all its frames
         made = np.empty((4 if i else 1, *size, 3), np.uint8)
         with torch.no_grad(), striped(vae.decoder):
             _bring(vae)
             for rows, out in decoder.decode(hidden[:, :, i : i + 1], is_first=i == 0):
                 made[:, rows] = uint8(out.clamp_(-1.0, 1.0))
+                del out
+                background.give_back()  # else the holes that bands leave come to more than the frames
         yield made
         del made  # before the next is made
 

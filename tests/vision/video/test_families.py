@@ -15,7 +15,7 @@ from core.errors import ModelError, UserError
 from docs.structure import ROOT
 from tests import tiny
 from tests.vision.video import operations, tiny_films
-from tests.vision.video.operations import SIDE, clip, drawn, shots
+from tests.vision.video.operations import SIZE, clip, drawn, shots
 from vision.reporter import Reporter
 from vision.video import calling, decoding
 from vision.video.calling import Place
@@ -103,7 +103,7 @@ def test_hunyuan_is_guided_as_asked_and_keeps_the_size_of_the_film(film_model: M
     model = film_model("hunyuan-image")
     shot = replace(shots(model)[Operation.FIRST], first=tiny.picture(48, 32, 1), width=48, frames=5)
     films = [drawn(generate(model, replace(shot, guidance_scale=scale), Reporter())) for scale in (1, 6)]
-    assert films[0].shape == (5, SIDE, 48, 3) and not np.array_equal(*films)
+    assert films[0].shape == (5, SIZE[1], 48, 3) and not np.array_equal(*films)
     assert model.pipe.guider.config.guidance_scale == 6.0, "the model's own is as it was"
 
 
@@ -142,7 +142,7 @@ def test_kept_latents_are_gone_on_from_without_being_encoded_again(film_model: M
 
     model.vae.encode = counted
     try:
-        picture = (tiny.picture(SIDE, SIDE),)
+        picture = (tiny.picture(*SIZE),)
         for operation in (Operation.EXTEND, Operation.EXTEND_BACK, Operation.BLEND):
             shot = replace(plain[operation], clip=replace(kept, frames=picture))
             shot = replace(shot, clip_2=shot.clip if operation is Operation.BLEND else None)
@@ -162,9 +162,7 @@ def test_a_remix_differs_from_its_film_and_the_more_the_stronger(film_model: Mod
     own = decoding.encode(model.vae, decoding.tensor(shot.clip.frames))
 
     def distance(strength: float) -> float:
-        take = Take(
-            shot.prompt, "", 7, SIDE, SIDE, shot.frames, shot.fps, 4, 3.0, (), shot.clip.frames, strength
-        )
+        take = Take(shot.prompt, "", 7, *SIZE, shot.frames, shot.fps, 4, 3.0, (), shot.clip.frames, strength)
         made = calling.call(model, take, Reporter(), Place(0, 1, ()), None, sound=False)
         return float((made.latents - own).abs().mean())
 

@@ -15,7 +15,7 @@ import torch
 from core.errors import JobCancelled, OutOfMemory
 from tests.vision.conftest import Recorder
 from tests.vision.engine.test_engine import Crowd
-from tests.vision.video.operations import SIDE, clip, drawn, shots
+from tests.vision.video.operations import clip, drawn, shots
 from vision.drawing.checkpoint import Checkpoint, Pace
 from vision.drawing.generation import Generation
 from vision.families import Mode
@@ -261,7 +261,7 @@ def test_a_film_too_large_for_the_device_is_told_in_its_own_terms(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(calling, "call", full)
-    with pytest.raises(OutOfMemory, match=f"9 frames of {SIDE}x{SIDE} px are too much"):
+    with pytest.raises(OutOfMemory, match="9 frames of 32x32 px are too much"):
         drawn(generate(model, shots(model)[Operation.WORDS], Reporter()))
 
 
