@@ -68,8 +68,8 @@ class Upscaler(ModelMixin, ConfigMixin):
         self.place = nn.Conv2d(full, 2 * scale * scale, 3, padding=1)
         self.rest = nn.Conv2d(full, 3 * scale * scale, 3, padding=1)
         for last in (self.place, self.rest):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
         """Return the picture at ``scale`` times its side."""
