@@ -281,9 +281,10 @@ class Privacy:
                     "what has expired couldn't be deleted; the next try is in %.0f h", SWEEP_EVERY / 3600
                 )
             until = time.monotonic() + SWEEP_EVERY
-            while time.monotonic() < until:
-                await asyncio.sleep(LEFT_EVERY)
+            while (left := until - time.monotonic()) > 0:
+                await asyncio.sleep(min(LEFT_EVERY, left))
                 await self._removal.remove_left()
+            await asyncio.sleep(0)
 
     async def sweep(self) -> None:
         """Delete what has expired, and files that no row names."""

@@ -1,7 +1,8 @@
 """Trains the network that enlarges a decoded picture of 128 px to 512 px (`vision.pictures.upscaler`).
 
 It learns from drawn scenes of 512 px and what the pack's autoencoder makes of the same scenes at 128 px,
-blurred by lot, since what the UNet draws is softer than what it has learned from.
+blurred by lot: what the UNet draws is softer than what it has learned from, and a picture that is drawn
+larger than the model's own size is softer still.
 """
 
 import random
@@ -27,7 +28,8 @@ CROP = 48  # px of the small picture
 BATCH = 8
 PLACES = 4  # of a picture; the busiest is taken, since most of a picture is bare background
 PLAIN = 0.2  # share of the crops that didn't go through the autoencoder
-BLURS = (0, 0.3, 0.5, 0.7, 0.9, 1.1)  # px of the small picture, the standard deviation
+BLURS = (0, 0.3, 0.6, 0.9, 1.2, 1.7, 2.4)  # px of the small picture, the standard deviation
+REACH = 15  # px, a side of what a blurred pixel is the mean of
 MIX = {"large": 0.25, "single": 0.37, "several": 0.12, "pair": 0.24, "empty": 0.02}
 NAMES = ("large", "small", "decoded")
 
@@ -112,7 +114,7 @@ def _apart(made: torch.Tensor, large: torch.Tensor) -> torch.Tensor:
     return 2 * (made - large).abs().mean() + edge_difference(made, large)
 
 
-def train(steps: int = 2000):
+def train(steps: int = 2700):
     torch.manual_seed(0)
     model = Upscaler().to(device(), memory_format=torch.channels_last)
     run = Run("upscaler", model, Plan(steps, lr=1.5e-3, weight_decay=0.0, decay=0.5, ema=0.99))

@@ -26,7 +26,7 @@ ONLY_WHILE_RUNNING, ONLY_ON_THE_WEB = {"cancel", "stop"}, {"read"}
 # What only films have is pressed after a restart in tests/bot/test_video.py, what verdicts and trainings have
 # in tests/bot/test_own_models.py, and what an editor brings in tests/bot/test_edit.py. Classify gave its
 # place under pictures to Animate.
-ELSEWHERE = {*OF_FILMS, "gif", "classify", "edit", "isright", "iswrong", "verdict", "project"}
+ELSEWHERE = {*OF_FILMS, "gif", "classify", "describe", "isright", "iswrong", "verdict", "project"}
 
 PROGRESS = ("(Waiting", "%)", "(Starting")
 LAST = ("favourite", "fv:", "delete")  # they take away what others are pressed on
@@ -125,7 +125,7 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     star = discord.press(one.message, f"at:{job_id}:favourite:1", ALICE)
     region = discord.press(one.message, f"at:{job_id}:region:1", ALICE)
     others = [
-        discord.press(one.message, f"at:{job_id}:describe:1", ALICE),
+        discord.slash("describe", CHANNEL, ALICE, link=f"{job_id} 2"),
         discord.slash("classify", CHANNEL, ALICE, link=f"{job_id} 2"),
         discord.slash("shorten", CHANNEL, ALICE, prompt="a very red old house"),
         discord.slash("ask", CHANNEL, ALICE, question="What is on it?", link=f"{job_id} 2"),
@@ -180,6 +180,7 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
         assert {window["custom_id"].split(":")[1] for window in windows} == {
             "caption",
             "short",
+            "edit",
             "remix",
             "zoom",
             "region",
@@ -191,14 +192,17 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
         await bot.kill()
         await bot.start()
         for window in windows:  # that were open meanwhile
+            kind = window["custom_id"].split(":")[1]
+            words = {"prompt": "make the house blue"} if kind == "edit" else {}  # its field is empty
             made = discord.submit(
                 window,
                 ALICE,
+                **words,
                 region="" if window["custom_id"].split(":")[-1] else "the roof",
                 question="And above it?",
                 answer="A roof",
             )
-            told = "set" if window["custom_id"].split(":")[1] == "teach" else "job "
+            told = "set" if kind == "teach" else "job "
             await discord.until(lambda made=made, told=told: told in said(discord, made), 20)
             assert "❌" not in said(discord, made), (window["custom_id"], said(discord, made))
 
