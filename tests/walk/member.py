@@ -31,8 +31,6 @@ def _buttons(page: Page, report: Report) -> None:
             step.saw(page.wait_text(title + ".*" + DONE, DRAWING, since=since))
     for button, answer in (
         ("❤️", "favourites"),
-        ("Describe", "Describe - .*1️⃣.*" + DONE),
-        ("Classify", r"Classify - .*\d\.\d%"),
         ("Details", "Prompt.*a red house in the snow"),
         ("Vary (Region)", "Choose the fields of picture 1"),
     ):
@@ -47,6 +45,13 @@ def _words(page: Page, report: Report) -> None:
         since = page.run("region", prompt="a blue boat --draft", what="the red house")
         text = page.wait_text("seems to be, in the|may mean|Nothing in the picture", DRAWING, since=since)
         step.saw(text[max(0, text.find("Redrawn")) :])
+    with report.step(who, "/edit by words", "the picture with what was asked changed") as step:
+        since = page.run("edit", prompt="make the house blue")
+        step.saw(page.wait_text("make the house blue.* Edit by .*" + DONE, DRAWING, since=since))
+    for command, answer in (("describe", "Describe - .*1️⃣.*" + DONE), ("classify", r"Classify - .*\d\.\d%")):
+        with report.step(who, f"/{command} of the last picture", "an answer that says what it is") as step:
+            since = page.run(command)
+            step.saw(page.wait_text(answer, DRAWING, since=since))
     with report.step(who, "/shorten a sentence", "shorter prompts that are English") as step:
         since = page.run("shorten", prompt="a fox standing in the white snow at night")
         text = page.wait_text("Shorten - .*1️⃣", DRAWING, since=since)
