@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.walk.newcomer import DONE, finished
 from tests.walk.page import DRAWING, Page
 from tests.walk.report import Report
@@ -47,10 +49,12 @@ def _words(page: Page, report: Report) -> None:
         step.saw(text[max(0, text.find("Redrawn")) :])
     with report.step(who, "/edit by words", "the picture with what was asked changed") as step:
         since = page.run("edit", prompt="make the house blue")
-        step.saw(page.wait_text("make the house blue.* Edit by .*" + DONE, DRAWING, since=since))
+        edited = page.wait_text("make the house blue.* Edit by .*" + DONE, DRAWING, since=since)
+        step.saw(edited)
+    link = re.findall(r"job (\w{12})", edited)[-1] + " 1"
     for command, answer in (("describe", "Describe - .*1️⃣.*" + DONE), ("classify", r"Classify - .*\d\.\d%")):
-        with report.step(who, f"/{command} of the last picture", "an answer that says what it is") as step:
-            since = page.run(command)
+        with report.step(who, f"/{command} of one of them", "an answer that says what it is") as step:
+            since = page.run(command, link=link)
             step.saw(page.wait_text(answer, DRAWING, since=since))
     with report.step(who, "/shorten a sentence", "shorter prompts that are English") as step:
         since = page.run("shorten", prompt="a fox standing in the white snow at night")
