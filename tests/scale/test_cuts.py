@@ -13,7 +13,7 @@ pytestmark = pytest.mark.postgres
 
 
 def _database(folder: Path) -> str:
-    return address_in(folder).rpartition("/")[2].partition("?")[0]
+    return address_in(folder).partition("?")[0].rpartition("/")[2]
 
 
 async def test_no_cut_at_a_commit_leaves_a_job_stuck_doubled_or_untold(tmp_path: Path) -> None:

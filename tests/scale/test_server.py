@@ -123,7 +123,7 @@ async def test_who_has_lost_the_lock_to_another_program_writes_no_more(
 
 
 async def _ids(folder: Path) -> list[str]:
-    name = address_in(folder).rpartition("/")[2].partition("?")[0]
+    name = address_in(folder).partition("?")[0].rpartition("/")[2]
     with postgres.connect(str(postgres.folder()), name) as plain:
         return [name for (name,) in plain.execute("SELECT id FROM jobs").fetchall()]
 
