@@ -18,7 +18,6 @@ from pathlib import Path
 
 from core.errors import StorageError
 from storage.files import is_name, place_of
-from storage.filing.disk import CHUNK
 
 KEPT = 600.0  # seconds that a file stays at least after somebody was told where it is, however full the cache
 MAX_AGE = 7 * 86_400.0  # seconds after which a copy is fetched anew: another host may have deleted its file
@@ -189,8 +188,5 @@ class Cache:
 
 
 def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

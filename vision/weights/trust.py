@@ -42,7 +42,6 @@ CODE = (
     ".gz",
 )
 LIBRARIES = frozenset({"diffusers", "transformers"})
-CHUNK = 2**20  # bytes
 _PIN = "@sha256:"
 
 
@@ -156,11 +155,8 @@ def digest(path: Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    total = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(CHUNK):
-            total.update(piece)
-    return total.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_digest(path: Path, wanted: str) -> None:
