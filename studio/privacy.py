@@ -283,7 +283,10 @@ class Privacy:
             until = time.monotonic() + SWEEP_EVERY
             while (left := until - time.monotonic()) > 0:
                 await asyncio.sleep(min(LEFT_EVERY, left))
-                await self._removal.remove_left()
+                try:
+                    await self._removal.remove_left()
+                except StorageError as error:
+                    log.warning("files that the store still has couldn't be deleted: %s", error)
             await asyncio.sleep(0)
 
     async def sweep(self) -> None:

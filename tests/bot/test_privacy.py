@@ -327,6 +327,29 @@ async def test_the_sweep_goes_on_after_one_that_failed(studio: Studio, monkeypat
     sweeping.cancel()
 
 
+async def test_the_sweep_goes_on_after_files_that_could_not_be_deleted_later(
+    studio: Studio, monkeypatch
+) -> None:
+    swept, runs, again = studio.built.privacy, 0, asyncio.Event()
+
+    async def sweep() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 3:
+            again.set()
+
+    async def remove_left() -> None:
+        raise StorageError("the database failed")
+
+    monkeypatch.setattr("studio.privacy.SWEEP_EVERY", 0.02)
+    monkeypatch.setattr("studio.privacy.LEFT_EVERY", 0.01)
+    monkeypatch.setattr(swept, "sweep", sweep)
+    monkeypatch.setattr(swept._removal, "remove_left", remove_left)
+    sweeping = asyncio.create_task(swept.sweep_for_ever())
+    await asyncio.wait_for(again.wait(), 10)
+    sweeping.cancel()
+
+
 async def test_files_that_go_while_they_are_looked_at_are_passed_over(studio: Studio, monkeypatch) -> None:
     files = studio.built.files
     monkeypatch.setattr(files, "_paths", lambda: iter([files.root / "00" / "00" / f"{'0' * 64}.png"]))
