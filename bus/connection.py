@@ -166,6 +166,14 @@ class Bus:
                 await self._up.wait()
         return self.is_up
 
+    async def answers(self, patience: float) -> bool:
+        """Return whether the server answers within so many seconds."""
+        try:
+            await self.flush(patience)
+        except BusAway:
+            return False
+        return True
+
     async def flush(self, patience: float = 5.0) -> None:
         """Wait until the server has taken what was sent. Raises BusAway."""
         try:
