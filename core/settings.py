@@ -17,7 +17,6 @@ from core.redact import Redactor
 from core.setting import packaged
 from core.setting.chat import ChatSettings
 from core.setting.checks import cross_checks
-from core.setting.database import DatabaseSettings
 from core.setting.field import setting
 from core.setting.files import FileSettings
 from core.setting.films import FilmSettings
@@ -26,6 +25,7 @@ from core.setting.marks import MarkSettings
 from core.setting.profiles import PROFILES, ROOT
 from core.setting.projects import ProjectSettings
 from core.setting.secrets import SUFFIX, from_files
+from core.setting.servers import ServerSettings
 from core.setting.values import (
     addresses,
     application_id,
@@ -43,7 +43,7 @@ from core.setting.values import (
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(
-    MarkSettings, ProjectSettings, FilmSettings, ChatSettings, DatabaseSettings, FileSettings, RunningSettings
+    MarkSettings, ProjectSettings, FilmSettings, ChatSettings, ServerSettings, FileSettings, RunningSettings
 ):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
@@ -147,7 +147,7 @@ class Settings(
 
     devices: tuple[str, ...] = setting(
         "auto",
-        "devices to use, with a worker for each: auto, cpu, or cuda:0,cuda:1",
+        "devices to use, a worker for each: auto, cpu, cuda:0,cuda:1; none = only workers elsewhere",
         device_list,
         group="Hardware",
     )
