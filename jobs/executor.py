@@ -27,12 +27,14 @@ class Lost:
     ``untouched``: surely not this job's fault; the worker didn't have it yet, or another job is known to have
     broken it.
     ``shared``: the worker had other jobs in hand too, and nobody knows whose fault it was.
+    ``goes_on``: only we have lost it, since we stop; the next process takes it up.
     """
 
     job_id: str
     reason: str
     untouched: bool = False
     shared: bool = False
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)

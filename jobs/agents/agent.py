@@ -239,6 +239,7 @@ class Agent:
                 work.order.job_id,
                 work.order.token,
                 work.order.device,
+                work.order.digest,
                 work.telling.step,
                 work.telling.total,
                 work.over,

@@ -27,7 +27,7 @@ class Made:
 def taken_apart(output: Output, inline: int = INLINE) -> tuple[Output, tuple[str, ...], list[Made]]:
     """Return an output for a message of about ``inline`` bytes, what it refers to by SHA-256 (see ``Final``),
     and what has to be put before it. Reads files, so it blocks. Raises OSError."""
-    pictures, paths = list(_pictures(output)), list(_paths(output))
+    pictures, paths = list(pictures_of(output)), list(_paths(output))
     small = set[int]()
     for index in sorted(range(len(pictures)), key=lambda index: len(pictures[index].data)):
         inline -= len(pictures[index].data)
@@ -56,7 +56,7 @@ def put_together(
     """Return the output that ``taken_apart`` took apart. read: the bytes that were put for a SHA-256. take:
     SHA-256 and a file's name to the path where that file is then. Raises WireError when ``sent`` doesn't fit,
     and what both raise."""
-    pictures, paths = list(_pictures(output)), list(_paths(output))
+    pictures, paths = list(pictures_of(output)), list(_paths(output))
     if len(sent) != len(pictures) + len(paths):
         raise WireError(f"{len(sent)} parts are named for {len(pictures)} pictures and {len(paths)} files")
     for index, (picture, sha256) in enumerate(zip(pictures, sent, strict=False)):
@@ -73,7 +73,8 @@ def hashed(path: Path) -> tuple[str, int]:
         return digest, file.tell()
 
 
-def _pictures(output: Output) -> Iterator[Picture]:
+def pictures_of(output: Output) -> Iterator[Picture]:
+    """Yield the pictures of an output: its own, the grid, the posters of films."""
     yield from output.pictures
     if output.grid is not None:
         yield output.grid

@@ -57,11 +57,12 @@ Wanted = dict[Sha256, Extension]  # files, with what their names end in
 
 
 class Holding(Message, frozen=True):
-    """A run that an agent has. over: it has ended, and its answer is being told."""
+    """A run that an agent has. digest: of its order. over: it has ended, and its answer is being told."""
 
     job_id: JobId
     token: Token
     device: str
+    digest: str
     step: int = 0
     total: int = 0
     over: bool = False
@@ -83,7 +84,7 @@ class Beat(Message, frozen=True):
 class Order(Message, frozen=True):
     """Do a job. leader, epoch: of the bot that asks; an agent obeys none that is older than one it has heard.
     device: one of the host's. request, talk, cost_key, kind: as in ``Run``. folder: the job writes files; the
-    names of those that lie there at the start, with their bytes."""
+    names of those that lie there at the start, with their bytes. digest: of all that it starts from."""
 
     leader: Token
     epoch: int
@@ -93,6 +94,7 @@ class Order(Message, frozen=True):
     kind: str
     request: str
     files: Wanted
+    digest: str
     cost_key: str = ""
     talk: Talk | None = None
     folder: dict[FileName, Sha256] | None = None

@@ -16,13 +16,13 @@ from core.errors import AtelierError, BusAway, WireError
 from jobs.agents.events import Telling
 from jobs.agents.fetching import Fetching, Gone
 from jobs.agents.holding import Held, Timing
-from jobs.agents.outputs import INLINE, Made, taken_apart
+from jobs.agents.outputs import INLINE, Made, pictures_of, taken_apart
 from jobs.agents.wire import NAME, Final, Heard, News, Order
 from jobs.executor import Executor, Lost, Outcome
 from vision.protocol import Broke, Done, Fault, Run, Stopped
 
 LEFT_FOR = 86_400.0  # seconds that what a job has written is kept for its next try
-PATIENCE = 10.0  # seconds for the answer to a run's end
+PATIENCE, SLOWEST = 3.0, 250_000  # seconds for the answer to a run's end, and bytes in each one more
 log = logging.getLogger(__name__)
 
 
@@ -150,13 +150,14 @@ class Working:
     async def _tell(self, work: Work, outcome: Outcome) -> None:
         """Say how a run ended until a bot has written it down, or doesn't want to know."""
         final, made = await self._final(work.order, outcome)
+        patience = PATIENCE + _size_of(outcome) / SLOWEST
         while not work.held.unnamed:
             if work.held.told:  # a bot has it and will write it down
                 await asyncio.sleep(min(0.2, self._timing.again))
                 continue
             try:
                 await self._fetching.put(work.order.token, made)
-                heard = await self._bus.request(f"done.{self._host}", final, Heard, patience=PATIENCE)
+                heard = await self._bus.request(f"done.{self._host}", final, Heard, patience=patience)
             except Gone:
                 heard = Heard("gone")
             except BusAway:
@@ -198,6 +199,12 @@ class Working:
         for name in names:
             if re.match(NAME, name) and (folder := self._root / name).is_dir():
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _size_of(outcome: Outcome) -> int:
+    """About how many bytes the pictures of an end have in its message."""
+    pictures = pictures_of(outcome.output) if isinstance(outcome, Done) else ()
+    return min(INLINE, sum(len(picture.data) for picture in pictures))
 
 
 def _too_large(job_id: str) -> Broke:

@@ -18,7 +18,6 @@ from bus.messages import OtherVersion
 from core.errors import BusAway, BusError, WireError
 from jobs.agents import questions
 from jobs.agents.holding import Timing
-from jobs.agents.outputs import put_together
 from jobs.agents.wire import (
     BEAT_MOST,
     EVENT_MOST,
@@ -36,11 +35,13 @@ from jobs.agents.wire import (
     Stored,
     Taken,
 )
+from jobs.elsewhere.ends import outcome_of
 from jobs.elsewhere.handed import Handed, order_of
 from jobs.elsewhere.hosts import SEPARATOR, Hosts
 from jobs.elsewhere.lending import Lending, Receiving
 from jobs.executor import Device, Lease, Lost, Outcome, Report
-from vision.protocol import Answered, Broke, Declined, Done, Fault, Question, Run, Stopped
+from jobs.workers.comparing import Comparing
+from vision.protocol import Answered, Broke, Declined, Fault, Nearest, Question, Run
 
 ORDER_PATIENCE, ORDER_PAUSE = 3.0, 0.3  # seconds for the answer to an order, and before it is said again
 ASK_PATIENCE = 130.0  # seconds for a question beside the jobs
@@ -73,7 +74,7 @@ class BusExecutor:
         self._runs: dict[str, Handed] = {}  # job → run
         self._tokens: dict[str, Handed] = {}  # token → run, until its end is written down
         self._abandoned: dict[str, str] = {}  # token → host
-        self._lending, self._receiving = Lending(), Receiving(scratch)
+        self._lending, self._receiving, self._comparing = Lending(), Receiving(scratch), Comparing()
         self._changed: Callable[[], None] = lambda: None
         self._listening = self._complete = self._stopping = False
         self._heard = asyncio.Event()
@@ -165,7 +166,9 @@ class BusExecutor:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._doing, return_exceptions=True)
         for handed in list(self._runs.values()):
-            handed.end(Lost(handed.run.job_id, "the studio stops"))
+            goes_on = self.outlives(handed.run.job_id)
+            handed.end(Lost(handed.run.job_id, "the studio stops", untouched=True, goes_on=goes_on))
+        await self._comparing.close()
 
     # Runs
 
@@ -181,7 +184,10 @@ class BusExecutor:
         order, paths = await asyncio.to_thread(order_of, run, own, self._leader, self._epoch)
         try:
             with self._lending.lent(run.token, name, paths):
-                if run.token in host.runs:
+                if (holding := host.runs.get(run.token)) is not None:
+                    if holding.digest != order.digest:
+                        self._abandon(run.token, name)
+                        return Lost(run.job_id, "its files or words have changed meanwhile", untouched=True)
                     handed.taken = True
                     self._say_hold(name)
                 else:
@@ -232,7 +238,9 @@ class BusExecutor:
     # Questions
 
     async def ask(self, question: Question) -> Answered | Declined:
-        """Ask the host that is ready and has the least to do."""
+        """Ask the host that is ready and has the least to do; vectors are compared here."""
+        if isinstance(question, Nearest):
+            return await self._comparing.ask(question)
         ready = [host for host in self._hosts if any(one.state == "ready" for one in host.devices({}))]
         if not ready or not self._bus.is_up:
             return Declined(question.question_id, "no host is ready")
@@ -295,31 +303,8 @@ class BusExecutor:
             return Heard("gone")
         async with handed.lock:
             if not handed.outcome.done():
-                handed.end(await self._outcome(final, handed.run))
+                handed.end(await outcome_of(final, handed.run, self._receiving))
         return Heard("kept", self._leader)
-
-    async def _outcome(self, final: Final, run: Run) -> Outcome:
-        """Return how a run has ended, what it has made put together again."""
-        if final.done is None:
-            outcome: Stopped | Broke | Lost | None = final.stopped or final.broke or final.lost
-            if outcome is None or outcome.job_id != run.job_id:
-                return Lost(run.job_id, "its end can't be read")
-            return outcome
-        read = partial(self._receiving.read, run.token)
-
-        def take(sha256: str, name: str) -> str:
-            if Path(name).name != name or name.startswith("."):
-                raise WireError(f"{name[:80]!r} is no name of a file")
-            target = Path(run.folder or "/nowhere") / name
-            self._receiving.take(run.token, sha256, target)
-            return str(target)
-
-        try:
-            output = await asyncio.to_thread(put_together, final.done, final.sent, read, take)
-        except (WireError, OSError) as error:
-            log.error("job %s: what it made can't be had: %s", run.job_id, error)
-            return Lost(run.job_id, "what it made can't be had")
-        return Done(run.job_id, output)
 
     async def _lend(self, asked: Fetch, subject: str) -> Piece:
         return await self._lending.answer(asked, subject.partition(".")[2])
@@ -358,8 +343,12 @@ class BusExecutor:
         lost = [one for one in self._runs.values() if one.host == name and not one.outcome.done()]
         lost = [one for one in lost if one.taken or not taken_only]
         for handed in lost:
-            self._abandoned[handed.token] = name
+            self._abandon(handed.token, name)
             handed.end(Lost(handed.run.job_id, f"{name}: {why}", shared=len(lost) > 1))
+
+    def _abandon(self, token: str, name: str) -> None:
+        """Have a run stopped when its host is heard, however late."""
+        self._abandoned[token] = name
         while len(self._abandoned) > ABANDONED:
             del self._abandoned[next(iter(self._abandoned))]
 

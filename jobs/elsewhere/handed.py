@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,7 @@ def order_of(run: Run, device: str, leader: str, epoch: int) -> tuple[Order, dic
     if run.folder and (snapshot := Path(run.folder) / SNAPSHOT).is_file():  # else what another worker left
         folder[SNAPSHOT] = hashlib.sha256(snapshot.read_bytes()).hexdigest()
         paths[folder[SNAPSHOT]] = snapshot
+    named = [run.request, sorted(run.paths), sorted(folder.items()), repr(run.talk)]
     order = Order(
         leader,
         epoch,
@@ -56,6 +58,7 @@ def order_of(run: Run, device: str, leader: str, epoch: int) -> tuple[Order, dic
         run.kind,
         run.request,
         _wanted(run.paths),
+        hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16],
         run.cost_key,
         run.talk,
         folder if run.folder else None,
