@@ -12,6 +12,7 @@ AtelierError
 ├── JobCancelled         somebody stopped the job
 └── StorageError         database or files can't be used
     ├── DatabaseInUse    another Atelier has the database open
+    ├── NotLeading       another Atelier that shares the database starts the jobs
     └── FilesAway        the store of files doesn't answer; nothing is known of a file
 """
 
@@ -62,6 +63,10 @@ class JobCancelled(AtelierError):
 
 class StorageError(AtelierError):
     """The database or the files can't be used."""
+
+
+class NotLeading(StorageError):
+    """Of several Ateliers that share a database, another one starts the jobs."""
 
 
 class FilesAway(StorageError):

@@ -35,7 +35,7 @@ class People:
         self._seen[user_id] = name, time.monotonic()
         work = partial(people.user_seen, user_id=user_id, name=name, now=datetime.now(UTC))
         try:
-            await self._database.write(work)
+            await self._database.write(work, keys=())
         except StorageError as error:
             self._seen.pop(user_id, None)
             log.warning("the name of user %d isn't noted (%s)", user_id, error)
@@ -47,7 +47,7 @@ class People:
     async def guild_seen(self, guild_id: int, name: str) -> None:
         """Note a guild's name."""
         work = partial(people.guild_seen, guild_id=guild_id, name=name, now=datetime.now(UTC))
-        await self._database.write(work)
+        await self._database.write(work, keys=())
 
     async def user_flag(self, user_id: int, key: str) -> Any:
         """Return a small setting of the user, None when it was never set."""
@@ -55,7 +55,8 @@ class People:
 
     async def set_user_flag(self, user_id: int, key: str, value: Any) -> None:
         """Keep a small setting of the user. ``value``: anything JSON takes; None removes it."""
-        await self._database.write(partial(people.set_flag, user_id=user_id, key=key, value=value))
+        work = partial(people.set_flag, user_id=user_id, key=key, value=value)
+        await self._database.write(work, keys=[f"member {user_id}"])
 
     async def note_upload(self, user_id: int, sha256: str) -> None:
         """Note that the person has sent this file."""

@@ -102,7 +102,7 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Take up what a crash or a stop left behind, then begin."""
-        recovered = await self.database.write(partial(rows.recover, message=GAVE_UP, now=_now()))
+        recovered = await self.database.write(partial(rows.recover, message=GAVE_UP, now=_now()), leads=True)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
         for key, seconds in await self.database.read(lookup.durations):
@@ -161,7 +161,7 @@ class Dispatcher:
     async def _give_back(self, live: ActiveJob) -> None:
         try:
             work = partial(rows.give_back, job_id=live.job.id, token=live.token)
-            if await self.database.write(work, first=True):
+            if await self.database.write(work, first=True, keys=()):
                 log.info("job %s goes back to the queue", live.job.id)
         except StorageError:
             log.exception("a job stays marked as running; the next start takes it up")
@@ -253,7 +253,9 @@ class Dispatcher:
         own = next((one.only for one in self.executor.devices if one.name == device), "")
         served = self.waitlist.after(waiting, monotonic(), own)
         try:
-            job = await self.database.write(partial(self._claim, waiting, token, device, served), first=True)
+            job = await self.database.write(
+                partial(self._claim, waiting, token, device, served), first=True, keys=(), leads=True
+            )
             if isinstance(job, lookup.UnreadableJob):
                 log.error("%s", job)
                 self._outcomes.publish_end(waiting.job_id, Failed(UNREADABLE))

@@ -151,7 +151,7 @@ class Moderator:
                 now=now,
                 apart=now - ONE_STRIKE,
             )
-            if not await self._database.write(work):
+            if not await self._database.write(work, keys=[f"member {origin.user_id}"]):
                 return
             if rule is Rule.MINORS:
                 await self._database.write(
