@@ -7,6 +7,7 @@ AtelierError
 │   ├── LimitError       a limit of the user, guild or server is reached
 │   └── NotAllowedError  this person may not do that
 ├── SettingsError        the host can fix it; one line per wrong setting
+├── NotYet               whether a job may run can't be told at the moment
 ├── ModelError           a model is missing, corrupt, or of an unknown family
 ├── OutOfMemory          the device has no memory left for this job
 ├── JobCancelled         somebody stopped the job
@@ -47,6 +48,10 @@ class SettingsError(AtelierError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class NotYet(AtelierError):
+    """Whether a job may run can't be told at the moment: it waits on."""
 
 
 class ModelError(AtelierError):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+
+import sqlalchemy as sa
 
 from core.errors import StorageError
 from storage import people, privacy
@@ -48,6 +50,29 @@ class People:
         """Note a guild's name."""
         work = partial(people.guild_seen, guild_id=guild_id, name=name, now=datetime.now(UTC))
         await self._database.write(work, keys=())
+
+    async def guilds_are(self, here: Mapping[int, str], mine: Callable[[int], bool]) -> None:
+        """Note which guilds the bot is in, id → name, of those that are ``mine`` to tell of: it has left the
+        others."""
+        now = datetime.now(UTC)
+
+        def work(connection: sa.Connection) -> None:
+            there = people.guilds_there(connection)
+            people.guilds_left(connection, (one for one in there - here.keys() if mine(one)), now=now)
+            for guild_id in here.keys() - there:
+                people.guild_seen(connection, guild_id, here[guild_id], now=now)
+
+        await self._database.write(work)
+
+    async def guild_left(self, guild_id: int) -> None:
+        """Note that the bot is no longer in a guild."""
+        await self._database.write(
+            partial(people.guilds_left, guild_ids=[guild_id], now=datetime.now(UTC)), keys=()
+        )
+
+    async def guilds(self) -> frozenset[int]:
+        """Return the ids of the guilds that the bot is in, by the rows of all its processes."""
+        return await self._database.read(people.guilds_there, once=True)
 
     async def user_flag(self, user_id: int, key: str) -> Any:
         """Return a small setting of the user, None when it was never set."""

@@ -14,11 +14,8 @@ from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import Any
 
-import sqlalchemy as sa
-
-from core.errors import FilesAway, StorageError, UserError
+from core.errors import FilesAway, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
-from core.job import Job
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -29,7 +26,7 @@ from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
-from jobs.running.handing import lent
+from jobs.running.handing import UNREADABLE, claimed, lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
@@ -42,8 +39,8 @@ from storage.lookup import WaitingRow
 from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
+LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
 DISK_CHECK = 5.0  # s between two looks at a full disk
-UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
 
@@ -51,6 +48,8 @@ log = logging.getLogger(__name__)
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes.
     converse: asked for what a question is handed out with."""
+
+    _claim = staticmethod(claimed)
 
     def __init__(
         self,
@@ -69,6 +68,7 @@ class Dispatcher:
         self.running: dict[str, ActiveJob] = {}
         self.feeds = Feeds()
         self.claiming: Waiting | None = None  # out of the list, not yet running
+        self._held: set[str] = set()  # jobs that wait beside the list for a while
         self.paused = False
         self.stopping = False
         self.last_step: float | None = None  # monotonic
@@ -309,18 +309,6 @@ class Dispatcher:
             if device.state == "ready"
         }
 
-    def _claim(
-        self, waiting: Waiting, token: str, device: str, served: int, connection: sa.Connection
-    ) -> Job | lookup.UnreadableJob | None:
-        try:
-            job = rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
-        except lookup.UnreadableJob as error:
-            rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=_now())
-            return error
-        if job is not None:
-            people.set_served(connection, waiting.user_id, served)
-        return job
-
     async def _run(self, live: ActiveJob) -> None:
         job = live.job
         try:
@@ -334,12 +322,16 @@ class Dispatcher:
             if isinstance(outcome, Done):
                 self.last_step = monotonic()
             await self._outcomes.end(live, concluded(live, outcome))
+        except NotYet as error:
+            if await self._outcomes.give_back(live, str(error)):
+                self._held.add(job.id)
+                asyncio.get_running_loop().call_later(LATER, self._wait_again, live)
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
             await self._outcomes.retry(live, "Something went wrong in the studio.")
         finally:
             self.running.pop(job.id, None)
-            if not self.stopping and job.id not in self.waitlist:
+            if not self.stopping and job.id not in self.waitlist and job.id not in self._held:
                 self._outcomes.publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
             self._clean_up(job.id)
             self.wake()
@@ -388,6 +380,11 @@ class Dispatcher:
     def _stop_refused(self, live: ActiveJob) -> None:
         if live.refused is not None:
             self.executor.cancel(live.job.id)
+
+    def _wait_again(self, live: ActiveJob) -> None:
+        self._held.discard(live.job.id)
+        self._outcomes.back_to_waiting(live)
+        self.wake()
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)
