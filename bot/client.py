@@ -126,6 +126,7 @@ class Atelier(commands.Bot):
         wait for a job goes through it."""
         transport, trace = transport or Transport(), addresses.trace()
         transport.breaker.watch(trace)
+        transport.rest.watch(trace)
         if session is not None:
             session.watch(trace)
         super().__init__(
@@ -225,13 +226,15 @@ class Atelier(commands.Bot):
             return
         private_api.connect_by(private_api.KeptWebSocket)
         await session.fill_caches(self)
-        tending = asyncio.create_task(session.tend(self._is_connected), name="gateway session")
+        tending = asyncio.create_task(session.tend(lambda: self.is_connected), name="gateway session")
         try:
             await super().connect(reconnect=reconnect)
         finally:
             tending.cancel()
 
-    def _is_connected(self) -> bool:
+    @property
+    def is_connected(self) -> bool:
+        """Whether the gateway's connection is open."""
         return self.ws is not None and self.ws.open
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:

@@ -11,10 +11,13 @@ AtelierError
 ├── ModelError           a model is missing, corrupt, or of an unknown family
 ├── OutOfMemory          the device has no memory left for this job
 ├── JobCancelled         somebody stopped the job
-└── StorageError         database or files can't be used
-    ├── DatabaseInUse    another Atelier has the database open
-    ├── NotLeading       another Atelier that shares the database starts the jobs
-    └── FilesAway        the store of files doesn't answer; nothing is known of a file
+├── StorageError         database or files can't be used
+│   ├── DatabaseInUse    another Atelier has the database open
+│   ├── NotLeading       another Atelier that shares the database starts the jobs
+│   └── FilesAway        the store of files doesn't answer; nothing is known of a file
+└── BusError             other programs can't be told or asked something
+    ├── BusAway          the bus can't be reached, or nobody has answered there
+    └── WireError        a message isn't one, or is too large
 """
 
 
@@ -80,6 +83,18 @@ class FilesAway(StorageError):
 
 class DatabaseInUse(StorageError):
     """Another Atelier has the database open."""
+
+
+class BusError(AtelierError):
+    """Another program can't be told or asked something over the bus."""
+
+
+class BusAway(BusError):
+    """The bus can't be reached, or nobody has answered: it isn't known whether the question arrived."""
+
+
+class WireError(BusError):
+    """A message can't be read or written: it is too large, or not what is expected there."""
 
 
 def first_line(error: BaseException) -> str:

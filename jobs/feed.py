@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -86,6 +86,7 @@ class Feeds:
         self._jobs: defaultdict[int, set[str]] = defaultdict(set)  # user → their live jobs
         self._changes: deque[tuple[int, int, str | None]] = deque()  # point, user, job (None = any)
         self._point = self._forgotten = time.time_ns() // 1000
+        self.ends: Counter[str] = Counter()  # jobs since the start, by the event that they ended with
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -120,7 +121,12 @@ class Feeds:
         if not own:
             del self._jobs[feed.user_id]
         self.note(feed.user_id, job_id)
+        self.count(event)
         feed.publish(event)
+
+    def count(self, event: Event) -> None:
+        """Count the end of a job, if it is one."""
+        self.ends[type(event).__name__.lower()] += isinstance(event, TERMINAL)
 
     def end_all(self, event: Event) -> None:
         """Tell every watcher the last event there will be."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from core.errors import LimitError
-from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
+from core.events import TERMINAL, Cancelled, Event, Failed, Paused, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request, check_texts
 from jobs.active import Converse, Gate, open_gate, question_alone
@@ -37,6 +37,7 @@ from storage.records import AuditRow, audited
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+ENDS = tuple(event.__name__.lower() for event in TERMINAL)
 
 
 def _nothing(connection: sa.Connection) -> None:
@@ -137,6 +138,7 @@ class Queue(JobRows):
         if made is not None:
             log.info("job %s was made at once: %s for user %d", job.id, request.kind, origin.user_id)
             self.note_changed(origin.user_id, job.id)
+            self._dispatcher.feeds.count(Rendered())
             self._on_rendered(job.id)
             return Submitted(job, 0)
         self._dispatcher.enqueue(admitted.row, served=admitted.served)
@@ -224,6 +226,11 @@ class Queue(JobRows):
     def steps(self) -> int:
         """Steps finished since the start, on all devices."""
         return self._dispatcher.steps
+
+    @property
+    def ends(self) -> dict[str, int]:
+        """Jobs that ended since the start, by how: each of ``ENDS``."""
+        return {end: self._dispatcher.feeds.ends[end] for end in ENDS}
 
     @property
     def draining(self) -> bool:

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, NotLeading, StorageError
+from core.telemetry.timings import Timings, timed
 from storage.engine import sqlite_file
 from storage.engine.address import BUSY_TIMEOUT, ONCE, READERS, WRITES, create_engine, sqlite_path
 from storage.engine.failures import ServerAway, our_errors
@@ -41,6 +42,7 @@ AT_A_TIME = 8  # callers that go on in one turn of the event loop
 FOR_OTHERS = 2  # of the readers, which reads that can wait leave free
 ANYTHING = ("anything",)  # the key of what names no other
 SCRUB_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, *12 * (5.0,))  # seconds
+OPERATIONS = ("read", "write", "commit")  # a write from handing it in; a commit may be of many
 CAN_WAIT: ContextVar[bool] = ContextVar("what a task reads can wait", default=False)
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -73,6 +75,7 @@ class Database:
         self.path = path  # of the SQLite file, if it is one
         self.backup_dir = backup_dir
         self.taken = asyncio.Event()  # another program has the database now: this one can only end
+        self.timings = Timings(OPERATIONS)
         self._server = server
         self.is_shared = server is not None and server.hold.several  # with other programs that write
         self._first: deque[_Pending] = deque()
@@ -94,6 +97,11 @@ class Database:
         if self._server is not None and self._server.pulse.is_away:
             return "the database does not answer"
         return None
+
+    @property
+    def unknown_commits(self) -> int:
+        """Commits since the start whose answer was lost, so that the server had to be asked."""
+        return 0 if self._server is None else self._server.unknown_commits
 
     @property
     def waiting(self) -> int:
@@ -119,6 +127,7 @@ class Database:
             async with self._writing:
                 await self._server.resign()
 
+    @timed("write")
     async def write(
         self, work: Work[T], *, first: bool = False, keys: Iterable[str] = ANYTHING, leads: bool = False
     ) -> T:
@@ -217,6 +226,7 @@ class Database:
                         ServerAway("the database does not answer; nothing was written")
                     )
 
+    @timed("read")
     async def _read(self, work: Work[T], options: dict[str, Any]) -> T:
         try:
             return await self._read_once(work, options)
@@ -263,6 +273,7 @@ class Database:
             else:
                 pending.done.set_result(result)
 
+    @timed("commit")
     async def _commit(self, batch: list[_Pending]) -> list[Any]:
         """Results in order; _Failed in the place of one that failed, which alone is rolled back."""
         if self._server is not None:

@@ -8,7 +8,19 @@ from pathlib import Path
 
 from core.settings import ROOT
 
-COPIED = ("core", "storage", "vision", "jobs", "studio", "bot", "host", "docs", "tests", "pyproject.toml")
+COPIED = (
+    "core",
+    "bus",
+    "storage",
+    "vision",
+    "jobs",
+    "studio",
+    "bot",
+    "host",
+    "docs",
+    "tests",
+    "pyproject.toml",
+)
 
 MIRROR = {
     "core/requests/mirror.py": '''"""The request of the toy."""

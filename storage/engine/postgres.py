@@ -154,6 +154,7 @@ class Server:
         self.pulse = Pulse()
         self.hold = Hold(self.name, str(self.url.database), several=several)
         self.closing = False  # nobody waits any longer
+        self.unknown_commits = 0  # whose answer was lost
         self._stale = False  # the writer's connection was lost, and no other has been used since
         self._asking: asyncio.Task[None] | None = None
         self.readers = self._engine(self._connect_reader, pool_size=readers + 1)
@@ -242,6 +243,7 @@ class Server:
                 return result
             except ServerAway:
                 self._stale = True
+                self.unknown_commits += attempt.complete
                 if attempt.complete and await self._was_committed(attempt.transaction):
                     log.warning("a commit was written whose answer was lost")
                     found: T = attempt.results
