@@ -18,7 +18,7 @@ Gate = Callable[[Job, bool], Awaitable[None]]
 
 async def open_gate(job: Job, running: bool) -> None:
     """Let everything through. Another gate raises a UserError for a job that may not be queued or, when it is
-    about to run (``running``), may not run any more."""
+    about to run (``running``), may not run any more; NotYet for one of which that can't be told now."""
 
 
 def see_all(text: str) -> None:
@@ -61,7 +61,8 @@ async def question_alone(job: Job) -> Conversation:
 
 @dataclass
 class ActiveJob:
-    """A running job. ``began``: monotonic seconds; ``before``: how many of these were an earlier process's.
+    """A running job. ``began``: monotonic seconds; ``before``: how many of these were an earlier process's, 0
+    for one that this process has begun.
     ``cost``: what it was counted as. ``text``: all of its
     answer so far. ``stopped``: its asker wants no more of it than that. ``refused``: why that may not be
     given."""

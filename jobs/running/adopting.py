@@ -25,7 +25,7 @@ async def going_on(database: Database, executor: Executor) -> list[RunningRow]:
 def adopted(row: RunningRow, cost: int) -> ActiveJob:
     """Return a job that goes on, as if this process had begun it. cost: what it was counted as."""
     waiting, started = waiting_of(row.waiting), row.job.started_at or row.job.created_at
-    before = max(0.0, (datetime.now(UTC) - started).total_seconds())
+    before = max(0.001, (datetime.now(UTC) - started).total_seconds())
     return ActiveJob(row.job, waiting, row.token, row.device, monotonic() - before, cost, before=before)
 
 

@@ -14,11 +14,8 @@ from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import Any
 
-import sqlalchemy as sa
-
-from core.errors import FilesAway, StorageError, UserError
+from core.errors import FilesAway, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
-from core.job import Job
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -30,7 +27,7 @@ from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.adopting import adopted, going_on, waiting_of
-from jobs.running.handing import lent
+from jobs.running.handing import UNREADABLE, claimed, lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
@@ -43,8 +40,8 @@ from storage.lookup import WaitingRow
 from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
+LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
 DISK_CHECK = 5.0  # s between two looks at a full disk
-UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
 
@@ -52,6 +49,8 @@ log = logging.getLogger(__name__)
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes.
     converse: asked for what a question is handed out with."""
+
+    _claim = staticmethod(claimed)
 
     def __init__(
         self,
@@ -70,6 +69,7 @@ class Dispatcher:
         self.running: dict[str, ActiveJob] = {}
         self.feeds = Feeds()
         self.claiming: Waiting | None = None  # out of the list, not yet running
+        self._held: set[str] = set()  # jobs that wait beside the list for a while
         self.paused = False
         self.stopping = False
         self.last_step: float | None = None  # monotonic
@@ -105,7 +105,8 @@ class Dispatcher:
         """Take up what a crash or a stop left behind, then begin."""
         going = await going_on(self.database, self.executor)
         kept = [one.job.id for one in going]
-        recovered = await self.database.write(partial(rows.recover, message=GAVE_UP, now=_now(), but=kept))
+        recover = partial(rows.recover, message=GAVE_UP, now=_now(), but=kept)
+        recovered = await self.database.write(recover, leads=True)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
         for key, seconds in await self.database.read(lookup.durations):
@@ -170,7 +171,7 @@ class Dispatcher:
     async def _give_back(self, live: ActiveJob) -> None:
         try:
             work = partial(rows.give_back, job_id=live.job.id, token=live.token)
-            if await self.database.write(work, first=True):
+            if await self.database.write(work, first=True, keys=()):
                 log.info("job %s goes back to the queue", live.job.id)
         except StorageError:
             log.exception("a job stays marked as running; the next start takes it up")
@@ -249,7 +250,9 @@ class Dispatcher:
         own = next((one.only for one in self.executor.devices if one.name == device), "")
         served = self.waitlist.after(waiting, monotonic(), own)
         try:
-            job = await self.database.write(partial(self._claim, waiting, token, device, served), first=True)
+            job = await self.database.write(
+                partial(self._claim, waiting, token, device, served), first=True, keys=(), leads=True
+            )
             if isinstance(job, lookup.UnreadableJob):
                 log.error("%s", job)
                 self._outcomes.publish_end(waiting.job_id, Failed(UNREADABLE))
@@ -307,18 +310,6 @@ class Dispatcher:
             if device.state == "ready"
         }
 
-    def _claim(
-        self, waiting: Waiting, token: str, device: str, served: int, connection: sa.Connection
-    ) -> Job | lookup.UnreadableJob | None:
-        try:
-            job = rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
-        except lookup.UnreadableJob as error:
-            rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=_now())
-            return error
-        if job is not None:
-            people.set_served(connection, waiting.user_id, served)
-        return job
-
     async def _run(self, live: ActiveJob) -> None:
         job = live.job
         try:
@@ -332,12 +323,16 @@ class Dispatcher:
             if isinstance(outcome, Done):
                 self.last_step = monotonic()
             await self._outcomes.end(live, concluded(live, outcome))
+        except NotYet as error:
+            if await self._outcomes.give_back(live, str(error)):
+                self._held.add(job.id)
+                asyncio.get_running_loop().call_later(LATER, self._wait_again, live)
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
             await self._outcomes.retry(live, "Something went wrong in the studio.")
         finally:
             self.running.pop(job.id, None)
-            if not self.stopping and job.id not in self.waitlist:
+            if not self.stopping and job.id not in self.waitlist and job.id not in self._held:
                 self._outcomes.publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
             self._clean_up(job.id)
             if not self.stopping:
@@ -347,7 +342,8 @@ class Dispatcher:
     async def _on_device(self, live: ActiveJob) -> Outcome:
         job = live.job
         try:
-            await self.saving.until_there(partial(self.gate, job, True))  # what was allowed may not be by now
+            if not live.before:  # what was allowed may not be by now
+                await self.saving.until_there(partial(self.gate, job, True))
             if job.request.told:
                 live.conversation = await self.converse(job)
             coming = bytes_of(job.request)
@@ -388,6 +384,11 @@ class Dispatcher:
     def _stop_refused(self, live: ActiveJob) -> None:
         if live.refused is not None:
             self.executor.cancel(live.job.id)
+
+    def _wait_again(self, live: ActiveJob) -> None:
+        self._held.discard(live.job.id)
+        self._outcomes.back_to_waiting(live)
+        self.wake()
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)
