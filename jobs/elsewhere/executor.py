@@ -279,10 +279,12 @@ class BusExecutor:
         told = "says what can't be read"
         if isinstance(error, OtherVersion):
             told = f"speaks version {error.version} of messages, and this bot another"
-        if len(name) < 64 and self._hosts.hear_other(name, told, monotonic()):
+        if len(name) >= 64:
+            return
+        if self._hosts.hear_other(name, told, monotonic()):
             log.error("%s gets no jobs: it %s (%s)", name, told, error)
-            self._lose(name, told)
-            self._changed()
+        self._lose(name, told)
+        self._changed()
 
     def _hear_news(self, news: News, subject: str) -> None:
         handed = self._tokens.get(news.token)
