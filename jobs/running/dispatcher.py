@@ -14,11 +14,9 @@ from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import Any
 
-import sqlalchemy as sa
-
 from core.errors import FilesAway, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
-from core.job import Job
+from core.telemetry.tracing import Tracing
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -29,11 +27,13 @@ from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
+from jobs.running.claiming import UNREADABLE, claim
 from jobs.running.handing import lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
 from jobs.running.talking import concluded, hear, see
+from jobs.running.traced import note_waited, running
 from storage import jobs as rows
 from storage import lookup, people
 from storage.database import Database
@@ -43,7 +43,6 @@ from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
 DISK_CHECK = 5.0  # s between two looks at a full disk
-UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
 
@@ -61,13 +60,14 @@ class Dispatcher:
         gate: Gate,
         on_rendered: Callable[[str], None],
         converse: Converse,
+        tracing: Tracing,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
-        self.limits, self.gate, self.converse = limits, gate, converse
+        self.limits, self.gate, self.converse, self.tracing = limits, gate, converse, tracing
         self.estimate = Estimate()
         self.waitlist = Waitlist(self.estimate.cost)
         self.running: dict[str, ActiveJob] = {}
-        self.feeds = Feeds()
+        self.feeds = Feeds(tracing)
         self.claiming: Waiting | None = None  # out of the list, not yet running
         self.paused = False
         self.stopping = False
@@ -190,7 +190,7 @@ class Dispatcher:
             row.front,
             alone=row.attempts > 0,
         )
-        self.feeds.open(row.id, row.user_id)
+        self.feeds.open(row.id, row.user_id, row.created_at)
         self.waitlist.add(waiting, now)
         self.waitlist.know(row.user_id, served, now)
         self.wake()
@@ -253,7 +253,8 @@ class Dispatcher:
         own = next((one.only for one in self.executor.devices if one.name == device), "")
         served = self.waitlist.after(waiting, monotonic(), own)
         try:
-            job = await self.database.write(partial(self._claim, waiting, token, device, served), first=True)
+            with self.tracing.span(waiting.job_id, "claim", device=device):
+                job = await self.database.write(partial(claim, waiting, token, device, served), first=True)
             if isinstance(job, lookup.UnreadableJob):
                 log.error("%s", job)
                 self._outcomes.publish_end(waiting.job_id, Failed(UNREADABLE))
@@ -266,6 +267,7 @@ class Dispatcher:
         if job is None or job.id not in self.feeds:  # cancelled or deleted in the meantime
             self._outcomes.publish_end(waiting.job_id, Cancelled())
             return True
+        note_waited(self.tracing, job)
         cost = self.waitlist.note_start(waiting, monotonic(), own)
         self._placement.note_start(device, waiting)
         live = self.running[job.id] = ActiveJob(job, waiting, token, device, monotonic(), cost)
@@ -307,31 +309,21 @@ class Dispatcher:
             if device.state == "ready"
         }
 
-    def _claim(
-        self, waiting: Waiting, token: str, device: str, served: int, connection: sa.Connection
-    ) -> Job | lookup.UnreadableJob | None:
-        try:
-            job = rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
-        except lookup.UnreadableJob as error:
-            rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=_now())
-            return error
-        if job is not None:
-            people.set_served(connection, waiting.user_id, served)
-        return job
-
     async def _run(self, live: ActiveJob) -> None:
         job = live.job
         try:
             self.positions.shares.begin(live.device, job.id, monotonic())
             try:
-                outcome = await self._on_device(live)
+                with running(self.tracing, live) as live.traceparent:
+                    outcome = await self._on_device(live)
             finally:
                 live.seconds = self.positions.shares.end(live.device, job.id, monotonic())
                 if (pictures := self.estimate.pictures(live.seconds)) is not None:  # not as expected
                     self.waitlist.note_end(live.waiting, pictures - live.cost, monotonic())
             if isinstance(outcome, Done):
                 self.last_step = monotonic()
-            await self._outcomes.end(live, concluded(live, outcome))
+            with self.tracing.span(job.id, "store", outcome=type(outcome).__name__.lower()):
+                await self._outcomes.end(live, concluded(live, outcome))
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
             await self._outcomes.retry(live, "Something went wrong in the studio.")
