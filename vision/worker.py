@@ -27,7 +27,8 @@ from core.grammar.values import Words
 from core.parameters import parameters
 from core.redact import Redactor
 from core.requests.base import Answer
-from core.telemetry.tracing import UNTRACED, Tracing, open_tracing
+from core.telemetry.opening import open_tracing
+from core.telemetry.tracing import UNTRACED, Tracing
 from vision import startup
 from vision.pipe import Inbox, PipeReporter, sender
 from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig

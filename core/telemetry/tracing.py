@@ -64,17 +64,6 @@ class Untraced:
 UNTRACED = Untraced()
 
 
-def open_tracing(endpoint: str, headers: str = "") -> Tracing:
-    """Return what sends spans to the collector at ``endpoint``, the address of its OTLP over HTTP without
-    ``/v1/traces``; empty: what takes none, and imports nothing. headers: sent along, as in
-    OTEL_EXPORTER_OTLP_HEADERS. Raises ModuleNotFoundError without the extra ``otel``."""
-    if not endpoint:
-        return UNTRACED
-    from core.telemetry.otlp import Traced
-
-    return Traced(endpoint, headers)
-
-
 def ids_of(job_id: str) -> tuple[int, int]:
     """Return the ids of a job's trace and of its first span."""
     digest = hashlib.sha256(f"atelier job {job_id}".encode()).digest()

@@ -19,6 +19,7 @@ from jobs.feed import Wait
 from jobs.limits import Limits
 from jobs.order import positions
 from jobs.queue import Queue
+from jobs.running.claiming import claim
 from jobs.running.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from storage import privacy
 from storage.database import open_database
@@ -247,7 +248,7 @@ async def test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dispatcher, go_on = queue._dispatcher, threading.Event()
-    claim, read = dispatcher._claim, queue._overview._database.read
+    read = queue._overview._database.read
 
     def held(*args):
         go_on.wait(10)
@@ -259,7 +260,7 @@ async def test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the
         await until(lambda: job.id in dispatcher.running)
         return found
 
-    monkeypatch.setattr(dispatcher, "_claim", held)
+    monkeypatch.setattr("jobs.running.dispatcher.claim", held)
     job = (await ask(queue)).job
     await until(lambda: dispatcher.claiming is not None)
     for listed in (await queue.mine(1), await queue.snapshot()):

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from core.settings import ROOT
-from core.telemetry.tracing import UNTRACED, ids_of, open_tracing, time_of
+from core.telemetry.opening import open_tracing
+from core.telemetry.tracing import UNTRACED, ids_of, time_of
 from tests.core.telemetry.collector import collecting, told
 
 JOB = "abcdefghjkmn"
@@ -98,7 +99,7 @@ def test_without_a_collector_nothing_of_opentelemetrys_sdk_is_imported() -> None
     with UNTRACED.span(JOB, "run") as traceparent, UNTRACED.part(traceparent, "work") as own:
         assert traceparent == own == ""
     code = (
-        "import sys, host.app, vision.worker; from core.telemetry.tracing import open_tracing;"
+        "import sys, host.app, vision.worker; from core.telemetry.opening import open_tracing;"
         "open_tracing(''); print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
