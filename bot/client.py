@@ -281,6 +281,8 @@ class Atelier(commands.Bot):
         """Take up what an earlier process left. "Ready" comes again after each lost session; before a kept
         one is resumed, discord.py says it of its caches alone."""
         log.info("connected as %s, %s", self.user, counted(len(self.guilds), "server"))
+        here = {guild.id: guild.name or "" for guild in self.guilds}
+        await self._services.queue.people.guilds_are(here, lambda guild_id: True)
         if not self._taken_up:
             self._taken_up = True
             count = await self.delivery.resume()
@@ -311,6 +313,10 @@ class Atelier(commands.Bot):
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """Note a server's name."""
         await self._services.queue.people.guild_seen(guild.id, guild.name)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Note that a server has been left."""
+        await self._services.queue.people.guild_left(guild.id)
 
     # Presses and windows. They are read here, not by views in memory, so that they outlive a restart
 

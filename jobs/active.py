@@ -18,7 +18,7 @@ Gate = Callable[[Job, bool], Awaitable[None]]
 
 async def open_gate(job: Job, running: bool) -> None:
     """Let everything through. Another gate raises a UserError for a job that may not be queued or, when it is
-    about to run (``running``), may not run any more."""
+    about to run (``running``), may not run any more; NotYet for one of which that can't be told now."""
 
 
 def see_all(text: str) -> None:

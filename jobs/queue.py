@@ -261,7 +261,7 @@ class Queue(JobRows):
         if self._dispatcher.stop_answer(job_id):
             log.info("job %s: its answer is stopped", job_id)
             return True
-        if not await self.database.write(partial(rows.cancel, job_id=job_id, now=_now())):
+        if not await self.database.write(partial(rows.cancel, job_id=job_id, now=_now()), keys=()):
             return False
         log.info("job %s cancelled", job_id)
         self._dispatcher.forget(job_id, Cancelled())

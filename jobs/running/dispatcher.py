@@ -14,7 +14,7 @@ from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import Any
 
-from core.errors import FilesAway, StorageError, UserError
+from core.errors import FilesAway, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.telemetry.tracing import Tracing
 from jobs.active import ActiveJob, Converse, Gate
@@ -27,8 +27,7 @@ from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
-from jobs.running.claiming import UNREADABLE, claim
-from jobs.running.handing import lent
+from jobs.running.handing import UNREADABLE, claimed, lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
@@ -42,6 +41,7 @@ from storage.lookup import WaitingRow
 from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
+LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
 DISK_CHECK = 5.0  # s between two looks at a full disk
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes.
     converse: asked for what a question is handed out with."""
+
+    _claim = staticmethod(claimed)
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class Dispatcher:
         self.running: dict[str, ActiveJob] = {}
         self.feeds = Feeds(tracing)
         self.claiming: Waiting | None = None  # out of the list, not yet running
+        self._held: set[str] = set()  # jobs that wait beside the list for a while
         self.paused = False
         self.stopping = False
         self.last_step: float | None = None  # monotonic
@@ -102,7 +105,7 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Take up what a crash or a stop left behind, then begin."""
-        recovered = await self.database.write(partial(rows.recover, message=GAVE_UP, now=_now()))
+        recovered = await self.database.write(partial(rows.recover, message=GAVE_UP, now=_now()), leads=True)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
         for key, seconds in await self.database.read(lookup.durations):
@@ -161,7 +164,7 @@ class Dispatcher:
     async def _give_back(self, live: ActiveJob) -> None:
         try:
             work = partial(rows.give_back, job_id=live.job.id, token=live.token)
-            if await self.database.write(work, first=True):
+            if await self.database.write(work, first=True, keys=()):
                 log.info("job %s goes back to the queue", live.job.id)
         except StorageError:
             log.exception("a job stays marked as running; the next start takes it up")
@@ -254,7 +257,8 @@ class Dispatcher:
         served = self.waitlist.after(waiting, monotonic(), own)
         try:
             with self.tracing.span(waiting.job_id, "claim", device=device):
-                job = await self.database.write(partial(claim, waiting, token, device, served), first=True)
+                work = partial(self._claim, waiting, token, device, served)
+                job = await self.database.write(work, first=True, keys=(), leads=True)
             if isinstance(job, lookup.UnreadableJob):
                 log.error("%s", job)
                 self._outcomes.publish_end(waiting.job_id, Failed(UNREADABLE))
@@ -324,12 +328,16 @@ class Dispatcher:
                 self.last_step = monotonic()
             with self.tracing.span(job.id, "store", outcome=type(outcome).__name__.lower()):
                 await self._outcomes.end(live, concluded(live, outcome))
+        except NotYet as error:
+            if await self._outcomes.give_back(live, str(error)):
+                self._held.add(job.id)
+                asyncio.get_running_loop().call_later(LATER, self._wait_again, live)
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
             await self._outcomes.retry(live, "Something went wrong in the studio.")
         finally:
             self.running.pop(job.id, None)
-            if not self.stopping and job.id not in self.waitlist:
+            if not self.stopping and job.id not in self.waitlist and job.id not in self._held:
                 self._outcomes.publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
             self._clean_up(job.id)
             self.wake()
@@ -378,6 +386,11 @@ class Dispatcher:
     def _stop_refused(self, live: ActiveJob) -> None:
         if live.refused is not None:
             self.executor.cancel(live.job.id)
+
+    def _wait_again(self, live: ActiveJob) -> None:
+        self._held.discard(live.job.id)
+        self._outcomes.back_to_waiting(live)
+        self.wake()
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)

@@ -78,7 +78,7 @@ class Outcomes:
             live.waiting.suspect = live.waiting.suspect or lost.shared
             live.waiting.alone = live.waiting.alone or lost.shared
             if await self._saving.persist(partial(rows.give_back, job_id=live.job.id, token=live.token)):
-                self._back_to_waiting(live)
+                self.back_to_waiting(live)
         else:
             await self.retry(live, GAVE_UP, uncounted=int(live.waiting.suspect))
 
@@ -129,9 +129,17 @@ class Outcomes:
             log.warning("job %s failed after %d attempts", live.job.id, live.job.attempts)
             self.publish_end(live.job.id, Failed(message))
         elif status is Status.QUEUED:
-            self._back_to_waiting(live)
+            self.back_to_waiting(live)
 
-    def _back_to_waiting(self, live: ActiveJob) -> None:
+    async def give_back(self, live: ActiveJob, reason: str) -> bool:
+        """Queue the job again with no attempt counted. Return whether it is in the rows; it isn't in the
+        list yet."""
+        log.info("job %s waits on: %s", live.job.id, reason)
+        work = partial(rows.give_back, job_id=live.job.id, token=live.token)
+        return bool(await self._saving.persist(work))
+
+    def back_to_waiting(self, live: ActiveJob) -> None:
+        """Put a job whose row is queued again into the list."""
         if live.job.id in self._feeds:  # else cancelled in this very moment
             self._waitlist.add(live.waiting, monotonic())
             self._positions.forget(live.job.id)
