@@ -127,6 +127,7 @@ class Run:
 
     folder: of a job that makes films, where it writes them ("" for all others); what is in it when its
     answer comes and isn't named by it is deleted. A job that is tried again finds there what it left.
+    token: of its row while it runs, which no other run has.
     traceparent: of the span that this run is part of, as W3C writes it, "" = nobody traces it.
     """
 
@@ -137,6 +138,7 @@ class Run:
     talk: Talk | None = None
     folder: str = ""
     cost_key: str = ""
+    token: str = field(default="", repr=False)
     traceparent: str = ""
 
 
