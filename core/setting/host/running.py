@@ -21,7 +21,10 @@ class RunningSettings:
         "20", "seconds that running jobs get to finish at shutdown", whole(0, 600), group=GROUP
     )
     metrics_port: int = setting(
-        "0", "port of /healthz, /readyz and Prometheus /metrics; 0 = off", whole(0, 65535), group=GROUP
+        "0",
+        "port of /healthz, /readyz, /livez and Prometheus /metrics; 0 = off",
+        whole(0, 65535),
+        group=GROUP,
     )
     metrics_bind: str = setting(
         "127.0.0.1",
