@@ -20,6 +20,7 @@ from bot.wire.pending import PendingInteractions
 from bot.wire.serving import Serving
 from bot.wire.session import KeptSession
 from bot.wire.transport import Transport
+from core.job import Job
 from core.settings import Settings
 from host import garbage, memory
 from host.doctor import model_problems
@@ -28,6 +29,7 @@ from host.opening import running, services
 from host.operating.endpoint import serve
 from host.operating.manager import ServiceManager
 from host.operating.metrics import Metrics
+from host.operating.traces import note_delivered
 from host.operating.wire import DiscordWire
 from storage.database import Database
 from studio.services import Services
@@ -168,6 +170,10 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
         on_told_again=pending.take_over,
     )
 
+    def delivered(job: Job, rung: str) -> None:
+        metrics.delivered(job, rung)
+        note_delivered(queue.tracing, job, rung)
+
     def make_client() -> Atelier:
         return Atelier(
             built,
@@ -176,7 +182,7 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
             transport,
             session=session,
             on_identify=connections.spend,
-            on_delivered=lambda job, rung: metrics.delivered(job, rung),
+            on_delivered=delivered,
         )
 
     def alerts(client: Atelier) -> Alerts:
