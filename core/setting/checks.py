@@ -28,6 +28,10 @@ def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str
     url = read.get("database_url", "")
     if url and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
         problems.append("DATABASE_URL: takes sqlite:///path or postgresql+psycopg://….")
+    if read.get("bus_url") and not read.get("bus_prefix"):
+        problems.append("BUS_PREFIX: takes a word, such as at.")
+    if (path := read.get("bus_ca")) and not Path(path).is_file():
+        problems.append(f"BUS_CA={path}: no such file.")
     token = read.get("discord_token", "")
     if token and (len(token) < 10 or any(c.isspace() for c in token)):
         problems.append(

@@ -88,12 +88,14 @@ def on_or_off(value: str) -> bool:
 
 
 def device_list(value: str) -> tuple[str, ...]:
-    """Return the devices in small letters; ``auto`` where none is named."""
+    """Return the devices in small letters; ``auto`` where none is named, none for ``none``."""
     parts = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+    if parts == ("none",):
+        return ()
     for part in parts:
         name, _, index = part.partition(":")
         if name not in ("auto", "cpu", "cuda", "mps", "xpu") or (index and not _ID.fullmatch(index)):
-            raise ValueError("takes auto, or devices such as cpu, cuda:0,cuda:1")
+            raise ValueError("takes auto, none, or devices such as cpu, cuda:0,cuda:1")
     return parts or ("auto",)
 
 
@@ -114,6 +116,14 @@ def server(value: str) -> str:
     if found.username is not None:
         raise ValueError("takes no name or password; put the key into VLM_KEY")
     return value.rstrip("/")
+
+
+def ip(value: str) -> str:
+    """Return an IP address."""
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError("takes an IP address, such as 127.0.0.1 or 0.0.0.0") from None
 
 
 def addresses(value: str) -> tuple[str, ...]:

@@ -143,6 +143,34 @@ def test_where_files_lie_is_read() -> None:
     assert read("s3://studio?endpoint=http://127.0.0.1:9000") is not None
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("BUS_URL", "http://bus:4222", "takes addresses such as nats://"),
+        ("BUS_URL", "nats://bus:0", "takes addresses such as nats://"),
+        ("BUS_URL", "nats://bus:many", "takes addresses such as nats://"),
+        ("BUS_URL", "nats://me:canary-secret@bus", "they stand in BUS_CREDS"),
+        ("BUS_URL", "nats://a,tls://b", "either nats:// or tls://"),
+        ("BUS_PREFIX", "a.b", "takes up to 63 letters"),
+        ("BUS_CA", "/nowhere/ca.pem", "no such file"),
+        ("NODE_NAME", "h 1", "takes up to 63 letters"),
+        ("DEVICES", "none,cpu", "takes auto, none, or devices"),
+    ],
+)
+def test_what_names_the_bus_is_taken_or_refused_in_words(name: str, value: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({name: value}, NOWHERE)
+    [line] = caught.value.problems
+    assert line.startswith(f"{name}=") and words in line and "canary" not in line
+
+
+def test_what_names_the_bus_is_read() -> None:
+    settings = load({"BUS_URL": "tls://a:4222, tls://b", "DEVICES": "none"}, NOWHERE)
+    assert settings.bus_url == ("tls://a:4222", "tls://b") and settings.devices == ()
+    assert load({"NODE_NAME": "h1"}, NOWHERE).node == "h1" and load({}, NOWHERE).node
+    assert load({}, NOWHERE).bus_url == ()
+
+
 def test_keys_in_an_address_are_refused_and_not_repeated() -> None:
     with pytest.raises(SettingsError) as caught:
         load({"FILES_URL": "s3://key:canary-secret@studio/x"}, NOWHERE)
