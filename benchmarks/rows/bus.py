@@ -51,7 +51,7 @@ async def _measure(options: Options) -> Result:
             elsewhere = BusExecutor(bus, options.folder / "scratch")
             for executor in (here, elsewhere):
                 await executor.start(lambda: None)
-                await until(executor.free)
+                await until(executor.free, 120.0)
             for _ in range(options.repeats + 1):  # the first isn't measured
                 for name, executor in (("here", here), ("bus", elsewhere)):
                     times[name].append([await _dispatch(executor) for _ in range(runs)])

@@ -44,6 +44,7 @@ from jobs.workers.comparing import Comparing
 from vision.protocol import Answered, Broke, Declined, Fault, Nearest, Question, Run
 
 ORDER_PATIENCE, ORDER_PAUSE = 3.0, 0.3  # seconds for the answer to an order, and before it is said again
+REST = 0.5  # seconds before a host that has refused a run is asked again
 ASK_PATIENCE = 130.0  # seconds for a question beside the jobs
 SELF_PATIENCE = 0.7  # seconds for the bus to answer when hosts are silent
 FIRST_BEATS = 5.0  # seconds that a host has to say that it still has a run of an earlier bot
@@ -71,6 +72,7 @@ class BusExecutor:
         self._leader = secrets.token_hex(16)
         self._hosts = Hosts(self._timing, models)
         self._runs: dict[str, Handed] = {}  # job → run
+        self._resting: dict[str, float] = {}  # hosts that have just refused a run, until when
         self._tokens: dict[str, Handed] = {}  # token → run, until its end is written down
         self._abandoned: dict[str, tuple[str, float]] = {}  # token → host, and when; monotonic seconds
         self._lending, self._receiving, self._comparing = Lending(), Receiving(scratch), Comparing()
@@ -94,6 +96,7 @@ class BusExecutor:
             device.name
             for device in self.devices
             if device.state == "ready"
+            and self._resting.get(device.name.partition(SEPARATOR)[0], 0.0) <= monotonic()
             for _ in range(device.slots - device.running)
         ]
 
@@ -209,6 +212,8 @@ class BusExecutor:
                 log.error("job %s can't be handed out: %s", handed.run.job_id, error)
                 return handed.end(Broke(handed.run.job_id, Fault.USER, TOO_LARGE))
             if not answer.ok:
+                self._resting[handed.host] = monotonic() + REST  # what it said last of itself isn't so
+                asyncio.get_running_loop().call_later(REST, lambda: self._changed())
                 return handed.end(Lost(handed.run.job_id, answer.reason, untouched=True))
             handed.taken = True
             return None

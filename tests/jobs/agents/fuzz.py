@@ -204,6 +204,8 @@ async def _measure(count: int, chance: random.Random, folder: Path) -> Figures:
                 if work.order.token != TOKEN:
                     work.task.cancel()
     run.cancel()
+    for job_id in [one for one, held in worker.held.items() if held.outcome.done()]:
+        del worker.held[job_id]
     await agent.stop(0)
     await bot.stop()
     await asyncio.gather(run, return_exceptions=True)
