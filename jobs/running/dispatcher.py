@@ -14,7 +14,7 @@ from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import Any
 
-from core.errors import FilesAway, NotYet, StorageError, UserError
+from core.errors import FilesAway, NotLeading, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes.
-    converse: asked for what a question is handed out with."""
+    converse: asked for what a question is handed out with. feeds: of a program that doesn't always lead."""
 
     _claim = staticmethod(claimed)
 
@@ -60,13 +60,14 @@ class Dispatcher:
         gate: Gate,
         on_rendered: Callable[[str], None],
         converse: Converse,
+        feeds: Feeds | None = None,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
         self.limits, self.gate, self.converse = limits, gate, converse
         self.estimate = Estimate()
         self.waitlist = Waitlist(self.estimate.cost)
         self.running: dict[str, ActiveJob] = {}
-        self.feeds = Feeds()
+        self.feeds = Feeds() if feeds is None else feeds
         self.claiming: Waiting | None = None  # out of the list, not yet running
         self._held: set[str] = set()  # jobs that wait beside the list for a while
         self.paused = False
@@ -124,9 +125,10 @@ class Dispatcher:
         ]
         self.wake()
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self, grace: float, *, over: bool = True) -> None:
         """Start nothing more; what runs may finish within ``grace`` seconds, the rest is queued again, not
-        counted as an attempt. A second call with a shorter grace cuts the first one short."""
+        counted as an attempt. A second call with a shorter grace cuts the first one short. ``over``: nobody
+        follows the jobs on."""
         if grace <= 0:
             self.saving.hurry.set()
         if self.stopping:
@@ -150,7 +152,8 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._loop_tasks, return_exceptions=True)
         await self._incoming.settle()
-        self.feeds.end_all(Paused())
+        if over:
+            self.feeds.end_all(Paused())
 
     async def _until_done_or_hurry(self, grace: float) -> None:
         hurry: asyncio.Future[Any] = asyncio.create_task(self.saving.hurry.wait())
@@ -233,6 +236,8 @@ class Dispatcher:
             try:
                 while await self._start_one():
                     failures = 0
+            except NotLeading:
+                self._wake_later(RETRY_PAUSES[-1])  # if this one is to lead again before it steps down
             except Exception:  # whatever one job does, the next one gets its turn
                 log.exception("a job could not be started")
                 self._wake_later(RETRY_PAUSES[min(failures, len(RETRY_PAUSES) - 1)])
