@@ -142,9 +142,9 @@ class Queue(JobRows):
             self._on_rendered(job.id)
             return Submitted(job, 0)
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
-        return self._queued(job, admitted.row, admitted.served)
+        return await self._queued(job, admitted.row, admitted.served)
 
-    def _queued(self, job: Job, row: WaitingRow, served: int) -> Submitted:
+    async def _queued(self, job: Job, row: WaitingRow, served: int) -> Submitted:
         self._dispatcher.enqueue(row, served=served)
         queued = self._dispatcher.positions.announce(job.id) or Queued(0)
         return Submitted(job, queued.position, queued.eta)

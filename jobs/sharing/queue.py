@@ -1,241 +1,46 @@
-"""The queue as one of several programs on one database has it.
+"""The queue as one of several programs on one database has it: it asks and watches as any queue does.
 
-Rows are the truth for all of them. Each looks at those of the jobs that aren't over every second: so it knows
-of what the others did, whether a word of theirs came or not. One leads: the writer's session that has the
-leader's lock. It alone has a dispatcher that runs; what only that knows is asked of it over the bus, and
-where it doesn't answer, the rows say what they can.
+What only the leader knows is asked of it over the bus; where it doesn't answer, the rows say what they can.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 
-from core.errors import StorageError
-from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
-from core.job import Job, Status
-from core.recent import Recent
-from jobs.active import Converse, Gate, question_alone
-from jobs.active import open_gate as everything
-from jobs.executor import Executor
-from jobs.feed import Feed
-from jobs.limits import Limits
-from jobs.overview import Overview
-from jobs.queue import Queue
-from jobs.running.dispatcher import Dispatcher
-from jobs.views import Submitted
+import sqlalchemy as sa
+
+from core.events import Event, Paused, Queued
+from core.job import Job
+from jobs.feed import Feed, Wait, Watch
+from jobs.overview import MINE
+from jobs.sharing.feeds import ToldFeed
+from jobs.sharing.leading import LeadingQueue
+from jobs.sharing.messages import Answered, AskView, Jobs, Look, Placed, View
+from jobs.sharing.views import by_rows, shown, told
+from jobs.sharing.words import Answers
+from jobs.views import Snapshot, Submitted
 from storage import jobs as rows
-from storage import people
-from storage.database import Database
-from storage.files import Files
+from storage import lookup
 from storage.lookup import WaitingRow
 from storage.records import AuditRow, set_setting
 from storage.several import unfinished
-from storage.several.unfinished import DRAINING, Standing
-
-EVERY = 1.0  # s between two looks at the rows, and at the leader's lock
-HAD = 20_000  # jobs that the leader remembers to have taken in
-log = logging.getLogger(__name__)
+from storage.several.unfinished import DRAINING
 
 
-class SharedQueue(Queue):
-    """A queue beside those of other programs. ``on_leading``: called with whether this one leads, whenever
-    that has changed. The rest is as of ``Queue``."""
+class SharedQueue(LeadingQueue):
+    """A queue beside those of other programs."""
 
-    def __init__(
-        self,
-        database: Database,
-        files: Files,
-        executor: Executor,
-        limits: Limits | None = None,
-        *,
-        gate: Gate = everything,
-        on_rendered: Callable[[str], None] = lambda job_id: None,
-        converse: Converse = question_alone,
-        on_leading: Callable[[bool], None] = lambda leads: None,
-        every: float = EVERY,
-    ) -> None:
-        super().__init__(
-            database, files, executor, limits, gate=gate, on_rendered=on_rendered, converse=converse
-        )
-        self._make = partial(
-            Dispatcher,
-            database,
-            files,
-            executor,
-            self.limits,
-            gate,
-            on_rendered,
-            converse,
-            self._dispatcher.feeds,
-        )
-        self._on_leading, self._every = on_leading, every
-        self.leads = False
-        self._had = Recent[str, bool](HAD)
-        self._look_now = asyncio.Event()
-        self._going_on: asyncio.Task[None] | None = None
-
-    # Start and stop
-
-    async def start(self) -> None:
-        """Look at what there is, and lead if nobody does."""
-        await self._look()
-        self._started = True
-        self._going_on = asyncio.create_task(self._go_on(), name="shared queue")
-
-    async def stop(self, grace: float) -> None:
-        """As of ``Queue``; then another may lead."""
-        self._started = False
-        if self._going_on is not None and not self.leads:
-            self._going_on.cancel()  # not amid taking over: that ends by itself, see _go_on
-            await asyncio.gather(self._going_on, return_exceptions=True)
-        await super().stop(grace)
-        if self._going_on is not None:
-            self._going_on.cancel()
-            await asyncio.gather(self._going_on, return_exceptions=True)
-        self._dispatcher.feeds.end_all(Paused())
-        if self.leads:
-            self._set_leading(False)
-            try:
-                await self.database.resign()
-            except StorageError:
-                log.info("the leader's lock has gone already")
-
-    async def _go_on(self) -> None:
-        """Lead while nobody else does, and know what the others do."""
-        while self._started:
-            try:
-                await self._turn()
-            except StorageError as error:
-                log.warning("the rows of the queue can't be looked at (%s)", type(error).__name__)
-            except Exception:  # whatever one look meets, the next one comes
-                log.exception("a look at the shared queue failed")
-            self._look_now.clear()
-            try:
-                async with asyncio.timeout(self._every):
-                    await self._look_now.wait()
-            except TimeoutError:
-                continue
-
-    async def _turn(self) -> None:
-        leads = await self.database.lead()
-        if leads and not self.leads:
-            await self._take_over()
-        elif self.leads and not leads:
-            await self._step_down()
-        await self._look()
-
-    async def _take_over(self) -> None:
-        """Start jobs from now on, and first what the leader before left behind."""
-        log.info("this Atelier starts the jobs from now on")
-        dispatcher = self._make()
-        try:
-            await dispatcher.start()
-        except BaseException:
-            await dispatcher.stop(0, over=False)
-            raise
-        self._dispatcher = dispatcher
-        self._overview = Overview(self.database, self.executor, dispatcher, self._admission)
-        self._had = Recent[str, bool](HAD)
-        for waiting in dispatcher.waitlist:
-            self._had[waiting.job_id] = True
-        for job_id in dispatcher.running:
-            self._had[job_id] = True
-        self._set_leading(True)
-
-    async def _step_down(self) -> None:
-        """Start nothing more: another does. What runs here is no longer ours."""
-        log.warning("another Atelier starts the jobs from now on")
-        self._set_leading(False)
-        before, self._dispatcher = self._dispatcher, self._make()
-        self._overview = Overview(self.database, self.executor, self._dispatcher, self._admission)
-        await before.stop(0, over=False)
-
-    def _set_leading(self, leads: bool) -> None:
-        self.leads = leads
-        self._on_leading(leads)
-
-    def look_soon(self) -> None:
-        """Look at the rows now and not only within a second."""
-        self._look_now.set()
-
-    # What the others did, by the rows
-
-    async def _look(self) -> None:
-        found = await self.database.read(unfinished.standing)
-        self._admission.draining = found.draining
-        if self._dispatcher.paused != found.paused:
-            self._dispatcher.paused = found.paused
-            self._dispatcher.wake()
-        feeds = self._dispatcher.feeds
-        over = [job_id for job_id in feeds if job_id not in found.jobs]
-        if over:
-            await self._note_ends(over)
-        if self.leads:
-            await self._note_new(found)
-        else:
-            self._note_states(found)
-
-    async def _note_ends(self, ids: list[str]) -> None:
-        """Tell the watchers of jobs that are over; some may be too new for the look that misses them."""
-        known = await self.database.read(partial(unfinished.ends, ids=ids))
-        for job_id in ids:
-            status, error = known.get(job_id, (Status.CANCELLED, ""))
-            if not status.over or job_id not in self._dispatcher.feeds:
-                continue
-            event = _end(status, error)
-            if self.leads and isinstance(event, Cancelled):
-                self._dispatcher.forget(job_id, event)
-            elif job_id not in self._dispatcher.running:  # those are the dispatcher's to tell of
-                self._dispatcher.feeds.end(job_id, event)
-
-    async def _note_new(self, found: Standing) -> None:
-        """The leader takes in what another program has queued or moved."""
-        new = [job_id for job_id, one in found.jobs.items() if not one.runs and job_id not in self._had]
-        if new:
-            await self.take_in(new)
-        for job_id, one in found.jobs.items():
-            if one.front is None:
-                continue
-            waiting = self._dispatcher.waitlist.get(job_id)
-            if waiting is not None and waiting.front != one.front:
-                self._dispatcher.waitlist.move_to_front(job_id, one.front, time.monotonic())
-                self._dispatcher.wake()
-
-    async def take_in(self, ids: list[str]) -> None:
-        """Let the leader's dispatcher have those of these jobs that wait and that it never had."""
-        found = await self.database.read(partial(unfinished.waiting, ids=ids))
-        turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in found}))
-        for row in found:
-            self._take_in(row, turns[row.user_id])
-
-    def _take_in(self, row: WaitingRow, served: int) -> None:
-        if self.leads and row.id not in self._had:  # what it had and hasn't is over, whatever was read before
-            self._had[row.id] = True
-            self._dispatcher.enqueue(row, served=served)
-
-    def _note_states(self, found: Standing) -> None:
-        """Whoever doesn't lead knows by the rows what waits and what runs."""
-        feeds = self._dispatcher.feeds
-        for job_id, one in found.jobs.items():
-            feeds.open(job_id, one.user_id)
-            latest = feeds[job_id].latest
-            shows_a_run = isinstance(latest, (Started, Loading, Progress))
-            if one.runs and not shows_a_run:
-                feeds[job_id].publish(Started())
-            elif not one.runs and (shows_a_run or latest is None):
-                feeds[job_id].publish(Queued(0, held=found.paused))
-
-    # What is asked here
-
-    def _queued(self, job: Job, row: WaitingRow, served: int) -> Submitted:
+    async def _queued(self, job: Job, row: WaitingRow, served: int) -> Submitted:
         if not self.leads:
             self._dispatcher.feeds.open(row.id, row.user_id)
-            return Submitted(job, 0)
+            said = await self._words.ask("new", Jobs([job.id]), Placed)
+            queued = said.queued if said is not None else None
+            if queued is not None and (feed := self._dispatcher.feeds.get(job.id)) is not None:
+                feed.publish(queued)
+            return Submitted(job, queued.position, queued.eta) if queued else Submitted(job, 0)
         self._take_in(row, served)  # unless a look was quicker
         place = self._dispatcher.positions.announce(job.id) or Queued(0)
         return Submitted(job, place.position, place.eta)
@@ -254,11 +59,121 @@ class SharedQueue(Queue):
         """How many jobs wait or run."""
         return len(self._dispatcher.feeds)
 
+    def watch(self, job_id: str, wait: Wait | None = None) -> Watch:
+        """As of ``Queue``: of a job that another program has, what that tells too."""
+        self._words.follow(job_id, partial(self._hear, job_id))
+        return super().watch(job_id, wait)
+
+    def _hear(self, job_id: str, event: Event | None) -> None:
+        if self.leads:
+            return
+        feed = self._dispatcher.feeds.get(job_id)
+        if event is None:
+            self.look_soon()  # its row says how it ended
+        elif isinstance(feed, ToldFeed):
+            feed.hear(event)
+
+    async def snapshot(self, limit: int = 25, guild_id: int | None = None) -> Snapshot:
+        """As of ``Queue``, asked of the leader; without its answer, what the rows say."""
+        if self.leads:
+            return await super().snapshot(limit, guild_id)
+        return await self._shown(AskView(limit, guild_id))
+
+    async def mine(self, user_id: int) -> Snapshot:
+        """The same of one member's jobs."""
+        if self.leads:
+            return await super().mine(user_id)
+        return await self._shown(AskView(MINE, user_id=user_id))
+
+    async def _shown(self, asked: AskView) -> Snapshot:
+        view = await self._words.ask("view", asked, View)
+        found = await self.database.read(unfinished.standing)
+        if view is None:
+            view = by_rows(found, asked.limit, asked.guild_id, asked.user_id)
+        ids = [*(one.id for one in view.waiting), *(one.id for one in view.running)]
+        return shown(view, await self.database.read(partial(lookup.get_many, ids=ids), once=True), found)
+
+    async def _cancel(self, job_id: str) -> bool:
+        if self.leads:
+            return await super()._cancel(job_id)
+        said = await self._words.ask("cancel", Jobs([job_id]), Answered)
+        if said is not None:
+            self.look_soon()
+            return said.yes
+        return await super()._cancel(job_id)  # its row: the leader sees that
+
+    async def _clear(self, row: AuditRow, work: Callable[[sa.Connection], list[str]]) -> int:
+        count = await super()._clear(row, work)
+        self._say_look()
+        return count
+
+    def note_deleted(self, user_id: int, job_ids: Iterable[str]) -> None:
+        """As of ``Queue``; the leader sees it in the rows."""
+        super().note_deleted(user_id, job_ids)
+        self._say_look()
+
+    def _say_look(self) -> None:
+        if not self.leads:
+            self._words.say_look()
+
+    def run_again(self, job_ids: Iterable[str]) -> None:
+        """As of ``Queue``: the leader is asked until it answers. One that has gone can't: the next begins
+        anew anyway, with what the rows say then."""
+        if self.leads:
+            super().run_again(job_ids)
+        elif ids := list(job_ids):
+            task = asyncio.create_task(self._ask_again(ids), name="run again")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _ask_again(self, ids: list[str]) -> None:
+        while self._started and not self.leads:
+            if await self._words.ask("again", Jobs(ids), Answered) is not None:
+                return
+            await asyncio.sleep(self._every)
+        super().run_again(ids)
+
+    # What others ask the leader
+
+    def _answers(self) -> Answers:
+        return {
+            "new": (Jobs, self._answer_new),
+            "cancel": (Jobs, self._answer_cancel),
+            "again": (Jobs, self._answer_again),
+            "view": (AskView, self._answer_view),
+            "look": (Look, self._answer_look),
+        }
+
+    async def _answer_new(self, asked: Jobs, _: str) -> Placed:
+        await self.take_in(asked.ids)
+        return Placed(self._dispatcher.positions.announce(asked.ids[0]) if self._has(asked.ids) else None)
+
+    def _has(self, ids: list[str]) -> bool:
+        return bool(ids) and ids[0] in self._dispatcher.feeds
+
+    async def _answer_cancel(self, asked: Jobs, _: str) -> Answered:
+        return Answered(await self.cancel(asked.ids[0]))
+
+    async def _answer_again(self, asked: Jobs, _: str) -> Answered:
+        super().run_again(asked.ids)
+        return Answered(True)
+
+    async def _answer_view(self, asked: AskView, _: str) -> View:
+        if asked.user_id is not None:
+            return told(await self.mine(asked.user_id))
+        return told(await self.snapshot(asked.limit, asked.guild_id))
+
+    async def _answer_look(self, _: Look, __: str) -> Answered:
+        self.look_soon()
+        return Answered(True)
+
     async def _move_to_front(self, actor_id: int, job_id: str) -> bool:
         if self.leads and job_id in self._dispatcher.waitlist:
             return await super()._move_to_front(actor_id, job_id)
         row = AuditRow(datetime.now(UTC), actor_id, "move to front", target=job_id)
-        return await self._audited(row, partial(rows.set_front, job_id=job_id)) is not None
+        place = await self._audited(row, partial(rows.set_front, job_id=job_id))
+        self._say_look()
+        return place is not None
 
     async def drain(self, actor_id: int) -> None:
         """Take no new jobs until ``resume``, in no program; finish what is there."""
@@ -270,9 +185,3 @@ class SharedQueue(Queue):
         """End a pause or a drain."""
         await self.database.write(partial(set_setting, key=DRAINING, value=False))
         await super().resume(actor_id)
-
-
-def _end(status: Status, error: str) -> Event:
-    if status is Status.FAILED:
-        return Failed(error)
-    return Cancelled() if status is Status.CANCELLED else Rendered()

@@ -15,7 +15,7 @@ from storage.records import setting
 from storage.schema import QUEUED, RUNNING, jobs
 
 PAUSED, DRAINING = "paused", "draining"
-_COLUMNS = (jobs.c.id, jobs.c.user_id, jobs.c.status, jobs.c.front)
+_COLUMNS = (jobs.c.id, jobs.c.seq, jobs.c.user_id, jobs.c.guild_id, jobs.c.status, jobs.c.front)
 _ALL = sa.union_all(*(sa.select(*_COLUMNS).where(sa.text(which)) for which in (QUEUED, RUNNING)))
 
 
@@ -23,7 +23,9 @@ _ALL = sa.union_all(*(sa.select(*_COLUMNS).where(sa.text(which)) for which in (Q
 class Unfinished:
     """A job that waits or runs. front: its place among those moved to the front."""
 
+    seq: int
     user_id: int
+    guild_id: int | None
     runs: bool
     front: int | None
 
@@ -40,7 +42,7 @@ class Standing:
 def standing(connection: sa.Connection) -> Standing:
     """Return how the queue stands now."""
     found = {
-        row.id: Unfinished(row.user_id, row.status == Status.RUNNING.value, row.front)
+        row.id: Unfinished(row.seq, row.user_id, row.guild_id, row.status == Status.RUNNING.value, row.front)
         for row in connection.execute(_ALL)
     }
     return Standing(found, bool(setting(connection, PAUSED)), bool(setting(connection, DRAINING)))

@@ -79,6 +79,12 @@ class Shared(World):
             row = db.execute("SELECT pid, leads FROM leaders ORDER BY at DESC LIMIT 1").fetchone()
         return row[0] if row and row[1] else None
 
+    def leading(self) -> set[int]:
+        """The processes whose last word is that they lead."""
+        with self._open() as db:
+            notes = db.execute("SELECT pid, leads FROM leaders ORDER BY at").fetchall()
+        return {pid for pid, leads in dict(notes).items() if leads}
+
     def for_program(self, number: int, programs: int) -> list[int]:
         """Asks that this program is told now."""
         turn = int(time.time() / ASK_AGAIN)
@@ -192,6 +198,10 @@ def measure(
             leader = _until(lambda: _number_of(running, world.leader()), world, patience)
             if leader is None:
                 figures.problems.append(f"nobody leads before kill {number}")
+                break
+            alive = {one.pid for one in running.values() if one.is_alive()}
+            if len(alive & world.leading()) > 1:
+                figures.problems.append(f"two lead before kill {number}")
                 break
             victim = leader if number % 2 == 0 else chance.randrange(programs)
             running[victim].kill()
