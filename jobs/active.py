@@ -61,7 +61,9 @@ async def question_alone(job: Job) -> Conversation:
 
 @dataclass
 class ActiveJob:
-    """A running job. ``began``: monotonic seconds. ``cost``: what it was counted as. ``text``: all of its
+    """A running job. ``began``: monotonic seconds; ``before``: how many of these were an earlier process's, 0
+    for one that this process has begun.
+    ``cost``: what it was counted as. ``text``: all of its
     answer so far. ``stopped``: its asker wants no more of it than that. ``refused``: why that may not be
     given."""
 
@@ -79,6 +81,7 @@ class ActiveJob:
     stopped: bool = False
     refused: UserError | None = None
     task: asyncio.Task[None] | None = None  # that brings it to its end
+    before: float = 0.0
 
     def stop(self) -> None:
         """End its task if that waits for what a device needs still; it is in the queue again."""

@@ -124,6 +124,7 @@ class Run:
 
     folder: of a job that makes films, where it writes them ("" for all others); what is in it when its
     answer comes and isn't named by it is deleted. A job that is tried again finds there what it left.
+    token: of its row while it runs, which no other run has.
     """
 
     job_id: str
@@ -133,6 +134,7 @@ class Run:
     talk: Talk | None = None
     folder: str = ""
     cost_key: str = ""
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +26,7 @@ from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
+from jobs.running.adopting import adopted, going_on, waiting_of
 from jobs.running.handing import UNREADABLE, claimed, lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
@@ -103,14 +104,17 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Take up what a crash or a stop left behind, then begin."""
-        recovered = await self.database.write(partial(rows.recover, message=GAVE_UP, now=_now()), leads=True)
+        going = await going_on(self.database, self.executor)
+        kept = [one.job.id for one in going]
+        recover = partial(rows.recover, message=GAVE_UP, now=_now(), but=kept)
+        recovered = await self.database.write(recover, leads=True)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
         for key, seconds in await self.database.read(lookup.durations):
             self.estimate.add(key, seconds)
         self.waitlist.resume(await self.database.read(people.last_turn))
         waiting = await self.database.read(lookup.waiting)
-        await self._incoming.sweep({row.id for row in waiting})
+        await self._incoming.sweep({row.id for row in waiting} | set(kept))
         turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
         for count, row in enumerate(waiting, 1):
             self.enqueue(row, served=turns[row.user_id])
@@ -119,6 +123,9 @@ class Dispatcher:
         await asyncio.to_thread(self.files.drop_unfinished)
         await asyncio.to_thread(self.files.create_ballast)
         await self.executor.start(self.wake)
+        for one in going:
+            self.feeds.open(one.job.id, one.waiting.user_id)
+            self._begin(adopted(one, self.estimate.cost(one.waiting.cost_key)))
         self._loop_tasks = [
             asyncio.create_task(self._dispatch_for_ever(), name="dispatcher"),
             asyncio.create_task(self.positions.announce_for_ever(), name="positions"),
@@ -141,10 +148,12 @@ class Dispatcher:
         for live in [live for live in self.running.values() if not live.handed]:  # no device has it yet
             await self._give_back(live)
             live.stop()
-        if self._runs and grace > 0:
-            log.info("%d running jobs have %.0f s to finish", len(self._runs), grace)
-            await self._until_done_or_hurry(grace)
-        await asyncio.gather(*map(self._give_back, list(self.running.values())))
+        waited_for = [live for live in self.running.values() if not self.executor.outlives(live.job.id)]
+        if waited_for and grace > 0:
+            log.info("%d running jobs have %.0f s to finish", len(waited_for), grace)
+            await self._until_done_or_hurry(waited_for, grace)
+        ours = [live for live in self.running.values() if not self.executor.outlives(live.job.id)]
+        await asyncio.gather(*map(self._give_back, ours))
         await self.executor.stop()
         self.saving.hurry.set()  # nobody waits for a pause to end
         await asyncio.gather(*self._runs, return_exceptions=True)
@@ -155,9 +164,10 @@ class Dispatcher:
         if over:
             self.feeds.end_all(Paused())
 
-    async def _until_done_or_hurry(self, grace: float) -> None:
+    async def _until_done_or_hurry(self, jobs: Iterable[ActiveJob], grace: float) -> None:
         hurry: asyncio.Future[Any] = asyncio.create_task(self.saving.hurry.wait())
-        everything: asyncio.Future[Any] = asyncio.gather(*self._runs, return_exceptions=True)
+        tasks = [live.task for live in jobs if live.task is not None]
+        everything: asyncio.Future[Any] = asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.wait({hurry, everything}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
 
@@ -179,20 +189,7 @@ class Dispatcher:
     def enqueue(self, row: WaitingRow, *, served: int) -> None:
         """The row is written: from now on it may be started any moment. ``served``: what its user had had of
         the devices by their latest turn."""
-        now = monotonic()
-        age = max(0.0, (_now() - row.created_at).total_seconds())  # asked once: the wall clock may jump
-        waiting = Waiting(
-            row.id,
-            row.seq,
-            row.user_id,
-            row.guild_id,
-            row.lane,
-            row.cost_key,
-            row.max_running,
-            now - age,
-            row.front,
-            alone=row.attempts > 0,
-        )
+        now, waiting = monotonic(), waiting_of(row)
         self.feeds.open(row.id, row.user_id)
         self.waitlist.add(waiting, now)
         self.waitlist.know(row.user_id, served, now)
@@ -275,13 +272,17 @@ class Dispatcher:
             return True
         cost = self.waitlist.note_start(waiting, monotonic(), own)
         self._placement.note_start(device, waiting)
-        live = self.running[job.id] = ActiveJob(job, waiting, token, device, monotonic(), cost)
-        self.feeds[job.id].publish(Started())  # now: the task may begin after a cancel
-        task = live.task = asyncio.create_task(self._run(live), name=f"job {job.id}")
+        self._begin(ActiveJob(job, waiting, token, device, monotonic(), cost))
+        return True
+
+    def _begin(self, live: ActiveJob) -> None:
+        job_id = live.job.id
+        self.running[job_id] = live
+        self.feeds[job_id].publish(Started())  # now: the task may begin after a cancel
+        task = live.task = asyncio.create_task(self._run(live), name=f"job {job_id}")
         self._runs.add(task)
         task.add_done_callback(self._runs.discard)
         self.positions.note_moved()
-        return True
 
     def choose(self) -> tuple[str, Waiting] | None:
         """The next job and its device, None while nothing can be started."""
@@ -321,7 +322,7 @@ class Dispatcher:
             try:
                 outcome = await self._on_device(live)
             finally:
-                live.seconds = self.positions.shares.end(live.device, job.id, monotonic())
+                live.seconds = live.before + self.positions.shares.end(live.device, job.id, monotonic())
                 if (pictures := self.estimate.pictures(live.seconds)) is not None:  # not as expected
                     self.waitlist.note_end(live.waiting, pictures - live.cost, monotonic())
             if isinstance(outcome, Done):
@@ -339,12 +340,15 @@ class Dispatcher:
             if not self.stopping and job.id not in self.waitlist and job.id not in self._held:
                 self._outcomes.publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
             self._clean_up(job.id)
+            if not self.stopping:
+                self.executor.settle(job.id)
             self.wake()
 
     async def _on_device(self, live: ActiveJob) -> Outcome:
         job = live.job
         try:
-            await self.saving.until_there(partial(self.gate, job, True))  # what was allowed may not be by now
+            if not live.before:  # what was allowed may not be by now
+                await self.saving.until_there(partial(self.gate, job, True))
             if job.request.told:
                 live.conversation = await self.converse(job)
             coming = bytes_of(job.request)

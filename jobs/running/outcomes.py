@@ -53,6 +53,8 @@ class Outcomes:
         job_id = live.job.id
         if job_id not in self._feeds:
             log.info("job %s had been cancelled", job_id)
+        elif isinstance(outcome, Lost) and outcome.goes_on:
+            log.info("job %s goes on where it is", job_id)
         elif isinstance(outcome, Done):
             await self._rendered(live, outcome.output)
         elif isinstance(outcome, Broke) and outcome.fault in (Fault.USER, Fault.MODEL, Fault.MEMORY):
