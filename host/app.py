@@ -20,6 +20,7 @@ from bot.wire.pending import PendingInteractions
 from bot.wire.serving import Serving
 from bot.wire.session import KeptSession
 from bot.wire.transport import Transport
+from core.job import Job
 from core.settings import Settings
 from host import garbage, memory
 from host.doctor import model_problems
@@ -55,7 +56,8 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
     async with services(settings) as built:
         garbage.configure_gc()
         collecting = garbage.collect(lambda: built.queue.unfinished > 0)
-        unanswered = settings.data_dir / "unanswered"
+        ids = settings.shard_ids  # processes on one machine may share its folder
+        unanswered = settings.data_dir / (f"unanswered-{ids[0]}-{ids[-1]}" if ids else "unanswered")
         lost = running(_stop_when_taken(built.database, stopping), "database")
         async with running(collecting, "garbage"), running(_report_models(settings), "models"), lost:
             with closing(PendingInteractions(unanswered)) as pending:
@@ -169,15 +171,17 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
     )
 
     def make_client() -> Atelier:
+        if settings.shards > 1 or settings.shard_ids:
+            from bot.shards.client import ShardedAtelier  # here: few bots are that large
+
+            return ShardedAtelier(built, studio, pending, transport, on_delivered=told)
+        spend = connections.spend
         return Atelier(
-            built,
-            studio,
-            pending,
-            transport,
-            session=session,
-            on_identify=connections.spend,
-            on_delivered=lambda job, rung: metrics.delivered(job, rung),
+            built, studio, pending, transport, session=session, on_identify=spend, on_delivered=told
         )
+
+    def told(job: Job, rung: str) -> None:
+        metrics.delivered(job, rung)
 
     def alerts(client: Atelier) -> Alerts:
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))

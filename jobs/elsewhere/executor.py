@@ -64,10 +64,10 @@ class BusExecutor:
         *,
         models: str = "",
         clip: str = "",
-        epoch: int = 0,
+        epoch: Callable[[], int] = lambda: 0,
         timing: Timing | None = None,
     ) -> None:
-        self._bus, self._epoch, self._timing = bus, epoch, timing or Timing()
+        self._bus, self._epoch_now, self._timing = bus, epoch, timing or Timing()
         self._clip = clip
         self._leader = secrets.token_hex(16)
         self._hosts = Hosts(self._timing, models)
@@ -77,6 +77,8 @@ class BusExecutor:
         self._lending, self._receiving, self._comparing = Lending(), Receiving(scratch), Comparing()
         self._changed: Callable[[], None] = lambda: None
         self._listening = self._complete = self._stopping = False
+        self._hearing: list[Callable[[], Awaitable[None]]] = []  # what ends each
+        self._bus.watch(self._bus_changed)
         self._heard = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._doing: set[asyncio.Task[None]] = set()
@@ -151,13 +153,14 @@ class BusExecutor:
     async def _listen(self) -> None:
         if self._listening:
             return
-        self._listening = True
-        self._bus.watch(self._bus_changed)
-        await self._bus.listen("beat.*", Beat, self._hear_beat, most=BEAT_MOST, unread=self._unread_beat)
-        await self._bus.listen("job.*", News, self._hear_news, most=EVENT_MOST)
-        await self._bus.serve("done.*", Final, self._hear_final)
-        await self._bus.serve("file.*", Fetch, self._lend)
-        await self._bus.serve("put.*", Put, self._store)
+        self._listening, self._stopping, bus = True, False, self._bus
+        self._hearing = [
+            await bus.listen("beat.*", Beat, self._hear_beat, most=BEAT_MOST, unread=self._unread_beat),
+            await bus.listen("job.*", News, self._hear_news, most=EVENT_MOST),
+            await bus.serve("done.*", Final, self._hear_final),
+            await bus.serve("file.*", Fetch, self._lend),
+            await bus.serve("put.*", Put, self._store),
+        ]
 
     async def stop(self) -> None:
         """Hand out nothing more. What runs goes on, and is taken up by the next process."""
@@ -168,7 +171,15 @@ class BusExecutor:
         for handed in list(self._runs.values()):
             goes_on = self.outlives(handed.run.job_id)
             handed.end(Lost(handed.run.job_id, "the studio stops", untouched=True, goes_on=goes_on))
+        for end in self._hearing:  # whoever leads next hears the rest; this one may lead again
+            await end()
+        self._hearing, self._listening, self._complete = [], False, False
+        self._leader = secrets.token_hex(16)
         await self._comparing.close()
+
+    @property
+    def _epoch(self) -> int:
+        return self._epoch_now()
 
     # Runs
 

@@ -40,7 +40,6 @@ from storage.lookup import WaitingRow
 from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
-LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
 DISK_CHECK = 5.0  # s between two looks at a full disk
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
@@ -70,7 +69,6 @@ class Dispatcher:
         self.running: dict[str, ActiveJob] = {}
         self.feeds = Feeds() if feeds is None else feeds
         self.claiming: Waiting | None = None  # out of the list, not yet running
-        self._held: set[str] = set()  # jobs that wait beside the list for a while
         self.paused = False
         self.stopping = False
         self.last_step: float | None = None  # monotonic
@@ -329,15 +327,13 @@ class Dispatcher:
                 self.last_step = monotonic()
             await self._outcomes.end(live, concluded(live, outcome))
         except NotYet as error:
-            if await self._outcomes.give_back(live, str(error)):
-                self._held.add(job.id)
-                asyncio.get_running_loop().call_later(LATER, self._wait_again, live)
+            await self._outcomes.wait_on(live, str(error), self.wake)
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
             await self._outcomes.retry(live, "Something went wrong in the studio.")
         finally:
             self.running.pop(job.id, None)
-            if not self.stopping and job.id not in self.waitlist and job.id not in self._held:
+            if not self.stopping and job.id not in self.waitlist and job.id not in self._outcomes.held:
                 self._outcomes.publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
             self._clean_up(job.id)
             if not self.stopping:
@@ -389,11 +385,6 @@ class Dispatcher:
     def _stop_refused(self, live: ActiveJob) -> None:
         if live.refused is not None:
             self.executor.cancel(live.job.id)
-
-    def _wait_again(self, live: ActiveJob) -> None:
-        self._held.discard(live.job.id)
-        self._outcomes.back_to_waiting(live)
-        self.wake()
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)

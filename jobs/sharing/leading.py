@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from core.errors import StorageError
@@ -39,9 +39,13 @@ HAD = 20_000  # jobs that the leader remembers to have taken in
 log = logging.getLogger(__name__)
 
 
+async def nothing() -> None:
+    """Do nothing more at the beginning of a term."""
+
+
 class LeadingQueue(Queue):
     """A queue beside those of other programs. ``on_leading``: called with whether this one leads, whenever
-    that has changed. ``line``: the bus. The rest is as of ``Queue``."""
+    that has changed; ``on_term``: before it does, each time. ``line``: the bus. The rest is of ``Queue``."""
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class LeadingQueue(Queue):
         on_rendered: Callable[[str], None] = lambda job_id: None,
         converse: Converse = question_alone,
         on_leading: Callable[[bool], None] = lambda leads: None,
+        on_term: Callable[[], Awaitable[None]] = nothing,
         line: Line | None = None,
         every: float = EVERY,
     ) -> None:
@@ -74,7 +79,7 @@ class LeadingQueue(Queue):
         self._dispatcher = self._make()
         self._overview = Overview(database, executor, self._dispatcher, self._admission)
         self._words = Words(line)
-        self._on_leading, self._every = on_leading, every
+        self._on_leading, self._on_term, self._every = on_leading, on_term, every
         self.leads = False
         self._had = Recent[str, bool](HAD)
         self._look_now = asyncio.Event()
@@ -136,6 +141,7 @@ class LeadingQueue(Queue):
         log.info("this Atelier starts the jobs from now on")
         dispatcher = self._make()
         try:
+            await self._on_term()
             await dispatcher.start()
         except BaseException:
             await dispatcher.stop(0, over=False)

@@ -2,7 +2,7 @@
 and it tells of jobs that run.
 
 Rows decide; a word only spares waiting for the next look at them. ``queue.<verb>`` is answered by whoever
-leads, ``told.<job>`` is heard by those who follow the job.
+leads, ``bot.told.<job>`` is heard by those who follow the job.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Words:
         if (telling := self._telling.pop(job_id, None)) is not None:
             telling.cancel()
         if self._line is not None:
-            self._begin(self._line.publish(f"told.{job_id}", Told()))
+            self._begin(self._line.publish(f"bot.told.{job_id}", Told()))
 
     def _tell_now(self, job_id: str, latest: Callable[[], Event | None]) -> None:
         self._telling.pop(job_id, None)
@@ -84,10 +84,10 @@ class Words:
     async def _publish(self, job_id: str, event: Event) -> None:
         assert self._line is not None
         try:
-            await self._line.publish(f"told.{job_id}", Told.of(event))
+            await self._line.publish(f"bot.told.{job_id}", Told.of(event))
         except WireError:  # a preview that is too large for a message
             if isinstance(event, Progress):
-                await self._line.publish(f"told.{job_id}", Told.of(replace(event, preview=None)))
+                await self._line.publish(f"bot.told.{job_id}", Told.of(replace(event, preview=None)))
 
     # Of the others
 
@@ -111,7 +111,7 @@ class Words:
     def follow(self, job_id: str, hear: Callable[[Event | None], None]) -> None:
         """Hear what is told of a job, None = that it is over, until ``leave``."""
         if self._line is not None and job_id not in self._following:
-            listening = self._line.listen(f"told.{job_id}", Told, lambda told, _: hear(told.event))
+            listening = self._line.listen(f"bot.told.{job_id}", Told, lambda told, _: hear(told.event))
             self._following[job_id] = asyncio.create_task(listening, name=f"follow {job_id}")
 
     def leave(self, job_id: str) -> None:
