@@ -29,6 +29,7 @@ from host.opening import running, services
 from host.operating.endpoint import serve
 from host.operating.manager import ServiceManager
 from host.operating.metrics import Metrics
+from host.operating.traces import note_delivered
 from host.operating.wire import DiscordWire
 from storage.database import Database
 from studio.services import Services
@@ -170,18 +171,19 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
         on_told_again=pending.take_over,
     )
 
+    def delivered(job: Job, rung: str) -> None:
+        metrics.delivered(job, rung)
+        note_delivered(queue.tracing, job, rung)
+
     def make_client() -> Atelier:
         if settings.shards > 1 or settings.shard_ids:
             from bot.shards.client import ShardedAtelier  # here: few bots are that large
 
-            return ShardedAtelier(built, studio, pending, transport, on_delivered=told)
+            return ShardedAtelier(built, studio, pending, transport, on_delivered=delivered)
         spend = connections.spend
         return Atelier(
-            built, studio, pending, transport, session=session, on_identify=spend, on_delivered=told
+            built, studio, pending, transport, session=session, on_identify=spend, on_delivered=delivered
         )
-
-    def told(job: Job, rung: str) -> None:
-        metrics.delivered(job, rung)
 
     def alerts(client: Atelier) -> Alerts:
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))

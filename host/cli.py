@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     for line in misspelt(os.environ):
         print(f"Is this meant for Atelier? {line}", file=sys.stderr)
     try:
-        return _COMMANDS[arguments.command or "run"](settings, arguments)
+        return COMMANDS[arguments.command or "run"](settings, arguments)
     except SettingsError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return 2
@@ -229,7 +229,7 @@ def _confirmed(question: str) -> bool:
     return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-_COMMANDS = {
+COMMANDS = {
     "run": _run,
     "sandbox": _sandbox,
     "doctor": _doctor,

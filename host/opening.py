@@ -14,6 +14,7 @@ from typing import Any
 from core.errors import StorageError
 from core.settings import Settings
 from host.elsewhere.executors import executor_of
+from host.operating.traces import opened_tracing
 from host.several.leading import Leading
 from jobs.executor import Executor
 from jobs.films import FilmLimits
@@ -100,6 +101,7 @@ async def services(
             gate=Starting(database, moderator, authority, directory).gate,
             on_rendered=lambda job_id: rendered.put_nowait(job_id) if leading.leads else None,
             converse=Conversations(database, sight, moderator, directory, settings).begin,
+            tracing=await stack.enter_async_context(opened_tracing(settings)),
         )
         copies = VectorFiles(settings.data_dir / "cache" / "vectors")
         privacy = _privacy(settings, queue, database, files, copies)

@@ -80,6 +80,7 @@ class ActiveJob:
     text: str = field(default="", repr=False)
     stopped: bool = False
     refused: UserError | None = None
+    traceparent: str = ""  # of its run's span
     task: asyncio.Task[None] | None = None  # that brings it to its end
     before: float = 0.0
 

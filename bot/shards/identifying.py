@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -12,6 +13,7 @@ from bot.wire.connections import pause_after
 from storage.database import Database
 from storage.several import identifies
 
+LATE = 0.5  # seconds that the rows may take, of the one that turns are further apart than asked
 log = logging.getLogger(__name__)
 
 
@@ -29,8 +31,12 @@ class Identifying:
         if self._keys is None:
             self._keys = max(1, await self._ask())
         key = shard_id % self._keys
-        work = partial(identifies.take, key=key, now=datetime.now(UTC))
-        turn = await self._database.write(work, keys=["identifies"])
+        while True:
+            began = time.monotonic()
+            work = partial(identifies.take, key=key, now=datetime.now(UTC))
+            turn = await self._database.write(work, keys=["identifies"])
+            if time.monotonic() - began < LATE:
+                break  # else others may have gone by our turn meanwhile
         spent = pause_after([at.timestamp() for at in turn.before], datetime.now(UTC).timestamp())
         if spent:
             log.warning("too many connections were begun; number %d waits %.0f s", shard_id, spent)

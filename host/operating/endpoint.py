@@ -1,8 +1,9 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``, for whoever watches from outside; METRICS_PORT, off by default.
+"""``/healthz``, ``/readyz``, ``/livez`` and ``/metrics``, for whoever watches from outside (METRICS_PORT).
 
 Healthy means that jobs make progress: an unhealthy process wants a look, or a restart. Ready means that it
 can serve members now: Discord's gateway is connected and the database answers. A process may be healthy and
-not ready, as while Discord is away, which no restart mends.
+not ready, as while Discord is away, which no restart mends. Alive is less: the event loop turns, and no job
+hangs; what isn't alive may be ended and started again.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ async def serve(
         }
         return web.json_response(body, status=200 if health.ok else 503)
 
+    async def livez(_: web.Request) -> web.Response:
+        hung = queue.health().hung
+        return web.json_response({"alive": not hung}, status=503 if hung else 200)
+
     async def readyz(_: web.Request) -> web.Response:
         problems = await not_ready(queue.database, connected)
         return web.json_response(
@@ -69,7 +74,8 @@ async def serve(
         )
 
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", read)])
+    pages = {"/healthz": healthz, "/readyz": readyz, "/livez": livez, "/metrics": read}
+    app.add_routes([web.get(path, answer) for path, answer in pages.items()])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

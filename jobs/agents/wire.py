@@ -83,8 +83,9 @@ class Beat(Message, frozen=True):
 
 class Order(Message, frozen=True):
     """Do a job. leader, epoch: of the bot that asks; an agent obeys none that is older than one it has heard.
-    device: one of the host's. request, talk, cost_key, kind: as in ``Run``. folder: the job writes files; the
-    names of those that lie there at the start, with their bytes. digest: of all that it starts from."""
+    device: one of the host's. request, talk, cost_key, kind, traceparent: as in ``Run``. folder: the job
+    writes files; the names of those that lie there at the start, with their bytes. digest: of all that it
+    starts from."""
 
     leader: Token
     epoch: int
@@ -98,6 +99,7 @@ class Order(Message, frozen=True):
     cost_key: str = ""
     talk: Talk | None = None
     folder: dict[FileName, Sha256] | None = None
+    traceparent: str = ""
 
 
 class Taken(Message, frozen=True):

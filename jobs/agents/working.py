@@ -70,6 +70,7 @@ class Work:
                     order.talk,
                     str(folder) if order.folder is not None else "",
                     order.cost_key,
+                    traceparent=order.traceparent,
                 )
                 outcome = await self._executor.run(order.device, run, self.telling)
         except asyncio.CancelledError:

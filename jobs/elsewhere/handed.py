@@ -62,6 +62,7 @@ def order_of(run: Run, device: str, leader: str, epoch: int) -> tuple[Order, dic
         run.cost_key,
         run.talk,
         folder if run.folder else None,
+        run.traceparent,
     )
     return order, paths
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from core.errors import FilesAway, NotLeading, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
+from core.telemetry.tracing import Tracing
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -32,6 +33,7 @@ from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
 from jobs.running.talking import concluded, hear, see
+from jobs.running.traced import note_waited, running
 from storage import jobs as rows
 from storage import lookup, people
 from storage.database import Database
@@ -60,14 +62,15 @@ class Dispatcher:
         gate: Gate,
         on_rendered: Callable[[str], None],
         converse: Converse,
+        tracing: Tracing,
         feeds: Feeds | None = None,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
-        self.limits, self.gate, self.converse = limits, gate, converse
+        self.limits, self.gate, self.converse, self.tracing = limits, gate, converse, tracing
         self.estimate = Estimate()
         self.waitlist = Waitlist(self.estimate.cost)
         self.running: dict[str, ActiveJob] = {}
-        self.feeds = Feeds() if feeds is None else feeds
+        self.feeds = Feeds(tracing) if feeds is None else feeds
         self.claiming: Waiting | None = None  # out of the list, not yet running
         self.paused = False
         self.stopping = False
@@ -85,15 +88,8 @@ class Dispatcher:
         self._placement = Placement(self.waitlist)
         self.saving = Saving(database, files)
         self._incoming = Incoming(files, limits.disk_floor)
-        self._outcomes = Outcomes(
-            self.saving,
-            self.waitlist,
-            self.feeds,
-            self._placement,
-            self.positions,
-            lambda: self.stopping,
-            on_rendered,
-        )
+        kept = self.saving, self.waitlist, self.feeds, self._placement, self.positions
+        self._outcomes = Outcomes(*kept, lambda: self.stopping, on_rendered)
         self._wake = asyncio.Event()
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._runs: set[asyncio.Task[None]] = set()
@@ -122,7 +118,7 @@ class Dispatcher:
         await asyncio.to_thread(self.files.create_ballast)
         await self.executor.start(self.wake)
         for one in going:
-            self.feeds.open(one.job.id, one.waiting.user_id)
+            self.feeds.open(one.job.id, one.waiting.user_id, one.job.created_at)
             self._begin(adopted(one, self.estimate.cost(one.waiting.cost_key)))
         self._loop_tasks = [
             asyncio.create_task(self._dispatch_for_ever(), name="dispatcher"),
@@ -188,7 +184,7 @@ class Dispatcher:
         """The row is written: from now on it may be started any moment. ``served``: what its user had had of
         the devices by their latest turn."""
         now, waiting = monotonic(), waiting_of(row)
-        self.feeds.open(row.id, row.user_id)
+        self.feeds.open(row.id, row.user_id, row.created_at)
         self.waitlist.add(waiting, now)
         self.waitlist.know(row.user_id, served, now)
         self.wake()
@@ -253,9 +249,9 @@ class Dispatcher:
         own = next((one.only for one in self.executor.devices if one.name == device), "")
         served = self.waitlist.after(waiting, monotonic(), own)
         try:
-            job = await self.database.write(
-                partial(self._claim, waiting, token, device, served), first=True, keys=(), leads=True
-            )
+            with self.tracing.span(waiting.job_id, "claim", device=device):
+                work = partial(self._claim, waiting, token, device, served)
+                job = await self.database.write(work, first=True, keys=(), leads=True)
             if isinstance(job, lookup.UnreadableJob):
                 log.error("%s", job)
                 self._outcomes.publish_end(waiting.job_id, Failed(UNREADABLE))
@@ -268,6 +264,7 @@ class Dispatcher:
         if job is None or job.id not in self.feeds:  # cancelled or deleted in the meantime
             self._outcomes.publish_end(waiting.job_id, Cancelled())
             return True
+        note_waited(self.tracing, job)
         cost = self.waitlist.note_start(waiting, monotonic(), own)
         self._placement.note_start(device, waiting)
         self._begin(ActiveJob(job, waiting, token, device, monotonic(), cost))
@@ -318,14 +315,16 @@ class Dispatcher:
         try:
             self.positions.shares.begin(live.device, job.id, monotonic())
             try:
-                outcome = await self._on_device(live)
+                with running(self.tracing, live) as live.traceparent:
+                    outcome = await self._on_device(live)
             finally:
                 live.seconds = live.before + self.positions.shares.end(live.device, job.id, monotonic())
                 if (pictures := self.estimate.pictures(live.seconds)) is not None:  # not as expected
                     self.waitlist.note_end(live.waiting, pictures - live.cost, monotonic())
             if isinstance(outcome, Done):
                 self.last_step = monotonic()
-            await self._outcomes.end(live, concluded(live, outcome))
+            with self.tracing.span(job.id, "store", outcome=type(outcome).__name__.lower()):
+                await self._outcomes.end(live, concluded(live, outcome))
         except NotYet as error:
             await self._outcomes.wait_on(live, str(error), self.wake)
         except Exception:  # the last net: the row must not stay "running" for ever

@@ -46,7 +46,8 @@ async def lent(live: ActiveJob, folder: str, database: Database, files: Files) -
         paths = {name: str(path) for name, path in {**own, **more}.items()}
         told = None if talk is None else without(talk, earlier - paths.keys())
         key = live.waiting.cost_key
-        yield Run(job.id, job.request.kind, to_json(job.request), paths, told, folder, key, live.token)
+        request, extra = to_json(job.request), (live.token, live.traceparent)
+        yield Run(job.id, job.request.kind, request, paths, told, folder, key, *extra)
 
 
 async def _lesson(job: Job, folder: Path, database: Database) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from core.events import Event
+from core.telemetry.tracing import UNTRACED, Tracing
 from jobs.feed import Feed, Feeds
 
 
@@ -27,11 +28,22 @@ class ToldFeed(Feed):
 
 class ToldFeeds(Feeds):
     """Feeds of one of several programs. ``tell``: called with a job that something has happened to. ``end``:
-    with one that is over."""
+    with one that is over. ``leads``: whether this program counts and traces the ends of jobs."""
 
-    def __init__(self, tell: Callable[[str], None], over: Callable[[str], None]) -> None:
-        super().__init__()
-        self._tell, self._over = tell, over
+    def __init__(
+        self,
+        tell: Callable[[str], None],
+        over: Callable[[str], None],
+        leads: Callable[[], bool],
+        tracing: Tracing = UNTRACED,
+    ) -> None:
+        super().__init__(tracing)
+        self._tell, self._over, self._leads = tell, over, leads
+
+    def count(self, job_id: str, event: Event) -> None:
+        """Count the end of a job, if one of the programs shall: the leader."""
+        if self._leads():
+            super().count(job_id, event)
 
     def make(self, job_id: str, user_id: int) -> Feed:
         """Return a job's new feed."""

@@ -13,11 +13,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 from core.errors import StorageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Status
 from core.recent import Recent
+from core.telemetry.tracing import UNTRACED, Tracing
 from jobs.active import Converse, Gate, question_alone
 from jobs.active import open_gate as everything
 from jobs.executor import Executor
@@ -57,14 +59,15 @@ class LeadingQueue(Queue):
         gate: Gate = everything,
         on_rendered: Callable[[str], None] = lambda job_id: None,
         converse: Converse = question_alone,
+        tracing: Tracing = UNTRACED,
         on_leading: Callable[[bool], None] = lambda leads: None,
         on_term: Callable[[], Awaitable[None]] = nothing,
         line: Line | None = None,
         every: float = EVERY,
     ) -> None:
-        super().__init__(
-            database, files, executor, limits, gate=gate, on_rendered=on_rendered, converse=converse
-        )
+        hooks: dict[str, Any] = {"gate": gate, "on_rendered": on_rendered, "converse": converse}
+        super().__init__(database, files, executor, limits, tracing=tracing, **hooks)
+        self.leads = False
         self._make = partial(
             Dispatcher,
             database,
@@ -74,13 +77,13 @@ class LeadingQueue(Queue):
             gate,
             on_rendered,
             converse,
-            ToldFeeds(self._tell, self._note_over),
+            tracing,
+            ToldFeeds(self._tell, self._note_over, lambda: self.leads, tracing),
         )
         self._dispatcher = self._make()
         self._overview = Overview(database, executor, self._dispatcher, self._admission)
         self._words = Words(line)
         self._on_leading, self._on_term, self._every = on_leading, on_term, every
-        self.leads = False
         self._had = Recent[str, bool](HAD)
         self._look_now = asyncio.Event()
         self._going_on: asyncio.Task[None] | None = None
@@ -236,7 +239,7 @@ class LeadingQueue(Queue):
         """Whoever doesn't lead knows by the rows what waits and what runs."""
         feeds = self._dispatcher.feeds
         for job_id, one in found.jobs.items():
-            feeds.open(job_id, one.user_id)
+            feeds.open(job_id, one.user_id, one.created_at)
             latest = feeds[job_id].latest
             shows_a_run = isinstance(latest, (Started, Loading, Progress))
             if one.runs and not shows_a_run:

@@ -35,7 +35,7 @@ class SharedQueue(LeadingQueue):
 
     async def _queued(self, job: Job, row: WaitingRow, served: int) -> Submitted:
         if not self.leads:
-            self._dispatcher.feeds.open(row.id, row.user_id)
+            self._dispatcher.feeds.open(row.id, row.user_id, row.created_at)
             said = await self._words.ask("new", Jobs([job.id]), Placed)
             queued = said.queued if said is not None else None
             if queued is not None and (feed := self._dispatcher.feeds.get(job.id)) is not None:
@@ -47,12 +47,13 @@ class SharedQueue(LeadingQueue):
 
     async def _find(self, job_id: str) -> Feed | Event | None:
         found = await super()._find(job_id)
-        if isinstance(found, Paused) and self._started:  # it isn't over; no look has met it yet
-            job = await self.job(job_id)
-            if job is not None and not job.status.over:
-                self._dispatcher.feeds.open(job_id, job.origin.user_id)
-                return self._dispatcher.feeds.get(job_id)
-        return found
+        if not isinstance(found, Paused) or not self._started:
+            return found
+        job = await self.job(job_id)  # it wasn't over, and no look has met it yet
+        if job is None or job.status.over:
+            return await super()._find(job_id)
+        self._dispatcher.feeds.open(job_id, job.origin.user_id, job.created_at)
+        return self._dispatcher.feeds.get(job_id)
 
     @property
     def unfinished(self) -> int:

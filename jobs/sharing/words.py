@@ -29,13 +29,17 @@ Answers = dict[str, tuple[type[Any], Callable[[Any, str], Awaitable[Message]]]]
 class Line(Protocol):
     """The bus, as far as it is needed here."""
 
-    async def publish(self, subject: str, message: Message) -> bool: ...
+    async def publish(self, subject: str, message: Message) -> bool:
+        """Send a message to whoever listens. Raises WireError."""
 
-    async def request(self, subject: str, message: Message, kind: type[T], *, patience: float) -> T: ...
+    async def request(self, subject: str, message: Message, kind: type[T], *, patience: float) -> T:
+        """Send a message and return its answer. Raises BusAway, WireError."""
 
-    async def listen(self, subject: str, kind: type[T], hear: Callable[[T, str], None]) -> Any: ...
+    async def listen(self, subject: str, kind: type[T], hear: Callable[[T, str], None]) -> Any:
+        """Call ``hear`` with each message; return what ends that."""
 
-    async def serve(self, subject: str, kind: type[T], answer: Any, *, most: int = ...) -> Any: ...
+    async def serve(self, subject: str, kind: type[T], answer: Any, *, most: int = ...) -> Any:
+        """Answer each message; return what ends that."""
 
 
 class Words:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -15,7 +16,15 @@ from storage.records import setting
 from storage.schema import QUEUED, RUNNING, jobs
 
 PAUSED, DRAINING = "paused", "draining"
-_COLUMNS = (jobs.c.id, jobs.c.seq, jobs.c.user_id, jobs.c.guild_id, jobs.c.status, jobs.c.front)
+_COLUMNS = (
+    jobs.c.id,
+    jobs.c.seq,
+    jobs.c.user_id,
+    jobs.c.guild_id,
+    jobs.c.status,
+    jobs.c.front,
+    jobs.c.created_at,
+)
 _ALL = sa.union_all(*(sa.select(*_COLUMNS).where(sa.text(which)) for which in (QUEUED, RUNNING)))
 
 
@@ -28,6 +37,7 @@ class Unfinished:
     guild_id: int | None
     runs: bool
     front: int | None
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,14 @@ class Standing:
 def standing(connection: sa.Connection) -> Standing:
     """Return how the queue stands now."""
     found = {
-        row.id: Unfinished(row.seq, row.user_id, row.guild_id, row.status == Status.RUNNING.value, row.front)
+        row.id: Unfinished(
+            row.seq,
+            row.user_id,
+            row.guild_id,
+            row.status == Status.RUNNING.value,
+            row.front,
+            row.created_at,
+        )
         for row in connection.execute(_ALL)
     }
     return Standing(found, bool(setting(connection, PAUSED)), bool(setting(connection, DRAINING)))

@@ -73,6 +73,7 @@ def test_an_encoder_that_isn_t_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert check.ok is False and "VIDEO_ENCODER=vp9" in check.found and "VIDEO_ENCODER=auto" in check.fix
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "status", "words"),
     [

@@ -23,6 +23,7 @@ def test_a_person_may_restart_as_often_as_a_person_does(tmp_path: Path) -> None:
     assert set(pauses) == {0.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "uptime", [0.5, 20, 149, *(pytest.param(seconds, marks=pytest.mark.long) for seconds in (2, 100))]
 )

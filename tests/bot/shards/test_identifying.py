@@ -1,13 +1,13 @@
 """Connections are begun in turn, whatever process begins them."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 
 from bot.shards import identifying
 from bot.shards.identifying import Identifying
@@ -16,7 +16,6 @@ from storage.database import Database, open_database
 from storage.several import identifies
 from tests.fresh import address_in
 
-NOW = datetime(2026, 11, 27, tzinfo=UTC)
 APART = identifies.APART.total_seconds()
 
 
@@ -30,42 +29,53 @@ async def _keys(count: int) -> int:
     return count
 
 
-async def test_turns_of_one_key_are_apart_and_those_of_others_are_not(database: Database) -> None:
-    take = [partial(identifies.take, key=key, now=NOW) for key in (0, 0, 1, 0)]
-    waits = [(await database.write(one)).wait.total_seconds() for one in take]
-    assert waits == [0, APART, 0, 2 * APART] and APART > 5
-    later = await database.write(partial(identifies.take, key=0, now=NOW + timedelta(days=1, seconds=60)))
-    assert later.wait == timedelta(0) and len(later.before) == 0  # forgotten after a day
-
-
-async def test_two_processes_never_begin_connections_of_one_key_together(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(identifies, "APART", timedelta(seconds=0.05))
-    processes = [Identifying(database, partial(_keys, 2)) for _ in range(2)]
-    begun: list[tuple[float, int]] = []
-
-    async def begin(process: Identifying, shard_id: int) -> None:
-        await process.turn(shard_id)
-        begun.append((time.monotonic(), shard_id % 2))
-
-    await asyncio.gather(*(begin(processes[shard // 3], shard) for shard in range(6)))
-    for key in (0, 1):
-        times = sorted(at for at, other in begun if other == key)
-        assert len(times) == 3 and all(b - a > 0.04 for a, b in zip(times, times[1:], strict=False)), times
-
-
-async def test_a_bot_that_begins_too_many_in_a_day_waits(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slept: list[float] = []
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What is waited for, which isn't here."""
+    found: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        slept.append(seconds)
+        found.append(seconds)
 
-    await database.write(
-        lambda c: [identifies.take(c, number, now=datetime.now(UTC)) for number in range(AT_ONCE)][0]
-    )
-    monkeypatch.setattr(identifying.asyncio, "sleep", sleep)
+    monkeypatch.setattr(identifying, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(identifying, "LATE", 60.0)
+    return found
+
+
+async def test_turns_of_one_key_are_apart_whichever_process_takes_them(
+    database: Database, slept: list[float]
+) -> None:
+    processes = [Identifying(database, partial(_keys, 2)) for _ in range(2)]
+    for shard_id in range(6):
+        await processes[shard_id // 3].turn(shard_id)
+    assert APART > 5
+    for key in (0, 1):
+        for number, waited in enumerate(slept[key::2]):
+            assert max(0, number * APART - 4) <= waited <= number * APART, slept
+
+
+async def test_a_turn_that_came_too_late_is_taken_again(
+    database: Database, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter((0.0, 1.0, 1.0, 1.1))
+    monkeypatch.setattr(identifying, "LATE", 0.5)
+    monkeypatch.setattr(identifying, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    await Identifying(database, partial(_keys, 1)).turn(0)
+    assert len(slept) == 1 and slept[0] > 1
+
+
+async def test_turns_are_forgotten_after_a_day(database: Database) -> None:
+    old = datetime.now(UTC) - timedelta(days=1, seconds=60)
+    await database.write(lambda c: c.execute(sa.insert(identifies.identifies).values(key=0, at=old)))
+    turn = await database.write(partial(identifies.take, key=0, now=datetime.now(UTC)))
+    assert turn.wait == timedelta(0) and turn.before == ()
+
+
+async def test_a_bot_that_begins_too_many_in_a_day_waits(database: Database, slept: list[float]) -> None:
+    def spend(connection: sa.Connection) -> None:
+        for number in range(AT_ONCE):
+            identifies.take(connection, number, now=datetime.now(UTC))
+
+    await database.write(spend)
     await Identifying(database, partial(_keys, 1000)).turn(999)
     assert 0.9 * REFILL < slept[0] <= REFILL

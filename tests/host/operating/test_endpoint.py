@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from core.errors import StorageError
 from host.operating.endpoint import not_ready, serve
 from host.operating.metrics import Metrics
 from tests.bot.conftest import Studio, open_studio
 from tests.host.operating.pretended import PretendedWire
+from tests.jobs.conftest import ask, open_queue, until
+from tests.jobs.hand_executor import HandExecutor
 
 
 async def test_metrics_and_health_tell_of_work_done(tmp_path: Path, unused_tcp_port: int) -> None:
@@ -28,6 +31,8 @@ async def _metrics_and_health(studio: Studio, unused_tcp_port: int) -> None:
             assert answer.status == 200 and (await answer.json())["ok"]
         async with session.get("/readyz") as answer:
             assert answer.status == 200 and (await answer.json()) == {"ready": True, "problems": []}
+        async with session.get("/livez") as answer:
+            assert answer.status == 200 and (await answer.json()) == {"alive": True}
         connected[0] = False
         async with session.get("/readyz") as answer:
             assert answer.status == 503
@@ -58,6 +63,23 @@ async def _metrics_and_health(studio: Studio, unused_tcp_port: int) -> None:
     assert writes >= commits > 0
     assert float(values["atelier_disk_free_bytes"]) > 0
     assert "boat" not in text
+
+
+async def test_a_process_with_a_job_that_hangs_is_not_alive_and_one_with_a_full_disk_is(
+    tmp_path: Path, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_queue(tmp_path, HandExecutor()) as queue:
+        async with (
+            serve(Metrics(queue), queue, unused_tcp_port, lambda: True),
+            aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session,
+        ):
+            queue._dispatcher.saving.disk_full = True
+            assert [(await session.get(path)).status for path in ("/healthz", "/livez")] == [503, 200]
+            queue._dispatcher.saving.disk_full = False
+            await ask(queue)
+            await until(lambda: queue.health().running)
+            monkeypatch.setattr("jobs.overview.HUNG_AFTER", 0.0)
+            assert [(await session.get(path)).status for path in ("/healthz", "/livez")] == [503, 503]
 
 
 class _Away:

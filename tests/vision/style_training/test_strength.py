@@ -39,6 +39,7 @@ def with_clip(folders: dict[str, Path], folder: Path) -> Models:
     return Models(WorkerConfig("cpu", config, str(folder), cpu_threads=1))
 
 
+@pytest.mark.slow
 def test_the_file_has_the_strength_that_was_chosen(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
