@@ -14,6 +14,7 @@ from core.errors import AtelierError, DatabaseInUse, ModelError
 from core.setting import packaged
 from core.settings import Settings, secret_files
 from host import installed, storing
+from host.elsewhere import checks as elsewhere
 from host.installed import Check
 from vision import memory_plan
 from vision.films import library
@@ -50,6 +51,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield disk
     yield asyncio.run(_database(settings, disk))
     yield from storing.checks(settings)
+    yield from elsewhere.checks(settings)
     found = describe.probe_devices()
     yield from _devices(settings, found)
     yield from _models(settings)

@@ -137,6 +137,7 @@ async def services(
             links,
             indexing,
             eyes,
+            bus,
         )
 
 
