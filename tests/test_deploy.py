@@ -161,7 +161,7 @@ def test_kustomize_builds_the_manifests() -> None:
 
 
 def test_two_bots_have_a_connection_each() -> None:
-    overlay = KUBERNETES / "several"
+    overlay = ROOT / "deploy" / "kubernetes-several"
     patches = yaml.safe_load((overlay / "kustomization.yaml").read_text(encoding="utf-8"))["patches"]
     changes = {one["target"]["kind"]: yaml.safe_load(one["patch"]) for one in patches}
     ((shards,), (replicas, index, own)) = changes["ConfigMap"], changes["StatefulSet"]
