@@ -112,7 +112,7 @@ bucket-test: setup
 # Workers elsewhere, on a NATS server of the tests' own (Debian: nats-server). Under CI a missing server fails.
 bus-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scale]'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/bus tests/jobs/agents $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/bus tests/jobs/agents tests/host/elsewhere $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup
