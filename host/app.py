@@ -189,7 +189,9 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
     serving = Serving(make_client, alerts, connections, session, queue, settings)
-    metrics = Metrics(queue, DiscordWire(transport, connections, serving), built.bus)
+    sharded = settings.shards > 1 or bool(settings.shard_ids)
+    wire = DiscordWire(transport, connections, serving, sharded=sharded)
+    metrics = Metrics(queue, wire, built.bus)
     watched = _watched(built, metrics, lambda: serving.connected, stopping)
     async with watched, open_web(built, studio):
         await serving.until(stopping)

@@ -44,6 +44,8 @@ class ToldFeeds(Feeds):
         """Count the end of a job, if one of the programs shall: the leader."""
         if self._leads():
             super().count(job_id, event)
+        else:
+            self._tracing.forget(job_id)
 
     def make(self, job_id: str, user_id: int) -> Feed:
         """Return a job's new feed."""
