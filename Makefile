@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test inspect-test inspect-proof style-proof postgres-test scale-proof backup-proof
+.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof inspect-test inspect-proof style-proof postgres-test scale-proof backup-proof
 
 setup: $(STAMP)
 
@@ -114,6 +114,11 @@ bucket-test: setup
 bus-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scale]'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/bus tests/jobs/agents tests/host/elsewhere $(ARGS)
+
+# Kills of bots, agents and the bus in mid-run, and a pulled cable, for docs/scale.md. ARGS="bus --kills 200", bots, agents, or cable (as root).
+bus-proof: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,scale]'
+	$(BIN)/python -m tests.jobs.agents.proof $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup
