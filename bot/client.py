@@ -126,6 +126,7 @@ class Atelier(commands.Bot):
         wait for a job goes through it."""
         transport, trace = transport or Transport(), addresses.trace()
         transport.breaker.watch(trace)
+        transport.rest.watch(trace)
         if session is not None:
             session.watch(trace)
         super().__init__(
@@ -225,13 +226,15 @@ class Atelier(commands.Bot):
             return
         private_api.connect_by(private_api.KeptWebSocket)
         await session.fill_caches(self)
-        tending = asyncio.create_task(session.tend(self._is_connected), name="gateway session")
+        tending = asyncio.create_task(session.tend(lambda: self.is_connected), name="gateway session")
         try:
             await super().connect(reconnect=reconnect)
         finally:
             tending.cancel()
 
-    def _is_connected(self) -> bool:
+    @property
+    def is_connected(self) -> bool:
+        """Whether the gateway's connection is open."""
         return self.ws is not None and self.ws.open
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
@@ -278,6 +281,8 @@ class Atelier(commands.Bot):
         """Take up what an earlier process left. "Ready" comes again after each lost session; before a kept
         one is resumed, discord.py says it of its caches alone."""
         log.info("connected as %s, %s", self.user, counted(len(self.guilds), "server"))
+        here = {guild.id: guild.name or "" for guild in self.guilds}
+        await self._services.queue.people.guilds_are(here, lambda guild_id: True)
         if not self._taken_up:
             self._taken_up = True
             count = await self.delivery.resume()
@@ -308,6 +313,10 @@ class Atelier(commands.Bot):
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """Note a server's name."""
         await self._services.queue.people.guild_seen(guild.id, guild.name)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Note that a server has been left."""
+        await self._services.queue.people.guild_left(guild.id)
 
     # Presses and windows. They are read here, not by views in memory, so that they outlive a restart
 

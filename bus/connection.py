@@ -57,7 +57,7 @@ class Bus:
     def __init__(self, client: Any, prefix: str, me: str) -> None:
         self._client, self._prefix, self.me = client, prefix, me
         self.counts, self._up = Counts(), asyncio.Event()
-        self.last_refusal = ""
+        self.last_refusal, self._closing = "", False
         self._wanted: list[_Wanted] = []
         self._watchers: list[Callable[[], None]] = []
         self._answering: set[asyncio.Task[None]] = set()
@@ -166,6 +166,14 @@ class Bus:
                 await self._up.wait()
         return self.is_up
 
+    async def answers(self, patience: float) -> bool:
+        """Return whether the server answers within so many seconds."""
+        try:
+            await self.flush(patience)
+        except BusAway:
+            return False
+        return True
+
     async def flush(self, patience: float = 5.0) -> None:
         """Wait until the server has taken what was sent. Raises BusAway."""
         try:
@@ -175,6 +183,7 @@ class Bus:
 
     async def close(self) -> None:
         """Send what is still to be sent, and close."""
+        self._closing = True
         if self.is_up:
             with suppress(BusAway):
                 await self.flush(1.0)
@@ -239,8 +248,10 @@ class Bus:
         await self._connected()
 
     async def _disconnected(self) -> None:
-        log.warning("the bus is away")
         self._up.clear()
+        if self._closing:
+            return
+        log.warning("the bus is away")
         self._changed()
 
     async def _troubled(self, error: Exception) -> None:

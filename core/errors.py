@@ -7,11 +7,13 @@ AtelierError
 │   ├── LimitError       a limit of the user, guild or server is reached
 │   └── NotAllowedError  this person may not do that
 ├── SettingsError        the host can fix it; one line per wrong setting
+├── NotYet               whether a job may run can't be told at the moment
 ├── ModelError           a model is missing, corrupt, or of an unknown family
 ├── OutOfMemory          the device has no memory left for this job
 ├── JobCancelled         somebody stopped the job
 ├── StorageError         database or files can't be used
 │   ├── DatabaseInUse    another Atelier has the database open
+│   ├── NotLeading       another Atelier that shares the database starts the jobs
 │   └── FilesAway        the store of files doesn't answer; nothing is known of a file
 └── BusError             other programs can't be told or asked something
     ├── BusAway          the bus can't be reached, or nobody has answered there
@@ -51,6 +53,10 @@ class SettingsError(AtelierError):
         self.problems = problems
 
 
+class NotYet(AtelierError):
+    """Whether a job may run can't be told at the moment: it waits on."""
+
+
 class ModelError(AtelierError):
     """A model is missing, corrupt, or of an unknown family."""
 
@@ -65,6 +71,10 @@ class JobCancelled(AtelierError):
 
 class StorageError(AtelierError):
     """The database or the files can't be used."""
+
+
+class NotLeading(StorageError):
+    """Of several Ateliers that share a database, another one starts the jobs."""
 
 
 class FilesAway(StorageError):

@@ -20,6 +20,7 @@ from core.setting.checks import cross_checks
 from core.setting.field import setting
 from core.setting.files import FileSettings
 from core.setting.films import FilmSettings
+from core.setting.host.running import RunningSettings
 from core.setting.marks import MarkSettings
 from core.setting.profiles import PROFILES, ROOT
 from core.setting.projects import ProjectSettings
@@ -41,7 +42,9 @@ from core.setting.values import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings, ServerSettings, FileSettings):
+class Settings(
+    MarkSettings, ProjectSettings, FilmSettings, ChatSettings, ServerSettings, FileSettings, RunningSettings
+):
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
@@ -284,25 +287,6 @@ class Settings(MarkSettings, ProjectSettings, FilmSettings, ChatSettings, Server
         group="Web",
     )
 
-    log_level: str = setting(
-        "info", "debug, info, warning or error", one_of("debug", "info", "warning", "error"), group="Running"
-    )
-    grace_seconds: int = setting(
-        "20", "seconds that running jobs get to finish at shutdown", whole(0, 600), group="Running"
-    )
-    metrics_port: int = setting(
-        "0",
-        "port of /healthz and Prometheus /metrics on 127.0.0.1; 0 = off",
-        whole(0, 65535),
-        group="Running",
-    )
-    sandbox_port: int = setting(
-        "0", "port of the sandbox page on 127.0.0.1; 0 = a free one", whole(0, 65535), group="Running"
-    )
-    open_browser: bool = setting(
-        "on", "open the sandbox page in the browser if there is a desktop", on_or_off, group="Running"
-    )
-
     @property
     def database(self) -> str | Path:
         """The SQLAlchemy address of the database, or the path of the SQLite file in ``data_dir``.
@@ -366,6 +350,20 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
     if problems:
         raise SettingsError(problems)
     return Settings(**read)
+
+
+def secret_files(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> dict[str, Path]:
+    """Return the files that secrets stand in, by the setting that says so: those of ``<NAME>_FILE``, and
+    ``env_file`` (default: ``.env`` in the working folder) where it holds one itself."""
+    file = env_file if env_file is not None else Path(".env")
+    in_file = dotenv(file)
+    values = {**in_file, **(os.environ if environ is None else environ)}
+    found = {name: file for name in SECRETS if in_file.get(name)}
+    return found | {
+        f"{name}{SUFFIX}": Path(path).expanduser()
+        for name in SECRETS
+        if (path := values.get(f"{name}{SUFFIX}", "").strip())
+    }
 
 
 def misspelt(values: Mapping[str, str]) -> list[str]:

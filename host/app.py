@@ -9,7 +9,7 @@ import secrets
 import signal
 import sys
 import webbrowser
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,17 @@ from bot.wire.pending import PendingInteractions
 from bot.wire.serving import Serving
 from bot.wire.session import KeptSession
 from bot.wire.transport import Transport
+from core.job import Job
 from core.settings import Settings
 from host import garbage, memory
 from host.doctor import model_problems
 from host.logs import redactor, set_up_logs
-from host.metrics import Metrics, serve
 from host.opening import running, services
+from host.operating.endpoint import serve
+from host.operating.manager import ServiceManager
+from host.operating.metrics import Metrics
+from host.operating.traces import note_delivered
+from host.operating.wire import DiscordWire
 from storage.database import Database
 from studio.services import Services
 from studio.studio import Studio
@@ -104,6 +109,17 @@ def _on_signals(stopping: asyncio.Event) -> None:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
+@asynccontextmanager
+async def _watched(
+    built: Services, metrics: Metrics, connected: Callable[[], bool], stopping: asyncio.Event
+) -> AsyncIterator[None]:
+    """Let others see how this process is while the block runs. connected: whether Discord is there."""
+    settings, queue = built.settings, built.queue
+    endpoint = serve(metrics, queue, settings.metrics_port, connected, settings.metrics_bind)
+    async with endpoint, ServiceManager(os.environ).serving(queue.health, stopping):
+        yield
+
+
 async def _serve_sandbox(
     built: Services, pending: PendingInteractions, stopping: asyncio.Event, page: Page
 ) -> int:
@@ -112,13 +128,14 @@ async def _serve_sandbox(
     from web.server import serve as serve_web
 
     studio, people, discord = Studio(built), dict[str, int](), list[str]()
-    metrics, port = Metrics(built.queue, lambda: 0), built.settings.web_port
+    metrics, port = Metrics(built.queue), built.settings.web_port
 
     def elsewhere() -> str | None:
         return discord[0] if discord else None
 
     web = serve_web(built, studio, port=port, local=lambda: people, elsewhere=elsewhere)
-    async with serve(metrics, built.queue, built.settings.metrics_port), web as opened:
+    watched = _watched(built, metrics, lambda: bool(discord), stopping)
+    async with watched, web as opened:
 
         def announce(url: str, viewers: Mapping[str, int]) -> None:
             people.update(viewers)
@@ -152,7 +169,10 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
         wanted_intents(mentions=settings.has_chat_model).value,
         on_told_again=pending.take_over,
     )
-    metrics = Metrics(queue, lambda: transport.breaker.invalid)
+
+    def delivered(job: Job, rung: str) -> None:
+        metrics.delivered(job, rung)
+        note_delivered(queue.tracing, job, rung)
 
     def make_client() -> Atelier:
         return Atelier(
@@ -162,12 +182,15 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
             transport,
             session=session,
             on_identify=connections.spend,
-            on_delivered=metrics.delivered,
+            on_delivered=delivered,
         )
 
     def alerts(client: Atelier) -> Alerts:
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
-    async with serve(metrics, queue, settings.metrics_port), open_web(built, studio):
-        await Serving(make_client, alerts, connections, session, queue, settings).until(stopping)
+    serving = Serving(make_client, alerts, connections, session, queue, settings)
+    metrics = Metrics(queue, DiscordWire(transport, connections, serving))
+    watched = _watched(built, metrics, lambda: serving.connected, stopping)
+    async with watched, open_web(built, studio):
+        await serving.until(stopping)
     return 0

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     for line in misspelt(os.environ):
         print(f"Is this meant for Atelier? {line}", file=sys.stderr)
     try:
-        return _COMMANDS[arguments.command or "run"](settings, arguments)
+        return COMMANDS[arguments.command or "run"](settings, arguments)
     except SettingsError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return 2
@@ -91,6 +91,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     files.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
     files.add_argument("--dry-run", action="store_true", help="only count them")
+    commands.add_parser(
+        "worker",
+        help="keep workers on this machine for a bot elsewhere, which is reached by BUS_URL",
+    )
+    bus = commands.add_parser("bus", help="what the bus needs: rights for the bot and each machine")
+    bus.add_argument(
+        "--print-config",
+        nargs="+",
+        metavar="MACHINE",
+        required=True,
+        help="print a file for nats-server with an account for the bot and for each of these (NODE_NAME)",
+    )
     models = commands.add_parser(
         "models", help="which models are configured, where they lie, whether they load"
     )
@@ -199,12 +211,25 @@ def _move_files(settings, arguments) -> int:
     return move_files(settings, arguments.to, arguments.since, dry_run=arguments.dry_run)
 
 
+def _worker(settings, arguments) -> int:
+    from host.elsewhere.worker import work
+
+    return work(settings)
+
+
+def _bus(settings, arguments) -> int:
+    from host.elsewhere.rights import config
+
+    print(config(settings.bus_prefix, arguments.print_config))
+    return 0
+
+
 def _confirmed(question: str) -> bool:
     """Ask at the terminal; without one the answer is no."""
     return sys.stdin.isatty() and input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-_COMMANDS = {
+COMMANDS = {
     "run": _run,
     "sandbox": _sandbox,
     "doctor": _doctor,
@@ -215,6 +240,8 @@ _COMMANDS = {
     "migrate": _migrate,
     "move-database": _move_database,
     "move-files": _move_files,
+    "worker": _worker,
+    "bus": _bus,
 }
 
 if __name__ == "__main__":

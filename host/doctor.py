@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import AtelierError, DatabaseInUse, ModelError
 from core.setting import packaged
-from core.settings import Settings
+from core.settings import Settings, secret_files
 from host import installed, storing
 from host.installed import Check
 from vision import memory_plan
@@ -45,6 +45,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield installed.films(settings.video_encoder, library.found(), date.today())
     if settings.c2pa_certificate:
         yield installed.credentials(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
+    yield from installed.secrets(secret_files())
     disk = _disk(settings)
     yield disk
     yield asyncio.run(_database(settings, disk))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -91,6 +93,24 @@ def credentials(certificate: Path, key: Path) -> Check:
         fix = "set neither to send pictures with the mark alone; docs/security.md says which keys do"
         return Check("C2PA", False, str(error), fix)
     return Check("C2PA", True, f"signs by {certificate.name}")
+
+
+def secrets(files: Mapping[str, Path]) -> list[Check]:
+    """Return a line for each file with a secret that every account of this machine can read. files: by the
+    setting that names it."""
+    if sys.platform == "win32":  # its rights aren't in the mode
+        return []
+    found = []
+    for path in dict.fromkeys(files.values()):
+        try:
+            mode = path.stat().st_mode
+        except OSError:  # the settings say so
+            continue
+        if mode & stat.S_IROTH:
+            names = ", ".join(name for name, one in files.items() if one == path)
+            text = f"every account of this machine can read {path} ({names})"
+            found.append(Check("Secrets", None, text, f"chmod 600 {path}, owned by who runs Atelier"))
+    return found
 
 
 def _numbers(text: str) -> tuple[int, ...]:

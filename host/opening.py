@@ -13,15 +13,13 @@ from typing import Any
 
 from core.errors import StorageError
 from core.settings import Settings
-from host.workers import worker_configs
+from host.elsewhere.executors import executor_of
+from host.operating.traces import opened_tracing
 from jobs.executor import Executor
 from jobs.films import FilmLimits
 from jobs.job_rows import JobRows
 from jobs.limits import Limits
 from jobs.queue import Queue
-from jobs.remote.both import Both
-from jobs.remote.remote import RemoteExecutor
-from jobs.workers.local import LocalExecutor
 from storage.database import Database, open_database
 from storage.engine.sqlite_file import made_at, newest_backup
 from storage.files import Files
@@ -64,7 +62,8 @@ async def services(
     """Open database, files, workers and queue in order, and close them in reverse.
 
     target: what a worker's process runs. executor: what runs jobs; None = a worker for each device of this
-    machine. Raises StorageError when the database can't be opened, AtelierError when no device can be used.
+    machine, and those that are heard of on the bus. Raises StorageError when the database can't be opened,
+    AtelierError when no device can be used, BusError when the bus needs what isn't there.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
@@ -76,14 +75,13 @@ async def services(
         check = PictureCheck(settings.nsfw_model)
         rules = ModerationSettings(settings.moderation, settings.moderation_pictures)
         moderator = Moderator(database, files, check, rules, directory)
-        if executor is None:
-            executor = LocalExecutor(await worker_configs(settings), target=target)
-            if settings.vlm_url:
-                from host.chat_server import HttpChatServer  # here: nothing else needs aiohttp
+        bus = None
+        if settings.bus_url:
+            from bus.connection import connected  # here: a bot without one needs nothing of it
 
-                chat = HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key)
-                remote = RemoteExecutor(chat, settings.vlm_slots, look=executor.ask, boxes=settings.vlm_boxes)
-                executor = Both(executor, remote)
+            bus = await stack.enter_async_context(connected(settings))
+        if executor is None:
+            executor = await executor_of(settings, target, bus)
         rendered = asyncio.Queue[str]()
         authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
         memberships = Memberships(directory, Members(database))
@@ -96,6 +94,7 @@ async def services(
             gate=Starting(database, moderator, authority, directory).gate,
             on_rendered=rendered.put_nowait,
             converse=Conversations(database, sight, moderator, directory, settings).begin,
+            tracing=await stack.enter_async_context(opened_tracing(settings)),
         )
         copies = VectorFiles(settings.data_dir / "cache" / "vectors")
         privacy = _privacy(settings, queue, database, files, copies)

@@ -42,6 +42,8 @@ async def worker_configs(settings: Settings) -> list[WorkerConfig]:
             compile=settings.compile,
             quantize=settings.quantize,
             video_encoder=settings.video_encoder,
+            traces=settings.otel_exporter_otlp_endpoint,
+            traces_headers=settings.otel_exporter_otlp_headers,
         )
         for device in await asyncio.to_thread(devices, settings.devices)
     ]

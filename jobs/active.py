@@ -18,7 +18,7 @@ Gate = Callable[[Job, bool], Awaitable[None]]
 
 async def open_gate(job: Job, running: bool) -> None:
     """Let everything through. Another gate raises a UserError for a job that may not be queued or, when it is
-    about to run (``running``), may not run any more."""
+    about to run (``running``), may not run any more; NotYet for one of which that can't be told now."""
 
 
 def see_all(text: str) -> None:
@@ -61,7 +61,9 @@ async def question_alone(job: Job) -> Conversation:
 
 @dataclass
 class ActiveJob:
-    """A running job. ``began``: monotonic seconds. ``cost``: what it was counted as. ``text``: all of its
+    """A running job. ``began``: monotonic seconds; ``before``: how many of these were an earlier process's, 0
+    for one that this process has begun.
+    ``cost``: what it was counted as. ``text``: all of its
     answer so far. ``stopped``: its asker wants no more of it than that. ``refused``: why that may not be
     given."""
 
@@ -78,7 +80,9 @@ class ActiveJob:
     text: str = field(default="", repr=False)
     stopped: bool = False
     refused: UserError | None = None
+    traceparent: str = ""  # of its run's span
     task: asyncio.Task[None] | None = None  # that brings it to its end
+    before: float = 0.0
 
     def stop(self) -> None:
         """End its task if that waits for what a device needs still; it is in the queue again."""

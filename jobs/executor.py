@@ -3,7 +3,7 @@ do it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,12 +27,23 @@ class Lost:
     ``untouched``: surely not this job's fault; the worker didn't have it yet, or another job is known to have
     broken it.
     ``shared``: the worker had other jobs in hand too, and nobody knows whose fault it was.
+    ``goes_on``: only we have lost it, since we stop; the next process takes it up.
     """
 
     job_id: str
     reason: str
     untouched: bool = False
     shared: bool = False
+    goes_on: bool = False
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A run that a row tells of. token: the row's."""
+
+    job_id: str
+    token: str
+    device: str
 
 
 Outcome = Done | Stopped | Broke | Lost
@@ -68,8 +79,21 @@ class Executor(Protocol):
         state."""
         ...
 
+    async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
+        """Return the jobs of these runs that go on although the process that began them has ended; each may
+        be given to ``run`` again, on its device, and ends there. Called before ``start``."""
+        ...
+
     async def stop(self) -> None:
-        """End every worker now. Runs in progress end as Lost."""
+        """End every worker of this process now. Runs in progress end as Lost."""
+        ...
+
+    def outlives(self, job_id: str) -> bool:
+        """Return whether a running job goes on when this process ends, to be taken up by the next."""
+        ...
+
+    def settle(self, job_id: str) -> None:
+        """Note that the end of a job's run is written down, or nobody wants it."""
         ...
 
     def free(self) -> Sequence[str]:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from core.errors import UserError
 from core.events import TERMINAL, Event, Loading, Paused, Progress, Started
+from core.telemetry.tracing import UNTRACED, Tracing
 
 CHANGES_KEPT = 10_000  # of rows, of all people together
 
@@ -81,11 +83,13 @@ class Feeds:
     microseconds, so that a point of an earlier process is known to be too old.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tracing: Tracing = UNTRACED) -> None:
+        self._tracing = tracing
         self._feeds: dict[str, Feed] = {}
         self._jobs: defaultdict[int, set[str]] = defaultdict(set)  # user → their live jobs
         self._changes: deque[tuple[int, int, str | None]] = deque()  # point, user, job (None = any)
         self._point = self._forgotten = time.time_ns() // 1000
+        self.ends: Counter[str] = Counter()  # jobs since the start, by the event that they ended with
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -103,11 +107,12 @@ class Feeds:
         """None when the job is over, or never was."""
         return self._feeds.get(job_id)
 
-    def open(self, job_id: str, user_id: int) -> None:
+    def open(self, job_id: str, user_id: int, asked: datetime) -> None:
         """Begin the feed of a job that was queued, unless it has one."""
         if job_id not in self._feeds:
             self._feeds[job_id] = Feed(user_id, self._next_point)
             self._jobs[user_id].add(job_id)
+            self._tracing.begin(job_id, asked.timestamp())
             self.note(user_id, job_id)
 
     def end(self, job_id: str, event: Event) -> None:
@@ -120,7 +125,15 @@ class Feeds:
         if not own:
             del self._jobs[feed.user_id]
         self.note(feed.user_id, job_id)
+        self.count(job_id, event)
         feed.publish(event)
+
+    def count(self, job_id: str, event: Event) -> None:
+        """Count the end of a job, if ``event`` is one."""
+        if isinstance(event, TERMINAL):
+            how = type(event).__name__.lower()
+            self.ends[how] += 1
+            self._tracing.end(job_id, how)
 
     def end_all(self, event: Event) -> None:
         """Tell every watcher the last event there will be."""

@@ -55,6 +55,7 @@ class JobRows:
                 now=_now(),
             ),
             first=True,
+            keys=(),
         )
 
     async def remember_message(
@@ -71,6 +72,7 @@ class JobRows:
                 now=_now(),
             ),
             first=True,
+            keys=(),
         )
 
     async def add_view(

@@ -91,8 +91,8 @@ class Overview:
         last = None if dispatcher.last_step is None else now - dispatcher.last_step
         oldest = min((live.began for live in dispatcher.running.values()), default=now)
         idle = now - max(oldest, dispatcher.last_step or 0.0)
-        problem = None
-        if dispatcher.running and idle > HUNG_AFTER:
+        problem, hung = None, bool(dispatcher.running) and idle > HUNG_AFTER
+        if hung:
             problem = f"no step was finished for {idle:.0f} s"
         elif self._database.problem is not None:
             problem = self._database.problem
@@ -100,7 +100,7 @@ class Overview:
             problem = "the disk is nearly full"
         elif started and not any(device.state != "down" for device in self._executor.devices):
             problem = "no worker can be started"
-        return Health(problem is None, last, len(dispatcher.running), len(dispatcher.waitlist), problem)
+        return Health(problem is None, last, len(dispatcher.running), len(dispatcher.waitlist), problem, hung)
 
 
 def _of(waiting: Waiting, guild_id: int | None) -> bool:

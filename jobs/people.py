@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+
+import sqlalchemy as sa
 
 from core.errors import StorageError
 from storage import people, privacy
@@ -35,7 +37,7 @@ class People:
         self._seen[user_id] = name, time.monotonic()
         work = partial(people.user_seen, user_id=user_id, name=name, now=datetime.now(UTC))
         try:
-            await self._database.write(work)
+            await self._database.write(work, keys=())
         except StorageError as error:
             self._seen.pop(user_id, None)
             log.warning("the name of user %d isn't noted (%s)", user_id, error)
@@ -47,7 +49,30 @@ class People:
     async def guild_seen(self, guild_id: int, name: str) -> None:
         """Note a guild's name."""
         work = partial(people.guild_seen, guild_id=guild_id, name=name, now=datetime.now(UTC))
+        await self._database.write(work, keys=())
+
+    async def guilds_are(self, here: Mapping[int, str], mine: Callable[[int], bool]) -> None:
+        """Note which guilds the bot is in, id → name, of those that are ``mine`` to tell of: it has left the
+        others."""
+        now = datetime.now(UTC)
+
+        def work(connection: sa.Connection) -> None:
+            there = people.guilds_there(connection)
+            people.guilds_left(connection, (one for one in there - here.keys() if mine(one)), now=now)
+            for guild_id in here.keys() - there:
+                people.guild_seen(connection, guild_id, here[guild_id], now=now)
+
         await self._database.write(work)
+
+    async def guild_left(self, guild_id: int) -> None:
+        """Note that the bot is no longer in a guild."""
+        await self._database.write(
+            partial(people.guilds_left, guild_ids=[guild_id], now=datetime.now(UTC)), keys=()
+        )
+
+    async def guilds(self) -> frozenset[int]:
+        """Return the ids of the guilds that the bot is in, by the rows of all its processes."""
+        return await self._database.read(people.guilds_there, once=True)
 
     async def user_flag(self, user_id: int, key: str) -> Any:
         """Return a small setting of the user, None when it was never set."""
@@ -55,7 +80,8 @@ class People:
 
     async def set_user_flag(self, user_id: int, key: str, value: Any) -> None:
         """Keep a small setting of the user. ``value``: anything JSON takes; None removes it."""
-        await self._database.write(partial(people.set_flag, user_id=user_id, key=key, value=value))
+        work = partial(people.set_flag, user_id=user_id, key=key, value=value)
+        await self._database.write(work, keys=[f"member {user_id}"])
 
     async def note_upload(self, user_id: int, sha256: str) -> None:
         """Note that the person has sent this file."""

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from core.errors import LimitError
-from core.events import Cancelled, Event, Failed, Paused, Queued, Rendered
+from core.events import TERMINAL, Cancelled, Event, Failed, Paused, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request, check_texts
+from core.telemetry.tracing import UNTRACED, Tracing
 from jobs.active import Converse, Gate, open_gate, question_alone
 from jobs.admin import Admin
 from jobs.admission import Admission
@@ -27,6 +28,7 @@ from jobs.limits import Limits
 from jobs.overview import Overview
 from jobs.people import People
 from jobs.running.dispatcher import Dispatcher
+from jobs.running.traced import note_asked
 from jobs.views import Health, Snapshot, Submitted
 from storage import jobs as rows
 from storage import records
@@ -37,6 +39,7 @@ from storage.records import AuditRow, audited
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+ENDS = tuple(event.__name__.lower() for event in TERMINAL)
 
 
 def _nothing(connection: sa.Connection) -> None:
@@ -47,7 +50,7 @@ class Queue(JobRows):
     """Built beside the bot and started before it. ``gate``: asked before a job is written and again before it
     runs, whatever way it came. ``on_rendered``: called with the id of each job whose pictures are stored.
     ``converse``: asked, as a question is handed out, for the turns before it. ``admin``: bans, lists, limits.
-    ``people``: what is known of people."""
+    ``people``: what is known of people. ``tracing``: takes where each job's time goes."""
 
     def __init__(
         self,
@@ -59,12 +62,14 @@ class Queue(JobRows):
         gate: Gate = open_gate,
         on_rendered: Callable[[str], None] = lambda job_id: None,
         converse: Converse = question_alone,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         super().__init__(database)
         self.files, self.executor = files, executor
-        self.limits = limits or Limits()
+        self.limits, self.tracing = limits or Limits(), tracing
         self._on_rendered = on_rendered
-        self._dispatcher = Dispatcher(database, files, executor, self.limits, gate, on_rendered, converse)
+        hooks = gate, on_rendered, converse, tracing
+        self._dispatcher = Dispatcher(database, files, executor, self.limits, *hooks)
         self._admission = Admission(database, files, self.limits)
         self._overview = Overview(database, executor, self._dispatcher, self._admission)
         self.admin = Admin(database, self._cancel_all)
@@ -134,9 +139,11 @@ class Queue(JobRows):
         admitted = await self._admission.admit(job, problem, made)
         if admitted.row is None:
             return self._duplicate(admitted.job)
+        note_asked(self.tracing, job)
         if made is not None:
             log.info("job %s was made at once: %s for user %d", job.id, request.kind, origin.user_id)
             self.note_changed(origin.user_id, job.id)
+            self._dispatcher.feeds.count(job.id, Rendered())
             self._on_rendered(job.id)
             return Submitted(job, 0)
         self._dispatcher.enqueue(admitted.row, served=admitted.served)
@@ -226,6 +233,11 @@ class Queue(JobRows):
         return self._dispatcher.steps
 
     @property
+    def ends(self) -> dict[str, int]:
+        """Jobs that ended since the start, by how: each of ``ENDS``."""
+        return {end: self._dispatcher.feeds.ends[end] for end in ENDS}
+
+    @property
     def draining(self) -> bool:
         """Whether no new jobs are taken."""
         return self._admission.draining
@@ -249,7 +261,7 @@ class Queue(JobRows):
         if self._dispatcher.stop_answer(job_id):
             log.info("job %s: its answer is stopped", job_id)
             return True
-        if not await self.database.write(partial(rows.cancel, job_id=job_id, now=_now())):
+        if not await self.database.write(partial(rows.cancel, job_id=job_id, now=_now()), keys=()):
             return False
         log.info("job %s cancelled", job_id)
         self._dispatcher.forget(job_id, Cancelled())

@@ -89,10 +89,12 @@ class Snapshot:
 @dataclass(frozen=True)
 class Health:
     """Whether work moves. ``last_step``: seconds since the last finished step, None before the first.
-    ``ok`` is False when there is work and nothing has moved for longer than a step may take."""
+    ``ok`` is False when there is work and nothing has moved for longer than a step may take (``hung``,
+    which a restart may mend), or when something else is wrong."""
 
     ok: bool
     last_step: float | None
     running: int
     waiting: int
     problem: str | None = None
+    hung: bool = False

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -25,10 +25,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import DatabaseInUse, StorageError
+from core.errors import DatabaseInUse, NotLeading, StorageError
+from core.telemetry.timings import Timings, timed
 from storage.engine import sqlite_file
 from storage.engine.address import BUSY_TIMEOUT, ONCE, READERS, WRITES, create_engine, sqlite_path
 from storage.engine.failures import ServerAway, our_errors
+from storage.engine.holding import hold_keys
 from storage.engine.migrate import migrate
 from storage.engine.postgres import Server
 from storage.engine.sqlite_driver import run_sync
@@ -38,7 +40,9 @@ MAX_ON_SERVER = 60  # PostgreSQL's sessions remember 64 savepoints; more slow al
 WATCH = 0.5  # seconds between two looks at whether the server answers
 AT_A_TIME = 8  # callers that go on in one turn of the event loop
 FOR_OTHERS = 2  # of the readers, which reads that can wait leave free
+ANYTHING = ("anything",)  # the key of what names no other
 SCRUB_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, *12 * (5.0,))  # seconds
+OPERATIONS = ("read", "write", "commit")  # a write from handing it in; a commit may be of many
 CAN_WAIT: ContextVar[bool] = ContextVar("what a task reads can wait", default=False)
 T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
@@ -47,6 +51,8 @@ Work = Callable[[sa.Connection], T]
 @dataclass
 class _Pending:
     work: Work[Any]
+    keys: tuple[str, ...]
+    leads: bool
     done: asyncio.Future[Any] = field(repr=False)
 
 
@@ -69,7 +75,9 @@ class Database:
         self.path = path  # of the SQLite file, if it is one
         self.backup_dir = backup_dir
         self.taken = asyncio.Event()  # another program has the database now: this one can only end
+        self.timings = Timings(OPERATIONS)
         self._server = server
+        self.is_shared = server is not None and server.hold.several  # with other programs that write
         self._first: deque[_Pending] = deque()
         self._pending: deque[_Pending] = deque()
         self._wake = asyncio.Event()
@@ -91,13 +99,45 @@ class Database:
         return None
 
     @property
+    def unknown_commits(self) -> int:
+        """Commits since the start whose answer was lost, so that the server had to be asked."""
+        return 0 if self._server is None else self._server.unknown_commits
+
+    @property
     def waiting(self) -> int:
         """Writes that were handed in and not begun."""
         return len(self._first) + len(self._pending)
 
-    async def write(self, work: Work[T], *, first: bool = False) -> T:
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one program that starts jobs, as far as is known now."""
+        return not self.is_shared or self._server is not None and self._server.hold.leads
+
+    async def lead(self) -> bool:
+        """Return whether this program leads those that share the database; if none does, from now on.
+        StorageError while the server can't be asked."""
+        if not self.is_shared or self._server is None:
+            return True
+        async with self._writing:
+            return await self._server.lead()
+
+    async def resign(self) -> None:
+        """Let another program lead. StorageError while the server can't be asked."""
+        if self.is_shared and self._server is not None:
+            async with self._writing:
+                await self._server.resign()
+
+    @timed("write")
+    async def write(
+        self, work: Work[T], *, first: bool = False, keys: Iterable[str] = ANYTHING, leads: bool = False
+    ) -> T:
         """Run ``work`` in a write transaction. It must do nothing but use the connection: it may be run a
         second time.
+
+        ``keys``: what it reads and then changes by, such as "member 5": where several programs write, no
+        other with one of these keys runs at the same time, and of those that name none, one. ``leads``: only
+        the leader of several programs may write this. NotLeading for another: the leader's lock belongs to
+        the very session that writes.
 
         ``first``: before all that waits without it. What moves running jobs on must not stand in line behind
         a crowd that asks. When the caller is cancelled, either all of it happens or nothing. StorageError
@@ -106,7 +146,7 @@ class Database:
         """
         self._check_usable()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        (self._first if first else self._pending).append(_Pending(work, done))
+        (self._first if first else self._pending).append(_Pending(work, tuple(keys), leads, done))
         self._wake.set()
         return await done
 
@@ -186,6 +226,7 @@ class Database:
                         ServerAway("the database does not answer; nothing was written")
                     )
 
+    @timed("read")
     async def _read(self, work: Work[T], options: dict[str, Any]) -> T:
         try:
             return await self._read_once(work, options)
@@ -232,18 +273,27 @@ class Database:
             else:
                 pending.done.set_result(result)
 
+    @timed("commit")
     async def _commit(self, batch: list[_Pending]) -> list[Any]:
         """Results in order; _Failed in the place of one that failed, which alone is rolled back."""
         if self._server is not None:
             try:
                 async with self._writing:
-                    return await self._server.commit(partial(_run_all, batch))
+                    return await self._server.commit(partial(self._run_shared, batch))
             except DatabaseInUse:
                 self.taken.set()
                 raise
         with our_errors():
             async with self._writing, aclosing(await self.engine.connect()) as connection:
                 return await run_sync(connection, _run_one, partial(_run_all, batch), WRITES)
+
+    def _run_shared(self, batch: list[_Pending], connection: sa.Connection) -> list[Any]:
+        if self.is_shared:
+            hold_keys(connection, (key for pending in batch for key in pending.keys))
+        run = [pending for pending in batch if self.leads or not pending.leads]
+        results = dict(zip(map(id, run), _run_all(run, connection), strict=True))
+        refused = _Failed(NotLeading("another Atelier starts the jobs"))
+        return [results.get(id(pending), refused) for pending in batch]
 
 
 def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) -> T:
@@ -253,7 +303,7 @@ def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) 
 
 def _run_all(batch: list[_Pending], connection: sa.Connection) -> list[Any]:
     if len(batch) == 1:
-        return [batch[0].work(connection)]
+        return [batch[0].work(connection)]  # what it raises ends the transaction
     results: list[Any] = []
     for pending in batch:
         try:
@@ -268,14 +318,19 @@ def _run_all(batch: list[_Pending], connection: sa.Connection) -> list[Any]:
 
 @asynccontextmanager
 async def open_database(
-    address: str | Path, backup_dir: Path | None, *, may_migrate: bool = False
+    address: str | Path, backup_dir: Path | None, *, may_migrate: bool = False, several: bool = False
 ) -> AsyncIterator[Database]:
     """The database at ``address``, of this program's schema. StorageError says in one sentence what stands in
     the way: another process uses it, it is damaged, or it was written by a newer Atelier. ``may_migrate``:
-    whether rows on a server, of which there is no backup here, may be brought to this schema."""
+    whether rows on a server, of which there is no backup here, may be brought to this schema. ``several``:
+    other programs that say so too may write beside this one, which takes a server."""
     path = sqlite_path(address)
+    if path is not None and several:
+        raise StorageError("A SQLite file is for one Atelier; several need a server in DATABASE_URL.")
     opening = (
-        _open_server(str(address), backup_dir, may_migrate) if path is None else _open_file(path, backup_dir)
+        _open_server(str(address), backup_dir, may_migrate, several)
+        if path is None
+        else _open_file(path, backup_dir)
     )
     async with opening as database:
         try:
@@ -305,15 +360,14 @@ async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Datab
 
 
 @asynccontextmanager
-async def _open_server(address: str, backup_dir: Path | None, may_migrate: bool) -> AsyncIterator[Database]:
+async def _open_server(
+    address: str, backup_dir: Path | None, may_migrate: bool, several: bool
+) -> AsyncIterator[Database]:
     from storage.engine.postgres import Server
 
-    server = Server(address, READERS)
+    server = Server(address, READERS, several=several)
     try:
-        with our_errors():
-            async with server.writer.connect() as connection, server.unhurried(connection):
-                work = partial(migrate, path=None, backup_dir=backup_dir, may_migrate=may_migrate)
-                await connection.run_sync(work)
+        await server.migrate(partial(migrate, path=None, backup_dir=backup_dir, may_migrate=may_migrate))
         yield Database(server.readers, None, backup_dir, server)
     finally:
         await server.close()

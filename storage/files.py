@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from core.errors import StorageError
+from core.telemetry.timings import Timings
 
 EXTENSIONS = {
     "image/png": "png",
@@ -24,6 +25,7 @@ EXTENSIONS = {
     "application/zip": "zip",
     "text/csv": "csv",
 }
+OPERATIONS = ("put", "take", "get", "local", "remove")  # of a store, that are timed
 MEDIA_TYPES = {extension: media_type for media_type, extension in reversed(EXTENSIONS.items())}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -109,6 +111,10 @@ class Files(Protocol):
 
     async def find_derived(self, sha256: str, name: str) -> Path | None:
         """Return where what was made from a file lies; None when it wasn't kept."""
+
+    @property
+    def timings(self) -> Timings:
+        """How long ``OPERATIONS`` took."""
 
     @property
     def incoming(self) -> Path:

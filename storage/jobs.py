@@ -8,6 +8,7 @@ transaction.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -235,10 +236,14 @@ def give_back(connection: sa.Connection, job_id: str, *, token: str) -> bool:
     return bool(connection.execute(statement).rowcount)
 
 
-def recover(connection: sa.Connection, message: str, *, now: datetime) -> list[tuple[str, Status]]:
-    """At start: nothing runs, so what the rows call running was cut off by a crash. Takes it up, or ends
-    it."""
+def recover(
+    connection: sa.Connection, message: str, *, now: datetime, but: Collection[str] = ()
+) -> list[tuple[str, Status]]:
+    """At start: what the rows call running was cut off by a crash, all ``but`` those that go on elsewhere.
+    Takes it up, or ends it."""
     statement = _retry(message, now).where(_IS_RUNNING).returning(jobs.c.id, jobs.c.status)
+    if but:
+        statement = statement.where(jobs.c.id.not_in(but))
     return [(row.id, Status(row.status)) for row in connection.execute(statement)]
 
 

@@ -27,7 +27,7 @@ from storage.films import rows as films
 from storage.films.rows import StoredFilm
 from storage.projects.results import StoredFile
 from storage.projects.versions import StoredModel
-from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, UNDELIVERED, jobs, messages, pictures
+from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, RUNNING, UNDELIVERED, jobs, messages, pictures
 
 PAGE = 200  # rows
 log = logging.getLogger(__name__)
@@ -84,6 +84,16 @@ class WaitingRow:
     max_running: int
     created_at: datetime
     attempts: int = 0
+
+
+@dataclass(frozen=True)
+class RunningRow:
+    """A job that its row calls running: who has it (``token`` on ``device``), and what ordering needs."""
+
+    job: Job
+    waiting: WaitingRow
+    token: str
+    device: str
 
 
 WAITING = (
@@ -213,6 +223,17 @@ def waiting_statement() -> sa.Select[Any]:
 def waiting(connection: sa.Connection) -> list[WaitingRow]:
     """Every queued job, in order of arrival."""
     return [to_waiting(row) for row in _pages(connection, waiting_statement())]
+
+
+def running(connection: sa.Connection) -> list[RunningRow]:
+    """Every running job whose row can be read."""
+    rows = connection.execute(sa.select(jobs).where(sa.text(RUNNING)).order_by(jobs.c.seq))
+    found = ((readable(row), row) for row in rows)
+    return [
+        RunningRow(job, to_waiting(row), row.lease_token or "", row.device or "")
+        for job, row in found
+        if job is not None
+    ]
 
 
 def undelivered_statement() -> sa.Select[Any]:

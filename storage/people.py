@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.schema import EVERYWHERE, Int64, allowed, bans, guilds, role_limits, role_tokens, users
 
+_THERE = sa.select(guilds.c.id).where(guilds.c.left_at.is_(None))
 _ZERO, _NO_TEXT = sa.literal_column("0", Int64), sa.literal_column("''", sa.Text)
 
 
@@ -81,12 +82,20 @@ def names(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, str]:
 
 
 def guild_seen(connection: sa.Connection, guild_id: int, name: str, *, now: datetime) -> None:
-    """Note a guild's name, and that it is there."""
-    connection.execute(
-        upsert(
-            connection, guilds, {"id": guild_id, "name": name, "seen_at": now}, {"name": name, "seen_at": now}
-        )
-    )
+    """Note a guild's name, and that the bot is in it."""
+    seen = {"name": name, "seen_at": now, "left_at": None}
+    connection.execute(upsert(connection, guilds, {"id": guild_id, **seen}, seen))
+
+
+def guilds_left(connection: sa.Connection, guild_ids: Iterable[int], *, now: datetime) -> None:
+    """Note that the bot is no longer in these guilds."""
+    for guild_id in guild_ids:
+        connection.execute(sa.update(guilds).where(guilds.c.id == guild_id).values(left_at=now))
+
+
+def guilds_there(connection: sa.Connection) -> frozenset[int]:
+    """Return the ids of the guilds that the bot is in, whatever process of it was told of them."""
+    return frozenset(connection.execute(_THERE).scalars())
 
 
 def set_served(connection: sa.Connection, user_id: int, turn: int) -> None:

@@ -203,6 +203,7 @@ guilds = sa.Table(
     sa.Column("id", Int64, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
     sa.Column("seen_at", UtcTimestamp),
+    sa.Column("left_at", UtcTimestamp),  # NULL = the bot is in it
     sqlite_strict=True,
 )
 

@@ -28,7 +28,8 @@ class Actor:
     manages: has Manage Server there, as this very interaction says. barred: banned or in a time-out there.
     reads: whether they can read another channel of that server; the one they ask in always counts.
     name: to be kept with the id, "" = nothing new. roles: ids of their roles, for limits. parent_channel_id:
-    of the thread they ask in. surface: the door they came by.
+    of the thread they ask in. surface: the door they came by. sole: the bot is in no other server than the
+    one they ask in.
     """
 
     user_id: int
@@ -41,6 +42,7 @@ class Actor:
     roles: tuple[int, ...] = ()
     parent_channel_id: int | None = None
     surface: Surface = Surface.DISCORD
+    sole: bool = False
 
     @property
     def place(self) -> Place:

@@ -4,7 +4,7 @@ never the message."""
 from __future__ import annotations
 
 import enum
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Set
 from dataclasses import dataclass
 
 from core.errors import NotAllowedError
@@ -213,17 +213,30 @@ class Belonging:
     guild_id: int | None = None
 
 
+def is_sole(guild_id: int | None, seen: Set[int], here: Set[int]) -> bool:
+    """Return whether the bot is in one server and no other. seen: by the rows of all its processes. here: in
+    this process, which may hold some of them only."""
+    return guild_id is not None and seen | here == {guild_id}
+
+
 class Authority:
     """Decides by the table.
 
     owner_ids: users who are the host, besides those that ``directory`` names. home: servers whose managers
-    may operate the queue; empty = the only one, while the bot is in no other.
+    may operate the queue; empty = the only one, while the bot is in no other. sharded: the bot is made for
+    more than one server, so that there is no such one.
     """
 
     def __init__(
-        self, directory: Directory, owner_ids: Iterable[int] = (), home: Container[int] = ()
+        self,
+        directory: Directory,
+        owner_ids: Iterable[int] = (),
+        home: Container[int] = (),
+        *,
+        sharded: bool = False,
     ) -> None:
         self._directory, self._owner_ids, self._home = directory, frozenset(owner_ids), home
+        self._sharded = sharded
 
     @property
     def owner_ids(self) -> frozenset[int]:
@@ -265,9 +278,8 @@ class Authority:
         manages = actor.manages and actor.guild_id is not None
         if manages and (job is None or job.origin.guild_id == actor.guild_id):
             found |= Role.MANAGER
-        if manages and (
-            actor.guild_id in self._home or (not self._home and self._directory.server_count == 1)
-        ):
+        only = actor.sole and not self._home and not self._sharded
+        if manages and (actor.guild_id in self._home or only):
             found |= Role.OPERATOR
         if actor.barred and not barred_too:
             return found

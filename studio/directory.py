@@ -41,15 +41,15 @@ class Directory(Protocol):
         """User ids of the people the bot belongs to."""
 
     @property
-    def server_count(self) -> int:
-        """The number of servers that the bot is in."""
-
-    @property
     def server_ids(self) -> Set[int]:
         """The ids of the servers that the bot is in."""
 
     def age_restricted(self, place: Place) -> bool | None:
         """Return whether a place is for adults only; a thread is what its channel is."""
+
+    async def adult(self, place: Place) -> bool | None:
+        """Return the same, asked of the chat service where that isn't known at once; False of a place that is
+        gone."""
 
     async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
         """Return the ids of a person's roles in a server now; none for somebody who has left."""
@@ -97,11 +97,6 @@ class CurrentDirectory:
         return self._newest.owner_ids if self._newest else frozenset()
 
     @property
-    def server_count(self) -> int:
-        """The number of servers that the bot is in; 0 while no connection is open."""
-        return self._newest.server_count if self._newest else 0
-
-    @property
     def server_ids(self) -> Set[int]:
         """The ids of the servers that the bot is in; none while no connection is open."""
         return self._newest.server_ids if self._newest else frozenset()
@@ -111,6 +106,13 @@ class CurrentDirectory:
         if place.guild_id is None:
             return False
         return self._newest.age_restricted(place) if self._newest else None
+
+    async def adult(self, place: Place) -> bool | None:
+        """Return whether a place is age-restricted, asked of the chat service if need be; None: it can't be
+        told."""
+        if (known := self.age_restricted(place)) is not None or self._newest is None:
+            return known
+        return await self._newest.adult(place)
 
     async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
         """Return the ids of a person's roles in a server now; None: it can't be told."""

@@ -14,7 +14,7 @@ from storage.lookup import StoredPicture
 from storage.projects.rows import Project
 from studio.actor import Actor, Place
 from studio.asking.new_job import picture_of
-from studio.authority import TABLE, Action, Authority, Belonging, Role
+from studio.authority import TABLE, Action, Authority, Belonging, Role, is_sole
 from studio.directory import Directory, Member
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import in_time_out
@@ -61,6 +61,7 @@ class Rights:
         shown, found = await self.sight.shown(job), set[Action]()
         async for one in self.sight.everywhere(actor, job, shown, actions):
             barred, _ = await self._barred(one)
+            one = await self._with_servers(one, actions)
             for action in actions:
                 standing = replace(one, barred=barred and not TABLE[action].barred)
                 if self.authority.allows(standing, action, job, shown):
@@ -71,12 +72,20 @@ class Rights:
 
     async def _check(self, actor: Actor, action: Action, job: Job | None, shown: Collection[Place]) -> None:
         until: datetime | None = None
+        actor = await self._with_servers(actor, (action,))
         if not TABLE[action].barred:
             barred, until = await self._barred(actor)
             actor = replace(actor, barred=barred)
         if until is not None and not self.authority.allows(actor, action, job, shown):
             raise NotAllowedError(in_time_out(until))
         self.authority.check(actor, action, job, shown)
+
+    async def _with_servers(self, actor: Actor, actions: Iterable[Action]) -> Actor:
+        """Return ``actor`` with whether their server is the bot's only one, where that decides."""
+        if not actor.manages or not any(Role.OPERATOR in TABLE[action].public for action in actions):
+            return actor
+        seen = await self._queue.people.guilds()
+        return replace(actor, sole=is_sole(actor.guild_id, seen, self._directory.server_ids))
 
     async def check_to(self, actor: Actor, action: Action, thing: Belonging, reason: str) -> None:
         """Raise NotAllowedError unless ``actor`` may do ``action`` here and now to what is no job. reason:

@@ -3,18 +3,36 @@ whose tool isn't here is skipped and says so; ``make deploy-check`` fetches the 
 
 from __future__ import annotations
 
+import copy
+import json
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
-from core.settings import ROOT, env_example
+from core.settings import ROOT, SECRETS, Settings, env_example, load
+from host.cli import COMMANDS
 
 UNIT = ROOT / "deploy" / "atelier.service"
+WORKER = ROOT / "deploy" / "atelier-worker@.service"
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+EXTRA = "pip install 'atelier[deploy]'"
+OURS = {item.name.upper() for item in fields(Settings)}
+COMPOSES_OWN = {
+    "TORCH_INDEX",
+    "POSTGRES_PASSWORD",
+    "NATS_USER",
+    "WORKER_BUS_CREDS",
+    "WORKER_DEVICES",
+    "S3_SECRET",
+}
 
 
 def _run(*command: str | Path, cwd: Path = ROOT) -> str:
@@ -49,14 +67,16 @@ def test_the_container_runs_without_root_and_stops_and_reports_as_the_program_do
     assert "STOPSIGNAL SIGTERM" in text and "HEALTHCHECK" in text and "/healthz" in text
 
 
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", [UNIT, WORKER], ids=lambda unit: unit.name)
+def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     """It also looks whether the program is there, which an installed clone would have."""
-    text = UNIT.read_text(encoding="utf-8")
+    text = unit.read_text(encoding="utf-8")
     text, count = re.subn(r"^ExecStart=\S+", f"ExecStart={sys.executable}", text, flags=re.M)
     text = re.sub(r"^User=.+", "User=root", text, flags=re.M)
-    (tmp_path / UNIT.name).write_text(text, encoding="utf-8")
+    name = unit.name.replace("@.", "@main.")
+    (tmp_path / name).write_text(text, encoding="utf-8")
     assert count == 1
-    assert _run(_tool("systemd-analyze"), "verify", tmp_path / UNIT.name).strip() == ""
+    assert _run(_tool("systemd-analyze"), "verify", tmp_path / name).strip() == ""
 
 
 @pytest.mark.parametrize("files", [("compose.yaml",), ("compose.yaml", "compose.gpu.yaml")])
@@ -72,9 +92,133 @@ def test_compose_takes_its_files(files: tuple[str, ...], tmp_path: Path) -> None
 
 def test_compose_names_the_service_that_the_card_is_given_to_and_lets_it_end_in_time() -> None:
     base, card = (yaml.safe_load((ROOT / name).read_text()) for name in ("compose.yaml", "compose.gpu.yaml"))
-    assert card["services"].keys() <= base["services"].keys() == {"atelier"}
+    plain = {name for name, service in base["services"].items() if not service.get("profiles")}
+    assert card["services"].keys() <= base["services"].keys()
+    assert plain == {"atelier"}  # without a profile: the bot alone
     grace = re.search(r"^GRACE_SECONDS=(\d+)$", env_example(), re.M)
-    stop = base["services"]["atelier"]["stop_grace_period"]
-    unit = re.search(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(encoding="utf-8"), re.M)
-    assert grace and unit
-    assert int(grace[1]) < min(int(stop.removesuffix("s")), int(unit[1]))
+    stops = [base["services"][name]["stop_grace_period"] for name in ("atelier", "worker")]
+    units = [re.search(r"^TimeoutStopSec=(\d+)$", unit.read_text(), re.M) for unit in (UNIT, WORKER)]
+    assert grace and all(units)
+    assert int(grace[1]) < min(int(stop.removesuffix("s")) for stop in stops)
+    assert int(grace[1]) < min(int(found[1]) for found in units if found)
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+def test_compose_files_are_as_their_specification_says(name: str) -> None:
+    checker = pytest.importorskip("check_jsonschema", reason=EXTRA)
+    folder = Path(checker.__file__).parent / "builtin_schemas" / "vendor"
+    schema = json.loads((folder / "compose-spec.json").read_text())
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    described = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    assert [error.message for error in validator.iter_errors(described)] == []
+    described["services"]["atelier"]["stop_grace_time"] = "40s"
+    assert list(validator.iter_errors(described)) != []
+
+
+def test_compose_names_settings_commands_and_networks_that_there_are() -> None:
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"(?<!\$)\$\{(\w+)", text)) == COMPOSES_OWN
+    described = yaml.safe_load(text)
+    for name in ("atelier", "worker"):
+        service = described["services"][name]
+        assert service["environment"].keys() <= OURS, name
+        assert set(service["networks"]) <= described["networks"].keys() | {"default"}
+        assert set(service.get("command", [])) <= COMMANDS.keys()
+    assert "rows" not in described["services"]["worker"]["networks"]  # it never sees the database
+    kept = {volume.partition(":")[0] for one in described["services"].values() for volume in one["volumes"]}
+    assert kept - described["volumes"].keys() == {"./nats.conf"}
+
+
+def _manifests() -> dict[str, dict[str, Any]]:
+    found = {}
+    for file in sorted(KUBERNETES.glob("*.yaml")):
+        for one in yaml.safe_load_all(file.read_text(encoding="utf-8")):
+            found[f"{one['kind']} {one.get('metadata', {}).get('name', '')}".strip()] = one
+    return found
+
+
+def test_kubernetes_takes_the_manifests() -> None:
+    validate = pytest.importorskip("kubernetes_validate", reason=EXTRA)
+    manifests = _manifests()
+    assert len(manifests) > 15
+    for manifest in manifests.values():
+        if manifest["kind"] != "Kustomization":
+            for version in ("1.29", "1.37"):
+                validate.validate(manifest, version, strict=True)
+    broken = copy.deepcopy(manifests["StatefulSet bot"])
+    broken["spec"]["template"]["spec"]["terminationGraceSeconds"] = 90
+    with pytest.raises(validate.ValidationError):
+        validate.validate(broken, "1.37", strict=True)
+
+
+def test_kustomize_builds_the_manifests() -> None:
+    built = list(yaml.safe_load_all(_run(_tool("kubectl"), "kustomize", KUBERNETES)))
+    listed = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text(encoding="utf-8"))
+    assert {one["metadata"].get("namespace", "atelier") for one in built} == {"atelier"}
+    assert len(built) == sum(
+        len(list(yaml.safe_load_all((KUBERNETES / name).read_text()))) for name in listed["resources"]
+    )
+
+
+def _pods() -> dict[str, dict[str, Any]]:
+    return {
+        name: one["spec"]["template"]["spec"]
+        for name, one in _manifests().items()
+        if "template" in one.get("spec", {})
+    }
+
+
+def test_the_manifests_name_settings_secrets_and_commands_that_there_are() -> None:
+    manifests = _manifests()
+    shared = manifests["ConfigMap atelier"]["data"]
+    for name in ("StatefulSet bot", "StatefulSet worker-l4"):
+        pod = _pods()[name]
+        (container,) = pod["containers"]
+        own = {one["name"]: one.get("value", "x") for one in container["env"]}
+        secret = {one for one in own if one.endswith("_FILE")}
+        assert {one.removesuffix("_FILE") for one in secret} <= set(SECRETS), name
+        plain = {one: value for one, value in {**shared, **own}.items() if one not in secret}
+        load(plain, Path("/nonexistent/.env"))  # raises for a value that isn't taken
+        assert plain.keys() <= OURS
+        assert container["args"][0] in COMMANDS
+        mounted = {volume["name"]: volume for volume in pod["volumes"]}
+        data = manifests[f"Secret {mounted['secrets']['secret']['secretName']}"]["stringData"]
+        if name == "StatefulSet bot":
+            assert {Path(own[one]).name for one in secret} == data.keys()
+        else:
+            replicas = manifests[name]["spec"]["replicas"]
+            assert data.keys() == {f"worker-l4-{number}" for number in range(replicas)}
+        assert pod["terminationGracePeriodSeconds"] >= int(shared["GRACE_SECONDS"]) + 30
+
+
+def test_no_pod_has_more_rights_than_it_needs_and_each_may_be_moved() -> None:
+    manifests = _manifests()
+    for name, pod in _pods().items():
+        assert pod["securityContext"]["runAsNonRoot"] and pod["automountServiceAccountToken"] is False, name
+        for container in pod["containers"]:
+            rights = container["securityContext"]
+            assert rights["allowPrivilegeEscalation"] is False and rights["capabilities"] == {"drop": ["ALL"]}
+    budgets = [one for one in manifests.values() if one["kind"] == "PodDisruptionBudget"]
+    assert {one["spec"]["selector"]["matchLabels"]["part"] for one in budgets} == {"bot", "worker"}
+    nothing, worker = (manifests[f"NetworkPolicy {name}"]["spec"] for name in ("nothing", "worker"))
+    assert nothing == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert "ingress" not in worker
+    assert {port["port"] for rule in worker["egress"] for port in rule["ports"]} == {443, 4222}
+
+
+def test_the_probes_ask_what_the_program_answers() -> None:
+    (container,) = _pods()["StatefulSet bot"]["containers"]
+    source = (ROOT / "host" / "operating" / "endpoint.py").read_text(encoding="utf-8")
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        asked = container[probe]["httpGet"]
+        assert f'"{asked["path"]}":' in source and asked["port"] == container["ports"][0]["name"]
+    assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
+
+
+def test_the_workers_unit_names_settings_and_a_command_that_there_are() -> None:
+    text = WORKER.read_text(encoding="utf-8")
+    lines = re.findall(r"^Environment=(.+)$", text, re.M)
+    named = {word.partition("=")[0] for line in lines for word in line.split()}
+    command = re.search(r"^ExecStart=\S+/atelier (\w+)$", text, re.M)
+    assert named and named <= OURS
+    assert command and command[1] in COMMANDS

@@ -21,6 +21,7 @@ async def _image(message) -> Image.Image:
     return Image.open(io.BytesIO(await message.attachments[0].read()))
 
 
+@pytest.mark.slow
 async def test_a_member_uses_every_command_on_the_real_models(studio: Studio) -> None:
     queue, channel, alice = studio.built.queue, studio.channel, studio.alice
 

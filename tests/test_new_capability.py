@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from core.settings import ROOT
 
 COPIED = (
@@ -269,6 +271,7 @@ def _add(file: Path, before: str, line: str, imported: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_new_capability_is_a_file_in_each_folder_and_a_line_in_two_tuples(tmp_path: Path) -> None:
     _copy(tmp_path)
     for name, text in (MIRROR | _reading_toys()).items():

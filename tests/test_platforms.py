@@ -61,6 +61,7 @@ def _uses(module: structure.Module) -> set[str]:
     return found & ONLY_SOME.keys()
 
 
+@pytest.mark.slow
 def test_what_only_some_systems_have_is_used_only_where_there_is_a_way_out() -> None:
     uses = {module.name: _uses(module) for module in modules().values()}
     used = {name: {module for module, found in uses.items() if name in found} for name in ONLY_SOME}

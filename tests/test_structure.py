@@ -154,6 +154,7 @@ def _loads() -> dict[str, list[str]]:
     return dict(json.loads(line) for line in run.stdout.splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", sorted(MAY_NOT_LOAD))
 def test_importing_a_whole_package_loads_nothing_heavy(package: str) -> None:
     _is_met(f"loads of {package}", set(_loads()[package]))

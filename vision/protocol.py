@@ -33,7 +33,8 @@ class WorkerConfig:
     choose, name → model or LoRA. exact: make pictures the same bit for bit, whoever shares a pass.
     ip_adapter: its folder, "" = none. controlnet: a ControlNet for edges, "" = none. tiny_vaes: name of a
     family → decoder of its drafts. compile: "off", "auto" or "on". quantize: "auto", "off", "int8", "fp8" or
-    "nf4". video_encoder: of films, see vision.films.encoders.
+    "nf4". video_encoder: of films, see vision.films.encoders. traces, traces_headers: where spans of runs are
+    sent to, "" = nowhere, see core.telemetry.tracing.
     """
 
     device: str  # "cpu" | "cuda:0" | "mps" | …
@@ -55,6 +56,8 @@ class WorkerConfig:
     compile: str = "off"
     quantize: str = "auto"
     video_encoder: str = "auto"
+    traces: str = ""
+    traces_headers: str = field(default="", repr=False)
 
 
 # To the worker
@@ -124,6 +127,8 @@ class Run:
 
     folder: of a job that makes films, where it writes them ("" for all others); what is in it when its
     answer comes and isn't named by it is deleted. A job that is tried again finds there what it left.
+    token: of its row while it runs, which no other run has.
+    traceparent: of the span that this run is part of, as W3C writes it, "" = nobody traces it.
     """
 
     job_id: str
@@ -133,6 +138,8 @@ class Run:
     talk: Talk | None = None
     folder: str = ""
     cost_key: str = ""
+    token: str = field(default="", repr=False)
+    traceparent: str = ""
 
 
 @dataclass(frozen=True)

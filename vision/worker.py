@@ -27,6 +27,8 @@ from core.grammar.values import Words
 from core.parameters import parameters
 from core.redact import Redactor
 from core.requests.base import Answer
+from core.telemetry.opening import open_tracing
+from core.telemetry.tracing import UNTRACED, Tracing
 from vision import startup
 from vision.pipe import Inbox, PipeReporter, sender
 from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig
@@ -67,9 +69,12 @@ def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> No
 
     checkpoints = Path(config.cache_dir) / "checkpoints"
     checkpoint.sweep(checkpoints)
-    loop = WorkerLoop(inbox, send, models, _engine(config, wake), checkpoints, pace, redact, ready)
+    tracing = open_tracing(config.traces, config.traces_headers)
+    engine = _engine(config, wake)
+    loop = WorkerLoop(inbox, send, models, engine, checkpoints, pace, redact, ready, tracing)
     send(ready)
     loop.serve()
+    tracing.close()
 
 
 def _engine(config: WorkerConfig, wake: threading.Event) -> Engine:
@@ -101,6 +106,7 @@ class WorkerLoop:
     pace: Pace | None
     redact: Redactor
     ready: Ready
+    tracing: Tracing = UNTRACED
 
     def serve(self) -> None:
         """Serve until Quit comes or the parent is gone; jobs that are unfinished then keep their
@@ -124,9 +130,9 @@ class WorkerLoop:
         self.redact.add(words := _words(run))
 
         def work(fiber: Fiber) -> Done | Stopped | Broke:
-            return _answer(
-                run, self.models, PipeReporter(run.job_id, self.send, self.inbox, checkpoint, fiber)
-            )
+            reporter = PipeReporter(run.job_id, self.send, self.inbox, checkpoint, fiber)
+            with self.tracing.part(run.traceparent, "work", kind=run.kind, device=self.ready.device):
+                return _answer(run, self.models, reporter)
 
         self.engine.begin(
             run.job_id,

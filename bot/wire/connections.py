@@ -33,6 +33,11 @@ class Connections:
         """Return the seconds to wait before the next identify."""
         return self._pause_after(self._times())
 
+    @property
+    def left(self) -> int:
+        """How many identifies may be sent without a pause."""
+        return int(max(0.0, self._left(self._times())))
+
     def spend(self) -> None:
         """Note that an identify is sent now. Raises BudgetSpent when it may not be."""
         times = self._times()
@@ -43,10 +48,14 @@ class Connections:
         temporary.replace(self._path)
 
     def _pause_after(self, times: Sequence[float]) -> float:
+        return max(0.0, (1 - self._left(times)) * REFILL)
+
+    def _left(self, times: Sequence[float]) -> float:
+        """What is left of the budget now."""
         left, before = float(AT_ONCE), 0.0
-        for at in (*times, self._clock()):
+        for at in times:
             left, before = min(AT_ONCE, left + (at - before) / REFILL) - 1, at
-        return max(0.0, -left * REFILL)
+        return min(AT_ONCE, left + (self._clock() - before) / REFILL)
 
     def _times(self) -> list[float]:
         """Times of the last day, oldest first; those after now don't count: the clock was put back."""

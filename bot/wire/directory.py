@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Set
 from functools import partial
+from typing import Any
 
 import aiohttp
 import discord
@@ -18,6 +19,7 @@ from studio.directory import Member, Unanswered
 Postable = discord.TextChannel | discord.Thread | discord.VoiceChannel
 POSTABLE = (discord.TextChannel, discord.Thread, discord.VoiceChannel)
 Send = Callable[[Postable, Result, int, int], Awaitable[None]]  # to, what, picture from 0, user id
+THREADS = (10, 11, 12)  # types of channels that are what their parent is
 PATIENCE = 5.0  # seconds for a member to be looked up
 log = logging.getLogger(__name__)
 
@@ -34,11 +36,6 @@ class DiscordDirectory:
         return self._owner_ids
 
     @property
-    def server_count(self) -> int:
-        """The number of servers that the bot is in."""
-        return len(self._client.guilds)
-
-    @property
     def server_ids(self) -> Set[int]:
         """The ids of the servers that the bot is in."""
         return {guild.id for guild in self._client.guilds}
@@ -50,6 +47,22 @@ class DiscordDirectory:
         guild = self._client.get_guild(place.guild_id)
         channel = guild.get_channel_or_thread(place.channel_id) if guild is not None else None
         return channel.is_nsfw() if channel is not None and hasattr(channel, "is_nsfw") else None
+
+    async def adult(self, place: Place) -> bool | None:
+        """Whether a channel is age-restricted, asked of Discord for one of another process's servers."""
+        if (known := self.age_restricted(place)) is not None:
+            return known
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found: Mapping[str, Any] = await self._client.http.get_channel(place.channel_id)
+                if found["type"] in THREADS:
+                    found = await self._client.http.get_channel(found["parent_id"])
+        except (discord.NotFound, discord.Forbidden):
+            return False
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            log.warning("channel %d can't be looked up (%s)", place.channel_id, type(error).__name__)
+            return None
+        return found.get("guild_id") == str(place.guild_id) and bool(found.get("nsfw"))
 
     async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
         """Ids of a member's roles now, none for somebody who has left, None when Discord doesn't answer."""

@@ -57,6 +57,12 @@ class Serving:
         self._make_client, self._beside = make_client, beside
         self._connections, self._session = connections, session
         self._queue, self._settings = queue, settings
+        self._client: Atelier | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to Discord's gateway now."""
+        return self._client is not None and self._client.is_connected
 
     async def until(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set. discord.py resumes lost sessions itself; this connects again when
@@ -80,7 +86,7 @@ class Serving:
 
     async def _connect(self, stopping: asyncio.Event) -> bool:
         """Serve with a new client until stopped (True), or until its connection fails (False)."""
-        client = self._make_client()
+        client = self._client = self._make_client()
         try:
             async with client:
                 with self._beside(client):
@@ -92,6 +98,8 @@ class Serving:
         except LOST as error:
             log.warning("no connection to Discord (%s)", type(error).__name__)
             return False
+        finally:
+            self._client = None
         return True
 
     async def _run(self, client: Atelier, stopping: asyncio.Event) -> None:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -35,6 +36,11 @@ GARBLED = (AttributeError, KeyError, TypeError, ValueError)
 GARBLED_TRIES = 6  # after that many, the answers are not what is wrong
 # All that ``Transport.attempt`` raises when Discord fails
 FAILURES = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
+ROUTES = 200  # that are told apart; Discord has about so many
+# https://discord.com/developers/docs/reference#snowflakes, #http-api; a token stands behind its webhook's id
+_VERSION, _ID = re.compile(r"^/api(/v\d+)?"), re.compile(r"/\d{15,20}(?=/|$)")
+_TOKEN = re.compile(r"^(/(?:webhooks|interactions)/\{id\})/[^/]+")
+_EMOJI = re.compile(r"/reactions/[^/]+")
 # HTTP statuses of a place that is out of reach: token expired, message or channel gone, no permission
 GONE = (401, 403, 404)
 
@@ -79,6 +85,38 @@ class Breaker:
         return self.invalid >= self._limit
 
 
+class RestCounts:
+    """Counts answers of Discord's by route and HTTP status, without an id or a token in any of them."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, int]] = Counter()
+        self._routes: dict[str, None] = {}
+
+    def watch(self, trace: aiohttp.TraceConfig) -> None:
+        """Count every answer in a session with ``trace``."""
+        trace.on_request_end.append(self._on_answer)
+
+    async def _on_answer(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, request: Any
+    ) -> None:
+        if request.url.path.startswith("/api/"):  # else a picture, or the gateway's upgrade
+            self.count(request.method, request.url.path, request.response.status)
+
+    def count(self, method: str, path: str, status: int) -> None:
+        """Count an answer. Routes beyond ``ROUTES`` are one, "other"."""
+        route = f"{method} {route_of(path)}"
+        if route not in self._routes and len(self._routes) >= ROUTES:
+            route = "other"
+        self._routes[route] = None
+        self.counts[route, status] += 1
+
+
+def route_of(path: str) -> str:
+    """Return the route of a path of Discord's interface, such as ``/channels/{id}/messages``."""
+    path = _ID.sub("/{id}", _VERSION.sub("", path))
+    return _EMOJI.sub("/reactions/{emoji}", _TOKEN.sub(r"\1/{token}", path))
+
+
 class Transport:
     """Repeats calls that fail. ``pause`` sleeps for some seconds."""
 
@@ -86,6 +124,7 @@ class Transport:
         self, breaker: Breaker | None = None, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
         self.breaker, self._pause = breaker or Breaker(), pause
+        self.rest = RestCounts()
 
     async def attempt(self, call: Callable[[], Awaitable[T]], *, patience: float) -> T:
         """Return the result of ``call()``, repeated with growing, jittered pauses while it fails, as long as

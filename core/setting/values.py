@@ -118,6 +118,14 @@ def server(value: str) -> str:
     return value.rstrip("/")
 
 
+def ip(value: str) -> str:
+    """Return an IP address."""
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError("takes an IP address, such as 127.0.0.1 or 0.0.0.0") from None
+
+
 def addresses(value: str) -> tuple[str, ...]:
     """Return IP addresses, separated by commas."""
     parts = tuple(part.strip() for part in value.split(",") if part.strip())

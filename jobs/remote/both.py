@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from jobs.executor import Device, Executor, Outcome, Report
+from jobs.executor import Device, Executor, Lease, Outcome, Report
 from vision.protocol import Answered, Declined, Question, Run
 
 
 class Both:
-    """``first`` answers questions beside jobs; ``second`` only runs jobs."""
+    """``first`` answers questions beside jobs while one of its devices is ready, else ``second`` does."""
 
     def __init__(self, first: Executor, second: Executor) -> None:
         self._first, self._second = first, second
@@ -24,6 +24,19 @@ class Both:
         """Start both."""
         await self._first.start(changed)
         await self._second.start(changed)
+
+    async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
+        """Return the jobs that go on at either."""
+        return {*await self._first.take_up(leases), *await self._second.take_up(leases)}
+
+    def outlives(self, job_id: str) -> bool:
+        """Return whether a job goes on at either when this process ends."""
+        return self._first.outlives(job_id) or self._second.outlives(job_id)
+
+    def settle(self, job_id: str) -> None:
+        """Note it at both."""
+        self._first.settle(job_id)
+        self._second.settle(job_id)
 
     async def stop(self) -> None:
         """Stop both."""
@@ -43,8 +56,9 @@ class Both:
         return await (self._second if theirs else self._first).run(device, run, report)
 
     async def ask(self, question: Question) -> Answered | Declined:
-        """Ask the first."""
-        return await self._first.ask(question)
+        """Ask the first, or the second while no device of the first is ready."""
+        can = any(device.state == "ready" for device in self._first.devices)
+        return await (self._first if can else self._second).ask(question)
 
     def cancel(self, job_id: str) -> None:
         """Ask whichever has the job to stop it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from core.events import ChatAnswer, Output
 from core.requests import AskRequest, from_json
 from core.requests.ask import about_tokens
-from jobs.executor import Device, Lost, Outcome, Report
+from jobs.executor import Device, Lease, Lost, Outcome, Report
 from jobs.remote.hints import Hints
 from jobs.remote.looking import Look, without_model
 from jobs.remote.messages import Prompt, body_of, prompt_of, without_usage
@@ -109,6 +109,17 @@ class RemoteExecutor:
     async def start(self, changed: Callable[[], None]) -> None:
         """Begin to take questions."""
         self._changed, self._stopping = changed, False
+
+    async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
+        """Return nothing: an answer is heard by the process that asked for it."""
+        return ()
+
+    def outlives(self, job_id: str) -> bool:
+        """Return False, for the same reason."""
+        return False
+
+    def settle(self, job_id: str) -> None:
+        """Do nothing: nothing is kept of an answer."""
 
     async def stop(self) -> None:
         """End every answer; its question goes to the next process."""

@@ -7,18 +7,16 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import Any
 
-import sqlalchemy as sa
-
-from core.errors import FilesAway, StorageError, UserError
+from core.errors import FilesAway, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
-from core.job import Job
+from core.telemetry.tracing import Tracing
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
@@ -29,11 +27,13 @@ from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
-from jobs.running.handing import lent
+from jobs.running.adopting import adopted, going_on, waiting_of
+from jobs.running.handing import UNREADABLE, claimed, lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
 from jobs.running.talking import concluded, hear, see
+from jobs.running.traced import note_waited, running
 from storage import jobs as rows
 from storage import lookup, people
 from storage.database import Database
@@ -42,8 +42,8 @@ from storage.lookup import WaitingRow
 from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
+LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
 DISK_CHECK = 5.0  # s between two looks at a full disk
-UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ log = logging.getLogger(__name__)
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes.
     converse: asked for what a question is handed out with."""
+
+    _claim = staticmethod(claimed)
 
     def __init__(
         self,
@@ -61,14 +63,16 @@ class Dispatcher:
         gate: Gate,
         on_rendered: Callable[[str], None],
         converse: Converse,
+        tracing: Tracing,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
-        self.limits, self.gate, self.converse = limits, gate, converse
+        self.limits, self.gate, self.converse, self.tracing = limits, gate, converse, tracing
         self.estimate = Estimate()
         self.waitlist = Waitlist(self.estimate.cost)
         self.running: dict[str, ActiveJob] = {}
-        self.feeds = Feeds()
+        self.feeds = Feeds(tracing)
         self.claiming: Waiting | None = None  # out of the list, not yet running
+        self._held: set[str] = set()  # jobs that wait beside the list for a while
         self.paused = False
         self.stopping = False
         self.last_step: float | None = None  # monotonic
@@ -85,15 +89,8 @@ class Dispatcher:
         self._placement = Placement(self.waitlist)
         self.saving = Saving(database, files)
         self._incoming = Incoming(files, limits.disk_floor)
-        self._outcomes = Outcomes(
-            self.saving,
-            self.waitlist,
-            self.feeds,
-            self._placement,
-            self.positions,
-            lambda: self.stopping,
-            on_rendered,
-        )
+        kept = self.saving, self.waitlist, self.feeds, self._placement, self.positions
+        self._outcomes = Outcomes(*kept, lambda: self.stopping, on_rendered)
         self._wake = asyncio.Event()
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._runs: set[asyncio.Task[None]] = set()
@@ -102,14 +99,17 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Take up what a crash or a stop left behind, then begin."""
-        recovered = await self.database.write(partial(rows.recover, message=GAVE_UP, now=_now()))
+        going = await going_on(self.database, self.executor)
+        kept = [one.job.id for one in going]
+        recover = partial(rows.recover, message=GAVE_UP, now=_now(), but=kept)
+        recovered = await self.database.write(recover, leads=True)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
         for key, seconds in await self.database.read(lookup.durations):
             self.estimate.add(key, seconds)
         self.waitlist.resume(await self.database.read(people.last_turn))
         waiting = await self.database.read(lookup.waiting)
-        await self._incoming.sweep({row.id for row in waiting})
+        await self._incoming.sweep({row.id for row in waiting} | set(kept))
         turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
         for count, row in enumerate(waiting, 1):
             self.enqueue(row, served=turns[row.user_id])
@@ -118,6 +118,9 @@ class Dispatcher:
         await asyncio.to_thread(self.files.drop_unfinished)
         await asyncio.to_thread(self.files.create_ballast)
         await self.executor.start(self.wake)
+        for one in going:
+            self.feeds.open(one.job.id, one.waiting.user_id, one.job.created_at)
+            self._begin(adopted(one, self.estimate.cost(one.waiting.cost_key)))
         self._loop_tasks = [
             asyncio.create_task(self._dispatch_for_ever(), name="dispatcher"),
             asyncio.create_task(self.positions.announce_for_ever(), name="positions"),
@@ -139,10 +142,12 @@ class Dispatcher:
         for live in [live for live in self.running.values() if not live.handed]:  # no device has it yet
             await self._give_back(live)
             live.stop()
-        if self._runs and grace > 0:
-            log.info("%d running jobs have %.0f s to finish", len(self._runs), grace)
-            await self._until_done_or_hurry(grace)
-        await asyncio.gather(*map(self._give_back, list(self.running.values())))
+        waited_for = [live for live in self.running.values() if not self.executor.outlives(live.job.id)]
+        if waited_for and grace > 0:
+            log.info("%d running jobs have %.0f s to finish", len(waited_for), grace)
+            await self._until_done_or_hurry(waited_for, grace)
+        ours = [live for live in self.running.values() if not self.executor.outlives(live.job.id)]
+        await asyncio.gather(*map(self._give_back, ours))
         await self.executor.stop()
         self.saving.hurry.set()  # nobody waits for a pause to end
         await asyncio.gather(*self._runs, return_exceptions=True)
@@ -152,16 +157,17 @@ class Dispatcher:
         await self._incoming.settle()
         self.feeds.end_all(Paused())
 
-    async def _until_done_or_hurry(self, grace: float) -> None:
+    async def _until_done_or_hurry(self, jobs: Iterable[ActiveJob], grace: float) -> None:
         hurry: asyncio.Future[Any] = asyncio.create_task(self.saving.hurry.wait())
-        everything: asyncio.Future[Any] = asyncio.gather(*self._runs, return_exceptions=True)
+        tasks = [live.task for live in jobs if live.task is not None]
+        everything: asyncio.Future[Any] = asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.wait({hurry, everything}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
 
     async def _give_back(self, live: ActiveJob) -> None:
         try:
             work = partial(rows.give_back, job_id=live.job.id, token=live.token)
-            if await self.database.write(work, first=True):
+            if await self.database.write(work, first=True, keys=()):
                 log.info("job %s goes back to the queue", live.job.id)
         except StorageError:
             log.exception("a job stays marked as running; the next start takes it up")
@@ -176,21 +182,8 @@ class Dispatcher:
     def enqueue(self, row: WaitingRow, *, served: int) -> None:
         """The row is written: from now on it may be started any moment. ``served``: what its user had had of
         the devices by their latest turn."""
-        now = monotonic()
-        age = max(0.0, (_now() - row.created_at).total_seconds())  # asked once: the wall clock may jump
-        waiting = Waiting(
-            row.id,
-            row.seq,
-            row.user_id,
-            row.guild_id,
-            row.lane,
-            row.cost_key,
-            row.max_running,
-            now - age,
-            row.front,
-            alone=row.attempts > 0,
-        )
-        self.feeds.open(row.id, row.user_id)
+        now, waiting = monotonic(), waiting_of(row)
+        self.feeds.open(row.id, row.user_id, row.created_at)
         self.waitlist.add(waiting, now)
         self.waitlist.know(row.user_id, served, now)
         self.wake()
@@ -253,7 +246,9 @@ class Dispatcher:
         own = next((one.only for one in self.executor.devices if one.name == device), "")
         served = self.waitlist.after(waiting, monotonic(), own)
         try:
-            job = await self.database.write(partial(self._claim, waiting, token, device, served), first=True)
+            with self.tracing.span(waiting.job_id, "claim", device=device):
+                work = partial(self._claim, waiting, token, device, served)
+                job = await self.database.write(work, first=True, keys=(), leads=True)
             if isinstance(job, lookup.UnreadableJob):
                 log.error("%s", job)
                 self._outcomes.publish_end(waiting.job_id, Failed(UNREADABLE))
@@ -266,15 +261,20 @@ class Dispatcher:
         if job is None or job.id not in self.feeds:  # cancelled or deleted in the meantime
             self._outcomes.publish_end(waiting.job_id, Cancelled())
             return True
+        note_waited(self.tracing, job)
         cost = self.waitlist.note_start(waiting, monotonic(), own)
         self._placement.note_start(device, waiting)
-        live = self.running[job.id] = ActiveJob(job, waiting, token, device, monotonic(), cost)
-        self.feeds[job.id].publish(Started())  # now: the task may begin after a cancel
-        task = live.task = asyncio.create_task(self._run(live), name=f"job {job.id}")
+        self._begin(ActiveJob(job, waiting, token, device, monotonic(), cost))
+        return True
+
+    def _begin(self, live: ActiveJob) -> None:
+        job_id = live.job.id
+        self.running[job_id] = live
+        self.feeds[job_id].publish(Started())  # now: the task may begin after a cancel
+        task = live.task = asyncio.create_task(self._run(live), name=f"job {job_id}")
         self._runs.add(task)
         task.add_done_callback(self._runs.discard)
         self.positions.note_moved()
-        return True
 
     def choose(self) -> tuple[str, Waiting] | None:
         """The next job and its device, None while nothing can be started."""
@@ -307,45 +307,42 @@ class Dispatcher:
             if device.state == "ready"
         }
 
-    def _claim(
-        self, waiting: Waiting, token: str, device: str, served: int, connection: sa.Connection
-    ) -> Job | lookup.UnreadableJob | None:
-        try:
-            job = rows.claim(connection, waiting.job_id, token=token, device=device, now=_now())
-        except lookup.UnreadableJob as error:
-            rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=_now())
-            return error
-        if job is not None:
-            people.set_served(connection, waiting.user_id, served)
-        return job
-
     async def _run(self, live: ActiveJob) -> None:
         job = live.job
         try:
             self.positions.shares.begin(live.device, job.id, monotonic())
             try:
-                outcome = await self._on_device(live)
+                with running(self.tracing, live) as live.traceparent:
+                    outcome = await self._on_device(live)
             finally:
-                live.seconds = self.positions.shares.end(live.device, job.id, monotonic())
+                live.seconds = live.before + self.positions.shares.end(live.device, job.id, monotonic())
                 if (pictures := self.estimate.pictures(live.seconds)) is not None:  # not as expected
                     self.waitlist.note_end(live.waiting, pictures - live.cost, monotonic())
             if isinstance(outcome, Done):
                 self.last_step = monotonic()
-            await self._outcomes.end(live, concluded(live, outcome))
+            with self.tracing.span(job.id, "store", outcome=type(outcome).__name__.lower()):
+                await self._outcomes.end(live, concluded(live, outcome))
+        except NotYet as error:
+            if await self._outcomes.give_back(live, str(error)):
+                self._held.add(job.id)
+                asyncio.get_running_loop().call_later(LATER, self._wait_again, live)
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
             await self._outcomes.retry(live, "Something went wrong in the studio.")
         finally:
             self.running.pop(job.id, None)
-            if not self.stopping and job.id not in self.waitlist:
+            if not self.stopping and job.id not in self.waitlist and job.id not in self._held:
                 self._outcomes.publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
             self._clean_up(job.id)
+            if not self.stopping:
+                self.executor.settle(job.id)
             self.wake()
 
     async def _on_device(self, live: ActiveJob) -> Outcome:
         job = live.job
         try:
-            await self.saving.until_there(partial(self.gate, job, True))  # what was allowed may not be by now
+            if not live.before:  # what was allowed may not be by now
+                await self.saving.until_there(partial(self.gate, job, True))
             if job.request.told:
                 live.conversation = await self.converse(job)
             coming = bytes_of(job.request)
@@ -386,6 +383,11 @@ class Dispatcher:
     def _stop_refused(self, live: ActiveJob) -> None:
         if live.refused is not None:
             self.executor.cancel(live.job.id)
+
+    def _wait_again(self, live: ActiveJob) -> None:
+        self._held.discard(live.job.id)
+        self._outcomes.back_to_waiting(live)
+        self.wake()
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)

@@ -1,5 +1,5 @@
-"""The files that a job is handed out with: of a training, the pictures that its project's rows name by then,
-and a file in the job's folder that says what each is called."""
+"""How a job is claimed, and the files that it is handed out with: of a training, the pictures that its
+project's rows name by then, and a file in the job's folder that says what each is called."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from core.job import Job
 from core.requests import to_json
 from core.requests.own_models import DETECT, TrainRequest
 from jobs.active import ActiveJob
+from jobs.order.fairness import Waiting
 from jobs.running.talking import seen_in, without
+from storage import jobs as rows
+from storage import lookup, people
 from storage.database import Database
 from storage.files import Files
 from storage.projects import versions
@@ -23,6 +29,7 @@ from vision.own_models.snapshot import Item, Snapshot
 from vision.protocol import Run
 
 SNAPSHOT = "snapshot.json"
+UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."
 
 
 @asynccontextmanager
@@ -39,7 +46,8 @@ async def lent(live: ActiveJob, folder: str, database: Database, files: Files) -
         paths = {name: str(path) for name, path in {**own, **more}.items()}
         told = None if talk is None else without(talk, earlier - paths.keys())
         key = live.waiting.cost_key
-        yield Run(job.id, job.request.kind, to_json(job.request), paths, told, folder, key)
+        request, extra = to_json(job.request), (live.token, live.traceparent)
+        yield Run(job.id, job.request.kind, request, paths, told, folder, key, *extra)
 
 
 async def _lesson(job: Job, folder: Path, database: Database) -> set[str]:
@@ -65,3 +73,18 @@ def _write(folder: Path, told: Told, *, named: bool) -> None:
         items.append(Item(one.sha256, one.label, one.group, one.part, sides, names, mask))
     snapshot = Snapshot.of(items)
     (folder / SNAPSHOT).write_text(snapshot.text(), encoding="utf-8")
+
+
+def claimed(
+    waiting: Waiting, token: str, device: str, served: int, connection: sa.Connection
+) -> Job | lookup.UnreadableJob | None:
+    """Claim a job's row for a run with ``token``, and note its asker's turn. Return None when it waits no
+    more, the error when its row is another version's, which ends it."""
+    try:
+        job = rows.claim(connection, waiting.job_id, token=token, device=device, now=datetime.now(UTC))
+    except lookup.UnreadableJob as error:
+        rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=datetime.now(UTC))
+        return error
+    if job is not None:
+        people.set_served(connection, waiting.user_id, served)
+    return job

@@ -53,6 +53,8 @@ class Outcomes:
         job_id = live.job.id
         if job_id not in self._feeds:
             log.info("job %s had been cancelled", job_id)
+        elif isinstance(outcome, Lost) and outcome.goes_on:
+            log.info("job %s goes on where it is", job_id)
         elif isinstance(outcome, Done):
             await self._rendered(live, outcome.output)
         elif isinstance(outcome, Broke) and outcome.fault in (Fault.USER, Fault.MODEL, Fault.MEMORY):
@@ -78,7 +80,7 @@ class Outcomes:
             live.waiting.suspect = live.waiting.suspect or lost.shared
             live.waiting.alone = live.waiting.alone or lost.shared
             if await self._saving.persist(partial(rows.give_back, job_id=live.job.id, token=live.token)):
-                self._back_to_waiting(live)
+                self.back_to_waiting(live)
         else:
             await self.retry(live, GAVE_UP, uncounted=int(live.waiting.suspect))
 
@@ -129,9 +131,17 @@ class Outcomes:
             log.warning("job %s failed after %d attempts", live.job.id, live.job.attempts)
             self.publish_end(live.job.id, Failed(message))
         elif status is Status.QUEUED:
-            self._back_to_waiting(live)
+            self.back_to_waiting(live)
 
-    def _back_to_waiting(self, live: ActiveJob) -> None:
+    async def give_back(self, live: ActiveJob, reason: str) -> bool:
+        """Queue the job again with no attempt counted. Return whether it is in the rows; it isn't in the
+        list yet."""
+        log.info("job %s waits on: %s", live.job.id, reason)
+        work = partial(rows.give_back, job_id=live.job.id, token=live.token)
+        return bool(await self._saving.persist(work))
+
+    def back_to_waiting(self, live: ActiveJob) -> None:
+        """Put a job whose row is queued again into the list."""
         if live.job.id in self._feeds:  # else cancelled in this very moment
             self._waitlist.add(live.waiting, monotonic())
             self._positions.forget(live.job.id)

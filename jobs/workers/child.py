@@ -19,11 +19,16 @@ def begin(target: str, connection: Connection, config: WorkerConfig) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
     if config.device == "cpu":
         step_back()
     module, _, function = target.partition(":")
     getattr(importlib.import_module(module), function)(connection, config)
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it has gone."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
 def _die_with_parent() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from jobs.executor import Device, Outcome, Report
+from jobs.executor import Device, Lease, Outcome, Report
 from jobs.workers.pulse import Timeouts
 from jobs.workers.worker import Worker
 from vision.protocol import Answered, Declined, Question, Run, WorkerConfig
@@ -39,6 +39,17 @@ class LocalExecutor:
         """Start all workers. ``changed`` is called when slots or states change."""
         for worker in self._workers.values():
             worker.start(changed)
+
+    async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
+        """Return nothing: workers end with the process that started them."""
+        return ()
+
+    def outlives(self, job_id: str) -> bool:
+        """Return False, for the same reason."""
+        return False
+
+    def settle(self, job_id: str) -> None:
+        """Do nothing: a worker that has told how a run ended keeps nothing of it."""
 
     async def stop(self) -> None:
         """End all workers."""

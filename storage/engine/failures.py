@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.errors import StorageError
 
+CONFLICTS = ("40001", "40P01", "55P03")  # SQLSTATEs: of two transactions, one has to begin anew
 LOST_STATES = ("08", "57P")  # SQLSTATEs: connection exceptions, and a server that shuts down
 # of libpq, which has no SQLSTATE for what it finds itself
 UNREACHABLE = ("OperationalError", "ConnectionTimeout", "InterfaceError")
@@ -15,6 +16,10 @@ UNREACHABLE = ("OperationalError", "ConnectionTimeout", "InterfaceError")
 
 class ServerAway(StorageError):
     """The database's server can't be reached, or says nothing."""
+
+
+class Conflict(StorageError):
+    """Another program's transaction stood in the way; nothing was written, and it may be tried again."""
 
 
 class our_errors:
@@ -27,7 +32,9 @@ class our_errors:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
             words = f"the database failed: {type(error.orig).__name__}: {error.orig}"
-            raise (ServerAway if is_lost(error) else StorageError)(words) from error
+            kind = ServerAway if is_lost(error) else StorageError
+            kind = Conflict if getattr(error.orig, "sqlstate", None) in CONFLICTS else kind
+            raise kind(words) from error
         if isinstance(error, UnicodeEncodeError):
             raise StorageError("a text holds half of a surrogate pair, which no database keeps") from error
 

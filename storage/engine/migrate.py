@@ -39,6 +39,11 @@ def migrate(
         _upgrade(connection, path, backup_dir)
 
 
+def is_newest(connection: sa.Connection) -> bool:
+    """Return whether the schema is this program's."""
+    return _current(connection) == newest()
+
+
 def newest() -> str:
     """Return this program's schema, which is the number that its latest migration's file begins with."""
     return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]

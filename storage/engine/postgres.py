@@ -1,9 +1,8 @@
-"""A PostgreSQL server: connections that wait for no answer for ever, the lock that keeps a second Atelier
-out, and commits whose answer may be lost.
+"""A PostgreSQL server: connections that wait for no answer for ever, and commits whose answer may be lost.
 
-The lock belongs to the session of the one writer. So whoever has lost it writes nothing, and once another
-session has it, the one before has ended: what that had under way is settled, and the server tells how.
-psycopg is imported with the first connection, never for a database in a file.
+The session of the one writer holds a lock (``holding``). So once another session of this program has it, the
+one before has ended: what that had under way is settled, and the server tells how. psycopg is imported with
+the first connection, never for a database in a file.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import asyncio
 import functools
 import logging
 import os
+import random
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,15 +26,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from core.errors import DatabaseInUse, StorageError
-from storage.engine.failures import ServerAway, our_errors
+from storage.engine.failures import Conflict, ServerAway, our_errors
+from storage.engine.holding import SHARING_PATIENCE, Hold
+from storage.engine.migrate import is_newest
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 CONNECT = 5  # seconds to reach the server
 STATEMENT = 15  # seconds that one statement may take, by the server's clock
 ANSWER = 20.0  # seconds after which a connection that gives no answer at all is cut
-LOCK = (0x41544C52, 1)  # of a database: "ATLR", the program that may write
-START_PATIENCE = 3.0  # seconds for a program that was killed just now to lose its lock
 SILENT = 5.0  # seconds without an answer after which nothing more is asked of the server
 LOOK = 2.0  # seconds without an answer after which a plain question finds out whether it is the server
 AWAY_PAUSES = (0.1, 0.2, 0.5, 1.0)  # seconds between two tries to reach a server that has gone
@@ -47,6 +47,8 @@ OPTIONS = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
+TRIES = 3  # of a transaction that has to begin anew because of another's
+OTHERS = "The schema of the database must be changed, and others use it. Stop them all, then start this one."
 UNKNOWN_TRANSACTION = "22023"  # SQLSTATE of one that the server never began
 READS = {"default_transaction_read_only": "on", "default_transaction_isolation": r"repeatable\ read"}
 CONNECTION = {
@@ -143,15 +145,16 @@ def _connection_class() -> Any:
 
 class Server:
     """The engines of one program on a database of a server. ``readers`` take snapshots and write nothing;
-    ``writer`` has one connection, which holds the lock."""
+    ``writer`` has one connection, which holds the lock. several: other programs may write too."""
 
-    def __init__(self, address: str, readers: int) -> None:
+    def __init__(self, address: str, readers: int, *, several: bool = False) -> None:
         self.url = make_url(address)
         host = "".join(one for one in socket.gethostname() if one.isalnum() or one in "-.")[:24]
         self.name = f"atelier {host} {os.getpid()} {secrets.token_hex(4)}"
         self.pulse = Pulse()
-        self.locked = False  # has had the lock
+        self.hold = Hold(self.name, str(self.url.database), several=several)
         self.closing = False  # nobody waits any longer
+        self.unknown_commits = 0  # whose answer was lost
         self._stale = False  # the writer's connection was lost, and no other has been used since
         self._asking: asyncio.Task[None] | None = None
         self.readers = self._engine(self._connect_reader, pool_size=readers + 1)
@@ -178,7 +181,7 @@ class Server:
     async def _connect_writer(self, *arguments: Any, **named: Any) -> Any:
         connection = await self._connect("writes", OPTIONS, **named)
         try:
-            await self._lock(connection)
+            await self.hold.take(connection)
         except BaseException:
             await connection.close()
             raise
@@ -218,49 +221,17 @@ class Server:
         connection.pulse = self.pulse
         return connection
 
-    async def _lock(self, connection: Any) -> None:
-        """Take the lock. Raises DatabaseInUse when another program has it. A session of this program that
-        lives on where the way to it is lost is ended, whatever it was doing."""
-        ours = f"{self.name} writes"
-        end = monotonic() + START_PATIENCE
-        while True:
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = %s AND pid <> pg_backend_pid()",
-                [ours],
-            )
-            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, %s)", LOCK)
-            (taken,) = await cursor.fetchone()
-            await connection.commit()
-            if taken:
-                self.locked = True
-                return
-            if monotonic() > end:
-                raise DatabaseInUse(await self._told_of_holder(connection))
-            await asyncio.sleep(0.1)
-
-    async def _told_of_holder(self, connection: Any) -> str:
-        cursor = await connection.execute(
-            "SELECT a.application_name, a.backend_start FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-            " WHERE l.locktype = 'advisory' AND l.classid::bigint = %s AND l.objid::bigint = %s AND l.granted"
-            " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            LOCK,
-        )
-        row = await cursor.fetchone()
-        await connection.commit()
-        words = row[0].split() if row else []
-        whom = (
-            f" (process {words[2]} on {words[1]}, since {row[1]:%Y-%m-%d %H:%M} UTC)"
-            if len(words) > 3
-            else ""
-        )
-        advice = "This one writes no more." if self.locked else "Stop it first, or set another DATABASE_URL."
-        return f"Another Atelier{whom} is using the database {self.url.database}. {advice}"
-
     async def commit(self, work: Callable[[sa.Connection], T]) -> T:
         """Run ``work`` in the writer's transaction. Nothing is written twice, and nobody is told that what
         was written was not: when the answer to the commit is lost, it waits until the server can be asked.
-        Raises ServerAway when nothing was written, DatabaseInUse when another program writes now."""
+        Raises ServerAway when nothing was written, Conflict when others were in the way again and again,
+        DatabaseInUse when another program has the database for itself."""
+        for _ in range(TRIES):
+            with suppress(Conflict):
+                return await self._commit(work)
+        return await self._commit(work)
+
+    async def _commit(self, work: Callable[[sa.Connection], T]) -> T:
         while True:
             tried_before = self._stale
             attempt = _Attempt()
@@ -272,6 +243,7 @@ class Server:
                 return result
             except ServerAway:
                 self._stale = True
+                self.unknown_commits += attempt.complete
                 if attempt.complete and await self._was_committed(attempt.transaction):
                     log.warning("a commit was written whose answer was lost")
                     found: T = attempt.results
@@ -340,6 +312,40 @@ class Server:
         except psycopg.Error as error:
             raise StorageError(f"what was deleted can't be let go of on the server: {error}") from error
 
+    async def migrate(self, work: Callable[[sa.Connection], None]) -> None:
+        """Run ``work``, which brings the schema up to this program's, while nobody else uses the database.
+        StorageError when others go on using it, and what ``work`` raises."""
+        with our_errors():
+            async with self.writer.connect() as connection, self.unhurried(connection):
+                if not self.hold.several:
+                    return await connection.run_sync(work)
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                end = monotonic() + SHARING_PATIENCE
+                while not await connection.run_sync(is_newest):
+                    if await self.hold.alone(driver):
+                        await connection.run_sync(work)
+                        return await self.hold.share(driver)
+                    if monotonic() > end:
+                        raise StorageError(OTHERS)
+                    await self.hold.make_way(driver, random.uniform(0.1, 0.5))
+
+    async def lead(self) -> bool:
+        """Return whether the writer's session has the leader's lock now, which it takes if nobody has it.
+        ServerAway when the session has gone: then nothing that needs the lock can be written either."""
+        with our_errors():
+            async with self.writer.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                with _drivers_errors():
+                    return await self.hold.lead(driver)
+
+    async def resign(self) -> None:
+        """Let another lead. ServerAway when the session has gone, and the lock with it."""
+        with our_errors():
+            async with self.writer.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                with _drivers_errors():
+                    await self.hold.resign(driver)
+
     async def close(self) -> None:
         """Close all connections, and with the writer's let the lock go."""
         if self._asking is not None:
@@ -347,6 +353,17 @@ class Server:
             await asyncio.gather(self._asking, return_exceptions=True)
         await self.writer.dispose()
         await self.readers.dispose()
+
+
+@contextmanager
+def _drivers_errors() -> Iterator[None]:
+    """Take what the driver itself raises for a session that has gone."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        raise ServerAway(f"the database failed: {type(error).__name__}: {error}") from error
 
 
 def _run_noted(connection: sa.Connection, work: Callable[[sa.Connection], T], attempt: _Attempt) -> T:

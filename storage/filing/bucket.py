@@ -20,6 +20,7 @@ import obstore
 
 from core.errors import FilesAway, StorageError
 from core.setting.files import BucketAddress
+from core.telemetry.timings import timed
 from storage.files import MEDIA_TYPES, Entry, Taken, checked, extension_of, is_name, place_of
 from storage.filing.cache import Cache
 from storage.filing.disk import Disk
@@ -67,6 +68,7 @@ class Bucket(Disk):
         self._cache.shrink()
         return super().free_bytes()
 
+    @timed("put")
     async def put(self, data: bytes, media_type: str) -> str:
         """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
         StorageError for another type, FilesAway."""
@@ -77,6 +79,7 @@ class Bucket(Disk):
             await asyncio.to_thread(self._cache.write, sha256, extension, data)
         return sha256
 
+    @timed("take")
     async def take(self, path: Path, media_type: str) -> Taken:
         """Take the file at ``path`` into the store durably, without holding it in memory; it isn't where it
         was any more, also when the store had the same bytes. Raises StorageError, FilesAway: then it is where
@@ -91,6 +94,7 @@ class Bucket(Disk):
             raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
         return Taken(sha256, size)
 
+    @timed("get")
     async def get(self, sha256: str) -> bytes:
         """Return a file's bytes. Raises StorageError when it is gone, or not what it should be, FilesAway."""
         async with self._turn(checked(sha256)):
@@ -114,6 +118,7 @@ class Bucket(Disk):
         key, _ = await self._key(checked(sha256))
         return await self._there(sha256, partial(self._hash_of, key)) == sha256
 
+    @timed("local")
     async def local(self, sha256: str) -> Path:
         """Return a copy of the file on this machine, which stays for ten minutes at least. Raises
         StorageError when it is gone, or not what it should be, or the disk is full, FilesAway."""
@@ -166,6 +171,7 @@ class Bucket(Disk):
                 if (entry := _entry(meta)) is not None:
                     yield entry
 
+    @timed("remove")
     async def remove(self, sha256: str) -> bool:
         """Delete the file, its copy here, and what was made from it; False when there was none. The caller
         knows that no row needs it any more. Raises FilesAway: then nothing of it is left on this machine."""

@@ -9,7 +9,8 @@ import secrets
 import shutil
 from pathlib import Path
 
-from storage.files import checked
+from core.telemetry.timings import Timings
+from storage.files import OPERATIONS, checked
 
 BALLAST_BYTES = 64 * 2**20
 CHUNK = 2**20  # bytes that are written at once
@@ -24,6 +25,7 @@ class Disk:
         self.ballast_bytes = ballast_bytes
         self.incoming = incoming
         self._derived = derived
+        self.timings = Timings(OPERATIONS)
 
     def free_bytes(self) -> int:
         """Return the free space on the disk that holds ``root``, for this user."""

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from core.errors import StorageError
+from core.telemetry.timings import timed
 from storage.files import MEDIA_TYPES, Entry, Taken, checked, extension_of, is_name, place_of
 from storage.filing.disk import BALLAST_BYTES, CHUNK, Disk
 
@@ -39,17 +40,20 @@ class Folder(Disk):
             derived=derived or root.parent / "cache" / "derived",
         )
 
+    @timed("put")
     async def put(self, data: bytes, media_type: str) -> str:
         """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
         StorageError."""
         return await asyncio.to_thread(self._put, data, media_type)
 
+    @timed("take")
     async def take(self, path: Path, media_type: str) -> Taken:
         """Take the file at ``path`` into the store durably, without holding it in memory; it isn't where it
         was any more, also when the store had the same bytes. Moves it on the same disk, copies it from
         another. Raises StorageError."""
         return await asyncio.to_thread(self._take, path, media_type)
 
+    @timed("get")
     async def get(self, sha256: str) -> bytes:
         """Return a file's bytes. Raises StorageError when it is gone."""
         return await asyncio.to_thread(self._get, sha256)
@@ -61,6 +65,7 @@ class Folder(Disk):
         except OSError as error:
             raise StorageError(f"file {sha256[:12]}… can't be read: {error.strerror}") from error
 
+    @timed("local")
     async def local(self, sha256: str) -> Path:
         """Return where the file is. Raises StorageError when it is gone."""
         return await asyncio.to_thread(self.path, sha256)
@@ -94,6 +99,7 @@ class Folder(Disk):
                 if (entry := self._entry(path)) is not None:
                     yield entry
 
+    @timed("remove")
     async def remove(self, sha256: str) -> bool:
         """Delete the file, and what was made from it; False when there was none. The caller knows that no row
         needs it any more."""

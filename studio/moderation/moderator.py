@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from core.errors import NotAllowedError, StorageError
+from core.errors import NotAllowedError, NotYet, StorageError
 from core.job import Job, Origin
 from core.requests.base import Answer
 from storage import moderation as rows
@@ -72,7 +72,8 @@ class Moderator:
 
     async def gate(self, job: Job, running: bool) -> None:
         """Raise NotAllowedError (Blocked, if a rule is broken) unless a job may be queued, or (``running``)
-        still may run: rules, bans and roles may have changed since it was asked for."""
+        still may run: rules, bans and roles may have changed since it was asked for. NotYet when that hangs
+        on what Discord doesn't tell at the moment."""
         origin = job.origin
         place = Place(origin.guild_id, origin.channel_id)
         standing = await self._standing(job, running)
@@ -81,9 +82,10 @@ class Moderator:
             Place(origin.guild_id, origin.parent_channel_id or origin.channel_id)
         )
         adult = self._directory.age_restricted(place) if adult is None else adult
-        rule = await self.judge_text(
-            all_text(job.request), settings, words, adult=running if adult is None else adult
-        )
+        text = all_text(job.request)
+        rule = await self.judge_text(text, settings, words, adult=bool(adult))
+        if rule is not None and adult is None and running:
+            rule, adult = await self._judge_elsewhere(place, text, settings, words)
         picture = None
         if rule is None and not running:
             picture = await self._unfit(job.request.pictures, settings, bool(adult))
@@ -107,6 +109,17 @@ class Moderator:
         )
         raise Blocked(rule, advice, picture)
 
+    async def _judge_elsewhere(
+        self, place: Place, text: str, settings: ModerationSettings, words: tuple[str, ...]
+    ) -> tuple[Rule | None, bool]:
+        """Return the rule that a text breaks in a place of which this process isn't told, and whether that is
+        age-restricted. Raises NotYet when that decides and can't be told."""
+        if (rule := await self.judge_text(text, settings, words, adult=True)) is not None:
+            return rule, False  # anywhere
+        if (adult := await self._directory.adult(place)) is None:
+            raise NotYet(f"whether channel {place.channel_id} is age-restricted can't be told")
+        return await self.judge_text(text, settings, words, adult=adult), adult
+
     async def judge_text(
         self, text: str, settings: ModerationSettings, words: tuple[str, ...], *, adult: bool
     ) -> Rule | None:
@@ -117,7 +130,8 @@ class Moderator:
 
     async def _standing(self, job: Job, running: bool) -> rows.Standing:
         """Return what decides about the job's words. Raise NotAllowedError if the asker is in a time-out, or
-        (just before running) has been banned or lost every allowed role since asking."""
+        (just before running) has been banned or lost every allowed role since asking. NotYet when Discord
+        doesn't tell their roles."""
         origin = job.origin
         work = partial(rows.standing, user_id=origin.user_id, guild_id=origin.guild_id, now=datetime.now(UTC))
         standing = await self._database.read(work, once=True)
@@ -133,7 +147,9 @@ class Moderator:
             raise NotAllowedError("An admin blocked you after you asked; this job was not run.")
         if origin.guild_id is not None and rules.roles:
             roles = await self._directory.roles(origin.user_id, origin.guild_id)
-            if not rules.roles & (frozenset(origin.roles) if roles is None else roles):  # as on asking
+            if roles is None:  # those of long ago tell nothing
+                raise NotYet(f"the roles of user {origin.user_id} can't be told")
+            if not rules.roles & roles:
                 raise NotAllowedError("Your roles no longer allow Atelier here; this job was not run.")
         return standing
 
@@ -151,7 +167,7 @@ class Moderator:
                 now=now,
                 apart=now - ONE_STRIKE,
             )
-            if not await self._database.write(work):
+            if not await self._database.write(work, keys=[f"member {origin.user_id}"]):
                 return
             if rule is Rule.MINORS:
                 await self._database.write(

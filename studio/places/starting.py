@@ -3,12 +3,10 @@ asked still may. Hours can lie between asking and then."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from dataclasses import replace
 from functools import partial
 
-from core.errors import NotAllowedError, UserError
+from core.errors import NotAllowedError, NotYet, UserError
 from core.job import NOBODY, Job, Origin
 from core.requests.own_models import BundleRequest, ProjectRequest, TrainRequest
 from storage import people
@@ -21,14 +19,9 @@ from studio.directory import Directory, Unanswered
 from studio.moderation.moderator import Moderator
 
 ACTIONS = {TrainRequest.kind: Action.TRAIN, BundleRequest.kind: Action.EXPORT}
-PATIENCE, EVERY = 10.0, 0.5  # seconds that the chat service is waited for, and between two looks
 GONE = "Its project was deleted after you asked; this job was not run."
 BARRED = "An admin blocked you after you asked; this job was not run."
 TAKEN = "This job was not run, since you may no longer ask for it. {reason}"
-UNTOLD = (
-    "This job was not run: whether you may still ask for it couldn't be told, because Discord didn't answer."
-    " Ask again in a while."
-)
 
 
 class Starting:
@@ -42,8 +35,9 @@ class Starting:
         self._authority, self._directory = authority, directory
 
     async def gate(self, job: Job, running: bool) -> None:
-        """Raise NotAllowedError or UserError unless a job may be queued, or (``running``) still may run. What
-        the studio asks by itself has no roles that could have been taken from it."""
+        """Raise NotAllowedError or UserError unless a job may be queued, or (``running``) still may run,
+        NotYet when that can't be told at the moment. What the studio asks by itself has no roles that could
+        have been taken from it."""
         by_itself = job.origin.user_id == NOBODY
         await self._moderator.gate(job, running and not by_itself)
         if running and not by_itself and isinstance(job.request, ProjectRequest):
@@ -54,13 +48,13 @@ class Starting:
         project = await self._database.read(partial(rows.one, project_id=project_id))
         if project is None:
             raise UserError(GONE)
-        asker, told = await self._asker(origin, project)
+        asker = await self._asker(origin, project)
         asker = replace(asker, barred=await self._barred(origin.user_id, project.guild_id))
         if self._authority.allows_in(asker, action, project):
             return
         if asker.barred:
             raise NotAllowedError(BARRED)
-        raise NotAllowedError(TAKEN.format(reason=TABLE[action].reason) if told else UNTOLD)
+        raise NotAllowedError(TAKEN.format(reason=TABLE[action].reason))
 
     async def _barred(self, user_id: int, guild_id: int | None) -> bool:
         rules = await self._database.read(
@@ -68,18 +62,15 @@ class Starting:
         )
         return rules.banned or await self._moderator.time_out_ends(user_id, guild_id) is not None
 
-    async def _asker(self, origin: Origin, project: Project) -> tuple[Actor, bool]:
-        """Return what whoever asked is now where a project belongs, and whether that could be told: if it
-        can't, they have the roles of when they asked."""
+    async def _asker(self, origin: Origin, project: Project) -> Actor:
+        """Return what whoever asked is now where a project belongs. Raises NotYet when that can't be told:
+        the roles of when they asked tell nothing."""
         asker = Actor(origin.user_id, None, surface=origin.surface)
         if project.guild_id is None:
-            return asker, True
-        ends = time.monotonic() + PATIENCE
-        while (now := await self._standing(asker, project.guild_id)) is None:
-            if time.monotonic() >= ends:
-                return replace(asker, guild_id=project.guild_id, roles=origin.roles), False
-            await asyncio.sleep(EVERY)
-        return now, True
+            return asker
+        if (now := await self._standing(asker, project.guild_id)) is None:
+            raise NotYet(f"the roles of user {origin.user_id} can't be told")
+        return now
 
     async def _standing(self, asker: Actor, guild_id: int) -> Actor | None:
         """Return what somebody is in a server, nothing there once they have left; None while that can't be

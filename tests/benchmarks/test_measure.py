@@ -77,6 +77,7 @@ def test_a_wrong_picture_of_one_way_is_noticed() -> None:
         serving.same_pictures([{"one by one": run(7), "engine": run(12)}], 2)
 
 
+@pytest.mark.slow
 def test_a_grid_with_one_wrong_seed_is_noticed_and_one_rounded_otherwise_is_not(tmp_path: Path) -> None:
     """What event_loop, redo and serving_tax allow: a level here and there, which enlarging makes several of;
     but not another seed's picture."""
@@ -189,6 +190,7 @@ def test_rows_that_run_side_by_side_are_those_without_a_clock_on_the_wall() -> N
     assert set(kept) == set(ROWS) and set(LONGEST_FIRST) == set(ROWS) - by_the_wall
 
 
+@pytest.mark.slow
 def test_rows_side_by_side_are_all_kept_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,6 +41,7 @@ def test_full_chaos_spreads_the_four_twice_as_far(here: Pack) -> None:
     assert np.mean(distances[100]) >= 2 * np.mean(distances[0]) > 0
 
 
+@pytest.mark.slow
 def test_no_blue_lowers_blue_and_no_red_does_not(here: Pack) -> None:
     blue = {negative: [] for negative in ("", "blue", "red")}
     for i, thing in enumerate(("ball", "star")):
@@ -52,6 +53,7 @@ def test_no_blue_lowers_blue_and_no_red_does_not(here: Pack) -> None:
     assert np.mean(blue["blue"]) < 0.5 * np.mean(blue[""]) < 0.5 * np.mean(blue["red"])
 
 
+@pytest.mark.slow
 def test_a_heavier_part_leads(here: Pack) -> None:
     pairs, leads = (("a red house", "a blue fish"), ("a yellow star", "a green tree")), []
     for i, (a, b) in enumerate(pairs):
@@ -80,6 +82,7 @@ def test_more_image_weight_is_nearer_to_the_picture(here: Pack) -> None:
     assert all(b > a for a, b in zip(near[0.5], near[3.0], strict=True)), near
 
 
+@pytest.mark.slow
 def test_an_enlarged_picture_is_sharper_than_by_bicubic(here: Pack) -> None:
     (source,) = here.draw(brief("a red house in the snow", 0, num_images=1))
     bicubic = source.resize((2 * source.width, 2 * source.height), Image.Resampling.BICUBIC)

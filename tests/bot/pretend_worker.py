@@ -35,6 +35,7 @@ from core.requests.base import Answer
 from core.requests.own_models import ProjectRequest
 from core.requests.video import VideoRequest
 from core.results.text_lines import TextLine
+from core.telemetry.opening import open_tracing
 from tests.bot.pretend_own_models import made, steps_of
 from vision.forms.showing import finished
 from vision.forms.wanted import wanted
@@ -72,13 +73,16 @@ def main(conn, config: WorkerConfig) -> None:
     inbox: queue.Queue = queue.Queue()
     stops: set[str] = set()
     send = sender(conn)
-    threading.Thread(target=_read, args=(conn, send, inbox, stops), daemon=True).start()
+    tracing = open_tracing(config.traces, config.traces_headers)
+    threading.Thread(target=_read, args=(conn, send, inbox, stops, tracing), daemon=True).start()
     send(Ready(config.device, os.getpid(), "pretend", 2**30))
     while (message := inbox.get()) is not None:
-        send(_run(send, message, stops))
+        with tracing.part(message.traceparent, "work", kind=message.kind):
+            answer = _run(send, message, stops)
+        send(answer)
 
 
-def _read(conn, send, inbox, stops) -> None:
+def _read(conn, send, inbox, stops, tracing) -> None:
     while True:
         try:
             message = conn.recv()
@@ -88,6 +92,7 @@ def _read(conn, send, inbox, stops) -> None:
             case Stop(job_id):
                 stops.add(job_id)
             case Quit():
+                tracing.close()
                 os._exit(0)
             case Run():
                 inbox.put(message)

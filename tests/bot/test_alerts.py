@@ -15,6 +15,7 @@ def _alerts(studio: Studio) -> Alerts:
     return Alerts(studio.bot, studio.built.queue, lambda: studio.bot.studio.owner_ids, Redactor())
 
 
+@pytest.mark.slow
 async def test_the_owner_hears_of_each_kind_of_trouble_once(studio: Studio) -> None:
     log = logging.getLogger("jobs.somewhere")
     sent: list[str] = []

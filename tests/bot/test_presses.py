@@ -82,6 +82,7 @@ async def test_a_single_picture_has_every_button(studio: Studio) -> None:
     assert len(buttons_of(message)) <= 25 and all(len(row.children) <= 5 for row in message.components)
 
 
+@pytest.mark.slow
 async def test_every_button_of_an_old_message_works_after_a_restart(studio: Studio) -> None:
     message = await single(studio)
     await studio.restart()
@@ -143,6 +144,7 @@ async def test_make_square_is_there_for_what_is_not(studio: Studio) -> None:
     ) and "square" not in buttons_of(studio.last())
 
 
+@pytest.mark.slow
 async def test_what_would_be_too_large_is_not_offered(studio: Studio) -> None:
     message = await single(studio, "a huge boat")  # 1024 px
     assert "up4s" in buttons_of(message) and "zoom20" in buttons_of(message)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import discord
+import pytest
 import simcord
 
 from bot.sandbox import PAGE, TEXTS, Page, create_world, serve_sandbox
@@ -57,6 +58,7 @@ def _addresses(process: subprocess.Popen[str]) -> tuple[str, str]:
     raise AssertionError("no address:\n" + "".join(lines))
 
 
+@pytest.mark.slow
 def test_without_a_token_the_sandbox_serves_a_page_and_stops_cleanly(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

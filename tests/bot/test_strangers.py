@@ -2,6 +2,7 @@
 and nothing happens."""
 
 import discord
+import pytest
 import sqlalchemy as sa
 
 from bot.cogs.reactions import CROSSES, ENVELOPES, RIGHT, STARS
@@ -84,6 +85,7 @@ async def test_the_fields_of_a_private_picture_are_not_for_strangers(studio: Stu
     await refused(studio, await studio.bob.click(message, label="By words or with a mask"), before, message)
 
 
+@pytest.mark.slow
 async def test_a_window_with_the_id_of_a_private_job_is_refused(studio: Studio) -> None:
     job = await private_job(studio)
     message = await single(studio)

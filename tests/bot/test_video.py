@@ -199,6 +199,7 @@ async def test_animate_under_a_picture_begins_with_it(studio: Studio) -> None:
         assert " - Video by " in studio.last().content
 
 
+@pytest.mark.slow
 async def test_buttons_go_on_from_a_film_also_after_a_restart(studio: Studio) -> None:
     message, first = await made(studio, prompt=f"{BOAT} --bs 1 --seed 7")
     await studio.restart()

@@ -3,6 +3,7 @@ Discord takes."""
 
 import ast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from tests.security import words
 SENDS = {"send", "reply", "send_message", "edit_original_response"}
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=300) | st.lists(st.sampled_from(words.PIECES), max_size=30).map("".join))
 def test_no_prompt_gets_out_of_a_message(source: str) -> None:
@@ -20,6 +22,7 @@ def test_no_prompt_gets_out_of_a_message(source: str) -> None:
         assert words.trouble(text) is None, ascii(text)
 
 
+@pytest.mark.slow
 def test_a_few_thousand_prompts_and_ids() -> None:
     """A million are ``make security``."""
     looked, found, errors = words.words(3000, seed=1)

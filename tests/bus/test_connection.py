@@ -13,7 +13,7 @@ from tests import nats
 pytestmark = pytest.mark.bus
 
 
-class Word(Message):
+class Word(Message, frozen=True):
     text: str
     data: bytes = b""
 

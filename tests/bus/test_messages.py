@@ -7,13 +7,13 @@ from bus.messages import VERSION, Message, OtherVersion, decode, encode
 from core.errors import WireError
 
 
-class Told(Message):
+class Told(Message, frozen=True):
     name: str
     numbers: tuple[int, ...] = ()
     data: bytes = b""
 
 
-class Asked(Message):
+class Asked(Message, frozen=True):
     name: str
 
 

@@ -334,6 +334,7 @@ def trained(work):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_folder_that_answers(trained):
     assert sum(path.stat().st_size for path in trained.iterdir()) < 15e6
     chat = chats.Chat(trained)
@@ -371,6 +372,7 @@ def test_the_pool_gives_back_what_was_drawn(trained):
     assert np.array_equal(held.labels_of([frames[2][0]])[0], drawn_frames[2].labels)
 
 
+@pytest.mark.slow
 def test_the_shipped_model_goes_on_with_its_own_tokenizer(tmp_path, monkeypatch):
     for module in (loop, pool, tower, language, tokens, curve):
         monkeypatch.setattr(module, "WORK", tmp_path)

@@ -137,6 +137,7 @@ def test_the_same_seed_draws_the_same_picture(pack):
     assert first.tobytes() == second.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "backgrounds", "colours", "objects"),
     [(6, 4, 3, 2), pytest.param(16, 13, 10, 6, marks=pytest.mark.long)],
@@ -155,6 +156,7 @@ def test_unknown_words_yield_the_nearest_thing_it_can_draw(pack):
     assert verdict.background == "snow"
 
 
+@pytest.mark.slow
 def test_variation_and_inpainting_keep_the_size(pack):
     picture = pack.imagine(["a blue ball on a white background"])[0]
     assert pack.vary([picture], ["a blue ball on a white background"], 0.5)[0].size == picture.size
@@ -206,6 +208,7 @@ def test_the_editor_enlarges_with_the_generators_upscaler(pack):
     assert editor.enlarged(picture).tobytes() == wanted.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "least"), [(3, 2), pytest.param(24, 14, marks=pytest.mark.long)])
 def test_pictures_are_edited_as_words_say_and_keep_the_rest(pack, count, least):
     edits = [edit_rows.asked(f"pack {index}", edit_rows.KINDS[index % 3]) for index in range(count)]

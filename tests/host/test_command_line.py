@@ -27,6 +27,7 @@ def _atelier(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow
 async def test_a_damaged_database_is_named_at_the_start_and_restored_on_request(tmp_path: Path) -> None:
     settings = load({"DATA_DIR": str(tmp_path)}, tmp_path / "none.env")
     async with open_database(settings.database, tmp_path / "backups"):
@@ -45,6 +46,7 @@ async def test_a_damaged_database_is_named_at_the_start_and_restored_on_request(
         pass
 
 
+@pytest.mark.slow
 def test_a_sound_database_is_replaced_only_on_demand(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "atelier.db").close()
     assert _atelier(tmp_path, "backup").returncode == 0
@@ -56,6 +58,7 @@ def test_a_sound_database_is_replaced_only_on_demand(tmp_path: Path) -> None:
     assert list(tmp_path.glob("atelier.db.replaced-*")) and not list(tmp_path.glob("*.damaged-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["what?now a#b", "50%25"])
 async def test_a_data_folder_with_any_name_holds_the_database_and_its_backups(tmp_path, name: str) -> None:
     settings = load({"DATA_DIR": str(tmp_path / name)}, tmp_path / "none.env")

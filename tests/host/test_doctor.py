@@ -12,8 +12,9 @@ import pytest
 
 from core.errors import ModelError
 from core.setting import packaged
-from core.settings import ROOT
+from core.settings import ROOT, secret_files
 from core.settings import load as load_settings
+from host import installed
 from host.cli import main
 from host.doctor import doctor, model_problems, sign_in
 from host.installed import films
@@ -72,6 +73,7 @@ def test_an_encoder_that_isn_t_there_is_told(monkeypatch: pytest.MonkeyPatch) ->
     assert check.ok is False and "VIDEO_ENCODER=vp9" in check.found and "VIDEO_ENCODER=auto" in check.fix
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "status", "words"),
     [
@@ -220,3 +222,22 @@ def test_readers_of_photographs_are_wanted_where_the_extra_is_installed(
     monkeypatch.setattr(packaged, "installed", lambda: False)
     assert main(["fetch"]) == 0 and "nothing to fetch" in capsys.readouterr().out
     assert load_settings({}, Path("/nonexistent/.env")).models.keys().isdisjoint(packaged.ROLES)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights aren't in the mode there")
+def test_a_secret_that_every_account_can_read_is_named(tmp_path: Path) -> None:
+    token, mine = tmp_path / "token", tmp_path / "mine"
+    for file, mode in ((token, 0o644), (mine, 0o640)):
+        file.write_text("x" * 20)
+        file.chmod(mode)
+    env = tmp_path / ".env"
+    env.write_text(f"HF_TOKEN_FILE={mine}\nVLM_KEY=k\n")
+    env.chmod(0o604)
+    files = secret_files({"DISCORD_TOKEN_FILE": str(token), "AWS_ACCESS_KEY_ID_FILE": ""}, env)
+    assert files == {"VLM_KEY": env, "DISCORD_TOKEN_FILE": token, "HF_TOKEN_FILE": mine}
+    found = installed.secrets({**files, "DATABASE_URL_FILE": tmp_path / "gone"})
+    assert [(check.ok, check.fix.split()[2].rstrip(",")) for check in found] == [
+        (None, str(env)),
+        (None, str(token)),
+    ]
+    assert "DISCORD_TOKEN_FILE" in found[1].found and "x" * 20 not in found[1].found

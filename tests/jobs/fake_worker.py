@@ -5,7 +5,7 @@ It takes as many jobs at once as its configuration says ("slots" among the model
 
 A prompt that is a JSON object takes: steps, delay (s per step), load (s), fault, at (step of the fault),
 times (how often, counted in the file ``marker``; without one: always). Any other prompt is three quick steps.
-A question about texts is answered by these, unless one says "die".
+A question about texts is answered by these, unless one says "die"; about pictures, by their bytes.
 The picture's colour is its seed's, so a run again gives the same bytes.
 """
 
@@ -19,6 +19,7 @@ import time
 import zlib
 from collections.abc import Generator, Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from core.events import Output, Picture
@@ -94,7 +95,8 @@ class _Worker:
                 elif isinstance(message, Embed):
                     if "die" in message.texts:
                         os._exit(7)
-                    self.connection.send(Answered(message.question_id, message.texts))
+                    seen = tuple(Path(path).read_bytes() for path in message.paths)
+                    self.connection.send(Answered(message.question_id, seen or message.texts))
                 elif isinstance(message, Nearest):
                     self.connection.send(Answered(message.question_id, (len(message.places),)))
         except EOFError:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from jobs.executor import Device, Lost, Outcome, Report
+from jobs.executor import Device, Lease, Lost, Outcome, Report
 from vision.protocol import Answered, Declined, LoadingModel, Question, Run, Step
 
 
@@ -31,6 +31,8 @@ class HandExecutor:
         self.asked_to_stop: set[str] = set()
         self.forgotten: set[str] = set()
         self.cooling: list[str] = []  # devices with a slot that is not free yet, though its job has ended
+        self.surviving: set[str] = set()  # tokens of runs that go on when a process ends
+        self.settled: list[str] = []
         self._changed: Callable[[], None] = lambda: None
         self._stopped = False
 
@@ -51,6 +53,15 @@ class HandExecutor:
 
     async def start(self, changed: Callable[[], None]) -> None:
         self._changed, self._stopped = changed, False
+
+    async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
+        return {lease.job_id for lease in leases if lease.token in self.surviving}
+
+    def outlives(self, job_id: str) -> bool:
+        return job_id in self.held and self.held[job_id].run.token in self.surviving
+
+    def settle(self, job_id: str) -> None:
+        self.settled.append(job_id)
 
     async def stop(self) -> None:
         self._stopped = True

@@ -585,7 +585,7 @@ def _uncounted(real: Any) -> Any:
 
 
 def _forgets(real: Any) -> Any:
-    def recover(connection: Any, message: str, *, now: Any) -> list[Any]:
+    def recover(connection: Any, message: str, *, now: Any, but: Any = ()) -> list[Any]:
         return []
 
     return recover

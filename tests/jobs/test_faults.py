@@ -14,6 +14,7 @@ def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.workers.worker.PROCESSES", forks())
 
 
+@pytest.mark.slow
 async def test_every_fault_ends_right_or_honestly_and_touches_one_job(tmp_path: Path) -> None:
     check(await measure(tmp_path, 1, shared=SHORT))
 

@@ -9,12 +9,14 @@ from tests import buckets
 from tests.jobs.kills import FILM_KINDS, FILM_POINTS, KINDS, check, left_in, measure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_no_kill_loses_or_doubles_a_job(tmp_path: Path, times: int) -> None:
     figures = measure(tmp_path, times * len(KINDS), forked=True)
     check(figures, back_within=30)  # a busy machine; the long form is strict
 
 
+@pytest.mark.slow
 def test_no_kill_loses_a_film_or_leaves_a_part_of_one(tmp_path: Path) -> None:
     kinds = (*FILM_POINTS, "in a file", "saved", "process at random", "worker at random")
     assert set(kinds) <= set(FILM_KINDS)
@@ -37,6 +39,7 @@ def test_a_queue_that_forgets_what_ran_is_found(tmp_path: Path) -> None:
         check(figures)
 
 
+@pytest.mark.slow
 def test_a_queue_that_leaves_what_was_written_is_found(tmp_path: Path) -> None:
     figures = measure(
         tmp_path,

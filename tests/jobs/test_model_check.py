@@ -6,6 +6,7 @@ from tests.jobs.model_check import BUGS, check, counted
 
 
 # On Python 3.14 hypothesis takes its own generator for one that nobody holds
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:It looks like `register_random` was passed")
 def test_the_queue_does_what_a_plain_model_of_it_does() -> None:
     check(600, seed=1)

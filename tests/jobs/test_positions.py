@@ -1,6 +1,7 @@
 """The task that tells positions ends when it is asked to."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -17,7 +18,7 @@ async def test_a_cancel_is_heard_whatever_has_moved_just_before(turns: int) -> N
     """Python 3.11's ``wait_for`` swallows one that comes when what it waits for has just come."""
     waitlist, feeds, waiting = Waitlist(), Feeds(), job()
     waitlist.add(waiting, 0.0)
-    feeds.open(waiting.job_id, waiting.user_id)
+    feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
     positions = Positions(
         waitlist, {}, feeds, HandExecutor({"cpu": 1}), Estimate(), lambda: False, lambda job: 1
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.errors import ImageError, LimitError, NotAllowedError, PromptError, StorageError, UserError
+from core.errors import ImageError, LimitError, NotAllowedError, NotYet, PromptError, StorageError, UserError
 from core.events import Cancelled, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Status
 from core.requests import DescribeRequest, ImagineRequest, VariationRequest
@@ -19,13 +19,14 @@ from jobs.feed import Wait
 from jobs.limits import Limits
 from jobs.order import positions
 from jobs.queue import Queue
+from jobs.running import dispatcher as dispatching
 from jobs.running.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from storage import privacy
 from storage.database import open_database
 from storage.filing.folder import Folder
 from storage.people import RoleLimit
 from tests.fresh import address_in
-from tests.jobs.conftest import LIMITS, ask, done, open_queue, until
+from tests.jobs.conftest import LIMITS, ask, done, eventually, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Broke, Fault, LoadingModel, Step, Stopped
@@ -596,6 +597,42 @@ async def test_a_cancel_that_shares_the_claims_commit_leaves_nothing_behind(
         assert queue._dispatcher.positions.shares.beside("cpu") == 0
         assert not len(queue._dispatcher.feeds)
         assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_job_of_which_nobody_can_tell_whether_it_may_run_waits_for_that(
+    tmp_path: Path, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "LATER", 0.02)
+    known, asked = asyncio.Event(), []
+
+    async def gate(job: Job, running: bool) -> None:
+        if running and job.request.prompt == "who knows":
+            asked.append(job.id)
+            if not known.is_set():
+                raise NotYet("Discord doesn't tell")
+
+    async with open_queue(tmp_path, executor, gate=gate) as queue:
+        waits = (await ask(queue, "who knows")).job.id
+        gone = (await ask(queue, "who knows", user=2)).job.id
+        await until(lambda: {waits, gone} <= set(asked))
+        other = (await ask(queue, user=3)).job.id
+        await held(executor, other)  # it stands in nobody's way
+        await eventually(lambda: _is_queued(queue, gone))
+        assert await queue.cancel(gone)
+        known.set()
+        executor.end(done(executor, other))
+        await held(executor, waits)
+        assert (await queue.job(waits)).attempts == 1 and gone not in executor.held
+        executor.end(done(executor, waits))
+        await eventually(lambda: _is_rendered(queue, waits))
+
+
+async def _is_rendered(queue: Queue, job_id: str) -> bool:
+    return (await queue.job(job_id)).status is Status.RENDERED
+
+
+async def _is_queued(queue: Queue, job_id: str) -> bool:
+    return (await queue.job(job_id)).status is Status.QUEUED
 
 
 async def test_a_job_cancelled_while_its_gate_is_asked_never_reaches_the_device(

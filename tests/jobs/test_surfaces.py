@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,6 @@ async def test_a_watcher_may_wait_in_its_own_way(queue: Queue) -> None:
 def test_feeds_keep_nothing_of_jobs_that_are_over() -> None:
     feeds = Feeds()
     for number in range(20_000):
-        feeds.open(str(number), number % 7)
+        feeds.open(str(number), number % 7, datetime.now(UTC))
         feeds.end(str(number), Rendered())
     assert len(feeds) == 0 and not feeds._jobs and len(feeds._changes) == feed.CHANGES_KEPT

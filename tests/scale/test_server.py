@@ -14,7 +14,7 @@ from core.errors import DatabaseInUse, StorageError
 from core.settings import ROOT
 from storage import lookup, privacy
 from storage.database import Database, open_database
-from storage.engine import migrate
+from storage.engine import holding, migrate
 from storage.engine import postgres as engine
 from tests import postgres
 from tests.fresh import address_in
@@ -109,7 +109,7 @@ async def test_after_a_failover_reads_and_writes_go_on(database: Database) -> No
 async def test_who_has_lost_the_lock_to_another_program_writes_no_more(
     tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "START_PATIENCE", 0.2)
+    monkeypatch.setattr(holding, "START_PATIENCE", 0.2)
     await added(database)
     _end_sessions(database, writers_only=True)
     async with open_database(address_in(tmp_path), None) as other:

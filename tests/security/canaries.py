@@ -24,7 +24,7 @@ from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
 from host.logs import redactor
-from host.metrics import Metrics
+from host.operating.metrics import Metrics
 
 log = logging.getLogger("tests.security.canaries")
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -95,7 +95,7 @@ async def used(folder: Path, count: int) -> tuple[list[str], bytes]:
 
     async with open_studio(folder, MODERATION="standard") as studio:
         with studio.env.time_context():
-            metrics = Metrics(studio.built.queue, lambda: 0)
+            metrics = Metrics(studio.built.queue)
             studio.hooks.delivered.append(metrics.delivered)
             person = studio.guild.add_member(studio.env.create_user(new("name")))
             studio.env.create_guild(new("server")).add_member(studio.env.create_user(new("name")))

@@ -47,6 +47,7 @@ VERSIONS = (
     "0021",
     "0022",
     "0023",
+    "0024",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

@@ -18,7 +18,8 @@ from storage.projects.rows import EVERYBODY, RIGHTS, Project
 from studio import authority
 from studio.actor import Actor
 from studio.authority import TABLE, Action, Authority, Role
-from tests.studio.authority_cells import HERE, HOST, OTHER, STUDIO, THERE, Servers
+from studio.directory import CurrentDirectory
+from tests.studio.authority_cells import HERE, HOST, OTHER, STUDIO, THERE
 
 OWNER = 1
 WELDER = 77  # a role
@@ -64,7 +65,7 @@ def cells(actions: tuple[Action, ...] = ACTIONS) -> Iterator[Cell]:
 
 def answer(cell: Cell) -> bool:
     """What the program says."""
-    rights = Authority(Servers(1), {HOST})
+    rights = Authority(CurrentDirectory(), {HOST})
     return rights.allows_in(cell.actor, cell.action, cell.project)
 
 

@@ -52,10 +52,6 @@ class Servers(CurrentDirectory):
     def server_ids(self) -> Set[int]:
         return self.servers.keys()
 
-    @property
-    def server_count(self) -> int:
-        return len(self.servers)
-
     def age_restricted(self, place: Place) -> bool | None:
         found = self._channel(place.guild_id, place.channel_id)
         return False if place.guild_id is None else found.adult if found else None

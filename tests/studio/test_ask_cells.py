@@ -8,6 +8,7 @@ from studio.places.sight import Sight
 from tests.studio import ask_cells
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cells", [100, pytest.param(500, marks=pytest.mark.long)])
 async def test_nobody_reads_words_of_others_by_any_turn(tmp_path: Path, cells: int) -> None:
     stranger = await ask_cells.walk(tmp_path, 3, cells)

@@ -48,6 +48,8 @@ class Rows(CurrentDirectory):
     managing: set[tuple[int, int]] = field(default_factory=set)
     known: list[Job] = field(default_factory=list)
     away: set[int] = field(default_factory=set)  # pictures of each job that are in the trash
+    here: frozenset[int] = frozenset({HERE, ABROAD, 5})  # that this process is told of
+    seen: frozenset[int] = frozenset({HERE})  # by the rows
     looked_up: list[str] = field(default_factory=list)  # what was asked for beyond bans
 
     def __post_init__(self) -> None:
@@ -55,11 +57,18 @@ class Rows(CurrentDirectory):
 
     @property
     def server_ids(self) -> frozenset[int]:
-        return frozenset({HERE, ABROAD, 5})
+        return self.here
 
     @property
     def admin(self) -> Rows:
         return self
+
+    @property
+    def people(self) -> Rows:
+        return self
+
+    async def guilds(self) -> frozenset[int]:
+        return self.seen
 
     async def barred(self, user_id: int, guild_id: int | None) -> bool:
         return (user_id, guild_id) in self.banned
@@ -162,6 +171,20 @@ async def test_what_is_shown_in_a_channel_is_open_to_those_who_read_it(rows: Row
     rows.timed_out = {(OTHER, HERE)}
     assert await refused(rights.check(MEMBER, Action.VARY, job)) == in_time_out(UNTIL)
     await rights.check(replace(MANAGER, channel_id=5), Action.CANCEL, job)
+
+
+async def test_the_only_server_is_told_by_the_rows_of_all_processes(rows: Rows) -> None:
+    rights = rows.rights()
+    rows.here = frozenset({HERE})
+    await rights.check(MANAGER, Action.OPERATE)
+    rows.seen = frozenset({HERE, ABROAD})  # another process is told of that one
+    assert await refused(rights.check(MANAGER, Action.OPERATE)) == TABLE[Action.OPERATE].reason
+    forged = replace(MANAGER, sole=True)
+    assert await refused(rights.check(forged, Action.OPERATE)) == TABLE[Action.OPERATE].reason
+    rows.seen, rows.here = frozenset({HERE}), frozenset({HERE, ABROAD})  # joined a moment ago
+    assert await refused(rights.check(MANAGER, Action.OPERATE)) == TABLE[Action.OPERATE].reason
+    rows.here = frozenset()  # no connection is open
+    await rights.check(MANAGER, Action.OPERATE)
 
 
 async def test_a_reason_fits_who_is_refused(rows: Rows) -> None:

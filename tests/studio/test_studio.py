@@ -263,6 +263,7 @@ asyncio.run(draw())
 """
 
 
+@pytest.mark.slow
 def test_it_draws_where_neither_a_chat_service_nor_a_tensor_library_can_be_imported() -> None:
     run = subprocess.run(
         [sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False

@@ -1,11 +1,13 @@
 """A few of the random documents of ``tests.vision.exact_edits``, and that it can fail."""
 
 import numpy as np
+import pytest
 
 from tests.vision import exact_edits as exact
 from vision.capabilities import compose
 
 
+@pytest.mark.slow
 async def test_nothing_but_what_may_changes(monkeypatch) -> None:
     monkeypatch.setattr(exact, "LARGE", 10**9)
     found = await exact.prove(25, seed=7)

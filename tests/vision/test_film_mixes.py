@@ -13,6 +13,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> film_mixes.Mixes:
     return film_mixes.Mixes(tmp_path_factory.mktemp("mixes"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "count", "of_each"), [(5, 1, 1), pytest.param(0, 6, 5, marks=pytest.mark.long)]
 )
@@ -25,6 +26,7 @@ def test_films_and_pictures_mixed_at_random_come_out_as_alone(
     assert mixes.counts["shared passes"] > 0
 
 
+@pytest.mark.slow
 def test_a_pass_that_gives_a_little_else_is_found(
     models: film_mixes.Mixes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

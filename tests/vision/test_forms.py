@@ -92,6 +92,7 @@ def test_a_tiny_model_that_babbles_is_asked_twice_and_shown_as_words(folder, pic
     assert len(output.parameters["notes"]) == 1 and output.answer.tokens_cached > 0
 
 
+@pytest.mark.slow
 @has_ocr
 def test_a_bar_chart_is_measured_and_no_chat_model_is_loaded(tmp_path: Path) -> None:
     chart = some_chart(random.Random(0))

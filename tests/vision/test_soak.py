@@ -11,6 +11,7 @@ from tests.vision.soak import Soak
 from vision.engine.passes import Passes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "exact", "seeds"),
     [pytest.param("auto", False, (11, 20), marks=pytest.mark.long), ("bfloat16", True, (6,))],
@@ -23,6 +24,7 @@ def test_jobs_of_all_kinds_on_several_models_in_little_memory_have_the_pictures_
     assert soak.counts["jobs"] > 8
 
 
+@pytest.mark.slow
 def test_pictures_that_were_given_to_the_wrong_job_are_seen(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

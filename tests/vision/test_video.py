@@ -112,6 +112,7 @@ def test_a_set_has_seeds_that_count_up_and_films_that_differ(ask) -> None:
     assert not np.array_equal(frames(films[0].path)[-1], frames(films[1].path)[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("operation", "kept"), [("extend", slice(0, 8)), ("extend_back", slice(-8, None))])
 def test_extending_keeps_all_frames_of_the_film(ask, operation: str, kept: slice) -> None:
     before = ask()

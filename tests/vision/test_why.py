@@ -63,6 +63,7 @@ def test_a_classifiers_own_label_has_its_chance_and_a_map(models_of: Callable[..
         ask(models, WhyRequest(image=SHA, label="of another model"), image)
 
 
+@pytest.mark.slow
 def test_another_label_of_a_picture_with_two_things_lights_up_the_other_thing(demo: Models) -> None:
     classifier, matcher, right = demo.get("vit"), demo.get("clip"), []
     for scene, rng in two_objects(12, "why"):

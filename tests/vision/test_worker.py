@@ -118,6 +118,7 @@ def running(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     assert made.process.exitcode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "request_",
     [

@@ -1,5 +1,7 @@
 """Who may call what: every route has its line in a second table, to which cells from all over hold."""
 
+import pytest
+
 from tests.web.proofs.cells import walk, without_line
 from tests.web.proofs.matrix import chosen, wander
 from tests.web.proofs.world import open_world
@@ -7,6 +9,7 @@ from tests.web.proofs.world import open_world
 CELLS, PAIRS = 350, 150  # of tens of thousands: `make web-proof` walks them all
 
 
+@pytest.mark.slow
 async def test_every_route_has_expectations_and_holds_to_them(tmp_path) -> None:
     async with open_world(tmp_path) as world:
         assert without_line(world.routes) == [], "tests/web/proofs/expected.py: a line for each route"

@@ -113,6 +113,7 @@ def test_no_module_or_page_writes_markup_from_text() -> None:
     assert {path.name for path, text in (MODULES | pages).items() if forbidden.search(text)} == set()
 
 
+@pytest.mark.slow
 def test_types_hold_without_any() -> None:
     assert {
         path.name for path, text in MODULES.items() if re.search(r"@\w+ \{[^}]*\bany\b|@ts-", text)

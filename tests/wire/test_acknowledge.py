@@ -3,6 +3,8 @@ does to the job."""
 
 from pathlib import Path
 
+import pytest
+
 from tests.wire.discord import FAULTS, GUILD, Call, Discord
 from tests.wire.forked import ForkedBot
 
@@ -11,6 +13,7 @@ UNSEEN = ("429 from Cloudflare",)  # refused for certain: nobody would see an an
 GARBLED = ("truncated", "wrong content type")
 
 
+@pytest.mark.slow
 async def test_a_job_whose_acknowledgement_was_hit_still_ends_with_one_result(tmp_path: Path) -> None:
     async with Discord() as discord, ForkedBot(discord, tmp_path) as bot:
         hits: dict[str, str] = {}

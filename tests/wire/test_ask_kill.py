@@ -8,6 +8,7 @@ from tests.wire import ask_kill
 from tests.wire.forked import ForkedBot
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_server", [False, pytest.param(True, marks=pytest.mark.long)])
 async def test_no_turn_is_lost_or_doubled_whenever_the_bot_is_killed(tmp_path: Path, by_server: bool) -> None:
     points = ["after answering", "random", "before answering"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from bot.ui.replies import UNEXPECTED, UNEXPECTED_BESIDE
@@ -142,6 +143,7 @@ async def left_behind(discord: Screen, bot: ForkedBot) -> list[Part]:
     return sorted(found, key=lambda part: [name in part.custom_id for name in LAST[::-1]])
 
 
+@pytest.mark.slow
 async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_path: Path) -> None:
     settings = {"USER_RUNNING": "50", "ASK_MODEL": "pretended/model"}
     async with Screen() as discord, ForkedBot(discord, tmp_path, **settings) as bot:
@@ -207,6 +209,7 @@ async def test_every_button_of_a_killed_bots_messages_works_with_the_next(tmp_pa
             assert "❌" not in said(discord, made), (window["custom_id"], said(discord, made))
 
 
+@pytest.mark.slow
 async def test_a_private_jobs_old_buttons_refuse_a_stranger_after_a_restart(tmp_path: Path) -> None:
     async with Screen() as discord, ForkedBot(discord, tmp_path, USER_RUNNING="50") as bot:
         made = discord.slash("imagine", CHANNEL, ALICE, prompt="a red house --stealth")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.wire.connections import AT_ONCE, DAY, BudgetSpent, Connections
+from bot.wire.connections import AT_ONCE, DAY, REFILL, BudgetSpent, Connections
 
 LIMIT = 1000  # Discord's, in 24 hours
 
@@ -23,6 +23,7 @@ def test_a_person_may_restart_as_often_as_a_person_does(tmp_path: Path) -> None:
     assert set(pauses) == {0.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "uptime", [0.5, 20, 149, *(pytest.param(seconds, marks=pytest.mark.long) for seconds in (2, 100))]
 )
@@ -51,3 +52,14 @@ def test_an_identify_beyond_the_budget_is_not_sent(tmp_path: Path) -> None:
         connections.spend()
     with pytest.raises(BudgetSpent):
         connections.spend()
+
+
+def test_what_is_left_of_the_budget_is_told_and_grows_again(tmp_path: Path) -> None:
+    now = [1_000_000.0]
+    connections = Connections(tmp_path / "c.json", _clock(now))
+    assert connections.left == AT_ONCE
+    for _ in range(10):
+        connections.spend()
+    assert connections.left == AT_ONCE - 10
+    now[0] += 4 * REFILL
+    assert connections.left == AT_ONCE - 6

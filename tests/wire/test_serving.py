@@ -28,6 +28,7 @@ class _Client:
         self._ending, self._steps = ending, steps
         self._closed = asyncio.Event()
         self.delivery = self
+        self.is_connected = True
 
     async def __aenter__(self) -> _Client:
         return self
@@ -83,6 +84,20 @@ async def test_a_connection_that_fails_is_followed_by_another_until_stopped(tmp_
     async with asyncio.timeout(20):
         await made.serving.until(stopping)
     assert made.steps == [*4 * ["start"], "stop the queue", "close", "close"]
+
+
+async def test_it_is_connected_as_long_as_its_client_is(tmp_path: Path) -> None:
+    stopping, seen = asyncio.Event(), list[bool]()
+
+    def ending() -> None:
+        seen.append(made.serving.connected)
+        stopping.set()
+
+    made = _Serving(tmp_path, ending)
+    assert not made.serving.connected
+    async with asyncio.timeout(20):
+        await made.serving.until(stopping)
+    assert seen == [True] and not made.serving.connected
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import discord
 import pytest
 from aiohttp import web
 
-from bot.wire.transport import Breaker, Transport
+from bot.wire.transport import ROUTES, Breaker, RestCounts, Transport, route_of
 
 
 class _Answer:
@@ -120,3 +120,33 @@ async def test_the_breaker_counts_each_answer_whoever_asked(
         await session.get(f"http://127.0.0.1:{runner.addresses[0][1]}/")
     await runner.cleanup()
     assert breaker.invalid == counted
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/api/v10/channels/123456789012345678/messages", "/channels/{id}/messages"),
+        ("/api/v10/channels/123456789012345678/messages/223456789012345678", "/channels/{id}/messages/{id}"),
+        ("/api/v10/interactions/123456789012345678/aW50ZX/callback", "/interactions/{id}/{token}/callback"),
+        ("/api/v10/webhooks/123456789012345678/aW50-token", "/webhooks/{id}/{token}"),
+        ("/api/v10/webhooks/123456789012345678/aW50/messages/@original",
+         "/webhooks/{id}/{token}/messages/@original"),
+        ("/api/v10/channels/123456789012345678/messages/223456789012345678/reactions/%E2%9C%85/@me",
+         "/channels/{id}/messages/{id}/reactions/{emoji}/@me"),
+        ("/api/v10/gateway/bot", "/gateway/bot"),
+    ],
+)  # fmt: skip
+def test_a_route_has_neither_ids_nor_tokens(path: str, route: str) -> None:
+    assert route_of(path) == route
+
+
+def test_answers_are_counted_by_route_and_status_and_routes_are_bounded() -> None:
+    counts = RestCounts()
+    for channel in (123456789012345678, 223456789012345678):
+        counts.count("GET", f"/api/v10/channels/{channel}", 200)
+    counts.count("GET", "/api/v10/channels/123456789012345678", 429)
+    assert counts.counts == {("GET /channels/{id}", 200): 2, ("GET /channels/{id}", 429): 1}
+    for number in range(2 * ROUTES):
+        counts.count("GET", f"/api/v10/new/{number}", 404)
+    assert len({route for route, _ in counts.counts}) <= ROUTES + 1
+    assert counts.counts["other", 404] == ROUTES + 1

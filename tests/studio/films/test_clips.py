@@ -173,6 +173,7 @@ def test_the_last_frame_is_the_last_frame() -> None:
     assert psnr(np.asarray(Image.open(io.BytesIO(picture))), frames[-1]) > 36
 
 
+@pytest.mark.slow
 def test_a_gif_moves_as_the_film_does_and_keeps_to_its_limit() -> None:
     frames = noisy(16, (512, 288))
     data = written(frames)
@@ -207,6 +208,7 @@ def test_a_mosaic_stays_within_its_size_and_takes_clips_of_one_shape() -> None:
     assert "two to four" in made("mosaic", *[large] * 5, encoder="auto")[0]["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["auto", "openh264", "vp9"])
 def test_a_film_is_fitted_and_fills_its_limit(encoder: str) -> None:
     data = written(noisy(), X264, sound=tone(2))

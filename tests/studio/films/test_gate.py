@@ -146,6 +146,7 @@ def test_a_film_that_lies_on_its_side_is_turned() -> None:
     assert found[0][1].size == (48, 80)
 
 
+@pytest.mark.slow
 def test_known_attacks_are_refused_with_a_sentence_that_says_what_is_read() -> None:
     said = {}
     for name, data in hostile_films.known():

@@ -46,13 +46,21 @@ class People(CurrentDirectory):
     """A directory: the roles that members have now, and the places that can be told of."""
 
     members: dict[int, frozenset[int]] = field(default_factory=dict)
-    unknown: set[int] = field(default_factory=set)  # channels of which nothing can be told
+    unknown: set[int] = field(default_factory=set)  # channels of which nothing can be told at once
+    told: dict[int, bool] = field(default_factory=dict)  # and what is told of them when it is asked for
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def age_restricted(self, place: Place) -> bool | None:
         return None if place.channel_id in self.unknown else place.channel_id == CELLAR
+
+    async def adult(self, place: Place) -> bool | None:
+        return (
+            self.told.get(place.channel_id)
+            if place.channel_id in self.unknown
+            else await super().adult(place)
+        )
 
     async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
         assert guild_id == SERVER

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from core.errors import NotAllowedError, StorageError
+from core.errors import NotAllowedError, NotYet, StorageError
 from core.job import Job, Origin
 from core.requests import ClassifyRequest, ImagineRequest, Request, ShortenRequest, VariationRequest
 from storage import moderation as rows
@@ -58,11 +58,18 @@ async def test_a_thread_is_what_its_channel_is(world: World) -> None:
     assert (await stopped(world, job(NUDE, channel_id=CHANNEL, parent_channel_id=77))).rule is Rule.EXPLICIT
 
 
-async def test_where_nothing_can_be_told_a_channel_counts_as_for_all_on_asking_and_as_asked_before_running(
+async def test_a_channel_that_another_process_is_told_of_is_asked_about_before_a_job_runs(
     world: World,
 ) -> None:
     world.people.unknown.add(CHANNEL)
     assert (await stopped(world, job(NUDE))).rule is Rule.EXPLICIT
+    with pytest.raises(NotYet, match="can't be told"):
+        await world.moderator.gate(job(NUDE), True)
+    await world.moderator.gate(job(FINE), True)  # fit for any channel: nobody is asked
+    assert (await stopped(world, job("nude child"), running=True)).rule is Rule.MINORS  # for none
+    world.people.told[CHANNEL] = False
+    assert (await stopped(world, job(NUDE), running=True)).rule is Rule.EXPLICIT
+    world.people.told[CHANNEL] = True
     await world.moderator.gate(job(NUDE), True)
 
 
@@ -154,11 +161,10 @@ async def test_who_was_banned_meanwhile_runs_nothing(world: World, server: int) 
 
 async def test_whose_roles_no_longer_allow_it_runs_nothing(world: World) -> None:
     await world.database.write(partial(people.allow, guild_id=SERVER, kind="role", target_id=7))
-    with pytest.raises(NotAllowedError, match="roles no longer allow Atelier here; this job was not run"):
-        await world.moderator.gate(job(roles=()), True)
-    await world.moderator.gate(job(roles=(7,)), True)  # nothing can be told: the roles on asking count
+    with pytest.raises(NotYet):  # nothing can be told: the roles on asking are of long ago
+        await world.moderator.gate(job(roles=(7,)), True)
     world.people.members[1] = frozenset({8})
-    with pytest.raises(NotAllowedError):
+    with pytest.raises(NotAllowedError, match="roles no longer allow Atelier here; this job was not run"):
         await world.moderator.gate(job(roles=(7,)), True)
     world.people.members[1] = frozenset({7, 8})
     await world.moderator.gate(job(roles=()), True)
@@ -242,7 +248,7 @@ async def test_admins_see_who_asked_for_minors_and_for_nothing_else(world: World
 async def test_a_strike_that_cannot_be_written_stops_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(work: object) -> None:
+    async def refuse(work: object, **options: object) -> None:
         raise StorageError("disk I/O error")
 
     monkeypatch.setattr(world.database, "write", refuse)

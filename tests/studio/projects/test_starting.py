@@ -13,12 +13,12 @@ import pytest
 
 from core.errors import LimitError
 from core.job import NOBODY, Job, Status, Surface
+from jobs.running import dispatcher
 from storage import people, privacy
 from storage.projects import versions
 from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.places import starting
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, MIRA
 from tests.studio.projects.conftest import World
@@ -117,34 +117,24 @@ async def test_a_bundle_is_packed_for_nobody_who_may_no_longer_export(world: Wor
     assert job.status is Status.FAILED and "take away what is in this project" in str(job.error)
 
 
-async def test_while_the_chat_service_is_silent_rows_decide_and_the_rest_is_refused(
-    world: World, boards: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(starting, "EVERY", 0.01)
-    monkeypatch.setattr(starting, "PATIENCE", 0.05)
-    await _shared(world, "train")
-    world.servers.silent = True
-    new = await world.projects.training.train(WORKER, "boards")
-    assert (await _after(world, WORKER, new, _nothing)).status is Status.RENDERED, "by the roles on asking"
-    job = await _after(world, MIRA, await world.projects.training.train(MIRA, "boards"), _nothing)
-    assert job.status is Status.FAILED and "Discord didn't answer" in str(job.error)
-
-
+@pytest.mark.parametrize("asker", [WORKER, MIRA])
 async def test_a_training_waits_for_the_chat_service_to_answer(
-    world: World, boards: Project, monkeypatch: pytest.MonkeyPatch
+    world: World, boards: Project, monkeypatch: pytest.MonkeyPatch, asker: Actor
 ) -> None:
-    monkeypatch.setattr(starting, "EVERY", 0.01)
+    monkeypatch.setattr(dispatcher, "LATER", 0.02)
+    await _shared(world, "train")
     world.servers.silent = True
 
     async def change() -> None:
         async def later() -> None:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
+            assert world.learner.snapshots == [], "the roles that they had on asking tell nothing"
             world.servers.silent = False
 
         tasks.append(asyncio.create_task(later()))
 
     tasks: list[asyncio.Task[None]] = []
-    job = await _after(world, MIRA, await world.projects.training.train(MIRA, "boards"), change)
+    job = await _after(world, asker, await world.projects.training.train(asker, "boards"), change)
     await asyncio.gather(*tasks)
     assert job.status is Status.RENDERED, job.error
 

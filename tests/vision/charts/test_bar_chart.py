@@ -75,6 +75,7 @@ def test_random_charts_are_read_when_their_text_is() -> None:
     assert row.right >= 0.97 * row.values and row.called >= 0.97 * row.names, row.wrong
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("rapidocr") is None, reason="the extra ocr isn't installed")
 @pytest.mark.parametrize("seed", [0, 2])
 def test_charts_are_read_with_a_real_reader_of_text(seed: int) -> None:

@@ -410,6 +410,7 @@ def kill(running: Running) -> list[Step]:
     return [message for message in heard if isinstance(message, Step)]
 
 
+@pytest.mark.slow
 def test_a_fresh_worker_goes_on_where_a_killed_one_stopped(folders: dict[str, Path], tmp_path: Path) -> None:
     request = OutpaintRequest(
         prompt="a red house", image=SHA, left=32, seed=7, num_inference_steps=60, sampler="dpm++sde"

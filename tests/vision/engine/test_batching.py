@@ -171,6 +171,7 @@ def test_where_it_does_not_short_jobs_go_first(cost: Cost, seeds: range, times: 
     assert min(result.throughput for result in results) > 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [SEEDS, ALL])
 @pytest.mark.parametrize("load", [0.7, 0.9, 1.3])
 @pytest.mark.parametrize("cost", [saturated, between, roomy])

@@ -74,6 +74,7 @@ def states(model: ImageModel) -> int:
     return cache.forget(model.pipeline(Mode.TEXT).transformer, "")
 
 
+@pytest.mark.slow
 def test_beside_others_the_same_steps_are_skipped_to_the_same_bits(folder: Path, keep_latents) -> None:
     bare = load(folder, 0.0)
     full = sum(drawn(bare, [Job(g)], [0]) for g in JOBS)

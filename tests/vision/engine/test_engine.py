@@ -208,6 +208,7 @@ def test_shared_steps_draw_what_the_plain_pipeline_draws(
         assert apart(job.latents, plain(model, job.generation)) < CLOSE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["stable-diffusion", "flux"])
 def test_in_exact_mode_no_bit_depends_on_company(name: str, models_of, keep_latents) -> None:
     model, rng = models_of(image=name).get("image"), random.Random(5)
@@ -261,6 +262,7 @@ def pool_of(
     return pool, lambda g: drawn[id(g)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "traces"), [(7, 4), pytest.param(14, 8, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", ["stable-diffusion", "flux"])
 def test_no_picture_depends_on_its_neighbours_in_random_traces(

@@ -139,6 +139,7 @@ class World:
             raise AssertionError(f"stuck: {waiting}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_spare_core", [True, False])
 def test_whatever_jobs_wait_for_all_of_them_end(has_spare_core: bool) -> None:
     for seed in range(60):

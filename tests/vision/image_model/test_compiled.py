@@ -61,6 +61,7 @@ def graphs() -> int:
     return counters["stats"]["unique_graphs"]
 
 
+@pytest.mark.slow
 def test_one_picture_or_several_are_drawn_without_compiling_again(
     load, keep_latents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +141,7 @@ def passes_of(module: torch.nn.Module) -> list[int]:
     return seen
 
 
+@pytest.mark.slow
 def test_jobs_that_need_another_denoiser_have_the_plain_one_beside_compiled_ones(
     load, keep_latents, tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def diffusers_own(models: Models, folders: dict[str, Path], family: str, g) -> l
 CHOICES = [(), (("a", 1.0),), (("b", 0.7),), (("a", 0.5), ("b", -0.4)), (("words", 1.0),)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family", ["stable-diffusion", "flux", pytest.param("stable-diffusion-xl", marks=pytest.mark.long)]
 )

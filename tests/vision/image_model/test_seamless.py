@@ -98,6 +98,7 @@ def test_every_family_draws_tiles_and_the_next_job_is_as_before(
     assert [p.data for p in ask(models, plain).pictures] == [p.data for p in before.pictures]
 
 
+@pytest.mark.slow
 def test_the_demo_models_edges_meet(tmp_path) -> None:
     models = Models(
         WorkerConfig("cpu", {"image": str(MODELS / "stable-diffusion")}, str(tmp_path), cpu_threads=1)

@@ -48,6 +48,7 @@ class Steps(Reporter):
             raise JobCancelled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "angle", [0, -10, *(pytest.param(angle, marks=pytest.mark.long) for angle in (5, 7))]
 )
@@ -81,6 +82,7 @@ def test_a_picture_that_is_next_to_a_line_is_padded_before_it_is_enlarged(rapid,
     assert max(sheet.size) == max(size)
 
 
+@pytest.mark.slow
 def test_a_line_that_fills_its_picture_is_read_and_letters_as_large_as_a_picture_are_too(rapid) -> None:
     font = ImageFont.load_default(40)
     left, top, right, bottom = font.getbbox("WELCOME")

@@ -41,6 +41,7 @@ def inspector(dials: Pile, store: MemoryStore) -> Inspector:
     return run(train(dials.snapshot, dials.open, [filters()], Settings(), store))
 
 
+@pytest.mark.slow
 @needs_train
 def test_a_part_in_a_fixture_is_laid_onto_the_others_and_its_defect_is_found(inspector, part_of) -> None:
     assert inspector.card["alike"] == "fixture"
@@ -79,6 +80,7 @@ def test_the_limit_is_the_largest_held_out_score_and_says_what_it_promises(inspe
     assert inspector.card["promise"] == [1, 9]
 
 
+@pytest.mark.slow
 @needs_train
 def test_the_same_pictures_make_the_same_bytes_whatever_was_kept(inspector, dials, store, tmp_path) -> None:
     """A second time from what was kept, and once more by a training that is stopped again and again."""
@@ -134,6 +136,7 @@ def test_an_inspection_needs_a_good_picture(part_of) -> None:
         run(train(none.snapshot, none.open, [filters()], Settings(), MemoryStore()))
 
 
+@pytest.mark.slow
 @needs_train
 @pytest.mark.parametrize(("count", "promise"), [(1, [1, 1]), pytest.param(2, [1, 3], marks=pytest.mark.long)])
 def test_few_good_pictures_are_learned_from_with_copies_and_promise_what_they_can(
@@ -185,6 +188,7 @@ def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it
     assert few.alone(few.shots(one)), "twenty shots of one part promise nothing"
 
 
+@pytest.mark.slow
 @needs_train
 def test_the_promise_counts_parts_and_not_their_pictures(part_of) -> None:
     some = pile([(part_of("dial", seed), "good") for seed in range(6)])
@@ -253,6 +257,7 @@ def test_what_was_taught_is_part_of_the_network_and_of_its_file(inspector, part_
     assert float(changed.inspect(image, filters()).heat.max() * changed.limit) >= 7.0
 
 
+@pytest.mark.slow
 def test_only_what_counts_is_looked_at(part_of) -> None:
     """A region of nothing but one corner keeps a defect in the middle from being told."""
     good = pile([(part_of("dial", seed), "good") for seed in range(5)])

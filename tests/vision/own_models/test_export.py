@@ -60,6 +60,7 @@ def judged(folder: Path, *arguments: str) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_bundle_holds_what_runs_it_and_says_what_it_is(folder: Path) -> None:
     names = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     assert names == {
@@ -87,6 +88,7 @@ def test_the_script_has_sixty_lines_and_three_libraries() -> None:
     assert imported - sys.stdlib_module_names == {"numpy", "onnxruntime", "PIL"}
 
 
+@pytest.mark.slow
 def test_it_says_what_the_model_says_of_pictures_of_any_size_type_and_turn(
     inspector, folder: Path, part_of, tmp_path: Path
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_bundle_that_says_something_else_is_not_handed_out(bundle: bytes) -> N
         bundles.prove(bundles._zip(files), expected)
 
 
+@pytest.mark.slow
 def test_a_classifier_runs_elsewhere_too(tmp_path: Path) -> None:
     known = pile(
         [(coloured(c, 10 * n + k), name) for k, (name, c) in enumerate(COLOURS.items()) for n in range(4)]

@@ -91,6 +91,7 @@ def test_models_that_the_host_has_chosen_are_never_replaced(tmp_path: Path, fold
     assert who(ask(image, UPSCALE, photograph().resize((64, 64)))) == (folders["stable-diffusion"].name, None)
 
 
+@pytest.mark.slow
 def test_a_photograph_is_enlarged_as_one_and_can_be_stopped(tmp_path: Path) -> None:
     models, recorder = PhotoModels(tmp_path), Recorder()
     output = ask(models, UPSCALE, photograph(), recorder)

@@ -81,6 +81,7 @@ def test_words_that_nothing_fits_are_told() -> None:
         occlusion.mask(np.full((8, 8), -0.1), (10, 10))
 
 
+@pytest.mark.slow
 def test_the_demo_models_find_one_of_two_things(tmp_path) -> None:
     models = Models(WorkerConfig("cpu", {"clip": str(MODELS / "clip")}, str(tmp_path), cpu_threads=1))
     hits, overlaps, refused = [], [], 0

@@ -54,6 +54,7 @@ def models(folders: dict[str, Path], folder: Path, **roles: str) -> Models:
     return Models(WorkerConfig("cpu", specs, str(folder / "cache"), cpu_threads=1))
 
 
+@pytest.mark.slow
 def test_pictures_become_a_file_and_a_sheet(quick, folders, tmp_path: Path) -> None:
     paths, own, seen = job(tmp_path), models(folders, tmp_path), Recorder()
     output = asking.run(REQUEST, paths, own, seen, tmp_path)

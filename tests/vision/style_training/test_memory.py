@@ -148,6 +148,7 @@ def counted(kind: str, settings: Settings, side: int) -> tuple[int, int]:
 LARGE = [pytest.param(*case, marks=pytest.mark.long) for case in (("sd", 512), ("xl", 1024))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recompute", [True, False])
 @pytest.mark.parametrize(("kind", "side"), [("sd", 256), *LARGE])
 def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: int, recompute: bool) -> None:
@@ -160,6 +161,7 @@ def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: i
     assert peak - 4 * weights <= activations <= 2.2 * (peak - 4 * weights)
 
 
+@pytest.mark.slow
 def test_the_planner_is_over_what_torch_counts_for_flux(tmp_path: Path) -> None:
     settings = Settings("a", rank=16)
     weights, peak = counted("flux", settings, 1024)

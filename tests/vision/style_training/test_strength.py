@@ -79,6 +79,7 @@ def with_clip(folders: dict[str, Path], folder: Path, family: str = "stable-diff
     return Models(WorkerConfig("cpu", config, str(folder), cpu_threads=1))
 
 
+@pytest.mark.slow
 def test_the_file_tells_the_strength_that_was_chosen_and_is_drawn_with_by_it(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,7 @@ def learned(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [FAMILIES[0], *OTHERS])
 def test_the_same_seed_gives_the_same_bytes(family: str, learned, folders, tmp_path: Path) -> None:
     again = learn(PLAN, models(folders, family, tmp_path), MemoryStore(), Reporter())
@@ -92,6 +93,7 @@ def test_the_same_seed_gives_the_same_bytes(family: str, learned, folders, tmp_p
     assert learn(other, models(folders, family, tmp_path), MemoryStore(), Reporter()).file != again.file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [FAMILIES[0], *OTHERS])
 def test_a_training_that_is_cut_off_ten_times_ends_in_the_same_bytes(
     family: str, learned, folders, tmp_path: Path
@@ -105,6 +107,7 @@ def test_a_training_that_is_cut_off_ten_times_ends_in_the_same_bytes(
     assert learn(PLAN, models(folders, family, tmp_path), store, Reporter()).file == learned(family).file
 
 
+@pytest.mark.slow
 def test_what_was_kept_is_gone_on_with_and_not_begun_anew(folders, tmp_path: Path, learned) -> None:
     store = MemoryStore()
     with pytest.raises(JobCancelled):
@@ -127,6 +130,7 @@ def test_a_state_of_another_training_or_a_damaged_one_is_not_used() -> None:
     assert State.decode(b"", "a") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_was_learned_is_drawn_with_by_its_name(family: str, learned, folders, tmp_path: Path) -> None:
     file = tmp_path / "ink.safetensors"
@@ -140,6 +144,7 @@ def test_what_was_learned_is_drawn_with_by_its_name(family: str, learned, folder
     assert any(value.abs().max() > 0 for name, value in names.items() if name.endswith("lora_B.weight"))
 
 
+@pytest.mark.slow
 def test_the_loss_falls(folders, tmp_path: Path) -> None:
     plan = replace(PLAN, settings=replace(SETTINGS, steps=24, checkpoints=1))
     losses = learn(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter()).losses
@@ -224,6 +229,7 @@ def test_after_a_training_the_model_draws_the_same_bits(folders, tmp_path: Path)
     assert pictures_apart(before.pictures[0], ask(own, request).pictures[0]) == 0
 
 
+@pytest.mark.slow
 def test_pictures_of_the_model_itself_are_learned_beside_the_style(folders, tmp_path: Path) -> None:
     plan = replace(PLAN, settings=replace(SETTINGS, prior=3))
     store = MemoryStore()

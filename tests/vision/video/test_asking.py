@@ -62,6 +62,7 @@ def picture(tmp_path: Path, size: tuple[int, int] = (96, 64)) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "step"), [("ltx", 8), ("wan", 4), ("animatediff", 1)])
 def test_words_become_a_film_of_a_length_that_the_family_has(ask, family: str, step: int) -> None:
     output = ask(family)
@@ -121,6 +122,7 @@ def test_what_has_no_effect_is_said(ask) -> None:
     assert any("0.52 s became" in note for note in notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [None, False])
 def test_a_model_that_draws_sound_gives_its_film_some_unless_it_is_to_be_silent(ask, wanted) -> None:
     film = ask("ltx2", sound=wanted).films[0]

@@ -62,6 +62,7 @@ def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int
     assert max(map(len, pieces)) <= 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, SECOND], ids=["2.1", "2.2"])
 @torch.no_grad()
 def test_wans_large_frames_are_decoded_in_bands_to_the_bits_of_the_whole(

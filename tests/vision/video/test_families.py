@@ -28,6 +28,7 @@ Models = Callable[[str], VideoModel]
 PAGE = ROOT / "docs" / "video.md"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tiny_films.FILM_MODELS)
 def test_every_operation_is_drawn_or_refused_as_the_family_says(film_model: Models, name: str) -> None:
     model = film_model(name)

@@ -45,6 +45,7 @@ def short(film_model: Models, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 LONG = {"animatediff": (8, 20, 3), "ltx": (25, 49, 3), "ltx2": (25, 49, 3), "wan-vace": (13, 25, 3)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
 def test_a_long_film_is_drawn_in_windows_that_go_on_from_each_other(short, name: str) -> None:
     longest, frames, least = LONG[name]
@@ -128,6 +129,7 @@ class Kept(Recorder):
             raise Died
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "die_after"),
     [

@@ -380,7 +380,8 @@ def cogvideox_vae() -> Any:
     ).eval()
 
 
-def _cogvideox_parts(channels: int, **more: Any) -> dict[str, Any]:
+def _cogvideox_parts(channels: int, side: int = 4, **more: Any) -> dict[str, Any]:
+    """side: of what it was trained on, in latents. 1.5 draws no film whose width or height is more."""
     from diffusers import CogVideoXDDIMScheduler, CogVideoXTransformer3DModel
 
     transformer = CogVideoXTransformer3DModel(
@@ -391,8 +392,8 @@ def _cogvideox_parts(channels: int, **more: Any) -> dict[str, Any]:
         time_embed_dim=8,
         text_embed_dim=32,
         num_layers=1,
-        sample_width=4,
-        sample_height=4,
+        sample_width=side,
+        sample_height=side,
         sample_frames=9,
         patch_size=2,
         temporal_compression_ratio=4,
@@ -419,7 +420,7 @@ def cogvideox_second() -> Any:
     """CogVideoX 1.5, from words: patches are two latents deep."""
     from diffusers import CogVideoXPipeline
 
-    return CogVideoXPipeline(**_cogvideox_parts(4, patch_size_t=2, patch_bias=False))
+    return CogVideoXPipeline(**_cogvideox_parts(4, side=8, patch_size_t=2, patch_bias=False))
 
 
 def cogvideox_image() -> Any:

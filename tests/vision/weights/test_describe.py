@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.vision.weights.test_contents import damage
 from vision.weights import describe
 
@@ -33,6 +35,7 @@ def test_the_configured_models_are_described_without_loading_them(
     assert "no such" in infos["vit"].problem
 
 
+@pytest.mark.slow
 def test_trying_models_happens_in_another_process_and_tells_which_load(
     folders: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -43,6 +46,7 @@ def test_trying_models_happens_in_another_process_and_tells_which_load(
     assert tried["clip"] == "" and "cut off" in tried["vit"]
 
 
+@pytest.mark.slow
 def test_devices_are_looked_at_in_another_process() -> None:
     devices = describe.probe_devices()
     assert devices[0]["device"] == "cpu" and devices[0]["memory"] > 2**28

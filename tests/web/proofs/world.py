@@ -127,10 +127,6 @@ class Discord(CurrentDirectory):
     def owner_ids(self) -> frozenset[int]:
         return frozenset({HOST.id or 0})
 
-    @property
-    def server_count(self) -> int:
-        return 2
-
     async def can_read(self, user_id: int, place: Place) -> bool:
         return any(one.id == user_id and place.channel_id in one.reads for one in SIGNED_IN)
 

@@ -63,6 +63,7 @@ def artefact(trained: Output, given_dials: Given) -> str:
     return given_dials.keep_model(trained.learned.path)
 
 
+@pytest.mark.slow
 def test_a_training_tells_what_it_learned_from_and_how_good_it_is(
     trained: Output, given_dials: Given
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_training_tells_what_it_learned_from_and_how_good_it_is(
     assert trained.grid.width >= trained.pictures[0].width
 
 
+@pytest.mark.slow
 def test_the_same_is_learned_in_slices_beside_others_and_without_and_one_picture_is_open_at_a_time(
     trained: Output, given_dials: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +127,7 @@ def test_a_training_that_is_stopped_ends_between_two_slices(running: Running, gi
     assert max(message.step / message.total for message in heard if isinstance(message, Step)) < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "share", [0.3, *(pytest.param(at, marks=pytest.mark.long) for at in (0.1, 0.6, 0.8))]
 )
@@ -149,6 +152,7 @@ def test_a_killed_training_goes_on_where_it_was_and_learns_the_same(
     assert bool(kept) == (share > 0.2)
 
 
+@pytest.mark.slow
 def test_groups_and_parts_are_settled_where_nobody_has(given_dials: Given, tmp_path: Path) -> None:
     folder = given_dials.job("unsettled")
     models = Models(WorkerConfig("cpu", {}, str(tmp_path)))
@@ -281,6 +285,7 @@ def test_a_classifier_is_trained_asked_why_and_says_none_of_these(
     assert Image.open(io.BytesIO(why.grid.data)).width == 2 * 96 + 8
 
 
+@pytest.mark.slow
 def test_what_speaks_for_a_label_is_where_the_thing_is(running: Running, tmp_path: Path) -> None:
     from vision.own_models.classify.classifier import Classifier
     from vision.own_models.features.filters import filters

@@ -1,0 +1,1 @@
+"""Settings of the process itself and of the machines that it runs on."""

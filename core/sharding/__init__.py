@@ -1,0 +1,1 @@
+"""A bot of several connections to Discord, in one process or several."""

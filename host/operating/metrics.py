@@ -1,0 +1,161 @@
+"""Prometheus metrics. What is counted elsewhere is read when somebody asks; deliveries are counted here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from core.job import Job, Lane
+from core.telemetry.timings import Timings
+from jobs.queue import Queue
+
+SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
+
+
+class Wire(Protocol):
+    """The connection to Discord as far as it is counted."""
+
+    @property
+    def invalid_requests(self) -> int:
+        """401, 403 and 429 answers in the last ten minutes."""
+
+    @property
+    def identifies_left(self) -> int:
+        """How many sessions may be begun without a pause."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the gateway's connection is open."""
+
+    @property
+    def rest_requests(self) -> dict[tuple[str, int], int]:
+        """Answers by route and HTTP status."""
+
+
+class Metrics:
+    """Counts deliveries and durations as they happen; reads the rest from the queue when it is asked for.
+    wire: None where nobody is connected to Discord."""
+
+    def __init__(self, queue: Queue, wire: Wire | None = None) -> None:
+        self._queue, self._wire = queue, wire
+        self._free: int | None = None  # bytes on the disk, when somebody last asked
+        self.registry = CollectorRegistry()
+        self._delivered = Counter(
+            "atelier_deliveries", "Results and notices delivered", ["rung"], registry=self.registry
+        )
+        self._wait = Histogram(
+            "atelier_wait_seconds",
+            "From asking to the start of the run",
+            ["kind"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._run = Histogram(
+            "atelier_run_seconds",
+            "From the start of the run to the result",
+            ["kind"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.registry.register(self)
+
+    def delivered(self, job: Job, rung: str) -> None:
+        """Count a delivery. ``job``: as it stands in its row. ``rung``: of the delivery's ladder."""
+        self._delivered.labels(rung).inc()
+        if job.started_at:
+            self._wait.labels(job.request.kind).observe(
+                max(0.0, (job.started_at - job.created_at).total_seconds())
+            )
+            if job.rendered_at:
+                self._run.labels(job.request.kind).observe(
+                    max(0.0, (job.rendered_at - job.started_at).total_seconds())
+                )
+
+    async def text(self) -> bytes:
+        """Return all metrics of this moment in Prometheus' text format."""
+        try:
+            self._free = await asyncio.to_thread(self._queue.files.free_bytes)
+        except OSError:
+            self._free = None
+        return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges of this moment, as prometheus_client's collector protocol wants it."""
+        yield from self._of_queue()
+        yield from self._of_devices()
+        database, files = self._queue.database, self._queue.files
+        yield _histogram("atelier_db_seconds", "Reads, writes and commits of the database", database.timings)
+        yield CounterMetricFamily(
+            "atelier_db_unknown_commits", "Commits whose answer was lost", value=database.unknown_commits
+        )
+        yield _histogram("atelier_files_seconds", "Work of the store of pictures", files.timings)
+        if self._wire is not None:
+            yield from _of_wire(self._wire)
+
+    def _of_queue(self) -> Iterator[Metric]:
+        health = self._queue.health()
+        depth = GaugeMetricFamily("atelier_queue_depth", "Waiting jobs", labels=["lane"])
+        for lane in Lane:
+            depth.add_metric([lane.value], self._queue.depth(lane))
+        yield depth
+        yield GaugeMetricFamily("atelier_running_jobs", "Running jobs", value=health.running)
+        yield GaugeMetricFamily("atelier_healthy", "1 while work moves", value=int(health.ok))
+        ends = CounterMetricFamily("atelier_jobs", "Jobs that ended", labels=["end"])
+        for end, count in self._queue.ends.items():
+            ends.add_metric([end], count)
+        yield ends
+        yield CounterMetricFamily("atelier_steps", "Finished steps of all workers", value=self._queue.steps)
+        if health.last_step is not None:
+            yield GaugeMetricFamily(
+                "atelier_last_step_age_seconds", "Since the last finished step", value=health.last_step
+            )
+        if self._free is not None:
+            yield GaugeMetricFamily(
+                "atelier_disk_free_bytes", "Free space where pictures are written", value=self._free
+            )
+
+    def _of_devices(self) -> Iterator[Metric]:
+        restarts = CounterMetricFamily("atelier_worker_restarts", "Restarts of a worker", labels=["device"])
+        busy = GaugeMetricFamily("atelier_device_busy", "Part of its slots in use, 0..1", labels=["device"])
+        up = GaugeMetricFamily("atelier_device_up", "1 while a device takes jobs", labels=["device"])
+        for device in self._queue.executor.devices:
+            restarts.add_metric([device.name], device.restarts)
+            busy.add_metric([device.name], min(1.0, device.running / max(1, device.slots)))
+            up.add_metric([device.name], int(device.state == "ready"))
+        yield from (restarts, busy, up)
+
+
+def _of_wire(wire: Wire) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "atelier_invalid_requests",
+        "401, 403 and 429 answers in the last 10 minutes",
+        value=wire.invalid_requests,
+    )
+    yield GaugeMetricFamily(
+        "atelier_identifies_left", "Sessions that may be begun without a pause", value=wire.identifies_left
+    )
+    yield GaugeMetricFamily(
+        "atelier_gateway_up", "1 while Discord's gateway is connected", value=int(wire.connected)
+    )
+    requests = CounterMetricFamily(
+        "atelier_rest_requests", "Answers of Discord's interface", labels=["route", "status"]
+    )
+    for (route, status), count in list(wire.rest_requests.items()):
+        requests.add_metric([route, str(status)], count)
+    yield requests
+
+
+def _histogram(name: str, help: str, timings: Timings) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, help, labels=["op"])
+    for operation, timing in timings.by_operation.items():
+        family.add_metric([operation], list(timing.cumulative()), timing.total)
+    return family

@@ -1,0 +1,388 @@
+"""The executor of workers on other machines: hands runs to their agents over the bus, hears how they get on,
+and gives a machine up that falls silent. See ``wire`` for what is said."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from bus.connection import Bus
+from bus.messages import OtherVersion
+from core.errors import BusAway, BusError, WireError
+from jobs.agents import questions
+from jobs.agents.holding import Timing
+from jobs.agents.wire import (
+    BEAT_MOST,
+    EVENT_MOST,
+    Beat,
+    Fetch,
+    Final,
+    ForgetAll,
+    Heard,
+    Hold,
+    News,
+    Piece,
+    Put,
+    Reply,
+    StopRun,
+    Stored,
+    Taken,
+)
+from jobs.elsewhere.ends import outcome_of
+from jobs.elsewhere.handed import Handed, order_of
+from jobs.elsewhere.hosts import SEPARATOR, Hosts
+from jobs.elsewhere.lending import Lending, Receiving
+from jobs.executor import Device, Lease, Lost, Outcome, Report
+from jobs.workers.comparing import Comparing
+from vision.protocol import Answered, Broke, Declined, Fault, Nearest, Question, Run
+
+ORDER_PATIENCE, ORDER_PAUSE = 3.0, 0.3  # seconds for the answer to an order, and before it is said again
+ASK_PATIENCE = 130.0  # seconds for a question beside the jobs
+SELF_PATIENCE = 0.7  # seconds for the bus to answer when hosts are silent
+FIRST_BEATS = 5.0  # seconds that a host has to say that it still has a run of an earlier bot
+ABANDONED = 1000  # runs that were given up and are stopped when their host is heard again
+TOO_LARGE = "This job is too large to be sent to a worker on another machine."
+log = logging.getLogger(__name__)
+
+
+class BusExecutor:
+    """Workers on other machines. scratch: folder for what comes in parts. models: digest of what the bot's
+    settings name, see ``models.digest``. clip: the model of vectors, as the settings name it. epoch: of the
+    bot among those that lead one after the other; agents obey none with a lower one."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        scratch: Path,
+        *,
+        models: str = "",
+        clip: str = "",
+        epoch: int = 0,
+        timing: Timing | None = None,
+    ) -> None:
+        self._bus, self._epoch, self._timing = bus, epoch, timing or Timing()
+        self._clip = clip
+        self._leader = secrets.token_hex(16)
+        self._hosts = Hosts(self._timing, models)
+        self._runs: dict[str, Handed] = {}  # job → run
+        self._tokens: dict[str, Handed] = {}  # token → run, until its end is written down
+        self._abandoned: dict[str, str] = {}  # token → host
+        self._lending, self._receiving, self._comparing = Lending(), Receiving(scratch), Comparing()
+        self._changed: Callable[[], None] = lambda: None
+        self._listening = self._complete = self._stopping = False
+        self._heard = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._doing: set[asyncio.Task[None]] = set()
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """The devices of all hosts that were heard of."""
+        ours = self._ours()
+        return [device for host in self._hosts for device in host.devices(ours.get(host.name, {}))]
+
+    def free(self) -> Sequence[str]:
+        """Return the devices with free slots, once for each."""
+        if self._stopping or not self._bus.is_up:
+            return []
+        return [
+            device.name
+            for device in self.devices
+            if device.state == "ready"
+            for _ in range(device.slots - device.running)
+        ]
+
+    def has(self, job_id: str) -> bool:
+        """Return whether a host has the job in hand."""
+        handed = self._runs.get(job_id)
+        return handed is not None and not handed.ended
+
+    def outlives(self, job_id: str) -> bool:
+        """Return whether a host has the job, which then goes on without this process."""
+        handed = self._runs.get(job_id)
+        return handed is not None and handed.taken and not handed.stopping
+
+    # Start and stop
+
+    async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
+        """Return the jobs of those runs that their hosts still have, once these have been heard."""
+        await self._listen()
+        wanted = {lease.token: lease for lease in leases if SEPARATOR in lease.device}
+        if wanted:
+            try:
+                async with asyncio.timeout(FIRST_BEATS):
+                    while not wanted.keys() <= self._held().keys():
+                        self._heard.clear()
+                        await self._heard.wait()
+            except TimeoutError:
+                log.info("some hosts that had jobs aren't heard of")
+        held = self._held()
+        found = {lease.job_id for token, lease in wanted.items() if held.get(token) == lease.device}
+        if not wanted.keys() - held.keys():
+            log.info("%d jobs go on where they are", len(found))
+        return found
+
+    def _held(self) -> dict[str, str]:
+        """Return what hosts say that they have: token → device."""
+        return {
+            token: host.device(one.device)
+            for host in self._hosts
+            if not host.is_down
+            for token, one in host.runs.items()
+        }
+
+    async def start(self, changed: Callable[[], None]) -> None:
+        """Begin to hear of hosts. ``changed`` is called when slots or states change."""
+        self._changed = changed
+        await self._listen()
+        await asyncio.to_thread(self._receiving.clear)
+        self._complete = True  # from here on, a run that isn't known is nobody's
+        self._tasks = [
+            asyncio.create_task(self._hold_for_ever(), name="holds"),
+            asyncio.create_task(self._watch_for_ever(), name="hosts"),
+        ]
+
+    async def _listen(self) -> None:
+        if self._listening:
+            return
+        self._listening = True
+        self._bus.watch(self._bus_changed)
+        await self._bus.listen("beat.*", Beat, self._hear_beat, most=BEAT_MOST, unread=self._unread_beat)
+        await self._bus.listen("job.*", News, self._hear_news, most=EVENT_MOST)
+        await self._bus.serve("done.*", Final, self._hear_final)
+        await self._bus.serve("file.*", Fetch, self._lend)
+        await self._bus.serve("put.*", Put, self._store)
+
+    async def stop(self) -> None:
+        """Hand out nothing more. What runs goes on, and is taken up by the next process."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._doing, return_exceptions=True)
+        for handed in list(self._runs.values()):
+            goes_on = self.outlives(handed.run.job_id)
+            handed.end(Lost(handed.run.job_id, "the studio stops", untouched=True, goes_on=goes_on))
+        await self._comparing.close()
+
+    # Runs
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        """Have a host do a job, or hear of it again where the host has it already."""
+        name, _, own = device.partition(SEPARATOR)
+        host = self._hosts.get(name)
+        if host is None or host.is_down or self._stopping:
+            return Lost(run.job_id, f"{name} isn't heard of", untouched=True)
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        handed = self._runs[run.job_id] = self._tokens[run.token] = Handed(run, name, own, report, outcome)
+        self._receiving.expect(run.token, name)
+        order, paths = await asyncio.to_thread(order_of, run, own, self._leader, self._epoch)
+        try:
+            with self._lending.lent(run.token, name, paths):
+                if (holding := host.runs.get(run.token)) is not None:
+                    if holding.digest != order.digest:
+                        self._abandon(run.token, name)
+                        return Lost(run.job_id, "its files or words have changed meanwhile", untouched=True)
+                    handed.taken = True
+                    self._say_hold(name)
+                else:
+                    await self._order(handed, partial(self._bus.request, f"run.{name}", order, Taken))
+                return await outcome
+        finally:
+            handed.ended = True
+            self._runs.pop(run.job_id, None)
+            self._changed()
+
+    async def _order(self, handed: Handed, say: Callable[..., Awaitable[Taken]]) -> None:
+        """Say it until the host has taken it, or is given up: twice the same is one run there."""
+        while not handed.outcome.done():
+            try:
+                answer = await say(patience=ORDER_PATIENCE)
+            except BusAway:
+                await asyncio.wait({handed.outcome}, timeout=ORDER_PAUSE)
+                continue
+            except WireError as error:
+                log.error("job %s can't be handed out: %s", handed.run.job_id, error)
+                return handed.end(Broke(handed.run.job_id, Fault.USER, TOO_LARGE))
+            if not answer.ok:
+                return handed.end(Lost(handed.run.job_id, answer.reason, untouched=True))
+            handed.taken = True
+            return None
+        return None
+
+    def cancel(self, job_id: str) -> None:
+        """Ask the job's host to stop it; that is said again until it has."""
+        handed = self._runs.get(job_id)
+        if handed is None or handed.outcome.done():
+            return
+        handed.stopping = True
+        self._say(f"stop.{handed.host}", StopRun(self._epoch, handed.token))
+
+    def settle(self, job_id: str) -> None:
+        """Note that a run's end is written down: its host may forget it."""
+        for token, handed in list(self._tokens.items()):
+            if handed.run.job_id == job_id and handed.ended:
+                del self._tokens[token]
+                self._say_hold(handed.host)
+                self._do(self._receiving.drop(token))
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Ask every host to give up what it keeps of these jobs and pictures."""
+        self._say("forget", ForgetAll(tuple(names)))
+
+    # Questions
+
+    async def ask(self, question: Question) -> Answered | Declined:
+        """Ask the host that is ready and has the least to do; vectors are compared here."""
+        if isinstance(question, Nearest):
+            return await self._comparing.ask(question)
+        ready = [host for host in self._hosts if any(one.state == "ready" for one in host.devices({}))]
+        if not ready or not self._bus.is_up:
+            return Declined(question.question_id, "no host is ready")
+        host = min(ready, key=lambda host: len(host.runs))
+        try:
+            names = await questions.named(questions.paths_of(question))
+            ask = questions.asked(question.question_id, question, names, self._clip)
+            paths = {sha256: Path(path) for path, sha256 in names.items()}
+            with self._lending.lent(question.question_id, host.name, paths):
+                reply = await self._bus.request(f"ask.{host.name}", ask, Reply, patience=ASK_PATIENCE)
+        except (BusError, OSError) as error:
+            return Declined(question.question_id, str(error))
+        return questions.answer_of(question, reply)
+
+    # What hosts say
+
+    def _hear_beat(self, beat: Beat, subject: str) -> None:
+        name = subject.partition(".")[2]
+        if self._hosts.hear(name, beat, monotonic()) is not None:
+            self._lose(name, "its agent has started anew", taken_only=True)
+        host = self._hosts.get(name)
+        assert host is not None
+        for token in [token for token in host.runs if self._abandoned.get(token) == name]:
+            self._say(f"stop.{name}", StopRun(self._epoch, token))
+        ours = [
+            one.token for one in self._tokens.values() if one.host == name and one.taken and not one.ended
+        ]
+        for token in self._hosts.missing(host, ours):
+            handed = self._tokens[token]
+            handed.end(Lost(handed.run.job_id, f"{name} has no such job", untouched=True))
+        self._heard.set()
+        self._changed()
+
+    def _unread_beat(self, error: WireError, subject: str) -> None:
+        name = subject.partition(".")[2]
+        told = "says what can't be read"
+        if isinstance(error, OtherVersion):
+            told = f"speaks version {error.version} of messages, and this bot another"
+        if len(name) < 64 and self._hosts.hear_other(name, told, monotonic()):
+            log.error("%s gets no jobs: it %s (%s)", name, told, error)
+            self._lose(name, told)
+            self._changed()
+
+    def _hear_news(self, news: News, subject: str) -> None:
+        handed = self._tokens.get(news.token)
+        if handed is None or handed.ended or handed.run.job_id != subject.partition(".")[2]:
+            return
+        message = news.step or news.loading
+        if message is not None and message.job_id == handed.run.job_id and not handed.outcome.done():
+            handed.report(message)
+
+    async def _hear_final(self, final: Final, subject: str) -> Heard | None:
+        handed = self._tokens.get(final.token)
+        if handed is None:
+            if not self._complete:
+                return None  # it may be one that is about to be taken up
+            self._abandoned.pop(final.token, None)
+            return Heard("gone")
+        if handed.host != subject.partition(".")[2] or handed.run.job_id != final.job_id:
+            return Heard("gone")
+        async with handed.lock:
+            if not handed.outcome.done():
+                handed.end(await outcome_of(final, handed.run, self._receiving))
+        return Heard("kept", self._leader)
+
+    async def _lend(self, asked: Fetch, subject: str) -> Piece:
+        return await self._lending.answer(asked, subject.partition(".")[2])
+
+    async def _store(self, put: Put, subject: str) -> Stored:
+        return await self._receiving.answer(put, subject.partition(".")[2])
+
+    # Silence
+
+    def _bus_changed(self) -> None:
+        if self._bus.is_up:
+            self._hosts.wait_longer(self._timing.back, monotonic())
+        self._changed()
+
+    async def _watch_for_ever(self) -> None:
+        """Give hosts up that are silent, as long as they could be heard."""
+        before = monotonic()
+        while True:
+            await asyncio.sleep(self._timing.look / 2)
+            now = monotonic()
+            if now - before > self._timing.look + 1:  # this process was the one that stood still
+                self._hosts.wait_longer(self._timing.back, now)
+            before = now
+            if not self._bus.is_up or not self._hosts.silent(now):
+                continue
+            if not await self._bus.answers(SELF_PATIENCE):  # then it is this bot that isn't heard
+                self._hosts.wait_longer(0.0, monotonic())
+                continue
+            for host in self._hosts.fallen_silent(monotonic()):
+                log.warning("%s isn't heard of any more", host.name)
+                self._lose(host.name, "it isn't heard of any more")
+                self._changed()
+
+    def _lose(self, name: str, why: str, *, taken_only: bool = False) -> None:
+        """End the runs that a host has, and see that it stops them when it is heard again."""
+        lost = [one for one in self._runs.values() if one.host == name and not one.outcome.done()]
+        lost = [one for one in lost if one.taken or not taken_only]
+        for handed in lost:
+            self._abandon(handed.token, name)
+            handed.end(Lost(handed.run.job_id, f"{name}: {why}", shared=len(lost) > 1))
+
+    def _abandon(self, token: str, name: str) -> None:
+        """Have a run stopped when its host is heard, however late."""
+        self._abandoned[token] = name
+        while len(self._abandoned) > ABANDONED:
+            del self._abandoned[next(iter(self._abandoned))]
+
+    async def _hold_for_ever(self) -> None:
+        while True:
+            for host in list(self._hosts):
+                self._say_hold(host.name)
+            await asyncio.sleep(self._timing.hold)
+
+    def _say_hold(self, name: str) -> None:
+        ours = [handed for handed in self._tokens.values() if handed.host == name]
+        stopping = [handed.token for handed in ours if handed.stopping and not handed.outcome.done()]
+        abandoned = [token for token, host in self._abandoned.items() if host == name]
+        tokens = tuple(handed.token for handed in ours if handed.token not in self._abandoned)
+        self._say(f"hold.{name}", Hold(self._leader, self._epoch, tokens, (*stopping, *abandoned)))
+
+    def _ours(self) -> Mapping[str, Mapping[str, Collection[str]]]:
+        """Return the runs that were handed out and have not ended: host → device → tokens."""
+        found: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for handed in self._runs.values():
+            if not handed.outcome.done():
+                found[handed.host][handed.device].append(handed.token)
+        return found
+
+    def _say(self, subject: str, message: StopRun | Hold | ForgetAll) -> None:
+        self._do(self._publish(subject, message))
+
+    async def _publish(self, subject: str, message: StopRun | Hold | ForgetAll) -> None:
+        try:
+            await self._bus.publish(subject, message)
+        except WireError as error:
+            log.error("%s: %s", subject, error)
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="bus")
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)

@@ -1,0 +1,117 @@
+"""The machines that a bot hears of: their devices, what they run, who is silent. Knows no bus."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from jobs.agents.holding import Timing
+from jobs.agents.wire import Beat, Holding
+from jobs.executor import Device
+
+SEPARATOR = "/"  # between a host and its device
+FORGOTTEN = 3600.0  # seconds after which a host that said good-bye or is silent isn't shown any more
+MISSED = 3  # beats without a run that its host had
+
+
+@dataclass
+class Host:
+    """A machine. heard_at: monotonic seconds. problem: why it gets no jobs."""
+
+    name: str
+    beat: Beat | None = None
+    heard_at: float = 0.0
+    is_down: bool = False
+    problem: str | None = None
+    missed: dict[str, int] = field(default_factory=dict)  # token → beats that have not named it
+
+    @property
+    def runs(self) -> Mapping[str, Holding]:
+        """What it says it runs, by token."""
+        return {one.token: one for one in self.beat.runs} if self.beat is not None else {}
+
+    @property
+    def takes(self) -> bool:
+        """Whether it may be given jobs."""
+        return not self.is_down and self.problem is None and self.beat is not None and not self.beat.draining
+
+    def devices(self, ours: Mapping[str, Collection[str]]) -> Iterable[Device]:
+        """Yield its devices as the bot sees them. ours: device → tokens of runs that the bot has given it."""
+        if self.beat is None:
+            yield Device(self.name, "down", problem=self.problem)
+            return
+        for one in self.beat.devices:
+            state = one.state if self.takes else "down"
+            problem = self.problem or ("takes no more jobs" if self.beat.draining else one.problem)
+            if self.is_down:
+                problem = "isn't heard of"
+            running = len(self.busy(one.name) | set(ours.get(one.name, ())))
+            yield replace(one, name=self.device(one.name), state=state, running=running, problem=problem)
+
+    def device(self, name: str) -> str:
+        """Return what a device of this host is called elsewhere."""
+        return f"{self.name}{SEPARATOR}{name}"
+
+    def busy(self, device: str) -> set[str]:
+        """Return the tokens of what it runs on a device."""
+        return {one.token for one in self.runs.values() if one.device == device and not one.over}
+
+
+class Hosts:
+    """All machines, by name. models: digest of what the bot's settings name, "" = any."""
+
+    def __init__(self, timing: Timing, models: str) -> None:
+        self._timing, self._models = timing, models
+        self._hosts: dict[str, Host] = {}
+
+    def __iter__(self) -> Iterator[Host]:
+        return iter(self._hosts.values())
+
+    def get(self, name: str) -> Host | None:
+        """Return a machine, None when it was never heard of."""
+        return self._hosts.get(name)
+
+    def hear(self, name: str, beat: Beat, now: float) -> str | None:
+        """Note a sign of life. Return the instance that was there before, where this is another process."""
+        host = self._hosts.setdefault(name, Host(name))
+        before = host.beat.instance if host.beat is not None else None
+        host.beat, host.heard_at, host.is_down = beat, now, False
+        host.problem = None
+        if self._models and beat.models != self._models:
+            host.problem = "draws with other models than this bot's settings name"
+        return before if before not in (None, beat.instance) else None
+
+    def hear_other(self, name: str, problem: str, now: float) -> bool:
+        """Note a host whose beats can't be read; return whether that is news."""
+        host = self._hosts.setdefault(name, Host(name))
+        is_news = host.problem != problem
+        host.beat, host.heard_at, host.problem, host.is_down = None, now, problem, True
+        return is_news
+
+    def wait_longer(self, seconds: float, now: float) -> None:
+        """Nobody could be heard until now: give all hosts so many seconds more."""
+        for host in self._hosts.values():
+            if not host.is_down:
+                host.heard_at = max(host.heard_at, now + seconds)
+
+    def silent(self, now: float) -> list[Host]:
+        """Return the hosts that have not been heard of for too long, and aren't down yet."""
+        up = (host for host in self._hosts.values() if not host.is_down)
+        return [host for host in up if now - host.heard_at > self._timing.silent]
+
+    def fallen_silent(self, now: float) -> list[Host]:
+        """Return the hosts that are down from now on; forget those that long are."""
+        fallen = self.silent(now)
+        for host in fallen:
+            host.is_down = True
+        for host in list(self._hosts.values()):
+            if host.is_down and now - host.heard_at > FORGOTTEN:
+                del self._hosts[host.name]
+        return fallen
+
+    def missing(self, host: Host, tokens: Iterable[str]) -> list[str]:
+        """Return which of the runs that a host has taken it doesn't name any more, MISSED beats in a row."""
+        known = host.runs
+        counts = {token: host.missed.get(token, 0) + 1 for token in tokens if token not in known}
+        host.missed = counts
+        return [token for token, count in counts.items() if count >= MISSED]

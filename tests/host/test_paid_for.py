@@ -1,0 +1,34 @@
+"""What a bot doesn't use, it doesn't load: neither the bus nor what its messages are written with."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from core.settings import ROOT
+
+CODE = """
+import asyncio, sys
+from pathlib import Path
+
+import host.app
+from core.settings import load
+from host.elsewhere.executors import executor_of
+from host.opening import services
+from tests.jobs.hand_executor import HandExecutor
+
+unwanted = {"nats", "msgspec", "obstore", "psycopg", "ray", "bus", "jobs.agents", "jobs.elsewhere"}
+
+async def main():
+    settings = load({"DATA_DIR": sys.argv[1], "DISK_FLOOR_MB": "0"}, Path("/nowhere"))
+    await executor_of(settings, "tests.jobs.fake_worker:main", None)
+    async with services(settings, executor=HandExecutor()):
+        print(sorted(unwanted & set(sys.modules)))
+
+asyncio.run(main())
+"""
+
+
+def test_a_bot_without_a_bus_loads_nothing_of_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CODE, str(tmp_path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,82 @@
+"""Agents and a bot in this process, on a real server of the bus."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bus.connection import Bus, connected
+from core.settings import Settings, load
+from jobs.agents.agent import Agent, Known
+from jobs.agents.fetching import Fetching
+from jobs.agents.holding import Timing
+from jobs.elsewhere.executor import BusExecutor
+from jobs.queue import Queue
+from jobs.workers.local import LocalExecutor
+from storage.filing.cache import Cache
+from tests import nats
+from tests.jobs.conftest import open_queue
+from vision.protocol import WorkerConfig
+
+FAKE, FILMS = "tests.jobs.fake_worker:main", "tests.jobs.film_worker:main"
+QUICK = Timing(
+    beat=0.2, soonest=0.02, hold=0.2, silent=1.0, lease=3.0, kept=6.0, again=0.2, look=0.1, back=1.0
+)
+
+
+@pytest.fixture
+def server() -> Iterator[nats.Server]:
+    nats.need()
+    with nats.server() as found:
+        yield found
+
+
+def settings(server: nats.Server, host: str, **more: str) -> Settings:
+    return load({"BUS_URL": server.url, "NODE_NAME": host, **more}, Path("/nowhere"))
+
+
+def agent_of(
+    bus: Bus,
+    host: str,
+    folder: Path,
+    *,
+    slots: int = 4,
+    target: str = FAKE,
+    timing: Timing = QUICK,
+    **known: str,
+) -> Agent:
+    config = WorkerConfig("cpu", {"slots": slots}, str(folder / host / "cache"))  # type: ignore[dict-item]
+    fetching = Fetching(bus, host, Cache(folder / host / "files", most=10**9), None)
+    local = LocalExecutor([config], target=target)
+    return Agent(bus, Known(host, **known), local, fetching, folder / host / "jobs", timing=timing)
+
+
+@asynccontextmanager
+async def agents(
+    server: nats.Server, folder: Path, *hosts: str, **options: Any
+) -> AsyncIterator[dict[str, Agent]]:
+    """Agents that run while the block does."""
+    async with AsyncExitStack() as stack:
+        found = {}
+        for host in hosts:
+            bus = await stack.enter_async_context(connected(settings(server, host)))
+            found[host] = agent_of(bus, host, folder, **options)
+            await found[host].start()
+            stack.push_async_callback(found[host].stop, 0)
+        yield found
+
+
+@asynccontextmanager
+async def bot(
+    server: nats.Server, folder: Path, *, timing: Timing = QUICK, models: str = "", **options: Any
+) -> AsyncIterator[Queue]:
+    """A queue whose jobs run elsewhere."""
+    async with connected(settings(server, "bot")) as bus:
+        assert await bus.until_up(10)
+        executor = BusExecutor(bus, folder / "scratch", models=models, timing=timing)
+        async with open_queue(folder, executor, **options) as queue:
+            yield queue
