@@ -12,12 +12,12 @@ from PIL import Image
 from safetensors.torch import load
 
 from core.errors import ModelError
-from tests.vision.style_training.test_training import PLAN, SETTINGS, in_engine, models
+from tests.vision.style_training.test_training import PLAN, SETTINGS, Dying, in_engine, models
 from vision.model_store import Models
-from vision.own_models.steps import MemoryStore
+from vision.own_models.steps import FolderStore, MemoryStore
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.style_training import samples, strength
+from vision.style_training import learning, samples, strength
 from vision.style_training.learning import Learned, learn
 from vision.style_training.strength import Seen
 
@@ -109,6 +109,23 @@ def test_the_file_tells_the_strength_that_was_chosen_and_is_drawn_with_by_it(
     again = np.asarray(drawn[0], np.int16)
     assert np.abs(again - chosen).max() <= 1, "--lora draws what the sample showed"  # half precision
     assert np.abs(again - usual).max() > 1, "and not another strength's"
+
+
+@pytest.mark.long
+def test_one_that_is_cut_off_while_its_strength_is_sought_ends_in_the_same_bytes(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "KEEP_EVERY", 0.0)
+    monkeypatch.setattr(samples, "TRIED", 3)
+    store, while_trying = FolderStore(tmp_path / "kept"), 0
+    while True:
+        try:
+            made = learn(GUIDED, with_clip(folders, tmp_path), store, Dying(12))
+            break
+        except KeyboardInterrupt:
+            while_trying += any((tmp_path / "kept").glob("sample-*-6-1.2-*.png"))
+    assert while_trying, "it was drawing at several strengths"
+    assert made.file == learn(GUIDED, with_clip(folders, tmp_path), MemoryStore(), Reporter()).file
 
 
 @pytest.mark.long
