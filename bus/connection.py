@@ -57,7 +57,8 @@ class Bus:
     def __init__(self, client: Any, prefix: str, me: str) -> None:
         self._client, self._prefix, self.me = client, prefix, me
         self.counts, self._up = Counts(), asyncio.Event()
-        self.last_refusal, self._closing = "", False
+        self.last_refusal = self.last_trouble = ""
+        self._closing = False
         self._wanted: list[_Wanted] = []
         self._watchers: list[Callable[[], None]] = []
         self._answering: set[asyncio.Task[None]] = set()
@@ -261,6 +262,7 @@ class Bus:
             self.last_refusal = text
             self._tell(f"refused {text}", "the bus refuses: %s", text)
         else:
+            self.last_trouble = text or type(error).__name__
             self._tell(f"trouble {type(error).__name__}", "the bus: %s %s", type(error).__name__, text)
 
     def _changed(self) -> None:

@@ -128,7 +128,7 @@ async def _serve_sandbox(
     from web.server import serve as serve_web
 
     studio, people, discord = Studio(built), dict[str, int](), list[str]()
-    metrics, port = Metrics(built.queue), built.settings.web_port
+    metrics, port = Metrics(built.queue, bus=built.bus), built.settings.web_port
 
     def elsewhere() -> str | None:
         return discord[0] if discord else None
@@ -189,7 +189,7 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
     serving = Serving(make_client, alerts, connections, session, queue, settings)
-    metrics = Metrics(queue, DiscordWire(transport, connections, serving))
+    metrics = Metrics(queue, DiscordWire(transport, connections, serving), built.bus)
     watched = _watched(built, metrics, lambda: serving.connected, stopping)
     async with watched, open_web(built, studio):
         await serving.until(stopping)

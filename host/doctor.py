@@ -14,6 +14,7 @@ from core.errors import AtelierError, DatabaseInUse, ModelError
 from core.setting import packaged
 from core.settings import Settings, secret_files
 from host import installed, storing
+from host.elsewhere import checks as elsewhere
 from host.installed import Check
 from vision import memory_plan
 from vision.films import library
@@ -48,8 +49,9 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield from installed.secrets(secret_files())
     disk = _disk(settings)
     yield disk
-    yield asyncio.run(_database(settings, disk))
+    yield from asyncio.run(_database(settings, disk))
     yield from storing.checks(settings)
+    yield from elsewhere.checks(settings)
     found = describe.probe_devices()
     yield from _devices(settings, found)
     yield from _models(settings)
@@ -77,18 +79,21 @@ def _disk(settings: Settings) -> Check:
     return Check("Disk", enough, f"{free / GIB:.1f} GiB free in {settings.data_dir}", fix)
 
 
-async def _database(settings: Settings, disk: Check) -> Check:
+async def _database(settings: Settings, disk: Check) -> list[Check]:
+    from host.rows import checks
     from storage.database import open_database
 
     try:
         backups, address = settings.data_dir / "backups", str(settings.database)
-        async with open_database(settings.database, backups, may_migrate=settings.migrate):
-            return Check("Database", True, address.rpartition("@")[2] if "://" in address else address)
+        name = address.rpartition("@")[2] if "://" in address else address
+        async with open_database(settings.database, backups, may_migrate=settings.migrate) as database:
+            server = await checks.found(database)
+            return [Check("Database", True, name)] if server is None else checks.checks(server, name)
     except DatabaseInUse:
-        return Check("Database", True, "in use: Atelier is running")
+        return [Check("Database", True, "in use: Atelier is running")]
     except AtelierError as error:
         fix = "look at DATABASE_URL; `atelier restore` puts the newest sound backup of DATA_DIR/backups back"
-        return Check("Database", False, str(error), fix if disk.ok else disk.fix)
+        return [Check("Database", False, str(error), fix if disk.ok else disk.fix)]
 
 
 def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:

@@ -130,6 +130,7 @@ async def services(
             links,
             indexing,
             eyes,
+            bus,
         )
 
 

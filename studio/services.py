@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from jobs.queue import Queue
@@ -17,6 +18,9 @@ from studio.privacy import Privacy
 from studio.search.eyes import Eyes
 from studio.search.indexing import Indexing
 from studio.web_links import WebLinks
+
+if TYPE_CHECKING:
+    from bus.connection import Bus
 
 
 @dataclass(frozen=True)
@@ -36,3 +40,4 @@ class Services:
     web: WebLinks
     indexing: Indexing
     eyes: Eyes
+    bus: Bus | None = None  # to other machines and processes

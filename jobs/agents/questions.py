@@ -15,6 +15,7 @@ from jobs.agents.wire import Ask, Reply
 from jobs.executor import Executor
 from vision.protocol import Answered, Check, Declined, Embed, Measure, Nearest, Question, Select
 
+PATIENCE = 120.0  # seconds for a question and its pictures
 CLIP = "@clip"  # the model of vectors that both ends have, wherever it lies
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -65,11 +66,13 @@ async def answered(ask: Ask, fetching: Fetching, executor: Executor, clip: str) 
     if question is None or not set(paths_of(question)) <= ask.files.keys():
         return Reply(declined="that is no question")
     try:
-        async with fetching.lent(ask.token, ask.files) as paths:
+        async with asyncio.timeout(PATIENCE), fetching.lent(ask.token, ask.files) as paths:
             local = with_paths(question, {sha256: str(path) for sha256, path in paths.items()})
             if isinstance(local, Embed) and local.model == CLIP:
                 local = replace(local, model=clip)
             return reply_of(local, await executor.ask(local))
+    except TimeoutError:
+        return Reply(declined="it takes too long")
     except (AtelierError, OSError) as error:
         return Reply(declined=f"its pictures can't be had: {type(error).__name__}")
 

@@ -40,7 +40,10 @@ class Work:
         self._handed = self._cancelled = False
 
     def cancel(self) -> None:
-        """Stop it between two steps, or before the first."""
+        """Stop it between two steps, or before the first; not once it has ended: the same job may run again,
+        and workers stop jobs."""
+        if self.over:
+            return
         self._cancelled = True
         if self._handed:
             self._executor.cancel(self.order.job_id)
@@ -80,6 +83,8 @@ class Work:
         except (AtelierError, OSError) as error:
             log.warning("job %s can't be begun: %s", order.job_id, error)
             return Lost(order.job_id, f"its files can't be had: {type(error).__name__}", untouched=True)
+        if isinstance(outcome, Stopped) and not self._cancelled:  # an earlier run was meant
+            self.why = self.why or "its worker stopped it"
         given_up = isinstance(outcome, Lost) and self.why is not None
         return self._stopped() if given_up or isinstance(outcome, Stopped) else outcome
 

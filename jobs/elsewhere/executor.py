@@ -47,7 +47,6 @@ ORDER_PATIENCE, ORDER_PAUSE = 3.0, 0.3  # seconds for the answer to an order, an
 ASK_PATIENCE = 130.0  # seconds for a question beside the jobs
 SELF_PATIENCE = 0.7  # seconds for the bus to answer when hosts are silent
 FIRST_BEATS = 5.0  # seconds that a host has to say that it still has a run of an earlier bot
-ABANDONED = 1000  # runs that were given up and are stopped when their host is heard again
 TOO_LARGE = "This job is too large to be sent to a worker on another machine."
 log = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ class BusExecutor:
         self._hosts = Hosts(self._timing, models)
         self._runs: dict[str, Handed] = {}  # job → run
         self._tokens: dict[str, Handed] = {}  # token → run, until its end is written down
-        self._abandoned: dict[str, str] = {}  # token → host
+        self._abandoned: dict[str, tuple[str, float]] = {}  # token → host, and when; monotonic seconds
         self._lending, self._receiving, self._comparing = Lending(), Receiving(scratch), Comparing()
         self._changed: Callable[[], None] = lambda: None
         self._listening = self._complete = self._stopping = False
@@ -263,7 +262,7 @@ class BusExecutor:
             self._lose(name, "its agent has started anew", taken_only=True)
         host = self._hosts.get(name)
         assert host is not None
-        for token in [token for token in host.runs if self._abandoned.get(token) == name]:
+        for token in [token for token in host.runs if token in self._abandoned]:
             self._say(f"stop.{name}", StopRun(self._epoch, token))
         ours = [
             one.token for one in self._tokens.values() if one.host == name and one.taken and not one.ended
@@ -279,10 +278,12 @@ class BusExecutor:
         told = "says what can't be read"
         if isinstance(error, OtherVersion):
             told = f"speaks version {error.version} of messages, and this bot another"
-        if len(name) < 64 and self._hosts.hear_other(name, told, monotonic()):
+        if len(name) >= 64:
+            return
+        if self._hosts.hear_other(name, told, monotonic()):
             log.error("%s gets no jobs: it %s (%s)", name, told, error)
-            self._lose(name, told)
-            self._changed()
+        self._lose(name, told)
+        self._changed()
 
     def _hear_news(self, news: News, subject: str) -> None:
         handed = self._tokens.get(news.token)
@@ -348,9 +349,7 @@ class BusExecutor:
 
     def _abandon(self, token: str, name: str) -> None:
         """Have a run stopped when its host is heard, however late."""
-        self._abandoned[token] = name
-        while len(self._abandoned) > ABANDONED:
-            del self._abandoned[next(iter(self._abandoned))]
+        self._abandoned[token] = name, monotonic()
 
     async def _hold_for_ever(self) -> None:
         while True:
@@ -361,7 +360,12 @@ class BusExecutor:
     def _say_hold(self, name: str) -> None:
         ours = [handed for handed in self._tokens.values() if handed.host == name]
         stopping = [handed.token for handed in ours if handed.stopping and not handed.outcome.done()]
-        abandoned = [token for token, host in self._abandoned.items() if host == name]
+        self._abandoned = {
+            token: (host, at)
+            for token, (host, at) in self._abandoned.items()
+            if monotonic() - at < 2 * self._timing.lease  # by then nobody goes on with it
+        }
+        abandoned = [token for token, (host, _) in self._abandoned.items() if host == name]
         tokens = tuple(handed.token for handed in ours if handed.token not in self._abandoned)
         self._say(f"hold.{name}", Hold(self._leader, self._epoch, tokens, (*stopping, *abandoned)))
 

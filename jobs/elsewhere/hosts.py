@@ -11,6 +11,7 @@ from jobs.executor import Device
 
 SEPARATOR = "/"  # between a host and its device
 FORGOTTEN = 3600.0  # seconds after which a host that said good-bye or is silent isn't shown any more
+MOST_TOLD = 3  # problems of one host's messages in the log
 MISSED = 3  # beats without a run that its host had
 
 
@@ -24,6 +25,7 @@ class Host:
     is_down: bool = False
     problem: str | None = None
     missed: dict[str, int] = field(default_factory=dict)  # token → beats that have not named it
+    told: set[str] = field(default_factory=set)  # problems that the log has
 
     @property
     def runs(self) -> Mapping[str, Holding]:
@@ -84,7 +86,8 @@ class Hosts:
     def hear_other(self, name: str, problem: str, now: float) -> bool:
         """Note a host whose beats can't be read; return whether that is news."""
         host = self._hosts.setdefault(name, Host(name))
-        is_news = host.problem != problem
+        is_news = problem not in host.told and len(host.told) < MOST_TOLD
+        host.told.add(problem)
         host.beat, host.heard_at, host.problem, host.is_down = None, now, problem, True
         return is_news
 

@@ -1,8 +1,13 @@
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bus.connection import connected
 from bus.messages import Message
@@ -116,3 +121,47 @@ async def test_wrong_credentials_are_told_without_a_password(tmp_path: Path) -> 
     with pytest.raises(BusError, match="can't be read"):
         async with connected(settings("nats://127.0.0.1:4222", BUS_CREDS=str(tmp_path / "gone"))):
             pass
+
+
+async def test_a_line_is_encrypted_where_the_certificate_is_known_and_refused_where_it_is_not(
+    tmp_path: Path,
+) -> None:
+    nats.need()
+    certificate, key = _certificate(tmp_path)
+    tls = f'tls {{ cert_file: "{certificate}", key_file: "{key}" }}\n'
+    server = nats.Server(tmp_path, nats.PLAIN + tls, scheme="tls")
+    server.start()
+    try:
+        async with connected(settings(server.url, BUS_CA=str(certificate))) as one:
+            await one.serve("ask", Word, _echo)
+            assert await one.until_up(10)
+            assert (await one.request("ask", Word("?"), Word, patience=5)).text == "ask: ?"
+        async with connected(settings(server.url)) as one:  # whose authority nobody knows
+            assert not await one.until_up(1)
+            assert "CERTIFICATE_VERIFY_FAILED" in one.last_trouble
+    finally:
+        server.stop()
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for loopback that signs itself, and its key."""
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bus")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key.write_bytes(private.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    certificate.write_bytes(made.public_bytes(pem))
+    return certificate, key

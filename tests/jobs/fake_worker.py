@@ -4,7 +4,8 @@ no torch.
 It takes as many jobs at once as its configuration says ("slots" among the models), a step of each in turn.
 
 A prompt that is a JSON object takes: steps, delay (s per step), load (s), fault, at (step of the fault),
-times (how often, counted in the file ``marker``; without one: always). Any other prompt is three quick steps.
+times (how often, counted in the file ``marker``; without one: always), count (a file that grows by a byte
+with each step). Any other prompt is three quick steps.
 A question about texts is answered by these, unless one says "die"; about pictures, by their bytes.
 The picture's colour is its seed's, so a run again gives the same bytes.
 """
@@ -79,6 +80,7 @@ class _Worker:
                     next(steps)
                 except StopIteration as end:
                     del self.runs[job_id]
+                    self.stopped.discard(job_id)
                     self.connection.send(end.value)
 
     def listen(self, seconds: float | None) -> bool:
@@ -122,6 +124,9 @@ class _Worker:
             if run.job_id in self.stopped:
                 return Stopped(run.job_id)
             self.connection.send(Step(run.job_id, step, steps, b"preview"))
+            if "count" in wish:
+                with open(wish["count"], "ab") as file:
+                    file.write(b"x")
         return Done(run.job_id, output_of(request))
 
     def misbehave(self, job_id: str, fault: str) -> Broke | None:

@@ -99,7 +99,8 @@ def test_without_a_collector_nothing_of_opentelemetrys_sdk_is_imported() -> None
     with UNTRACED.span(JOB, "run") as traceparent, UNTRACED.part(traceparent, "work") as own:
         assert traceparent == own == ""
     code = (
-        "import sys, host.app, vision.worker; from core.telemetry.opening import open_tracing;"
+        "import sys, host.operating.traces, jobs.queue, vision.worker;"
+        "from core.telemetry.opening import open_tracing;"
         "open_tracing(''); print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

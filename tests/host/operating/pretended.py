@@ -1,4 +1,6 @@
-"""A connection to Discord that is only pretended."""
+"""A connection to Discord and a bus that are only pretended."""
+
+from bus.connection import Counts
 
 
 class PretendedWire:
@@ -8,3 +10,10 @@ class PretendedWire:
     identifies_left = 249
     connected = True
     rest_requests = {("POST /channels/{id}/messages", 200): 5, ("GET /gateway/bot", 429): 1}
+
+
+class PretendedBus:
+    """What Metrics asks of the bus."""
+
+    is_up = True
+    counts = Counts(reconnects=2, refused=1)

@@ -51,7 +51,7 @@ async def _prometheus(folder: Path, watched: int, port: int) -> AsyncIterator[ai
 
 
 async def _get(session: aiohttp.ClientSession, path: str, **query: str) -> Any:
-    async with session.get(path, params=query) as answer:
+    async with session.get(path, params=query, raise_for_status=True) as answer:
         return json.loads(await answer.text())
 
 
@@ -68,7 +68,7 @@ async def test_prometheus_takes_the_rules_and_every_panel_and_raises_an_alert(
             async with asyncio.timeout(60):
                 while "AtelierInvalidRequests" not in firing:
                     await asyncio.sleep(0.1)
-                    with contextlib.suppress(aiohttp.ClientConnectionError):
+                    with contextlib.suppress(aiohttp.ClientError):  # it has just begun
                         found = (await _get(session, "/api/v1/alerts"))["data"]["alerts"]
                         firing = {one["labels"]["alertname"] for one in found if one["state"] == "firing"}
             assert firing == {"AtelierInvalidRequests"}

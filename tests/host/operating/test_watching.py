@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.settings import ROOT
 from host.operating.metrics import Metrics
-from tests.host.operating.pretended import PretendedWire
+from tests.host.operating.pretended import PretendedBus, PretendedWire
 from tests.jobs.conftest import ask, done, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Step
@@ -27,9 +27,9 @@ ADDED = {"instance", "job"}  # labels that Prometheus adds
 @pytest.fixture
 async def metrics(tmp_path: Path) -> dict[str, set[str]]:
     """Each series of /metrics once a job was drawn and delivered, by name, with the labels that it has."""
-    executor = HandExecutor()
+    executor = HandExecutor({"cpu": 1, "h1/cuda:0": 1})
     async with open_queue(tmp_path, executor) as queue:
-        metrics = Metrics(queue, PretendedWire())
+        metrics = Metrics(queue, PretendedWire(), PretendedBus())  # type: ignore[arg-type]
         job_id = (await ask(queue)).job.id
         await until(lambda: executor.held)
         executor.held[job_id].report(Step(job_id, 1, 4))

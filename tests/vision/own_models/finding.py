@@ -11,7 +11,8 @@ from PIL import Image
 
 from tests.vision.own_models import trays
 from tests.vision.own_models.conftest import Pile
-from vision.own_models.detect.detector import FAINTEST, Detector, Found
+from vision.own_models.detect.detector import Detector, Found
+from vision.own_models.detect.network import FAINTEST
 from vision.own_models.detect.training import Settings, train
 from vision.own_models.report.boxes import Looked, of_detector
 from vision.own_models.snapshot import Item, Snapshot

@@ -14,11 +14,11 @@ from PIL import Image, ImageDraw
 from core.errors import ModelError, UserError
 from tests.vision.own_models import finding, trays
 from tests.vision.own_models.conftest import Pile, needs_train
-from vision.own_models.detect import lesson, limit, training
-from vision.own_models.detect.detector import FAINTEST, Detector, Found
+from vision.own_models.detect import lesson, limit, network, training
+from vision.own_models.detect.detector import Detector, Found
 from vision.own_models.detect.lesson import Marked, nearby, varied, wanted
 from vision.own_models.detect.names import AROUND, CLOSE, agreed, closer, square
-from vision.own_models.detect.network import MOST, Finder, Network
+from vision.own_models.detect.network import FAINTEST, MOST, NAMED, Finder, Network
 from vision.own_models.detect.training import KEPT_EVERY, Settings, side_of, taught_labels, train
 from vision.own_models.report.average_precision import Boxes, by_label, matched
 from vision.own_models.report.outlines import Outline, drawn
@@ -156,9 +156,14 @@ def test_boxes_around_the_same_thing_are_told_once_by_the_surest() -> None:
 
 
 class _AlwaysSays(torch.nn.Module):
-    """Says that every thing is of label 1, quite surely."""
+    """Says that every thing is of label 1, quite surely, and how many it has looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked_at: list[int] = []
 
     def forward(self, things: torch.Tensor) -> torch.Tensor:
+        self.looked_at.append(len(things))
         return torch.tensor([[0.0, 8.0]]).expand(len(things), 2)
 
 
@@ -172,6 +177,21 @@ def test_a_closer_look_says_what_a_thing_is_called_and_how_sure_that_is() -> Non
     assert 0.7 < told[1][1] < 0.88, "each look is sure of another label: less sure than what was seen"
     assert told[2][1] == pytest.approx(0.5, abs=1e-3), "no surer than it was that anything is there"
     assert boxes[0].tolist() == pytest.approx([0.5 / 16, 0.5 / 16, 8.5 / 16, 8.5 / 16])
+
+
+def test_only_what_could_be_told_is_looked_at_more_closely(monkeypatch: pytest.MonkeyPatch) -> None:
+    namer, pixels = _AlwaysSays(), torch.zeros(1, 3, 64, 64)
+    finder = Finder(_Says(namer))  # type: ignore[arg-type]
+    few = finder(pixels)
+    monkeypatch.setattr(network, "FAINTEST", 0.0)
+    every = finder(pixels)
+    assert namer.looked_at == [3, NAMED]
+    told = [each[1] >= FAINTEST for each in (few, every)]
+    for some, others in zip(few, every, strict=True):
+        assert torch.equal(some[told[0]], others[told[1]])
+    monkeypatch.setattr(network, "FAINTEST", 1.0)
+    finder(pixels)
+    assert namer.looked_at[-1] == 1, "one at least, which a bundle's graph needs"
 
 
 def test_two_looks_agree_on_the_likeliest_label() -> None:

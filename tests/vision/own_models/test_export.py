@@ -24,6 +24,7 @@ from vision.own_models.anomaly.training import Settings
 from vision.own_models.anomaly.training import train as train_inspection
 from vision.own_models.classify.training import train as train_classifier
 from vision.own_models.export import bundle as bundles
+from vision.own_models.export import graph, packed
 from vision.own_models.features.filters import filters
 from vision.own_models.report import learned
 from vision.own_models.steps import MemoryStore, run
@@ -44,7 +45,7 @@ def inspector(part_of) -> Inspector:
 
 @pytest.fixture(scope="module")
 def bundle(inspector: Inspector, part_of) -> bytes:
-    golden = [part_of("dial", 300).resize((301, 277)), part_of("dial", 301, "missing").resize((200, 320))]
+    golden = [part_of("dial", 300).resize((301, 277)), part_of("dial", 301, "missing").resize((400, 640))]
     return bundles.bundle(inspector, filters(), "dials", golden, ["Found: 3 of 3 (29-100 %)."])
 
 
@@ -70,6 +71,8 @@ def test_a_bundle_holds_what_runs_it_and_says_what_it_is(folder: Path) -> None:
     for line in (folder / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    with Image.open(folder / "golden/1.png") as image:
+        assert image.size == (200, 320), "no larger than it needs to be"
     card = json.loads((folder / "card.json").read_text())
     assert card["model_sha256"] == hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
     page = (folder / "MODEL_CARD.md").read_text()
@@ -175,6 +178,52 @@ def test_a_classifier_runs_elsewhere_too(tmp_path: Path) -> None:
         assert line["distance"] == pytest.approx(mine.distance, rel=1e-4)
         assert line["chances"] == pytest.approx(dict(mine.chances), abs=1e-4)
     assert "A classifier of blue, green, red, from 12 pictures." in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+class _Wide(torch.nn.Module):
+    """A network with weights that are packed in 24 bits and in 22, of rows of very different sizes, and few
+    that aren't packed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.few = torch.nn.Conv2d(3, 160, 4, 4), torch.nn.Conv2d(160, 16, 1)
+        self.many = torch.nn.Linear(16 * 64, 80)
+        self.first.weight.data *= torch.logspace(-4, 2, 160)[:, None, None, None]
+        self.first.weight.data[7] = 0
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        first = self.first(pixels)
+        return first, self.many(self.few(first).flatten(1)).relu()
+
+
+def test_large_graphs_are_packed_and_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnx
+    import onnxruntime
+
+    network, pixels = _Wide().eval(), torch.rand(1, 3, 32, 32)
+    plain = graph.onnx_graph(network, 32, ("first", "many"))
+    monkeypatch.setattr(graph, "LARGE", 1000)
+    small = graph.onnx_graph(network, 32, ("first", "many"))
+    said = [onnxruntime.InferenceSession(one).run(None, {"pixels": pixels.numpy()}) for one in (plain, small)]
+    for (right, value), error in zip(zip(*said, strict=True), (1e-6, 2e-5), strict=True):
+        most = np.abs(right).max((0, 2, 3) if right.ndim == 4 else None, keepdims=True)
+        assert (np.abs(value - right) <= error * most + 1e-12).all()
+    types = {one.name: one.data_type for one in onnx.load_from_string(small).graph.initializer}
+    assert {name.split(".")[1] for name in types if name.startswith("packed.") and name != "packed.base"} == {
+        "first", "many",
+    }  # fmt: skip
+    assert len(small) < 0.8 * len(plain)
+
+
+def test_packed_weights_are_within_half_a_step_of_what_they_were() -> None:
+    weights = np.random.default_rng(0).normal(0, 1, (5, 6, 2, 2)).astype(np.float32)
+    for bits in (packed.BITS, packed.OF_MANY):
+        step, (high, middle, low) = packed._planes(weights, bits)
+        again = ((high.astype(np.int64) * 256 + middle) * 256 + low) * step.astype(np.float64)
+        most = np.abs(weights).max((1, 2, 3), keepdims=True)
+        assert (np.abs(again - weights) <= 1.01 * most * 2.0**-bits).all()
+        assert (low % 2 ** (packed.BITS - bits) == 0).all()
 
 
 def test_a_report_has_no_chart_of_one_field_alone(inspector: Inspector, part_of) -> None:

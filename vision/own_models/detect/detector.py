@@ -19,7 +19,6 @@ from vision.own_models.features.extractor import Extractor, pixels
 
 FORMAT = 1
 NAME = "centre points"  # of what sees; it has no weights but those that were learned
-FAINTEST = 0.05  # score below which nothing is told at all
 
 
 @dataclass(frozen=True)

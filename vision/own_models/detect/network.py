@@ -11,7 +11,8 @@ from vision.own_models.detect.names import Namer, agreed, closer, square
 
 STRIDE = 4  # pixels of a cell
 MOST = 100  # things in a picture
-NAMED = 40  # of them, the surest, that are looked at more closely
+NAMED = 40  # of them, the surest, that are looked at more closely where they could be told
+FAINTEST = 0.05  # score below which nothing is told at all
 SAME = 0.6  # overlap from which on two boxes are the same thing
 SMALLEST = 1e-3  # cells, of a distance to a side
 MIRRORED = (((3,), (2, 1, 0, 3)), ((2,), (0, 3, 2, 1)), ((2, 3), (2, 3, 0, 1)))  # axes, then what sides are
@@ -54,8 +55,9 @@ class Finder(nn.Module):
     """From pixels of one picture (1, 3, S, S) to boxes (MOST, 4) in 0..1, their scores (MOST,), and the
     numbers of their labels (MOST,), the surest first. What is the same thing as a surer one, or no box,
     scores 0. mirrored: the picture, and each thing, is also looked at mirrored along one axis, the other and
-    both, and what is said of it is the mean. Where the network has a namer, it says of the surest NAMED
-    things what they are, and a thing's score is what was seen there, times the chance of its label."""
+    both, and what is said of it is the mean. Where the network has a namer, it says of the surest things, at
+    most NAMED, what they are, and a thing's score is what was seen there, times the chance of its label. That
+    is never more than it was, so what is fainter than FAINTEST isn't looked at again."""
 
     def __init__(self, network: Network, *, mirrored: bool = False) -> None:
         super().__init__()
@@ -81,12 +83,15 @@ class Finder(nn.Module):
             return boxes, scores, labels
         scores, order = scores.topk(MOST)  # the surest first, those that are no box last
         boxes, labels, heat = boxes[order], labels[order], heat.reshape(-1, cells)[:, cell[order]].T
-        things = closer(pixels, *square(boxes[:NAMED]), torch.eye(2, device=pixels.device))
+        count = int((scores[:NAMED] >= FAINTEST).sum().clamp(min=1).item())
+        torch._check(1 <= count)  # which the exporter can't know
+        torch._check(count <= NAMED)
+        things = closer(pixels, *square(boxes[:count]), torch.eye(2, device=pixels.device))
         views = [things, *(things.flip(axes) for axes, _ in MIRRORED)] if self.mirrored else [things]
-        near = namer(torch.cat(views)).softmax(1).reshape(len(views), NAMED, -1).mean(0)
-        named, chances = agreed(heat[:NAMED], near)
-        scores, order = torch.cat([scores[:NAMED] * chances, scores[NAMED:]]).topk(MOST)
-        return boxes[order], scores, torch.cat([named, labels[NAMED:]])[order]
+        near = namer(torch.cat(views)).softmax(1).reshape(len(views), count, -1).mean(0)
+        named, chances = agreed(heat[:count], near)
+        scores, order = torch.cat([scores[:count] * chances, scores[count:]]).topk(MOST)
+        return boxes[order], scores, torch.cat([named, labels[count:]])[order]
 
     def _seen(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the heat (1, L, g, g) and distances to sides (1, 4, g, g)."""

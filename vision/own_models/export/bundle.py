@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from core.errors import ModelError
 from vision.own_models.anomaly.inspector import Inspector
@@ -39,7 +39,7 @@ ENTRYPOINT ["python", "predict.py"]
 Model = Inspector | Classifier | Detector
 TOLERANCE = 1e-4  # relative, of scores
 PATIENCE = 120  # seconds for the proof
-MOST_GOLDEN = 6
+MOST_GOLDEN, GOLDEN_SIDE = 6, 320  # pictures, and px of their longer side at most
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file: the same files are the same zip
 
 
@@ -55,8 +55,9 @@ def bundle(
     """Return a zip with the model, everything around it, and ``predict.py``.
 
     name: of the project, for the card. golden: pictures, not of the model's size, whose verdicts are kept and
-    proven. figures: sentences with intervals for MODEL_CARD.md. limit: that it judges by, 0 = its own. Raises
-    ModelError when the graph says anything else than the model does.
+    proven; larger ones are made smaller (GOLDEN_SIDE). figures: sentences with intervals for MODEL_CARD.md.
+    limit: that it judges by, 0 = its own. Raises ModelError when the graph says anything else than the model
+    does.
     """
     if limit and isinstance(model, Inspector | Detector):
         model = type(model)({**model.card, "limit": limit}, model.tensors)
@@ -80,7 +81,9 @@ def bundle(
     for number, image in enumerate(golden[:MOST_GOLDEN]):
         file = f"golden/{number}.png"
         held = io.BytesIO()
-        image.convert("RGB").save(held, "PNG")
+        small = ImageOps.exif_transpose(image).convert("RGB")
+        small.thumbnail((GOLDEN_SIDE, GOLDEN_SIDE))
+        small.save(held, "PNG", optimize=True)
         files[file] = held.getvalue()
         expected[file] = _said(model, extractor, Image.open(io.BytesIO(held.getvalue())))
     files["golden/expected.json"] = json.dumps(

@@ -10,13 +10,15 @@ import torch
 from torch import nn
 
 from core.errors import ModelError
+from vision.own_models.export.packed import packed
 
 OPSET = 18
+LARGE = 8 * 2**20  # bytes of a graph whose weights are packed
 
 
 def onnx_graph(network: nn.Module, side: int, outputs: Sequence[str]) -> bytes:
     """Return a network that takes ``pixels`` (1, 3, side, side) in 0..1 as an ONNX file with its weights in
-    it. outputs: their names. Raises ModelError when it can't be exported."""
+    it, packed where they are many. outputs: their names. Raises ModelError when it can't be exported."""
     exporter = logging.getLogger("torch.onnx")
     before = exporter.level
     exporter.setLevel(logging.ERROR)
@@ -38,4 +40,4 @@ def onnx_graph(network: nn.Module, side: int, outputs: Sequence[str]) -> bytes:
     if program is None:  # what the exporter's older way returns
         raise ModelError("The network can't be exported.")
     data: bytes = program.model_proto.SerializeToString()
-    return data
+    return data if len(data) < LARGE else packed(program.model_proto).SerializeToString()

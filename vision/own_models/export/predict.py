@@ -11,7 +11,9 @@ from PIL import Image, ImageOps
 
 HERE = Path(__file__).resolve().parent
 CARD = json.loads((HERE / "card.json").read_text(encoding="utf-8"))
-MODEL = onnxruntime.InferenceSession(HERE / "model.onnx", providers=["CPUExecutionProvider"])
+OPTIONS = onnxruntime.SessionOptions()
+OPTIONS.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a thread that waits takes no time
+MODEL = onnxruntime.InferenceSession(HERE / "model.onnx", OPTIONS, providers=["CPUExecutionProvider"])
 
 
 def judge(file: Path, heat_folder: Path | None = None) -> dict:
@@ -43,7 +45,7 @@ parser.add_argument("paths", nargs="+", type=Path)
 parser.add_argument("--watch", type=float, metavar="SECONDS", help="go on to look for new pictures")
 parser.add_argument("--heat", type=Path, metavar="FOLDER", help="write an inspection's heat maps there")
 asked, done, sizes = parser.parse_args(), set[Path](), dict[Path, int]()
-while True:
+for seconds in iter(lambda: asked.watch, None) if asked.watch else [0]:
     files = [file for path in asked.paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     for file in (one for one in files if one.suffix.lower() in CARD["suffixes"] and one not in done):
         if asked.watch and sizes.get(file) != (size := file.stat().st_size):  # new, or still being written
@@ -55,6 +57,4 @@ while True:
         except (OSError, ValueError) as error:
             said = {"error": str(error)}
         print(json.dumps({"file": str(file)} | said, ensure_ascii=False), flush=True)
-    if not asked.watch:
-        break
-    time.sleep(asked.watch)
+    time.sleep(seconds)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 from PIL import Image
 
 from core.results.own_models import Region, Verdict
-from vision.own_models.detect.detector import FAINTEST, Detector, Found
+from vision.own_models.detect.detector import Detector, Found
+from vision.own_models.detect.network import FAINTEST
 from vision.own_models.report.boxes import Looked
 from vision.own_models.report.outlines import Outline, drawn, short, tone_of
 from vision.own_models.serving.held import Loaded

@@ -1,0 +1,18 @@
+"""Doctor asks a real server."""
+
+from pathlib import Path
+
+import pytest
+
+from host.rows.checks import OLDEST, checks, found
+from storage.database import open_database
+from tests.fresh import address_in
+
+
+@pytest.mark.postgres
+async def test_a_server_of_this_machine_has_nothing_to_look_at(tmp_path: Path) -> None:
+    async with open_database(address_in(tmp_path), None) as database:
+        server = await found(database)
+    assert server is not None and server.number >= OLDEST and server.connections > 50
+    assert server.host == "" and not server.encrypted and abs(server.apart) < 2
+    assert [line.ok for line in checks(server, "here")] == [True]
