@@ -118,12 +118,13 @@ class Atelier(commands.Bot):
         on_edit: Callable[[int], None] | None = None,
         on_delivered: Callable[[Job, str], None] | None = None,
         wait: Wait | None = None,
+        **connection: Any,
     ) -> None:
         """servers: hosts that attachments are taken from. session: the gateway's, resumed and kept; without
         it each client begins one of its own. on_identify: called before a session with Discord
         is begun (and not resumed). on_edit: called with the id of each message that shows a job and was
         edited. on_delivered: called with each job whose end was told, and the rung that took it. wait: every
-        wait for a job goes through it."""
+        wait for a job goes through it. connection: more for discord.py."""
         transport, trace = transport or Transport(), addresses.trace()
         transport.breaker.watch(trace)
         transport.rest.watch(trace)
@@ -140,6 +141,7 @@ class Atelier(commands.Bot):
                 guild=True, dm_channel=True, private_channel=False
             ),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+            **connection,
         )
         self.settings, self.studio = services.settings, studio
         self._services, self._pending, self.kept_session = services, pending, session
@@ -168,6 +170,7 @@ class Atelier(commands.Bot):
             wait=wait,
             afterwards=self.sharing.copy_for_asker,
             on_delivered=on_delivered,
+            mine=services.settings.sharding.hold,
         )
         max_bytes = services.settings.max_upload_mb * 2**20
         max_film = max(services.settings.max_film_mb, services.settings.clip_max_mb) * 2**20
@@ -204,9 +207,12 @@ class Atelier(commands.Bot):
         info = self.application  # as of the login
         assert info is not None
         owner_id = info.team.owner_id if info.team and info.team.owner_id else info.owner.id
-        here = DiscordDirectory(self, {owner_id}, self.sharing.post)
+        here = self._directory({owner_id})
         self._attached.enter_context(self._services.directory.connected(here))
         await self._register_commands()
+
+    def _directory(self, owner_ids: set[int]) -> DiscordDirectory:
+        return DiscordDirectory(self, owner_ids, self.sharing.post)
 
     async def _register_commands(self) -> None:
         """Register the commands, unless the session that will be resumed began with the same ones."""
@@ -282,7 +288,7 @@ class Atelier(commands.Bot):
         one is resumed, discord.py says it of its caches alone."""
         log.info("connected as %s, %s", self.user, counted(len(self.guilds), "server"))
         here = {guild.id: guild.name or "" for guild in self.guilds}
-        await self._services.queue.people.guilds_are(here, lambda guild_id: True)
+        await self._services.queue.people.guilds_are(here, self.settings.sharding.hold)
         if not self._taken_up:
             self._taken_up = True
             count = await self.delivery.resume()

@@ -57,7 +57,8 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
     async with services(settings) as built:
         garbage.configure_gc()
         collecting = garbage.collect(lambda: built.queue.unfinished > 0)
-        unanswered = settings.data_dir / "unanswered"
+        ids = settings.shard_ids  # processes on one machine may share its folder
+        unanswered = settings.data_dir / (f"unanswered-{ids[0]}-{ids[-1]}" if ids else "unanswered")
         lost = running(_stop_when_taken(built.database, stopping), "database")
         async with running(collecting, "garbage"), running(_report_models(settings), "models"), lost:
             with closing(PendingInteractions(unanswered)) as pending:
@@ -175,21 +176,22 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
         note_delivered(queue.tracing, job, rung)
 
     def make_client() -> Atelier:
+        if settings.shards > 1 or settings.shard_ids:
+            from bot.shards.client import ShardedAtelier  # here: few bots are that large
+
+            return ShardedAtelier(built, studio, pending, transport, on_delivered=delivered)
+        spend = connections.spend
         return Atelier(
-            built,
-            studio,
-            pending,
-            transport,
-            session=session,
-            on_identify=connections.spend,
-            on_delivered=delivered,
+            built, studio, pending, transport, session=session, on_identify=spend, on_delivered=delivered
         )
 
     def alerts(client: Atelier) -> Alerts:
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
     serving = Serving(make_client, alerts, connections, session, queue, settings)
-    metrics = Metrics(queue, DiscordWire(transport, connections, serving), built.bus)
+    sharded = settings.shards > 1 or bool(settings.shard_ids)
+    wire = DiscordWire(transport, connections, serving, sharded=sharded)
+    metrics = Metrics(queue, wire, built.bus)
     watched = _watched(built, metrics, lambda: serving.connected, stopping)
     async with watched, open_web(built, studio):
         await serving.until(stopping)

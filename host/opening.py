@@ -15,6 +15,7 @@ from core.errors import StorageError
 from core.settings import Settings
 from host.elsewhere.executors import executor_of
 from host.operating.traces import opened_tracing
+from host.several.leading import Leading
 from jobs.executor import Executor
 from jobs.films import FilmLimits
 from jobs.job_rows import JobRows
@@ -68,31 +69,37 @@ async def services(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
-            open_database(settings.database, settings.data_dir / "backups", may_migrate=settings.migrate)
+            open_database(
+                settings.database,
+                settings.data_dir / "backups",
+                may_migrate=settings.migrate,
+                several=bool(settings.shard_ids),
+            )
         )
         await refuse_half_moved(database)
         files, directory = open_files(settings), CurrentDirectory()
         check = PictureCheck(settings.nsfw_model)
         rules = ModerationSettings(settings.moderation, settings.moderation_pictures)
         moderator = Moderator(database, files, check, rules, directory)
-        bus = None
+        bus, leading = None, Leading(database)
         if settings.bus_url:
             from bus.connection import connected  # here: a bot without one needs nothing of it
 
             bus = await stack.enter_async_context(connected(settings))
         if executor is None:
-            executor = await executor_of(settings, target, bus)
+            executor = await executor_of(settings, target, bus, lambda: leading.epoch)
         rendered = asyncio.Queue[str]()
-        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
+        sharded = settings.shards > 1
+        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids, sharded=sharded)
         memberships = Memberships(directory, Members(database))
         sight = Sight(authority, JobRows(database), directory, memberships)
-        queue = Queue(
+        queue = leading.queue_class(bus)(
             database,
             files,
             executor,
             _limits(settings),
             gate=Starting(database, moderator, authority, directory).gate,
-            on_rendered=rendered.put_nowait,
+            on_rendered=lambda job_id: rendered.put_nowait(job_id) if leading.leads else None,
             converse=Conversations(database, sight, moderator, directory, settings).begin,
             tracing=await stack.enter_async_context(opened_tracing(settings)),
         )
@@ -102,13 +109,13 @@ async def services(
         await queue.start()
         stack.push_async_callback(queue.stop, settings.grace_seconds)
         stack.push_async_callback(check.close)
-        await stack.enter_async_context(running(privacy.sweep_for_ever(), "retention"))
+        await stack.enter_async_context(running(leading.whenever(privacy.sweep_for_ever), "retention"))
         await stack.enter_async_context(running(_back_up_daily(database), "backups"))
         again = Retraining(database, queue, privacy, limits_of(settings))
-        await stack.enter_async_context(running(again.run_for_ever(), "retraining"))
+        await stack.enter_async_context(running(leading.whenever(again.run_for_ever), "retraining"))
         eyes, model = Eyes(executor), await asyncio.to_thread(_model_of_vectors, settings)
         indexing = Indexing(database, files, copies, queue, eyes, model, rendered)
-        await stack.enter_async_context(running(indexing.run_for_ever(), "indexing"))
+        await stack.enter_async_context(running(leading.whenever(indexing.run_for_ever), "indexing"))
         intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
         thumbnails = Thumbnails(files)
         stack.push_async_callback(thumbnails.close)

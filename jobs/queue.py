@@ -34,7 +34,7 @@ from storage import jobs as rows
 from storage import records
 from storage.database import Database
 from storage.files import Files
-from storage.lookup import StoredOutput
+from storage.lookup import StoredOutput, WaitingRow
 from storage.records import AuditRow, audited
 
 log = logging.getLogger(__name__)
@@ -146,9 +146,12 @@ class Queue(JobRows):
             self._dispatcher.feeds.count(job.id, Rendered())
             self._on_rendered(job.id)
             return Submitted(job, 0)
-        self._dispatcher.enqueue(admitted.row, served=admitted.served)
-        queued = self._dispatcher.positions.announce(job.id) or Queued(0)
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
+        return await self._queued(job, admitted.row, admitted.served)
+
+    async def _queued(self, job: Job, row: WaitingRow, served: int) -> Submitted:
+        self._dispatcher.enqueue(row, served=served)
+        queued = self._dispatcher.positions.announce(job.id) or Queued(0)
         return Submitted(job, queued.position, queued.eta)
 
     def _duplicate(self, job: Job) -> Submitted:

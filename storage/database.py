@@ -37,6 +37,7 @@ from storage.engine.sqlite_driver import run_sync
 
 MAX_BATCH = 256  # functions in one commit
 MAX_ON_SERVER = 60  # PostgreSQL's sessions remember 64 savepoints; more slow all of them down
+MAX_SHARED = 20  # the same where other programs wait for keys that we hold until it ends
 WATCH = 0.5  # seconds between two looks at whether the server answers
 AT_A_TIME = 8  # callers that go on in one turn of the event loop
 FOR_OTHERS = 2  # of the readers, which reads that can wait leave free
@@ -245,6 +246,7 @@ class Database:
             self._wake.clear()
             while self.waiting:
                 most = MAX_BATCH if self._server is None else MAX_ON_SERVER
+                most = MAX_SHARED if self.is_shared else most
                 await self._write_some([self._next() for _ in range(min(self.waiting, most))])
 
     def _next(self) -> _Pending:

@@ -42,7 +42,7 @@ class Delivery:
 
     ``wait``: every wait for a job goes through it. ``afterwards`` is awaited when a job's end stands in its
     place. ``on_delivered`` is called with the job as it stands in its row, and the rung of the ladder that
-    took its end.
+    took its end. ``mine``: whether this process tells of the jobs of a server.
     """
 
     def __init__(
@@ -55,7 +55,9 @@ class Delivery:
         wait: Wait | None = None,
         afterwards: Callable[[Job], Awaitable[None]] | None = None,
         on_delivered: Callable[[Job, str], None] | None = None,
+        mine: Callable[[int | None], bool] = lambda guild_id: True,
     ) -> None:
+        self._mine = mine
         self._queue, self._posts, self._ladder = queue, posts, ladder
         self._wait, self._afterwards, self._on_delivered = wait, afterwards, on_delivered
         self._followed: dict[str, _Followed] = {}
@@ -88,8 +90,9 @@ class Delivery:
         return job_id not in self._first_words
 
     async def resume(self) -> int:
-        """Follow every job whose end was not told yet, after a start. Return how many there are."""
-        jobs = await self._queue.undelivered()
+        """Follow every job whose end was not told yet, after a start, and that is this process's to tell.
+        Return how many there are."""
+        jobs = [job for job in await self._queue.undelivered() if self._mine(job.origin.guild_id)]
         for job in jobs:
             self.follow(job, resumed=True)
         return len(jobs)

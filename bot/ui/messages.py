@@ -166,7 +166,8 @@ def waiting(job: Job, queued: Queued) -> str:
     """Return the text while the job waits."""
     about = f", about {duration(queued.eta)}" if queued.eta is not None else ""
     about = ": an admin has paused the queue" if queued.held else about
-    return fit(f"{title(job)} (Waiting to start, {ordinal(queued.position)}{about})")
+    place = f", {ordinal(queued.position)}" if queued.position else ""  # where it stands may not be known
+    return fit(f"{title(job)} (Waiting to start{place}{about})")
 
 
 def loading(job: Job, model: str, fraction: float | None) -> str:

@@ -36,7 +36,7 @@ class Connections:
     @property
     def left(self) -> int:
         """How many identifies may be sent without a pause."""
-        return int(max(0.0, self._left(self._times())))
+        return int(max(0.0, _left(self._times(), self._clock())))
 
     def spend(self) -> None:
         """Note that an identify is sent now. Raises BudgetSpent when it may not be."""
@@ -48,14 +48,7 @@ class Connections:
         temporary.replace(self._path)
 
     def _pause_after(self, times: Sequence[float]) -> float:
-        return max(0.0, (1 - self._left(times)) * REFILL)
-
-    def _left(self, times: Sequence[float]) -> float:
-        """What is left of the budget now."""
-        left, before = float(AT_ONCE), 0.0
-        for at in times:
-            left, before = min(AT_ONCE, left + (at - before) / REFILL) - 1, at
-        return min(AT_ONCE, left + (self._clock() - before) / REFILL)
+        return pause_after(times, self._clock())
 
     def _times(self) -> list[float]:
         """Times of the last day, oldest first; those after now don't count: the clock was put back."""
@@ -65,3 +58,17 @@ class Connections:
         except (OSError, ValueError):
             return []
         return sorted(at for at in times if isinstance(at, (int, float)) and now - DAY < at <= now)
+
+
+def pause_after(times: Sequence[float], now: float) -> float:
+    """Return the seconds to wait before the next identify after those at ``times`` of the last day, oldest
+    first. Seconds since 1970."""
+    return max(0.0, (1 - _left(times, now)) * REFILL)
+
+
+def _left(times: Sequence[float], now: float) -> float:
+    """What is left of the budget now."""
+    left, before = float(AT_ONCE), 0.0
+    for at in times:
+        left, before = min(AT_ONCE, left + (at - before) / REFILL) - 1, at
+    return min(AT_ONCE, left + (now - before) / REFILL)

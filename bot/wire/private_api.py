@@ -138,6 +138,22 @@ async def fill_caches(client: discord.Client, events: Iterable[tuple[str, Mappin
         state._ready_task.add_done_callback(lambda _: setattr(state, "guild_ready_timeout", patience))
 
 
+def fill_guild(
+    guild: discord.Guild,
+    places: Iterable[discord.abc.GuildChannel | discord.Thread],
+    members: Iterable[discord.Member],
+) -> None:
+    """Let a server that was fetched know its channels, threads and members: discord.py fills in only what the
+    gateway told."""
+    for place in places:
+        if isinstance(place, discord.Thread):
+            guild._add_thread(place)
+        else:
+            guild._add_channel(place)  # type: ignore[arg-type]
+    for member in members:
+        guild._add_member(member)
+
+
 async def cancel_ready(client: discord.Client) -> None:
     """Stop waiting for the last server before ``client`` is ready: one that is closed meanwhile would fail
     with a traceback in the log. A cancel that meets a server just coming is lost, so there may be several."""

@@ -64,6 +64,14 @@ class Serving:
         """Whether there is a connection to Discord's gateway now."""
         return self._client is not None and self._client.is_connected
 
+    @property
+    def shards(self) -> tuple[bool, ...]:
+        """Whether each of this process's connections to Discord is open."""
+        several = getattr(self._client, "shards", None)
+        if several:
+            return tuple(not one.is_closed() for one in several.values())
+        return (self.connected,)
+
     async def until(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set. discord.py resumes lost sessions itself; this connects again when
         that fails, and resumes the last session or, after pauses that outlive the process, begins one.

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core.sharding.settings import shard_problems
+
 MODELS = (
     "IMAGE_MODEL",
     "CLIP_MODEL",
@@ -30,6 +32,7 @@ def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str
         problems.append("DATABASE_URL: takes sqlite:///path or postgresql+psycopg://….")
     if read.get("bus_url") and not read.get("bus_prefix"):
         problems.append("BUS_PREFIX: takes a word, such as at.")
+    problems += shard_problems(read)
     if (path := read.get("bus_ca")) and not Path(path).is_file():
         problems.append(f"BUS_CA={path}: no such file.")
     token = read.get("discord_token", "")

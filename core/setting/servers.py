@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from core.setting.field import setting
 from core.setting.values import on_or_off
+from core.sharding.settings import ShardSettings
 
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,63}", re.ASCII)
 GROUP = "Workers elsewhere"
@@ -40,8 +41,8 @@ def word(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServerSettings:
-    """The settings of a database and of the bus."""
+class ServerSettings(ShardSettings):
+    """The settings of a database, of the bus, and of what both are for."""
 
     database_url: str = setting(
         "",

@@ -9,15 +9,17 @@ import os
 import signal
 from importlib.metadata import PackageNotFoundError, version
 
-from bus.connection import connected
+from bus.connection import Bus, connected
 from core.errors import AtelierError, SettingsError
 from core.settings import Settings
 from host import memory
 from host.logs import set_up_logs
+from host.operating.manager import ServiceManager
 from host.workers import worker_configs
 from jobs.agents.agent import Agent, Known
 from jobs.agents.fetching import Fetching
 from jobs.agents.models import digest
+from jobs.views import Health
 from jobs.workers.local import LocalExecutor
 from storage.filing.cache import Cache
 from storage.filing.opening import open_files
@@ -60,10 +62,16 @@ async def _serve(settings: Settings, target: str) -> int:
             checkpoints=settings.data_dir / "cache" / "checkpoints",
         )
         await agent.start()
-        print(f"Atelier's workers on {settings.node} wait for a bot. Ctrl+C stops.", flush=True)
-        await stopping.wait()
-        await agent.stop(settings.grace_seconds)
+        async with ServiceManager(os.environ).serving(lambda: health(agent, bus), stopping):
+            print(f"Atelier's workers on {settings.node} wait for a bot. Ctrl+C stops.", flush=True)
+            await stopping.wait()
+            await agent.stop(settings.grace_seconds)
     return 0
+
+
+def health(agent: Agent, bus: Bus) -> Health:
+    """Return how it is, as the service manager is told it. That the bus is away, no restart mends."""
+    return Health(bus.is_up, None, len(agent.runs), 0, None if bus.is_up else "the bus is away")
 
 
 def _release() -> str:

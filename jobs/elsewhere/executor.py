@@ -63,7 +63,7 @@ class BusExecutor:
         *,
         models: str = "",
         clip: str = "",
-        epoch: int = 0,
+        epoch: Callable[[], int] = lambda: 0,
         timing: Timing | None = None,
     ) -> None:
         self._bus, self._epoch, self._timing = bus, epoch, timing or Timing()
@@ -76,6 +76,8 @@ class BusExecutor:
         self._lending, self._receiving, self._comparing = Lending(), Receiving(scratch), Comparing()
         self._changed: Callable[[], None] = lambda: None
         self._listening = self._complete = self._stopping = False
+        self._hearing: list[Callable[[], Awaitable[None]]] = []  # what ends each
+        self._bus.watch(self._bus_changed)
         self._heard = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._doing: set[asyncio.Task[None]] = set()
@@ -150,13 +152,14 @@ class BusExecutor:
     async def _listen(self) -> None:
         if self._listening:
             return
-        self._listening = True
-        self._bus.watch(self._bus_changed)
-        await self._bus.listen("beat.*", Beat, self._hear_beat, most=BEAT_MOST, unread=self._unread_beat)
-        await self._bus.listen("job.*", News, self._hear_news, most=EVENT_MOST)
-        await self._bus.serve("done.*", Final, self._hear_final)
-        await self._bus.serve("file.*", Fetch, self._lend)
-        await self._bus.serve("put.*", Put, self._store)
+        self._listening, self._stopping, bus = True, False, self._bus
+        self._hearing = [
+            await bus.listen("beat.*", Beat, self._hear_beat, most=BEAT_MOST, unread=self._unread_beat),
+            await bus.listen("job.*", News, self._hear_news, most=EVENT_MOST),
+            await bus.serve("done.*", Final, self._hear_final),
+            await bus.serve("file.*", Fetch, self._lend),
+            await bus.serve("put.*", Put, self._store),
+        ]
 
     async def stop(self) -> None:
         """Hand out nothing more. What runs goes on, and is taken up by the next process."""
@@ -167,6 +170,10 @@ class BusExecutor:
         for handed in list(self._runs.values()):
             goes_on = self.outlives(handed.run.job_id)
             handed.end(Lost(handed.run.job_id, "the studio stops", untouched=True, goes_on=goes_on))
+        for end in self._hearing:  # whoever leads next hears the rest; this one may lead again
+            await end()
+        self._hearing, self._listening, self._complete = [], False, False
+        self._leader = secrets.token_hex(16)
         await self._comparing.close()
 
     # Runs
@@ -180,7 +187,7 @@ class BusExecutor:
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         handed = self._runs[run.job_id] = self._tokens[run.token] = Handed(run, name, own, report, outcome)
         self._receiving.expect(run.token, name)
-        order, paths = await asyncio.to_thread(order_of, run, own, self._leader, self._epoch)
+        order, paths = await asyncio.to_thread(order_of, run, own, self._leader, self._epoch())
         try:
             with self._lending.lent(run.token, name, paths):
                 if (holding := host.runs.get(run.token)) is not None:
@@ -220,7 +227,7 @@ class BusExecutor:
         if handed is None or handed.outcome.done():
             return
         handed.stopping = True
-        self._say(f"stop.{handed.host}", StopRun(self._epoch, handed.token))
+        self._say(f"stop.{handed.host}", StopRun(self._epoch(), handed.token))
 
     def settle(self, job_id: str) -> None:
         """Note that a run's end is written down: its host may forget it."""
@@ -263,7 +270,7 @@ class BusExecutor:
         host = self._hosts.get(name)
         assert host is not None
         for token in [token for token in host.runs if token in self._abandoned]:
-            self._say(f"stop.{name}", StopRun(self._epoch, token))
+            self._say(f"stop.{name}", StopRun(self._epoch(), token))
         ours = [
             one.token for one in self._tokens.values() if one.host == name and one.taken and not one.ended
         ]
@@ -367,7 +374,7 @@ class BusExecutor:
         }
         abandoned = [token for token, (host, _) in self._abandoned.items() if host == name]
         tokens = tuple(handed.token for handed in ours if handed.token not in self._abandoned)
-        self._say(f"hold.{name}", Hold(self._leader, self._epoch, tokens, (*stopping, *abandoned)))
+        self._say(f"hold.{name}", Hold(self._leader, self._epoch(), tokens, (*stopping, *abandoned)))
 
     def _ours(self) -> Mapping[str, Mapping[str, Collection[str]]]:
         """Return the runs that were handed out and have not ended: host → device → tokens."""

@@ -14,7 +14,7 @@ from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import Any
 
-from core.errors import FilesAway, NotYet, StorageError, UserError
+from core.errors import FilesAway, NotLeading, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.telemetry.tracing import Tracing
 from jobs.active import ActiveJob, Converse, Gate
@@ -42,7 +42,6 @@ from storage.lookup import WaitingRow
 from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
-LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
 DISK_CHECK = 5.0  # s between two looks at a full disk
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ log = logging.getLogger(__name__)
 
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes.
-    converse: asked for what a question is handed out with."""
+    converse: asked for what a question is handed out with. feeds: of a program that doesn't always lead."""
 
     _claim = staticmethod(claimed)
 
@@ -64,15 +63,15 @@ class Dispatcher:
         on_rendered: Callable[[str], None],
         converse: Converse,
         tracing: Tracing,
+        feeds: Feeds | None = None,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
         self.limits, self.gate, self.converse, self.tracing = limits, gate, converse, tracing
         self.estimate = Estimate()
         self.waitlist = Waitlist(self.estimate.cost)
         self.running: dict[str, ActiveJob] = {}
-        self.feeds = Feeds(tracing)
+        self.feeds = Feeds(tracing) if feeds is None else feeds
         self.claiming: Waiting | None = None  # out of the list, not yet running
-        self._held: set[str] = set()  # jobs that wait beside the list for a while
         self.paused = False
         self.stopping = False
         self.last_step: float | None = None  # monotonic
@@ -127,9 +126,10 @@ class Dispatcher:
         ]
         self.wake()
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self, grace: float, *, over: bool = True) -> None:
         """Start nothing more; what runs may finish within ``grace`` seconds, the rest is queued again, not
-        counted as an attempt. A second call with a shorter grace cuts the first one short."""
+        counted as an attempt. A second call with a shorter grace cuts the first one short. ``over``: nobody
+        follows the jobs on."""
         if grace <= 0:
             self.saving.hurry.set()
         if self.stopping:
@@ -155,7 +155,8 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._loop_tasks, return_exceptions=True)
         await self._incoming.settle()
-        self.feeds.end_all(Paused())
+        if over:
+            self.feeds.end_all(Paused())
 
     async def _until_done_or_hurry(self, jobs: Iterable[ActiveJob], grace: float) -> None:
         hurry: asyncio.Future[Any] = asyncio.create_task(self.saving.hurry.wait())
@@ -226,6 +227,8 @@ class Dispatcher:
             try:
                 while await self._start_one():
                     failures = 0
+            except NotLeading:
+                self._wake_later(RETRY_PAUSES[-1])  # if this one is to lead again before it steps down
             except Exception:  # whatever one job does, the next one gets its turn
                 log.exception("a job could not be started")
                 self._wake_later(RETRY_PAUSES[min(failures, len(RETRY_PAUSES) - 1)])
@@ -323,15 +326,13 @@ class Dispatcher:
             with self.tracing.span(job.id, "store", outcome=type(outcome).__name__.lower()):
                 await self._outcomes.end(live, concluded(live, outcome))
         except NotYet as error:
-            if await self._outcomes.give_back(live, str(error)):
-                self._held.add(job.id)
-                asyncio.get_running_loop().call_later(LATER, self._wait_again, live)
+            await self._outcomes.wait_on(live, str(error), self.wake)
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
             await self._outcomes.retry(live, "Something went wrong in the studio.")
         finally:
             self.running.pop(job.id, None)
-            if not self.stopping and job.id not in self.waitlist and job.id not in self._held:
+            if not self.stopping and job.id not in self.waitlist and job.id not in self._outcomes.held:
                 self._outcomes.publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
             self._clean_up(job.id)
             if not self.stopping:
@@ -383,11 +384,6 @@ class Dispatcher:
     def _stop_refused(self, live: ActiveJob) -> None:
         if live.refused is not None:
             self.executor.cancel(live.job.id)
-
-    def _wait_again(self, live: ActiveJob) -> None:
-        self._held.discard(live.job.id)
-        self._outcomes.back_to_waiting(live)
-        self.wake()
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ NOT_SAVED = (
     "The picture is ready but could not be saved: the studio's disk is full. Please tell the host and try"
     " again later."
 )
+LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
 log = logging.getLogger(__name__)
 
 
@@ -44,6 +46,7 @@ class Outcomes:
         on_rendered: Callable[[str], None],
     ) -> None:
         self._on_rendered = on_rendered
+        self.held: set[str] = set()  # jobs that wait beside the list for a while
         self._saving, self._waitlist, self._feeds = saving, waitlist, feeds
         self._placement, self._positions, self._stopping = placement, positions, stopping
 
@@ -133,12 +136,19 @@ class Outcomes:
         elif status is Status.QUEUED:
             self.back_to_waiting(live)
 
-    async def give_back(self, live: ActiveJob, reason: str) -> bool:
-        """Queue the job again with no attempt counted. Return whether it is in the rows; it isn't in the
-        list yet."""
+    async def wait_on(self, live: ActiveJob, reason: str, wake: Callable[[], None]) -> None:
+        """Queue the job again with no attempt counted, and put it into the list a while later. ``wake``: is
+        called then."""
         log.info("job %s waits on: %s", live.job.id, reason)
-        work = partial(rows.give_back, job_id=live.job.id, token=live.token)
-        return bool(await self._saving.persist(work))
+
+        def later() -> None:
+            self.held.discard(live.job.id)
+            self.back_to_waiting(live)
+            wake()
+
+        if await self._saving.persist(partial(rows.give_back, job_id=live.job.id, token=live.token)):
+            self.held.add(live.job.id)
+            asyncio.get_running_loop().call_later(LATER, later)
 
     def back_to_waiting(self, live: ActiveJob) -> None:
         """Put a job whose row is queued again into the list."""

@@ -108,7 +108,7 @@ class Worker:
 
     def start(self, changed: Callable[[], None]) -> None:
         """Begin to keep a process alive. ``changed`` is called when slots or state change."""
-        self._changed = changed
+        self._changed, self._stopping = changed, False
         self._task = asyncio.create_task(self._supervise(), name=f"worker {self.name}")
 
     async def stop(self) -> None:

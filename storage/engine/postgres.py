@@ -47,6 +47,7 @@ OPTIONS = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
+SHARES = {"lock_timeout": f"{STATEMENT - 1}s"}  # others with the same key may be before us, one by one
 TRIES = 3  # of a transaction that has to begin anew because of another's
 OTHERS = "The schema of the database must be changed, and others use it. Stop them all, then start this one."
 UNKNOWN_TRANSACTION = "22023"  # SQLSTATE of one that the server never began
@@ -179,7 +180,8 @@ class Server:
         return await self._connect("reads", OPTIONS | READS, **named)
 
     async def _connect_writer(self, *arguments: Any, **named: Any) -> Any:
-        connection = await self._connect("writes", OPTIONS, **named)
+        options = OPTIONS | (SHARES if self.hold.several else {})
+        connection = await self._connect("writes", options, **named)
         try:
             await self.hold.take(connection)
         except BaseException:

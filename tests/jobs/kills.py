@@ -145,14 +145,15 @@ class World:
 
     def audit(self, database: Path) -> list[str]:
         """What is lost or doubled."""
+        with closing(sqlite3.connect(database)) as db:
+            found = db.execute("SELECT id, interaction_id, status FROM jobs")
+            return self.problems_with({i: (interaction, status) for i, interaction, status in found})
+
+    def problems_with(self, jobs: dict[str, tuple[int, str]]) -> list[str]:
+        """What is lost or doubled. jobs: id → interaction and status."""
         with self._open() as db:
             asks = dict(db.execute("SELECT heard, interaction FROM asks WHERE heard IS NOT NULL"))
             posts = dict(db.execute("SELECT nonce, words FROM posts"))
-        with closing(sqlite3.connect(database)) as db:
-            jobs = {
-                i: (interaction, status)
-                for i, interaction, status in db.execute("SELECT id, interaction_id, status FROM jobs")
-            }
         problems = [f"job {i} was heard of and is lost" for i in asks if i not in jobs]
         problems += [f"job {i} was never posted" for i in asks if i not in posts]
         problems += [f"job {i} was posted and nobody asked for it" for i in posts if i not in jobs]

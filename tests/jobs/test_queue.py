@@ -19,7 +19,7 @@ from jobs.feed import Wait
 from jobs.limits import Limits
 from jobs.order import positions
 from jobs.queue import Queue
-from jobs.running import dispatcher as dispatching
+from jobs.running import outcomes
 from jobs.running.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from storage import privacy
 from storage.database import open_database
@@ -602,7 +602,7 @@ async def test_a_cancel_that_shares_the_claims_commit_leaves_nothing_behind(
 async def test_a_job_of_which_nobody_can_tell_whether_it_may_run_waits_for_that(
     tmp_path: Path, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatching, "LATER", 0.02)
+    monkeypatch.setattr(outcomes, "LATER", 0.02)
     known, asked = asyncio.Event(), []
 
     async def gate(job: Job, running: bool) -> None:

@@ -48,6 +48,7 @@ VERSIONS = (
     "0022",
     "0023",
     "0024",
+    "0025",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

@@ -137,6 +137,10 @@ class Discord:
         self.faults_done: dict[str, int] = {}
         self.session_life = 180.0  # seconds that a session can be resumed after its connection is lost
         self.identifies = self.resumes = 0
+        self.shards, self.max_concurrency = 1, 1  # that it asks for
+        self.apart = 0.0  # seconds between two identifies of one key; who comes sooner is told opcode 9
+        self.identified: list[tuple[float, int]] = []  # monotonic seconds, shard
+        self.too_soon = 0
         self.close_codes: list[int | None] = []
         self._nonces: dict[tuple[int, str], tuple[float, Message]] = {}
         self._gateways: set[_Gateway] = set()
@@ -382,10 +386,10 @@ class Discord:
         }
 
     def _gateway_address(self, call: Call) -> Any:
-        limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
+        limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": self.max_concurrency}
         return {
             "url": self.url.replace("http", "ws") + "/gateway/",
-            "shards": 1,
+            "shards": self.shards,
             "session_start_limit": limit,
         }
 
@@ -535,25 +539,38 @@ class Discord:
                 if said["d"]["token"] != TOKEN:
                     await gateway.socket.close(code=4004)
                     return
+                number, count = said["d"].get("shard", (0, 1))
+                if not self._in_time(number):
+                    gateway.op(9, False)
+                    return
                 gateway.session = f"session-{next(self._numbers)}"
-                self._sessions[gateway.session] = _Session()
+                session = self._sessions[gateway.session] = _Session(shard=number, shards=count)
                 self._send(
                     gateway.session,
                     "READY",
                     {
                         "v": 10,
                         "user": self._me(None),
-                        "guilds": [{"id": str(GUILD), "unavailable": True}],
+                        "guilds": [{"id": str(GUILD), "unavailable": True}] if session.holds(GUILD) else [],
+                        "shard": [number, count],
                         "session_id": gateway.session,
                         "resume_gateway_url": self.url.replace("http", "ws") + "/gateway/",
                         "application": {"id": str(APPLICATION), "flags": 0},
                     },
                 )
-                self._send(gateway.session, "GUILD_CREATE", _guild())
+                if session.holds(GUILD):
+                    self._send(gateway.session, "GUILD_CREATE", _guild())
                 self.identifies += 1
             case 6:
                 self._resume(gateway, said["d"])
         self._notify()
+
+    def _in_time(self, shard: int) -> bool:
+        now, key = time.monotonic(), shard % self.max_concurrency
+        last = max((at for at, other in self.identified if other % self.max_concurrency == key), default=0.0)
+        self.identified.append((now, shard))
+        self.too_soon += now - last < self.apart
+        return now - last >= self.apart
 
     def _resume(self, gateway: _Gateway, said: dict[str, Any]) -> None:
         """Tell again what came after the sequence number that the bot names."""
@@ -578,8 +595,10 @@ class Discord:
         """To every session that lives, connected or not."""
         too_old = time.monotonic() - self.session_life
         self._sessions = {name: one for name, one in self._sessions.items() if one.lost >= too_old}
-        for session in self._sessions:
-            self._send(session, event, payload)
+        guild_id = payload.get("guild_id")
+        for name, session in self._sessions.items():
+            if session.holds(None if guild_id is None else int(guild_id)):
+                self._send(name, event, payload)
 
     def dispatch(self, event: str, payload: dict[str, Any]) -> None:
         """Tell the bot of something that changed, now or when it resumes."""
@@ -617,6 +636,12 @@ class _Session:
 
     events: list[str] = field(default_factory=list)
     lost: float = float("inf")
+    shard: int = 0
+    shards: int = 1
+
+    def holds(self, guild_id: int | None) -> bool:
+        """Whether it is told of a server, None = of direct messages."""
+        return self.shard == (0 if guild_id is None else (guild_id >> 22) % self.shards)
 
 
 class _Gateway:

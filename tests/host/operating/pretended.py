@@ -9,6 +9,7 @@ class PretendedWire:
     invalid_requests = 3
     identifies_left = 249
     connected = True
+    shards = (True, True, False)
     rest_requests = {("POST /channels/{id}/messages", 200): 5, ("GET /gateway/bot", 429): 1}
 
 

@@ -7,10 +7,11 @@ import torch
 from PIL import Image
 
 from tests.vision.own_models.conftest import needs_train, pile
-from vision.own_models.anomaly import training
+from vision.own_models.anomaly import bank, training
 from vision.own_models.anomaly.inspector import Inspector
 from vision.own_models.anomaly.training import Settings, train
 from vision.own_models.features.extractor import Extractor, named
+from vision.own_models.features.filters import blurred, gaussian
 from vision.own_models.steps import MemoryStore, run
 
 
@@ -60,6 +61,30 @@ def test_where_parts_lie_anyhow_two_extractors_look_together(two) -> None:
     assert bad.heat.shape == (18, 18) and y in range(7, 10) and x in range(12, 15)
     with pytest.raises(KeyError, match="blurs-9"):
         named("blurs-4+blurs-9", known)
+
+
+def _banks() -> bank.Banks:
+    first, second = (bank.Bank(torch.zeros(1), torch.eye(1), torch.zeros(1, 1)) for _ in range(2))
+    return bank.Banks(first, second, torch.ones(2))
+
+
+def test_a_cell_is_strange_beside_what_lies_around_it() -> None:
+    even = torch.full((1, 1, 16, 16), 4.0)
+    spotted = even.clone()
+    spotted[..., 8, 8] = 5.0
+    [(level, _), (found, _)] = (_banks().together((one, one), (one, one)) for one in (even, spotted))
+    assert torch.allclose(level, even.expand(1, 2, 16, 16) * (1 - bank.TAKEN), atol=1e-5)
+    away = (found - level)[0, 0]
+    assert away[8, 8] > 0.5 and away[8, 11] < 0 and away[8, 0] == pytest.approx(0, abs=1e-5)
+
+
+def test_inspections_from_before_say_how_strange_a_cell_is_by_itself() -> None:
+    banks, strange = _banks(), torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    state = banks.state_dict()
+    assert bank.Banks.of(state).contrast.tolist() == banks.contrast.tolist()
+    earlier = bank.Banks.of({name: value for name, value in state.items() if name != "contrast"})
+    found, _ = earlier.together((strange, strange), (strange, strange))
+    assert torch.equal(found, blurred(strange, gaussian(1.0, 3)).expand(1, 2, 16, 16))
 
 
 def test_one_of_two_is_kept_that_is_clearly_ahead_of_both_together() -> None:

@@ -211,8 +211,9 @@ def _is_refused(cell: Cell, answer: Answered) -> bool:
         if not expected.knows_of(cell.person, cell.subject) or cell.action == "dm":
             return answer.status == 404
         # who may look but not ask is told first that the button makes no sense
-        senseless = cell.action in expected.WITHOUT_SENSE and expected.may_look(cell.person, cell.subject)
-        return answer.status == 403 or (senseless and answer.status == 400)
+        looks = expected.may_look(cell.person, cell.subject)
+        senseless = expected.WITHOUT_SENSE.get(cell.action, frozenset()) if looks else frozenset()
+        return answer.status == 403 or answer.status in senseless
     return answer.status in expected.SPENT
 
 

@@ -108,7 +108,7 @@ RULES: dict[str, Rule] = {
     "GET /documents": _rule(SIGNED_IN, 200),
     "GET /explore": _rule(SIGNED_IN, 200),
     "GET /queue": _rule(SIGNED_IN, 200),
-    "GET /ask": _rule(SIGNED_IN, 200),
+    "GET /ask": _rule(NOT_BARRED, 200),
     "GET /settings": _rule(SIGNED_IN, 200),
     "GET /sessions": _rule(SIGNED_IN, 200),
     "GET /keys": _rule(SIGNED_IN, 200),

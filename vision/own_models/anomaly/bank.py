@@ -5,6 +5,7 @@ A good picture is held out of what whitens, too, as in ``cells``."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,8 @@ MOST = 2000  # patches in a bank
 CANDIDATES = 20_000  # patches that they are chosen among
 DIRECTIONS = 96  # of whitened features
 STOPS = 20  # while they are chosen
-SMOOTH = 1.0  # cells
+NEAR, AROUND, TAKEN = 0.5, 2.0, 0.5  # cells of the blurs of ``Banks``, and how much of the wider one is taken
+BEFORE = (1.0, 1.0, 0.0)  # the same of inspections that were made without
 SKETCH = 48  # numbers of a random projection, in which patches are chosen
 
 
@@ -49,17 +51,24 @@ class Bank(nn.Module):
 
 
 class Banks(nn.Module):
-    """Two banks on what a pair of extractors sees (``features.extractor.joined``). weights: (2,), of what
-    each says, so that good pictures vary by 1 to both."""
+    """Two banks on what a pair of extractors sees (``features.extractor.joined``). A cell is strange beside
+    what lies around it: a surface is stranger here and there as a whole. weights: (2,), of what each says, so
+    that good pictures vary by 1 to both. contrast: (3,), NEAR, AROUND and TAKEN."""
 
     weights: Tensor
-    kernel: Tensor
+    contrast: Tensor
+    near: Tensor
+    around: Tensor
 
-    def __init__(self, first: Bank, second: Bank, weights: Tensor) -> None:
+    def __init__(self, first: Bank, second: Bank, weights: Tensor, contrast: Tensor | None = None) -> None:
         super().__init__()
         self.first, self.second = first, second
+        contrast = torch.tensor([NEAR, AROUND, TAKEN]) if contrast is None else contrast
+        near, around, self._taken = contrast.tolist()
         self.register_buffer("weights", weights)
-        self.register_buffer("kernel", gaussian(SMOOTH, 3), persistent=False)
+        self.register_buffer("contrast", contrast)
+        self.register_buffer("near", gaussian(near, 3), persistent=False)
+        self.register_buffer("around", gaussian(around, math.ceil(2 * around)), persistent=False)
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> Banks:
@@ -68,7 +77,7 @@ class Banks(nn.Module):
             Bank(*(tensors[f"{one}.{name}"] for name in ("mean", "whiten", "patches")))
             for one in ("first", "second")
         )
-        return cls(first, second, tensors["weights"])
+        return cls(first, second, tensors["weights"], tensors.get("contrast", torch.tensor(BEFORE)))
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Return how strange each cell is to either, smoothed already, (B, 2, h, w), and the whitened
@@ -81,9 +90,13 @@ class Banks(nn.Module):
     def together(self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the same of what each says."""
         step = first[0].shape[-1] // second[0].shape[-1]
-        strange = [blurred(one, self.kernel) for one, _ in (first, second)]
-        strange[0] = F.max_pool2d(strange[0], step)
-        found = torch.cat(strange, 1) * self.weights[:, None, None]
+        near = [blurred(one, self.near) for one, _ in (first, second)]
+        near[0] = F.max_pool2d(near[0], step)
+        found = torch.cat(near, 1)
+        if self._taken:
+            whole = torch.cat([F.avg_pool2d(first[0], step), second[0]], 1)
+            found = found - self._taken * blurred(whole, self.around)
+        found = found * self.weights[:, None, None]
         return found, torch.cat([F.avg_pool2d(first[1], step), second[1]], 1)
 
 

@@ -157,7 +157,9 @@ class Both(Candidate):
         super().__init__(pair(first.extractor, second.extractor), FREE, None, first.seed)
         assert isinstance(first.fitted, bank.FittedBank) and isinstance(second.fitted, bank.FittedBank)
         self.first, self.second, self.region = first, second, second.region
-        spread = torch.tensor([first.good_scores, second.good_scores]).std(1).clamp(min=1e-6)
+        plain = bank.FittedBanks.of(first.fitted, second.fitted, torch.ones(2))
+        says = torch.stack([score(each * self.region) for each in plain.strange.split(1, 1)])
+        spread = says.std(1).clamp(min=1e-6)
         self.fitted = fitted = bank.FittedBanks.of(first.fitted, second.fitted, 1 / spread)
         self.good_scores = [float(score(self._heat(one[None]))) for one in fitted.strange]
         for kind, some in first.trials.items():

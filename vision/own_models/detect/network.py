@@ -3,6 +3,8 @@ there. CenterNet (arXiv:1904.07850), taught as TTFNet (arXiv:1909.00700) does.""
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -83,8 +85,8 @@ class Finder(nn.Module):
             return boxes, scores, labels
         scores, order = scores.topk(MOST)  # the surest first, those that are no box last
         boxes, labels, heat = boxes[order], labels[order], heat.reshape(-1, cells)[:, cell[order]].T
-        count = int((scores[:NAMED] >= FAINTEST).sum().clamp(min=1).item())
-        torch._check(1 <= count)  # which the exporter can't know
+        count = cast(int, (scores[:NAMED] >= FAINTEST).sum().clamp(min=1).item())
+        torch._check(count >= 1)  # which the exporter, to whom it is a symbol, can't know
         torch._check(count <= NAMED)
         things = closer(pixels, *square(boxes[:count]), torch.eye(2, device=pixels.device))
         views = [things, *(things.flip(axes) for axes, _ in MIRRORED)] if self.mirrored else [things]

@@ -1,0 +1,1 @@
+"""A bot of several connections to Discord, of which this process has some."""

@@ -1,0 +1,1 @@
+"""What a process does as one of several that are one bot."""

@@ -1,0 +1,90 @@
+"""The jobs that are not over, as each of several programs looks at them every second: by partial indexes,
+without their requests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from core.job import Status
+from storage.lookup import WaitingRow, to_waiting, waiting_statement
+from storage.privacy import PAGE
+from storage.records import setting
+from storage.schema import QUEUED, RUNNING, jobs
+
+PAUSED, DRAINING = "paused", "draining"
+_COLUMNS = (
+    jobs.c.id,
+    jobs.c.seq,
+    jobs.c.user_id,
+    jobs.c.guild_id,
+    jobs.c.status,
+    jobs.c.front,
+    jobs.c.created_at,
+)
+_ALL = sa.union_all(*(sa.select(*_COLUMNS).where(sa.text(which)) for which in (QUEUED, RUNNING)))
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A job that waits or runs. front: its place among those moved to the front."""
+
+    seq: int
+    user_id: int
+    guild_id: int | None
+    runs: bool
+    front: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The queue by its rows: jobs by id, and what admins have set."""
+
+    jobs: dict[str, Unfinished]
+    paused: bool
+    draining: bool
+
+
+def standing(connection: sa.Connection) -> Standing:
+    """Return how the queue stands now."""
+    found = {
+        row.id: Unfinished(
+            row.seq,
+            row.user_id,
+            row.guild_id,
+            row.status == Status.RUNNING.value,
+            row.front,
+            row.created_at,
+        )
+        for row in connection.execute(_ALL)
+    }
+    return Standing(found, bool(setting(connection, PAUSED)), bool(setting(connection, DRAINING)))
+
+
+def ends(connection: sa.Connection, ids: Collection[str]) -> dict[str, tuple[Status, str]]:
+    """Return how those of these jobs that there are stand: status and error."""
+    found: dict[str, tuple[Status, str]] = {}
+    for page in _pages(ids):
+        rows = connection.execute(
+            sa.select(jobs.c.id, jobs.c.status, jobs.c.error).where(jobs.c.id.in_(page))
+        )
+        found |= {row.id: (Status(row.status), row.error or "") for row in rows}
+    return found
+
+
+def waiting(connection: sa.Connection, ids: Iterable[str]) -> list[WaitingRow]:
+    """Return those of these jobs that are queued, in order of arrival."""
+    return [
+        to_waiting(row)
+        for page in _pages(ids)
+        for row in connection.execute(waiting_statement().where(jobs.c.id.in_(page)))
+    ]
+
+
+def _pages(ids: Iterable[str]) -> list[list[str]]:
+    names = list(ids)
+    return [names[start : start + PAGE] for start in range(0, len(names), PAGE)]
