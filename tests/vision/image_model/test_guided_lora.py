@@ -65,6 +65,7 @@ def by_hand(own: Models, g: Generation) -> list[torch.Tensor]:
     return plain(model, g)
 
 
+@pytest.mark.slow
 def test_it_counts_for_the_prompt_alone_and_the_less_the_more_noise_there_is(own, keep_latents) -> None:
     model: ImageModel = own.get("image")
     first = replace(generation(random.Random(2), Mode.TEXT), num_inference_steps=5, guidance_scale=4.0)
