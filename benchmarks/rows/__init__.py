@@ -30,6 +30,7 @@ ROWS: tuple[str, ...] = (
     "redo",
     "start",
     "files",
+    "bus",
     "search_beside",
     "search_gallery",
     "search_scan",

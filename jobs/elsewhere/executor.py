@@ -28,11 +28,9 @@ from jobs.agents.wire import (
     Heard,
     Hold,
     News,
-    Piece,
     Put,
     Reply,
     StopRun,
-    Stored,
     Taken,
 )
 from jobs.elsewhere.ends import outcome_of
@@ -44,6 +42,7 @@ from jobs.workers.comparing import Comparing
 from vision.protocol import Answered, Broke, Declined, Fault, Nearest, Question, Run
 
 ORDER_PATIENCE, ORDER_PAUSE = 3.0, 0.3  # seconds for the answer to an order, and before it is said again
+REST = 0.5  # seconds before a host that has refused a run is asked again
 ASK_PATIENCE = 130.0  # seconds for a question beside the jobs
 SELF_PATIENCE = 0.7  # seconds for the bus to answer when hosts are silent
 FIRST_BEATS = 5.0  # seconds that a host has to say that it still has a run of an earlier bot
@@ -71,6 +70,7 @@ class BusExecutor:
         self._leader = secrets.token_hex(16)
         self._hosts = Hosts(self._timing, models)
         self._runs: dict[str, Handed] = {}  # job → run
+        self._resting: dict[str, float] = {}  # hosts that have just refused a run, until when
         self._tokens: dict[str, Handed] = {}  # token → run, until its end is written down
         self._abandoned: dict[str, tuple[str, float]] = {}  # token → host, and when; monotonic seconds
         self._lending, self._receiving, self._comparing = Lending(), Receiving(scratch), Comparing()
@@ -96,6 +96,7 @@ class BusExecutor:
             device.name
             for device in self.devices
             if device.state == "ready"
+            and self._resting.get(device.name.partition(SEPARATOR)[0], 0.0) <= monotonic()
             for _ in range(device.slots - device.running)
         ]
 
@@ -157,8 +158,8 @@ class BusExecutor:
             await bus.listen("beat.*", Beat, self._hear_beat, most=BEAT_MOST, unread=self._unread_beat),
             await bus.listen("job.*", News, self._hear_news, most=EVENT_MOST),
             await bus.serve("done.*", Final, self._hear_final),
-            await bus.serve("file.*", Fetch, self._lend),
-            await bus.serve("put.*", Put, self._store),
+            await bus.serve("file.*", Fetch, self._lending.answer),
+            await bus.serve("put.*", Put, self._receiving.answer),
         ]
 
     async def stop(self) -> None:
@@ -216,6 +217,8 @@ class BusExecutor:
                 log.error("job %s can't be handed out: %s", handed.run.job_id, error)
                 return handed.end(Broke(handed.run.job_id, Fault.USER, TOO_LARGE))
             if not answer.ok:
+                self._resting[handed.host] = monotonic() + REST  # what it said last of itself isn't so
+                asyncio.get_running_loop().call_later(REST, lambda: self._changed())
                 return handed.end(Lost(handed.run.job_id, answer.reason, untouched=True))
             handed.taken = True
             return None
@@ -313,12 +316,6 @@ class BusExecutor:
             if not handed.outcome.done():
                 handed.end(await outcome_of(final, handed.run, self._receiving))
         return Heard("kept", self._leader)
-
-    async def _lend(self, asked: Fetch, subject: str) -> Piece:
-        return await self._lending.answer(asked, subject.partition(".")[2])
-
-    async def _store(self, put: Put, subject: str) -> Stored:
-        return await self._receiving.answer(put, subject.partition(".")[2])
 
     # Silence
 

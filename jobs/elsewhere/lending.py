@@ -40,8 +40,9 @@ class Lending:
         finally:
             self._lent.pop(token, None)
 
-    async def answer(self, asked: Fetch, host: str) -> Piece:
-        """Return a part of a file."""
+    async def answer(self, asked: Fetch, subject: str) -> Piece:
+        """Return a part of a file. subject: names the host that asks."""
+        host = subject.partition(".")[2]
         lent = self._lent.get(asked.token)
         if lent is None or lent.host != host or (path := lent.paths.get(asked.sha256)) is None:
             return Piece(-1)
@@ -90,8 +91,9 @@ class Receiving:
         if coming is not None and coming.there:
             await asyncio.to_thread(shutil.rmtree, coming.folder, ignore_errors=True)
 
-    async def answer(self, put: Put, host: str) -> Stored:
-        """Take a part of a file; parts come in order, and may come again."""
+    async def answer(self, put: Put, subject: str) -> Stored:
+        """Take a part of a file; parts come in order, and may come again. subject: names the host."""
+        host = subject.partition(".")[2]
         coming = self._coming.get(put.token)
         if coming is None or coming.host != host:
             return Stored(-1)

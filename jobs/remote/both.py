@@ -52,8 +52,8 @@ class Both:
 
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         """Run a job on the device of whichever has it."""
-        theirs = any(known.name == device for known in self._second.devices)
-        return await (self._second if theirs else self._first).run(device, run, report)
+        is_firsts = any(known.name == device for known in self._first.devices)
+        return await (self._first if is_firsts else self._second).run(device, run, report)
 
     async def ask(self, question: Question) -> Answered | Declined:
         """Ask the first, or the second while no device of the first is ready."""

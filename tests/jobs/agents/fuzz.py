@@ -79,9 +79,14 @@ class Line:
         self, subject: str, kind: Any, hear: Any, *, most: int = MOST, unread: Any = None
     ) -> Any:
         self.takers[subject] = kind, hear, most, unread
+        return self.end
 
     async def serve(self, subject: str, kind: Any, answer: Any, *, most: int = MOST, at_once: int = 0) -> Any:
         self.takers[subject] = kind, answer, most, None
+        return self.end
+
+    async def end(self) -> None:
+        pass
 
 
 def samples() -> dict[str, list[Message]]:
@@ -166,9 +171,8 @@ async def _measure(count: int, chance: random.Random, folder: Path) -> Figures:
     line.answers = line.answers_within
     bot = BusExecutor(line, folder / "scratch")
     fetching = Fetching(line, "h1", Cache(folder / "cache", most=10**8), None)
-    agent = Agent(
-        line, Known("h1"), HandExecutor({"cpu": 4}), fetching, folder / "jobs", timing=Timing(last_words=0.1)
-    )
+    worker, timing = HandExecutor({"cpu": 4}), Timing(last_words=0.1)
+    agent = Agent(line, Known("h1"), worker, fetching, folder / "jobs", timing=timing)
     await bot.start(lambda: None)
     await agent.start()
     known = samples()
@@ -204,6 +208,8 @@ async def _measure(count: int, chance: random.Random, folder: Path) -> Figures:
                 if work.order.token != TOKEN:
                     work.task.cancel()
     run.cancel()
+    for job_id in [one for one, held in worker.held.items() if held.outcome.done()]:
+        del worker.held[job_id]
     await agent.stop(0)
     await bot.stop()
     await asyncio.gather(run, return_exceptions=True)

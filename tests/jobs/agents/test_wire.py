@@ -93,14 +93,14 @@ async def test_a_file_is_lent_to_the_host_that_has_its_run_and_to_no_other(tmp_p
     path.write_bytes(b"pixels")
     sha256 = hashed(path)[0]
     with lending.lent("a" * 16, "h1", {sha256: path}):
-        assert (await lending.answer(Fetch("a" * 16, sha256, 2), "h1")).data == b"xels"
-        assert (await lending.answer(Fetch("a" * 16, sha256, 99), "h1")).data == b""
+        assert (await lending.answer(Fetch("a" * 16, sha256, 2), "file.h1")).data == b"xels"
+        assert (await lending.answer(Fetch("a" * 16, sha256, 99), "file.h1")).data == b""
         refused = [Fetch("b" * 16, sha256, 0), Fetch("a" * 16, "0" * 64, 0)]
-        assert [(await lending.answer(one, "h1")).size for one in refused] == [-1, -1]
-        assert (await lending.answer(Fetch("a" * 16, sha256, 0), "h2")).size == -1
+        assert [(await lending.answer(one, "file.h1")).size for one in refused] == [-1, -1]
+        assert (await lending.answer(Fetch("a" * 16, sha256, 0), "file.h2")).size == -1
         path.unlink()
-        assert (await lending.answer(Fetch("a" * 16, sha256, 0), "h1")).size == -1
-    assert (await lending.answer(Fetch("a" * 16, sha256, 0), "h1")).size == -1
+        assert (await lending.answer(Fetch("a" * 16, sha256, 0), "file.h1")).size == -1
+    assert (await lending.answer(Fetch("a" * 16, sha256, 0), "file.h1")).size == -1
 
 
 async def test_parts_are_taken_in_order_of_one_run_and_checked_when_whole(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ async def test_parts_are_taken_in_order_of_one_run_and_checked_when_whole(tmp_pa
     sha256 = hashed(tmp_path / "whole")[0]
 
     async def put(offset: int, part: bytes, *, host: str = "h1", size: int = 10, name: str = sha256) -> int:
-        return (await receiving.answer(Put(token, name, size, offset, part), host)).next
+        return (await receiving.answer(Put(token, name, size, offset, part), f"put.{host}")).next
 
     assert await put(0, data) == -1  # nobody waits for it
     receiving.expect(token, "h1")

@@ -1,0 +1,178 @@
+"""The demo models' own workers here, by one agent and by two: ``python -m tests.jobs.agents.kinds``;
+``--short`` takes few jobs and one agent.
+
+Jobs of each kind, the later ones from pictures of the first; told is whether what comes is the same, byte for
+byte and word for word, and how long eight drawings take beside each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from bus.connection import connected
+from core.events import Rendered
+from core.job import Origin
+from core.requests import (
+    AskRequest,
+    ClassifyRequest,
+    CutOutRequest,
+    DescribeRequest,
+    ImagineRequest,
+    OutpaintRequest,
+    ReadRequest,
+    Request,
+    ShortenRequest,
+    UpscaleRequest,
+    VariationRequest,
+    VideoRequest,
+    WhyRequest,
+)
+from core.settings import load
+from host.workers import worker_configs
+from jobs.agents.agent import Agent, Known
+from jobs.agents.fetching import Fetching
+from jobs.agents.models import digest
+from jobs.elsewhere.executor import BusExecutor
+from jobs.executor import Executor
+from jobs.queue import Queue
+from jobs.workers.local import LocalExecutor
+from storage.filing.cache import Cache
+from tests import nats
+from tests.jobs.agents.live import LIMITS
+from tests.jobs.conftest import open_queue
+
+AT_ONCE = 8
+SHORT = ("describe", "classify", "shorten", "ask")
+_keys = itertools.count()
+
+
+def following(picture: str) -> list[Request]:
+    """Jobs that begin with a picture, or with none."""
+    return [
+        VariationRequest(prompt="a red house", image=picture, seed=4),
+        UpscaleRequest(prompt="a red house", image=picture),
+        OutpaintRequest(prompt="a red house", image=picture, seed=5, left=64),
+        CutOutRequest(image=picture),
+        DescribeRequest(image=picture),
+        ClassifyRequest(image=picture),
+        ClassifyRequest(image=picture, labels=("a house", "a boat")),
+        WhyRequest(image=picture, label="a house"),
+        ReadRequest(image=picture),
+        ShortenRequest(prompt="a red house by the sea, very beautiful"),
+        AskRequest(question="What is it?", images=(picture,)),
+        VideoRequest(prompt="a red boat sails to the right", seed=6, seconds=1.0, resolution=240),
+    ]
+
+
+async def done(queue: Queue, request: Request, user: int = 1) -> tuple[str, list[str]]:
+    """How a job ends and what it made: hashes, words, figures."""
+    asked = await queue.submit(request, Origin(user, 2, request_key=str(next(_keys))))
+    events = [event async for event in queue.watch(asked.job.id)]
+    if not isinstance(events[-1], Rendered):
+        return str(events[-1]), []
+    result = await queue.result(asked.job.id)
+    assert result is not None
+    pictures = [*result.pictures, *([result.grid] if result.grid else [])]
+    films = [hashlib.sha256(await queue.files.get(film.sha256)).hexdigest() for film in result.films]
+    told = [str(one) for one in (result.captions, result.scores, result.lines)]
+    answer = getattr(result, "answer", None)
+    return "rendered", [*(one.sha256 for one in pictures), *films, *told, answer.text if answer else ""]
+
+
+async def all_kinds(queue: Queue, *, short: bool) -> tuple[dict[str, tuple[str, list[str]]], float]:
+    """What jobs of each kind made, and the seconds of drawings beside each other."""
+    few = {"num_images": 1, "num_inference_steps": 4} if short else {}
+    first = await done(queue, ImagineRequest(prompt="a red house", seed=3, **few))
+    found, more = {"imagine": first}, following(first[1][0])
+    for number, request in enumerate(more if not short else [one for one in more if one.kind in SHORT]):
+        found[f"{request.kind} {number}"] = await done(queue, request)
+    began = time.monotonic()
+    drawn = (
+        done(queue, ImagineRequest(prompt="a red house", seed=100 + n, **{"num_images": 1, **few}), n + 1)
+        for n in range(2 if short else AT_ONCE)
+    )
+    for number, one in enumerate(await asyncio.gather(*drawn)):
+        found[f"beside {number}"] = one
+    return found, time.monotonic() - began
+
+
+@asynccontextmanager
+async def elsewhere(server: nats.Server, folder: Path, hosts: int) -> AsyncIterator[Executor]:
+    """An executor with so many agents, each with a worker of the demo models."""
+    async with AsyncExitStack() as stack:
+        for number in range(hosts):
+            name = f"h{number + 1}"
+            settings = load(
+                {"BUS_URL": server.url, "NODE_NAME": name, **common(folder / name)}, Path("/nowhere")
+            )
+            bus = await stack.enter_async_context(connected(settings))
+            configs = await worker_configs(settings)
+            agent = Agent(
+                bus,
+                Known(name, digest(configs[0]), "1", settings.models["clip"]),
+                LocalExecutor(configs),
+                Fetching(bus, name, Cache(folder / name / "files", most=10**9), None),
+                folder / name / "jobs",
+            )
+            await agent.start()
+            stack.push_async_callback(agent.stop, 0)
+        settings = load({"BUS_URL": server.url, "NODE_NAME": "bot", **common(folder)}, Path("/nowhere"))
+        bus = await stack.enter_async_context(connected(settings))
+        [config] = await worker_configs(settings)
+        yield BusExecutor(bus, folder / "scratch", models=digest(config), clip=settings.models["clip"])
+
+
+def common(folder: Path) -> dict[str, str]:
+    return {
+        "DATA_DIR": str(folder),
+        "DEVICES": "cpu",
+        "EXACT": "on",
+        "CPU_THREADS": "1",
+        "DISK_FLOOR_MB": "0",
+    }
+
+
+async def measure(folder: Path, *, short: bool) -> list[str]:
+    """Compare; return what differs."""
+    configs = await worker_configs(load(common(folder / "here"), Path("/nowhere")))
+    (folder / "here").mkdir()
+    limits = replace(LIMITS, user_running=AT_ONCE)
+    async with open_queue(folder / "here", LocalExecutor(configs), limits) as queue:
+        here, seconds = await all_kinds(queue, short=short)
+    print(f"here: {len(here)} jobs, the last beside each other in {seconds:.2f} s", flush=True)
+    for name, how in here.items():
+        print(f"  {name}: {how[0]}")
+    differ = list[str]()
+    with nats.server() as server:
+        for hosts in (1,) if short else (1, 2):
+            place = folder / str(hosts)
+            place.mkdir()
+            async with (
+                elsewhere(server, place, hosts) as executor,
+                open_queue(place, executor, limits) as queue,
+            ):
+                there, taken = await all_kinds(queue, short=short)
+            wrong = [name for name in here if there[name] != here[name]]
+            told = f"{len(wrong)} of {len(here)} differ {wrong or ''}"
+            print(f"{hosts} agents: {told}; beside each other {taken:.2f} s")
+            differ += wrong
+    return differ
+
+
+def main() -> None:
+    short = "--short" in sys.argv
+    with tempfile.TemporaryDirectory(prefix="kinds-") as name:
+        raise SystemExit(bool(asyncio.run(measure(Path(name), short=short))))
+
+
+if __name__ == "__main__":
+    main()
