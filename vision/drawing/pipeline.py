@@ -68,13 +68,17 @@ class JobPipeline:
             control = model.controlnet.control(generation.edges)
         if generation.frames and copies:
             self._replace(unet=looking_at_first(self.pipe.unet, len(generation.seeds)))
+        wanted, pictures = generation.loras, len(generation.seeds)
+        loras = partial(model.loras.rows, wanted, pictures, generation.guidance_scale)
         if self.fiber is not None and name:
-            module, label = model.denoiser(self.pipe, generation.loras)
+            module, label = model.denoiser(self.pipe, wanted)
             evaluate = partial(self._evaluate, self.fiber)
-            self._denoiser = Denoiser(
-                module, evaluate, label, model.loras.applied, generation.loras, control=control
-            )
+            self._denoiser = Denoiser(module, evaluate, label, model.loras.applied, loras, control=control)
             self._replace(**{name: self._denoiser})
+        elif name and model.loras.is_guided(wanted):
+            own = getattr(self.pipe, name)
+            unet = Denoiser(own, evaluate_now, "", model.loras.applied, loras, control=control)
+            self._replace(**{name: unet})
         elif control is not None:
             self._replace(unet=Denoiser(self.pipe.unet, evaluate_now, control=control))
         if generation.mode is Mode.EDIT and model.family is instruct_pix2pix.FAMILY:

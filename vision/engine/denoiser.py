@@ -107,13 +107,17 @@ def _same(name: str, value: Any, other: Any) -> bool:
     return value is other or (name in rows.TIMES and tensors and torch.equal(value, other))
 
 
+def _no_adapters(count: int, timestep: Any) -> list[Any]:
+    return [()] * count
+
+
 @dataclass
 class Denoiser:
     """Stands for ``module`` in one job's pipeline.
 
     evaluate: Call → what the module returns for it. label: of the weights, for Call.kind. adapt: see Call.
-    adapters: the job's own, one entry for each of its rows. control: what else each of the job's rows gets
-    (1, …), for a module that takes it.
+    adapters: (rows of a call, its timestep) → the job's own, one entry for each of its rows. control: what
+    else each of the job's rows gets (1, …), for a module that takes it.
 
     Everything but the evaluation is the module's own. ``forward`` may be replaced on the instance, as on a
     module.
@@ -123,7 +127,7 @@ class Denoiser:
     evaluate: Callable[[Call], Any]
     label: str = ""
     adapt: Adapt | None = None
-    adapters: Any = ()
+    adapters: Callable[[int, Any], list[Any]] = _no_adapters
     control: torch.Tensor | None = None
     _context: str | None = None
     _where: dict[str, Any] = field(default_factory=dict)
@@ -170,7 +174,7 @@ class Denoiser:
             arguments = {**arguments, "control": self.control.expand(count, *self.control.shape[1:])}
         key = (id(self.module), *rows.key(arguments, count, self._digest))
         if self.adapt is not None:
-            arguments = {**arguments, "adapters": [self.adapters] * count}
+            arguments = {**arguments, "adapters": self.adapters(count, arguments.get("timestep"))}
         kind, context = f"{self.label} {rows.size(arguments)}", self._context
         if self._is_large(arguments):
             key, kind = (*key, self._serial), f"{kind}{ALONE}"

@@ -26,11 +26,14 @@ from transformers import PreTrainedModel
 
 from core.errors import ModelError, UserError
 from core.grammar.stored_loras import shown, stored_lora
+from vision.image_model.attached import guided_lora
+from vision.image_model.attached.guided_lora import GuidedUse
 from vision.reporter import Reporter
 from vision.weights import contents
 
 log = logging.getLogger(__name__)
 
+NOISE_LEVELS = 1000  # of Stable Diffusion's schedules: a timestep of as many is pure noise
 MAX_LOADED = 16  # kept beside one model
 WeightedLoras = tuple[tuple[str, float], ...]  # (name, weight)
 Plan = list[
@@ -49,6 +52,7 @@ class Loras:
         self._pipe, self._name, self._find = pipe, name, find
         self._adapters: OrderedDict[str, str] = OrderedDict()  # name → adapter; the longest unused first
         self._files: dict[str, str] = {}  # name → which file it was
+        self._guided: dict[str, GuidedUse | None] = {}
         self._count, self._users, self._hooked = 0, Counter[str](), set[int]()
         self._plan: Plan = []  # read by the hooks, which torch calls with nothing of ours; see ``applied``
 
@@ -57,8 +61,11 @@ class Loras:
         UserError when one doesn't fit the model."""
         for name, _ in wanted:
             if name not in self._adapters:
-                tensors, file = reporter.in_thread(partial(self._read, name, reporter), thread="fetching")
+                tensors, file, use = reporter.in_thread(
+                    partial(self._read, name, reporter), thread="fetching"
+                )
                 reporter.build(partial(self._add, name, tensors, file), inline=True)
+                self._guided[name] = use
             self._adapters.move_to_end(name)
 
     def __deepcopy__(self, memo: Any) -> Loras:
@@ -87,10 +94,11 @@ class Loras:
 
     @contextmanager
     def in_training(
-        self, name: str, part: str, config: LoraConfig
+        self, name: str, part: str, config: LoraConfig, use: GuidedUse | None = None
     ) -> Iterator[dict[str, torch.nn.Parameter]]:
         """Insert a new LoRA into ``part`` of the pipeline, in float32, which can be applied, and drawn with,
-        as ``name`` inside the ``with`` block. Yields what is trained, by the names that its file has.
+        as ``name`` inside the ``with`` block. Yields what is trained, by the names that its file has. use: in
+        drawings with guidance.
 
         What jobs draw doesn't change by it. Nothing else of the model is trained.
         """
@@ -110,12 +118,35 @@ class Loras:
                     for half in ("lora_A", "lora_B"):
                         matrix = getattr(layer, half)[adapter].float().requires_grad_(True)
                         weights[f"{path}.{half}.weight"] = matrix.weight
-            self._adapters[name], self._files[name] = adapter, name
+            self._adapters[name], self._files[name], self._guided[name] = adapter, name, use
             with self.in_use(((name, 1.0),)):
                 yield weights
         finally:
             self._adapters.pop(name, None)
             self._drop(adapter)
+
+    def is_guided(self, wanted: WeightedLoras) -> bool:
+        """Return whether the rows of a drawing with guidance get different weights of ``wanted``."""
+        return any(self._guided.get(name) for name, _ in wanted)
+
+    def rows(
+        self, wanted: WeightedLoras, pictures: int, guidance_scale: float, count: int, timestep: Any
+    ) -> list[WeightedLoras]:
+        """Return what ``applied`` takes for a call with ``count`` rows of a job with so many ``pictures``:
+        with guidance twice as many, of which the first half is without the prompt. timestep: of the call, 0
+        to 1000.
+        """
+        if count != 2 * pictures or not self.is_guided(wanted):
+            return [wanted] * count
+        noise = float(torch.as_tensor(timestep).reshape(-1)[0]) / NOISE_LEVELS
+        uses = [(name, weight, self._guided.get(name)) for name, weight in wanted]
+        without = tuple((name, weight) for name, weight, use in uses if use is None)
+        told = tuple(
+            (name, weight if use is None else weight * use.weight(noise, guidance_scale))
+            for name, weight, use in uses
+        )
+        told = tuple(one for one in told if one[1])
+        return [without] * pictures + [told] * pictures
 
     @contextmanager
     def applied(self, rows: Sequence[WeightedLoras]) -> Iterator[None]:
@@ -151,11 +182,11 @@ class Loras:
 
     # Loading
 
-    def _read(self, name: str, reporter: Reporter) -> tuple[dict[str, torch.Tensor], str]:
+    def _read(self, name: str, reporter: Reporter) -> tuple[dict[str, torch.Tensor], str, GuidedUse | None]:
         path = self._find(name, reporter)
-        contents.header(path)
+        use = guided_lora.read(contents.header(path).get("__metadata__", {}), shown(name))
         try:
-            return load_file(path), f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
+            return load_file(path), f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}", use
         except (OSError, SafetensorError) as error:
             raise ModelError(f"The LoRA {shown(name)} can't be read.") from error
 

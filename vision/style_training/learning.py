@@ -21,6 +21,7 @@ from safetensors.torch import save
 from core.errors import OutOfMemory, UserError
 from vision import devices
 from vision.families import Mode
+from vision.image_model.attached.guided_lora import ABOUT, ENTRY, GuidedUse
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.own_models.steps import Store
@@ -35,8 +36,8 @@ log = logging.getLogger(__name__)
 
 STATE, NAME = "state.safetensors", "style-in-training"
 KEEP_EVERY, KEEP_SHARE = 10.0, 0.02  # seconds between two writes of the state, and their share of the time
+GUIDED_STRENGTH = 1.5  # that suits most styles where they count for the prompt alone
 TIMED = 5  # steps, after which it is known how long all of them take
-ABOUT = "atelier.style"  # in the metadata of the file
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,9 @@ class _Run:
         self.store, self.reporter, self.models = store, reporter, models
         self.settings = plan.settings
         self.prompts = [worded(prompt, self.settings.trigger) for prompt in plan.prompts[: samples.MOST]]
+        self.is_guided = recipe.is_guided and self.settings.whole < 1
         self.rows: list[tuple[str, list[Image.Image]]] = []
-        self.tries: dict[float, list[Image.Image]] = {}  # the samples at the end, by strength
+        self.tries: dict[float, list[Image.Image]] = {}  # samples at the end, by strength; 0 = without
         self._written, self._cost = time.monotonic(), 0.0
         self._threads = torch.get_num_threads()
         self._steps, self._seconds = 0, 0.0  # taken here, and how long they took
@@ -130,7 +132,9 @@ class _Run:
         rows = lesson.rows(examples, model, self.recipe, side, self.store, reporter)
         pipe = model.pipeline(Mode.TEXT)
         with ExitStack() as stack:
-            opened = model.loras.in_training(NAME, self.recipe.part, config(self.recipe, settings))
+            use = GuidedUse(1.0, settings.whole) if self.is_guided else None
+            inserted = config(self.recipe, settings, pipe.components[self.recipe.part])
+            opened = model.loras.in_training(NAME, self.recipe.part, inserted, use)
             weights = reporter.build(lambda: stack.enter_context(opened), inline=True)
             training = Training(self.recipe, pipe, weights, rows, settings, side, state)
             for number in settings.sampled_after:
@@ -138,12 +142,29 @@ class _Run:
                     if self.models.room_is_wanted and reporter.fiber is not None:
                         return False, training.state()
                     self._take_step(training)
-                self.rows.append((f"{number} steps", self._samples(NAME, number, training.step)))
-            self.tries = {
-                strong: self._samples(NAME, settings.steps, training.step, strong)
-                for strong in settings.strengths
-            }
+                made = self._samples(NAME, number, training.step, self._usual)
+                self.rows.append((f"{number} steps", made))
+            if len(settings.strengths) > 1 and self.prompts and strength.can_be_chosen(self.models):
+                self._try(training.step)
             return True, training.state()
+
+    @property
+    def _usual(self) -> float:
+        """The strength of samples on the way, and of a style where none is chosen."""
+        near = GUIDED_STRENGTH if self.is_guided else 1.0
+        return min(self.settings.strengths, key=lambda strength: abs(strength - near))
+
+    def _try(self, step: int) -> None:
+        """Draw what the strength is chosen by: enough prompts, some of them several times, at each one."""
+        last, prompts = self.settings.steps, [worded(one, self.settings.trigger) for one in self._tried]
+        self.tries = {0.0: self._samples("", 0, step, prompts=prompts)}
+        for strong in self.settings.strengths:
+            self.tries[strong] = self._samples(NAME, last, step, strong, prompts)
+
+    @property
+    def _tried(self) -> list[str]:
+        given = self.plan.prompts
+        return [given[number % len(given)] for number in range(samples.TRIED)]
 
     def _worded(self) -> list[Example]:
         """The examples with the trigger in their captions."""
@@ -201,31 +222,38 @@ class _Run:
         self._written = time.monotonic()
         self._cost = self._written - now
 
-    def _samples(self, lora: str, number: int, step: int, strong: float = 1.0) -> list[Image.Image]:
+    def _samples(
+        self, lora: str, number: int, step: int, strong: float = 1.0, prompts: Sequence[str] | None = None
+    ) -> list[Image.Image]:
         reporter = Sampling(self.reporter, step, self.settings.steps)
         name = f"sample-{self.fingerprint[:16]}-{number}" + (f"-{strong:g}" if strong != 1.0 else "")
-        seed = self.settings.seed
-        return samples.draw(self.prompts, lora, name, seed, self.model, self.store, reporter, strong)
+        given, seed = self.prompts if prompts is None else prompts, self.settings.seed
+        return samples.draw(given, lora, name, seed, self.model, self.store, reporter, strong)
 
     def learned(self, state: State) -> Learned:
         """Return what a finished training has come to, as strong as CLIP, which may need the room by now,
         finds best. state: its last one."""
-        own = [example.picture for example in self.plan.examples]
-        plain = self.rows[0][1]
-        strong = strength.chosen(own, plain, self.tries, self.models, self.reporter)
-        rows = [*self.rows, (f"times {strong:g}", self.tries[strong])] if strong != 1.0 else self.rows
-        about, weights = self._about(strong), strength.scaled(state.weights, strong)
+        rows, strong = list(self.rows), self._usual
+        if self.tries:
+            own = [example.picture for example in self.plan.examples]
+            strong = strength.chosen(own, self._tried, self.tries, strong, self.models, self.reporter)
+        if strong != self._usual:
+            rows.append((f"times {strong:g}", self.tries[strong][: len(self.prompts)]))
+        about = self._about(strong)
+        weights = state.weights if self.is_guided else strength.scaled(state.weights, strong)
         file = lora_file(self.recipe.part, weights, about)
         return Learned(file, about, state.losses, tuple(rows), samples.sheet(self.prompts, rows))
 
     def _about(self, strong: float) -> dict[str, Any]:
         """What the file says of itself."""
+        use = GuidedUse(strong, self.settings.whole).told() if self.is_guided else None
         return {
             "model": self.model.name,
             "family": self.model.family.name,
             "pictures": len(self.plan.examples),
             **asdict(self.settings),
             "strength": strong,
+            **({ENTRY: use} if use else {}),
         }
 
 
@@ -242,7 +270,7 @@ def lora_file(part: str, weights: Mapping[str, torch.Tensor], about: Mapping[str
 
 def prompts_of(captions: Sequence[str]) -> tuple[str, ...]:
     """Return prompts for samples where nobody gives any: captions that differ. Raises UserError for none."""
-    found = tuple(dict.fromkeys(caption for caption in captions if caption))[: samples.MOST]
+    found = tuple(dict.fromkeys(caption for caption in captions if caption))[: samples.TRIED]
     if not found:
         raise UserError("The pictures have no captions; say in a few words what each one shows.")
     return found

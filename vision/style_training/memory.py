@@ -172,16 +172,16 @@ class UNet:
         return settings.rank * total
 
     def _fine(self, settings: Settings) -> int:
-        """Inputs and outputs of the layers of the way up, but its coarsest level's, and of the last one."""
-        first = self.levels[0].channels
-        total = 9 * first + self.out_channels
-        for level in self.levels[:-1]:
+        """Inputs and outputs of the layers of the way up's last block, of the one before without its
+        attention, and of the very last layer."""
+        first, total = self.levels[0], 9 * self.levels[0].channels + self.out_channels
+        for level in self.levels[:2]:
             total += sum(_convolutions(taken, level.channels) for taken in level.up)
-            total += len(level.up) * (4 * first + level.channels)  # of the time
-            if level.depth:
-                block = level.depth * self._attention(level.channels, settings) + 4 * level.channels
-                total += len(level.up) * block
-        return total + sum(10 * level.channels for level in self.levels[1:-1])  # upsamplers
+            total += len(level.up) * (4 * first.channels + level.channels)  # of the time
+        if first.depth:
+            block = first.depth * self._attention(first.channels, settings) + 4 * first.channels
+            total += len(first.up) * block
+        return total + sum(10 * level.channels for level in self.levels[1:2])  # its upsampler
 
     def _depth_before(self) -> int:
         """The depth of the middle, where the last level has no attention: as of the one before."""

@@ -22,8 +22,7 @@ from vision.style_training.settings import Layers
 Texts = dict[str, torch.Tensor]
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 OTHERS = ("ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "conv1", "conv2", "conv_shortcut")
-# of the way up, but its coarsest level: what B-LoRA (arXiv:2403.14572) found to hold the look of a picture
-FINE = rf"up_blocks\.[1-9]\..*\.({'|'.join([*ATTENTION, *OTHERS, 'conv', 'time_emb_proj'])})|conv_out"
+ANY = "|".join([*ATTENTION, *OTHERS, "conv", "time_emb_proj"])
 FLUX_ATTENTION = (
     *(f"attn.{name}" for name in ("to_q", "to_k", "to_v", "to_out.0")),
     *(f"attn.{name}" for name in ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")),
@@ -57,12 +56,15 @@ class Row:
 
 
 class Recipe(Protocol):
-    """How one family is trained. part: of the pipeline, that learns."""
+    """How one family is trained. part: of the pipeline, that learns. is_guided: whether it draws by the
+    difference that the prompt makes (classifier-free guidance, arXiv:2207.12598)."""
 
     part: str
+    is_guided: bool
 
-    def targets(self, layers: Layers) -> list[str] | str:
-        """Return the ends of the names of the layers that learn, or a regular expression for them."""
+    def targets(self, layers: Layers, module: Any) -> list[str] | str:
+        """Return the ends of the names of the layers of ``module`` that learn, or a regular expression for
+        them."""
 
     def texts(self, pipe: Any, caption: str) -> Texts:
         """Return what the text encoders make of a caption, one row each."""
@@ -116,12 +118,16 @@ def encoded(vae: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 class Diffusion:
     """Stable Diffusion 1.x, 2.x: the noise or the velocity is predicted, by the model's own schedule."""
 
-    part = "unet"
+    part, is_guided = "unet", True
 
-    def targets(self, layers: Layers) -> list[str] | str:
-        """See Recipe."""
+    def targets(self, layers: Layers, module: Any) -> list[str] | str:
+        """See Recipe. The fine ones are those of the way up's last block, and of the one before without its
+        attention, which has a say in what stands where; after B-LoRA (arXiv:2403.14572), which found a
+        picture's look in such a block."""
         if layers == "fine":
-            return FINE
+            last = len(module.up_blocks) - 1
+            before = rf"up_blocks\.{last - 1}\.(resnets|upsamplers)"
+            return rf"(up_blocks\.{last}|{before})\..*\.({ANY})|conv_out"
         return [*ATTENTION, *(OTHERS if layers == "all" else ())]
 
     def texts(self, pipe: Any, caption: str) -> Texts:
@@ -177,9 +183,9 @@ class DiffusionXL(Diffusion):
 class Flow:
     """FLUX.1: the direction from picture to noise is predicted, all noise levels alike."""
 
-    part = "transformer"
+    part, is_guided = "transformer", False  # guidance is an input of FLUX.1
 
-    def targets(self, layers: Layers) -> list[str] | str:
+    def targets(self, layers: Layers, module: Any) -> list[str] | str:
         """See Recipe: those of diffusers' example, in each case."""
         return list(FLUX_ATTENTION)
 

@@ -18,7 +18,8 @@ from vision.own_models.steps import Store
 from vision.pictures import encode
 from vision.reporter import Reporter, Stage
 
-MOST = 4  # prompts
+MOST = 4  # prompts on a sheet
+TRIED = 12  # drawings at each strength, by which one is chosen
 CELL, SIDE, LINE, GAP = 192, 96, 34, 6  # px: of a sample, of the words beside a row, above a column
 PAPER, INK = "white", "black"
 

@@ -64,9 +64,9 @@ class State:
             return None
 
 
-def config(recipe: Recipe, settings: Settings) -> LoraConfig:
-    """Return what peft inserts."""
-    targets = recipe.targets(settings.layers)
+def config(recipe: Recipe, settings: Settings, module: Any) -> LoraConfig:
+    """Return what peft inserts into ``module``."""
+    targets = recipe.targets(settings.layers, module)
     return LoraConfig(r=settings.rank, lora_alpha=settings.rank, target_modules=targets)
 
 

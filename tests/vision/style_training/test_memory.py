@@ -109,7 +109,7 @@ def counted(kind: str, settings: Settings, side: int) -> tuple[int, int]:
                 if flux
                 else UNet2DConditionModel(**(SD if kind == "sd" else XL))
             )
-            targets = recipes.RECIPES["flux" if flux else "stable-diffusion"].targets(settings.layers)
+            targets = recipes.RECIPES["flux" if flux else "stable-diffusion"].targets(settings.layers, module)
             weights = injected(module, targets, settings.rank)
         finally:
             torch.set_default_dtype(before)
@@ -180,7 +180,7 @@ def test_the_weights_of_a_lora_are_counted_exactly(family: str, layers: str, fol
     cls = FluxTransformer2DModel if family == "flux" else UNet2DConditionModel
     recipe = recipes.RECIPES[family]
     module = cls.from_pretrained(path / part)
-    weights = injected(module, recipe.targets(settings.layers), 4)
+    weights = injected(module, recipe.targets(settings.layers, module), 4)
     found = needed(path, settings, 4)
     assert found is not None and found.lora == weights * memory.BYTES_A_WEIGHT
 
