@@ -96,6 +96,11 @@ class Server:
     left: int = 0
 
 
+def _broke(working: asyncio.Task[None]) -> bool:
+    """Whether an answer ended because nobody takes it any more, which a write may notice before a read."""
+    return not working.cancelled() and isinstance(working.exception(), ConnectionError)
+
+
 @asynccontextmanager
 async def chat_server(behave: Behave = well, models: tuple[str, ...] = ("tiny",)) -> AsyncIterator[Server]:
     """Serve on a free port; ``behave`` answers questions."""
@@ -129,7 +134,7 @@ async def chat_server(behave: Behave = well, models: tuple[str, ...] = ("tiny",)
         working = asyncio.create_task(behave(made))
         try:
             await asyncio.wait({hung_up, working}, return_when=asyncio.FIRST_COMPLETED)
-            server.left += not working.done()
+            server.left += not working.done() or _broke(working)
         finally:
             for task in (hung_up, working):
                 task.cancel()

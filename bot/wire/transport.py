@@ -38,7 +38,7 @@ GARBLED_TRIES = 6  # after that many, the answers are not what is wrong
 FAILURES = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
 ROUTES = 200  # that are told apart; Discord has about so many
 # https://discord.com/developers/docs/reference#snowflakes, #http-api; a token stands behind its webhook's id
-_VERSION, _ID = re.compile(r"^/api(/v\d+)?"), re.compile(r"/\d{15,20}(?=/|$)")
+_VERSION, _ID = re.compile(r"^/api(/v\d+)?"), re.compile(r"/\d+(?=/|$)")
 _TOKEN = re.compile(r"^(/(?:webhooks|interactions)/\{id\})/[^/]+")
 _EMOJI = re.compile(r"/reactions/[^/]+")
 # HTTP statuses of a place that is out of reach: token expired, message or channel gone, no permission

@@ -18,6 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.util import await_only as await_
 
+import storage.moving.rows  # noqa: F401  all tables there are
 from core.errors import StorageError
 from storage import moderation
 from storage.database import CAN_WAIT, Database, open_database

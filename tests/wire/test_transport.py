@@ -129,6 +129,7 @@ async def test_the_breaker_counts_each_answer_whoever_asked(
         ("/api/v10/channels/123456789012345678/messages/223456789012345678", "/channels/{id}/messages/{id}"),
         ("/api/v10/interactions/123456789012345678/aW50ZX/callback", "/interactions/{id}/{token}/callback"),
         ("/api/v10/webhooks/123456789012345678/aW50-token", "/webhooks/{id}/{token}"),
+        ("/api/v10/webhooks/1002/aW50-token", "/webhooks/{id}/{token}"),
         ("/api/v10/webhooks/123456789012345678/aW50/messages/@original",
          "/webhooks/{id}/{token}/messages/@original"),
         ("/api/v10/channels/123456789012345678/messages/223456789012345678/reactions/%E2%9C%85/@me",
@@ -147,6 +148,6 @@ def test_answers_are_counted_by_route_and_status_and_routes_are_bounded() -> Non
     counts.count("GET", "/api/v10/channels/123456789012345678", 429)
     assert counts.counts == {("GET /channels/{id}", 200): 2, ("GET /channels/{id}", 429): 1}
     for number in range(2 * ROUTES):
-        counts.count("GET", f"/api/v10/new/{number}", 404)
+        counts.count("GET", f"/api/v10/new/n{number}", 404)
     assert len({route for route, _ in counts.counts}) <= ROUTES + 1
     assert counts.counts["other", 404] == ROUTES + 1

@@ -36,6 +36,7 @@ JOBS = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny FLUX.1 with blocks to skip."""
     folder = tmp_path_factory.mktemp("flux")
+    torch.manual_seed(4)  # what is skipped depends on the words' encoder, too
     pipe = tiny.flux()
     torch.manual_seed(1)
     pipe.transformer = FluxTransformer2DModel.from_config(

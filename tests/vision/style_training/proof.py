@@ -163,12 +163,14 @@ def main() -> None:
     """Print the rows that are asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.vision.style_training.proof")
     parser.add_argument("rows", nargs="*", default=[*ROWS], choices=[*ROWS])
-    parser.add_argument("--looks", default=",".join(looks.LOOKS))
+    parser.add_argument("--looks", default=",".join(looks.LOOKS), help="or seen: those that count")
     parser.add_argument("--prompts", type=int, default=60)
     parser.add_argument("--pictures", type=int, default=12)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
+    if given.looks == "seen":
+        given.looks = ",".join(looks.SEEN)
     torch.set_num_threads(1)
     plain = MemoryStore()
     for name in given.rows:
