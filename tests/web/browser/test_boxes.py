@@ -107,7 +107,7 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
         await site.you.post(f"/api{path}/marks", {"picture": one["id"], "label": "marked", "boxes": boxes})
     await page.goto(f"{site.web.url}{path}")
     await page.get_by_role("button", name="Train").click()
-    await page.get_by_role("heading", name="Version 1").wait_for()
+    await page.get_by_role("heading", name="Version 1").wait_for(timeout=90_000)
     await page.goto(f"{site.web.url}{path}/try")
     await page.locator("#try-own").wait_for()
     await page.set_input_files("#try-file", [{"name": "a.png", "mimeType": "image/png", "buffer": part(60)}])
