@@ -13,6 +13,7 @@ from tests.wire.forked import ForkedBot
 CHANNEL = GUILD + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [6, pytest.param(18, marks=pytest.mark.long)])
 async def test_every_job_ends_with_one_message_whenever_the_bot_or_its_worker_is_killed(
     tmp_path: Path, kills: int

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections import deque
 
+import pytest
+
 from core.settings import ROOT
 from tests.census import census, growth
 from tests.forks import forks
 from tests.wire.process import WITHOUT
 
 
+@pytest.mark.slow
 def test_after_jobs_and_lost_connections_everything_has_its_size_again() -> None:
     """In a process of its own, whose clocks are put forward."""
     ended = subprocess.run(
