@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
 import sys
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -29,6 +28,7 @@ from host.opening import running, services
 from host.operating.endpoint import serve
 from host.operating.manager import ServiceManager
 from host.operating.metrics import Metrics
+from host.operating.signals import stop_on_signals
 from host.operating.traces import note_delivered
 from host.operating.wire import DiscordWire
 from storage.database import Database
@@ -53,7 +53,7 @@ def run(settings: Settings, *, sandbox: Page | None = None) -> int:
 
 async def _serve(settings: Settings, sandbox: Page | None) -> int:
     stopping = asyncio.Event()
-    _on_signals(stopping)
+    stop_on_signals(stopping)
     async with services(settings) as built:
         garbage.configure_gc()
         collecting = garbage.collect(lambda: built.queue.unfinished > 0)
@@ -91,23 +91,6 @@ async def open_web(built: Services, studio: Studio) -> AsyncIterator[None]:
     async with serve_web(built, studio, port=built.settings.web_port) as opened:
         print(f"Atelier on the web: {opened.url}", flush=True)
         yield
-
-
-def _on_signals(stopping: asyncio.Event) -> None:
-    """The first SIGINT or SIGTERM asks for an orderly stop, the second one is not waited for."""
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        if stopping.is_set():
-            os._exit(130)  # workers end when their pipe closes; the rows say what has to go on
-        print("Stopping once the running jobs are done. Press Ctrl+C again to stop at once.", flush=True)
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
 
 
 @asynccontextmanager

@@ -6,10 +6,10 @@ import argparse
 import gc
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from core.errors import AtelierError, SettingsError, StorageError
+from core.telemetry.release import release
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,14 +43,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    try:
-        number = version("atelier")
-    except PackageNotFoundError:
-        number = "unknown"
     parser = argparse.ArgumentParser(
         prog="atelier", description="A self-hosted art and vision studio in Discord."
     )
-    parser.add_argument("--version", action="version", version=f"atelier {number}")
+    parser.add_argument("--version", action="version", version=f"atelier {release()}")
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser(
         "run", help="start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import sqlalchemy as sa
 
@@ -22,7 +22,7 @@ from jobs.active import Converse, Gate, open_gate, question_alone
 from jobs.admin import Admin
 from jobs.admission import Admission
 from jobs.executor import Executor
-from jobs.feed import Feed, News, Wait, Watch
+from jobs.feed import Feed, Feeds, News, Wait, Watch
 from jobs.job_rows import JobRows
 from jobs.limits import Limits
 from jobs.overview import Overview
@@ -44,6 +44,15 @@ ENDS = tuple(event.__name__.lower() for event in TERMINAL)
 
 def _nothing(connection: sa.Connection) -> None:
     """For an action that changes no row but the audit's."""
+
+
+class Hooks(TypedDict, total=False):
+    """What a queue asks and tells others: see ``Queue``."""
+
+    gate: Gate
+    on_rendered: Callable[[str], None]
+    converse: Converse
+    tracing: Tracing
 
 
 class Queue(JobRows):
@@ -68,14 +77,18 @@ class Queue(JobRows):
         self.files, self.executor = files, executor
         self.limits, self.tracing = limits or Limits(), tracing
         self._on_rendered = on_rendered
-        hooks = gate, on_rendered, converse, tracing
-        self._dispatcher = Dispatcher(database, files, executor, self.limits, *hooks)
+        self._hooks = gate, on_rendered, converse, tracing
+        self._dispatcher = self._new_dispatcher()
         self._admission = Admission(database, files, self.limits)
         self._overview = Overview(database, executor, self._dispatcher, self._admission)
         self.admin = Admin(database, self._cancel_all)
         self.people = People(database)
         self._started = False
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    def _new_dispatcher(self, feeds: Feeds | None = None) -> Dispatcher:
+        """Return a dispatcher of this queue's that hasn't been started."""
+        return Dispatcher(self.database, self.files, self.executor, self.limits, *self._hooks, feeds)
 
     async def start(self) -> None:
         """Take up unfinished jobs, start the workers and the dispatcher."""

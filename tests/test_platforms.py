@@ -16,7 +16,8 @@ import pytest
 
 from core.settings import ROOT
 from docs import structure
-from host import app, workers
+from host import workers
+from host.operating import signals
 from storage.filing import folder
 from studio.pictures import confine
 from tests.jobs.conftest import until
@@ -40,7 +41,7 @@ ONLY_SOME = {
     "signal.SIGKILL": set(),
     "signal.SIGHUP": set(),
     "signal.setitimer": {"studio.pictures.confine"},
-    "add_signal_handler": {"host.app", "host.elsewhere.worker"},
+    "add_signal_handler": {"host.operating.signals"},
     "/proc": {"studio.pictures.confine", "vision.devices"},
 }
 SOME = re.compile("|".join(re.escape(name.rpartition(".")[2]) for name in ONLY_SOME))
@@ -79,8 +80,8 @@ def test_signals_stop_the_studio_where_the_loop_takes_none(monkeypatch: pytest.M
             raise NotImplementedError
 
         monkeypatch.setattr(loop, "add_signal_handler", none)
-        monkeypatch.setattr(app.signal, "signal", handlers.__setitem__)
-        app._on_signals(stopping)
+        monkeypatch.setattr(signals.signal, "signal", handlers.__setitem__)
+        signals.stop_on_signals(stopping)
         assert handlers.keys() == {signal.SIGINT, signal.SIGTERM}
         handlers[signal.SIGINT](signal.SIGINT, None)
         await until(stopping.is_set)

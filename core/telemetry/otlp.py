@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from time import time  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -30,6 +29,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.re import parse_env_headers
 
+from core.telemetry.release import release
 from core.telemetry.tracing import Attribute, ids_of
 
 PATIENCE = 3.0  # seconds for the collector to take spans
@@ -58,7 +58,7 @@ class Traced:
         self._ids = _Ids()
         resource: dict[str, Attribute] = {
             "service.name": os.environ.get("OTEL_SERVICE_NAME", "atelier"),
-            "service.version": _version(),
+            "service.version": release(),
             "host.name": socket.gethostname(),
             "process.pid": os.getpid(),
         }
@@ -180,10 +180,3 @@ def _parsed(traceparent: str) -> SpanContext | None:
     except ValueError:
         return None
     return context if context.is_valid else None
-
-
-def _version() -> str:
-    try:
-        return version("atelier")
-    except PackageNotFoundError:
-        return "unknown"

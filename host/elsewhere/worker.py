@@ -6,15 +6,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
-from importlib.metadata import PackageNotFoundError, version
 
 from bus.connection import Bus, connected
 from core.errors import AtelierError, SettingsError
 from core.settings import Settings
+from core.telemetry.release import release
 from host import memory
 from host.logs import set_up_logs
 from host.operating.manager import ServiceManager
+from host.operating.signals import stop_on_signals
 from host.workers import worker_configs
 from jobs.agents.agent import Agent, Known
 from jobs.agents.fetching import Fetching
@@ -41,12 +41,12 @@ def work(settings: Settings, *, target: str = "vision.worker:main") -> int:
 
 async def _serve(settings: Settings, target: str) -> int:
     stopping = asyncio.Event()
-    _on_signals(stopping)
+    stop_on_signals(stopping)
     configs = await worker_configs(settings)
     if not configs:
         raise AtelierError(NO_DEVICES)
     models = await asyncio.to_thread(digest, configs[0])
-    known = Known(settings.node, models, _release(), settings.models["clip"])
+    known = Known(settings.node, models, release(), settings.models["clip"])
     floor = settings.disk_floor_mb * 10**6
     cached = settings.data_dir / "cache" / "elsewhere"
     cache = Cache(cached, most=settings.files_cache_mb * 10**6, keep_free=2 * floor)
@@ -72,27 +72,3 @@ async def _serve(settings: Settings, target: str) -> int:
 def health(agent: Agent, bus: Bus) -> Health:
     """Return how it is, as the service manager is told it. That the bus is away, no restart mends."""
     return Health(bus.is_up, None, len(agent.runs), 0, None if bus.is_up else "the bus is away")
-
-
-def _release() -> str:
-    try:
-        return version("atelier")
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def _on_signals(stopping: asyncio.Event) -> None:
-    """The first SIGINT or SIGTERM asks for an orderly stop, the second one is not waited for."""
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        if stopping.is_set():
-            os._exit(130)
-        print("Stopping once the running jobs are done. Press Ctrl+C again to stop at once.", flush=True)
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))

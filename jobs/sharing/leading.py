@@ -13,19 +13,18 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Unpack
 
 from core.errors import StorageError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Status
 from core.recent import Recent
-from core.telemetry.tracing import UNTRACED, Tracing
-from jobs.active import Converse, Gate, question_alone
-from jobs.active import open_gate as everything
+from core.telemetry.tracing import UNTRACED
 from jobs.executor import Executor
+from jobs.feed import Feeds
 from jobs.limits import Limits
 from jobs.overview import Overview
-from jobs.queue import Queue
+from jobs.queue import Hooks, Queue
 from jobs.running.dispatcher import Dispatcher
 from jobs.sharing.feeds import ToldFeeds
 from jobs.sharing.words import Answers, Line, Words
@@ -56,37 +55,26 @@ class LeadingQueue(Queue):
         executor: Executor,
         limits: Limits | None = None,
         *,
-        gate: Gate = everything,
-        on_rendered: Callable[[str], None] = lambda job_id: None,
-        converse: Converse = question_alone,
-        tracing: Tracing = UNTRACED,
         on_leading: Callable[[bool], None] = lambda leads: None,
         on_term: Callable[[], Awaitable[None]] = nothing,
         line: Line | None = None,
         every: float = EVERY,
+        **hooks: Unpack[Hooks],
     ) -> None:
-        hooks: dict[str, Any] = {"gate": gate, "on_rendered": on_rendered, "converse": converse}
-        super().__init__(database, files, executor, limits, tracing=tracing, **hooks)
         self.leads = False
-        self._make = partial(
-            Dispatcher,
-            database,
-            files,
-            executor,
-            self.limits,
-            gate,
-            on_rendered,
-            converse,
-            tracing,
-            ToldFeeds(self._tell, self._note_over, lambda: self.leads, tracing),
+        self._feeds = ToldFeeds(
+            self._tell, self._note_over, lambda: self.leads, hooks.get("tracing", UNTRACED)
         )
-        self._dispatcher = self._make()
-        self._overview = Overview(database, executor, self._dispatcher, self._admission)
+        super().__init__(database, files, executor, limits, **hooks)
         self._words = Words(line)
         self._on_leading, self._on_term, self._every = on_leading, on_term, every
         self._had = Recent[str, bool](HAD)
         self._look_now = asyncio.Event()
         self._going_on: asyncio.Task[None] | None = None
+
+    def _new_dispatcher(self, feeds: Feeds | None = None) -> Dispatcher:
+        """Of one term; who watches goes on watching."""
+        return super()._new_dispatcher(feeds or self._feeds)
 
     # Start and stop
 
@@ -142,7 +130,7 @@ class LeadingQueue(Queue):
     async def _take_over(self) -> None:
         """Start jobs from now on, and first what the leader before left behind."""
         log.info("this Atelier starts the jobs from now on")
-        dispatcher = self._make()
+        dispatcher = self._new_dispatcher()
         try:
             await self._on_term()
             await dispatcher.start()
@@ -163,7 +151,7 @@ class LeadingQueue(Queue):
         """Start nothing more: another does. What runs here is no longer ours."""
         log.warning("another Atelier starts the jobs from now on")
         self._set_leading(False)
-        before, self._dispatcher = self._dispatcher, self._make()
+        before, self._dispatcher = self._dispatcher, self._new_dispatcher()
         self._overview = Overview(self.database, self.executor, self._dispatcher, self._admission)
         await self._words.follow_others()
         await before.stop(0, over=False)
