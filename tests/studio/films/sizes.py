@@ -1,5 +1,6 @@
 """Films that have to fit: ``python -m tests.studio.films.sizes [--films 50] [--limits 10 8 4 1]`` makes films
-of many sizes, lengths and grains, and fits each into every limit (MiB) that it is larger than."""
+of many sizes, lengths and grains, and fits each into every limit (MiB) that it is larger than. ``--shrink 2``:
+with half of the sides, so that a thousand can be tried."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from studio.films.clips import process
+from studio.marking import marks
+from studio.marking.marker import MARK_BYTES
 from vision.films import boxes
 from vision.films.encoders import encoder_of
 from vision.films.reader import FilmReader
@@ -24,12 +27,13 @@ FILLED = 0.85
 LEAST, MOST = 1.1 * 2**20, 14 * 2**20  # bytes of a film before it is fitted
 
 
-def masters(count: int, seed: int, encoder: str) -> Iterator[tuple[str, bytes]]:
-    """Yield ``count`` films as they are kept, between 1.1 and 14 MiB."""
+def masters(count: int, seed: int, encoder: str, shrink: int = 1) -> Iterator[tuple[str, bytes]]:
+    """Yield ``count`` films as they are kept, between 1.1 and 14 MiB. shrink: what sides are divided by."""
     rng = random.Random(seed)
     found = 0
     while found < count:
-        size, fps = rng.choice(SIZES), rng.choice((12, 24, 30))
+        (width, height), fps = rng.choice(SIZES), rng.choice((12, 24, 30))
+        size = (width // shrink // 2 * 2, height // shrink // 2 * 2)
         grain, aim = rng.choice((8, 20, 60, 120)), 2 ** rng.uniform(0.2, 3.7) * 2**20
         file = io.BytesIO()
         film = FilmWriter(file, size, fps, encoder_of(encoder))
@@ -68,9 +72,11 @@ def _chunks(seed: int, size: tuple[int, int], grain: int) -> Iterator[np.ndarray
 
 
 def right(data: bytes, limit: int) -> bool:
-    """Whether a fitted film is one that plays: within its limit, boxes in order, every frame there."""
-    file = io.BytesIO(data)
-    if len(data) > limit or [box.kind for box in boxes.boxes(file)] != [b"ftyp", b"moov", b"mdat"]:
+    """Whether a fitted film is one that plays: within its limit with its mark, boxes in order, every frame
+    there."""
+    sent = marks.outgoing(data, "video/mp4", source=marks.EXTENDED, parameters=False)
+    file = io.BytesIO(sent)
+    if len(sent) > limit or [box.kind for box in boxes.boxes(file)] != [b"ftyp", b"uuid", b"moov", b"mdat"]:
         return False
     with FilmReader(file) as film:
         return sum(one.format.name == "yuv420p" for one in film.decoded()) == film.frames > 0
@@ -81,18 +87,20 @@ def main() -> int:
     parser.add_argument("--films", type=int, default=50)
     parser.add_argument("--limits", type=float, nargs="+", default=[10, 8, 4, 1], help="MiB")
     parser.add_argument("--encoder", default="auto")
+    parser.add_argument("--shrink", type=int, default=1, help="what the sides are divided by")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     filled: dict[float, list[float]] = {limit: [] for limit in arguments.limits}
     wrong, whole, tries, smaller, took = list[str](), 0, list[int](), 0, list[float]()
-    for name, data in masters(arguments.films, arguments.seed, arguments.encoder):
+    for name, data in masters(arguments.films, arguments.seed, arguments.encoder, arguments.shrink):
         for limit in arguments.limits:
             most = round(limit * 2**20)
             if len(data) <= most:
                 whole += 1  # sent as it is
                 continue
             began, target = time.process_time(), io.BytesIO()
-            header, _ = process.answer("fit", io.BytesIO(data), target, limit=most, encoder=arguments.encoder)
+            room = most - MARK_BYTES  # as ``studio.films.showing`` has it
+            header, _ = process.answer("fit", io.BytesIO(data), target, limit=room, encoder=arguments.encoder)
             took.append(time.process_time() - began)
             if "error" in header or not right(target.getvalue(), most):
                 wrong.append(f"{name} into {limit:g}: {header.get('error')}")
