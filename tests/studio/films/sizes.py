@@ -1,6 +1,7 @@
 """Films that have to fit: ``python -m tests.studio.films.sizes [--films 50] [--limits 10 8 4 1]`` makes films
-of many sizes, lengths and grains, and fits each into every limit (MiB) that it is larger than. ``--shrink 2``:
-with half of the sides, so that a thousand can be tried."""
+of many sizes, lengths and grains, and fits each into every limit (MiB) that it is larger than.
+``--shrink 2``: with half of the sides, so that a thousand can be tried.
+"""
 
 from __future__ import annotations
 
