@@ -133,6 +133,7 @@ def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = Non
                         out = vae.blend_t(kept.read(blend, rows.start, rows.stop), out[:, :, :-1], blend)
                     made[:, rows] = uint8(out[:, :, :count])
                     kept.write(rows.start, out[:, :, -blend:])
+                    del out  # before the next is made
             given += count
             yield made
             del made  # before the next is made

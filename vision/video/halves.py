@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from vision import background
 from vision.video.rows import Frames, Shelf
 
 MOST = {"cpu": 6 * 2**20}  # bytes of a band in its widest layer, by device
@@ -202,6 +203,7 @@ class WanDecoder:
         kept = self._kept_behind = self._kept_behind or _Kept(middle.shape[-2], self._reach, self._shelf)
         patch = self._vae.config.patch_size
         scale = self._enlarged * (patch or 1)
+        background.give_back()
         for band in self._bands(middle):
             given = middle[:, :, :, band.seen].contiguous()
             out = self._after(given, feat_cache=_Seen(kept, band), feat_idx=[0], **more)
@@ -210,6 +212,7 @@ class WanDecoder:
 
                 out = unpatchify(out, patch_size=patch)
             yield band.place(scale), out[:, :, :, band.own(scale)]
+            del out  # before the next is made
         kept.end()
 
     def _bands(self, middle: torch.Tensor) -> list[Band]:
@@ -231,9 +234,10 @@ class LtxDecoder:
         behind = ("norm_out", "conv_act", "conv_out")
         before, self._after = _split(decoder, len(decoder.up_blocks) - 1, ("conv_in", "mid_block"), behind)
         vars(before)["_modules"]["time_embedder"] = None
-        vars(before).update(patch_size=1, patch_size_t=1)
         self._before = before
+        self._patch = decoder.patch_size_t, decoder.patch_size
         for half in (before, self._after):
+            vars(half).update(patch_size=1, patch_size_t=1)
             modules = vars(half)["_modules"]
             if any(getattr(one, "per_channel_scale1", None) is not None for one in decoder.modules()):
                 modules["up_blocks"] = nn.ModuleList(map(_Seeded, modules["up_blocks"]))
@@ -248,10 +252,17 @@ class LtxDecoder:
         """Yield the frames of ``latents`` (1, C, f, h, w) by bands: rows, and what is in them (1, 3, F, rows,
         W)."""
         middle = self._before(latents, temb)
-        scale = self._enlarged * self._decoder.patch_size
+        background.give_back()
         for band in self._bands(middle):
-            out = self._after(middle[:, :, :, band.seen], temb)
-            yield band.place(scale), out[:, :, :, band.own(scale)]
+            place, own = band.place(self._enlarged * self._patch[1]), band.own(self._enlarged)
+            yield place, self._pixels(self._after(middle[:, :, :, band.seen], temb)[:, :, :, own])
+
+    def _pixels(self, out: torch.Tensor) -> torch.Tensor:
+        """Spread the channels over the pixels, as the decoder does last of all: only those of a band's own
+        rows, as that takes three times their memory."""
+        longer, larger = self._patch
+        out = out.unflatten(1, (-1, longer, larger, larger))  # (1, 3, longer, columns, rows, f, h, w)
+        return out.permute(0, 1, 5, 2, 6, 4, 7, 3).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
     def _bands(self, middle: torch.Tensor) -> list[Band]:
         conv = self._decoder.conv_out.conv

@@ -3,6 +3,7 @@ few, in a file where they are many."""
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import BinaryIO
 import torch
 
 IN_MEMORY = 16 * 2**20  # bytes of one film that stay there
+FREE = 2**30  # bytes of the disk that are left to others
 
 
 class Frames:
@@ -34,16 +36,16 @@ class _FramesInFile(Frames):
     """The same in a file, from the byte ``at`` on."""
 
     def __init__(self, file: BinaryIO, at: int, like: torch.Tensor, shape: tuple[int, ...]) -> None:
-        self._file, self._at, self._like, self._shape = file.fileno(), at, like.new_empty(0), shape
+        self._file, self._at, self._like, self._shape = file, at, like.new_empty(0), shape
         self.rows = shape[3]
 
     def read(self, frames: int, begin: int, end: int) -> torch.Tensor:
         found = self._like.new_empty((*self._shape[:2], frames, end - begin, self._shape[4]))
-        self._each(found, begin, lambda part, at: os.preadv(self._file, [part], at))
+        self._each(found, begin, lambda part, at: os.preadv(self._file.fileno(), [part], at))
         return found
 
     def write(self, begin: int, given: torch.Tensor) -> None:
-        self._each(given.contiguous(), begin, lambda part, at: os.pwrite(self._file, part, at))
+        self._each(given.contiguous(), begin, lambda part, at: os.pwrite(self._file.fileno(), part, at))
 
     def _each(self, numbers: torch.Tensor, begin: int, move: Callable[[memoryview, int], int]) -> None:
         """Move each frame's rows, which follow each other in the file."""
@@ -63,7 +65,7 @@ class _FramesInFile(Frames):
 class Shelf:
     """What the decoder of one film keeps from one piece to the next. In a processor's memory are the first
     IN_MEMORY bytes of it; the others lie in a file without a name among the temporary ones (TMPDIR), which is
-    gone with the process. Where there is no room for that everything stays in memory, as on any other
+    gone with the process. Where that disk has no room everything stays in memory, as it does on any other
     device."""
 
     def __init__(self) -> None:
@@ -75,12 +77,18 @@ class Shelf:
         size = torch.Size(shape).numel() * like.element_size()
         if like.device.type == "cpu" and size > self._room and hasattr(os, "posix_fallocate"):
             with suppress(OSError):
-                self._file = self._file or tempfile.TemporaryFile(buffering=0)
-                os.posix_fallocate(self._file.fileno(), self._end, size)
-                self._end += size
-                return _FramesInFile(self._file, self._end - size, like, shape)
+                return self._in_file(like, shape, size)
         self._room -= size
         return Frames(like.new_empty(shape))
+
+    def _in_file(self, like: torch.Tensor, shape: tuple[int, ...], size: int) -> Frames:
+        self._file = self._file or tempfile.TemporaryFile(buffering=0)
+        disk = os.fstatvfs(self._file.fileno())
+        if disk.f_bavail * disk.f_frsize < size + FREE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.posix_fallocate(self._file.fileno(), self._end, size)
+        self._end += size
+        return _FramesInFile(self._file, self._end - size, like, shape)
 
     def close(self) -> None:
         """Forget what lies in the file."""
