@@ -1,0 +1,48 @@
+"""A launcher, a bot and agents as processes of their own, with a fake worker: ``python -m
+tests.host.launching.live launcher ADDRESS …``, ``… worker --attached``, ``… bot URL FOLDER COUNT STEPS
+DELAY``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from bus.connection import connected
+from core.settings import load
+from host.cli import _parser
+from host.elsewhere.worker import work
+from host.launching.command import launch
+from jobs.elsewhere.executor import BusExecutor
+from jobs.elsewhere.load import answer_for_ever
+from tests.jobs.agents.live import LIMITS, Plan, ask_for
+from tests.jobs.conftest import open_queue
+
+WORKER = (sys.executable, "-m", "tests.host.launching.live", "worker", "--attached")
+
+
+async def _bot(url: str, folder: Path, plan: Plan) -> None:
+    settings = load({"BUS_URL": url, "NODE_NAME": "bot"}, Path("/nowhere"))
+    async with connected(settings) as bus:
+        await bus.until_up(30)
+        executor = BusExecutor(bus, folder / "scratch")
+        async with open_queue(folder, executor, LIMITS) as queue:
+            telling = asyncio.create_task(answer_for_ever(bus, queue))
+            await ask_for(plan, folder, queue)
+            await telling
+
+
+def main() -> int:
+    what, *rest = sys.argv[1:]
+    if what == "worker":
+        return work(load(), target="tests.jobs.fake_worker:main", attached=True)
+    if what == "launcher":
+        return launch(load(), _parser().parse_args(["workers", "ray", *rest]), WORKER)
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(name)s %(message)s")
+    asyncio.run(_bot(rest[0], Path(rest[1]), Plan(int(rest[2]), int(rest[3]), float(rest[4]))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
