@@ -133,7 +133,7 @@ def _add_launchers(parser: argparse.ArgumentParser) -> None:
     add("--idle-seconds", type=float, default=300.0, help="of fewer jobs before a worker is drained (300)")
     add("--name", default="ray", help="workers are called this, a hyphen and a number (ray)")
     add("--creds", type=Path, help="file with the workers' accounts on the bus, as `atelier bus` prints them")
-    add("--folder", help="on each node, for the workers' files; default: DATA_DIR/workers")
+    add("--folder", default="~/atelier-workers", help="on each node, for workers' files (~/atelier-workers)")
     add("--stop", action="store_true", help="drain all workers, take them off the cluster, and end")
 
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bus.connection import Bus, connected
@@ -27,7 +28,7 @@ from jobs.elsewhere.load import SUBJECT, AskLoad, Load
 from jobs.views import Health
 
 PATIENCE = 2.0  # seconds for the bot to answer
-NO_ADDRESS = "--address: takes the host:port of the Ray cluster's head, such as 10.0.0.1:6379."
+STOPPING = "The workers go on; `atelier workers ray --stop` drains them."
 log = logging.getLogger(__name__)
 
 
@@ -44,19 +45,23 @@ def launch(settings: Settings, arguments: argparse.Namespace, command: Sequence[
     needs = on_ray.Needs(arguments.gpus_per_worker, arguments.cpus_per_worker)
     address = arguments.address or os.environ.get("RAY_ADDRESS", "")
     on_ray.check_address(address)
+    most = arguments.min if arguments.max is None else arguments.max
+    asked = Bounds(arguments.min, most, arguments.waiting_per_worker, arguments.idle_seconds)
     on_ray.take_token(os.environ, Path.home())
     known = accounts.read(arguments.creds) if arguments.creds is not None else None
-    folder = arguments.folder or str((settings.data_dir / "workers").absolute())
     handed = {"DEVICES": "auto" if needs.gpus else "cpu", **for_workers()}
 
     def orders(name: str) -> Orders:
         own = {"BUS_CREDS": known[name]} if known is not None else {}
-        return Orders(name, {**handed, **own}, folder, command)
+        return Orders(name, {**handed, **own}, arguments.folder, command)
 
     set_up_logs(settings, name="launcher")
     cluster = on_ray.RayCluster(on_ray.connect(address, settings.bus_prefix), arguments.name, needs, orders)
     try:
-        bounds = Bounds(0, 0, idle=0.0) if arguments.stop else _bounds(arguments, cluster.places())
+        if arguments.stop:
+            bounds = Bounds(0, 0, idle=0.0)
+        else:
+            bounds = _fitted(asked, arguments.max is None, cluster.places())
         names = [f"{arguments.name}-{number}" for number in range(1, bounds.most + 1)]
         if known is not None:
             accounts.check(known, names)
@@ -66,17 +71,20 @@ def launch(settings: Settings, arguments: argparse.Namespace, command: Sequence[
         cluster.close()
 
 
-def _bounds(arguments: argparse.Namespace, places: int) -> Bounds:
-    most = arguments.max if arguments.max is not None else max(places, arguments.min)
-    if most > places:
-        log.warning("--max %d: the cluster has room for %d now", most, places)
-    return Bounds(arguments.min, most, arguments.waiting_per_worker, arguments.idle_seconds)
+def _fitted(asked: Bounds, is_open: bool, places: int) -> Bounds:
+    """Return the bounds for a cluster with so many places. is_open: no most was named."""
+    if is_open:
+        return replace(asked, most=max(places, asked.least))
+    if asked.most > places:
+        log.warning("--max %d: the cluster has room for %d now", asked.most, places)
+    return asked
 
 
 async def _keep(settings: Settings, fleet: Fleet, bounds: Bounds, *, until_empty: bool) -> int:
     stopping = asyncio.Event()
-    stop_on_signals(stopping)
+    stop_on_signals(stopping, STOPPING)
     async with connected(settings, "launcher") as bus:
+        await bus.until_up(PATIENCE)
         queue = _Asking(bus)
         health = lambda: Health(queue.answers, None, len(fleet.agents), 0, queue.problem)  # noqa: E731
         async with ServiceManager(os.environ).serving(health, stopping):

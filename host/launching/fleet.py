@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from jobs.elsewhere.load import Load
 
 EVERY = 2.0  # seconds between two looks
 REST = 30.0  # seconds before an agent that could not be placed is placed again
+HEARD_AFTER = 60.0  # seconds that an agent may run before the bot hears of it
 LATE = 60.0  # seconds beyond its grace that an agent may take to drain
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class Fleet:
         self._told: dict[str, str] = {}  # what the log has of each agent
         self._resting: dict[int, float] = {}  # numbers that could not be placed, until when
         self._drained: dict[int, float] = {}  # since when
+        self._unheard: dict[str, float] = {}  # agents that run and that the bot doesn't hear of, since when
         self.agents: tuple[Agent, ...] = ()
 
     async def keep(
@@ -90,6 +93,8 @@ class Fleet:
     def _turn(self, load: Load | None, sightings: Sequence[Sighting], now: float) -> None:
         running = {one.name: one.running for one in load.machines} if load is not None else {}
         self._tell(sightings, now)
+        if load is not None:
+            self._tell_unheard({one.name for one in load.machines}, sightings, now)
         self._resting = {number: until for number, until in self._resting.items() if until > now}
         found = {self._number(one.name): one for one in sightings if not one.failed}
         self.agents = tuple(
@@ -138,6 +143,14 @@ class Fleet:
         names = {one.name for one in sightings}
         for name in set(self._told) - names:
             del self._told[name]
+
+    def _tell_unheard(self, heard: set[str], sightings: Sequence[Sighting], now: float) -> None:
+        run = {one.name for one in sightings if one.report is not None and one.report.pid}
+        self._unheard = {name: self._unheard.get(name, now) for name in run - heard}
+        for name, since in self._unheard.items():
+            if since <= now - HEARD_AFTER:
+                self._unheard[name] = math.inf  # said once
+                log.warning("%s runs, and the bot doesn't hear of it: has it an account on the bus?", name)
 
     def _name(self, number: int) -> str:
         return f"{self._prefix}-{number}"

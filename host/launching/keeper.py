@@ -52,7 +52,7 @@ class Keeper:
 
     def __init__(self, orders: Orders, node: str) -> None:
         self._orders, self._node = orders, node
-        self._folder = Path(orders.folder) / orders.name
+        self._folder = Path(orders.folder).expanduser().absolute() / orders.name
         self._folder.mkdir(parents=True, exist_ok=True)
         self._said = self._folder / "agent.err"
         self._draining, self._ended = threading.Event(), threading.Event()

@@ -6,11 +6,13 @@ Whoever has the cluster's token runs code on all of its nodes, so a cluster that
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ AT_ONCE = 4  # calls of an actor
 NAMESPACE = "atelier"  # before the bus's prefix: two studios on one cluster don't see each other's agents
 # Else a worker of Ray that ends kills its children: an agent could not give back what it runs
 SPARE_CHILDREN = {"env_vars": {"RAY_kill_child_processes_on_worker_exit": "false"}}
+KILLED = "ray.kill"  # in Ray's words about an actor that a launcher has taken off
+log = logging.getLogger(__name__)
 WITHOUT_TOKEN = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1])"
 
 
@@ -99,8 +103,8 @@ def take_token(environ: MutableMapping[str, str], home: Path) -> None:
 
 
 class RayCluster:
-    """A cluster that this process is connected to. name: of the namespace. orders: of an agent, by its
-    name."""
+    """A cluster that this process is connected to. ray: as ``connect`` returns it. prefix: of agents' names.
+    orders: of an agent, by its name. Ray ends this process when the head is away for a minute."""
 
     def __init__(self, ray: Any, prefix: str, needs: Needs, orders: Callable[[str], Orders]) -> None:
         self._ray, self._prefix, self._needs, self._orders = ray, prefix, needs, orders
@@ -110,7 +114,8 @@ class RayCluster:
 
     def nodes(self) -> list[dict[str, float]]:
         """Return the resources of each node that lives."""
-        return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        with self._errors():
+            return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
 
     def places(self) -> int:
         """Return how many agents there is room for. Raises ClusterError where there is none."""
@@ -120,25 +125,27 @@ class RayCluster:
             kinds = ("GPU", "CPU")
             has = "; ".join(", ".join(f"{node.get(kind, 0):g} {kind}" for kind in kinds) for node in nodes)
             raise ClusterError(
-                f"no node of the Ray cluster has {self._needs} for a worker. Its {len(nodes)} nodes have: {has}."
+                f"no node of the Ray cluster has {self._needs} for a worker; its {len(nodes)} have {has}."
                 " Change --gpus-per-worker (0 = processors) or --cpus-per-worker."
             )
         return found
 
     def look(self) -> list[Sighting]:
         """As of ``Cluster``."""
-        names = set(self._ray.util.list_named_actors())
-        names = {name for name in names if self._is_ours(name)} | self._handles.keys()
-        for name in sorted(names - self._asked.keys()):
-            try:
-                handle = self._handles.get(name) or self._ray.get_actor(name)
-            except ValueError:  # it has just ended
-                continue
-            self._handles[name] = handle
-            self._asked[name] = handle.report.remote()
-        if self._asked:
-            self._ray.wait(list(self._asked.values()), num_returns=len(self._asked), timeout=ANSWERED)
-        return [one for name in sorted(names & self._handles.keys()) if (one := self._sighting(name))]
+        with self._errors():
+            there = {name for name in self._ray.util.list_named_actors() if self._is_ours(name)}
+            names = there | self._handles.keys()
+            for name in sorted(names - self._asked.keys()):
+                try:
+                    handle = self._handles.get(name) or self._ray.get_actor(name)
+                except ValueError:  # it has just ended
+                    continue
+                self._handles[name] = handle
+                self._asked[name] = handle.report.remote()
+            if self._asked:
+                asked = list(self._asked.values())
+                self._ray.wait(asked, num_returns=len(asked), timeout=ANSWERED)
+            return [one for name in sorted(self._asked) if (one := self._sighting(name)) is not None]
 
     def _sighting(self, name: str) -> Sighting | None:
         errors = self._ray.exceptions
@@ -151,9 +158,8 @@ class RayCluster:
             return Sighting(name)
         except errors.ActorDiedError as error:
             self._handles.pop(name, None)
-            reason = getattr(error, "error_msg", "") or str(error)
-            return None if "ray.kill" in reason else Sighting(name, failed=describe(error))
-        except errors.RayError as error:
+            return None if KILLED in str(error) else Sighting(name, failed=describe(error))
+        except errors.RayTaskError as error:
             return Sighting(name, failed=describe(error))
         return Sighting(name, report)
 
@@ -170,22 +176,33 @@ class RayCluster:
             scheduling_strategy="SPREAD",
             runtime_env=SPARE_CHILDREN,
         )
-        try:
-            self._handles[name] = options.remote(self._orders(name))
-        except ValueError:  # another launcher was faster
-            self._handles[name] = self._ray.get_actor(name)
+        with self._errors():
+            try:
+                self._handles[name] = options.remote(self._orders(name))
+            except ValueError:  # another launcher was faster; the next look finds it
+                log.info("%s is there already", name)
 
     def drain(self, name: str) -> None:
         """As of ``Cluster``."""
         if (handle := self._handles.get(name)) is not None:
-            handle.drain.remote()
+            with self._errors():
+                handle.drain.remote()
 
     def remove(self, name: str) -> None:
         """As of ``Cluster``."""
         handle = self._handles.pop(name, None)
         self._asked.pop(name, None)
         if handle is not None:
-            self._ray.kill(handle, no_restart=True)
+            with self._errors():
+                self._ray.kill(handle, no_restart=True)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say what Ray's errors mean here."""
+        try:
+            yield
+        except self._ray.exceptions.RayError as error:
+            raise ClusterError(f"the Ray cluster is lost: {describe(error)}") from error
 
     def _is_ours(self, name: str) -> bool:
         before, _, number = name.rpartition("-")

@@ -1,6 +1,5 @@
 """A launcher, a bot and agents as processes of their own, with a fake worker: ``python -m
-tests.host.launching.live launcher ADDRESS …``, ``… worker --attached``, ``… bot URL FOLDER COUNT STEPS
-DELAY``."""
+tests.host.launching.live launcher …``, ``… worker --attached``, ``… bot FOLDER COUNT STEPS DELAY``."""
 
 from __future__ import annotations
 
@@ -22,9 +21,8 @@ from tests.jobs.conftest import open_queue
 WORKER = (sys.executable, "-m", "tests.host.launching.live", "worker", "--attached")
 
 
-async def _bot(url: str, folder: Path, plan: Plan) -> None:
-    settings = load({"BUS_URL": url, "NODE_NAME": "bot"}, Path("/nowhere"))
-    async with connected(settings) as bus:
+async def _bot(folder: Path, plan: Plan) -> None:
+    async with connected(load()) as bus:
         await bus.until_up(30)
         executor = BusExecutor(bus, folder / "scratch")
         async with open_queue(folder, executor, LIMITS) as queue:
@@ -40,7 +38,7 @@ def main() -> int:
     if what == "launcher":
         return launch(load(), _parser().parse_args(["workers", "ray", *rest]), WORKER)
     logging.basicConfig(level="WARNING", format="%(asctime)s %(name)s %(message)s")
-    asyncio.run(_bot(rest[0], Path(rest[1]), Plan(int(rest[2]), int(rest[3]), float(rest[4]))))
+    asyncio.run(_bot(Path(rest[0]), Plan(int(rest[1]), int(rest[2]), float(rest[3]))))
     return 0
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -60,24 +60,32 @@ class Cluster:
             **(more or {}),
         }
 
-    def start_head(self) -> None:
-        """Start the head, on which no worker has room."""
+    def start_head(self, prefix: Sequence[str] = ()) -> None:
+        """Start the head, on which no worker has room. prefix: of its command."""
         head = ("--head", f"--port={self._port}", f"--temp-dir={self._folder}", "--include-dashboard=false")
-        self._start("127.0.0.2", *head, "--num-cpus=0")
+        self._start("127.0.0.2", *head, "--num-cpus=0", prefix=prefix)
 
     def start_node(self, host: str, cpus: int) -> None:
         """Start a node with room for so many workers."""
         self._start(host, f"--address={self.address}", f"--num-cpus={cpus}")
 
-    def _start(self, host: str, *words: str) -> None:
+    def _start(self, host: str, *words: str, prefix: Sequence[str] = ()) -> None:
         for left in reversed(range(TRIES)):
-            if self._try(host, *words):
+            if self._try(host, prefix, *words):
                 return
             assert left, self._said(host).read_text()
             self.kill(host)
 
-    def _try(self, host: str, *words: str) -> bool:
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+    def _try(self, host: str, prefix: Sequence[str], *words: str) -> bool:
+        command = [
+            *prefix,
+            sys.executable,
+            "-m",
+            "ray.scripts.scripts",
+            "start",
+            "--block",
+            "--disable-usage-stats",
+        ]
         command += [f"--node-ip-address={host}", "--object-store-memory=80000000", "--num-gpus=0", *words]
         with self._said(host).open("wb") as said:
             process = psutil.Popen(
