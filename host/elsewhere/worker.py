@@ -84,8 +84,8 @@ async def _stop(agent: Agent, grace: float, left_alone: asyncio.Event) -> None:
     await agent.stop(0)
 
 
-def _stop_when_left_alone(stopping: asyncio.Event, left_alone: asyncio.Event) -> None:
-    """Set both when standard input ends: whoever has started this process is gone."""
+def _stop_when_left_alone(stopping: asyncio.Event, left_alone: asyncio.Event, file: int = 0) -> None:
+    """Set both when standard input ends: whoever has started this process is gone. file: its number."""
     loop = asyncio.get_running_loop()
 
     def end() -> None:
@@ -93,7 +93,7 @@ def _stop_when_left_alone(stopping: asyncio.Event, left_alone: asyncio.Event) ->
         stopping.set()
 
     def read() -> None:
-        while os.read(0, 4096):
+        while os.read(file, 4096):
             pass
         loop.call_soon_threadsafe(end)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bus.connection import Bus, connected
 from core.errors import BusError, SettingsError
-from core.setting.handed import for_workers
+from core.setting.host.handed import for_workers
 from core.setting.servers import word
 from core.settings import Settings
 from host.elsewhere.worker import NO_BUS

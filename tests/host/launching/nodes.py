@@ -118,6 +118,16 @@ class Cluster:
                     found.append(process.pid)
         return found
 
+    @staticmethod
+    def alive(pids: Sequence[int]) -> list[int]:
+        """Return those of some processes that have not ended, wherever they belong by now."""
+        found = []
+        for pid in pids:
+            with suppress(psutil.NoSuchProcess):
+                if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                    found.append(pid)
+        return found
+
     def kill(self, host: str) -> None:
         """End a node as if its machine had failed: all of it at once."""
         processes = self.running(host)
