@@ -95,6 +95,7 @@ class Keeper:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=said,
+                    start_new_session=True,  # a node of Ray's that ends kills the groups of its workers
                 )
             self._starts += 1
 
