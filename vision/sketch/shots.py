@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from vision.sketch import moving
@@ -14,6 +17,7 @@ from vision.sketch.cutting import Layers
 from vision.sketch.motion import Motion
 from vision.sketch.moving import Pose
 
+FADING = 0.3  # of the way: until then a frame shows some of what its picture has and its layers haven't
 CAMERA = 0.3  # of a thing's motion: how far the camera goes where nothing can be moved
 
 
@@ -31,7 +35,8 @@ class Shot(Protocol):
 @dataclass(frozen=True, eq=False)
 class Moved:
     """A thing on its way over its ground. Where it is as in the picture, the frame is the picture. shown: how
-    the picture shows it; None = as it was cut out."""
+    the picture shows it, as the end of a film does, from which the frames lead on; None = as it was cut
+    out."""
 
     layers: Layers
     first: Pose
@@ -41,7 +46,14 @@ class Moved:
     def at(self, share: float) -> Image.Image:
         """Return the frame at ``share``."""
         pose = moving.between(self.first, self.last, share)
-        return self.layers.picture if pose == self._own else moving.frame(self.layers, pose)
+        if pose == self._own:
+            return self.layers.picture
+        frame = moving.frame(self.layers, pose)
+        if self.shown is None or share >= FADING:
+            return frame
+        along = _moved(self._otherwise, round(pose.x - self.shown.x), round(pose.y - self.shown.y))
+        colours = np.asarray(frame, np.float32) + along * np.float32(1 - share / FADING)
+        return Image.fromarray(colours.round().clip(0, 255).astype(np.uint8))
 
     def touched(self, share: float) -> Image.Image | None:
         """Return where the thing is, and where it was."""
@@ -53,6 +65,14 @@ class Moved:
     @property
     def _own(self) -> Pose:
         return self.shown or moving.own(self.layers)
+
+    @cached_property
+    def _otherwise(self) -> NDArray[np.float32]:
+        """(h, w, 3): what the picture has more than its layers as it shows them. Much of it is there where
+        the thing comes from another frame, whole; without it the film would jump."""
+        laid = np.asarray(moving.frame(self.layers, self._own), np.float32)
+        apart: NDArray[np.float32] = np.asarray(self.layers.picture, np.float32) - laid
+        return apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,3 +151,16 @@ class ThereAndBack:
 def _size(layers: Layers) -> float:
     left, top, right, bottom = layers.box
     return math.sqrt((right - left) * (bottom - top))
+
+
+def _moved(values: NDArray[np.float32], right: int, down: int) -> NDArray[np.float32]:
+    """Return (h, w, …) moved by so many pixels, 0 where nothing comes from."""
+    height, width = values.shape[:2]
+    moved = np.zeros_like(values)
+    rows, columns = max(0, height - abs(down)), max(0, width - abs(right))
+    to_row, to_column = max(0, down), max(0, right)
+    row, column = max(0, -down), max(0, -right)
+    moved[to_row : to_row + rows, to_column : to_column + columns] = values[
+        row : row + rows, column : column + columns
+    ]
+    return moved
