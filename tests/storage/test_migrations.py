@@ -49,6 +49,7 @@ VERSIONS = (
     "0023",
     "0024",
     "0025",
+    "0026",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",
