@@ -126,8 +126,7 @@ class Atelier(commands.Bot):
         edited. on_delivered: called with each job whose end was told, and the rung that took it. wait: every
         wait for a job goes through it. connection: more for discord.py."""
         transport, trace = transport or Transport(), addresses.trace()
-        transport.breaker.watch(trace)
-        transport.rest.watch(trace)
+        transport.watch(trace)
         if session is not None:
             session.watch(trace)
         super().__init__(
