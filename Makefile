@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 setup: $(STAMP)
 
@@ -28,7 +28,7 @@ test: setup
 
 # What takes two seconds of a processor or more: whole programs that are killed, trainings, films of every family. CI runs it too.
 slow-test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "slow and not long and not inductor and not servers and not buckets and not postgres and not bus" tests --ignore=tests/web/browser $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "slow and not long and not inductor and not servers and not buckets and not postgres and not bus and not ray" tests --ignore=tests/web/browser $(ARGS)
 
 # The long forms of tests whose short ones are in the two above, at night: ten minutes.
 long-test: setup
@@ -125,6 +125,12 @@ bus-test: setup
 bus-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,scale]'
 	$(BIN)/python -m tests.jobs.agents.proof $(ARGS)
+
+# `atelier workers ray` on nodes of Ray that are started here, killed, and let down by their head, on a NATS server of the tests' own. Ray is 240 MB. Five minutes;
+# on a machine that is busy otherwise Ray's nodes may give up starting, and are tried again. ARGS=-s prints the figures of docs/scale.md.
+ray-test: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,scale,ray]'
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m ray tests/host/launching $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup

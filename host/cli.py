@@ -87,10 +87,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     files.add_argument("--from", dest="since", metavar="URL", help="where they are; default: FILES_URL")
     files.add_argument("--dry-run", action="store_true", help="only count them")
-    commands.add_parser(
+    worker = commands.add_parser(
         "worker",
         help="keep workers on this machine for a bot elsewhere, which is reached by BUS_URL",
     )
+    worker.add_argument(
+        "--attached",
+        action="store_true",
+        help="give back what runs and end once standard input does: for what starts it as a child",
+    )
+    _add_launchers(commands.add_parser("workers", help="keep workers on the nodes of a cluster"))
     bus = commands.add_parser("bus", help="what the bus needs: rights for the bot and each machine")
     bus.add_argument(
         "--print-config",
@@ -99,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="print a file for nats-server with an account for the bot and for each of these (NODE_NAME)",
     )
+    bus.add_argument("--launcher", action="store_true", help="with one for `atelier workers ray`, too")
     models = commands.add_parser(
         "models", help="which models are configured, where they lie, whether they load"
     )
@@ -110,6 +117,24 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("fetch", help="fetch the readers of photographs now, so that no job waits for them")
     models.add_argument("--no-load", action="store_true", help="don't try to load them")
     return parser
+
+
+def _add_launchers(parser: argparse.ArgumentParser) -> None:
+    ray = parser.add_subparsers(dest="cluster", metavar="cluster", required=True).add_parser(
+        "ray", help="one `atelier worker` for each device of a Ray cluster, as many as the queue asks for"
+    )
+    add = ray.add_argument
+    add("--address", default="", help="host:port of the cluster's head; default: RAY_ADDRESS")
+    add("--min", type=int, default=1, help="workers that there are at least (1)")
+    add("--max", type=int, help="and at most; default: as many as the cluster has devices now")
+    add("--gpus-per-worker", type=float, default=1.0, help="1; 0 = workers on processors")
+    add("--cpus-per-worker", type=float, default=1.0, help="processors set aside for each (1)")
+    add("--waiting-per-worker", type=int, default=4, help="jobs waiting that are worth another worker (4)")
+    add("--idle-seconds", type=float, default=300.0, help="of fewer jobs before a worker is drained (300)")
+    add("--name", default="ray", help="workers are called this, a hyphen and a number (ray)")
+    add("--creds", type=Path, help="file with the workers' accounts on the bus, as `atelier bus` prints them")
+    add("--folder", default="~/atelier-workers", help="on each node, for workers' files (~/atelier-workers)")
+    add("--stop", action="store_true", help="drain all workers, take them off the cluster, and end")
 
 
 def _run(settings, arguments) -> int:
@@ -210,13 +235,19 @@ def _move_files(settings, arguments) -> int:
 def _worker(settings, arguments) -> int:
     from host.elsewhere.worker import work
 
-    return work(settings)
+    return work(settings, attached=arguments.attached)
+
+
+def _workers(settings, arguments) -> int:
+    from host.launching.command import launch
+
+    return launch(settings, arguments)
 
 
 def _bus(settings, arguments) -> int:
     from host.elsewhere.rights import config
 
-    print(config(settings.bus_prefix, arguments.print_config))
+    print(config(settings.bus_prefix, arguments.print_config, launcher=arguments.launcher))
     return 0
 
 
@@ -237,6 +268,7 @@ COMMANDS = {
     "move-database": _move_database,
     "move-files": _move_files,
     "worker": _worker,
+    "workers": _workers,
     "bus": _bus,
 }
 

@@ -48,12 +48,13 @@ def _of_interest(record: logging.LogRecord) -> bool:
     return "voice will NOT be supported" not in text and "Guilds intent seems to be disabled" not in text
 
 
-def set_up_logs(settings: Settings) -> None:
-    """Write what is logged from now on to the terminal and DATA_DIR/logs, redacted.
+def set_up_logs(settings: Settings, *, name: str = "atelier") -> None:
+    """Write what is logged from now on to the terminal and DATA_DIR/logs, redacted. name: of the file, which
+    no other process may write to.
 
     Raises StorageError when that folder can't be written to.
     """
-    terminal, file = logging.StreamHandler(sys.stderr), _log_file(settings.data_dir / "logs")
+    terminal, file = logging.StreamHandler(sys.stderr), _log_file(settings.data_dir / "logs", name)
     for handler in (terminal, file):
         handler.setFormatter(RedactingFormatter(_FORMAT, redactor(settings)))
     # A slow disk or terminal must not hold the event loop up, so another thread writes
@@ -69,11 +70,11 @@ def set_up_logs(settings: Settings) -> None:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
-def _log_file(folder: Path) -> logging.Handler:
+def _log_file(folder: Path, name: str) -> logging.Handler:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return logging.handlers.RotatingFileHandler(
-            folder / "atelier.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8"
+            folder / f"{name}.log", maxBytes=5_000_000, backupCount=5, encoding="utf-8"
         )
     except OSError as error:
         raise StorageError(

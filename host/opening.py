@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,11 @@ async def services(
             converse=Conversations(database, sight, moderator, directory, settings).begin,
             tracing=await stack.enter_async_context(opened_tracing(settings)),
         )
+        if bus is not None:
+            from jobs.elsewhere.load import answer_for_ever
+
+            telling = leading.whenever(partial(answer_for_ever, bus, queue))
+            await stack.enter_async_context(running(telling, "load"))
         copies = VectorFiles(settings.data_dir / "cache" / "vectors")
         privacy = _privacy(settings, queue, database, files, copies)
         await privacy.replay()

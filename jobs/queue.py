@@ -258,6 +258,11 @@ class Queue(JobRows):
         """Whether no new jobs are taken."""
         return self._admission.draining
 
+    @property
+    def paused(self) -> bool:
+        """Whether no waiting job is started."""
+        return self._dispatcher.paused
+
     def depth(self, lane: Lane) -> int:
         """Return how many jobs wait in a lane."""
         return sum(waiting.lane is lane for waiting in self._dispatcher.waitlist)

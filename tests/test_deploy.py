@@ -18,10 +18,11 @@ import pytest
 import yaml
 
 from core.settings import ROOT, SECRETS, Settings, env_example, load
-from host.cli import COMMANDS
+from host.cli import COMMANDS, _parser
 
 UNIT = ROOT / "deploy" / "atelier.service"
 WORKER = ROOT / "deploy" / "atelier-worker@.service"
+LAUNCHER = ROOT / "deploy" / "atelier-ray.service"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 EXTRA = "pip install 'atelier[deploy]'"
 OURS = {item.name.upper() for item in fields(Settings)}
@@ -67,7 +68,7 @@ def test_the_container_runs_without_root_and_stops_and_reports_as_the_program_do
     assert "STOPSIGNAL SIGTERM" in text and "HEALTHCHECK" in text and "/healthz" in text
 
 
-@pytest.mark.parametrize("unit", [UNIT, WORKER], ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", [UNIT, WORKER, LAUNCHER], ids=lambda unit: unit.name)
 def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
     """It also looks whether the program is there, which an installed clone would have."""
     text = unit.read_text(encoding="utf-8")
@@ -237,10 +238,11 @@ def test_the_probes_ask_what_the_program_answers() -> None:
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
 
 
-def test_the_workers_unit_names_settings_and_a_command_that_there_are() -> None:
-    text = WORKER.read_text(encoding="utf-8")
+@pytest.mark.parametrize("unit", [WORKER, LAUNCHER], ids=lambda unit: unit.name)
+def test_the_workers_units_name_settings_and_a_command_that_there_are(unit: Path) -> None:
+    text = unit.read_text(encoding="utf-8")
     lines = re.findall(r"^Environment=(.+)$", text, re.M)
     named = {word.partition("=")[0] for line in lines for word in line.split()}
-    command = re.search(r"^ExecStart=\S+/atelier (\w+)$", text, re.M)
-    assert named and named <= OURS
-    assert command and command[1] in COMMANDS
+    command = re.search(r"^ExecStart=\S+/atelier (.+)$", text, re.M)
+    assert named and {name for name in named if not name.startswith("RAY_")} <= OURS
+    assert command and _parser().parse_args(command[1].split()).command in COMMANDS

@@ -10,6 +10,7 @@ from core.setting.servers import word
 
 BOT = "bot"
 WORKER = "worker-"  # before a machine's name
+LAUNCHER = "launcher"  # of `atelier workers`
 HEAD = """# For nats-server 2.10 or newer (nats-server -c FILE), written by `atelier bus --print-config`.
 # It holds passwords: chmod 600.
 listen: 0.0.0.0:4222
@@ -27,8 +28,9 @@ ping_max: 2
 """
 
 
-def config(prefix: str, machines: Sequence[str]) -> str:
-    """Return the file. machines: their NODE_NAMEs. Raises SettingsError for a name that can't be one."""
+def config(prefix: str, machines: Sequence[str], *, launcher: bool = False) -> str:
+    """Return the file. machines: their NODE_NAMEs. launcher: has an account too. Raises SettingsError for a
+    name that can't be one."""
     for name in machines:
         try:
             if not word(name):
@@ -38,6 +40,8 @@ def config(prefix: str, machines: Sequence[str]) -> str:
     if len(set(machines)) != len(machines):
         raise SettingsError(["each machine is named once."])
     accounts = [(BOT, _bot(prefix)), *((f"{WORKER}{name}", _worker(prefix, name)) for name in machines)]
+    if launcher:
+        accounts.append((LAUNCHER, _launcher(prefix)))
     users, notes = list[str](), list[str]()
     for user, rights in accounts:
         password = secrets.token_urlsafe(24)
@@ -65,6 +69,11 @@ def _worker(prefix: str, name: str) -> str:
         [*(f"{prefix}.{one}" for one in hears), f"_INBOX.{WORKER}{name}.>"],
         answers=True,
     )
+
+
+def _launcher(prefix: str) -> str:
+    """What a launcher may: ask how long the queue is."""
+    return _rights([f"{prefix}.queue.load"], [f"_INBOX.{LAUNCHER}.>"])
 
 
 def _rights(says: Sequence[str], hears: Sequence[str], *, answers: bool = False) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 
 from bus.connection import connected
 from core.errors import AtelierError, SettingsError
@@ -29,19 +30,22 @@ NO_BUS = "BUS_URL: names the bus by which the bot is heard, such as tls://bus.ex
 NO_DEVICES = "DEVICES=none: a worker needs devices."
 
 
-def work(settings: Settings, *, target: str = "vision.worker:main") -> int:
-    """Serve until a signal comes. Return the exit status. Raises SettingsError without a bus, AtelierError
-    when no device can be used."""
+def work(settings: Settings, *, target: str = "vision.worker:main", attached: bool = False) -> int:
+    """Serve until a signal comes. Return the exit status. attached: serve no longer than whoever has started
+    this: once standard input ends, what runs is given back at once. Raises SettingsError without a bus,
+    AtelierError when no device can be used."""
     if not settings.bus_url:
         raise SettingsError([NO_BUS])
     memory.configure_heap()
     set_up_logs(settings)
-    return asyncio.run(_serve(settings, target))
+    return asyncio.run(_serve(settings, target, attached))
 
 
-async def _serve(settings: Settings, target: str) -> int:
-    stopping = asyncio.Event()
+async def _serve(settings: Settings, target: str, attached: bool) -> int:
+    stopping, left_alone = asyncio.Event(), asyncio.Event()
     stop_on_signals(stopping)
+    if attached:
+        _stop_when_left_alone(stopping, left_alone)
     configs = await worker_configs(settings)
     if not configs:
         raise AtelierError(NO_DEVICES)
@@ -67,5 +71,32 @@ async def _serve(settings: Settings, target: str) -> int:
         async with watched, manager.serving(lambda: health(agent, bus), stopping):
             print(f"Atelier's workers on {settings.node} wait for a bot. Ctrl+C stops.", flush=True)
             await stopping.wait()
-            await agent.stop(settings.grace_seconds)
+            await _stop(agent, settings.grace_seconds, left_alone)
     return 0
+
+
+async def _stop(agent: Agent, grace: float, left_alone: asyncio.Event) -> None:
+    """Stop in order, and without grace from the moment on in which nobody waits for it any more."""
+    drain = asyncio.create_task(agent.drain(grace))
+    alone = asyncio.create_task(left_alone.wait())
+    await asyncio.wait((drain, alone), return_when=asyncio.FIRST_COMPLETED)
+    for task in (drain, alone):
+        task.cancel()
+    await asyncio.gather(drain, alone, return_exceptions=True)
+    await agent.stop(0)
+
+
+def _stop_when_left_alone(stopping: asyncio.Event, left_alone: asyncio.Event, file: int = 0) -> None:
+    """Set both when standard input ends: whoever has started this process is gone. file: its number."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        left_alone.set()
+        stopping.set()
+
+    def read() -> None:
+        while os.read(file, 4096):
+            pass
+        loop.call_soon_threadsafe(end)
+
+    threading.Thread(target=read, name="standard input", daemon=True).start()

@@ -117,8 +117,8 @@ class Agent:
             asyncio.create_task(self._look_for_ever(), name="leases"),
         ]
 
-    async def stop(self, grace: float) -> None:
-        """Take nothing more; what runs may end within ``grace`` seconds, the rest goes back to the queue."""
+    async def drain(self, grace: float) -> None:
+        """Take nothing more, and wait until what runs has ended, at most ``grace`` seconds."""
         self._draining = True
         self._changed.set()
         end = monotonic() + grace
@@ -126,6 +126,10 @@ class Agent:
             log.info("%d running jobs have %.0f s to finish", len(self._runs), grace)
         while any(not work.over for work in self.runs) and monotonic() < end:
             await asyncio.wait([work.task for work in self.runs if not work.over], timeout=end - monotonic())
+
+    async def stop(self, grace: float) -> None:
+        """Take nothing more; what runs may end within ``grace`` seconds, the rest goes back to the queue."""
+        await self.drain(grace)
         for work in self.runs:
             work.why = work.why or "its host stops"
         await self._executor.stop()  # which ends the rest

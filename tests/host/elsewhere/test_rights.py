@@ -17,6 +17,7 @@ from core.events import Rendered
 from core.settings import load
 from host.elsewhere import checks, rights
 from jobs.elsewhere.executor import BusExecutor
+from jobs.elsewhere.load import SUBJECT, AskLoad, Load, answer_for_ever
 from tests import nats
 from tests.jobs.agents.conftest import QUICK, agent_of
 from tests.jobs.conftest import ask, open_queue, until
@@ -33,6 +34,15 @@ WORKER_MAY_NOT_HEAR = """
     at.ask.h2 at.done.* at.file.h1 at.put.h1 at.queue.> at.gate.> at.bot.> _INBOX.> _INBOX.bot.>
     _INBOX.worker-h2.> $SYS.>
 """.split()
+LAUNCHER_MAY_NOT_SAY = """
+    at.queue.view at.queue.cancel at.queue.look at.queue.pause at.beat.h1 at.job.abc at.done.h1
+    at.file.h1 at.run.h1 at.ask.h1 at.forget at.gate.0 at.bot.hello _INBOX.bot.reply
+    _INBOX.worker-h1.reply other.queue.load
+""".split()
+LAUNCHER_MAY_NOT_HEAR = """
+    > at.> at.queue.> at.queue.load at.beat.* at.job.* at.run.* at.done.* at.file.* at.bot.>
+    _INBOX.> _INBOX.bot.> _INBOX.worker-h1.>
+""".split()
 BOT_MAY_NOT_SAY = """
     at.beat.h1 at.job.abc at.done.h1 at.file.h1 at.put.h1 other.run.h1 at.refused
 """.split()
@@ -43,7 +53,7 @@ BOT_MAY_NOT_HEAR = """
 
 @pytest.fixture
 def texts() -> str:
-    return rights.config("at", ["h1", "h2"])
+    return rights.config("at", ["h1", "h2"], launcher=True)
 
 
 @pytest.fixture
@@ -85,7 +95,11 @@ class Peer:
 @pytest.mark.bus
 @pytest.mark.parametrize(
     ("who", "say", "hear"),
-    [("worker-h1", WORKER_MAY_NOT_SAY, WORKER_MAY_NOT_HEAR), ("bot", BOT_MAY_NOT_SAY, BOT_MAY_NOT_HEAR)],
+    [
+        ("worker-h1", WORKER_MAY_NOT_SAY, WORKER_MAY_NOT_HEAR),
+        ("launcher", LAUNCHER_MAY_NOT_SAY, LAUNCHER_MAY_NOT_HEAR),
+        ("bot", BOT_MAY_NOT_SAY, BOT_MAY_NOT_HEAR),
+    ],
 )
 async def test_the_server_refuses_what_an_account_may_not(
     server: nats.Server, texts: str, who: str, say: list[str], hear: list[str]
@@ -142,6 +156,14 @@ async def test_with_these_rights_jobs_are_done_and_doctor_is_content(
             asked = await ask(queue)
             events = [event async for event in queue.watch(asked.job.id)]
             assert isinstance(events[-1], Rendered)
+            telling = asyncio.create_task(answer_for_ever(bus, queue))
+            async with connected(load(settings("launcher", "x"), Path("/nowhere"))) as asking:
+                assert await asking.until_up(10)
+                told = await asking.request(SUBJECT, AskLoad(), Load, patience=5)
+                assert (told.waiting, [one.name for one in told.machines]) == (0, ["h1"])
+                assert asking.counts.refused == 0
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
         found = {one.name: one for one in await checks._checks(bot_settings)}
         assert found["Bus"].ok and found["Rights on the bus"].ok
         assert found["Machines"].found == "heard of, with devices: h1 (1)"

@@ -24,6 +24,7 @@ from core.settings import load
 from jobs.agents.holding import Timing
 from jobs.elsewhere.executor import BusExecutor
 from jobs.limits import Limits
+from jobs.queue import Queue
 from tests.jobs.agents.conftest import agent_of
 from tests.jobs.conftest import open_queue
 
@@ -53,11 +54,16 @@ async def _bot(url: str, folder: Path, plan: Plan) -> None:
         await bus.until_up(30)
         executor = BusExecutor(bus, folder / "scratch")
         async with open_queue(folder, executor, LIMITS) as queue:
-            for number in range(plan.count):  # the same job, whoever asks for it again
-                wish = {"steps": plan.steps, "delay": plan.delay, "count": str(folder / f"steps-{number}")}
-                request = ImagineRequest(prompt=json.dumps(wish), seed=number)
-                await queue.submit(request, Origin(number % 7 + 1, 2, request_key=f"job {number}"))
+            await ask_for(plan, folder, queue)
             await asyncio.Event().wait()
+
+
+async def ask_for(plan: Plan, folder: Path, queue: Queue) -> None:
+    """Ask for the jobs; those that were asked for before are the same."""
+    for number in range(plan.count):
+        wish = {"steps": plan.steps, "delay": plan.delay, "count": str(folder / f"steps-{number}")}
+        request = ImagineRequest(prompt=json.dumps(wish), seed=number)
+        await queue.submit(request, Origin(number % 7 + 1, 2, request_key=f"job {number}"))
 
 
 def start(*words: object, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
