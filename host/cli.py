@@ -134,7 +134,7 @@ def _add_launchers(parser: argparse.ArgumentParser) -> None:
     add("--name", default="ray", help="workers are called this, a hyphen and a number (ray)")
     add("--creds", type=Path, help="file with the workers' accounts on the bus, as `atelier bus` prints them")
     add("--folder", default="~/atelier-workers", help="on each node, for workers' files (~/atelier-workers)")
-    add("--stop", action="store_true", help="drain all workers, take them off the cluster, and end")
+    add("--stop", action="store_true", help="drain all, where no launcher runs any more, and end")
 
 
 def _run(settings, arguments) -> int:

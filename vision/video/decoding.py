@@ -4,6 +4,7 @@ frames."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from vision.image_model import frames
 from vision.pictures import pixels
 from vision.video import streaming
 from vision.video.halves import LtxDecoder, WanDecoder
+from vision.video.rows import Frames, Shelf
 from vision.video.stripes import striped
 
 
@@ -53,17 +55,19 @@ def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     with torch.no_grad():
         _bring(vae)
         hidden = vae.post_quant_conv(latents.to(vae.dtype))
-    decoder, size = WanDecoder(vae), _size(vae, latents)
-    for i in range(latents.shape[2]):
-        made = np.empty((4 if i else 1, *size, 3), np.uint8)
-        with torch.no_grad(), striped(vae.decoder):
-            _bring(vae)
-            for rows, out in decoder.decode(hidden[:, :, i : i + 1], is_first=i == 0):
-                made[:, rows] = uint8(out.clamp_(-1.0, 1.0))
-                del out
-                background.give_back()  # else the holes that bands leave come to more than the frames
-        yield made
-        del made  # before the next is made
+    size = _size(vae, latents)
+    with closing(Shelf()) as shelf:
+        decoder = WanDecoder(vae, shelf)
+        for i in range(latents.shape[2]):
+            made = np.empty((4 if i else 1, *size, 3), np.uint8)
+            with torch.no_grad(), striped(vae.decoder):
+                _bring(vae)
+                for rows, out in decoder.decode(hidden[:, :, i : i + 1], is_first=i == 0):
+                    made[:, rows] = uint8(out.clamp_(-1.0, 1.0))
+                    del out
+                    background.give_back()  # else the holes that bands leave come to more than the frames
+            yield made
+            del made  # before the next is made
 
 
 def _size(vae: Any, latents: torch.Tensor) -> tuple[int, int]:
@@ -112,26 +116,27 @@ def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = Non
     size, stride = vae.tile_sample_min_num_frames // ratio, vae.tile_sample_stride_num_frames // ratio
     blend = vae.tile_sample_min_num_frames - vae.tile_sample_stride_num_frames
     total, given = (latents.shape[2] - 1) * ratio + 1, 0
-    kept: torch.Tensor | None = None  # of the piece before, what the next is blended with
+    kept: Frames | None = None  # of the piece before, what the next is blended with
     is_one = latents.shape[2] <= size
-    for i in range(0, 1 if is_one else latents.shape[2] - 1, stride):
-        count = total if is_one else min(stride * ratio + (i == 0), total - given)
-        background.give_back()
-        made = np.empty((count, *_size(vae, latents), 3), np.uint8)
-        with torch.no_grad(), striped(vae.decoder):
-            _bring(vae)
-            piece = latents[:, :, i : i + size + 1].to(vae.dtype)
-            for rows, out in LtxDecoder(vae).decode(piece, temb):
-                if kept is None:
-                    kept = out.new_empty((1, 3, blend, *made.shape[1:3]))
-                if i > 0:
-                    out = vae.blend_t(kept[:, :, :, rows], out[:, :, :-1], blend)
-                made[:, rows] = uint8(out[:, :, :count])
-                last = out[:, :, -blend:]
-                kept[:, :, : last.shape[2], rows] = last
-        given += count
-        yield made
-        del made  # before the next is made
+    with closing(Shelf()) as shelf:
+        for i in range(0, 1 if is_one else latents.shape[2] - 1, stride):
+            count = total if is_one else min(stride * ratio + (i == 0), total - given)
+            background.give_back()
+            made = np.empty((count, *_size(vae, latents), 3), np.uint8)
+            with torch.no_grad(), striped(vae.decoder):
+                _bring(vae)
+                piece = latents[:, :, i : i + size + 1].to(vae.dtype)
+                for rows, out in LtxDecoder(vae).decode(piece, temb):
+                    if kept is None:
+                        kept = shelf.frames(out, (1, 3, blend, *made.shape[1:3]))
+                    if i > 0:
+                        out = vae.blend_t(kept.read(blend, rows.start, rows.stop), out[:, :, :-1], blend)
+                    made[:, rows] = uint8(out[:, :, :count])
+                    kept.write(rows.start, out[:, :, -blend:])
+                    del out  # before the next is made
+            given += count
+            yield made
+            del made  # before the next is made
 
 
 def encode(vae: Any, video: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from vision import background
+from vision.video.rows import Frames, Shelf
+
 MOST = {"cpu": 6 * 2**20}  # bytes of a band in its widest layer, by device
 OTHER = 512 * 2**20  # on any other, where each band is many calls
 LOOKS_BACK = 2  # frames, of Wan's convolutions at most
@@ -116,9 +119,9 @@ class _Kept:
     """What the convolutions of Wan's last stages keep of the frames before, (1, C, frames, H, W) each, by
     their numbers. A band sees its rows as they were and puts its own anew, in the same place."""
 
-    def __init__(self, rows: int, reach: int) -> None:
-        self._rows, self._reach = rows, reach
-        self._whole: dict[int, torch.Tensor] = {}
+    def __init__(self, rows: int, reach: int, shelf: Shelf) -> None:
+        self._rows, self._reach, self._shelf = rows, reach, shelf
+        self._whole: dict[int, Frames] = {}
         self._before: dict[int, int] = {}  # how many frames were kept before this latent
         self._now: dict[int, int] = {}
         self._above: dict[int, torch.Tensor] = {}  # rows above the next band, as they were
@@ -127,22 +130,23 @@ class _Kept:
         """Return what a band sees of convolution ``i``; None of one that had kept nothing."""
         if i not in self._before:
             return None
-        whole = self._whole[i][:, :, : self._before[i]]
-        scale = whole.shape[3] // self._rows
+        whole, count = self._whole[i], self._before[i]
+        scale = whole.rows // self._rows
         if i not in self._above:
-            return whole[:, :, :, band.first * scale : band.last * scale]
-        return torch.cat([self._above[i], whole[:, :, :, band.begin * scale : band.last * scale]], 3)
+            return whole.read(count, band.first * scale, band.last * scale)
+        return torch.cat([self._above[i], whole.read(count, band.begin * scale, band.last * scale)], 3)
 
     def put(self, band: Band, i: int, rows: torch.Tensor) -> None:
         """Take over the band's own rows of what convolution ``i`` has kept."""
         scale, count = rows.shape[3] // (band.last - band.first), rows.shape[2]
         if i not in self._whole:
-            self._whole[i] = rows.new_empty((*rows.shape[:2], LOOKS_BACK, self._rows * scale, rows.shape[4]))
+            shape = (*rows.shape[:2], LOOKS_BACK, self._rows * scale, rows.shape[4])
+            self._whole[i] = self._shelf.frames(rows, shape)
         whole = self._whole[i]
         if i in self._before:
-            above = slice(max(0, band.end - self._reach) * scale, band.end * scale)
-            self._above[i] = whole[:, :, : self._before[i], above].clone()
-        whole[:, :, :count, band.place(scale)] = rows[:, :, :, band.own(scale)]
+            above = max(0, band.end - self._reach) * scale, band.end * scale
+            self._above[i] = whole.read(self._before[i], *above).clone()
+        whole.write(band.begin * scale, rows[:, :, :, band.own(scale)])
         self._now[i] = count
 
     def end(self) -> None:
@@ -167,10 +171,13 @@ class _Seen:
 
 
 class WanDecoder:
-    """Wan's decoder, for one film. It isn't split before the last stage that makes two frames of one."""
+    """Wan's decoder, for one film. It isn't split before the last stage that makes two frames of one.
 
-    def __init__(self, vae: Any) -> None:
-        self._vae, decoder = vae, vae.decoder
+    shelf: where what the last stages keep of the frames before lies.
+    """
+
+    def __init__(self, vae: Any, shelf: Shelf) -> None:
+        self._vae, self._shelf, decoder = vae, shelf, vae.decoder
         more_frames = list(reversed(vae.config.temperal_downsample))
         first = max([len(decoder.up_blocks) - 2, *(i + 1 for i, yes in enumerate(more_frames) if yes)])
         behind = ("norm_out", "nonlinearity", "conv_out")
@@ -193,9 +200,10 @@ class WanDecoder:
         number = [0]
         middle = self._before(hidden, feat_cache=self._kept, feat_idx=number, **more)
         self._kept[number[0] - 1] = None  # the last stage is the other half's
-        kept = self._kept_behind = self._kept_behind or _Kept(middle.shape[-2], self._reach)
+        kept = self._kept_behind = self._kept_behind or _Kept(middle.shape[-2], self._reach, self._shelf)
         patch = self._vae.config.patch_size
         scale = self._enlarged * (patch or 1)
+        background.give_back()
         for band in self._bands(middle):
             given = middle[:, :, :, band.seen].contiguous()
             out = self._after(given, feat_cache=_Seen(kept, band), feat_idx=[0], **more)
@@ -204,6 +212,7 @@ class WanDecoder:
 
                 out = unpatchify(out, patch_size=patch)
             yield band.place(scale), out[:, :, :, band.own(scale)]
+            del out  # before the next is made
         kept.end()
 
     def _bands(self, middle: torch.Tensor) -> list[Band]:
@@ -225,9 +234,10 @@ class LtxDecoder:
         behind = ("norm_out", "conv_act", "conv_out")
         before, self._after = _split(decoder, len(decoder.up_blocks) - 1, ("conv_in", "mid_block"), behind)
         vars(before)["_modules"]["time_embedder"] = None
-        vars(before).update(patch_size=1, patch_size_t=1)
         self._before = before
+        self._patch = decoder.patch_size_t, decoder.patch_size
         for half in (before, self._after):
+            vars(half).update(patch_size=1, patch_size_t=1)
             modules = vars(half)["_modules"]
             if any(getattr(one, "per_channel_scale1", None) is not None for one in decoder.modules()):
                 modules["up_blocks"] = nn.ModuleList(map(_Seeded, modules["up_blocks"]))
@@ -242,10 +252,17 @@ class LtxDecoder:
         """Yield the frames of ``latents`` (1, C, f, h, w) by bands: rows, and what is in them (1, 3, F, rows,
         W)."""
         middle = self._before(latents, temb)
-        scale = self._enlarged * self._decoder.patch_size
+        background.give_back()
         for band in self._bands(middle):
-            out = self._after(middle[:, :, :, band.seen], temb)
-            yield band.place(scale), out[:, :, :, band.own(scale)]
+            place, own = band.place(self._enlarged * self._patch[1]), band.own(self._enlarged)
+            yield place, self._pixels(self._after(middle[:, :, :, band.seen], temb)[:, :, :, own])
+
+    def _pixels(self, out: torch.Tensor) -> torch.Tensor:
+        """Spread the channels over the pixels, as the decoder does last of all: only those of a band's own
+        rows, as that takes three times their memory."""
+        longer, larger = self._patch
+        out = out.unflatten(1, (-1, longer, larger, larger))  # (1, 3, longer, columns, rows, f, h, w)
+        return out.permute(0, 1, 5, 2, 6, 4, 7, 3).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
     def _bands(self, middle: torch.Tensor) -> list[Band]:
         conv = self._decoder.conv_out.conv

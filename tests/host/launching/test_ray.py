@@ -3,6 +3,7 @@ has the figures, which are printed (``make ray-test ARGS=-s``)."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -15,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import ROOT
+from bus.connection import connected
+from core.settings import ROOT, load
 from host.elsewhere import rights
 from host.launching import accounts
+from jobs.agents.wire import Beat
 from tests import nats
 from tests.host.launching import nodes
 from tests.jobs.agents.live import Jobs, Plan, kill
@@ -32,11 +35,11 @@ class Stage:
     """A bus with accounts, a cluster of two nodes, and what is started on it."""
 
     def __init__(self, folder: Path, server: nats.Server, cluster: nodes.Cluster, creds: str) -> None:
-        self.folder, self.server, self.cluster, self._creds = folder, server, cluster, creds
+        self.folder, self.server, self.cluster, self.creds = folder, server, cluster, creds
         self.started: list[subprocess.Popen[bytes]] = []
 
     def _start(self, who: str, *words: object) -> subprocess.Popen[bytes]:
-        account = {"BUS_CREDS": _account(self._creds, who), "DATA_DIR": str(self.folder)}
+        account = {"BUS_CREDS": _account(self.creds, who), "DATA_DIR": str(self.folder)}
         environment = {**self.cluster.environment, "BUS_URL": self.server.url, **account}
         process = subprocess.Popen([*LIVE, *map(str, words)], env=environment, cwd=ROOT)
         self.started.append(process)
@@ -159,6 +162,32 @@ def test_ray_lost_on_a_node_or_the_head_gives_jobs_back_and_ends_neither_bot_nor
         on.launch("--min", "2", "--max", "2")
         wait(lambda: jobs.count("rendered") == plan.count, 300)
         assert jobs.problems() == [] and {attempts for _, attempts, _ in jobs.rows()} == {1}
+
+
+async def test_the_programs_own_command_places_an_agent_that_the_bot_hears() -> None:
+    with stage({ONE: 1}) as on:
+        where = ("--address", on.cluster.address, "--folder", str(on.folder / "workers"))
+        words = ("workers", "ray", *where, "--creds", str(on.folder / "nats.conf"), "--gpus-per-worker", "0")
+        command = [sys.executable, "-m", "bot", *words]
+        own = {
+            "BUS_URL": on.server.url,
+            "BUS_CREDS": _account(on.creds, "launcher"),
+            "DATA_DIR": str(on.folder),
+        }
+        environment = {**on.cluster.environment, **own, "GRACE_SECONDS": "1"}
+        launcher = await asyncio.create_subprocess_exec(*command, env=environment, cwd=ROOT)
+        bot = {"BUS_URL": on.server.url, "BUS_CREDS": _account(on.creds, "bot")}
+        heard = asyncio.Queue[tuple[str, Beat]]()
+        async with connected(load(bot, Path("/nowhere"))) as bus, asyncio.timeout(PATIENCE):
+            await bus.listen("beat.*", Beat, lambda beat, subject: heard.put_nowait((subject, beat)))
+            subject, beat = await heard.get()
+            assert subject == "beat.ray-1" and [device.name for device in beat.devices] == ["cpu"]
+            launcher.terminate()
+            assert await launcher.wait() == 0
+            stop = await asyncio.create_subprocess_exec(*command, "--stop", env=environment, cwd=ROOT)
+            while not beat.draining:
+                _, beat = await heard.get()
+            assert await stop.wait() == 0 and on.agents() == []
 
 
 def test_what_lets_everybody_in_or_has_another_token_or_no_room_is_refused() -> None:

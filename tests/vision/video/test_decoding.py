@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,8 @@ import torch
 from tests import tiny
 from tests.vision.video import tiny_films
 from vision.pictures import pixels
-from vision.video import decoding, halves, streaming
+from vision.video import decoding, halves, rows, streaming
+from vision.video.rows import Shelf
 
 SECOND = {
     "patch_size": 2,
@@ -20,14 +24,27 @@ SECOND = {
 }
 
 
+@pytest.fixture(params=[False, True], ids=["in memory", "in a file"])
+def shelf(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
+    """Where a decoder keeps what it needs of the pieces before: in memory, or in a file."""
+    monkeypatch.setattr(rows, "IN_MEMORY", 0 if request.param else 2**40)
+    with closing(Shelf()) as shelf:
+        yield shelf
+        assert (shelf._file is not None) == request.param
+
+
 def whole(decoded: torch.Tensor) -> np.ndarray:
     return pixels.to_uint8(decoded[0].transpose(0, 1))
 
 
 @pytest.mark.parametrize("more", [{}, SECOND], ids=["2.1", "2.2"])
 @torch.no_grad()
-def test_wans_decoder_latent_by_latent_gives_the_bits_of_the_whole(more: dict) -> None:
+def test_wans_decoder_latent_by_latent_gives_the_bits_of_the_whole(
+    more: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vae = tiny_films.wan_vae(**more)
+    monkeypatch.setattr(halves, "MOST", {"cpu": 1})  # as large frames are: in bands, and kept in a file
+    monkeypatch.setattr(rows, "IN_MEMORY", 0)
     latents = torch.randn(1, 16, 5, 4, 6, generator=torch.Generator().manual_seed(1))
     pieces = list(decoding.causal(vae, latents))
     assert [len(piece) for piece in pieces] == [1, 4, 4, 4, 4]
@@ -50,7 +67,10 @@ def test_two_films_are_decoded_and_a_third_encoded_in_between() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
 @torch.no_grad()
-def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int) -> None:
+def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "IN_MEMORY", 0 if count % 2 else 2**40)
     vae = tiny_films.ltx_vae()
     latents = torch.randn(1, 8, count, 2, 3, generator=torch.Generator().manual_seed(1))
     pieces = list(decoding.overlapping(vae, latents))
@@ -66,20 +86,20 @@ def test_ltxs_decoder_in_overlapping_pieces_gives_the_bits_of_its_own(count: int
 @pytest.mark.parametrize("more", [{}, SECOND], ids=["2.1", "2.2"])
 @torch.no_grad()
 def test_wans_large_frames_are_decoded_in_bands_to_the_bits_of_the_whole(
-    more: dict, monkeypatch: pytest.MonkeyPatch
+    more: dict, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.set_num_threads(1)
     vae = tiny_films.wan_vae(**more)
     latents = torch.randn(1, 16, 3, 16, 24, generator=torch.Generator().manual_seed(1))
     wanted = vae.decode(latents).sample.clamp(-1, 1)
     monkeypatch.setattr(halves, "MOST", {"cpu": 1})
-    decoder, hidden, at = halves.WanDecoder(vae), vae.post_quant_conv(latents), 0
+    decoder, hidden, at = halves.WanDecoder(vae, shelf), vae.post_quant_conv(latents), 0
     for i in range(3):
         bands = list(decoder.decode(hidden[:, :, i : i + 1], is_first=i == 0))
         assert len(bands) == 5
-        for rows, out in bands:
+        for band, out in bands:
             frames = slice(at, at + out.shape[2])
-            assert torch.equal(out.clamp(-1, 1), wanted[:, :, frames, rows])
+            assert torch.equal(out.clamp(-1, 1), wanted[:, :, frames, band])
         at += out.shape[2]
     assert at == 9
 
@@ -96,7 +116,7 @@ def test_ltxs_large_frames_are_decoded_in_bands_without_a_seam(make, monkeypatch
     monkeypatch.setattr(halves, "MOST", {"cpu": 1})
     bands = list(halves.LtxDecoder(vae).decode(latents, None))
     assert len(bands) > 2
-    assert max((out - wanted[:, :, :, rows]).abs().max() for rows, out in bands) < 1e-5
+    assert max((out - wanted[:, :, :, band]).abs().max() for band, out in bands) < 1e-5
     got = np.concatenate(list(decoding.overlapping(vae, latents)))
     assert np.abs(got[:9].astype(int) - whole(wanted)[:9]).max() <= 1
 
