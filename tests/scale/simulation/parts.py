@@ -32,7 +32,7 @@ from jobs.running.dispatcher import Dispatcher
 from tests.jobs.conftest import until
 from vision.protocol import Run
 
-RUNNING, WAITING, SLOTS = 820, 200, 8
+SLOTS = 8
 REQUEST = ImagineRequest(prompt="a red house", seed=7)
 
 
@@ -52,10 +52,10 @@ class Nowhere:
         return Taken(True)
 
 
-def beat_of(host: int, agents: int) -> Beat:
+def beat_of(host: int, agents: int, running: int) -> Beat:
     """What a machine says that has its part of the jobs that run."""
     runs = tuple(
-        Holding(f"job{n}", f"{n:032x}", "cuda:0", "d", n % 28, 28) for n in range(host, RUNNING, agents)
+        Holding(f"job{n}", f"{n:032x}", "cuda:0", "d", n % 28, 28) for n in range(host, running, agents)
     )
     return Beat(
         "a" * 32, (Device("cuda:0", "ready", "a timer", 2**36, SLOTS, len(runs)),), runs, "", "1", 0.0
@@ -82,10 +82,10 @@ async def cpu_of(work: Callable[[], Coroutine[Any, Any, object]]) -> float:
     return 1000 * (time.process_time() - began)
 
 
-async def measured(agents: int, folder: Path) -> str:
+async def measured(agents: int, running: int, waiting: int, folder: Path) -> str:
     """A row for so many machines."""
     executor = BusExecutor(Nowhere(), folder)  # type: ignore[arg-type]
-    said = [beat_of(host, agents) for host in range(agents)]
+    said = [beat_of(host, agents, running) for host in range(agents)]
     idle = [Beat(one.instance, one.devices, (), "", "1", 0.0) for one in said]
     for host, beat in enumerate(idle):
         executor._hear_beat(beat, f"beat.h{host:04}")
@@ -93,7 +93,7 @@ async def measured(agents: int, folder: Path) -> str:
         mock.Mock(), mock.Mock(), executor, Limits(disk_floor=0), open_gate, print, question_alone, UNTRACED
     )
     tasks = []
-    for number in range(RUNNING):
+    for number in range(running):
         device = f"h{number % agents:04}/cuda:0"
         run = Run(f"job{number}", REQUEST.kind, to_json(REQUEST), {}, token=f"{number:032x}")
         tasks.append(asyncio.create_task(executor.run(device, run, print)))
@@ -101,11 +101,11 @@ async def measured(agents: int, folder: Path) -> str:
         live = ActiveJob(job, waiting_of(number), run.token, device, time.monotonic(), handed=True)
         dispatcher.running[job.id] = live
         dispatcher.estimate.add(live.waiting.cost_key, 16.4)
-    for number in range(WAITING):
-        waiting = waiting_of(number)
-        dispatcher.waitlist.add(waiting, time.monotonic())
-        dispatcher.feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
-    await until(lambda: all(executor.outlives(f"job{number}") for number in range(RUNNING)))
+    for number in range(waiting):
+        one = waiting_of(number)
+        dispatcher.waitlist.add(one, time.monotonic())
+        dispatcher.feeds.open(one.job_id, one.user_id, datetime.now(UTC))
+    await until(lambda: all(executor.outlives(f"job{number}") for number in range(running)))
 
     def hear_all() -> None:
         for host, beat in enumerate(said):
@@ -139,9 +139,13 @@ def main() -> None:
     """Measure, and print a row for each number of machines."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--agents", type=int, nargs="+", default=[125, 300, 1000])
-    for agents in parser.parse_args().agents:
+    parser.add_argument("--running", type=int, default=820, help="jobs")
+    parser.add_argument("--waiting", type=int, default=200, help="jobs, 8 at least")
+    given = parser.parse_args()
+    for agents in given.agents:
         with tempfile.TemporaryDirectory() as folder:
-            print(asyncio.run(measured(agents, Path(folder))), flush=True)
+            row = measured(agents, given.running, max(8, given.waiting), Path(folder))
+            print(asyncio.run(row), flush=True)
 
 
 if __name__ == "__main__":
