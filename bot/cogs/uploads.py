@@ -25,6 +25,8 @@ class Uploads(commands.Cog):
     async def on_message(self, message: discord.Message) -> None:
         if message.guild is not None or message.author.bot:
             return
+        if not await self.bot.handles("message", message.id):
+            return
         if await self.bot.mentions.direct(message):
             return
         if not message.attachments:

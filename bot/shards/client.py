@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from discord.ext import commands
 
-from bot.client import Atelier, Tree
+from bot.client import DAY, Atelier, Tree
 from bot.shards.elsewhere import Elsewhere
 from bot.shards.identifying import Identifying
 from bot.wire.directory import DiscordDirectory
 from core.errors import StorageError
 from storage.records import set_setting, setting
+from storage.several import handled
 from studio.services import Services
 
 COMMANDS = "commands"  # the setting that says which commands Discord knows
@@ -47,6 +49,20 @@ class ShardedAtelier(Atelier, commands.AutoShardedBot):
     def is_connected(self) -> bool:
         """Whether all connections of this process are open."""
         return bool(self.shards) and not any(one.is_closed() for one in self.shards.values())
+
+    async def handles(self, *event: object, within: float = DAY) -> bool:
+        """Return whether this process deals with an event that each with the same connection is told: the
+        first of them that asks, and nobody again ``within`` so many seconds. False where the rows can't be
+        asked: another may have it. Presses and commands need none of this, which have rows of their own."""
+        if not self._delivers:
+            return True
+        name, age = " ".join(map(str, event)), timedelta(seconds=within)
+        work = partial(handled.take, event=name, within=age, now=datetime.now(UTC))
+        try:
+            return await self._database.write(work, keys=())
+        except StorageError as error:
+            log.warning("a message or reaction isn't answered (%s)", type(error).__name__)
+            return False
 
     async def _register_commands(self) -> None:
         """Register the commands, unless a process of this bot has registered the same ones."""

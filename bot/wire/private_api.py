@@ -22,6 +22,16 @@ from discord.webhook.async_ import async_context
 PreviewAction = Callable[[str | None, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
+async def connections_asked_for(client: discord.Client) -> int:
+    """Return how many connections Discord asks a bot to have now. Raises GatewayNotFound.
+
+    https://discord.com/developers/docs/events/gateway#get-gateway-bot: discord.py keeps the number to itself
+    when it counts the connections, and tells only the limits that come with it.
+    """
+    asked, _, _ = await client.http.get_bot_gateway()
+    return asked
+
+
 async def edit_interaction_message(
     http: HTTPClient, application_id: int, token: str, message_id: int | None, **message: Any
 ) -> Mapping[str, Any]:

@@ -118,13 +118,24 @@ def route_of(path: str) -> str:
 
 
 class Transport:
-    """Repeats calls that fail. ``pause`` sleeps for some seconds."""
+    """Repeats calls that fail. ``pause`` sleeps for some seconds. ``pace``: holds the
+    requests of a session back, in a process of several."""
 
     def __init__(
-        self, breaker: Breaker | None = None, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        breaker: Breaker | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pace: Callable[[aiohttp.TraceConfig], None] | None = None,
     ) -> None:
-        self.breaker, self._pause = breaker or Breaker(), pause
+        self.breaker, self._pause, self._pace = breaker or Breaker(), pause, pace
         self.rest = RestCounts()
+
+    def watch(self, trace: aiohttp.TraceConfig) -> None:
+        """Count the answers in a session with ``trace``, and keep its requests to the pace."""
+        self.breaker.watch(trace)
+        self.rest.watch(trace)
+        if self._pace is not None:
+            self._pace(trace)
 
     async def attempt(self, call: Callable[[], Awaitable[T]], *, patience: float) -> T:
         """Return the result of ``call()``, repeated with growing, jittered pauses while it fails, as long as

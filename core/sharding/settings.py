@@ -12,6 +12,7 @@ from core.setting.values import whole
 from core.sharding.shards import Shards
 
 MOST = 1000
+AUTO = 0  # connections, until Discord has been asked
 GROUP = "Several bots"
 _RANGE = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?", re.ASCII)
 
@@ -29,14 +30,25 @@ def shard_ids(text: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def count(text: str) -> int:
+    """Return a number of connections, AUTO for the word. Raises ValueError."""
+    if text.strip().lower() == "auto":
+        return AUTO
+    try:
+        return whole(1, MOST)(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShardSettings:
     """The settings of shards."""
 
     shards: int = setting(
         "1",
-        "connections to Discord that the whole bot has; Discord asks for one for each 2,500 servers",
-        whole(1, MOST),
+        "connections to Discord that the whole bot has; Discord asks for one for each 2,500 servers;"
+        " auto = as many as it asks for when a bot of one process starts",
+        count,
         group=GROUP,
     )
     shard_ids: tuple[int, ...] = setting(
@@ -44,6 +56,14 @@ class ShardSettings:
         "those of them that this process has, such as 0-3, where several processes are one bot (needs"
         " PostgreSQL and BUS_URL); empty = all, in one process",
         shard_ids,
+        group=GROUP,
+    )
+
+    global_rate: int = setting(
+        "45",
+        "requests a second that all processes of a bot together make of Discord, which allows 50, more on"
+        " request; with SHARD_IDS each keeps to its part, by its connections",
+        whole(1, 10_000),
         group=GROUP,
     )
 
@@ -56,7 +76,12 @@ class ShardSettings:
 def shard_problems(read: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each of these settings that is wrong beside the others."""
     ids, problems = read.get("shard_ids", ()), []
-    if ids and ids[-1] >= read.get("shards", 1):
+    if ids and read.get("shards") == AUTO:
+        problems.append(
+            "SHARDS=auto: is for one process. With SHARD_IDS all must have the same number: write it in each;"
+            " `atelier doctor` tells how many Discord asks for."
+        )
+    elif ids and ids[-1] >= read.get("shards", 1):
         problems.append(f"SHARD_IDS: has {ids[-1]}, where SHARDS={read.get('shards', 1)} goes from 0.")
     if ids and not read.get("database_url", "").startswith("postgresql"):
         problems.append("SHARD_IDS: several processes need a PostgreSQL server in DATABASE_URL.")

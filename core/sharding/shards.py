@@ -20,6 +20,11 @@ class Shards:
         """Return the ids of this process's."""
         return self.ids or tuple(range(self.count))
 
+    @property
+    def part(self) -> float:
+        """Return which part of the whole bot's connections are this process's, 0 to 1."""
+        return len(self.mine) / self.count
+
     def of(self, guild_id: int | None) -> int:
         """Return the one that is told of a server; None: of direct messages."""
         return 0 if guild_id is None else (guild_id >> 22) % self.count

@@ -8,11 +8,12 @@ import logging
 import os
 import threading
 
-from bus.connection import Bus, connected
+from bus.connection import connected
 from core.errors import AtelierError, SettingsError
 from core.settings import Settings
 from core.telemetry.release import release
 from host import memory
+from host.elsewhere.watching import health, serve
 from host.logs import set_up_logs
 from host.operating.manager import ServiceManager
 from host.operating.signals import stop_on_signals
@@ -20,7 +21,6 @@ from host.workers import worker_configs
 from jobs.agents.agent import Agent, Known
 from jobs.agents.fetching import Fetching
 from jobs.agents.models import digest
-from jobs.views import Health
 from jobs.workers.local import LocalExecutor
 from storage.filing.cache import Cache
 from storage.filing.opening import open_files
@@ -66,7 +66,9 @@ async def _serve(settings: Settings, target: str, attached: bool) -> int:
             checkpoints=settings.data_dir / "cache" / "checkpoints",
         )
         await agent.start()
-        async with ServiceManager(os.environ).serving(lambda: health(agent, bus), stopping):
+        watched = serve(agent, bus, settings.metrics_port, settings.metrics_bind)
+        manager = ServiceManager(os.environ)
+        async with watched, manager.serving(lambda: health(agent, bus), stopping):
             print(f"Atelier's workers on {settings.node} wait for a bot. Ctrl+C stops.", flush=True)
             await stopping.wait()
             await _stop(agent, settings.grace_seconds, left_alone)
@@ -98,8 +100,3 @@ def _stop_when_left_alone(stopping: asyncio.Event, left_alone: asyncio.Event, fi
         loop.call_soon_threadsafe(end)
 
     threading.Thread(target=read, name="standard input", daemon=True).start()
-
-
-def health(agent: Agent, bus: Bus) -> Health:
-    """Return how it is, as the service manager is told it. That the bus is away, no restart mends."""
-    return Health(bus.is_up, None, len(agent.runs), 0, None if bus.is_up else "the bus is away")

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from core.errors import StorageError
 from host.operating.metrics import Metrics
+from host.operating.pages import answering, metrics_page
 from jobs.queue import Queue
 from storage import records
 from storage.database import Database
@@ -42,9 +43,6 @@ async def serve(
 ) -> AsyncIterator[None]:
     """Answer on ``bind`` and ``port`` while the block runs; port 0 serves nothing. connected: whether the
     connection to Discord is there. Raises OSError when the address can't be had."""
-    if not port:
-        yield
-        return
 
     async def healthz(_: web.Request) -> web.Response:
         health = queue.health()
@@ -68,18 +66,8 @@ async def serve(
         )
 
     async def read(_: web.Request) -> web.Response:
-        return web.Response(
-            body=await metrics.text(),
-            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
-        )
+        return metrics_page(await metrics.text())
 
-    app = web.Application()
     pages = {"/healthz": healthz, "/readyz": readyz, "/livez": livez, "/metrics": read}
-    app.add_routes([web.get(path, answer) for path, answer in pages.items()])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, bind, port).start()
+    async with answering(pages, port, bind):
         yield
-    finally:
-        await runner.cleanup()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -16,6 +16,7 @@ from prometheus_client.core import (
 
 from core.job import Job, Lane
 from core.telemetry.timings import Timings
+from jobs.executor import Device
 from jobs.queue import Queue
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Metrics:
     def __init__(self, queue: Queue, wire: Wire | None = None, bus: Bus | None = None) -> None:
         self._queue, self._wire, self._bus = queue, wire, bus
         self._free: int | None = None  # bytes on the disk, when somebody last asked
+        self._lag: float | None = None  # seconds of the bus, the same
         self.registry = CollectorRegistry()
         self._delivered = Counter(
             "atelier_deliveries", "Results and notices delivered", ["rung"], registry=self.registry
@@ -94,12 +96,13 @@ class Metrics:
             self._free = await asyncio.to_thread(self._queue.files.free_bytes)
         except OSError:
             self._free = None
+        self._lag = await self._bus.lag() if self._bus is not None else None
         return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges of this moment, as prometheus_client's collector protocol wants it."""
         yield from self._of_queue()
-        yield from self._of_devices()
+        yield from of_devices(self._queue.executor.devices)
         database, files = self._queue.database, self._queue.files
         yield _histogram("atelier_db_seconds", "Reads, writes and commits of the database", database.timings)
         yield GaugeMetricFamily(
@@ -112,7 +115,7 @@ class Metrics:
         if self._wire is not None:
             yield from _of_wire(self._wire)
         if self._bus is not None:
-            yield from _of_bus(self._bus)
+            yield from of_bus(self._bus, self._lag)
             yield self._agents()
 
     def _of_queue(self) -> Iterator[Metric]:
@@ -137,16 +140,6 @@ class Metrics:
                 "atelier_disk_free_bytes", "Free space where pictures are written", value=self._free
             )
 
-    def _of_devices(self) -> Iterator[Metric]:
-        restarts = CounterMetricFamily("atelier_worker_restarts", "Restarts of a worker", labels=["device"])
-        busy = GaugeMetricFamily("atelier_device_busy", "Part of its slots in use, 0..1", labels=["device"])
-        up = GaugeMetricFamily("atelier_device_up", "1 while a device takes jobs", labels=["device"])
-        for device in self._queue.executor.devices:
-            restarts.add_metric([device.name], device.restarts)
-            busy.add_metric([device.name], min(1.0, device.running / max(1, device.slots)))
-            up.add_metric([device.name], int(device.state == "ready"))
-        yield from (restarts, busy, up)
-
     def _agents(self) -> Metric:
         hosts: dict[str, bool] = {}  # whether any of its devices takes jobs
         for device in self._queue.executor.devices:
@@ -159,15 +152,31 @@ class Metrics:
         return agents
 
 
-def _of_bus(bus: Bus) -> Iterator[Metric]:
+def of_devices(devices: Sequence[Device], whose: str = "atelier") -> Iterator[Metric]:
+    """Yield how devices are. whose: what the names begin with."""
+    restarts = CounterMetricFamily(f"{whose}_worker_restarts", "Restarts of a worker", labels=["device"])
+    busy = GaugeMetricFamily(f"{whose}_device_busy", "Part of its slots in use, 0..1", labels=["device"])
+    up = GaugeMetricFamily(f"{whose}_device_up", "1 while a device takes jobs", labels=["device"])
+    for device in devices:
+        restarts.add_metric([device.name], device.restarts)
+        busy.add_metric([device.name], min(1.0, device.running / max(1, device.slots)))
+        up.add_metric([device.name], int(device.state == "ready"))
+    yield from (restarts, busy, up)
+
+
+def of_bus(bus: Bus, lag: float | None, whose: str = "atelier_bus") -> Iterator[Metric]:
+    """Yield how a program's connection to the bus is. lag: seconds to its server and back, None where it
+    hasn't answered. whose: what the names begin with."""
     counts = bus.counts
-    yield GaugeMetricFamily("atelier_bus_up", "1 while the bus is connected", value=int(bus.is_up))
+    yield GaugeMetricFamily(f"{whose}_up", "1 while the bus is connected", value=int(bus.is_up))
     for name, help, count in (
-        ("atelier_bus_reconnects", "Connections to the bus after the first", counts.reconnects),
-        ("atelier_bus_refused", "What the bus refused for lack of rights", counts.refused),
-        ("atelier_bus_unread", "Messages that could not be read", counts.unread),
+        ("reconnects", "Connections to the bus after the first", counts.reconnects),
+        ("refused", "What the bus refused for lack of rights", counts.refused),
+        ("unread", "Messages that could not be read", counts.unread),
     ):
-        yield CounterMetricFamily(name, help, value=count)
+        yield CounterMetricFamily(f"{whose}_{name}", help, value=count)
+    if lag is not None:
+        yield GaugeMetricFamily(f"{whose}_lag_seconds", "To the bus and back, behind what waits", value=lag)
 
 
 def _of_wire(wire: Wire) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -35,7 +35,7 @@ from jobs.agents.wire import (
     Taken,
 )
 from jobs.agents.working import Work, Working
-from jobs.executor import Executor
+from jobs.executor import Device, Executor
 
 log = logging.getLogger(__name__)
 QUEUED = 2000  # signs of life that wait to be sent; the oldest are of no use by then
@@ -84,6 +84,21 @@ class Agent:
     def runs(self) -> Collection[Work]:
         """What it has in hand."""
         return self._runs.values()
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """The devices of this machine."""
+        return self._executor.devices
+
+    @property
+    def steps(self) -> int:
+        """Steps that were drawn since the start."""
+        return self._working.steps + sum(work.telling.drawn for work in self.runs if not work.over)
+
+    @property
+    def ends(self) -> Mapping[str, int]:
+        """Runs that have ended since the start, by how: done, stopped, broke, lost."""
+        return self._working.ends
 
     async def start(self) -> None:
         """Start the workers, and listen."""

@@ -13,14 +13,15 @@ EVERY = 0.25  # seconds between two steps that show nothing new
 
 
 class Telling:
-    """Passes on what a run reports, the newest step of those that come close together. tell: sends it."""
+    """Passes on what a run reports, the newest step of those that come close together. tell: sends it.
+    drawn: steps that it reported."""
 
     def __init__(self, token: str, tell: Callable[[News], None]) -> None:
         self._token, self._tell = token, tell
         self._kept: Step | None = None
         self._later: asyncio.TimerHandle | None = None
         self._told_at = float("-inf")
-        self.step = self.total = 0
+        self.step = self.total = self.drawn = 0
 
     def __call__(self, message: LoadingModel | Step) -> None:
         if isinstance(message, LoadingModel):
@@ -30,6 +31,7 @@ class Telling:
         if message.seen:  # which is judged, and no step
             self._tell(News(self._token, step=message))
             return
+        self.drawn += 1
         self.step, self.total, self._kept = message.step, message.total, message
         wait = self._told_at + EVERY - monotonic()
         if message.preview is not None or wait <= 0:

@@ -7,6 +7,7 @@ import logging
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -123,6 +124,8 @@ class Working:
     ) -> None:
         self._bus, self._host, self._executor, self._fetching = bus, host, executor, fetching
         self._root, self._say, self._timing = root, say, timing
+        self.steps = 0  # of all runs that are over
+        self.ends: Counter[str] = Counter()  # of runs, by what they ended with
 
     def begin(self, order: Order, held: Held, older: Sequence[Work]) -> Work:
         """Begin a run, once ``older`` ones of its job have ended."""
@@ -143,7 +146,9 @@ class Working:
         finally:
             work.telling.flush()
             work.over = True
+            self.steps += work.telling.drawn
             work.ended.set()
+        self.ends[type(outcome).__name__.lower()] += 1
         kept = isinstance(outcome, Lost) or (
             isinstance(outcome, Broke) and outcome.fault in (Fault.ERROR, Fault.PROCESS)
         )

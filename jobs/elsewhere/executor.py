@@ -6,8 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -35,8 +34,9 @@ from jobs.agents.wire import (
 )
 from jobs.elsewhere.ends import outcome_of
 from jobs.elsewhere.handed import Handed, order_of
-from jobs.elsewhere.hosts import SEPARATOR, Hosts
+from jobs.elsewhere.hosts import SEPARATOR
 from jobs.elsewhere.lending import Lending, Receiving
+from jobs.elsewhere.seen import Seen
 from jobs.executor import Device, Lease, Lost, Outcome, Report
 from jobs.workers.comparing import Comparing
 from vision.protocol import Answered, Broke, Declined, Fault, Nearest, Question, Run
@@ -68,10 +68,9 @@ class BusExecutor:
         self._bus, self._epoch, self._timing = bus, epoch, timing or Timing()
         self._clip = clip
         self._leader = secrets.token_hex(16)
-        self._hosts = Hosts(self._timing, models)
-        self._runs: dict[str, Handed] = {}  # job → run
+        self._seen = Seen(self._timing, models)
+        self._hosts, self._runs = self._seen.hosts, self._seen.runs
         self._resting: dict[str, float] = {}  # hosts that have just refused a run, until when
-        self._tokens: dict[str, Handed] = {}  # token → run, until its end is written down
         self._abandoned: dict[str, tuple[str, float]] = {}  # token → host, and when; monotonic seconds
         self._lending, self._receiving, self._comparing = Lending(), Receiving(scratch), Comparing()
         self._changed: Callable[[], None] = lambda: None
@@ -85,29 +84,30 @@ class BusExecutor:
     @property
     def devices(self) -> Sequence[Device]:
         """The devices of all hosts that were heard of."""
-        ours = self._ours()
-        return [device for host in self._hosts for device in host.devices(ours.get(host.name, {}))]
+        return self._seen.devices
 
     def free(self) -> Sequence[str]:
         """Return the devices with free slots, once for each."""
         if self._stopping or not self._bus.is_up:
             return []
+        now = monotonic()
+        self._resting = {host: until for host, until in self._resting.items() if until > now}
         return [
             device.name
             for device in self.devices
-            if device.state == "ready"
-            and self._resting.get(device.name.partition(SEPARATOR)[0], 0.0) <= monotonic()
+            if device.running < device.slots
+            and device.state == "ready"
+            and not (self._resting and device.name.partition(SEPARATOR)[0] in self._resting)
             for _ in range(device.slots - device.running)
         ]
 
     def has(self, job_id: str) -> bool:
         """Return whether a host has the job in hand."""
-        handed = self._runs.get(job_id)
-        return handed is not None and not handed.ended
+        return self._runs.of_job(job_id) is not None
 
     def outlives(self, job_id: str) -> bool:
         """Return whether a host has the job, which then goes on without this process."""
-        handed = self._runs.get(job_id)
+        handed = self._runs.of_job(job_id)
         return handed is not None and handed.taken and not handed.stopping
 
     # Start and stop
@@ -168,7 +168,7 @@ class BusExecutor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._doing, return_exceptions=True)
-        for handed in list(self._runs.values()):
+        for handed in self._runs.not_ended():
             goes_on = self.outlives(handed.run.job_id)
             handed.end(Lost(handed.run.job_id, "the studio stops", untouched=True, goes_on=goes_on))
         for end in self._hearing:  # whoever leads next hears the rest; this one may lead again
@@ -186,10 +186,11 @@ class BusExecutor:
         if host is None or host.is_down or self._stopping:
             return Lost(run.job_id, f"{name} isn't heard of", untouched=True)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        handed = self._runs[run.job_id] = self._tokens[run.token] = Handed(run, name, own, report, outcome)
+        handed = Handed(run, name, own, report, outcome)
+        self._runs.add(handed)
         self._receiving.expect(run.token, name)
-        order, paths = await asyncio.to_thread(order_of, run, own, self._leader, self._epoch())
         try:
+            order, paths = await asyncio.to_thread(order_of, run, own, self._leader, self._epoch())
             with self._lending.lent(run.token, name, paths):
                 if (holding := host.runs.get(run.token)) is not None:
                     if holding.digest != order.digest:
@@ -201,8 +202,7 @@ class BusExecutor:
                     await self._order(handed, partial(self._bus.request, f"run.{name}", order, Taken))
                 return await outcome
         finally:
-            handed.ended = True
-            self._runs.pop(run.job_id, None)
+            self._runs.leave(handed)
             self._changed()
 
     async def _order(self, handed: Handed, say: Callable[..., Awaitable[Taken]]) -> None:
@@ -226,7 +226,7 @@ class BusExecutor:
 
     def cancel(self, job_id: str) -> None:
         """Ask the job's host to stop it; that is said again until it has."""
-        handed = self._runs.get(job_id)
+        handed = self._runs.of_job(job_id)
         if handed is None or handed.outcome.done():
             return
         handed.stopping = True
@@ -234,11 +234,9 @@ class BusExecutor:
 
     def settle(self, job_id: str) -> None:
         """Note that a run's end is written down: its host may forget it."""
-        for token, handed in list(self._tokens.items()):
-            if handed.run.job_id == job_id and handed.ended:
-                del self._tokens[token]
-                self._say_hold(handed.host)
-                self._do(self._receiving.drop(token))
+        for handed in self._runs.settle(job_id):
+            self._say_hold(handed.host)
+            self._do(self._receiving.drop(handed.token))
 
     def forget(self, names: Sequence[str]) -> None:
         """Ask every host to give up what it keeps of these jobs and pictures."""
@@ -268,20 +266,19 @@ class BusExecutor:
 
     def _hear_beat(self, beat: Beat, subject: str) -> None:
         name = subject.partition(".")[2]
+        before = self._seen.devices_of(name)
         if self._hosts.hear(name, beat, monotonic()) is not None:
             self._lose(name, "its agent has started anew", taken_only=True)
         host = self._hosts.get(name)
         assert host is not None
         for token in [token for token in host.runs if token in self._abandoned]:
             self._say(f"stop.{name}", StopRun(self._epoch(), token))
-        ours = [
-            one.token for one in self._tokens.values() if one.host == name and one.taken and not one.ended
-        ]
+        ours = {one.token: one for one in self._runs.of_host(name) if one.taken and not one.ended}
         for token in self._hosts.missing(host, ours):
-            handed = self._tokens[token]
-            handed.end(Lost(handed.run.job_id, f"{name} has no such job", untouched=True))
+            ours[token].end(Lost(ours[token].run.job_id, f"{name} has no such job", untouched=True))
         self._heard.set()
-        self._changed()
+        if self._seen.devices_of(name) != before:  # most signs of life say nothing new
+            self._changed()
 
     def _unread_beat(self, error: WireError, subject: str) -> None:
         name = subject.partition(".")[2]
@@ -296,7 +293,7 @@ class BusExecutor:
         self._changed()
 
     def _hear_news(self, news: News, subject: str) -> None:
-        handed = self._tokens.get(news.token)
+        handed = self._runs.get(news.token)
         if handed is None or handed.ended or handed.run.job_id != subject.partition(".")[2]:
             return
         message = news.step or news.loading
@@ -304,7 +301,7 @@ class BusExecutor:
             handed.report(message)
 
     async def _hear_final(self, final: Final, subject: str) -> Heard | None:
-        handed = self._tokens.get(final.token)
+        handed = self._runs.get(final.token)
         if handed is None:
             if not self._complete:
                 return None  # it may be one that is about to be taken up
@@ -345,8 +342,7 @@ class BusExecutor:
 
     def _lose(self, name: str, why: str, *, taken_only: bool = False) -> None:
         """End the runs that a host has, and see that it stops them when it is heard again."""
-        lost = [one for one in self._runs.values() if one.host == name and not one.outcome.done()]
-        lost = [one for one in lost if one.taken or not taken_only]
+        lost = [one for one in self._runs.going_on(name) if one.taken or not taken_only]
         for handed in lost:
             self._abandon(handed.token, name)
             handed.end(Lost(handed.run.job_id, f"{name}: {why}", shared=len(lost) > 1))
@@ -357,29 +353,24 @@ class BusExecutor:
 
     async def _hold_for_ever(self) -> None:
         while True:
+            now, kept = monotonic(), 2 * self._timing.lease  # after that nobody goes on with an abandoned one
+            self._abandoned = {
+                token: (host, at) for token, (host, at) in self._abandoned.items() if now - at < kept
+            }
             for host in list(self._hosts):
-                self._say_hold(host.name)
+                await self._publish(f"hold.{host.name}", self._hold_of(host.name))
+                await asyncio.sleep(0)  # a thousand hosts, and nobody else is to wait for them
             await asyncio.sleep(self._timing.hold)
 
     def _say_hold(self, name: str) -> None:
-        ours = [handed for handed in self._tokens.values() if handed.host == name]
+        self._say(f"hold.{name}", self._hold_of(name))
+
+    def _hold_of(self, name: str) -> Hold:
+        ours = self._runs.of_host(name)
         stopping = [handed.token for handed in ours if handed.stopping and not handed.outcome.done()]
-        self._abandoned = {
-            token: (host, at)
-            for token, (host, at) in self._abandoned.items()
-            if monotonic() - at < 2 * self._timing.lease  # by then nobody goes on with it
-        }
         abandoned = [token for token, (host, _) in self._abandoned.items() if host == name]
         tokens = tuple(handed.token for handed in ours if handed.token not in self._abandoned)
-        self._say(f"hold.{name}", Hold(self._leader, self._epoch(), tokens, (*stopping, *abandoned)))
-
-    def _ours(self) -> Mapping[str, Mapping[str, Collection[str]]]:
-        """Return the runs that were handed out and have not ended: host → device → tokens."""
-        found: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for handed in self._runs.values():
-            if not handed.outcome.done():
-                found[handed.host][handed.device].append(handed.token)
-        return found
+        return Hold(self._leader, self._epoch(), tokens, (*stopping, *abandoned))
 
     def _say(self, subject: str, message: StopRun | Hold | ForgetAll) -> None:
         self._do(self._publish(subject, message))

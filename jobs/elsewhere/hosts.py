@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from jobs.agents.holding import Timing
@@ -17,7 +17,8 @@ MISSED = 3  # beats without a run that its host had
 
 @dataclass
 class Host:
-    """A machine. heard_at: monotonic seconds. problem: why it gets no jobs."""
+    """A machine. heard_at: monotonic seconds. problem: why it gets no jobs. runs: what it says it runs, by
+    token."""
 
     name: str
     beat: Beat | None = None
@@ -26,11 +27,12 @@ class Host:
     problem: str | None = None
     missed: dict[str, int] = field(default_factory=dict)  # token → beats that have not named it
     told: set[str] = field(default_factory=set)  # problems that the log has
+    runs: Mapping[str, Holding] = field(default_factory=dict)
 
-    @property
-    def runs(self) -> Mapping[str, Holding]:
-        """What it says it runs, by token."""
-        return {one.token: one for one in self.beat.runs} if self.beat is not None else {}
+    def say(self, beat: Beat | None, now: float) -> None:
+        """Note what it says of itself, None = nothing that can be read."""
+        self.beat, self.heard_at = beat, now
+        self.runs = {one.token: one for one in beat.runs} if beat is not None else {}
 
     @property
     def takes(self) -> bool:
@@ -60,10 +62,11 @@ class Host:
 
 
 class Hosts:
-    """All machines, by name. models: digest of what the bot's settings name, "" = any."""
+    """All machines, by name. models: digest of what the bot's settings name, "" = any. noted: is told of each
+    that may be seen otherwise from now on."""
 
-    def __init__(self, timing: Timing, models: str) -> None:
-        self._timing, self._models = timing, models
+    def __init__(self, timing: Timing, models: str, noted: Callable[[str], None] = lambda name: None) -> None:
+        self._timing, self._models, self._noted = timing, models, noted
         self._hosts: dict[str, Host] = {}
 
     def __iter__(self) -> Iterator[Host]:
@@ -77,10 +80,11 @@ class Hosts:
         """Note a sign of life. Return the instance that was there before, where this is another process."""
         host = self._hosts.setdefault(name, Host(name))
         before = host.beat.instance if host.beat is not None else None
-        host.beat, host.heard_at, host.is_down = beat, now, False
-        host.problem = None
+        host.say(beat, now)
+        host.problem, host.is_down = None, False
         if self._models and beat.models != self._models:
             host.problem = "draws with other models than this bot's settings name"
+        self._noted(name)
         return before if before not in (None, beat.instance) else None
 
     def hear_other(self, name: str, problem: str, now: float) -> bool:
@@ -88,7 +92,9 @@ class Hosts:
         host = self._hosts.setdefault(name, Host(name))
         is_news = problem not in host.told and len(host.told) < MOST_TOLD
         host.told.add(problem)
-        host.beat, host.heard_at, host.problem, host.is_down = None, now, problem, True
+        host.say(None, now)
+        host.problem, host.is_down = problem, True
+        self._noted(name)
         return is_news
 
     def wait_longer(self, seconds: float, now: float) -> None:
@@ -107,9 +113,11 @@ class Hosts:
         fallen = self.silent(now)
         for host in fallen:
             host.is_down = True
+            self._noted(host.name)
         for host in list(self._hosts.values()):
             if host.is_down and now - host.heard_at > FORGOTTEN:
                 del self._hosts[host.name]
+                self._noted(host.name)
         return fallen
 
     def missing(self, host: Host, tokens: Iterable[str]) -> list[str]:

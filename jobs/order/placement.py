@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from jobs.order.fairness import Takes, Waiting
 from jobs.order.waitlist import Waitlist
 
 
-@dataclass(frozen=True)
-class Room:
+class Room(NamedTuple):
     """A device that works: its free slots, the jobs that are on it, and the role whose jobs alone it takes
     (empty = any that no device has for itself). people: how many of those each person has there."""
 
     free: int
     running: int
     only: str = ""
-    people: Mapping[int, int] = field(default_factory=dict)
+    people: Mapping[int, int] = MappingProxyType({})
 
 
 class Placement:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 from core.events import Queued
 from jobs.active import ActiveJob
-from jobs.executor import Device, Executor
+from jobs.executor import Executor
 from jobs.feed import Feeds
 from jobs.films import is_film
 from jobs.order.estimate import Estimate, Line, Shares
@@ -24,6 +25,17 @@ EXACT_POSITIONS = 20  # further back, a position is told again when it has moved
 COSTS_HOLD = 10.0  # s between two looks at whether jobs take longer or shorter than was thought
 EXACT_TIMES = 200  # further back, what is ahead is taken for average when somebody asks
 CHUNK = 50  # events between two breaths of the event loop
+
+
+@dataclass(frozen=True)
+class Floor:
+    """own: the roles that have a device for themselves. devices: how many all other jobs share; slots: of
+    those. running: jobs by member."""
+
+    own: frozenset[str]
+    devices: int
+    slots: int
+    running: Mapping[int, list[ActiveJob]]
 
 
 class Positions:
@@ -47,15 +59,14 @@ class Positions:
         self._moved = asyncio.Event()
         self.told: dict[str, Queued] = {}  # job → what was told last
 
-    @property
-    def _own(self) -> frozenset[str]:
-        """The roles that have a device for themselves."""
-        return frozenset(device.only for device in self.executor.devices if device.only)
-
-    @property
-    def _devices(self) -> list[Device]:
-        """The devices that all other jobs share."""
-        return [device for device in self.executor.devices if not device.only]
+    def _floor(self) -> Floor:
+        """Look at the devices and at what runs, once for all the places that follow from it."""
+        devices, running = self.executor.devices, defaultdict[int, list[ActiveJob]](list)
+        for live in self.running.values():
+            running[live.waiting.user_id].append(live)
+        own = frozenset(device.only for device in devices if device.only)
+        shared = [device for device in devices if not device.only] if own else devices
+        return Floor(own, len(shared) or 1, sum(device.slots for device in shared) or 1, running)
 
     def note_moved(self) -> None:
         """Positions may have changed: tell them in the next round."""
@@ -78,26 +89,28 @@ class Positions:
         waiting = self.waitlist.get(job_id)
         if waiting is None:
             return None
-        if waiting.model in self._own:
+        floor = self._floor()
+        if waiting.model in floor.own:
             line = (other for other in self.waitlist.order(monotonic()) if other.model == waiting.model)
             place = 1 + next(n for n, other in enumerate(line) if other is waiting)
         else:
             place = self.waitlist.position(waiting, monotonic())
-        return Queued(place, self._eta_of(waiting, place), self._paused())
+        return Queued(place, self._eta_of(waiting, place, floor), self._paused())
 
-    def _eta_of(self, waiting: Waiting, place: int) -> float | None:
+    def _eta_of(self, waiting: Waiting, place: int, floor: Floor) -> float | None:
         """Seconds until the job at ``place`` starts. Its member's limits count, too."""
-        if waiting.model in self._own or self._paused() or (average := self._average()) is None:
+        if waiting.model in floor.own or self._paused() or (average := self._average()) is None:
             return None
         ahead = islice(self.waitlist.order(monotonic()), min(place - 1, EXACT_TIMES))
-        everybody = Line(self._left(), len(self._devices) or 1)
+        everybody = Line(self._left(floor), floor.devices)
         start = everybody.start_behind(self._costs(ahead, average), place, average)
         own = self.waitlist.own_line(waiting.user_id)
         before = own[: next(n for n, other in enumerate(own) if other is waiting)]
-        starts = [self._line_of(waiting).start_behind(self._costs(before, average), len(before) + 1, average)]
+        line = self._line_of(waiting, floor)
+        starts = [line.start_behind(self._costs(before, average), len(before) + 1, average)]
         if is_film(waiting.cost_key):
             films = [other for other in before if is_film(other.cost_key)]
-            line = self._films_of(waiting)
+            line = self._films_of(waiting, floor)
             starts.append(line.start_behind(self._costs(films, average), len(films) + 1, average))
         return max(start, *starts)
 
@@ -114,33 +127,32 @@ class Positions:
         seconds = (self.estimate.seconds(job.cost_key) for job in jobs)
         return [average if each is None else each for each in seconds]
 
-    def _left(self) -> list[float]:
+    def _left(self, floor: Floor) -> list[float]:
         """For each slot the seconds until it is free, shortest first."""
-        slots = sum(device.slots for device in self._devices) or 1
         left = sorted(
             self.remaining(live) or 0.0
             for live in self.running.values()
-            if live.waiting.model not in self._own
+            if live.waiting.model not in floor.own
         )
-        return [0.0] * (slots - len(left)) + left[:slots]
+        return [0.0] * (floor.slots - len(left)) + left[: floor.slots]
 
-    def _line_of(self, waiting: Waiting) -> Line:
+    def _line_of(self, waiting: Waiting, floor: Floor) -> Line:
         """The line before the slots that the job's member may have at once."""
-        return self._own_line(waiting.user_id, waiting.max_running, lambda job: job.model not in self._own)
+        return self._own_line(waiting, waiting.max_running, floor, lambda job: job.model not in floor.own)
 
-    def _films_of(self, waiting: Waiting) -> Line:
+    def _films_of(self, waiting: Waiting, floor: Floor) -> Line:
         """The line before the films that the job's member may have at once."""
         most = self._films_at_once(waiting)
-        return self._own_line(waiting.user_id, most, lambda job: is_film(job.cost_key))
+        return self._own_line(waiting, most, floor, lambda job: is_film(job.cost_key))
 
-    def _own_line(self, user_id: int, most: int, alike: Takes) -> Line:
+    def _own_line(self, waiting: Waiting, most: int, floor: Floor, alike: Takes) -> Line:
         left = sorted(
             self.remaining(live) or 0.0
-            for live in self.running.values()
-            if live.waiting.user_id == user_id and alike(live.waiting)
+            for live in floor.running.get(waiting.user_id, ())
+            if alike(live.waiting)
         )
         slots = max(1, most)  # 0: rows from before such members were refused
-        return Line(([0.0] * (slots - len(left)) + left)[:slots], min(slots, len(self._devices) or 1))
+        return Line(([0.0] * (slots - len(left)) + left)[:slots], min(slots, floor.devices))
 
     def remaining(self, live: ActiveJob) -> float | None:
         """Seconds until a running job ends: by its own pace once it has one, else by those before it."""
@@ -170,19 +182,23 @@ class Positions:
         if monotonic() >= self._costs_known + COSTS_HOLD:
             self._costs_known = monotonic()
             self.waitlist.note_costs()
-        own, devices, places = self._own, len(self._devices) or 1, Counter[str]()
-        everybody, members, films = Line(self._left(), devices), dict[int, Line](), dict[int, Line]()
+        floor, places = self._floor(), Counter[str]()
+        everybody, members, films = (
+            Line(self._left(floor), floor.devices),
+            dict[int, Line](),
+            dict[int, Line](),
+        )
         for count, waiting in enumerate(list(self.waitlist.order(monotonic())), 1):
-            line = waiting.model if waiting.model in own else ""
+            line = waiting.model if waiting.model in floor.own else ""
             places[line] += 1
             place = places[line]
             seconds = self.estimate.seconds(waiting.cost_key)
             if waiting.user_id not in members:
-                members[waiting.user_id] = self._line_of(waiting)
+                members[waiting.user_id] = self._line_of(waiting, floor)
             lines = [] if line else [everybody, members[waiting.user_id]]
             if is_film(waiting.cost_key):
                 if waiting.user_id not in films:
-                    films[waiting.user_id] = self._films_of(waiting)
+                    films[waiting.user_id] = self._films_of(waiting, floor)
                 lines.append(films[waiting.user_id])
             eta = max((one.next(seconds or 0.0) for one in lines), default=0.0)
             held = self._paused()

@@ -294,13 +294,14 @@ class Dispatcher:
     def _rooms(self, busy: list[ActiveJob]) -> dict[str, Room]:
         """The devices that work. Jobs that are claimed but not yet handed over count as there."""
         starting = Counter(live.device for live in busy if not live.handed)
-        free = Counter(self.executor.free())
-        free.subtract(starting)
+        free = dict(Counter(self.executor.free()))
+        for device, count in starting.items():
+            free[device] = free.get(device, 0) - count
         alone = {live.device for live in busy if live.waiting.alone}
         return {
             device.name: Room(
-                0 if device.name in alone and not device.only else free[device.name],
-                device.running + starting[device.name],
+                0 if device.name in alone and not device.only else free.get(device.name, 0),
+                device.running + starting.get(device.name, 0),
                 device.only,
                 Counter(live.waiting.user_id for live in busy if live.device == device.name)
                 if device.only

@@ -49,13 +49,14 @@ async def test_programs_tell_and_ask_each_other(server: nats.Server) -> None:
         assert await heard.get() == (Word("hello"), "told.me")
         large = bytes(7 * 2**20)
         assert await one.request("ask", Word("?", large), Word, patience=10) == Word("ask: ?", large)
+        assert 0 < (await one.lag(10) or 0) < 10
 
 
 async def test_no_answer_and_a_message_too_large_are_told_apart(
     server: nats.Server,
 ) -> None:
     async with connected(settings(server.url)) as one:
-        assert not one.is_up
+        assert not one.is_up and await one.lag() is None
         with pytest.raises(BusAway, match="away"):
             await one.request("nobody", Word("?"), Word, patience=1)
         assert not await one.publish("nobody", Word("?"))

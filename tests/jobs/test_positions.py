@@ -1,10 +1,12 @@
-"""The task that tells positions ends when it is asked to."""
+"""The task that tells positions ends when it is asked to, and looks at no more than it must."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 
+from jobs.executor import Device
 from jobs.feed import Feeds
 from jobs.order.estimate import Estimate
 from jobs.order.positions import Positions
@@ -30,3 +32,26 @@ async def test_a_cancel_is_heard_whatever_has_moved_just_before(turns: int) -> N
     telling.cancel()
     done, _ = await asyncio.wait({telling}, timeout=5)
     assert done == {telling} and telling.cancelled()
+
+
+class Counted(HandExecutor):
+    """Notes how often its devices are looked at, all of them each time."""
+
+    looks = 0
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        self.looks += 1
+        return super().devices
+
+
+async def test_devices_are_looked_at_once_for_all_the_places_of_a_round() -> None:
+    waitlist, feeds, executor = Waitlist(), Feeds(), Counted({f"cuda:{n}": 1 for n in range(8)})
+    positions = Positions(waitlist, {}, feeds, executor, Estimate(), lambda: False, lambda job: 1)
+    for number in range(30):
+        waiting = job(user=number)
+        waitlist.add(waiting, 0.0)
+        feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
+    await positions.announce_all()
+    assert len(positions.told) == 30 and executor.looks == 1
+    assert positions.announce(waiting.job_id) is not None and executor.looks == 2

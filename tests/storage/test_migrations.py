@@ -21,6 +21,7 @@ from storage import lookup
 from storage.database import open_database
 from storage.engine import migrate
 from storage.engine.migrate import MIGRATIONS
+from storage.moving import rows  # noqa: F401  all tables there are
 from storage.schema import metadata
 from storage.search import tables
 from tests.storage.conftest import url_of
@@ -49,6 +50,7 @@ VERSIONS = (
     "0023",
     "0024",
     "0025",
+    "0026",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

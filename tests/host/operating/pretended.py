@@ -1,6 +1,10 @@
-"""A connection to Discord and a bus that are only pretended."""
+"""A connection to Discord, a bus and an agent that are only pretended."""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
 
 from bus.connection import Counts
+from jobs.executor import Device
 
 
 class PretendedWire:
@@ -18,3 +22,15 @@ class PretendedBus:
 
     is_up = True
     counts = Counts(reconnects=2, refused=1)
+
+    async def lag(self) -> float:
+        return 0.003
+
+
+class PretendedAgent:
+    """What AgentMetrics asks of an agent."""
+
+    runs = (SimpleNamespace(over=False), SimpleNamespace(over=True))
+    devices = (Device("cuda:0", "ready", slots=8, running=2), Device("cuda:1", "down", restarts=3))
+    ends: Mapping[str, int] = {"done": 7, "lost": 1}
+    steps = 280

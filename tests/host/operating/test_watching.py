@@ -12,8 +12,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.settings import ROOT
+from host.elsewhere.watching import AgentMetrics
 from host.operating.metrics import Metrics
-from tests.host.operating.pretended import PretendedBus, PretendedWire
+from tests.host.operating.pretended import PretendedAgent, PretendedBus, PretendedWire
 from tests.jobs.conftest import ask, done, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Step
@@ -26,7 +27,8 @@ ADDED = {"instance", "job"}  # labels that Prometheus adds
 
 @pytest.fixture
 async def metrics(tmp_path: Path) -> dict[str, set[str]]:
-    """Each series of /metrics once a job was drawn and delivered, by name, with the labels that it has."""
+    """Each series of /metrics once a job was drawn and delivered, by name, with the labels that it has; those
+    of a machine with workers, too."""
     executor = HandExecutor({"cpu": 1, "h1/cuda:0": 1})
     async with open_queue(tmp_path, executor) as queue:
         metrics = Metrics(queue, PretendedWire(), PretendedBus())  # type: ignore[arg-type]
@@ -39,6 +41,8 @@ async def metrics(tmp_path: Path) -> dict[str, set[str]]:
         assert job is not None
         metrics.delivered(job, "edit")
         text = (await metrics.text()).decode()
+    elsewhere = AgentMetrics(PretendedAgent(), PretendedBus())  # type: ignore[arg-type]
+    text = text.replace("# EOF", "") + (await elsewhere.text()).decode()
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -169,7 +169,8 @@ async def test_a_host_that_falls_silent_is_given_up_and_its_jobs_go_on_elsewhere
             for one in asked:
                 assert isinstance(await end(queue, one.job.id), Rendered)
         await until(lambda: idle(found))  # h1 is heard again: nobody wants what it has
-        assert {d.name: d.state for d in queue.executor.devices} == {"h1/cpu": "ready", "h2/cpu": "ready"}
+        ready = {"h1/cpu": "ready", "h2/cpu": "ready"}
+        await until(lambda: {d.name: d.state for d in queue.executor.devices} == ready)
         for one in asked:
             result = await queue.result(one.job.id)
             assert result is not None and len(result.pictures) == 4

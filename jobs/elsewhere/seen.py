@@ -1,0 +1,52 @@
+"""The devices of all other machines as the bot sees them, reckoned anew only where something has changed:
+of a thousand machines, one or two between two looks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import chain
+
+from jobs.agents.holding import Timing
+from jobs.elsewhere.handed import Runs
+from jobs.elsewhere.hosts import Hosts
+from jobs.executor import Device
+
+
+class Seen:
+    """Hosts, the runs that they were given, and the devices that follow from both. models: see ``Hosts``."""
+
+    def __init__(self, timing: Timing, models: str) -> None:
+        self.hosts, self.runs = Hosts(timing, models, self._note), Runs(self._note)
+        self._of_host: dict[str, tuple[Device, ...]] = {}
+        self._changed: set[str] = set()
+        self._all: Sequence[Device] = ()
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """The devices of all hosts that were heard of."""
+        if self._changed:
+            for name in self._changed:
+                self._look_at(name)
+            self._changed.clear()
+            self._all = tuple(chain.from_iterable(self._of_host[host.name] for host in self.hosts))
+        return self._all
+
+    def devices_of(self, name: str) -> tuple[Device, ...]:
+        """Return the devices of one host, none when it was never heard of."""
+        if name in self._changed:
+            self._look_at(name)
+        return self._of_host.get(name, ())
+
+    def _look_at(self, name: str) -> None:
+        host = self.hosts.get(name)
+        if host is None:
+            self._of_host.pop(name, None)
+            return
+        ours = defaultdict[str, list[str]](list)
+        for handed in self.runs.going_on(name):
+            ours[handed.device].append(handed.token)
+        self._of_host[name] = tuple(host.devices(ours))
+
+    def _note(self, name: str) -> None:
+        self._changed.add(name)
