@@ -1,6 +1,6 @@
 """Films that have to fit: ``python -m tests.studio.films.sizes [--films 50] [--limits 10 8 4 1]`` makes films
 of many sizes, lengths and grains, and fits each into every limit (MiB) that it is larger than.
-``--shrink 2``: with half of the sides, so that a thousand can be tried.
+``--shrink 2``: with half of the sides, so that a thousand can be tried. Ctrl+C ends it with the figures so far.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 import random
+import signal
 import statistics
 import sys
 import time
@@ -72,6 +73,21 @@ def _chunks(seed: int, size: tuple[int, int], grain: int) -> Iterator[np.ndarray
         yield np.stack(chunk)
 
 
+def _until_ended(films: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Yield the films until somebody presses Ctrl+C."""
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True
+
+    signal.signal(signal.SIGINT, end)
+    for film in films:
+        if ended:
+            return
+        yield film
+
+
 def right(data: bytes, limit: int) -> bool:
     """Whether a fitted film is one that plays: within its limit with its mark, boxes in order, every frame
     there."""
@@ -93,7 +109,9 @@ def main() -> int:
     arguments = parser.parse_args()
     filled: dict[float, list[float]] = {limit: [] for limit in arguments.limits}
     wrong, whole, tries, smaller, took = list[str](), 0, list[int](), 0, list[float]()
-    for name, data in masters(arguments.films, arguments.seed, arguments.encoder, arguments.shrink):
+    number = 0
+    made = masters(arguments.films, arguments.seed, arguments.encoder, arguments.shrink)
+    for number, (name, data) in enumerate(_until_ended(made), 1):
         for limit in arguments.limits:
             most = round(limit * 2**20)
             if len(data) <= most:
@@ -110,7 +128,7 @@ def main() -> int:
             tries.append(header["tries"])
             with FilmReader(io.BytesIO(data)) as film:
                 smaller += (header["width"], header["fps"]) != (film.width, [*film.fps.as_integer_ratio()])
-            print(f"{name} into {limit:g} MiB: {filled[limit][-1]:.2f}, {header}", flush=True)
+            print(f"{number}. {name} into {limit:g} MiB: {filled[limit][-1]:.2f}, {header}", flush=True)
     every = [share for shares in filled.values() for share in shares]
     for limit, shares in filled.items():
         if shares:
@@ -120,7 +138,7 @@ def main() -> int:
                 f" {statistics.mean(shares):.3f}, {low} below {FILLED}"
             )
     print(
-        f"{len(every)} fitted, {whole} sent as they are, {len(wrong)} wrong; tries: mean"
+        f"{number} films: {len(every)} fitted, {whole} sent as they are, {len(wrong)} wrong; tries: mean"
         f" {statistics.mean(tries):.1f}, most {max(tries)}; {smaller} made smaller or slower; processor time:"
         f" median {statistics.median(took):.0f} s, most {max(took):.0f} s",
         *wrong,
