@@ -1,6 +1,6 @@
 """Films that have to fit: ``python -m tests.studio.films.sizes [--films 50] [--limits 10 8 4 1]`` makes films
 of many sizes, lengths and grains, and fits each into every limit (MiB) that it is larger than.
-``--shrink 2``: with half of the sides, so that a thousand can be tried. Ctrl+C ends it with the figures so far.
+``--shrink 2``: with half of the sides, so that a thousand can be tried. Ctrl+C ends it with figures so far.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ LEAST, MOST = 1.1 * 2**20, 14 * 2**20  # bytes of a film before it is fitted
 
 
 def masters(count: int, seed: int, encoder: str, shrink: int = 1) -> Iterator[tuple[str, bytes]]:
-    """Yield ``count`` films as they are kept, between 1.1 and 14 MiB. shrink: what sides are divided by."""
+    """Yield ``count`` films as they are kept, between 1.1 and 14 MiB, or as much smaller as their area is.
+    shrink: what sides are divided by."""
     rng = random.Random(seed)
     found = 0
     while found < count:
         (width, height), fps = rng.choice(SIZES), rng.choice((12, 24, 30))
         size = (width // shrink // 2 * 2, height // shrink // 2 * 2)
-        grain, aim = rng.choice((8, 20, 60, 120)), 2 ** rng.uniform(0.2, 3.7) * 2**20
+        grain, aim = rng.choice((8, 20, 60, 120)), 2 ** rng.uniform(0.2, 3.7) * 2**20 / shrink
         file = io.BytesIO()
         film = FilmWriter(file, size, fps, encoder_of(encoder))
         for chunk in _chunks(rng.randrange(10**6), size, grain):
@@ -45,7 +46,7 @@ def masters(count: int, seed: int, encoder: str, shrink: int = 1) -> Iterator[tu
                 break
         film.finish()
         data = file.getvalue()
-        if LEAST <= len(data) <= MOST:
+        if LEAST <= len(data) * shrink**2 and len(data) <= MOST:
             found += 1
             name = f"{size[0]}×{size[1]}, {film.seconds:.1f} s, {fps} a second, grain {grain}"
             yield f"{name}, {len(data) / 2**20:.1f} MiB", data
