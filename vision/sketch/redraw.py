@@ -128,7 +128,7 @@ def _kept_around(change: NDArray[np.float32], mask: Image.Image) -> NDArray[np.f
     wide = dilated(small, reach)
     ground = wide & ~small
     if ground.any():
-        change = change - np.median(change[ground], axis=0)
+        change = change - np.median(change[ground], axis=0).astype(np.float32)
     soft = Image.fromarray(wide.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(reach / 2))
     kept: NDArray[np.float32] = change * (np.asarray(soft, np.float32) / np.float32(255))[..., None]
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -277,6 +278,23 @@ def test_a_thing_that_has_left_a_film_in_part_comes_back_whole(way: float) -> No
     back = Moved(there, pose, replace(pose, x=64.0), pose)
     assert back.at(0.0) is end
     assert red(back.at(1.0)).sum() == pytest.approx(900, rel=0.1)
+
+
+def test_what_goes_on_from_a_film_leads_over_from_what_its_end_shows() -> None:
+    """The end shows the thing darker than the frame that the whole of it is taken from."""
+    found = layers()
+    darker = np.asarray(found.picture, float) - 60 * red(found.picture)[..., None]
+    end = Image.fromarray(darker.clip(0, 255).astype(np.uint8))
+    pose = moving.own(found)
+    for shown, jump in ((pose, 2.0), (None, None)):
+        shot = Moved(replace(found, picture=end), pose, replace(pose, x=pose.x + 25), shown)
+        frames = [np.asarray(shot.at(share), float) for share in shares(26)]
+        steps = [np.abs(after - before).mean() for before, after in itertools.pairwise(frames)]
+        if jump is None:
+            assert steps[0] > 3 * max(steps[1:]), "without it the film jumps"
+        else:
+            assert steps[0] < jump * np.median(steps), steps
+            assert np.abs(frames[-1] - np.asarray(moving.frame(found, shot.last), float)).max() == 0
 
 
 def test_what_goes_on_from_a_film_never_leaves_the_picture() -> None:

@@ -59,3 +59,15 @@ def test_changes_rise_slowly_from_known_frames_also_round_a_loop() -> None:
     both = redraw.shares_shown(16, first=True, last=True, loops=False)
     assert both == both[::-1]
     assert redraw.shares_shown(3, first=False, last=False, loops=False) == [1.0] * 3
+
+
+def test_the_ground_keeps_its_tone_and_the_thing_what_the_model_drew() -> None:
+    mask = Image.new("L", (64, 48))
+    mask.paste(255, (20, 14, 40, 34))
+    change = np.full((48, 64, 3), (6.0, 5.0, 2.0), np.float32)  # the model's own white
+    change[20:28, 26:34] += 40
+    kept = redraw._kept_around(change, mask)
+    assert np.abs(kept[:13]).max() == 0 and np.abs(kept[24, 16:20]).max() == 0
+    assert np.abs(kept[24, 30] - 40).max() < 0.01
+    everywhere = redraw._kept_around(change, Image.new("L", (64, 48), 255))
+    assert np.array_equal(everywhere, change), "there is no ground to know its tone from"
