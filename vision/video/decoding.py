@@ -52,9 +52,6 @@ def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     The decoder looks back only, at what its convolutions keep of the latents before. That is kept here
     instead of in the module, so that another film may be decoded or encoded in between.
     """
-    with torch.no_grad():
-        _bring(vae)
-        hidden = vae.post_quant_conv(latents.to(vae.dtype))
     size = _size(vae, latents)
     with closing(Shelf()) as shelf:
         decoder = WanDecoder(vae, shelf)
@@ -62,7 +59,8 @@ def causal(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
             made = np.empty((4 if i else 1, *size, 3), np.uint8)
             with torch.no_grad(), striped(vae.decoder):
                 _bring(vae)
-                for rows, out in decoder.decode(hidden[:, :, i : i + 1], is_first=i == 0):
+                hidden = vae.post_quant_conv(latents[:, :, i : i + 1].to(vae.dtype))
+                for rows, out in decoder.decode(hidden, is_first=i == 0):
                     made[:, rows] = uint8(out.clamp_(-1.0, 1.0))
                     del out
                     background.give_back()  # else the holes that bands leave come to more than the frames
