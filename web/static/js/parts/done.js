@@ -20,7 +20,8 @@ export function tellDone(jobs) {
 function outcome({ status, error, pictures }) {
   if (status === "failed") return error ?? "it failed";
   if (status === "cancelled") return "stopped";
-  return pictures.length ? `${counted(pictures.length, "picture")} ready` : "done";
+  if (!pictures.length) return "done";
+  return `${counted(pictures.length, pictures.some(({ film }) => film) ? "film" : "picture")} ready`;
 }
 
 document.addEventListener("visibilitychange", () => {
