@@ -119,9 +119,9 @@ def shares_shown(count: int, *, first: bool, last: bool, loops: bool) -> list[fl
 
 
 def _kept_around(change: NDArray[np.float32], mask: Image.Image) -> NDArray[np.float32]:
-    """Return what is kept of a change (h, w, 3): that in the mask and around it, less the tone that the model
-    gives to the ground there, which nobody has touched. Films that go on from films would take it up each
-    time."""
+    """Return what is kept of a change (h, w, 3), 255 = from black to white: that in the mask ("L", of any
+    size) and around it, less the tone that the model gives to the ground there, which nobody has touched.
+    Films that go on from films would take it up each time."""
     height, width, _ = change.shape
     small = np.asarray(mask.resize((width, height), Image.Resampling.BOX)) > 25
     reach = max(1, round(AROUND * max(width, height)))
