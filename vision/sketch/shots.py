@@ -68,8 +68,9 @@ class Moved:
 
     @cached_property
     def _otherwise(self) -> NDArray[np.float32]:
-        """(h, w, 3), 0..255 either way: what the picture has more than its layers as it shows them. Much of it is there where
-        the thing comes from another frame, whole; without it the film would jump."""
+        """(h, w, 3), 255 = from black to white: what the picture has more than its layers as it shows them.
+        Much of it is there where the thing comes from another frame, whole; without it the film would
+        jump."""
         laid = np.asarray(moving.frame(self.layers, self._own), np.float32)
         apart: NDArray[np.float32] = np.asarray(self.layers.picture, np.float32) - laid
         return apart
