@@ -124,7 +124,8 @@ def _end_session(database: Database) -> None:
     assert database._server is not None
     with postgres.connect(str(postgres.folder())) as server:
         server.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
+            # with a time to wait: without one it answers as soon as the signal is sent, and the lock is held yet
+            "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE application_name = %s",
             [f"{database._server.name} writes"],
         )
 
