@@ -124,7 +124,7 @@ def _end_session(database: Database) -> None:
     assert database._server is not None
     with postgres.connect(str(postgres.folder())) as server:
         server.execute(
-            # with a time to wait: without one it answers as soon as the signal is sent, and the lock is held yet
+            # With a time to wait: else it answers as soon as the signal is sent, while the lock is held yet.
             "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE application_name = %s",
             [f"{database._server.name} writes"],
         )
