@@ -3,7 +3,7 @@ do it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,8 +96,8 @@ class Executor(Protocol):
         """Note that the end of a job's run is written down, or nobody wants it."""
         ...
 
-    def free(self) -> Sequence[str]:
-        """Names of devices that can take a job now, once for each free slot."""
+    def free(self) -> Mapping[str, int]:
+        """Free slots of the devices that can take a job now, by name; not to be changed."""
         ...
 
     def has(self, job_id: str) -> bool:

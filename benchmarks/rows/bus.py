@@ -99,7 +99,7 @@ async def _dispatch(executor: Executor) -> float:
     await until(executor.free)
     began = time.perf_counter()
     outcome = await executor.run(
-        executor.free()[0], _run('{"steps": 1}'), lambda message: first.append(time.perf_counter())
+        next(iter(executor.free())), _run('{"steps": 1}'), lambda message: first.append(time.perf_counter())
     )
     assert isinstance(outcome, Done), outcome
     return first[0] - began
@@ -109,7 +109,7 @@ async def _stop(executor: Executor) -> float:
     """Return the seconds from a cancel to the end of the run."""
     await until(executor.free)
     run, drawing = _run(f'{{"steps": 10000, "delay": {STEP}}}'), asyncio.Event()
-    going = asyncio.create_task(executor.run(executor.free()[0], run, lambda message: drawing.set()))
+    going = asyncio.create_task(executor.run(next(iter(executor.free())), run, lambda message: drawing.set()))
     await drawing.wait()
     began = time.perf_counter()
     executor.cancel(run.job_id)
@@ -128,7 +128,7 @@ async def _events(executor: BusExecutor, url: str, count: int) -> tuple[int, flo
         drawing.set()
         heard += isinstance(message, Step) and message.total == count
 
-    going = asyncio.create_task(executor.run(executor.free()[0], run, report))
+    going = asyncio.create_task(executor.run(next(iter(executor.free())), run, report))
     await drawing.wait()
     words = (url, run.job_id, run.token, str(count))
     sender = await asyncio.create_subprocess_exec(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -86,20 +86,15 @@ class BusExecutor:
         """The devices of all hosts that were heard of."""
         return self._seen.devices
 
-    def free(self) -> Sequence[str]:
-        """Return the devices with free slots, once for each."""
+    def free(self) -> Mapping[str, int]:
+        """Return the free slots of the devices that have any."""
         if self._stopping or not self._bus.is_up:
-            return []
-        now = monotonic()
+            return {}
+        now, free = monotonic(), self._seen.free
         self._resting = {host: until for host, until in self._resting.items() if until > now}
-        return [
-            device.name
-            for device in self.devices
-            if device.running < device.slots
-            and device.state == "ready"
-            and not (self._resting and device.name.partition(SEPARATOR)[0] in self._resting)
-            for _ in range(device.slots - device.running)
-        ]
+        if not self._resting:
+            return free
+        return {name: n for name, n in free.items() if name.partition(SEPARATOR)[0] not in self._resting}
 
     def has(self, job_id: str) -> bool:
         """Return whether a host has the job in hand."""

@@ -4,7 +4,7 @@ of a thousand machines, one or two between two looks."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from jobs.agents.holding import Timing
@@ -20,17 +20,22 @@ class Seen:
         self.hosts, self.runs = Hosts(timing, models, self._note), Runs(self._note)
         self._of_host: dict[str, tuple[Device, ...]] = {}
         self._changed: set[str] = set()
-        self._all: Sequence[Device] = ()
+        self._all: Sequence[Device] | None = ()
+        self._free: dict[str, int] = {}
 
     @property
     def devices(self) -> Sequence[Device]:
         """The devices of all hosts that were heard of."""
-        if self._changed:
-            for name in self._changed:
-                self._look_at(name)
-            self._changed.clear()
+        self._look()
+        if self._all is None:
             self._all = tuple(chain.from_iterable(self._of_host[host.name] for host in self.hosts))
         return self._all
+
+    @property
+    def free(self) -> Mapping[str, int]:
+        """The free slots of those devices that work and have any."""
+        self._look()
+        return self._free
 
     def devices_of(self, name: str) -> tuple[Device, ...]:
         """Return the devices of one host, none when it was never heard of."""
@@ -38,15 +43,25 @@ class Seen:
             self._look_at(name)
         return self._of_host.get(name, ())
 
+    def _look(self) -> None:
+        for name in self._changed:
+            self._look_at(name)
+        self._changed.clear()
+
     def _look_at(self, name: str) -> None:
+        self._all = None
+        for device in self._of_host.pop(name, ()):
+            self._free.pop(device.name, None)
         host = self.hosts.get(name)
         if host is None:
-            self._of_host.pop(name, None)
             return
         ours = defaultdict[str, list[str]](list)
         for handed in self.runs.going_on(name):
             ours[handed.device].append(handed.token)
-        self._of_host[name] = tuple(host.devices(ours))
+        devices = self._of_host[name] = tuple(host.devices(ours))
+        for device in devices:
+            if device.state == "ready" and device.running < device.slots:
+                self._free[device.name] = device.slots - device.running
 
     def _note(self, name: str) -> None:
         self._changed.add(name)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from jobs.order.fairness import Takes, Waiting
 from jobs.order.waitlist import Waitlist
+
+NOBODY: Mapping[int, int] = MappingProxyType({})
 
 
 class Room(NamedTuple):
@@ -17,7 +20,7 @@ class Room(NamedTuple):
     free: int
     running: int
     only: str = ""
-    people: Mapping[int, int] = MappingProxyType({})
+    people: Mapping[int, int] = NOBODY
 
 
 class Placement:
@@ -47,6 +50,8 @@ class Placement:
         """Return the next job and its device, or None. A device is cleared for a job that must be alone; the
         others go on meanwhile. fits: whether a job may start at all now, None = any."""
         own = frozenset(room.only for room in rooms.values() if room.only)
+        if not own:
+            return self._choose(rooms, running, now, fits)
         for name, room in rooms.items():
             if room.only and room.free > 0 and self._waitlist.wants(room.only):
                 job = self._waitlist.next(room.people, None, now, takes=_both(_those_of(room.only), fits))
@@ -96,15 +101,17 @@ class Placement:
     def _best(self, free: Mapping[str, int], job: Waiting) -> str:
         """Where no other model has to go, then where the least is going on, then where the model is
         loaded."""
-        fitting = [name for name, count in free.items() if not (job.alone and count)]
-        return min(
-            fitting,
-            key=lambda name: (
-                self._loaded.get(name, job.model) != job.model,
-                free[name],
-                self._loaded.get(name) != job.model,
-            ),
-        )
+        best, found, model = (True, sys.maxsize, True), "", job.model
+        for name, count in free.items():
+            if job.alone and count:
+                continue
+            loaded = self._loaded.get(name)
+            key = (loaded is not None and loaded != model, count, loaded != model)
+            if not found or key < best:
+                best, found = key, name
+                if key == (False, 0, False):  # nothing is better
+                    break
+        return found
 
 
 def _those_of(role: str) -> Takes:

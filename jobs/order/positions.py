@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
+from time import (
+    monotonic,  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
+    thread_time,
+)
 
 from core.events import Queued
 from jobs.active import ActiveJob
@@ -20,6 +23,8 @@ from jobs.order.fairness import Takes, Waiting
 from jobs.order.waitlist import Waitlist
 
 ANNOUNCE_GAP = 0.25  # s between two rounds of telling positions
+LOOK_IS_DEAR = 0.0005  # processor s that a look at what runs may take before it is kept for others who ask
+LOOK_SHARE = 0.02  # of a core, for looks that are kept
 COUNT_DOWN = 5.0  # s: how far the time until a start is off, at least, before it is told again
 EXACT_POSITIONS = 20  # further back, a position is told again when it has moved by a tenth
 COSTS_HOLD = 10.0  # s between two looks at whether jobs take longer or shorter than was thought
@@ -29,13 +34,15 @@ CHUNK = 50  # events between two breaths of the event loop
 
 @dataclass(frozen=True)
 class Floor:
-    """own: the roles that have a device for themselves. devices: how many all other jobs share; slots: of
-    those. running: jobs by member."""
+    """own: the roles that have a device for themselves. devices: how many all other jobs share. left: for
+    each slot of those the seconds until it is free, shortest first. running: jobs by member. until: monotonic
+    seconds for which it is kept."""
 
     own: frozenset[str]
     devices: int
-    slots: int
+    left: Sequence[float]
     running: Mapping[int, list[ActiveJob]]
+    until: float
 
 
 class Positions:
@@ -57,16 +64,31 @@ class Positions:
         self._paused, self._films_at_once = paused, films_at_once
         self._costs_known = -COSTS_HOLD  # monotonic
         self._moved = asyncio.Event()
+        self._looked: Floor | None = None
         self.told: dict[str, Queued] = {}  # job → what was told last
 
     def _floor(self) -> Floor:
         """Look at the devices and at what runs, once for all the places that follow from it."""
+        began = thread_time()
         devices, running = self.executor.devices, defaultdict[int, list[ActiveJob]](list)
         for live in self.running.values():
             running[live.waiting.user_id].append(live)
         own = frozenset(device.only for device in devices if device.only)
         shared = [device for device in devices if not device.only] if own else devices
-        return Floor(own, len(shared) or 1, sum(device.slots for device in shared) or 1, running)
+        slots = sum(device.slots for device in shared) or 1
+        left = sorted(
+            self.remaining(live) or 0.0 for live in self.running.values() if live.waiting.model not in own
+        )
+        left = [0.0] * (slots - len(left)) + left[:slots]
+        took = thread_time() - began
+        until = monotonic() + took / LOOK_SHARE if took > LOOK_IS_DEAR else 0.0
+        self._looked = Floor(own, len(shared) or 1, left, running, until)
+        return self._looked
+
+    def _floor_of_late(self) -> Floor:
+        """Return the latest look, a new one when that is old."""
+        looked = self._looked
+        return looked if looked is not None and monotonic() < looked.until else self._floor()
 
     def note_moved(self) -> None:
         """Positions may have changed: tell them in the next round."""
@@ -89,7 +111,7 @@ class Positions:
         waiting = self.waitlist.get(job_id)
         if waiting is None:
             return None
-        floor = self._floor()
+        floor = self._floor_of_late()
         if waiting.model in floor.own:
             line = (other for other in self.waitlist.order(monotonic()) if other.model == waiting.model)
             place = 1 + next(n for n, other in enumerate(line) if other is waiting)
@@ -102,7 +124,7 @@ class Positions:
         if waiting.model in floor.own or self._paused() or (average := self._average()) is None:
             return None
         ahead = islice(self.waitlist.order(monotonic()), min(place - 1, EXACT_TIMES))
-        everybody = Line(self._left(floor), floor.devices)
+        everybody = Line(floor.left, floor.devices)
         start = everybody.start_behind(self._costs(ahead, average), place, average)
         own = self.waitlist.own_line(waiting.user_id)
         before = own[: next(n for n, other in enumerate(own) if other is waiting)]
@@ -126,15 +148,6 @@ class Positions:
     def _costs(self, jobs: Iterable[Waiting], average: float) -> list[float]:
         seconds = (self.estimate.seconds(job.cost_key) for job in jobs)
         return [average if each is None else each for each in seconds]
-
-    def _left(self, floor: Floor) -> list[float]:
-        """For each slot the seconds until it is free, shortest first."""
-        left = sorted(
-            self.remaining(live) or 0.0
-            for live in self.running.values()
-            if live.waiting.model not in floor.own
-        )
-        return [0.0] * (floor.slots - len(left)) + left[: floor.slots]
 
     def _line_of(self, waiting: Waiting, floor: Floor) -> Line:
         """The line before the slots that the job's member may have at once."""
@@ -184,7 +197,7 @@ class Positions:
             self.waitlist.note_costs()
         floor, places = self._floor(), Counter[str]()
         everybody, members, films = (
-            Line(self._left(floor), floor.devices),
+            Line(floor.left, floor.devices),
             dict[int, Line](),
             dict[int, Line](),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from jobs.executor import Device, Executor, Lease, Outcome, Report
 from vision.protocol import Answered, Declined, Question, Run
@@ -42,9 +42,9 @@ class Both:
         """Stop both."""
         await asyncio.gather(self._first.stop(), self._second.stop())
 
-    def free(self) -> Sequence[str]:
-        """Return the devices with free slots, once for each slot."""
-        return [*self._first.free(), *self._second.free()]
+    def free(self) -> Mapping[str, int]:
+        """Return the free slots of both."""
+        return {**self._first.free(), **self._second.free()}
 
     def has(self, job_id: str) -> bool:
         """Return whether one of them has the job in hand."""

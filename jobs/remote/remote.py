@@ -130,9 +130,10 @@ class RemoteExecutor:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._server.close()
 
-    def free(self) -> Sequence[str]:
-        """Return the device's name for each question that it can take now."""
-        return [NAME] * (0 if self._stopping else max(0, self._slots - len(self._runs)))
+    def free(self) -> Mapping[str, int]:
+        """Return how many questions more it can take now, by the device's name; nothing when it can't."""
+        free = 0 if self._stopping else self._slots - len(self._runs)
+        return {NAME: free} if free > 0 else {}
 
     def has(self, job_id: str) -> bool:
         """Return whether the question is being answered."""

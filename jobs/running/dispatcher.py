@@ -24,7 +24,7 @@ from jobs.films import bytes_of, is_film
 from jobs.limits import Limits, films_at_once, films_fit
 from jobs.order.estimate import Estimate
 from jobs.order.fairness import Waiting
-from jobs.order.placement import Placement, Room
+from jobs.order.placement import NOBODY, Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.adopting import adopted, going_on, waiting_of
@@ -294,22 +294,19 @@ class Dispatcher:
     def _rooms(self, busy: list[ActiveJob]) -> dict[str, Room]:
         """The devices that work. Jobs that are claimed but not yet handed over count as there."""
         starting = Counter(live.device for live in busy if not live.handed)
-        free = dict(Counter(self.executor.free()))
-        for device, count in starting.items():
-            free[device] = free.get(device, 0) - count
         alone = {live.device for live in busy if live.waiting.alone}
-        return {
-            device.name: Room(
-                0 if device.name in alone and not device.only else free.get(device.name, 0),
-                device.running + starting.get(device.name, 0),
-                device.only,
-                Counter(live.waiting.user_id for live in busy if live.device == device.name)
-                if device.only
-                else {},
-            )
-            for device in self.executor.devices
-            if device.state == "ready"
-        }
+        free, rooms = self.executor.free(), dict[str, Room]()
+        for device in self.executor.devices:  # a thousand, for each choice
+            if device.state != "ready":
+                continue
+            name, own, people = device.name, device.only, NOBODY
+            slots, begun = free.get(name, 0), starting.get(name, 0)
+            if own:
+                people = Counter(live.waiting.user_id for live in busy if live.device == name)
+            elif name in alone:
+                slots = 0
+            rooms[name] = Room(slots - begun, device.running + begun, own, people)
+        return rooms
 
     async def _run(self, live: ActiveJob) -> None:
         job = live.job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from jobs.executor import Device, Lease, Outcome, Report
 from jobs.workers.pulse import Timeouts
@@ -55,9 +55,9 @@ class LocalExecutor:
         """End all workers."""
         await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
 
-    def free(self) -> Sequence[str]:
-        """Return the devices with free slots, once for each slot."""
-        return [name for name, worker in self._workers.items() for _ in range(worker.free_slots)]
+    def free(self) -> Mapping[str, int]:
+        """Return the free slots of the devices that have any."""
+        return {name: worker.free_slots for name, worker in self._workers.items() if worker.free_slots}
 
     def has(self, job_id: str) -> bool:
         """Return whether a worker has the job in hand."""

@@ -154,7 +154,7 @@ async def test_a_cancel_keeps_what_there_is_and_ends_it_on_the_server(tmp_path: 
         task = asyncio.create_task(executor.run("server", run_of(tmp_path), steps.append))
         await going.wait()
         await until(lambda: steps)
-        assert executor.has("abcdefghjkmn") and len(executor.free()) == 7
+        assert executor.has("abcdefghjkmn") and sum(executor.free().values()) == 7
         began = time.monotonic()
         executor.cancel("abcdefghjkmn")
         outcome = await task
@@ -162,7 +162,7 @@ async def test_a_cancel_keeps_what_there_is_and_ends_it_on_the_server(tmp_path: 
         answer = outcome.output.answer
         assert answer.ended == "stopped" and answer.text.startswith(steps[0].text.strip())
         await until(lambda: server.left == 1)  # so it stops
-        assert not executor.has("abcdefghjkmn") and len(executor.free()) == 8
+        assert not executor.has("abcdefghjkmn") and sum(executor.free().values()) == 8
         await executor.stop()
 
 
@@ -191,7 +191,7 @@ async def test_a_stop_of_the_studio_gives_the_question_back(tmp_path: Path) -> N
         await until(lambda: server.asked)
         await executor.stop()
         outcome = await task
-        assert isinstance(outcome, Lost) and outcome.untouched and executor.free() == []
+        assert isinstance(outcome, Lost) and outcome.untouched and executor.free() == {}
 
 
 async def test_the_last_words_are_told_while_a_stream_stands_still(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.executor import Device, Lease, Lost, Outcome, Report
@@ -68,8 +68,8 @@ class HandExecutor:
         for job_id in list(self.held):
             self.end(Lost(job_id, "stopped"))
 
-    def free(self) -> Sequence[str]:
-        return [device.name for device in self.devices for _ in range(device.slots - device.running)]
+    def free(self) -> Mapping[str, int]:
+        return {one.name: one.slots - one.running for one in self.devices if one.running < one.slots}
 
     def has(self, job_id: str) -> bool:
         return job_id in self.held

@@ -62,7 +62,7 @@ async def executor(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalExecut
 
 async def go(executor: LocalExecutor, run: Run, report: Callable[[Any], None] = lambda message: None) -> Any:
     await until(executor.free)
-    return await asyncio.wait_for(executor.run(executor.free()[0], run, report), 30)
+    return await asyncio.wait_for(executor.run(next(iter(executor.free())), run, report), 30)
 
 
 async def test_a_run_reports_every_step_and_ends_once() -> None:
@@ -133,7 +133,7 @@ async def test_cancel_stops_between_two_steps_and_frees_the_slot(executor: Local
     executor.cancel("j")
     executor.cancel("unknown")
     assert await run == Stopped("j")
-    assert executor.free() == ["cpu"] and not executor.has("j")
+    assert executor.free() == {"cpu": 1} and not executor.has("j")
     (device,) = executor.devices
     assert device.restarts == 0
 
@@ -214,16 +214,16 @@ async def sharing(*wishes: dict[str, Any]) -> AsyncIterator[tuple[LocalExecutor,
 
 async def test_a_worker_with_slots_runs_jobs_side_by_side() -> None:
     async with sharing(*[{"steps": 20, "delay": 0.02}] * 3) as (executor, tasks):
-        assert executor.free() == ["cpu"] and executor.devices[0].running == 3
+        assert executor.free() == {"cpu": 1} and executor.devices[0].running == 3
         assert [type(outcome) for outcome in await asyncio.gather(*tasks)] == [Done] * 3
-        assert executor.free() == ["cpu"] * 4
+        assert executor.free() == {"cpu": 4}
 
 
 async def test_one_of_several_is_cancelled_and_the_others_go_on() -> None:
     async with sharing({"steps": 10**6, "delay": 0.01}, {"steps": 30, "delay": 0.01}) as (executor, tasks):
         executor.cancel("0")
         assert await tasks[0] == Stopped("0")
-        assert executor.free() == ["cpu"] * 3 and not tasks[1].done()
+        assert executor.free() == {"cpu": 3} and not tasks[1].done()
         assert isinstance(await tasks[1], Done)
 
 

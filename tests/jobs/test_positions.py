@@ -55,3 +55,18 @@ async def test_devices_are_looked_at_once_for_all_the_places_of_a_round() -> Non
     await positions.announce_all()
     assert len(positions.told) == 30 and executor.looks == 1
     assert positions.announce(waiting.job_id) is not None and executor.looks == 2
+
+
+async def test_a_look_that_takes_long_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    waitlist, feeds, executor = Waitlist(), Feeds(), Counted({"cuda:0": 1})
+    positions = Positions(waitlist, {}, feeds, executor, Estimate(), lambda: False, lambda job: 1)
+    waitlist.add(waiting := job(), 0.0)
+    spent, now = iter((0.0, 0.002)), 50.0
+    monkeypatch.setattr("jobs.order.positions.thread_time", lambda: next(spent))
+    monkeypatch.setattr("jobs.order.positions.monotonic", lambda: now)
+    for _ in range(3):
+        assert positions.position(waiting.job_id) is not None
+        now += 0.04
+    assert executor.looks == 1
+    monkeypatch.setattr("jobs.order.positions.thread_time", lambda: 0.0)
+    assert positions.position(waiting.job_id) is not None and executor.looks == 2

@@ -23,12 +23,12 @@ async def test_a_device_of_timers_draws_in_its_time_and_stops_between_two_steps(
     first = asyncio.create_task(device.run("cuda:0", run_of("a"), steps.append))
     second = asyncio.create_task(device.run("cuda:0", run_of("b"), lambda step: device.cancel("b")))
     await asyncio.sleep(0)
-    assert device.free() == [] and device.devices[0].running == 2
+    assert device.free() == {} and device.devices[0].running == 2
     assert isinstance(await device.run("cuda:0", run_of("c"), steps.append), Lost)
     assert await second == Stopped("b")
     assert await first == Done("a", output_of(ImagineRequest(prompt="a red house", seed=7)))
     assert [(step.step, len(step.preview or b"")) for step in steps] == [(1, 100), (2, 100), (3, 100)]
-    assert set(notes.times["on its device"]) == {"a", "b"} and device.free() == ["cuda:0"] * 2
+    assert set(notes.times["on its device"]) == {"a", "b"} and device.free() == {"cuda:0": 2}
 
 
 def sample(at: float, cpu: float, **more: float) -> Sample:

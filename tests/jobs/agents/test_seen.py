@@ -72,6 +72,8 @@ async def test_devices_are_those_of_all_hosts_and_runs_after_whatever_happens(se
             assert seen.devices_of(host) == tuple(d for d in looked_at(seen, runs) if _is_of(d, host))
         else:
             assert list(seen.devices) == looked_at(seen, runs)
+        ready = [one for one in looked_at(seen, runs) if one.state == "ready" and one.running < one.slots]
+        assert seen.free == {one.name: one.slots - one.running for one in ready}
         for name in HOSTS:
             own = [one for one in runs if one.host == name]
             going = [one for one in own if not one.ended and not one.outcome.done()]
@@ -123,10 +125,10 @@ async def test_a_sign_of_life_that_says_nothing_new_wakes_nobody(tmp_path: Path)
     first = Beat("a" * 32, (device,), (), "", "1", 0.0)
     for said in (first, first, replace_clock(first, 1.0)):
         executor._hear_beat(said, "beat.h1")
-    assert woken.call_count == 1 and executor.free() == ["h1/cuda:0"] * 2
+    assert woken.call_count == 1 and executor.free() == {"h1/cuda:0": 2}
     busy = Beat("a" * 32, (device,), (Holding("job", "1" * 32, "cuda:0", ""),), "", "1", 2.0)
     executor._hear_beat(busy, "beat.h1")
-    assert woken.call_count == 2 and executor.free() == ["h1/cuda:0"]
+    assert woken.call_count == 2 and executor.free() == {"h1/cuda:0": 1}
 
 
 def replace_clock(beat: Beat, clock: float) -> Beat:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,8 +64,9 @@ class Timers:
     def settle(self, job_id: str) -> None:
         pass
 
-    def free(self) -> Sequence[str]:
-        return ["cuda:0"] * (self._slots - len(self._runs))
+    def free(self) -> Mapping[str, int]:
+        free = self._slots - len(self._runs)
+        return {"cuda:0": free} if free else {}
 
     def has(self, job_id: str) -> bool:
         return job_id in self._runs
