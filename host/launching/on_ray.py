@@ -30,6 +30,7 @@ NO_TOKEN = (
 )
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 PATIENCE = 5.0  # seconds for the head to answer
+HEAD_PATIENCE = 60.0  # seconds for it to say whether it asks for a token, the start of a process included
 ANSWERED = 2.0  # seconds for the actors to answer
 AT_ONCE = 4  # calls of an actor
 NAMESPACE = "atelier"  # before the bus's prefix: two studios on one cluster don't see each other's agents
@@ -262,10 +263,17 @@ def _reach(address: str) -> None:
 
 
 def _lets_everybody_in(address: str) -> bool:
-    """Return whether a head answers without a token. Another process asks: Ray knows one mode in each."""
+    """Return whether a head answers without a token. Another process asks: Ray knows one mode in each.
+    ClusterError when it says nothing."""
     environment = {name: value for name, value in os.environ.items() if name not in (TOKEN, TOKEN_PATH)}
     command = [sys.executable, "-c", WITHOUT_TOKEN, address]
-    asked = subprocess.run(command, env={**environment, MODE: "disabled"}, capture_output=True)
+    environment[MODE] = "disabled"
+    try:
+        asked = subprocess.run(command, env=environment, capture_output=True, timeout=HEAD_PATIENCE)
+    except subprocess.TimeoutExpired as error:
+        raise ClusterError(
+            f"the head of the Ray cluster at {address} says nothing for {HEAD_PATIENCE:.0f} s: look at its log."
+        ) from error
     return asked.returncode == 0
 
 

@@ -278,3 +278,10 @@ def test_the_command_refuses_what_cant_be_meant(
     with pytest.raises(SettingsError) as caught:
         launch(settings, _parser().parse_args(["workers", "ray", *words.split()]))
     assert problem in " ".join(caught.value.problems)
+
+
+def test_a_head_that_takes_a_connection_and_says_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_ray, "HEAD_PATIENCE", 0.5)
+    monkeypatch.setattr(on_ray, "WITHOUT_TOKEN", "import time; time.sleep(60)")
+    with pytest.raises(ClusterError, match=r"10.0.0.1:6379 says nothing"):
+        on_ray._lets_everybody_in("10.0.0.1:6379")

@@ -19,6 +19,7 @@ from core.events import Failed, Rendered, Started
 from core.job import Origin, Reply
 from core.requests import ImagineRequest
 from core.settings import load
+from host import garbage
 from jobs.elsewhere.executor import BusExecutor
 from jobs.limits import Limits
 from jobs.order import positions
@@ -69,6 +70,8 @@ async def bot(
             await leading.wait()
         async with asyncio.TaskGroup() as group:
             group.create_task(notes.sample_for_ever([bus], lambda: _counts(queue, executor), slow))
+            garbage.configure_gc()  # as the bot's process does
+            group.create_task(garbage.collect(lambda: True))
             ready()
             if rate:
                 group.create_task(_ask_for_ever(queue, rate, seed, notes, group))
