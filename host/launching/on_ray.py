@@ -272,7 +272,8 @@ def _lets_everybody_in(address: str) -> bool:
         asked = subprocess.run(command, env=environment, capture_output=True, timeout=HEAD_PATIENCE)
     except subprocess.TimeoutExpired as error:
         raise ClusterError(
-            f"the head of the Ray cluster at {address} says nothing for {HEAD_PATIENCE:.0f} s: look at its log."
+            f"the head of the Ray cluster at {address} says nothing for"
+            f" {HEAD_PATIENCE:.0f} s: look at its log."
         ) from error
     return asked.returncode == 0
 
