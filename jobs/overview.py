@@ -48,9 +48,8 @@ class Overview:
         return await self._view(ids, running, total=len(own))
 
     def _waiting(self, listed: Iterable[Waiting]) -> list[Waiting]:
-        """Return the job that is being claimed, if there is one, then those in the list."""
-        claiming = self._dispatcher.claiming
-        return [*([claiming] if claiming else []), *listed]
+        """Return the jobs that are being claimed, then those in the list."""
+        return [*(claim.waiting for claim in self._dispatcher.claims), *listed]
 
     def _place(self, job_id: str) -> int:
         """Return the place of a job that waits; 0 for one that is being claimed."""
@@ -63,7 +62,7 @@ class Overview:
         views = []
         for job_id in waiting:
             queued = dispatcher.positions.position(job_id)
-            claimed = dispatcher.claiming is not None and dispatcher.claiming.job_id == job_id
+            claimed = job_id in dispatcher.claims
             if job_id in jobs and (queued is not None or claimed):
                 place, eta = (queued.position, queued.eta) if queued else (1, 0.0)
                 views.append(JobView(jobs[job_id], jobs[job_id].created_at, place, eta))

@@ -7,6 +7,7 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from operator import attrgetter
 
 from core.job import Lane
@@ -22,6 +23,19 @@ _SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
 def one_unit(cost_key: str) -> int:
     """Take all jobs for equally long."""
     return 1
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A member's turn: what they had had of the devices before it, and with it."""
+
+    before: Had
+    had: Had
+
+    @property
+    def cost(self) -> int:
+        """What the job was counted as."""
+        return self.had.owed
 
 
 class Waitlist:
@@ -127,13 +141,10 @@ class Waitlist:
         if not self._time.knows(user_id):
             self._set_had(user_id, Had(had), now)
 
-    def after(self, job: Waiting, now: float, own: str = "") -> int:
-        """Return what the member of ``job`` will have had if it starts now; ``own``: see ``note_start``."""
-        return self._after(job, now, own)[1].until
-
-    def note_start(self, job: Waiting, now: float, own: str = "") -> int:
-        """``job``, removed already, has started: its elders in the group were passed over. Return what it was
-        counted as. ``own``: the role of the device, where that does nothing else."""
+    def note_start(self, job: Waiting, now: float, own: str = "") -> Turn:
+        """``job``, removed already, starts: its elders in the group were passed over. Return its member's
+        turn. ``own``: the role of the device, where that does nothing else."""
+        before = self._time.had(job.user_id)
         begin, had = self._after(job, now, own)
         if job.front is None:
             self._time.advance(own or _rank_of(job, now), begin)
@@ -142,7 +153,13 @@ class Waitlist:
         for other in group.jobs[: fairness.LOOK_AHEAD] if group else ():
             if other.seq < job.seq:
                 other.passed_over += 1
-        return had.owed
+        return Turn(before, had)
+
+    def take_back(self, job: Waiting, turn: Turn, now: float) -> None:
+        """``job`` has not started after all: its member hasn't had this turn."""
+        had = self._time.had(job.user_id)
+        before = turn.before if had == turn.had else had.settled(-turn.cost)  # they have had others since
+        self._set_had(job.user_id, before, now)
 
     def note_end(self, job: Waiting, units: float, now: float) -> None:
         """``job`` took ``units`` more than was counted at its start, or less."""

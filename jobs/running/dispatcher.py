@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
@@ -28,6 +27,7 @@ from jobs.order.placement import NOBODY, Placement, Room
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.adopting import adopted, going_on, waiting_of
+from jobs.running.claiming import AT_ONCE, Claim, Claims
 from jobs.running.handing import UNREADABLE, claimed, lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
@@ -71,7 +71,6 @@ class Dispatcher:
         self.waitlist = Waitlist(self.estimate.cost)
         self.running: dict[str, ActiveJob] = {}
         self.feeds = Feeds(tracing) if feeds is None else feeds
-        self.claiming: Waiting | None = None  # out of the list, not yet running
         self.paused = False
         self.stopping = False
         self.last_step: float | None = None  # monotonic
@@ -86,6 +85,9 @@ class Dispatcher:
             partial(films_at_once, limits),
         )
         self._placement = Placement(self.waitlist)
+        self.claims = Claims(
+            database, self.waitlist, self._placement, tracing, lambda *what: partial(self._claim, *what)
+        )
         self.saving = Saving(database, files)
         self._incoming = Incoming(files, limits.disk_floor)
         kept = self.saving, self.waitlist, self.feeds, self._placement, self.positions
@@ -225,7 +227,7 @@ class Dispatcher:
             await self._wake.wait()
             self._wake.clear()
             try:
-                while await self._start_one():
+                while await self._start_some():
                     failures = 0
             except NotLeading:
                 self._wake_later(RETRY_PAUSES[-1])  # if this one is to lead again before it steps down
@@ -234,41 +236,37 @@ class Dispatcher:
                 self._wake_later(RETRY_PAUSES[min(failures, len(RETRY_PAUSES) - 1)])
                 failures += 1
 
-    async def _start_one(self) -> bool:
-        """Claim one job and hand it to a device. False when there is nothing to do now."""
-        choice = None if self.stopping or self.paused else self.choose()
+    async def _start_some(self) -> bool:
+        """Claim what devices can take now, AT_ONCE jobs at most, and hand it out. False when there is nothing
+        to do."""
+        choice = self._next_choice()
         if choice is None:
             return False
         if not await self.saving.has_room(self.limits.disk_floor):
             self._wake_later(DISK_CHECK)
             return False
-        device, waiting = choice
-        if self.waitlist.remove(waiting.job_id, monotonic()) is None:
-            return True  # cancelled while we looked at the disk
-        token, self.claiming = secrets.token_hex(16), waiting
-        own = next((one.only for one in self.executor.devices if one.name == device), "")
-        served = self.waitlist.after(waiting, monotonic(), own)
-        try:
-            with self.tracing.span(waiting.job_id, "claim", device=device):
-                work = partial(self._claim, waiting, token, device, served)
-                job = await self.database.write(work, first=True, keys=(), leads=True)
-            if isinstance(job, lookup.UnreadableJob):
-                log.error("%s", job)
-                self._outcomes.publish_end(waiting.job_id, Failed(UNREADABLE))
-                return True
-        except BaseException:
-            self.waitlist.add(waiting, monotonic())
-            raise
-        finally:
-            self.claiming = None
-        if job is None or job.id not in self.feeds:  # cancelled or deleted in the meantime
-            self._outcomes.publish_end(waiting.job_id, Cancelled())
-            return True
-        note_waited(self.tracing, job)
-        cost = self.waitlist.note_start(waiting, monotonic(), own)
-        self._placement.note_start(device, waiting)
-        self._begin(ActiveJob(job, waiting, token, device, monotonic(), cost))
+        while choice is not None:
+            device, waiting = choice
+            if waiting.job_id in self.waitlist:  # else cancelled while we looked at the disk
+                own = next((one.only for one in self.executor.devices if one.name == device), "")
+                self.claims.begin(waiting, device, own)
+            await asyncio.sleep(0)  # a choice among a thousand machines takes milliseconds
+            choice = self._next_choice() if len(self.claims) < AT_ONCE else None
+        failed = None
+        for one in await self.claims.write():
+            failed = failed or one.error
+            if one.row is not None and one.row.id in self.feeds:
+                note_waited(self.tracing, one.row)
+                self._begin(ActiveJob(one.row, one.waiting, one.token, one.device, monotonic(), one.cost))
+            elif one.error is None:  # cancelled or deleted in the meantime, or not to be read
+                end = Cancelled() if one.unreadable is None else Failed(UNREADABLE)
+                self._outcomes.publish_end(one.waiting.job_id, end)
+        if failed is not None:
+            raise failed
         return True
+
+    def _next_choice(self) -> tuple[str, Waiting] | None:
+        return None if self.stopping or self.paused else self.choose()
 
     def _begin(self, live: ActiveJob) -> None:
         job_id = live.job.id
@@ -284,14 +282,16 @@ class Dispatcher:
         if not self.waitlist:
             return None
         # not those whose result is only being written
-        busy = [live for live in self.running.values() if not live.handed or self.executor.has(live.job.id)]
+        has, going = self.executor.has, self.running.items()
+        busy: list[ActiveJob | Claim] = [live for id_, live in going if not live.handed or has(id_)]
+        busy += self.claims
         own = {device.name for device in self.executor.devices if device.only}
         users = Counter(live.waiting.user_id for live in busy if live.device not in own)
         filming = Counter(live.waiting.user_id for live in busy if is_film(live.waiting.cost_key))
         fits = films_fit(self.limits, filming) if filming else None
         return self._placement.choose(self._rooms(busy), users, monotonic(), fits)
 
-    def _rooms(self, busy: list[ActiveJob]) -> dict[str, Room]:
+    def _rooms(self, busy: list[ActiveJob | Claim]) -> dict[str, Room]:
         """The devices that work. Jobs that are claimed but not yet handed over count as there."""
         starting = Counter(live.device for live in busy if not live.handed)
         alone = {live.device for live in busy if live.waiting.alone}

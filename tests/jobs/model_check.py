@@ -148,7 +148,7 @@ class QueueMachine(RuleBasedStateMachine):
         """Until the dispatcher has nothing left to do."""
         dispatcher = self.queue._dispatcher
         while (  # noqa: ASYNC110
-            dispatcher.claiming
+            dispatcher.claims
             or dispatcher._wake.is_set()
             or self.queue._tasks
             or self.queue.database.waiting

@@ -238,7 +238,7 @@ async def test_a_caller_that_gives_up_leaves_a_whole_job_or_none(
         await asyncio.gather(task, return_exceptions=True)
     await asyncio.gather(*queue._tasks, return_exceptions=True)
     rows = await queue.undelivered()
-    await until(lambda: not queue._dispatcher.claiming)
+    await until(lambda: not queue._dispatcher.claims)
     assert {job.id for job in rows} == {w.job_id for w in queue._dispatcher.waitlist} | set(
         queue._dispatcher.running
     )
@@ -262,7 +262,7 @@ async def test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the
 
     monkeypatch.setattr(dispatcher, "_claim", held)
     job = (await ask(queue)).job
-    await until(lambda: dispatcher.claiming is not None)
+    await until(lambda: len(dispatcher.claims) == 1)
     for listed in (await queue.mine(1), await queue.snapshot()):
         assert [view.job.id for view in listed.jobs] == [job.id] and listed.total_waiting == 1
     monkeypatch.setattr(queue._overview._database, "read", read_and_start)

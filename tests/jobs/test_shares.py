@@ -79,8 +79,8 @@ def test_jobs_start_in_the_order_told_with_films_lanes_newcomers_and_moved_ones(
         for _ in range(min(turns, len(waiting))):
             chosen = turn(plain, waiting)
             assert waitlist.remove(chosen.job_id, 0.0) is chosen
-            assert waitlist.after(chosen, 0.0) == plain.had[chosen.user_id]
-            assert waitlist.note_start(chosen, 0.0) == cost_of(chosen.cost_key)
+            had = waitlist.note_start(chosen, 0.0)
+            assert had.had.until == plain.had[chosen.user_id] and had.cost == cost_of(chosen.cost_key)
             if turns % 3:
                 compare()
         if late:
@@ -98,7 +98,7 @@ def shares(wishes: dict[int, str], seconds: int, *, took: dict[int, float] | Non
     while at < seconds:
         chosen = waitlist.next({}, None, 0.0)
         waitlist.remove(chosen.job_id, 0.0)
-        cost = waitlist.note_start(chosen, 0.0)
+        cost = waitlist.note_start(chosen, 0.0).cost
         units = cost if took is None else took[chosen.user_id]
         waitlist.note_end(chosen, units - cost, 0.0)
         had[chosen.user_id] += units
