@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 ACCOUNTS = ("postgres", "nobody")  # whose the server is where the tests are root's, which it refuses
@@ -31,7 +32,6 @@ TEMPLATE = "migrated"
 _DATABASE, _FAIRNESS = "tests/storage/test_database.py", "tests/jobs/test_fairness.py"
 SQLITES_OWN = (
     "tests/storage/test_migrations.py",
-    "tests/jobs/test_kills.py",
     "tests/jobs/test_model_check.py",
     # the claim that it holds up holds up the loop there, too
     "tests/jobs/test_queue.py::test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the_reading",
@@ -203,6 +203,13 @@ def address(folder: Path | str, database: str) -> str:
     return f"postgresql+psycopg://atelier@/{database}?host={folder}"
 
 
+def place_of(address: str) -> tuple[str, str]:
+    """Return the server's folder and the name of the database that an ``address`` names: the words of
+    ``connect``."""
+    parsed = make_url(address)
+    return str(parsed.query["host"]), str(parsed.database)
+
+
 def folder() -> str | None:
     """The socket's folder of the server that this run of the tests is on, None on SQLite."""
     return os.environ.get(ADDRESS)
@@ -266,6 +273,18 @@ def make_template(running: Path) -> None:
     with connect(running) as server:
         server.execute(f"CREATE DATABASE {TEMPLATE}")
     asyncio.run(migrate())
+
+
+@contextmanager
+def serving(*, durable: bool = False) -> Iterator[Server]:
+    """A server that has the TEMPLATE, for a proof that is run by itself."""
+    server = Server(durable=durable)
+    try:
+        server.start()
+        make_template(server.folder)
+        yield server
+    finally:
+        server.remove()
 
 
 # The plugin

@@ -245,13 +245,17 @@ class Server:
                 return result
             except ServerAway:
                 self._stale = True
-                self.unknown_commits += attempt.complete
-                if attempt.complete and await self._was_committed(attempt.transaction):
+                if not attempt.complete:
+                    if tried_before:
+                        raise
+                    continue
+                self.unknown_commits += 1
+                written = await self._was_committed(attempt.transaction)
+                self._stale = False  # another connection has been made
+                if written:
                     log.warning("a commit was written whose answer was lost")
                     found: T = attempt.results
                     return found
-                if tried_before and not attempt.complete:
-                    raise
 
     async def _was_committed(self, transaction: str) -> bool:
         """Return whether it was, as soon as that can be known. Raises StorageError when the program ends

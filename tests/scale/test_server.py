@@ -19,6 +19,7 @@ from storage.engine import postgres as engine
 from tests import postgres
 from tests.fresh import address_in
 from tests.jobs.conftest import until
+from tests.scale.wire import LOST, NEVER, Wire
 from tests.storage.conftest import a_job, added
 
 pytestmark = pytest.mark.postgres
@@ -104,6 +105,19 @@ async def test_after_a_failover_reads_and_writes_go_on(database: Database) -> No
         assert await database.read(lambda c: lookup.get(c, job.id)) is not None
         await added(database)
     assert await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM jobs"))) == 4
+
+
+async def test_a_lost_connection_costs_nothing_after_a_lost_answer_either(tmp_path: Path) -> None:
+    """Each gets a second try, on a connection of its own: what is settled is not held against the next."""
+    folder, name = postgres.place_of(address_in(tmp_path))
+    async with Wire(folder).open() as wire, open_database(wire.address(name), None) as database:
+        for way in (LOST, NEVER):
+            wire.cut = way
+            await added(database)
+            await wire.sever()
+            await added(database)
+        assert database.unknown_commits == 2
+        assert await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM jobs"))) == 4
 
 
 async def test_who_has_lost_the_lock_to_another_program_writes_no_more(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,15 +17,23 @@ WAYS = (NEVER, LOST, SILENT)
 
 class Wire:
     """Between a program and the server with its socket in ``folder``. ``cut``: how the next COMMIT of a
-    writer ends, one of WAYS. ``closed``: no connection comes through."""
+    writer ends, one of WAYS. ``then``: how those after it do; None comes through. ``by_way``: cuts made so
+    far; the server has done then what it was told. ``closed``: no connection comes through. ``last``: so it
+    is after a cut."""
 
     def __init__(self, folder: Path | str) -> None:
         self._socket = f"{folder}/.s.PGSQL.{PORT}"
         self.cut: str | None = None
-        self.cuts = 0
-        self.closed = False
+        self.then: list[str | None] = []
+        self.by_way: Counter[str] = Counter()
+        self.closed = self.last = False
         self.port = 0
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def cuts(self) -> int:
+        """How many were made so far."""
+        return self.by_way.total()
 
     def address(self, database: str) -> str:
         """The address of a database by this way."""
@@ -40,9 +49,18 @@ class Wire:
             yield self
         finally:
             server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.sever()
+
+    async def sever(self) -> None:
+        """Cut all connections, whatever they are at."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _next(self) -> str | None:
+        how, self.cut = self.cut, self.then.pop(0) if self.then else None
+        return how
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -65,14 +83,14 @@ class Wire:
             server_writer.write(greeting)
             writes = WRITES in greeting
             while data := await reader.read(65536):
-                if writes and self.cut is not None and COMMIT in data:
-                    how, self.cut = self.cut, None
-                    self.cuts += 1
+                if writes and COMMIT in data and (how := self._next()) is not None:
+                    self.closed |= self.last
                     back.cancel()
                     await asyncio.gather(back, return_exceptions=True)
                     if how != NEVER:
                         server_writer.write(data)
                         await server_reader.read(65536)
+                    self.by_way[how] += 1
                     if how == SILENT:
                         await reader.read(65536)  # until the program gives up
                     return
