@@ -3,6 +3,7 @@ after each.
 
 python -m tests.jobs.model_check --steps 1000000
 python -m tests.jobs.model_check --bug unfenced      # a seeded bug: must be found
+python -m tests.jobs.model_check --postgres --steps 50000    # on a server: tests.scale.model_on_server
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -52,6 +54,7 @@ from storage import jobs as rows
 from storage.database import open_database
 from storage.engine import sqlite_driver
 from storage.filing.folder import Folder
+from tests import postgres
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
 from tests.jobs.plain_shares import PlainShares
@@ -100,13 +103,14 @@ class QueueMachine(RuleBasedStateMachine):
     """The real queue, database and files; the executor is worked by hand, so that the order of things is the
     test's."""
 
+    rest = 0.0  # seconds between two looks at whether the queue has come to rest
+
     def __init__(self) -> None:
         super().__init__()
         counted["examples"] += 1
         self.folder = Path(
             tempfile.mkdtemp(prefix="atelier-check-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         )
-        (self.folder / "a.db").write_bytes(_migrated())
         self.loop = asyncio.new_event_loop()
         self.plain: dict[str, Plain] = {}
         self.shares = PlainShares()
@@ -119,20 +123,31 @@ class QueueMachine(RuleBasedStateMachine):
         self.count = 0
         self.ends: dict[str, list[Any]] = {}
         self.watchers: dict[str, asyncio.Task[None]] = {}
+        self.make_database()
         self.open()
 
     # The real thing
+
+    def make_database(self) -> None:
+        """Make it, empty."""
+        (self.folder / "a.db").write_bytes(_migrated())
+
+    async def address(self) -> str:
+        """Where the queue finds it."""
+        return f"sqlite:///{self.folder / 'a.db'}"
+
+    def look(self) -> Any:
+        """Return a connection that sees the rows without the queue."""
+        return sqlite3.connect(self.folder / "a.db")
 
     def open(self) -> None:
         self.executor = HandExecutor(dict(SLOTS))
         self.stack = AsyncExitStack()
         self.do(self._open())
-        self.eyes = sqlite3.connect(self.folder / "a.db")
+        self.eyes = self.look()
 
     async def _open(self) -> None:
-        opened = await self.stack.enter_async_context(
-            open_database(f"sqlite:///{self.folder / 'a.db'}", None)
-        )
+        opened = await self.stack.enter_async_context(open_database(await self.address(), None))
         self.queue = Queue(opened, Folder(self.folder / "files", ballast_bytes=0), self.executor, LIMITS)
         await self.queue.start()
 
@@ -155,7 +170,7 @@ class QueueMachine(RuleBasedStateMachine):
             or set(dispatcher.running) != set(self.executor.held)
             or (not dispatcher.paused and dispatcher.choose() is not None)
         ):
-            await asyncio.sleep(0)
+            await asyncio.sleep(self.rest)
 
     def rows(self) -> dict[str, tuple[str, int]]:
         return {i: (s, a) for i, s, a in self.eyes.execute("SELECT id, status, attempts FROM jobs")}
@@ -181,9 +196,10 @@ class QueueMachine(RuleBasedStateMachine):
         """Turn by turn: admin's front, then lane, then who has had least, then who came first."""
         running = [p for p in self.plain.values() if p.status == "running"]
         users, on = Counter(p.user for p in running), Counter([p.device for p in running] + self.cooling)
-        can = [
-            i for i, p in self.plain.items() if p.status == "queued" and users[p.user] < LIMITS.user_running
-        ]
+        queued = self.having("queued")
+        for job_id in queued:  # whoever has as many as may run has their place in the line all the same
+            self.order_of(self.plain[job_id])
+        can = [job_id for job_id in queued if users[self.plain[job_id].user] < LIMITS.user_running]
         free = {
             d: on[d]
             for d in SLOTS
@@ -452,6 +468,12 @@ class QueueMachine(RuleBasedStateMachine):
         if rare:
             return
         job_id = self._held(data)
+        self.die_finishing(job_id, written)
+        if written:
+            self.plain[job_id].status = "rendered"
+        self.crashed()
+
+    def die_finishing(self, job_id: str, written: bool) -> None:
         reached = asyncio.Event()
         write = self.queue.database.write
 
@@ -467,9 +489,6 @@ class QueueMachine(RuleBasedStateMachine):
             await asyncio.wait_for(reached.wait(), 10)
 
         self.loop.run_until_complete(until_dead())
-        if written:
-            self.plain[job_id].status = "rendered"
-        self.crashed()
 
     def crashed(self) -> None:
         counted["crashes"] += 1
@@ -490,11 +509,13 @@ class QueueMachine(RuleBasedStateMachine):
 
     def close(self, work: Coroutine[Any, Any, Any]) -> None:
         async def all_of_it() -> None:
-            await work
-            watchers = list(self.watchers.values())
-            await asyncio.wait_for(asyncio.gather(*watchers, return_exceptions=True), 10)
-            with suppress(asyncio.CancelledError):  # of a writer that "was killed"
-                await self.stack.aclose()
+            try:
+                await work
+                watchers = list(self.watchers.values())
+                await asyncio.wait_for(asyncio.gather(*watchers, return_exceptions=True), 10)
+            finally:
+                with suppress(asyncio.CancelledError):  # of a writer that "was killed"
+                    await self.stack.aclose()
 
         self.loop.run_until_complete(all_of_it())
 
@@ -533,7 +554,7 @@ class QueueMachine(RuleBasedStateMachine):
     def everybody_is_told_one_end_and_the_right_one(self) -> None:
         kinds = {"rendered": Rendered, "delivered": Rendered, "failed": Failed, "cancelled": Cancelled}
         for job_id, ends in self.ends.items():
-            assert len(ends) == 1 and isinstance(ends[0], kinds[self.plain[job_id].status])
+            assert len(ends) == 1 and isinstance(ends[0], kinds.get(self.plain[job_id].status, ()))
         # a crash or restart between the end and the telling leaves it to the row
 
     @invariant()
@@ -577,7 +598,8 @@ def _uncounted(real: Any) -> Any:
     def claim(connection: Any, job_id: str, **options: Any) -> Any:
         job = real(connection, job_id, **options)
         connection.execute(
-            sa.text("UPDATE jobs SET attempts = max(1, attempts - 1) WHERE id = :id"), {"id": job_id}
+            sa.text("UPDATE jobs SET attempts = attempts - 1 WHERE id = :id AND attempts > 1"),
+            {"id": job_id},
         )
         return job
 
@@ -617,7 +639,8 @@ def _shares(real: Any) -> Any:
     return choose
 
 
-BUGS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
+Bugs = dict[str, tuple[Any, str, Callable[[Any], Any]]]  # name → what is replaced where, and by what
+BUGS: Bugs = {
     "unfenced": (rows, "retry", _unfenced),
     "uncounted attempt": (rows, "claim", _uncounted),
     "forgets what ran": (rows, "recover", _forgets),
@@ -643,11 +666,11 @@ BUGS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
 
 
 @contextmanager
-def seeded(bug: str | None) -> Iterator[None]:
+def seeded(bug: str | None, bugs: Bugs = BUGS) -> Iterator[None]:
     if bug is None:
         yield
         return
-    owner, name, make = BUGS[bug]
+    owner, name, make = bugs[bug]
     with mock.patch.object(owner, name, make(getattr(owner, name))):
         yield
 
@@ -673,7 +696,15 @@ def without_threads_and_clocks() -> Iterator[None]:
         yield
 
 
-def check(steps: int, *, seed: int = 0, bug: str | None = None, length: int = 100) -> None:
+def check(
+    steps: int,
+    *,
+    seed: int = 0,
+    bug: str | None = None,
+    length: int = 100,
+    machine: type[QueueMachine] = QueueMachine,
+    bugs: Bugs = BUGS,
+) -> None:
     """Run until ``steps`` steps are compared. An AssertionError, or whatever the queue raised, is a
     counter-example."""
     logging.disable(logging.CRITICAL)
@@ -688,10 +719,10 @@ def check(steps: int, *, seed: int = 0, bug: str | None = None, length: int = 10
         phases=[Phase.generate],
     )
     try:
-        with seeded(bug), without_threads_and_clocks():
+        with seeded(bug, bugs), without_threads_and_clocks():
             while counted["steps"] < steps:
                 run_state_machine_as_test(
-                    hypothesis.seed(seed)(type(f"Seed{seed}", (QueueMachine,), {})), settings=options
+                    hypothesis.seed(seed)(type(f"Seed{seed}", (machine,), {})), settings=options
                 )
                 seed += 1
     finally:
@@ -699,24 +730,40 @@ def check(steps: int, *, seed: int = 0, bug: str | None = None, length: int = 10
 
 
 def main() -> None:
+    from tests.scale import model_on_server  # which imports this module
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--bug", choices=list(BUGS))
+    parser.add_argument("--bug", choices=list(model_on_server.BUGS))
     parser.add_argument("--every", type=int, default=20_000, help="steps between two lines of progress")
+    parser.add_argument("--postgres", action="store_true", help="on a server, whose commits are cut")
     arguments = parser.parse_args()
-    began, total, seed = time.monotonic(), dict.fromkeys(counted, 0), arguments.seed
-    while total["steps"] < arguments.steps:
-        check(min(arguments.every, arguments.steps - total["steps"]), seed=seed, bug=arguments.bug)
+    if arguments.bug not in (None, *BUGS) and not arguments.postgres:
+        parser.error("this bug needs --postgres")
+    run = partial(_run, arguments.steps, arguments.seed, arguments.every)
+    if not arguments.postgres:
+        return run(partial(check, bug=arguments.bug), lambda: "")
+    with postgres.serving() as server:
+        place = server.folder, postgres.TEMPLATE
+        run(partial(model_on_server.check, *place, bug=arguments.bug), model_on_server.told)
+
+
+def _run(steps: int, seed: int, every: int, check: Callable[..., None], told: Callable[[], str]) -> None:
+    began, total = time.monotonic(), dict.fromkeys(counted, 0)
+    while total["steps"] < steps:
+        check(steps=min(every, steps - total["steps"]), seed=seed)
         seed += 1000
         for key in total:
             total[key] += counted[key]
         print(
             f"{total['steps']:,} steps, {total['examples']:,} histories, {total['jobs']:,} jobs,"
-            f" {total['crashes']:,} crashes, {time.monotonic() - began:.0f} s, 0 counter-examples",
+            f" {total['crashes']:,} crashes, {told()}{time.monotonic() - began:.0f} s, 0 counter-examples",
             flush=True,
         )
 
 
 if __name__ == "__main__":
-    main()
+    from tests.jobs import model_check  # not __main__: the machine of a server is made of that module's
+
+    model_check.main()
