@@ -40,10 +40,11 @@ async def open_queue(
     *,
     start: bool = True,
     files: Files | None = None,
+    address: str | None = None,
     **hooks: Any,
 ) -> AsyncIterator[Queue]:
-    """Opened and started, stopped and closed."""
-    async with open_database(address_in(folder), folder / "backups") as database:
+    """Opened and started, stopped and closed. address: of its database, if not the one of the folder."""
+    async with open_database(address or address_in(folder), folder / "backups") as database:
         files = files or Folder(folder / "pictures", ballast_bytes=4096)
         queue = Queue(database, files, executor, limits, **hooks)
         if start:

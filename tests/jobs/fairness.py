@@ -3,19 +3,21 @@ long choosing takes.
 
 python -m tests.jobs.fairness                     # 10,000 jobs, 50 others, 1,000,000 rows of history
 python -m tests.jobs.fairness --bug "first come, first served"
+python -m tests.jobs.fairness --postgres          # rows lie on a server
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import logging
 import random
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -27,7 +29,9 @@ from jobs.limits import Limits
 from jobs.order import fairness
 from jobs.queue import Queue
 from storage.database import open_database
+from storage.engine.address import sqlite_path
 from storage.filing.folder import Folder
+from tests import postgres
 from tests.jobs.conftest import ask, done, until
 from tests.jobs.hand_executor import HandExecutor
 
@@ -65,11 +69,9 @@ def _percentile(values: list[float], percent: int) -> float:
     return quantiles(values, n=100)[percent - 1] * 1e3
 
 
-def fill(path: Path, *, history: int, flood: int) -> None:
+def fill(address: str | Path, *, history: int, flood: int) -> None:
     """Rows as years of use would leave them, written directly; then the flood."""
     chance = random.Random(5)
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA synchronous=OFF")
     columns = (
         "id",
         "kind",
@@ -155,11 +157,24 @@ def fill(path: Path, *, history: int, flood: int) -> None:
                 None,
             )
 
+    write = _to_server if sqlite_path(address) is None else _to_file
+    write(address, columns, itertools.chain(past(), waiting()))
+
+
+def _to_file(address: str | Path, columns: Sequence[str], jobs: Iterator[tuple[Any, ...]]) -> None:
     insert = f"INSERT INTO jobs ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
-    with connection:
-        connection.executemany(insert, past())
-        connection.executemany(insert, waiting())
-    connection.close()
+    with closing(sqlite3.connect(str(sqlite_path(address)))) as connection:
+        connection.execute("PRAGMA synchronous=OFF")
+        with connection:
+            connection.executemany(insert, jobs)
+
+
+def _to_server(address: str | Path, columns: Sequence[str], jobs: Iterator[tuple[Any, ...]]) -> None:
+    with postgres.connect(*postgres.place_of(str(address))) as connection:
+        with connection.cursor().copy(f"COPY jobs ({', '.join(columns)}) FROM STDIN") as copy:
+            for job in jobs:
+                copy.write_row(job)
+        connection.execute("ANALYZE jobs")
 
 
 @contextmanager
@@ -173,15 +188,22 @@ def seeded(bug: str | None) -> Iterator[None]:
 
 
 async def measure(
-    folder: Path, *, history: int, flood: int, others: int, devices: int = 2, choices: int = 500
+    folder: Path,
+    address: str,
+    *,
+    history: int,
+    flood: int,
+    others: int,
+    devices: int = 2,
+    choices: int = 500,
 ) -> Figures:
-    """The real queue and database; the executor is worked by hand and finishes one job after the other."""
-    url = f"sqlite:///{folder / 'atelier.db'}"
-    async with open_database(url, None):
+    """The real queue and database; the executor is worked by hand and finishes one job after the other.
+    address: of a database without rows."""
+    async with open_database(address, None):
         pass
-    await asyncio.to_thread(fill, folder / "atelier.db", history=history, flood=flood)
+    await asyncio.to_thread(fill, address, history=history, flood=flood)
     executor = HandExecutor({f"cuda:{i}": 1 for i in range(devices)})
-    async with open_database(url, None) as database:
+    async with open_database(address, None) as database:
         queue = Queue(
             database,
             Folder(folder / "files", ballast_bytes=0),
@@ -276,12 +298,18 @@ def main() -> None:
     parser.add_argument("--flood", type=int, default=10_000)
     parser.add_argument("--others", type=int, default=50)
     parser.add_argument("--bug", choices=list(BUGS))
+    parser.add_argument("--postgres", action="store_true", help="rows lie on a server")
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    with tempfile.TemporaryDirectory() as folder, seeded(arguments.bug):
-        figures = asyncio.run(
-            measure(Path(folder), history=arguments.history, flood=arguments.flood, others=arguments.others)
-        )
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        address = f"sqlite:///{folder / 'atelier.db'}"
+        if arguments.postgres:
+            server = stack.enter_context(postgres.serving(durable=True))
+            address = postgres.address(server.folder, postgres.TEMPLATE)
+        stack.enter_context(seeded(arguments.bug))
+        sizes = {name: getattr(arguments, name) for name in ("history", "flood", "others")}
+        figures = asyncio.run(measure(folder, address, **sizes))
     print(figures)
     check(figures)
 

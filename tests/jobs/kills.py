@@ -4,6 +4,7 @@ them.
     python -m tests.jobs.kills --kills 500
     python -m tests.jobs.kills --kills 12 --bug "delivers before it is sure"
     python -m tests.jobs.kills --kills 100 --films --busy
+    python -m tests.jobs.kills --kills 100 --postgres
 
 The world (a database of its own, that nobody kills) asks for pictures, hears "queued", and takes posts by
 nonce as Discord
@@ -31,7 +32,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, wraps
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -55,11 +56,13 @@ from storage import lookup
 from storage.database import open_database
 from storage.filing import folder as files_module
 from storage.filing import removal
-from tests import buckets
+from tests import buckets, postgres
 from tests.forks import forks
+from tests.fresh import address_in
 from tests.jobs import film_worker
 from tests.jobs.conftest import open_queue
 from tests.jobs.fake_worker import picture_of
+from tests.rows import rows as rows_of
 from vision.protocol import WorkerConfig
 
 POINTS = ("asked", "claimed", "in a file", "saved", "rendered", "posted")
@@ -143,11 +146,10 @@ class World:
                 "SELECT (SELECT count(heard) FROM asks), (SELECT count(*) FROM posts)"
             ).fetchone()
 
-    def audit(self, database: Path) -> list[str]:
-        """What is lost or doubled."""
-        with closing(sqlite3.connect(database)) as db:
-            found = db.execute("SELECT id, interaction_id, status FROM jobs")
-            return self.problems_with({i: (interaction, status) for i, interaction, status in found})
+    def audit(self, database: str) -> list[str]:
+        """What is lost or doubled. database: its address."""
+        found = rows_of(database, "SELECT id, interaction_id, status FROM jobs")
+        return self.problems_with({i: (interaction, status) for i, interaction, status in found})
 
     def problems_with(self, jobs: dict[str, tuple[int, str]]) -> list[str]:
         """What is lost or doubled. jobs: id → interaction and status."""
@@ -172,21 +174,33 @@ class World:
 # The process that gets killed
 
 
-async def serve(
-    folder: Path, point: str | None, occurrence: int, bug: str | None, films: bool, bucket: str = ""
-) -> None:
-    """bucket: the address of an S3 server that has the files; "" = a folder."""
+@dataclass(frozen=True)
+class Life:
+    """What a process is told. database: its address. point: where it kills itself, at which ``occurrence``.
+    bucket: the address of an S3 server that has the files; "" = a folder."""
+
+    folder: Path
+    database: str
+    point: str | None = None
+    occurrence: int = 0
+    bug: str | None = None
+    films: bool = False
+    bucket: str = ""
+
+
+async def serve(life: Life) -> None:
+    folder, films = life.folder, life.films
     film_worker.register()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, _tell_tasks)
     world = World(folder / "world.db")
     executor = LocalExecutor(
         [WorkerConfig(d, {}, "") for d in ("cuda:0", "cuda:1")], target="tests.jobs.film_worker:main"
     )
-    with _bug(bug):
-        files = buckets.opened(buckets.Server("S3", bucket), folder, "kills") if bucket else None
-        async with open_queue(folder, executor, LIMITS, files=files) as queue:
-            if point:
-                _arm(queue, point, occurrence)
+    with _bug(life.bug):
+        files = buckets.opened(buckets.Server("S3", life.bucket), folder, "kills") if life.bucket else None
+        async with open_queue(folder, executor, LIMITS, files=files, address=life.database) as queue:
+            if life.point:
+                _arm(queue, life.point, life.occurrence)
             followed: set[str] = set()
             async with asyncio.TaskGroup() as group:
 
@@ -344,10 +358,14 @@ def measure(
     forked: bool = False,
     films: bool = False,
     bucket: str = "",
+    database: str = "",
 ) -> Figures:
+    """database: the address of an empty one on a server; "" = a file in the folder."""
     chance, world, figures = random.Random(seed), World(folder / "world.db"), Figures()
     order = [kinds[number % len(kinds)] for number in range(kills)]
-    start = partial(_start, folder, chance, bug=bug, forked=forked, films=films, bucket=bucket)
+    database = database or address_in(folder)
+    life = Life(folder, database, bug=bug, films=films, bucket=bucket)
+    start = partial(_start, life, chance, forked=forked)
     process = start(order[0])
     try:
         for number, kind in enumerate(order):
@@ -368,13 +386,13 @@ def measure(
                 )
                 break
             figures.back.append(back - killed_at)
-        _wait(lambda: _all_done(world, folder), patience)
-        figures.problems += [] if bucket else _left_over(folder, patience)
+        _wait(lambda: _all_done(world, database), patience)
+        figures.problems += [] if bucket else _left_over(folder, database, patience)
     finally:
         process.kill()
         process.wait()
     figures.heard, figures.posts = world.count()
-    figures.problems += world.audit(folder / "atelier.db")
+    figures.problems += world.audit(database)
     return figures
 
 
@@ -401,41 +419,32 @@ class _Forked:
 Process = subprocess.Popen[bytes] | _Forked
 
 
-def _start(
-    folder: Path,
-    chance: random.Random,
-    kind: str | None,
-    *,
-    bug: str | None,
-    forked: bool,
-    films: bool,
-    bucket: str,
-) -> Process:
+def _start(life: Life, chance: random.Random, kind: str | None, *, forked: bool) -> Process:
     """A process that, for a named point, kills itself there some time after its first sign of life."""
     occurrence, point = chance.randrange(3), kind if kind in ALL_POINTS else None
+    life = replace(life, point=point, occurrence=occurrence)
     if forked:
-        process = forks().Process(target=_live, args=(folder, point, occurrence, bug, films, bucket))
+        process = forks().Process(target=_live, args=(life,))
         process.start()
         return _Forked(process)
     entry = (
         "from tests.jobs.kills import main; main()"  # as -m, each of its workers would import it all again
     )
-    words = [sys.executable, "-c", entry, "--serve", str(folder), "--occurrence", str(occurrence)]
+    words = [sys.executable, "-c", entry, "--serve", str(life.folder), "--occurrence", str(occurrence)]
+    words += ["--database", life.database]
     words += ["--point", point] if point else []
-    words += ["--bug", bug] if bug else []
-    words += ["--films"] if films else []
-    words += ["--bucket", bucket] if bucket else []
+    words += ["--bug", life.bug] if life.bug else []
+    words += ["--films"] if life.films else []
+    words += ["--bucket", life.bucket] if life.bucket else []
     return subprocess.Popen(words)
 
 
-def _live(
-    folder: Path, point: str | None, occurrence: int, bug: str | None, films: bool, bucket: str
-) -> None:
-    with (folder / "stderr.txt").open("wb") as file:
+def _live(life: Life) -> None:
+    with (life.folder / "stderr.txt").open("wb") as file:
         os.dup2(file.fileno(), sys.stderr.fileno())
     faulthandler.register(signal.SIGUSR1)
     logging.disable(logging.CRITICAL)
-    asyncio.run(serve(folder, point, occurrence, bug, films, bucket))
+    asyncio.run(serve(life))
 
 
 def _kill(chance: random.Random, world: World, process: Process, kind: str, patience: float) -> float:
@@ -470,22 +479,20 @@ def _standing(process: Process, folder: Path) -> str:
     return f"the process: {process.poll()} {(folder / 'stderr.txt').read_text()}"
 
 
-def _all_done(world: World, folder: Path) -> bool | None:
+def _all_done(world: World, database: str) -> bool | None:
     heard, posts = world.count()
-    with closing(sqlite3.connect(folder / "atelier.db")) as db:
-        (open_,) = db.execute("SELECT count(*) FROM jobs WHERE delivered_at IS NULL").fetchone()
+    ((open_,),) = rows_of(database, "SELECT count(*) FROM jobs WHERE delivered_at IS NULL")
     return (heard == posts and not open_) or None
 
 
-def _left_over(folder: Path, patience: float) -> list[str]:
+def _left_over(folder: Path, database: str, patience: float) -> list[str]:
     """What films leave behind that they shouldn't, once all jobs are over."""
     incoming = folder / "incoming"
     _wait(lambda: not incoming.is_dir() or not list(incoming.iterdir()) or None, patience)
     problems = [f"the folder of job {path.name} is left" for path in incoming.glob("*")]
-    with closing(sqlite3.connect(folder / "atelier.db")) as db:
-        named = ("sha256 FROM pictures", "sha256 FROM films", "ends_sha256 FROM films")
-        known = {sha256 for what in named for (sha256,) in db.execute(f"SELECT {what}")}
-        (failed,) = db.execute("SELECT count(*) FROM jobs WHERE status = 'failed'").fetchone()
+    named = ("sha256 FROM pictures", "sha256 FROM films", "ends_sha256 FROM films")
+    known = {sha256 for what in named for (sha256,) in rows_of(database, f"SELECT {what}")}
+    ((failed,),) = rows_of(database, "SELECT count(*) FROM jobs WHERE status = 'failed'")
     stored = {path.stem: path for path in (folder / "pictures").glob("??/??/*")}
     if not failed:
         problems += [f"no row names {path.name}" for sha256, path in stored.items() if sha256 not in known]
@@ -502,19 +509,19 @@ class Left:
     swept: int
 
 
-async def left_in(bucket: str, folder: Path) -> Left:
+async def left_in(bucket: str, folder: Path, database: str = "") -> Left:
     """Compare a bucket with the rows, and sweep it as if a day had gone by."""
+    database = database or address_in(folder)
     files = buckets.opened(buckets.Server("S3", bucket), folder / "another machine", "kills")
-    with closing(sqlite3.connect(folder / "atelier.db")) as db:
-        named = {sha256 for (sha256,) in db.execute("SELECT sha256 FROM pictures")}
+    named = {sha256 for (sha256,) in rows_of(database, "SELECT sha256 FROM pictures")}
 
     async def names() -> set[str]:
         return {entry.sha256 async for entry in files.entries()}
 
     before = await names()
-    async with open_database(f"sqlite:///{folder / 'atelier.db'}", None) as database:
+    async with open_database(database, None) as opened:
         with mock.patch.object(removal, "ORPHANS_KEPT", -60.0):
-            sweep = removal.Removal(database, files)
+            sweep = removal.Removal(opened, files)
             await sweep.remove(await sweep.orphans())
     return Left(len(before), len(named - before), len(before - named), len(await names() - named))
 
@@ -543,17 +550,22 @@ def main() -> None:
         "--busy", action="store_true", help="fork processes, and wait longer for signs of life"
     )
     parser.add_argument("--bucket", default="", help="moto: files lie in a bucket of its server")
+    parser.add_argument("--postgres", action="store_true", help="rows lie on a server")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--database", help=argparse.SUPPRESS)
     parser.add_argument("--point", help=argparse.SUPPRESS)
     parser.add_argument("--occurrence", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        point, films = arguments.point, arguments.films
-        _live(arguments.serve, point, arguments.occurrence, arguments.bug, films, arguments.bucket)
-        return
+        own = {name: getattr(arguments, name) for name in ("database", "point", "occurrence", "bug", "films")}
+        return _live(Life(arguments.serve, **own, bucket=arguments.bucket))
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         bucket = stack.enter_context(buckets.moto()).endpoint if arguments.bucket else ""
+        database = ""
+        if arguments.postgres:
+            server = stack.enter_context(postgres.serving(durable=True))
+            database = postgres.address(server.folder, postgres.TEMPLATE)
         kinds = FILM_KINDS if arguments.films else KINDS
         figures = measure(
             Path(folder),
@@ -563,11 +575,12 @@ def main() -> None:
             bug=arguments.bug,
             films=arguments.films,
             bucket=bucket,
+            database=database,
             forked=arguments.busy,
             patience=300.0 if arguments.busy else 60.0,
         )
         if bucket:
-            print(asyncio.run(left_in(bucket, Path(folder))))
+            print(asyncio.run(left_in(bucket, Path(folder), database)))
     print(figures)
     check(figures, 60.0 if arguments.busy else 5.0)
 

@@ -16,18 +16,19 @@ from storage import jobs as rows
 from storage.database import Database, open_database
 from storage.films import rows as films
 from storage.films import use
+from tests.fresh import address_in
 from tests.jobs.fairness import check_order, fill, measure, seeded
 from tests.storage.conftest import NOW, a_job, url_of
 
 
 async def test_a_flood_by_one_delays_the_others_by_one_job_per_device_at_most(tmp_path: Path) -> None:
-    figures = await measure(tmp_path, history=2000, flood=2000, others=15, choices=60)
+    figures = await measure(tmp_path, address_in(tmp_path), history=2000, flood=2000, others=15, choices=60)
     check_order(figures)
 
 
 async def test_first_come_first_served_would_be_found(tmp_path: Path) -> None:
     with seeded("first come, first served"):
-        figures = await measure(tmp_path, history=10, flood=60, others=5, choices=0)
+        figures = await measure(tmp_path, address_in(tmp_path), history=10, flood=60, others=5, choices=0)
     with pytest.raises(AssertionError, match="jobs per device"):
         check_order(figures)
 
@@ -84,7 +85,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pass
 
     asyncio.run(make())
-    fill(folder / "atelier.db", history=3000, flood=100)
+    fill(url_of(folder), history=3000, flood=100)
     return folder
 
 

@@ -40,6 +40,7 @@ from tests.forks import forks
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
 from tests.jobs.kills import LIMITS, World
+from tests.rows import rows
 from vision.protocol import Done, Run
 
 MEMBERS = 7
@@ -266,9 +267,7 @@ def _others(running: dict[int, ForkServerProcess], pid: int | None, victim: int)
 
 
 def _jobs(address: str) -> dict[str, tuple[int, str]]:
-    folder, name = address.partition("host=")[2], address.partition("?")[0].rpartition("/")[2]
-    with postgres.connect(folder, name) as plain:
-        found = plain.execute("SELECT id, interaction_id, status FROM jobs").fetchall()
+    found = rows(address, "SELECT id, interaction_id, status FROM jobs")
     return {job: (interaction, status) for job, interaction, status in found}
 
 

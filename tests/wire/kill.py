@@ -1,5 +1,5 @@
 """SIGKILL of the bot or of its worker, again and again, in a Discord that survives: ``python -m
-tests.wire.kill --kills 500``.
+tests.wire.kill --kills 500``, with ``--postgres`` on a PostgreSQL server.
 
 At named points inside the bot, at named requests, and at random moments. Every job that was taken must end
 with exactly one message. On a busy machine a member's settings may come too late to say who may see an
@@ -19,14 +19,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from bot.delivery.ladder import TOKEN_LIFE
 from bot.ui.messages import FORGOTTEN
+from tests import postgres
 from tests.wire.discord import GUILD, Call, Discord, Interaction
 from tests.wire.launch import CRASHES
 from tests.wire.process import BotProcess
@@ -223,7 +225,7 @@ async def run(
     *options: str,
     seed: int = 1,
     settle: float = SETTLE,
-    process: type[BotProcess] = BotProcess,
+    process: Callable[..., BotProcess] = BotProcess,
 ) -> Report:
     """One kill for each of ``points``. ``options``: of ``tests.wire.launch``, for every life."""
     async with Discord() as discord:
@@ -261,10 +263,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgres", action="store_true", help="rows lie on a server")
     arguments = parser.parse_args()
     points = shuffled(POINTS, arguments.kills, arguments.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        report = asyncio.run(run(Path(folder), points, seed=arguments.seed))
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        process = BotProcess
+        if arguments.postgres:
+            server = stack.enter_context(postgres.serving(durable=True))
+            address = postgres.address(server.folder, postgres.TEMPLATE)
+            process = partial(BotProcess, DATABASE_URL=address)
+        report = asyncio.run(run(Path(folder), points, seed=arguments.seed, process=process))
     print(
         f"{len(points)} kills in {report.seconds:.0f} s: {report.sent} interactions, {report.jobs} jobs,"
         f" {report.results} results, {report.failures} honest failures, {len(report.lost)} lost,"

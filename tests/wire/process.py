@@ -6,15 +6,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sqlite3
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from core.settings import ROOT
+from tests.rows import rows
 from tests.wire.discord import TOKEN, Discord
 
 WITHOUT = {"PYTHONDONTWRITEBYTECODE"}  # compiling all modules at each start would double its time
@@ -114,13 +114,13 @@ class BotProcess:
 
     def private_jobs(self) -> set[str]:
         """Ids of the jobs that nobody but their asker may see."""
-        with closing(sqlite3.connect(f"file:{self.folder / 'atelier.db'}?mode=ro", uri=True)) as database:
-            return {job_id for (job_id,) in database.execute("SELECT id FROM jobs WHERE private")}
+        return {job_id for (job_id,) in rows(self._database, "SELECT id FROM jobs WHERE private <> 0")}
 
     def rows(self) -> dict[int, tuple[str, str, bool]]:
         """Interaction id → (job id, status, whether its end was told)."""
-        with closing(sqlite3.connect(f"file:{self.folder / 'atelier.db'}?mode=ro", uri=True)) as database:
-            found = database.execute(
-                "SELECT interaction_id, id, status, delivered_at IS NOT NULL FROM jobs"
-            ).fetchall()
+        found = rows(self._database, "SELECT interaction_id, id, status, delivered_at IS NOT NULL FROM jobs")
         return {interaction: (job_id, status, bool(told)) for interaction, job_id, status, told in found}
+
+    @property
+    def _database(self) -> str | Path:
+        return self._env.get("DATABASE_URL") or self.folder / "atelier.db"
