@@ -58,6 +58,7 @@ walk: setup
 	$(BIN)/python -m tests.walk $(ARGS)
 
 # Heavier proofs; their last figures are in docs/reliability.md and docs/delivery.md. ARGS passes options on, such as ARGS="--bug …".
+# With ARGS=--postgres (not for the faults) their rows lie on a PostgreSQL server of their own; `make postgres-test` installs what that needs.
 model-check: setup
 	$(BIN)/python -m tests.jobs.model_check $(ARGS)
 

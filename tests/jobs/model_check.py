@@ -631,9 +631,9 @@ def _keeps_attempt(real: Any) -> Any:
 
 
 def _shares(real: Any) -> Any:
-    def choose(self: Placement, rooms: Any, running: Any, now: float) -> Any:
+    def choose(self: Placement, rooms: Any, running: Any, now: float, fits: Any = None) -> Any:
         free = {name: room.running for name, room in rooms.items() if room.free > 0}
-        job = self._waitlist.next(running, None, now) if free else None
+        job = self._waitlist.next(running, None, now, takes=fits) if free else None
         return None if job is None else (min(free, key=free.__getitem__), job)
 
     return choose
