@@ -50,6 +50,7 @@ class Wire:
         finally:
             server.close()
             await self.sever()
+            await asyncio.sleep(0)  # a transport that was closed lets its socket go in the next turn
 
     async def sever(self) -> None:
         """Cut all connections, whatever they are at."""
