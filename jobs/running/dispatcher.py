@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -19,15 +18,16 @@ from core.telemetry.tracing import Tracing
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
-from jobs.films import bytes_of, is_film
-from jobs.limits import Limits, films_at_once, films_fit
+from jobs.films import bytes_of
+from jobs.limits import Limits, films_at_once
 from jobs.order.estimate import Estimate
 from jobs.order.fairness import Waiting
-from jobs.order.placement import NOBODY, Placement, Room
+from jobs.order.placement import Placement
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.adopting import adopted, going_on, waiting_of
 from jobs.running.claiming import AT_ONCE, Claim, Claims
+from jobs.running.free import Free
 from jobs.running.handing import UNREADABLE, claimed, lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
@@ -42,6 +42,7 @@ from storage.lookup import WaitingRow
 from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
+CHOOSING = 0.008  # s for which jobs are chosen without a breath of the event loop
 DISK_CHECK = 5.0  # s between two looks at a full disk
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
@@ -239,19 +240,13 @@ class Dispatcher:
     async def _start_some(self) -> bool:
         """Claim what devices can take now, AT_ONCE jobs at most, and hand it out. False when there is nothing
         to do."""
-        choice = self._next_choice()
-        if choice is None:
+        if self.stopping or self.paused or self.choose() is None:
             return False
         if not await self.saving.has_room(self.limits.disk_floor):
             self._wake_later(DISK_CHECK)
             return False
-        while choice is not None:
-            device, waiting = choice
-            if waiting.job_id in self.waitlist:  # else cancelled while we looked at the disk
-                own = next((one.only for one in self.executor.devices if one.name == device), "")
-                self.claims.begin(waiting, device, own)
-            await asyncio.sleep(0)  # a choice among a thousand machines takes milliseconds
-            choice = self._next_choice() if len(self.claims) < AT_ONCE else None
+        if not (self.stopping or self.paused):
+            self._begin_claims()
         failed = None
         for one in await self.claims.write():
             failed = failed or one.error
@@ -265,8 +260,15 @@ class Dispatcher:
             raise failed
         return True
 
-    def _next_choice(self) -> tuple[str, Waiting] | None:
-        return None if self.stopping or self.paused else self.choose()
+    def _begin_claims(self) -> None:
+        free, began = self._look(), monotonic()
+        while len(self.claims) < AT_ONCE and monotonic() - began < CHOOSING:
+            choice = self._placement.choose(free.rooms, free.users, monotonic(), free.fits)
+            if choice is None:
+                break
+            device, waiting = choice
+            self.claims.begin(waiting, device, free.rooms[device].only)
+            free.take(device, waiting)
 
     def _begin(self, live: ActiveJob) -> None:
         job_id = live.job.id
@@ -281,32 +283,14 @@ class Dispatcher:
         """The next job and its device, None while nothing can be started."""
         if not self.waitlist:
             return None
+        free = self._look()
+        return self._placement.choose(free.rooms, free.users, monotonic(), free.fits)
+
+    def _look(self) -> Free:
         # not those whose result is only being written
         has, going = self.executor.has, self.running.items()
         busy: list[ActiveJob | Claim] = [live for id_, live in going if not live.handed or has(id_)]
-        busy += self.claims
-        own = {device.name for device in self.executor.devices if device.only}
-        users = Counter(live.waiting.user_id for live in busy if live.device not in own)
-        filming = Counter(live.waiting.user_id for live in busy if is_film(live.waiting.cost_key))
-        fits = films_fit(self.limits, filming) if filming else None
-        return self._placement.choose(self._rooms(busy), users, monotonic(), fits)
-
-    def _rooms(self, busy: list[ActiveJob | Claim]) -> dict[str, Room]:
-        """The devices that work. Jobs that are claimed but not yet handed over count as there."""
-        starting = Counter(live.device for live in busy if not live.handed)
-        alone = {live.device for live in busy if live.waiting.alone}
-        free, rooms = self.executor.free(), dict[str, Room]()
-        for device in self.executor.devices:  # a thousand, for each choice
-            if device.state != "ready":
-                continue
-            name, own, people = device.name, device.only, NOBODY
-            slots, begun = free.get(name, 0), starting.get(name, 0)
-            if own:
-                people = Counter(live.waiting.user_id for live in busy if live.device == name)
-            elif name in alone:
-                slots = 0
-            rooms[name] = Room(slots - begun, device.running + begun, own, people)
-        return rooms
+        return Free(self.executor, [*busy, *self.claims], self.limits)
 
     async def _run(self, live: ActiveJob) -> None:
         job = live.job
