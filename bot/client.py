@@ -64,11 +64,9 @@ TOO_MANY_COMMANDS = 30032  # https://discord.com/developers/docs/topics/opcodes-
 
 
 class Tree(app_commands.CommandTree[Any]):
-    """A tree of commands with as many message menus as Discord takes.
+    """A tree of commands with as many message menus as Discord takes: 15, where discord.py 2.7 counts to 5.
 
-    Discord takes 15
-    (https://discord.com/developers/docs/interactions/application-commands#registering-a-command), discord.py
-    2.7 counts to five.
+    https://discord.com/developers/docs/interactions/application-commands#registering-a-command
     """
 
     def add_menu(self, menu: app_commands.ContextMenu) -> None:
@@ -169,7 +167,8 @@ class Atelier(commands.Bot):
             wait=wait,
             afterwards=self.sharing.copy_for_asker,
             on_delivered=on_delivered,
-            mine=services.settings.sharding.hold,
+            mine=self.tells,
+            pauses=not services.settings.shard_ids,
         )
         max_bytes = services.settings.max_upload_mb * 2**20
         max_film = max(services.settings.max_film_mb, services.settings.clip_max_mb) * 2**20
@@ -253,6 +252,13 @@ class Atelier(commands.Bot):
             self._on_identify()
         await super().before_identify_hook(shard_id, initial=initial)
 
+    def tells(self, guild_id: int | None) -> bool:
+        """Return whether this process tells of a server's jobs that it hasn't taken itself."""
+        return self.settings.sharding.hold(guild_id)
+
+    async def hang_up(self) -> None:
+        """Be told nothing more, where others are told the same."""
+
     async def close(self) -> None:
         """Stop. Deliveries need this client's connection; what they leave is told by the next one."""
         await self.delivery.close(grace=0)
@@ -263,8 +269,7 @@ class Atelier(commands.Bot):
         self._attached.close()
 
     async def unpost(self, budget: float) -> int:
-        """Delete the messages of deleted jobs for ``budget`` seconds; return how many are left for the next
-        start."""
+        """Delete messages of deleted jobs for ``budget`` seconds; return how many the next start has."""
         return await self._services.privacy.unpost(self._delete_message, budget)
 
     def _unpost_soon(self) -> None:
@@ -290,8 +295,7 @@ class Atelier(commands.Bot):
         await self._services.queue.people.guilds_are(here, self.settings.sharding.hold)
         if not self._taken_up:
             self._taken_up = True
-            count = await self.delivery.resume()
-            if count:
+            if count := await self.delivery.resume():
                 log.info("taken up: %s", counted(count, "job"))
             self._unpost_soon()
             own = copy_context()  # the bot's; what is deleted by another door is told in that door's
@@ -315,9 +319,7 @@ class Atelier(commands.Bot):
         """Note a server's name."""
         await self._services.queue.people.guild_seen(guild.id, guild.name)
 
-    async def on_guild_join(self, guild: discord.Guild) -> None:
-        """Note a server's name."""
-        await self._services.queue.people.guild_seen(guild.id, guild.name)
+    on_guild_join = on_guild_available
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Note that a server has been left."""
@@ -379,8 +381,7 @@ class Atelier(commands.Bot):
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """A window was sent, or something else came that discord.py hands on itself."""
         self.answers.note(interaction)
-        submission = Submission.of(interaction)
-        if submission is not None:
+        if (submission := Submission.of(interaction)) is not None:
             windows = self.projects if self.projects.opens(submission) else self.job_buttons
             await self.answers.guarded(interaction, windows.on_window(interaction, submission))
 

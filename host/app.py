@@ -17,7 +17,7 @@ import aiohttp
 from bot.alerts import Alerts
 from bot.client import Atelier, wanted_intents
 from bot.wire.connections import Connections
-from bot.wire.pending import PendingInteractions
+from bot.wire.pending import PendingInteractions, own_notes
 from bot.wire.serving import Serving
 from bot.wire.session import KeptSession
 from bot.wire.transport import Transport
@@ -70,7 +70,7 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
         unanswered = settings.data_dir / (f"unanswered-{ids[0]}-{ids[-1]}" if ids else "unanswered")
         lost = running(_stop_when_taken(built.database, stopping), "database")
         async with running(collecting, "garbage"), running(_report_models(settings), "models"), lost:
-            with closing(PendingInteractions(unanswered)) as pending:
+            with own_notes(unanswered) if ids else closing(PendingInteractions(unanswered)) as pending:
                 if sandbox is not None:
                     return await _serve_sandbox(built, pending, stopping, sandbox)
                 return await _serve_discord(built, pending, stopping)

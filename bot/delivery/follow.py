@@ -42,7 +42,8 @@ class Delivery:
 
     ``wait``: every wait for a job goes through it. ``afterwards`` is awaited when a job's end stands in its
     place. ``on_delivered`` is called with the job as it stands in its row, and the rung of the ladder that
-    took its end. ``mine``: whether this process tells of the jobs of a server.
+    took its end. ``mine``: whether this process tells of the jobs of a server that another took. ``pauses``:
+    whether jobs pause when this process stops; beside others they go on.
     """
 
     def __init__(
@@ -56,8 +57,9 @@ class Delivery:
         afterwards: Callable[[Job], Awaitable[None]] | None = None,
         on_delivered: Callable[[Job, str], None] | None = None,
         mine: Callable[[int | None], bool] = lambda guild_id: True,
+        pauses: bool = True,
     ) -> None:
-        self._mine = mine
+        self._mine, self._pauses = mine, pauses
         self._queue, self._posts, self._ladder = queue, posts, ladder
         self._wait, self._afterwards, self._on_delivered = wait, afterwards, on_delivered
         self._followed: dict[str, _Followed] = {}
@@ -140,7 +142,8 @@ class Delivery:
                     post = Post(messages.cancelled(job), view=buttons.after_end(job))
                     await self._finish(job, followed, post)
                 case Paused():
-                    await self._show(job, followed, Post(messages.paused(job)))
+                    if self._pauses:  # else it would stand over what another process says meanwhile
+                        await self._show(job, followed, Post(messages.paused(job)))
                 case _:
                     await self._progress(job, followed, event)
 
@@ -225,6 +228,9 @@ class Delivery:
         if not noted and sent is not None and await self._queue.job(job.id) is None:
             log.info("job %s was deleted while it was posted", job.id)
             await self._ladder.remove(sent)
+            return
+        if not noted:
+            log.info("job %s: another process told it, too", job.id)
             return
         log.info("job %s: delivered by %s", job.id, rung)
         if self._on_delivered is not None and (row := await self._queue.job(job.id)) is not None:

@@ -3,37 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import yarl
 from discord.ext import commands
 
 from bot.client import DAY, Atelier, Tree
 from bot.shards.elsewhere import Elsewhere
 from bot.shards.identifying import Identifying
+from bot.wire import private_api
 from bot.wire.directory import DiscordDirectory
+from bot.wire.pending import PendingInteractions
+from bot.wire.transport import Transport
 from core.errors import StorageError
 from storage.records import set_setting, setting
-from storage.several import handled
+from storage.several import handled, holders
 from studio.services import Services
+from studio.studio import Studio
 
 COMMANDS = "commands"  # the setting that says which commands Discord knows
-EVERY = 30.0  # seconds between two looks at what other processes have left, and at their servers
+EVERY = 10.0  # seconds between two looks at what other processes have left
+THIRD = 3  # of these looks, one is at their servers, too
+IN_HAND = 5.0  # seconds that a process that stops has for what it was told before
 log = logging.getLogger(__name__)
 
 
 class ShardedAtelier(Atelier, commands.AutoShardedBot):
     """The bot, with connections by number. It begins new ones with each start: no session is kept."""
 
-    def __init__(self, services: Services, *arguments: Any, **named: Any) -> None:
+    def __init__(
+        self,
+        services: Services,
+        studio: Studio,
+        pending: PendingInteractions,
+        transport: Transport,
+        **named: Any,
+    ) -> None:
         shards = services.settings.sharding
-        super().__init__(services, *arguments, shard_count=shards.count, shard_ids=list(shards.mine), **named)
-        self._database, self._delivers = services.database, shards.ids != ()
+        named |= {"shard_count": shards.count, "shard_ids": list(shards.mine)}
+        super().__init__(services, studio, pending, transport, **named)
+        self._database, self._delivers, self._unsure = services.database, shards.ids != (), transport.unsure
+        self._mine = frozenset(shards.mine)
+        self._alone = frozenset[int]() if self._delivers else self._mine  # which no other process has
         self._identifying = Identifying(services.database, self._max_concurrency)
         self._elsewhere = Elsewhere(self, services.queue.people, shards)
         self._looking: asyncio.Task[None] | None = None
+        self._launching: asyncio.Task[None] | None = None
 
     async def _max_concurrency(self) -> int:
         return (await self.fetch_session_start_limits()).max_concurrency
@@ -42,13 +62,53 @@ class ShardedAtelier(Atelier, commands.AutoShardedBot):
         return DiscordDirectory(self, owner_ids, self.sharing.post, self._elsewhere)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Wait for this connection's turn among those of all processes."""
+        """Wait for this connection's turn among those of all processes. TimeoutError when it is far away."""
         await self._identifying.turn(shard_id or 0)
+
+    def tells(self, guild_id: int | None) -> bool:
+        """As of any client, but while another process has the same connection: it follows what it has taken,
+        and of two who edit one message the later may have the older news."""
+        return super().tells(guild_id) and self.settings.sharding.of(guild_id) in self._alone
+
+    async def launch_shards(self) -> None:
+        """Begin the connections of this process, as long as it is to have any: discord.py would try to begin
+        the next one for ever after its end."""
+        self._launching = asyncio.create_task(super().launch_shards(), name="begin connections")
+        try:
+            await asyncio.wait({self._launching})
+        finally:
+            self._launching.cancel()
+        if not self._launching.cancelled():
+            self._launching.result()
+
+    async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
+        """Begin a connection when its turn is near."""
+        await self._identifying.near(shard_id)
+        await super().launch_shard(gateway, shard_id, initial=initial)
 
     @property
     def is_connected(self) -> bool:
         """Whether all connections of this process are open."""
-        return bool(self.shards) and not any(one.is_closed() for one in self.shards.values())
+        shards = self.shards
+        return self._mine <= shards.keys() and not any(one.is_closed() for one in shards.values())
+
+    def is_anothers(self, interaction_id: int) -> bool:
+        """Return whether an interaction that is acknowledged already is dealt with by another process with
+        the same connection. Not where Discord's answer to our own acknowledgement was lost."""
+        return self._delivers and interaction_id not in self._unsure
+
+    async def hang_up(self) -> None:
+        """End the connections, and finish what came by them: another process with the same ones would
+        answer what this one refuses, since it stops."""
+        if self._launching is not None:
+            self._launching.cancel()
+        if not self._delivers:
+            return
+        await asyncio.gather(*(one.disconnect() for one in self.shards.values()), return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(IN_HAND):
+                while tasks := private_api.answering():
+                    await asyncio.wait(tasks)
 
     async def handles(self, *event: object, within: float = DAY) -> bool:
         """Return whether this process deals with an event that each with the same connection is told: the
@@ -79,9 +139,13 @@ class ShardedAtelier(Atelier, commands.AutoShardedBot):
         self._looking = asyncio.create_task(self._look_for_ever(), name="other processes")
 
     async def _look_for_ever(self) -> None:
-        while True:
+        for number in itertools.count():
             try:
-                await self._elsewhere.look()
+                if number % THIRD == 0:
+                    await self._elsewhere.look()
+                if self._delivers:
+                    work = partial(holders.alone, numbers=self._mine)
+                    self._alone = await self._database.write(work, keys=())
                 if self._delivers and self.is_ready():
                     await self.delivery.resume()  # what another process with these connections has left
             except StorageError as error:

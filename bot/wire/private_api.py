@@ -172,6 +172,12 @@ async def cancel_ready(client: discord.Client) -> None:
         await asyncio.sleep(0)
 
 
+def answering() -> set[asyncio.Task[Any]]:
+    """Return the tasks in which discord.py deals with what it was told; it keeps no list of them."""
+    names = ("discord.py: ", "CommandTree-invoker", "discord-ui-dynamic-item-", "discord-ui-view-dispatch-")
+    return {task for task in asyncio.all_tasks() if task.get_name().startswith(names)}
+
+
 def wrap_preview_action(
     preview: Any,
     wrapper: Callable[[PreviewAction, str | None, Mapping[str, Any]], Awaitable[dict[str, Any]]],

@@ -111,13 +111,14 @@ class Serving:
         return True
 
     async def _run(self, client: Atelier, stopping: asyncio.Event) -> None:
-        """Run ``client`` until it fails, or stop it in order: the queue first, then deliveries, then the
-        connection that they need."""
+        """Run ``client`` until it fails, or stop it in order: what it is told where others are told it too,
+        the queue, then deliveries, then the connection that they need."""
         serving = asyncio.create_task(client.start(self._settings.discord_token), name="discord")
         stop = asyncio.create_task(stopping.wait(), name="stop")
         try:
             await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():
+                await client.hang_up()
                 await self._queue.stop(self._settings.grace_seconds)
                 await client.delivery.close()
                 await client.close()

@@ -7,6 +7,7 @@ same by ``max_concurrency`` share a key, and of each key one may identify in 5 s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ from storage.schema import Int64, UtcTimestamp, metadata
 
 APART = timedelta(seconds=6)  # a second more than asked: what is sent in its time may arrive late
 KEPT = timedelta(days=1)
+Pause = Callable[[Sequence[float], float], float]  # seconds since 1970, oldest first, and now → seconds
 
 identifies = sa.Table(
     "identifies",
@@ -31,19 +33,33 @@ identifies = sa.Table(
 
 @dataclass(frozen=True)
 class Turn:
-    """wait: until then. before: when others were in the last day, oldest first."""
+    """now: by the database's clock. at: when the turn is."""
 
-    wait: timedelta
-    before: tuple[datetime, ...]
+    now: datetime
+    at: datetime
+
+    @property
+    def wait(self) -> timedelta:
+        """Return how long it is until then."""
+        return self.at - self.now
 
 
-def take(connection: sa.Connection, key: int, *, now: datetime) -> Turn:
-    """Take the next turn of a key, and note it. ``now``: where the database has no clock of its own."""
+def following(connection: sa.Connection, key: int, *, now: datetime, pause: Pause) -> Turn:
+    """Return the next turn of a key, which isn't taken. ``now``: where the database has no clock of its own.
+    ``pause``: how many seconds the budget of a day asks for, given when the last ones were and the time."""
     if connection.dialect.name == "postgresql":
         now = connection.scalar(sa.text("SELECT clock_timestamp()")) or now
-    connection.execute(sa.delete(identifies).where(identifies.c.at < now - KEPT))
-    before = tuple(connection.execute(sa.select(identifies.c.at).order_by(identifies.c.at)).scalars())
+    times = sa.select(identifies.c.at).where(identifies.c.at >= now - KEPT)
+    before = [at.timestamp() for at in connection.execute(times.order_by(identifies.c.at)).scalars()]
     last = connection.scalar(sa.select(sa.func.max(identifies.c.at)).where(identifies.c.key == key))
     at = now if last is None else max(now, last + APART)
-    connection.execute(sa.insert(identifies).values(key=key, at=at))
-    return Turn(at - now, before)
+    return Turn(now, max(at, now + timedelta(seconds=pause(before, now.timestamp()))))
+
+
+def take(connection: sa.Connection, key: int, *, now: datetime, within: timedelta, pause: Pause) -> Turn:
+    """Take the next turn of a key, and note it, unless it is later than ``within``."""
+    turn = following(connection, key, now=now, pause=pause)
+    connection.execute(sa.delete(identifies).where(identifies.c.at < turn.now - KEPT))
+    if turn.wait <= within:
+        connection.execute(sa.insert(identifies).values(key=key, at=turn.at))
+    return turn

@@ -83,7 +83,8 @@ class Message:
 
 @dataclass
 class Interaction:
-    """Something a person did. Times are monotonic seconds; ``born`` is in the id, in wall-clock seconds."""
+    """Something a person did. Times are monotonic seconds; ``born`` is in the id, in wall-clock seconds.
+    ``told``: the sessions that were connected and told of it. ``again``: acknowledgements after the first."""
 
     id: int
     token: str
@@ -96,6 +97,8 @@ class Interaction:
     message: Message | None = None
     followups: list[Message] = field(default_factory=list)
     payload: dict[str, Any] = field(default_factory=dict, repr=False)
+    told: set[str] = field(default_factory=set)
+    again: int = 0
 
 
 @dataclass
@@ -140,7 +143,10 @@ class Discord:
         self.shards, self.max_concurrency = 1, 1  # that it asks for
         self.apart = 0.0  # seconds between two identifies of one key; who comes sooner is told opcode 9
         self.identified: list[tuple[float, int]] = []  # monotonic seconds, shard
-        self.too_soon = 0
+        self.too_soon = self.invalid = 0  # identifies within ``apart``; sessions refused with opcode 9
+        self.servers = [GUILD]
+        self.places: dict[int, int] = {}  # channel → its server, where that isn't GUILD
+        self.ended: dict[str, float] = {}  # session that the bot has closed → monotonic seconds
         self.close_codes: list[int | None] = []
         self._nonces: dict[tuple[int, str], tuple[float, Message]] = {}
         self._gateways: set[_Gateway] = set()
@@ -233,22 +239,22 @@ class Discord:
             "mute": False,
             "flags": 0,
         }
-        made.sent = time.monotonic()
+        made.sent, guild_id = time.monotonic(), self.places.get(made.channel_id, GUILD)
         made.payload = {
             "id": str(made.id),
             "application_id": str(APPLICATION),
             "type": made.kind,
             "token": made.token,
             "version": 1,
-            "guild_id": str(GUILD),
+            "guild_id": str(guild_id),
             "channel_id": str(made.channel_id),
-            "channel": _channel(made.channel_id),
+            "channel": _channel(made.channel_id, guild_id),
             "member": member,
             "app_permissions": "2147483647",
             "locale": "en-US",
             "entitlements": [],
             "context": 0,
-            "authorizing_integration_owners": {"0": str(GUILD)},
+            "authorizing_integration_owners": {"0": str(guild_id)},
             "attachment_size_limit": 10 * 2**20,
             **extra,
         }
@@ -257,7 +263,7 @@ class Discord:
 
     def tell(self, made: Interaction) -> None:
         """The bot hears of it; twice, as when a resumed gateway tells again, if called again."""
-        self._dispatch("INTERACTION_CREATE", made.payload)
+        made.told |= self._dispatch("INTERACTION_CREATE", made.payload)
 
     # The world
 
@@ -409,6 +415,7 @@ class Discord:
         if made is None or (made.acknowledged is None and time.monotonic() - made.sent > ACK_DEADLINE):
             raise Refusal(404, 10062, "Unknown interaction")
         if made.acknowledged is not None:
+            made.again += 1
             raise Refusal(400, 40060, "Interaction has already been acknowledged.")
         made.acknowledged = time.monotonic()
         data, kind = call.body.get("data") or {}, call.body["type"]
@@ -416,6 +423,10 @@ class Discord:
             flags = int(data.get("flags") or 0) | (THINKING if kind == 5 else 0)
             made.message = self.post(made.channel_id, flags=flags)
             self._change(made.message, data, call.files, keep_flags=True)
+        elif kind in (6, 7):  # the message with the button stays, or changes
+            made.message = self.messages.get(int(made.payload.get("message", {}).get("id", 0)))
+            if kind == 7 and made.message is not None:
+                self._change(made.message, data, call.files)
         resource = (
             {"resource": {"type": kind, "message": self._message(made.message)}} if made.message else {}
         )
@@ -541,29 +552,34 @@ class Discord:
                     return
                 number, count = said["d"].get("shard", (0, 1))
                 if not self._in_time(number):
-                    gateway.op(9, False)
+                    self._refuse_session(gateway)
                     return
                 gateway.session = f"session-{next(self._numbers)}"
                 session = self._sessions[gateway.session] = _Session(shard=number, shards=count)
+                held = [one for one in self.servers if session.holds(one)]
                 self._send(
                     gateway.session,
                     "READY",
                     {
                         "v": 10,
                         "user": self._me(None),
-                        "guilds": [{"id": str(GUILD), "unavailable": True}] if session.holds(GUILD) else [],
+                        "guilds": [{"id": str(one), "unavailable": True} for one in held],
                         "shard": [number, count],
                         "session_id": gateway.session,
                         "resume_gateway_url": self.url.replace("http", "ws") + "/gateway/",
                         "application": {"id": str(APPLICATION), "flags": 0},
                     },
                 )
-                if session.holds(GUILD):
-                    self._send(gateway.session, "GUILD_CREATE", _guild())
+                for one in held:
+                    self._send(gateway.session, "GUILD_CREATE", _guild(one))
                 self.identifies += 1
             case 6:
                 self._resume(gateway, said["d"])
         self._notify()
+
+    def _refuse_session(self, gateway: _Gateway) -> None:
+        self.invalid += 1
+        gateway.op(9, False)
 
     def _in_time(self, shard: int) -> bool:
         now, key = time.monotonic(), shard % self.max_concurrency
@@ -576,7 +592,7 @@ class Discord:
         """Tell again what came after the sequence number that the bot names."""
         session = self._sessions.get(said["session_id"])
         if session is None or said["token"] != TOKEN or session.lost < time.monotonic() - self.session_life:
-            gateway.op(9, False)
+            self._refuse_session(gateway)
             return
         gateway.session, session.lost = said["session_id"], float("inf")
         for text in session.events[said["seq"] :]:
@@ -591,14 +607,18 @@ class Discord:
             if gateway.session == session:
                 gateway.queue.put_nowait(events[-1])
 
-    def _dispatch(self, event: str, payload: dict[str, Any]) -> None:
-        """To every session that lives, connected or not."""
+    def _dispatch(self, event: str, payload: dict[str, Any]) -> set[str]:
+        """To every session that lives, connected or not; several may have the same shard. Return those that
+        are connected."""
         too_old = time.monotonic() - self.session_life
         self._sessions = {name: one for name, one in self._sessions.items() if one.lost >= too_old}
         guild_id = payload.get("guild_id")
+        connected, told = {gateway.session for gateway in self._gateways}, set[str]()
         for name, session in self._sessions.items():
             if session.holds(None if guild_id is None else int(guild_id)):
                 self._send(name, event, payload)
+                told |= {name} & connected
+        return told
 
     def dispatch(self, event: str, payload: dict[str, Any]) -> None:
         """Tell the bot of something that changed, now or when it resumes."""
@@ -613,6 +633,12 @@ class Discord:
             session.lost = time.monotonic()
             if not gateway.dropped and gateway.socket.close_code in (1000, 1001):
                 del self._sessions[gateway.session]
+                self.ended[gateway.session] = time.monotonic()
+
+    def holding(self, shard: int) -> int:
+        """How many connections there are with this number whose session has begun."""
+        sessions = (self._sessions.get(gateway.session or "") for gateway in self._gateways)
+        return sum(one is not None and one.shard == shard for one in sessions)
 
     @property
     def connected(self) -> bool:
@@ -725,7 +751,7 @@ def _user(user_id: int) -> dict[str, Any]:
     }
 
 
-def _channel(channel_id: int) -> dict[str, Any]:
+def _channel(channel_id: int, guild_id: int = GUILD) -> dict[str, Any]:
     return {
         "id": str(channel_id),
         "type": 0,
@@ -734,14 +760,14 @@ def _channel(channel_id: int) -> dict[str, Any]:
         "permission_overwrites": [],
         "nsfw": False,
         "parent_id": None,
-        "guild_id": str(GUILD),
+        "guild_id": str(guild_id),
         "permissions": "2147483647",
     }
 
 
-def _guild() -> dict[str, Any]:
+def _guild(guild_id: int = GUILD) -> dict[str, Any]:
     everyone = {
-        "id": str(GUILD),
+        "id": str(guild_id),
         "name": "@everyone",
         "permissions": "2147483647",
         "position": 0,
@@ -753,7 +779,7 @@ def _guild() -> dict[str, Any]:
         "colors": {"primary_color": 0},
     }
     return {
-        "id": str(GUILD),
+        "id": str(guild_id),
         "name": "Wire",
         "icon": None,
         "owner_id": str(OWNER),
@@ -761,7 +787,7 @@ def _guild() -> dict[str, Any]:
         "emojis": [],
         "stickers": [],
         "features": [],
-        "channels": [_channel(GUILD + 1)],
+        "channels": [_channel(guild_id + 1, guild_id)],
         "threads": [],
         "members": [],
         "member_count": 2,

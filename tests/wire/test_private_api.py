@@ -12,6 +12,7 @@ import pytest
 from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import MultipartParameters, handle_message_parameters
+from discord.ui import view
 from discord.webhook import async_
 from simcord.preview import Preview, _action_plans, _snapshot
 from simcord.preview._server import PreviewServer
@@ -61,6 +62,15 @@ PARTS = {
     "ConnectionState.parsers": lambda: {"READY", "GUILD_CREATE"} <= set(_client()._connection.parsers),
     "ConnectionState.guild_ready_timeout": lambda: _client()._connection.guild_ready_timeout > 0,
     "ConnectionState._ready_task": lambda: _client()._connection._ready_task is None,
+    "Client._schedule_event names its tasks": lambda: (
+        "name=f'discord.py: {event_name}'" in inspect.getsource(discord.Client._schedule_event)
+    ),
+    "CommandTree._from_interaction names its task": lambda: (
+        "name='CommandTree-invoker'" in inspect.getsource(app_commands.CommandTree._from_interaction)
+    ),
+    "View and ViewStore name their tasks": lambda: all(
+        f"name=f'discord-ui-{part}-" in inspect.getsource(view) for part in ("dynamic-item", "view-dispatch")
+    ),
     "simcord: Preview._action": lambda: _arguments(Preview._action) == {"self", "context_id", "body"},
     "simcord: Preview._server, its ._static": lambda: (
         "self._server = PreviewServer(" in inspect.getsource(Preview.__init__)

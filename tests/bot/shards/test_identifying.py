@@ -1,6 +1,7 @@
 """Connections are begun in turn, whatever process begins them."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,13 @@ import sqlalchemy as sa
 
 from bot.shards import identifying
 from bot.shards.identifying import Identifying
-from bot.wire.connections import AT_ONCE, REFILL
+from bot.wire.connections import AT_ONCE, REFILL, pause_after
 from storage.database import Database, open_database
 from storage.several import identifies
 from tests.fresh import address_in
 
-APART = identifies.APART.total_seconds()
+APART, NEAR = identifies.APART.total_seconds(), identifying.NEAR.total_seconds()
+_rows = identifies.identifies
 
 
 @pytest.fixture
@@ -67,15 +69,63 @@ async def test_a_turn_that_came_too_late_is_taken_again(
 async def test_turns_are_forgotten_after_a_day(database: Database) -> None:
     old = datetime.now(UTC) - timedelta(days=1, seconds=60)
     await database.write(lambda c: c.execute(sa.insert(identifies.identifies).values(key=0, at=old)))
-    turn = await database.write(partial(identifies.take, key=0, now=datetime.now(UTC)))
-    assert turn.wait == timedelta(0) and turn.before == ()
+    spent = list[int]()
+
+    def pause(times: Sequence[float], now: float) -> float:
+        spent.append(len(times))
+        return 0.0
+
+    take = partial(identifies.take, key=0, within=identifies.APART, pause=pause)
+    turn = await database.write(partial(take, now=datetime.now(UTC)))
+    assert turn.wait == timedelta(0) and spent == [0]
 
 
 async def test_a_bot_that_begins_too_many_in_a_day_waits(database: Database, slept: list[float]) -> None:
     def spend(connection: sa.Connection) -> None:
         for number in range(AT_ONCE):
-            identifies.take(connection, number, now=datetime.now(UTC))
+            identifies.take(
+                connection, number, now=datetime.now(UTC), within=identifying.LONGEST, pause=pause_after
+            )
 
     await database.write(spend)
-    await Identifying(database, partial(_keys, 1000)).turn(999)
-    assert 0.9 * REFILL < slept[0] <= REFILL
+    one = Identifying(database, partial(_keys, 1000))
+    for _ in range(3):  # tries spend nothing, else it would wait for ever
+        with pytest.raises(TimeoutError):
+            await one.turn(999)
+    assert slept == []
+    waiting = asyncio.create_task(one.near(999))
+    while not slept:  # noqa: ASYNC110  it is replaced there
+        await asyncio.sleep(0)
+    waiting.cancel()
+    assert 0.9 * REFILL - NEAR < slept[0] <= REFILL
+
+
+async def test_a_connection_is_opened_when_its_turn_is_near(
+    database: Database, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Identifying(database, partial(_keys, 1))
+    for _ in range(2):
+        await one.near(0)
+        await one.turn(0)
+    await one.near(0)  # in 12 s at most
+    assert len(slept) == 2
+    for _ in range(4):
+        await one.turn(0)
+    waiting = asyncio.create_task(one.near(0))
+    while len(slept) < 7:  # noqa: ASYNC110  it is replaced there
+        await asyncio.sleep(0)
+    waiting.cancel()
+    assert APART < slept[6] < 6 * APART
+
+
+async def test_a_turn_that_is_too_far_away_is_left_to_others(database: Database, slept: list[float]) -> None:
+    """An open connection that hears nothing for a minute is given up; its next turn was even later."""
+    one = Identifying(database, partial(_keys, 1))
+    with pytest.raises(TimeoutError):
+        for _ in range(20):
+            await one.turn(0)
+    taken = len(slept)
+    assert max(slept) <= identifying.LONGEST.total_seconds() < (taken + 1) * APART
+    with pytest.raises(TimeoutError):
+        await one.turn(0)
+    assert await database.read(lambda c: c.scalar(sa.select(sa.func.count()).select_from(_rows))) == taken
