@@ -13,22 +13,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, NotLeading, StorageError
 from core.telemetry.timings import Timings, timed
 from storage.engine import sqlite_file
 from storage.engine.address import BUSY_TIMEOUT, ONCE, READERS, WRITES, create_engine, sqlite_path
+from storage.engine.batch import Failed, Pending, Spoilt, run_all, run_bare
 from storage.engine.failures import ServerAway, our_errors
 from storage.engine.holding import hold_keys
 from storage.engine.migrate import migrate
@@ -49,19 +48,6 @@ T = TypeVar("T")
 Work = Callable[[sa.Connection], T]
 
 
-@dataclass
-class _Pending:
-    work: Work[Any]
-    keys: tuple[str, ...]
-    leads: bool
-    done: asyncio.Future[Any] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class _Failed:
-    error: Exception
-
-
 class Database:
     """Transactions on one database. Made by ``open_database``; usable until it closes.
 
@@ -79,8 +65,8 @@ class Database:
         self.timings = Timings(OPERATIONS)
         self._server = server
         self.is_shared = server is not None and server.hold.several  # with other programs that write
-        self._first: deque[_Pending] = deque()
-        self._pending: deque[_Pending] = deque()
+        self._first: deque[Pending] = deque()
+        self._pending: deque[Pending] = deque()
         self._wake = asyncio.Event()
         self._closed = False
         self._reads: set[asyncio.Task[Any]] = set()
@@ -147,7 +133,7 @@ class Database:
         """
         self._check_usable()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        (self._first if first else self._pending).append(_Pending(work, tuple(keys), leads, done))
+        (self._first if first else self._pending).append(Pending(work, tuple(keys), leads, done))
         self._wake.set()
         return await done
 
@@ -249,10 +235,10 @@ class Database:
                 most = MAX_SHARED if self.is_shared else most
                 await self._write_some([self._next() for _ in range(min(self.waiting, most))])
 
-    def _next(self) -> _Pending:
+    def _next(self) -> Pending:
         return (self._first or self._pending).popleft()
 
-    async def _write_some(self, batch: list[_Pending]) -> None:
+    async def _write_some(self, batch: list[Pending]) -> None:
         batch = [
             pending for pending in batch if not pending.done.cancelled()
         ]  # cancelled before: nothing happened
@@ -264,58 +250,51 @@ class Database:
                 for pending in batch:
                     await self._write_some([pending])
                 return
-            results = [_Failed(error) for _ in batch]
+            results = [Failed(error) for _ in batch]
         for number, (pending, result) in enumerate(zip(batch, results, strict=True), 1):
             if number % AT_A_TIME == 0:
                 await asyncio.sleep(0)
             if pending.done.cancelled():
                 continue
-            if isinstance(result, _Failed):
+            if isinstance(result, Failed):
                 pending.done.set_exception(result.error)
             else:
                 pending.done.set_result(result)
 
     @timed("commit")
-    async def _commit(self, batch: list[_Pending]) -> list[Any]:
-        """Results in order; _Failed in the place of one that failed, which alone is rolled back."""
+    async def _commit(self, batch: list[Pending]) -> list[Any]:
+        """Results in order; Failed in the place of one that failed, which alone is rolled back."""
         if self._server is not None:
             try:
                 async with self._writing:
-                    return await self._server.commit(partial(self._run_shared, batch))
+                    try:
+                        return await self._server.commit(partial(self._run_shared, batch, run_bare))
+                    except Spoilt:
+                        return await self._server.commit(partial(self._run_shared, batch, run_all))
             except DatabaseInUse:
                 self.taken.set()
                 raise
         with our_errors():
             async with self._writing, aclosing(await self.engine.connect()) as connection:
-                return await run_sync(connection, _run_one, partial(_run_all, batch), WRITES)
+                return await run_sync(connection, _run_one, partial(run_all, batch), WRITES)
 
-    def _run_shared(self, batch: list[_Pending], connection: sa.Connection) -> list[Any]:
+    def _run_shared(
+        self,
+        batch: list[Pending],
+        run_each: Callable[[Sequence[Pending], sa.Connection], list[Any]],
+        connection: sa.Connection,
+    ) -> list[Any]:
         if self.is_shared:
             hold_keys(connection, (key for pending in batch for key in pending.keys))
         run = [pending for pending in batch if self.leads or not pending.leads]
-        results = dict(zip(map(id, run), _run_all(run, connection), strict=True))
-        refused = _Failed(NotLeading("another Atelier starts the jobs"))
+        results = dict(zip(map(id, run), run_each(run, connection), strict=True))
+        refused = Failed(NotLeading("another Atelier starts the jobs"))
         return [results.get(id(pending), refused) for pending in batch]
 
 
 def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) -> T:
     with connection.execution_options(**options).begin():
         return work(connection)
-
-
-def _run_all(batch: list[_Pending], connection: sa.Connection) -> list[Any]:
-    if len(batch) == 1:
-        return [batch[0].work(connection)]  # what it raises ends the transaction
-    results: list[Any] = []
-    for pending in batch:
-        try:
-            with connection.begin_nested():
-                results.append(pending.work(connection))
-        except Exception as error:
-            if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
-                raise
-            results.append(_Failed(error))
-    return results
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from storage.asking import chats
 from storage.films import rows as films
 from storage.films import use
 from storage.lookup import WAITING, StoredOutput, WaitingRow, to_job, to_waiting
-from storage.people import upsert
+from storage.people import put
 from storage.privacy import note_unposted
 from storage.projects import results as own_models
 from storage.projects import versions
@@ -45,6 +45,14 @@ MAX_ATTEMPTS = 3  # the table's check has the same number
 _IS_QUEUED, _IS_RUNNING = sa.text(QUEUED), sa.text(RUNNING)
 _NO_LEASE = {"lease_token": None}
 _JOB = jobs.c.id == sa.bindparam("job")
+
+
+def _over(now: datetime | sa.BindParameter[datetime]) -> dict[str, Any]:
+    """What becomes of a row when its job is over. Only on Discord somebody must still be told."""
+    at = now if isinstance(now, sa.BindParameter) else sa.literal(now, jobs.c.finished_at.type)
+    return {"finished_at": at, "delivered_at": sa.case((IS_DISCORDS, None), else_=at), **_NO_LEASE}
+
+
 # Statements of every job's life are built once: building one takes longer than running it
 _ADD = sa.insert(jobs).returning(*WAITING)
 _CLAIM = (
@@ -53,6 +61,16 @@ _CLAIM = (
     .values(status=Status.RUNNING.value, attempts=jobs.c.attempts + 1)
     .returning(*jobs.c)
 )
+_FINISH = (
+    sa.update(jobs)
+    .where(_JOB, jobs.c.lease_token == sa.bindparam("token"))
+    .values(
+        status=sa.case((IS_DISCORDS, Status.RENDERED.value), else_=Status.DELIVERED.value),
+        **_over(sa.bindparam("now", type_=jobs.c.finished_at.type)),
+    )
+    .returning(jobs.c.user_id, jobs.c.kind, jobs.c.request, jobs.c.created_at)
+)
+_ADD_PICTURES = sa.insert(pictures).returning(pictures.c.position)  # of all in one way to a server
 _DELIVER = (
     sa.update(jobs)
     .where(
@@ -67,12 +85,6 @@ _DELIVER = (
     )
     .returning(jobs.c.guild_id)
 )
-
-
-def _over(now: datetime) -> dict[str, Any]:
-    """What becomes of a row when its job is over. Only on Discord somebody must still be told."""
-    at = sa.literal(now, jobs.c.finished_at.type)
-    return {"finished_at": at, "delivered_at": sa.case((IS_DISCORDS, None), else_=at), **_NO_LEASE}
 
 
 # Asking
@@ -144,25 +156,18 @@ def finish(
     at once on another surface than Discord. False when the run has lost its lease: then nothing is
     written."""
     answer = output.answer
-    statement = (
-        sa.update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.lease_token == token)
-        .values(
-            status=sa.case((IS_DISCORDS, Status.RENDERED.value), else_=Status.DELIVERED.value),
-            rendered_at=now,
-            run_seconds=run_seconds,
-            **_over(now),
-            captions=json.dumps(output.captions, ensure_ascii=False) if output.captions else None,
-            scores=json.dumps(output.scores, ensure_ascii=False) if output.scores else None,
-            lines=json.dumps([line.stored() for line in output.lines], ensure_ascii=False)
-            if output.lines
-            else None,
-            answer=json.dumps(asdict(answer), ensure_ascii=False) if answer else None,
-            parameters=json.dumps(dict(output.parameters or {}), ensure_ascii=False, default=str),
-        )
-        .returning(jobs.c.user_id, jobs.c.kind, jobs.c.request, jobs.c.created_at)
-    )
-    row = connection.execute(statement).one_or_none()
+    made = {
+        "rendered_at": now,
+        "run_seconds": run_seconds,
+        "captions": json.dumps(output.captions, ensure_ascii=False) if output.captions else None,
+        "scores": json.dumps(output.scores, ensure_ascii=False) if output.scores else None,
+        "lines": json.dumps([line.stored() for line in output.lines], ensure_ascii=False)
+        if output.lines
+        else None,
+        "answer": json.dumps(asdict(answer), ensure_ascii=False) if answer else None,
+        "parameters": json.dumps(dict(output.parameters or {}), ensure_ascii=False, default=str),
+    }
+    row = connection.execute(_FINISH, {"job": job_id, "token": token, "now": now, **made}).one_or_none()
     if row is None:
         return False
     if answer is not None:
@@ -170,7 +175,7 @@ def finish(
     rows = [*output.pictures, *((output.grid,) if output.grid else ())]
     if rows:
         connection.execute(
-            sa.insert(pictures),
+            _ADD_PICTURES,
             [
                 {
                     "job_id": job_id,
@@ -189,8 +194,8 @@ def finish(
     if row.kind == VideoRequest.kind:
         use.spend(connection, row.user_id, output.films, now=now)
     if output.files or output.model or output.verdicts:
-        made = (output.files, output.model, output.verdicts)
-        own_models.write(connection, job_id, row, *made, now=now)
+        own = (output.files, output.model, output.verdicts)
+        own_models.write(connection, job_id, row, *own, now=now)
     return True
 
 
@@ -366,6 +371,4 @@ def _add_message(
     index: int | None = None,
 ) -> None:
     values = {"channel_id": channel_id, "guild_id": guild_id, "job_id": job_id, "position": index}
-    connection.execute(
-        upsert(connection, messages, {"message_id": message_id, "created_at": now, **values}, values)
-    )
+    put(connection, messages, {"message_id": message_id, "created_at": now, **values}, *values)

@@ -109,6 +109,8 @@ WAITING = (
     jobs.c.attempts,
 )
 _ONE = sa.select(jobs).where(jobs.c.id == sa.bindparam("job"))  # built once, asked for all the time
+_OF_JOBS = pictures.c.job_id.in_(sa.bindparam("jobs", expanding=True))
+_PICTURES = sa.select(pictures).where(_OF_JOBS).order_by(pictures.c.position)
 
 
 def get(connection: sa.Connection, job_id: str) -> Job | None:
@@ -146,8 +148,8 @@ def places(connection: sa.Connection, job_id: str) -> set[tuple[int | None, int]
 
 def output(connection: sa.Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
     """A finished job with what it made; None while there is nothing."""
-    row = _first(connection, sa.select(jobs).where(jobs.c.id == job_id, jobs.c.rendered_at.is_not(None)))
-    if row is None:
+    row = connection.execute(_ONE, {"job": job_id}).first()
+    if row is None or row.rendered_at is None:
         return None
     made = films.of_jobs(connection, [job_id]).get(job_id, ())
     return to_job(row), to_output(row, pictures_of(connection, [job_id])[job_id], made)
@@ -156,8 +158,7 @@ def output(connection: sa.Connection, job_id: str) -> tuple[Job, StoredOutput] |
 def pictures_of(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, list[StoredPicture]]:
     """The pictures of each of these jobs in order, the grid or chart first."""
     found: dict[str, list[StoredPicture]] = {job_id: [] for job_id in job_ids}
-    statement = sa.select(pictures).where(pictures.c.job_id.in_(list(found))).order_by(pictures.c.position)
-    for row in connection.execute(statement):
+    for row in connection.execute(_PICTURES, {"jobs": list(found)}):
         found[row.job_id].append(to_picture(row))
     return found
 

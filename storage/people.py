@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.schema import EVERYWHERE, Int64, allowed, bans, guilds, role_limits, role_tokens, users
 
+PAGE = 500  # members asked about in one statement
+_TURNS = sa.select(users.c.id, users.c.served).where(users.c.id.in_(sa.bindparam("ids", expanding=True)))
 _THERE = sa.select(guilds.c.id).where(guilds.c.left_at.is_(None))
 _ZERO, _NO_TEXT = sa.literal_column("0", Int64), sa.literal_column("''", sa.Text)
 
@@ -59,6 +62,21 @@ def upsert(connection: sa.Connection, table: sa.Table, values: dict[str, Any], u
     )
 
 
+def put(connection: sa.Connection, table: sa.Table, values: dict[str, Any], *changed: str) -> None:
+    """Insert ``values``, or, where a row has their key, give it those that are named in ``changed``. For what
+    is written for every job: the statement is built once."""
+    connection.execute(_put(connection.dialect.name, table, changed), values)
+
+
+@functools.cache
+def _put(dialect: str, table: sa.Table, changed: tuple[str, ...]) -> sa.Insert:
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
+    keys = [column.name for column in table.primary_key]
+    new = {name: insert.excluded[name] for name in changed}
+    statement: sa.Insert = insert.on_conflict_do_update(index_elements=keys, set_=new)
+    return statement
+
+
 def total(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     """Return the sum of whole numbers, 0 of none: a whole number where PostgreSQL makes a decimal of it."""
     return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), Int64)
@@ -100,14 +118,17 @@ def guilds_there(connection: sa.Connection) -> frozenset[int]:
 
 def set_served(connection: sa.Connection, user_id: int, turn: int) -> None:
     """Note that the user had turn number ``turn``; turns only grow."""
-    connection.execute(upsert(connection, users, {"id": user_id, "served": turn}, {"served": turn}))
+    put(connection, users, {"id": user_id, "served": turn}, "served")
 
 
 def turns(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, int]:
     """User → their latest turn, 0 for those who never had one."""
     ids = list(user_ids)
-    rows = connection.execute(sa.select(users.c.id, users.c.served).where(users.c.id.in_(ids)))
-    return dict.fromkeys(ids, 0) | {row.id: row.served for row in rows}
+    found = dict.fromkeys(ids, 0)
+    for start in range(0, len(ids), PAGE):  # a statement of a server may have 65,535 values
+        rows = connection.execute(_TURNS, {"ids": ids[start : start + PAGE]})
+        found |= {row.id: row.served for row in rows}
+    return found
 
 
 def last_turn(connection: sa.Connection) -> int:

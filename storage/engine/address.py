@@ -63,7 +63,7 @@ def create_engine(path: Path) -> AsyncEngine:
         },
     )
     sa.event.listen(engine.sync_engine, "connect", _on_connect)
-    sa.event.listen(engine.sync_engine, "begin", _on_begin)
+    sa.event.listen(engine.sync_engine, "begin", on_begin)
     return engine
 
 
@@ -74,9 +74,9 @@ def _on_connect(connection: Any, record: Any) -> None:
     cursor.close()
 
 
-def _on_begin(connection: sa.Connection) -> None:
-    """A deferred transaction that reads and then writes fails at once when another wrote between
-    (SQLITE_BUSY_SNAPSHOT): hence IMMEDIATE."""
+def on_begin(connection: sa.Connection) -> None:
+    """Begin a transaction as the connection's options say. On SQLite a deferred one that reads and then
+    writes fails at once when another wrote between (SQLITE_BUSY_SNAPSHOT): hence IMMEDIATE."""
     begin = connection.get_execution_options().get("begin", "BEGIN")
     if begin is not None:
         connection.exec_driver_sql(begin)

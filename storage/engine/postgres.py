@@ -26,6 +26,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from core.errors import DatabaseInUse, StorageError
+from storage.engine.address import on_begin
+from storage.engine.batch import note_writes
 from storage.engine.failures import Conflict, ServerAway, our_errors
 from storage.engine.holding import SHARING_PATIENCE, Hold
 from storage.engine.migrate import is_newest
@@ -51,6 +53,10 @@ SHARES = {"lock_timeout": f"{STATEMENT - 1}s"}  # others with the same key may b
 TRIES = 3  # of a transaction that has to begin anew because of another's
 OTHERS = "The schema of the database must be changed, and others use it. Stop them all, then start this one."
 UNKNOWN_TRANSACTION = "22023"  # SQLSTATE of one that the server never began
+# Begins a transaction and tells its number: a BEGIN takes in what stands before it in the same message.
+# https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
+BEGIN = "SELECT pg_current_xact_id()::text; BEGIN"
+TRANSACTION = "transaction"  # in the info of the writer's connection: the number of its last one
 READS = {"default_transaction_read_only": "on", "default_transaction_isolation": r"repeatable\ read"}
 CONNECTION = {
     "connect_timeout": CONNECT,
@@ -160,6 +166,9 @@ class Server:
         self._asking: asyncio.Task[None] | None = None
         self.readers = self._engine(self._connect_reader, pool_size=readers + 1)
         self.writer = self._engine(self._connect_writer, pool_size=1)
+        sa.event.listen(self.readers.sync_engine, "begin", on_begin)
+        sa.event.listen(self.writer.sync_engine, "begin", _begin_noted)
+        sa.event.listen(self.writer.sync_engine, "before_cursor_execute", note_writes)
 
     def _engine(self, creator: Any, *, pool_size: int) -> AsyncEngine:
         try:
@@ -169,6 +178,7 @@ class Server:
                 max_overflow=0,
                 pool_timeout=60,
                 hide_parameters=True,  # they hold prompts
+                pool_reset_on_return=None,  # every transaction here is ended where it was begun
                 connect_args={"async_creator_fn": creator},
             )
         except ModuleNotFoundError as error:
@@ -177,12 +187,15 @@ class Server:
             ) from error
 
     async def _connect_reader(self, *arguments: Any, **named: Any) -> Any:
-        return await self._connect("reads", OPTIONS | READS, **named)
+        connection = await self._connect("reads", OPTIONS | READS, **named)
+        await connection.set_autocommit(True)  # the driver begins nothing on its own
+        return connection
 
     async def _connect_writer(self, *arguments: Any, **named: Any) -> Any:
         options = OPTIONS | (SHARES if self.hold.several else {})
         connection = await self._connect("writes", options, **named)
         try:
+            await connection.set_autocommit(True)
             await self.hold.take(connection)
         except BaseException:
             await connection.close()
@@ -374,9 +387,12 @@ def _drivers_errors() -> Iterator[None]:
 
 def _run_noted(connection: sa.Connection, work: Callable[[sa.Connection], T], attempt: _Attempt) -> T:
     with connection.begin():
+        attempt.transaction = connection.info[TRANSACTION]
         result = work(connection)
-        attempt.transaction = str(
-            connection.exec_driver_sql("SELECT pg_current_xact_id()::text").scalar_one()
-        )
         attempt.results, attempt.complete = result, True
     return result
+
+
+def _begin_noted(connection: sa.Connection) -> None:
+    """Begin a transaction, and note its number, in one way to the server and back."""
+    connection.info[TRANSACTION] = str(connection.exec_driver_sql(BEGIN).scalar_one())

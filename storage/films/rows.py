@@ -38,6 +38,13 @@ class StoredFilm:
         return self.frames / self.fps
 
 
+_OF_JOBS = (  # built once
+    sa.select(films)
+    .where(films.c.job_id.in_(sa.bindparam("jobs", expanding=True)))
+    .order_by(films.c.job_id, films.c.position)
+)
+
+
 def add(connection: sa.Connection, job_id: str, made: Sequence[StoredFilm]) -> None:
     """Write the rows of a job's films; those of their posters are there."""
     rows = [
@@ -64,8 +71,7 @@ def add(connection: sa.Connection, job_id: str, made: Sequence[StoredFilm]) -> N
 def of_jobs(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, tuple[StoredFilm, ...]]:
     """Return the films of each of these jobs that has any, in order. A few hundred jobs at a time."""
     found: dict[str, list[StoredFilm]] = {}
-    statement = sa.select(films).where(films.c.job_id.in_(list(job_ids)))
-    for row in connection.execute(statement.order_by(films.c.job_id, films.c.position)):
+    for row in connection.execute(_OF_JOBS, {"jobs": list(job_ids)}):
         found.setdefault(row.job_id, []).append(_to_film(row))
     return {job_id: tuple(made) for job_id, made in found.items()}
 

@@ -5,13 +5,16 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import DatabaseInUse, StorageError
+from core.errors import DatabaseInUse, LimitError, StorageError
 from core.settings import ROOT
+from storage import jobs as rows
 from storage import lookup, privacy
 from storage.database import Database, open_database
 from storage.engine import holding, migrate
@@ -229,3 +232,52 @@ async def test_a_server_that_is_not_there_is_told_in_a_sentence() -> None:
     with pytest.raises(StorageError, match="the database failed"):
         async with open_database("postgresql+psycopg://atelier@/none?host=/nowhere", None):
             pass
+
+
+def _sent(asked: AsyncEngine) -> list[str]:
+    """What is sent from now on."""
+    found: list[str] = []
+    sa.event.listen(
+        asked.sync_engine,
+        "before_cursor_execute",
+        lambda connection, cursor, statement, *_: found.append(statement),
+    )
+    return found
+
+
+@pytest.mark.parametrize("spoils", (False, True))
+async def test_writes_at_the_same_moment_share_a_transaction_and_fail_alone(
+    database: Database, spoils: bool
+) -> None:
+    """Without a savepoint, as long as none of them fails after it has written."""
+
+    def refused(connection: sa.Connection) -> None:
+        lookup.waiting(connection)
+        raise LimitError("Not now.")
+
+    def spoilt(connection: sa.Connection) -> None:
+        rows.add(connection, a_job(), cost_key="", max_running=3)
+        raise LimitError("Not now.")
+
+    def twice(connection: sa.Connection) -> None:
+        rows.add(connection, twin, cost_key="", max_running=3)
+
+    assert database._server is not None
+    twin, sent = a_job(), _sent(database._server.writer)
+    works = [partial(rows.add, job=a_job(), cost_key="", max_running=3), refused, twice]
+    works += [spoilt, twice] if spoils else []
+    found = await asyncio.gather(*(database.write(work) for work in works), return_exceptions=True)
+    assert [type(one).__name__ for one in found[:3]] == ["WaitingRow", "LimitError", "NoneType"]
+    if spoils:
+        assert [type(one).__name__ for one in found[3:]] == ["LimitError", "IntegrityError"]
+    assert len(await database.read(lookup.waiting)) == 2
+    savepoints = sum("SAVEPOINT" in one for one in sent)
+    assert (savepoints > 0) == spoils and sum("BEGIN" in one for one in sent) == 1 + spoils, sent
+
+
+async def test_a_single_statement_that_reads_has_no_transaction_around_it(database: Database) -> None:
+    job, sent = await added(database), _sent(database.engine)
+    assert await database.read(partial(lookup.get, job_id=job.id), once=True) == job
+    assert [one.split()[0] for one in sent] == ["SELECT"]
+    assert await database.read(partial(lookup.get, job_id=job.id)) == job
+    assert [one.split()[0] for one in sent] == ["SELECT", "BEGIN", "SELECT"]
