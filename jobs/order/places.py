@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 
 from jobs.order.fairness import Waiting
 
@@ -48,8 +47,11 @@ class Places:
             for key in come:
                 bisect.insort(self._keys, key)
         else:
-            left = {key[2] for key in gone}
-            self._keys = sorted(chain((key for key in self._keys if key[2] not in left), come))
+            if gone:
+                left = {key[2] for key in gone}
+                self._keys = [key for key in self._keys if key[2] not in left]
+            self._keys += sorted(come)
+            self._keys.sort()  # two sorted runs
 
 
 def _differing(before: Sequence[Key], now: Sequence[Key]) -> tuple[Sequence[Key], Sequence[Key]]:

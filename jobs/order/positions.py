@@ -123,7 +123,7 @@ class Positions:
         """Seconds until the job at ``place`` starts. Its member's limits count, too."""
         if waiting.model in floor.own or self._paused() or (average := self._average()) is None:
             return None
-        ahead = islice(self.waitlist.order(monotonic()), min(place - 1, EXACT_TIMES))
+        ahead = islice(self.waitlist.order(monotonic(), whole=False), min(place - 1, EXACT_TIMES))
         everybody = Line(floor.left, floor.devices)
         start = everybody.start_behind(self._costs(ahead, average), place, average)
         own = self.waitlist.own_line(waiting.user_id)
@@ -195,6 +195,10 @@ class Positions:
         if monotonic() >= self._costs_known + COSTS_HOLD:
             self._costs_known = monotonic()
             self.waitlist.note_costs()
+        left = True
+        while left:
+            left = self.waitlist.reckon()
+            await asyncio.sleep(0)
         floor, places = self._floor(), Counter[str]()
         everybody, members, films = (
             Line(floor.left, floor.devices),

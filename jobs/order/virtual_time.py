@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-MEMBERS_KEPT = 10_000
+MEMBERS_KEPT = 50_000
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from jobs.order.fairness import Group, Takes, Waiting
 from jobs.order.places import Key, Places
 from jobs.order.virtual_time import Had, VirtualTime
 
+AT_ONCE = 500  # members whose places are brought up to date in one turn of the event loop
 _SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
 
 
@@ -95,6 +96,11 @@ class Waitlist:
         self.by_cost[job.cost_key] += 1
         if job.front is not None:
             bisect.insort(self._front, job, key=lambda other: (-(other.front or 0), other.seq))
+            self._moved.add(job.user_id)
+            return
+        group = self._groups.get((job.user_id, job.lane))
+        if group is not None and group.jobs[0].seq < job.seq:  # its turn stays what it is
+            bisect.insort(group.jobs, job, key=_SEQ)
             self._moved.add(job.user_id)
             return
         group = self._take_out(job.user_id, job.lane) or Group(job.user_id, job.lane)
@@ -192,19 +198,34 @@ class Waitlist:
         """Return whether any job waits for the model of ``role``."""
         return any(model_of(key) == role for key in self.by_cost)
 
-    def order(self, now: float) -> Iterator[Waiting]:
-        """Yield all waiting jobs as they would start if nothing changed."""
+    def order(self, now: float, *, whole: bool = True) -> Iterator[Waiting]:
+        """Yield all waiting jobs as they would start if nothing changed. whole: else those of some members
+        may be missing, or stand where they stood, while ``reckon`` has more to do."""
         self._refresh(now)
-        self._reckon()
+        while self.reckon() and whole:
+            pass
         return itertools.chain(self._front, self._places)
 
     def position(self, job: Waiting, now: float) -> int:
-        """1 runs next: the place of ``job`` in ``order``."""
+        """1 runs next: the place of ``job`` in ``order``, as far as that is reckoned."""
         self._refresh(now)
         if job.front is not None:
             return 1 + next(place for place, other in enumerate(self._front) if other is job)
-        self._reckon()
+        self.reckon(job.user_id)
         return len(self._front) + self._places.place(job.job_id) + 1
+
+    def reckon(self, *first: int) -> bool:
+        """Bring the places of some members up to date, these ``first``; return whether any are left. After a
+        start with a crowd, all of them at once would hold up the event loop."""
+        self._note_late()
+        if len(self._moved) <= AT_ONCE:
+            now, self._moved = self._moved, set()
+        else:
+            now = {*itertools.islice(self._moved, AT_ONCE), *(self._moved & set(first))}
+            self._moved -= now
+        if now:
+            self._places.put({user_id: self._keys_of(user_id) for user_id in now})
+        return bool(self._moved)
 
     # Inside
 
@@ -222,9 +243,9 @@ class Waitlist:
             if group is not None:
                 self._put_in(group, now)
 
-    def _reckon(self) -> None:
-        """Bring the places up to date: of members who had a turn or whose jobs have changed, and of those
-        whom a clock has passed by, since their next job begins with it."""
+    def _note_late(self) -> None:
+        """Places are out of date, beside those of members who had a turn or whose jobs have changed, of those
+        whom a clock has passed by: their next job begins with it."""
         for rank in range(len(fairness.RANKS)):
             clock = self._time.clock(rank)
             if clock != self._reckoned.get(rank):
@@ -234,9 +255,6 @@ class Waitlist:
                 late = itertools.islice(self._turns, begin, end)
                 self._moved |= {group.user_id for group in late if self._is_followed(group)}
                 self._moved |= {job.user_id for job in self._front}
-        if self._moved:
-            self._places.put({user_id: self._keys_of(user_id) for user_id in self._moved})
-            self._moved.clear()
 
     def _is_followed(self, group: Group) -> bool:
         """Whether its member has more than one job waiting."""

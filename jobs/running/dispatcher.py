@@ -188,8 +188,8 @@ class Dispatcher:
         the devices by their latest turn."""
         now, waiting = monotonic(), waiting_of(row)
         self.feeds.open(row.id, row.user_id, row.created_at)
-        self.waitlist.add(waiting, now)
         self.waitlist.know(row.user_id, served, now)
+        self.waitlist.add(waiting, now)
         self.wake()
 
     def forget(self, job_id: str, event: Event) -> None:

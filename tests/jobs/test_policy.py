@@ -23,7 +23,7 @@ from jobs.order.cost import cost_key, model_of
 from jobs.order.estimate import MAX_KEYS, Estimate, Line, Shares, until_start
 from jobs.order.fairness import LIFT_SECONDS, MAX_PASSED_OVER, Waiting
 from jobs.order.virtual_time import MEMBERS_KEPT
-from jobs.order.waitlist import Waitlist
+from jobs.order.waitlist import AT_ONCE, Waitlist
 from storage.people import RoleLimit, Rules
 
 _seq = itertools.count(1)
@@ -194,6 +194,28 @@ def test_a_member_s_own_jobs_are_counted_as_they_run() -> None:
     assert list(waitlist.order(0.0))[:2] == [late, relax]
     assert sorted(w.seq for w in waitlist.of_user(1)) == sorted(w.seq for w in own)
     assert waitlist.of_user(1)[-2:] == [late, relax] and waitlist.of_user(3) == []
+
+
+def test_places_of_a_crowd_are_brought_up_to_date_some_members_at_a_time() -> None:
+    crowd = [job(user) for user in range(1, 3 * AT_ONCE + 1) for _ in range(2)]
+    waitlist, whole = listed(*crowd), list(listed(*crowd).order(0.0))
+    last = crowd[-1]
+    assert 1 <= waitlist.position(last, 0.0) <= 2 * (AT_ONCE + 1)  # behind as many as are reckoned
+    assert len(list(waitlist.order(0.0, whole=False))) < len(crowd)
+    rounds = 1
+    while waitlist.reckon():
+        rounds += 1
+    assert rounds <= 3 and list(waitlist.order(0.0, whole=False)) == whole
+    assert [waitlist.position(one, 0.0) for one in crowd] == [whole.index(one) + 1 for one in crowd]
+
+
+def test_a_job_behind_a_members_others_leaves_their_turn_where_it_is() -> None:
+    others, mine = [job(2), job(3)], [job(1), job(1), job(1)]
+    waitlist = listed(*others, mine[1])
+    waitlist.add(mine[2], 0.0)
+    assert list(waitlist.order(0.0)) == [*others, mine[1], mine[2]]
+    waitlist.add(mine[0], 0.0)  # it came before the one that is there, as after a failed try
+    assert waitlist.own_line(1) == mine and list(waitlist.order(0.0))[2:] == mine
 
 
 def test_a_list_knows_what_is_in_it() -> None:
