@@ -91,7 +91,8 @@ postgres-test: setup
 
 # A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". With PROOF=asks, leaders, bots, shards or ladder: 10,000 asks
 # through four programs, 500 kills of programs that share a queue, two processes that are one bot, four with eight connections
-# each that are replaced while members ask (ARGS="--way gap", "--concurrency 16", "--rate 5"), the whole ladder.
+# each that are replaced while members ask (ARGS="--way gap", "--concurrency 16", "--rate 5"), the whole ladder. PROOF=million: jobs'
+# lives beside a million that are over and 200,000 that wait, with 6 GB of disk; ARGS="--history 100000 --waiting 20000".
 scale-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
 	$(BIN)/python -m tests.scale.$(or $(PROOF),cuts) $(ARGS)

