@@ -31,7 +31,7 @@ async def test_whole_lives_walk_through_no_large_table(tmp_path: Path) -> None:
         fill(connection, HISTORY, WAITING)
         ((pid,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
         async with open_database(address, None) as database:
-            studio = Studio(database, pid, tmp_path, 8)
+            studio = Studio(database, pid, tmp_path)
             with sent(database) as statements:
                 try:
                     async with asyncio.timeout(100):

@@ -29,7 +29,7 @@ async def measured(
     """Start a queue on the rows that are there, and let it go through ``lives`` jobs for each number at a
     time. Return with it what a life sends."""
     async with open_database(address, None) as database:
-        studio = Studio(database, server, folder, max(at_once))
+        studio = Studio(database, server, folder)
         try:
             start = await studio.start()
             print(start, flush=True)

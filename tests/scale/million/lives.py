@@ -116,13 +116,21 @@ class Hashed(Folder):
 
 
 class AtOnce(HandExecutor):
-    """Devices that are done in no time. ``handed``: when each job came."""
+    """Devices that are done in no time, and take the next job once somebody was told of the last. ``handed``:
+    when each job came."""
 
-    def __init__(self, slots: int) -> None:
-        size = min(SLOTS, slots)
-        super().__init__({f"h{n}/cuda:0": size for n in range(max(1, slots // size))})
+    def __init__(self) -> None:
+        super().__init__()
         self.handed: dict[str, float] = {}
         self._running: Counter[str] = Counter()
+        self._device_of: dict[str, str] = {}
+        self.take(0)
+
+    def take(self, at_once: int) -> None:
+        """Have slots for so many jobs from now on."""
+        size = min(SLOTS, at_once)
+        self.slots = {f"h{n}/cuda:0": size for n in range(at_once // size)} if at_once else {"h0/cuda:0": 0}
+        self._changed()
 
     @property
     def devices(self) -> Sequence[Device]:
@@ -134,10 +142,14 @@ class AtOnce(HandExecutor):
     async def run(self, device: str, run: Run, report: Report) -> Outcome:
         self.handed[run.job_id] = monotonic()
         self._running[device] += 1
+        self._device_of[run.job_id] = device
         await asyncio.sleep(0)
-        self._running[device] -= 1
-        self._changed()
         return Done(run.job_id, output_of(run))
+
+    def told(self, job_id: str) -> None:
+        """Somebody was told of the job."""
+        self._running[self._device_of.pop(job_id)] -= 1
+        self._changed()
 
 
 def output_of(run: Run) -> Output:
@@ -172,10 +184,10 @@ class Studio:
     """A queue that goes through jobs as long as somebody asks. Made with a database of many rows. server: the
     first of the server's processes."""
 
-    def __init__(self, database: Database, server: int, folder: Path, slots: int) -> None:
+    def __init__(self, database: Database, server: int, folder: Path) -> None:
         self.database, self._server = database, psutil.Process(server)
-        self.clock, self.executor = Clock(), AtOnce(slots)
-        self.told = self._chosen_count = self._at_once = 0
+        self.clock, self.executor = Clock(), AtOnce()
+        self.told = 0
         self._rendered: asyncio.Queue[str] = asyncio.Queue()
         self.queue = Queue(
             database, Hashed(folder, ballast_bytes=4096), self.executor, Limits(disk_floor=0),
@@ -183,18 +195,12 @@ class Studio:
         )  # fmt: skip
         self._numbers = itertools.count()
         self._chosen: dict[str, float] = {}
-        self._choose = self.queue._dispatcher.choose
-        self.queue._dispatcher.choose = self._choose_noted  # type: ignore[method-assign]
+        claims = self.queue._dispatcher.claims
+        self._begin, claims.begin = claims.begin, self._begin_noted  # type: ignore[method-assign]
 
-    def _choose_noted(self) -> tuple[str, Waiting] | None:
-        """Choose while fewer jobs than ``_at_once`` are chosen and not told."""
-        if self._chosen_count - self.told >= self._at_once:
-            return None
-        began, choice = monotonic(), self._choose()
-        if choice is not None:
-            self._chosen[choice[1].job_id] = began
-            self._chosen_count += 1
-        return choice
+    def _begin_noted(self, waiting: Waiting, device: str, own: str) -> None:
+        self._chosen[waiting.job_id] = monotonic()
+        self._begin(waiting, device, own)
 
     async def start(self) -> Start:
         """Start the queue, and wait until each waiting job was told its place. No job begins yet."""
@@ -213,8 +219,8 @@ class Studio:
 
     async def live(self, at_once: int, lives: int, warm: int = 50) -> Lives:
         """Go through ``lives`` jobs, asked and told ``at_once`` at a time, after some that don't count."""
-        self._at_once, counts, end = at_once, self.told + warm, self.told + warm + lives
-        self.queue._dispatcher.wake()
+        counts, end = self.told + warm, self.told + warm + lives
+        self.executor.take(at_once)
         async with trips() as tripped, stalls() as stall, asyncio.TaskGroup() as group:
             asking = [group.create_task(self._ask_and_tell(end)) for _ in range(at_once)]
             await until(lambda: self.told >= counts, patience=1800)
@@ -251,7 +257,7 @@ class Studio:
             message = 2 * NEWCOMERS + number
             assert await self.queue.delivered(job_id, message_id=message, channel_id=2, rung="edit")
             self.told += 1
-            self.queue._dispatcher.wake()
+            self.executor.told(job_id)
 
 
 def cpu_of(parent: psutil.Process) -> float:
