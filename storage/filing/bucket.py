@@ -103,14 +103,11 @@ class Bucket(Disk):
                 return data
             key, extension = await self._key(sha256)
 
-            async def fetch() -> bytes:
-                return bytes(await (await obstore.get_async(self.server.store, key)).bytes_async())
+            async def fetch() -> obstore.Bytes:
+                return await (await obstore.get_async(self.server.store, key)).bytes_async()
 
-            data = await self._there(sha256, fetch)
-            if await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest()) != sha256:
-                raise self._wrong(sha256)
-            await asyncio.to_thread(self._cache.write, sha256, extension, data)
-            return data
+            fetched = await self._there(sha256, fetch)
+            return await asyncio.to_thread(self._checked, sha256, extension, fetched)
 
     async def is_sound(self, sha256: str) -> bool:
         """Read a file from the bucket itself, whatever there is of it here; return whether its bytes are what
@@ -281,6 +278,15 @@ class Bucket(Disk):
     def _turn(self, sha256: str) -> asyncio.Lock:
         """Return what keeps two from fetching, or fetching and deleting, one file."""
         return self._turns.setdefault(sha256, asyncio.Lock())
+
+    def _checked(self, sha256: str, extension: str, fetched: obstore.Bytes) -> bytes:
+        """Return the bytes of a file that was fetched, once they are those that its name says, and keep a
+        copy."""
+        data = bytes(fetched)  # a copy of megabytes, which the event loop needn't wait for
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise self._wrong(sha256)
+        self._cache.write(sha256, extension, data)
+        return data
 
     def _adopt(self, sha256: str, extension: str, path: Path) -> None:
         try:
