@@ -13,10 +13,12 @@ from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
 import aiohttp
+from discord import app_commands
 
 from bot.alerts import Alerts
 from bot.client import Atelier, wanted_intents
 from bot.wire.connections import Connections
+from bot.wire.interactions import is_trouble
 from bot.wire.pending import PendingInteractions, own_notes
 from bot.wire.serving import Serving
 from bot.wire.session import KeptSession
@@ -190,6 +192,7 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
     def alerts(client: Atelier) -> Alerts:
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
+    logging.getLogger(app_commands.tree.__name__).addFilter(is_trouble)
     serving = Serving(make_client, alerts, connections, session, queue, settings)
     sharded = settings.shards > 1 or bool(settings.shard_ids)
     wire = DiscordWire(transport, connections, serving, sharded=sharded)

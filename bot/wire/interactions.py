@@ -77,6 +77,13 @@ def came_too_late(error: BaseException) -> bool:
     return isinstance(error, discord.HTTPException) and error.code in (UNKNOWN, ACKNOWLEDGED)
 
 
+def is_trouble(record: logging.LogRecord) -> bool:
+    """Return whether a record of discord.py's tells of more than choices that came too late, or that another
+    process has offered: those are logged as errors, with a traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    return error is None or not came_too_late(error)
+
+
 def actor_of(interaction: discord.Interaction) -> Actor:
     """Return who asks, with the rights that Discord states in this very interaction.
 

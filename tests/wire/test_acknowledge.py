@@ -1,6 +1,7 @@
 """The first three seconds of an interaction: what an acknowledgement that fails, comes late or comes twice
 does to the job."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,22 @@ async def test_an_interaction_told_twice_or_too_late_makes_no_second_job_and_no_
         await discord.until(lambda: all(_finals(discord, user) for user in (500, 502)))
         assert [_finals(discord, user) for user in (500, 501, 502)] == [1, 0, 1]
         assert set(bot.rows()) == {twice.id, after.id}
+
+
+async def test_choices_that_another_process_has_offered_are_no_trouble(tmp_path: Path) -> None:
+    """The owner would be told of a new problem, with a traceback in the log."""
+    async with Discord() as discord, ForkedBot(discord, tmp_path) as bot:
+        typing = {"name": "prompt", "type": 3, "value": "a r", "focused": True}
+        data = {
+            "id": str(discord.commands["imagine"]["id"]),
+            "name": "imagine",
+            "type": 1,
+            "options": [typing],
+        }
+        made = discord.interaction(CHANNEL, 500, 4)
+        made.acknowledged = time.monotonic()
+        discord._act(made, {"data": data})
+        await discord.until(lambda: made.again)
+        asked = discord.slash("imagine", CHANNEL, 500, prompt="a red house")
+        await discord.until(lambda: asked.acknowledged)
+        assert "autocomplete" not in bot.log and "Traceback" not in bot.log
