@@ -25,6 +25,7 @@ from jobs.agents.holding import Timing
 from jobs.elsewhere.executor import BusExecutor
 from jobs.limits import Limits
 from jobs.queue import Queue
+from storage import jobs as rows
 from tests.jobs.agents.conftest import agent_of
 from tests.jobs.conftest import open_queue
 
@@ -122,8 +123,10 @@ class Jobs:
         with closing(sqlite3.connect(self.folder / "atelier.db")) as db:
             (jobs,) = db.execute("SELECT count(*) FROM jobs").fetchone()
             found = [f"{jobs} rows for {self.plan.count} jobs"] if jobs != self.plan.count else []
-            for job, status in db.execute("SELECT id, status FROM jobs WHERE rendered_at IS NULL"):
-                found.append(f"job {job} is {status}")
+            unmade = "SELECT id, status, attempts FROM jobs WHERE rendered_at IS NULL"
+            for job, status, attempts in db.execute(unmade):
+                if status != "failed" or attempts < rows.MAX_ATTEMPTS:
+                    found.append(f"job {job} is {status} after {attempts} tries")
             for job, seeds in db.execute(
                 "SELECT job_id, count(*) FROM pictures GROUP BY job_id HAVING count(*) != 5"
             ):

@@ -26,13 +26,15 @@ PATIENCE = 180.0
 
 @dataclass
 class Figures:
-    """lost: seconds from a loss until the rows say so. drawn: steps; needed: how many of them jobs have."""
+    """lost: seconds from a loss until the rows say so. drawn: steps; needed: how many of them jobs have.
+    given_up: jobs whose every try was cut off."""
 
     kills: int = 0
     jobs: int = 0
     drawn: int = 0
     needed: int = 0
     retried: int = 0
+    given_up: int = 0
     lost: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -47,7 +49,8 @@ class Figures:
             told = f"; told after {statistics.median(self.lost):.1f} s, at most {max(self.lost):.1f} s"
         return (
             f"{self.kills} kills, {self.jobs} jobs: {len(self.problems)} lost or doubled,"
-            f" {self.retried} tried again, {self.drawn - self.needed} of {self.needed} steps drawn again"
+            f" {self.retried} tried again, {self.given_up} given up after the last try,"
+            f" {self.drawn - self.needed} of {self.needed} steps drawn again"
             f" ({self.again:.2%}){told}"
         )
 
@@ -79,13 +82,15 @@ def measure(folder: Path, what: str, kills: int, plan: Plan, *, slots: int = 4, 
             else:
                 host = chance.choice(HOSTS)
                 _kill_agent(jobs, figures, agents, host, server.url, slots)
-        wait(
-            lambda: jobs.count("rendered") == plan.count, PATIENCE + 3 * plan.count * plan.steps * plan.delay
-        )
-    figures.drawn, figures.needed = jobs.steps(), plan.count * plan.steps
-    figures.retried = sum(attempts > 1 for _, attempts, _ in jobs.rows())
-    figures.problems = jobs.problems()
+        wait(lambda: jobs.over() == plan.count, PATIENCE + 3 * plan.count * plan.steps * plan.delay)
+    _count(jobs, figures)
     return figures
+
+
+def _count(jobs: Jobs, figures: Figures) -> None:
+    figures.drawn, figures.needed = jobs.steps(), jobs.plan.count * jobs.plan.steps
+    figures.retried = sum(attempts > 1 for _, attempts, _ in jobs.rows())
+    figures.given_up, figures.problems = jobs.count("failed"), jobs.problems()
 
 
 def _kill_agent(
@@ -168,9 +173,7 @@ def pulled(
             lambda: jobs.count("rendered") == plan.count, PATIENCE + 3 * plan.count * plan.steps * plan.delay
         )
         time.sleep(3.0)  # what h1 may still say
-    figures.drawn, figures.needed = jobs.steps(), plan.count * plan.steps
-    figures.retried = sum(attempts > 1 for _, attempts, _ in jobs.rows())
-    figures.problems = jobs.problems()
+    _count(jobs, figures)
     return figures, drew
 
 
