@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import tempfile
 import time
 from pathlib import Path
 
+from host.garbage import collect, configure_gc
 from storage.database import open_database
 from tests import postgres
 from tests.jobs.statements import STATEMENTS
@@ -20,28 +22,38 @@ from tests.scale.million.lives import Lives, Start, Studio
 from tests.scale.million.plans import Sent, send, sent, walks
 from tests.scale.million.rows import fill
 
+SLOTS = 64  # of the devices, where jobs come at a rate
 SETTINGS = {"shared_buffers": "128MB"}  # as PostgreSQL comes
 
 
 async def measured(
-    address: str, server: int, folder: Path, at_once: list[int], lives: int
+    address: str, server: int, folder: Path, at_once: list[int], rates: list[float], lives: int
 ) -> tuple[Start, list[Lives], Sent]:
     """Start a queue on the rows that are there, and let it go through ``lives`` jobs for each number at a
-    time. Return with it what a life sends."""
+    time, and at each of the rates. Return with it what a life sends."""
     async with open_database(address, None) as database:
         studio = Studio(database, server, folder)
+        gc.disable()  # as the program has it until its queue has started
+        collecting = None
         try:
             start = await studio.start()
             print(start, flush=True)
+            configure_gc()
+            collecting = asyncio.create_task(collect(lambda: True))
             found = []
             for number in at_once:
                 found.append(await studio.live(number, lives))
+                print(found[-1], flush=True)
+            for rate in rates:
+                found.append(await studio.live(SLOTS, lives, rate=rate))
                 print(found[-1], flush=True)
             with sent(database) as statements:
                 await studio.live(min(at_once), 10, warm=0)
                 for work in STATEMENTS.values():
                     await send(database, work)
         finally:
+            if collecting is not None:
+                collecting.cancel()
             await studio.queue.stop(0)
     return start, found, statements
 
@@ -53,6 +65,7 @@ def main() -> None:
     parser.add_argument("--waiting", type=int, default=200_000, help="jobs")
     parser.add_argument("--lives", type=int, default=1000, help="jobs for each number at a time")
     parser.add_argument("--at-once", type=int, nargs="+", default=[1, 8, 32, 64])
+    parser.add_argument("--rates", type=float, nargs="*", default=[20, 40, 60], help="lives a second")
     given = parser.parse_args()
     server = postgres.Server(durable=True, settings=SETTINGS)
     with contextlib.ExitStack() as stack:
@@ -67,7 +80,9 @@ def main() -> None:
         assert server.process is not None
         address = postgres.address(server.folder, postgres.TEMPLATE)
         pid = server.process.pid
-        *_, statements = asyncio.run(measured(address, pid, Path(folder), given.at_once, given.lives))
+        *_, statements = asyncio.run(
+            measured(address, pid, Path(folder), given.at_once, given.rates, given.lives)
+        )
         with postgres.connect(server.folder, postgres.TEMPLATE) as connection:
             found = walks(connection, statements)
     print(

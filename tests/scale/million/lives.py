@@ -12,6 +12,7 @@ import asyncio
 import gc
 import hashlib
 import itertools
+import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -69,11 +70,12 @@ class Start:
 
 @dataclass(frozen=True)
 class Lives:
-    """What so many whole lives took, ``at_once`` at a time: seconds, processor seconds of the queue's process
-    and of the server, trips to the server, transactions. claims: seconds of the database write. handed:
-    seconds from the choice until a device has the job."""
+    """What so many whole lives took, ``at_once`` at a time, at most ``rate`` a second: seconds, processor
+    seconds of the queue's process and of the server, trips to the server, transactions. claims: seconds of
+    the database write. handed: seconds from the choice until a device has the job."""
 
     at_once: int
+    rate: float
     lives: int
     seconds: float
     cpu: float
@@ -91,8 +93,9 @@ class Lives:
         return (self.cpu + self.server) / self.lives
 
     def __str__(self) -> str:
+        rate = f", {self.rate:g} a second" if self.rate else ""
         return (
-            f"{self.at_once} at once: {self.lives / self.seconds:.1f} lives/s;"
+            f"{self.at_once} at once{rate}: {self.lives / self.seconds:.1f} lives/s;"
             f" a life {1000 * self.cpu / self.lives:.1f} + {1000 * self.server / self.lives:.1f} ms of the"
             f" processor, {self.trips / self.lives:.1f} trips, {self.commits / self.lives:.2f} commits;"
             f" claim {spread(self.claims)}, choice to device {spread(self.handed)};"
@@ -116,14 +119,15 @@ class Hashed(Folder):
 
 
 class AtOnce(HandExecutor):
-    """Devices that are done in no time, and take the next job once somebody was told of the last. ``handed``:
-    when each job came."""
+    """Devices that draw for about ``draw`` seconds, and take the next job once somebody was told of the last.
+    ``handed``: when each job came."""
 
     def __init__(self) -> None:
         super().__init__()
         self.handed: dict[str, float] = {}
         self._running: Counter[str] = Counter()
         self._device_of: dict[str, str] = {}
+        self.draw, self._chance = 0.0, random.Random(0)
         self.take(0)
 
     def take(self, at_once: int) -> None:
@@ -143,7 +147,7 @@ class AtOnce(HandExecutor):
         self.handed[run.job_id] = monotonic()
         self._running[device] += 1
         self._device_of[run.job_id] = device
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.draw * self._chance.uniform(0.5, 1.5))
         return Done(run.job_id, output_of(run))
 
     def told(self, job_id: str) -> None:
@@ -217,8 +221,10 @@ class Studio:
             psutil.Process().memory_info().rss - memory,
         )  # fmt: skip
 
-    async def live(self, at_once: int, lives: int, warm: int = 50) -> Lives:
-        """Go through ``lives`` jobs, asked and told ``at_once`` at a time, after some that don't count."""
+    async def live(self, at_once: int, lives: int, warm: int = 50, *, rate: float = 0.0) -> Lives:
+        """Go through ``lives`` jobs, asked and told ``at_once`` at a time, after some that don't count. rate:
+        how many a second there can be, by how long devices draw; 0: as many as there can."""
+        self.executor.draw = at_once / rate if rate else 0.0
         counts, end = self.told + warm, self.told + warm + lives
         self.executor.take(at_once)
         async with trips() as tripped, stalls() as stall, asyncio.TaskGroup() as group:
@@ -234,7 +240,7 @@ class Studio:
         new = [job_id for job_id in self.clock.claims if job_id not in known]
         handed = self.executor.handed
         return Lives(
-            at_once, self.told - told, seconds, cpu, server, int(ways), int(commits),
+            at_once, rate, self.told - told, seconds, cpu, server, int(ways), int(commits),
             [self.clock.claims[job_id] for job_id in new],
             [handed[job_id] - self._chosen[job_id] for job_id in new if job_id in handed], *longest,
         )  # fmt: skip
