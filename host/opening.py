@@ -27,7 +27,7 @@ from storage.engine.sqlite_file import made_at, newest_backup
 from storage.files import Files
 from storage.filing.opening import open_files
 from storage.members import Members
-from storage.moving.rows import refuse_half_moved
+from storage.moving.note import refuse_half_moved
 from storage.search.vector_files import VectorFiles
 from storage.web.sessions import Sessions
 from studio.asking.conversations import Conversations

@@ -18,7 +18,7 @@ from contextlib import aclosing, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,10 +29,11 @@ from storage.engine import sqlite_file
 from storage.engine.address import BUSY_TIMEOUT, ONCE, READERS, WRITES, create_engine, sqlite_path
 from storage.engine.batch import Failed, Pending, Spoilt, run_all, run_bare
 from storage.engine.failures import ServerAway, our_errors
-from storage.engine.holding import hold_keys
 from storage.engine.migrate import migrate
-from storage.engine.postgres import Server
 from storage.engine.sqlite_driver import run_sync
+
+if TYPE_CHECKING:  # a database in a file needs none of it
+    from storage.engine.postgres import Server
 
 MAX_BATCH = 256  # functions in one commit
 MAX_ON_SERVER = 60  # PostgreSQL's sessions remember 64 savepoints; more slow all of them down
@@ -285,6 +286,8 @@ class Database:
         connection: sa.Connection,
     ) -> list[Any]:
         if self.is_shared:
+            from storage.engine.holding import hold_keys
+
             hold_keys(connection, (key for pending in batch for key in pending.keys))
         run = [pending for pending in batch if self.leads or not pending.leads]
         results = dict(zip(map(id, run), run_each(run, connection), strict=True))

@@ -26,11 +26,11 @@ import storage.several.identifies
 import storage.web.schema  # noqa: F401  all tables there are
 from core.errors import StorageError
 from storage.database import Database
+from storage.moving.note import NOTE, note_of
 from storage.people import upsert
 from storage.schema import metadata, settings
 
 PAGE = 500  # rows in one transaction
-NOTE = "moving"  # key of the note in the target's settings, while the move isn't finished
 _WHOLE = 1 << 256
 _HAS_AUTOINCREMENT = "sqlite_sequence"  # SQLite's table of the last numbers it has given
 
@@ -57,15 +57,6 @@ class Moved:
     def rows(self) -> int:
         """All rows."""
         return sum(one.rows for one in self.tables.values())
-
-
-async def refuse_half_moved(database: Database) -> None:
-    """Raise StorageError when a move into the database isn't finished."""
-    if await database.read(_note) is not None:
-        raise StorageError(
-            "A move into this database isn't finished. Run `atelier move-database` again, which goes on with"
-            " it, or set DATABASE_URL back to where the rows came from."
-        )
 
 
 async def move(
@@ -106,7 +97,7 @@ async def move(
 
 async def _begin(target: Database, name: str, *, restart: bool) -> dict[str, list[Any]]:
     """Note that a move is under way; table → key of its last row that is there already."""
-    note = await target.read(_note)
+    note = await target.read(note_of)
     if note is None:
         held = {table.name: (await _summary(target, table)).rows for table in metadata.sorted_tables}
         if full := {table: rows for table, rows in held.items() if rows}:
@@ -193,11 +184,6 @@ async def _summary(database: Database, table: sa.Table, *, clean: bool = False) 
             rows += 1
             digest += int.from_bytes(hashlib.sha256(repr(row).encode()).digest())
     return Summary(rows, digest % _WHOLE)
-
-
-def _note(connection: sa.Connection) -> Any:
-    text = connection.scalar(sa.select(settings.c.value).where(settings.c.key == NOTE))
-    return None if text is None else json.loads(text)
 
 
 def _write_note(connection: sa.Connection, name: str, done: dict[str, list[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""What a bot doesn't use, it doesn't load: neither the bus nor what its messages are written with."""
+"""What a bot doesn't use, it doesn't load: of PostgreSQL, buckets, the bus and several processes nothing."""
 
 import subprocess
 import sys
@@ -16,7 +16,9 @@ from host.elsewhere.executors import executor_of
 from host.opening import services
 from tests.jobs.hand_executor import HandExecutor
 
-unwanted = {"nats", "msgspec", "obstore", "psycopg", "ray", "bus", "jobs.agents", "jobs.elsewhere"}
+unwanted = {"nats", "nkeys", "msgspec", "obstore", "psycopg", "ray", "opentelemetry", "bus"}
+unwanted |= {"jobs.agents", "jobs.elsewhere", "jobs.sharing"}
+unwanted |= {"storage.engine.postgres", "storage.filing.bucket", "storage.moving.rows"}
 
 async def main():
     settings = load({"DATA_DIR": sys.argv[1], "DISK_FLOOR_MB": "0"}, Path("/nowhere"))
@@ -28,7 +30,7 @@ asyncio.run(main())
 """
 
 
-def test_a_bot_without_a_bus_loads_nothing_of_it(tmp_path: Path) -> None:
+def test_a_bot_alone_loads_nothing_of_several_machines(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CODE, str(tmp_path)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

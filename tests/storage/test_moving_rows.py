@@ -12,7 +12,8 @@ from core.errors import StorageError
 from storage import people
 from storage.database import Database, open_database
 from storage.moving import rows
-from storage.moving.rows import move, refuse_half_moved
+from storage.moving.note import refuse_half_moved
+from storage.moving.rows import move
 from storage.schema import jobs, metadata
 from tests.fresh import address_in, fresh_database
 from tests.storage.conftest import NOW, added
