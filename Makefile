@@ -121,7 +121,7 @@ bucket-test: setup
 
 # Workers elsewhere, on a NATS server of the tests' own (Debian: nats-server). Under CI a missing server fails.
 bus-test: setup
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scale]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scale,nkeys]'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/bus tests/jobs/agents tests/host/elsewhere $(ARGS)
 
 # Kills of bots, agents and the bus in mid-run, and a pulled cable, for docs/scale.md. ARGS="bus --kills 200", bots, agents, or cable (as root).

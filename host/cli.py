@@ -106,6 +106,13 @@ def _parser() -> argparse.ArgumentParser:
         help="print a file for nats-server with an account for the bot and for each of these (NODE_NAME)",
     )
     bus.add_argument("--launcher", action="store_true", help="with one for `atelier workers ray`, too")
+    bus.add_argument(
+        "--nkeys",
+        type=Path,
+        metavar="FOLDER",
+        help="with keys in place of passwords: the file holds no secret, those are written to FOLDER, a file"
+        " for each (takes atelier[nkeys])",
+    )
     models = commands.add_parser(
         "models", help="which models are configured, where they lie, whether they load"
     )
@@ -245,9 +252,15 @@ def _workers(settings, arguments) -> int:
 
 
 def _bus(settings, arguments) -> int:
-    from host.elsewhere.rights import config
+    from host.elsewhere.rights import config, config_by_keys
 
-    print(config(settings.bus_prefix, arguments.print_config, launcher=arguments.launcher))
+    machines, launcher = arguments.print_config, arguments.launcher
+    if arguments.nkeys is None:
+        print(config(settings.bus_prefix, machines, launcher=launcher))
+        return 0
+    text, made = config_by_keys(settings.bus_prefix, machines, arguments.nkeys, launcher=launcher)
+    print(text)
+    print(*(f"BUS_CREDS={path}" for path in made), sep="\n", file=sys.stderr)
     return 0
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Sequence
+from pathlib import Path
 
 from core.errors import SettingsError
 from core.setting.servers import word
@@ -12,7 +14,7 @@ BOT = "bot"
 WORKER = "worker-"  # before a machine's name
 LAUNCHER = "launcher"  # of `atelier workers`
 HEAD = """# For nats-server 2.10 or newer (nats-server -c FILE), written by `atelier bus --print-config`.
-# It holds passwords: chmod 600.
+{note}
 listen: 0.0.0.0:4222
 max_payload: 8MB
 max_pending: 128MB
@@ -29,8 +31,49 @@ ping_max: 2
 
 
 def config(prefix: str, machines: Sequence[str], *, launcher: bool = False) -> str:
-    """Return the file. machines: their NODE_NAMEs. launcher: has an account too. Raises SettingsError for a
-    name that can't be one."""
+    """Return the file, with a password for each account and their BUS_CREDS as notes. machines: their
+    NODE_NAMEs. Raises SettingsError for a name that can't be one."""
+    users, notes = list[str](), list[str]()
+    for user, rights in _accounts(prefix, machines, launcher=launcher):
+        password = secrets.token_urlsafe(24)
+        users.append(f'    {{ user: "{user}", password: "{password}",\n{rights}\n    }}')
+        notes.append(f"# BUS_CREDS={user}:{password}")
+    return _file("# It holds passwords: chmod 600.", notes, users)
+
+
+def config_by_keys(
+    prefix: str, machines: Sequence[str], folder: Path, *, launcher: bool = False
+) -> tuple[str, list[Path]]:
+    """Return a file that holds no secret, but the public half of a key for each account, and the files in
+    ``folder`` that were made for BUS_CREDS with the other half. Raises SettingsError for a name that can't be
+    one, where nkeys is missing, and rather than write over a file."""
+    accounts = _accounts(prefix, machines, launcher=launcher)
+    there = [path for user, _ in accounts if (path := folder / f"{user}.creds").exists()]
+    if there:
+        raise SettingsError([f"{there[0]} is there already; its key would be lost."])
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    users, made = list[str](), list[Path]()
+    for user, rights in accounts:
+        public, seed = _key()
+        made.append(folder / f"{user}.creds")
+        with open(os.open(made[-1], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{user}:{seed}\n")
+        users.append(f'    {{ nkey: "{public}",  # {user}\n{rights}\n    }}')
+    return _file("# It holds no secrets: those are the programs' own.", [], users), made
+
+
+def _key() -> tuple[str, str]:
+    """Make a key of a user. Return its public half and its seed."""
+    try:
+        import nkeys
+    except ModuleNotFoundError as error:
+        raise SettingsError(["keys take the package nkeys: pip install 'atelier[nkeys]'."]) from error
+    seed: bytes = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)
+    public: bytes = nkeys.from_seed(bytearray(seed)).public_key
+    return public.decode(), seed.decode()
+
+
+def _accounts(prefix: str, machines: Sequence[str], *, launcher: bool) -> list[tuple[str, str]]:
     for name in machines:
         try:
             if not word(name):
@@ -42,12 +85,12 @@ def config(prefix: str, machines: Sequence[str], *, launcher: bool = False) -> s
     accounts = [(BOT, _bot(prefix)), *((f"{WORKER}{name}", _worker(prefix, name)) for name in machines)]
     if launcher:
         accounts.append((LAUNCHER, _launcher(prefix)))
-    users, notes = list[str](), list[str]()
-    for user, rights in accounts:
-        password = secrets.token_urlsafe(24)
-        users.append(f'    {{ user: "{user}", password: "{password}",\n{rights}\n    }}')
-        notes.append(f"# BUS_CREDS={user}:{password}")
-    return "\n".join([HEAD, *notes, "", "authorization {", "  users: [", ",\n".join(users), "  ]", "}"])
+    return accounts
+
+
+def _file(note: str, notes: Sequence[str], users: Sequence[str]) -> str:
+    head = HEAD.replace("{note}", note)
+    return "\n".join([head, *notes, "", "authorization {", "  users: [", ",\n".join(users), "  ]", "}"])
 
 
 def _bot(prefix: str) -> str:
