@@ -28,8 +28,8 @@ from core.requests import ImagineRequest
 from core.settings import ROOT
 from jobs.admission import Admission
 from jobs.limits import Limits
-from storage import database as transactions
 from storage.database import open_database
+from storage.engine import holding
 from storage.filing.folder import Folder
 from storage.schema import jobs
 from tests import postgres
@@ -155,7 +155,7 @@ async def look(address: str, asks: int) -> Figures:
 @contextlib.contextmanager
 def careless() -> Iterator[None]:
     """Programs that don't wait for each other: the negative control."""
-    with mock.patch.object(transactions, "hold_keys", lambda connection, keys: None):
+    with mock.patch.object(holding, "hold_keys", lambda connection, keys: None):
         yield
 
 
