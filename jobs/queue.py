@@ -358,7 +358,7 @@ class Queue(JobRows):
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_look_at_error)
+        task.add_done_callback(look_at_error)
         return await asyncio.shield(task)
 
 
@@ -366,7 +366,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _look_at_error(task: asyncio.Task[Any]) -> None:
-    """A caller that was cancelled never sees it."""
+def look_at_error(task: asyncio.Task[Any]) -> None:
+    """Let a task fail unseen: a caller that was cancelled never sees it."""
     if not task.cancelled():
         task.exception()

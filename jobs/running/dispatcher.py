@@ -192,6 +192,10 @@ class Dispatcher:
         self.waitlist.add(waiting, now)
         self.wake()
 
+    def has(self, job_id: str) -> bool:
+        """Return whether the job waits here, is being claimed, runs, or is held beside the list."""
+        return any(job_id in kept for kept in (self.waitlist, self.claims, self.running, self._outcomes.held))
+
     def forget(self, job_id: str, event: Event) -> None:
         """It is over in the rows: out of the list, off the device, and the watchers are told."""
         self.waitlist.remove(job_id, monotonic())

@@ -36,7 +36,8 @@ from storage.several import unfinished
 from storage.several.unfinished import Standing
 
 EVERY = 1.0  # s between two looks at the rows, and at the leader's lock
-HAD = 20_000  # jobs that the leader remembers to have taken in
+HAD = 20_000  # jobs that the leader remembers to have taken in, or to be over, the latest
+PAUSES = 5.0  # times what a look takes of the processor, until the next: with a crowd waiting that is long
 log = logging.getLogger(__name__)
 
 
@@ -70,6 +71,7 @@ class LeadingQueue(Queue):
         self._on_leading, self._on_term, self._every = on_leading, on_term, every
         self._had = Recent[str, bool](HAD)
         self._look_now = asyncio.Event()
+        self._may_look = 0.0  # monotonic seconds
         self._going_on: asyncio.Task[None] | None = None
 
     def _new_dispatcher(self, feeds: Feeds | None = None) -> Dispatcher:
@@ -125,7 +127,10 @@ class LeadingQueue(Queue):
             await self._take_over()
         elif self.leads and not leads:
             await self._step_down()
-        await self._look()
+        if time.monotonic() >= self._may_look:
+            began = time.thread_time()
+            await self._look()
+            self._may_look = time.monotonic() + PAUSES * (time.thread_time() - began)
 
     async def _take_over(self) -> None:
         """Start jobs from now on, and first what the leader before left behind."""
@@ -200,7 +205,7 @@ class LeadingQueue(Queue):
 
     async def _note_new(self, found: Standing) -> None:
         """The leader takes in what another program has queued or moved."""
-        new = [job_id for job_id, one in found.jobs.items() if not one.runs and job_id not in self._had]
+        new = [job_id for job_id, one in found.jobs.items() if not one.runs and not self._knows(job_id)]
         if new:
             await self.take_in(new)
         for job_id, one in found.jobs.items():
@@ -218,8 +223,12 @@ class LeadingQueue(Queue):
         for row in found:
             self._take_in(row, turns[row.user_id])
 
+    def _knows(self, job_id: str) -> bool:
+        """Whether the leader has the job, or had it lately: then it is over, whatever was read before."""
+        return job_id in self._had or self._dispatcher.has(job_id)
+
     def _take_in(self, row: WaitingRow, served: int) -> None:
-        if self.leads and row.id not in self._had:  # what it had and hasn't is over, whatever was read before
+        if self.leads and not self._knows(row.id):
             self._had[row.id] = True
             self._dispatcher.enqueue(row, served=served)
 
@@ -246,6 +255,7 @@ class LeadingQueue(Queue):
     def _note_over(self, job_id: str) -> None:
         self._words.leave(job_id)
         if self.leads:
+            self._had[job_id] = True  # once more: others were taken in since
             self._words.tell_end(job_id)
 
 

@@ -16,6 +16,7 @@ from core.events import Event, Paused, Queued
 from core.job import Job
 from jobs.feed import Feed, Wait, Watch
 from jobs.overview import MINE
+from jobs.queue import look_at_error
 from jobs.sharing.feeds import ToldFeed
 from jobs.sharing.leading import LeadingQueue
 from jobs.sharing.messages import Answered, AskView, Jobs, Look, Placed, View
@@ -70,9 +71,16 @@ class SharedQueue(LeadingQueue):
             return
         feed = self._dispatcher.feeds.get(job_id)
         if event is None:
-            self.look_soon()  # its row says how it ended
+            self._look_at_end(job_id)
         elif isinstance(feed, ToldFeed):
             feed.hear(event)
+
+    def _look_at_end(self, job_id: str) -> None:
+        """Its row says how the job has ended."""
+        task = asyncio.create_task(self._note_ends([job_id]), name="end elsewhere")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(look_at_error)  # a look tells of it later
 
     async def snapshot(self, limit: int = 25, guild_id: int | None = None) -> Snapshot:
         """As of ``Queue``, asked of the leader; without its answer, what the rows say."""

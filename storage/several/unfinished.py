@@ -3,9 +3,10 @@ without their requests."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,7 +26,12 @@ _COLUMNS = (
     jobs.c.front,
     jobs.c.created_at,
 )
-_ALL = sa.union_all(*(sa.select(*_COLUMNS).where(sa.text(which)) for which in (QUEUED, RUNNING)))
+AT_ONCE = 1000  # rows: turning more into Python's values in one go would hold up the event loop
+_AFTER = jobs.c.seq > sa.bindparam("last")
+_PAGES = [
+    sa.select(*_COLUMNS).where(sa.text(which), _AFTER).order_by(jobs.c.seq).limit(AT_ONCE)
+    for which in (QUEUED, RUNNING)
+]
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,18 @@ def standing(connection: sa.Connection) -> Standing:
             row.front,
             row.created_at,
         )
-        for row in connection.execute(_ALL)
+        for row in _rows(connection)
     }
     return Standing(found, bool(setting(connection, PAUSED)), bool(setting(connection, DRAINING)))
+
+
+def _rows(connection: sa.Connection) -> Iterator[sa.Row[Any]]:
+    for statement in _PAGES:
+        last, page = -1, list[sa.Row[Any]]()
+        while last < 0 or len(page) == AT_ONCE:
+            page = list(connection.execute(statement, {"last": last}))
+            yield from page
+            last = page[-1].seq if page else 0
 
 
 def ends(connection: sa.Connection, ids: Collection[str]) -> dict[str, tuple[Status, str]]:

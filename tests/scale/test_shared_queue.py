@@ -12,11 +12,13 @@ import pytest
 from core.errors import LimitError
 from core.events import Cancelled, Progress, Queued, Rendered, Started
 from core.job import Status
+from jobs.sharing import leading
 from jobs.sharing.messages import Answered, Jobs
 from jobs.sharing.queue import SharedQueue
 from jobs.sharing.words import Words
 from storage.database import Database, open_database
 from storage.filing.folder import Folder
+from storage.several import unfinished
 from tests import postgres
 from tests.fresh import address_in
 from tests.jobs.conftest import LIMITS, ask, done, eventually, until
@@ -201,6 +203,32 @@ async def test_who_has_lost_the_lock_steps_down_and_may_lead_again(both: tuple[P
     await until(lambda: leader.queue.leads)
     again = (await ask(leader.queue, user=3)).job.id
     await until(lambda: leader.executor.has(again))
+
+
+async def test_a_crowd_larger_than_what_a_leader_remembers_is_taken_in_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leading, "HAD", 3)
+    monkeypatch.setattr(unfinished, "AT_ONCE", 4)
+    monkeypatch.setattr(unfinished, "_PAGES", [one.limit(4) for one in unfinished._PAGES])
+    async with _program(tmp_path, None) as leader, _program(tmp_path, None) as other:
+        await until(lambda: leader.queue.leads or other.queue.leads)
+        leads = leader if leader.queue.leads else other
+        await leads.queue.pause(1)
+        asked = [(await ask(program.queue, user=n)).job.id for n in range(9) for program in (leader, other)]
+        waitlist = leads.queue._dispatcher.waitlist
+        await until(lambda: len(waitlist) == len(asked))
+        for _ in range(3):
+            leads.queue._may_look = 0.0
+            await leads.queue._look()
+        assert sorted(one.job_id for one in waitlist.order(0.0)) == sorted(asked)
+        assert len((await leads.database.read(unfinished.standing)).jobs) == len(asked)
+        await leads.queue.resume(1)
+        for _ in asked:
+            await until(lambda: leads.executor.held)
+            leads.executor.end(done(leads.executor, next(iter(leads.executor.held))))
+        await until(lambda: not leads.queue.unfinished)
+        assert sorted(leads.executor.started) == sorted(asked)
 
 
 async def test_a_leader_that_does_not_answer_is_no_error(tmp_path: Path) -> None:
