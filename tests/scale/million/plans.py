@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from storage.database import Database
 
 LARGE = 5000  # rows of a table that nothing may walk through
+PATIENCE = 2000  # ms
 SMALL_INDEXES = ("jobs_queued", "jobs_running", "jobs_open")  # of what isn't over
 ASKED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 _VALUE = re.compile(r"%\((\w+)\)s")
@@ -43,10 +45,12 @@ def sent(database: Database) -> Iterator[Sent]:
 
 
 async def send(database: Database, work: Callable[[sa.Connection], Any]) -> None:
-    """Run ``work`` with the writer's connection, and keep nothing of it."""
+    """Run ``work`` with the writer's connection, not for long, and keep nothing of it."""
     assert database._server is not None
     async with database._server.writer.connect() as connection:
-        await connection.run_sync(work)
+        await connection.exec_driver_sql(f"SET LOCAL statement_timeout = {PATIENCE}")
+        with suppress(OperationalError):  # to cancel all that wait takes longer: what was sent is known
+            await connection.run_sync(work)
         await connection.rollback()
 
 
