@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import statistics
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bus.connection import connected
 from core.events import Rendered
@@ -51,6 +53,7 @@ from tests.jobs.agents.live import LIMITS
 from tests.jobs.conftest import open_queue
 
 AT_ONCE = 8
+ROUNDS = 7
 SHORT = ("describe", "classify", "shorten", "ask")
 _keys = itertools.count()
 
@@ -69,7 +72,7 @@ def following(picture: str) -> list[Request]:
         ReadRequest(image=picture),
         ShortenRequest(prompt="a red house by the sea, very beautiful"),
         AskRequest(question="What is it?", images=(picture,)),
-        VideoRequest(prompt="a red boat sails to the right", seed=6, seconds=1.0, resolution=240),
+        VideoRequest(prompt="a red boat sails to the right", seed=6, seconds=1.0, resolution=480),
     ]
 
 
@@ -88,21 +91,45 @@ async def done(queue: Queue, request: Request, user: int = 1) -> tuple[str, list
     return "rendered", [*(one.sha256 for one in pictures), *films, *told, answer.text if answer else ""]
 
 
-async def all_kinds(queue: Queue, *, short: bool) -> tuple[dict[str, tuple[str, list[str]]], float]:
-    """What jobs of each kind made, and the seconds of drawings beside each other."""
-    few = {"num_images": 1, "num_inference_steps": 4} if short else {}
+async def all_kinds(queue: Queue, *, short: bool) -> dict[str, tuple[str, list[str]]]:
+    """What jobs of each kind made."""
+    few: dict[str, Any] = {"num_images": 1, "num_inference_steps": 4} if short else {}
     first = await done(queue, ImagineRequest(prompt="a red house", seed=3, **few))
     found, more = {"imagine": first}, following(first[1][0])
     for number, request in enumerate(more if not short else [one for one in more if one.kind in SHORT]):
         found[f"{request.kind} {number}"] = await done(queue, request)
-    began = time.monotonic()
-    drawn = (
-        done(queue, ImagineRequest(prompt="a red house", seed=100 + n, **{"num_images": 1, **few}), n + 1)
-        for n in range(2 if short else AT_ONCE)
-    )
-    for number, one in enumerate(await asyncio.gather(*drawn)):
+    for number, one in enumerate(await beside(queue, 100, AT_ONCE if not short else 2, **few)):
         found[f"beside {number}"] = one
-    return found, time.monotonic() - began
+    return found
+
+
+async def beside(queue: Queue, seed: int, count: int, **options: Any) -> list[tuple[str, list[str]]]:
+    """What drawings of so many members beside each other made."""
+    requests = [
+        ImagineRequest(prompt="a red house", seed=seed + n, **{"num_images": 1, **options})
+        for n in range(count)
+    ]
+    return await asyncio.gather(*(done(queue, one, n + 1) for n, one in enumerate(requests)))
+
+
+async def throughput(here: Queue, there: Queue) -> str:
+    """Eight drawings beside each other, here and there by turns, the same ones."""
+    ratios, times = list[float](), list[tuple[float, float]]()
+    for turn in range(ROUNDS + 1):
+        took = list[float]()
+        for queue in (here, there) if turn % 2 else (there, here):
+            began = time.monotonic()
+            await beside(queue, 1000 * (turn + 1), AT_ONCE)
+            took.append(time.monotonic() - began)
+        at_home, away = took if turn % 2 else reversed(took)
+        if turn:  # the first isn't measured
+            times.append((at_home, away))
+            ratios.append(at_home / away)
+    median_here, median_there = (statistics.median(one) for one in zip(*times, strict=True))
+    return (
+        f"eight beside each other: here {median_here:.2f} s, by an agent {median_there:.2f} s; throughput"
+        f" {statistics.median(ratios):.3f} of here's ({min(ratios):.3f} to {max(ratios):.3f}, n={ROUNDS})"
+    )
 
 
 @asynccontextmanager
@@ -145,26 +172,26 @@ async def measure(folder: Path, *, short: bool) -> list[str]:
     """Compare; return what differs."""
     configs = await worker_configs(load(common(folder / "here"), Path("/nowhere")))
     (folder / "here").mkdir()
-    limits = replace(LIMITS, user_running=AT_ONCE)
-    async with open_queue(folder / "here", LocalExecutor(configs), limits) as queue:
-        here, seconds = await all_kinds(queue, short=short)
-    print(f"here: {len(here)} jobs, the last beside each other in {seconds:.2f} s", flush=True)
-    for name, how in here.items():
-        print(f"  {name}: {how[0]}")
-    differ = list[str]()
+    limits, differ = replace(LIMITS, user_running=AT_ONCE), list[str]()
     with nats.server() as server:
-        for hosts in (1,) if short else (1, 2):
-            place = folder / str(hosts)
-            place.mkdir()
-            async with (
-                elsewhere(server, place, hosts) as executor,
-                open_queue(place, executor, limits) as queue,
-            ):
-                there, taken = await all_kinds(queue, short=short)
-            wrong = [name for name in here if there[name] != here[name]]
-            told = f"{len(wrong)} of {len(here)} differ {wrong or ''}"
-            print(f"{hosts} agents: {told}; beside each other {taken:.2f} s")
-            differ += wrong
+        async with open_queue(folder / "here", LocalExecutor(configs), limits) as queue:
+            here = await all_kinds(queue, short=short)
+            print(f"here: {len(here)} jobs", flush=True)
+            for name, how in here.items():
+                print(f"  {name}: {how[0]}")
+            for hosts in (1,) if short else (1, 2):
+                place = folder / str(hosts)
+                place.mkdir()
+                async with (
+                    elsewhere(server, place, hosts) as executor,
+                    open_queue(place, executor, limits) as other,
+                ):
+                    there = await all_kinds(other, short=short)
+                    if hosts == 1 and not short:
+                        print(await throughput(queue, other), flush=True)
+                wrong = [name for name in here if there[name] != here[name]]
+                print(f"{hosts} agents: {len(wrong)} of {len(here)} differ {wrong or ''}", flush=True)
+                differ += wrong
     return differ
 
 
