@@ -34,14 +34,20 @@ class Encoder:
         return {**(self.careful if careful else self.quick), **dict.fromkeys(self.keys, value)}
 
 
+# Without the macroblock tree: with it, x264 reads memory that nobody has written, and now and then a film
+# came out otherwise in its least bits. At the same PSNR files are 6 % larger (16 frames of 854×480 px).
 X264 = Encoder(
     "libx264",
     "h264",
-    master=15,
+    master=18,
     worst=51,
     halving=6,
-    quick={"preset": "veryfast", "rc-lookahead": "3"},  # ten frames of 1920×1088 px would be 60 MB more
-    careful={"preset": "medium", "rc-lookahead": "20"},
+    quick={
+        "preset": "veryfast",
+        "rc-lookahead": "3",
+        "mbtree": "0",
+    },  # ten frames of 1920×1088 px would be 60 MB more
+    careful={"preset": "medium", "rc-lookahead": "20", "mbtree": "0"},
 )
 OPENH264 = Encoder(
     "libopenh264",
