@@ -22,6 +22,10 @@ class Places:
     def __iter__(self) -> Iterator[Waiting]:
         return (key[3] for key in self._keys)
 
+    def as_now(self) -> Iterator[Waiting]:
+        """Yield all jobs in their order of this moment, whatever changes until the last."""
+        return (key[3] for key in self._keys[:])
+
     def place(self, job_id: str) -> int:
         """Return the place of a job that is there, 0 is first."""
         return bisect.bisect_left(self._keys, self._of_job[job_id])

@@ -205,7 +205,7 @@ class Positions:
             dict[int, Line](),
             dict[int, Line](),
         )
-        for count, waiting in enumerate(list(self.waitlist.order(monotonic())), 1):
+        for count, waiting in enumerate(self.waitlist.order(monotonic(), steady=True), 1):
             line = waiting.model if waiting.model in floor.own else ""
             places[line] += 1
             place = places[line]
@@ -222,7 +222,7 @@ class Positions:
             event = Queued(place, None if seconds is None or held or line else eta, held)
             if count % CHUNK == 0:
                 await asyncio.sleep(0)
-            before = told.get(waiting.job_id)
+            before = told.pop(waiting.job_id, None)  # with a crowd, letting all of them go at once takes long
             if before is not None and not _worth_telling(before, event):
                 now_told[waiting.job_id] = before
                 continue

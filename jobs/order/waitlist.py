@@ -198,12 +198,15 @@ class Waitlist:
         """Return whether any job waits for the model of ``role``."""
         return any(model_of(key) == role for key in self.by_cost)
 
-    def order(self, now: float, *, whole: bool = True) -> Iterator[Waiting]:
+    def order(self, now: float, *, whole: bool = True, steady: bool = False) -> Iterator[Waiting]:
         """Yield all waiting jobs as they would start if nothing changed. whole: else those of some members
-        may be missing, or stand where they stood, while ``reckon`` has more to do."""
+        may be missing, or stand where they stood, while ``reckon`` has more to do. steady: the list may
+        change meanwhile; they come as they are now."""
         self._refresh(now)
         while self.reckon() and whole:
             pass
+        if steady:
+            return itertools.chain(list(self._front), self._places.as_now())
         return itertools.chain(self._front, self._places)
 
     def position(self, job: Waiting, now: float) -> int:
