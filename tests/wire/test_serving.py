@@ -42,6 +42,9 @@ class _Client:
         self._ending()
         await self._closed.wait()
 
+    async def hang_up(self) -> None:
+        self._steps.append("hang up")
+
     async def close(self) -> None:
         self._steps.append("close")
         self._closed.set()
@@ -83,7 +86,7 @@ async def test_a_connection_that_fails_is_followed_by_another_until_stopped(tmp_
     made = _Serving(tmp_path, *failing, stopping.set)
     async with asyncio.timeout(20):
         await made.serving.until(stopping)
-    assert made.steps == [*4 * ["start"], "stop the queue", "close", "close"]
+    assert made.steps == [*4 * ["start"], "hang up", "stop the queue", "close", "close"]
 
 
 async def test_it_is_connected_as_long_as_its_client_is(tmp_path: Path) -> None:

