@@ -41,6 +41,7 @@ class Seen:
         """Return the devices of one host, none when it was never heard of."""
         if name in self._changed:
             self._look_at(name)
+            self._changed.discard(name)
         return self._of_host.get(name, ())
 
     def _look(self) -> None:

@@ -244,13 +244,15 @@ class Dispatcher:
     async def _start_some(self) -> bool:
         """Claim what devices can take now, AT_ONCE jobs at most, and hand it out. False when there is nothing
         to do."""
-        if self.stopping or self.paused or self.choose() is None:
+        if self.stopping or self.paused or not self.waitlist or not self.executor.free():
             return False
         if not await self.saving.has_room(self.limits.disk_floor):
             self._wake_later(DISK_CHECK)
             return False
         if not (self.stopping or self.paused):
             self._begin_claims()
+        if not self.claims:
+            return False
         failed = None
         for one in await self.claims.write():
             failed = failed or one.error

@@ -252,14 +252,14 @@ async def _finish_one(executor: HandExecutor) -> None:
 def _timed(queue: Queue) -> tuple[list[float], list[float]]:
     choosing: list[float] = []
     claims: list[float] = []
-    choose, write = queue._dispatcher.choose, queue._dispatcher._claim
+    dispatcher = queue._dispatcher
+    begin, write = dispatcher._begin_claims, dispatcher._claim
 
-    def timed_choose() -> Any:
+    def timed_begin() -> None:
         began = time.perf_counter()
-        choice = choose()
-        if choice is not None:
-            choosing.append(time.perf_counter() - began)
-        return choice
+        begin()
+        if dispatcher.claims:  # one look serves all of them
+            choosing.append((time.perf_counter() - began) / len(dispatcher.claims))
 
     def timed_claim(*arguments: Any) -> Any:
         began = time.perf_counter()
@@ -267,8 +267,7 @@ def _timed(queue: Queue) -> tuple[list[float], list[float]]:
         claims.append(choosing[-1] + time.perf_counter() - began)
         return job
 
-    dispatcher = queue._dispatcher
-    dispatcher.choose, dispatcher._claim = timed_choose, timed_claim  # type: ignore[method-assign]
+    dispatcher._begin_claims, dispatcher._claim = timed_begin, timed_claim  # type: ignore[method-assign]
     return choosing, claims
 
 
