@@ -23,6 +23,7 @@ from vision import background
 YOUNG, PORTIONS = 500, 1  # objects; portions of the youngest until those that outlived them are looked at
 LOOK_AT_YOUNG_EVERY, LOOK_EVERY = 0.02, 10.0  # seconds
 LOOK_AGAIN = 0.005  # seconds after a portion: there is often more
+UNSEEN = 0.1  # seconds without a portion: what was freed meanwhile hides from the count what was made
 UNASKED, NEVER = 100_000, 10**9  # objects, at which Python collects the young ones by itself; the others
 IDLE_EVERY, BUSY_EVERY = 600.0, 3600.0  # seconds between two full collections, at least and at most
 log = logging.getLogger(__name__)
@@ -45,14 +46,15 @@ async def collect(busy: Callable[[], bool]) -> None:
 
 
 async def _collect_young() -> None:
-    portions, pause = 0, LOOK_AT_YOUNG_EVERY
+    portions, pause, last = 0, LOOK_AT_YOUNG_EVERY, time.monotonic()
     while True:
         await asyncio.sleep(pause)
         pause = LOOK_AT_YOUNG_EVERY
-        if gc.get_count()[0] >= YOUNG:
+        many = gc.get_count()[0] >= YOUNG
+        if many or time.monotonic() - last >= UNSEEN:
             portions = (portions + 1) % (PORTIONS + 1)
             gc.collect(0 if portions else 1)
-            pause = LOOK_AGAIN
+            pause, last = LOOK_AGAIN if many else LOOK_AT_YOUNG_EVERY, time.monotonic()
 
 
 async def _collect_when_idle(busy: Callable[[], bool]) -> None:

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from sortedcontainers import SortedList
 
 from jobs.order.fairness import Waiting
 
-ONE_BY_ONE = 64  # keys that are put in by themselves; more are sorted with the rest at once
 Key = tuple[int, int, int, Waiting]  # rank, start in virtual time, number: no two are the same before the job
 
 
 class Places:
-    """Sorted keys, put in by member."""
+    """Sorted keys, put in by member. A list in one piece would be moved or sorted anew for each change: with
+    200,000 jobs that held the event loop for 20 ms."""
 
     def __init__(self) -> None:
-        self._keys: list[Key] = []
+        self._keys: SortedList[Key] = SortedList()
         self._of_member: dict[int, Sequence[Key]] = {}
         self._of_job: dict[str, Key] = {}
 
     def __iter__(self) -> Iterator[Waiting]:
         return (key[3] for key in self._keys)
 
-    def as_now(self) -> Iterator[Waiting]:
-        """Yield all jobs in their order of this moment, whatever changes until the last."""
-        return (key[3] for key in self._keys[:])
+    def in_lots(self, size: int) -> Iterator[Sequence[Waiting]]:
+        """Yield all jobs, ``size`` at a time; what changes meanwhile behind the last is seen. A copy of them
+        all would be looked through by the garbage collector, which takes 20 ms with 200,000."""
+        last: Key | None = None
+        while lot := list(islice(self._keys.irange(last, inclusive=(last is None, True)), size)):
+            yield [key[3] for key in lot]
+            last = lot[-1]
 
     def place(self, job_id: str) -> int:
         """Return the place of a job that is there, 0 is first."""
-        return bisect.bisect_left(self._keys, self._of_job[job_id])
+        return self._keys.bisect_left(self._of_job[job_id])
 
     def put(self, changed: Mapping[int, Sequence[Key]]) -> None:
         """Put in all the jobs of some members, instead of those that they had there."""
@@ -43,19 +49,10 @@ class Places:
             come += new
         for key in gone:
             del self._of_job[key[3].job_id]
+            self._keys.remove(key)
         for key in come:
             self._of_job[key[3].job_id] = key
-        if len(gone) + len(come) <= ONE_BY_ONE:
-            for key in gone:
-                del self._keys[bisect.bisect_left(self._keys, key)]
-            for key in come:
-                bisect.insort(self._keys, key)
-        else:
-            if gone:
-                left = {key[2] for key in gone}
-                self._keys = [key for key in self._keys if key[2] not in left]
-            self._keys += sorted(come)
-            self._keys.sort()  # two sorted runs
+        self._keys.update(come)
 
 
 def _differing(before: Sequence[Key], now: Sequence[Key]) -> tuple[Sequence[Key], Sequence[Key]]:

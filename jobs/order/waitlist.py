@@ -6,7 +6,7 @@ import bisect
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -17,7 +17,7 @@ from jobs.order.fairness import Group, Takes, Waiting
 from jobs.order.places import Key, Places
 from jobs.order.virtual_time import Had, VirtualTime
 
-AT_ONCE = 500  # members whose places are brought up to date in one turn of the event loop
+AT_ONCE = 50  # members whose places are brought up to date in one turn of the event loop
 _SEQ, _TURN = attrgetter("seq"), attrgetter("turn")
 
 
@@ -191,27 +191,31 @@ class Waitlist:
         start.
         ``alone``: whether nothing else is on that device. ``takes``: whether it does such a job, None =
         any."""
-        self._refresh(now)
+        self.lift(now)
         return fairness.next_job(self._front, self._turns, running, loaded, alone=alone, takes=takes)
 
     def wants(self, role: str) -> bool:
         """Return whether any job waits for the model of ``role``."""
         return any(model_of(key) == role for key in self.by_cost)
 
-    def order(self, now: float, *, whole: bool = True, steady: bool = False) -> Iterator[Waiting]:
+    def order(self, now: float, *, whole: bool = True) -> Iterator[Waiting]:
         """Yield all waiting jobs as they would start if nothing changed. whole: else those of some members
-        may be missing, or stand where they stood, while ``reckon`` has more to do. steady: the list may
-        change meanwhile; they come as they are now."""
-        self._refresh(now)
+        may be missing, or stand where they stood, while ``reckon`` has more to do."""
+        self.lift(now)
         while self.reckon() and whole:
             pass
-        if steady:
-            return itertools.chain(list(self._front), self._places.as_now())
         return itertools.chain(self._front, self._places)
+
+    def in_lots(self, size: int) -> Iterator[Sequence[Waiting]]:
+        """Yield the same, as far as places are reckoned, some at a time. The list may change between two
+        lots: each is of its own moment, and goes on behind the last of the one before."""
+        if self._front:
+            yield list(self._front)
+        yield from self._places.in_lots(size)
 
     def position(self, job: Waiting, now: float) -> int:
         """1 runs next: the place of ``job`` in ``order``, as far as that is reckoned."""
-        self._refresh(now)
+        self.lift(now)
         if job.front is not None:
             return 1 + next(place for place, other in enumerate(self._front) if other is job)
         self.reckon(job.user_id)
@@ -312,7 +316,7 @@ class Waitlist:
         if group.lifted_at != before and group.rank:
             heapq.heappush(self._lifts, (group.lifted_at, next(self._numbers), group))
 
-    def _refresh(self, now: float) -> None:
+    def lift(self, now: float) -> None:
         """Age lifts a group without anything else happening to it."""
         while self._lifts and self._lifts[0][0] <= now:
             _, _, group = heapq.heappop(self._lifts)

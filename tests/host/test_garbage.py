@@ -83,6 +83,24 @@ async def test_young_garbage_is_collected_soon_and_only_by_the_event_loop() -> N
     assert threads == {threading.get_ident()} and len(kept) == 20 * garbage.YOUNG
 
 
+async def test_what_hides_behind_as_much_that_is_freed_is_collected_too() -> None:
+    """Each new object replaces an old one, so that the count of both stays where it was."""
+    old: list[list[int]] = [[i] for i in range(4 * garbage.YOUNG)]
+    gc.collect()
+    knot = _Knot()
+    seen = weakref.ref(knot)
+    del knot
+    task = asyncio.create_task(garbage.collect(lambda: True))
+
+    def gone() -> bool:
+        old[:] = [[i] for i in range(len(old))]
+        assert gc.get_count()[0] < garbage.YOUNG
+        return seen() is None
+
+    await until(gone)
+    task.cancel()
+
+
 async def test_what_outlives_a_portion_is_looked_at_again() -> None:
     task = asyncio.create_task(garbage.collect(lambda: True))
     knot = _Knot()

@@ -9,7 +9,7 @@ import pytest
 from jobs.executor import Device
 from jobs.feed import Feeds
 from jobs.order.estimate import Estimate
-from jobs.order.positions import Positions
+from jobs.order.positions import CHUNK, Positions
 from jobs.order.waitlist import Waitlist
 from tests.jobs.hand_executor import HandExecutor
 from tests.jobs.test_policy import job
@@ -70,3 +70,32 @@ async def test_a_look_that_takes_long_is_kept_for_a_while(monkeypatch: pytest.Mo
     assert executor.looks == 1
     monkeypatch.setattr("jobs.order.positions.thread_time", lambda: 0.0)
     assert positions.position(waiting.job_id) is not None and executor.looks == 2
+
+
+async def test_what_moves_during_a_round_is_told_where_it_stands_by_the_next() -> None:
+    """Jobs that start, come and go to the front between two lots: nobody who waits on is left without a
+    place, and after another round each knows their own."""
+    waitlist, feeds, executor = Waitlist(), Feeds(), HandExecutor({"cuda:0": 1})
+    positions = Positions(waitlist, {}, feeds, executor, Estimate(), lambda: False, lambda job: 1)
+    jobs = [job(user=number) for number in range(10 * CHUNK)]
+    for waiting in jobs:
+        waitlist.add(waiting, 0.0)
+        feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
+    telling = asyncio.create_task(positions.announce_all())
+    for _ in range(5):  # lots
+        await asyncio.sleep(0)
+    assert CHUNK <= len(positions.told) < 5 * CHUNK
+    waitlist.remove(jobs[0].job_id, 0.0)
+    waitlist.remove(jobs[5 * CHUNK].job_id, 0.0)
+    waitlist.move_to_front(jobs[-1].job_id, 1, 0.0)
+    waitlist.add(newcomer := job(user=1000), 0.0)
+    feeds.open(newcomer.job_id, newcomer.user_id, datetime.now(UTC))
+    await telling
+    assert jobs[5 * CHUNK].job_id not in positions.told
+    await positions.announce_all()
+    order = list(waitlist.order(0.0))
+    assert order[0] is jobs[-1] and newcomer in order and len(order) == 10 * CHUNK - 1
+    for place, waiting in enumerate(order, 1):
+        told = positions.told[waiting.job_id].position
+        assert told == place if place <= 20 else abs(told - place) * 10 < told
+        assert feeds[waiting.job_id].latest == positions.told[waiting.job_id]
