@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
-from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
+from time import (
+    monotonic,  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
+    thread_time,
+)
 from typing import Any
 
 from core.errors import FilesAway, NotLeading, NotYet, StorageError, UserError
@@ -43,6 +46,8 @@ from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
 CHOOSING = 0.008  # s for which jobs are chosen without a breath of the event loop
+LOOK_IS_DEAR = 0.0005  # processor s that a look at what is free may take before looks are made more seldom
+LOOK_SHARE = 0.05  # of a core, for such looks: what comes meanwhile shares the next one, and a commit
 DISK_CHECK = 5.0  # s between two looks at a full disk
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
@@ -94,6 +99,7 @@ class Dispatcher:
         kept = self.saving, self.waitlist, self.feeds, self._placement, self.positions
         self._outcomes = Outcomes(*kept, lambda: self.stopping, on_rendered)
         self._wake = asyncio.Event()
+        self._look_again = 0.0  # monotonic
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._runs: set[asyncio.Task[None]] = set()
 
@@ -249,6 +255,8 @@ class Dispatcher:
         if not await self.saving.has_room(self.limits.disk_floor):
             self._wake_later(DISK_CHECK)
             return False
+        if (rest := self._look_again - monotonic()) > 0:
+            await asyncio.sleep(rest)
         if not (self.stopping or self.paused):
             self._begin_claims()
         if not self.claims:
@@ -293,10 +301,14 @@ class Dispatcher:
         return self._placement.choose(free.rooms, free.users, monotonic(), free.fits)
 
     def _look(self) -> Free:
+        began = thread_time()
         # not those whose result is only being written
         has, going = self.executor.has, self.running.items()
         busy: list[ActiveJob | Claim] = [live for id_, live in going if not live.handed or has(id_)]
-        return Free(self.executor, [*busy, *self.claims], self.limits)
+        free = Free(self.executor, [*busy, *self.claims], self.limits)
+        if (took := thread_time() - began) > LOOK_IS_DEAR:
+            self._look_again = monotonic() + took / LOOK_SHARE
+        return free
 
     async def _run(self, live: ActiveJob) -> None:
         job = live.job
