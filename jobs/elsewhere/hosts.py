@@ -79,12 +79,14 @@ class Hosts:
     def hear(self, name: str, beat: Beat, now: float) -> str | None:
         """Note a sign of life. Return the instance that was there before, where this is another process."""
         host = self._hosts.setdefault(name, Host(name))
-        before = host.beat.instance if host.beat is not None else None
-        host.say(beat, now)
-        host.problem, host.is_down = None, False
+        last, before = host.beat, host.beat.instance if host.beat is not None else None
+        seen, host.problem = (host.problem, host.is_down), None
         if self._models and beat.models != self._models:
             host.problem = "draws with other models than this bot's settings name"
-        self._noted(name)
+        host.say(beat, now)
+        host.is_down = False
+        if last is None or seen != (host.problem, False) or _of_devices(last) != _of_devices(beat):
+            self._noted(name)
         return before if before not in (None, beat.instance) else None
 
     def hear_other(self, name: str, problem: str, now: float) -> bool:
@@ -126,3 +128,8 @@ class Hosts:
         counts = {token: host.missed.get(token, 0) + 1 for token in tokens if token not in known}
         host.missed = counts
         return [token for token, count in counts.items() if count >= MISSED]
+
+
+def _of_devices(beat: Beat) -> tuple[object, ...]:
+    """Return what the devices follow from: most signs of life say nothing new of it."""
+    return beat.devices, beat.draining, [(one.token, one.device, one.over) for one in beat.runs]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 from jobs.agents.holding import Timing
 from jobs.elsewhere.handed import Runs
@@ -20,6 +19,7 @@ class Seen:
         self.hosts, self.runs = Hosts(timing, models, self._note), Runs(self._note)
         self._of_host: dict[str, tuple[Device, ...]] = {}
         self._changed: set[str] = set()
+        self._devices: dict[str, Device] = {}  # by name
         self._all: Sequence[Device] | None = ()
         self._free: dict[str, int] = {}
 
@@ -28,7 +28,7 @@ class Seen:
         """The devices of all hosts that were heard of."""
         self._look()
         if self._all is None:
-            self._all = tuple(chain.from_iterable(self._of_host[host.name] for host in self.hosts))
+            self._all = tuple(self._devices.values())
         return self._all
 
     @property
@@ -50,17 +50,22 @@ class Seen:
         self._changed.clear()
 
     def _look_at(self, name: str) -> None:
-        self._all = None
+        self._all, host = None, self.hosts.get(name)
+        devices, ours = tuple[Device, ...](), defaultdict[str, list[str]](list)
+        if host is not None:
+            for handed in self.runs.going_on(name):
+                ours[handed.device].append(handed.token)
+            devices = tuple(host.devices(ours))
+        names = {device.name for device in devices}
         for device in self._of_host.pop(name, ()):
             self._free.pop(device.name, None)
-        host = self.hosts.get(name)
+            if device.name not in names:
+                del self._devices[device.name]
         if host is None:
             return
-        ours = defaultdict[str, list[str]](list)
-        for handed in self.runs.going_on(name):
-            ours[handed.device].append(handed.token)
-        devices = self._of_host[name] = tuple(host.devices(ours))
+        self._of_host[name] = devices
         for device in devices:
+            self._devices[device.name] = device
             if device.state == "ready" and device.running < device.slots:
                 self._free[device.name] = device.slots - device.running
 

@@ -30,7 +30,7 @@ from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.adopting import adopted, going_on, waiting_of
 from jobs.running.claiming import AT_ONCE, Claim, Claims
-from jobs.running.free import Free
+from jobs.running.free import Free, Rooms
 from jobs.running.handing import UNREADABLE, claimed, lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import GAVE_UP, Outcomes
@@ -47,7 +47,7 @@ from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 CHUNK = 50  # events between two breaths of the event loop
 CHOOSING = 0.008  # s for which jobs are chosen without a breath of the event loop
 LOOK_IS_DEAR = 0.0005  # processor s that a look at what is free may take before looks are made more seldom
-LOOK_SHARE = 0.05  # of a core, for such looks: what comes meanwhile shares the next one, and a commit
+LOOK_SHARE = 0.02  # of a core, for such looks: what comes meanwhile shares the next one, and a commit
 DISK_CHECK = 5.0  # s between two looks at a full disk
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Dispatcher:
         kept = self.saving, self.waitlist, self.feeds, self._placement, self.positions
         self._outcomes = Outcomes(*kept, lambda: self.stopping, on_rendered)
         self._wake = asyncio.Event()
-        self._look_again = 0.0  # monotonic
+        self._rooms, self._look_again = Rooms(), 0.0  # monotonic seconds
         self._loop_tasks: list[asyncio.Task[None]] = []
         self._runs: set[asyncio.Task[None]] = set()
 
@@ -305,7 +305,7 @@ class Dispatcher:
         # not those whose result is only being written
         has, going = self.executor.has, self.running.items()
         busy: list[ActiveJob | Claim] = [live for id_, live in going if not live.handed or has(id_)]
-        free = Free(self.executor, [*busy, *self.claims], self.limits)
+        free = Free(self.executor, [*busy, *self.claims], self.limits, self._rooms)
         if (took := thread_time() - began) > LOOK_IS_DEAR:
             self._look_again = monotonic() + took / LOOK_SHARE
         return free

@@ -28,7 +28,6 @@ from jobs.queue import Hooks, Queue
 from jobs.running.dispatcher import Dispatcher
 from jobs.sharing.feeds import ToldFeeds
 from jobs.sharing.words import Answers, Line, Words
-from storage import people
 from storage.database import Database
 from storage.files import Files
 from storage.lookup import WaitingRow
@@ -218,10 +217,8 @@ class LeadingQueue(Queue):
 
     async def take_in(self, ids: list[str]) -> None:
         """Let the leader's dispatcher have those of these jobs that wait and that it never had."""
-        found = await self.database.read(partial(unfinished.waiting, ids=ids))
-        turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in found}))
-        for row in found:
-            self._take_in(row, turns[row.user_id])
+        for row, served in await self.database.read(partial(unfinished.waiting, ids=ids)):
+            self._take_in(row, served)
 
     def _knows(self, job_id: str) -> bool:
         """Whether the leader has the job, or had it lately: then it is over, whatever was read before."""

@@ -19,7 +19,8 @@ from core.events import TERMINAL, Event, Paused, Progress
 from jobs.sharing.messages import Answered, Look, Told
 
 PATIENCE = 1.0  # s for the leader to answer
-TOLD_EVERY = 0.25  # s between two words about one job
+TOLD_EVERY = 0.25  # s between two words about one job, at least
+TOLD_A_SECOND = 600.0  # words about the steps of all jobs: with more that run, each is told of more seldom
 SMALL = 64 * 2**10  # bytes of a question
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Message)
@@ -69,8 +70,10 @@ class Words:
     def tell(self, job_id: str, latest: Callable[[], Event | None]) -> None:
         """Tell of a job's ``latest`` event soon; it may be another by then."""
         if self._line is not None and job_id not in self._telling:
+            steps = isinstance(latest(), Progress)
+            pause = max(TOLD_EVERY, len(self._telling) / TOLD_A_SECOND) if steps else TOLD_EVERY
             loop = asyncio.get_running_loop()
-            self._telling[job_id] = loop.call_later(TOLD_EVERY, self._tell_now, job_id, latest)
+            self._telling[job_id] = loop.call_later(pause, self._tell_now, job_id, latest)
 
     def tell_end(self, job_id: str) -> None:
         """Tell that a job is over."""

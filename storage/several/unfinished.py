@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import Status
+from storage import people
 from storage.lookup import WaitingRow, to_waiting, waiting_statement
 from storage.privacy import PAGE
 from storage.records import setting
@@ -32,6 +33,7 @@ _PAGES = [
     sa.select(*_COLUMNS).where(sa.text(which), _AFTER).order_by(jobs.c.seq).limit(AT_ONCE)
     for which in (QUEUED, RUNNING)
 ]
+_WAITING = waiting_statement().where(jobs.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,12 @@ def ends(connection: sa.Connection, ids: Collection[str]) -> dict[str, tuple[Sta
     return found
 
 
-def waiting(connection: sa.Connection, ids: Iterable[str]) -> list[WaitingRow]:
-    """Return those of these jobs that are queued, in order of arrival."""
-    return [
-        to_waiting(row)
-        for page in _pages(ids)
-        for row in connection.execute(waiting_statement().where(jobs.c.id.in_(page)))
-    ]
+def waiting(connection: sa.Connection, ids: Iterable[str]) -> list[tuple[WaitingRow, int]]:
+    """Return those of these jobs that are queued, in order of arrival, each with what its member had had of
+    the devices by their latest turn."""
+    found = [to_waiting(row) for page in _pages(ids) for row in connection.execute(_WAITING, {"ids": page})]
+    turns = people.turns(connection, {row.user_id for row in found})
+    return [(row, turns[row.user_id]) for row in found]
 
 
 def _pages(ids: Iterable[str]) -> list[list[str]]:

@@ -28,7 +28,8 @@ def looked_at(seen: Seen, runs: list[Handed]) -> list[Device]:
     for one in runs:
         if not one.ended and not one.outcome.done():
             ours[one.host][one.device].append(one.token)
-    return [device for host in seen.hosts for device in host.devices(ours[host.name])]
+    found = [device for host in seen.hosts for device in host.devices(ours[host.name])]
+    return sorted(found, key=lambda device: device.name)
 
 
 def beat(chance: random.Random, host: str, runs: list[Handed]) -> Beat:
@@ -71,7 +72,7 @@ async def test_devices_are_those_of_all_hosts_and_runs_after_whatever_happens(se
         if chance.random() < 0.5:
             assert seen.devices_of(host) == tuple(d for d in looked_at(seen, runs) if _is_of(d, host))
         else:
-            assert list(seen.devices) == looked_at(seen, runs)
+            assert sorted(seen.devices, key=lambda device: device.name) == looked_at(seen, runs)
         ready = [one for one in looked_at(seen, runs) if one.state == "ready" and one.running < one.slots]
         assert seen.free == {one.name: one.slots - one.running for one in ready}
         for name in HOSTS:

@@ -50,6 +50,7 @@ async def bot(
     that starts jobs, and not only one of the others. slow: how many times slower time goes."""
     positions.ANNOUNCE_GAP *= slow
     words.TOLD_EVERY *= slow
+    words.TOLD_A_SECOND /= slow
     settings = load({"BUS_URL": url, "NODE_NAME": name}, Path("/nowhere"))
     async with connected(settings) as bus, open_database(address, None, several=True) as database:
         await bus.until_up(30)
