@@ -39,6 +39,7 @@ from storage.records import AuditRow, audited
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+CLEARED_AT_ONCE = 1000  # rows of a clear in one transaction: others write in between
 ENDS = tuple(event.__name__.lower() for event in TERMINAL)
 
 
@@ -319,19 +320,23 @@ class Queue(JobRows):
     async def clear(self, actor_id: int, user_id: int | None = None, *, guild_id: int | None = None) -> int:
         """Cancel everything that waits, of a user or in a guild if given; how many."""
         row = AuditRow(_now(), actor_id, "clear", guild_id, None if user_id is None else str(user_id))
-        work = partial(rows.cancel_waiting, now=_now(), user_id=user_id, guild_id=guild_id)
-        return await self._cancel_all(row, work)
+        whose = partial(rows.cancel_waiting, now=_now(), user_id=user_id, guild_id=guild_id)
+        return await self._cancel_all(row, partial(whose, most=CLEARED_AT_ONCE))
 
     async def _cancel_all(self, row: AuditRow, work: Callable[[sa.Connection], list[str]]) -> int:
         return await self._whole(self._clear(row, work))
 
     async def _clear(self, row: AuditRow, work: Callable[[sa.Connection], list[str]]) -> int:
-        cancelled = await self._audited(row, work)
-        for count, job_id in enumerate(cancelled, 1):
-            self._dispatcher.forget(job_id, Cancelled())
-            if count % 200 == 0:
-                await asyncio.sleep(0)
-        return len(cancelled)
+        cancelled, count = await self._audited(row, work), 0
+        while cancelled:
+            for job_id in cancelled:
+                self._dispatcher.forget(job_id, Cancelled())
+                count += 1
+                if count % 50 == 0:
+                    await asyncio.sleep(0)
+            whole = len(cancelled) == CLEARED_AT_ONCE
+            cancelled = await self.database.write(work) if whole else []
+        return count
 
     async def move_to_front(self, actor_id: int, job_id: str) -> bool:
         """Before all others, whatever their lane; False when it isn't waiting."""

@@ -279,20 +279,25 @@ def cancel(connection: sa.Connection, job_id: str, *, now: datetime) -> bool:
 
 
 def cancel_waiting(
-    connection: sa.Connection, *, now: datetime, user_id: int | None = None, guild_id: int | None = None
+    connection: sa.Connection,
+    *,
+    now: datetime,
+    user_id: int | None = None,
+    guild_id: int | None = None,
+    most: int | None = None,
 ) -> list[str]:
-    """queued → cancelled for everybody, or for one user, or in one guild; the ids."""
-    statement = (
-        sa.update(jobs)
-        .where(_IS_QUEUED)
-        .values(status=Status.CANCELLED.value, **_over(now))
-        .returning(jobs.c.id)
-    )
+    """queued → cancelled for everybody, or for one user, or in one guild, the ``most`` oldest of them; the
+    ids."""
+    which = [_IS_QUEUED]
     if user_id is not None:
-        statement = statement.where(jobs.c.user_id == user_id)
+        which.append(jobs.c.user_id == user_id)
     if guild_id is not None:
-        statement = statement.where(jobs.c.guild_id == guild_id)
-    return list(connection.execute(statement).scalars())
+        which.append(jobs.c.guild_id == guild_id)
+    if most is not None:
+        oldest = sa.select(jobs.c.id).where(*which).order_by(jobs.c.seq).limit(most)
+        which = [_IS_QUEUED, jobs.c.id.in_(oldest)]
+    statement = sa.update(jobs).where(*which).values(status=Status.CANCELLED.value, **_over(now))
+    return list(connection.execute(statement.returning(jobs.c.id)).scalars())
 
 
 def set_front(connection: sa.Connection, job_id: str) -> int | None:

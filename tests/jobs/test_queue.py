@@ -730,6 +730,28 @@ async def test_clear_cancels_waiting_jobs_of_one_or_of_all(queue: Queue, executo
     assert (await queue.job(ran)).status is Status.RUNNING
 
 
+async def test_a_clear_of_many_lets_others_write_in_between(
+    queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.queue.CLEARED_AT_ONCE", 2)
+    await held(executor, (await ask(queue)).job.id)
+    ids = [(await ask(queue, user=2 + number)).job.id for number in range(5)]
+    writes = list[int]()
+    before = queue.database.write
+
+    async def counted(*arguments: Any, **named: Any) -> Any:
+        found = await before(*arguments, **named)
+        writes.append(len(found) if isinstance(found, list) else 0)
+        return found
+
+    monkeypatch.setattr(queue.database, "write", counted)
+    assert await queue.clear(9) == 5
+    assert writes == [2, 2, 1]
+    for job_id in ids:
+        job = await queue.job(job_id)
+        assert job is not None and job.status is Status.CANCELLED
+
+
 async def test_a_job_moved_to_the_front_runs_next(queue: Queue, executor: HandExecutor) -> None:
     first = (await ask(queue)).job.id
     await held(executor, first)

@@ -241,3 +241,13 @@ async def test_the_table_refuses_states_that_cannot_be(database: Database, wrong
     await added(database)
     with pytest.raises(IntegrityError):
         await database.write(lambda c: c.execute(sa.text(f"UPDATE jobs SET {wrong}")))  # noqa: S608
+
+
+async def test_a_clear_in_parts_takes_the_oldest_first_and_leaves_the_rest(database: Database) -> None:
+    ids = [(await added(database)).id for _ in range(5)]
+    other = await added(database, user=2)
+    part = lambda c: jobs.cancel_waiting(c, now=NOW, user_id=1, most=3)  # noqa: E731
+    assert sorted(await database.write(part)) == sorted(ids[:3])
+    assert sorted(await database.write(part)) == sorted(ids[3:])
+    assert await database.write(part) == []
+    assert (await database.read(lambda c: lookup.get(c, other.id))).status is Status.QUEUED
