@@ -10,7 +10,7 @@ from core.requests import OutpaintRequest
 from demo.drawing import draw
 from demo.evaluation.pack import Pack
 from demo.evaluation.report import Report
-from demo.evaluation.scenes import SINGLE, held_out, prompt, two_objects
+from demo.evaluation.scenes import SINGLE, caption, held_out, prompt, two_objects
 from demo.judge import Verdict
 from demo.world import Scene
 from vision.capabilities import outpaint
@@ -45,11 +45,23 @@ def judge_rows(pack: Pack, report: Report, n: int):
         [has_both(v, s) for v, (s, _) in zip(verdicts, scenes, strict=True)],
         None,
     )
+    related = [in_relation(v, s) for v, (s, _) in zip(verdicts, scenes, strict=True)]
+    report.share("judge on drawings: both in the asked relation", related, None)
 
 
 def has_both(verdict: Verdict, scene: Scene) -> bool:
     found = [(f.colour, f.object) for f in verdict.found]
     return all(pair in found for pair in scene.pairs)
+
+
+def in_relation(verdict: Verdict, scene: Scene) -> bool:
+    """Whether both of a scene's two objects are there, and the first stands where the scene says."""
+    places = {(one.colour, one.object): one for one in reversed(verdict.found)}  # the surest of each
+    if not has_both(verdict, scene):
+        return False
+    first, second = (places[pair] for pair in scene.pairs)
+    right, down = first.x - second.x, first.y - second.y
+    return {"left": -right, "right": right, "above": -down, "below": down}[scene.place] > 0
 
 
 def _single_rows(
@@ -92,9 +104,16 @@ def draft_rows(pack: Pack, report: Report, n: int):
 
 def pair_rows(pack: Pack, report: Report, n: int):
     scenes = two_objects(n)
-    verdicts = pack.judge(pack.imagine([prompt(scene, rng) for scene, rng in scenes]))
+    captions = [caption(scene, rng) for scene, rng in scenes]
+    verdicts = pack.judge(pack.imagine([one.text for one in captions]))
     both = [has_both(v, s) for v, (s, _) in zip(verdicts, scenes, strict=True)]
     report.share("two objects: both with their own colours", both, 0.6)
+    related = [
+        in_relation(v, s)
+        for v, (s, _), one in zip(verdicts, scenes, captions, strict=True)
+        if one.place_told  # and not only "next to"
+    ]
+    report.share("two objects: both, in the asked relation", related, 0.85)
     right = [v.background == s.background for v, (s, _) in zip(verdicts, scenes, strict=True)]
     report.share("two objects: background", right, None)
 

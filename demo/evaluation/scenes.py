@@ -2,19 +2,25 @@
 
 import random
 
-from demo.captions import describe
+from demo.captions import Caption, describe
 from demo.world import Scene, held_out_scene
 
 SINGLE = {"large": 0.3, "single": 0.7}
 ANY = {"large": 0.15, "single": 0.4, "several": 0.15, "pair": 0.3}
 
 
-def prompt(scene: Scene, rng: random.Random) -> str:
-    """A freely worded prompt that tells object, colour, background and style of a scene."""
+def caption(scene: Scene, rng: random.Random) -> Caption:
+    """A freely worded prompt that tells object, colour, background and style of a scene, and what it
+    tells."""
     while True:
-        caption = describe(scene, rng, noise=0.2, drop=0)
-        if caption.background_told and caption.style_told:
-            return caption.text
+        made = describe(scene, rng, noise=0.2, drop=0)
+        if made.background_told and made.style_told:
+            return made
+
+
+def prompt(scene: Scene, rng: random.Random) -> str:
+    """The words of such a prompt."""
+    return caption(scene, rng).text
 
 
 def held_out(
