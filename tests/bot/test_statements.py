@@ -17,6 +17,7 @@ from tests.bot.conftest import Studio, open_studio
 MOST = 12  # from the press to acknowledged and queued, BEGIN and COMMIT included
 MOST_TRIPS = 4
 TRIP = "a trip to a connection's thread"
+EMPTYING = "_execute_fetchall"  # how the sweep that a start makes empties the log: nobody's press
 OPENING = "a trip that opens a connection"  # as where another read still has the one there is
 
 
@@ -29,6 +30,8 @@ def _statements(studio: Studio):
     execute = aiosqlite.Connection._execute
 
     async def travel(connection: aiosqlite.Connection, *arguments: Any, **named: Any) -> Any:
+        if arguments[0].__name__ == EMPTYING:
+            return await execute(connection, *arguments, **named)
         if id(connection) not in known:
             new.setdefault(id(connection), []).append(len(sent))
         sent.append(TRIP)
