@@ -85,6 +85,7 @@ class Queue(JobRows):
         self.admin = Admin(database, self._cancel_all)
         self.people = People(database)
         self._started = False
+        self._audits = 0  # what admins have done here since the start
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def _new_dispatcher(self, feeds: Feeds | None = None) -> Dispatcher:
@@ -356,7 +357,9 @@ class Queue(JobRows):
 
     async def _audited(self, row: AuditRow, work: Callable[[sa.Connection], Any] = _nothing) -> Any:
         log.info("%s by user %d, target %s", row.action, row.actor_id, row.target)
-        return await self.database.write(audited(row, work))
+        found = await self.database.write(audited(row, work))
+        self._audits += 1
+        return found
 
     async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
         """To its end, even if the caller is cancelled: the rows and the memory must not part."""

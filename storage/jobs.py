@@ -288,7 +288,7 @@ def cancel_waiting(
 ) -> list[str]:
     """queued → cancelled for everybody, or for one user, or in one guild, the ``most`` oldest of them; the
     ids."""
-    which = [_IS_QUEUED]
+    which: list[sa.ColumnElement[bool] | sa.TextClause] = [_IS_QUEUED]
     if user_id is not None:
         which.append(jobs.c.user_id == user_id)
     if guild_id is not None:

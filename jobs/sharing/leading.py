@@ -175,11 +175,13 @@ class LeadingQueue(Queue):
     # What the others did, by the rows
 
     async def _look(self) -> None:
+        audits = self._audits
         found = await self.database.read(unfinished.standing)
-        self._admission.draining = found.draining
-        if self._dispatcher.paused != found.paused:
-            self._dispatcher.paused = found.paused
-            self._dispatcher.wake()
+        if audits == self._audits:  # else it may be of before a pause: the next look is of after it
+            self._admission.draining = found.draining
+            if self._dispatcher.paused != found.paused:
+                self._dispatcher.paused = found.paused
+                self._dispatcher.wake()
         feeds = self._dispatcher.feeds
         over = [job_id for job_id in feeds if job_id not in found.jobs]
         if over:

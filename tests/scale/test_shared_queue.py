@@ -205,6 +205,31 @@ async def test_who_has_lost_the_lock_steps_down_and_may_lead_again(both: tuple[P
     await until(lambda: leader.executor.has(again))
 
 
+async def test_a_look_from_before_a_pause_does_not_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _program(tmp_path, None) as leader:
+        await until(lambda: leader.queue.leads)
+        read, looked, told = leader.database.read, asyncio.Event(), asyncio.Event()
+
+        async def late(work: Any, **named: Any) -> Any:
+            found = await read(work, **named)
+            if work is unfinished.standing and not looked.is_set():
+                looked.set()
+                await told.wait()
+            return found
+
+        monkeypatch.setattr(leader.database, "read", late)
+        leader.queue.look_soon()
+        await looked.wait()
+        await leader.queue.pause(1)
+        told.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+            assert leader.queue._dispatcher.paused
+        await leader.queue.resume(1)
+
+
 async def test_a_crowd_larger_than_what_a_leader_remembers_is_taken_in_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
