@@ -156,7 +156,7 @@ class ServerMachine(QueueMachine):
     def reopen(self) -> None:
         settled["asked of the server"] += self.queue.database.unknown_commits
         sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'atelier %'"
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while self.eyes.execute(sessions).fetchone() != (0,):
             assert time.monotonic() < end, "a session outlives its program"
             time.sleep(0.001)
