@@ -48,6 +48,7 @@ CHUNK = 50  # events between two breaths of the event loop
 CHOOSING = 0.008  # s for which jobs are chosen without a breath of the event loop
 LOOK_IS_DEAR = 0.0005  # processor s that a look at what is free may take before looks are made more seldom
 LOOK_SHARE = 0.02  # of a core, for such looks: what comes meanwhile shares the next one, and a commit
+LOOK_REST = 0.1  # s between two of them, at most: one that took long by chance holds nobody up
 DISK_CHECK = 5.0  # s between two looks at a full disk
 INPUT_GONE = "The picture this job starts from is gone. Attach it again."
 log = logging.getLogger(__name__)
@@ -307,7 +308,7 @@ class Dispatcher:
         busy: list[ActiveJob | Claim] = [live for id_, live in going if not live.handed or has(id_)]
         free = Free(self.executor, [*busy, *self.claims], self.limits, self._rooms)
         if (took := thread_time() - began) > LOOK_IS_DEAR:
-            self._look_again = monotonic() + took / LOOK_SHARE
+            self._look_again = monotonic() + min(LOOK_REST, took / LOOK_SHARE)
         return free
 
     async def _run(self, live: ActiveJob) -> None:
