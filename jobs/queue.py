@@ -335,8 +335,8 @@ class Queue(JobRows):
                 count += 1
                 if count % 50 == 0:
                     await asyncio.sleep(0)
-            whole = len(cancelled) == CLEARED_AT_ONCE
-            cancelled = await self.database.write(work) if whole else []
+            more = len(cancelled) == CLEARED_AT_ONCE  # doing the same again changes nothing else
+            cancelled = await self.database.write(work) if more else []
         return count
 
     async def move_to_front(self, actor_id: int, job_id: str) -> bool:

@@ -278,7 +278,7 @@ class Dispatcher:
     def _begin_claims(self) -> None:
         free, began = self._look(), monotonic()
         while len(self.claims) < AT_ONCE and monotonic() - began < CHOOSING:
-            choice = self._placement.choose(free.rooms, free.users, monotonic(), free.fits)
+            choice = self._choose(free)
             if choice is None:
                 break
             device, waiting = choice
@@ -294,11 +294,8 @@ class Dispatcher:
         task.add_done_callback(self._runs.discard)
         self.positions.note_moved()
 
-    def choose(self) -> tuple[str, Waiting] | None:
-        """The next job and its device, None while nothing can be started."""
-        if not self.waitlist:
-            return None
-        free = self._look()
+    def _choose(self, free: Free) -> tuple[str, Waiting] | None:
+        """Return the device that takes a job next and the job, None while nothing can be started."""
         return self._placement.choose(free.rooms, free.users, monotonic(), free.fits)
 
     def _look(self) -> Free:

@@ -168,7 +168,7 @@ class QueueMachine(RuleBasedStateMachine):
             or self.queue._tasks
             or self.queue.database.waiting
             or set(dispatcher.running) != set(self.executor.held)
-            or (not dispatcher.paused and dispatcher.choose() is not None)
+            or (not dispatcher.paused and dispatcher._choose(dispatcher._look()) is not None)
         ):
             await asyncio.sleep(self.rest)
 
@@ -565,6 +565,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert [dispatcher.waitlist.position(dispatcher.waitlist.get(i), now) for i in order] == list(
             range(1, len(order) + 1)
         )
+        assert dispatcher.positions.told.keys() <= {*self.having("queued"), *self.having("running")}
 
     def teardown(self) -> None:
         with suppress(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -129,3 +130,29 @@ async def test_a_job_that_waits_no_more_costs_its_member_nothing_and_holds_up_no
         assert [event async for event in watch][-1] == Cancelled()
         await until(lambda: set(executor.held) == {first, third})
         assert queue._dispatcher.waitlist.had(2) == 0 and queue._dispatcher.waitlist.had(1) > 0
+
+
+async def test_looks_that_are_dear_are_shared_by_what_is_asked_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = HandExecutor({f"cuda:{n}": 1 for n in range(12)})
+    async with open_queue(tmp_path, executor) as queue:
+        look, looks, spent = queue._dispatcher._look, list[float](), 0.0
+
+        def dear() -> float:
+            nonlocal spent
+            spent += 0.002
+            return spent
+
+        def counted() -> Any:
+            looks.append(monotonic())
+            return look()
+
+        monkeypatch.setattr(dispatching, "thread_time", dear)
+        monkeypatch.setattr(queue._dispatcher, "_look", counted)
+        for number in range(12):
+            await ask(queue, user=number)
+        await until(lambda: len(executor.held) == 12)
+        gaps = [after - before for before, after in zip(looks, looks[1:], strict=False)]
+        assert all(gap >= 0.9 * 0.002 / dispatching.LOOK_SHARE for gap in gaps), gaps
+        assert len(looks) < 12

@@ -262,3 +262,18 @@ async def test_a_leader_that_does_not_answer_is_no_error(tmp_path: Path) -> None
     assert await words.ask("cancel", Jobs(["a"]), Answered) is None
     words.say_look()
     await words.close()
+
+
+async def test_steps_of_many_are_told_more_seldom_and_beginnings_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jobs.sharing.words.TOLD_EVERY", 0.01)
+    monkeypatch.setattr("jobs.sharing.words.TOLD_A_SECOND", 100.0)
+    words = Words(pipe := Pipe())
+    for number in range(30):
+        words.tell(f"steps{number}", lambda: Progress(1, 3))
+    words.tell("begins", Started)
+    await until(lambda: "bot.told.begins" in pipe.said)
+    assert 0 < len(pipe.said) < 30, "each waits a hundredth of a second longer than the one before"
+    await until(lambda: len(pipe.said) == 31)
+    await words.close()

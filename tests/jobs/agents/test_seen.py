@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+import msgspec
 import pytest
 
 from jobs.agents.holding import Timing
@@ -95,6 +96,9 @@ async def test_a_host_is_looked_at_again_only_when_something_has_changed_there()
         seen.hosts.hear(host, beat(random.Random(0), host, []), 0.0)
     before, kept = seen.devices, seen.devices_of("h2")
     assert seen.devices is before
+    again = beat(random.Random(0), "h1", [])
+    seen.hosts.hear("h1", msgspec.structs.replace(again, clock=1.0), 0.5)
+    assert seen.devices is before, "it says nothing new"
     seen.hosts.hear("h1", beat(random.Random(1), "h1", []), 1.0)
     assert seen.devices is not before and seen.devices_of("h2") is kept
 

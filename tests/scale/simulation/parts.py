@@ -113,7 +113,7 @@ async def measured(agents: int, running: int, waiting: int, folder: Path) -> str
 
     def choose() -> None:
         executor._hear_beat(said[0], "beat.h0000")
-        dispatcher.choose()
+        dispatcher._choose(dispatcher._look())
 
     async def hold_all() -> None:
         for host in range(agents):
