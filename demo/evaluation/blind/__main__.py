@@ -1,0 +1,85 @@
+"""`python -m demo.evaluation.blind FOLDER`: a blind choice between the pictures of an older UNet and those of
+the pack, on the same held-out prompts and seeds.
+
+FOLDER holds a UNet as `save_pretrained` writes it; one of an older commit comes with `git archive COMMIT
+demo/models/stable-diffusion/unet`. What is better is said by `demo.evaluation.blind.measure`, which sees the
+two in an order drawn by lot. `--sheet` keeps all pairs in that order, for eyes.
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.utils import logging as diffusers_logging
+from PIL import Image, ImageDraw
+
+from demo.contact_sheet import KINDS, lines
+from demo.evaluation.blind.measure import Look, look, prefers_second
+from demo.evaluation.pack import Pack
+from demo.evaluation.report import wilson
+from demo.evaluation.scenes import held_out, prompt
+
+SIDE, TEXT, GAP, COLUMNS = 160, 34, 8, 4  # px; pairs in a row
+
+
+def _sheet(path: Path, prompts: list[str], pairs: list[tuple[Image.Image, Image.Image]]):
+    """Writes the pairs in their order by lot, each under its prompt."""
+    width, height = 2 * SIDE + 2 * GAP, SIDE + TEXT + GAP
+    sheet = Image.new("RGB", (COLUMNS * width, -(-len(pairs) // COLUMNS) * height), "white")
+    pen = ImageDraw.Draw(sheet)
+    for index, (text, pair) in enumerate(zip(prompts, pairs, strict=True)):
+        x, y = index % COLUMNS * width, index // COLUMNS * height
+        for row, line in enumerate(lines(f"{index + 1}. {text}", 50, 2)):
+            pen.text((x + 2, y + 3 + 13 * row), line, fill="black")
+        for side, picture in enumerate(pair):
+            sheet.paste(picture.resize((SIDE, SIDE), Image.LANCZOS), (x + side * SIDE, y + TEXT))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+
+
+def _drawn(pack: Pack, prompts: list[str], options: dict) -> list[Image.Image]:
+    """The pictures of the prompts at the product's size, with seeds that count up."""
+    model = pack.models.image(None)
+    return [model.enlarged(picture) for picture in pack.imagine(prompts, 70_000, **options)]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m demo.evaluation.blind", description=__doc__)
+    parser.add_argument("older", type=Path, metavar="FOLDER", help="the older UNet")
+    parser.add_argument("--n", type=int, default=60, help="pairs of pictures")
+    parser.add_argument("--guidance", type=float, help="of the older UNet, where it had another one")
+    parser.add_argument("--sheet", type=Path, help="keep the pairs as a picture")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    diffusers_logging.set_verbosity_error()
+    pack, lot = Pack(), random.Random("blind choice")
+    scenes, prompts = [], []
+    for scene, rng in held_out(arguments.n, KINDS, "blind choice"):
+        scenes.append(scene)
+        prompts.append(prompt(scene, rng))
+    newer = _drawn(pack, prompts, {})
+    pack.text_to_image.unet = UNet2DConditionModel.from_pretrained(arguments.older, torch_dtype=torch.float32)
+    options = {} if arguments.guidance is None else {"guidance_scale": arguments.guidance}
+    older = _drawn(pack, prompts, options)
+
+    swapped = [lot.random() < 0.5 for _ in scenes]
+    pairs = [(b, a) if swap else (a, b) for a, b, swap in zip(older, newer, swapped, strict=True)]
+    choices = []
+    for (first, second), scene in zip(pairs, scenes, strict=True):
+        looks: list[Look] = [
+            look(verdict, scene, picture)
+            for verdict, picture in zip(pack.judge([first, second]), (first, second), strict=True)
+        ]
+        choices.append(prefers_second(*looks))
+    new = [choice != swap for choice, swap in zip(choices, swapped, strict=True) if choice is not None]
+    low, high = wilson(sum(new), len(new))
+    print(f"of {len(scenes)} pairs {len(new)} told apart; the pack's picture chosen in {sum(new)}:")
+    print(f"{sum(new) / len(new):.1%} ({low:.1%} to {high:.1%})")
+    if arguments.sheet:
+        _sheet(arguments.sheet, prompts, pairs)
+
+
+if __name__ == "__main__":
+    main()
