@@ -18,15 +18,17 @@ from diffusers import (
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image
 
+from demo.evaluation import form
 from demo.evaluation.drawing_rows import has_both, main_of
 from demo.evaluation.pack import Pack
 from demo.evaluation.scenes import SINGLE, held_out, prompt, two_objects
 
-SCHEDULERS = {
-    "DPM++ 2M": DPMSolverMultistepScheduler,
-    "UniPC": UniPCMultistepScheduler,
-    "Euler": EulerDiscreteScheduler,
-    "DDIM": DDIMScheduler,
+SCHEDULERS = {  # a class and what it differs in from the pack's own
+    "DPM++ 2M": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
+    "DPM++ 2M SDE": (DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}),
+    "UniPC": (UniPCMultistepScheduler, {}),
+    "Euler": (EulerDiscreteScheduler, {}),
+    "DDIM": (DDIMScheduler, {}),
 }
 
 
@@ -44,7 +46,8 @@ def drawing(
     singles, pairs = held_out(n, SINGLE, "choose"), two_objects(n, "choose two")
     asked = [prompt(scene, rng) for scene, rng in singles + pairs]
     for name, count, guidance in product(schedulers, steps, guidances):
-        pack.text_to_image.scheduler = SCHEDULERS[name].from_config(own.config)
+        kind, options = SCHEDULERS[name]
+        pack.text_to_image.scheduler = kind.from_config(own.config, **options)
         started = time.process_time()
         pictures = pack.imagine(asked, num_inference_steps=count, guidance_scale=guidance)
         seconds = (time.process_time() - started) / len(pictures)
@@ -59,6 +62,9 @@ def drawing(
                 for v, (s, _) in zip(verdicts[:n], singles, strict=True)
             ],
             "pair": [has_both(v, s) for v, (s, _) in zip(verdicts[n:], pairs, strict=True)],
+            "well formed": [
+                form.look(picture, s).fits(s) for picture, (s, _) in zip(pictures[:n], singles, strict=True)
+            ],
         }
         yield f"{name}, {count} steps, guidance {guidance:g}", hits, seconds
     pack.text_to_image.scheduler = own
