@@ -1,17 +1,19 @@
-"""`python -m demo.evaluation.blind FOLDER`: a blind choice between the pictures of an older UNet and those of
-the pack, on the same held-out prompts and seeds.
+"""`python -m demo.evaluation.blind FOLDER`: a blind choice between the pictures of an older pack and those of
+the present one, on the same held-out prompts and seeds.
 
-FOLDER holds a UNet as `save_pretrained` writes it; one of an older commit comes with `git archive COMMIT
-demo/models/stable-diffusion/unet`. What is better is said by `demo.evaluation.blind.measure`, which sees the
-two in an order drawn by lot. `--sheet` keeps all pairs in that order, for eyes.
+FOLDER holds the older image generator, as `git archive COMMIT demo/models/stable-diffusion` brings it; its
+UNet, sampler and settings are taken, the rest is the present one's. What is better is said by
+`demo.evaluation.blind.measure`, which sees the two in an order drawn by lot. `--sheet` keeps all pairs in
+that order, for eyes.
 """
 
 import argparse
+import json
 import random
 from pathlib import Path
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image, ImageDraw
 
@@ -39,17 +41,25 @@ def _sheet(path: Path, prompts: list[str], pairs: list[tuple[Image.Image, Image.
     sheet.save(path)
 
 
-def _drawn(pack: Pack, prompts: list[str], options: dict) -> list[Image.Image]:
+def _drawn(pack: Pack, prompts: list[str]) -> list[Image.Image]:
     """The pictures of the prompts at the product's size, with seeds that count up."""
     model = pack.models.image(None)
-    return [model.enlarged(picture) for picture in pack.imagine(prompts, 70_000, **options)]
+    return [model.enlarged(picture) for picture in pack.imagine(prompts, first_seed=70_000)]
+
+
+def _older(pack: Pack, folder: Path) -> Pack:
+    """Returns the pack with the UNet, the sampler and the settings that lie in `folder`."""
+    parts = pack.text_to_image
+    parts.unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    parts.scheduler = DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler")
+    pack.settings = json.loads((folder / "atelier.json").read_text())
+    return pack
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m demo.evaluation.blind", description=__doc__)
-    parser.add_argument("older", type=Path, metavar="FOLDER", help="the older UNet")
+    parser.add_argument("older", type=Path, metavar="FOLDER", help="the older image generator")
     parser.add_argument("--n", type=int, default=60, help="pairs of pictures")
-    parser.add_argument("--guidance", type=float, help="of the older UNet, where it had another one")
     parser.add_argument("--sheet", type=Path, help="keep the pairs as a picture")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -59,10 +69,8 @@ def main():
     for scene, rng in held_out(arguments.n, KINDS, "blind choice"):
         scenes.append(scene)
         prompts.append(prompt(scene, rng))
-    newer = _drawn(pack, prompts, {})
-    pack.text_to_image.unet = UNet2DConditionModel.from_pretrained(arguments.older, torch_dtype=torch.float32)
-    options = {} if arguments.guidance is None else {"guidance_scale": arguments.guidance}
-    older = _drawn(pack, prompts, options)
+    newer = _drawn(pack, prompts)
+    older = _drawn(_older(pack, arguments.older), prompts)
 
     swapped = [lot.random() < 0.5 for _ in scenes]
     pairs = [(b, a) if swap else (a, b) for a, b, swap in zip(older, newer, swapped, strict=True)]

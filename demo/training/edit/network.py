@@ -195,7 +195,7 @@ def assemble(run: Run | None = None, folder: Path = MODELS / "edit"):
     with torch.no_grad():
         run.model.conv_in.weight[:, run.model.config.out_channels :] *= GAIN
     kind = StableDiffusionInstructPix2PixPipeline
-    unet.write(kind, run.model, unet.made("vae"), text.FOLDER, folder, settings())
+    unet.write(kind, run.model, unet.made("vae"), text.FOLDER, folder, settings(), unet.PLAIN)
     shutil.rmtree(folder / "vae")
 
 
