@@ -89,7 +89,7 @@ def test_a_grid_with_one_wrong_seed_is_noticed_and_one_rounded_otherwise_is_not(
     right, wrong = (
         model.pipeline(Mode.TEXT)(
             "a red house",
-            num_inference_steps=2,
+            num_inference_steps=4,
             height=128,
             width=128,
             generator=torch.Generator().manual_seed(seed),
