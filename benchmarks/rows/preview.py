@@ -73,6 +73,7 @@ def _shows_the_picture(model: ImageModel) -> Check:
 
 
 def _apart(model: ImageModel, words: str) -> float:
+    """The same of one picture drawn from ``words``, at a pixel a latent cell."""
     pipe, side = model.pipeline(Mode.TEXT), model.card.native_size
     given = {
         "height": side,

@@ -51,6 +51,7 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {  # the prompt grammar's --
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
     "unipc": ("UniPCMultistepScheduler", {}),
 }
+CALM = {"EulerAncestralDiscreteScheduler": "euler", "DDPMScheduler": "ddim"}  # the same without new noise
 
 
 class ImageModel:
@@ -166,6 +167,14 @@ class ImageModel:
                 kind = getattr(diffusers, name)
             self._schedulers[sampler] = kind.from_config(self._own_scheduler.config, **extra)
         return copy.deepcopy(self._schedulers[sampler])  # in a fifth of the time that it takes to make one
+
+    def calm_sampler(self) -> str | None:
+        """Return the sampler for frames of a film: the model's own, without the noise that some add in each
+        step, since what comes of that differs from frame to frame. None = its own adds none."""
+        scheduler = self.scheduler(None)
+        if str(scheduler.config.get("algorithm_type", "")).startswith("sde-"):
+            return "dpm++"
+        return CALM.get(type(scheduler).__name__)
 
     @property
     def has_step_memory(self) -> bool:

@@ -28,7 +28,6 @@ from vision.reporter import Reporter
 
 AT_ONCE = 16  # frames that are drawn over, all in one batch
 RAMP = 4  # frames from one that stays as it is to one that shows all of its change
-CALM = {"EulerAncestralDiscreteScheduler": "euler", "DDPMScheduler": "ddim"}  # the same without new noise
 AROUND = 0.06  # of a side, around what the sketch has touched: the model may change that, too
 
 
@@ -152,7 +151,7 @@ def drawn_over(
         images=small,
         seeds=(generation.seeds[0],) * len(small),
         strength=min(1.0, max(strength, 1.0001 / generation.num_inference_steps)),
-        sampler=generation.sampler or _calm_sampler(model),
+        sampler=generation.sampler or model.calm_sampler(),
         at_once=1 if alone else len(small),
         frames=not alone,
         mask_image=None,
@@ -160,15 +159,6 @@ def drawn_over(
     )
     drawn = generate(model, given, reporter).images
     return tuple(encode.cut(image, generation.shape) for image in drawn)
-
-
-def _calm_sampler(model: ImageModel) -> str | None:
-    """The sampler of frames where none was asked for: the model's own, without the noise that some draw in
-    each step, since what comes of that differs from frame to frame. None = it draws none."""
-    scheduler = model.scheduler(None)
-    if str(getattr(scheduler.config, "algorithm_type", "")).startswith("sde-"):
-        return "dpm++"
-    return CALM.get(type(scheduler).__name__)
 
 
 def _small(frame: Image.Image, generation: Generation) -> Image.Image:

@@ -47,8 +47,9 @@ def _drawn(pack: Pack, prompts: list[str]) -> list[Image.Image]:
     return [model.enlarged(picture) for picture in pack.imagine(prompts, first_seed=70_000)]
 
 
-def _older(pack: Pack, folder: Path) -> Pack:
-    """Returns the pack with the UNet, the sampler and the settings that lie in `folder`."""
+def _older(folder: Path) -> Pack:
+    """A pack with the UNet, the sampler and the settings that lie in `folder`, and else the present parts."""
+    pack = Pack()
     parts = pack.text_to_image
     parts.unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
     parts.scheduler = DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler")
@@ -70,7 +71,7 @@ def main():
         scenes.append(scene)
         prompts.append(prompt(scene, rng))
     newer = _drawn(pack, prompts)
-    older = _drawn(_older(pack, arguments.older), prompts)
+    older = _drawn(_older(arguments.older), prompts)
 
     swapped = [lot.random() < 0.5 for _ in scenes]
     pairs = [(b, a) if swap else (a, b) for a, b, swap in zip(older, newer, swapped, strict=True)]
@@ -82,9 +83,10 @@ def main():
         ]
         choices.append(prefers_second(*looks))
     new = [choice != swap for choice, swap in zip(choices, swapped, strict=True) if choice is not None]
-    low, high = wilson(sum(new), len(new))
-    print(f"of {len(scenes)} pairs {len(new)} told apart; the pack's picture chosen in {sum(new)}:")
-    print(f"{sum(new) / len(new):.1%} ({low:.1%} to {high:.1%})")
+    print(f"of {len(scenes)} pairs {len(new)} told apart; the pack's picture chosen in {sum(new)}")
+    if new:
+        low, high = wilson(sum(new), len(new))
+        print(f"{sum(new) / len(new):.1%} ({low:.1%} to {high:.1%})")
     if arguments.sheet:
         _sheet(arguments.sheet, prompts, pairs)
 

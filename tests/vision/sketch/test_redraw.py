@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from vision.drawing.generation import Drawn, Generation
 from vision.families import Mode
-from vision.image_model.model import SCHEDULERS
+from vision.image_model.model import SCHEDULERS, ImageModel
 from vision.reporter import Reporter
 from vision.sketch import redraw
 
@@ -23,9 +24,8 @@ def sampler_of(monkeypatch: pytest.MonkeyPatch, own: str, asked: str | None) -> 
     """The sampler that two frames are drawn over with, by a model whose own one is ``own``."""
     name, extra = SCHEDULERS[own]
     scheduler = getattr(diffusers, name)(**extra)
-    model: Any = SimpleNamespace(
-        family=SimpleNamespace(whole_mask=False), scheduler=lambda sampler: scheduler if not sampler else None
-    )
+    model: Any = SimpleNamespace(family=SimpleNamespace(whole_mask=False), scheduler=lambda _: scheduler)
+    model.calm_sampler = partial(ImageModel.calm_sampler, model)
     given: list[Generation] = []
 
     def generate(_: object, generation: Generation, __: object) -> Drawn:
