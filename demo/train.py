@@ -32,6 +32,7 @@ STAGES = {  # in the order in which they build on each other
     "unet": unet.train,
     "unet_refine": unet.refine,
     "unet_form": unet.refine_form,
+    "unet_hard": unet.refine_hard,
     "assemble": unet.assemble,
     "upscaler_pictures": upscaler.make_pictures,
     "upscaler": upscaler.train,

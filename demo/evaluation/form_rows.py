@@ -2,8 +2,8 @@
 then of what the pack makes of them, then of what it draws."""
 
 import random
-import statistics
 
+import numpy as np
 from PIL import Image
 
 from demo.drawing import SIZE, draw
@@ -36,18 +36,18 @@ def form_rows(pack: Pack, report: Report, n: int):
 
 
 def edge_rows(pack: Pack, report: Report, n: int):
-    """Width of edges at the product's size: of drawings of that size, and of the pack's pictures enlarged."""
+    """Width of edges at the product's size: of drawings of that size, and of the pack's pictures enlarged;
+    of the steepest steps, as docs/meaning.md measures them, and along Canny's edges."""
     scale, model = pack.settings["output_scale"], pack.models.image(None)
     scenes, _, pictures = pack.singles(n)
     side = (SIZE * scale, SIZE * scale)
     drawn = [draw(s, random.Random(f"edges {i}"), side) for i, s in enumerate(scenes[:EDGES])]
-    widths = [sharpness.edge_width(picture) for picture in drawn]
-    made = [sharpness.edge_width(model.enlarged(picture)) for picture in pictures[:EDGES]]
-    plain = [sharpness.edge_width(enlarge(picture, scale)) for picture in pictures[:EDGES]]
-    report.row("edge width, px at 512, drawings, median", round(statistics.median(widths), 2), None)
-    middle = statistics.median(made)
-    report.row("edge width, px at 512, imagine, median", round(middle, 2), None)
-    sharpened = round(statistics.median(plain), 2)
-    report.row("edge width, px at 512, imagine without its upscaler, median", sharpened, None)
-    ratio = middle / statistics.median(widths)
-    report.row("edge width, imagine against drawings", round(ratio, 2), 1.5, at_most=True)
+    made = [model.enlarged(picture) for picture in pictures[:EDGES]]
+    plain = [enlarge(picture, scale) for picture in pictures[:EDGES]]
+    kinds = {"drawings": drawn, "imagine": made, "imagine without its upscaler": plain}
+    for measure, width in (("edge", sharpness.edge_width), ("crest", sharpness.crest_width)):
+        middle = {name: float(np.nanmedian([width(p) for p in some])) for name, some in kinds.items()}
+        for name, value in middle.items():
+            report.row(f"{measure} width, px at 512, {name}, median", round(value, 2), None)
+        ratio, bar = middle["imagine"] / middle["drawings"], 1.5 if measure == "edge" else None
+        report.row(f"{measure} width, imagine against drawings", round(ratio, 2), bar, at_most=True)

@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image
 
+from vision.pictures.edges import edges as canny
+
 AROUND = 25  # px, the side of the square in which an edge's two colours are looked for
 
 
@@ -14,11 +16,25 @@ def steps_between(image: Image.Image) -> np.ndarray:
 
 def edge_width(image: Image.Image) -> float:
     """Local contrast over the steepest 2 % of steps, the median, in px; NaN without edges. Narrow = sharp."""
-    steps, grey = steps_between(image), np.asarray(image.convert("L"), np.int16)
-    windows = (_extreme(grey, AROUND // 2, choose)[:-1, :-1] for choose in (np.maximum, np.minimum))
-    contrast = np.subtract(*windows)
+    steps, contrast = steps_between(image), _contrast(image)
     edges = (steps >= np.quantile(steps, 0.98)) & (contrast > 40) & (steps > 0)
     return float(np.median(contrast[edges] / steps[edges])) if edges.any() else float("nan")
+
+
+def crest_width(image: Image.Image) -> float:
+    """Local contrast over the step, the median along all edges that Canny's method finds, in px; NaN without
+    edges. The steepest 2 % are more than the edges of a small thing where these are narrow, and take in
+    soft slopes beside them."""
+    steps, contrast = _extreme(steps_between(image), 1, np.maximum), _contrast(image)
+    edges = (np.asarray(canny(image).convert("L"))[:-1, :-1] > 0) & (contrast > 40) & (steps > 0)
+    return float(np.median(contrast[edges] / steps[edges])) if edges.any() else float("nan")
+
+
+def _contrast(image: Image.Image) -> np.ndarray:
+    """The range of greys in the square around each pixel: (H - 1, W - 1)."""
+    grey = np.asarray(image.convert("L"), np.int16)
+    windows = (_extreme(grey, AROUND // 2, choose)[:-1, :-1] for choose in (np.maximum, np.minimum))
+    return np.subtract(*windows)
 
 
 def _extreme(grey: np.ndarray, radius: int, choose: np.ufunc) -> np.ndarray:

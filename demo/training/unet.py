@@ -38,6 +38,7 @@ FINAL = {"large": 0.32, "single": 0.34, "several": 0.08, "pair": 0.24, "empty": 
 EASY = {"large": 0.6, "single": 0.25, "several": 0.05, "pair": 0.1}
 REFINE = {"large": 0.18, "single": 0.30, "several": 0.08, "pair": 0.42, "empty": 0.02}
 FORM = {"large": 0.26, "single": 0.34, "several": 0.14, "pair": 0.24, "empty": 0.02}
+HARD = {"large": 0.24, "single": 0.30, "several": 0.20, "pair": 0.25, "empty": 0.01}
 DEFAULTS = {"num_inference_steps": 12, "guidance_scale": 3.0}
 
 
@@ -113,6 +114,18 @@ def kind(scene: Scene) -> str:
     return "large" if scene.groups[0].size != "small" and scene.place in ("any", "center") else "single"
 
 
+def emphasis(scene: Scene) -> float:
+    """How often `refine_hard` takes a scene, against another of its kind: line art and three of a thing are
+    drawn worst."""
+    return (3.0 if scene.style == "outline" else 1.0) * (
+        2.0 if any(group.count == 3 for group in scene.groups) else 1.0
+    )
+
+
+def _even(scene: Scene) -> float:
+    return 1.0
+
+
 @torch.no_grad()
 def encode_latents(shards: int = 60):
     """Draws and encodes `shards` x SHARD pictures; those already on disk are kept."""
@@ -152,13 +165,16 @@ def _weight(covered: np.ndarray) -> np.ndarray:
 
 
 class Pool:
-    """All encoded pictures, by shard; inside a shard, by kind."""
+    """All encoded pictures, by shard; inside a shard, by kind. emphasis: how often a scene is taken against
+    others of its kind."""
 
-    def __init__(self):
+    def __init__(self, emphasis: Callable[[Scene], float] = _even):
+        self.emphasis = emphasis
         self.scenes: list[list[Scene]] = []
         self.latents: list[torch.Tensor] = []  # (SHARD, 4, rows, columns) each
         self.weights: list[torch.Tensor] = []
         self.by_kind: list[dict[str, list[int]]] = []
+        self.share: list[dict[str, list[float]]] = []  # of each picture in `by_kind`
         self.refresh()
 
     def refresh(self):
@@ -173,6 +189,7 @@ class Pool:
                 by_kind.setdefault(kind(scene), []).append(index)
             self.scenes.append(scenes)
             self.by_kind.append(by_kind)
+            self.share.append({k: [self.emphasis(scenes[i]) for i in v] for k, v in by_kind.items()})
 
     def sample(self, rng: random.Random, mix: dict[str, float], count: int):
         """`count` scenes of one shape, their latents (B, 4, rows, columns) and loss weights (B, 1, rows,
@@ -185,7 +202,8 @@ class Pool:
             shards = rng.choices(square, k=count)
         kinds = rng.choices(list(mix), list(mix.values()), k=count)
         chosen = [
-            (shard, rng.choice(self.by_kind[shard][name])) for shard, name in zip(shards, kinds, strict=True)
+            (shard, rng.choices(self.by_kind[shard][name], self.share[shard][name])[0])
+            for shard, name in zip(shards, kinds, strict=True)
         ]
         latents = torch.stack([self.latents[shard][i] for shard, i in chosen]).float()
         weights = torch.stack([self.weights[shard][i] for shard, i in chosen]).float()[:, None]
@@ -241,16 +259,24 @@ def refine_form(steps: int = 3800):
     _train(run, lambda: FORM)
 
 
-def _train(run: Run, mix: Callable[[], dict[str, float]]):
+def refine_hard(steps: int = 4000):
+    """Goes on from `refine_form` with more line art, more of several things, and more threes."""
+    run = Run("unet_hard", build(), Plan(steps, lr=5e-4, decay=0.9, ema=0.99))
+    if run.step == 0:
+        run.start_from(trained_weights("unet_form", shipped_unet))
+    _train(run, lambda: HARD, emphasis)
+
+
+def _train(run: Run, mix: Callable[[], dict[str, float]], emphasis: Callable[[Scene], float] = _even):
     """Trains `run.model` by v-prediction (Salimans & Ho, 2022, arXiv:2202.00512) on scenes of the kinds `mix`
-    weighs."""
+    weighs, inside a kind by `emphasis`."""
     tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder())
     text = (
         CLIPTextModel.from_pretrained(made("text_encoder")).float().to(device()).eval().requires_grad_(False)
     )
     encoder = Encoder(tokenizer)
     model = run.model.train()
-    pool = Pool()
+    pool = Pool(emphasis)
     alphas = scheduler().alphas_cumprod.to(device())
 
     def loss(rng):
@@ -279,7 +305,7 @@ def _train(run: Run, mix: Callable[[], dict[str, float]]):
 def assemble(run: Run | None = None):
     """Writes `demo/models/stable-diffusion` from the newest checkpoints, in float16."""
     if run is None:
-        stages = ("unet_form", "unet_refine", "unet")
+        stages = ("unet_hard", "unet_form", "unet_refine", "unet")
         name = next(stage for stage in stages if (WORK / f"{stage}.pt").exists())
         run = Run(name, build(), Plan(1, lr=0))
     run.use_average()

@@ -5,6 +5,8 @@ For each finished pixel it says from where in the smoothly enlarged picture to t
 add. What is taken from beside an edge instead of from its middle has one of its two colours, so a soft edge
 becomes steep without the dark and light seams of a mask that sharpens. Learned places, unlike those that the
 edges' strength alone tells (Arad and Gotsman, *Enhancement by image-dependent warping*, 1999), keep corners.
+Where pictures are softer than what it learned from, what it leaves is narrow enough for that warp to do the
+rest (``narrowed``).
 """
 
 from __future__ import annotations
@@ -25,6 +27,11 @@ from vision.pictures import encode
 FOLDER = "upscaler"  # of a model
 MARGIN = 16  # px of the other side, around a picture whose opposite edges meet
 
+# Of `narrowed`, in px of the finished picture.
+BEFORE, AFTER = 1.0, 1.5  # standard deviations of the blur before edges are looked for, and of their strength
+HALF = 0.03  # a step of colour in 0..1 from a pixel to the next that counts half as much as the steepest
+PUSH, FURTHEST = 32.0, 3.0  # how far the slope of an edge's strength moves a pixel, and at most
+
 
 class Residual(nn.Module):
     """(B, channels, H, W) plus what two convolutions find in it."""
@@ -44,18 +51,22 @@ class Upscaler(ModelMixin, ConfigMixin):
     ``MULTIPLE``. Untrained it enlarges by bicubic interpolation.
 
     widths: channels at the picture's resolution, its half and its quarter. reach: px of the finished picture
-    that an output of one moves a place by.
+    that an output of one moves a place by. passes: of ``narrowed`` over what is enlarged.
     """
 
     MULTIPLE = 4
 
     @register_to_config
     def __init__(
-        self, scale: int = 4, widths: tuple[int, int, int] = (32, 48, 64), reach: float = 8.0
+        self,
+        scale: int = 4,
+        widths: tuple[int, int, int] = (32, 48, 64),
+        reach: float = 8.0,
+        passes: int = 0,
     ) -> None:
         super().__init__()
         full, half, quarter = widths
-        self.scale, self.reach = scale, reach
+        self.scale, self.reach, self.passes = scale, reach, passes
         self.stem = nn.Conv2d(3, full, 3, padding=1)
         self.half_size = nn.Sequential(nn.Conv2d(12, half, 3, padding=1), Residual(half))
         self.quarter_size = nn.Sequential(
@@ -85,16 +96,7 @@ class Upscaler(ModelMixin, ConfigMixin):
         places = F.pixel_shuffle(self.place(full).contiguous(), self.scale).permute(0, 2, 3, 1)
         rest = F.pixel_shuffle(self.rest(full).contiguous(), self.scale)
         large = F.interpolate(picture.contiguous(), scale_factor=self.scale, mode="bicubic")
-        height, width = large.shape[-2:]
-        down, right = (
-            (2 * torch.arange(side, device=large.device, dtype=large.dtype) + 1) / side - 1
-            for side in (height, width)
-        )
-        own = torch.stack(torch.meshgrid(down, right, indexing="ij")[::-1], -1)[None]
-        px = large.new_tensor([2 / width, 2 / height])  # of the finished picture, as grid_sample counts
-        grid = own + self.reach * px * places
-        moved = F.grid_sample(large, grid, mode="bilinear", padding_mode="border", align_corners=False)
-        return moved, rest
+        return _taken(large, self.reach * places), rest
 
     @torch.no_grad()
     def enlarge(self, image: Image.Image, seamless: bool = False) -> Image.Image:
@@ -105,10 +107,52 @@ class Upscaler(ModelMixin, ConfigMixin):
         margin = min(MARGIN, *image.size) if seamless else 0
         padded = _padded(encode.wrapped(image, margin) if margin else image, self.MULTIPLE)
         tensor = torch.from_numpy(padded).to(self.device, self.dtype).permute(2, 0, 1)[None] / 255
-        made = self(tensor.contiguous(memory_format=torch.channels_last))[0].float()
-        pixels = made.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        made = self(tensor.contiguous(memory_format=torch.channels_last)).float()
+        for _ in range(self.passes):
+            made = narrowed(made)
+        pixels = made[0].clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
         left, width, height = margin * self.scale, image.width * self.scale, image.height * self.scale
         return Image.fromarray(pixels[left : left + height, left : left + width])
+
+
+def narrowed(picture: torch.Tensor) -> torch.Tensor:
+    """Return (1, 3, H, W) in 0..1 with steeper edges: each pixel takes its colour from a little further away
+    from the edge that it lies beside."""
+    blurred = _blurred(picture, BEFORE)
+    across, down = _slopes(blurred)
+    strength = _blurred((across**2 + down**2).mean(1, keepdim=True).sqrt(), AFTER)
+    slopes = torch.cat(_slopes(strength / (strength + HALF)), 1)
+    return _taken(picture, -(PUSH * slopes).clamp(-FURTHEST, FURTHEST).permute(0, 2, 3, 1))
+
+
+def _taken(picture: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return the picture (B, 3, H, W) whose colours are taken from ``places`` px away: (B, H, W, 2), to the
+    right and down."""
+    height, width = picture.shape[-2:]
+    down, right = (
+        (2 * torch.arange(side, device=picture.device, dtype=picture.dtype) + 1) / side - 1
+        for side in (height, width)
+    )
+    own = torch.stack(torch.meshgrid(down, right, indexing="ij")[::-1], -1)[None]
+    grid = own + picture.new_tensor([2 / width, 2 / height]) * places  # as grid_sample counts
+    return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _blurred(picture: torch.Tensor, deviation: float) -> torch.Tensor:
+    """Return (B, C, H, W) under a Gaussian; the border is continued outwards."""
+    radius = round(3 * deviation)
+    at = torch.arange(-radius, radius + 1, device=picture.device, dtype=picture.dtype)
+    weights = torch.softmax(-(at**2) / (2 * deviation**2), 0).repeat(picture.shape[1], 1, 1, 1)
+    wide = F.pad(picture, (radius,) * 4, mode="replicate")
+    wide = F.conv2d(wide, weights, groups=picture.shape[1])
+    return F.conv2d(wide, weights.transpose(2, 3), groups=picture.shape[1])
+
+
+def _slopes(picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how (B, C, H, W) rises per px to the right and down; the border is continued outwards."""
+    wide = F.pad(picture, (1, 1, 1, 1), mode="replicate")
+    right, down = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2], wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
+    return right / 2, down / 2
 
 
 def _padded(image: Image.Image, multiple: int) -> np.ndarray:
