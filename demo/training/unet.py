@@ -259,7 +259,7 @@ def refine_form(steps: int = 3800):
     _train(run, lambda: FORM)
 
 
-def refine_hard(steps: int = 4000):
+def refine_hard(steps: int = 4400):
     """Goes on from `refine_form` with more line art, more of several things, and more threes."""
     run = Run("unet_hard", build(), Plan(steps, lr=5e-4, decay=0.9, ema=0.99))
     if run.step == 0:

@@ -53,9 +53,9 @@ def widen(model: UNet2DConditionModel, channels: int = 8) -> UNet2DConditionMode
 
 
 def start() -> UNet2DConditionModel:
-    """The generator's UNet, widened; of the form stage where that has been trained, else the shipped one."""
+    """The generator's UNet, widened; of the last stage where that has been trained, else the shipped one."""
     model = unet.build()
-    weights = unet.trained_weights("unet_form", unet.shipped_unet)
+    weights = unet.trained_weights("unet_hard", unet.shipped_unet)
     with torch.no_grad():
         for parameter, weight in zip(model.parameters(), weights, strict=True):
             parameter.copy_(weight)
