@@ -45,7 +45,7 @@ def edge_rows(pack: Pack, report: Report, n: int):
     made = [model.enlarged(picture) for picture in pictures[:EDGES]]
     plain = [enlarge(picture, scale) for picture in pictures[:EDGES]]
     kinds = {"drawings": drawn, "imagine": made, "imagine without its upscaler": plain}
-    for measure, width in (("edge", sharpness.edge_width), ("crest", sharpness.crest_width)):
+    for measure, width in (("edge", sharpness.edge_width), ("Canny edge", sharpness.canny_edge_width)):
         middle = {name: float(np.nanmedian([width(p) for p in some])) for name, some in kinds.items()}
         for name, value in middle.items():
             report.row(f"{measure} width, px at 512, {name}, median", round(value, 2), None)

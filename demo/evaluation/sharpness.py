@@ -21,7 +21,7 @@ def edge_width(image: Image.Image) -> float:
     return float(np.median(contrast[edges] / steps[edges])) if edges.any() else float("nan")
 
 
-def crest_width(image: Image.Image) -> float:
+def canny_edge_width(image: Image.Image) -> float:
     """Local contrast over the step, the median along all edges that Canny's method finds, in px; NaN without
     edges. The steepest 2 % are more than the edges of a small thing where these are narrow, and take in
     soft slopes beside them."""

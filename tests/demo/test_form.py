@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from demo.drawing import Placed, draw
 from demo.evaluation import form
-from demo.evaluation.sharpness import crest_width, edge_width
+from demo.evaluation.sharpness import canny_edge_width, edge_width
 from demo.world import OBJECTS, Group, Scene
 
 
@@ -83,10 +83,10 @@ def test_an_edge_as_wide_as_its_ramp():
     assert edge_width(picture.filter(ImageFilter.GaussianBlur(3))) > 9
 
 
-def test_soft_slopes_beside_a_small_steep_thing_widen_the_steepest_steps_and_not_the_crests():
+def test_soft_slopes_beside_a_small_steep_thing_widen_the_steepest_steps_and_not_cannys_edges():
     ramp = np.clip(np.arange(512) - 100, 0, 60) * 3.0
     ground = np.tile(ramp, (512, 1))
     ground[300:312, 400:412] = 40.0  # 48 px of edges, of the 5,243 steepest
     picture = Image.fromarray(ground.astype(np.uint8)).convert("RGB")
-    assert crest_width(picture) < 2 < edge_width(picture)
-    assert np.isnan(crest_width(Image.new("RGB", (64, 64), "teal")))
+    assert canny_edge_width(picture) < 2 < edge_width(picture)
+    assert np.isnan(canny_edge_width(Image.new("RGB", (64, 64), "teal")))
