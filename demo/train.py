@@ -33,6 +33,8 @@ STAGES = {  # in the order in which they build on each other
     "unet_refine": unet.refine,
     "unet_form": unet.refine_form,
     "unet_hard": unet.refine_hard,
+    "text_layout": text.train_layout,
+    "text_tune": unet.tune_text,
     "assemble": unet.assemble,
     "upscaler_pictures": upscaler.make_pictures,
     "upscaler": upscaler.train,

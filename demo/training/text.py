@@ -6,17 +6,18 @@ end and at every padding token after it, both groups, the background and the sty
 carries these lets the UNet learn binding ("a red cat above a blue star") from few pictures.
 """
 
+import copy
 import random
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from demo.captions import Caption, describe
+from demo.captions import Caption, Word, describe
 from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device
 from demo.vocabulary import LENGTH, Encoder, build_clip
-from demo.words import REVERSE
+from demo.words import COLOUR_WORDS, OBJECT_WORDS, REVERSE, SIZE_WORDS
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, STYLES, Scene, training_scene
 
 WIDTH = 128
@@ -160,3 +161,116 @@ def train(steps: int = 1600):
     run.train(loss)
     run.use_average()
     model.encoder.save_pretrained(WORK / "text_encoder")
+
+
+# Layout
+# ----------------------------------------------------------------------------------------------------------
+# "a red house" may stand anywhere and "a cat and a star" in any order: the UNet, asked for all of these at
+# once, draws some of each. `train_layout` lets the encoder choose.
+
+CENTRED, LARGE = ("in", "the", "center"), "large"
+BESIDE = ("left", "of")
+LEFT_OPEN = {"and", ",", "with", "together", "next", "beside"}  # how two things are joined without an order
+
+
+def settled(scene: Scene, caption: Caption) -> list[tuple[str, int]]:
+    """The words of a caption with a layout where it leaves one open: a single thing is large and in the
+    middle, the first of two stands left of the second. Each word comes with the index of the caption's own
+    word that it stands for, -1 for none."""
+    words = [(word.text, index) for index, word in enumerate(caption.words)]
+    if caption.place_told or not scene.groups:
+        return words
+    of_group = [[i for i, w in enumerate(caption.words) if w.role and w.group == g] for g in caption.order]
+    if len(of_group) == 2:
+        between = range(of_group[0][-1] + 1, of_group[1][0])
+        joint = next((i for i in between if caption.words[i].text in LEFT_OPEN), None)
+        if joint is None:
+            return words
+        after = joint + (2 if caption.words[joint].text in ("next", "together") else 1)
+        left, of = ((word, joint + i if joint + i < after else -1) for i, word in enumerate(BESIDE))
+        return [*words[:joint], left, of, *words[after:]]
+    if scene.groups[0].count > 1:
+        return words
+    first, last = _start(scene, caption, of_group[0][0]), of_group[0][-1]
+    size = [] if _tells_size(caption) else [(LARGE, -1)]
+    place = [(word, -1) for word in CENTRED]
+    return [*words[:first], *size, *words[first : last + 1], *place, *words[last + 1 :]]
+
+
+def _tells_size(caption: Caption) -> bool:
+    sizes = {word for size in ("small", "large") for word in SIZE_WORDS[size]}
+    return not sizes.isdisjoint(word.text for word in caption.words)
+
+
+def is_as_settled(scene: Scene, caption: Caption) -> bool:
+    """Whether a scene has the layout that its caption tells or leaves to the encoder."""
+    if caption.place_told or not scene.groups or len(scene.groups) == 1 and scene.groups[0].count > 1:
+        return True
+    if len(scene.groups) == 2:
+        return (caption.order[0], scene.place) in ((0, "left"), (1, "right"))
+    return scene.place == "center" and (_tells_size(caption) or scene.groups[0].size == LARGE)
+
+
+def _start(scene: Scene, caption: Caption, at: int) -> int:
+    """Where the words begin of the thing or colour that ends at index `at`: "a light [green] house"."""
+    group = scene.groups[0]
+    texts = [word.text for word in caption.words]
+    phrases = [phrase.split() for phrase in (*OBJECT_WORDS[group.object], *COLOUR_WORDS[group.colour])]
+    lengths = [len(phrase) for phrase in phrases if texts[: at + 1][-len(phrase) :] == phrase]
+    return at + 1 - max(lengths, default=1)
+
+
+def _positions(
+    encoder: Encoder, words: list[Word], chosen: list[tuple[str, int]], length: int
+) -> tuple[list[int], list[int], list[int]]:
+    """The ids of the settled words, and which positions of them, (N,), say what which of the caption's should
+    say, (N,): the same words, the ends, and all padding."""
+    ids, ends = encoder.words([word.text for word in words], length)
+    other, other_ends = encoder.words([text for text, _ in chosen], length)
+    pairs = [(0, 0)]
+    pairs += [
+        (other_end, ends[index])
+        for (_, index), other_end in zip(chosen, other_ends, strict=True)
+        if index >= 0 and min(other_end, ends[index]) >= 0
+    ]
+    end, other_end = ids.index(encoder.end), other.index(encoder.end)
+    pairs.append((other_end, end))
+    pairs += [(min(max(at, other_end + 1), length - 1), at) for at in range(end + 1, length)]
+    return other, [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def train_layout(steps: int = 900):
+    """Teaches the encoder to say of a caption that leaves the layout open what it says of the same caption
+    with one (`settled`), and of all others what it said before, by the mean square of hidden states. Writes
+    WORK/text_encoder."""
+    torch.manual_seed(0)
+    encoder = Encoder(CLIPTokenizer.from_pretrained(tokenizer_folder()))
+    made, own = WORK / "text_encoder", MODELS / "stable-diffusion" / "text_encoder"
+    before = CLIPTextModel.from_pretrained(made if made.exists() else own).float().to(device())
+    before.eval().requires_grad_(False)
+    model = copy.deepcopy(before).requires_grad_(True).train()
+    run = Run("text_layout", model, Plan(steps, lr=1e-3, decay=0.7, betas=(0.9, 0.98), ema=0.99))
+
+    def loss(rng):
+        length = rng.choice((40, 48, LENGTH))
+        ids, others, at, other_at = [], [], [], []
+        for row in range(BATCH // 2):
+            scene = training_scene(rng, MIX)
+            caption = describe(scene, rng, noise=0.25)
+            other, theirs, own = _positions(encoder, list(caption.words), settled(scene, caption), length)
+            ids.append(encoder.words([word.text for word in caption.words], length)[0])
+            others.append(other)
+            at += [(row, position) for position in own]
+            other_at += [(row, position) for position in theirs]
+        ids, others = (torch.tensor(rows, device=device()) for rows in (ids, others))
+        at, other_at = (torch.tensor(places, device=device()).T for places in (at, other_at))
+        with autocast():
+            hidden = model(input_ids=ids).last_hidden_state  # (B, L, WIDTH)
+            with torch.no_grad():
+                wanted = before(input_ids=others).last_hidden_state
+        value = F.mse_loss(hidden[at[0], at[1]].float(), wanted[other_at[0], other_at[1]].float())
+        return value, {"apart": value.item()}
+
+    run.train(loss)
+    run.use_average()
+    model.save_pretrained(WORK / "text_encoder")

@@ -23,7 +23,7 @@ from demo.captions import describe
 from demo.drawing import draw, layout, patches
 from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
 from demo.training.text import WIDTH as TEXT_WIDTH
-from demo.training.text import tokenizer_folder
+from demo.training.text import is_as_settled, tokenizer_folder
 from demo.training.vae import to_tensor
 from demo.vocabulary import LENGTH, Encoder, known_words
 from demo.world import Scene, training_scene
@@ -270,48 +270,81 @@ def refine_hard(steps: int = 4400):
 def _train(run: Run, mix: Callable[[], dict[str, float]], emphasis: Callable[[Scene], float] = _even):
     """Trains `run.model` by v-prediction (Salimans & Ho, 2022, arXiv:2202.00512) on scenes of the kinds `mix`
     weighs, inside a kind by `emphasis`."""
-    tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder())
     text = (
         CLIPTextModel.from_pretrained(made("text_encoder")).float().to(device()).eval().requires_grad_(False)
     )
-    encoder = Encoder(tokenizer)
-    model = run.model.train()
     pool = Pool(emphasis)
-    alphas = scheduler().alphas_cumprod.to(device())
-
-    def loss(rng):
-        if run.step % 100 == 0:
-            pool.refresh()
-        scenes, z, weight = pool.sample(rng, mix(), BATCH)  # z: (B, 4, rows, columns)
-        z = z.contiguous(memory_format=torch.channels_last)
-        texts = ["" if rng.random() < 0.1 else describe(scene, rng).text for scene in scenes]
-        ids = torch.tensor([encoder.text(t, LENGTH) for t in texts], device=device())
-        t = _timesteps(BATCH).to(device())
-        noise = torch.randn_like(z)
-        a = alphas[t].view(-1, 1, 1, 1)
-        noisy, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
-        with autocast():
-            with torch.no_grad():
-                hidden = text(input_ids=ids).last_hidden_state  # (B, 77, TEXT_WIDTH)
-            v = model(noisy, t, hidden).sample.float()
-        square = (v - target).square()
-        return (square * weight).mean() / weight.mean(), {"mse": square.mean().item()}
-
-    run.train(loss)
+    model = run.model.train()
+    run.train(_Loss(run, model, text, pool, mix, lambda scene, rng: describe(scene, rng).text))
     if run.rank == 0:
         assemble(run)
 
 
+class _Loss:
+    """The loss of a batch. Of model and text encoder, that is trained whose parameters ask for gradients.
+    tell: puts a scene into words."""
+
+    def __init__(self, run: Run, model, text, pool: Pool, mix, tell: Callable[[Scene, random.Random], str]):
+        self.run, self.model, self.text, self.pool, self.mix, self.tell = run, model, text, pool, mix, tell
+        self.encoder = Encoder(CLIPTokenizer.from_pretrained(tokenizer_folder()))
+        self.alphas = scheduler().alphas_cumprod.to(device())
+
+    def __call__(self, rng: random.Random) -> tuple[torch.Tensor, dict[str, float]]:
+        if self.run.step % 100 == 0:
+            self.pool.refresh()
+        scenes, z, weight = self.pool.sample(rng, self.mix(), BATCH)  # z: (B, 4, rows, columns)
+        z = z.contiguous(memory_format=torch.channels_last)
+        texts = ["" if rng.random() < 0.1 else self.tell(scene, rng) for scene in scenes]
+        ids = torch.tensor([self.encoder.text(t, LENGTH) for t in texts], device=device())
+        t = _timesteps(BATCH).to(device())
+        noise = torch.randn_like(z)
+        a = self.alphas[t].view(-1, 1, 1, 1)
+        noisy, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
+        with autocast():
+            hidden = self.text(input_ids=ids).last_hidden_state  # (B, 77, TEXT_WIDTH)
+            v = self.model(noisy, t, hidden).sample.float()
+        square = (v - target).square()
+        return (square * weight).mean() / weight.mean(), {"mse": square.mean().item()}
+
+
+def tune_text(steps: int = 3000):
+    """Trains the text encoder by the loss of the UNet, which stays as it is: on scenes laid out as their
+    captions say or, where these don't, as `text.settled` chooses. Writes WORK/text_encoder."""
+    text = CLIPTextModel.from_pretrained(made("text_encoder")).float().to(device()).train()
+    run = Run("text_tune", text, Plan(steps, lr=3e-4, decay=0.8, ema=0.99))
+    model = shipped_unet().to(device(), memory_format=torch.channels_last).eval().requires_grad_(False)
+    model.set_attn_processor(AttnProcessor())
+
+    def tell(scene: Scene, rng: random.Random) -> str:
+        while True:
+            caption = describe(scene, rng)
+            if is_as_settled(scene, caption):
+                return caption.text
+
+    run.train(_Loss(run, model, text, Pool(_tellable), lambda: FORM, tell))
+    run.use_average()
+    text.save_pretrained(WORK / "text_encoder")
+
+
+def _tellable(scene: Scene) -> float:
+    """0 for single things anywhere: no words tell where they are."""
+    alone = len(scene.groups) == 1 and scene.groups[0].count == 1
+    return 0.0 if alone and scene.place == "any" else emphasis(scene)
+
+
 def assemble(run: Run | None = None):
-    """Writes `demo/models/stable-diffusion` from the newest checkpoints, in float16."""
+    """Writes `demo/models/stable-diffusion` in float16: each part from its newest checkpoint or, without one,
+    as it is shipped."""
     if run is None:
         stages = ("unet_hard", "unet_form", "unet_refine", "unet")
-        name = next(stage for stage in stages if (WORK / f"{stage}.pt").exists())
-        run = Run(name, build(), Plan(1, lr=0))
-    run.use_average()
+        name = next((stage for stage in stages if (WORK / f"{stage}.pt").exists()), None)
+        run = Run(name, build(), Plan(1, lr=0)) if name else None
+    if run is not None:
+        run.use_average()
+    model = run.model if run is not None else shipped_unet()
     vae = WORK / "vae_sharp" if (WORK / "vae_sharp").exists() else made("vae")
     text = made("text_encoder")
-    write(StableDiffusionPipeline, run.model, vae, text, MODELS / "stable-diffusion", settings())
+    write(StableDiffusionPipeline, model, vae, text, MODELS / "stable-diffusion", settings())
 
 
 def write(
