@@ -40,6 +40,7 @@ STAGES = {  # in the order in which they build on each other
     "upscaler": upscaler.train,
     "edit_text": edit_text.train,
     "edit": edit.train,
+    "edit_refine": edit.refine,
     "vision": vision.train,
     "clip": clip.train,
     "captioner": captioner.train,

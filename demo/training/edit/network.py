@@ -17,7 +17,7 @@ from demo.training import unet
 from demo.training.edit import text
 from demo.training.edit.scenes import Edit, training_edit
 from demo.training.edit.words import instruct, instruction_words
-from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device
+from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, trained_weights
 from demo.training.text import tokenizer_folder
 from demo.training.vae import to_tensor
 from demo.vocabulary import LENGTH, Encoder, known_words
@@ -145,10 +145,31 @@ def _timesteps(count: int) -> torch.Tensor:
 
 
 def train(steps: int = 4000):
-    """By v-prediction, as the generator; words, picture or both are left out now and then, for guidance by
-    either."""
+    """From the generator's UNet, which has never seen a picture to edit."""
     torch.manual_seed(0)
-    run = Run("edit", start(), Plan(steps, lr=6e-4, decay=0.75, ema=0.996))
+    _train(Run("edit", start(), Plan(steps, lr=6e-4, decay=0.75, ema=0.996)))
+
+
+def shipped_editor() -> UNet2DConditionModel:
+    """The shipped editor's UNet, with its picture's latents as large as they are trained."""
+    model = UNet2DConditionModel.from_pretrained(MODELS / "edit" / "unet", torch_dtype=torch.float32)
+    with torch.no_grad():
+        model.conv_in.weight[:, model.config.out_channels :] /= GAIN
+    return model
+
+
+def refine(steps: int = 4400):
+    """Goes on from the end of `train`; where its checkpoint is gone, from the shipped editor."""
+    torch.manual_seed(0)
+    run = Run("edit_refine", widen(unet.build()), Plan(steps, lr=2.5e-4, decay=0.9, ema=0.99))
+    if run.step == 0:
+        run.start_from(trained_weights("edit", shipped_editor))
+    _train(run)
+
+
+def _train(run: Run):
+    """Trains `run.model` by v-prediction, as the generator; words, picture or both are left out now and then,
+    for guidance by either."""
     tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder())
     encoder = Encoder(tokenizer)
     words = CLIPTextModel.from_pretrained(text.FOLDER).float().to(device()).eval().requires_grad_(False)

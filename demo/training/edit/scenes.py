@@ -21,7 +21,7 @@ from demo.world import (
 )
 
 KINDS = ("colour", "thing", "background", "style", "add", "remove")
-MIX = {"colour": 0.25, "thing": 0.22, "background": 0.17, "style": 0.1, "add": 0.14, "remove": 0.12}
+MIX = {"colour": 0.21, "thing": 0.22, "background": 0.18, "style": 0.18, "add": 0.12, "remove": 0.09}
 BASE = {"large": 0.3, "single": 0.3, "several": 0.1, "pair": 0.3}
 RECOLOURED = 0.15  # share of replaced things that get a new colour, too: "replace the cat with a blue boat"
 SMALL = (0.11, 0.24)  # half size of what is added beside something
