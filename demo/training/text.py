@@ -14,7 +14,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from demo.captions import Caption, Word, describe
+from demo.captions import Caption, describe
 from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device
 from demo.vocabulary import LENGTH, Encoder, build_clip
 from demo.words import COLOUR_WORDS, OBJECT_WORDS, REVERSE, SIZE_WORDS
@@ -178,7 +178,7 @@ def settled(scene: Scene, caption: Caption) -> list[tuple[str, int]]:
     middle, the first of two stands left of the second. Each word comes with the index of the caption's own
     word that it stands for, -1 for none."""
     words = [(word.text, index) for index, word in enumerate(caption.words)]
-    if caption.place_told or not scene.groups:
+    if not _leaves_layout_open(scene, caption):
         return words
     of_group = [[i for i, w in enumerate(caption.words) if w.role and w.group == g] for g in caption.order]
     if len(of_group) == 2:
@@ -189,12 +189,16 @@ def settled(scene: Scene, caption: Caption) -> list[tuple[str, int]]:
         after = joint + (2 if caption.words[joint].text in ("next", "together") else 1)
         left, of = ((word, joint + i if joint + i < after else -1) for i, word in enumerate(BESIDE))
         return [*words[:joint], left, of, *words[after:]]
-    if scene.groups[0].count > 1:
-        return words
     first, last = _start(scene, caption, of_group[0][0]), of_group[0][-1]
     size = [] if _tells_size(caption) else [(LARGE, -1)]
     place = [(word, -1) for word in CENTRED]
     return [*words[:first], *size, *words[first : last + 1], *place, *words[last + 1 :]]
+
+
+def _leaves_layout_open(scene: Scene, caption: Caption) -> bool:
+    """Whether it is for the encoder to choose where things stand; several of a thing stand as they do."""
+    several = len(scene.groups) == 1 and scene.groups[0].count > 1
+    return bool(scene.groups) and not several and not caption.place_told
 
 
 def _tells_size(caption: Caption) -> bool:
@@ -203,8 +207,9 @@ def _tells_size(caption: Caption) -> bool:
 
 
 def is_as_settled(scene: Scene, caption: Caption) -> bool:
-    """Whether a scene has the layout that its caption tells or leaves to the encoder."""
-    if caption.place_told or not scene.groups or len(scene.groups) == 1 and scene.groups[0].count > 1:
+    """Whether a scene has the layout that its caption tells or, where that leaves one open, the one that
+    `settled` puts in."""
+    if not _leaves_layout_open(scene, caption):
         return True
     if len(scene.groups) == 2:
         return (caption.order[0], scene.place) in ((0, "left"), (1, "right"))
@@ -220,23 +225,19 @@ def _start(scene: Scene, caption: Caption, at: int) -> int:
     return at + 1 - max(lengths, default=1)
 
 
-def _positions(
-    encoder: Encoder, words: list[Word], chosen: list[tuple[str, int]], length: int
-) -> tuple[list[int], list[int], list[int]]:
-    """The ids of the settled words, and which positions of them, (N,), say what which of the caption's should
-    say, (N,): the same words, the ends, and all padding."""
-    ids, ends = encoder.words([word.text for word in words], length)
-    other, other_ends = encoder.words([text for text, _ in chosen], length)
-    pairs = [(0, 0)]
-    pairs += [
-        (other_end, ends[index])
-        for (_, index), other_end in zip(chosen, other_ends, strict=True)
-        if index >= 0 and min(other_end, ends[index]) >= 0
-    ]
-    end, other_end = ids.index(encoder.end), other.index(encoder.end)
-    pairs.append((other_end, end))
-    pairs += [(min(max(at, other_end + 1), length - 1), at) for at in range(end + 1, length)]
-    return other, [a for a, _ in pairs], [b for _, b in pairs]
+def _aligned(
+    encoder: Encoder, caption: Caption, chosen: list[tuple[str, int]], length: int
+) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+    """The `length` ids of a caption, those of its settled words (`chosen`), and the pairs of positions, in
+    the one and in the other, that should say the same: each word's last token, the end, and all padding."""
+    ids, ends = encoder.words([word.text for word in caption.words], length)
+    others, other_ends = encoder.words([text for text, _ in chosen], length)
+    of_words = [(ends[index], at) for (_, index), at in zip(chosen, other_ends, strict=True) if index >= 0]
+    pairs = [(0, 0), *(pair for pair in of_words if min(pair) >= 0)]  # -1: cut off
+    end, other_end = ids.index(encoder.end), others.index(encoder.end)
+    pairs.append((end, other_end))
+    pairs += [(at, min(max(at, other_end + 1), length - 1)) for at in range(end + 1, length)]
+    return ids, others, pairs
 
 
 def train_layout(steps: int = 900):
@@ -245,30 +246,30 @@ def train_layout(steps: int = 900):
     WORK/text_encoder."""
     torch.manual_seed(0)
     encoder = Encoder(CLIPTokenizer.from_pretrained(tokenizer_folder()))
-    made, own = WORK / "text_encoder", MODELS / "stable-diffusion" / "text_encoder"
-    before = CLIPTextModel.from_pretrained(made if made.exists() else own).float().to(device())
-    before.eval().requires_grad_(False)
+    folder = WORK / "text_encoder"
+    if not folder.exists():
+        folder = MODELS / "stable-diffusion" / "text_encoder"
+    before = CLIPTextModel.from_pretrained(folder).float().to(device()).eval().requires_grad_(False)
     model = copy.deepcopy(before).requires_grad_(True).train()
     run = Run("text_layout", model, Plan(steps, lr=1e-3, decay=0.7, betas=(0.9, 0.98), ema=0.99))
 
     def loss(rng):
         length = rng.choice((40, 48, LENGTH))
-        ids, others, at, other_at = [], [], [], []
+        ids, others, places = [], [], []
         for row in range(BATCH // 2):
             scene = training_scene(rng, MIX)
             caption = describe(scene, rng, noise=0.25)
-            other, theirs, own = _positions(encoder, list(caption.words), settled(scene, caption), length)
-            ids.append(encoder.words([word.text for word in caption.words], length)[0])
+            own, other, pairs = _aligned(encoder, caption, settled(scene, caption), length)
+            ids.append(own)
             others.append(other)
-            at += [(row, position) for position in own]
-            other_at += [(row, position) for position in theirs]
-        ids, others = (torch.tensor(rows, device=device()) for rows in (ids, others))
-        at, other_at = (torch.tensor(places, device=device()).T for places in (at, other_at))
+            places += [(row, at, other_at) for at, other_at in pairs]
+        ids, others = (torch.tensor(rows, device=device()) for rows in (ids, others))  # (B, L) each
+        row, at, other_at = torch.tensor(places, device=device()).T
         with autocast():
             hidden = model(input_ids=ids).last_hidden_state  # (B, L, WIDTH)
             with torch.no_grad():
                 wanted = before(input_ids=others).last_hidden_state
-        value = F.mse_loss(hidden[at[0], at[1]].float(), wanted[other_at[0], other_at[1]].float())
+        value = F.mse_loss(hidden[row, at].float(), wanted[row, other_at].float())
         return value, {"apart": value.item()}
 
     run.train(loss)

@@ -281,8 +281,8 @@ def _train(run: Run, mix: Callable[[], dict[str, float]], emphasis: Callable[[Sc
 
 
 class _Loss:
-    """The loss of a batch. Of model and text encoder, that is trained whose parameters ask for gradients.
-    tell: puts a scene into words."""
+    """The mean square error of v over a batch of BATCH latents, weighted by `_weight`. Trained is what of
+    `model` (the UNet) and `text` (its encoder) asks for gradients. tell: puts a scene into words."""
 
     def __init__(self, run: Run, model, text, pool: Pool, mix, tell: Callable[[Scene, random.Random], str]):
         self.run, self.model, self.text, self.pool, self.mix, self.tell = run, model, text, pool, mix, tell
@@ -307,13 +307,13 @@ class _Loss:
         return (square * weight).mean() / weight.mean(), {"mse": square.mean().item()}
 
 
-def tune_text(steps: int = 3000):
+def tune_text(steps: int = 2200):
     """Trains the text encoder by the loss of the UNet, which stays as it is: on scenes laid out as their
     captions say or, where these don't, as `text.settled` chooses. Writes WORK/text_encoder."""
     text = CLIPTextModel.from_pretrained(made("text_encoder")).float().to(device()).train()
     run = Run("text_tune", text, Plan(steps, lr=3e-4, decay=0.8, ema=0.99))
-    model = shipped_unet().to(device(), memory_format=torch.channels_last).eval().requires_grad_(False)
-    model.set_attn_processor(AttnProcessor())
+    model = build().requires_grad_(False)
+    model.load_state_dict(shipped_unet().state_dict())
 
     def tell(scene: Scene, rng: random.Random) -> str:
         while True:
@@ -335,10 +335,10 @@ def _tellable(scene: Scene) -> float:
 def assemble(run: Run | None = None):
     """Writes `demo/models/stable-diffusion` in float16: each part from its newest checkpoint or, without one,
     as it is shipped."""
-    if run is None:
-        stages = ("unet_hard", "unet_form", "unet_refine", "unet")
-        name = next((stage for stage in stages if (WORK / f"{stage}.pt").exists()), None)
-        run = Run(name, build(), Plan(1, lr=0)) if name else None
+    stages = ("unet_hard", "unet_form", "unet_refine", "unet")
+    name = next((stage for stage in stages if (WORK / f"{stage}.pt").exists()), None)
+    if run is None and name:
+        run = Run(name, build(), Plan(1, lr=0))
     if run is not None:
         run.use_average()
     model = run.model if run is not None else shipped_unet()

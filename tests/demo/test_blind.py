@@ -1,13 +1,17 @@
 """The measure of the blind choice: what was asked first, then the narrower edges."""
 
 import random
+import shutil
 
 import pytest
 from PIL import Image, ImageFilter
+from safetensors.torch import load_file, save_file
 
 from demo.drawing import Placed, draw
+from demo.evaluation.blind.__main__ import _older
 from demo.evaluation.blind.measure import Look, look, prefers_second
 from demo.judge import Judge
+from demo.training.loop import MODELS
 from demo.world import Group, Scene
 
 SCENE = Scene((Group(1, "red", "house", "large"),), "center", "yellow", "flat")
@@ -67,3 +71,14 @@ def test_equal_pictures_and_pictures_without_edges_are_not_told_apart(judge):
     assert prefers_second(one, one) is None
     empty = seen(judge, Image.new("RGB", (512, 512), "yellow"))
     assert prefers_second(empty, empty) is None
+
+
+def test_the_older_pack_is_drawn_with_its_own_unet_and_text_encoder(tmp_path):
+    folder = tmp_path / "older"
+    shutil.copytree(MODELS / "stable-diffusion", folder)
+    files = ("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors")
+    for path in (folder / name for name in files):
+        save_file({key: tensor * 0 for key, tensor in load_file(path).items()}, path, {"format": "pt"})
+    parts = _older(folder).text_to_image
+    for model in (parts.unet, parts.text_encoder):
+        assert not any(parameter.any() for parameter in model.parameters())

@@ -2,7 +2,7 @@
 the present one, on the same held-out prompts and seeds.
 
 FOLDER holds the older image generator, as `git archive COMMIT demo/models/stable-diffusion` brings it; its
-UNet, sampler and settings are taken, the rest is the present one's. What is better is said by
+UNet, text encoder, sampler and settings are taken, the rest is the present one's. What is better is said by
 `demo.evaluation.blind.measure`, which sees the two in an order drawn by lot. `--sheet` keeps all pairs in
 that order, for eyes.
 """
@@ -16,6 +16,7 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image, ImageDraw
+from transformers import CLIPTextModel
 
 from demo.contact_sheet import KINDS, lines
 from demo.evaluation.blind.measure import Look, look, prefers_second
@@ -48,10 +49,12 @@ def _drawn(pack: Pack, prompts: list[str]) -> list[Image.Image]:
 
 
 def _older(folder: Path) -> Pack:
-    """A pack with the UNet, the sampler and the settings that lie in `folder`, and else the present parts."""
+    """A pack with the UNet, the text encoder, the sampler and the settings that lie in `folder`, and else the
+    present parts."""
     pack = Pack()
     parts = pack.text_to_image
     parts.unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    parts.text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
     parts.scheduler = DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler")
     pack.settings = json.loads((folder / "atelier.json").read_text())
     return pack

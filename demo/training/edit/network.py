@@ -158,7 +158,7 @@ def shipped_editor() -> UNet2DConditionModel:
     return model
 
 
-def refine(steps: int = 4400):
+def refine(steps: int = 5000):
     """Goes on from the end of `train`; where its checkpoint is gone, from the shipped editor."""
     torch.manual_seed(0)
     run = Run("edit_refine", widen(unet.build()), Plan(steps, lr=2.5e-4, decay=0.9, ema=0.99))
