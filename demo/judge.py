@@ -7,6 +7,7 @@ after "Objects as Points" (Zhou et al., 2019, arXiv:1904.07850), and names the o
 
 import random
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,9 +17,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from demo.drawing import draw, layout
-from demo.training.loop import MODELS, Plan, Run, autocast, device
+from demo.training.loop import Plan, Run, autocast, device
 from demo.training.vision import pixels
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, STYLES, training_scene
+
+# Beside the evaluation: the pack holds what the product loads.
+WEIGHTS = Path(__file__).parent / "evaluation" / "judge" / "model.safetensors"
 
 SIZE = 64  # px
 GRID = 16
@@ -90,7 +94,7 @@ class Judge:
 
     def __init__(self):
         self.network = Network().to(device())
-        weights = load_file(MODELS / "judge" / "model.safetensors")
+        weights = load_file(WEIGHTS)
         self.network.load_state_dict(
             {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
         )
@@ -206,7 +210,6 @@ def train(steps: int = 1500):
 
     run.train(loss)
     run.use_average()
-    folder = MODELS / "judge"
-    folder.mkdir(parents=True, exist_ok=True)
+    WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
     state = {k: v.half() if v.is_floating_point() else v for k, v in model.cpu().state_dict().items()}
-    save_file(state, folder / "model.safetensors")
+    save_file(state, WEIGHTS)

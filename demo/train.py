@@ -15,20 +15,21 @@ from demo.training import (
     text,
     unet,
     upscaler,
-    vae,
     vision,
     vit,
 )
 from demo.training.ask import language, pool, tower
+from demo.training.autoencoder import network as autoencoder
+from demo.training.autoencoder import redrawn
 from demo.training.edit import network as edit
 from demo.training.edit import text as edit_text
 
 STAGES = {  # in the order in which they build on each other
     "examples": examples.main,
     "text": text.train,
-    "vae": vae.train,
+    "vae": autoencoder.train,
     "latents": unet.encode_latents,
-    "decoder": vae.train_decoder,
+    "decoder": autoencoder.train_decoder,
     "unet": unet.train,
     "unet_refine": unet.refine,
     "unet_form": unet.refine_form,
@@ -36,11 +37,15 @@ STAGES = {  # in the order in which they build on each other
     "text_layout": text.train_layout,
     "text_tune": unet.tune_text,
     "assemble": unet.assemble,
+    "redrawn_pictures": redrawn.make,
+    "redrawn": redrawn.train,
+    "redrawn_sharpen": redrawn.sharpen,
     "upscaler_pictures": upscaler.make_pictures,
     "upscaler": upscaler.train,
     "edit_text": edit_text.train,
     "edit": edit.train,
     "edit_refine": edit.refine,
+    "edit_text_tune": edit.tune_text,
     "vision": vision.train,
     "clip": clip.train,
     "captioner": captioner.train,
@@ -60,6 +65,7 @@ STAGES = {  # in the order in which they build on each other
 UNTRAINED = (
     "examples",
     "latents",
+    "redrawn_pictures",
     "assemble",
     "upscaler_pictures",
     "segmenter_pictures",

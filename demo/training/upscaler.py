@@ -16,8 +16,8 @@ from torchvision.transforms.functional import gaussian_blur
 from tqdm import trange
 
 from demo.drawing import SIZE, draw
+from demo.training.autoencoder.network import edge_difference
 from demo.training.loop import MODELS, WORK, Plan, Run, device
-from demo.training.vae import edge_difference
 from demo.world import training_scene
 from vision.pictures.upscaler import Upscaler
 

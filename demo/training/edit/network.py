@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny, StableDiffusionInstructPix2PixPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from demo.training import unet
+from demo.training.autoencoder.network import to_tensor
 from demo.training.edit import text
 from demo.training.edit.scenes import Edit, training_edit
 from demo.training.edit.words import instruct, instruction_words
-from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, trained_weights
+from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
 from demo.training.text import tokenizer_folder
-from demo.training.vae import to_tensor
 from demo.vocabulary import LENGTH, Encoder, known_words
 
 BATCH = 32
@@ -168,33 +169,41 @@ def refine(steps: int = 5000):
 
 
 def _train(run: Run):
-    """Trains `run.model` by v-prediction, as the generator; words, picture or both are left out now and then,
-    for guidance by either."""
-    tokenizer = CLIPTokenizer.from_pretrained(tokenizer_folder())
-    encoder = Encoder(tokenizer)
-    words = CLIPTextModel.from_pretrained(text.FOLDER).float().to(device()).eval().requires_grad_(False)
-    model = run.model.train()
-    pairs = Pairs()
-    alphas = unet.scheduler().alphas_cumprod.to(device())
+    """Trains `run.model`, the UNet, with the text encoder as it is."""
+    words = text.reader().to(device()).eval().requires_grad_(False)
+    run.train(_Loss(run, run.model.train(), words), save_every=100)
+    if run.rank == 0:
+        assemble(run)
 
-    def loss(rng):
-        pairs.grow(min(SHARDS, 4 + run.step // EVERY))
-        edits, before, after = pairs.sample(rng)
+
+class _Loss:
+    """The mean square error of v over a batch of pairs, as the generator's, weighted by `_weight`; words,
+    picture or both are left out now and then, for guidance by either. Trained is what of `model` (the UNet)
+    and `words` (its text encoder) asks for gradients."""
+
+    def __init__(self, run: Run, model: UNet2DConditionModel, words: CLIPTextModel):
+        self.run, self.model, self.words = run, model, words
+        self.encoder = Encoder(CLIPTokenizer.from_pretrained(tokenizer_folder()))
+        self.pairs = Pairs()
+        self.alphas = unet.scheduler().alphas_cumprod.to(device())
+
+    def __call__(self, rng: random.Random) -> tuple[torch.Tensor, dict[str, float]]:
+        self.pairs.grow(min(SHARDS, 4 + self.run.step // EVERY))
+        edits, before, after = self.pairs.sample(rng)
         left_out = torch.tensor([rng.random() for _ in edits])
         wordless, blind = left_out < 2 * UNTOLD, (left_out > UNTOLD) & (left_out < 3 * UNTOLD)
         texts = ["" if w else instruct(e, rng).text for w, e in zip(wordless.tolist(), edits, strict=True)]
-        ids = torch.tensor([encoder.text(t, LENGTH) for t in texts], device=device())
+        ids = torch.tensor([self.encoder.text(t, LENGTH) for t in texts], device=device())
         soft = torch.tensor([rng.uniform(0, 0.1) * (rng.random() < SOFT) for _ in edits], device=device())
         seen = before + soft.view(-1, 1, 1, 1) * torch.randn_like(before)
         seen = seen * ~blind.to(device()).view(-1, 1, 1, 1)
         t = _timesteps(BATCH).to(device())
         noise = torch.randn_like(after)
-        a = alphas[t].view(-1, 1, 1, 1)
+        a = self.alphas[t].view(-1, 1, 1, 1)
         noisy, target = a.sqrt() * after + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * after
         with autocast():
-            with torch.no_grad():
-                hidden = words(input_ids=ids).last_hidden_state  # (B, 77, WIDTH)
-            v = model(torch.cat([noisy, GAIN * seen], 1), t, hidden).sample.float()
+            hidden = self.words(input_ids=ids).last_hidden_state  # (B, 77, WIDTH)
+            v = self.model(torch.cat([noisy, GAIN * seen], 1), t, hidden).sample.float()
         square, weight = (v - target).square(), _weight(before, after)
         stays = weight == 1
         return (square * weight).mean() / weight.mean(), {
@@ -202,9 +211,19 @@ def _train(run: Run):
             "stays": square[stays.expand_as(square)].mean().item(),
         }
 
-    run.train(loss, save_every=100)
-    if run.rank == 0:
-        assemble(run)
+
+def tune_text(steps: int = 3600):
+    """Trains the text encoder by the loss of the UNet, which stays as it is, and writes text.FOLDER. It had
+    learned from instructions alone."""
+    torch.manual_seed(0)
+    words = text.reader().to(device()).train()
+    run = Run("edit_text_tune", words, Plan(steps, lr=3e-4, decay=0.8, ema=0.99))
+    model = shipped_editor().to(device(), memory_format=torch.channels_last).requires_grad_(False)
+    model.set_attn_processor(AttnProcessor())
+    run.train(_Loss(run, model, words), save_every=100)
+    run.use_average()
+    words.save_pretrained(text.FOLDER)
+    ship(words, MODELS / "edit" / "text_encoder")
 
 
 def assemble(run: Run | None = None, folder: Path = MODELS / "edit"):
@@ -216,7 +235,7 @@ def assemble(run: Run | None = None, folder: Path = MODELS / "edit"):
     with torch.no_grad():
         run.model.conv_in.weight[:, run.model.config.out_channels :] *= GAIN
     kind = StableDiffusionInstructPix2PixPipeline
-    unet.write(kind, run.model, unet.made("vae"), text.FOLDER, folder, settings(), unet.PLAIN)
+    unet.write(kind, run.model, unet.made("vae"), text.folder(), folder, settings(), unet.PLAIN)
     shutil.rmtree(folder / "vae")
 
 

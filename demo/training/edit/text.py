@@ -6,6 +6,7 @@ the editor starts, goes on understanding it.
 """
 
 import copy
+from pathlib import Path
 
 import torch
 import torch.nn as nn
@@ -23,6 +24,15 @@ from demo.world import training_scene
 BATCH = 64  # instructions
 CAPTIONS = 16
 FOLDER = WORK / "edit_text"
+
+
+def folder() -> Path:
+    """Where the encoder lies that was trained last; without one, the shipped one."""
+    return FOLDER if FOLDER.exists() else MODELS / "edit" / "text_encoder"
+
+
+def reader() -> CLIPTextModel:
+    return CLIPTextModel.from_pretrained(folder()).float()
 
 
 class Reader(nn.Module):

@@ -1,0 +1,96 @@
+"""The decoder that learns from pictures drawn again: where it begins, and what it is shown."""
+
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from diffusers import AutoencoderTiny  # noqa: E402
+
+from demo.training.autoencoder import redrawn  # noqa: E402
+
+
+def a_small_autoencoder(folder, blocks):
+    torch.manual_seed(0)
+    model = AutoencoderTiny(
+        encoder_block_out_channels=(16,) * 4,
+        decoder_block_out_channels=(16,) * 4,
+        num_encoder_blocks=(0, 0, 1, 1),
+        num_decoder_blocks=blocks,
+        scaling_factor=1.0,
+    )
+    model.save_pretrained(folder)
+    return model
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("blocks", [(3, 3, 1, 0), (1, 2, 1, 0), redrawn.BLOCKS])
+def test_a_deeper_decoder_begins_with_the_same_pictures(tmp_path, blocks):
+    old = a_small_autoencoder(tmp_path, blocks)
+    new = redrawn.build(tmp_path)
+    assert tuple(new.config.num_decoder_blocks) == redrawn.BLOCKS
+    latents, pictures = torch.randn(2, 4, 8, 6), torch.rand(2, 3, 64, 48)
+    torch.testing.assert_close(new.decode(latents).sample, old.decode(latents).sample, atol=1e-4, rtol=0)
+    assert torch.equal(new.encode(pictures).latents, old.encode(pictures).latents)
+
+
+def test_its_new_blocks_learn_from_the_first_step(tmp_path):
+    a_small_autoencoder(tmp_path, (1, 1, 1, 0))
+    model = redrawn.build(tmp_path)
+    model.decode(torch.randn(1, 4, 8, 8)).sample.square().mean().backward()
+    added = model.decoder.layers[3].conv  # of the second block at the latents' own size
+    assert not added[-1].weight.any() and added[-1].weight.grad.any()
+
+
+def test_line_art_and_watercolor_are_shown_more_often():
+    rng = random.Random(0)
+    plain = Counter(redrawn.training_scene(rng, redrawn.MIX).style for _ in range(2000))
+    shown = Counter(redrawn.shown_scene(rng).style for _ in range(2000))
+    for style, times in redrawn.FREQUENT.items():
+        assert shown[style] / shown["flat"] > 0.7 * times * plain[style] / plain["flat"]
+
+
+def test_a_batch_pairs_latents_with_their_own_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(redrawn, "WORK", tmp_path)
+    monkeypatch.setattr(redrawn, "SHARD", 4)
+    (tmp_path / "redrawn").mkdir()
+    for index, (columns, rows) in enumerate([(6, 4), (4, 6), (6, 4)]):
+        ids = np.arange(4) + 10 * index
+        cells = np.broadcast_to(ids[:, None, None, None], (4, 4, rows, columns)).astype(np.float16)
+        pictures = np.zeros((4, 8 * rows, 8 * columns, 3), np.uint8) + ids[:, None, None, None].astype(
+            np.uint8
+        )
+        things = np.zeros((4, rows, columns), bool)
+        things[:, 1, 2] = True
+        path = tmp_path / "redrawn" / f"{index:04d}.npz"
+        np.savez(path, pictures=pictures, latents=cells, redrawn=cells + 100, things=things)
+    batches = redrawn.Pictures()
+    shapes = set()
+    for seed in range(20):
+        z, x, weight = batches.sample(random.Random(seed))
+        assert len(z) == redrawn.BATCH and x.shape[2:] == weight.shape[2:] == tuple(
+            8 * s for s in z.shape[2:]
+        )
+        shapes.add(tuple(z.shape[2:]))
+        ids = ((x[:, 0, 0, 0] + 1) * 127.5).round()
+        again = torch.tensor([100.0] * redrawn.REDRAWN + [0.0] * (redrawn.BATCH - redrawn.REDRAWN))
+        assert torch.equal(z[:, 0, 0, 0], ids + again)
+        assert weight[0, 0, 12, 20] == pytest.approx(redrawn.THING * weight[0, 0, 0, 0].item())
+    assert shapes == {(4, 6), (6, 4)}
+
+
+def test_the_critic_looks_at_things():
+    rng = random.Random(0)
+    weight = torch.ones(3, 1, 128, 104)
+    weight[0, :, 120:, 96:] = 3.0  # in a corner
+    weight[1, :, 64:72, 40:48] = 3.0
+    corners = redrawn.crops(rng, weight)
+    side = 8 * redrawn.CROP
+    assert corners[0] == (128 - side, 104 - side) and all(0 <= y <= 128 - side for y, _ in corners)
+    cut = redrawn.cut(weight, corners)
+    assert cut.shape == (3, 1, side, side)
+    assert cut[:2].amax() == 3.0 and cut[1].sum() == side * side + 2 * 64
+    assert redrawn.critic()(torch.rand(2, 3, side, side)).shape == (2, 1, 4, 4)
