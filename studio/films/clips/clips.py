@@ -10,10 +10,11 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,11 @@ class Clips:
         """Return the clip that a process makes, and what is told of it."""
         async with self._making(command, sources, name, **given) as (target, told, picture):
             kept = self._folder / f"made-{secrets.token_hex(8)}"
-            await asyncio.to_thread(os.replace, target, kept)
+            try:
+                await _to_its_end(os.replace, target, kept)
+            except asyncio.CancelledError:
+                await asyncio.to_thread(kept.unlink, missing_ok=True)
+                raise
         fps, sound = Fraction(*told["fps"]), bool(told.get("sound"))
         return Clip(kept, told["width"], told["height"], fps, told["frames"], sound, picture), told
 
@@ -158,11 +163,11 @@ class Clips:
             given["encoder"] = self._encoder
         folder = self._folder / f"clip-{secrets.token_hex(8)}"
         try:
-            await asyncio.to_thread(folder.mkdir, parents=True)
+            await _to_its_end(partial(folder.mkdir, parents=True))
             source = sources[0]
             if len(sources) > 1:
                 source = folder / "sources"
-                given["lengths"] = await asyncio.to_thread(_joined, sources, source)
+                given["lengths"] = await _to_its_end(_joined, sources, source)
             target = folder / "made"
             async with self._slots:
                 ended = await _run(command, json.dumps(given), source, target)
@@ -176,6 +181,17 @@ class Clips:
             yield target, told, picture
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _to_its_end(function: Callable[..., Any], *given: Any) -> Any:
+    """Call a function in a thread. Where the caller is cancelled, it goes on only when that has ended: what a
+    thread still makes, nobody would clear away."""
+    running = asyncio.ensure_future(asyncio.to_thread(function, *given))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 async def _run(command: str, given: str, source: Path, target: Path) -> int | None:

@@ -2,9 +2,12 @@
 
 import asyncio
 import io
+import os
 import struct
+import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -327,6 +330,34 @@ async def test_a_process_that_ends_or_takes_too_long_is_told_and_nothing_is_left
     path.write_bytes(b"no film")
     with pytest.raises(ImageError, match="no film of ours"):
         await clips.gif(path, 1000)
+    assert list((tmp_path / "clips").iterdir()) == []
+
+
+@pytest.mark.parametrize(("owner", "slow"), [(Path, "mkdir"), (os, "replace")])
+async def test_what_a_thread_still_makes_for_a_cancelled_clip_is_cleared_away(
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, slow: str
+) -> None:
+    path = tmp_path / "ours.mp4"
+    path.write_bytes(written(noisy(24)))
+    began, go_on, real = threading.Event(), threading.Event(), getattr(owner, slow)
+
+    def late(*given: Any, **options: Any) -> Any:
+        if slow == "replace":  # made, and nobody knows yet
+            real(*given, **options)
+        began.set()
+        go_on.wait(10)
+        if slow == "mkdir":
+            real(*given, **options)
+
+    monkeypatch.setattr(owner, slow, late)
+    task = asyncio.create_task(clips.cut(path, 0, 1))
+    await asyncio.to_thread(began.wait, 60)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0.05)
     assert list((tmp_path / "clips").iterdir()) == []
 
 
