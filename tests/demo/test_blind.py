@@ -73,12 +73,12 @@ def test_equal_pictures_and_pictures_without_edges_are_not_told_apart(judge):
     assert prefers_second(empty, empty) is None
 
 
-def test_the_older_pack_is_drawn_with_its_own_unet_and_text_encoder(tmp_path):
+def test_the_older_pack_is_drawn_with_its_own_networks(tmp_path):
     folder = tmp_path / "older"
     shutil.copytree(MODELS / "stable-diffusion", folder)
-    files = ("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors")
-    for path in (folder / name for name in files):
+    files = ("unet/diffusion_pytorch_model", "text_encoder/model", "vae/diffusion_pytorch_model")
+    for path in (folder / f"{name}.safetensors" for name in files):
         save_file({key: tensor * 0 for key, tensor in load_file(path).items()}, path, {"format": "pt"})
     parts = _older(folder).text_to_image
-    for model in (parts.unet, parts.text_encoder):
+    for model in (parts.unet, parts.text_encoder, parts.vae):
         assert not any(parameter.any() for parameter in model.parameters())

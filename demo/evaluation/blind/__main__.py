@@ -2,9 +2,9 @@
 the present one, on the same held-out prompts and seeds.
 
 FOLDER holds the older image generator, as `git archive COMMIT demo/models/stable-diffusion` brings it; its
-UNet, text encoder, sampler and settings are taken, the rest is the present one's. What is better is said by
-`demo.evaluation.blind.measure`, which sees the two in an order drawn by lot. `--sheet` keeps all pairs in
-that order, for eyes.
+UNet, text encoder, autoencoder, sampler and settings are taken. Both packs' pictures are enlarged by the
+present upscaler. What is better is said by `demo.evaluation.blind.measure`, which sees the two in an order
+drawn by lot. `--sheet` keeps all pairs in that order, for eyes.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import random
 from pathlib import Path
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
+from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from PIL import Image, ImageDraw
 from transformers import CLIPTextModel
@@ -49,12 +49,13 @@ def _drawn(pack: Pack, prompts: list[str]) -> list[Image.Image]:
 
 
 def _older(folder: Path) -> Pack:
-    """A pack with the UNet, the text encoder, the sampler and the settings that lie in `folder`, and else the
-    present parts."""
+    """A pack with the UNet, the text encoder, the autoencoder, the sampler and the settings that lie in
+    `folder`, and else the present parts."""
     pack = Pack()
     parts = pack.text_to_image
     parts.unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
     parts.text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+    parts.vae = AutoencoderTiny.from_pretrained(folder / "vae", torch_dtype=torch.float32)
     parts.scheduler = DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler")
     pack.settings = json.loads((folder / "atelier.json").read_text())
     return pack
