@@ -98,7 +98,11 @@ class Clips:
         if kind_of(data) is None:
             raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
         path = self._folder / f"sent-{secrets.token_hex(8)}"
-        await asyncio.to_thread(_write, path, data)
+        try:
+            await _to_its_end(_write, path, data)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            raise
         return path
 
     def _check_size(self, name: str, size: int) -> None:
@@ -143,13 +147,13 @@ class Clips:
         self, command: str, sources: Sequence[Path], name: str, **given: Any
     ) -> tuple[Clip, dict[str, Any]]:
         """Return the clip that a process makes, and what is told of it."""
-        async with self._making(command, sources, name, **given) as (target, told, picture):
-            kept = self._folder / f"made-{secrets.token_hex(8)}"
-            try:
+        kept = self._folder / f"made-{secrets.token_hex(8)}"
+        try:
+            async with self._making(command, sources, name, **given) as (target, told, picture):
                 await _to_its_end(os.replace, target, kept)
-            except asyncio.CancelledError:
-                await asyncio.to_thread(kept.unlink, missing_ok=True)
-                raise
+        except asyncio.CancelledError:
+            await asyncio.to_thread(kept.unlink, missing_ok=True)
+            raise
         fps, sound = Fraction(*told["fps"]), bool(told.get("sound"))
         return Clip(kept, told["width"], told["height"], fps, told["frames"], sound, picture), told
 
@@ -191,6 +195,7 @@ async def _to_its_end(function: Callable[..., Any], *given: Any) -> Any:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
+        running.exception()  # else the loop would log it as one that nobody saw
         raise
 
 
@@ -198,7 +203,7 @@ async def _run(command: str, given: str, source: Path, target: Path) -> int | No
     """Run a process from file to file; its exit status, None where it took too long."""
     with (
         await asyncio.to_thread(source.open, "rb") as film,
-        await asyncio.to_thread(target.open, "w+b") as out,
+        await _to_its_end(target.open, "w+b") as out,
     ):
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", PROCESS, command, given),

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import shutil
 import struct
 import threading
 from fractions import Fraction
@@ -333,7 +334,9 @@ async def test_a_process_that_ends_or_takes_too_long_is_told_and_nothing_is_left
     assert list((tmp_path / "clips").iterdir()) == []
 
 
-@pytest.mark.parametrize(("owner", "slow"), [(Path, "mkdir"), (os, "replace")])
+@pytest.mark.parametrize(
+    ("owner", "slow"), [(Path, "mkdir"), (os, "replace"), (shutil, "rmtree"), (Path, "write_bytes")]
+)
 async def test_what_a_thread_still_makes_for_a_cancelled_clip_is_cleared_away(
     clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, slow: str
 ) -> None:
@@ -342,15 +345,16 @@ async def test_what_a_thread_still_makes_for_a_cancelled_clip_is_cleared_away(
     began, go_on, real = threading.Event(), threading.Event(), getattr(owner, slow)
 
     def late(*given: Any, **options: Any) -> Any:
-        if slow == "replace":  # made, and nobody knows yet
+        if slow != "mkdir":  # done, and nobody knows yet
             real(*given, **options)
         began.set()
         go_on.wait(10)
         if slow == "mkdir":
             real(*given, **options)
 
+    sent = InMemory("ours.mp4", path.read_bytes())
     monkeypatch.setattr(owner, slow, late)
-    task = asyncio.create_task(clips.cut(path, 0, 1))
+    task = asyncio.create_task(clips.take(sent) if slow == "write_bytes" else clips.cut(path, 0, 1))
     await asyncio.to_thread(began.wait, 60)
     task.cancel()
     await asyncio.sleep(0.05)
