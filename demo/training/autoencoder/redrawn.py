@@ -21,14 +21,14 @@ from demo.captions import describe
 from demo.drawing import draw, layout, patches
 from demo.training.autoencoder.network import psnr, reconstruction, to_tensor
 from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, trained_weights, workers
+from demo.training.unet import DEFAULTS
 from demo.world import Scene, training_scene
 
 BLOCKS = (10, 6, 1, 0)  # of the decoder, at 16, 32, 64 and 128 px
 SHARD = 256  # pictures
 SHARDS = 48
 DRAWN_AT_ONCE = 16
-STEPS = 12  # of the generator
-FIRST, LAST = 3, 8  # how many of them a picture is drawn again for, by lot
+FIRST, LAST = 3, 8  # how many of the generator's steps a picture is drawn again for, by lot
 SHAPES = ((16, 16),) * 5 + ((20, 13), (16, 16), (13, 20))  # latent cells: columns, rows; by shard, in turn
 MIX = {"large": 0.25, "single": 0.38, "several": 0.12, "pair": 0.24, "empty": 0.01}
 FREQUENT = {"outline": 3, "watercolor": 2}  # how often a style is drawn, against the others
@@ -82,11 +82,10 @@ def _shard(index: int, pipeline: StableDiffusionImg2ImgPipeline) -> dict[str, np
             redrawn = pipeline(
                 words,
                 image=latents,
-                strength=rng.randint(FIRST, LAST) / STEPS + 0.01,
-                num_inference_steps=STEPS,
-                guidance_scale=3.0,
+                strength=rng.randint(FIRST, LAST) / DEFAULTS["num_inference_steps"] + 0.01,
                 generator=seeds,
                 output_type="latent",
+                **DEFAULTS,
             ).images
         parts["latents"].append(latents.cpu().numpy().astype(np.float16))
         parts["redrawn"].append(redrawn.float().cpu().numpy().astype(np.float16))
@@ -116,7 +115,7 @@ def make(shards: int = SHARDS):
 
 def build(shipped: Path = MODELS / "stable-diffusion" / "vae") -> AutoencoderTiny:
     """The shipped autoencoder with a decoder of BLOCKS that makes the same pictures: what is new in it starts
-    as nothing."""
+    as nothing. Blocks are added only where there are some, behind which nothing is below 0."""
     old = AutoencoderTiny.from_pretrained(shipped, torch_dtype=torch.float32)
     before = old.config.num_decoder_blocks
     model = AutoencoderTiny.from_config({**old.config, "num_decoder_blocks": BLOCKS})
@@ -164,30 +163,50 @@ class Pictures:
         return z, x, weight / weight.mean()
 
 
-def train(steps: int = 9000):
-    """The decoder on latents drawn again (the L1 alone: where a thing moved a little, steps between
-    neighbours would be punished for being there at all) and, so that drawings stay what they are, on
-    drawings' own with a little noise. Writes WORK/vae_redrawn."""
-    torch.manual_seed(0)
-    model = build()
-    model.encoder.requires_grad_(False)
-    run = Run("decoder_redrawn", model, Plan(steps, lr=8e-4, weight_decay=0.0, decay=0.8, ema=0.998))
-    pictures = Pictures()
+class _Apart:
+    """How far the decoder is from the drawings of a batch: the L1 alone of latents drawn again (where a thing
+    moved a little, steps between neighbours would be punished for being there at all) and, so that drawings
+    stay what they are, the autoencoder's own loss of drawings' latents with a little noise."""
 
-    def loss(rng):
-        if run.step % 100 == 0:
-            pictures.refresh()
-        z, x, weight = pictures.sample(rng)
+    def __init__(self, run: Run):
+        self.run, self.pictures = run, Pictures()
+
+    def __call__(self, rng: random.Random):
+        """Both losses; of the pictures drawn again, as they were drawn and as they are decoded (REDRAWN, 3,
+        H, W) and their loss weights (REDRAWN, 1, H, W); and figures for the log."""
+        if self.run.step % 100 == 0:
+            self.pictures.refresh()
+        z, x, weight = self.pictures.sample(rng)
         z[REDRAWN:] += 0.05 * torch.randn_like(z[REDRAWN:])
         with autocast():
-            y = model.decoder(z).float()
-        again = ((y - x).abs() * weight)[:REDRAWN].mean()
+            y = self.run.model.decoder(z).float()
         own, square = reconstruction(y[REDRAWN:], x[REDRAWN:])
-        return 2 * again + own, {"again": again.item(), "psnr": psnr(square.item())}
+        drawn, decoded, weight = x[:REDRAWN], y[:REDRAWN], weight[:REDRAWN]
+        again = ((decoded - drawn).abs() * weight).mean()
+        figures = {"again": again.item(), "psnr": psnr(square.item())}
+        return (again, own), (drawn, decoded, weight), figures
+
+
+def _run(name: str, plan: Plan) -> Run:
+    """Trains the decoder; the encoder stays as it is, and with it all latents."""
+    model = build()
+    model.encoder.requires_grad_(False)
+    return Run(name, model, plan)
+
+
+def train(steps: int = 9000):
+    """Writes WORK/vae_redrawn."""
+    torch.manual_seed(0)
+    run = _run("decoder_redrawn", Plan(steps, lr=8e-4, weight_decay=0.0, decay=0.8, ema=0.998))
+    apart = _Apart(run)
+
+    def loss(rng):
+        (again, own), _, figures = apart(rng)
+        return 2 * again + own, figures
 
     run.train(loss)
     run.use_average()
-    model.save_pretrained(WORK / "vae_redrawn")
+    run.model.save_pretrained(WORK / "vae_redrawn")
 
 
 # Against a critic
@@ -199,7 +218,7 @@ CROP = 8  # latent cells around a thing that the critic looks at
 WIDTHS = (32, 64, 128, 192)
 SHARE = 0.5  # of the gradient in the last convolution that the critic asks for, against the L1's
 SHARPENED = 0.5  # share of the sharpened weights in those that are shipped
-BEFORE = 200  # steps after each start in which the critic, which isn't kept, learns alone
+BEFORE = 200  # steps after each start in which the critic, which isn't kept, learns and isn't asked yet
 
 
 def critic() -> nn.Sequential:
@@ -229,6 +248,7 @@ def crops(rng: random.Random, weight: torch.Tensor) -> list[tuple[int, int]]:
 
 
 def cut(pictures: torch.Tensor, corners: list[tuple[int, int]]) -> torch.Tensor:
+    """Those parts of (B, C, H, W): (B, C, 8 CROP, 8 CROP)."""
     side = 8 * CROP
     return torch.stack(
         [p[:, y : y + side, x : x + side] for p, (y, x) in zip(pictures, corners, strict=True)]
@@ -242,37 +262,29 @@ def sharpen(steps: int = 6000):
     arXiv:1809.00219).
     """
     torch.manual_seed(0)
-    model = build()
-    model.encoder.requires_grad_(False)
-    run = Run("decoder_sharpened", model, Plan(steps, lr=3e-4, weight_decay=0.0, decay=0.5, ema=0.995))
+    run = _run("decoder_sharpened", Plan(steps, lr=3e-4, weight_decay=0.0, decay=0.5, ema=0.995))
     calm = trained_weights("decoder_redrawn", lambda: build().decoder)
     if run.step == 0:
         run.start_from(calm)
-    judge = critic()
-    judge_optimizer = torch.optim.Adam(judge.parameters(), lr=4e-4, betas=(0.5, 0.99))
-    pictures, last, began = Pictures(), model.decoder.layers[-1].weight, run.step
+    apart, looks = _Apart(run), critic()
+    optimizer = torch.optim.Adam(looks.parameters(), lr=4e-4, betas=(0.5, 0.99))
+    last, began = run.model.decoder.layers[-1].weight, run.step
 
     def loss(rng):
-        z, x, weight = pictures.sample(rng)
-        z[REDRAWN:] += 0.05 * torch.randn_like(z[REDRAWN:])
-        corners = crops(rng, weight)[:REDRAWN]
+        (again, own), (drawn, decoded, weight), figures = apart(rng)
+        corners = crops(rng, weight)
+        drawn, decoded = cut(drawn, corners), cut(decoded, corners)
+        optimizer.zero_grad(set_to_none=True)
         with autocast():
-            y = model.decoder(z).float()
-        drawn, decoded = (cut(p[:REDRAWN], corners) for p in (x, y))
-        judge_optimizer.zero_grad(set_to_none=True)
-        with autocast():
-            told, guessed = judge(torch.cat([drawn, decoded.detach()])).float().chunk(2)
-        apart = F.relu(1 - told).mean() + F.relu(1 + guessed).mean()
-        apart.backward()
-        judge_optimizer.step()
-        again = ((y - x).abs() * weight)[:REDRAWN].mean()
-        own, square = reconstruction(y[REDRAWN:], x[REDRAWN:])
-        value = 2 * again + 2 * own
-        figures = {"again": again.item(), "psnr": psnr(square.item()), "judge": apart.item()}
+            told, guessed = looks(torch.cat([drawn, decoded.detach()])).float().chunk(2)
+        hinge = F.relu(1 - told).mean() + F.relu(1 + guessed).mean()
+        hinge.backward()
+        optimizer.step()
+        value, figures = 2 * again + 2 * own, {**figures, "critic": hinge.item()}
         if run.step < began + BEFORE:
             return value, figures
         with autocast():
-            asked = -judge(decoded).float().mean()
+            asked = -looks(decoded).float().mean()
         norms = [torch.autograd.grad(part, last, retain_graph=True)[0].norm() for part in (again, asked)]
         return value + 2 * SHARE * (norms[0] / (norms[1] + 1e-6)).clamp(max=1.0) * asked, figures
 
@@ -280,5 +292,5 @@ def sharpen(steps: int = 6000):
     run.use_average()
     with torch.no_grad():
         torch._foreach_lerp_(list(run.parameters), calm, 1 - SHARPENED)
-    model.save_pretrained(WORK / "vae_redrawn")
-    model.cpu().half().save_pretrained(MODELS / "stable-diffusion" / "vae")
+    run.model.save_pretrained(WORK / "vae_redrawn")
+    run.model.cpu().half().save_pretrained(MODELS / "stable-diffusion" / "vae")

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny, StableDiffusionInstructPix2PixPipeline, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from demo.training import unet
@@ -218,8 +217,8 @@ def tune_text(steps: int = 3600):
     torch.manual_seed(0)
     words = text.reader().to(device()).train()
     run = Run("edit_text_tune", words, Plan(steps, lr=3e-4, decay=0.8, ema=0.99))
-    model = shipped_editor().to(device(), memory_format=torch.channels_last).requires_grad_(False)
-    model.set_attn_processor(AttnProcessor())
+    model = widen(unet.build()).requires_grad_(False)
+    model.load_state_dict(shipped_editor().state_dict())
     run.train(_Loss(run, model, words), save_every=100)
     run.use_average()
     words.save_pretrained(text.FOLDER)

@@ -32,6 +32,7 @@ def folder() -> Path:
 
 
 def reader() -> CLIPTextModel:
+    """That encoder in float32."""
     return CLIPTextModel.from_pretrained(folder()).float()
 
 
