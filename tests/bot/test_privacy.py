@@ -159,7 +159,7 @@ async def test_a_picture_that_is_being_posted_goes_with_its_author(studio: Studi
 
     async def slow(self, job, message, post):
         posting.set()
-        await go_on.wait()
+        await studio.outside(go_on.wait())
         return await climb(self, job, message, post)
 
     monkeypatch.setattr(Ladder, "climb", slow)
@@ -184,7 +184,7 @@ async def test_a_job_deleted_before_its_delivery_ends_without_an_alarm(studio: S
 
     async def slow(job_id: str):
         rendered.set()
-        await go_on.wait()
+        await studio.outside(go_on.wait())  # it may begin before the command has settled
         return await result(job_id)
 
     queue.result = slow
