@@ -93,4 +93,4 @@ def test_the_critic_looks_at_things():
     cut = redrawn.cut(weight, corners)
     assert cut.shape == (3, 1, side, side)
     assert cut[:2].amax() == 3.0 and cut[1].sum() == side * side + 2 * 64
-    assert redrawn.critic()(torch.rand(2, 3, side, side)).shape == (2, 1, 4, 4)
+    assert redrawn.build_critic()(torch.rand(2, 3, side, side)).shape == (2, 1, 4, 4)

@@ -163,7 +163,7 @@ class Pictures:
         return z, x, weight / weight.mean()
 
 
-class _Apart:
+class _Losses:
     """How far the decoder is from the drawings of a batch: the L1 alone of latents drawn again (where a thing
     moved a little, steps between neighbours would be punished for being there at all) and, so that drawings
     stay what they are, the autoencoder's own loss of drawings' latents with a little noise."""
@@ -188,20 +188,20 @@ class _Apart:
 
 
 def _run(name: str, plan: Plan) -> Run:
-    """Trains the decoder; the encoder stays as it is, and with it all latents."""
+    """The state of a stage that trains the decoder; the encoder stays as it is, and with it all latents."""
     model = build()
     model.encoder.requires_grad_(False)
     return Run(name, model, plan)
 
 
 def train(steps: int = 9000):
-    """Writes WORK/vae_redrawn."""
+    """Trains the decoder by the L1 alone. Writes WORK/vae_redrawn."""
     torch.manual_seed(0)
     run = _run("decoder_redrawn", Plan(steps, lr=8e-4, weight_decay=0.0, decay=0.8, ema=0.998))
-    apart = _Apart(run)
+    losses = _Losses(run)
 
     def loss(rng):
-        (again, own), _, figures = apart(rng)
+        (again, own), _, figures = losses(rng)
         return 2 * again + own, figures
 
     run.train(loss)
@@ -221,7 +221,7 @@ SHARPENED = 0.5  # share of the sharpened weights in those that are shipped
 BEFORE = 200  # steps after each start in which the critic, which isn't kept, learns and isn't asked yet
 
 
-def critic() -> nn.Sequential:
+def build_critic() -> nn.Sequential:
     """From pictures (B, 3, H, W) to how drawn each of their parts looks, (B, 1, h, w); a part is some 46 px
     wide."""
     layers: list[nn.Module] = []
@@ -266,17 +266,17 @@ def sharpen(steps: int = 6000):
     calm = trained_weights("decoder_redrawn", lambda: build().decoder)
     if run.step == 0:
         run.start_from(calm)
-    apart, looks = _Apart(run), critic()
-    optimizer = torch.optim.Adam(looks.parameters(), lr=4e-4, betas=(0.5, 0.99))
+    losses, critic = _Losses(run), build_critic()
+    optimizer = torch.optim.Adam(critic.parameters(), lr=4e-4, betas=(0.5, 0.99))
     last, began = run.model.decoder.layers[-1].weight, run.step
 
     def loss(rng):
-        (again, own), (drawn, decoded, weight), figures = apart(rng)
+        (again, own), (drawn, decoded, weight), figures = losses(rng)
         corners = crops(rng, weight)
         drawn, decoded = cut(drawn, corners), cut(decoded, corners)
         optimizer.zero_grad(set_to_none=True)
         with autocast():
-            told, guessed = looks(torch.cat([drawn, decoded.detach()])).float().chunk(2)
+            told, guessed = critic(torch.cat([drawn, decoded.detach()])).float().chunk(2)
         hinge = F.relu(1 - told).mean() + F.relu(1 + guessed).mean()
         hinge.backward()
         optimizer.step()
@@ -284,7 +284,7 @@ def sharpen(steps: int = 6000):
         if run.step < began + BEFORE:
             return value, figures
         with autocast():
-            asked = -looks(decoded).float().mean()
+            asked = -critic(decoded).float().mean()
         norms = [torch.autograd.grad(part, last, retain_graph=True)[0].norm() for part in (again, asked)]
         return value + 2 * SHARE * (norms[0] / (norms[1] + 1e-6)).clamp(max=1.0) * asked, figures
 
