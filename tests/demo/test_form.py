@@ -3,6 +3,7 @@ edges on edges of a known width."""
 
 import functools
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,3 +91,15 @@ def test_soft_slopes_beside_a_small_steep_thing_widen_the_steepest_steps_and_not
     picture = Image.fromarray(ground.astype(np.uint8)).convert("RGB")
     assert canny_edge_width(picture) < 2 < edge_width(picture)
     assert np.isnan(canny_edge_width(Image.new("RGB", (64, 64), "teal")))
+
+
+def test_the_share_of_the_drawings_rate_is_a_row_of_its_own(tmp_path):
+    rows = pytest.importorskip("demo.evaluation.form_rows")
+    report = pytest.importorskip("demo.evaluation.report").Report(tmp_path / "report.json")
+    scenes = [asked(name) for name in ("boat", "star", "ball", "heart")]
+    made = [*(flat(name) for name in ("boat", "star", "ball")), Image.new("RGB", (128, 128), "white")]
+    pack = SimpleNamespace(singles=lambda n: (scenes, None, made), decoded=lambda pictures: pictures)
+    rows.form_rows(pack, report, 4)
+    row = report.rows["form, imagine: well formed, share of the drawings'"]
+    assert row == {"value": 0.75, "bar": 0.92, "reached": False, "at_least": True}
+    assert not report.rows["form, imagine: one part"]["reached"]
