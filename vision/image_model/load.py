@@ -15,6 +15,7 @@ from vision.engine import cache
 from vision.engine.denoiser import denoiser_of
 from vision.families import Family
 from vision.image_model import quantize
+from vision.image_model.attached import merged_lora
 from vision.image_model.model import FindLora, ImageModel
 from vision.memory_plan import Plan
 from vision.pictures import upscaler
@@ -47,6 +48,8 @@ def load(
             raise
         log.exception("%s doesn't load", name)
         raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
+    if card.merged_lora:
+        merged_lora.merge(pipe, (path if path.is_dir() else path.with_suffix("")) / card.merged_lora)
     report(0.9)
     if plan.offload == "sequential":
         pipe.enable_sequential_cpu_offload(device=device)

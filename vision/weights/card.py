@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -69,8 +70,9 @@ class Card:
     stays the picture's own; 0 = everything may change.
     negative, samplers: as in ``Family``. sampler: one of the prompt grammar's, None = as shipped.
     cache_threshold: First-Block-Cache skips the other blocks of a step when the first block's output has
-    changed by less than this share since the last step; 0 = off. vocabulary: all the words that the model
-    knows, with spaces between them; empty = any word may mean something to it.
+    changed by less than this share since the last step; 0 = off. merged_lora: the name of a file in its
+    folder, a LoRA that is added to its weights when they are loaded; "" = none. vocabulary: all the words
+    that the model knows, with spaces between them; empty = any word may mean something to it.
     """
 
     native_size: int
@@ -94,6 +96,7 @@ class Card:
     cache_threshold: float = 0.0
     outpaint: OutpaintCard = OutpaintCard()
     style: StyleCard = StyleCard()
+    merged_lora: str = ""
     vocabulary: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -107,6 +110,8 @@ class Card:
                 raise ModelError(f"{FILE}: {name} is {getattr(self, name)!r}; it takes {low} to {high}.")
         if not isinstance(self.vocabulary, str):
             raise ModelError(f"{FILE}: vocabulary must be words with spaces between them.")
+        if not isinstance(self.merged_lora, str) or self.merged_lora != os.path.basename(self.merged_lora):
+            raise ModelError(f"{FILE}: merged_lora must be the name of a file in the model's own folder.")
 
 
 def read(folder: Path) -> dict[str, Any]:
