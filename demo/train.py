@@ -23,6 +23,9 @@ from demo.training.autoencoder import network as autoencoder
 from demo.training.autoencoder import redrawn
 from demo.training.edit import network as edit
 from demo.training.edit import text as edit_text
+from demo.training.form import fitted, lora
+from demo.training.loop import MODELS
+from demo.vocabulary import compact
 
 STAGES = {  # in the order in which they build on each other
     "examples": examples.main,
@@ -40,6 +43,10 @@ STAGES = {  # in the order in which they build on each other
     "redrawn_pictures": redrawn.make,
     "redrawn": redrawn.train,
     "redrawn_sharpen": redrawn.sharpen,
+    "fitted_pictures": fitted.make,
+    "unet_fitted": lora.train,
+    "fitted_pictures_again": fitted.make_again,
+    "form_lora": lora.train_lora,
     "upscaler_pictures": upscaler.make_pictures,
     "upscaler": upscaler.train,
     "edit_text": edit_text.train,
@@ -61,16 +68,20 @@ STAGES = {  # in the order in which they build on each other
     "ask": language.train,
     "ask_tower_refine": tower.refine,
     "ask_refine": language.refine,
+    "tokenizers": lambda: compact(MODELS),
 }
 UNTRAINED = (
     "examples",
     "latents",
     "redrawn_pictures",
+    "fitted_pictures",
+    "fitted_pictures_again",
     "assemble",
     "upscaler_pictures",
     "segmenter_pictures",
     "photograph",
     "ask_pictures",
+    "tokenizers",
 )
 
 

@@ -95,6 +95,18 @@ def build_clip(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer.from_pretrained(folder)
 
 
+def compact(folder: Path):
+    """Writes every tokenizer under `folder` without blanks, and leaves out what its tokenizer.json says,
+    too."""
+    for path in folder.rglob("tokenizer.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(
+            json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8"
+        )
+        for name in ("vocab.json", "merges.txt", "special_tokens_map.json"):
+            (path.parent / name).unlink(missing_ok=True)
+
+
 def build_bert(folder: Path) -> BertTokenizer:
     """Whole words of the grammar without its filler; single characters for anything else."""
     characters = string.ascii_lowercase + string.digits

@@ -20,10 +20,17 @@ from transformers import (
 from demo.evaluation.scenes import SINGLE, held_out, prompt
 from demo.judge import Judge
 from demo.training.loop import MODELS
+from vision.image_model.attached import merged_lora
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 
 BATCH = 4
+
+
+def merge_own_lora(pipe: StableDiffusionPipeline, folder: Path):
+    """Adds the LoRA that the card in `folder` names, if it does, as the product does."""
+    if name := json.loads((folder / "atelier.json").read_text()).get("merged_lora"):
+        merged_lora.merge(pipe, folder / name)
 
 
 class Pack:
@@ -37,7 +44,9 @@ class Pack:
 
     @cached_property
     def text_to_image(self) -> StableDiffusionPipeline:
-        pipe = StableDiffusionPipeline.from_pretrained(MODELS / "stable-diffusion", torch_dtype=torch.float32)
+        folder = MODELS / "stable-diffusion"
+        pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+        merge_own_lora(pipe, folder)
         pipe.set_progress_bar_config(disable=True)
         return pipe
 

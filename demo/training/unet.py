@@ -40,6 +40,8 @@ REFINE = {"large": 0.18, "single": 0.30, "several": 0.08, "pair": 0.42, "empty":
 FORM = {"large": 0.26, "single": 0.34, "several": 0.14, "pair": 0.24, "empty": 0.02}
 HARD = {"large": 0.24, "single": 0.30, "several": 0.20, "pair": 0.25, "empty": 0.01}
 DEFAULTS = {"num_inference_steps": 12, "guidance_scale": 3.0}
+FORM_LORA = "form.safetensors"  # `demo.training.form.lora` writes it, anew for every new UNet
+DRAFT = {"num_inference_steps": 6, "guidance_scale": 2.5}
 
 
 NOISY, PLAIN = "sde-dpmsolver++", "dpmsolver++"  # DPM-Solver++ with new noise in each step, and without
@@ -191,12 +193,12 @@ class Pool:
             self.by_kind.append(by_kind)
             self.share.append({k: [self.emphasis(scenes[i]) for i in v] for k, v in by_kind.items()})
 
-    def sample(self, rng: random.Random, mix: dict[str, float], count: int):
+    def sample(self, rng: random.Random, mix: dict[str, float], count: int, square_share: float = SQUARE):
         """`count` scenes of one shape, their latents (B, 4, rows, columns) and loss weights (B, 1, rows,
-        columns)."""
+        columns). square_share: of the calls, how many get square ones."""
         square = [i for i in range(len(self.scenes)) if _shape(i) == SHAPES[0]]
         other = [i for i in range(len(self.scenes)) if _shape(i) != SHAPES[0]]
-        if other and rng.random() > SQUARE:
+        if other and rng.random() > square_share:
             shards = [rng.choice(other)] * count
         else:
             shards = rng.choices(square, k=count)
@@ -214,7 +216,7 @@ class Pool:
 # ----------------------------------------------------------------------------------------------------------
 
 
-def _timesteps(count: int) -> torch.Tensor:
+def timesteps(count: int) -> torch.Tensor:
     """Stratified over 0 to 999, more of them at high noise, where the shapes are decided (the shift of Esser
     et al., 2024, arXiv:2403.03206)."""
     q = (torch.rand(1) + torch.arange(count) / count) % 1
@@ -296,7 +298,7 @@ class _Loss:
         z = z.contiguous(memory_format=torch.channels_last)
         texts = ["" if rng.random() < 0.1 else self.tell(scene, rng) for scene in scenes]
         ids = torch.tensor([self.encoder.text(t, LENGTH) for t in texts], device=device())
-        t = _timesteps(BATCH).to(device())
+        t = timesteps(BATCH).to(device())
         noise = torch.randn_like(z)
         a = self.alphas[t].view(-1, 1, 1, 1)
         noisy, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
@@ -315,18 +317,20 @@ def tune_text(steps: int = 4000):
     model = build().requires_grad_(False)
     model.load_state_dict(shipped_unet().state_dict())
 
-    def tell(scene: Scene, rng: random.Random) -> str:
-        while True:
-            caption = describe(scene, rng)
-            if is_as_settled(scene, caption):
-                return caption.text
-
-    run.train(_Loss(run, model, text, Pool(_tellable), lambda: FORM, tell))
+    run.train(_Loss(run, model, text, Pool(tellable), lambda: FORM, tell_settled))
     run.use_average()
     text.save_pretrained(WORK / "text_encoder")
 
 
-def _tellable(scene: Scene) -> float:
+def tell_settled(scene: Scene, rng: random.Random) -> str:
+    """A caption of which the picture is one that the text encoder chooses."""
+    while True:
+        caption = describe(scene, rng)
+        if is_as_settled(scene, caption):
+            return caption.text
+
+
+def tellable(scene: Scene) -> float:
     """How often `tune_text` takes a scene: single things anywhere never, since no words tell where they are;
     line art and watercolor, which come out worst, three times as often."""
     alone = len(scene.groups) == 1 and scene.groups[0].count == 1
@@ -382,11 +386,12 @@ def settings() -> dict:
     demo.choose`."""
     return {
         **DEFAULTS,
-        "draft": {"num_inference_steps": 6, "guidance_scale": 2.5},
+        "draft": DRAFT,
         "native_size": 128,
         "max_area": 1.1,
         "output_scale": 4,
         "variation": {"subtle": 0.42, "strong": 0.85},
         "outpaint": {"strength": 0.95, "max_area": 1.0, "band": 8},
+        "merged_lora": FORM_LORA,
         "vocabulary": " ".join(known_words()),
     }

@@ -20,7 +20,7 @@ from transformers import CLIPTextModel
 
 from demo.contact_sheet import KINDS, lines
 from demo.evaluation.blind.measure import Look, look, prefers_second
-from demo.evaluation.pack import Pack
+from demo.evaluation.pack import Pack, merge_own_lora
 from demo.evaluation.report import wilson
 from demo.evaluation.scenes import held_out, prompt
 
@@ -49,11 +49,12 @@ def _drawn(pack: Pack, prompts: list[str]) -> list[Image.Image]:
 
 
 def _older(folder: Path) -> Pack:
-    """A pack with the UNet, the text encoder, the autoencoder, the sampler and the settings that lie in
-    `folder`, and else the present parts."""
+    """A pack with the UNet and its LoRA, the text encoder, the autoencoder, the sampler and the settings that
+    lie in `folder`, and else the present parts."""
     pack = Pack()
     parts = pack.text_to_image
     parts.unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    merge_own_lora(parts, folder)
     parts.text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
     parts.vae = AutoencoderTiny.from_pretrained(folder / "vae", torch_dtype=torch.float32)
     parts.scheduler = DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler")

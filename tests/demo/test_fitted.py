@@ -1,0 +1,205 @@
+"""What a picture drawn from words alone should have been, and a LoRA that learns it."""
+
+import random
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+torch = pytest.importorskip("torch")
+
+from diffusers import AutoencoderTiny, StableDiffusionPipeline  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+from transformers import UperNetForSemanticSegmentation  # noqa: E402
+
+from demo.drawing import FLOATING, SIZE, Placed, draw, draw_apart  # noqa: E402
+from demo.training import unet  # noqa: E402
+from demo.training.autoencoder.network import to_tensor  # noqa: E402
+from demo.training.form import fitted, lora  # noqa: E402
+from demo.training.loop import MODELS  # noqa: E402
+from demo.world import OBJECTS, Group, Scene  # noqa: E402
+from vision.image_model.attached import merged_lora  # noqa: E402
+
+
+def a_scene(name="boat", style="flat", background="orange", colour="blue"):
+    return Scene((Group(1, colour, name, "medium"),), "any", background, style)
+
+
+def drawn(scene, x=0.4, y=0.55, half=0.25):
+    """The picture, (SIZE, SIZE, 3) uint8, and what shows its thing, (SIZE, SIZE) float32."""
+    placed = [Placed(scene.groups[0].object, scene.groups[0].colour, x, y, half, 0)]
+    picture, owner = draw_apart(scene, random.Random(1), (SIZE, SIZE), placed)
+    return np.asarray(picture), (owner >= 0).astype(np.float32)
+
+
+@pytest.mark.parametrize("outline", [False, True])
+@pytest.mark.parametrize("name", OBJECTS)
+def test_a_thing_is_found_where_it_was_drawn(name, outline):
+    mask = fitted.silhouette(name, (70.5, 60.0, 31.0), outline)
+    place, overlap = fitted.fit(mask, name, outline)
+    assert place == pytest.approx((70.5, 60.0, 31.0), abs=1.0)
+    assert overlap > 0.93
+
+
+@pytest.mark.parametrize("style", ["flat", "outline"])
+@pytest.mark.parametrize("name", OBJECTS)
+def test_what_was_drawn_well_stays_as_it_is(name, style):
+    scene = a_scene(name, style)
+    picture, mask = drawn(scene)
+    target, painted = fitted.meant(picture, mask, scene)
+    assert np.array_equal(target[~painted], picture[~painted])
+    apart = np.abs(target.astype(int) - picture).mean()
+    without = np.abs(
+        picture.astype(int) - np.asarray(draw(Scene((), "any", "orange", style), random.Random(1)))
+    )
+    assert apart < 0.25 * without.mean()
+
+
+def test_a_blunt_thing_gets_its_points_and_the_ground_its_own_colours():
+    scene = a_scene("star", background="sea", colour="yellow")
+    picture, mask = drawn(scene)
+    soft = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(4))
+    blunt = (
+        np.asarray(Image.fromarray((255 * mask).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4))) / 255
+    )
+    target, painted = fitted.meant(np.asarray(soft), (blunt > 0.5).astype(np.float32), scene)
+    assert np.array_equal(target[~painted], np.asarray(soft)[~painted])
+    before, after = (np.abs(np.asarray(p).astype(int) - picture)[painted].mean() for p in (soft, target))
+    assert after < 0.6 * before
+
+
+def test_the_ground_goes_on_behind_a_thing_row_by_row():
+    rows = np.arange(SIZE, dtype=np.float32)[:, None, None].repeat(SIZE, 1).repeat(3, 2)
+    hidden = np.zeros((SIZE, SIZE), bool)
+    hidden[30:60, 20:90] = True
+    spoilt = np.where(hidden[..., None], 255.0, rows).astype(np.float32)
+    np.testing.assert_allclose(fitted.ground_without(spoilt, hidden), rows)
+    hidden[40] = True  # a row that shows nothing of the ground
+    assert np.isfinite(fitted.ground_without(spoilt, hidden)).all()
+
+
+@pytest.mark.parametrize("name", ["boat", "star"])
+def test_a_shadow_is_painted_where_the_world_draws_one(name):
+    scene = a_scene(name)
+    picture, mask = drawn(scene, half=0.3)
+    target, _ = fitted.meant(picture, mask, scene)
+    y, x = int((0.55 + 0.3 * 0.98) * SIZE), int(0.4 * SIZE)
+    assert np.abs(target[y, x].astype(int) - picture[y, x]).max() <= 12
+    is_dark = target[y, x].sum() < target[y, 2].sum() - 40
+    assert is_dark == (name not in FLOATING)
+
+
+@pytest.mark.parametrize("mask", [np.zeros((SIZE, SIZE), np.float32), np.eye(SIZE, dtype=np.float32)])
+def test_what_is_not_recognised_teaches_nothing(mask):
+    picture, _ = drawn(a_scene())
+    assert fitted.meant(picture, mask, a_scene()) is None
+
+
+def test_only_styles_that_come_out_badly_are_drawn():
+    styles = {fitted.single_scene(random.Random(seed)).style for seed in range(200)}
+    assert styles == set(fitted.STYLES)
+    assert all(len(fitted.single_scene(random.Random(seed)).groups) == 1 for seed in range(50))
+
+
+def test_things_that_come_out_badly_are_drawn_again_more_often():
+    things = [fitted.single_scene(random.Random(seed), again=True).groups[0].object for seed in range(400)]
+    assert things.count("flower") > 1.5 * things.count("ball")
+
+
+@pytest.fixture
+def shard():
+    """Pairs of two drawings, one of a thing that isn't there."""
+    vae = AutoencoderTiny.from_pretrained(MODELS / "stable-diffusion" / "vae", torch_dtype=torch.float32)
+    segmenter = UperNetForSemanticSegmentation.from_pretrained(MODELS / "segmenter", dtype=torch.float32)
+    scenes = [a_scene("heart"), a_scene("house"), a_scene("star")]
+    pictures = [drawn(scene)[0] for scene in scenes[:2]]
+    pictures.append(np.asarray(draw(Scene((), "any", "orange", "flat"), random.Random(1))))
+    with torch.no_grad():
+        latents = vae.encoder(to_tensor(np.stack(pictures)))
+    return latents, fitted.pairs(latents, scenes, ["heart", "house", "star"], vae, segmenter.eval())
+
+
+def test_pairs_hold_what_was_drawn_and_what_was_meant(shard):
+    latents, found = shard
+    assert found["words"].tolist() == ["heart", "house"]
+    assert np.array_equal(found["drawn"], latents[:2].numpy().astype(np.float16))
+    apart = np.abs(found["meant"].astype(np.float32) - found["drawn"]).mean(1)  # (N, 16, 16)
+    assert apart[found["things"]].mean() < 0.4 and apart[~found["things"]].mean() < 0.1
+
+
+def test_a_lora_begins_at_the_largest_changes():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(20, 10), torch.nn.Conv2d(4, 6, 3), torch.nn.Linear(8, 8))
+    large, small = torch.randn(10, 2) @ torch.randn(2, 20), 1e-3 * torch.randn(6, 36)
+    found = lora.LowRank(model, {"0": large, "1": small}, 2 * 30 + 42)
+    assert found.ranks == {"0": 2, "1": 1}
+    assert sum(p.numel() for p in found.parameters()) == 2 * 30 + 42
+    torch.testing.assert_close(found.up[0] @ found.down[0], large)
+    assert lora.ranks({"0": large, "1": small}, 59) == {"0": 1}
+
+
+def test_what_is_shipped_changes_a_unet_as_training_did(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(lora, "MODELS", tmp_path)
+    folder = tmp_path / "stable-diffusion"
+    folder.mkdir()
+    network = unet.build()
+    layers = {
+        n: m.weight.detach()
+        for n, m in network.named_modules()
+        if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)
+    }
+    changes = {
+        name: 0.3 * weight.std() * torch.randn_like(weight).flatten(1) for name, weight in layers.items()
+    }
+    model = lora.LowRank(network, changes, 400_000)
+    given = torch.randn(2, 4, 16, 16), torch.tensor([500, 100]), torch.randn(2, 5, unet.TEXT_WIDTH)
+    with torch.no_grad():
+        before, wanted = network(*given).sample, model(*given).sample
+    lora.write(model)
+    assert (folder / unet.FORM_LORA).stat().st_size < 450_000
+    tensors = load_file(folder / unet.FORM_LORA)
+    pipe = StableDiffusionPipeline(
+        None, None, None, network, unet.scheduler(), None, None, requires_safety_checker=False
+    )
+    merged_lora.merge(pipe, folder / unet.FORM_LORA)
+    with torch.no_grad():
+        after = network(*given).sample
+    assert len(tensors) == 2 * len(model.ranks)
+    assert (after - wanted).std() < 0.1 * (wanted - before).std()
+
+
+def test_the_lora_learns_from_pairs_and_drawings(shard, tmp_path, monkeypatch):
+    _, found = shard
+    np.savez(tmp_path / "0000.npz", **found)
+    monkeypatch.setattr(fitted, "FOLDER", tmp_path)
+    pool = SimpleNamespace(sample=ordinary, refresh=lambda: None)
+    monkeypatch.setattr(unet, "Pool", lambda emphasis: pool)
+    network = unet.build()
+    model = lora.LowRank(network, {"conv_out": torch.randn(4, 9 * unet.CHANNELS[0])}, 2000)
+    loss = lora._Loss(SimpleNamespace(step=0), model)
+    value, figures = loss(random.Random(0))
+    value.backward()
+    assert set(figures) == {"fit", "own"} and value.isfinite()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def ordinary(rng, mix, count, square_share):
+    scenes = [replace(a_scene(), place="center") for _ in range(count)]
+    return scenes, torch.randn(count, 4, 16, 16), torch.ones(count, 1, 16, 16)
+
+
+def test_those_drawn_again_are_half_of_the_pairs(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitted, "FOLDER", tmp_path)
+    for index, value in ((0, 0.0), (1, 0.0), (2, 0.0), (fitted.FIRST_AGAIN, 1.0)):
+        cells = np.full((5, 4, 16, 16), value, np.float16)
+        things = np.zeros((5, 16, 16), bool)
+        things[:, 3] = True
+        np.savez(tmp_path / f"{index:04d}.npz", drawn=cells, meant=cells, things=things, words=["a"] * 5)
+    drawn, meant, weight, words = lora.Pairs().sample(random.Random(0), 200)
+    assert drawn.shape == meant.shape == (200, 4, 16, 16) and len(words) == 200
+    assert 0.4 < drawn.mean() < 0.6
+    assert weight[:, :, 3].eq(lora.THINGS).all() and weight[:, :, 4].eq(1).all()
