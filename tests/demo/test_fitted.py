@@ -192,9 +192,9 @@ def ordinary(rng, mix, count, square_share):
     return scenes, torch.randn(count, 4, 16, 16), torch.ones(count, 1, 16, 16)
 
 
-def test_those_drawn_again_are_half_of_the_pairs(tmp_path, monkeypatch):
+def test_as_many_pairs_are_taken_of_each_round(tmp_path, monkeypatch):
     monkeypatch.setattr(fitted, "FOLDER", tmp_path)
-    for index, value in ((0, 0.0), (1, 0.0), (2, 0.0), (fitted.FIRST_AGAIN, 1.0)):
+    for index, value in ((0, 0.0), (1, 0.0), (2, 0.0), (fitted.ROUNDS[2], 1.0)):
         cells = np.full((5, 4, 16, 16), value, np.float16)
         things = np.zeros((5, 16, 16), bool)
         things[:, 3] = True

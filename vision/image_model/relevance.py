@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 GATHERED = 0.25  # share of the steps that tell what the words mean; until then all is free to change
+LIKELY = 0.75  # share of the threshold that is enough beside a cell that reaches it
 GROWN = 1  # cells around what is relevant that may change, too: edges, and shadows on the ground
 
 
@@ -72,8 +73,9 @@ class Keeping:
         if self.relevance is None or self.calls < self.gathered:
             return None
         mean = F.pad((self.relevance / self._weight)[:, None], (1, 1, 1, 1), mode="replicate")
-        relevant = (F.avg_pool2d(mean, 3, 1) > self.threshold).float()
-        return F.max_pool2d(relevant, 2 * GROWN + 1, 1, GROWN)[:, 0] > 0
+        smooth = F.avg_pool2d(mean, 3, 1)
+        relevant = reached(smooth > self.threshold, smooth > LIKELY * self.threshold)
+        return F.max_pool2d(relevant.float(), 2 * GROWN + 1, 1, GROWN)[:, 0] > 0
 
     def masks(self) -> list[Image.Image | None]:
         """Return for each picture where it has changed, "L" with a pixel a latent cell, 255 = changed; None
@@ -113,6 +115,17 @@ class Keeping:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, "denoiser"), name)
+
+
+def reached(certain: torch.Tensor, likely: torch.Tensor) -> torch.Tensor:
+    """Return the cells of ``likely`` that hang together with some of ``certain``, which are likely, too (the
+    hysteresis of Canny, 1986). All (count, 1, h, w), bool. A new style moves all cells, many of them less
+    than the threshold."""
+    found, before = certain, None
+    while before is None or not torch.equal(found, before):
+        before = found
+        found = (F.max_pool2d(found.float(), 3, 1, 1) > 0) & likely
+    return found
 
 
 def keeping_of(pipe: Any) -> Keeping | None:

@@ -7,7 +7,6 @@ there on the ground of the picture itself.
 
 import random
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,14 +22,16 @@ from demo.objects import ARTISTS, FLOATING, Brush, Silhouette, mix
 from demo.training.autoencoder.network import to_tensor
 from demo.training.loop import MODELS, WORK, autocast, device, workers
 from demo.training.segmenter import SIZE as SEEN
-from demo.training.unet import DEFAULTS, DRAFT
+from demo.training.unet import DEFAULTS, DRAFT, FORM_LORA
 from demo.training.vision import pixels
 from demo.world import Scene, training_scene
+from vision.image_model.attached import merged_lora
 
 FOLDER = WORK / "fitted"
 SHARD = 256  # pictures
-SHARDS = 34
-FIRST_AGAIN = 34  # the shards from here on are drawn by the UNet that has learned from those before
+# The first shards of three rounds: drawn by the shipped UNet, by what learned from these, and with the LoRA
+# that learned from both.
+ROUNDS = (0, 34, 100)
 DRAWN_AT_ONCE = 16
 MIX = {"large": 0.4, "single": 0.6}
 STYLES = {
@@ -167,7 +168,7 @@ CELL = SIZE // 16  # px of a latent cell's side
 def _shard(index: int, pipeline: StableDiffusionPipeline, segmenter) -> dict[str, np.ndarray]:
     """What `pairs` tells of a shard's pictures. Of those drawn again every second shard is a draft, as drafts
     are drawn worst."""
-    again = index >= FIRST_AGAIN
+    again = index >= ROUNDS[1]
     settings = {**DEFAULTS, **(DRAFT if again and index % 2 else {})}
     parts = []
     for start in range(0, SHARD, DRAWN_AT_ONCE):
@@ -209,20 +210,39 @@ def pairs(
     }
 
 
-def make(shards: int = SHARDS, first: int = 0, unet: Path | None = None):
-    """Makes `shards` x SHARD pictures in FOLDER, from shard `first` on, several processes each their share;
-    those already on disk are kept. unet: a checkpoint of the UNet to draw with; without it, the shipped
-    one."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    rank, world = workers()
+def make(shards: int = 34):
+    """Makes `shards` x SHARD pictures in FOLDER, several processes each their share; those already on disk
+    are kept."""
+    _make(shards, 0, _generator())
+
+
+def make_again(shards: int = 30):
+    """Makes more, by the UNet that has learned from those before."""
+    pipeline = _generator()
+    state = torch.load(WORK / "unet_fitted.pt", map_location=device(), weights_only=True)
+    with torch.no_grad():
+        for parameter, weight in zip(pipeline.unet.parameters(), state["average"], strict=True):
+            parameter.copy_(weight)
+    _make(shards, ROUNDS[1], pipeline)
+
+
+def make_last(shards: int = 20):
+    """Makes more, with the LoRA in the pack."""
+    pipeline = _generator()
+    merged_lora.merge(pipeline, MODELS / "stable-diffusion" / FORM_LORA)
+    _make(shards, ROUNDS[2], pipeline)
+
+
+def _generator() -> StableDiffusionPipeline:
+    """The pack's, without its LoRA."""
     pipeline = StableDiffusionPipeline.from_pretrained(MODELS / "stable-diffusion", torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(device())
-    if unet is not None:
-        state = torch.load(unet, map_location=device(), weights_only=True)
-        with torch.no_grad():
-            for parameter, weight in zip(pipeline.unet.parameters(), state["average"], strict=True):
-                parameter.copy_(weight)
+    return pipeline.to(device())
+
+
+def _make(shards: int, first: int, pipeline: StableDiffusionPipeline):
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    rank, world = workers()
     segmenter = UperNetForSemanticSegmentation.from_pretrained(MODELS / "segmenter", dtype=torch.float32)
     segmenter = segmenter.to(device()).eval()
     for index in tqdm(range(first + rank, first + shards, world), desc="fitted", mininterval=5):
@@ -232,8 +252,3 @@ def make(shards: int = SHARDS, first: int = 0, unet: Path | None = None):
             with part.open("wb") as file:
                 np.savez(file, **_shard(index, pipeline, segmenter))
             part.replace(path)
-
-
-def make_again(shards: int = 60):
-    """Draws as many more by the UNet that has learned from those before."""
-    make(shards, FIRST_AGAIN, WORK / "unet_fitted.pt")

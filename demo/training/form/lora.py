@@ -8,6 +8,7 @@ right: Ross et al., 2011, arXiv:1011.0686).
 
 import json
 import random
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -29,8 +30,7 @@ STEPS = 900
 
 
 class Pairs:
-    """All fitted pairs so far; new shards are taken in while training. From those drawn again, which are of
-    what comes out badly, half are taken."""
+    """All fitted pairs so far, as many of each round; new shards are taken in while training."""
 
     def __init__(self):
         self.shards: dict[str, dict[str, np.ndarray]] = {}
@@ -41,13 +41,13 @@ class Pairs:
             if path.name not in self.shards:
                 with np.load(path) as arrays:
                     self.shards[path.name] = {name: arrays[name] for name in arrays.files}
-        first = f"{fitted.FIRST_AGAIN:04d}"
-        groups = ([n for n in self.shards if n < first], [n for n in self.shards if n >= first])
-        self.groups = [group for group in groups if group]
+        starts = [f"{first:04d}" for first in (*fitted.ROUNDS, 9999)]
+        rounds = [[n for n in self.shards if a <= n < b] for a, b in pairwise(starts)]
+        self.rounds = [names for names in rounds if names]
 
     def sample(self, rng: random.Random, count: int):
         """Latents as drawn and as meant, (B, 4, 16, 16) each, loss weights (B, 1, 16, 16), and the words."""
-        names = [rng.choice(rng.choice(self.groups)) for _ in range(count)]
+        names = [rng.choice(rng.choice(self.rounds)) for _ in range(count)]
         chosen = [(self.shards[name], rng.randrange(len(self.shards[name]["words"]))) for name in names]
         drawn, meant, things = (
             torch.from_numpy(np.stack([shard[part][i] for shard, i in chosen])).float().to(device())
@@ -173,11 +173,23 @@ def _changes() -> dict[str, torch.Tensor]:
 
 def train_lora(steps: int = 1800):
     """Trains the LoRA from what `train` changed most, on all pairs there are, and ships it."""
+    _train_lora("form_lora", Plan(steps, lr=6e-4, weight_decay=0.0, warmup=50, decay=0.8, ema=0.99))
+
+
+def refine_lora(steps: int = 1100):
+    """Goes on from the end of `train_lora` with pairs that were drawn with it."""
+    plan = Plan(steps, lr=4e-4, weight_decay=0.0, warmup=50, decay=0.9, ema=0.99)
+    _train_lora("form_lora_refine", plan, "form_lora")
+
+
+def _train_lora(name: str, plan: Plan, before: str | None = None):
     torch.manual_seed(0)
-    unet_as_shipped = unet.build()
-    unet_as_shipped.load_state_dict(unet.shipped_unet().state_dict())
-    model = LowRank(unet_as_shipped, _changes(), BUDGET)
-    run = Run("form_lora", model, Plan(steps, lr=6e-4, weight_decay=0.0, warmup=50, decay=0.8, ema=0.99))
+    network = unet.build()
+    network.load_state_dict(unet.shipped_unet().state_dict())
+    model = LowRank(network, _changes(), BUDGET)
+    run = Run(name, model, plan)
+    if before and run.step == 0:
+        run.start_from(torch.load(WORK / f"{before}.pt", map_location=device(), weights_only=True)["average"])
     run.train(_Loss(run, model), save_every=100)
     run.use_average()
     if run.rank == 0:

@@ -18,7 +18,8 @@ from tests import tiny
 from tests.vision import tiny_editors
 from tests.vision.conftest import SHA, ask
 from tests.vision.drawing.test_checkpoint import Died, Kept
-from vision.image_model.relevance import Keeping
+from vision.image_model import relevance
+from vision.image_model.relevance import Keeping, reached
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
 
@@ -104,6 +105,23 @@ def test_where_all_is_meant_all_is_free() -> None:
     assert keeping.free is not None and keeping.free.all()
 
 
+def rows(*lines: str) -> torch.Tensor:
+    return torch.tensor([[[[cell != "." for cell in line] for line in lines]]])
+
+
+def test_likely_cells_change_where_they_hang_together_with_certain_ones() -> None:
+    certain = rows("#......", ".......", ".......", ".......")
+    likely = rows("##....#", "..#...#", "..#....", ".#.....")
+    assert torch.equal(reached(certain, likely), rows("##.....", "..#....", "..#....", ".#....."))
+    assert not reached(rows("......."), rows("#######")).any()
+
+
+@pytest.fixture
+def certain_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All cells of a tiny model hang together: nothing is let in that doesn't reach the threshold."""
+    monkeypatch.setattr(relevance, "LIKELY", 1.0)
+
+
 def editor(root: Path, threshold: float) -> Models:
     """The tiny editor as the product loads it, with a card of its own."""
     folder = tiny_editors.build(root / f"{threshold}", "instruct-pix2pix")
@@ -123,7 +141,9 @@ def test_an_edit_that_means_nothing_gives_the_picture_back(tmp_path: Path) -> No
         assert np.array_equal(pixels(picture), np.asarray(source))
 
 
-def test_pixels_outside_are_the_pictures_own_whatever_the_company_or_an_interruption(tmp_path: Path) -> None:
+def test_pixels_outside_are_the_pictures_own_whatever_the_company_or_an_interruption(
+    certain_alone, tmp_path: Path
+) -> None:
     models, source = editor(tmp_path, SOME), tiny.picture()
     wanted = ask(models, REQUEST, source)
     two = [pixels(picture) for picture in wanted.pictures]
