@@ -26,7 +26,6 @@ FIRST, LAST = 60, 960  # times of the pairs: above, nothing is seen of what was 
 WORDLESS = 0.1
 THINGS = 3.0  # how much a cell counts in which what was drawn and what was meant differ, against the others
 BUDGET = 740_000  # parameters of the LoRA, a byte each
-STEPS = 900
 
 
 class Pairs:
@@ -90,7 +89,7 @@ class _Loss:
         return (fit + own) / 2, {"fit": fit.item(), "own": own.item()}
 
 
-def train(steps: int = STEPS):
+def train(steps: int = 900):
     """Trains the whole UNet on pairs, from the shipped one. Its weights aren't shipped: they say where a LoRA
     has to change something, and draw the pairs that follow."""
     torch.manual_seed(0)
