@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 GATHERED = 0.25  # share of the steps that tell what the words mean; until then all is free to change
-LIKELY = 0.75  # share of the threshold that is enough beside a cell that reaches it
+LIKELY = 0.8  # share of the threshold that is enough beside a cell that reaches it
 GROWN = 1  # cells around what is relevant that may change, too: edges, and shadows on the ground
 
 
