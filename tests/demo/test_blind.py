@@ -1,5 +1,6 @@
 """The measure of the blind choice: what was asked first, then the narrower edges."""
 
+import json
 import random
 import shutil
 
@@ -79,6 +80,8 @@ def test_the_older_pack_is_drawn_with_its_own_networks(tmp_path):
     files = ("unet/diffusion_pytorch_model", "text_encoder/model", "vae/diffusion_pytorch_model")
     for path in (folder / f"{name}.safetensors" for name in files):
         save_file({key: tensor * 0 for key, tensor in load_file(path).items()}, path, {"format": "pt"})
+    card = folder / "atelier.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "merged_lora": ""}))
     parts = _older(folder).text_to_image
     for model in (parts.unet, parts.text_encoder, parts.vae):
         assert not any(parameter.any() for parameter in model.parameters())

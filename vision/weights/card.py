@@ -71,7 +71,7 @@ class Card:
     negative, samplers: as in ``Family``. sampler: one of the prompt grammar's, None = as shipped.
     cache_threshold: First-Block-Cache skips the other blocks of a step when the first block's output has
     changed by less than this share since the last step; 0 = off. merged_lora: the name of a file in its
-    folder, a LoRA that is added to its weights when they are loaded; "" = none. vocabulary: all the words
+    folder ``lora``, which is added to its weights when they are loaded; "" = none. vocabulary: all the words
     that the model knows, with spaces between them; empty = any word may mean something to it.
     """
 
@@ -111,7 +111,7 @@ class Card:
         if not isinstance(self.vocabulary, str):
             raise ModelError(f"{FILE}: vocabulary must be words with spaces between them.")
         if not isinstance(self.merged_lora, str) or self.merged_lora != os.path.basename(self.merged_lora):
-            raise ModelError(f"{FILE}: merged_lora must be the name of a file in the model's own folder.")
+            raise ModelError(f"{FILE}: merged_lora must be the name of a file in the model's folder lora.")
 
 
 def read(folder: Path) -> dict[str, Any]:

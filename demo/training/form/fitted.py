@@ -229,7 +229,7 @@ def make_again(shards: int = 30):
 def make_last(shards: int = 20):
     """Makes more, with the LoRA in the pack."""
     pipeline = _generator()
-    merged_lora.merge(pipeline, MODELS / "stable-diffusion" / FORM_LORA)
+    merged_lora.merge(pipeline, MODELS / "stable-diffusion" / merged_lora.FOLDER / FORM_LORA)
     _make(shards, ROUNDS[2], pipeline)
 
 

@@ -20,6 +20,7 @@ from demo.training.form import fitted
 from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device
 from demo.training.text import tokenizer_folder
 from demo.vocabulary import LENGTH, Encoder
+from vision.image_model.attached import merged_lora
 
 HALF = unet.BATCH // 2  # pairs in a batch; the others are drawings
 FIRST, LAST = 60, 960  # times of the pairs: above, nothing is seen of what was drawn
@@ -200,5 +201,9 @@ def write(model: LowRank):
     card."""
     folder = MODELS / "stable-diffusion"
     small = {name: tensor.cpu().to(torch.float8_e4m3fn) for name, tensor in model.tensors().items()}
-    save_file({name: tensor.contiguous() for name, tensor in small.items()}, folder / unet.FORM_LORA)
+    (folder / merged_lora.FOLDER).mkdir(exist_ok=True)
+    save_file(
+        {name: tensor.contiguous() for name, tensor in small.items()},
+        folder / merged_lora.FOLDER / unet.FORM_LORA,
+    )
     (folder / "atelier.json").write_text(json.dumps(unet.settings(), indent=2) + "\n")

@@ -22,12 +22,15 @@ from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.weights import contents
 
-FILE = "own.safetensors"
+FILE = "lora/own.safetensors"  # in a model's folder
 
 
-def with_lora(plain: Path, folder: Path, *, parts: tuple[str, ...] = ("unet",), file: str = FILE) -> Path:
+def with_lora(
+    plain: Path, folder: Path, *, parts: tuple[str, ...] = ("unet",), file: str = "own.safetensors"
+) -> Path:
     """A copy of the model ``plain`` with a random LoRA in its folder, which its card names."""
     shutil.copytree(plain, folder)
+    (folder / "lora").mkdir()
     save_lora("stable-diffusion", folder / FILE, 3, parts)
     (folder / "atelier.json").write_text(json.dumps({**tiny.CARD, "merged_lora": file}))
     return folder
@@ -94,7 +97,7 @@ def test_alpha_weighs_it(folders, tmp_path) -> None:
 def test_another_file_is_another_model(folders, tmp_path) -> None:
     folder = with_lora(folders["stable-diffusion"], tmp_path / "sd")
     before = contents.identity(folder)
-    assert FILE in before
+    assert Path(FILE).name in before
     change(folder / FILE, values=lambda tensor: tensor.half())
     assert contents.identity(folder) != before
 
@@ -131,8 +134,8 @@ def test_the_lora_of_an_encoder_is_told(folders, tmp_path) -> None:
 
 
 def test_no_file_elsewhere_is_named(folders, tmp_path) -> None:
-    folder = with_lora(folders["stable-diffusion"], tmp_path / "sd", file=f"../{FILE}")
-    with pytest.raises(ModelError, match="own folder"):
+    folder = with_lora(folders["stable-diffusion"], tmp_path / "sd", file="../own.safetensors")
+    with pytest.raises(ModelError, match="folder lora"):
         loaded(folder)
 
 

@@ -1,5 +1,5 @@
-"""The LoRA that belongs to a model: a file in its folder that its card names (``merged_lora``). It is added
-to the weights once, when they are loaded, so that drawing with it costs nothing."""
+"""The LoRA that belongs to a model: a file in its folder ``lora`` that its card names (``merged_lora``). It
+is added to the weights once, when they are loaded, so that drawing with it costs nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from core.errors import ModelError
 
+FOLDER = "lora"  # beside the parts of a pipeline: fetched with them from a hub
 # How diffusers' save_lora_weights ends the names of a denoiser's matrices, and where it keeps rank and alpha.
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 METADATA = "lora_adapter_metadata"
