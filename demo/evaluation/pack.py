@@ -30,7 +30,7 @@ BATCH = 4
 def merge_own_lora(pipe: StableDiffusionPipeline, folder: Path):
     """Adds the LoRA that the card in `folder` names, if it does, as the product does."""
     if name := json.loads((folder / "atelier.json").read_text()).get("merged_lora"):
-        merged_lora.merge(pipe, folder / merged_lora.FOLDER / name)
+        merged_lora.merge(pipe, folder, name)
 
 
 class Pack:

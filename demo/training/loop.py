@@ -89,6 +89,13 @@ def trained_weights(stage: str, shipped: Callable[[], torch.nn.Module]) -> list[
     return [parameter.detach().to(device()) for parameter in shipped().parameters()]
 
 
+@torch.no_grad()
+def put_weights(model: torch.nn.Module, weights: list[torch.Tensor]):
+    """Gives a model's parameters, in their order, those weights."""
+    for parameter, weight in zip(model.parameters(), weights, strict=True):
+        parameter.copy_(weight)
+
+
 def workers() -> tuple[int, int]:
     """Rank and number of the processes that train together (RANK and WORLD_SIZE, as torchrun sets them)."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))

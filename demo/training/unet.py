@@ -331,8 +331,8 @@ def tell_settled(scene: Scene, rng: random.Random) -> str:
 
 
 def tellable(scene: Scene) -> float:
-    """How often `tune_text` takes a scene: single things anywhere never, since no words tell where they are;
-    line art and watercolor, which come out worst, three times as often."""
+    """How often `tune_text` and the LoRA of form take a scene: single things anywhere never, since no words
+    tell where they are; line art and watercolor, which come out worst, three times as often."""
     alone = len(scene.groups) == 1 and scene.groups[0].count == 1
     if alone and scene.place == "any":
         return 0.0

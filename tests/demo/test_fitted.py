@@ -164,7 +164,7 @@ def test_what_is_shipped_changes_a_unet_as_training_did(tmp_path, monkeypatch):
     pipe = StableDiffusionPipeline(
         None, None, None, network, unet.scheduler(), None, None, requires_safety_checker=False
     )
-    merged_lora.merge(pipe, folder / merged_lora.FOLDER / unet.FORM_LORA)
+    merged_lora.merge(pipe, folder, unet.FORM_LORA)
     with torch.no_grad():
         after = network(*given).sample
     assert len(tensors) == 2 * len(model.ranks)

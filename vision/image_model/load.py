@@ -49,8 +49,7 @@ def load(
         log.exception("%s doesn't load", name)
         raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
     if card.merged_lora:
-        folder = path if path.is_dir() else path.with_suffix("")
-        merged_lora.merge(pipe, folder / merged_lora.FOLDER / card.merged_lora)
+        merged_lora.merge(pipe, path if path.is_dir() else path.with_suffix(""), card.merged_lora)
     report(0.9)
     if plan.offload == "sequential":
         pipe.enable_sequential_cpu_offload(device=device)

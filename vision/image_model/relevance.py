@@ -36,6 +36,7 @@ class Keeping:
         self.denoiser, self.threshold, self.count, self.calls = denoiser, threshold, count, 0
         self.gathered = max(1, round(GATHERED * steps))
         self.relevance: torch.Tensor | None = None
+        self._free: tuple[torch.Tensor | None, torch.Tensor | None] = None, None  # relevance → ``free``
         self._scheduler, self._scale, self._weight = scheduler, scale, 0.0
 
     def __call__(self, sample: torch.Tensor, timestep: Any, *args: Any, **kwargs: Any) -> Any:
@@ -72,10 +73,15 @@ class Keeping:
         """Where the pictures may change: (count, h, w), bool; None while all may."""
         if self.relevance is None or self.calls < self.gathered:
             return None
+        of, free = self._free
+        if of is self.relevance and free is not None:
+            return free
         mean = F.pad((self.relevance / self._weight)[:, None], (1, 1, 1, 1), mode="replicate")
         smooth = F.avg_pool2d(mean, 3, 1)
         relevant = reached(smooth > self.threshold, smooth > LIKELY * self.threshold)
-        return F.max_pool2d(relevant.float(), 2 * GROWN + 1, 1, GROWN)[:, 0] > 0
+        free = F.max_pool2d(relevant.float(), 2 * GROWN + 1, 1, GROWN)[:, 0] > 0
+        self._free = self.relevance, free
+        return free
 
     def masks(self) -> list[Image.Image | None]:
         """Return for each picture where it has changed, "L" with a pixel a latent cell, 255 = changed; None

@@ -39,10 +39,11 @@ def quantizable_parts(path: Path) -> tuple[str, ...]:
     """Return the parts of an image model that quantising makes smaller: the denoiser and large text encoders.
 
     CLIP's encoders are small, and what is quantised in its files stays so. One safetensors file with
-    everything in it has no such parts; of a GGUF file, it is the text encoders beside it.
+    everything in it has no such parts, nor has a model whose card names a LoRA to be added to its weights; of
+    a GGUF file, it is the text encoders beside it.
     """
     folder = path if path.is_dir() else contents.gguf_folder(path)
-    if folder is None:
+    if folder is None or read_json(folder / "atelier.json").get("merged_lora"):
         return ()
     index = read_json(folder / "model_index.json")
     return tuple(

@@ -18,7 +18,17 @@ from demo.training.autoencoder.network import to_tensor
 from demo.training.edit import text
 from demo.training.edit.scenes import Edit, training_edit
 from demo.training.edit.words import instruct, instruction_words
-from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship, trained_weights
+from demo.training.loop import (
+    MODELS,
+    WORK,
+    Plan,
+    Run,
+    autocast,
+    device,
+    put_weights,
+    ship,
+    trained_weights,
+)
 from demo.training.text import tokenizer_folder
 from demo.vocabulary import LENGTH, Encoder, known_words
 
@@ -55,10 +65,7 @@ def widen(model: UNet2DConditionModel, channels: int = 8) -> UNet2DConditionMode
 def start() -> UNet2DConditionModel:
     """The generator's UNet, widened; of the last stage where that has been trained, else the shipped one."""
     model = unet.build()
-    weights = unet.trained_weights("unet_hard", unet.shipped_unet)
-    with torch.no_grad():
-        for parameter, weight in zip(model.parameters(), weights, strict=True):
-            parameter.copy_(weight)
+    put_weights(model, trained_weights("unet_hard", unet.shipped_unet))
     return widen(model)
 
 

@@ -20,9 +20,9 @@ from demo.captions import describe
 from demo.drawing import OVERSAMPLING, PAINT, SIZE
 from demo.objects import ARTISTS, FLOATING, Brush, Silhouette, mix
 from demo.training.autoencoder.network import to_tensor
-from demo.training.loop import MODELS, WORK, autocast, device, workers
+from demo.training.loop import MODELS, WORK, autocast, device, put_weights, trained_weights, workers
 from demo.training.segmenter import SIZE as SEEN
-from demo.training.unet import DEFAULTS, DRAFT, FORM_LORA
+from demo.training.unet import DEFAULTS, DRAFT, FORM_LORA, shipped_unet
 from demo.training.vision import pixels
 from demo.world import Scene, training_scene
 from vision.image_model.attached import merged_lora
@@ -219,17 +219,14 @@ def make(shards: int = 34):
 def make_again(shards: int = 30):
     """Makes more, by the UNet that has learned from those before."""
     pipeline = _generator()
-    state = torch.load(WORK / "unet_fitted.pt", map_location=device(), weights_only=True)
-    with torch.no_grad():
-        for parameter, weight in zip(pipeline.unet.parameters(), state["average"], strict=True):
-            parameter.copy_(weight)
+    put_weights(pipeline.unet, trained_weights("unet_fitted", shipped_unet))
     _make(shards, ROUNDS[1], pipeline)
 
 
 def make_last(shards: int = 20):
     """Makes more, with the LoRA in the pack."""
     pipeline = _generator()
-    merged_lora.merge(pipeline, MODELS / "stable-diffusion" / merged_lora.FOLDER / FORM_LORA)
+    merged_lora.merge(pipeline, MODELS / "stable-diffusion", FORM_LORA)
     _make(shards, ROUNDS[2], pipeline)
 
 

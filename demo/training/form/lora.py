@@ -17,7 +17,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from demo.training import unet
 from demo.training.form import fitted
-from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device
+from demo.training.loop import MODELS, Plan, Run, autocast, device, put_weights, trained_weights
 from demo.training.text import tokenizer_folder
 from demo.vocabulary import LENGTH, Encoder
 from vision.image_model.attached import merged_lora
@@ -72,7 +72,7 @@ class _Loss:
         if self.run.step % 100 == 0:
             self.pairs.refresh()
         drawn, meant, things, words = self.pairs.sample(rng, HALF)
-        scenes, z, weight = self.pool.sample(rng, unet.FORM, unet.BATCH - HALF, 1.0)
+        scenes, z, weight = self.pool.sample(rng, unet.FORM, unet.BATCH - HALF, square_share=1.0)
         words += [unet.tell_settled(scene, rng) for scene in scenes]
         words = ["" if rng.random() < WORDLESS else told for told in words]
         ids = torch.tensor([self.encoder.text(told, LENGTH) for told in words], device=device())
@@ -159,10 +159,7 @@ class LowRank(torch.nn.Module):
 def _changes() -> dict[str, torch.Tensor]:
     """What `train` made of each matrix and convolution."""
     before, after = unet.shipped_unet(), unet.build()
-    weights = torch.load(WORK / "unet_fitted.pt", map_location=device(), weights_only=True)["average"]
-    with torch.no_grad():
-        for parameter, weight in zip(after.parameters(), weights, strict=True):
-            parameter.copy_(weight)
+    put_weights(after, trained_weights("unet_fitted", unet.shipped_unet))
     old = dict(before.named_modules())
     return {
         name: (module.weight - old[name].weight.to(device())).detach().flatten(1)
@@ -189,7 +186,7 @@ def _train_lora(name: str, plan: Plan, before: str | None = None):
     model = LowRank(network, _changes(), BUDGET)
     run = Run(name, model, plan)
     if before and run.step == 0:
-        run.start_from(torch.load(WORK / f"{before}.pt", map_location=device(), weights_only=True)["average"])
+        run.start_from(trained_weights(before, lambda: model))
     run.train(_Loss(run, model), save_every=100)
     run.use_average()
     if run.rank == 0:

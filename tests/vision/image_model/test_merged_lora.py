@@ -20,7 +20,7 @@ from vision.image_model.attached import merged_lora
 from vision.image_model.model import ImageModel
 from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import contents
+from vision.weights import contents, sizes
 
 FILE = "lora/own.safetensors"  # in a model's folder
 
@@ -94,6 +94,11 @@ def test_alpha_weighs_it(folders, tmp_path) -> None:
     assert all(torch.allclose(own[n] - none[n], (once[n] - none[n]) / 2, atol=1e-6) for n in own)
 
 
+def test_it_is_never_quantised_unasked(folders, tmp_path) -> None:
+    plain = folders["stable-diffusion"]
+    assert sizes.quantizable_parts(plain) and not sizes.quantizable_parts(with_lora(plain, tmp_path / "sd"))
+
+
 def test_another_file_is_another_model(folders, tmp_path) -> None:
     folder = with_lora(folders["stable-diffusion"], tmp_path / "sd")
     before = contents.identity(folder)
@@ -146,4 +151,4 @@ def test_quantised_weights_take_none(folders, tmp_path) -> None:
         if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
             module.weight = torch.nn.Parameter(module.weight.detach().to(torch.int8), requires_grad=False)
     with pytest.raises(ModelError, match="QUANTIZE=off"):
-        merged_lora.merge(pipe, folder / FILE)
+        merged_lora.merge(pipe, folder, Path(FILE).name)

@@ -18,14 +18,15 @@ DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 METADATA = "lora_adapter_metadata"
 
 
-def merge(pipe: Any, file: Path) -> None:
+def merge(pipe: Any, folder: Path, name: str) -> None:
     """Add alpha / rank · up · down (Hu et al., arXiv:2106.09685, eq. 3) to each weight of ``pipe`` that the
-    LoRA in ``file`` names.
+    LoRA ``name`` of the model in ``folder`` changes.
 
-    The file is one that diffusers' save_lora_weights wrote for a denoiser. Its dtype may be any: float8 takes
+    Its file is one that diffusers' save_lora_weights wrote for a denoiser. Its dtype may be any: float8 takes
     half of float16's bytes. Raises ModelError when the file can't be read or doesn't fit, and when the
     weights are quantised.
     """
+    file = folder / FOLDER / name
     try:
         with safe_open(file, framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}
@@ -39,8 +40,8 @@ def merge(pipe: Any, file: Path) -> None:
             " can be merged."
         )
     for layer in sorted(layers):
-        part, _, name = layer.partition(".")
-        weight = _weight(pipe, part, name, file)
+        part, _, module = layer.partition(".")
+        weight = _weight(pipe, part, module, file)
         down, up = (tensors[layer + end].to(weight.device).float().flatten(1) for end in (DOWN, UP))
         if (up.shape[0], down.shape[1], up.shape[1]) != (*weight.flatten(1).shape, down.shape[0]):
             raise ModelError(f"The LoRA {file.name} doesn't fit {layer}: it is of another model.")
