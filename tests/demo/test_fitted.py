@@ -15,7 +15,7 @@ from safetensors.torch import load_file  # noqa: E402
 from transformers import UperNetForSemanticSegmentation  # noqa: E402
 
 from demo.drawing import FLOATING, SIZE, Placed, draw, draw_apart  # noqa: E402
-from demo.training import unet  # noqa: E402
+from demo.training import loop, unet  # noqa: E402
 from demo.training.autoencoder.network import to_tensor  # noqa: E402
 from demo.training.form import fitted, lora  # noqa: E402
 from demo.training.loop import MODELS  # noqa: E402
@@ -203,3 +203,9 @@ def test_as_many_pairs_are_taken_of_each_round(tmp_path, monkeypatch):
     assert drawn.shape == meant.shape == (200, 4, 16, 16) and len(words) == 200
     assert 0.4 < drawn.mean() < 0.6
     assert weight[:, :, 3].eq(lora.THINGS).all() and weight[:, :, 4].eq(1).all()
+
+
+def test_a_lora_without_what_it_begins_at_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "WORK", tmp_path)
+    with pytest.raises(FileNotFoundError, match="isn't trained"):
+        lora._changes()

@@ -22,7 +22,7 @@ from demo.objects import ARTISTS, FLOATING, Brush, Silhouette, mix
 from demo.training.autoencoder.network import to_tensor
 from demo.training.loop import MODELS, WORK, autocast, device, put_weights, trained_weights, workers
 from demo.training.segmenter import SIZE as SEEN
-from demo.training.unet import DEFAULTS, DRAFT, FORM_LORA, shipped_unet
+from demo.training.unet import DEFAULTS, DRAFT, FORM_LORA
 from demo.training.vision import pixels
 from demo.world import Scene, training_scene
 from vision.image_model.attached import merged_lora
@@ -219,8 +219,13 @@ def make(shards: int = 34):
 def make_again(shards: int = 30):
     """Makes more, by the UNet that has learned from those before."""
     pipeline = _generator()
-    put_weights(pipeline.unet, trained_weights("unet_fitted", shipped_unet))
+    put_weights(pipeline.unet, trained_weights("unet_fitted", untrained))
     _make(shards, ROUNDS[1], pipeline)
+
+
+def untrained() -> torch.nn.Module:
+    """Stands for the weights of a stage that has nothing shipped. Raises FileNotFoundError."""
+    raise FileNotFoundError("this stage goes on from one that isn't trained yet (demo.train.STAGES)")
 
 
 def make_last(shards: int = 20):

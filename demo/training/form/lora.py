@@ -159,7 +159,7 @@ class LowRank(torch.nn.Module):
 def _changes() -> dict[str, torch.Tensor]:
     """What `train` made of each matrix and convolution."""
     before, after = unet.shipped_unet(), unet.build()
-    put_weights(after, trained_weights("unet_fitted", unet.shipped_unet))
+    put_weights(after, trained_weights("unet_fitted", fitted.untrained))
     old = dict(before.named_modules())
     return {
         name: (module.weight - old[name].weight.to(device())).detach().flatten(1)
@@ -186,7 +186,7 @@ def _train_lora(name: str, plan: Plan, before: str | None = None):
     model = LowRank(network, _changes(), BUDGET)
     run = Run(name, model, plan)
     if before and run.step == 0:
-        run.start_from(trained_weights(before, lambda: model))
+        run.start_from(trained_weights(before, fitted.untrained))
     run.train(_Loss(run, model), save_every=100)
     run.use_average()
     if run.rank == 0:
