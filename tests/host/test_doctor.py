@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -107,11 +109,20 @@ def test_float16_on_a_processor_is_slow(examine, cards: int, devices: str, warne
     assert "slower in" not in examine(cards, DEVICES=devices)[1]
 
 
-def test_each_card_is_told_how_the_image_model_is_held(examine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_card_is_told_how_the_image_model_is_held(
+    examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vision.memory_plan.installed", lambda device: frozenset({"int8", "fp8", "nf4"}))
     text = examine(cards=2)[1]
     assert text.count("stable-diffusion on cuda:") == 2 and "as it is, all of it on the device" in text
-    text = examine(cards=2, QUANTIZE="int8", OFFLOAD="model", DEVICES="cuda:0")[1]
+    asked = {"QUANTIZE": "int8", "OFFLOAD": "model", "DEVICES": "cuda:0"}
+    text = examine(cards=2, **asked)[1]
+    assert text.count("as it is, each part on the device while it is needed") == 1, "it has a LoRA of its own"
+    without = tmp_path / "plain"
+    shutil.copytree(ROOT / "demo" / "models" / "stable-diffusion", without)
+    card = json.loads((without / "atelier.json").read_text())
+    (without / "atelier.json").write_text(json.dumps({**card, "merged_lora": ""}))
+    text = examine(cards=2, IMAGE_MODEL=str(without), **asked)[1]
     assert text.count("quantised to int8, each part on the device while it is needed") == 1
     assert "stable-diffusion on" not in examine(cards=1, DEVICES="cpu")[1]
 
