@@ -21,7 +21,9 @@ from demo.training import (
 from demo.training.ask import language, pool, tower
 from demo.training.autoencoder import network as autoencoder
 from demo.training.autoencoder import redrawn
+from demo.training.edit import lora as edit_lora
 from demo.training.edit import network as edit
+from demo.training.edit import own as edit_own
 from demo.training.edit import text as edit_text
 from demo.training.form import fitted, lora
 from demo.training.loop import MODELS
@@ -47,14 +49,20 @@ STAGES = {  # in the order in which they build on each other
     "unet_fitted": lora.train,
     "fitted_pictures_again": fitted.make_again,
     "form_lora": lora.train_lora,
-    "fitted_pictures_last": fitted.make_last,
+    "fitted_pictures_last": lora.make_last,
     "form_lora_refine": lora.refine_lora,
+    "fitted_pictures_wide": lora.make_wide,
+    "form_lora_wide": lora.widen_lora,
     "upscaler_pictures": upscaler.make_pictures,
     "upscaler": upscaler.train,
     "edit_text": edit_text.train,
     "edit": edit.train,
     "edit_refine": edit.refine,
     "edit_text_tune": edit.tune_text,
+    "edit_own_pictures": edit_own.make,
+    "edit_own": edit_lora.train,
+    "edit_own_pictures_again": edit_own.make_again,
+    "edit_lora": edit_lora.train_lora,
     "vision": vision.train,
     "clip": clip.train,
     "captioner": captioner.train,
@@ -79,6 +87,9 @@ UNTRAINED = (
     "fitted_pictures",
     "fitted_pictures_again",
     "fitted_pictures_last",
+    "fitted_pictures_wide",
+    "edit_own_pictures",
+    "edit_own_pictures_again",
     "assemble",
     "upscaler_pictures",
     "segmenter_pictures",

@@ -173,7 +173,7 @@ def train(steps: int = 900):
 
 def export(model: CLIPModel):
     folder = MODELS / "clip"
-    ship(model, folder)
+    ship(model, folder, torch.float8_e4m3fn)
     card = {"labels": OBJECTS, "templates": ("a photo of {}.", "a picture of {}.", "an image of {}.", "{}")}
     (folder / "atelier.json").write_text(json.dumps(card, indent=1) + "\n")
     processor = CLIPImageProcessor(

@@ -72,12 +72,16 @@ class Plan:
         return self.lr * min(1.0, (step + 1) / self.warmup) * max(0.02, min(1.0, left / self.decay))
 
 
-def ship(model, folder: Path):
-    """Saves a transformers model in float16 with a configuration that loads it in float32, as a CPU needs
-    it."""
-    model.cpu().half().save_pretrained(folder)
+def ship(model, folder: Path, matrices: torch.dtype = torch.float16):
+    """Saves a transformers model in float16, its matrices in `matrices`, with a configuration that loads it
+    in float32, as a CPU needs it."""
+    model.cpu().half()
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            parameter.data = parameter.data.to(matrices)
+    model.save_pretrained(folder)
     path = folder / "config.json"
-    path.write_text(re.sub(r'"(dtype|torch_dtype)": "float16"', r'"\1": "float32"', path.read_text()))
+    path.write_text(re.sub(r'"(dtype|torch_dtype)": "float\w+"', r'"\1": "float32"', path.read_text()))
 
 
 def trained_weights(stage: str, shipped: Callable[[], torch.nn.Module]) -> list[torch.Tensor]:

@@ -83,7 +83,7 @@ def train(steps: int = 500):
     run.train(loss)
     run.use_average()
     folder = MODELS / "vit"
-    ship(model, folder)
+    ship(model, folder, torch.float8_e4m3fn)
     ViTImageProcessor(
         size={"height": SIZE, "width": SIZE}, image_mean=list(MEAN), image_std=list(STD)
     ).save_pretrained(folder)

@@ -10,17 +10,15 @@ from PIL import Image, ImageFilter
 
 torch = pytest.importorskip("torch")
 
-from diffusers import AutoencoderTiny, StableDiffusionPipeline  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
+from diffusers import AutoencoderTiny  # noqa: E402
 from transformers import UperNetForSemanticSegmentation  # noqa: E402
 
 from demo.drawing import FLOATING, SIZE, Placed, draw, draw_apart  # noqa: E402
 from demo.training import loop, unet  # noqa: E402
 from demo.training.autoencoder.network import to_tensor  # noqa: E402
-from demo.training.form import fitted, lora  # noqa: E402
+from demo.training.form import fitted, lora, low_rank  # noqa: E402
 from demo.training.loop import MODELS  # noqa: E402
 from demo.world import OBJECTS, Group, Scene  # noqa: E402
-from vision.image_model.attached import merged_lora  # noqa: E402
 
 
 def a_scene(name="boat", style="flat", background="orange", colour="blue"):
@@ -129,48 +127,6 @@ def test_pairs_hold_what_was_drawn_and_what_was_meant(shard):
     assert apart[found["things"]].mean() < 0.4 and apart[~found["things"]].mean() < 0.1
 
 
-def test_a_lora_begins_at_the_largest_changes():
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(20, 10), torch.nn.Conv2d(4, 6, 3), torch.nn.Linear(8, 8))
-    large, small = torch.randn(10, 2) @ torch.randn(2, 20), 1e-3 * torch.randn(6, 36)
-    found = lora.LowRank(model, {"0": large, "1": small}, 2 * 30 + 42)
-    assert found.ranks == {"0": 2, "1": 1}
-    assert sum(p.numel() for p in found.parameters()) == 2 * 30 + 42
-    torch.testing.assert_close(found.up[0] @ found.down[0], large)
-    assert lora.ranks({"0": large, "1": small}, 59) == {"0": 1}
-
-
-def test_what_is_shipped_changes_a_unet_as_training_did(tmp_path, monkeypatch):
-    torch.manual_seed(0)
-    monkeypatch.setattr(lora, "MODELS", tmp_path)
-    folder = tmp_path / "stable-diffusion"
-    folder.mkdir()
-    network = unet.build()
-    layers = {
-        n: m.weight.detach()
-        for n, m in network.named_modules()
-        if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)
-    }
-    changes = {
-        name: 0.3 * weight.std() * torch.randn_like(weight).flatten(1) for name, weight in layers.items()
-    }
-    model = lora.LowRank(network, changes, 400_000)
-    given = torch.randn(2, 4, 16, 16), torch.tensor([500, 100]), torch.randn(2, 5, unet.TEXT_WIDTH)
-    with torch.no_grad():
-        before, wanted = network(*given).sample, model(*given).sample
-    lora.write(model)
-    assert (folder / merged_lora.FOLDER / unet.FORM_LORA).stat().st_size < 450_000
-    tensors = load_file(folder / merged_lora.FOLDER / unet.FORM_LORA)
-    pipe = StableDiffusionPipeline(
-        None, None, None, network, unet.scheduler(), None, None, requires_safety_checker=False
-    )
-    merged_lora.merge(pipe, folder, unet.FORM_LORA)
-    with torch.no_grad():
-        after = network(*given).sample
-    assert len(tensors) == 2 * len(model.ranks)
-    assert (after - wanted).std() < 0.1 * (wanted - before).std()
-
-
 def test_the_lora_learns_from_pairs_and_drawings(shard, tmp_path, monkeypatch):
     _, found = shard
     np.savez(tmp_path / "0000.npz", **found)
@@ -178,7 +134,7 @@ def test_the_lora_learns_from_pairs_and_drawings(shard, tmp_path, monkeypatch):
     pool = SimpleNamespace(sample=ordinary, refresh=lambda: None)
     monkeypatch.setattr(unet, "Pool", lambda emphasis: pool)
     network = unet.build()
-    model = lora.LowRank(network, {"conv_out": torch.randn(4, 9 * unet.CHANNELS[0])}, 2000)
+    model = low_rank.LowRank(network, {"conv_out": torch.randn(4, 9 * unet.CHANNELS[0])}, 2000)
     loss = lora._Loss(SimpleNamespace(step=0), model)
     value, figures = loss(random.Random(0))
     value.backward()
@@ -190,19 +146,6 @@ def test_the_lora_learns_from_pairs_and_drawings(shard, tmp_path, monkeypatch):
 def ordinary(rng, mix, count, square_share):
     scenes = [replace(a_scene(), place="center") for _ in range(count)]
     return scenes, torch.randn(count, 4, 16, 16), torch.ones(count, 1, 16, 16)
-
-
-def test_as_many_pairs_are_taken_of_each_round(tmp_path, monkeypatch):
-    monkeypatch.setattr(fitted, "FOLDER", tmp_path)
-    for index, value in ((0, 0.0), (1, 0.0), (2, 0.0), (fitted.ROUNDS[2], 1.0)):
-        cells = np.full((5, 4, 16, 16), value, np.float16)
-        things = np.zeros((5, 16, 16), bool)
-        things[:, 3] = True
-        np.savez(tmp_path / f"{index:04d}.npz", drawn=cells, meant=cells, things=things, words=["a"] * 5)
-    drawn, meant, weight, words = lora.Pairs().sample(random.Random(0), 200)
-    assert drawn.shape == meant.shape == (200, 4, 16, 16) and len(words) == 200
-    assert 0.4 < drawn.mean() < 0.6
-    assert weight[:, :, 3].eq(lora.THINGS).all() and weight[:, :, 4].eq(1).all()
 
 
 def test_a_lora_without_what_it_begins_at_is_refused(tmp_path, monkeypatch):

@@ -186,9 +186,9 @@ def test_a_region_takes_a_rim_around_the_thing_that_words_name(tmp_path) -> None
 
 
 def test_words_for_the_ground_are_left_to_clip(tmp_path) -> None:
-    placed = [Placed("ball", "red", 0.5, 0.25, 0.15, 0)]
-    scene = Scene((Group(1, "red", "ball", "medium"),), "top", "grass", "flat")
-    picture, owner = draw_apart(scene, random.Random(3), (256, 256), placed)
+    placed = [Placed("boat", "red", 0.35, 0.25, 0.15, 0)]
+    scene = Scene((Group(1, "red", "boat", "medium"),), "top", "grass", "flat")
+    picture, owner = draw_apart(scene, random.Random(19), (256, 256), placed)
     models = models_of(tmp_path, segment=DEMO / "segmenter", clip=DEMO / "clip")
     named = region.by_words(picture, "grass", models, Reporter(), rim=False)
     assert named.by == "clip" and not (np.asarray(named.mask, bool) & (owner == 0)).all()

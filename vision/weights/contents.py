@@ -15,7 +15,8 @@ from vision.weights.sources import PICKLES
 
 MAX_HEADER = 100 * 10**6  # bytes; the safetensors format's own limit
 GGUF, GGUF_PART = ".gguf", "transformer"  # of such a file's name; the part of a pipeline that it holds
-FLOAT_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # dtype in a header → bytes
+# dtype in a header → bytes
+FLOAT_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
 
 def missing_files(folder: Path, without: str | None = None) -> list[str]:

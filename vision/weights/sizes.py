@@ -86,11 +86,15 @@ def _tensors(path: Path, itemsize: int) -> Iterator[Tensor]:
         if file.suffix == contents.GGUF:  # it stays as it is, and is unpacked where it is needed
             yield Tensor(DENOISERS[0], file.stat().st_size)
             continue
+        # float8 is cast as other floats are, unless the model says that it computes with it as it is
+        is_quantized = "quantization_config" in read_json(file.parent / "config.json")
         for name, entry in contents.header(file).items():
             if name != "__metadata__":
                 part = name.partition(".")[0] if file == path else file.parent.name
                 begin, end = entry["data_offsets"]
                 stored = contents.FLOAT_SIZES.get(entry["dtype"])
+                if is_quantized and entry["dtype"].startswith("F8"):
+                    stored = None
                 yield (
                     float_tensor(part, name, (end - begin) // stored, len(entry["shape"]), itemsize)
                     if stored

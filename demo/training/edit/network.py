@@ -47,6 +47,7 @@ DEFAULTS = {
 }
 DRAFT = {"num_inference_steps": 6, "guidance_scale": 3.0}
 FOLDER = WORK / "edit_pairs"
+OWN_LORA = "own.safetensors"  # `demo.training.edit.lora` writes it
 
 
 def widen(model: UNet2DConditionModel, channels: int = 8) -> UNet2DConditionModel:
@@ -100,7 +101,7 @@ def encode_pairs(shard: int, vae: AutoencoderTiny):
     part.replace(FOLDER / f"{shard:04d}.npy")
 
 
-def _weight(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+def weights(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     """The loss weight of each latent cell: what changes counts about as much as all that stays.
     (B, 1, rows, columns)."""
     changed = ((after - before).abs().amax(1, keepdim=True) > 0.25).float()
@@ -128,14 +129,14 @@ class Pairs:
             self.latents.append(torch.from_numpy(np.load(path)))
             self.edits.append(_edits(shard))
 
-    def sample(self, rng: random.Random):
-        """BATCH edits of one shape and their latents before and after, (B, 4, rows, columns) each."""
+    def sample(self, rng: random.Random, count: int = BATCH, square_share: float = unet.SQUARE):
+        """`count` edits of one shape and their latents before and after, (B, 4, rows, columns) each."""
         square = [i for i in range(len(self.edits)) if _shape(i) == unet.SHAPES[0]]
         other = [i for i in range(len(self.edits)) if i not in square]
-        if other and rng.random() > unet.SQUARE:
-            shards = [rng.choice(other)] * BATCH
+        if other and rng.random() > square_share:
+            shards = [rng.choice(other)] * count
         else:
-            shards = rng.choices(square, k=BATCH)
+            shards = rng.choices(square, k=count)
         chosen = [(shard, rng.randrange(SHARD)) for shard in shards]
         latents = torch.stack([self.latents[shard][i] for shard, i in chosen]).float().to(device())
         return [self.edits[shard][i] for shard, i in chosen], latents[:, 0], latents[:, 1]
@@ -145,7 +146,7 @@ class Pairs:
 # -----------------------------------------------------------------------------------------------------------
 
 
-def _timesteps(count: int) -> torch.Tensor:
+def timesteps(count: int) -> torch.Tensor:
     """Stratified over 0 to 999, more where next to nothing but noise is seen: what stays is decided there."""
     q = (torch.rand(1) + torch.arange(count) / count) % 1
     return (1000 * q**0.6).long().clamp(0, 999)
@@ -183,7 +184,7 @@ def _train(run: Run):
 
 
 class _Loss:
-    """The mean square error of v over a batch of pairs, as the generator's, weighted by `_weight`; words,
+    """The mean square error of v over a batch of pairs, as the generator's, weighted by `weights`; words,
     picture or both are left out now and then, for guidance by either. Trained is what of `model` (the UNet)
     and `words` (its text encoder) asks for gradients."""
 
@@ -203,14 +204,14 @@ class _Loss:
         soft = torch.tensor([rng.uniform(0, 0.1) * (rng.random() < SOFT) for _ in edits], device=device())
         seen = before + soft.view(-1, 1, 1, 1) * torch.randn_like(before)
         seen = seen * ~blind.to(device()).view(-1, 1, 1, 1)
-        t = _timesteps(BATCH).to(device())
+        t = timesteps(BATCH).to(device())
         noise = torch.randn_like(after)
         a = self.alphas[t].view(-1, 1, 1, 1)
         noisy, target = a.sqrt() * after + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * after
         with autocast():
             hidden = self.words(input_ids=ids).last_hidden_state  # (B, 77, WIDTH)
             v = self.model(torch.cat([noisy, GAIN * seen], 1), t, hidden).sample.float()
-        square, weight = (v - target).square(), _weight(before, after)
+        square, weight = (v - target).square(), weights(before, after)
         stays = weight == 1
         return (square * weight).mean() / weight.mean(), {
             "changes": square[(~stays).expand_as(square)].mean().item(),

@@ -13,25 +13,24 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderTiny, StableDiffusionPipeline
 from PIL import Image, ImageDraw, ImageFilter
-from tqdm import tqdm
 from transformers import UperNetForSemanticSegmentation
 
 from demo.captions import describe
 from demo.drawing import OVERSAMPLING, PAINT, SIZE
 from demo.objects import ARTISTS, FLOATING, Brush, Silhouette, mix
 from demo.training.autoencoder.network import to_tensor
-from demo.training.loop import MODELS, WORK, autocast, device, put_weights, trained_weights, workers
+from demo.training.form.shards import make as make_shards
+from demo.training.loop import MODELS, WORK, autocast, device, put_weights, trained_weights
 from demo.training.segmenter import SIZE as SEEN
-from demo.training.unet import DEFAULTS, DRAFT, FORM_LORA
+from demo.training.unet import DEFAULTS, DRAFT
 from demo.training.vision import pixels
 from demo.world import Scene, training_scene
-from vision.image_model.attached import merged_lora
 
 FOLDER = WORK / "fitted"
 SHARD = 256  # pictures
-# The first shards of three rounds: drawn by the shipped UNet, by what learned from these, and with the LoRA
-# that learned from both.
-ROUNDS = (0, 34, 100)
+# The first shards of four rounds: drawn by the shipped UNet, by what learned from these, with the LoRA that
+# learned from both, and by what the larger LoRA begins at.
+ROUNDS = (0, 34, 100, 200)
 DRAWN_AT_ONCE = 16
 MIX = {"large": 0.4, "single": 0.6}
 STYLES = {
@@ -228,11 +227,14 @@ def untrained() -> torch.nn.Module:
     raise FileNotFoundError("this stage goes on from one that isn't trained yet (demo.train.STAGES)")
 
 
-def make_last(shards: int = 20):
-    """Makes more, with the LoRA in the pack."""
+def make_with(lora: dict[str, torch.Tensor], round_: int, shards: int = 20):
+    """Makes more, by the UNet with `lora` (layer → what is added, (out, in)) added to it."""
     pipeline = _generator()
-    merged_lora.merge(pipeline, MODELS / "stable-diffusion", FORM_LORA)
-    _make(shards, ROUNDS[2], pipeline)
+    with torch.no_grad():
+        for layer, change in lora.items():
+            weight = pipeline.unet.get_submodule(layer).weight
+            weight += change.view_as(weight)
+    _make(shards, ROUNDS[round_], pipeline)
 
 
 def _generator() -> StableDiffusionPipeline:
@@ -243,14 +245,6 @@ def _generator() -> StableDiffusionPipeline:
 
 
 def _make(shards: int, first: int, pipeline: StableDiffusionPipeline):
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    rank, world = workers()
     segmenter = UperNetForSemanticSegmentation.from_pretrained(MODELS / "segmenter", dtype=torch.float32)
     segmenter = segmenter.to(device()).eval()
-    for index in tqdm(range(first + rank, first + shards, world), desc="fitted", mininterval=5):
-        path = FOLDER / f"{index:04d}.npz"
-        if not path.exists():
-            part = path.with_suffix(".part")
-            with part.open("wb") as file:
-                np.savez(file, **_shard(index, pipeline, segmenter))
-            part.replace(path)
+    make_shards(FOLDER, first, shards, lambda index: _shard(index, pipeline, segmenter))

@@ -6,54 +6,23 @@ is asked for the ball (as imitation learning lets a learner act and has the teac
 right: Ross et al., 2011, arXiv:1011.0686).
 """
 
-import json
 import random
-from itertools import pairwise
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from demo.training import unet
-from demo.training.form import fitted
-from demo.training.loop import MODELS, Plan, Run, autocast, device, put_weights, trained_weights
+from demo.training.form import fitted, low_rank
+from demo.training.form.shards import Shards
+from demo.training.loop import MODELS, Plan, Run, autocast, device, put_weights, trained_weights, workers
 from demo.training.text import tokenizer_folder
 from demo.vocabulary import LENGTH, Encoder
-from vision.image_model.attached import merged_lora
 
 HALF = unet.BATCH // 2  # pairs in a batch; the others are drawings
 FIRST, LAST = 60, 960  # times of the pairs: above, nothing is seen of what was drawn
 WORDLESS = 0.1
 THINGS = 3.0  # how much a cell counts in which what was drawn and what was meant differ, against the others
-BUDGET = 740_000  # parameters of the LoRA, a byte each
-
-
-class Pairs:
-    """All fitted pairs so far, as many of each round; new shards are taken in while training."""
-
-    def __init__(self):
-        self.shards: dict[str, dict[str, np.ndarray]] = {}
-        self.refresh()
-
-    def refresh(self):
-        for path in sorted(fitted.FOLDER.glob("*.npz")):
-            if path.name not in self.shards:
-                with np.load(path) as arrays:
-                    self.shards[path.name] = {name: arrays[name] for name in arrays.files}
-        starts = [f"{first:04d}" for first in (*fitted.ROUNDS, 9999)]
-        rounds = [[n for n in self.shards if a <= n < b] for a, b in pairwise(starts)]
-        self.rounds = [names for names in rounds if names]
-
-    def sample(self, rng: random.Random, count: int):
-        """Latents as drawn and as meant, (B, 4, 16, 16) each, loss weights (B, 1, 16, 16), and the words."""
-        names = [rng.choice(rng.choice(self.rounds)) for _ in range(count)]
-        chosen = [(self.shards[name], rng.randrange(len(self.shards[name]["words"]))) for name in names]
-        drawn, meant, things = (
-            torch.from_numpy(np.stack([shard[part][i] for shard, i in chosen])).float().to(device())
-            for part in ("drawn", "meant", "things")
-        )
-        return drawn, meant, 1 + (THINGS - 1) * things[:, None], [str(s["words"][i]) for s, i in chosen]
+BUDGET, WIDE = 740_000, 2_400_000  # parameters of the LoRAs, a byte each in the pack
 
 
 class _Loss:
@@ -61,7 +30,8 @@ class _Loss:
     many drawings the UNet's own loss, so that all else stays as it was."""
 
     def __init__(self, run: Run, model: torch.nn.Module):
-        self.run, self.model, self.pairs = run, model, Pairs()
+        self.run, self.model = run, model
+        self.pairs = Shards(fitted.FOLDER, fitted.ROUNDS)
         self.pool = unet.Pool(unet.tellable)
         text = CLIPTextModel.from_pretrained(MODELS / "stable-diffusion" / "text_encoder")
         self.text = text.float().to(device()).eval().requires_grad_(False)
@@ -71,7 +41,7 @@ class _Loss:
     def __call__(self, rng: random.Random) -> tuple[torch.Tensor, dict[str, float]]:
         if self.run.step % 100 == 0:
             self.pairs.refresh()
-        drawn, meant, things, words = self.pairs.sample(rng, HALF)
+        (drawn, meant, things), words = self.pairs.sample(rng, HALF, ("drawn", "meant", "things"))
         scenes, z, weight = self.pool.sample(rng, unet.FORM, unet.BATCH - HALF, square_share=1.0)
         words += [unet.tell_settled(scene, rng) for scene in scenes]
         words = ["" if rng.random() < WORDLESS else told for told in words]
@@ -84,6 +54,7 @@ class _Loss:
             hidden = self.text(input_ids=ids).last_hidden_state
             v = self.model(noisy.contiguous(memory_format=torch.channels_last), t, hidden).sample.float()
         clean = (a.sqrt() * noisy - (1 - a).sqrt() * v)[:HALF]
+        things = 1 + (THINGS - 1) * things[:, None]  # (B, 1, 16, 16)
         fit = ((clean - meant).square() * things).mean() / things.mean()
         target = (a.sqrt() * noise)[HALF:] - (1 - a).sqrt()[HALF:] * z
         own = ((v[HALF:] - target).square() * weight).mean() / weight.mean()
@@ -104,103 +75,69 @@ def train(steps: int = 900):
 # ------------------------------------------------------------------------------------------------------------
 
 
-def ranks(changes: dict[str, torch.Tensor], budget: int) -> dict[str, int]:
-    """Layer → rank, such that most of the squares of all changes is kept by `budget` parameters. changes:
-    layer → (out, in)."""
-    directions = []
-    for layer, change in changes.items():
-        price = sum(change.shape)
-        directions += [(float(s) ** 2 / price, price, layer) for s in torch.linalg.svdvals(change)]
-    found: dict[str, int] = {}
-    for _, price, layer in sorted(directions, reverse=True):
-        if price > budget:
-            break
-        budget -= price
-        found[layer] = found.get(layer, 0) + 1
-    return found
-
-
-class LowRank(torch.nn.Module):
-    """A model, none of whose own weights is trained, with up · down added to those of some layers. The sums
-    are made before each call, which trains faster than peft's layers, which compute beside the model's.
-
-    changes: layer → (out, in), which up · down begin at, as far as `budget` parameters can hold them.
-    """
-
-    def __init__(self, model: torch.nn.Module, changes: dict[str, torch.Tensor], budget: int):
-        super().__init__()
-        self.model = (model.requires_grad_(False),)  # no part of this module: it has no weights to be kept
-        self.ranks = ranks(changes, budget)
-        self.down, self.up = torch.nn.ParameterList(), torch.nn.ParameterList()
-        for layer, rank in self.ranks.items():
-            u, s, v = torch.linalg.svd(changes[layer], full_matrices=False)
-            self.down.append(s[:rank, None].sqrt() * v[:rank])
-            self.up.append(u[:, :rank] * s[:rank].sqrt())
-
-    def forward(self, *args):
-        [model] = self.model
-        weights = {}
-        for layer, down, up in zip(self.ranks, self.down, self.up, strict=True):
-            before = model.get_submodule(layer).weight
-            weights[f"{layer}.weight"] = before + (up @ down).view_as(before)
-        return torch.func.functional_call(model, weights, args)
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """The LoRA as diffusers' save_lora_weights names its tensors."""
-        [model] = self.model
-        found = {}
-        for layer, down, up in zip(self.ranks, self.down, self.up, strict=True):
-            weight = model.get_submodule(layer).weight
-            found[f"unet.{layer}.lora_A.weight"] = down.detach().view(-1, *weight.shape[1:])
-            found[f"unet.{layer}.lora_B.weight"] = up.detach().view(*up.shape, *[1] * (weight.ndim - 2))
-        return found
-
-
 def _changes() -> dict[str, torch.Tensor]:
     """What `train` made of each matrix and convolution."""
-    before, after = unet.shipped_unet(), unet.build()
+    after = unet.build()
     put_weights(after, trained_weights("unet_fitted", fitted.untrained))
-    old = dict(before.named_modules())
-    return {
-        name: (module.weight - old[name].weight.to(device())).detach().flatten(1)
-        for name, module in after.named_modules()
-        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)
-    }
+    return low_rank.changes(unet.shipped_unet(), after)
+
+
+def _network() -> torch.nn.Module:
+    network = unet.build()
+    network.load_state_dict(unet.shipped_unet().state_dict())
+    return network
 
 
 def train_lora(steps: int = 1800):
-    """Trains the LoRA from what `train` changed most, on all pairs there are, and ships it."""
-    _train_lora("form_lora", Plan(steps, lr=6e-4, weight_decay=0.0, warmup=50, decay=0.8, ema=0.99))
+    """Trains a LoRA from what `train` changed most, on all pairs there are."""
+    plan = Plan(steps, lr=6e-4, weight_decay=0.0, warmup=50, decay=0.8, ema=0.99)
+    _train_lora("form_lora", low_rank.LowRank(_network(), _changes(), BUDGET), plan)
+
+
+def _trained_lora(stage: str) -> low_rank.LowRank:
+    """The LoRA as a stage left it."""
+    model = low_rank.LowRank(_network(), _changes(), BUDGET)
+    put_weights(model, trained_weights(stage, fitted.untrained))
+    return model
+
+
+def make_last(shards: int = 20):
+    """Makes pairs with the LoRA of `train_lora`."""
+    fitted.make_with(_trained_lora("form_lora").changes(), 2, shards)
 
 
 def refine_lora(steps: int = 1100):
     """Goes on from the end of `train_lora` with pairs that were drawn with it."""
     plan = Plan(steps, lr=4e-4, weight_decay=0.0, warmup=50, decay=0.9, ema=0.99)
-    _train_lora("form_lora_refine", plan, "form_lora")
+    _train_lora("form_lora_refine", _trained_lora("form_lora"), plan)
 
 
-def _train_lora(name: str, plan: Plan, before: str | None = None):
+def _half_way() -> dict[str, torch.Tensor]:
+    """Half of what all weights have learned and half of the LoRA's: together they draw better than either
+    alone (as averages of weights often do: Wortsman et al., 2022, arXiv:2203.05482)."""
+    both = {layer: 0.5 * change for layer, change in _changes().items()}
+    for layer, change in _trained_lora("form_lora_refine").changes().items():
+        both[layer] += 0.5 * change
+    return both
+
+
+def make_wide(shards: int = 12):
+    """Makes pairs by what `widen_lora` begins at."""
+    fitted.make_with(_half_way(), 3, shards)
+
+
+def widen_lora(steps: int = 2400):
+    """Trains a larger LoRA, and ships it."""
+    model = low_rank.LowRank(_network(), _half_way(), WIDE)
+    _train_lora(
+        "form_lora_wide", model, Plan(steps, lr=3e-4, weight_decay=0.0, warmup=50, decay=0.9, ema=0.99)
+    )
+    if workers()[0] == 0:
+        low_rank.write(model, MODELS / "stable-diffusion", unet.FORM_LORA, unet.settings())
+
+
+def _train_lora(name: str, model: low_rank.LowRank, plan: Plan):
     torch.manual_seed(0)
-    network = unet.build()
-    network.load_state_dict(unet.shipped_unet().state_dict())
-    model = LowRank(network, _changes(), BUDGET)
     run = Run(name, model, plan)
-    if before and run.step == 0:
-        run.start_from(trained_weights(before, fitted.untrained))
     run.train(_Loss(run, model), save_every=100)
     run.use_average()
-    if run.rank == 0:
-        write(model)
-
-
-def write(model: LowRank):
-    """Writes the LoRA into the pack, in float8, which its sums lose next to nothing by, and names it on the
-    card."""
-    folder = MODELS / "stable-diffusion"
-    small = {name: tensor.cpu().to(torch.float8_e4m3fn) for name, tensor in model.tensors().items()}
-    (folder / merged_lora.FOLDER).mkdir(exist_ok=True)
-    save_file(
-        {name: tensor.contiguous() for name, tensor in small.items()},
-        folder / merged_lora.FOLDER / unet.FORM_LORA,
-    )
-    (folder / "atelier.json").write_text(json.dumps(unet.settings(), indent=2) + "\n")

@@ -1,0 +1,97 @@
+"""Teaches the editor's UNet, and then a LoRA of it, to go from what it made of an edit to its answer."""
+
+import random
+
+import torch
+from diffusers import UNet2DConditionModel
+from transformers import CLIPTokenizer
+
+from demo.training import unet
+from demo.training.edit import network, own, text
+from demo.training.edit.network import SOFT, UNTOLD
+from demo.training.edit.words import instruct
+from demo.training.form import fitted, low_rank
+from demo.training.form.lora import FIRST, LAST
+from demo.training.form.shards import Shards
+from demo.training.loop import MODELS, Plan, Run, autocast, device, put_weights, trained_weights, workers
+from demo.training.text import tokenizer_folder
+from demo.vocabulary import LENGTH, Encoder
+
+HALF = network.BATCH // 2  # own edits in a batch; the others are drawings
+APART = 0.25  # by which a cell differs whose loss counts more: of drawing and answer, or before and after
+THINGS = 4.0  # how much more
+BUDGET = 1_800_000  # parameters of the LoRA, a byte each in the pack
+
+
+class _Loss:
+    """Of HALF own edits the mean square error of the noise-free latents that the prediction leads to, and of
+    as many drawn ones the editor's own loss."""
+
+    def __init__(self, run: Run, model: torch.nn.Module):
+        self.run, self.model = run, model
+        self.own, self.drawings = Shards(own.FOLDER, own.ROUNDS), network.Pairs()
+        self.words = text.reader().to(device()).eval().requires_grad_(False)
+        self.encoder = Encoder(CLIPTokenizer.from_pretrained(tokenizer_folder()))
+        self.alphas = unet.scheduler().alphas_cumprod.to(device())
+
+    def __call__(self, rng: random.Random) -> tuple[torch.Tensor, dict[str, float]]:
+        if self.run.step % 100 == 0:
+            self.own.refresh()
+        self.drawings.grow(min(network.SHARDS, 6 + self.run.step // (2 * network.EVERY)))
+        (source, drawn, meant), words = self.own.sample(rng, HALF, ("before", "drawn", "after"))
+        edits, before, after = self.drawings.sample(rng, network.BATCH - HALF, square_share=1.0)
+        words += [instruct(edit, rng).text for edit in edits]
+        left_out = torch.tensor([rng.random() for _ in words])
+        wordless, blind = left_out < 2 * UNTOLD, (left_out > UNTOLD) & (left_out < 3 * UNTOLD)
+        wordless[:HALF], blind[:HALF] = False, False  # without both it can't be known what was meant
+        words = ["" if untold else told for untold, told in zip(wordless.tolist(), words, strict=True)]
+        ids = torch.tensor([self.encoder.text(told, LENGTH) for told in words], device=device())
+        soft = torch.tensor([rng.uniform(0, 0.1) * (rng.random() < SOFT) for _ in words], device=device())
+        seen = torch.cat([source, before])
+        seen = seen + soft.view(-1, 1, 1, 1) * torch.randn_like(seen)
+        seen = seen * ~blind.to(device()).view(-1, 1, 1, 1)
+        spread = (torch.rand(1) + torch.arange(HALF) / HALF) % 1
+        t = torch.cat([(FIRST + (LAST - FIRST) * spread).long(), network.timesteps(len(edits))]).to(device())
+        a, noise = self.alphas[t].view(-1, 1, 1, 1), torch.randn_like(seen)
+        noisy = a.sqrt() * torch.cat([drawn, after]) + (1 - a).sqrt() * noise
+        with autocast():
+            hidden = self.words(input_ids=ids).last_hidden_state
+            v = self.model(torch.cat([noisy, seen], 1), t, hidden).sample.float()
+        clean = (a.sqrt() * noisy - (1 - a).sqrt() * v)[:HALF]
+        apart = torch.maximum((meant - source).abs(), (meant - drawn).abs()).amax(1, keepdim=True) > APART
+        things = 1 + (THINGS - 1) * apart.float()
+        fit = ((clean - meant).square() * things).mean() / things.mean()
+        target = (a.sqrt() * noise)[HALF:] - (1 - a).sqrt()[HALF:] * after
+        weight = network.weights(before, after)
+        drawings = ((v[HALF:] - target).square() * weight).mean() / weight.mean()
+        return (fit + drawings) / 2, {"fit": fit.item(), "drawings": drawings.item()}
+
+
+def train(steps: int = 900):
+    """Trains the editor's whole UNet on own edits, from the shipped one. Its weights aren't shipped: they say
+    where a LoRA has to change something, and make the edits that follow."""
+    torch.manual_seed(0)
+    run = Run("edit_own", _network(), Plan(steps, lr=2e-4, warmup=50, decay=0.6, ema=0.99))
+    run.train(_Loss(run, run.model.train()), save_every=100)
+
+
+def _network() -> torch.nn.Module:
+    """The shipped editor's UNet without its LoRA; its picture's latents are as large as they are."""
+    shipped = UNet2DConditionModel.from_pretrained(MODELS / "edit" / "unet", torch_dtype=torch.float32)
+    model = network.widen(unet.build())
+    model.load_state_dict(shipped.state_dict())
+    return model
+
+
+def train_lora(steps: int = 2000):
+    """Trains the LoRA from what `train` changed most, on all own edits there are, and ships it."""
+    torch.manual_seed(0)
+    after = network.widen(unet.build())
+    put_weights(after, trained_weights("edit_own", fitted.untrained))
+    before = _network()
+    model = low_rank.LowRank(before, low_rank.changes(before, after), BUDGET)
+    run = Run("edit_lora", model, Plan(steps, lr=4e-4, weight_decay=0.0, warmup=50, decay=0.8, ema=0.99))
+    run.train(_Loss(run, model), save_every=100)
+    run.use_average()
+    if workers()[0] == 0:
+        low_rank.write(model, MODELS / "edit", network.OWN_LORA, network.settings())
