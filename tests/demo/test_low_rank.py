@@ -66,6 +66,14 @@ def test_a_lora_tells_what_it_adds_and_begins_at_what_training_changed():
         torch.testing.assert_close(found[layer], change, atol=1e-5, rtol=1e-4)
 
 
+def test_changes_that_are_added_make_the_model_that_was_trained():
+    torch.manual_seed(0)
+    before, after = (torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3, bias=False)) for _ in range(2))
+    low_rank.add(low_rank.changes(before, after), before)
+    torch.testing.assert_close(before[0].weight, after[0].weight)
+    assert before[0].weight.requires_grad
+
+
 def a_shard(count, value):
     cells = np.full((count, 4, 16, 16), value, np.float16)
     return {"drawn": cells, "words": np.array([f"{value}"] * count)}

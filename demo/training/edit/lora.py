@@ -21,6 +21,7 @@ HALF = network.BATCH // 2  # own edits in a batch; the others are drawings
 APART = 0.25  # by which a cell differs whose loss counts more: of drawing and answer, or before and after
 THINGS = 4.0  # how much more
 BUDGET = 1_800_000  # parameters of the LoRA, a byte each in the pack
+PLAN = {"weight_decay": 0.0, "warmup": 50, "decay": 0.8, "ema": 0.99}
 
 
 class _Loss:
@@ -83,15 +84,47 @@ def _network() -> torch.nn.Module:
     return model
 
 
-def train_lora(steps: int = 2000):
-    """Trains the LoRA from what `train` changed most, on all own edits there are, and ships it."""
-    torch.manual_seed(0)
+def _trained_lora(stage: str | None) -> low_rank.LowRank:
+    """The LoRA as a stage left it; without one, as it begins: at what `train` changed most."""
     after = network.widen(unet.build())
     put_weights(after, trained_weights("edit_own", fitted.untrained))
     before = _network()
     model = low_rank.LowRank(before, low_rank.changes(before, after), BUDGET)
-    run = Run("edit_lora", model, Plan(steps, lr=4e-4, weight_decay=0.0, warmup=50, decay=0.8, ema=0.99))
-    run.train(_Loss(run, model), save_every=100)
-    run.use_average()
+    if stage:
+        put_weights(model, trained_weights(stage, fitted.untrained))
+    return model
+
+
+def train_lora(steps: int = 2000):
+    """Trains the LoRA on all own edits there are."""
+    _train_lora("edit_lora", _trained_lora(None), Plan(steps, lr=4e-4, **PLAN))
+
+
+def make_last(shards: int = 12):
+    """Makes own edits with the LoRA of `train_lora`."""
+    own.make_with(_trained_lora("edit_lora").changes(), own.ROUNDS[2], shards)
+
+
+def refine_lora(steps: int = 1000):
+    """Goes on from the end of `train_lora` with own edits that were made with it."""
+    _train_lora("edit_lora_refine", _trained_lora("edit_lora"), Plan(steps, lr=3e-4, **PLAN))
+
+
+def make_finish(shards: int = 8):
+    """Makes own edits with the LoRA of `refine_lora`."""
+    own.make_with(_trained_lora("edit_lora_refine").changes(), own.ROUNDS[3], shards)
+
+
+def finish_lora(steps: int = 900):
+    """Goes on from the end of `refine_lora` in the same way, and ships the LoRA."""
+    model = _trained_lora("edit_lora_refine")
+    _train_lora("edit_lora_finish", model, Plan(steps, lr=3e-4, **PLAN))
     if workers()[0] == 0:
         low_rank.write(model, MODELS / "edit", network.OWN_LORA, network.settings())
+
+
+def _train_lora(name: str, model: low_rank.LowRank, plan: Plan):
+    torch.manual_seed(0)
+    run = Run(name, model, plan)
+    run.train(_Loss(run, model), save_every=100)
+    run.use_average()

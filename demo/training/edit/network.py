@@ -43,11 +43,11 @@ DEFAULTS = {
     "num_inference_steps": 12,
     "guidance_scale": 3.0,
     "image_guidance_scale": 1.5,
-    "relevance_threshold": 0.28,
+    "relevance_threshold": 0.18,
 }
 DRAFT = {"num_inference_steps": 6, "guidance_scale": 3.0}
 FOLDER = WORK / "edit_pairs"
-OWN_LORA = "own.safetensors"  # `demo.training.edit.lora` writes it
+OWN_LORA = "own.safetensors"  # `demo.training.edit.lora` writes it, anew for every new UNet
 
 
 def widen(model: UNet2DConditionModel, channels: int = 8) -> UNet2DConditionModel:
@@ -252,4 +252,11 @@ def settings() -> dict:
     kept = {key: generator[key] for key in ("native_size", "max_area", "output_scale")}
     words = sorted({*known_words(), *instruction_words()})
     shared = dict.fromkeys(("vae", "upscaler"), "stable-diffusion")
-    return {**DEFAULTS, "draft": DRAFT, **kept, "shared": shared, "vocabulary": " ".join(words)}
+    return {
+        **DEFAULTS,
+        "draft": DRAFT,
+        **kept,
+        "shared": shared,
+        "merged_lora": OWN_LORA,
+        "vocabulary": " ".join(words),
+    }

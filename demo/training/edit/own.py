@@ -20,13 +20,15 @@ from demo.training.autoencoder.network import to_tensor
 from demo.training.edit import network
 from demo.training.edit.scenes import Edit, training_edit
 from demo.training.edit.words import instruct
-from demo.training.form import fitted
+from demo.training.form import fitted, low_rank
 from demo.training.form.shards import make as make_shards
 from demo.training.loop import MODELS, WORK, autocast, device, put_weights, trained_weights
 
 FOLDER = WORK / "edit_own"
 SHARD = 256  # edits
-ROUNDS = (0, 100)  # the first shards: made by the shipped editor, and by what learned from these
+# The first shards of four rounds: made by the shipped editor, by what learned from these, and twice with the
+# LoRA that had learned from those before.
+ROUNDS = (0, 100, 200, 300)
 AT_ONCE = 16
 # How many of a kind's edits are made: of those more that come out badly, and that do after the first round.
 MIX = {"colour": 0.5, "thing": 1.0, "background": 0.4, "style": 0.6, "add": 0.8, "remove": 0.7}
@@ -137,8 +139,15 @@ def make(shards: int = 20):
     _make(shards, 0, _editor())
 
 
-def make_again(shards: int = 20):
+def make_again(shards: int = 12):
     """Makes more, by the editor that has learned from those before."""
     editor = _editor()
     put_weights(editor.unet, trained_weights("edit_own", fitted.untrained))
     _make(shards, ROUNDS[1], editor)
+
+
+def make_with(changes: dict[str, torch.Tensor], first: int, shards: int):
+    """Makes more, by the editor with `changes` (layer → what is added, (out, in)) added to its UNet."""
+    editor = _editor()
+    low_rank.add(changes, editor.unet)
+    _make(shards, first, editor)

@@ -19,6 +19,7 @@ from demo.captions import describe
 from demo.drawing import OVERSAMPLING, PAINT, SIZE
 from demo.objects import ARTISTS, FLOATING, Brush, Silhouette, mix
 from demo.training.autoencoder.network import to_tensor
+from demo.training.form import low_rank
 from demo.training.form.shards import make as make_shards
 from demo.training.loop import MODELS, WORK, autocast, device, put_weights, trained_weights
 from demo.training.segmenter import SIZE as SEEN
@@ -227,14 +228,11 @@ def untrained() -> torch.nn.Module:
     raise FileNotFoundError("this stage goes on from one that isn't trained yet (demo.train.STAGES)")
 
 
-def make_with(lora: dict[str, torch.Tensor], round_: int, shards: int = 20):
-    """Makes more, by the UNet with `lora` (layer → what is added, (out, in)) added to it."""
+def make_with(changes: dict[str, torch.Tensor], first: int, shards: int):
+    """Makes more, by the UNet with `changes` (layer → what is added, (out, in)) added to it."""
     pipeline = _generator()
-    with torch.no_grad():
-        for layer, change in lora.items():
-            weight = pipeline.unet.get_submodule(layer).weight
-            weight += change.view_as(weight)
-    _make(shards, ROUNDS[round_], pipeline)
+    low_rank.add(changes, pipeline.unet)
+    _make(shards, first, pipeline)
 
 
 def _generator() -> StableDiffusionPipeline:

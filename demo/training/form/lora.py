@@ -103,7 +103,7 @@ def _trained_lora(stage: str) -> low_rank.LowRank:
 
 def make_last(shards: int = 20):
     """Makes pairs with the LoRA of `train_lora`."""
-    fitted.make_with(_trained_lora("form_lora").changes(), 2, shards)
+    fitted.make_with(_trained_lora("form_lora").changes(), fitted.ROUNDS[2], shards)
 
 
 def refine_lora(steps: int = 1100):
@@ -121,9 +121,9 @@ def _half_way() -> dict[str, torch.Tensor]:
     return both
 
 
-def make_wide(shards: int = 12):
+def make_wide(shards: int = 10):
     """Makes pairs by what `widen_lora` begins at."""
-    fitted.make_with(_half_way(), 3, shards)
+    fitted.make_with(_half_way(), fitted.ROUNDS[3], shards)
 
 
 def widen_lora(steps: int = 2400):

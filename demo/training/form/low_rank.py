@@ -36,6 +36,14 @@ def ranks(changes: dict[str, torch.Tensor], budget: int) -> dict[str, int]:
     return found
 
 
+@torch.no_grad()
+def add(changes: dict[str, torch.Tensor], model: torch.nn.Module):
+    """Adds changes, layer → (out, in), to a model's weights."""
+    for layer, change in changes.items():
+        weight = model.get_submodule(layer).weight
+        weight += change.view_as(weight).to(weight.device)
+
+
 class LowRank(torch.nn.Module):
     """A model, none of whose own weights is trained, with up · down added to those of some layers. The sums
     are made before each call, which trains faster than peft's layers, which compute beside the model's.
