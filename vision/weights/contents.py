@@ -13,6 +13,7 @@ from vision.weights import trust
 from vision.weights.config_files import read_json
 from vision.weights.sources import PICKLES
 
+MERGED = "lora"  # the folder of the LoRA that a model's card names, which is added to its weights
 MAX_HEADER = 100 * 10**6  # bytes; the safetensors format's own limit
 GGUF, GGUF_PART = ".gguf", "transformer"  # of such a file's name; the part of a pipeline that it holds
 # dtype in a header → bytes

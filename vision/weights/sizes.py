@@ -83,6 +83,8 @@ def bytes_in_memory(path: Path, itemsize: int) -> int:
 
 def _tensors(path: Path, itemsize: int) -> Iterator[Tensor]:
     for file in contents.weight_files(path):
+        if file.parent == path / contents.MERGED:
+            continue  # it takes no memory of its own once it is added
         if file.suffix == contents.GGUF:  # it stays as it is, and is unpacked where it is needed
             yield Tensor(DENOISERS[0], file.stat().st_size)
             continue

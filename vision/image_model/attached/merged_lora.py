@@ -11,8 +11,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from core.errors import ModelError
+from vision.weights import contents
 
-FOLDER = "lora"  # beside the parts of a pipeline: fetched with them from a hub
+FOLDER = contents.MERGED  # beside the parts of a pipeline: fetched with them from a hub
 # How diffusers' save_lora_weights ends the names of a denoiser's matrices, and where it keeps rank and alpha.
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 METADATA = "lora_adapter_metadata"
