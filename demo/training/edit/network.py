@@ -129,7 +129,7 @@ class Pairs:
             self.latents.append(torch.from_numpy(np.load(path)))
             self.edits.append(_edits(shard))
 
-    def sample(self, rng: random.Random, count: int = BATCH, square_share: float = unet.SQUARE):
+    def sample(self, rng: random.Random, count: int, square_share: float = unet.SQUARE):
         """`count` edits of one shape and their latents before and after, (B, 4, rows, columns) each."""
         square = [i for i in range(len(self.edits)) if _shape(i) == unet.SHAPES[0]]
         other = [i for i in range(len(self.edits)) if i not in square]
@@ -196,7 +196,7 @@ class _Loss:
 
     def __call__(self, rng: random.Random) -> tuple[torch.Tensor, dict[str, float]]:
         self.pairs.grow(min(SHARDS, 4 + self.run.step // EVERY))
-        edits, before, after = self.pairs.sample(rng)
+        edits, before, after = self.pairs.sample(rng, BATCH)
         left_out = torch.tensor([rng.random() for _ in edits])
         wordless, blind = left_out < 2 * UNTOLD, (left_out > UNTOLD) & (left_out < 3 * UNTOLD)
         texts = ["" if w else instruct(e, rng).text for w, e in zip(wordless.tolist(), edits, strict=True)]
