@@ -15,6 +15,7 @@ from PIL import Image, ImageFilter
 from transformers import ResNetConfig, SegformerImageProcessor, UperNetConfig, UperNetForSemanticSegmentation
 
 from demo.drawing import draw_apart, layout
+from demo.training.autoencoder.network import to_pictures
 from demo.training.loop import MODELS, WORK, Plan, Run, autocast, device, ship
 from demo.training.vision import MEAN, STD, pixels
 from demo.world import OBJECTS, STYLES, Scene, training_scene
@@ -81,9 +82,7 @@ def make_pictures():
         small = [np.asarray(picture.resize((CODED_SIZE, CODED_SIZE), Image.BOX)) for picture, _ in some]
         latents = vae.encode(pixels(small)).latents
         noise = torch.rand(CODED, 1, 1, 1, device=device()) * 0.3
-        made = vae.decode(latents + noise * torch.randn_like(latents)).sample
-        made = made.add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
-        pictures += list(made)
+        pictures += list(to_pictures(vae.decode(latents + noise * torch.randn_like(latents)).sample))
         classes += [each for _, each in some]
     WORK.mkdir(parents=True, exist_ok=True)
     np.savez(WORK / "segmenter_pictures.npz", pictures=np.stack(pictures), classes=np.stack(classes))

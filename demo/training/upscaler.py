@@ -16,7 +16,7 @@ from torchvision.transforms.functional import gaussian_blur
 from tqdm import trange
 
 from demo.drawing import SIZE, draw
-from demo.training.autoencoder.network import edge_difference
+from demo.training.autoencoder.network import edge_difference, to_pictures
 from demo.training.loop import MODELS, WORK, Plan, Run, device
 from demo.world import training_scene
 from vision.pictures.upscaler import Upscaler
@@ -44,8 +44,7 @@ def _autoencoder() -> AutoencoderTiny:
 def _decoded(pictures: np.ndarray) -> np.ndarray:
     """(N, H, W, 3) uint8 through the autoencoder."""
     x = _tensor(list(pictures)) * 2 - 1
-    y = _autoencoder().decode(_autoencoder().encode(x).latents).sample
-    return y.add(1).mul(127.5).clamp(0, 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return to_pictures(_autoencoder().decode(_autoencoder().encode(x).latents).sample)
 
 
 def _shard(index: int) -> dict[str, np.ndarray]:

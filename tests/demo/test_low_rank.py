@@ -11,7 +11,7 @@ from diffusers import StableDiffusionPipeline  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 from demo.training import unet  # noqa: E402
-from demo.training.form import low_rank, shards  # noqa: E402
+from demo.training.form import correction, low_rank, shards  # noqa: E402
 from vision.image_model.attached import merged_lora  # noqa: E402
 
 
@@ -104,3 +104,25 @@ def test_as_much_is_taken_of_each_round_and_what_is_new_on_disk(tmp_path):
     np.savez(tmp_path / "0009.npz", **a_shard(5, 4.0))
     pool.refresh()
     assert 0.2 < (pool.sample(random.Random(0), 200, ("drawn",))[0][0] == 4).float().mean() < 0.5
+
+
+def test_shards_that_are_not_made_yet_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="a stage before makes it"):
+        shards.Shards(tmp_path, (0,)).sample(random.Random(0), 1, ("drawn",))
+
+
+def test_own_pictures_come_at_all_times_at_which_they_are_seen():
+    times = correction.times(16)
+    assert times.shape == (16,) and not times.is_floating_point()
+    assert correction.FIRST <= times.min() < 200 and 850 < times.max() < correction.LAST
+
+
+def test_the_error_is_that_of_the_latents_without_noise():
+    clean, meant, noise = torch.randn(3, 2, 4, 16, 16)
+    alpha = torch.tensor([0.9, 0.2]).view(2, 1, 1, 1)
+    noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+    v = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
+    weight = torch.zeros(2, 1, 16, 16)
+    weight[:, :, :4] = 3
+    expected = (clean - meant)[:, :, :4].square().mean()
+    torch.testing.assert_close(correction.error(v, noisy, alpha, meant, weight), expected)

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from transformers import UperNetForSemanticSegmentation
 
 torch = pytest.importorskip("torch")
 
@@ -14,7 +13,6 @@ from demo.training import unet  # noqa: E402
 from demo.training.edit import lora, network, own  # noqa: E402
 from demo.training.edit.scenes import KINDS, Edit  # noqa: E402
 from demo.training.form import fitted, low_rank  # noqa: E402
-from demo.training.loop import MODELS  # noqa: E402
 from demo.world import Group, Scene  # noqa: E402
 
 CAT, BALL = Group(1, "red", "cat", "small"), Group(1, "blue", "ball", "small")
@@ -71,8 +69,7 @@ def test_a_shard_holds_pictures_before_as_made_and_as_meant(monkeypatch):
     monkeypatch.setattr(own, "SHARD", 4)
     monkeypatch.setattr(own, "AT_ONCE", 4)
     monkeypatch.setitem(network.DRAFT, "num_inference_steps", 3)
-    segmenter = UperNetForSemanticSegmentation.from_pretrained(MODELS / "segmenter", dtype=torch.float32)
-    found = own._shard(1, own._editor(), segmenter.eval())
+    found = own._shard(1, own._editor(), fitted.segmenter())
     count = len(found["words"])
     assert 1 <= count <= 4
     assert {found[name].shape for name in ("before", "drawn", "after")} == {(count, 4, 16, 16)}
@@ -106,3 +103,13 @@ class DrawnPairs:
         assert square_share == 1.0
         edits = [own.own_edit(random.Random(seed)) for seed in range(count)]
         return edits, torch.randn(count, 4, 16, 16), torch.randn(count, 4, 16, 16)
+
+
+def test_own_edits_always_have_their_words_and_pictures():
+    before = torch.ones(400, 4, 16, 16)
+    seen, words = network.shown(random.Random(0), before, ["make it red"] * 400, always=100)
+    assert all(words[:100]) and seen[:100].mean((1, 2, 3)).min() > 0.8
+    wordless = torch.tensor([word == "" for word in words[100:]])
+    blind = seen[100:].abs().sum((1, 2, 3)) == 0
+    for share in (wordless & ~blind, blind & ~wordless, wordless & blind):
+        assert 0.01 < share.float().mean() < 0.12

@@ -37,6 +37,11 @@ def to_tensor(pictures: np.ndarray) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
+def to_pictures(x: torch.Tensor) -> np.ndarray:
+    """(B, 3, H, W) in -1 to 1 to (B, H, W, 3) uint8."""
+    return x.float().add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
 def _crop(rng: random.Random) -> np.ndarray:
     """(CROP, CROP, 3) uint8: a part of a drawn picture, at a multiple of 8 px as the encoder sees it."""
     scene = training_scene(rng, MIX, held_pairs=True)

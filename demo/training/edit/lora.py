@@ -8,10 +8,8 @@ from transformers import CLIPTokenizer
 
 from demo.training import unet
 from demo.training.edit import network, own, text
-from demo.training.edit.network import SOFT, UNTOLD
 from demo.training.edit.words import instruct
-from demo.training.form import fitted, low_rank
-from demo.training.form.lora import FIRST, LAST
+from demo.training.form import correction, fitted, low_rank
 from demo.training.form.shards import Shards
 from demo.training.loop import MODELS, Plan, Run, autocast, device, put_weights, trained_weights, workers
 from demo.training.text import tokenizer_folder
@@ -42,26 +40,18 @@ class _Loss:
         (source, drawn, meant), words = self.own.sample(rng, HALF, ("before", "drawn", "after"))
         edits, before, after = self.drawings.sample(rng, network.BATCH - HALF, square_share=1.0)
         words += [instruct(edit, rng).text for edit in edits]
-        left_out = torch.tensor([rng.random() for _ in words])
-        wordless, blind = left_out < 2 * UNTOLD, (left_out > UNTOLD) & (left_out < 3 * UNTOLD)
-        wordless[:HALF], blind[:HALF] = False, False  # without both it can't be known what was meant
-        words = ["" if untold else told for untold, told in zip(wordless.tolist(), words, strict=True)]
+        # without words and picture it can't be known what an own edit should have been
+        seen, words = network.shown(rng, torch.cat([source, before]), words, always=HALF)
         ids = torch.tensor([self.encoder.text(told, LENGTH) for told in words], device=device())
-        soft = torch.tensor([rng.uniform(0, 0.1) * (rng.random() < SOFT) for _ in words], device=device())
-        seen = torch.cat([source, before])
-        seen = seen + soft.view(-1, 1, 1, 1) * torch.randn_like(seen)
-        seen = seen * ~blind.to(device()).view(-1, 1, 1, 1)
-        spread = (torch.rand(1) + torch.arange(HALF) / HALF) % 1
-        t = torch.cat([(FIRST + (LAST - FIRST) * spread).long(), network.timesteps(len(edits))]).to(device())
+        t = torch.cat([correction.times(HALF), network.timesteps(len(edits))]).to(device())
         a, noise = self.alphas[t].view(-1, 1, 1, 1), torch.randn_like(seen)
         noisy = a.sqrt() * torch.cat([drawn, after]) + (1 - a).sqrt() * noise
         with autocast():
             hidden = self.words(input_ids=ids).last_hidden_state
             v = self.model(torch.cat([noisy, seen], 1), t, hidden).sample.float()
-        clean = (a.sqrt() * noisy - (1 - a).sqrt() * v)[:HALF]
         apart = torch.maximum((meant - source).abs(), (meant - drawn).abs()).amax(1, keepdim=True) > APART
         things = 1 + (THINGS - 1) * apart.float()
-        fit = ((clean - meant).square() * things).mean() / things.mean()
+        fit = correction.error(v[:HALF], noisy[:HALF], a[:HALF], meant, things)
         target = (a.sqrt() * noise)[HALF:] - (1 - a).sqrt()[HALF:] * after
         weight = network.weights(before, after)
         drawings = ((v[HALF:] - target).square() * weight).mean() / weight.mean()
@@ -97,7 +87,7 @@ def _trained_lora(stage: str | None) -> low_rank.LowRank:
 
 def train_lora(steps: int = 2000):
     """Trains the LoRA on all own edits there are."""
-    _train_lora("edit_lora", _trained_lora(None), Plan(steps, lr=4e-4, **PLAN))
+    low_rank.train("edit_lora", _trained_lora(None), Plan(steps, lr=4e-4, **PLAN), _Loss)
 
 
 def make_last(shards: int = 12):
@@ -107,7 +97,7 @@ def make_last(shards: int = 12):
 
 def refine_lora(steps: int = 1000):
     """Goes on from the end of `train_lora` with own edits that were made with it."""
-    _train_lora("edit_lora_refine", _trained_lora("edit_lora"), Plan(steps, lr=3e-4, **PLAN))
+    low_rank.train("edit_lora_refine", _trained_lora("edit_lora"), Plan(steps, lr=3e-4, **PLAN), _Loss)
 
 
 def make_finish(shards: int = 8):
@@ -118,13 +108,6 @@ def make_finish(shards: int = 8):
 def finish_lora(steps: int = 900):
     """Goes on from the end of `refine_lora` in the same way, and ships the LoRA."""
     model = _trained_lora("edit_lora_refine")
-    _train_lora("edit_lora_finish", model, Plan(steps, lr=3e-4, **PLAN))
+    low_rank.train("edit_lora_finish", model, Plan(steps, lr=3e-4, **PLAN), _Loss)
     if workers()[0] == 0:
         low_rank.write(model, MODELS / "edit", network.OWN_LORA, network.settings())
-
-
-def _train_lora(name: str, model: low_rank.LowRank, plan: Plan):
-    torch.manual_seed(0)
-    run = Run(name, model, plan)
-    run.train(_Loss(run, model), save_every=100)
-    run.use_average()

@@ -152,6 +152,21 @@ def timesteps(count: int) -> torch.Tensor:
     return (1000 * q**0.6).long().clamp(0, 999)
 
 
+def shown(
+    rng: random.Random, before: torch.Tensor, words: list[str], always: int = 0
+) -> tuple[torch.Tensor, list[str]]:
+    """The pictures, (B, 4, rows, columns), and the words as the editor learns from them: some pictures have a
+    little noise; UNTOLD of the edits have no words, as many no picture, as many neither, but for the first
+    `always`."""
+    left_out = torch.tensor([rng.random() for _ in words])
+    left_out[:always] = 1
+    wordless, blind = left_out < 2 * UNTOLD, (left_out > UNTOLD) & (left_out < 3 * UNTOLD)
+    told = ["" if untold else text for untold, text in zip(wordless.tolist(), words, strict=True)]
+    soft = torch.tensor([rng.uniform(0, 0.1) * (rng.random() < SOFT) for _ in words], device=device())
+    seen = before + soft.view(-1, 1, 1, 1) * torch.randn_like(before)
+    return seen * ~blind.to(device()).view(-1, 1, 1, 1), told
+
+
 def train(steps: int = 4000):
     """From the generator's UNet, which has never seen a picture to edit."""
     torch.manual_seed(0)
@@ -197,13 +212,8 @@ class _Loss:
     def __call__(self, rng: random.Random) -> tuple[torch.Tensor, dict[str, float]]:
         self.pairs.grow(min(SHARDS, 4 + self.run.step // EVERY))
         edits, before, after = self.pairs.sample(rng, BATCH)
-        left_out = torch.tensor([rng.random() for _ in edits])
-        wordless, blind = left_out < 2 * UNTOLD, (left_out > UNTOLD) & (left_out < 3 * UNTOLD)
-        texts = ["" if w else instruct(e, rng).text for w, e in zip(wordless.tolist(), edits, strict=True)]
+        seen, texts = shown(rng, before, [instruct(edit, rng).text for edit in edits])
         ids = torch.tensor([self.encoder.text(t, LENGTH) for t in texts], device=device())
-        soft = torch.tensor([rng.uniform(0, 0.1) * (rng.random() < SOFT) for _ in edits], device=device())
-        seen = before + soft.view(-1, 1, 1, 1) * torch.randn_like(before)
-        seen = seen * ~blind.to(device()).view(-1, 1, 1, 1)
         t = timesteps(BATCH).to(device())
         noise = torch.randn_like(after)
         a = self.alphas[t].view(-1, 1, 1, 1)

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny, StableDiffusionInstructPix2PixPipeline
 from scipy import ndimage
-from transformers import UperNetForSemanticSegmentation
 
 from demo.drawing import SIZE
-from demo.training.autoencoder.network import to_tensor
+from demo.training.autoencoder.network import to_pictures, to_tensor
 from demo.training.edit import network
 from demo.training.edit.scenes import Edit, training_edit
 from demo.training.edit.words import instruct
@@ -99,8 +98,7 @@ def _shard(index: int, editor: StableDiffusionInstructPix2PixPipeline, segmenter
                 output_type="latent",
                 **GUIDANCE,
             ).images.float()
-            pictures = editor.vae.decode(drawn).sample.float()
-        pictures = pictures.add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+            pictures = to_pictures(editor.vae.decode(drawn).sample)
         answers = map(meant, edits, fitted.things_in(pictures, segmenter))
         known = [(i, answer) for i, answer in enumerate(answers) if answer is not None]
         kept = [i for i, _ in known]
@@ -118,8 +116,7 @@ def _encoded(pictures: list, vae) -> torch.Tensor:
 
 
 def _make(shards: int, first: int, editor: StableDiffusionInstructPix2PixPipeline):
-    segmenter = UperNetForSemanticSegmentation.from_pretrained(MODELS / "segmenter", dtype=torch.float32)
-    segmenter = segmenter.to(device()).eval()
+    segmenter = fitted.segmenter()
     make_shards(FOLDER, first, shards, lambda index: _shard(index, editor, segmenter))
 
 

@@ -18,7 +18,7 @@ from transformers import UperNetForSemanticSegmentation
 from demo.captions import describe
 from demo.drawing import OVERSAMPLING, PAINT, SIZE
 from demo.objects import ARTISTS, FLOATING, Brush, Silhouette, mix
-from demo.training.autoencoder.network import to_tensor
+from demo.training.autoencoder.network import to_pictures, to_tensor
 from demo.training.form import low_rank
 from demo.training.form.shards import make as make_shards
 from demo.training.loop import MODELS, WORK, autocast, device, put_weights, trained_weights
@@ -148,6 +148,12 @@ def meant(picture: np.ndarray, mask: np.ndarray, scene: Scene) -> tuple[np.ndarr
     return np.array(canvas.resize((SIZE, SIZE), Image.Resampling.BOX)), painted
 
 
+def segmenter() -> UperNetForSemanticSegmentation:
+    """The pack's, for `things_in`."""
+    model = UperNetForSemanticSegmentation.from_pretrained(MODELS / "segmenter", dtype=torch.float32)
+    return model.to(device()).eval()
+
+
 @torch.no_grad()
 def things_in(pictures: np.ndarray, segmenter: UperNetForSemanticSegmentation) -> np.ndarray:
     """How much of each pixel of (B, SIZE, SIZE, 3) uint8 shows a thing by the segmenter: (B, SIZE, SIZE)
@@ -191,8 +197,7 @@ def pairs(
     """Those of the latents, (B, 4, 16, 16), of which it is known what was meant: `drawn` and `meant`, latents
     (N, 4, 16, 16) float16; `things`, the cells in which they may differ, (N, 16, 16) bool; and their
     `words`."""
-    pictures = vae.decode(latents).sample.add(1).mul(127.5).round().clamp(0, 255).byte()
-    pictures = pictures.permute(0, 2, 3, 1).cpu().numpy()
+    pictures = to_pictures(vae.decode(latents).sample)
     kept, wanted, things = [], [], []
     for index, (picture, mask) in enumerate(zip(pictures, things_in(pictures, segmenter), strict=True)):
         found = meant(picture, mask, scenes[index])
@@ -243,6 +248,5 @@ def _generator() -> StableDiffusionPipeline:
 
 
 def _make(shards: int, first: int, pipeline: StableDiffusionPipeline):
-    segmenter = UperNetForSemanticSegmentation.from_pretrained(MODELS / "segmenter", dtype=torch.float32)
-    segmenter = segmenter.to(device()).eval()
-    make_shards(FOLDER, first, shards, lambda index: _shard(index, pipeline, segmenter))
+    seer = segmenter()
+    make_shards(FOLDER, first, shards, lambda index: _shard(index, pipeline, seer))

@@ -12,14 +12,13 @@ import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from demo.training import unet
-from demo.training.form import fitted, low_rank
+from demo.training.form import correction, fitted, low_rank
 from demo.training.form.shards import Shards
 from demo.training.loop import MODELS, Plan, Run, autocast, device, put_weights, trained_weights, workers
 from demo.training.text import tokenizer_folder
 from demo.vocabulary import LENGTH, Encoder
 
 HALF = unet.BATCH // 2  # pairs in a batch; the others are drawings
-FIRST, LAST = 60, 960  # times of the pairs: above, nothing is seen of what was drawn
 WORDLESS = 0.1
 THINGS = 3.0  # how much a cell counts in which what was drawn and what was meant differ, against the others
 BUDGET, WIDE = 740_000, 2_400_000  # parameters of the LoRAs, a byte each in the pack
@@ -46,16 +45,14 @@ class _Loss:
         words += [unet.tell_settled(scene, rng) for scene in scenes]
         words = ["" if rng.random() < WORDLESS else told for told in words]
         ids = torch.tensor([self.encoder.text(told, LENGTH) for told in words], device=device())
-        spread = (torch.rand(1) + torch.arange(HALF) / HALF) % 1
-        t = torch.cat([(FIRST + (LAST - FIRST) * spread).long(), unet.timesteps(len(scenes))]).to(device())
+        t = torch.cat([correction.times(HALF), unet.timesteps(len(scenes))]).to(device())
         a, noise = self.alphas[t].view(-1, 1, 1, 1), torch.randn(len(t), *z.shape[1:], device=device())
         noisy = a.sqrt() * torch.cat([drawn, z]) + (1 - a).sqrt() * noise
         with autocast():
             hidden = self.text(input_ids=ids).last_hidden_state
             v = self.model(noisy.contiguous(memory_format=torch.channels_last), t, hidden).sample.float()
-        clean = (a.sqrt() * noisy - (1 - a).sqrt() * v)[:HALF]
         things = 1 + (THINGS - 1) * things[:, None]  # (B, 1, 16, 16)
-        fit = ((clean - meant).square() * things).mean() / things.mean()
+        fit = correction.error(v[:HALF], noisy[:HALF], a[:HALF], meant, things)
         target = (a.sqrt() * noise)[HALF:] - (1 - a).sqrt()[HALF:] * z
         own = ((v[HALF:] - target).square() * weight).mean() / weight.mean()
         return (fit + own) / 2, {"fit": fit.item(), "own": own.item()}
@@ -91,7 +88,7 @@ def _network() -> torch.nn.Module:
 def train_lora(steps: int = 1800):
     """Trains a LoRA from what `train` changed most, on all pairs there are."""
     plan = Plan(steps, lr=6e-4, weight_decay=0.0, warmup=50, decay=0.8, ema=0.99)
-    _train_lora("form_lora", low_rank.LowRank(_network(), _changes(), BUDGET), plan)
+    low_rank.train("form_lora", low_rank.LowRank(_network(), _changes(), BUDGET), plan, _Loss)
 
 
 def _trained_lora(stage: str) -> low_rank.LowRank:
@@ -109,7 +106,7 @@ def make_last(shards: int = 20):
 def refine_lora(steps: int = 1100):
     """Goes on from the end of `train_lora` with pairs that were drawn with it."""
     plan = Plan(steps, lr=4e-4, weight_decay=0.0, warmup=50, decay=0.9, ema=0.99)
-    _train_lora("form_lora_refine", _trained_lora("form_lora"), plan)
+    low_rank.train("form_lora_refine", _trained_lora("form_lora"), plan, _Loss)
 
 
 def _half_way() -> dict[str, torch.Tensor]:
@@ -129,15 +126,7 @@ def make_wide(shards: int = 10):
 def widen_lora(steps: int = 2400):
     """Trains a larger LoRA, and ships it."""
     model = low_rank.LowRank(_network(), _half_way(), WIDE)
-    _train_lora(
-        "form_lora_wide", model, Plan(steps, lr=3e-4, weight_decay=0.0, warmup=50, decay=0.9, ema=0.99)
-    )
+    plan = Plan(steps, lr=3e-4, weight_decay=0.0, warmup=50, decay=0.9, ema=0.99)
+    low_rank.train("form_lora_wide", model, plan, _Loss)
     if workers()[0] == 0:
         low_rank.write(model, MODELS / "stable-diffusion", unet.FORM_LORA, unet.settings())
-
-
-def _train_lora(name: str, model: low_rank.LowRank, plan: Plan):
-    torch.manual_seed(0)
-    run = Run(name, model, plan)
-    run.train(_Loss(run, model), save_every=100)
-    run.use_average()

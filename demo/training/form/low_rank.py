@@ -2,11 +2,13 @@
 on."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
+from demo.training.loop import Plan, Run
 from vision.image_model.attached import merged_lora
 
 
@@ -83,6 +85,14 @@ class LowRank(torch.nn.Module):
             found[f"unet.{layer}.lora_A.weight"] = down.detach().view(-1, *weight.shape[1:])
             found[f"unet.{layer}.lora_B.weight"] = up.detach().view(*up.shape, *[1] * (weight.ndim - 2))
         return found
+
+
+def train(name: str, model: LowRank, plan: Plan, loss: Callable[[Run, LowRank], Callable]):
+    """Trains the LoRA as a stage and leaves it with its average. loss: makes what `Run.train` takes."""
+    torch.manual_seed(0)
+    run = Run(name, model, plan)
+    run.train(loss(run, model), save_every=100)
+    run.use_average()
 
 
 def write(model: LowRank, folder: Path, name: str, card: dict):

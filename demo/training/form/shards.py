@@ -46,7 +46,12 @@ class Shards:
     def sample(
         self, rng: random.Random, count: int, parts: tuple[str, ...]
     ) -> tuple[list[torch.Tensor], list[str]]:
-        """Those parts of `count` pictures, float32, and the words."""
+        """Those parts of `count` pictures, (B, …) float32, and the words. Raises FileNotFoundError when there
+        are no shards."""
+        if not self.rounds:
+            raise FileNotFoundError(
+                f"no shards in {self.folder}: its pictures aren't made yet (demo.train.STAGES)"
+            )
         names = [rng.choice(rng.choice(self.rounds)) for _ in range(count)]
         chosen = [(self.shards[name], rng.randrange(len(self.shards[name]["words"]))) for name in names]
         arrays = [np.stack([shard[part][i] for shard, i in chosen]) for part in parts]
