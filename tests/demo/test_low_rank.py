@@ -107,7 +107,7 @@ def test_as_much_is_taken_of_each_round_and_what_is_new_on_disk(tmp_path):
 
 
 def test_shards_that_are_not_made_yet_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="a stage before makes it"):
+    with pytest.raises(FileNotFoundError, match="aren't made yet"):
         shards.Shards(tmp_path, (0,)).sample(random.Random(0), 1, ("drawn",))
 
 
