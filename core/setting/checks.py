@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.sharding.settings import shard_problems
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MODELS = (
     "IMAGE_MODEL",
     "CLIP_MODEL",
@@ -41,10 +43,11 @@ def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str
             "DISCORD_TOKEN: is too short or holds spaces; copy it again: developer portal, Bot, Reset Token."
         )
     host, public = read.get("web_host", ""), read.get("public_url", "")
-    if host not in ("127.0.0.1", "::1", "localhost") and not public.startswith("https://"):
+    here = urlsplit(public).hostname in LOOPBACK  # a container whose port this machine alone reaches
+    if host not in LOOPBACK and not public.startswith("https://") and not here:
         problems.append(
             f"WEB_HOST={host}: other machines may come only by https. Set PUBLIC_URL to the https:// address"
-            " of the proxy in front."
+            " of the proxy in front, or to http://localhost:PORT if only this machine may come."
         )
     if read.get("discord_client_secret") and not read.get("discord_client_id"):
         problems.append("DISCORD_CLIENT_SECRET: needs DISCORD_CLIENT_ID beside it.")

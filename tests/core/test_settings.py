@@ -191,3 +191,21 @@ def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     env = tmp_path / ".env"
     env.write_text(f"DISCORD_TOKEN_FILE={file}\n")
     assert load({}, env).discord_token == "from-a-file"
+
+
+@pytest.mark.parametrize(
+    ("public", "allowed"),
+    [
+        ("", False),
+        ("http://studio.example.org", False),
+        ("http://localhost:8080", True),
+        ("https://a.example", True),
+    ],
+)
+def test_the_web_listens_to_other_machines_only_behind_https_or_for_a_port_of_this_machine(public, allowed):
+    values = {"WEB_HOST": "0.0.0.0", "PUBLIC_URL": public}
+    if allowed:
+        assert load(values, NOWHERE).web_host == "0.0.0.0"
+    else:
+        with pytest.raises(SettingsError, match=r"WEB_HOST=0\.0\.0\.0"):
+            load(values, NOWHERE)
