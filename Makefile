@@ -6,14 +6,19 @@ STAMP := $(VENV)/.installed
 
 .PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
+# EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml.
+COMMA := ,
 setup: $(STAMP)
+ifdef EXTRAS
+.PHONY: $(STAMP)
+endif
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Atelier needs Python 3.11 or newer; set PYTHON=python3.12, say."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing: 1 to 4 GB on the first run, some minutes. torch for cards is the largest part; docs/hosting.md says how to leave it out …"
 	@$(if $(TORCH_INDEX),$(BIN)/python -m pip install --disable-pip-version-check --index-url $(TORCH_INDEX) 'torch>=2.10' 'torchvision>=0.25')
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(LOCKED),-c constraints.txt) --editable '.[test,photo,ocr,train]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(LOCKED),-c constraints.txt) --editable '.[test,photo,ocr,train$(addprefix $(COMMA),$(EXTRAS))]'
 	@$(BIN)/python -m bot fetch || echo "Everything else works without them; \`$(BIN)/atelier fetch\` tries again, and so does the first job that needs one."
 	@touch $(STAMP)
 

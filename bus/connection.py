@@ -27,7 +27,7 @@ BUFFER = 64 * 2**20  # bytes that may wait for a slow line
 SLOW = 64 * 2**20  # bytes that wait for a subscription's reader; then messages are dropped
 TOLD_EVERY = 60.0  # seconds between two lines in the log about the same trouble
 AT_ONCE = 16  # questions of one subscription that are answered beside each other
-NEEDS = "BUS_URL needs: pip install 'atelier[scale]'"
+NEEDS = "BUS_URL needs: make setup EXTRAS=scale"
 T = TypeVar("T", bound=Message)
 Hear = Callable[[T, str], None]
 Answer = Callable[[T, str], Awaitable[Message | None]]

@@ -18,7 +18,7 @@ FORMS = (
     " file with one"
 )
 NEEDS = (
-    "BUS_CREDS holds {what}, which takes the package nkeys: pip install 'atelier[nkeys]'. Without it"
+    "BUS_CREDS holds {what}, which takes the package nkeys: make setup EXTRAS=nkeys. Without it"
     " BUS_CREDS takes user:password."
 )
 

@@ -165,7 +165,7 @@ class Settings(
     )
     quantize: str = setting(
         "auto",
-        "smaller weights: auto (what the card has room for), off, int8, fp8, nf4; needs atelier[quantize]",
+        "smaller weights: auto (what the card has room for), off, int8, fp8, nf4; needs the extra quantize",
         one_of("auto", "off", "int8", "fp8", "nf4"),
         group="Hardware",
     )

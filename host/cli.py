@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER",
         help="with keys in place of passwords: the file holds no secret, those are written to FOLDER, a file"
-        " for each (takes atelier[nkeys])",
+        " for each (takes the extra nkeys)",
     )
     models = commands.add_parser(
         "models", help="which models are configured, where they lie, whether they load"

@@ -216,7 +216,7 @@ def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
             yield Check("Memory", False, str(error), "or set QUANTIZE=auto")
             continue
         ok = True if plan.offload == "none" or "int8" in installed else None
-        fix = "pip install 'atelier[quantize]': quantised, more of it fits"
+        fix = "make setup EXTRAS=quantize: quantised, more of it fits"
         yield Check("Memory", ok, f"{info.name} on {entry['device']}: {plan}", fix)
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ UNIT = ROOT / "deploy" / "atelier.service"
 WORKER = ROOT / "deploy" / "atelier-worker@.service"
 LAUNCHER = ROOT / "deploy" / "atelier-ray.service"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-EXTRA = "pip install 'atelier[deploy]'"
+PACKAGES = ("bot", "bus", "core", "demo", "host", "jobs", "storage", "studio", "vision", "web")
+EXTRA = "make setup EXTRAS=deploy"
 OURS = {item.name.upper() for item in fields(Settings)}
 COMPOSES_OWN = {
     "TORCH_INDEX",
@@ -66,6 +68,61 @@ def test_the_container_runs_without_root_and_stops_and_reports_as_the_program_do
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert re.findall(r"^USER (.+)$", text, re.M) == ["1000:1000"]
     assert "STOPSIGNAL SIGTERM" in text and "HEALTHCHECK" in text and "/healthz" in text
+
+
+def _extras() -> dict[str, list[str]]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project["optional-dependencies"]
+
+
+def test_every_extra_that_a_message_names_exists_and_the_container_has_it() -> None:
+    """`workers ray` alone isn't for a container: it runs on a node of the cluster."""
+    texts = [path.read_text(encoding="utf-8") for path in _own_files() if path.suffix == ".py"]
+    named = {
+        extra
+        for text in texts
+        for names in re.findall(r"EXTRAS=(\w+(?:,\w+)*)", text)
+        for extra in names.split(",")
+    }
+    named |= {extra for text in texts for extra in re.findall(r"needs the extra `?(\w+)", text)}
+    [brought] = re.findall(
+        r"--editable \"\.\[([\w,]+)\]\"", (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    )
+    assert {"postgres", "s3", "train", "c2pa", "ocr"} <= named <= set(_extras())
+    assert named - set(brought.split(",")) == {"ray"}
+
+
+def test_nobody_is_told_to_install_a_package_of_another_name() -> None:
+    """`atelier` on PyPI is somebody else's."""
+    told = [p for p in ROOT.glob("docs/**/*.md")] + [p for p in _own_files() if p.suffix == ".py"]
+    told += [
+        ROOT / name for name in ("README.md", "CONTRIBUTING.md", ".env.example", "Makefile", "Dockerfile")
+    ]
+    assert len(told) > 500
+    assert [p for p in told if re.search(r"\batelier\[\w", p.read_text(encoding="utf-8"))] == []
+
+
+def test_an_installed_package_has_every_file_of_its_folder() -> None:
+    """The container runs in place; whoever installs the program all the same gets all pages, too."""
+    globs = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
+        "package-data"
+    ]
+    brought = {p for package, names in globs.items() for name in names for p in (ROOT / package).glob(name)}
+    brought |= {
+        p
+        for package, names in globs.items()
+        for name in names
+        if name.endswith("**")
+        for p in (ROOT / package).glob(f"{name}/*")
+    }
+    missing = {p for p in _own_files() if p.suffix != ".py" and p.name != ".gitignore"} - brought
+    assert {p.relative_to(ROOT).as_posix() for p in missing} == set()
+
+
+def _own_files() -> list[Path]:
+    """Return the program's files, by the tree that is checked in where there is one."""
+    listed = _run("git", "ls-files", *PACKAGES).splitlines() if (ROOT / ".git").exists() else ()
+    return [ROOT / name for name in listed] or [p for name in PACKAGES for p in (ROOT / name).rglob("*.*")]
 
 
 @pytest.mark.parametrize("unit", [UNIT, WORKER, LAUNCHER], ids=lambda unit: unit.name)
@@ -118,7 +175,7 @@ def test_compose_files_are_as_their_specification_says(name: str) -> None:
 
 def test_compose_names_settings_commands_and_networks_that_there_are() -> None:
     text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"(?<!\$)\$\{(\w+)", text)) == COMPOSES_OWN
+    assert set(re.findall(r"(?<!\$)\$\{(\w+)", text)) == COMPOSES_OWN | {"PUBLIC_URL"}
     described = yaml.safe_load(text)
     for name in ("atelier", "worker"):
         service = described["services"][name]

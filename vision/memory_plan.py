@@ -75,7 +75,7 @@ def choose(
     """
     if quantize in QUANTIZED and quantize not in installed:
         raise ModelError(
-            f"QUANTIZE={quantize} can't be had here: it needs `pip install 'atelier[quantize]'`"
+            f"QUANTIZE={quantize} can't be had here: it needs `make setup EXTRAS=quantize`"
             f"{' and a graphics card' if quantize == 'nf4' else ''}."
         )
     kind = quantize if quantize in sizes else "off"

@@ -83,7 +83,7 @@ class FileSettings:
     files_url: Path | BucketAddress | None = setting(
         "",
         "where pictures and films lie: empty = DATA_DIR/pictures, files:/another/folder, or a bucket,"
-        " s3://bucket/prefix?endpoint=https://host&region=name (needs atelier[s3])",
+        " s3://bucket/prefix?endpoint=https://host&region=name (needs the extra s3)",
         files_address,
         group=GROUP,
     )

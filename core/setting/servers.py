@@ -60,7 +60,7 @@ class ServerSettings(ShardSettings):
     bus_url: tuple[str, ...] = setting(
         "",
         "NATS server that connects the bot with workers on other machines, such as tls://bus.example.org:4222"
-        " (needs atelier[scale]); empty = workers of this machine only",
+        " (needs the extra scale); empty = workers of this machine only",
         bus_servers,
         group=GROUP,
     )

@@ -46,7 +46,7 @@ async def _checks(settings: Settings) -> list[Check]:
                 found.append(Check("Bus", None, "anybody on the way can read along", fix))
             return [*found, await _rights(bus), *await _machines(bus)]
     except ModuleNotFoundError:
-        return [Check("Bus", False, "isn't installed", "pip install 'atelier[scale]'")]
+        return [Check("Bus", False, "isn't installed", "make setup EXTRAS=scale")]
     except BusError as error:
         return [Check("Bus", False, str(error), "correct the settings of the bus")]
 

@@ -67,7 +67,7 @@ def _key() -> tuple[str, str]:
     try:
         import nkeys
     except ModuleNotFoundError as error:
-        raise SettingsError(["keys take the package nkeys: pip install 'atelier[nkeys]'."]) from error
+        raise SettingsError(["keys take the package nkeys: make setup EXTRAS=nkeys."]) from error
     seed: bytes = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)
     public: bytes = nkeys.from_seed(bytearray(seed)).public_key
     return public.decode(), seed.decode()

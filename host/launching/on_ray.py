@@ -21,7 +21,7 @@ from core.errors import SettingsError
 from host.launching.fleet import ClusterError, Sighting
 from host.launching.keeper import Keeper, Orders, Report
 
-NEEDS = "`atelier workers ray` needs Ray: pip install 'atelier[ray,scale]'"
+NEEDS = "`atelier workers ray` needs Ray: make setup EXTRAS=ray,scale"
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 NO_TOKEN = (
     f"{TOKEN}, {TOKEN_PATH} or ~/.ray/auth_token: holds the cluster's token. Nothing is placed without one:"

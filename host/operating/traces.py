@@ -22,7 +22,7 @@ async def opened_tracing(settings: Settings) -> AsyncIterator[Tracing]:
         tracing = open_tracing(settings.otel_exporter_otlp_endpoint, settings.otel_exporter_otlp_headers)
     except ModuleNotFoundError as error:
         raise SettingsError(
-            ["OTEL_EXPORTER_OTLP_ENDPOINT: traces need: pip install 'atelier[otel]'."]
+            ["OTEL_EXPORTER_OTLP_ENDPOINT: traces need: make setup EXTRAS=otel."]
         ) from error
     try:
         yield tracing

@@ -183,7 +183,7 @@ class Server:
             )
         except ModuleNotFoundError as error:
             raise StorageError(
-                "A PostgreSQL server in DATABASE_URL needs psycopg: pip install 'atelier[postgres]'."
+                "A PostgreSQL server in DATABASE_URL needs psycopg: make setup EXTRAS=postgres."
             ) from error
 
     async def _connect_reader(self, *arguments: Any, **named: Any) -> Any:

@@ -35,7 +35,7 @@ def open_bucket(address: BucketAddress, settings: Settings, *, ballast_bytes: in
         from storage.filing.cache import Cache
         from storage.filing.server import Keys
     except ModuleNotFoundError as error:
-        raise StorageError("FILES_URL names a bucket, which needs: pip install 'atelier[s3]'") from error
+        raise StorageError("FILES_URL names a bucket, which needs: make setup EXTRAS=s3") from error
     root = settings.data_dir / "cache" / "files"
     floor = settings.disk_floor_mb * 10**6
     return Bucket(

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import AtelierError
 
-MISSING = "C2PA_CERTIFICATE: needs the extra c2pa, pip install 'atelier[c2pa]'."
+MISSING = "C2PA_CERTIFICATE: needs the extra c2pa, make setup EXTRAS=c2pa."
 SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 ROOM = 20_000  # bytes that a statement and a chain of certificates take, at most
 SETTINGS = {

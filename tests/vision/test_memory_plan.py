@@ -69,7 +69,7 @@ def test_a_processor_keeps_weights_as_they_are_unless_told_otherwise() -> None:
 
 
 def test_a_kind_whose_library_is_missing_is_refused_with_what_to_install() -> None:
-    with pytest.raises(ModelError, match=r"QUANTIZE=int8 .*atelier\[quantize\]"):
+    with pytest.raises(ModelError, match="QUANTIZE=int8 .*EXTRAS=quantize"):
         choose("cuda:0", 40 * GB, LARGE, quantize="int8")
 
 

@@ -66,7 +66,7 @@ def test_without_text_or_a_reader_a_sentence_says_so() -> None:
     with pytest.raises(UserError, match="no text"):
         ask(Pretended(), ReadRequest(image=SHA), sign())
     bare = Models(WorkerConfig("cpu", {}, "none"))
-    with pytest.raises(UserError, match=r"atelier\[ocr\]"):
+    with pytest.raises(UserError, match="EXTRAS=ocr"):
         ask(bare, ReadRequest(image=SHA), sign())
 
 

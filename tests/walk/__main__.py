@@ -1,5 +1,5 @@
 """``python -m tests.walk [--python PATH] [--shots FOLDER] [--write FILE]``: exit status 1 when a step was not
-as expected. Needs playwright (``pip install 'atelier[browser]'``) and a Chromium; without them it says so and
+as expected. Needs playwright (``make setup EXTRAS=browser``) and a Chromium; without them it says so and
 ends."""
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> int:
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError:
-        print("Not walked: playwright is not installed (pip install 'atelier[browser]').")
+        print("Not walked: playwright is not installed (make setup EXTRAS=browser).")
         return 0
     shots = arguments.shots or Path(tempfile.mkdtemp(prefix="atelier-walk-"))
     shots.mkdir(parents=True, exist_ok=True)

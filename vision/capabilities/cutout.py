@@ -17,9 +17,7 @@ from vision.pictures import encode
 from vision.reporter import Reporter
 
 LEAST = 0.002  # of the picture: a smaller thing is none
-MISSING = (
-    "This studio has no model that cuts things out. Its host can install one: pip install 'atelier[photo]'."
-)
+MISSING = "This studio has no model that cuts things out. Its host can install one: make setup EXTRAS=photo."
 NOTHING = "Nothing in this picture stands out from what lies around it, so there is nothing to cut out."
 
 

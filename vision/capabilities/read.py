@@ -16,9 +16,7 @@ from vision.ocr.reader import MOST_LINES
 from vision.pictures import encode
 from vision.reporter import Reporter
 
-MISSING = (
-    "This studio has nothing that reads text. Its host can install a reader: pip install 'atelier[ocr]'."
-)
+MISSING = "This studio has nothing that reads text. Its host can install a reader: make setup EXTRAS=ocr."
 NOTHING = "There is no text in this picture that could be read."
 FULL = f"Only the first {MOST_LINES:,} lines were read."
 

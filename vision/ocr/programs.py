@@ -9,7 +9,7 @@ from pathlib import Path
 
 RAPID, TESSERACT = "rapidocr", "tesseract"
 FIXES = {  # what helps where a program isn't there
-    RAPID: "install the extra: pip install 'atelier[ocr]', or set OCR=off",
+    RAPID: "install the extra: make setup EXTRAS=ocr, or set OCR=off",
     TESSERACT: "install the program (Debian: tesseract-ocr, tesseract-ocr-deu and so on), or set OCR=rapid",
 }
 

@@ -38,7 +38,7 @@ class Rapid:
     def __init__(self, folder: Path) -> None:
         files = {part: next(iter(sorted(folder.glob(like))), None) for part, like in FILES.items()}
         if None in files.values():
-            raise ModelError(f"The weights of {RAPID} aren't in its package: install 'atelier[ocr]' again.")
+            raise ModelError(f"The weights of {RAPID} aren't in its package: `make setup EXTRAS=ocr`.")
         import cv2
         from rapidocr import RapidOCR
 

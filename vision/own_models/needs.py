@@ -20,8 +20,7 @@ def check() -> None:
     """Raise ModelError unless own models can be trained, reported on and exported here."""
     if absent := missing():
         raise ModelError(
-            "Own models need the extra `train` (pip install 'atelier[train]'); missing here:"
-            f" {', '.join(absent)}."
+            f"Own models need the extra `train` (make setup EXTRAS=train); missing here: {', '.join(absent)}."
         )
 
 

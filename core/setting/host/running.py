@@ -35,7 +35,7 @@ class RunningSettings:
     otel_exporter_otlp_endpoint: str = setting(
         "",
         "collector that is told where each job's time goes (OTLP over HTTP), such as http://127.0.0.1:4318;"
-        " empty = none (needs atelier[otel])",
+        " empty = none (needs the extra otel)",
         server,
         group=GROUP,
     )

@@ -30,7 +30,7 @@ JWT = "-----BEGIN NATS USER JWT-----\nabc\n------END NATS USER JWT------\n"
 def need() -> None:
     """Skip a test where there is no package nkeys, unless under CI."""
     if importlib.util.find_spec("nkeys") is None:
-        reason = "there is no nkeys: pip install 'atelier[nkeys]'"
+        reason = "there is no nkeys: make setup EXTRAS=nkeys"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
@@ -41,7 +41,7 @@ def settings(url: str, creds: Path | str, node: str) -> Settings:
 @pytest.mark.parametrize("text", [SEED, f"bot:{SEED}", JWT])
 def test_a_missing_package_is_named_and_the_secret_is_not(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BusError, match=r"pip install 'atelier\[nkeys\]'.*takes user:password") as caught:
+    with pytest.raises(BusError, match=r"make setup EXTRAS=nkeys.*takes user:password") as caught:
         credentials(text)
     assert SEED not in str(caught.value) and "abc" not in str(caught.value)
 

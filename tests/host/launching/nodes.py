@@ -37,7 +37,7 @@ HEALTH = {  # a node that is silent is given up after 6 s, not 30
 def need() -> None:
     """Skip a test where there is no Ray, unless under CI."""
     if importlib.util.find_spec("ray") is None:
-        reason = "Ray isn't installed: pip install 'atelier[ray]'"
+        reason = "Ray isn't installed: make setup EXTRAS=ray"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)

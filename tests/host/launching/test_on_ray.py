@@ -228,7 +228,7 @@ def test_a_token_is_taken_from_each_place_that_ray_knows(tmp_path: Path) -> None
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ClusterError, match=r"pip install 'atelier\[ray,scale\]'"):
+    with pytest.raises(ClusterError, match="make setup EXTRAS=ray,scale"):
         on_ray.connect("10.0.0.1:6379", "at")
 
 

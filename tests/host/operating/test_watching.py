@@ -101,7 +101,7 @@ async def test_the_dashboard_shows_every_metric(metrics: dict[str, set[str]]) ->
 
 
 def test_every_expression_can_be_read_by_prometheus() -> None:
-    promql_parser = pytest.importorskip("promql_parser", reason="pip install 'atelier[deploy]'")
+    promql_parser = pytest.importorskip("promql_parser", reason="make setup EXTRAS=deploy")
     for place, expression in expressions().items():
         try:
             promql_parser.parse(expression.replace("$__rate_interval", "1m").replace("$instance", ".*"))

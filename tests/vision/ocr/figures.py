@@ -142,7 +142,7 @@ def tell(reader: TextReader, path: Path) -> None:
 def rapid() -> TextReader:
     """Return rapidocr, loaded."""
     folder = programs.find(programs.RAPID)
-    assert folder is not None, "pip install 'atelier[ocr]'"
+    assert folder is not None, "make setup EXTRAS=ocr"
     return load(folder, programs.RAPID, {}, "cpu", None)
 
 

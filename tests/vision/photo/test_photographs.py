@@ -130,7 +130,7 @@ def test_nothing_to_cut_out_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Nothing in this picture stands out"):
         ask(models, CUT, photograph())
     bare = Models(WorkerConfig("cpu", {"image": ""}, str(tmp_path)))
-    with pytest.raises(UserError, match=r"atelier\[photo\]"):
+    with pytest.raises(UserError, match="EXTRAS=photo"):
         ask(bare, CUT, photograph())
     with pytest.raises(UserError, match="the package index can't be reached"):
         ask(PhotoModels(tmp_path, there=False, segment=""), CUT, photograph())
