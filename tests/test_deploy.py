@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ LAUNCHER = ROOT / "deploy" / "atelier-ray.service"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 PACKAGES = ("bot", "bus", "core", "demo", "host", "jobs", "storage", "studio", "vision", "web")
 EXTRA = "make setup EXTRAS=deploy"
+MAY_LACK = ("docker", "kubectl")  # under CI: no package of the machine's brings them
 OURS = {item.name.upper() for item in fields(Settings)}
 COMPOSES_OWN = {
     "TORCH_INDEX",
@@ -56,8 +58,16 @@ def _tool(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.is_file() else shutil.which(name)
     if found is None:
-        pytest.skip(f"{name} isn't installed")
+        lacks = pytest.skip if name in MAY_LACK or not os.environ.get("CI") else pytest.fail
+        lacks(f"{name} isn't installed")
     return found
+
+
+def test_ci_runs_every_target_that_it_names() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    [targets] = re.findall(r"^TARGETS=\((.+)\)$", script, re.M)
+    known = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    assert {"lint", "test", "slow-test", "bus-test", "browser-test"} <= set(targets.split()) <= known
 
 
 def test_the_dockerfile_passes_its_linter() -> None:
