@@ -126,7 +126,8 @@ FILMS_HAVE = frozenset(  # fields of ``Parameters`` that act on films, besides t
 )
 _WITHOUT_EFFECT = {  # values of supported flags, and flags where the reach of their parameter ends
     "style": "a style of Midjourney's own models; use `--sref` with a number or a picture instead",
-    "profile": "not available yet: nothing here learns styles. `--p` alone uses the style of your favourites",
+    "profile": "Midjourney's own codes are not available here. `--p` alone uses the style of your favourites;"
+    " `/style` teaches a style, and `--lora` draws in it",
     "v": _ONE_VERSION,
     "niji": _ONE_VERSION,
     Reach.SHAPE: "not available here: the picture and the button set the shape",
