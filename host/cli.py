@@ -64,7 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("backup", help="copy the database to DATA_DIR/backups now, also while the bot runs")
     restore = commands.add_parser(
         "restore",
-        help="put the newest sound backup in the place of a damaged database; the bot must be stopped",
+        help="put a backup in the place of a damaged database; the bot must be stopped",
+    )
+    restore.add_argument(
+        "backup", nargs="?", help="a file of DATA_DIR/backups, or a path; default: the newest that is sound"
     )
     restore.add_argument("--yes", action="store_true", help="also replace a database that is sound")
     migrate = commands.add_parser(
@@ -205,13 +208,13 @@ def _restore(settings, arguments) -> int:
     from storage.engine import sqlite_file
 
     file, backups = _database_file(settings), settings.data_dir / "backups"
-    newest = sqlite_file.newest_backup(file, backups)
-    if newest is not None and not arguments.yes and sqlite_file.is_sound(file):
-        print(f"{file} is sound. {newest.name} would replace it, without what was made since then.")
+    if not arguments.yes and sqlite_file.is_sound(file):
+        chosen = sqlite_file.choose(file, backups, arguments.backup)
+        print(f"{file} is sound. {chosen.name} would replace it, without what was made since then.")
         if not _confirmed("Replace it?"):
             print("Nothing was changed. `atelier restore --yes` doesn't ask.")
             return 1
-    used = sqlite_file.restore(file, backups)
+    used = sqlite_file.restore(file, backups, arguments.backup)
     print(
         f"{used.name} is now the database; the file before it was kept beside it. `atelier run` starts again."
     )

@@ -328,8 +328,7 @@ async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Datab
     lock = sqlite_file.ProcessLock(path)
     await asyncio.to_thread(lock.acquire)
     try:
-        if await asyncio.to_thread(path.exists):
-            await asyncio.to_thread(sqlite_file.check, path, backup_dir)
+        await asyncio.to_thread(_ready, path, backup_dir)
         engine = create_engine(path)
         try:
             with our_errors():
@@ -341,6 +340,15 @@ async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Datab
             await engine.dispose()
     finally:
         lock.release()
+
+
+def _ready(path: Path, backup_dir: Path | None) -> None:
+    try:
+        sqlite_file.finish_restore(path)
+    except OSError as error:
+        raise StorageError(f"a restored backup can't take its place: {error}") from error
+    if path.exists():
+        sqlite_file.check(path, backup_dir)
 
 
 @asynccontextmanager

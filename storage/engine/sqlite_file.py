@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
 import time
 from contextlib import closing, suppress
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 from core.errors import DatabaseInUse, StorageError
 
 COPY_CACHE = 128  # KiB, of each connection that makes a backup
+SPARE = 2**24  # bytes that are free beside a backup that is put back
 KEEP_BACKUPS = 5
 STAMP = "%Y%m%dT%H%M%S%fZ"  # of UTC
 log = logging.getLogger(__name__)
@@ -63,15 +65,21 @@ def check(database: Path, backup_dir: Path | None) -> None:
     """``PRAGMA quick_check``. StorageError for a damaged file; it says which backup to go back to."""
     if not database.is_file():  # SQLite would make one
         raise StorageError(f"There is no database at {database}.")
-    try:
-        with closing(sqlite3.connect(database, timeout=5)) as connection:
-            first = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        first = str(error)
-    if first != "ok":
+    first = _flaw(database)
+    if first:
         last = newest_backup(database, backup_dir)
         advice = f"The last backup is {last}; `restore` puts it back." if last else "There is no backup."
         raise StorageError(f"The database {database} is damaged ({first}). It was left as it is. {advice}")
+
+
+def _flaw(database: Path) -> str:
+    """Return what is wrong with a file that is there, "" = nothing."""
+    try:
+        with closing(sqlite3.connect(database, timeout=5)) as connection:
+            (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if first == "ok" else str(first)
 
 
 def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
@@ -81,21 +89,10 @@ def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
         raise StorageError(f"There is no database at {database}. Is DATA_DIR right?")
     stamp = datetime.fromtimestamp(time.time(), UTC).strftime(STAMP)
     target = backup_dir / f"{database.stem}-{stamp}{'-' + label if label else ''}.db"
-    partial = target.with_suffix(".partial")
     try:
         backup_dir.mkdir(parents=True, exist_ok=True)
-        with (
-            closing(sqlite3.connect(database, timeout=30)) as source,
-            closing(sqlite3.connect(partial)) as copy,
-        ):
-            for connection in (source, copy):  # each page passes once, and freed ones leave holes in the heap
-                connection.execute(f"PRAGMA cache_size=-{COPY_CACHE}")
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode=DELETE")
-        os.replace(partial, target)
-    except (sqlite3.Error, OSError) as error:
-        with suppress(OSError):
-            partial.unlink()
+        _copy(database, target)
+    except OSError as error:
         raise StorageError(f"{database} can't be backed up to {backup_dir}: {error}") from error
     for old in backups(database, backup_dir)[:-KEEP_BACKUPS]:
         old.unlink(missing_ok=True)
@@ -126,38 +123,95 @@ def newest_backup(database: Path, backup_dir: Path | None) -> Path | None:
 
 def is_sound(database: Path) -> bool:
     """Return whether the file is there and undamaged."""
-    try:
-        check(database, None)
-    except StorageError:
-        return False
-    return True
+    return database.is_file() and not _flaw(database)
 
 
-def restore(database: Path, backup_dir: Path) -> Path:
-    """Put the newest sound backup in the file's place; the old file stays beside it. Return the backup
-    used."""
-    lock = ProcessLock(database)
-    lock.acquire()
-    try:
-        for candidate in reversed(backups(database, backup_dir)):
-            try:
-                check(candidate, None)
-            except StorageError:
-                log.warning("backup %s is damaged too", candidate.name)
-                continue
-            _swap_in(candidate, database)
+def choose(database: Path, backup_dir: Path, name: str | None = None) -> Path:
+    """Return the backup that ``name`` means, a file's name in the folder or a path; None = the newest that
+    is sound. StorageError where there is none such."""
+    found = backups(database, backup_dir)
+    if name is not None:
+        candidates = [path for path in (backup_dir / name, Path(name)) if path.is_file()][:1]
+        if not candidates:
+            there = ", ".join(path.name for path in found) or "none"
+            raise StorageError(f"There is no backup {name}. In {backup_dir} there are: {there}.")
+        check(candidates[0], None)
+        return candidates[0]
+    for candidate in reversed(found):
+        if is_sound(candidate):
             return candidate
-    finally:
-        lock.release()
+        log.warning("backup %s is damaged too", candidate.name)
     raise StorageError(f"There is no sound backup of {database.name} in {backup_dir}.")
 
 
-def _swap_in(candidate: Path, database: Path) -> None:
-    """The log and index of the old file go with it: applied to another file they would damage that one."""
+def restore(database: Path, backup_dir: Path, name: str | None = None) -> Path:
+    """Put a backup, as ``choose`` finds it, in the file's place; the old file stays beside it. Return the
+    backup used. StorageError where that can't be done: then the old file is in its place still."""
+    lock = ProcessLock(database)
+    lock.acquire()
+    try:
+        candidate = choose(database, backup_dir, name)
+        size, free = candidate.stat().st_size, shutil.disk_usage(database.parent).free
+        if free < size + SPARE:
+            raise StorageError(
+                f"{candidate.name} can't be restored: it takes {size / 10**6:,.0f} MB beside the database,"
+                f" which stays, and {free / 10**6:,.0f} MB are free in {database.parent}. Free some first."
+            )
+        try:
+            _copy(candidate, _restored(database))
+            finish_restore(database)
+        except OSError as error:
+            raise StorageError(
+                f"{candidate.name} can't be restored: {error}. The same command goes on from here."
+            ) from error
+        return candidate
+    finally:
+        lock.release()
+
+
+def _restored(database: Path) -> Path:
+    """The whole copy that is about to be the database."""
+    return database.with_name(f"{database.name}.restored")
+
+
+def finish_restore(database: Path) -> None:
+    """Move the database aside and what ``restore`` has copied into its place, if there is such a copy; at
+    every start, for whatever was cut off between the two."""
+    copy = _restored(database)
+    if not copy.is_file():
+        return
     word = "replaced" if is_sound(database) else "damaged"
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = datetime.fromtimestamp(copy.stat().st_mtime, UTC).strftime("%Y%m%dT%H%M%SZ")
+    # the log and index go along: applied to another file they would damage that one
     for suffix in ("", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             os.replace(f"{database}{suffix}", f"{database}.{word}-{stamp}{suffix}")
-    with closing(sqlite3.connect(candidate)) as source, closing(sqlite3.connect(database)) as copy:
-        source.backup(copy)
+    os.replace(copy, database)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a database, whole, checked and on the disk before it has its name. Raises OSError; then there is
+    no target."""
+    partial = target.with_suffix(".partial")
+    try:
+        _drop(partial)
+        with closing(sqlite3.connect(source, timeout=30)) as old, closing(sqlite3.connect(partial)) as new:
+            for connection in (old, new):  # each page passes once, and freed ones leave holes in the heap
+                connection.execute(f"PRAGMA cache_size=-{COPY_CACHE}")
+            old.backup(new)
+            new.execute("PRAGMA journal_mode=DELETE")
+        if flaw := _flaw(partial):
+            raise OSError(f"what was copied is damaged ({flaw})")
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except (sqlite3.Error, OSError) as error:
+        with suppress(OSError):
+            _drop(partial)
+        raise OSError(str(error)) from error
+
+
+def _drop(partial: Path) -> None:
+    """The journal goes along: it would be played back into the next file of that name."""
+    for path in (partial, Path(f"{partial}-journal")):
+        path.unlink(missing_ok=True)

@@ -54,7 +54,9 @@ def test_a_sound_database_is_replaced_only_on_demand(tmp_path: Path) -> None:
     asked = _atelier(tmp_path, "restore")
     assert asked.returncode == 1 and "is sound" in asked.stdout and "Nothing was changed" in asked.stdout
     assert (tmp_path / "atelier.db").stat().st_ino == before and not list(tmp_path.glob("*.replaced-*"))
-    assert _atelier(tmp_path, "restore", "--yes").returncode == 0
+    assert "no backup nowhere" in _atelier(tmp_path, "restore", "--yes", "nowhere").stderr
+    (name,) = os.listdir(tmp_path / "backups")
+    assert f"{name} is now the database" in _atelier(tmp_path, "restore", "--yes", name).stdout
     assert list(tmp_path.glob("atelier.db.replaced-*")) and not list(tmp_path.glob("*.damaged-*"))
 
 

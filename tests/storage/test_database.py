@@ -1,5 +1,8 @@
 import asyncio
+import errno
+import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -301,6 +304,86 @@ async def test_a_backup_holds_what_was_committed_while_the_database_is_in_use(da
     assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
     connection.close()
     sqlite_file.check(saved, None)
+
+
+async def _rows_at(path: Path) -> int:
+    async with open_database(path, None) as database:
+        return await _count(database)
+
+
+@pytest.fixture
+async def two_states(tmp_path: Path) -> tuple[Path, Path]:
+    """A database with 300 settings, and a folder with a backup that has 200 of them."""
+    path, folder = tmp_path / "atelier.db", tmp_path / "backups"
+    async with open_database(path, folder) as database:
+        await asyncio.gather(*(_put(database, f"{number} {'x' * 2000}") for number in range(200)))
+        await database.backup("before")
+        await asyncio.gather(*(_put(database, f"{number} {'x' * 2000}") for number in range(200, 300)))
+    return path, folder
+
+
+@pytest.mark.parametrize("room", [0, 4096, 200_000, 400_000])  # bytes that a file may have
+async def test_a_restore_without_room_leaves_the_database_as_it_is(
+    two_states: tuple[Path, Path], room: int
+) -> None:
+    resource = pytest.importorskip("resource")  # not on Windows
+    path, folder = two_states
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(StorageError):
+            restore(path, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert await _rows_at(path) == 300 and not list(path.parent.glob("*.partial*"))
+    restore(path, folder)
+    assert await _rows_at(path) == 200
+
+
+@pytest.mark.parametrize("step", range(3))  # of the renames: the copy, the old file, the new one
+async def test_a_restore_that_is_cut_off_ends_with_the_next_start(
+    two_states: tuple[Path, Path], step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = two_states
+    left, replace = [step], os.replace
+
+    def fail(source: object, target: object) -> None:
+        if Path(str(source)).exists() and not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left[0] -= Path(str(source)).exists()
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_file.os, "replace", fail)
+        with pytest.raises(StorageError, match="No space left"):
+            restore(path, folder)
+    assert await _rows_at(path) == (200 if step else 300)
+    for kept in path.parent.glob("*.replaced-*Z"):
+        assert await _rows_at(kept) == 300
+
+
+def test_a_restore_asks_for_room_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "atelier.db"
+    sqlite3.connect(path).close()
+    sqlite_file.backup(path, tmp_path / "backups")
+    usage = shutil.disk_usage(tmp_path)._replace(free=2_000_000)
+    monkeypatch.setattr(sqlite_file.shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(StorageError, match="2 MB are free"):
+        restore(path, tmp_path / "backups")
+    assert {one.name for one in tmp_path.iterdir()} == {"atelier.db", "atelier.db.lock", "backups"}
+
+
+async def test_any_backup_can_be_put_back_by_its_name(two_states: tuple[Path, Path]) -> None:
+    path, folder = two_states
+    older, newer = backups(path, folder)[0], sqlite_file.backup(path, folder)
+    with pytest.raises(StorageError, match=f"no backup nowhere.db.*{older.name}, {newer.name}"):
+        restore(path, folder, "nowhere.db")
+    assert restore(path, folder, older.name) == older and await _rows_at(path) == 200
+    assert restore(path, folder, str(newer)) == newer and await _rows_at(path) == 300
+    newer.write_bytes(newer.read_bytes()[:9000])
+    with pytest.raises(StorageError, match="damaged"):
+        restore(path, folder, newer.name)
+    assert restore(path, folder) == older
 
 
 async def test_after_a_scrub_nothing_deleted_is_left_in_any_file(database: Database) -> None:
