@@ -16,7 +16,7 @@ from bot.wire.transport import FAILURES
 from core.redact import Redactor
 from jobs.queue import Queue
 
-WATCHED = ("jobs", "storage", "studio", "bot", "host")
+WATCHED = ("core", "jobs", "storage", "studio", "bot", "host")
 REMIND_AFTER = timedelta(days=7)  # a kind told longer ago is told again
 LOOK_AFTER = 3600.0  # seconds until the row of a kind that comes again is looked at
 QUIET = ("bot.alerts",)

@@ -10,6 +10,7 @@ import sys
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -67,11 +68,13 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
             return 0
     async with services(settings) as built:
         garbage.configure_gc()
-        collecting = garbage.collect(lambda: built.queue.unfinished > 0)
+        keep, queue = built.database.supervisor, built.queue
         ids = settings.shard_ids  # processes on one machine may share its folder
         unanswered = settings.data_dir / (f"unanswered-{ids[0]}-{ids[-1]}" if ids else "unanswered")
-        lost = running(_stop_when_taken(built.database, stopping), "database")
-        async with running(collecting, "garbage"), running(_report_models(settings), "models"), lost:
+        collecting = running("garbage", partial(garbage.collect, lambda: queue.unfinished > 0), keep)
+        reporting = running("models", partial(_report_models, settings), keep)
+        losing = running("database", partial(_stop_when_taken, built.database, stopping), keep)
+        async with collecting, reporting, losing:
             with own_notes(unanswered) if ids else closing(PendingInteractions(unanswered)) as pending:
                 if sandbox is not None:
                     return await _serve_sandbox(built, pending, stopping, sandbox)

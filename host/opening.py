@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from core.errors import StorageError
 from core.settings import Settings
+from core.supervisor import Supervisor
 from host.elsewhere.executors import executor_of
 from host.operating.traces import opened_tracing
 from host.several.leading import Leading
@@ -53,8 +51,7 @@ from studio.services import Services
 from studio.web_links import WebLinks
 from vision.weights import fingerprint
 
-log = logging.getLogger(__name__)
-BACKUP_EVERY, BACKUP_RETRY = 86_400.0, 3600.0  # seconds
+BACKUP_EVERY = 86_400.0  # seconds
 
 
 @asynccontextmanager
@@ -107,21 +104,26 @@ async def services(
         if bus is not None:
             from jobs.elsewhere.load import answer_for_ever
 
-            telling = leading.whenever(partial(answer_for_ever, bus, queue))
-            await stack.enter_async_context(running(telling, "load"))
+            telling = partial(leading.whenever, partial(answer_for_ever, bus, queue))
+            await stack.enter_async_context(running("load", telling, database.supervisor))
         copies = VectorFiles(settings.data_dir / "cache" / "vectors")
         privacy = _privacy(settings, queue, database, files, copies)
         await privacy.replay()
         await queue.start()
         stack.push_async_callback(queue.stop, settings.grace_seconds)
         stack.push_async_callback(check.close)
-        await stack.enter_async_context(running(leading.whenever(privacy.sweep_for_ever), "retention"))
-        await stack.enter_async_context(running(_back_up_daily(database), "backups"))
+        sweeping = partial(leading.whenever, privacy.sweep_for_ever)
+        await stack.enter_async_context(running("retention", sweeping, database.supervisor))
+        await stack.enter_async_context(
+            running("backups", partial(_back_up_daily, database), database.supervisor)
+        )
         again = Retraining(database, queue, privacy, limits_of(settings))
-        await stack.enter_async_context(running(leading.whenever(again.run_for_ever), "retraining"))
+        learning = partial(leading.whenever, again.run_for_ever)
+        await stack.enter_async_context(running("retraining", learning, database.supervisor))
         eyes, model = Eyes(executor), await asyncio.to_thread(_model_of_vectors, settings)
         indexing = Indexing(database, files, copies, queue, eyes, model, rendered)
-        await stack.enter_async_context(running(leading.whenever(indexing.run_for_ever), "indexing"))
+        looking = partial(leading.whenever, indexing.run_for_ever)
+        await stack.enter_async_context(running("indexing", looking, database.supervisor))
         intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
         thumbnails = Thumbnails(files)
         stack.push_async_callback(thumbnails.close)
@@ -199,9 +201,11 @@ def _privacy(
 
 
 @asynccontextmanager
-async def running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
-    """Run ``work`` beside the block, and cancel it at its end."""
-    task = asyncio.create_task(work, name=name)
+async def running(
+    name: str, work: Callable[[], Awaitable[None]], supervisor: Supervisor
+) -> AsyncIterator[None]:
+    """Run ``work`` beside the block, again where it fails, and cancel it at the block's end."""
+    task = asyncio.create_task(supervisor.forever(name, work), name=name)
     try:
         yield
     finally:
@@ -217,8 +221,4 @@ async def _back_up_daily(database: Database) -> None:
         if age < BACKUP_EVERY:
             await asyncio.sleep(BACKUP_EVERY - max(0.0, age))
             continue
-        try:
-            await database.backup("daily")
-        except StorageError:
-            log.exception("the daily backup failed")
-            await asyncio.sleep(BACKUP_RETRY)
+        await database.backup("daily")

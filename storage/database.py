@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, NotLeading, StorageError
+from core.supervisor import Supervisor
 from core.telemetry.timings import Timings, timed
 from storage.engine import sqlite_file
 from storage.engine.address import BUSY_TIMEOUT, ONCE, READERS, WRITES, create_engine, sqlite_path
@@ -39,6 +40,7 @@ MAX_BATCH = 256  # functions in one commit
 MAX_ON_SERVER = 60  # PostgreSQL's sessions remember 64 savepoints; more slow all of them down
 MAX_SHARED = 20  # the same where other programs wait for keys that we hold until it ends
 WATCH = 0.5  # seconds between two looks at whether the server answers
+RESTART = 1.0  # seconds until the writer begins again after a failure
 AT_A_TIME = 8  # callers that go on in one turn of the event loop
 FOR_OTHERS = 2  # of the readers, which reads that can wait leave free
 ANYTHING = ("anything",)  # the key of what names no other
@@ -74,17 +76,20 @@ class Database:
         self._readers = asyncio.Semaphore(READERS)  # so that the writer always finds a connection
         self._patient = asyncio.Semaphore(READERS - FOR_OTHERS)
         self._writing = asyncio.Lock()
-        self._writer = asyncio.create_task(self._write_for_ever(), name="database writer")
-        self._watch = asyncio.create_task(self._watch_server(), name="database watch") if server else None
+        self.supervisor = Supervisor()  # of the writer, and of what else of this program runs for ever
+        writing = self.supervisor.forever("database writer", self._write_for_ever, pauses=(RESTART,))
+        self._writer = asyncio.create_task(writing, name="database writer")
+        watching = self.supervisor.forever("database watch", self._watch_server) if server else None
+        self._watch = asyncio.create_task(watching, name="database watch") if watching else None
 
     @property
     def problem(self) -> str | None:
-        """What keeps the database from being used just now, None while it is usable."""
+        """What keeps the database from being used just now, or fails of what runs for ever; else None."""
         if self.taken.is_set():
             return "another Atelier has taken the database"
         if self._server is not None and self._server.pulse.is_away:
             return "the database does not answer"
-        return None
+        return self.supervisor.problem
 
     @property
     def unknown_commits(self) -> int:
@@ -229,12 +234,19 @@ class Database:
 
     async def _write_for_ever(self) -> None:
         while self.waiting or not self._closed:
-            await self._wake.wait()
-            self._wake.clear()
-            while self.waiting:
-                most = MAX_BATCH if self._server is None else MAX_ON_SERVER
-                most = MAX_SHARED if self.is_shared else most
-                await self._write_some([self._next() for _ in range(min(self.waiting, most))])
+            if not self.waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            most = MAX_BATCH if self._server is None else MAX_ON_SERVER
+            most = MAX_SHARED if self.is_shared else most
+            batch = [self._next() for _ in range(min(self.waiting, most))]
+            try:
+                await self._write_some(batch)
+            finally:  # whatever happens, nobody waits for ever
+                for pending in batch:
+                    if not pending.done.done():
+                        pending.done.set_exception(StorageError("the database's writer failed"))
 
     def _next(self) -> Pending:
         return (self._first or self._pending).popleft()
@@ -258,7 +270,8 @@ class Database:
             if pending.done.cancelled():
                 continue
             if isinstance(result, Failed):
-                pending.done.set_exception(result.error)
+                why = result.error  # a future takes no StopIteration
+                pending.done.set_exception(RuntimeError(why) if isinstance(why, StopIteration) else why)
             else:
                 pending.done.set_result(result)
 

@@ -14,7 +14,9 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
+from core.supervisor import Supervisor
 from jobs.views import Health
 
 log = logging.getLogger(__name__)
@@ -40,8 +42,9 @@ class ServiceManager:
             yield
             return
         self.tell("READY=1")
+        telling = Supervisor().forever("service manager", partial(self._tell_for_ever, health))
         tasks = [
-            asyncio.create_task(self._tell_for_ever(health), name="service manager"),
+            asyncio.create_task(telling, name="service manager"),
             asyncio.create_task(self._tell_the_end(stopping), name="service manager, end"),
         ]
         try:

@@ -18,6 +18,7 @@ from time import monotonic
 
 from bus.connection import Bus
 from core.errors import WireError
+from core.supervisor import Supervisor
 from jobs.agents.fetching import Fetching
 from jobs.agents.holding import Held, Timing
 from jobs.agents.questions import answered
@@ -112,9 +113,9 @@ class Agent:
         await self._bus.listen(f"hold.{host}", Hold, self._hold)
         await self._bus.listen("forget", ForgetAll, self._forget)
         self._tasks = [
-            asyncio.create_task(self._beat_for_ever(), name="beats"),
-            asyncio.create_task(self._send_for_ever(), name="news"),
-            asyncio.create_task(self._look_for_ever(), name="leases"),
+            asyncio.create_task(Supervisor().forever("beats", self._beat_for_ever), name="beats"),
+            asyncio.create_task(Supervisor().forever("news", self._send_for_ever), name="news"),
+            asyncio.create_task(Supervisor().forever("leases", self._look_for_ever), name="leases"),
         ]
 
     async def drain(self, grace: float) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from bus.connection import Bus
 from bus.messages import OtherVersion
 from core.errors import BusAway, BusError, WireError
+from core.supervisor import Supervisor
 from jobs.agents import questions
 from jobs.agents.holding import Timing
 from jobs.agents.wire import (
@@ -141,8 +142,8 @@ class BusExecutor:
         await asyncio.to_thread(self._receiving.clear)
         self._complete = True  # from here on, a run that isn't known is nobody's
         self._tasks = [
-            asyncio.create_task(self._hold_for_ever(), name="holds"),
-            asyncio.create_task(self._watch_for_ever(), name="hosts"),
+            asyncio.create_task(Supervisor().forever("holds", self._hold_for_ever), name="holds"),
+            asyncio.create_task(Supervisor().forever("hosts", self._watch_for_ever), name="hosts"),
         ]
 
     async def _listen(self) -> None:

@@ -131,8 +131,11 @@ class Dispatcher:
             self.feeds.open(one.job.id, one.waiting.user_id, one.job.created_at)
             self._begin(adopted(one, self.estimate.cost(one.waiting.cost_key)))
         self._loop_tasks = [
-            asyncio.create_task(self._dispatch_for_ever(), name="dispatcher"),
-            asyncio.create_task(self.positions.announce_for_ever(), name="positions"),
+            asyncio.create_task(self.database.supervisor.forever(name, work), name=name)
+            for name, work in (
+                ("dispatcher", self._dispatch_for_ever),
+                ("positions", self.positions.announce_for_ever),
+            )
         ]
         self.wake()
 

@@ -36,13 +36,10 @@ class Retraining:
         self._privacy, self._limits = privacy, limits
 
     async def run_for_ever(self) -> None:
-        """Look now, and again and again, whatever goes wrong in one of the looks."""
+        """Look now, and again and again."""
         while True:
             self._privacy.cleared.clear()
-            try:
-                await self.look()
-            except Exception:
-                log.exception("what is due couldn't be trained again; the next try is in %.0f s", EVERY)
+            await self.look()
             try:
                 async with asyncio.timeout(EVERY):
                     await self._privacy.cleared.wait()

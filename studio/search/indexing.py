@@ -118,13 +118,14 @@ class Indexing:
 
     async def _look_at_new(self, job_id: str) -> None:
         """Look at the pictures of a job, or note that it was missed."""
+        missed, self._missed = self._missed, True  # for whoever begins again after an error
         try:
             found = await self._database.read(partial(rows.of_job, job_id=job_id))
             looked = all([await self._write(batch) for batch in _batches(found)])
         except StorageError:
             log.warning("job %s: what its pictures show can't be written down now", job_id, exc_info=True)
             looked = False
-        self._missed = self._missed or not looked
+        self._missed = missed or not looked
 
     # Either
 

@@ -8,7 +8,9 @@ import pytest
 from bot import alerts
 from bot.alerts import Alerts
 from core.redact import Redactor
+from core.supervisor import Supervisor
 from tests.bot.conftest import Studio
+from tests.jobs.conftest import until
 
 
 def _alerts(studio: Studio) -> Alerts:
@@ -68,6 +70,26 @@ async def _trouble(studio: Studio, owner: _Owner, times: int) -> None:
             logging.getLogger("jobs.somewhere").error("the disk is full")
             await asyncio.sleep(0)
             await asyncio.gather(*handler._tasks)
+
+
+async def test_each_work_in_the_background_that_fails_is_told(studio: Studio) -> None:
+    owner, supervisor = _Owner(), Supervisor()
+
+    async def fail() -> None:
+        raise KeyError("nobody has thought of it")
+
+    async def fetch_user(_: int) -> _Owner:
+        return owner
+
+    studio.bot.fetch_user = fetch_user
+    with _alerts(studio) as handler:
+        works = [asyncio.create_task(supervisor.forever(name, fail)) for name in ("backups", "indexing")]
+        await until(lambda: len(owner.sent) == 2)
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*handler._tasks)
+    told = " ".join(owner.sent)
+    assert "backups failed; it begins again in 1 s" in told and "indexing failed" in told
 
 
 async def test_trouble_that_lasts_is_told_again_in_one_process(

@@ -69,6 +69,31 @@ async def test_a_transaction_that_fails_leaves_nothing_and_its_neighbours_everyt
     assert await _count(database) == 2
 
 
+async def test_a_stop_iteration_ends_its_own_write_alone(database: Database) -> None:
+    results = await asyncio.gather(
+        _put(database, "a"), database.write(lambda c: next(iter(()))), return_exceptions=True
+    )
+    assert results[0] is None and isinstance(results[1], RuntimeError)
+    async with asyncio.timeout(3):
+        await _put(database, "b")
+    assert await _count(database) == 2
+
+
+async def test_a_writer_that_fails_answers_whoever_waits_and_begins_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(batch: object) -> None:
+        raise KeyError("nobody has thought of it")
+
+    async with asyncio.timeout(10):
+        with monkeypatch.context() as patch:
+            patch.setattr(database, "_write_some", fail)
+            with pytest.raises(StorageError, match="writer failed"):
+                await _put(database, "a")
+        assert database.problem == "what failed is tried again: database writer"
+        await _put(database, "b")
+
+
 async def test_a_transaction_is_one_trip_to_the_databases_thread(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from storage.search import vectors as rows
@@ -96,6 +96,24 @@ async def test_a_job_that_ends_while_nobody_can_look_is_found_by_the_walk_that_g
         submitted = True
         await waits.wait()
         await opened.services.queue.resume(1)
+        await until_written(opened, lambda count: count == 8)
+
+
+async def test_a_job_at_which_the_looking_broke_is_looked_at_again(tmp_path: Path, monkeypatch) -> None:
+    write, due = Indexing._write, list[str]()
+
+    async def break_once(self: Indexing, sha256s: Sequence[str]) -> bool:
+        if due:
+            due.clear()
+            raise KeyError("nobody has thought of it")
+        return await write(self, sha256s)
+
+    monkeypatch.setattr(Indexing, "_write", break_once)
+    async with open_studio(tmp_path, executor=Seeing()) as opened:
+        await opened.drawn(ALICE, "a house --seed 3")
+        await until_written(opened, lambda count: count == 4)
+        due.append("an error")
+        await opened.drawn(ALICE, "a boat --seed 20")
         await until_written(opened, lambda count: count == 8)
 
 

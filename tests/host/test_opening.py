@@ -1,0 +1,19 @@
+"""What runs beside the studio from its opening on: the daily backups."""
+
+from functools import partial
+from pathlib import Path
+
+from host.opening import _back_up_daily, running
+from storage.database import open_database
+from storage.engine.sqlite_file import backups
+from tests.jobs.conftest import until
+
+
+async def test_daily_backups_that_fail_are_told_and_tried_again(tmp_path: Path) -> None:
+    path, folder = tmp_path / "atelier.db", tmp_path / "backups"
+    folder.write_text("no folder")
+    async with open_database(path, folder) as database:
+        async with running("backups", partial(_back_up_daily, database), database.supervisor):
+            await until(lambda: database.problem == "what failed is tried again: backups")
+            folder.unlink()
+            await until(lambda: bool(backups(path, folder)))
