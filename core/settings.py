@@ -36,6 +36,7 @@ from core.setting.values import (
     on_or_off,
     one_of,
     path,
+    path_or_none,
     public_address,
     whole,
 )
@@ -62,6 +63,14 @@ class Settings(
 
     data_dir: Path = setting(
         "data", "folder for the database, pictures, backups and logs", path, group="Storage"
+    )
+
+    backup_dir: Path | None = setting(
+        "",
+        "folder for backups of the database, better on another disk; no other studio's. Empty ="
+        " DATA_DIR/backups",
+        path_or_none,
+        group="Storage",
     )
 
     model_profile: str = setting(
@@ -294,6 +303,11 @@ class Settings(
         It stays a path because an address can't name every path: the database ends at a ``?`` there.
         """
         return self.database_url or (self.data_dir / "atelier.db").resolve()
+
+    @property
+    def backups(self) -> Path:
+        """The folder of the database's backups."""
+        return self.backup_dir or self.data_dir / "backups"
 
     @property
     def models(self) -> dict[str, str]:

@@ -61,13 +61,13 @@ def _parser() -> argparse.ArgumentParser:
         help="show the direct messages with the bot; pictures named here are sent there",
     )
     commands.add_parser("doctor", help="check this machine and the settings; each problem comes with its fix")
-    commands.add_parser("backup", help="copy the database to DATA_DIR/backups now, also while the bot runs")
+    commands.add_parser("backup", help="copy the database to BACKUP_DIR now, also while the bot runs")
     restore = commands.add_parser(
         "restore",
         help="put a backup in the place of a damaged database; the bot must be stopped",
     )
     restore.add_argument(
-        "backup", nargs="?", help="a file of DATA_DIR/backups, or a path; default: the newest that is sound"
+        "backup", nargs="?", help="a file of BACKUP_DIR, or a path; default: the newest that is sound"
     )
     restore.add_argument("--yes", action="store_true", help="also replace a database that is sound")
     migrate = commands.add_parser(
@@ -207,7 +207,7 @@ def _backup(settings, arguments) -> int:
 def _restore(settings, arguments) -> int:
     from storage.engine import sqlite_file
 
-    file, backups = _database_file(settings), settings.data_dir / "backups"
+    file, backups = _database_file(settings), settings.backups
     if not arguments.yes and sqlite_file.is_sound(file):
         chosen = sqlite_file.choose(file, backups, arguments.backup)
         print(f"{file} is sound. {chosen.name} would replace it, without what was made since then.")

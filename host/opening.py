@@ -69,7 +69,7 @@ async def services(
         database = await stack.enter_async_context(
             open_database(
                 settings.database,
-                settings.data_dir / "backups",
+                settings.backups,
                 may_migrate=settings.migrate,
                 several=bool(settings.shard_ids),
             )

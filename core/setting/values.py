@@ -24,6 +24,11 @@ def path(value: str) -> Path:
     return Path(value).expanduser()
 
 
+def path_or_none(value: str) -> Path | None:
+    """Return a path; None for no text."""
+    return path(value) if value else None
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
     """Return a reader of whole numbers in ``low``..``high``."""
 

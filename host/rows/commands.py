@@ -17,7 +17,7 @@ def migrate(settings: Settings) -> int:
     """Bring the database to this program's schema. Return the exit status."""
 
     async def run() -> None:
-        async with open_database(settings.database, settings.data_dir / "backups", may_migrate=True):
+        async with open_database(settings.database, settings.backups, may_migrate=True):
             pass
 
     asyncio.run(run())
@@ -49,7 +49,7 @@ def move_database(settings: Settings, address: str, *, restart: bool) -> int:
 
 
 async def _move(settings: Settings, address: str, *, restart: bool) -> Moved:
-    backups = settings.data_dir / "backups"
+    backups = settings.backups
     async with (
         open_database(settings.database, backups, may_migrate=settings.migrate) as source,
         open_database(address, None) as target,

@@ -64,7 +64,7 @@ def test_a_sound_database_is_replaced_only_on_demand(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["what?now a#b", "50%25"])
 async def test_a_data_folder_with_any_name_holds_the_database_and_its_backups(tmp_path, name: str) -> None:
     settings = load({"DATA_DIR": str(tmp_path / name)}, tmp_path / "none.env")
-    async with open_database(settings.database, settings.data_dir / "backups"):
+    async with open_database(settings.database, settings.backups):
         pass
     assert (tmp_path / name / "atelier.db").is_file() and [path.name for path in tmp_path.iterdir()] == [name]
     made = _atelier(tmp_path / name, "backup")
