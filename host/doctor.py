@@ -4,19 +4,21 @@ settings, and report every problem with its fix, or mend one."""
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from core.errors import AtelierError, DatabaseInUse, ModelError
+from core.errors import AtelierError, ModelError
 from core.setting import packaged
 from core.settings import Settings, secret_files
 from core.sharding.settings import AUTO
 from host import installed, storing
 from host.elsewhere import checks as elsewhere
 from host.installed import Check
+from host.rows import checks as rows
 from vision import memory_plan
 from vision.films import library
 from vision.ocr import programs
@@ -50,7 +52,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield from installed.secrets(secret_files())
     disk = _disk(settings)
     yield disk
-    yield from asyncio.run(_database(settings, disk))
+    yield from asyncio.run(rows.look(settings, disk))
     yield from storing.checks(settings)
     yield from elsewhere.checks(settings)
     found = describe.probe_devices()
@@ -62,39 +64,18 @@ def _checks(settings: Settings) -> Iterator[Check]:
 
 
 def _disk(settings: Settings) -> Check:
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        probe = settings.data_dir / ".probe"
-        probe.write_bytes(b"x")
-        probe.unlink()
-    except OSError as error:
-        return Check(
-            "Disk",
-            False,
-            f"can't write to {settings.data_dir} ({error.strerror})",
-            "set DATA_DIR to a folder you may write to",
-        )
-    free = shutil.disk_usage(settings.data_dir).free
-    enough = free > settings.disk_floor_mb * 10**6
-    fix = "free some space, or move DATA_DIR; jobs are refused below DISK_FLOOR_MB"
-    return Check("Disk", enough, f"{free / GIB:.1f} GiB free in {settings.data_dir}", fix)
-
-
-async def _database(settings: Settings, disk: Check) -> list[Check]:
-    from host.rows import checks
-    from storage.database import open_database
-
-    try:
-        backups, address = settings.data_dir / "backups", str(settings.database)
-        name = address.rpartition("@")[2] if "://" in address else address
-        async with open_database(settings.database, backups, may_migrate=settings.migrate) as database:
-            server = await checks.found(database)
-            return [Check("Database", True, name)] if server is None else checks.checks(server, name)
-    except DatabaseInUse:
-        return [Check("Database", True, "in use: Atelier is running")]
-    except AtelierError as error:
-        fix = "look at DATABASE_URL; `atelier restore` puts the newest sound backup of DATA_DIR/backups back"
-        return [Check("Database", False, str(error), fix if disk.ok else disk.fix)]
+    folder = settings.data_dir.absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        fix = "set DATA_DIR to a folder you may write to"
+        return Check("Disk", False, f"can't write to {settings.data_dir}", fix)
+    free = shutil.disk_usage(there).free
+    found = f"{free / GIB:.1f} GiB free in {settings.data_dir}"
+    found += "" if there == folder else ", which the first start makes"
+    if free <= settings.disk_floor_mb * 10**6:
+        fix = "free some space, or move DATA_DIR; jobs are refused below DISK_FLOOR_MB"
+        return Check("Disk", False, found, fix)
+    return Check("Disk", True, found)
 
 
 def _devices(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:

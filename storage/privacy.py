@@ -306,6 +306,12 @@ def note_unposted(connection: sa.Connection, channel_id: int, message_id: int, *
     )
 
 
+def count_files(connection: sa.Connection) -> int:
+    """Return how many files rows name."""
+    named = sa.union(*(sa.select(column).where(column != "") for column in NAMING)).subquery()
+    return connection.scalar(sa.select(sa.func.count()).select_from(named)) or 0
+
+
 def unneeded(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:
     """Return which of these files no row names any more."""
     names, needed = list(sha256s), set()

@@ -27,7 +27,7 @@ def migrate(
 
     Alembic is imported only when something may be missing: it takes a seventh of a start.
     """
-    current = _current(connection)
+    current = schema(connection)
     if current == newest():
         return
     if current is not None and path is None and not may_migrate and current < newest():
@@ -41,7 +41,7 @@ def migrate(
 
 def is_newest(connection: sa.Connection) -> bool:
     """Return whether the schema is this program's."""
-    return _current(connection) == newest()
+    return schema(connection) == newest()
 
 
 def newest() -> str:
@@ -49,7 +49,8 @@ def newest() -> str:
     return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
-def _current(connection: sa.Connection) -> str | None:
+def schema(connection: sa.Connection) -> str | None:
+    """Return the schema of the rows, None where there are none yet."""
     with connection.begin():
         if not sa.inspect(connection).has_table("alembic_version"):
             return None

@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +55,16 @@ class ProcessLock:
             self._holder.unlink(missing_ok=True)
             self._lock.release()
 
+    def holder(self) -> str | None:
+        """Return the number of the process that holds the lock, None where nobody does. It makes nothing."""
+        if not Path(self._lock.lock_file).exists():
+            return None
+        try:
+            with self._lock:
+                return None
+        except (Timeout, OSError):
+            return self._read_holder()
+
     def _read_holder(self) -> str:
         try:
             return self._holder.read_text()[:20].strip() or "unknown"
@@ -65,17 +76,25 @@ def check(database: Path, backup_dir: Path | None) -> None:
     """``PRAGMA quick_check``. StorageError for a damaged file; it says which backup to go back to."""
     if not database.is_file():  # SQLite would make one
         raise StorageError(f"There is no database at {database}.")
-    first = _flaw(database)
+    first = flaw(database)
     if first:
         last = newest_backup(database, backup_dir)
         advice = f"The last backup is {last}; `restore` puts it back." if last else "There is no backup."
         raise StorageError(f"The database {database} is damaged ({first}). It was left as it is. {advice}")
 
 
-def _flaw(database: Path) -> str:
+def read_only(database: Path) -> sqlite3.Connection:
+    """Return a connection that changes nothing, the folder included: where there is no log, SQLite would make
+    one to read."""
+    alone = "" if Path(f"{database}-wal").exists() else "&immutable=1"
+    uri = f"{database.absolute().as_uri()}?mode=ro{alone}"
+    return sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False)
+
+
+def flaw(database: Path, connect: Callable[[Path], sqlite3.Connection] = sqlite3.connect) -> str:
     """Return what is wrong with a file that is there, "" = nothing."""
     try:
-        with closing(sqlite3.connect(database, timeout=5)) as connection:
+        with closing(connect(database)) as connection:
             (first,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         return str(error)
@@ -123,7 +142,7 @@ def newest_backup(database: Path, backup_dir: Path | None) -> Path | None:
 
 def is_sound(database: Path) -> bool:
     """Return whether the file is there and undamaged."""
-    return database.is_file() and not _flaw(database)
+    return database.is_file() and not flaw(database)
 
 
 def choose(database: Path, backup_dir: Path, name: str | None = None) -> Path:
@@ -200,8 +219,8 @@ def _copy(source: Path, target: Path) -> None:
                 connection.execute(f"PRAGMA cache_size=-{COPY_CACHE}")
             old.backup(new)
             new.execute("PRAGMA journal_mode=DELETE")
-        if flaw := _flaw(partial):
-            raise OSError(f"what was copied is damaged ({flaw})")
+        if wrong := flaw(partial):
+            raise OSError(f"what was copied is damaged ({wrong})")
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, target)

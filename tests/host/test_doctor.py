@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
-from datetime import date
+import time
+from contextlib import closing
+from datetime import UTC, date, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +24,8 @@ from host import installed
 from host.cli import main
 from host.doctor import doctor, model_problems, sign_in
 from host.installed import films
+from storage.database import open_database
+from storage.engine import sqlite_file
 from vision.films import encoders
 from vision.photo import fetch as photo_fetch
 from vision.weights import describe
@@ -145,12 +151,94 @@ def test_a_bot_that_runs_is_no_trouble(examine, tmp_path: Path) -> None:
     holder += (
         "lock = ProcessLock(Path(sys.argv[1])); lock.acquire(); print('held', flush=True); sys.stdin.read()"
     )
+    _make_database(tmp_path)
     command = [sys.executable, "-c", holder, str(tmp_path / "atelier.db")]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
         assert running.stdout and running.stdin and running.stdout.readline() == b"held\n"
         status, text = examine()
         running.stdin.close()
     assert status == 0 and "in use: Atelier is running" in text
+
+
+def _make_database(folder: Path, *, schema: str | None = None) -> None:
+    """A database of this program's schema; of another's, by its number alone."""
+
+    async def make() -> None:
+        async with open_database(folder / "atelier.db", None):
+            pass
+
+    asyncio.run(make())
+    if schema is not None:
+        _execute(folder, "UPDATE alembic_version SET version_num = ?", schema)
+
+
+def _execute(folder: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(folder / "atelier.db")) as connection:
+        connection.execute(statement, values)
+        connection.commit()
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("schema", "status", "told"),
+    [
+        (None, 0, "ok    Database"),
+        ("0001", 0, "schema 0001; this Atelier's is"),
+        ("9999", 1, "schema 9999 is a newer"),
+    ],
+)
+def test_looking_changes_no_database(
+    examine, tmp_path: Path, schema: str | None, status: int, told: str
+) -> None:
+    _make_database(tmp_path, schema=schema)
+    before = _contents(tmp_path)
+    found, text = examine()
+    assert found == status and told in text and "there is none in" in text
+    assert _contents(tmp_path) == before
+
+
+def test_a_mistyped_folder_of_data_is_told_and_not_made(examine, tmp_path: Path) -> None:
+    status, text = examine(DATA_DIR=str(tmp_path / "mistyped"))
+    assert status == 0 and "there is none at" in text and "if there should be one" in text
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("left", ["backups/atelier-20260101T000000000000Z-daily.db", "pictures/ab/cd/x.png"])
+def test_a_lost_database_is_told_where_something_of_it_is_left(examine, tmp_path: Path, left: str) -> None:
+    (tmp_path / left).parent.mkdir(parents=True)
+    (tmp_path / left).write_bytes(b"")
+    status, text = examine()
+    assert status == 1 and "WRONG Database" in text and "atelier restore" in text
+
+
+def test_a_damaged_database_is_told(examine, tmp_path: Path) -> None:
+    _make_database(tmp_path)
+    data = bytearray((tmp_path / "atelier.db").read_bytes())
+    data[4096:12288] = b"\xff" * 8192
+    (tmp_path / "atelier.db").write_bytes(data)
+    status, text = examine()
+    assert status == 1 and "is damaged" in text and "atelier restore" in text
+
+
+def test_backups_and_pictures_are_counted(examine, tmp_path: Path) -> None:
+    _make_database(tmp_path)
+    for number in (1, 2, 3):
+        _execute(tmp_path, "INSERT INTO uploads VALUES (?, ?, 0)", 1, f"{number:064x}")
+    for number in (2, 3, 4, 5, 6):
+        path = tmp_path / "pictures" / "00" / "00" / f"{number:064x}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    folder = tmp_path / "elsewhere"
+    for age in (100, 1000):
+        stamp = datetime.fromtimestamp(time.time() - age * 3600, UTC).strftime(sqlite_file.STAMP)
+        folder.mkdir(exist_ok=True)
+        (folder / f"atelier-{stamp}-daily.db").write_bytes(b"")
+    status, text = examine(BACKUP_DIR=str(folder))
+    assert status == 0 and f"look  Backups    2 in {folder}, from 42 days to 4 days old" in text
+    assert "look  Pictures   3 named by rows, 2 of them in" in text and "; 3 that none names" in text
 
 
 @pytest.mark.parametrize(

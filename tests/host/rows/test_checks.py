@@ -35,4 +35,4 @@ def test_what_is_wrong_with_a_server_comes_with_its_fix(
 
 async def test_a_file_has_no_server(tmp_path: Path) -> None:
     async with open_database(f"sqlite:///{tmp_path / 'atelier.db'}", None) as database:
-        assert await found(database) is None
+        assert await database.read(found) is None
