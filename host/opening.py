@@ -21,7 +21,7 @@ from jobs.job_rows import JobRows
 from jobs.limits import Limits
 from jobs.queue import Queue
 from storage.database import Database, open_database
-from storage.engine.sqlite_file import made_at, newest_backup
+from storage.engine.sqlite_file import AHEAD, newest_backup, stamped
 from storage.files import Files
 from storage.filing.opening import open_files
 from storage.members import Members
@@ -217,8 +217,8 @@ async def _back_up_daily(database: Database) -> None:
     """A copy whenever the newest is a day old; a crash loop makes none, so it can't push sound ones out."""
     while database.path is not None and database.backup_dir is not None:
         newest = newest_backup(database.path, database.backup_dir)
-        age = time.time() - made_at(newest) if newest else BACKUP_EVERY
-        if age < BACKUP_EVERY:
+        age = time.time() - stamped(newest) if newest else BACKUP_EVERY
+        if -AHEAD < age < BACKUP_EVERY:
             await asyncio.sleep(BACKUP_EVERY - max(0.0, age))
             continue
         await database.backup("daily")

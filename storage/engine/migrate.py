@@ -76,7 +76,7 @@ def _upgrade(connection: sa.Connection, path: Path | None, backup_dir: Path | No
             f" {head}. Update Atelier, or go back to a backup in {backup_dir}."
         )
     if current is not None and path is not None and backup_dir is not None:
-        sqlite_file.backup(path, backup_dir, label=f"before-{head}")
+        sqlite_file.backup(path, backup_dir, label=f"{sqlite_file.BEFORE}{head}")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     _check_links(connection)

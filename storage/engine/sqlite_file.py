@@ -19,7 +19,9 @@ from core.errors import DatabaseInUse, StorageError
 
 COPY_CACHE = 128  # KiB, of each connection that makes a backup
 SPARE = 2**24  # bytes that are free beside a backup that is put back
-KEEP_BACKUPS = 5
+LATEST, DAYS, WEEKS = 5, 5, 4  # backups that are kept: the last ones, and the last of each day and week
+BEFORE = "before-"  # begins the label of a copy that was made before a migration; those are kept
+AHEAD = 86_400.0  # seconds that a backup's time may be before the clock; further, one of the two was wrong
 STAMP = "%Y%m%dT%H%M%S%fZ"  # of UTC
 log = logging.getLogger(__name__)
 
@@ -102,8 +104,8 @@ def flaw(database: Path, connect: Callable[[Path], sqlite3.Connection] = sqlite3
 
 
 def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
-    """Copy the file, whole and consistent, also while it is in use; keep the last ``KEEP_BACKUPS``.
-    StorageError where that can't be done."""
+    """Copy the file, whole and consistent, also while it is in use, and drop backups that aren't kept.
+    StorageError where no copy can be made."""
     if not database.is_file():  # SQLite would make one
         raise StorageError(f"There is no database at {database}. Is DATA_DIR right?")
     stamp = datetime.fromtimestamp(time.time(), UTC).strftime(STAMP)
@@ -113,20 +115,57 @@ def backup(database: Path, backup_dir: Path, *, label: str = "") -> Path:
         _copy(database, target)
     except OSError as error:
         raise StorageError(f"{database} can't be backed up to {backup_dir}: {error}") from error
-    for old in backups(database, backup_dir)[:-KEEP_BACKUPS]:
-        old.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):  # another has just dropped it
+        for old in _too_many(database, backup_dir):
+            try:
+                old.unlink(missing_ok=True)
+            except OSError as error:  # open elsewhere, or somebody else's
+                log.warning("the old backup %s can't be deleted: %s", old.name, error)
     log.info("database backed up to %s", target.name)
     return target
 
 
 def backups(database: Path, backup_dir: Path) -> list[Path]:
-    """Oldest first."""
-    return sorted(backup_dir.glob(f"{database.stem}-*Z*.db"))
+    """Oldest first; before all, those whose name says a time that is still to come."""
+    latest = time.time() + AHEAD
+    found = sorted(backup_dir.glob(f"{database.stem}-*Z*.db"))
+    return sorted(found, key=lambda backup: stamped(backup) <= latest)
+
+
+def _too_many(database: Path, backup_dir: Path) -> list[Path]:
+    """Return backups that aren't kept, and torsos. Those before migrations and those ahead of the clock,
+    which may be what is wrong, go by their age alone."""
+    now, days, weeks = time.time(), set[str](), set[str]()
+    kept, gone = 0, [old for old in backup_dir.glob("*.partial*") if now - old.stat().st_mtime > AHEAD]
+    for backup in reversed(backups(database, backup_dir)):
+        made = stamped(backup)
+        if made > now + AHEAD:
+            if backup.stat().st_mtime > now:
+                os.utime(backup)  # from now on its age is told from today
+            continue
+        if f"Z-{BEFORE}" in backup.name:
+            continue
+        at = datetime.fromtimestamp(made, UTC)
+        day, week = at.strftime("%F"), at.strftime("%G %V")
+        first_of_day = len(days) < DAYS and day not in days
+        if kept < LATEST or first_of_day or len(weeks) < WEEKS and week not in weeks:
+            kept += 1
+        else:
+            gone.append(backup)
+        days.add(day)
+        weeks.add(week)
+    return gone
 
 
 def made_at(backup: Path) -> float:
-    """Return when a backup was made, in seconds since 1970, by its name: the clock of a disk that other
-    machines share may be days away from this one's. A file that the host has renamed goes by its date."""
+    """Return when a backup was made, in seconds since 1970: by its name, for the clock of a disk that other
+    machines share may be days away from this one's; by its date where the name says a time to come."""
+    now, made = time.time(), stamped(backup)
+    return made if made <= now + AHEAD else min(backup.stat().st_mtime, now)
+
+
+def stamped(backup: Path) -> float:
+    """Return the time in a backup's name. A file that the host has renamed goes by its date."""
     stamp = backup.stem.rpartition("Z")[0].rpartition("-")[2]
     try:
         return datetime.strptime(f"{stamp}Z", STAMP).replace(tzinfo=UTC).timestamp()

@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from storage import moderation
 from storage.database import CAN_WAIT, Database, open_database
 from storage.engine import sqlite_file
 from storage.engine.migrate import MIGRATIONS
-from storage.engine.sqlite_file import KEEP_BACKUPS, backups, restore
+from storage.engine.sqlite_file import backups, made_at, restore
 from storage.schema import metadata
 from tests.storage.conftest import a_job, added, url_of
 
@@ -315,11 +317,77 @@ async def test_a_migration_that_fails_changes_nothing(
         assert "extra" not in (await database.read(lambda c: sa.inspect(c).get_table_names()))
 
 
-async def test_only_the_last_backups_are_kept(database: Database) -> None:
-    for _ in range(KEEP_BACKUPS + 2):
-        last = await database.backup()
-    kept = backups(database.path, database.backup_dir)
-    assert len(kept) == KEEP_BACKUPS and kept[-1] == last
+@pytest.fixture
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Makes a backup of an empty database at a time, in days from the first of June."""
+    sqlite3.connect(tmp_path / "atelier.db").close()
+    june = datetime(2026, 6, 1, tzinfo=UTC).timestamp()  # a Monday
+    clock = monkeypatch.setattr
+
+    def made(days: float, label: str = "") -> Path:
+        clock(sqlite_file.time, "time", lambda: june + days * 86_400)
+        return sqlite_file.backup(tmp_path / "atelier.db", tmp_path / "backups", label=label)
+
+    return made
+
+
+def _days(folder: Path) -> list[float]:
+    june = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
+    return [(sqlite_file.stamped(one) - june) / 86_400 for one in backups(Path("atelier.db"), folder)]
+
+
+def test_copies_by_the_hour_leave_days_and_weeks(at: Callable[..., Path], tmp_path: Path) -> None:
+    for day in range(0, 40, 4):
+        at(day + 0.5, "daily")
+    for hour in range(16, 24):
+        at(42 + hour / 24)
+    assert [round(24 * day) for day in _days(tmp_path / "backups")] == [
+        *(588, 684, 780, 876),  # hours: with the next, days of five and weeks of four
+        *(1027, 1028, 1029, 1030, 1031),
+    ]
+
+
+def test_a_copy_from_before_a_migration_outlives_newer_ones(at: Callable[..., Path], tmp_path: Path) -> None:
+    kept = at(0, "before-9000")
+    for day in range(1, 32):
+        at(day, "daily")
+    assert kept in backups(tmp_path / "atelier.db", tmp_path / "backups")
+    assert _days(tmp_path / "backups") == [0, 13, 20, 27, 28, 29, 30, 31]
+
+
+def test_a_copy_ahead_of_the_clock_is_neither_the_newest_nor_kept_for_ever(
+    at: Callable[..., Path], tmp_path: Path
+) -> None:
+    database, folder = tmp_path / "atelier.db", tmp_path / "backups"
+    ahead = at(5000, "daily")
+    os.utime(ahead, (sqlite_file.time.time(),) * 2)
+    for day in range(20):
+        newest = at(day, "daily")
+    assert ahead in backups(database, folder) and sqlite_file.newest_backup(database, folder) == newest
+    assert restore(database, folder) == newest
+    assert made_at(ahead) <= sqlite_file.time.time()
+
+
+def test_copies_by_a_clock_that_stands_behind_drop_none_of_before(
+    at: Callable[..., Path], tmp_path: Path
+) -> None:
+    right = [at(day, "daily") for day in (0, 1, 2)]
+    for hour in range(9):
+        at(-3000 + hour / 24)
+    assert set(right) < set(backups(tmp_path / "atelier.db", tmp_path / "backups"))
+    assert [made_at(one) for one in right] != [sqlite_file.stamped(one) for one in right]
+    at(3)
+    assert [made_at(one) for one in right] == [sqlite_file.stamped(one) for one in right]
+
+
+def test_an_old_copy_that_cannot_be_deleted_hinders_no_new_one(
+    at: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    at(0)
+    stuck = tmp_path / "backups" / "atelier-20250101T000000000000Z-daily.db"
+    for number in range(9):
+        (tmp_path / "backups" / f"atelier-2025010{number + 1}T000000000000Z-daily.db").mkdir()
+    assert at(1).is_file() and stuck.exists() and "can't be deleted" in caplog.text
 
 
 async def test_a_backup_holds_what_was_committed_while_the_database_is_in_use(database: Database) -> None:
