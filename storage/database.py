@@ -12,6 +12,7 @@ told whether it was written; what was not is written again.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager, nullcontext
@@ -183,6 +184,8 @@ class Database:
                 await raw.execute_fetchall("PRAGMA busy_timeout=0")
                 try:  # outside of any transaction
                     ((busy, *_),) = await raw.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                except sqlite3.Error as error:
+                    raise StorageError(f"the write-ahead log can't be emptied: {error}") from error
                 finally:
                     await raw.execute_fetchall(f"PRAGMA busy_timeout={BUSY_TIMEOUT}")
         return not busy

@@ -504,6 +504,19 @@ async def test_a_scrub_that_waits_for_a_reader_holds_up_no_write(database: Datab
     assert not Path(f"{database.path}-wal").stat().st_size  # noqa: ASYNC240
 
 
+async def test_a_log_that_cannot_be_emptied_is_a_storage_error(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(connection: aiosqlite.Connection, statement: str, *_: Any) -> Any:
+        if "wal_checkpoint" in statement:
+            raise sqlite3.OperationalError("database or disk is full")
+        return []
+
+    monkeypatch.setattr(aiosqlite.Connection, "execute_fetchall", refuse)
+    with pytest.raises(StorageError, match="database or disk is full"):
+        await database.scrub()
+
+
 async def test_scores_of_more_pictures_than_a_statement_takes_are_forgotten(database: Database) -> None:
     names = [f"{number:064x}" for number in range(250_001)]
     await database.write(lambda c: moderation.set_score(c, names[-1], "nsfw", 0.5))
