@@ -354,6 +354,7 @@ async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Datab
             yield Database(engine, path, backup_dir)
         finally:
             await engine.dispose()
+            await asyncio.to_thread(sqlite_file.note_clean_end, path)
     finally:
         lock.release()
 
@@ -363,7 +364,7 @@ def _ready(path: Path, backup_dir: Path | None) -> None:
         sqlite_file.finish_restore(path)
     except OSError as error:
         raise StorageError(f"a restored backup can't take its place: {error}") from error
-    if path.exists():
+    if path.exists() and not sqlite_file.ended_cleanly(path):
         sqlite_file.check(path, backup_dir)
 
 

@@ -32,6 +32,7 @@ TEMPLATE = "migrated"
 _DATABASE, _FAIRNESS = "tests/storage/test_database.py", "tests/jobs/test_fairness.py"
 SQLITES_OWN = (
     "tests/storage/test_migrations.py",
+    "tests/storage/test_sqlite_file.py",
     "tests/jobs/test_model_check.py",
     # the claim that it holds up holds up the loop there, too
     "tests/jobs/test_queue.py::test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the_reading",
@@ -41,11 +42,8 @@ SQLITES_OWN = (
     f"{_DATABASE}::test_a_transaction_is_one_trip_to_the_databases_thread",
     f"{_DATABASE}::test_a_transaction_that_waits_for_something_else_is_refused_whole",
     f"{_DATABASE}::test_reads_that_can_wait_leave_room_for_others",  # held up in a thread
-    f"{_DATABASE}::test_a_damaged_file_is_told_with_the_last_backup_and_restored_on_request",
     f"{_DATABASE}::test_a_newer_schema_is_refused_and_named",
     f"{_DATABASE}::test_a_migration_is_preceded_by_a_backup",
-    f"{_DATABASE}::test_only_the_last_backups_are_kept",
-    f"{_DATABASE}::test_a_backup_holds_what_was_committed_while_the_database_is_in_use",
     f"{_DATABASE}::test_after_a_scrub_nothing_deleted_is_left_in_any_file",
     f"{_DATABASE}::test_a_scrub_that_waits_for_a_reader_holds_up_no_write",
     f"{_DATABASE}::test_a_database_that_refuses_is_a_storage_error",

@@ -85,6 +85,34 @@ def check(database: Path, backup_dir: Path | None) -> None:
         raise StorageError(f"The database {database} is damaged ({first}). It was left as it is. {advice}")
 
 
+def note_clean_end(database: Path) -> None:
+    """Note beside a closed file how it was left. Nothing is noted while there is a log: it isn't closed."""
+    with suppress(OSError):
+        if not Path(f"{database}-wal").exists():
+            _clean(database).write_text(_state(database))
+
+
+def ended_cleanly(database: Path) -> bool:
+    """Return whether the file is as it was when it was closed, so that no check is due. Only once: from now
+    on it is in use."""
+    note = _clean(database)
+    try:
+        was = note.read_text()
+        note.unlink()
+        return was == _state(database) and not Path(f"{database}-wal").exists()
+    except OSError:
+        return False
+
+
+def _clean(database: Path) -> Path:
+    return database.with_name(f"{database.name}.clean")
+
+
+def _state(database: Path) -> str:
+    status = database.stat()
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+
+
 def read_only(database: Path) -> sqlite3.Connection:
     """Return a connection that changes nothing, the folder included: where there is no log, SQLite would make
     one to read."""
