@@ -58,6 +58,7 @@ from storage.web.schema import (
 )
 
 PAGE = 500
+JOBS_AT_ONCE = 20  # deleted by one statement, while all others wait to write: 0.3 ms a job among a million
 OWNED = {  # deleted; what hangs on a job goes with it
     jobs: jobs.c.user_id,
     users: users.c.id,
@@ -274,7 +275,7 @@ def delete_jobs(
     forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
     learned = forgetting.Gone()
-    for page in (ids[i : i + PAGE] for i in range(0, len(ids), PAGE)):
+    for page in (ids[i : i + JOBS_AT_ONCE] for i in range(0, len(ids), JOBS_AT_ONCE)):
         for table in (pictures, inputs):
             files |= set(
                 connection.execute(sa.select(table.c.sha256).where(table.c.job_id.in_(page))).scalars()
@@ -349,17 +350,17 @@ def drop_uploads(connection: sa.Connection, before: datetime) -> set[str]:
     return unneeded(connection, files)
 
 
-def old_jobs(connection: sa.Connection, before: datetime, limit: int = PAGE) -> list[str]:
+def old_jobs(connection: sa.Connection, before: datetime, limit: int = JOBS_AT_ONCE) -> list[str]:
     """Jobs that were over and told before then."""
-    statement = sa.select(jobs.c.id).where(jobs.c.delivered_at < before).order_by(jobs.c.seq).limit(limit)
-    return list(connection.execute(statement).scalars())
+    old = sa.select(jobs.c.id).where(jobs.c.delivered_at < before)
+    return list(connection.execute(old.order_by(jobs.c.delivered_at).limit(limit)).scalars())
 
 
-def old_films(connection: sa.Connection, before: datetime, limit: int = PAGE) -> list[str]:
+def old_films(connection: sa.Connection, before: datetime, limit: int = JOBS_AT_ONCE) -> list[str]:
     """Those of them that made films."""
-    made = sa.exists().where(films.c.job_id == jobs.c.id)
-    statement = sa.select(jobs.c.id).where(jobs.c.delivered_at < before, made)
-    return list(connection.execute(statement.order_by(jobs.c.seq).limit(limit)).scalars())
+    made = jobs.c.id.in_(sa.select(films.c.job_id))
+    old = sa.select(jobs.c.id).where(jobs.c.delivered_at < before, made)
+    return list(connection.execute(old.limit(limit)).scalars())
 
 
 def known_files(connection: sa.Connection, sha256s: Iterable[str]) -> set[str]:

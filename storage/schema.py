@@ -57,6 +57,9 @@ UNFINISHED = "status IN ('queued', 'running', 'rendered')"
 KEYED = "request_key IS NOT NULL"
 PRESSED = f"press_key IS NOT NULL AND {UNFINISHED}"
 UNDELIVERED = "delivered_at IS NULL"  # nobody has been told how it ended
+TOLD = "delivered_at IS NOT NULL"
+BUNDLES = "kind = 'bundle'"
+ANSWERED = "kind = 'ask' AND answer IS NOT NULL"
 CHILD = "parent_id IS NOT NULL"
 SHOWN = "private = 0 AND guild_id IS NOT NULL AND rendered_at IS NOT NULL"  # in a channel of a server
 
@@ -141,6 +144,10 @@ _partial("jobs_request_key", KEYED, jobs.c.user_id, jobs.c.request_key, unique=T
 _partial("jobs_press_key", PRESSED, jobs.c.press_key, unique=True)
 _partial("jobs_parent", CHILD, jobs.c.parent_id)
 _partial("jobs_shown", SHOWN, jobs.c.guild_id, jobs.c.seq, jobs.c.channel_id)
+_partial("jobs_unfinished_user", UNFINISHED, jobs.c.user_id)
+_partial("jobs_bundles", BUNDLES, jobs.c.seq)
+_partial("jobs_answered", ANSWERED, jobs.c.channel_id, jobs.c.created_at, jobs.c.seq)
+_partial("jobs_told", TOLD, jobs.c.delivered_at)
 sa.Index("jobs_user", jobs.c.user_id, jobs.c.seq)
 sa.Index("jobs_user_asked", jobs.c.user_id, jobs.c.created_at)
 sa.Index("jobs_guild", jobs.c.guild_id, jobs.c.seq)

@@ -30,7 +30,7 @@ from storage.engine import sqlite_file
 from storage.files import Files
 from storage.filing.removal import Removal
 from storage.films import use
-from storage.privacy import Holdings, Removed
+from storage.privacy import JOBS_AT_ONCE, Holdings, Removed
 from storage.projects import forgetting
 from storage.search.vector_files import VectorFiles
 from storage.web import documents, shares, trash
@@ -47,7 +47,6 @@ WITH_FILES = (
     "project_items",
     "job_files",
 )  # tables
-JOBS_AT_ONCE = 200  # deleted in one transaction: every other write waits for it
 STRIKES_KEPT = timedelta(days=90)
 DRAFTS_KEPT = timedelta(days=1)  # the question whether so many jobs are meant is answered at once, or never
 DOCUMENTS_KEPT = timedelta(days=90)  # of the editor, after their last change, while nobody has named them

@@ -13,7 +13,7 @@ from core.job import Job
 from core.requests import AskRequest
 from storage import lookup
 from storage.people import upsert
-from storage.schema import UNFINISHED, jobs, tokens_used
+from storage.schema import ANSWERED, UNFINISHED, jobs, tokens_used
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IS_ASKED = jobs.c.kind == sa.literal_column(f"'{AskRequest.kind}'")
@@ -56,9 +56,9 @@ def latest(connection: sa.Connection, channel_id: int, user_id: int | None, sinc
     ``since``."""
     statement = (
         sa.select(jobs)
-        .where(jobs.c.channel_id == channel_id, _IS_ASKED, jobs.c.answer.is_not(None))
+        .where(jobs.c.channel_id == channel_id, sa.text(ANSWERED))
         .where(jobs.c.created_at >= since, *([jobs.c.user_id == user_id] if user_id else []))
-        .order_by(jobs.c.seq.desc())
+        .order_by(jobs.c.created_at.desc(), jobs.c.seq.desc())
         .limit(1)
     )
     row = connection.execute(statement).first()

@@ -7,14 +7,14 @@ with the jobs that show them, and its project is due for a training without that
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from core.job import NOBODY, Status
-from core.requests.own_models import BundleRequest, TrainRequest
+from core.requests.own_models import TrainRequest
 from storage.projects.schema import (
     items,
     job_files,
@@ -27,7 +27,7 @@ from storage.projects.schema import (
     versions,
 )
 from storage.projects.versions import ACTIVE, TAINTED
-from storage.schema import UNFINISHED, jobs
+from storage.schema import BUNDLES, UNFINISHED, jobs
 
 PAGE = 500
 
@@ -86,24 +86,23 @@ def _taint(connection: sa.Connection, project_id: str, numbers: Collection[int])
         if row.state == ACTIVE:
             due = sa.update(projects).where(projects.c.id == project_id)
             connection.execute(due.values(due=number))
-    bundled = bundles(connection, project_id, numbers)
+    bundled = bundles(connection, {project_id: numbers})
     return Gone(frozenset(files), bundled.spoilt, bundled.shown | shown)
 
 
-def bundles(connection: sa.Connection, project_id: str, numbers: Collection[int]) -> Gone:
-    """Return the jobs that have made, or are to make, bundles of versions."""
-    some = jobs.c.kind == BundleRequest.kind
-    statement = sa.select(jobs.c.id, jobs.c.request, jobs.c.status)
-    made = statement.join(job_files, job_files.c.job_id == jobs.c.id).where(some)
-    coming = statement.where(some, sa.text(UNFINISHED))
-    found = Gone()
-    for row in connection.execute(sa.union(made, coming)) if numbers else ():
+def bundles(connection: sa.Connection, numbers: Mapping[str, Collection[int]]) -> Gone:
+    """Return the jobs that have made, or are to make, bundles of versions. numbers: of them, by project."""
+    made = sa.exists().where(job_files.c.job_id == jobs.c.id)
+    statement = sa.select(jobs.c.id, jobs.c.request, jobs.c.status).where(sa.text(BUNDLES))
+    shown, spoilt = set[str](), set[str]()
+    for row in (
+        connection.execute(statement.where(made | sa.text(UNFINISHED))) if any(numbers.values()) else ()
+    ):
         asked = json.loads(row.request)
-        if asked["project"] == project_id and asked["version"] in numbers:
+        if asked["version"] in numbers.get(asked["project"], ()):
             over = row.status not in (Status.QUEUED.value, Status.RUNNING.value)
-            only = frozenset({row.id})
-            found |= Gone(shown=only) if over else Gone(spoilt=only)
-    return found
+            (shown if over else spoilt).add(row.id)
+    return Gone(spoilt=frozenset(spoilt), shown=frozenset(shown))
 
 
 def tainted_bundles(connection: sa.Connection) -> Gone:
@@ -112,10 +111,7 @@ def tainted_bundles(connection: sa.Connection) -> Gone:
     numbers: dict[str, set[int]] = {}
     for row in connection.execute(statement):
         numbers.setdefault(row.project_id, set()).add(row.number)
-    gone = Gone()
-    for project_id, some in numbers.items():
-        gone |= bundles(connection, project_id, some)
-    return gone
+    return bundles(connection, numbers)
 
 
 def forget_project(connection: sa.Connection, project_id: str) -> Gone:
@@ -126,7 +122,7 @@ def forget_project(connection: sa.Connection, project_id: str) -> Gone:
         files |= set(connection.execute(sa.select(column).where(mine, column.is_not(None))).scalars())
     every = sa.select(versions.c.number, versions.c.job_id).where(versions.c.project_id == project_id)
     made = {row.number: row.job_id for row in connection.execute(every)}
-    bundled = bundles(connection, project_id, made)
+    bundled = bundles(connection, {project_id: made})
     shown = {job_id for job_id in made.values() if job_id is not None}
     shown |= _trained_again(connection, project_id)
     ours = sa.select(trainings.c.job_id).where(trainings.c.project_id == project_id)

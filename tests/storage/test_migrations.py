@@ -51,6 +51,7 @@ VERSIONS = (
     "0024",
     "0025",
     "0026",
+    "0027",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

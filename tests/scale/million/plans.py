@@ -18,7 +18,7 @@ from storage.database import Database
 
 LARGE = 5000  # rows of a table that nothing may walk through
 PATIENCE = 2000  # ms
-SMALL_INDEXES = ("jobs_queued", "jobs_running", "jobs_open")  # of what isn't over
+SMALL_INDEXES = ("jobs_queued", "jobs_running", "jobs_open", "jobs_unfinished_user")  # of what isn't over
 ASKED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 _VALUE = re.compile(r"%\((\w+)\)s")
 Sent = dict[str, Any]  # statement → values that it was sent with
