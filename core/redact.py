@@ -15,7 +15,8 @@ _SHAPES = (
     re.compile(r"(aW50ZXJhY3Rpb246)[\w-]{10,}"),  # an interaction's token: base64 of "interaction:"
     re.compile(r"([?&](?:ex|is|hm)=)[0-9a-f]+"),  # a signed address
     re.compile(r"(?:hf|api_org)_[A-Za-z0-9]{20,}"),  # Hugging Face
-    re.compile(r"(://[^\s:/@]*:)[^\s@/]+(?=@)"),  # a password in an address
+    re.compile(r"(://[^\s:/@]*:)[^\s/]+(?=@)"),  # a password in an address
+    re.compile(r"([?&](?:api_?|access_?)?(?:key|token|secret|password)=)[^\s&#'\"]+", re.IGNORECASE),
     re.compile(
         r"((?:authorization|x-api-key)['\"]?\s*[:=]\s*['\"]?(?:bot |bearer )?)[^\s'\",}]+", re.IGNORECASE
     ),

@@ -11,9 +11,11 @@ import sys
 import time
 from dataclasses import fields
 from pathlib import Path
+from urllib.parse import unquote
 
 from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
+from core.setting.secrets import known_parts
 from core.settings import Settings
 
 Lines = queue.SimpleQueue[logging.LogRecord]
@@ -24,8 +26,9 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 def redactor(settings: Settings) -> Redactor:
     """Return a redactor that knows the secrets among the settings."""
     secrets = [getattr(settings, item.name) for item in fields(settings) if item.metadata["secret"]]
-    password = re.search(r"://[^:/@]*:([^@]+)@", settings.database_url)
-    return Redactor([*map(str, secrets), *([password[1]] if password else [])])
+    password = re.search(r"://[^:/@]*:(.+)@", settings.database_url)
+    parts = [password[1], unquote(password[1])] if password else []
+    return Redactor([*map(str, secrets), *parts, *known_parts(settings.bus_creds)])
 
 
 class _Writer(logging.handlers.QueueListener):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 MOST = 64 * 2**10  # bytes of a secret
@@ -28,3 +29,12 @@ def from_files(values: Mapping[str, str], names: Iterable[str]) -> tuple[dict[st
             why = error.strerror if isinstance(error, OSError) else "it is no text"
             problems.append(f"{name}{SUFFIX}={path}: can't be read ({why}).")
     return found, problems
+
+
+def known_parts(text: str) -> list[str]:
+    """Return what nobody may see of a secret such as user:password, or of the file that it names, as far as
+    that can be read."""
+    with suppress(OSError, ValueError), Path(text).expanduser().open("rb") as file:
+        text = file.read(MOST).decode()
+    lines = [line.strip() for line in text.splitlines() if not line.startswith("---")]
+    return [*lines, *(line.partition(":")[2] for line in lines)]

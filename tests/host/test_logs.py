@@ -41,6 +41,30 @@ def test_the_hosts_own_secrets_are_known_by_value(tmp_path: Path) -> None:
     assert "a prompt" in redact("x a prompt y")
 
 
+@pytest.mark.parametrize("password", ["p@ss-canary@", "p%40ss-canary", "p/canary"])
+def test_the_databases_password_is_not_half_shown(tmp_path: Path, password: str) -> None:
+    address = f"postgresql+psycopg://me:{password}@host/atelier"
+    redact = redactor(load({"DATABASE_URL": address}, tmp_path / "none.env"))
+    for text in (f"can't reach {address}", f"FATAL: {password.replace('%40', '@')} is wrong"):
+        assert "canary" not in redact(text)
+    assert "canary" not in Redactor()("postgresql://me:p@ss-canary@host/atelier")
+
+
+@pytest.mark.parametrize(
+    ("held", "secret"),
+    [
+        ("card1:canary-word\n", "canary-word"),
+        ("SUACANARYCANARY", "SUACANARYCANARY"),
+        ("-----BEGIN SEED-----\nSUACANARYCANARY\n------END SEED------\n", "SUACANARYCANARY"),
+    ],
+)
+def test_a_secret_in_the_file_that_bus_creds_names_is_known(tmp_path: Path, held: str, secret: str) -> None:
+    file = tmp_path / "bus.creds"
+    file.write_text(held)
+    redact = redactor(load({"BUS_CREDS": str(file)}, tmp_path / "none.env"))
+    assert redact(f"refused: {secret}.") == f"refused: {GONE}."
+
+
 def test_words_that_two_jobs_share_are_redacted_until_both_have_ended() -> None:
     redact = Redactor()
     redact.add(["a secret boat"])
