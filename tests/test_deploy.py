@@ -19,6 +19,7 @@ import jsonschema
 import pytest
 import yaml
 
+from core.setting.host.running import MOST_GRACE
 from core.settings import ROOT, SECRETS, Settings, env_example, load
 from host.cli import COMMANDS, _parser
 
@@ -163,12 +164,11 @@ def test_compose_names_the_service_that_the_card_is_given_to_and_lets_it_end_in_
     plain = {name for name, service in base["services"].items() if not service.get("profiles")}
     assert card["services"].keys() <= base["services"].keys()
     assert plain == {"atelier"}  # without a profile: the bot alone
-    grace = re.search(r"^GRACE_SECONDS=(\d+)$", env_example(), re.M)
     stops = [base["services"][name]["stop_grace_period"] for name in ("atelier", "worker")]
     units = [re.search(r"^TimeoutStopSec=(\d+)$", unit.read_text(), re.M) for unit in (UNIT, WORKER)]
-    assert grace and all(units)
-    assert int(grace[1]) < min(int(stop.removesuffix("s")) for stop in stops)
-    assert int(grace[1]) < min(int(found[1]) for found in units if found)
+    assert all(units)
+    assert MOST_GRACE + 30 <= min(int(stop.removesuffix("s")) for stop in stops)
+    assert MOST_GRACE + 30 <= min(int(found[1]) for found in units if found)
 
 
 @pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])

@@ -8,6 +8,7 @@ from core.setting.field import setting
 from core.setting.values import ip, on_or_off, one_of, server, whole
 
 GROUP = "Running"
+MOST_GRACE = 600  # seconds; what ends the process from outside waits for longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class RunningSettings:
         "info", "debug, info, warning or error", one_of("debug", "info", "warning", "error"), group=GROUP
     )
     grace_seconds: int = setting(
-        "20", "seconds that running jobs get to finish at shutdown", whole(0, 600), group=GROUP
+        "20", "seconds that running jobs get to finish at shutdown", whole(0, MOST_GRACE), group=GROUP
     )
     metrics_port: int = setting(
         "0",
