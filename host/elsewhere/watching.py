@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from bus.connection import Bus
+from core.errors import AtelierError
 from host.operating.metrics import of_bus, of_devices
 from host.operating.pages import answering, metrics_page
 from jobs.agents.agent import Agent
@@ -76,8 +77,6 @@ async def serve(agent: Agent, bus: Bus, port: int, bind: str) -> AsyncIterator[N
         pages = {"/healthz": healthz, "/livez": livez, "/metrics": read}
         try:
             await stack.enter_async_context(answering(pages, port, bind))
-        except OSError as error:
-            log.error(
-                "METRICS_PORT: %s:%d can't be had (%s); nobody can watch this machine", bind, port, error
-            )
+        except AtelierError as error:
+            log.error("%s Nobody can watch this machine.", error)
         yield

@@ -42,7 +42,7 @@ async def serve(
     metrics: Metrics, queue: Queue, port: int, connected: Callable[[], bool], bind: str = "127.0.0.1"
 ) -> AsyncIterator[None]:
     """Answer on ``bind`` and ``port`` while the block runs; port 0 serves nothing. connected: whether the
-    connection to Discord is there. Raises OSError when the address can't be had."""
+    connection to Discord is there. Raises AtelierError when the address can't be had."""
 
     async def healthz(_: web.Request) -> web.Response:
         health = queue.health()

@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from core.errors import AtelierError
+
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 @asynccontextmanager
 async def answering(pages: Mapping[str, Answer], port: int, bind: str) -> AsyncIterator[None]:
     """Answer on ``bind`` and ``port`` while the block runs; port 0 serves nothing. pages: by path. Raises
-    OSError when the address can't be had."""
+    AtelierError when the address can't be had."""
     if not port:
         yield
         return
@@ -22,7 +24,10 @@ async def answering(pages: Mapping[str, Answer], port: int, bind: str) -> AsyncI
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, bind, port).start()
+        try:
+            await web.TCPSite(runner, bind, port).start()
+        except OSError as error:
+            raise AtelierError(f"METRICS_PORT={port}: can't be had on {bind}: {error.strerror}.") from error
         yield
     finally:
         await runner.cleanup()

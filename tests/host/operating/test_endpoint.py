@@ -5,9 +5,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from core.errors import StorageError
+from core.errors import AtelierError, StorageError
 from host.operating.endpoint import not_ready, serve
 from host.operating.metrics import Metrics
+from host.operating.pages import answering
 from tests.bot.conftest import Studio, open_studio
 from tests.host.operating.pretended import PretendedWire
 from tests.jobs.conftest import ask, open_queue, until
@@ -90,6 +91,13 @@ class _Away:
 
     async def read(self, work, *, once: bool = False) -> None:
         raise StorageError("the database does not answer")
+
+
+async def test_a_port_that_is_taken_is_told_in_a_sentence(unused_tcp_port: int) -> None:
+    async with answering({}, unused_tcp_port, "127.0.0.1"):
+        with pytest.raises(AtelierError, match=f"METRICS_PORT={unused_tcp_port}: can't be had on 127.0.0.1"):
+            async with answering({}, unused_tcp_port, "127.0.0.1"):
+                pass
 
 
 async def test_a_process_whose_database_is_away_is_not_ready() -> None:
