@@ -359,7 +359,8 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
         try:
             read[item.name] = item.metadata["read"](raw)
         except ValueError as error:
-            problems.append(Redactor()(f"{name}={raw}: {error}."))
+            shown = name if item.metadata["secret"] else f"{name}={raw}"
+            problems.append(f"{Redactor()(shown)}: {Redactor()(str(error))}.")
     problems += cross_checks(read, values)
     if problems:
         raise SettingsError(problems)

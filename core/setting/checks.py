@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,25 @@ def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str
     url = read.get("database_url", "")
     if url and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
         problems.append("DATABASE_URL: takes sqlite:///path or postgresql+psycopg://….")
+    if url.startswith("sqlite:///") and "?" in url:
+        problems.append("DATABASE_URL: takes no options behind a ? for SQLite.")
+    if url.startswith("postgresql") and sys.platform == "win32":
+        problems.append("DATABASE_URL: PostgreSQL can't be used on Windows; leave it empty, or use WSL.")
+    tokens, context = read.get("ask_tokens", 0), read.get("ask_context", 0)
+    if tokens >= context > 0:
+        problems.append(f"ASK_TOKENS={tokens}: an answer has to leave room in ASK_CONTEXT={context}.")
+    if (port := read.get("web_port")) and port == read.get("metrics_port"):
+        problems.append(f"METRICS_PORT={port}: WEB_PORT is the same; each needs its own.")
     if read.get("bus_url") and not read.get("bus_prefix"):
         problems.append("BUS_PREFIX: takes a word, such as at.")
     problems += shard_problems(read)
     if (path := read.get("bus_ca")) and not Path(path).is_file():
         problems.append(f"BUS_CA={path}: no such file.")
     token = read.get("discord_token", "")
-    if token and (len(token) < 10 or any(c.isspace() for c in token)):
+    if token and (len(token) < 10 or not token.isascii() or any(c.isspace() for c in token)):
         problems.append(
-            "DISCORD_TOKEN: is too short or holds spaces; copy it again: developer portal, Bot, Reset Token."
+            "DISCORD_TOKEN: is too short, or holds spaces or curly quotes; copy it again: developer portal,"
+            " Bot, Reset Token."
         )
     host, public = read.get("web_host", ""), read.get("public_url", "")
     here = urlsplit(public).hostname in LOOPBACK  # a container whose port this machine alone reaches

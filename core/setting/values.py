@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
+from io import StringIO
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from core.errors import SettingsError
 
 _WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
@@ -21,6 +25,8 @@ def text(value: str) -> str:
 
 def path(value: str) -> Path:
     """Return a path, with ``~`` for the home folder."""
+    if any(ord(character) < 32 for character in value):  # of "C:\\new": quotes make a new line of that
+        raise ValueError("takes a path; in .env write it without quotes, or with / for \\")
     return Path(value).expanduser()
 
 
@@ -97,10 +103,12 @@ def device_list(value: str) -> tuple[str, ...]:
     parts = tuple(part.strip().lower() for part in value.split(",") if part.strip())
     if parts == ("none",):
         return ()
-    for part in parts:
+    for part in parts if parts != ("auto",) else ():
         name, _, index = part.partition(":")
-        if name not in ("auto", "cpu", "cuda", "mps", "xpu") or (index and not _ID.fullmatch(index)):
+        if name not in ("cpu", "cuda", "mps", "xpu") or (index and not _ID.fullmatch(index)):
             raise ValueError("takes auto, none, or devices such as cpu, cuda:0,cuda:1")
+    if len({part.removesuffix(":0") for part in parts}) < len(parts):
+        raise ValueError("names a device twice")
     return parts or ("auto",)
 
 
@@ -159,9 +167,19 @@ def named(value: str) -> dict[str, str]:
 
 
 def dotenv(file: Path) -> dict[str, str]:
-    """Return the names and texts of a ``.env`` file; none where there is no such file."""
+    """Return the names and texts of a ``.env`` file; none where there is no such file. Raises SettingsError
+    for one that can't be read, or is no text."""
     if not file.is_file():
         return {}
     from dotenv import dotenv_values  # here: keeps `atelier --help` light
 
-    return {name: value or "" for name, value in dotenv_values(file, interpolate=False).items()}
+    try:
+        data = file.read_bytes()
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # of PowerShell's `>`
+        text = StringIO(data.decode("utf-16" if wide else "utf-8-sig"))
+    except OSError as error:
+        raise SettingsError([f"{file}: can't be read ({error.strerror})."]) from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SettingsError([f"{file}: line {line} is no UTF-8 text. Save the file as UTF-8."]) from error
+    return {name: value or "" for name, value in dotenv_values(stream=text, interpolate=False).items()}

@@ -209,3 +209,59 @@ def test_the_web_listens_to_other_machines_only_behind_https_or_for_a_port_of_th
     else:
         with pytest.raises(SettingsError, match=r"WEB_HOST=0\.0\.0\.0"):
             load(values, NOWHERE)
+
+
+@pytest.mark.parametrize(
+    ("data", "read"),
+    [
+        ("\ufeffUSER_RUNNING=7\n".encode(), 7),
+        ("USER_RUNNING=7\n".encode("utf-16"), 7),
+        (b"# caf\xc3\xa9\nUSER_RUNNING=7\n", 7),
+        (b"USER_RUNNING=7\n# caf\xe9\n", "line 2 is no UTF-8 text. Save the file as UTF-8."),
+    ],
+)
+def test_a_file_of_any_editor_is_read_or_refused_in_words(
+    tmp_path: Path, data: bytes, read: int | str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(data)
+    if isinstance(read, int):
+        assert load({}, file).user_running == read
+        return
+    with pytest.raises(SettingsError) as caught:
+        load({}, file)
+    assert caught.value.problems == [f"{file}: {read}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"DEVICES": "auto,cpu"}, "DEVICES=auto,cpu: takes auto, none, or devices"),
+        ({"DEVICES": "cuda:0,cuda:0"}, "names a device twice"),
+        ({"DEVICES": "cuda,cuda:0"}, "names a device twice"),
+        ({"DATABASE_URL": "sqlite:////srv/x.db?mode=ro"}, "takes no options behind a ? for SQLite"),
+        ({"ASK_TOKENS": "4096", "ASK_CONTEXT": "4096"}, "has to leave room in ASK_CONTEXT=4096"),
+        ({"WEB_PORT": "9000", "METRICS_PORT": "9000"}, "each needs its own"),
+        ({"DISCORD_TOKEN": "\u201cMTAxxxxxxxxxxxxxxx\u201d"}, "curly quotes"),
+        ({"DATA_DIR": "C:\new\table"}, "without quotes"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(given, NOWHERE)
+    [line] = caught.value.problems
+    assert words in line
+
+
+def test_postgresql_on_windows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = {"DATABASE_URL": "postgresql+psycopg://me@host/atelier"}
+    assert load(address, NOWHERE).database_url
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(SettingsError, match="can't be used on Windows"):
+        load(address, NOWHERE)
+
+
+def test_a_key_in_an_address_that_is_refused_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"VLM_URL": "http://host/v1?api_key=canary-secret"}, NOWHERE)
+    assert "[redacted]: takes an address" in str(caught.value) and "canary" not in str(caught.value)
