@@ -52,7 +52,8 @@ SWITCH_INTERVAL = 0.0005
 def run(settings: Settings, *, sandbox: Page | None = None) -> int:
     """Serve Discord, or the ``sandbox`` page, until SIGINT or SIGTERM. Return the exit status."""
     memory.configure_heap()
-    set_up_logs(settings)
+    ids = settings.shard_ids  # several processes may have one DATA_DIR
+    set_up_logs(settings, name=f"atelier-{ids[0]}-{ids[-1]}" if ids else "atelier")
     sys.setswitchinterval(SWITCH_INTERVAL)
     return asyncio.run(_serve(settings, sandbox))
 
