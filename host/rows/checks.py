@@ -116,10 +116,16 @@ async def _rows(read: Read, name: str, path: Path | None) -> list[Check]:
 def _backups(settings: Settings, path: Path) -> Check:
     """Say how old the file's backups are."""
     ages = [time.time() - sqlite_file.made_at(one) for one in sqlite_file.backups(path, settings.backups)]
+    usual = settings.data_dir / "backups"
+    if usual != settings.backups and (left := sqlite_file.backups(path, usual)):
+        fix = "move or delete them: nothing does by itself, and they hold what people delete"
+        return Check("Backups", None, f"{len(left)} lie in {usual} still, beside BACKUP_DIR", fix)
     if not ages:
         fix = "one is made each day while Atelier runs, and by `atelier backup`"
         return Check("Backups", None, f"there is none in {settings.backups}", fix)
-    told = f"{len(ages)} in {settings.backups}, from {_age(max(ages))} to {_age(min(ages))} old"
+    told = (
+        f"{len(ages)} in {settings.backups}, the newest {_age(min(ages))} old, the oldest {_age(max(ages))}"
+    )
     fix = "one is made each day while Atelier runs: has it run, and is there room?"
     return Check("Backups", True if min(ages) < BACKUPS_OLD else None, told, fix)
 
