@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from core.errors import UserError
 from core.events import Progress
@@ -59,13 +60,21 @@ async def question_alone(job: Job) -> Conversation:
     return Conversation(Talk((turn,), request.form), film=job.id if turn.has_film else "")
 
 
+Awaited = Literal["gate", "files", "rows", ""]
+
+
 @dataclass
 class ActiveJob:
     """A running job. ``began``: monotonic seconds; ``before``: how many of these were an earlier process's, 0
     for one that this process has begun.
     ``cost``: what it was counted as. ``text``: all of its
     answer so far. ``stopped``: its asker wants no more of it than that. ``refused``: why that may not be
-    given."""
+    given.
+
+    ``waits_for``: what its device isn't to blame for, "" while a device has it: whether it may run, the files
+    that it needs, or that its end is written down. ``last_sign``: monotonic seconds of its last sign of life:
+    handed over or taken up, loading, a step. ``working_since``: when it would have begun, had its device done
+    nothing but work on it."""
 
     job: Job
     waiting: Waiting
@@ -83,6 +92,19 @@ class ActiveJob:
     traceparent: str = ""  # of its run's span
     task: asyncio.Task[None] | None = None  # that brings it to its end
     before: float = 0.0
+    waits_for: Awaited = "gate"
+    last_sign: float = 0.0
+    working_since: float = 0.0
+
+    def hand_over(self, now: float) -> None:
+        """Note that a device has it from now on, or has had it all along."""
+        self.handed, self.waits_for = True, ""
+        self.last_sign, self.working_since = now, now - self.before
+
+    def sign(self, now: float, *, loads: bool) -> None:
+        """Note a sign of life. loads: a model was loaded since the one before."""
+        self.working_since += now - self.last_sign if loads else 0.0
+        self.last_sign = now
 
     def stop(self) -> None:
         """End its task if that waits for what a device needs still; it is in the queue again."""

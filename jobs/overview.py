@@ -16,7 +16,7 @@ from jobs.views import Health, JobView, Snapshot
 from storage import lookup
 from storage.database import Database
 
-HUNG_AFTER = 900.0  # s without a finished step, while there is work and a device for it
+HUNG_AFTER = 900.0  # s without a sign of life, while a device has work
 MINE = 100  # waiting jobs of one member that are shown
 
 
@@ -88,15 +88,17 @@ class Overview:
         """Return whether work moves. Cheap, and waits for nothing."""
         dispatcher, now = self._dispatcher, time.monotonic()
         last = None if dispatcher.last_step is None else now - dispatcher.last_step
-        oldest = min((live.began for live in dispatcher.running.values()), default=now)
-        idle = now - max(oldest, dispatcher.last_step or 0.0)
-        problem, hung = None, bool(dispatcher.running) and idle > HUNG_AFTER
+        signs = [live.last_sign for live in dispatcher.running.values() if not live.waits_for]
+        silence = now - max(min(signs, default=now), dispatcher.last_sign)
+        problem, hung = None, silence > HUNG_AFTER
         if hung:
-            problem = f"no step was finished for {idle:.0f} s"
+            problem = f"no job gave a sign of life for {silence:.0f} s"
         elif self._database.problem is not None:
             problem = self._database.problem
         elif dispatcher.saving.disk_full:
             problem = "the disk is nearly full"
+        elif dispatcher.saving.waits:
+            problem = "the store of files can't be reached"
         elif started and not any(device.state != "down" for device in self._executor.devices):
             problem = "no worker can be started"
         return Health(problem is None, last, len(dispatcher.running), len(dispatcher.waitlist), problem, hung)

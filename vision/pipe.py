@@ -157,9 +157,10 @@ class PipeReporter(Reporter):
         self._doing = ""
 
     def loading(self, model: str, fraction: float | None) -> None:
-        """Send LoadingModel for a new model at once, for the same one every LOADING_EVERY seconds."""
+        """Send LoadingModel for a new model and for one that is there at once, for the same one every
+        LOADING_EVERY seconds."""
         now = time.monotonic()
-        if self._loading[0] != model or now - self._loading[1] >= LOADING_EVERY:
+        if self._loading[0] != model or fraction == 1.0 or now - self._loading[1] >= LOADING_EVERY:
             self._loading = (model, now)
             self.send(LoadingModel(self.job_id, model, fraction))
 

@@ -56,32 +56,42 @@ class Estimate:
 
 
 class Shares:
-    """How many seconds of its device each running job has taken. ``now``: monotonic seconds."""
+    """How many seconds of its device each running job has taken, models that were loaded for it left out.
+    ``now``: monotonic seconds."""
 
     def __init__(self) -> None:
-        self._begun: defaultdict[str, dict[str, float]] = defaultdict(
+        self._taken: defaultdict[str, dict[str, tuple[float, float]]] = defaultdict(
             dict
-        )  # device → job → what the device had spent by then
+        )  # device → job → what it took by its last sign of life, what the device had spent by then
         self._spent: defaultdict[str, float] = defaultdict(float)  # by one job that had been there all along
         self._since: dict[str, float] = {}
 
     def begin(self, device: str, job_id: str, now: float) -> None:
         """Note that a job shares ``device`` from now on."""
         self._spend(device, now)
-        self._begun[device][job_id] = self._spent[device]
+        self._taken[device][job_id] = 0.0, self._spent[device]
+
+    def sign(self, device: str, job_id: str, now: float, *, loads: bool) -> None:
+        """Note a job's sign of life. loads: a model was loaded for it since the one before."""
+        if job_id in self._taken[device]:
+            self._spend(device, now)
+            taken, before = self._taken[device][job_id]
+            spent = self._spent[device]
+            self._taken[device][job_id] = taken if loads else taken + spent - before, spent
 
     def end(self, device: str, job_id: str, now: float) -> float:
-        """Device seconds of the job, from its beginning to now."""
+        """Device seconds of the job, from its beginning to now; 0 where it has none."""
         self._spend(device, now)
-        return self._spent[device] - self._begun[device].pop(job_id)
+        taken, before = self._taken[device].pop(job_id, (0.0, self._spent[device]))
+        return taken + self._spent[device] - before
 
     def beside(self, device: str) -> int:
         """Jobs that share the device now."""
-        return len(self._begun[device])
+        return len(self._taken[device])
 
     def _spend(self, device: str, now: float) -> None:
-        if self._begun[device]:
-            self._spent[device] += (now - self._since[device]) / len(self._begun[device])
+        if self._taken[device]:
+            self._spent[device] += (now - self._since[device]) / len(self._taken[device])
         self._since[device] = now
 
 

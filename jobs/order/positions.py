@@ -169,7 +169,8 @@ class Positions:
 
     def remaining(self, live: ActiveJob) -> float | None:
         """Seconds until a running job ends: by its own pace once it has one, else by those before it."""
-        elapsed, progress = monotonic() - live.began, live.progress
+        elapsed = 0.0 if not live.handed else monotonic() - live.working_since
+        progress = live.progress
         if progress is not None and progress.step >= 2 and not live.text:  # nobody knows an answer's length
             return elapsed / progress.step * max(0, progress.total - progress.step)
         expected = self.estimate.seconds(live.waiting.cost_key)

@@ -81,6 +81,7 @@ class Dispatcher:
         self.paused = False
         self.stopping = False
         self.last_step: float | None = None  # monotonic
+        self.last_sign = 0.0  # of any job's life, monotonic
         self.steps = 0  # finished since the start
         self.positions = Positions(
             self.waitlist,
@@ -314,7 +315,6 @@ class Dispatcher:
     async def _run(self, live: ActiveJob) -> None:
         job = live.job
         try:
-            self.positions.shares.begin(live.device, job.id, monotonic())
             try:
                 with running(self.tracing, live) as live.traceparent:
                     outcome = await self._on_device(live)
@@ -322,8 +322,9 @@ class Dispatcher:
                 live.seconds = live.before + self.positions.shares.end(live.device, job.id, monotonic())
                 if (pictures := self.estimate.pictures(live.seconds)) is not None:  # not as expected
                     self.waitlist.note_end(live.waiting, pictures - live.cost, monotonic())
+            self.last_sign, live.waits_for = monotonic(), "rows"
             if isinstance(outcome, Done):
-                self.last_step = monotonic()
+                self.last_step = self.last_sign
             with self.tracing.span(job.id, "store", outcome=type(outcome).__name__.lower()):
                 await self._outcomes.end(live, concluded(live, outcome))
         except NotYet as error:
@@ -345,6 +346,7 @@ class Dispatcher:
         try:
             if not live.before:  # what was allowed may not be by now
                 await self.saving.until_there(partial(self.gate, job, True))
+            live.waits_for = "files"
             if job.request.told:
                 live.conversation = await self.converse(job)
             coming = bytes_of(job.request)
@@ -362,13 +364,18 @@ class Dispatcher:
             if job.id not in self.feeds:  # cancelled before the executor knew of it
                 return Stopped(job.id)
             log.info("job %s starts on %s, attempt %d", job.id, live.device, job.attempts)
-            live.handed = True
+            live.hand_over(monotonic())
+            self.positions.shares.begin(live.device, job.id, live.last_sign)
             return await self.executor.run(live.device, run, partial(self._report, live))
 
     def _report(self, live: ActiveJob, message: LoadingModel | Step) -> None:
         event: Event
+        now, loads = monotonic(), isinstance(message, LoadingModel)
+        self.last_sign = now
+        live.sign(now, loads=loads)
+        self.positions.shares.sign(live.device, live.job.id, now, loads=loads)
         if isinstance(message, Step):
-            self.last_step = monotonic()
+            self.last_step = now
             if message.seen:
                 see(live, message.seen)
                 return self._stop_refused(live)

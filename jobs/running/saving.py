@@ -44,6 +44,11 @@ class Saving:
         self.disk_full = False
         self._waiting = 0  # for the store of files
 
+    @property
+    def waits(self) -> bool:
+        """Whether any job waits for the store of files."""
+        return self._waiting > 0
+
     async def save(self, output: Output) -> StoredOutput:
         """Write the files and return what their rows will say: of films, their posters as pictures too.
         Raises StorageError when the disk is full, FileMissing, FilesAway when nobody can wait for it."""

@@ -66,7 +66,7 @@ class HandExecutor:
     async def stop(self) -> None:
         self._stopped = True
         for job_id in list(self.held):
-            self.end(Lost(job_id, "stopped"))
+            self.end(Lost(job_id, "stopped", goes_on=self.outlives(job_id)))
 
     def free(self) -> Mapping[str, int]:
         return {one.name: one.slots - one.running for one in self.devices if one.running < one.slots}

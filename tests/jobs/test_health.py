@@ -1,0 +1,140 @@
+"""Signs of life: what counts as hung, and what a job's device seconds are."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from core.errors import FilesAway, StorageError
+from core.job import Job, Status
+from jobs.order.estimate import Estimate, Shares
+from jobs.overview import HUNG_AFTER
+from jobs.queue import Queue
+from jobs.running import saving
+from storage.schema import jobs
+from tests.jobs.conftest import ask, done, eventually, open_queue, until
+from tests.jobs.hand_executor import HandExecutor
+from vision.protocol import LoadingModel, Step
+
+LONG = 2 * HUNG_AFTER
+
+
+def grow_old(queue: Queue) -> None:
+    """Let it be long ago that anything was heard of any job."""
+    queue._dispatcher.last_sign -= LONG
+    for live in queue._dispatcher.running.values():
+        live.last_sign -= LONG
+
+
+async def test_a_job_that_loads_or_draws_is_not_hung_and_a_silent_one_is(
+    queue: Queue, executor: HandExecutor
+) -> None:
+    job_id = (await ask(queue)).job.id
+    await until(lambda: job_id in executor.held)
+    assert not queue.health().hung
+    for sign in (LoadingModel(job_id, "a large model", 0.1), Step(job_id, 1, 4)):
+        grow_old(queue)
+        health = queue.health()
+        assert health.hung and "no job gave a sign of life" in (health.problem or "")
+        executor.report(sign)
+        assert not queue.health().hung
+
+
+async def test_a_job_that_was_taken_up_after_a_restart_is_not_hung(tmp_path: Path) -> None:
+    executor = HandExecutor()
+    async with open_queue(tmp_path, executor) as queue:
+        job_id = (await ask(queue)).job.id
+        await until(lambda: job_id in executor.held)
+        executor.surviving.add(executor.held[job_id].run.token)
+    async with open_queue(tmp_path, executor, start=False) as queue:
+        long_ago = datetime.now(UTC) - timedelta(seconds=LONG)
+        await queue.database.write(lambda c: c.execute(sa.update(jobs).values(started_at=long_ago)) and None)
+        await queue.start()
+        await until(lambda: job_id in executor.held)
+        assert not queue.health().hung
+        assert queue._dispatcher.running[job_id].before > HUNG_AFTER
+
+
+async def test_jobs_that_wait_for_files_or_rows_are_not_hung(
+    tmp_path: Path, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "AWAY_PAUSES", (0.01,))
+    monkeypatch.setattr(saving, "RETRY_PAUSES", (0.01,))
+    away, refused = asyncio.Event(), 0
+    away.set()
+
+    async def gate(job: Job, running: bool) -> None:
+        if running and away.is_set():
+            raise FilesAway("the bucket is away")
+
+    async with open_queue(tmp_path, executor, gate=gate) as queue:
+        job_id = (await ask(queue)).job.id
+        await until(lambda: queue._dispatcher.saving.waits)
+        grow_old(queue)
+        health = queue.health()
+        assert not health.hung and health.problem == "the store of files can't be reached"
+        away.clear()
+        await until(lambda: job_id in executor.held)
+
+        write = queue._dispatcher.saving.database.write
+
+        async def refuse(*what: object, **how: object) -> None:
+            nonlocal refused
+            refused += 1
+            raise StorageError("the disk doesn't answer")
+
+        monkeypatch.setattr(queue._dispatcher.saving.database, "write", refuse)
+        executor.end(done(executor, job_id))
+        await until(lambda: refused > 1)
+        grow_old(queue)
+        assert not queue.health().hung
+        monkeypatch.setattr(queue._dispatcher.saving.database, "write", write)
+        await eventually(lambda: _is(queue, job_id, Status.RENDERED))
+
+
+async def _is(queue: Queue, job_id: str, status: Status) -> bool:
+    job = await queue.job(job_id)
+    return job is not None and job.status is status
+
+
+async def test_waiting_for_files_is_no_time_of_a_device(
+    tmp_path: Path, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("jobs.running.dispatcher.monotonic", lambda: now)
+
+    async def gate(job: Job, running: bool) -> None:
+        nonlocal now
+        now += 3600 * running  # an hour's outage
+
+    async with open_queue(tmp_path, executor, gate=gate) as queue:
+        job_id = (await ask(queue)).job.id
+        await until(lambda: job_id in executor.held)
+        live = queue._dispatcher.running[job_id]
+        assert queue._dispatcher.positions.remaining(live) is None
+        now += 60
+        executor.report(LoadingModel(job_id, "a large model", 0.5))
+        now += 7
+        executor.report(Step(job_id, 1, 4))
+        executor.end(done(executor, job_id))
+        await until(lambda: job_id not in queue._dispatcher.running)
+        assert live.seconds == pytest.approx(7)
+        assert queue._dispatcher.estimate.seconds("imagine||") == pytest.approx(7)
+
+
+def test_loading_is_no_time_of_a_device_and_costs_those_beside_it_their_share_alone() -> None:
+    shares = Shares()
+    shares.begin("a", "loads", 0.0)
+    shares.sign("a", "loads", 100.0, loads=True)
+    shares.begin("a", "beside", 100.0)
+    shares.sign("a", "loads", 110.0, loads=True)
+    shares.sign("a", "loads", 114.0, loads=False)
+    shares.sign("a", "loads", 118.0, loads=False)
+    assert shares.end("a", "loads", 120.0) == pytest.approx(5.0)
+    assert shares.end("a", "beside", 120.0) == pytest.approx(10.0)
+    assert shares.end("a", "never there", 130.0) == 0.0 and shares.beside("a") == 0
+    assert Estimate().pictures(0.0) is None
