@@ -73,8 +73,9 @@ class ActiveJob:
 
     ``waits_for``: what its device isn't to blame for, "" while a device has it: whether it may run, the files
     that it needs, or that its end is written down. ``last_sign``: monotonic seconds of its last sign of life:
-    handed over or taken up, loading, a step. ``working_since``: when it would have begun, had its device done
-    nothing but work on it."""
+    handed over or taken up, loading, a step. ``is_begun``: there was one since it was handed over.
+    ``working_since``: when it would have begun, had its device done nothing but work on it.
+    """
 
     job: Job
     waiting: Waiting
@@ -94,17 +95,18 @@ class ActiveJob:
     before: float = 0.0
     waits_for: Awaited = "gate"
     last_sign: float = 0.0
+    is_begun: bool = False
     working_since: float = 0.0
 
     def hand_over(self, now: float) -> None:
         """Note that a device has it from now on, or has had it all along."""
-        self.handed, self.waits_for = True, ""
+        self.handed, self.waits_for, self.is_begun = True, "", self.before > 0
         self.last_sign, self.working_since = now, now - self.before
 
     def sign(self, now: float, *, loads: bool) -> None:
         """Note a sign of life. loads: a model was loaded since the one before."""
         self.working_since += now - self.last_sign if loads else 0.0
-        self.last_sign = now
+        self.last_sign, self.is_begun = now, True
 
     def stop(self) -> None:
         """End its task if that waits for what a device needs still; it is in the queue again."""

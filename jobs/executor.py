@@ -19,6 +19,13 @@ from vision.protocol import (
     Stopped,
 )
 
+SEPARATOR = "/"  # between a machine of the bus and its device
+
+
+def host_of(device: str) -> str:
+    """Return the machine of a device, or the device itself where that is of this machine."""
+    return device.partition(SEPARATOR)[0]
+
 
 @dataclass(frozen=True)
 class Lost:

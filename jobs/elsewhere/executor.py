@@ -35,10 +35,9 @@ from jobs.agents.wire import (
 )
 from jobs.elsewhere.ends import outcome_of
 from jobs.elsewhere.handed import Handed, order_of
-from jobs.elsewhere.hosts import SEPARATOR
 from jobs.elsewhere.lending import Lending, Receiving
 from jobs.elsewhere.seen import Seen
-from jobs.executor import Device, Lease, Lost, Outcome, Report
+from jobs.executor import SEPARATOR, Device, Lease, Lost, Outcome, Report, host_of
 from jobs.workers.comparing import Comparing
 from vision.protocol import Answered, Broke, Declined, Fault, Nearest, Question, Run
 
@@ -95,7 +94,7 @@ class BusExecutor:
         self._resting = {host: until for host, until in self._resting.items() if until > now}
         if not self._resting:
             return free
-        return {name: n for name, n in free.items() if name.partition(SEPARATOR)[0] not in self._resting}
+        return {name: n for name, n in free.items() if host_of(name) not in self._resting}
 
     def has(self, job_id: str) -> bool:
         """Return whether a host has the job in hand."""

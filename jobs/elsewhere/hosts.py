@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from jobs.agents.holding import Timing
 from jobs.agents.wire import Beat, Holding
-from jobs.executor import Device
+from jobs.executor import SEPARATOR, Device
 
-SEPARATOR = "/"  # between a host and its device
 FORGOTTEN = 3600.0  # seconds after which a host that said good-bye or is silent isn't shown any more
 MOST_TOLD = 3  # problems of one host's messages in the log
 MISSED = 3  # beats without a run that its host had

@@ -8,7 +8,7 @@ import asyncio
 from bus.connection import Bus
 from bus.messages import Message
 from jobs.agents.wire import SMALL
-from jobs.elsewhere.hosts import SEPARATOR
+from jobs.executor import SEPARATOR
 from jobs.queue import Queue
 
 SUBJECT = "queue.load"

@@ -29,6 +29,9 @@ class Waiting:
 
     ``alone``: an earlier try failed, so nothing else may be on its device while it runs. ``suspect``: that
     was the loss of a worker with several jobs in hand, and no attempt was counted.
+
+    ``refusals``: of machines that couldn't begin it: how often, and until when none of their devices gets it
+    again, monotonic seconds.
     """
 
     job_id: str
@@ -43,6 +46,7 @@ class Waiting:
     passed_over: int = 0
     alone: bool = False
     suspect: bool = False
+    refusals: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     @property
     def model(self) -> str:

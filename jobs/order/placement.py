@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from jobs.executor import host_of
 from jobs.order.fairness import Takes, Waiting
 from jobs.order.waitlist import Waitlist
 
 NOBODY: Mapping[int, int] = MappingProxyType({})
+REFUSAL_PAUSES = (0.5, 3.0, 15.0, 30.0)  # seconds until a machine gets a job again that it couldn't begin
+BROKEN_AFTER = 3  # jobs in a row that a machine couldn't begin; then it gets none for a while
+BROKEN_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # seconds
 
 
 class Room(NamedTuple):
@@ -33,12 +37,33 @@ class Placement:
         self._clearing: tuple[str, str] | None = (
             None  # a job that must be alone, and the device that takes nothing else until then
         )
+        self._refused_until = 0.0  # monotonic seconds; by then every job may go anywhere
+        self._broken: dict[str, tuple[int, float]] = {}  # machine → jobs refused in a row, no more until
 
     def note_start(self, device: str, job: Waiting) -> None:
         """Note that ``job`` has started on ``device``."""
         self._loaded[device] = job.model
         if self._clearing is not None and self._clearing[0] == job.job_id:
             self._clearing = None
+
+    def note_refusal(self, device: str, job: Waiting, now: float) -> tuple[int, float]:
+        """Note that the machine of ``device`` couldn't begin ``job``: it gets that again after a pause,
+        longer each time, and once it has refused several in a row, nothing meanwhile. Return how often it
+        has refused this one, and the pause in seconds."""
+        host = host_of(device)
+        count = job.refusals.get(host, (0, 0.0))[0] + 1
+        pause = REFUSAL_PAUSES[min(count, len(REFUSAL_PAUSES)) - 1]
+        job.refusals[host] = count, now + pause
+        self._refused_until = max(self._refused_until, now + pause)
+        in_a_row = self._broken.get(host, (0, 0.0))[0] + 1
+        rest = in_a_row - BROKEN_AFTER
+        until = now + BROKEN_PAUSES[min(rest, len(BROKEN_PAUSES) - 1)] if rest >= 0 else 0.0
+        self._broken[host] = in_a_row, until
+        return count, max(pause, until - now)
+
+    def note_begun(self, device: str) -> None:
+        """Note that the machine of ``device`` has begun a job."""
+        self._broken.pop(host_of(device), None)
 
     def note_loss(self, device: str) -> None:
         """Note that the worker of ``device`` died: nothing is loaded there any more."""
@@ -50,11 +75,14 @@ class Placement:
         """Return the next job and its device, or None. A device is cleared for a job that must be alone; the
         others go on meanwhile. fits: whether a job may start at all now, None = any."""
         own = frozenset(room.only for room in rooms.values() if room.only)
+        if self._broken:
+            rooms = {n: r for n, r in rooms.items() if self._broken.get(host_of(n), (0, 0.0))[1] <= now}
         if not own:
             return self._choose(rooms, running, now, fits)
         for name, room in rooms.items():
             if room.only and room.free > 0 and self._waitlist.wants(room.only):
-                job = self._waitlist.next(room.people, None, now, takes=_both(_those_of(room.only), fits))
+                wanted = _both(_those_of(room.only), _not_refused({name: 0}, now))
+                job = self._waitlist.next(room.people, None, now, takes=_both(wanted, fits))
                 if job is not None:
                     return name, job
         takes = _both(_others(own), fits)
@@ -63,6 +91,7 @@ class Placement:
     def _choose(
         self, rooms: Mapping[str, Room], running: Mapping[int, int], now: float, takes: Takes | None
     ) -> tuple[str, Waiting] | None:
+        refusing = now < self._refused_until
         while True:
             free = {name: room.running for name, room in rooms.items() if room.free > 0}
             cleared = self._cleared_for(rooms, running, takes)
@@ -72,17 +101,24 @@ class Placement:
                     return device, job
             if not free:
                 return None
-            first = self._waitlist.next(running, None, now, takes=takes)
-            if first is None or not first.alone or 0 in free.values():
+            welcome = _both(takes, _not_refused(free, now)) if refusing else takes
+            first = self._waitlist.next(running, None, now, takes=welcome)
+            if first is None:
+                return None
+            theirs = _willing(free, first, now)
+            if not first.alone or 0 in theirs.values():
                 break
             if cleared is not None:
-                first = self._waitlist.next(running, None, now, alone=False, takes=takes)
+                first = self._waitlist.next(running, None, now, takes=_both(welcome, _has_room(free, now)))
+                if first is None:
+                    return None
+                theirs = _willing(free, first, now)
                 break
-            self._clearing = (first.job_id, min(free, key=free.__getitem__))  # and look again
-        if first is None:
-            return None
-        device = self._best(free, first)
+            self._clearing = (first.job_id, min(theirs, key=theirs.__getitem__))  # and look again
+        device = self._best(theirs, first)
         loaded, alone = self._loaded.get(device), free[device] == 0
+        if refusing:
+            takes = _both(takes, _not_refused({device: 0}, now))
         chosen = self._waitlist.next(running, loaded, now, alone=alone, takes=takes)
         return None if chosen is None else (device, chosen)
 
@@ -112,6 +148,21 @@ class Placement:
                 if key == (False, 0, False):  # nothing is better
                     break
         return found
+
+
+def _willing(free: Mapping[str, int], job: Waiting, now: float) -> Mapping[str, int]:
+    """Return those devices whose machines haven't refused the job just now."""
+    if not job.refusals:
+        return free
+    return {n: count for n, count in free.items() if job.refusals.get(host_of(n), (0, 0.0))[1] <= now}
+
+
+def _not_refused(free: Mapping[str, int], now: float) -> Takes:
+    return lambda job: bool(_willing(free, job, now))
+
+
+def _has_room(free: Mapping[str, int], now: float) -> Takes:
+    return lambda job: not job.alone or 0 in _willing(free, job, now).values()
 
 
 def _those_of(role: str) -> Takes:

@@ -99,7 +99,7 @@ class Dispatcher:
         self.saving = Saving(database, files)
         self._incoming = Incoming(files, limits.disk_floor)
         kept = self.saving, self.waitlist, self.feeds, self._placement, self.positions
-        self._outcomes = Outcomes(*kept, lambda: self.stopping, on_rendered)
+        self._outcomes = Outcomes(*kept, lambda: self.stopping, on_rendered, self.wake)
         self._wake = asyncio.Event()
         self._rooms, self._look_again = Rooms(), 0.0  # monotonic seconds
         self._loop_tasks: list[asyncio.Task[None]] = []
@@ -328,7 +328,7 @@ class Dispatcher:
             with self.tracing.span(job.id, "store", outcome=type(outcome).__name__.lower()):
                 await self._outcomes.end(live, concluded(live, outcome))
         except NotYet as error:
-            await self._outcomes.wait_on(live, str(error), self.wake)
+            await self._outcomes.wait_on(live, str(error))
         except Exception:  # the last net: the row must not stay "running" for ever
             log.exception("job %s failed in the queue itself", job.id)
             await self._outcomes.retry(live, "Something went wrong in the studio.")

@@ -15,7 +15,7 @@ from core.job import Status
 from jobs.active import ActiveJob
 from jobs.executor import Lost, Outcome
 from jobs.feed import Feeds
-from jobs.order.placement import Placement
+from jobs.order.placement import REFUSAL_PAUSES, Placement
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.saving import FileMissing, Saving
@@ -23,6 +23,10 @@ from storage import jobs as rows
 from vision.protocol import Broke, Done, Fault
 
 GAVE_UP = "This job stopped the worker three times and was given up. Other words or a smaller size may work."
+NOT_BEGUN = (
+    "No worker could begin this job, though several tries were made. Please tell the host, whose log says"
+    " why, and try again later."
+)
 NOT_SAVED = (
     "The picture is ready but could not be saved: the studio's disk is full. Please tell the host and try"
     " again later."
@@ -33,7 +37,7 @@ log = logging.getLogger(__name__)
 
 class Outcomes:
     """``stopping``: whether the studio stops, so that lost workers are its own doing. on_rendered: called
-    with the id of each job whose pictures are stored."""
+    with the id of each job whose pictures are stored. wake: called when a job may be started again."""
 
     def __init__(
         self,
@@ -44,8 +48,9 @@ class Outcomes:
         positions: Positions,
         stopping: Callable[[], bool],
         on_rendered: Callable[[str], None],
+        wake: Callable[[], None],
     ) -> None:
-        self._on_rendered = on_rendered
+        self._on_rendered, self._wake = on_rendered, wake
         self.held: set[str] = set()  # jobs that wait beside the list for a while
         self._saving, self._waitlist, self._feeds = saving, waitlist, feeds
         self._placement, self._positions, self._stopping = placement, positions, stopping
@@ -54,6 +59,8 @@ class Outcomes:
         """One of: rendered, failed, queued again. Nothing, when the job was cancelled or given back
         meanwhile."""
         job_id = live.job.id
+        if live.is_begun or not isinstance(outcome, Lost):
+            self._placement.note_begun(live.device)
         if job_id not in self._feeds:
             log.info("job %s had been cancelled", job_id)
         elif isinstance(outcome, Lost) and outcome.goes_on:
@@ -74,11 +81,17 @@ class Outcomes:
 
     async def _lost(self, live: ActiveJob, lost: Lost) -> None:
         """The first loss that nobody can be blamed for costs no attempt; but then the job has a device to
-        itself, and if that is lost too, both count."""
+        itself, and if that is lost too, both count. A machine that can't begin a job may be asked again a few
+        times, with pauses; then each time costs an attempt."""
         self._placement.note_loss(live.device)
         if not self._stopping():  # else we ended it ourselves, and the row has no lease any more
             others = ", other jobs with it" if lost.shared else ""
             log.warning("job %s: worker lost: %s%s", live.job.id, lost.reason, others)
+        if lost.untouched and not live.is_begun and not self._stopping():
+            count, pause = self._placement.note_refusal(live.device, live.waiting, monotonic())
+            asyncio.get_running_loop().call_later(pause, self._wake)
+            if count >= len(REFUSAL_PAUSES):
+                return await self.retry(live, NOT_BEGUN, alone=live.waiting.alone)
         if lost.untouched or lost.shared and not live.waiting.suspect:
             live.waiting.suspect = live.waiting.suspect or lost.shared
             live.waiting.alone = live.waiting.alone or lost.shared
@@ -122,10 +135,10 @@ class Outcomes:
         ):
             self.publish_end(live.job.id, Failed(message))
 
-    async def retry(self, live: ActiveJob, message: str, *, uncounted: int = 0) -> None:
+    async def retry(self, live: ActiveJob, message: str, *, uncounted: int = 0, alone: bool = True) -> None:
         """Queue the job again, or end it with ``message`` after its last attempt. ``uncounted``: attempts
-        that were spared before and count now."""
-        live.waiting.alone, live.waiting.suspect = True, False
+        that were spared before and count now. ``alone``: nothing else may be on its device then."""
+        live.waiting.alone, live.waiting.suspect = alone, False
         work = partial(
             rows.retry, job_id=live.job.id, token=live.token, message=message, now=_now(), uncounted=uncounted
         )
@@ -136,15 +149,14 @@ class Outcomes:
         elif status is Status.QUEUED:
             self.back_to_waiting(live)
 
-    async def wait_on(self, live: ActiveJob, reason: str, wake: Callable[[], None]) -> None:
-        """Queue the job again with no attempt counted, and put it into the list a while later. ``wake``: is
-        called then."""
+    async def wait_on(self, live: ActiveJob, reason: str) -> None:
+        """Queue the job again with no attempt counted, and put it into the list a while later."""
         log.info("job %s waits on: %s", live.job.id, reason)
 
         def later() -> None:
             self.held.discard(live.job.id)
             self.back_to_waiting(live)
-            wake()
+            self._wake()
 
         if await self._saving.persist(partial(rows.give_back, job_id=live.job.id, token=live.token)):
             self.held.add(live.job.id)

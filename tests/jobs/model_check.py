@@ -43,11 +43,12 @@ from core.job import Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
 from jobs.executor import Lost
 from jobs.limits import Limits
-from jobs.order import fairness
+from jobs.order import fairness, placement
 from jobs.order.estimate import Estimate
 from jobs.order.fairness import RANKS
 from jobs.order.placement import Placement
 from jobs.queue import Queue
+from jobs.running import outcomes
 from jobs.running.outcomes import Outcomes
 from storage import admission
 from storage import jobs as rows
@@ -62,6 +63,7 @@ from vision.protocol import Broke, Done, Fault, Step, Stopped
 
 SLOTS = {"cpu": 1, "cuda:0": 2}
 LIMITS = Limits(user_running=2, user_waiting=4, guild_waiting=9, disk_floor=0)
+NO_PAUSES = (0.0,) * 1000  # until a machine that couldn't begin a job gets it again
 USERS = st.integers(1, 4)
 counted = {"steps": 0, "examples": 0, "crashes": 0, "jobs": 0}
 
@@ -691,6 +693,9 @@ def without_threads_and_clocks() -> Iterator[None]:
     """All jobs take equally long: what milliseconds do to shares, ``test_shares`` shows."""
     with (
         mock.patch.object(Estimate, "pictures", lambda self, seconds: None),
+        mock.patch.object(placement, "REFUSAL_PAUSES", NO_PAUSES),
+        mock.patch.object(placement, "BROKEN_PAUSES", NO_PAUSES),
+        mock.patch.object(outcomes, "REFUSAL_PAUSES", NO_PAUSES),
         mock.patch.object(sqlite_driver.Connection, "_execute", _at_once),
         mock.patch.object(asyncio, "to_thread", _here),
     ):

@@ -2,7 +2,7 @@ import itertools
 
 from core.job import Lane
 from jobs.order.fairness import Waiting
-from jobs.order.placement import Placement, Room
+from jobs.order.placement import BROKEN_PAUSES, REFUSAL_PAUSES, Placement, Room
 from jobs.order.waitlist import Waitlist
 
 _seq = itertools.count(1)
@@ -127,3 +127,46 @@ def test_of_two_idle_devices_the_one_that_has_the_model_is_taken() -> None:
     placement, _ = placed(job(model="image"))
     placement.note_start("b", job(model="image"))
     assert placement.choose({"a": EMPTY, "b": EMPTY}, {}, 0.0)[0] == "b"
+
+
+def test_a_machine_that_could_not_begin_a_job_gets_it_again_after_growing_pauses_only() -> None:
+    refused, other = job(1), job(2)
+    placement, waitlist = placed(refused, other)
+    rooms = {"h1/a": Room(4, 0), "h1/b": Room(4, 0)}
+    assert placement.choose(rooms, {}, 0.0) == ("h1/a", refused)
+    assert placement.note_refusal("h1/a", refused, 0.0) == (1, REFUSAL_PAUSES[0])
+    assert placement.choose(rooms, {}, 0.1) == ("h1/a", other), "nobody waits behind it"
+    assert placement.choose({**rooms, "h2/a": Room(4, 3)}, {}, 0.1) == ("h2/a", refused), "others have it"
+    waitlist.remove(other.job_id, 0.1)
+    assert placement.choose(rooms, {}, 0.1) is None
+    now = REFUSAL_PAUSES[0]
+    for count, pause in enumerate(REFUSAL_PAUSES[1:], 2):
+        assert placement.choose(rooms, {}, now) == ("h1/a", refused)
+        assert placement.note_refusal("h1/a", refused, now)[0] == count
+        placement.note_begun("h1/a")  # by others of its jobs
+        assert placement.choose(rooms, {}, now + pause - 0.1) is None
+        now += pause
+
+
+def test_a_machine_that_begins_none_of_several_jobs_rests() -> None:
+    jobs = [job(user) for user in range(1, 6)]
+    placement, _ = placed(*jobs)
+    rooms = {"h1/a": Room(4, 0)}
+    for each in jobs[:3]:
+        assert placement.choose(rooms, {}, 0.0) == ("h1/a", each)
+        _, pause = placement.note_refusal("h1/a", each, 0.0)
+    assert pause == BROKEN_PAUSES[0] and placement.choose(rooms, {}, pause / 2) is None
+    assert placement.choose({**rooms, "h2/a": Room(1, 3)}, {}, pause / 2)[0] == "h2/a"
+    assert placement.choose(rooms, {}, pause) == ("h1/a", jobs[0])
+    placement.note_begun("h1/a")
+    placement.note_refusal("h1/a", jobs[0], pause)
+    assert placement.choose(rooms, {}, pause) == ("h1/a", jobs[1]), "one that has begun jobs since doesn't"
+
+
+def test_a_job_that_must_be_alone_is_cleared_no_machine_that_refuses_it() -> None:
+    suspect, other = job(1, alone=True), job(2, alone=True)
+    placement, _ = placed(suspect, other)
+    placement.note_refusal("h1/b", suspect, 0.0)
+    rooms = {"h1/b": EMPTY, "h2/a": Room(2, 2), "h3/a": Room(3, 1)}
+    assert placement.choose(rooms, {}, 0.0) == ("h1/b", other)
+    assert placement.choose({**rooms, "h3/a": EMPTY}, {}, 0.0) == ("h3/a", suspect)

@@ -17,13 +17,15 @@ from core.requests import DescribeRequest, ImagineRequest, VariationRequest
 from jobs.executor import Lost
 from jobs.feed import Wait
 from jobs.limits import Limits
-from jobs.order import positions
+from jobs.order import placement, positions
 from jobs.queue import Queue
 from jobs.running import outcomes
 from jobs.running.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
+from jobs.running.outcomes import NOT_BEGUN
 from storage import privacy
 from storage.database import open_database
 from storage.filing.folder import Folder
+from storage.jobs import MAX_ATTEMPTS
 from storage.people import RoleLimit
 from tests.fresh import address_in
 from tests.jobs.conftest import LIMITS, ask, done, eventually, open_queue, until
@@ -380,13 +382,15 @@ async def test_a_row_of_another_version_fails_and_blocks_nobody(queue: Queue, ex
 
 
 async def test_a_worker_that_died_before_it_had_the_job_costs_no_attempt(
-    queue: Queue, executor: HandExecutor
+    queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(placement, "REFUSAL_PAUSES", (0.0,) * 4)
+    monkeypatch.setattr(placement, "BROKEN_PAUSES", (0.0,))
     job_id = (await ask(queue)).job.id
-    for attempt in range(1, 6):
+    for attempt in range(1, 4):
         await until(lambda n=attempt: len(executor.started) == n)
         executor.end(Lost(job_id, "gone", untouched=True))
-    await until(lambda: len(executor.started) == 6)
+    await until(lambda: len(executor.started) == 4)
     executor.end(done(executor, job_id))
     assert await ends(queue, job_id) == Rendered()
     assert (await queue.job(job_id)).attempts == 1
@@ -992,3 +996,29 @@ async def test_words_that_no_database_keeps_are_refused_before_it_is_asked(queue
     with pytest.raises(PromptError, match=r"U\+(0000|D800)"):
         await ask(queue, wrong)
     assert queue.unfinished == 0
+
+
+async def test_a_job_that_no_machine_begins_ends_with_a_sentence(
+    queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "REFUSAL_PAUSES", (0.0, 0.0, 0.01, 0.01))
+    monkeypatch.setattr(placement, "BROKEN_PAUSES", (0.0,))
+    job_id = (await ask(queue)).job.id
+    for count in range(1, len(placement.REFUSAL_PAUSES) + MAX_ATTEMPTS):
+        await until(lambda count=count: executor.started.count(job_id) == count and job_id in executor.held)
+        assert (await queue.job(job_id)).attempts == max(1, count - len(placement.REFUSAL_PAUSES) + 1)
+        executor.end(Lost(job_id, "its files can't be had", untouched=True))
+    await until(lambda: job_id not in queue._dispatcher.feeds)
+    assert (await queue.job(job_id)).error == NOT_BEGUN
+
+
+async def test_a_job_that_has_begun_is_given_back_as_often_as_its_machines_go(
+    queue: Queue, executor: HandExecutor
+) -> None:
+    job_id = (await ask(queue)).job.id
+    for count in range(1, 12):
+        await until(lambda count=count: executor.started.count(job_id) == count and job_id in executor.held)
+        executor.report(Step(job_id, 1, 4))
+        executor.end(Lost(job_id, "its host stops", untouched=True))
+    await until(lambda: job_id in executor.held)
+    assert (await queue.job(job_id)).attempts == 1
