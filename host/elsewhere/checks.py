@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -90,10 +91,17 @@ async def _machines(bus: Bus) -> list[Check]:
     from jobs.agents.wire import BEAT_MOST, Beat
 
     heard, unread, refused = dict[str, tuple[Beat, float]](), set[str](), bus.counts.refused
+    processes = defaultdict[str, set[str]](set)
+
+    def hear(beat: Beat, subject: str) -> None:
+        name = subject.partition(".")[2]
+        heard[name] = beat, time.time()
+        processes[name].add(beat.instance)
+
     await bus.listen(
         "beat.*",
         Beat,
-        lambda beat, subject: heard.update({subject.partition(".")[2]: (beat, time.time())}),
+        hear,
         most=BEAT_MOST,
         unread=lambda error, subject: unread.add(subject.partition(".")[2]),
     )
@@ -104,6 +112,9 @@ async def _machines(bus: Bus) -> list[Check]:
     if unread:
         text = f"another version than this runs on {', '.join(sorted(unread))}"
         found.append(Check("Machines", None, text, "bring all machines to one version"))
+    if same := [name for name, instances in sorted(processes.items()) if len(instances) > 1]:
+        text = f"several `atelier worker` have the name {', '.join(same)}, and only one of each gets jobs"
+        found.append(Check("Machines", False, text, "give each a NODE_NAME of its own"))
     for name, (beat, at) in sorted(heard.items()):
         apart = beat.clock - at
         if abs(apart) > APART:

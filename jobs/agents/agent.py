@@ -75,7 +75,7 @@ class Agent:
         self._runs: dict[str, Work] = {}  # token → run
         self._epoch = 0
         self._leader = ""
-        self._draining = False
+        self._draining = self._shares_name = False
         self._changed = asyncio.Event()
         self._news: asyncio.Queue[tuple[str, News]] = asyncio.Queue(QUEUED)
         self._tasks: list[asyncio.Task[None]] = []
@@ -144,7 +144,14 @@ class Agent:
 
     # What a bot says
 
-    async def _take(self, order: Order, subject: str) -> Taken:
+    async def _take(self, order: Order, subject: str) -> Taken | None:
+        if order.instance not in ("", self._instance):  # which answers itself
+            if not self._shares_name:
+                log.error(
+                    "another `atelier worker` is called %s too: give each a NODE_NAME", self._known.host
+                )
+            self._shares_name = True
+            return None
         if order.token in self._runs:
             self._runs[order.token].held.renew()
             return Taken(True)

@@ -85,7 +85,7 @@ class Order(Message, frozen=True):
     """Do a job. leader, epoch: of the bot that asks; an agent obeys none that is older than one it has heard.
     device: one of the host's. request, talk, cost_key, kind, traceparent: as in ``Run``. folder: the job
     writes files; the names of those that lie there at the start, with their bytes. digest: of all that it
-    starts from."""
+    starts from. instance: of the agent's process that is meant, "" = any."""
 
     leader: Token
     epoch: int
@@ -100,6 +100,7 @@ class Order(Message, frozen=True):
     talk: Talk | None = None
     folder: dict[FileName, Sha256] | None = None
     traceparent: str = ""
+    instance: str = ""
 
 
 class Taken(Message, frozen=True):

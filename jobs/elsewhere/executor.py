@@ -185,7 +185,8 @@ class BusExecutor:
         self._runs.add(handed)
         self._receiving.expect(run.token, name)
         try:
-            order, paths = await asyncio.to_thread(order_of, run, own, self._leader, self._epoch())
+            instance = host.beat.instance if host.beat is not None else ""
+            order, paths = await asyncio.to_thread(order_of, run, own, self._leader, self._epoch(), instance)
             with self._lending.lent(run.token, name, paths):
                 if (holding := host.runs.get(run.token)) is not None:
                     if holding.digest != order.digest:
@@ -262,10 +263,15 @@ class BusExecutor:
     def _hear_beat(self, beat: Beat, subject: str) -> None:
         name = subject.partition(".")[2]
         before = self._seen.devices_of(name)
-        if self._hosts.hear(name, beat, monotonic()) is not None:
+        process = self._hosts.hear(name, beat, monotonic())
+        if process == "new":
             self._lose(name, "its agent has started anew", taken_only=True)
         host = self._hosts.get(name)
-        assert host is not None
+        assert host is not None and host.beat is not None
+        if process == "beside":
+            if self._seen.devices_of(name) != before:
+                self._changed()
+            return
         for token in [token for token in host.runs if token in self._abandoned]:
             self._say(f"stop.{name}", StopRun(self._epoch(), token))
         ours = {one.token: one for one in self._runs.of_host(name) if one.taken and not one.ended}

@@ -104,8 +104,11 @@ class Runs:
         return ended
 
 
-def order_of(run: Run, device: str, leader: str, epoch: int) -> tuple[Order, dict[str, Path]]:
-    """Return a run as a message, and the files that it names, by SHA-256. Blocks. Raises OSError."""
+def order_of(
+    run: Run, device: str, leader: str, epoch: int, instance: str = ""
+) -> tuple[Order, dict[str, Path]]:
+    """Return a run as a message to a process of an agent, and the files that it names, by SHA-256. Blocks.
+    Raises OSError."""
     paths = {sha256: Path(path) for sha256, path in run.paths.items()}
     folder = dict[str, str]()
     if run.folder and (snapshot := Path(run.folder) / SNAPSHOT).is_file():  # else what another worker left
@@ -126,6 +129,7 @@ def order_of(run: Run, device: str, leader: str, epoch: int) -> tuple[Order, dic
         run.talk,
         folder if run.folder else None,
         run.traceparent,
+        instance,
     )
     return order, paths
 

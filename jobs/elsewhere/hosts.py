@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from jobs.agents.holding import Timing
 from jobs.agents.wire import Beat, Holding
@@ -11,13 +13,18 @@ from jobs.executor import SEPARATOR, Device
 
 FORGOTTEN = 3600.0  # seconds after which a host that said good-bye or is silent isn't shown any more
 MOST_TOLD = 3  # problems of one host's messages in the log
+Process = Literal["same", "new", "beside"]
+SAME_NAME = "another `atelier worker` has this name too: give each a NODE_NAME of its own"
+SAME_NAME_AFTER = 2.0  # × the silence after which a host is given up: by then its old process has ended
 MISSED = 3  # beats without a run that its host had
+log = logging.getLogger(__name__)
 
 
 @dataclass
 class Host:
     """A machine. heard_at: monotonic seconds. problem: why it gets no jobs. runs: what it says it runs, by
-    token."""
+    token. others: processes that speak in its name while it lives, by instance: when each was heard first and
+    last. shares_name: one of them has done so for longer than a new start of the agent takes."""
 
     name: str
     beat: Beat | None = None
@@ -26,6 +33,8 @@ class Host:
     problem: str | None = None
     missed: dict[str, int] = field(default_factory=dict)  # token → beats that have not named it
     told: set[str] = field(default_factory=set)  # problems that the log has
+    others: dict[str, tuple[float, float]] = field(default_factory=dict)
+    shares_name: bool = False
     runs: Mapping[str, Holding] = field(default_factory=dict)
 
     def say(self, beat: Beat | None, now: float) -> None:
@@ -46,6 +55,8 @@ class Host:
         for one in self.beat.devices:
             state = one.state if self.takes else "down"
             problem = self.problem or ("takes no more jobs" if self.beat.draining else one.problem)
+            if self.shares_name:
+                problem = SAME_NAME
             if self.is_down:
                 problem = "isn't heard of"
             running = len(self.busy(one.name) | set(ours.get(one.name, ())))
@@ -75,10 +86,19 @@ class Hosts:
         """Return a machine, None when it was never heard of."""
         return self._hosts.get(name)
 
-    def hear(self, name: str, beat: Beat, now: float) -> str | None:
-        """Note a sign of life. Return the instance that was there before, where this is another process."""
+    def hear(self, name: str, beat: Beat, now: float) -> Process:
+        """Note a sign of life, and return whose it is: of the process that was heard before, of one that has
+        taken its place, or of one beside it, which is given no jobs while that one lives."""
         host = self._hosts.setdefault(name, Host(name))
-        last, before = host.beat, host.beat.instance if host.beat is not None else None
+        last = host.beat
+        is_new = last is not None and last.instance != beat.instance
+        if last is not None and is_new and not host.is_down and not (last.draining and not last.runs):
+            self._hear_beside(host, beat.instance, now)
+            return "beside"
+        host.others.pop(beat.instance, None)
+        if host.shares_name and not self._others(host, now):
+            host.shares_name = False
+            self._noted(name)
         seen, host.problem = (host.problem, host.is_down), None
         if self._models and beat.models != self._models:
             host.problem = "draws with other models than this bot's settings name"
@@ -86,7 +106,25 @@ class Hosts:
         host.is_down = False
         if last is None or seen != (host.problem, False) or _of_devices(last) != _of_devices(beat):
             self._noted(name)
-        return before if before not in (None, beat.instance) else None
+        return "new" if is_new else "same"
+
+    def _hear_beside(self, host: Host, instance: str, now: float) -> None:
+        host.others[instance] = host.others.get(instance, (now, now))[0], now
+        if not host.shares_name and any(
+            last - first > SAME_NAME_AFTER * self._timing.silent for first, last in self._others(host, now)
+        ):
+            host.shares_name = True
+            log.error("%s: %s; the one that was heard first gets the jobs", host.name, SAME_NAME)
+            self._noted(host.name)
+
+    def _others(self, host: Host, now: float) -> Collection[tuple[float, float]]:
+        """Return when those that speak in a host's name were heard, and forget whoever is silent."""
+        host.others = {
+            name: at
+            for name, at in host.others.items()
+            if now - at[1] <= SAME_NAME_AFTER * self._timing.silent
+        }
+        return host.others.values()
 
     def hear_other(self, name: str, problem: str, now: float) -> bool:
         """Note a host whose beats can't be read; return whether that is news."""

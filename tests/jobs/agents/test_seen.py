@@ -99,7 +99,8 @@ async def test_a_host_is_looked_at_again_only_when_something_has_changed_there()
     again = beat(random.Random(0), "h1", [])
     seen.hosts.hear("h1", msgspec.structs.replace(again, clock=1.0), 0.5)
     assert seen.devices is before, "it says nothing new"
-    seen.hosts.hear("h1", beat(random.Random(1), "h1", []), 1.0)
+    other = msgspec.structs.replace(beat(random.Random(1), "h1", []), instance=again.instance)
+    seen.hosts.hear("h1", other, 1.0)
     assert seen.devices is not before and seen.devices_of("h2") is kept
 
 
