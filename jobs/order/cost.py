@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from core.requests import Request
+from core.requests.own_models import TrainRequest
+from core.requests.video import VideoRequest
+
+LONG = (TrainRequest.kind, VideoRequest.kind)
 
 
 def cost_key(request: Request) -> str:
@@ -13,6 +17,11 @@ def cost_key(request: Request) -> str:
 def kind_of(key: str) -> str:
     """Return the kind of requests that a cost key stands for."""
     return key.partition("|")[0]
+
+
+def is_long(key: str) -> bool:
+    """Return whether jobs with a cost key may take from minutes to a day."""
+    return kind_of(key) in LONG
 
 
 def model_of(key: str) -> str:

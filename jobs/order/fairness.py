@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.job import Lane
-from jobs.order.cost import model_of
+from jobs.order.cost import is_long, model_of
 
 LIFT_SECONDS = 600.0
 LOOK_AHEAD = 32  # jobs of the user whose turn it is, searched for one that fits the loaded model
@@ -27,7 +27,8 @@ class Waiting:
     """A queued job as ordering sees it. ``since``: monotonic seconds. ``passed_over``: for a loaded model, so
     far.
 
-    ``alone``: an earlier try failed, so nothing else may be on its device while it runs. ``suspect``: that
+    ``alone``: an earlier try failed, so nothing else may be on its device while it runs; never where it may
+    take hours. ``suspect``: that
     was the loss of a worker with several jobs in hand, and no attempt was counted.
 
     ``refusals``: of machines that couldn't begin it: how often, and until when none of their devices gets it
@@ -47,6 +48,13 @@ class Waiting:
     alone: bool = False
     suspect: bool = False
     refusals: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.be_alone(wanted=self.alone)
+
+    def be_alone(self, *, wanted: bool) -> None:
+        """Have nothing else on its device from now on, if ``wanted`` and if that stops it for no hours."""
+        self.alone = wanted and not is_long(self.cost_key)
 
     @property
     def model(self) -> str:

@@ -12,6 +12,7 @@ from jobs.order.fairness import Takes, Waiting
 from jobs.order.waitlist import Waitlist
 
 NOBODY: Mapping[int, int] = MappingProxyType({})
+CLEARED_WITHIN = 60.0  # seconds that a device takes nothing else for the sake of a job that must be alone
 REFUSAL_PAUSES = (0.5, 3.0, 15.0, 30.0)  # seconds until a machine gets a job again that it couldn't begin
 BROKEN_AFTER = 3  # jobs in a row that a machine couldn't begin; then it gets none for a while
 BROKEN_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # seconds
@@ -34,11 +35,16 @@ class Placement:
     def __init__(self, waitlist: Waitlist) -> None:
         self._waitlist = waitlist
         self._loaded: dict[str, str] = {}  # device → model of its latest job
-        self._clearing: tuple[str, str] | None = (
-            None  # a job that must be alone, and the device that takes nothing else until then
+        self._clearing: tuple[str, str, float] | None = (
+            None  # a job that must be alone, the device that takes nothing else until then, and since when
         )
         self._refused_until = 0.0  # monotonic seconds; by then every job may go anywhere
         self._broken: dict[str, tuple[int, float]] = {}  # machine → jobs refused in a row, no more until
+
+    @property
+    def clearing_since(self) -> float | None:
+        """Since when a device is being cleared, monotonic seconds; None while none is."""
+        return None if self._clearing is None else self._clearing[2]
 
     def note_start(self, device: str, job: Waiting) -> None:
         """Note that ``job`` has started on ``device``."""
@@ -94,7 +100,7 @@ class Placement:
         refusing = now < self._refused_until
         while True:
             free = {name: room.running for name, room in rooms.items() if room.free > 0}
-            cleared = self._cleared_for(rooms, running, takes)
+            cleared = self._cleared_for(rooms, running, now, takes)
             if cleared is not None:
                 job, device = cleared
                 if free.pop(device, None) == 0:
@@ -114,7 +120,7 @@ class Placement:
                     return None
                 theirs = _willing(free, first, now)
                 break
-            self._clearing = (first.job_id, min(theirs, key=theirs.__getitem__))  # and look again
+            self._clearing = (first.job_id, min(theirs, key=theirs.__getitem__), now)  # and look again
         device = self._best(theirs, first)
         loaded, alone = self._loaded.get(device), free[device] == 0
         if refusing:
@@ -123,12 +129,17 @@ class Placement:
         return None if chosen is None else (device, chosen)
 
     def _cleared_for(
-        self, rooms: Mapping[str, Room], running: Mapping[int, int], takes: Takes | None
+        self, rooms: Mapping[str, Room], running: Mapping[int, int], now: float, takes: Takes | None
     ) -> tuple[Waiting, str] | None:
-        """The job for which a device is being cleared, while it may start there."""
+        """The job for which a device is being cleared, while it may start there. What runs there may take
+        hours: after CLEARED_WITHIN it shares the device."""
         if self._clearing is not None:
-            job, device = self._waitlist.get(self._clearing[0]), self._clearing[1]
+            job_id, device, since = self._clearing
+            job = self._waitlist.get(job_id)
             may_run = job is not None and running.get(job.user_id, 0) < job.max_running
+            if job is not None and now - since >= CLEARED_WITHIN:
+                job.be_alone(wanted=False)
+                may_run = False
             if job is not None and may_run and device in rooms and (takes is None or takes(job)):
                 return job, device
             self._clearing = None

@@ -25,7 +25,7 @@ from jobs.films import bytes_of
 from jobs.limits import Limits, films_at_once
 from jobs.order.estimate import Estimate
 from jobs.order.fairness import Waiting
-from jobs.order.placement import Placement
+from jobs.order.placement import CLEARED_WITHIN, Placement
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.adopting import adopted, going_on, waiting_of
@@ -93,6 +93,7 @@ class Dispatcher:
             partial(films_at_once, limits),
         )
         self._placement = Placement(self.waitlist)
+        self._clearing_since: float | None = None  # as of the latest look
         self.claims = Claims(
             database, self.waitlist, self._placement, tracing, lambda *what: partial(self._claim, *what)
         )
@@ -284,10 +285,18 @@ class Dispatcher:
         while len(self.claims) < AT_ONCE and monotonic() - began < CHOOSING:
             choice = self._choose(free)
             if choice is None:
+                self._look_when_cleared()
                 break
             device, waiting = choice
             self.claims.begin(waiting, device, free.rooms[device].only)
             free.take(device, waiting)
+
+    def _look_when_cleared(self) -> None:
+        """See to it that a device isn't cleared for longer than it may be, whatever else happens."""
+        since = self._placement.clearing_since
+        if since is not None and since != self._clearing_since:
+            self._wake_later(CLEARED_WITHIN)
+        self._clearing_since = since
 
     def _begin(self, live: ActiveJob) -> None:
         job_id = live.job.id

@@ -94,7 +94,7 @@ class Outcomes:
                 return await self.retry(live, NOT_BEGUN, alone=live.waiting.alone)
         if lost.untouched or lost.shared and not live.waiting.suspect:
             live.waiting.suspect = live.waiting.suspect or lost.shared
-            live.waiting.alone = live.waiting.alone or lost.shared
+            live.waiting.be_alone(wanted=live.waiting.alone or lost.shared)
             if await self._saving.persist(partial(rows.give_back, job_id=live.job.id, token=live.token)):
                 self.back_to_waiting(live)
         else:
@@ -138,7 +138,8 @@ class Outcomes:
     async def retry(self, live: ActiveJob, message: str, *, uncounted: int = 0, alone: bool = True) -> None:
         """Queue the job again, or end it with ``message`` after its last attempt. ``uncounted``: attempts
         that were spared before and count now. ``alone``: nothing else may be on its device then."""
-        live.waiting.alone, live.waiting.suspect = alone, False
+        live.waiting.be_alone(wanted=alone)
+        live.waiting.suspect = False
         work = partial(
             rows.retry, job_id=live.job.id, token=live.token, message=message, now=_now(), uncounted=uncounted
         )

@@ -1,8 +1,10 @@
 import itertools
 
+import pytest
+
 from core.job import Lane
 from jobs.order.fairness import Waiting
-from jobs.order.placement import BROKEN_PAUSES, REFUSAL_PAUSES, Placement, Room
+from jobs.order.placement import BROKEN_PAUSES, CLEARED_WITHIN, REFUSAL_PAUSES, Placement, Room
 from jobs.order.waitlist import Waitlist
 
 _seq = itertools.count(1)
@@ -170,3 +172,25 @@ def test_a_job_that_must_be_alone_is_cleared_no_machine_that_refuses_it() -> Non
     rooms = {"h1/b": EMPTY, "h2/a": Room(2, 2), "h3/a": Room(3, 1)}
     assert placement.choose(rooms, {}, 0.0) == ("h1/b", other)
     assert placement.choose({**rooms, "h3/a": EMPTY}, {}, 0.0) == ("h3/a", suspect)
+
+
+def test_a_device_is_cleared_for_a_minute_and_then_shared() -> None:
+    suspect, *others = job(1, alone=True), *(job(user) for user in range(2, 5))
+    placement, waitlist = placed(suspect, *others)
+    beside_a_training = {"a": Room(3, 1)}
+    assert placement.choose(beside_a_training, {}, 100.0) is None and placement.clearing_since == 100.0
+    assert placement.choose(beside_a_training, {}, 100.0 + CLEARED_WITHIN - 0.1) is None
+    device, shares = placement.choose(beside_a_training, {}, 100.0 + CLEARED_WITHIN)
+    assert (device, shares) == ("a", suspect) and not suspect.alone and placement.clearing_since is None
+    waitlist.remove(suspect.job_id, 160.0)
+    placement.note_start("a", suspect)
+    assert placement.choose({"a": Room(2, 2)}, {}, 160.0) == ("a", others[0])
+
+
+@pytest.mark.parametrize("kind", ["train", "video"])
+def test_a_training_or_a_film_that_is_tried_again_shares_its_device(kind: str) -> None:
+    again = Waiting("again", 1, 1, None, Lane.FAST, f"{kind}||image", 3, 0.0, alone=True)
+    placement, _ = placed(again)
+    assert placement.choose({"a": Room(3, 1)}, {}, 0.0) == ("a", again)
+    again.be_alone(wanted=True)
+    assert not again.alone

@@ -1022,3 +1022,18 @@ async def test_a_job_that_has_begun_is_given_back_as_often_as_its_machines_go(
         executor.end(Lost(job_id, "its host stops", untouched=True))
     await until(lambda: job_id in executor.held)
     assert (await queue.job(job_id)).attempts == 1
+
+
+async def test_a_retried_job_shares_the_only_device_when_a_long_one_does_not_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "CLEARED_WITHIN", 0.02)
+    monkeypatch.setattr("jobs.running.dispatcher.CLEARED_WITHIN", 0.02)
+    executor = HandExecutor({"cuda:0": 4})
+    async with open_queue(tmp_path, executor) as queue:
+        long, again = [(await ask(queue, user=user)).job.id for user in (1, 2)]
+        await until(lambda: len(executor.held) == 2)
+        executor.end(Broke(again, Fault.ERROR, "It broke."))
+        await until(lambda: again in queue._dispatcher.waitlist or again in executor.held)
+        await until(lambda: again in executor.held)  # though nothing happens meanwhile
+        assert long in executor.held
