@@ -27,10 +27,7 @@ NOT_BEGUN = (
     "No worker could begin this job, though several tries were made. Please tell the host, whose log says"
     " why, and try again later."
 )
-NOT_SAVED = (
-    "The picture is ready but could not be saved: the studio's disk is full. Please tell the host and try"
-    " again later."
-)
+NOT_SAVED = "The picture is ready but could not be saved. Please tell the host, whose log says why."
 LATER = 15.0  # s until a job is handed out again of which it can't be told whether it may run
 log = logging.getLogger(__name__)
 

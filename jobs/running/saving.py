@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -26,6 +27,7 @@ from storage.schema import GRID
 LATENTS, MODEL = "application/x-latents", "application/x-safetensors"
 REPORT = "report"  # what the output's grid is called among a version's charts
 RETRY_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # s, while the database refuses to write
+FULL = (errno.ENOSPC, errno.EDQUOT)
 AWAY_PAUSES = (0.5, 1.0, 2.0, 5.0)  # s, while the store of files is away
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,7 +53,8 @@ class Saving:
 
     async def save(self, output: Output) -> StoredOutput:
         """Write the files and return what their rows will say: of films, their posters as pictures too.
-        Raises StorageError when the disk is full, FileMissing, FilesAway when nobody can wait for it."""
+        Raises StorageError when one can't be written, FileMissing, FilesAway when nobody can wait any longer
+        for a store that is away or full."""
         shown = output.pictures or tuple(film.poster for film in output.films)
         films = [await self._take_one(film, index) for index, film in enumerate(output.films)]
         pictures = [await self._save_one(picture, index) for index, picture in enumerate(shown)]
@@ -113,25 +116,32 @@ class Saving:
         path = Path(name)
         if not await asyncio.to_thread(self._is_incoming, path):
             raise FileMissing(f"there is no {path.name} in the folder of a job")
-        return await self.until_there(lambda: self.files.take(path, media_type))
+        return await self._kept(lambda: self.files.take(path, media_type))
 
     def _is_incoming(self, path: Path) -> bool:
         return path.is_file() and path.resolve().parent.parent == self.files.incoming.resolve()
 
     async def _save_one(self, picture: Picture, index: int) -> StoredPicture:
-        put = partial(self.files.put, picture.data, picture.media_type)
-        try:
-            sha256 = await self.until_there(put)
-        except FilesAway:
-            raise
-        except StorageError:
-            if not await asyncio.to_thread(self.files.release_ballast):
-                raise
-            log.warning("the disk is full: the ballast is given up")
-            sha256 = await self.until_there(put)
+        sha256 = await self._kept(partial(self.files.put, picture.data, picture.media_type))
         return StoredPicture(
             sha256, picture.media_type, picture.width, picture.height, picture.seed, index, len(picture.data)
         )
+
+    async def _kept(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Have the store keep something; a disk that is full is waited for as a store that is away."""
+
+        async def keep() -> T:
+            try:
+                return await work()
+            except StorageError as error:
+                if getattr(error.__cause__, "errno", None) not in FULL:
+                    raise
+                if not await asyncio.to_thread(self.files.release_ballast):
+                    raise FilesAway(str(error)) from error
+            log.warning("the disk is full: the ballast is given up")
+            return await keep()
+
+        return await self.until_there(keep)
 
     async def until_there(self, work: Callable[[], Awaitable[T]]) -> T:
         """Return what ``work`` returns, which is tried again while the store of files is away: what was made

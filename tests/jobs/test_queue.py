@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import threading
 import time
 from dataclasses import replace
@@ -19,7 +20,7 @@ from jobs.feed import Wait
 from jobs.limits import Limits
 from jobs.order import placement, positions
 from jobs.queue import Queue
-from jobs.running import outcomes
+from jobs.running import outcomes, saving
 from jobs.running.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
 from jobs.running.outcomes import NOT_BEGUN
 from storage import privacy
@@ -348,7 +349,7 @@ async def test_a_disk_that_fills_up_is_helped_by_the_ballast(queue: Queue, execu
 
     async def full_while_there_is_ballast(data: bytes, media_type: str) -> str:
         if queue.files.ballast.exists():
-            raise StorageError("No space left on device")
+            raise no_space()
         return await put(data, media_type)
 
     queue.files.put = full_while_there_is_ballast
@@ -356,16 +357,46 @@ async def test_a_disk_that_fills_up_is_helped_by_the_ballast(queue: Queue, execu
     assert await ends(queue, job_id) == Rendered()
 
 
-async def test_a_disk_that_stays_full_is_an_honest_failure(queue: Queue, executor: HandExecutor) -> None:
+async def test_what_a_full_disk_does_not_take_waits_until_there_is_room(
+    queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "AWAY_PAUSES", (0.01,))
     job_id = (await ask(queue)).job.id
     await held(executor, job_id)
+    put, tries = queue.files.put, 0
 
     async def full(data: bytes, media_type: str) -> str:
-        raise StorageError("No space left on device")
+        nonlocal tries
+        tries += 1
+        if tries < 5:
+            raise no_space()
+        return await put(data, media_type)
 
     queue.files.put = full
     executor.end(done(executor, job_id))
-    assert "disk is full" in (await ends(queue, job_id)).message
+    await until(lambda: queue._dispatcher.saving.waits)
+    another = (await ask(queue)).job.id
+    assert another not in executor.held and not queue.health().ok
+    assert await ends(queue, job_id) == Rendered()
+    await held(executor, another)
+
+
+async def test_what_can_not_be_written_is_an_honest_failure(queue: Queue, executor: HandExecutor) -> None:
+    job_id = (await ask(queue)).job.id
+    await held(executor, job_id)
+
+    async def broken(data: bytes, media_type: str) -> str:
+        raise StorageError("Input/output error") from OSError(errno.EIO, "Input/output error")
+
+    queue.files.put = broken
+    executor.end(done(executor, job_id))
+    assert "could not be saved" in (await ends(queue, job_id)).message
+
+
+def no_space() -> StorageError:
+    error = StorageError("a file of 9 bytes can't be written: No space left on device")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    return error
 
 
 async def test_a_row_of_another_version_fails_and_blocks_nobody(queue: Queue, executor: HandExecutor) -> None:
