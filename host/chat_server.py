@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from core.settings import Settings
 from jobs.remote.server import Answering, Refused, Silent, Unreachable
 from jobs.remote.stream import said
 
-CONNECT, FIRST_BYTE, BETWEEN = 5.0, 60.0, 30.0  # seconds
+CONNECT, FIRST_BYTE, BETWEEN = 5.0, 120.0, 30.0  # seconds
 ERROR_READ = 1 << 16  # bytes of an error that are looked at
 FAILURES = (aiohttp.ClientError, OSError, ValueError)
 
@@ -34,7 +35,8 @@ class HttpChatServer:
         key: str = "",
         waits: tuple[float, float, float] = (CONNECT, FIRST_BYTE, BETWEEN),
     ) -> None:
-        self._url, self._model, self._waits = url.rstrip("/"), model, waits
+        self._url, self._waits = url.rstrip("/"), waits
+        self._model, self._asks_model = model, not model
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.host = urlsplit(url).netloc
         self._session: aiohttp.ClientSession | None = None
@@ -55,7 +57,8 @@ class HttpChatServer:
             await self._session.close()
 
     async def model(self) -> str:
-        """Return the model of the settings, or else the first that the server names; it is asked once.
+        """Return the model of the settings, or else the first that the server names; it is asked
+        once, until it is forgotten.
 
         Raises Unreachable, Silent, Refused.
         """
@@ -65,6 +68,11 @@ class HttpChatServer:
                 raise Refused(404, "it names no model")
             self._model = names[0]
         return self._model
+
+    def forget_model(self) -> bool:
+        """Forget what the server called its model; False where the settings say it."""
+        self._model = "" if self._asks_model else self._model
+        return self._asks_model
 
     async def models(self) -> list[str]:
         """Return the names of the server's models. Raises Unreachable, Silent, Refused."""
@@ -101,6 +109,12 @@ class HttpChatServer:
             yield _Answer(response, first, between)
         finally:
             response.close()  # which ends the answer on the server, too
+
+
+def opened_by(settings: Settings) -> HttpChatServer:
+    """Return the server that the settings name, not connected yet."""
+    waits = CONNECT, settings.vlm_wait, BETWEEN
+    return HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key, waits)
 
 
 class _Answer:

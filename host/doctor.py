@@ -205,10 +205,10 @@ async def chat_server(settings: Settings) -> list[Check]:
     """Say whether the server of VLM_URL is there, answers, and sees pictures; nothing where there is none."""
     if not settings.vlm_url:
         return []
-    from host.chat_server import HttpChatServer
+    from host.chat_server import opened_by
     from jobs.remote.trial import tried
 
-    server = HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key)
+    server = opened_by(settings)
     try:
         found = await tried(server)
     finally:

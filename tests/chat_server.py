@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,7 +102,7 @@ def _broke(working: asyncio.Task[None]) -> bool:
 
 
 @asynccontextmanager
-async def chat_server(behave: Behave = well, models: tuple[str, ...] = ("tiny",)) -> AsyncIterator[Server]:
+async def chat_server(behave: Behave = well, models: Sequence[str] = ("tiny",)) -> AsyncIterator[Server]:
     """Serve on a free port; ``behave`` answers questions."""
     tasks: set[asyncio.Task[None]] = set()
 

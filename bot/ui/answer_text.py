@@ -120,7 +120,7 @@ def title(job: Job, state: str = "") -> str:
 
 def answering(job: Job, text: str, formed: Mapping[str, Callable[[str], str]]) -> str:
     """Return the message while an answer grows. formed: how that of a form is shown."""
-    head = title(job, "Answering")
+    head = title(job, "Answering" if text.strip() else "Thinking")
     if isinstance(job.request, AskRequest) and job.request.form in formed and text.strip():
         return fit(f"{head}\n{formed[job.request.form](text)}")
     room = min(MAX_ANSWER, MAX_CONTENT - length(head) - 5)

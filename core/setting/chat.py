@@ -43,6 +43,12 @@ class ChatSettings:
     vlm_slots: int = setting(
         "8", "most questions that are put to that server at once", whole(1, 256), group=GROUP
     )
+    vlm_wait: float = setting(
+        "120",
+        "most seconds until that server begins to answer; one that loads its model anew may take minutes",
+        number(5, 570),
+        group=GROUP,
+    )
     ocr: str = setting(
         "rapid",
         "who reads text in pictures: rapid, which comes with the extra ocr; tesseract:deu+eng, the program"

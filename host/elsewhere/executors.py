@@ -32,11 +32,12 @@ async def executor_of(
     elif not configs:
         raise AtelierError(NO_DEVICES)
     if settings.vlm_url:
-        from host.chat_server import HttpChatServer  # here: nothing else needs aiohttp
+        from host.chat_server import opened_by  # here: nothing else needs aiohttp
         from jobs.remote.remote import RemoteExecutor
 
-        chat = HttpChatServer(settings.vlm_url, settings.vlm_model, settings.vlm_key)
-        remote = RemoteExecutor(chat, settings.vlm_slots, look=executor.ask, boxes=settings.vlm_boxes)
+        remote = RemoteExecutor(
+            opened_by(settings), settings.vlm_slots, look=executor.ask, boxes=settings.vlm_boxes
+        )
         executor = Both(executor, remote)
     return executor
 

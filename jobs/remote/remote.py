@@ -32,6 +32,8 @@ REPORT_EVERY = 0.3  # seconds
 MOST = 1 << 22  # bytes of one answer with all that is sent around its words
 FOR_USAGE = 2.0  # seconds after an answer's end in which a server may tell what it cost
 AGAIN = (408, 409, 425, 429, 500, 502, 503, 504, 529)  # HTTP statuses that may be better in a moment
+EMPTY = "gave an empty answer."
+THINKING = "thinking"  # told in place of words while a model thinks to itself
 CUT_OFF = "The server cut this answer off."
 log = logging.getLogger(__name__)
 
@@ -45,13 +47,14 @@ class _Running:
     stream: Stream = field(default_factory=Stream)
     task: asyncio.Task[None] | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-    reported: int = 0  # characters
+    reported: tuple[int, int] = (0, 0)  # characters, thoughts
     reported_at: float = float("-inf")  # monotonic seconds
     later: asyncio.TimerHandle | None = None
 
     def tell(self) -> None:
-        """Report the newest text, at most every REPORT_EVERY: the first words and the last ones, too."""
-        if self.later is not None or len(self.stream.text) == self.reported:
+        """Report the newest text, or that the model thinks, at most every REPORT_EVERY: the first words and
+        the last ones, too."""
+        if self.later is not None or self._news == self.reported:
             return
         wait = self.reported_at + REPORT_EVERY - monotonic()
         if wait > 0:
@@ -60,15 +63,21 @@ class _Running:
             self._tell_now()
 
     def _tell_now(self) -> None:
-        self.later, self.reported, self.reported_at = None, len(self.stream.text), monotonic()
-        talk = self.run.talk
+        self.later, self.reported, self.reported_at = None, self._news, monotonic()
+        talk, stream = self.run.talk, self.stream
         assert talk is not None
-        self.report(Step(self.run.job_id, self.stream.pieces, talk.max_tokens, text=self.stream.text))
+        doing = "" if stream.text else THINKING
+        self.report(Step(self.run.job_id, stream.pieces, talk.max_tokens, text=stream.text, doing=doing))
+
+    @property
+    def _news(self) -> tuple[int, int]:
+        """How much has come: characters of the answer, or else thoughts."""
+        return len(self.stream.text), 0 if self.stream.text else self.stream.thoughts
 
     def begin_anew(self) -> None:
         """Forget what has come: the server is asked once more."""
         self.hush()
-        self.stream, self.reported, self.later = Stream(), 0, None
+        self.stream, self.reported, self.later = Stream(), (0, 0), None
 
     def hush(self) -> None:
         """Report nothing more."""
@@ -95,6 +104,9 @@ class RemoteExecutor:
         self._runs: dict[str, _Running] = {}
         self._changed: Callable[[], None] = lambda: None
         self._stopping = False
+        self._thinks = (
+            False  # its model was seen to think to itself: it gets more tokens than its answer may have
+        )
         self._problem: str | None = None
 
     @property
@@ -207,6 +219,8 @@ class RemoteExecutor:
         job_id = running.run.job_id
         try:
             asked = put(talk, await self._wanted(talk))
+            if self._thinks:
+                asked = replace(asked, max_tokens=asked.max_tokens + asked.context // 2)
             prompt = await asyncio.to_thread(prompt_of, asked, running.run.paths)
         except (OSError, KeyError):
             log.exception("job %s: a picture can't be read", job_id)
@@ -214,7 +228,8 @@ class RemoteExecutor:
         if running.cancelled.is_set():
             return Stopped(job_id)
         note = ""
-        running.task = asyncio.create_task(self._listen(running, prompt), name=f"answer {job_id}")
+        work = self._listen(running, prompt, asked.max_tokens)
+        running.task = asyncio.create_task(work, name=f"answer {job_id}")
         try:
             async with asyncio.timeout(WHOLE):
                 await asyncio.wait([running.task])
@@ -235,13 +250,20 @@ class RemoteExecutor:
             note = CUT_OFF
         finally:
             running.task.cancel()
+        stream, knew = running.stream, self._thinks
+        self._thinks = knew or stream.thoughts > 0
+        if not knew and self._thinks and not stream.text and not running.cancelled.is_set():
+            log.info("job %s: the chat server's model thinks; it is asked again with room for that", job_id)
+            running.begin_anew()
+            return await self._said(running, talk)
         return self._answer(running, prompt, note)
 
     def _answer(self, running: _Running, prompt: Prompt, note: str) -> Outcome:
         job_id, stream, talk = running.run.job_id, running.stream, running.run.talk
         assert talk is not None
         if not stream.text.strip() and not running.cancelled.is_set():
-            return Broke(job_id, Fault.USER, f"The chat server {self._server.host} gave an empty answer.")
+            why = "thought for too long and gave no answer. Ask for less." if stream.thoughts else EMPTY
+            return Broke(job_id, Fault.USER, f"The chat server {self._server.host} {why}")
         stopped = running.cancelled.is_set() or bool(note)
         answer = ChatAnswer(
             stream.text.strip(),
@@ -249,7 +271,8 @@ class RemoteExecutor:
             stream.count("prompt_tokens")
             or sum(about_tokens(turn.text, len(turn.pictures)) for turn in talk.turns),
             stream.cached,
-            stream.count("completion_tokens") or max(stream.pieces, about_tokens(stream.text)),
+            stream.count("completion_tokens")
+            or stream.thoughts + max(stream.pieces, about_tokens(stream.text)),
             prompt.pictures,
             prompt.dropped,
         )
@@ -261,14 +284,16 @@ class RemoteExecutor:
             parameters["notes"] = [note]
         return Done(job_id, Output(answer=answer, parameters=parameters))
 
-    async def _listen(self, running: _Running, prompt: Prompt) -> None:
-        """Ask, and take in the answer; once more where nothing of it had come. Raises what ends it."""
+    async def _listen(self, running: _Running, prompt: Prompt, max_tokens: int) -> None:
+        """Ask, and take in the answer; once more where nothing of it had come. max_tokens: of the answer, and
+        of what its model thinks before. Raises what ends it."""
         talk, request = running.run.talk, from_json(running.run.kind, running.run.request)
         assert talk is not None and isinstance(request, AskRequest)
         body: Mapping[str, Any] | None = None
         for number in range(TRIES + 1):
             try:
-                body = body or body_of(prompt, talk, request, await self._server.model())
+                model = await self._server.model()
+                body = body or body_of(prompt, replace(talk, max_tokens=max_tokens), request, model)
                 await self._take(running, body)
                 return
             except (Refused, Unreachable, ServerError, Garbled) as error:
@@ -280,6 +305,9 @@ class RemoteExecutor:
                     and "stream_options" in (body or {})
                 ):
                     body = without_usage(body or {})  # some servers know no such field
+                    continue
+                if isinstance(error, Refused) and error.status == 404 and self._server.forget_model():
+                    body = None  # it may have another model by now
                     continue
                 pause = self._pause(error, number)
                 if pause is None:
@@ -300,7 +328,10 @@ class RemoteExecutor:
         return self._pauses[number]
 
     async def _take(self, running: _Running, body: Mapping[str, Any]) -> None:
-        stream = running.stream
+        stream, talk = running.stream, running.run.talk
+        assert talk is not None
+        if body["max_tokens"] > talk.max_tokens:  # the rest is for thoughts
+            stream.most = talk.max_tokens
         async with self._server.ask(body) as answering:
             whole, taken = bytearray(), 0
             pieces = answering.pieces()

@@ -43,6 +43,11 @@ class ChatServer(Protocol):
         """Return what the server calls its model. Raises Unreachable, Refused."""
         ...
 
+    def forget_model(self) -> bool:
+        """Forget what the server called its model, to ask it anew; False where that isn't the server's to
+        say."""
+        ...
+
     def ask(self, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Answering]:
         """Send a question; leaving the block ends the answer on the server, too. Raises Unreachable, Silent,
         Refused."""

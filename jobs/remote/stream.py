@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 MOST_OF_A_LINE = 1 << 20  # characters without a line's end
+THOUGHTS = ("reasoning_content", "reasoning")  # as vLLM, llama.cpp and SGLang, and as Ollama call them
+BEGINS, _END = ("<think>", "<thinking>", "[THINK]"), re.compile(r"</think(?:ing)?>|\[/THINK\]")
 
 
 class Garbled(Exception):
@@ -30,16 +33,20 @@ class ServerError(Exception):
 
 @dataclass
 class Stream:
-    """Takes bytes as they come. text: all of the answer so far. pieces: how many it came in. done: the answer
-    has ended, for a ``reason`` in OpenAI's words. over: nothing more will come, not even its ``usage``, the
-    tokens as the server counts them."""
+    """Takes bytes as they come. text: all of the answer so far. pieces: how many it came in. thoughts: pieces
+    of what the model has thought to itself, which is dropped. most: pieces after which it ends, 0 = any.
+    done: the answer has ended, for a ``reason`` in OpenAI's words. over: nothing more will come, not even its
+    ``usage``, the tokens as the server counts them."""
 
     text: str = ""
     pieces: int = 0
+    thoughts: int = 0
+    most: int = 0
     done: bool = False
     over: bool = False
     reason: str = ""
     usage: Mapping[str, Any] = field(default_factory=dict)
+    _said: str = ""  # with thoughts
     _rest: str = ""
     _decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
@@ -89,11 +96,17 @@ class Stream:
         if not isinstance(choice, dict):
             raise Garbled("a choice that is none")
         message = choice.get("delta") or choice.get("message") or {}
-        content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, str) and content:
-            self.text += content
-            self.pieces += 1
-        if isinstance(choice.get("finish_reason"), str):
+        if isinstance(message, dict):
+            self.thoughts += any(isinstance(message.get(name), str) and message[name] for name in THOUGHTS)
+            content = message.get("content")
+            if isinstance(content, str) and content and not self.over:
+                self._said += content
+                before, self.text = self.text, answer_in(self._said)
+                self.pieces += self.text != before
+                self.thoughts += self.text == before
+                if self.most and self.pieces >= self.most:
+                    self.reason, self.done, self.over = "length", True, True
+        if isinstance(choice.get("finish_reason"), str) and not self.over:
             self.reason, self.done = choice["finish_reason"], True
 
     def count(self, name: str) -> int:
@@ -105,6 +118,15 @@ class Stream:
         """How many tokens of the prompt the server still knew."""
         details = self.usage.get("prompt_tokens_details")
         return _number(details.get("cached_tokens")) if isinstance(details, dict) else 0
+
+
+def answer_in(text: str) -> str:
+    """Return what a model has said so far without what it thought to itself first, between marks."""
+    if (end := _END.search(text)) is not None:
+        return text[end.end() :].lstrip()
+    begun = text.lstrip()
+    thinks = any(begun.startswith(mark) or mark.startswith(begun) for mark in BEGINS)
+    return "" if begun and thinks else text
 
 
 def said(found: Any) -> str:

@@ -15,6 +15,7 @@ from vision.protocol import Talk
 
 SIDE = 64  # px; some models take no smaller pictures
 QUESTION = "Which colour is this picture, red or blue? Answer with one word."
+ENOUGH = 40  # characters; a model that thinks first has a thousand tokens for that
 COLOURS = ("red", "blue")
 
 
@@ -49,7 +50,7 @@ async def _answer(server: ChatServer, model: str, colour: str | None) -> str:
         content.insert(0, {"type": "image_url", "image_url": {"url": _plain(colour)}})
     prompt = Prompt([{"role": "user", "content": content if colour else QUESTION}])
     request = AskRequest(question=QUESTION, follows=True)
-    body = without_usage(body_of(prompt, Talk((), max_tokens=16), request, model))
+    body = without_usage(body_of(prompt, Talk((), max_tokens=1024), request, model))
     stream = Stream()
     async with server.ask(body) as answering:
         whole = bytearray()
@@ -58,7 +59,7 @@ async def _answer(server: ChatServer, model: str, colour: str | None) -> str:
                 stream.feed(data)
             else:
                 whole += data
-            if stream.over:
+            if stream.over or len(stream.text) > ENOUGH:
                 break
         if not answering.streams:
             stream.whole(bytes(whole))

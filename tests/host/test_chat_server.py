@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import logging
 import time
 from pathlib import Path
@@ -15,12 +16,13 @@ from PIL import Image
 from core.requests import AskRequest, to_json
 from core.settings import load
 from host import doctor
-from host.chat_server import HttpChatServer
+from host.chat_server import HttpChatServer, opened_by
 from jobs.executor import Lost
 from jobs.remote import remote
 from jobs.remote.both import Both
 from jobs.remote.messages import neutral, prompt_of
-from jobs.remote.remote import CUT_OFF, RemoteExecutor
+from jobs.remote.remote import CUT_OFF, THINKING, RemoteExecutor
+from jobs.remote.stream import Stream
 from tests.chat_server import CUT, FAULTS, TEXT, Exchange, chat_server, well
 from tests.jobs.conftest import until
 from tests.jobs.hand_executor import HandExecutor
@@ -337,3 +339,78 @@ def test_nobodys_words_look_like_marks_of_a_template(typed: str, sent: str) -> N
     assert neutral(typed) == sent
     talk, paths = talk_of((typed, 0), (typed, 0), ("now", 0))
     assert [m["content"] for m in prompt_of(talk, paths).messages[1:3]] == [sent, sent]
+
+
+async def test_a_server_that_has_another_model_by_now_is_asked_for_its_name(tmp_path: Path) -> None:
+    models = ["first"]
+
+    async def strict(exchange: Exchange) -> None:
+        if exchange.body["model"] != models[0]:
+            return await exchange.whole(404, {"error": {"message": "model not found"}})
+        await well(exchange)
+
+    async with chat_server(strict, models) as server:
+        executor = await executor_of(server.url)
+        named = await executor_of(server.url, model="first")
+        for asked, model in ((executor, "first"), (executor, "second"), (named, "second")):
+            models[:] = [model]
+            outcome = await asked.run("server", run_of(tmp_path), lambda step: None)
+            assert isinstance(outcome, Done) == (asked is executor)
+        assert isinstance(outcome, Broke) and "VLM_MODEL" in outcome.message
+        await executor.stop()
+        await named.stop()
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+async def test_thoughts_are_told_as_thinking_and_have_room_beside_the_answer(
+    field: str, tmp_path: Path
+) -> None:
+    async def think(exchange: Exchange) -> None:
+        """200 tokens of thoughts before the answer, as far as they are allowed."""
+        left = exchange.body["max_tokens"]
+        await exchange.head()
+        for _ in range(min(left, 200)):
+            await exchange.event({"choices": [{"index": 0, "delta": {field: "hm "}}]})
+        for _ in range(max(0, left - 200)):
+            await exchange.piece("word ")
+        await exchange.piece("", "length")
+        await exchange.end()
+
+    async with chat_server(think) as server:
+        run = run_of(tmp_path)
+        outcome, steps = await answered(server.url, run)
+    assert run.talk is not None
+    assert isinstance(outcome, Done) and outcome.output.answer is not None
+    answer = outcome.output.answer
+    assert answer.ended == "length" and answer.tokens_out >= 200
+    assert answer.text.split() == ["word"] * run.talk.max_tokens
+    assert [body["max_tokens"] for body in server.asked] == [64, 64 + run.talk.context // 2]
+    assert steps[0].doing == THINKING and not steps[0].text
+    assert all(not step.doing for step in steps if step.text)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["<th", "ink>a cat, ", "I think</thi", "nk>\n\n", "A cat."], "A cat."),
+        (["a cat, I think</think>A cat."], "A cat."),
+        (["[THINK]", "hm", "[/THINK]", "A cat."], "A cat."),
+        (["<think>for ever"], ""),
+        (["<", "b>A cat.</b>"], "<b>A cat.</b>"),
+        ([" A ", "cat."], " A cat."),
+    ],
+)
+def test_what_a_model_thinks_between_marks_is_no_part_of_its_answer(pieces: list[str], text: str) -> None:
+    stream, shown = Stream(), []
+    for piece in pieces:
+        stream.feed(f"data: {json.dumps({'choices': [{'delta': {'content': piece}}]})}\n".encode())
+        shown.append(stream.text)
+    assert stream.text == text
+    if len(pieces) > 1:
+        assert all(text.startswith(each) for each in shown)
+
+
+def test_how_long_the_first_word_may_take_is_a_setting(tmp_path: Path) -> None:
+    environment = {"VLM_URL": "http://127.0.0.1:9/v1", "VLM_WAIT": "300", "DATA_DIR": str(tmp_path)}
+    server = opened_by(load(environment, tmp_path / "none"))
+    assert server._waits[1] == 300.0
