@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import MISSING, asdict, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
-from core.errors import PromptError
+from core.errors import PromptError, UserError
+from core.grammar.references import check_sha256
 from core.requests.ask import AskRequest
 from core.requests.base import Answer, Request
 from core.requests.compose import ComposeRequest
@@ -93,17 +94,38 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def from_json(kind: str, text: str) -> Request:
-    """Return the request that ``to_json`` wrote, also in an older version.
+    """Return the request that ``to_json`` wrote, also in an older version, where other ranges may have held:
+    ``recheck`` says whether it may be asked for today.
 
-    Raises ValueError for a kind or a field that this version doesn't know.
+    Raises ValueError for a kind or a field that this version doesn't know, TypeError for one that is missing.
     """
     if kind not in _BY_KIND:
         raise ValueError(f"unknown kind of request: {kind!r}")
-    cls, data = _BY_KIND[kind], {_RENAMED.get(k, k): v for k, v in json.loads(text).items()}
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{kind} request that is no object")
+    cls, data = _BY_KIND[kind], {_RENAMED.get(k) or k: _tuples(v) for k, v in found.items()}
     unknown = set(data) - {f.name for f in fields(cls)}
     if unknown:
         raise ValueError(f"{kind} request with unknown fields: {', '.join(sorted(unknown))}")
-    return cls(**{k: _tuples(v) for k, v in data.items()})
+    try:
+        return cls(**data)
+    except UserError:
+        return _unchecked(cls, data)
+
+
+def recheck(request: Request) -> None:
+    """Raise UserError for a request that was read and that nobody may ask for any more."""
+    replace(request)
+
+
+def _unchecked(cls: type[Request], data: Mapping[str, Any]) -> Request:
+    """Return a request whose values aren't in today's ranges."""
+    request = object.__new__(cls)
+    for item in fields(cls):
+        object.__setattr__(request, item.name, data.get(item.name, item.default))
+    check_sha256("a picture", *request.pictures)
+    return request
 
 
 def _tuples(value: Any) -> Any:

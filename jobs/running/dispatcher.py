@@ -17,6 +17,7 @@ from typing import Any
 
 from core.errors import FilesAway, NotLeading, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
+from core.requests import recheck
 from core.telemetry.tracing import Tracing
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
@@ -354,6 +355,7 @@ class Dispatcher:
         job = live.job
         try:
             if not live.before:  # what was allowed may not be by now
+                recheck(job.request)
                 await self.saving.until_there(partial(self.gate, job, True))
             live.waits_for = "files"
             if job.request.told:

@@ -1,5 +1,6 @@
 """Requests check their ranges and survive a round trip through JSON."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, asdict, fields
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.errors import UserError
-from core.limits import MAX_LABELS
+from core.limits import MAX_LABELS, MAX_PROMPT
 from core.requests import (
     AT_ONCE,
     PICTURE_KINDS,
@@ -30,6 +31,7 @@ from core.requests import (
     VariationRequest,
     WhyRequest,
     from_json,
+    recheck,
     to_json,
 )
 from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
@@ -320,3 +322,42 @@ def test_a_full_row_of_an_older_version_reads_as_it_was_meant() -> None:
 
 def test_two_pictures_need_no_words() -> None:
     assert ImagineRequest(prompt="", image_prompts=((SHA, 1.0), (OTHER, 1.0))).pictures == (SHA, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("imagine", {"prompt": "a" * (MAX_PROMPT + 1)}),
+        ("imagine", {"prompt": "\u200b"}),
+        ("imagine", {"prompt": "a", "width": 100_000, "height": 64, "seed": 7}),
+        ("classify", {"image": SHA, "labels": ["cat"]}),
+        ("blend", {"images": [SHA]}),
+        ("ask", {"question": "", "images": [SHA] * 1000}),
+    ],
+)
+def test_a_row_that_was_right_when_it_was_written_is_read_but_not_run_again(
+    kind: str, fields: dict[str, Any]
+) -> None:
+    request = from_json(kind, json.dumps(fields))
+    for name, value in fields.items():
+        assert getattr(request, name) == (tuple(value) if isinstance(value, list) else value)
+    assert from_json(kind, to_json(request)) == request and request.size() is not None
+    assert set(request.pictures) <= {SHA}
+    with pytest.raises(UserError):
+        recheck(request)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("classify", "{}"),
+        ("imagine", "[1]"),
+        ("imagine", "{"),
+        ("imagine", '{"prompt": "a", "width": "wide"}'),
+        ("blend", '{"images": ["../../etc/passwd"]}'),
+        ("variation", '{"prompt": "a", "variation": "odd", "image": "no hash"}'),
+    ],
+)
+def test_what_is_no_request_is_no_request(kind: str, text: str) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        from_json(kind, text)

@@ -412,6 +412,19 @@ async def test_a_row_of_another_version_fails_and_blocks_nobody(queue: Queue, ex
     await held(executor, good)
 
 
+async def test_a_job_from_before_a_limit_was_lowered_is_shown_and_ends_with_the_limit(queue: Queue) -> None:
+    await queue.pause(9)
+    job_id = (await ask(queue)).job.id
+    wide = {"i": job_id, "r": '{"prompt": "a red house", "width": 100000, "height": 64}'}
+    await queue.database.write(
+        lambda c: c.execute(sa.text("UPDATE jobs SET request = :r WHERE id = :i"), wide) and None
+    )
+    job = await queue.job(job_id)
+    assert job is not None and job.request.width == 100_000
+    await queue.resume(9)
+    assert "`width` is 100000 px" in (await ends(queue, job_id)).message
+
+
 async def test_a_worker_that_died_before_it_had_the_job_costs_no_attempt(
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
