@@ -169,6 +169,8 @@ def _limits(settings: Settings) -> Limits:
         disk_floor=settings.disk_floor_mb * 10**6,
         tokens_per_day=settings.ask_per_day,
         answer_tokens=settings.ask_tokens,
+        conversation_tokens=settings.ask_context,
+        turns=settings.ask_turns,
         trainings=settings.trainings_waiting,
         films=FilmLimits(
             running=settings.video_running,

@@ -15,7 +15,6 @@ from sqlalchemy.exc import IntegrityError
 from core.errors import FilesAway, ImageError, LimitError, UserError
 from core.job import NOBODY, Job
 from core.requests import AskRequest, Request
-from core.requests.ask import about_tokens
 from core.requests.own_models import ProjectRequest, TrainRequest
 from core.requests.video import VideoRequest
 from jobs.films import bytes_of, check_day, check_film, check_films_waiting, in_proportion, no_room
@@ -120,11 +119,12 @@ class Admission:
             user_waiting=known.user_waiting,
             guild_waiting=known.guild_waiting,
         )
-        if isinstance(job.request, AskRequest):
+        most = tokens_a_day(self.limits.tokens_per_day, known.rules.role_tokens)
+        if isinstance(job.request, AskRequest) and most:
             used = chats.use(connection, job.origin.user_id, now=job.created_at)
-            asked = about_tokens(job.request.question, len(job.request.images))
-            most = tokens_a_day(self.limits.tokens_per_day, known.rules.role_tokens)
-            check_tokens(most, self.limits.answer_tokens, used, asked)
+            open_ones = chats.unanswered(connection, job.origin.user_id)
+            coming = sum(self._tokens_of(one, connection, answered=True) for one in open_ones)
+            check_tokens(most, used, coming, self._tokens_of(job, connection, answered=False))
         if isinstance(job.request, VideoRequest):
             self._check_films(job, known.films_waiting, allowed.user_waiting, connection)
         if isinstance(job.request, TrainRequest) and job.origin.user_id != NOBODY:
@@ -137,6 +137,15 @@ class Admission:
             rows.claim(connection, job.id, token=token, device=NO_DEVICE, now=job.created_at)
             rows.finish(connection, job.id, made, token=token, now=job.created_at, run_seconds=0.0)
         return Admitted(job, row, known.served)
+
+    def _tokens_of(self, job: Job, connection: sa.Connection, *, answered: bool) -> int:
+        """Return about how many tokens a question uses with all that is sent again with it, and with its
+        answer if it counts as ``answered``."""
+        limits, request = self.limits, job.request
+        assert isinstance(request, AskRequest)
+        answer = limits.answer_tokens
+        sent = chats.about_sent(connection, request, job.parent_id, turns=limits.turns, answer=answer)
+        return min(sent, max(0, limits.conversation_tokens - answer)) + answer * answered
 
     def _check_films(self, job: Job, waiting: int, user_waiting: int, connection: sa.Connection) -> None:
         """Raise LimitError when its asker may have no more films for now."""

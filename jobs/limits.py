@@ -16,7 +16,9 @@ from storage.people import RoleLimit, Rules
 @dataclass(frozen=True)
 class Limits:
     """What may be asked at once. ``disk_floor``: bytes that must stay free on the disk. ``tokens_per_day``:
-    of one person's questions and answers, 0 = as many as they like; ``answer_tokens``: most of an answer.
+    of one person's questions and answers, 0 = as many as they like; ``answer_tokens``: most of an answer;
+    ``conversation_tokens``: most that are sent with a question and answered; ``turns``: most that are told
+    again.
     ``trainings``: of own models that wait or run for a server, or for somebody's own projects."""
 
     user_running: int = 3
@@ -25,6 +27,8 @@ class Limits:
     disk_floor: int = 500 * 10**6
     tokens_per_day: int = 0
     answer_tokens: int = 512
+    conversation_tokens: int = 8192
+    turns: int = 24
     trainings: int = 2
     films: FilmLimits = FilmLimits()
 
@@ -107,12 +111,11 @@ def tokens_a_day(everybody: int, roles: Collection[int]) -> int:
     return 0 if 0 in roles else max(roles)
 
 
-def check_tokens(most: int, answer_tokens: int, used: Use, question: int) -> None:
-    """Raise LimitError when a question of about so many tokens is more than its asker may have today (at
-    ``most``, 0 = as many as they like). Those that aren't answered yet count as if their answers were as long
-    as they may be."""
-    expected = used.tokens + used.open * answer_tokens
-    if most and expected + question > most:
+def check_tokens(most: int, used: Use, coming: int, question: int) -> None:
+    """Raise LimitError when a question that is sent with about so many tokens is more than its asker may have
+    today, at ``most``. coming: tokens of those that aren't answered yet, with answers as long as they may
+    be."""
+    if used.tokens + coming + question > most:
         waiting = f" and {used.open} questions not answered yet" if used.open else ""
         raise LimitError(
             f"You have used {used.tokens:,} of today's {most:,} tokens{waiting}, so this question doesn't"

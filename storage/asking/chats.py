@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from core.events import ChatAnswer
 from core.job import Job
 from core.requests import AskRequest
+from core.requests.ask import about_tokens
 from storage import lookup
 from storage.people import upsert
 from storage.schema import ANSWERED, UNFINISHED, jobs, tokens_used
@@ -144,6 +145,30 @@ def use(connection: sa.Connection, user_id: int, *, now: datetime) -> Use:
     )
     tokens = connection.execute(today).scalar_one_or_none()
     return Use(tokens or 0, connection.execute(waiting).scalar_one())
+
+
+def unanswered(connection: sa.Connection, user_id: int) -> list[Job]:
+    """Return a person's questions that wait for their answer."""
+    statement = sa.select(jobs).where(
+        jobs.c.user_id == user_id, _IS_ASKED, sa.text(UNFINISHED), jobs.c.rendered_at.is_(None)
+    )
+    return [job for row in connection.execute(statement) if (job := lookup.readable(row))]
+
+
+def about_sent(
+    connection: sa.Connection, request: AskRequest, before: str | None, *, turns: int, answer: int
+) -> int:
+    """Return about how many tokens are sent with a question that follows on from the job ``before``: its own,
+    and those of up to so many ``turns`` before it. answer: tokens of one that isn't there yet."""
+    tokens = about_tokens(request.question, len(request.images))
+    latest = None if before is None else asked(connection, before)
+    if before is None or latest is None:
+        return tokens
+    for job, given in [latest, *ancestors(connection, before, turns - 1)][:turns]:
+        if isinstance(job.request, AskRequest):
+            tokens += about_tokens(job.request.question, len(job.request.images))
+            tokens += answer if given is None else about_tokens(given.text)
+    return tokens
 
 
 def spend(connection: sa.Connection, user_id: int, tokens: int, *, now: datetime) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from core.errors import NotAllowedError
+from core.errors import LimitError, NotAllowedError
 from core.events import Cancelled, ChatAnswer, Failed, Output, Progress, Rendered
 from core.job import Job, Origin, Status
 from core.requests import AskRequest
@@ -23,10 +24,12 @@ from vision.protocol import Done, Step, Stopped
 ORIGIN = Origin(user_id=1, channel_id=2, guild_id=3)
 
 
-async def asked(queue: Queue, question: str = "What is this?", **fields) -> Job:
+async def asked(
+    queue: Queue, question: str = "What is this?", *, user: int = 1, parent=None, **fields
+) -> Job:
     """A question of a running conversation, so that it needs no picture."""
     request = AskRequest(question=question, follows=True, **fields)
-    return (await queue.submit(request, ORIGIN)).job
+    return (await queue.submit(request, replace(ORIGIN, user_id=user), parent=parent)).job
 
 
 async def end_of(queue: Queue, job_id: str):
@@ -220,3 +223,34 @@ async def test_tokens_are_counted_by_person_and_day(queue: Queue, executor: Hand
     assert used == (160, 0) and (await queue.database.read(lambda c: chats.use(c, 2, now=now))).tokens == 0
     await asked(queue)
     assert (await queue.database.read(lambda c: chats.use(c, 1, now=now))).open == 1
+
+
+async def test_a_question_counts_with_the_conversation_that_is_sent_again(tmp_path: Path) -> None:
+    executor, words = HandExecutor({"cpu": 1}), "word " * 1000  # about 1300 tokens
+    limits = replace(LIMITS, tokens_per_day=10_000, answer_tokens=500)
+    async with open_queue(tmp_path, executor, limits) as queue:
+        first = await asked(queue)
+        await until(lambda: first.id in executor.held)
+        executor.end(answered(first.id, words, tokens_in=500, tokens_out=1500))
+        await end_of(queue, first.id)
+        followed = []
+        with pytest.raises(LimitError, match="4 questions not answered yet"):
+            for _ in range(10):
+                followed.append(await asked(queue, "And now?", parent=(first.id, 0)))
+        assert len(followed) == 4  # each about 1,300 for what is sent again, and 500 for its answer
+        await asked(queue, "And now?", user=2, parent=(first.id, 0))
+
+
+async def test_of_a_long_conversation_no_more_counts_than_is_sent(tmp_path: Path) -> None:
+    executor, words = HandExecutor({"cpu": 1}), "word " * 10_000
+    limits = replace(LIMITS, tokens_per_day=10_000, answer_tokens=500, conversation_tokens=2000)
+    async with open_queue(tmp_path, executor, limits) as queue:
+        first = await asked(queue)
+        await until(lambda: first.id in executor.held)
+        executor.end(answered(first.id, words, tokens_in=10, tokens_out=10))
+        await end_of(queue, first.id)
+        last = first.id
+        for _ in range(5):  # 2,000 each, the newest without its answer
+            last = (await asked(queue, "And now?", parent=(last, 0))).id
+        with pytest.raises(LimitError):
+            await asked(queue, "And now?", parent=(last, 0))
