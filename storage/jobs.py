@@ -40,6 +40,7 @@ from storage.schema import (
 )
 
 MAX_ATTEMPTS = 3  # the table's check has the same number
+MAX_CUT_OFF = 10  # times that the bot may end while a job runs: one that ends it each time is given up
 
 
 _IS_QUEUED, _IS_RUNNING = sa.text(QUEUED), sa.text(RUNNING)
@@ -215,8 +216,11 @@ def retry(
     """running → queued, or → failed with ``message`` after the last attempt. None when the run has lost its
     lease.
     ``uncounted``: attempts of before that were spared, and count now."""
+    attempts = jobs.c.attempts + uncounted
+    last = attempts >= MAX_ATTEMPTS
     statement = (
-        _retry(message, now, uncounted)
+        _back_or_over(last, message, now)
+        .values(attempts=sa.case((last, MAX_ATTEMPTS), else_=attempts))
         .where(jobs.c.id == job_id, jobs.c.lease_token == token)
         .returning(jobs.c.status)
     )
@@ -244,19 +248,20 @@ def give_back(connection: sa.Connection, job_id: str, *, token: str) -> bool:
 def recover(
     connection: sa.Connection, message: str, *, now: datetime, but: Collection[str] = ()
 ) -> list[tuple[str, Status]]:
-    """At start: what the rows call running was cut off by a crash, all ``but`` those that go on elsewhere.
-    Takes it up, or ends it."""
-    statement = _retry(message, now).where(_IS_RUNNING).returning(jobs.c.id, jobs.c.status)
+    """At start: what the rows call running was cut off by a crash of ours, all ``but`` those that go on
+    elsewhere. That costs no attempt; it is taken up, or ended with ``message`` the MAX_CUT_OFF-th time."""
+    counted = {"attempts": jobs.c.attempts - 1, "cut_off": jobs.c.cut_off + 1}
+    statement = _back_or_over(jobs.c.cut_off + 1 >= MAX_CUT_OFF, message, now).values(counted)
+    statement = statement.where(_IS_RUNNING).returning(jobs.c.id, jobs.c.status)
     if but:
         statement = statement.where(jobs.c.id.not_in(but))
     return [(row.id, Status(row.status)) for row in connection.execute(statement)]
 
 
-def _retry(message: str, now: datetime, uncounted: int = 0) -> sa.Update:
-    last = jobs.c.attempts + uncounted >= MAX_ATTEMPTS
+def _back_or_over(last: sa.ColumnElement[bool], message: str, now: datetime) -> sa.Update:
+    """Return running → queued, or → failed with ``message`` where it was the ``last`` time."""
     over = {name: sa.case((last, value), else_=None) for name, value in _over(now).items()}
     return sa.update(jobs).values(
-        attempts=jobs.c.attempts + uncounted,
         status=sa.case((last, Status.FAILED.value), else_=Status.QUEUED.value),
         error=sa.case((last, message), else_=None),
         started_at=None,

@@ -84,6 +84,7 @@ class WaitingRow:
     max_running: int
     created_at: datetime
     attempts: int = 0
+    cut_off: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ WAITING = (
     jobs.c.max_running,
     jobs.c.created_at,
     jobs.c.attempts,
+    jobs.c.cut_off,
 )
 _ONE = sa.select(jobs).where(jobs.c.id == sa.bindparam("job"))  # built once, asked for all the time
 _OF_JOBS = pictures.c.job_id.in_(sa.bindparam("jobs", expanding=True))
@@ -364,6 +366,7 @@ def to_waiting(row: sa.Row[Any]) -> WaitingRow:
         row.max_running,
         row.created_at,
         row.attempts,
+        row.cut_off,
     )
 
 

@@ -95,6 +95,7 @@ jobs = sa.Table(
     sa.Column("parent_index", Int64),
     # a run
     sa.Column("attempts", Int64, nullable=False, server_default="0"),
+    sa.Column("cut_off", Int64, nullable=False, server_default="0"),  # times that the bot ended while it ran
     sa.Column("lease_token", sa.Text),  # of the run that may change this row
     sa.Column("device", sa.Text),
     sa.Column("run_seconds", Float64),  # of the device: less than the clock's where it was shared

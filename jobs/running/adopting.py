@@ -42,5 +42,5 @@ def waiting_of(row: WaitingRow) -> Waiting:
         row.max_running,
         monotonic() - age,
         row.front,
-        alone=row.attempts > 0,
+        alone=row.attempts > 0 or row.cut_off > 1,
     )

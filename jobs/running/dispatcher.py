@@ -34,7 +34,7 @@ from jobs.running.claiming import AT_ONCE, Claim, Claims
 from jobs.running.free import Free, Rooms
 from jobs.running.handing import UNREADABLE, claimed, lent
 from jobs.running.incoming import Incoming
-from jobs.running.outcomes import GAVE_UP, Outcomes
+from jobs.running.outcomes import CUT_OFF, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
 from jobs.running.talking import concluded, hear, see
 from jobs.running.traced import note_waited, running
@@ -113,7 +113,7 @@ class Dispatcher:
         """Take up what a crash or a stop left behind, then begin."""
         going = await going_on(self.database, self.executor)
         kept = [one.job.id for one in going]
-        recover = partial(rows.recover, message=GAVE_UP, now=_now(), but=kept)
+        recover = partial(rows.recover, message=CUT_OFF, now=_now(), but=kept)
         recovered = await self.database.write(recover, leads=True)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)

@@ -23,6 +23,10 @@ from storage import jobs as rows
 from vision.protocol import Broke, Done, Fault
 
 GAVE_UP = "This job stopped the worker three times and was given up. Other words or a smaller size may work."
+CUT_OFF = (
+    "The studio itself ended ten times while it worked on this job, so it was given up. Please tell the host"
+    " before you try again."
+)
 NOT_BEGUN = (
     "No worker could begin this job, though several tries were made. Please tell the host, whose log says"
     " why, and try again later."

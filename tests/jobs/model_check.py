@@ -94,6 +94,7 @@ class Plain:
     press: str | None
     status: str = "queued"
     attempts: int = 0
+    cut_off: int = 0  # times that it was running at a crash
     front: int = 0
     told: bool = False
     device: str = ""
@@ -496,7 +497,9 @@ class QueueMachine(RuleBasedStateMachine):
         counted["crashes"] += 1
         for plain in self.plain.values():
             if plain.status == "running":
-                self.again(plain)
+                self.spare(plain)
+                plain.cut_off += 1
+                plain.status = "failed" if plain.cut_off >= 10 else "queued"
         self.close(self.die())
         self.reopen()
 
@@ -527,7 +530,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.loaded, self.cleared = set(), None
         self.shares.restart()
         for plain in self.plain.values():
-            plain.alone, plain.suspect = plain.attempts > 0, False
+            plain.alone, plain.suspect = plain.attempts > 0 or plain.cut_off > 1, False
         self.run_what_can()
         for job_id, plain in self.plain.items():
             if plain.status in ("queued", "running"):

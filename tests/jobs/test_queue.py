@@ -21,18 +21,20 @@ from jobs.limits import Limits
 from jobs.order import placement, positions
 from jobs.queue import Queue
 from jobs.running import outcomes, saving
-from jobs.running.dispatcher import GAVE_UP, INPUT_GONE, UNREADABLE
-from jobs.running.outcomes import NOT_BEGUN
+from jobs.running.dispatcher import INPUT_GONE, UNREADABLE
+from jobs.running.outcomes import CUT_OFF, GAVE_UP, NOT_BEGUN
 from storage import privacy
 from storage.database import open_database
 from storage.filing.folder import Folder
-from storage.jobs import MAX_ATTEMPTS
+from storage.jobs import MAX_ATTEMPTS, MAX_CUT_OFF, claim, recover
 from storage.people import RoleLimit
 from tests.fresh import address_in
 from tests.jobs.conftest import LIMITS, ask, done, eventually, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Broke, Fault, LoadingModel, Step, Stopped
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 async def ends(queue: Queue, job_id: str, wait: Wait | None = None) -> Any:
@@ -480,12 +482,17 @@ async def test_a_job_that_kills_its_worker_costs_those_beside_it_no_attempt(tmp_
             assert (await queue.job(job_id)).attempts == 1
 
 
-async def test_what_may_have_killed_a_worker_is_alone_also_after_a_restart(tmp_path: Path) -> None:
-    executor = HandExecutor({"cuda:0": 4})
-    async with open_queue(tmp_path, executor) as queue:
-        await _together(queue, executor, 2)
-        queue.database._closed = True  # no note of anything any more, as in a crash
-        await queue._dispatcher.executor.stop()
+async def test_what_ran_at_one_crash_of_ours_runs_beside_others_and_what_ran_at_two_alone(
+    tmp_path: Path,
+) -> None:
+    for life in range(2):
+        executor = HandExecutor({"cuda:0": 4})
+        async with open_queue(tmp_path, executor) as queue:
+            if not life:
+                await _together(queue, executor, 2)
+            await until(lambda held=executor.held: len(held) == 2)
+            queue.database._closed = True  # no note of anything any more, as in a crash
+            await queue._dispatcher.executor.stop()
     executor = HandExecutor({"cuda:0": 4})
     async with open_queue(tmp_path, executor) as queue:
         fresh = (await ask(queue, user=9)).job.id
@@ -1081,3 +1088,18 @@ async def test_a_retried_job_shares_the_only_device_when_a_long_one_does_not_end
         await until(lambda: again in queue._dispatcher.waitlist or again in executor.held)
         await until(lambda: again in executor.held)  # though nothing happens meanwhile
         assert long in executor.held
+
+
+async def test_power_cuts_cost_a_job_no_attempt_and_ten_of_them_end_it(tmp_path: Path) -> None:
+    executor = HandExecutor()
+    async with open_queue(tmp_path, executor) as queue:
+        job_id = (await ask(queue)).job.id
+        await held(executor, job_id)
+        token = executor.held[job_id].run.token
+        for cut in range(1, MAX_CUT_OFF):
+            [(found, status)] = await queue.database.write(lambda c: recover(c, CUT_OFF, now=NOW))
+            assert (found, status) == (job_id, Status.QUEUED), cut
+            again = await queue.database.write(lambda c: claim(c, job_id, token=token, device="cpu", now=NOW))
+            assert again is not None and again.attempts == 1
+        assert await queue.database.write(lambda c: recover(c, CUT_OFF, now=NOW)) == [(job_id, Status.FAILED)]
+        assert (await queue.job(job_id)).error == CUT_OFF

@@ -52,6 +52,7 @@ VERSIONS = (
     "0025",
     "0026",
     "0027",
+    "0028",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

@@ -15,7 +15,7 @@ from core.job import Lane, Status, Surface
 from core.requests import BlendRequest, ClassifyRequest
 from storage import jobs, lookup, schema
 from storage.database import Database
-from storage.jobs import MAX_ATTEMPTS
+from storage.jobs import MAX_ATTEMPTS, MAX_CUT_OFF
 from storage.lookup import StoredOutput, StoredPicture, WaitingRow
 from tests.storage.conftest import NOW, a_job, added, running
 
@@ -188,6 +188,7 @@ async def test_a_failure_is_kept_with_its_reason(database: Database) -> None:
         (1, 1, Status.QUEUED),
         (2, 1, Status.FAILED),
         (3, 0, Status.FAILED),
+        (3, 1, Status.FAILED),
     ],
 )
 async def test_a_job_is_tried_again_until_its_attempts_are_spent(
@@ -202,7 +203,8 @@ async def test_a_job_is_tried_again_until_its_attempts_are_spent(
         lambda c: jobs.retry(c, job.id, "Given up.", token="t", now=LATER, uncounted=uncounted),
     )
     assert found is status
-    counted = {"attempts": attempts + uncounted} if uncounted else {}
+    tried_now = min(MAX_ATTEMPTS, attempts + uncounted)
+    counted = {"attempts": tried_now} if tried_now != attempts else {}
     if status is Status.QUEUED:
         assert changed == BACK | counted
     else:
@@ -218,15 +220,20 @@ async def test_what_is_given_back_has_lost_no_attempt(database: Database) -> Non
 
 async def test_a_start_takes_up_what_ran_and_ends_what_ran_too_often(database: Database) -> None:
     once, often, waits = await running(database), await running(database), await added(database)
-    tried = sa.update(schema.jobs).where(schema.jobs.c.id == often.id).values(attempts=MAX_ATTEMPTS)
+    tried = (
+        sa.update(schema.jobs)
+        .where(schema.jobs.c.id == often.id)
+        .values(attempts=MAX_ATTEMPTS, cut_off=MAX_CUT_OFF - 1)
+    )
     await database.write(lambda c: c.execute(tried) and None)
     before = await row(database, waits.id)
     found = await database.write(lambda c: jobs.recover(c, "Given up.", now=LATER))
     assert sorted(found) == sorted([(once.id, Status.QUEUED), (often.id, Status.FAILED)])
     ended = await row(database, often.id)
-    assert (ended["error"], ended["finished_at"], ended["attempts"]) == ("Given up.", LATER, MAX_ATTEMPTS)
+    assert (ended["error"], ended["finished_at"], ended["cut_off"]) == ("Given up.", LATER, MAX_CUT_OFF)
     taken_up = await row(database, once.id)
-    assert (taken_up["error"], taken_up["finished_at"], taken_up["attempts"]) == (None, None, 1)
+    assert (taken_up["error"], taken_up["finished_at"]) == (None, None)
+    assert (taken_up["attempts"], taken_up["cut_off"]) == (0, 1), "it was no fault of the job's"
     assert await row(database, waits.id) == before
 
 
