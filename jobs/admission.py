@@ -59,7 +59,7 @@ class Admission:
             check_film(self.limits.films, request)
         except UserError as error:
             return error
-        if (full := await self.full_disk(bytes_of(request))) is not None or not request.pictures:
+        if (full := await self.full_disk(request)) is not None or not request.pictures:
             return full
         try:
             there = [await self._files.has(sha256) for sha256 in request.pictures]
@@ -68,15 +68,15 @@ class Admission:
             return LimitError(AWAY)
         return None if all(there) else ImageError("That picture is gone. Attach it again.")
 
-    async def full_disk(self, coming: int = 0) -> LimitError | None:
-        """Return that the disk is nearly full, None while more than its floor is free, and ``coming`` bytes
-        beside it."""
-        now = time.monotonic()
+    async def full_disk(self, request: Request | None = None) -> LimitError | None:
+        """Return that the disk is nearly full, None while more than its floor is free, and what a request's
+        worker writes fits beside it."""
+        now, coming = time.monotonic(), 0 if request is None else bytes_of(request)
         if not coming and now - self._disk_had_room < DISK_KNOWN:
             return None
         free = await asyncio.to_thread(self._files.free_bytes)
-        if free < self.limits.disk_floor + coming and coming:
-            return no_room(free - self.limits.disk_floor, coming)
+        if request is not None and coming and free < self.limits.disk_floor + coming:
+            return no_room(request, free - self.limits.disk_floor)
         if free < self.limits.disk_floor:
             return LimitError(
                 f"The studio's disk is nearly full (less than {self.limits.disk_floor // 10**6} MB free). "

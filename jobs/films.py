@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from core.errors import LimitError, UserError
 from core.limits import RESOLUTIONS
 from core.requests import Request
+from core.requests.own_models import BundleRequest, TrainRequest
 from core.requests.video import VideoRequest
 from jobs.order.cost import kind_of
 
 USUAL_SECONDS = 5.0  # where nobody says how long, and what a model draws at once
 USUAL_FPS, USUAL_SIDES = 24, (854, 480)
 BYTES_A_PIXEL = 0.15  # of a film at the quality that is kept (H.264, CRF 15)
+WRITTEN = {VideoRequest.kind: "film", TrainRequest.kind: "training", BundleRequest.kind: "bundle"}
 ENDS_BYTES = 3 * 10**6  # latents of a film's ends, at most
 
 
@@ -86,12 +88,13 @@ def check_day(limits: FilmLimits, used: float, coming: Iterable[Request], reques
         )
 
 
-def no_room(free: int, needed: int) -> LimitError:
-    """Return that a film that needs about so many bytes doesn't fit on the disk. free: bytes over the
-    floor."""
+def no_room(request: Request, free: int) -> LimitError:
+    """Return that what a request's worker writes doesn't fit on the disk. free: bytes over the floor."""
+    what = WRITTEN.get(request.kind, "job")
+    advice = "A shorter or smaller one may fit; please" if what == "film" else "Please"
     return LimitError(
-        f"The studio's disk has no room for this film: it needs about {needed / 10**6:,.0f} MB, and"
-        f" {max(0, free) / 10**6:,.0f} MB are free. A shorter or smaller one may fit; please tell the host."
+        f"The studio's disk has no room for this {what}: it needs about {bytes_of(request) / 10**6:,.0f} MB,"
+        f" and {max(0, free) / 10**6:,.0f} MB are free. {advice} tell the host."
     )
 
 

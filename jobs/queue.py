@@ -267,7 +267,7 @@ class Queue(JobRows):
 
     def depth(self, lane: Lane) -> int:
         """Return how many jobs wait in a lane."""
-        return sum(waiting.lane is lane for waiting in self._dispatcher.waitlist)
+        return self._dispatcher.waitlist.by_lane[lane]
 
     def health(self) -> Health:
         """Return whether work moves. Cheap, and waits for nothing."""

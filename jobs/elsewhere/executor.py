@@ -331,6 +331,8 @@ class BusExecutor:
             if now - before > self._timing.look + 1:  # this process was the one that stood still
                 self._hosts.wait_longer(self._timing.back, now)
             before = now
+            if self._hosts.forget_old(now):
+                self._changed()
             if not self._bus.is_up or not self._hosts.silent(now):
                 continue
             if not await self._bus.answers(SELF_PATIENCE):  # then it is this bot that isn't heard

@@ -102,6 +102,9 @@ class Hosts:
         seen, host.problem = (host.problem, host.is_down), None
         if self._models and beat.models != self._models:
             host.problem = "draws with other models than this bot's settings name"
+            if host.problem not in host.told:
+                log.error("%s gets no jobs: it %s", name, host.problem)
+            host.told.add(host.problem)
         host.say(beat, now)
         host.is_down = False
         if last is None or seen != (host.problem, False) or _of_devices(last) != _of_devices(beat):
@@ -148,16 +151,20 @@ class Hosts:
         return [host for host in up if now - host.heard_at > self._timing.silent]
 
     def fallen_silent(self, now: float) -> list[Host]:
-        """Return the hosts that are down from now on; forget those that long are."""
+        """Return the hosts that are down from now on."""
         fallen = self.silent(now)
         for host in fallen:
             host.is_down = True
             self._noted(host.name)
-        for host in list(self._hosts.values()):
-            if host.is_down and now - host.heard_at > FORGOTTEN:
-                del self._hosts[host.name]
-                self._noted(host.name)
         return fallen
+
+    def forget_old(self, now: float) -> bool:
+        """Forget the hosts that have been down for long; return whether there were any."""
+        old = [one.name for one in self._hosts.values() if one.is_down and now - one.heard_at > FORGOTTEN]
+        for name in old:
+            del self._hosts[name]
+            self._noted(name)
+        return bool(old)
 
     def missing(self, host: Host, tokens: Iterable[str]) -> list[str]:
         """Return which of the runs that a host has taken it doesn't name any more, MISSED beats in a row."""

@@ -57,6 +57,7 @@ class Waitlist:
         self._lifts: list[tuple[float, int, Group]] = []  # a heap; entries may be out of date
         self._numbers = itertools.count()
         self.by_cost: Counter[str] = Counter()
+        self.by_lane: Counter[Lane] = Counter()
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -94,6 +95,7 @@ class Waitlist:
         """Into its place by arrival: a job that failed half-way goes before those that came after it."""
         self._jobs[job.job_id] = job
         self.by_cost[job.cost_key] += 1
+        self.by_lane[job.lane] += 1
         if job.front is not None:
             bisect.insort(self._front, job, key=lambda other: (-(other.front or 0), other.seq))
             self._moved.add(job.user_id)
@@ -113,6 +115,7 @@ class Waitlist:
         if job is None:
             return None
         self.by_cost[job.cost_key] -= 1
+        self.by_lane[job.lane] -= 1
         if not self.by_cost[job.cost_key]:
             del self.by_cost[job.cost_key]
         if job.front is not None:

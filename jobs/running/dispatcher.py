@@ -22,7 +22,6 @@ from core.telemetry.tracing import Tracing
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
-from jobs.films import bytes_of
 from jobs.limits import Limits, films_at_once
 from jobs.order.estimate import Estimate
 from jobs.order.fairness import Waiting
@@ -360,8 +359,7 @@ class Dispatcher:
             live.waits_for = "files"
             if job.request.told:
                 live.conversation = await self.converse(job)
-            coming = bytes_of(job.request)
-            folder = str(await self._incoming.make(job.id, coming)) if coming else ""
+            folder = await self._incoming.make(job.id, job.request)
         except UserError as error:
             return Broke(job.id, Fault.USER, str(error))
         async with AsyncExitStack() as stack:

@@ -10,9 +10,9 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Collection
-from pathlib import Path
 
-from jobs.films import no_room
+from core.requests import Request
+from jobs.films import bytes_of, no_room
 from storage.files import Files
 
 log = logging.getLogger(__name__)
@@ -36,16 +36,19 @@ class Incoming:
                 self.remove(job_id)
         await self.settle()
 
-    async def make(self, job_id: str, coming: int) -> Path:
-        """Return the folder of a job, made if it isn't there, for about ``coming`` bytes. Raises LimitError
-        when the disk has no room for these beside those of other jobs."""
+    async def make(self, job_id: str, request: Request) -> str:
+        """Return the folder of a job, made if it isn't there, "" for one whose worker writes nothing. Raises
+        LimitError when the disk has no room for it beside those of other jobs."""
+        coming = bytes_of(request)
+        if not coming:
+            return ""
         self._there[job_id] = coming
         free = await asyncio.to_thread(self._files.free_bytes) - self._floor
         if free < sum(self._there.values()):
-            raise no_room(free - sum(self._there.values()) + coming, coming)
+            raise no_room(request, free - sum(self._there.values()) + coming)
         folder = self._root / job_id
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        return folder
+        return str(folder)
 
     def remove(self, job_id: str) -> None:
         """Remove the folder of a job that is over, if it has one: soon, in a thread."""

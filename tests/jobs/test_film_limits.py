@@ -9,6 +9,7 @@ import pytest
 from core.errors import LimitError, UserError
 from core.job import Lane, Status
 from core.requests import ImagineRequest
+from core.requests.own_models import BundleRequest, TrainRequest
 from core.requests.video import VideoRequest
 from jobs.films import (
     FilmLimits,
@@ -17,6 +18,7 @@ from jobs.films import (
     check_film,
     in_proportion,
     is_film,
+    no_room,
     seconds_of,
     sides_of,
 )
@@ -269,3 +271,17 @@ async def test_a_film_lets_others_have_as_many_seconds_before_its_member_is_next
             await until(lambda over=job_id: len(executor.held) == 1 and over not in executor.held)
             started += executor.held
         assert started == order[:10]
+
+
+def test_what_has_no_room_on_the_disk_is_called_what_it_is() -> None:
+    film = VideoRequest(prompt="a boat", seconds=10.0)
+    training = TrainRequest(project="a" * 12, task="classify")
+    bundle = BundleRequest(project="a" * 12, task="classify", artefact="a" * 64, version=1)
+    told = {
+        str(no_room(request, 5 * 10**6)).split(":")[0]: str(no_room(request, 0))
+        for request in (film, training, bundle)
+    }
+    assert list(told) == [
+        f"The studio's disk has no room for this {what}" for what in ("film", "training", "bundle")
+    ]
+    assert ["shorter" in text for text in told.values()] == [True, False, False]

@@ -1103,3 +1103,15 @@ async def test_power_cuts_cost_a_job_no_attempt_and_ten_of_them_end_it(tmp_path:
             assert again is not None and again.attempts == 1
         assert await queue.database.write(lambda c: recover(c, CUT_OFF, now=NOW)) == [(job_id, Status.FAILED)]
         assert (await queue.job(job_id)).error == CUT_OFF
+
+
+async def test_what_waits_in_a_lane_is_counted_as_jobs_come_move_and_go(queue: Queue) -> None:
+    await queue.pause(9)
+    fast, turbo = (await ask(queue)).job.id, (await ask(queue, user=2, lane=Lane.TURBO)).job.id
+    await ask(queue, user=3)
+    assert [queue.depth(lane) for lane in (Lane.TURBO, Lane.FAST, Lane.RELAX)] == [1, 2, 0]
+    await queue.move_to_front(9, fast)
+    await queue.cancel(turbo)
+    assert [queue.depth(lane) for lane in (Lane.TURBO, Lane.FAST, Lane.RELAX)] == [0, 2, 0]
+    await queue.clear(9)
+    assert [queue.depth(lane) for lane in Lane] == [0, 0, 0]

@@ -20,7 +20,7 @@ from jobs.agents.wire import Ask, Beat, Final, Holding, Order, Reply, StopRun, T
 from jobs.elsewhere import executor as module
 from jobs.elsewhere.ends import outcome_of
 from jobs.elsewhere.executor import BusExecutor
-from jobs.elsewhere.hosts import MISSED, SAME_NAME
+from jobs.elsewhere.hosts import FORGOTTEN, MISSED, SAME_NAME, Hosts
 from jobs.elsewhere.lending import Receiving
 from jobs.executor import Device, Lost, Outcome
 from tests.jobs.conftest import until
@@ -260,3 +260,26 @@ async def test_a_question_goes_to_the_machine_that_has_the_least_to_do(bot: Bot,
     bot.beat("h3", *[Holding(f"job{n}", f"{n}" * 32, "cpu", "") for n in range(4, 8)])
     await bot.executor.ask(Check("q", (str(path),)))
     assert [subject for subject, _ in bot.bus.told(Ask)] == ["ask.h2"]
+
+
+async def test_a_host_that_has_been_down_for_an_hour_is_forgotten_though_no_other_falls_silent(
+    bot: Bot,
+) -> None:
+    bot.beat("h1")
+    bot.beat("h2")
+    bot.now += SILENT + 0.1
+    bot.beat("h2")
+    bot.look()
+    assert [device.state for device in bot.executor.devices] == ["down", "ready"]
+    bot.now += FORGOTTEN
+    bot.beat("h2")
+    assert bot.executor._hosts.forget_old(bot.now)
+    assert [device.name for device in bot.executor.devices] == ["h2/cpu"]
+    assert not bot.executor._hosts.forget_old(bot.now)
+
+
+def test_a_host_with_other_models_is_told_in_the_log_once(caplog: pytest.LogCaptureFixture) -> None:
+    hosts, device = Hosts(Timing(), "mine"), Device("cpu", "ready")
+    for now in range(3):
+        hosts.hear("h1", Beat("a" * 32, (device,), (), "others", "1", 0.0), now)
+    assert caplog.text.count("h1 gets no jobs: it draws with other models than this bot's settings name") == 1
