@@ -174,7 +174,8 @@ class Positions:
         if progress is not None and progress.step >= 2 and not live.text:  # nobody knows an answer's length
             return elapsed / progress.step * max(0, progress.total - progress.step)
         expected = self.estimate.seconds(live.waiting.cost_key)
-        return None if expected is None else max(0.0, expected * self.shares.beside(live.device) - elapsed)
+        beside = max(1, self.shares.beside(live.device))  # it may wait for its files still
+        return None if expected is None else max(0.0, expected * beside - elapsed)
 
     async def announce_for_ever(self) -> None:
         """Tell positions whenever they have moved, and times as they run down, in rounds with a pause

@@ -138,3 +138,21 @@ def test_loading_is_no_time_of_a_device_and_costs_those_beside_it_their_share_al
     assert shares.end("a", "beside", 120.0) == pytest.approx(10.0)
     assert shares.end("a", "never there", 130.0) == 0.0 and shares.beside("a") == 0
     assert Estimate().pictures(0.0) is None
+
+
+async def test_a_job_that_waits_for_its_files_still_takes_all_of_its_time(
+    tmp_path: Path, executor: HandExecutor
+) -> None:
+    go_on = asyncio.Event()
+
+    async def gate(job: Job, running: bool) -> None:
+        if running:
+            await go_on.wait()
+
+    async with open_queue(tmp_path, executor, gate=gate) as queue:
+        queue._dispatcher.estimate.add("imagine|0x0x4s0|image", 10.0)
+        first = (await ask(queue)).job.id
+        await until(lambda: first in queue._dispatcher.running)
+        assert queue._dispatcher.positions.remaining(queue._dispatcher.running[first]) == 10.0
+        go_on.set()
+        await until(lambda: first in executor.held)

@@ -98,7 +98,8 @@ async def measured(agents: int, running: int, waiting: int, folder: Path) -> str
         run = Run(f"job{number}", REQUEST.kind, to_json(REQUEST), {}, token=f"{number:032x}")
         tasks.append(asyncio.create_task(executor.run(device, run, print)))
         job = Job(run.job_id, REQUEST, Origin(number % 500, 2), Status.RUNNING, Lane.FAST, datetime.now(UTC))
-        live = ActiveJob(job, waiting_of(number), run.token, device, time.monotonic(), handed=True)
+        live = ActiveJob(job, waiting_of(number), run.token, device, time.monotonic())
+        live.hand_over(live.began)
         dispatcher.running[job.id] = live
         dispatcher.estimate.add(live.waiting.cost_key, 16.4)
     for number in range(waiting):
