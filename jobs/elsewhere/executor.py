@@ -46,6 +46,7 @@ REST = 0.5  # seconds before a host that has refused a run is asked again
 ASK_PATIENCE = 130.0  # seconds for a question beside the jobs
 SELF_PATIENCE = 0.7  # seconds for the bus to answer when hosts are silent
 FIRST_BEATS = 5.0  # seconds that a host has to say that it still has a run of an earlier bot
+ANEW = "its agent has started anew"
 TOO_LARGE = "This job is too large to be sent to a worker on another machine."
 log = logging.getLogger(__name__)
 
@@ -265,7 +266,9 @@ class BusExecutor:
         before = self._seen.devices_of(name)
         process = self._hosts.hear(name, beat, monotonic())
         if process == "new":
-            self._lose(name, "its agent has started anew", taken_only=True)
+            self._lose(name, ANEW, taken_only=True)
+            for handed in self._runs.going_on(name):  # whose orders name the process that has gone
+                handed.end(Lost(handed.run.job_id, f"{name}: {ANEW}", untouched=True))
         host = self._hosts.get(name)
         assert host is not None and host.beat is not None
         if process == "beside":

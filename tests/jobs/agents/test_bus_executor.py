@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bus.messages import MOST, Message
+from core.errors import BusAway
 from core.events import File, Output
 from host.elsewhere.checks import _machines
 from jobs.agents.agent import Agent, Known
@@ -38,6 +39,7 @@ class Line:
     def __init__(self) -> None:
         self.takers: dict[str, Callable[..., Any]] = {}
         self.said: list[tuple[str, Message]] = []
+        self.is_deaf = False  # nobody answers
         self.counts = type("Counts", (), {"refused": 0})
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -58,6 +60,8 @@ class Line:
 
     async def request(self, subject: str, message: Message, kind: Any, *, patience: float) -> Any:
         self.said.append((subject, message))
+        if self.is_deaf:
+            raise BusAway("nobody answers")
         return Taken(True) if kind is Taken else Reply(declined="not here")
 
     async def answers(self, patience: float) -> bool:
@@ -283,3 +287,15 @@ def test_a_host_with_other_models_is_told_in_the_log_once(caplog: pytest.LogCapt
     for now in range(3):
         hosts.hear("h1", Beat("a" * 32, (device,), (), "others", "1", 0.0), now)
     assert caplog.text.count("h1 gets no jobs: it draws with other models than this bot's settings name") == 1
+
+
+async def test_an_order_that_reached_nobody_goes_back_when_its_process_is_replaced(bot: Bot) -> None:
+    bot.beat("h1")
+    bot.bus.is_deaf = True
+    run = Run("job1", "imagine", "{}", token="1" * 32)
+    ordered = asyncio.create_task(bot.executor.run("h1/cpu", run, lambda message: None))
+    await until(lambda: bot.bus.told(Order))
+    bot.beat("h1", draining=True)
+    bot.beat("h1", instance="b")
+    lost = await ordered
+    assert isinstance(lost, Lost) and lost.untouched
