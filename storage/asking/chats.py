@@ -164,7 +164,7 @@ def about_sent(
     latest = None if before is None else asked(connection, before)
     if before is None or latest is None:
         return tokens
-    for job, given in [latest, *ancestors(connection, before, turns - 1)][:turns]:
+    for job, given in [latest, *ancestors(connection, before, turns - 1)]:
         if isinstance(job.request, AskRequest):
             tokens += about_tokens(job.request.question, len(job.request.images))
             tokens += answer if given is None else about_tokens(given.text)

@@ -356,6 +356,7 @@ def test_a_row_that_was_right_when_it_was_written_is_read_but_not_run_again(
         ("imagine", '{"prompt": "a", "width": "wide"}'),
         ("blend", '{"images": ["../../etc/passwd"]}'),
         ("variation", '{"prompt": "a", "variation": "odd", "image": "no hash"}'),
+        ("variation", json.dumps({"prompt": "a" * (MAX_PROMPT + 1), "image": "no hash"})),
     ],
 )
 def test_what_is_no_request_is_no_request(kind: str, text: str) -> None:

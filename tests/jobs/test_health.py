@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -156,3 +157,18 @@ async def test_a_job_that_waits_for_its_files_still_takes_all_of_its_time(
         assert queue._dispatcher.positions.remaining(queue._dispatcher.running[first]) == 10.0
         go_on.set()
         await until(lambda: first in executor.held)
+
+
+async def test_what_goes_on_after_a_restart_has_begun_and_has_worked_before(tmp_path: Path) -> None:
+    executor = HandExecutor()
+    async with open_queue(tmp_path, executor) as queue:
+        job_id = (await ask(queue)).job.id
+        await until(lambda: job_id in executor.held)
+        live = queue._dispatcher.running[job_id]
+        assert not live.is_begun
+        again = replace(live, before=100.0)
+        again.hand_over(1000.0)
+        assert (again.is_begun, again.last_sign, again.working_since) == (True, 1000.0, 900.0)
+        again.sign(1005.0, loads=True)
+        again.sign(1006.0, loads=False)
+        assert (again.last_sign, again.working_since) == (1006.0, 905.0)

@@ -194,3 +194,13 @@ def test_a_training_or_a_film_that_is_tried_again_shares_its_device(kind: str) -
     assert placement.choose({"a": Room(3, 1)}, {}, 0.0) == ("a", again)
     again.be_alone(wanted=True)
     assert not again.alone
+
+
+def test_a_device_with_a_role_of_its_own_refuses_as_others_do() -> None:
+    question = job(model="ask")
+    placement, _ = placed(question)
+    rooms = {"server": Room(1, 0, only="ask"), "a": EMPTY}
+    assert placement.choose(rooms, {}, 0.0) == ("server", question)
+    _, pause = placement.note_refusal("server", question, 0.0)
+    assert placement.choose(rooms, {}, pause / 2) is None
+    assert placement.choose(rooms, {}, pause) == ("server", question)

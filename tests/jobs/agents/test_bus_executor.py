@@ -299,3 +299,15 @@ async def test_an_order_that_reached_nobody_goes_back_when_its_process_is_replac
     bot.beat("h1", instance="b")
     lost = await ordered
     assert isinstance(lost, Lost) and lost.untouched
+
+
+async def test_an_agent_that_drains_keeps_its_jobs_though_the_next_has_started(bot: Bot) -> None:
+    bot.beat("h1")
+    run = await bot.hand("job1")
+    bot.beat("h1", bot.held(), draining=True)
+    bot.beat("h1", instance="b")
+    await asyncio.sleep(0)
+    assert not run.done() and bot.executor.free() == {}
+    bot.beat("h1", draining=True)
+    bot.beat("h1", instance="b")
+    assert bot.executor.free() == {"h1/cpu": 4}
