@@ -60,7 +60,9 @@ from studio.studio import Studio
 
 log = logging.getLogger(__name__)
 UNPOST_LATER, DAY = 600.0, 86_400.0  # seconds at a time; seconds
-TOO_MANY_COMMANDS = 30032  # https://discord.com/developers/docs/topics/opcodes-and-status-codes
+# https://discord.com/developers/docs/topics/opcodes-and-status-codes
+TOO_MANY_COMMANDS, NO_ENTRY_POINT = 30032, 50240
+ENTRY_POINT = 4  # the type of the command by which Discord opens an Activity
 
 
 class Tree(app_commands.CommandTree[Any]):
@@ -74,21 +76,39 @@ class Tree(app_commands.CommandTree[Any]):
         private_api.context_menus(self)[menu.name, None, menu.type.value] = menu
 
     async def sync_all(self) -> None:
-        """Register all commands; where Discord counts to five as well, without the later menus."""
-        try:
-            await self.sync()
-        except discord.HTTPException as error:
-            if error.code != TOO_MANY_COMMANDS:
-                raise
-            log.warning("Discord takes fewer menus; five are left")
-            for name in [name for name, _, _ in private_api.context_menus(self)][5:]:
-                self.remove_command(name, type=discord.AppCommandType.message)
-            await self.sync()
+        """Register all commands; where Discord counts to five as well, without the later menus. The Entry
+        Point command, which Discord makes where Activities are enabled and discord.py doesn't know, stays."""
+        id_, http = self.client.application_id, self.client.http
+        assert id_ is not None  # known since the login
+        kept: list[Any] | None = None
+        while True:
+            try:
+                await http.bulk_upsert_global_commands(id_, [*await self._payloads(), *(kept or ())])
+                return
+            except discord.HTTPException as error:
+                later = [name for name, _, _ in private_api.context_menus(self)][5:]
+                if error.code == NO_ENTRY_POINT and kept is None:
+                    kept = [one for one in await http.get_global_commands(id_) if one["type"] == ENTRY_POINT]
+                    log.info("Discord's own command to open an Activity is kept")
+                elif error.code == TOO_MANY_COMMANDS and later:
+                    log.warning("Discord takes fewer menus; five are left")
+                    for name in later:
+                        self.remove_command(name, type=discord.AppCommandType.message)
+                else:
+                    raise
 
-    def digest(self) -> str:
+    async def _payloads(self) -> list[Any]:
+        """Return the commands as Discord is told them, translations included."""
+        by = self.translator
+        return [
+            await command.get_translated_payload(self, by) if by else command.to_dict(self)
+            for command in self.get_commands()
+        ]
+
+    async def digest(self) -> str:
         """Return what tells whether the commands are the same as at another time."""
-        commands = [command.to_dict(self) for command in self.get_commands()]
-        return hashlib.sha256(json.dumps(commands, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        commands = json.dumps(await self._payloads(), sort_keys=True, default=str)
+        return hashlib.sha256(commands.encode()).hexdigest()[:16]
 
 
 def wanted_intents(*, mentions: bool = False) -> discord.Intents:
@@ -218,7 +238,7 @@ class Atelier(commands.Bot):
         assert isinstance(tree, Tree)
         if session is None:
             await tree.sync_all()
-        elif not session.take_up(self.user.id if self.user else 0, tree.digest()):
+        elif not session.take_up(self.user.id if self.user else 0, await tree.digest()):
             await tree.sync_all()
             session.registered()
 

@@ -128,7 +128,7 @@ class ShardedAtelier(Atelier, commands.AutoShardedBot):
         """Register the commands, unless a process of this bot has registered the same ones."""
         tree = self.tree
         assert isinstance(tree, Tree)
-        ours = f"{self.user.id if self.user else 0} {tree.digest()}"
+        ours = f"{self.user.id if self.user else 0} {await tree.digest()}"
         if await self._database.read(partial(setting, key=COMMANDS), once=True) != ours:
             await tree.sync_all()
             await self._database.write(partial(set_setting, key=COMMANDS, value=ours))

@@ -1,57 +1,104 @@
-"""The tree of commands, where Discord takes fewer menus than there are."""
+"""The tree of commands: what Discord is told, and what happens where it takes less or wants to keep more."""
+
+import asyncio
+from typing import Any
 
 import discord
 import pytest
 from discord import app_commands
 
-from bot.client import TOO_MANY_COMMANDS, Tree
+from bot.client import ENTRY_POINT, NO_ENTRY_POINT, TOO_MANY_COMMANDS, Tree
 from bot.wire import private_api
+
+LAUNCH = {"id": "7", "type": ENTRY_POINT, "name": "launch", "description": "", "handler": 2}
 
 
 class _Answer:
     status, reason = 400, "Bad Request"
 
 
-def _tree(menus: int) -> Tree:
+class _Commands:
+    """Discord's list of commands. It refuses the first registrations with ``codes``; one that made an Entry
+    Point command refuses each that leaves it out."""
+
+    def __init__(self, *codes: int, made: dict[str, Any] | None = None) -> None:
+        self._codes, self._made = iter(codes), made
+        self.calls: list[list[dict[str, Any]]] = []
+
+    async def bulk_upsert_global_commands(
+        self, application_id: int, payload: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        self.calls.append(payload)
+        code = next(self._codes, None)
+        if code is None and self._made is not None and self._made not in payload:
+            code = NO_ENTRY_POINT
+        if code is not None:
+            raise discord.HTTPException(_Answer(), {"code": code, "message": "no"})
+        return payload
+
+    async def get_global_commands(self, application_id: int) -> list[dict[str, Any]]:
+        known = [{"id": "6", "type": 3, "name": "menu 0"}]
+        return [*known, self._made] if self._made else known
+
+
+def _tree(commands: _Commands, menus: int = 7) -> Tree:
     async def pressed(interaction: discord.Interaction, message: discord.Message) -> None:
         """Nothing."""
 
-    tree = Tree(discord.Client(intents=discord.Intents.none()))
+    client = discord.Client(intents=discord.Intents.none())
+    client.http, client._connection.application_id = commands, 1
+    tree = Tree(client)
     for number in range(menus):
         tree.add_menu(app_commands.ContextMenu(name=f"menu {number}", callback=pressed))
     return tree
 
 
-def _discord(tree: Tree, *codes: int) -> list[int]:
-    """Let Discord refuse the first calls with ``codes``; the numbers of menus that each call registers."""
-    calls: list[int] = []
-    refusals = iter(codes)
-
-    async def sync() -> list[app_commands.AppCommand]:
-        calls.append(len(private_api.context_menus(tree)))
-        if (code := next(refusals, None)) is not None:
-            raise discord.HTTPException(_Answer(), {"code": code, "message": "no"})
-        return []
-
-    tree.sync = sync
-    return calls
+def _names(payload: list[dict[str, Any]]) -> list[str]:
+    return [command["name"] for command in payload]
 
 
 async def test_all_menus_are_registered_where_discord_takes_them() -> None:
-    calls = _discord(tree := _tree(7))
-    await tree.sync_all()
-    assert calls == [7]
+    commands = _Commands()
+    await _tree(commands).sync_all()
+    assert [len(call) for call in commands.calls] == [7]
 
 
 async def test_where_discord_takes_five_menus_the_first_five_are_registered() -> None:
-    calls = _discord(tree := _tree(7), TOO_MANY_COMMANDS)
-    await tree.sync_all()
-    assert calls == [7, 5]
-    assert [name for name, _, _ in private_api.context_menus(tree)] == [f"menu {n}" for n in range(5)]
+    commands = _Commands(TOO_MANY_COMMANDS)
+    await (tree := _tree(commands)).sync_all()
+    first = [f"menu {n}" for n in range(5)]
+    assert len(commands.calls) == 2 and _names(commands.calls[-1]) == first
+    assert [name for name, _, _ in private_api.context_menus(tree)] == first
 
 
-async def test_any_other_refusal_is_told() -> None:
-    calls = _discord(tree := _tree(7), 50035)
+@pytest.mark.parametrize("codes", [(), (TOO_MANY_COMMANDS,)])
+async def test_the_command_that_opens_an_activity_stays(codes: tuple[int, ...]) -> None:
+    commands = _Commands(*codes, made=LAUNCH)
+    await _tree(commands).sync_all()
+    menus = [f"menu {n}" for n in range(5 if codes else 7)]
+    assert _names(commands.calls[-1]) == [*menus, "launch"]
+    assert len(commands.calls) == 2 + len(codes)
+
+
+@pytest.mark.parametrize("code", [50035, NO_ENTRY_POINT])
+async def test_any_refusal_that_comes_again_is_told(code: int) -> None:
+    """A list of Discord's without an Entry Point command is asked for once in vain."""
+    commands = _Commands(*[code] * 9)
     with pytest.raises(discord.HTTPException):
-        await tree.sync_all()
-    assert calls == [7]
+        async with asyncio.timeout(5):
+            await _tree(commands).sync_all()
+    assert len(commands.calls) <= 2
+
+
+class _German(app_commands.Translator):
+    async def translate(
+        self, string: app_commands.locale_str, locale: discord.Locale, context: Any
+    ) -> str | None:
+        return f"{string} auf Deutsch" if locale is discord.Locale.german else None
+
+
+async def test_a_new_language_changes_the_digest_of_the_commands() -> None:
+    tree = _tree(_Commands())
+    before = await tree.digest()
+    await tree.set_translator(_German())
+    assert await tree.digest() != before
