@@ -9,6 +9,7 @@ from discord import app_commands
 
 from bot.client import ENTRY_POINT, NO_ENTRY_POINT, TOO_MANY_COMMANDS, Tree
 from bot.wire import private_api
+from tests.bot.conftest import Studio
 
 LAUNCH = {"id": "7", "type": ENTRY_POINT, "name": "launch", "description": "", "handler": 2}
 
@@ -88,6 +89,13 @@ async def test_any_refusal_that_comes_again_is_told(code: int) -> None:
         async with asyncio.timeout(5):
             await _tree(commands).sync_all()
     assert len(commands.calls) <= 2
+
+
+async def test_what_is_of_a_server_alone_is_not_offered_in_direct_messages(studio: Studio) -> None:
+    told = {one["name"]: one for one in await studio.bot.tree._payloads()}
+    alone = {name for name, one in told.items() if 1 not in one["contexts"]}
+    assert alone == {"studio", "moderation"}
+    assert {(*one["contexts"], *one["integration_types"]) for one in told.values()} == {(0, 1, 0), (0, 0)}
 
 
 class _German(app_commands.Translator):

@@ -17,7 +17,7 @@ from studio.asking.words import code, counted
 Minutes = app_commands.Range[int, 0, 40_320]  # four weeks
 
 
-@app_commands.guild_only()
+@app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
 class Moderation(
     commands.GroupCog,
     name="moderation",

@@ -19,7 +19,7 @@ AUDIT_ROWS = 20
 MOST_TOKENS = 10**9  # a day
 
 
-@app_commands.guild_only()
+@app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
 class StudioCog(
     commands.GroupCog, name="studio", description="Who may use Atelier in this server (Manage Server)"
 ):
