@@ -10,15 +10,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 import discord
 
-from bot.delivery.ladder import JobMessage, Ladder, Unreachable
-from bot.delivery.post import Post
-from bot.delivery.posts import Posts
+from bot.delivery.ladder import JobMessage, Ladder, Sent, Unreachable
+from bot.delivery.post import Post, send_fitting
+from bot.delivery.posts import Posts, without_result
 from bot.delivery.rations import Postponed, Ration, Rations
-from bot.ui import buttons, messages
 from bot.wire.transport import FAILURES, GONE
 from core.errors import FilesAway
 from core.events import Cancelled, Event, Failed, Paused, Progress, Queued, Rendered
@@ -26,6 +26,7 @@ from core.job import Job, Surface
 from core.requests.base import Answer
 from jobs.feed import Wait
 from jobs.queue import Queue
+from jobs.views import Result
 
 log = logging.getLogger(__name__)
 EDIT_EVERY = 1.5  # seconds between two progress edits of one message
@@ -132,18 +133,18 @@ class Delivery:
         async for event in self._queue.watch(job.id, self._wait):
             match event:
                 case Rendered():
-                    post = await self._result_of(job)
-                    if post is not None:
-                        await self._finish(job, followed, post)
-                case Failed(message):
-                    post = Post(messages.failed(job, message), view=buttons.after_end(job))
-                    await self._finish(job, followed, post)
-                case Cancelled():
-                    post = Post(messages.cancelled(job), view=buttons.after_end(job))
-                    await self._finish(job, followed, post)
+                    if (result := await self._result_of(job)) is not None:
+                        climb = partial(self._ladder.climb, job, followed.message, kept=self._posts.kept(job))
+                        make = partial(self._posts.result, result)
+                        told = await send_fitting(make, climb, job.reply.file_limit)
+                        await self._note(job, followed, *told)
+                case Failed() | Cancelled():
+                    post = without_result(job, event)
+                    told = await self._ladder.climb(job, followed.message, post, kept=post)
+                    await self._note(job, followed, *told)
                 case Paused():
                     if self._pauses:  # else it would stand over what another process says meanwhile
-                        await self._show(job, followed, Post(messages.paused(job)))
+                        await self._show(job, followed, without_result(job, event))
                 case _:
                     await self._progress(job, followed, event)
 
@@ -205,19 +206,18 @@ class Delivery:
 
     # The end: never dropped
 
-    async def _result_of(self, job: Job) -> Post | None:
-        """Return what the job made, as a post; None when its author has deleted it meanwhile."""
+    async def _result_of(self, job: Job) -> Result | None:
+        """Return what the job made; None when its author has deleted it meanwhile."""
         result = await self._queue.result(job.id)
         if result is None:
             if await self._queue.job(job.id) is None:
                 log.info("job %s was deleted before it was delivered", job.id)
                 return None
             raise LookupError(f"job {job.id} is rendered but has no result")
-        return await self._posts.result(result, job.reply.file_limit)
+        return result
 
-    async def _finish(self, job: Job, followed: _Followed, post: Post) -> None:
-        """Show the job's end, and note in its row where it stands."""
-        rung, sent = await self._ladder.climb(job, followed.message, post)
+    async def _note(self, job: Job, followed: _Followed, rung: str, sent: Sent | None) -> None:
+        """Note in the job's row where its end stands."""
         followed.spoken.set()
         noted = await self._queue.delivered(
             job.id,

@@ -4,7 +4,7 @@
 2. channel: a new message in the channel, with a nonce made from the job id, so that it is posted once however
    often it is sent;
 3. dm: a direct message to the asker;
-4. kept: nowhere; the result waits for ``/show``.
+4. kept: nowhere; the result waits for ``/show``, as the message says then that stands there already.
 
 The ladder needs stored ids only, so a job that was resumed after a crash is delivered like a fresh one.
 """
@@ -20,7 +20,7 @@ from time import monotonic  # by name: the sandbox's simulator stops the module'
 
 import discord
 
-from bot.delivery.post import Post
+from bot.delivery.post import TOO_LARGE, Post
 from bot.ui.replies import SILENT
 from bot.wire import private_api
 from bot.wire.transport import FAILURES, GONE, Transport
@@ -34,7 +34,7 @@ TIDY_PATIENCE = 10.0  # seconds of pauses for what is only nice to have
 NONCE_TRUST = 60.0  # seconds; Discord remembers a nonce "for the past few minutes"
 LOOKED_AT = 5000  # the most messages of a channel to search for a job's; 100 to a request
 CLOCKS_APART = timedelta(minutes=1)  # this machine's clock and Discord's
-REFUSED = (*GONE, 400, 413)  # HTTP statuses after which the next rung is tried
+REFUSED = (*GONE, 400, TOO_LARGE)  # HTTP statuses after which the next rung is tried
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,12 @@ class Ladder:
     ) -> None:
         self._client, self._queue, self._transport, self._on_edit = client, queue, transport, on_edit
 
-    async def climb(self, job: Job, message: JobMessage, post: Post) -> tuple[str, Sent | None]:
+    async def climb(self, job: Job, message: JobMessage, post: Post, kept: Post) -> tuple[str, Sent | None]:
         """Show the end of ``job`` on the first rung that takes ``post``. Return the rung's name, and where
-        the post stands unless it is "kept".
+        the post stands unless it is "kept"; then ``kept`` takes the place of what the job's message said.
 
-        Raises one of FAILURES when Discord can't be reached for RESULT_PATIENCE.
+        Raises one of FAILURES when Discord can't be reached for RESULT_PATIENCE, or refuses the files as too
+        large.
         """
         rungs = {"edit": self.edit, "channel": self._send_to_channel, "dm": self._send_dm}
         if job.origin.private:
@@ -83,7 +84,7 @@ class Ladder:
             try:
                 sent = await send(job, message, post, patience=RESULT_PATIENCE)
             except discord.HTTPException as error:
-                if error.status not in REFUSED:
+                if error.status not in REFUSED or (error.status == TOO_LARGE and post.size):
                     raise
                 log.warning("job %s: rung %s refused (%s, %s)", job.id, rung, error.status, error.code)
             except Unreachable as error:
@@ -92,7 +93,19 @@ class Ladder:
                 if rung != "edit":
                     await self._remove_placeholder(job, message)
                 return rung, sent
+        await self._leave_word(job, message, kept)
         return "kept", None
+
+    async def _leave_word(self, job: Job, message: JobMessage, post: Post) -> None:
+        """Show ``post`` in the job's message, which nobody would edit any more, if it can be reached."""
+        calls = [partial(self._edit_answer, job.reply, post)] if _token_lives(job) else []
+        if own := message.id or job.reply.message_id:
+            calls.append(partial(self._edit_own, job.origin.channel_id, own, post))
+        for call in calls:
+            try:
+                return self._edited(await self._transport.attempt(call, patience=TIDY_PATIENCE))
+            except (*FAILURES, Unreachable):
+                log.info("job %s: its message can't say yet where the result is", job.id)
 
     # Rung 1: edit
 

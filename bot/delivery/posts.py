@@ -14,7 +14,7 @@ from bot.examples import text as example_text
 from bot.projects.posts import OwnPosts
 from bot.ui import answer_text, buttons, messages
 from core.errors import FilesAway, ImageError, StorageError
-from core.events import Event, Loading, Progress, Queued, Started
+from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Started
 from core.job import Job
 from core.requests import GenerateRequest, TryRequest
 from core.requests.base import Answer
@@ -228,6 +228,11 @@ class Posts:
         content = messages.described(job, captions, aspect_ratio(*size), result.parameters)
         return as_visible(replace(post, content=content, picture=picture), visibility, job)
 
+    def kept(self, job: Job) -> Post:
+        """Return what the job's message says where Discord refuses its result: how to get it."""
+        on_web = self._web and job.request.answer in (Answer.PICTURES, Answer.FILMS)
+        return Post(messages.kept(job, f"{self._web}/pictures/{job.id}/1" if on_web else ""))
+
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
         if result.films:
@@ -258,6 +263,17 @@ class Posts:
         """``post`` as the worst of ``pictures`` allows."""
         hashes = tuple(picture.sha256 for picture in pictures)
         return as_visible(post, await self._moderator.visibility(hashes, job, place), job)
+
+
+def without_result(job: Job, event: Failed | Cancelled | Paused) -> Post:
+    """Return the message of a job that ended, or pauses, without a result."""
+    match event:
+        case Failed(message):
+            return Post(messages.failed(job, message), view=buttons.after_end(job))
+        case Cancelled():
+            return Post(messages.cancelled(job), view=buttons.after_end(job))
+        case Paused():
+            return Post(messages.paused(job))
 
 
 def _asked_for(job: Job) -> int:

@@ -10,14 +10,13 @@ from time import monotonic  # by name: the sandbox's simulator stops the module'
 
 import discord
 
-from bot.delivery.post import Post
-from bot.delivery.posts import Posts
-from bot.ui import buttons, messages
+from bot.delivery.post import Post, send_fitting
+from bot.delivery.posts import Posts, without_result
 from bot.wire.directory import Postable
 from bot.wire.interactions import file_limit, place_of
 from bot.wire.transport import FAILURES, Transport
 from core.errors import AtelierError, UserError
-from core.events import Cancelled, Event, Failed, Paused, Rendered
+from core.events import Cancelled, Failed, Paused, Rendered
 from core.job import DEFAULT_FILE_LIMIT, Job
 from jobs.feed import Wait
 from jobs.queue import Queue
@@ -35,6 +34,7 @@ LIVE_FOR = 840.0  # seconds; an answer can be edited for 15 minutes
 CLOSED = (
     "Discord doesn't let me write to you. Allow direct messages from this server's members, then try again."
 )
+Make = Callable[[int], Awaitable[Post]]  # what a message shows in at most so many bytes of files
 BUSY = "Discord isn't accepting direct messages at the moment. Try again in a minute."
 
 
@@ -63,20 +63,22 @@ class Sharing:
 
         Raises one of FAILURES when Discord doesn't take it.
         """
-        user_id, limit, place = interaction.user.id, file_limit(interaction), place_of(interaction)
-        post = await self._posts.single(result, index, user_id, limit, place)
-        await self._answer(interaction, result, index, post)
+        user_id, place = interaction.user.id, place_of(interaction)
+        make = partial(self._posts.single, result, index, user_id, place=place)
+        await self._answer(interaction, result, index, make)
 
     async def answer_gif(self, interaction: discord.Interaction, result: Result, index: int) -> None:
         """Answer ``interaction`` (deferred) with film ``index`` (from 0) as a GIF. Raises ImageError for no
         such film, one of FAILURES when Discord doesn't take it."""
-        user_id, limit, place = interaction.user.id, file_limit(interaction), place_of(interaction)
-        post = await self._posts.films.gif(result, index, user_id, limit, place)
-        await self._answer(interaction, result, index, post)
+        user_id, place = interaction.user.id, place_of(interaction)
+        make = partial(self._posts.films.gif, result, index, user_id, place=place)
+        await self._answer(interaction, result, index, make)
 
-    async def _answer(self, interaction: discord.Interaction, result: Result, index: int, post: Post) -> None:
-        place = place_of(interaction)
-        sent = await self._transport.attempt(partial(post.answer, interaction), patience=ANSWER_PATIENCE)
+    async def _answer(self, interaction: discord.Interaction, result: Result, index: int, make: Make) -> None:
+        async def send(post: Post) -> discord.InteractionMessage:
+            return await self._transport.attempt(partial(post.answer, interaction), patience=ANSWER_PATIENCE)
+
+        place, sent = place_of(interaction), await send_fitting(make, send, file_limit(interaction))
         await self._queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id, index=index)
         if self._on_edit is not None:
             self._on_edit(sent.id)
@@ -84,8 +86,8 @@ class Sharing:
     async def bring_back(self, interaction: discord.Interaction, result: Result) -> None:
         """Answer ``interaction`` (deferred) with a finished job's message as it may be shown there."""
         place = place_of(interaction)
-        post = await self._posts.result(result, file_limit(interaction), place)
-        sent = await post.answer(interaction)
+        make = partial(self._posts.result, result, place=place)
+        sent = await send_fitting(make, lambda post: post.answer(interaction), file_limit(interaction))
         await self._queue.add_view(result.job.id, sent.id, place.channel_id, place.guild_id)
 
     async def bring_back_live(self, interaction: discord.Interaction, job: Job) -> None:
@@ -99,8 +101,8 @@ class Sharing:
             if isinstance(event, Rendered):
                 if (result := await self._queue.result(job.id)) is not None:
                     await self.bring_back(interaction, result)
-            elif (post := _ended(job, event)) is not None:
-                await post.answer(interaction)
+            elif isinstance(event, (Failed, Cancelled, Paused)):
+                await without_result(job, event).answer(interaction)
             elif now >= last_edit + EDIT_EVERY:
                 last_edit = now
                 if (post := await self._posts.progress(job, event, place)) is not None:
@@ -124,8 +126,8 @@ class Sharing:
             channel = await user.create_dm()
             place = Place(None, channel.id)
             for index in [picture.index for picture in result.pictures] if indexes is None else indexes:
-                post = await self._posts.single(result, index, user.id, DEFAULT_FILE_LIMIT, place)
-                await self._send(channel, result, post, index)
+                make = partial(self._posts.single, result, index, user.id, place=place)
+                await self._send(channel, result, make, index)
 
     async def copy(self, user: discord.User | discord.Member, result: Result) -> None:
         """Send the job's own message, with grid and buttons, to ``user``.
@@ -134,8 +136,8 @@ class Sharing:
         """
         with _refused(result):
             channel = await user.create_dm()
-            post = await self._posts.result(result, DEFAULT_FILE_LIMIT, Place(None, channel.id))
-            await self._send(channel, result, post, None)
+            make = partial(self._posts.result, result, place=Place(None, channel.id))
+            await self._send(channel, result, make, None)
 
     async def post(self, channel: Postable, result: Result, index: int, user_id: int) -> None:
         """Send picture ``index`` (from 0) to a channel of a server, as the user asked for it.
@@ -143,9 +145,9 @@ class Sharing:
         Raises UserError when Discord refuses.
         """
         place = Place(channel.guild.id, channel.id)
-        post = await self._posts.single(result, index, user_id, channel.guild.filesize_limit, place)
+        make = partial(self._posts.single, result, index, user_id, place=place)
         try:
-            sent = await post.send_to(channel)
+            sent = await send_fitting(make, lambda post: post.send_to(channel), channel.guild.filesize_limit)
         except discord.Forbidden as error:
             raise UserError("Discord doesn't let the bot write there.") from error
         except (discord.HTTPException, *FAILURES) as error:
@@ -165,21 +167,9 @@ class Sharing:
         except (AtelierError, discord.HTTPException, *FAILURES) as error:
             log.info("job %s: no copy by direct message (%s)", job.id, type(error).__name__)
 
-    async def _send(self, channel: discord.DMChannel, result: Result, post: Post, index: int | None) -> None:
-        sent = await post.send_to(channel)
+    async def _send(self, channel: discord.DMChannel, result: Result, make: Make, index: int | None) -> None:
+        sent = await send_fitting(make, lambda post: post.send_to(channel), DEFAULT_FILE_LIMIT)
         await self._queue.add_view(result.job.id, sent.id, channel.id, None, index=index)
-
-
-def _ended(job: Job, event: Event) -> Post | None:
-    """Return the post of an end without a result; None for any other event."""
-    match event:
-        case Failed(message):
-            return Post(messages.failed(job, message), view=buttons.after_end(job))
-        case Cancelled():
-            return Post(messages.cancelled(job), view=buttons.after_end(job))
-        case Paused():
-            return Post(messages.paused(job))
-    return None
 
 
 @contextmanager

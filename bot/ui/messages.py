@@ -42,6 +42,7 @@ from studio.asking.words import (
     unsupported_notes,
 )
 
+NO_FILES = "Discord refused the files as too large, even small ones. `/show` brings them where they fit."
 FORGOTTEN = "I was restarted before I could save this. Please ask again."
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
 _LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
@@ -194,6 +195,15 @@ def paused(job: Job) -> str:
 def failed(job: Job, reason: str) -> str:
     """Return the text of a failed job. ``reason``: as the member is to read it."""
     return fit(f"{title(job)}\n❌ {reason}\n-# job {job.id}")
+
+
+def kept(job: Job, address: str = "") -> str:
+    """Return the text where Discord took no message with the result of ``job``. address: of the result on the
+    web, if it is there."""
+    web = f", and it is at <{address}>" if address else ""
+    return fit(
+        f"{title(job)} (Done, but Discord refused the result)\n-# `/show job:{job.id}` brings it back{web}"
+    )
 
 
 def held_back(job: Job) -> str:

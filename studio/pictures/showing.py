@@ -66,7 +66,9 @@ class Showing:
             data, media_type, name = await self._intake.shrink(data, limit - self._marker.room)
         except ImageError as error:
             return Shown(None, stored.media_type, (str(error),))
-        note = f"Sent as {name}: the original is larger than the {limit / 2**20:.0f} MB that fit here."
+        note = (
+            f"Sent as {name}: the original is larger than the {round(limit / 2**20, 1):g} MB that fit here."
+        )
         return Shown(await self._marked(data, media_type, job), media_type, (note,))
 
     async def picture_in(self, place: Place, stored: StoredPicture, job: Job, limit: int) -> Shown:

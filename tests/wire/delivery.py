@@ -156,6 +156,7 @@ class Bench:
     client: library.Client
     posts: Posts
     ladder: Ladder
+    files: Folder
 
     def another(self, rations: Rations | None = None) -> Delivery:
         """A delivery beside this one."""
@@ -228,7 +229,7 @@ async def open_bench(
             client._connection.user = library.ClientUser(
                 state=client._connection, data=discord._me(None)
             )  # READY would bring it
-            bench = Bench(discord, queue, delivery, client, posts, made)
+            bench = Bench(discord, queue, delivery, client, posts, made, files)
             yield bench
             await bench.delivery.close(grace=0)
 

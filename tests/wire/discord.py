@@ -132,6 +132,7 @@ class Discord:
         self.token_life = 900.0  # seconds, then 401 with code 50027
         self.closed_dms: set[int] = set()  # user ids; 403 with code 50007
         self.forbidden: set[int] = set()  # channel ids; 403 with code 50013
+        self.file_limit = float("inf")  # bytes of a request's files; 413 with code 40005
         self.forgets_nonces = False
         self.messages: dict[int, Message] = {}
         self.interactions: dict[str, Interaction] = {}
@@ -366,6 +367,8 @@ class Discord:
         return web.Response()
 
     def _route(self, call: Call) -> Any:
+        if sum(len(data) for _, data in call.files) > self.file_limit:
+            raise Refusal(413, 40005, "Request entity too large")
         for method, pattern, handler in _ROUTES:
             found = re.fullmatch(pattern, call.path) if method == call.method else None
             if found:

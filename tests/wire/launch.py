@@ -30,7 +30,7 @@ CRASHES = {  # name → (what, when): the whole process group is killed there, o
     "files saved": ("jobs.running.saving:Saving.save", "after"),
     "job rendered": ("jobs.running.outcomes:Outcomes._rendered", "after"),
     "message stands": ("bot.delivery.ladder:Ladder.climb", "after"),
-    "delivery noted": ("bot.delivery.follow:Delivery._finish", "after"),
+    "delivery noted": ("bot.delivery.follow:Delivery._note", "after"),
 }
 
 

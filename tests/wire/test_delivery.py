@@ -3,6 +3,7 @@ wire."""
 
 import asyncio
 import io
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -224,6 +225,67 @@ async def test_closed_dms_keep_the_result(bench: Bench) -> None:
     script.tell(Rendered())
     await _end(bench, job)
     assert bench.queue.delivered_by[job.id] == "kept" and not bench.discord.finals(job.id)
+    assert [text for text in _texts(bench) if f"`/show job:{job.id}`" in text] == _texts(bench)
+
+
+# Results that Discord refuses as too large
+
+
+def _noise(side: int) -> bytes:
+    """A PNG that no lossless encoding makes smaller."""
+    out = io.BytesIO()
+    Image.frombytes("RGB", (side, side), random.Random(1).randbytes(3 * side * side)).save(out, "PNG")
+    return out.getvalue()
+
+
+async def _draw(bench: Bench, data: bytes) -> None:
+    """Let the result of every job be this picture."""
+    sha256 = await bench.files.put(data, "image/png")
+    bench.queue.picture = replace(bench.queue.picture, sha256=sha256, size=len(data))
+
+
+@pytest.mark.parametrize("rung", ["edit", "dm"])
+async def test_a_result_that_is_too_large_is_made_smaller_and_says_so(bench: Bench, rung: str) -> None:
+    await _draw(bench, _noise(460))  # 620 kB, which lossy WebP makes 280 kB
+    bench.discord.file_limit = 600_000
+    job = bench.queue.add(bench.origin(rung, 1))
+    bench.delivery.follow(job)
+    await _end(bench, job)
+    (final,) = bench.discord.finals(job.id)
+    assert bench.queue.delivered_by[job.id] == rung
+    ((name, data),) = final.files
+    assert name.endswith(".webp") and len(data) < 600_000
+    assert "Sent as WebP: the original is larger than the 0.5 MB that fit here." in final.content
+
+
+async def test_a_result_of_which_no_file_is_taken_comes_without_and_says_how_to_get_it(bench: Bench) -> None:
+    bench.discord.file_limit = 0
+    job, script = await _waiting(bench)
+    script.tell(Rendered())
+    await _end(bench, job)
+    (final,) = bench.discord.finals(job.id)
+    assert bench.queue.delivered_by[job.id] == "edit" and not final.files
+    assert "Discord refused the files" in final.content and "/show" in final.content
+
+
+async def test_a_message_says_how_to_get_what_discord_refuses_however_small_it_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It doesn't stand at the last progress for ever."""
+    monkeypatch.setattr(follow, "NEWS_AFTER", 0.0)
+
+    def refuse(call: Call) -> str | None:
+        return "413" if f"job {job.id}" in call.text else None
+
+    job, script = await _waiting(bench)
+    bench.discord.fault = refuse
+    script.tell(Progress(3, 4))
+    await bench.discord.until(lambda: any("75%" in text for text in _texts(bench)))
+    script.tell(Rendered())
+    await _end(bench, job)
+    assert bench.queue.delivered_by[job.id] == "kept"
+    (text,) = _texts(bench)
+    assert f"`/show job:{job.id}`" in text and "75%" not in text
 
 
 async def test_a_message_that_somebody_deleted_is_replaced_by_one_in_the_channel(bench: Bench) -> None:
