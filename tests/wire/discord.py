@@ -68,6 +68,7 @@ class Message:
     components: list[Any] = field(default_factory=list)
     flags: int = 0
     deleted: bool = False
+    author: int = BOT
     versions: list[tuple[float, str]] = field(default_factory=list)
 
     @property
@@ -275,8 +276,9 @@ class Discord:
         *,
         flags: int = 0,
         files: list[tuple[str, bytes]] | None = None,
+        author: int = BOT,
     ) -> Message:
-        message = Message(self.new_id(), channel_id, content, files or [], flags=flags)
+        message = Message(self.new_id(), channel_id, content, files or [], flags=flags, author=author)
         self.messages[message.id] = message
         return message
 
@@ -298,7 +300,7 @@ class Discord:
         return {
             "id": str(message.id),
             "channel_id": str(message.channel_id),
-            "author": _user(BOT),
+            "author": _user(message.author),
             "content": message.content,
             "timestamp": "2026-01-01T00:00:00+00:00",
             "edited_timestamp": None,

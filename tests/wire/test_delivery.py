@@ -6,10 +6,11 @@ import io
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
+import discord
 import pytest
 from PIL import Image
 
@@ -325,6 +326,15 @@ async def test_a_result_posted_before_a_crash_is_found_again_when_discord_has_fo
     assert bench.queue.delivered_by[job.id] == rung and len(bench.discord.finals(job.id)) == 1
 
 
+async def test_a_member_who_quotes_a_jobs_id_has_not_posted_its_result(bench: Bench) -> None:
+    job = bench.queue.add(bench.origin("channel", 1), finished_at=datetime.now(UTC))
+    words = bench.discord.post(job.origin.channel_id, f"where is job {job.id}?", author=job.origin.user_id)
+    bench.delivery.follow(job, resumed=True)
+    await _end(bench, job)
+    assert bench.queue.delivered_by[job.id] == "channel"
+    assert len([one for one in bench.discord.finals(job.id) if one is not words]) == 1
+
+
 async def test_a_channel_that_cannot_be_read_for_a_moment_is_no_reason_to_post_twice(bench: Bench) -> None:
     job = bench.queue.add(bench.origin("channel", 1), finished_at=datetime.now(UTC))
     bench.delivery.follow(job)
@@ -368,6 +378,31 @@ async def test_a_delivery_that_broke_down_is_taken_up_again(
     bench.delivery.follow(job)
     await _end(bench, job)
     assert bench.queue.delivered_by[job.id] == "edit" and len(bench.discord.finals(job.id)) == 1
+
+
+def test_an_interaction_can_be_answered_for_fourteen_minutes_after_it_was_made() -> None:
+    def made(ago: float) -> int:
+        return discord.utils.time_snowflake(discord.utils.utcnow() - timedelta(seconds=ago))
+
+    assert ladder.token_lives(made(13 * 60 + 50)) and not ladder.token_lives(made(14 * 60 + 1))
+
+
+def test_a_burst_of_edits_runs_out_and_comes_back_with_time() -> None:
+    ration, now = Ration(rate=6.0, burst=12), 1000.0
+
+    def edits_within(seconds: float) -> int:
+        nonlocal now
+        end, count = now + seconds, 0
+        while (now := max(now, ration.free_at())) <= end and count < 99:
+            ration.take(now)
+            count += 1
+        now = end
+        return count
+
+    assert edits_within(1.01) == 12 + 6
+    assert edits_within(1.0) == 6
+    now += 60.0
+    assert edits_within(1.01) == 12 + 6
 
 
 async def test_first_words_of_jobs_that_end_before_their_turn_are_left_out() -> None:
