@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from core.requests import ImagineRequest
 from core.requests.video import VideoRequest
 from tests import tiny
 from tests.vision.conftest import Recorder
+from tests.vision.test_imagine import with_card
 from vision.capabilities import imagine, video
 from vision.engine import Engine, Fiber
 from vision.films import clips
@@ -158,6 +160,19 @@ def test_a_remix_draws_every_frame_anew(ask) -> None:
     assert len(new) == len(old)
     assert not any(near(a, b) for a, b in zip(new, old, strict=True))
     assert asking.MOTION_KEPT in after.parameters["notes"]
+
+
+def test_words_about_motion_are_not_told_as_unknown(folders: dict[str, Path], tmp_path: Path) -> None:
+    models = with_card(folders["stable-diffusion"], tmp_path, vocabulary="a green cat")
+    request = VideoRequest(prompt="a green cat slowly moves up", seconds=0.5, seed=7)
+
+    def made(request: VideoRequest, paths: dict[str, str]) -> Output:
+        (folder := tmp_path / request.operation).mkdir()
+        output = video.run(request, paths, models, Recorder(), folder)
+        assert not [note for note in output.parameters["notes"] if "doesn't know" in note]
+        return output
+
+    made(replace(request, operation="remix", clip=CLIP, seconds=None), of(made(request, {})))
 
 
 def test_what_can_not_be_honoured_is_said(ask) -> None:

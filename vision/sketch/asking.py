@@ -145,7 +145,7 @@ def _plan(
 ) -> Plan:
     clip = sources.clip
     reading = motion.read(request.prompt)
-    words = request.prompt if request.operation == "remix" else reading.words
+    words = reading.words
     asked = replace(request, hd=False, tile=False, prompt=words or request.prompt)
     if clip is not None:
         task, size = _at_clip(asked, clip, model, notes)

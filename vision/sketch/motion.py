@@ -54,6 +54,7 @@ _MOVES = (
 )
 _HOW = r"(?:very )?(?P<how>slowly|gently|softly|slightly|quickly|fast|rapidly|swiftly)"
 _JOIN = r"(?:^|(?<=[\s,.;]))(?:(?:,?\s*(?:and|then|while it|which|that|who|it|is|are)\s+)*)"
+_LEAD = rf"(?:(?:the )?camera\s+)?(?:{_HOW.replace('?P<how>', '?:')}\s+)?"
 _AFTER = rf"(?:\s+{_HOW})?(?=$|[\s,.;!])"
 
 
@@ -125,7 +126,7 @@ _LIGHT_FIRST = sorted(
 _PATTERNS = tuple(
     (
         re.compile(
-            _JOIN + rule.replace("{moves}", _MOVES).replace("{how}", _HOW.replace("?P<how>", "?:")) + _AFTER,
+            _JOIN + _LEAD + rule.replace("{moves}", _MOVES).replace("{how}", _HOW.replace("?P<how>", "?:")) + _AFTER,
             re.IGNORECASE,
         ),
         motion,

@@ -18,6 +18,8 @@ SAID = {
     "a star rotates": ("a star", Motion(turn=SPIN)),
     "a boat at sea, day to night": ("a boat at sea", Motion(dusk=1.0)),
     "night falls over a house": ("over a house", Motion(dusk=1.0)),
+    "a red house, the camera zooms in": ("a red house", Motion(growth=GROWTH)),
+    "a boat slowly sails to the left": ("a boat", Motion(across=-ACROSS).times(motion.SLOWLY)),
     "a fish, standing still": ("a fish", Motion()),
     "a red ball moves up and grows": ("a red ball", Motion(down=-ACROSS, growth=GROWTH)),
 }
