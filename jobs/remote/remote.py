@@ -244,7 +244,7 @@ class RemoteExecutor:
                 return Stopped(job_id)
         except (TimeoutError, Unreachable, Refused, Garbled, ServerError) as error:
             log.warning("job %s: the chat server: %s: %s", job_id, type(error).__name__, error)
-            self._problem = sentence(error, self._server.host)
+            self._problem = sentence(error)
             if not running.stream.text:
                 return Broke(job_id, Fault.USER, self._problem)
             note = CUT_OFF
@@ -263,7 +263,7 @@ class RemoteExecutor:
         assert talk is not None
         if not stream.text.strip() and not running.cancelled.is_set():
             why = "thought for too long and gave no answer. Ask for less." if stream.thoughts else EMPTY
-            return Broke(job_id, Fault.USER, f"The chat server {self._server.host} {why}")
+            return Broke(job_id, Fault.USER, f"The chat server {why}")
         stopped = running.cancelled.is_set() or bool(note)
         answer = ChatAnswer(
             stream.text.strip(),
@@ -359,9 +359,10 @@ class RemoteExecutor:
                 raise Garbled("nothing came")
 
 
-def sentence(error: Exception, host: str) -> str:
-    """Return what somebody reads whose question wasn't answered: what happened, and who can mend it."""
-    where = f"The chat server {host}"
+def sentence(error: Exception) -> str:
+    """Return what somebody reads whose question wasn't answered: what happened, and who can mend it. Where
+    the server is, is for the host to know."""
+    where = "The chat server"
     match error:
         case TimeoutError():
             return f"{where} took longer than {WHOLE / 60:.0f} minutes. Ask again, or for less."

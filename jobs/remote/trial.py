@@ -35,7 +35,7 @@ async def tried(server: ChatServer) -> Trial:
         model = await server.model()
         words = [await _answer(server, model, None)]
     except (Unreachable, Refused, Garbled, ServerError) as error:
-        return Trial(model, problem=sentence(error, server.host))
+        return Trial(model, problem=sentence(error))
     try:
         words = [await _answer(server, model, colour) for colour in COLOURS]
     except (Unreachable, Refused, Garbled, ServerError):
