@@ -25,6 +25,10 @@ class Blind(AtelierError):
     """Nobody can say now what is in a picture: no worker is ready, or it has no model for that."""
 
 
+class Busy(Blind):
+    """A worker can, but is at something that takes longer than anybody waits."""
+
+
 class Eyes:
     """Asks a worker. models are called as ``fingerprint.named`` calls them."""
 
@@ -81,7 +85,7 @@ class Eyes:
             async with asyncio.timeout(patience):
                 answer = await self._executor.ask(question)
         except TimeoutError as error:
-            raise Blind("the worker takes too long") from error
+            raise Busy("the worker takes too long") from error
         if isinstance(answer, Declined):
             raise Blind(answer.reason)
         return answer.answer

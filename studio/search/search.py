@@ -25,7 +25,7 @@ from studio.moderation.rules import Visibility
 from studio.pictures.showing import Shown
 from studio.places.explore import Explore
 from studio.rights import Rights
-from studio.search.eyes import Blind
+from studio.search.eyes import Blind, Busy
 from studio.search.tokens import Like, Query
 from studio.services import Services
 
@@ -35,6 +35,8 @@ NO_FOLDER = "`folder:` takes one of your folders; you have none that pictures we
 MOST = 300  # pictures that one search shows
 WORDS_ONLY = "Only prompts are searched now: no model here can say what is in a picture at the moment."
 NONE_CLEAR = "No prompt has these words, and no picture stands out by what it shows. The likest come first."
+WORDS_FIRST = "Only prompts were searched: what looks at pictures is busy with something else. Search again in a minute."
+NOT_LIKE_NOW = "Pictures can't be compared while what looks at them is busy. Search again in a minute."
 NOT_LIKE = "Pictures can't be compared now: no model here can say what is in a picture at the moment."
 log = logging.getLogger(__name__)
 
@@ -115,11 +117,14 @@ class Search:
             ranked = await self._ranked(scope, query, sha256)
         except Blind as reason:
             log.info("a search goes by words alone: %s", reason)
+            busy = isinstance(reason, Busy)
             if not wanted.words:
-                return Found(note=NOT_LIKE)
+                return Found(note=NOT_LIKE_NOW if busy else NOT_LIKE)
             newest = partial(rows.newest, scope=scope, wanted=wanted, skip=skip, limit=limit + 1)
             found = await self._database.read(newest)
-            return await self._shown(actor, found[:limit], len(found) > limit, WORDS_ONLY)
+            return await self._shown(
+                actor, found[:limit], len(found) > limit, WORDS_FIRST if busy else WORDS_ONLY
+            )
         model, names = self._indexing.model, ranked.names[skip : skip + limit]
         work = partial(rows.tiles, scope=scope, wanted=wanted, model=model, names=names)
         found, more = await self._database.read(work), len(ranked.names) > skip + limit

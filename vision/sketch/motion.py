@@ -126,7 +126,10 @@ _LIGHT_FIRST = sorted(
 _PATTERNS = tuple(
     (
         re.compile(
-            _JOIN + _LEAD + rule.replace("{moves}", _MOVES).replace("{how}", _HOW.replace("?P<how>", "?:")) + _AFTER,
+            _JOIN
+            + _LEAD
+            + rule.replace("{moves}", _MOVES).replace("{how}", _HOW.replace("?P<how>", "?:"))
+            + _AFTER,
             re.IGNORECASE,
         ),
         motion,

@@ -9,7 +9,7 @@ import pytest
 from core.errors import ImageError, UserError
 from storage.search import vectors as rows
 from studio.actor import Actor
-from studio.search.search import NOT_LIKE, WORDS_ONLY
+from studio.search.search import NOT_LIKE, NOT_LIKE_NOW, WORDS_FIRST, WORDS_ONLY
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, Sent, png
 from tests.studio.search.conftest import Searched
@@ -180,7 +180,8 @@ async def test_a_worker_that_says_nothing_holds_nobody_up(searched: Searched, mo
 
     searched.eyes.ask = silent  # type: ignore[method-assign]
     found = await searched.find(ALICE, "red")
-    assert len(found.tiles) == 4 and found.note == WORDS_ONLY
+    assert len(found.tiles) == 4 and found.note == WORDS_FIRST
+    assert (await searched.find(ALICE, f"like:{found.tiles[0].job.id} seed:1")).note == NOT_LIKE_NOW
 
 
 async def test_a_new_picture_is_found_at_once_and_a_deleted_one_no_more(searched: Searched) -> None:
