@@ -130,7 +130,7 @@ class SearchPages:
 
 def _text(text: str, found: Found, page: int) -> str:
     first = page * PAGE + 1
-    lines = [f"🔍 **{messages.quote(text, 200)}** · {first} to {first + len(found.tiles) - 1}"]
+    lines = [f"🔍 **{messages.quote(tokens.shown(text), 200)}** · {first} to {first + len(found.tiles) - 1}"]
     lines += [f"-# {number}: {_words(tile)}" for number, tile in enumerate(found.tiles, 1)]
     return "\n".join([*lines, *(f"-# {said}" for said in (found.note, found.order) if said)])
 

@@ -17,6 +17,7 @@ _PART = re.compile(r'([A-Za-z]+:"[^"]*")|"([^"]*)"|(\S+)')
 _TOKEN = re.compile(r"([A-Za-z]+):(.*)")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})(?:-(\d{1,2}))?")
 _RATIO = re.compile(r"([1-9]\d{0,2})[:x/]([1-9]\d{0,2})")
+_SENT = re.compile(r"(?i)\blike:\"?[0-9a-f]{64}\b\"?")
 _LIKE = re.compile(r"([a-z2-9]{12})(?:/(\d{1,2}))?|([0-9a-f]{64})")
 
 
@@ -61,6 +62,11 @@ def read(text: str) -> Query:
     if len(words) > MOST_WORDS:
         raise UserError(f"The search has {len(words)} words; it takes up to {MOST_WORDS}.")
     return replace(query, filter=replace(query.filter, words=tuple(words)))
+
+
+def shown(text: str) -> str:
+    """Return a search as its author would say it: a picture that was sent has no name of its own."""
+    return _SENT.sub("like a picture of yours", text)
 
 
 def _kind(query: Query, value: str) -> Query:

@@ -1,6 +1,7 @@
 """/search: a numbered sheet for its asker alone, whose buttons outlive a restart."""
 
 import io
+import re
 from typing import Any
 
 from PIL import Image
@@ -61,6 +62,15 @@ async def test_a_number_opens_its_picture_with_its_buttons_also_after_a_restart(
     assert opened.ephemeral and opened.attachments and job in opened.content
     assert f"at:{job}:strong:2" in ids(opened)
     assert await studio.built.queue.places(job) == places, "no row says that others see it there"
+
+
+async def test_a_picture_to_compare_with_is_not_told_by_its_hash(
+    studio: Studio, picture: tuple[str, bytes]
+) -> None:
+    await draw(studio, studio.alice, "a boat --seed 40")
+    message = await search(studio, words="boat", image=picture)
+    assert message.content.startswith("🔍 **boat like a picture of yours** · 1 to ")
+    assert not re.search("[0-9a-f]{64}", message.content)
 
 
 async def test_pages_are_turned_also_after_a_restart(studio: Studio) -> None:
