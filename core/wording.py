@@ -17,7 +17,7 @@ from core.grammar.spelling import short
 from core.limits import MAX_SEED, Weighted
 from core.parameters import Parameters, parameters
 from core.requests import GenerateRequest
-from core.requests.video import ONE_CLIP, VideoRequest, usual_clips
+from core.requests.video import VideoRequest, usual_clips
 
 _SHARED, _FILM = parameters(Parameters), parameters(FilmParameters)
 _HD, _SD = 720, 480  # px of a film's shorter side that --hd and --sd ask for
@@ -49,8 +49,11 @@ def fields_of(prompt: Prompt, pictures: Mapping[str, str] | None = None, *, code
     }
 
 
-def film_fields_of(prompt: Prompt, pictures: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return the same for a film. What has no effect on films is kept as unsupported.
+def film_fields_of(
+    prompt: Prompt, pictures: Mapping[str, str] | None = None, operation: str = "new"
+) -> dict[str, Any]:
+    """Return the same for a film that is made by ``operation``. What has no effect on films is kept as
+    unsupported.
 
     Raises PromptError for a picture that isn't there, and for several to start from.
     """
@@ -74,7 +77,7 @@ def film_fields_of(prompt: Prompt, pictures: Mapping[str, str] | None = None) ->
         "height": height,
         "image": images[0][0] if images else None,
         "end_image": end[0][0] if end else None,
-        "num_images": prompt.clips or usual_clips(given["resolution"]),
+        "num_images": prompt.clips or usual_clips(given["resolution"], operation),
         "unsupported": (*prompt.unsupported, *_typed(prompt, _NOT_FOR_FILMS)),
     }
 
@@ -97,7 +100,7 @@ def prompt_of(request: GenerateRequest, *, seed: bool = False) -> Prompt:
     given["seed"] = request.seed if seed else None
     if isinstance(request, VideoRequest):
         given |= {name: getattr(request, name) for name in _FILM}
-        usual = request.num_images == usual_clips(request.resolution) or request.operation in ONE_CLIP
+        usual = request.num_images == usual_clips(request.resolution, request.operation)
         given["clips"] = None if usual else request.num_images
     return Prompt(
         text=request.prompt,

@@ -17,13 +17,15 @@ from core.requests.pictures import GenerateRequest
 
 OPERATIONS = ("new", "extend", "extend_back", "remix", "blend", "loop")
 
-ONE_CLIP = ("blend", "loop")  # operations whose outcome leaves little to choose from
+# Operations that go on from a film: nobody has to choose one of several
+ONE_CLIP = ("blend", "loop", "extend", "extend_back")
 USUAL_CLIPS = {480: 4, 720: 2, 1080: 1}  # px of the shorter side → films, where nobody says how many
 
 
-def usual_clips(resolution: int | None) -> int:
-    """Return how many films a job makes unless it says so, as Sora: fewer of larger ones."""
-    return USUAL_CLIPS.get(resolution or min(USUAL_CLIPS), 1)
+def usual_clips(resolution: int | None, operation: str = "new") -> int:
+    """Return how many films a job makes unless it says so, as Sora: fewer of larger ones, and one that goes
+    on from another."""
+    return 1 if operation in ONE_CLIP else USUAL_CLIPS.get(resolution or min(USUAL_CLIPS), 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -378,7 +378,7 @@ def _reaching(*reaches: Reach) -> tuple[str, ...]:
 def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, Any]:
     """Return the fields of new words; the model stays if they name none."""
     if isinstance(request, VideoRequest):
-        return film_actions.worded(words)
+        return film_actions.worded(words, request.operation)
     given = fields_of(words.prompt, {**numbered(references(request)), **words.pictures}, code=new_seed())
     return _without(given, *(("image",) if given["image"] is None else ()))
 

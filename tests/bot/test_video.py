@@ -179,7 +179,7 @@ async def test_a_film_that_somebody_sends_is_read_by_a_process_and_extended(stud
     sent = film(moving(16, (96, 64)), fps=8)
     _, job = await made(studio, clip=("mine.mp4", sent), number=1)
     assert job.request.operation == "extend" and job.request.clip_ends is None and job.parent_id is None
-    assert studio.last().content.startswith("*no prompt* --bs 1 - Extended by ")
+    assert studio.last().content.startswith("*no prompt* - Extended by ")
     stored = await studio.built.files.get(job.request.clip)
     with FilmReader(io.BytesIO(stored)) as clean:
         assert (clean.width, clean.height, clean.frames) == (96, 64, 16)

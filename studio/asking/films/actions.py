@@ -91,7 +91,7 @@ def extend(
     lane: Lane = Lane.FAST,
 ) -> NewJob:
     """Return ``clip`` longer: "extend" behind its end, "extend_back" before its start."""
-    given = _of_clip(clip, words)
+    given = _of_clip(clip, words, operation)
     given["motion"] = given.get("motion") or motion
     return _asked(VideoRequest(**given, operation=operation), clip, words, lane)
 
@@ -144,21 +144,21 @@ def last_frame(clip: FilmSource) -> NewJob:
     return _asked(FrameRequest(**given), clip, None, Lane.FAST)
 
 
-def _of_clip(clip: FilmSource, words: PromptWithPictures | None) -> dict[str, Any]:
+def _of_clip(clip: FilmSource, words: PromptWithPictures | None, operation: str = "remix") -> dict[str, Any]:
     """Return the fields of a film made from another: new words or what it keeps, and what it is made from."""
     given = _kept(clip, _KEPT)
     if words is not None:
-        told = worded(words)
+        told = worded(words, operation)
         given |= {name: value for name, value in told.items() if value is not None or name not in given}
-    given.setdefault("num_images", usual_clips(given.get("resolution")))
+    given.setdefault("num_images", usual_clips(given.get("resolution"), operation))
     shaped = ("image", "end_image", "aspect_ratio", "width", "height")  # the film's own
     given = {name: value for name, value in given.items() if name not in shaped}
     return {"seed": clip.next_seed} | given | {"clip": clip.sha256, "clip_ends": clip.ends}
 
 
-def worded(words: PromptWithPictures) -> dict[str, Any]:
+def worded(words: PromptWithPictures, operation: str = "new") -> dict[str, Any]:
     """Return the fields of new words; pictures stay where they name none."""
-    given = film_fields_of(words.prompt, words.pictures)
+    given = film_fields_of(words.prompt, words.pictures, operation)
     return {name: value for name, value in given.items() if name not in _PICTURES or value is not None}
 
 

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import ImageError, UserError
-from core.grammar.prompt import parse
+from core.grammar.prompt import format_prompt, parse
 from core.job import Job, Lane, Origin, Status
 from core.requests import ImagineRequest, Request
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
+from core.wording import prompt_of
 from jobs.views import Result
 from storage.films.rows import StoredFilm
 from storage.lookup import StoredPicture
@@ -100,6 +101,14 @@ def test_extend_takes_the_film_and_the_latents_of_its_ends(button: str, operatio
 def test_extending_the_same_film_again_has_another_seed() -> None:
     seeds = {video(actions.extend(clip(index=i, children=n))).seed for i in (0, 1) for n in range(3)}
     assert len(seeds) == 6
+
+
+@pytest.mark.parametrize("operation", ["extend", "extend_back"])
+def test_a_film_is_extended_once_unless_more_are_asked_for(operation: str) -> None:
+    for given in (None, words("it turns"), words("it turns --res 480")):
+        assert video(actions.extend(clip(num_images=4), operation, words=given)).num_images == 1
+    four = video(actions.extend(clip(), operation, words=words("it turns --bs 4")))
+    assert four.num_images == 4 and "--bs 4" in format_prompt(prompt_of(four))
 
 
 def test_a_film_that_began_with_a_picture_is_extended_from_itself_alone() -> None:
