@@ -13,19 +13,23 @@ import discord
 
 from bot.ui.replies import SILENT
 from bot.wire.transport import FAILURES
+from core.errors import StorageError
 from core.redact import Redactor
 from jobs.queue import Queue
 
-WATCHED = ("core", "jobs", "storage", "studio", "bot", "host")
 REMIND_AFTER = timedelta(days=7)  # a kind told longer ago is told again
 LOOK_AFTER = 3600.0  # seconds until the row of a kind that comes again is looked at
-QUIET = ("bot.alerts",)
 log = logging.getLogger(__name__)
+QUIET = (  # beginnings of what is logged as an error and needs nobody: logger, message
+    (__name__, ""),
+    ("discord.client", "Attempting a reconnect"),
+    ("discord.shard", "Attempting a reconnect"),
+)
 
 
 class Alerts(logging.Handler):
-    """Collects errors of the program's own loggers while its block runs, by kind: the logger, and the message
-    before its values are filled in.
+    """Collects every error that is logged in this process while its block runs, by kind: the logger, the
+    first line of the message before its values are filled in, and the exception's class.
 
     ``client`` sends to those whom ``owner_ids`` names; ``queue`` remembers what was told; what ``redact``
     finds is never sent.
@@ -41,22 +45,23 @@ class Alerts(logging.Handler):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Alerts:
-        for name in WATCHED:
-            logging.getLogger(name).addHandler(self)
+        logging.getLogger().addHandler(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in WATCHED:
-            logging.getLogger(name).removeHandler(self)
+        logging.getLogger().removeHandler(self)
         for task in self._tasks:
             task.cancel()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take an error, on whichever thread it was logged."""
-        if record.name in QUIET:
+        pattern, _, _ = str(record.msg).partition("\n")  # asyncio's goes on with the values of one event
+        if any(record.name == name and pattern.startswith(begin) for name, begin in QUIET):
             return
-        kind = hashlib.sha256(f"{record.name}:{record.msg}".encode()).hexdigest()[:16]
-        text = self._redact(f"{record.name}: {record.getMessage()}")
+        cause = record.exc_info[0] if record.exc_info else None
+        named = f" ({cause.__name__})" if cause else ""
+        kind = hashlib.sha256(f"{record.name}:{pattern}{named}".encode()).hexdigest()[:16]
+        text = self._redact(f"{record.name}: {record.getMessage().partition(chr(10))[0]}{named}")
         self._loop.call_soon_threadsafe(self._tell_once, kind, text)
 
     def _tell_once(self, kind: str, text: str) -> None:
@@ -73,11 +78,14 @@ class Alerts(logging.Handler):
         await self._client.wait_until_ready()
         for owner_id in self._owner_ids():
             key, now = f"alert:{kind}", datetime.now(UTC)
-            told = await self._queue.people.user_flag(owner_id, key)
-            if told and now - datetime.fromisoformat(told) < REMIND_AFTER:
-                continue
-            if await self._send(owner_id, text):
-                await self._queue.people.set_user_flag(owner_id, key, now.isoformat())
+            try:
+                told = await self._queue.people.user_flag(owner_id, key)
+                if told and now - datetime.fromisoformat(told) < REMIND_AFTER:
+                    continue
+                if await self._send(owner_id, text):
+                    await self._queue.people.set_user_flag(owner_id, key, now.isoformat())
+            except StorageError as error:
+                log.warning("owner %s isn't told: %s", owner_id, error)
 
     async def _send(self, owner_id: int, text: str) -> bool:
         """Return whether the message was sent; one that wasn't is tried when the trouble comes again."""

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from pathlib import Path
 
 import pytest
 
 from bot import alerts
 from bot.alerts import Alerts
+from core.errors import StorageError
 from core.redact import Redactor
 from core.supervisor import Supervisor
 from tests.bot.conftest import Studio
@@ -45,6 +47,77 @@ async def test_the_owner_hears_of_each_kind_of_trouble_once(studio: Studio) -> N
         log.error("job %s can't be saved", "four")
         await asyncio.sleep(0.3)
     assert len(sent) == 2 and any("job one" in text for text in sent) and any("disk" in text for text in sent)
+
+
+PACKAGES = sorted(path.parent.name for path in Path(__file__).parents[2].glob("*/__init__.py"))
+
+
+class _Told:
+    """As much of a client and of a queue as alerts use; what owner 1 is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.flags: dict[str, str] = {}
+        self.people = self
+
+    async def wait_until_ready(self) -> None:
+        pass
+
+    async def fetch_user(self, user_id: int) -> "_Told":
+        return self
+
+    async def send(self, text: str, **_: object) -> None:
+        self.sent.append(text)
+
+    async def user_flag(self, user_id: int, key: str) -> str | None:
+        return self.flags.get(key)
+
+    async def set_user_flag(self, user_id: int, key: str, value: str) -> None:
+        self.flags[key] = value
+
+
+async def _settled(handler: Alerts) -> None:
+    await asyncio.sleep(0)
+    await asyncio.gather(*handler._tasks)
+
+
+async def test_errors_of_every_package_and_of_what_runs_below_reach_the_owner() -> None:
+    told, names = _Told(), [*PACKAGES, "discord.client", "asyncio"]
+    assert {"bot", "bus", "core", "host", "jobs", "storage", "studio", "vision", "web"} <= set(names)
+    with Alerts(told, told, lambda: {1}, Redactor()) as handler:
+        for name in names:
+            logging.getLogger(f"{name}.somewhere").error("number %d broke", 1)
+            logging.getLogger(f"{name}.somewhere").error("number %d broke", 2)
+        await _settled(handler)
+    assert [text.partition("`")[2].rstrip("`") for text in told.sent] == [
+        f"{name}.somewhere: number 1 broke" for name in names
+    ]
+
+
+async def test_a_task_that_died_is_told_once_by_its_error_and_a_reconnect_never() -> None:
+    told = _Told()
+    with Alerts(told, told, lambda: {1}, Redactor()) as handler:
+        for error in (ZeroDivisionError("first"), ZeroDivisionError("second"), KeyError("third")):
+            context = {"message": "Task exception was never retrieved", "exception": error, "task": object()}
+            asyncio.get_running_loop().default_exception_handler(context)
+        for name in ("discord.client", "discord.shard"):
+            logging.getLogger(name).error("Attempting a reconnect in %.2fs", 1.0)
+        await _settled(handler)
+    assert len(told.sent) == 2
+    assert "asyncio: Task exception was never retrieved (ZeroDivisionError)" in told.sent[0]
+
+
+async def test_trouble_of_the_database_makes_no_second_trouble_of_telling_it() -> None:
+    told = _Told()
+
+    async def away(*_: object) -> None:
+        raise StorageError("the database doesn't answer")
+
+    told.user_flag = away
+    with Alerts(told, told, lambda: {1}, Redactor()) as handler:
+        logging.getLogger("storage.somewhere").error("a write failed")
+        await _settled(handler)
+    assert told.sent == []
 
 
 class _Owner:
