@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import discord
 
@@ -38,11 +38,21 @@ class Checks:
 
 
 def text_of(message: discord.Message) -> str:
-    """Return the words of a message, those that it shows of a page or forwards included."""
-    parts = [message.content]
-    parts += [part for embed in message.embeds for part in (embed.title, embed.description) if part]
-    parts += [one.content for one in message.message_snapshots]
+    """Return the words of a message: its own, those of its components and of the pages that it shows, and the
+    same of what it forwards."""
+    parts = list[str | None]()
+    for one in (message, *message.message_snapshots):
+        parts += [one.content, *_displayed(one.components)]
+        parts += [part for embed in one.embeds for part in (embed.title, embed.description)]
     return "\n".join(part for part in parts if part)
+
+
+def _displayed(components: Sequence[discord.Component]) -> Iterator[str]:
+    """Yield the texts among components, those inside of others included."""
+    for one in components:
+        if isinstance(one, discord.TextDisplay):
+            yield one.content
+        yield from _displayed(getattr(one, "children", ()))
 
 
 def lines_of(report: Report) -> Iterator[str]:

@@ -3,6 +3,7 @@ kept."""
 
 from __future__ import annotations
 
+import discord
 import pytest
 
 from bot import checks
@@ -43,6 +44,18 @@ async def test_a_check_tells_each_part_with_its_source(strict: Studio) -> None:
     assert len(strict.channel.history()) == before and posted in strict.channel.history()
     assert (await strict.built.moderator.strikes(strict.bob.id, strict.guild.id))[0] == []
     assert (await strict.built.privacy.holdings(strict.mira.id)).uploads == 0
+
+
+async def test_the_words_of_components_are_checked_also_where_they_are_forwarded(strict: Studio) -> None:
+    view = discord.ui.LayoutView()
+    texts = discord.ui.TextDisplay("hello"), discord.ui.TextDisplay("a nude")
+    button = discord.ui.Button(url="https://example.org", label="there")
+    view.add_item(discord.ui.Container(texts[0], discord.ui.Section(texts[1], accessory=button)))
+    posted = await strict.bot.get_channel(strict.channel.id).send(view=view)
+    await strict.bob.forward(posted, strict.channel)
+    for message in (posted, strict.last()):
+        text = told(await strict.mira.context_menu(strict.channel, "Check", message))
+        assert "**Words of the message** (word rules) **sexual content**" in text
 
 
 async def test_a_check_is_for_moderators_alone(strict: Studio) -> None:

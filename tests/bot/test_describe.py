@@ -53,6 +53,15 @@ async def test_imagine_all_makes_four_jobs(studio: Studio, picture) -> None:
     assert all(any(f"telling number {n}" in m.content for m in pictures) for n in (1, 2, 3, 4))
 
 
+@pytest.mark.parametrize("menu", ["Describe", "Classify", "Vary", "Read text"])
+async def test_a_forwarded_picture_is_taken_as_one_that_was_sent(studio: Studio, picture, menu: str) -> None:
+    sent = await studio.bob.send(studio.channel, "look", attachments=[picture])
+    await studio.bob.forward(sent, studio.channel)
+    forwarded = studio.last()
+    await studio.alice.context_menu(studio.channel, menu, forwarded)
+    assert studio.last().id != forwarded.id and "job " in studio.last().content
+
+
 async def test_again_describes_anew(studio: Studio, picture) -> None:
     await studio.alice.slash(studio.channel, "describe", image=picture)
     first = studio.last()
