@@ -10,6 +10,7 @@ from bot.answers import Answers
 from bot.asking import Asking
 from bot.ui import messages
 from bot.ui.replies import SILENT
+from bot.wire.attachments import files_of
 from bot.wire.interactions import actor_of, press_key
 from core.errors import ImageError
 from core.job import Job
@@ -110,6 +111,6 @@ class Readings:
 
 
 def pictures_of(message: discord.Message, most: int = MOST) -> list[discord.Attachment]:
-    """Return the first pictures among the files of a message."""
-    files = (a for a in message.attachments if (a.content_type or "image/").startswith("image/"))
+    """Return the first pictures among the files of a message, forwarded ones included."""
+    files = (a for a in files_of(message) if (a.content_type or "image/").startswith("image/"))
     return list(files)[:most]

@@ -12,6 +12,7 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from bot.projects.windows import MENU_ADD, MENU_TRY
+from bot.readings import pictures_of
 from bot.ui.replies import answers_privately
 from bot.wire.interactions import actor_of
 from core.errors import ImageError, UserError
@@ -145,10 +146,8 @@ class Menus(commands.Cog):
             if result.pictures:
                 return await self.bot.studio.picture_of(actor, job.id, index or 0, right)
         await self.bot.studio.check(actor, Action.ASK)
-        for attachment in message.attachments:
-            if (attachment.content_type or "image/").startswith("image/"):
-                [file] = self.bot.links.attached([attachment])
-                return await self.bot.studio.take(actor, file)
+        for file in self.bot.links.attached(pictures_of(message, 1)):
+            return await self.bot.studio.take(actor, file)
         raise ImageError("That message has no picture.")
 
 
