@@ -119,6 +119,11 @@ class Shares:
 
     # For whoever has a link
 
+    @property
+    def origin(self) -> str:
+        """The address of the web, before every path."""
+        return self._web.address
+
     async def look(self, token: str, before: Cursor | None = None) -> Looked | None:
         """Return what a link shows; None when it has ended, never was, or shows nothing any more. Raises
         UserError for a page that can't be."""

@@ -219,6 +219,27 @@ async def test_a_share_shows_what_was_shared_and_nothing_beside_it(site) -> None
     assert (await stranger.get(in_folder)).body.decode().count("<figure>") == 2
 
 
+async def test_a_link_that_is_pasted_into_a_chat_shows_what_its_page_shows(site) -> None:
+    one, stranger = await linked(site, "picture"), site.stranger()
+    whole = path_of(site, await share(site.you, job=one.job["id"], title="My <house>"))
+
+    async def tags(path: str) -> dict[str, str]:
+        page = (await stranger.get(path)).body.decode()
+        return dict(re.findall(r'<meta (?:property|name)="((?:og|twitter):[^"]*)" content="([^"]*)">', page))
+
+    shown, several = await tags(one.addresses[0]), await tags(whole)
+    assert shown["og:title"] == "A picture" and several["og:title"] == "My &lt;house&gt;"
+    assert shown["og:url"] == one.share["link"] and "shared until" in shown["og:description"]
+    for found in (shown, several):
+        picture = await stranger.get(found["og:image"].removeprefix(site.web.url))
+        assert picture.status == 200 and found["twitter:card"] == "summary_large_image"
+        assert not any("secretive" in value for value in found.values())
+    first = f"/files{whole}/{one.job['id']}/1/512.webp"
+    assert several["og:image"] == f"{site.web.url}{first}"
+    await put(site.you, *named(one.job, 1))
+    assert (await tags(whole))["og:image"].endswith("/2/512.webp"), "what is thrown away isn't shown"
+
+
 async def test_visits_are_counted_but_for_ones_own(site) -> None:
     one = await linked(site, "picture")
     page = one.addresses[0]

@@ -80,7 +80,8 @@ class ShareHandlers:
         if seen is None:
             raise GONE
         await shares.visited(seen.share, call.person.user_id if call.person else None)
-        values = {**self._pages.frame(None, "share"), **_page(seen, call.path["token"])}
+        page = _page(seen, call.path["token"], shares.origin)
+        values = {**self._pages.frame(None, "share"), **page}
         return Html("organise/share.html", values, shared=True)
 
     async def original(self, call: Call) -> Answer:
@@ -161,8 +162,9 @@ def _shape(share: Share, now: datetime) -> dict[str, Any]:
     }
 
 
-def _page(seen: Looked, token: str) -> dict[str, Any]:
-    """Return what the page of a link shows. Without words, nothing of the prompts is in it."""
+def _page(seen: Looked, token: str, origin: str) -> dict[str, Any]:
+    """Return what the page of a link shows, and what a chat that the link is pasted into shows of it. Without
+    words, nothing of the prompts is in it. origin: of the web, before every path."""
     share = seen.share
     shown = [_picture(job, stored, token, share) for job, stored in seen.pictures]
     for number, one in enumerate(shown, 1):
@@ -171,6 +173,8 @@ def _page(seen: Looked, token: str) -> dict[str, Any]:
     return {
         "title": share.title or ("Pictures" if several else "A picture"),
         "pictures": shown,
+        "origin": origin,
+        "address": f"{origin}/s/{token}",
         "until": f"{share.expires_at.day} {share.expires_at:%B %Y}",
         "older": f"/s/{token}?before={seen.older}" if seen.older else None,
     }
