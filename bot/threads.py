@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import discord
 
+from bot.ui.messages import cut, length
 from bot.ui.replies import SILENT, answers_privately, whisper
 from core.errors import UserError
 from core.job import Job
@@ -50,4 +51,4 @@ def _name(job: Job) -> str:
     """Return the question on one line, as a thread's name."""
     question = job.request.question if isinstance(job.request, AskRequest) else ""
     words = " ".join(question.split()) or "Questions"
-    return words if len(words) <= LONGEST_NAME else f"{words[: LONGEST_NAME - 1]}…"
+    return words if length(words) <= LONGEST_NAME else f"{cut(words, LONGEST_NAME - 1)}…"

@@ -11,9 +11,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.delivery.post import MAX_ALT
 from bot.examples import teaching
 from bot.examples import text as example_text
 from bot.ui import messages
+from bot.ui.choices import choices
 from bot.ui.replies import SILENT, answers_privately, whisper
 from bot.wire.interactions import actor_of, file_limit, press_key
 from core.errors import ImageError, UserError
@@ -108,7 +110,11 @@ class Examples(commands.GroupCog, name="examples", description="Teach me by a fe
             f"{n}: {one.label}"
             for n, one in enumerate(contents.examples[place * PAGE : (place + 1) * PAGE], place * PAGE + 1)
         )
-        files = [discord.File(io.BytesIO(sheet), "examples.webp", description=alt[:1024])] if sheet else []
+        files = (
+            [discord.File(io.BytesIO(sheet), "examples.webp", description=messages.cut(alt, MAX_ALT))]
+            if sheet
+            else []
+        )
         await interaction.edit_original_response(content=text, attachments=files, allowed_mentions=SILENT)
 
     @app_commands.command(name="try", description="Say which label of a set fits a picture")
@@ -210,14 +216,12 @@ class Examples(commands.GroupCog, name="examples", description="Teach me by a fe
     async def _names(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         found = await self.bot.studio.examples.all(actor_of(interaction))
         wanted = current.strip().casefold()
-        return [
-            app_commands.Choice(
-                name=one.name if one.user_id == interaction.user.id else f"{one.name} (shared here)",
-                value=one.id,
-            )
+        me = interaction.user.id
+        return choices(
+            (one.name if one.user_id == me else f"{one.name} (shared here)", one.id)
             for one in found
             if wanted in one.name.casefold()
-        ][:25]
+        )
 
 
 async def setup(bot: Atelier) -> None:

@@ -7,6 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.ui.choices import choices
 from bot.ui.replies import add_whisper
 from bot.wire.interactions import actor_of
 
@@ -49,7 +50,7 @@ class Imagine(commands.Cog):
         self, interaction: discord.Interaction, current: str
     ) -> list[app_commands.Choice[str]]:
         texts = await self.bot.studio.own.suggestions(actor_of(interaction), current, LONGEST)
-        return [app_commands.Choice(name=text, value=text) for text in texts]
+        return choices((text, text) for text in texts)
 
 
 async def setup(bot: Atelier) -> None:

@@ -11,6 +11,7 @@ from discord.ext import commands
 from bot.client import Atelier
 from bot.projects import text
 from bot.projects.cards import Cards
+from bot.ui.choices import choices
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
@@ -26,7 +27,6 @@ FINDS = {
     "where things are, with boxes": DETECT,
 }
 Finds = Literal["what isn't like the good ones", "which of my labels fits", "where things are, with boxes"]
-MOST = 25  # choices that Discord shows
 Move = Literal["stricter", "looser", "usual", "fewest errors"]
 ALIKE = {
     "find out by itself": "auto",
@@ -344,9 +344,7 @@ class Inspect(commands.GroupCog, name="inspect", description="Make a model of yo
         found = await self._found(interaction)
         wanted = current.strip().casefold()
         labels = [one.name for one in found.book] if found else []
-        return [
-            app_commands.Choice(name=label, value=label) for label in labels if wanted in label.casefold()
-        ][:MOST]
+        return choices((label, label) for label in labels if wanted in label.casefold())
 
     async def _found(self, interaction: discord.Interaction) -> Card | None:
         """Return the project that is named already, None when there is none such."""

@@ -10,12 +10,12 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from bot.filming import Files
+from bot.ui.choices import choices
 from core.limits import MAX_SECONDS
 from studio.asking.films.filming import Asked
 from studio.asking.films.words import seconds as seconds_of
 
 LONGEST = float(MAX_SECONDS)
-MOST = 25  # choices that Discord shows
 Operation = Literal["new", "extend", "extend backward", "remix", "blend", "loop", "cut"]
 
 
@@ -85,8 +85,7 @@ class Video(commands.Cog):
     @video.autocomplete("model")
     async def _models(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         names = self.bot.studio.filming.models
-        found = [name for name in names if current.lower() in name.lower()][:MOST]
-        return [app_commands.Choice(name=name, value=name) for name in found]
+        return choices((name, name) for name in names if current.lower() in name.lower())
 
 
 async def setup(bot: Atelier) -> None:

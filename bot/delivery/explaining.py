@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import discord
 
 from bot.ui.buttons import JobButton, view_of
+from bot.ui.messages import cut
 from core.job import Job
 from studio.asking.words import plain
 
@@ -19,6 +20,6 @@ def view(job: Job, labels: Sequence[str]) -> discord.ui.View:
     asked = []
     for place, (label, words) in enumerate(zip(labels, ASKED, strict=False)):
         button = JobButton(job.id, "why", place)
-        button.item.label = words.format(plain(label)[:MAX_LABEL] or "…")
+        button.item.label = words.format(cut(plain(label), MAX_LABEL) or "…")
         asked.append(button)
     return view_of(*asked)

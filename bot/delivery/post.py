@@ -51,7 +51,7 @@ class Post:
         """Return picture and files as discord.py takes them; each can be sent only once."""
         shown = (*((self.picture,) if self.picture else ()), *self.more)
         return [
-            discord.File(io.BytesIO(data), name, description=alt[:MAX_ALT] or None)
+            discord.File(io.BytesIO(data), name, description=messages.cut(alt, MAX_ALT) or None)
             for data, name, alt in shown
         ]
 

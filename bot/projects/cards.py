@@ -15,6 +15,7 @@ from bot.delivery.post import Post
 from bot.projects import text, windows
 from bot.projects.items import ProjectButton
 from bot.ui.buttons import view_of
+from bot.ui.choices import choices
 from bot.ui.replies import SILENT, whisper
 from bot.ui.windows import Submission, uploads
 from bot.wire.interactions import acknowledge, actor_of, file_limit
@@ -28,7 +29,6 @@ from studio.projects.shelf import Card
 from studio.studio import Studio
 
 ZIP = (".zip",)
-MOST_CHOICES = 25  # that Discord shows while somebody types
 UNFIT = {STYLE: ("label", "try"), DETECT: ("label",)}  # task → buttons that it hasn't
 TOO_LARGE = "That file has {size:.1f} MB, more than a message takes here.{where}"
 
@@ -54,12 +54,12 @@ class Cards:
         except UserError:
             return []
         wanted = typed.strip().removeprefix(before).casefold()
-        fits = [one for one in found if wanted in one.name.casefold()][:MOST_CHOICES]
+        fits = [one for one in found if wanted in one.name.casefold()]
         kinds = [f"{text.TASKS[one.task]}{', yours' if one.guild_id is None else ''}" for one in fits]
-        return [
-            app_commands.Choice(name=f"{before}{one.name} ({kind})", value=f"{before}{one.id}")
+        return choices(
+            (f"{before}{one.name} ({kind})", f"{before}{one.id}")
             for one, kind in zip(fits, kinds, strict=True)
-        ]
+        )
 
     async def show(self, interaction: discord.Interaction, name: str, said: str = "") -> None:
         """Show a project with what to do next, below what was ``said``; the interaction was deferred, for its

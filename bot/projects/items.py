@@ -14,6 +14,7 @@ from typing import Any
 import discord
 
 from bot.ui.buttons import ButtonStyle
+from bot.ui.messages import cut
 
 Style = discord.ButtonStyle
 MOST_OPTIONS = 25  # of a menu
@@ -65,7 +66,7 @@ class ProjectButton(
     ) -> None:
         look = LOOKS.get(action, ButtonStyle(action))
         button: discord.ui.Button[Any] = discord.ui.Button(
-            label=(label or look.label or "")[:80],
+            label=cut(label or look.label or "", 80),
             emoji=look.emoji,
             style=Style.success if next_step else look.style,
             custom_id=f"pj:{project}:{action}:{more}",
@@ -104,11 +105,14 @@ class ProjectMenu(
         row: int | None = None,
     ) -> None:
         made = [
-            discord.SelectOption(label=label[:100], value=value)
+            discord.SelectOption(label=cut(label, 100), value=value)
             for value, label in list((options or {"-": "-"}).items())[:MOST_OPTIONS]
         ]
         menu: discord.ui.Select[Any] = discord.ui.Select(
-            custom_id=f"pm:{project}:{action}:{more}", options=made, placeholder=hint[:150] or None, row=row
+            custom_id=f"pm:{project}:{action}:{more}",
+            options=made,
+            placeholder=cut(hint, 150) or None,
+            row=row,
         )
         super().__init__(menu)
         self.project, self.action, self.more = project, action, more

@@ -15,6 +15,7 @@ from typing import Any
 
 import discord
 
+from bot.ui.messages import cut
 from core.job import Job
 from core.requests.own_models import ProjectRequest
 from studio.asking.canvas import GRID
@@ -201,7 +202,7 @@ class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:
         self, setting: str, choices: Sequence[tuple[str, str]] = (), chosen: str = "", row: int | None = None
     ) -> None:
         options = [
-            discord.SelectOption(label=label[:100], value=value, default=value == chosen)
+            discord.SelectOption(label=cut(label, 100), value=value, default=value == chosen)
             for value, label in choices[:25]
         ]
         super().__init__(

@@ -16,6 +16,7 @@ from typing import Any
 
 import discord
 
+from bot.ui.messages import cut
 from bot.wire import private_api
 from core.limits import MAX_LABEL, MAX_PROMPT, MAX_QUESTION
 
@@ -37,7 +38,7 @@ class Window(discord.ui.Modal):
     """A window about a job's picture."""
 
     def __init__(self, title: str, what: str, job_id: str, index: int, more: str = "") -> None:
-        super().__init__(title=title[:45], custom_id=f"mo:{what}:{job_id}:{index}:{more}", timeout=LIFE)
+        super().__init__(title=cut(title, 45), custom_id=f"mo:{what}:{job_id}:{index}:{more}", timeout=LIFE)
 
     def add_text(
         self,
@@ -55,12 +56,12 @@ class Window(discord.ui.Modal):
         box: discord.ui.TextInput[Window] = discord.ui.TextInput(
             style=style,
             custom_id=name,
-            default=value[:most] or None,
+            default=cut(value, most) or None,
             required=required,
             max_length=most,
-            placeholder=hint[:100] or None,
+            placeholder=cut(hint, 100) or None,
         )
-        self.add_item(discord.ui.Label(text=label[:45], component=box))
+        self.add_item(discord.ui.Label(text=cut(label, 45), component=box))
         return self
 
     def add_choice(
@@ -68,9 +69,12 @@ class Window(discord.ui.Modal):
     ) -> Window:
         """Add a field for one of ``options``, value → what it is; ``chosen`` (None: the first) is chosen."""
         chosen = next(iter(options)) if chosen is None else chosen
-        made = [discord.SelectOption(label=text, value=v, default=v == chosen) for v, text in options.items()]
+        made = [
+            discord.SelectOption(label=cut(text, 100), value=v, default=v == chosen)
+            for v, text in options.items()
+        ]
         select: discord.ui.Select[Window] = discord.ui.Select(custom_id=name, options=made, required=False)
-        self.add_item(discord.ui.Label(text=label[:45], component=select))
+        self.add_item(discord.ui.Label(text=cut(label, 45), component=select))
         return self
 
     def add_upload(self, label: str, name: str, description: str, *, most: int = 1) -> Window:
@@ -79,13 +83,15 @@ class Window(discord.ui.Modal):
         upload: discord.ui.FileUpload[Window] = discord.ui.FileUpload(
             custom_id=name, required=needed, min_values=int(needed), max_values=most
         )
-        self.add_item(discord.ui.Label(text=label[:45], description=description[:100], component=upload))
+        self.add_item(
+            discord.ui.Label(text=cut(label, 45), description=cut(description, 100), component=upload)
+        )
         return self
 
     def add_tick(self, label: str, name: str, description: str) -> Window:
         """Add a box to tick, which is empty."""
         box: discord.ui.Checkbox[Window] = discord.ui.Checkbox(custom_id=name)
-        self.add_item(discord.ui.Label(text=label[:45], description=description[:100], component=box))
+        self.add_item(discord.ui.Label(text=cut(label, 45), description=cut(description, 100), component=box))
         return self
 
 

@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.ui.choices import choices
 from bot.ui.queue_view import CancelView, answer, render
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of
@@ -38,11 +39,8 @@ class QueueCog(commands.GroupCog, name="queue", description="See and manage jobs
     @cancel.autocomplete("job")
     async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         found = await self.bot.studio.server.cancellable(actor_of(interaction))
-        return [
-            app_commands.Choice(name=name, value=job.id)
-            for job in (view.job for view in found)
-            if current.lower() in (name := _name(job)).lower()
-        ][:25]
+        offered = [(_name(view.job), view.job.id) for view in found]
+        return choices(one for one in offered if current.lower() in one[0].lower())
 
     @app_commands.command(description="Show all jobs that run or wait (Manage Server)")
     @answers_privately
@@ -91,7 +89,7 @@ class QueueCog(commands.GroupCog, name="queue", description="See and manage jobs
 
 def _name(job: Job) -> str:
     words = "" if job.origin.private else plain(remix_text(job))
-    return f"{job.id} · {job.status} · /{job.request.kind} {words}".strip()[:100]
+    return f"{job.id} · {job.status} · /{job.request.kind} {words}".strip()
 
 
 async def setup(bot: Atelier) -> None:

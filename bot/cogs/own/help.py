@@ -8,6 +8,7 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from bot.ui import guide, messages
+from bot.ui.choices import choices
 from bot.ui.replies import SILENT
 
 
@@ -23,16 +24,12 @@ class Help(commands.Cog):
         for page in others:
             await interaction.followup.send(page, ephemeral=True, allowed_mentions=SILENT)
         if topic is None and self.bot.studio.hints.prompts:
-            text = self.bot.studio.hints.text()[:2000]
+            text = messages.fit(self.bot.studio.hints.text())
             await interaction.followup.send(text, ephemeral=True, allowed_mentions=SILENT)
 
     @help.autocomplete("topic")
     async def _topics(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
-        return [
-            app_commands.Choice(name=topic, value=topic)
-            for topic in guide.topics()
-            if current.strip().lower() in topic
-        ][:25]
+        return choices((topic, topic) for topic in guide.topics() if current.strip().lower() in topic)
 
 
 async def setup(bot: Atelier) -> None:

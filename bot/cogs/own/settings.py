@@ -9,6 +9,7 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from bot.ui import messages
+from bot.ui.choices import choices
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of
 from studio.asking.words import code
@@ -75,11 +76,7 @@ class Prefer(
         self, interaction: discord.Interaction, current: str
     ) -> list[app_commands.Choice[str]]:
         own = await self.bot.studio.own.options(actor_of(interaction))
-        return [
-            app_commands.Choice(name=name, value=name)
-            for name in own
-            if name.startswith(current.lower().lstrip("-"))
-        ][:25]
+        return choices((name, name) for name in own if name.startswith(current.lower().lstrip("-")))
 
     @app_commands.command(description="Add flags to every new prompt; leave out the value to stop")
     @app_commands.describe(new_value="Such as --ar 3:2 --s 250")

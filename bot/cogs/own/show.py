@@ -7,6 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.ui.choices import choices
 from bot.ui.replies import whisper
 from bot.wire.interactions import actor_of
 from studio.asking.prompts import remix_text
@@ -34,12 +35,8 @@ class Show(commands.Cog):
     @show.autocomplete("job")
     async def _jobs(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         jobs = await self.bot.studio.own.recent(actor_of(interaction), limit=200)
-        offered = [(f"{job.id} · {plain(remix_text(job)) or 'no prompt'}"[:100], job.id) for job in jobs]
-        return [
-            app_commands.Choice(name=name, value=value)
-            for name, value in offered
-            if current.lower() in name.lower()
-        ][:25]
+        offered = [(f"{job.id} · {plain(remix_text(job)) or 'no prompt'}", job.id) for job in jobs]
+        return choices(one for one in offered if current.lower() in one[0].lower())
 
 
 async def setup(bot: Atelier) -> None:
