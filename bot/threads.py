@@ -36,6 +36,8 @@ class Threads:
             raise UserError(NOT_HERE)
         if not interaction.permissions.create_public_threads:
             raise UserError(NOT_YOU)
+        if not interaction.app_permissions.send_messages_in_threads:  # else an empty thread would stay
+            raise UserError(NOT_ME)
         try:
             thread = await message.create_thread(name=_name(job))
             await thread.send(HERE, allowed_mentions=SILENT)

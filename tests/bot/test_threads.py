@@ -84,6 +84,15 @@ async def test_who_may_not_open_threads_is_told(studio: Studio) -> None:
     assert NOT_ME in told_by(await studio.alice.click(answer, label="Thread"))
 
 
+async def test_no_thread_is_opened_where_the_bot_could_not_write_in_it(studio: Studio) -> None:
+    answer = await asked(studio)
+    channel = studio.bot.get_channel(studio.channel.id)
+    mine = discord.PermissionOverwrite(send_messages_in_threads=False)
+    await channel.set_permissions(channel.guild.me, overwrite=mine)
+    assert NOT_ME in told_by(await studio.alice.click(answer, label="Thread"))
+    assert not studio.channel.threads
+
+
 async def test_where_there_are_no_threads_there_is_no_button(studio: Studio) -> None:
     await studio.send_dm(studio.alice.user, "What is it?", CAT)
     assert "Thread" not in labels(last_dm(studio, studio.alice))
