@@ -16,6 +16,7 @@ from bot.projects import text, windows
 from bot.projects.items import ProjectButton
 from bot.ui.buttons import view_of
 from bot.ui.choices import choices
+from bot.ui.messages import fit
 from bot.ui.replies import SILENT, whisper
 from bot.ui.windows import Submission, uploads
 from bot.wire.interactions import acknowledge, actor_of, file_limit
@@ -66,7 +67,7 @@ class Cards:
         asker alone. Raises UserError, NotAllowedError."""
         found = await self._studio.projects.shelf.card(actor_of(interaction), name)
         content = f"{said}\n{text.card(found)}" if said else text.card(found)
-        await Post(content, view=self.view(found)).answer(interaction)
+        await Post(fit(content), view=self.view(found)).answer(interaction)
 
     def view(self, found: Card) -> discord.ui.View:
         """Return the buttons of a project: what somebody may do with it, the next thing in green."""

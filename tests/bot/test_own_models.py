@@ -7,9 +7,12 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
+import discord
 import pytest
 
+from bot.ui.messages import length
 from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
 from studio.actor import Actor
 from tests.bot.conftest import Studio, open_studio
@@ -388,3 +391,25 @@ async def test_a_card_leads_to_the_web_where_there_is_one(tmp_path: Path) -> Non
         urls = [child.get("url") for row in message.components for child in row["components"]]
         [web] = [url for url in urls if url]
         assert re.fullmatch(r"https://studio\.example/projects/[a-z2-9]{12}", web)
+
+
+async def test_a_card_fits_below_however_much_was_refused(studio: Studio) -> None:
+    await said(studio, "new", name="trees", finds="which of my labels fits")
+    shown: list[str] = []
+
+    async def edit_original_response(*, content: str, **_: object) -> None:
+        shown.append(content)
+
+    interaction = SimpleNamespace(
+        user=SimpleNamespace(id=studio.alice.id, name="alice", roles=[]),
+        guild_id=studio.guild.id,
+        guild=None,
+        channel_id=studio.channel.id,
+        channel=None,
+        permissions=discord.Permissions.none(),
+        edit_original_response=edit_original_response,
+    )
+    await studio.bot.projects.cards.show(
+        interaction, "trees", "1 taken, 3 refused: " + "a long name.png; " * 150
+    )
+    assert length(shown[0]) <= 2000 and shown[0].startswith("1 taken, 3 refused") and "➡️" in shown[0]
