@@ -273,7 +273,7 @@ def offer(times: Mapping[str, int]) -> str:
 def shortened(job: Job, scores: Sequence[tuple[str, float]]) -> str:
     """Return the prompt with its strongest words bold and its weakest struck out, then shorter prompts by
     number. ``scores``: (word, weight)."""
-    order = sorted((weight for _, weight in scores), reverse=True)
+    order = sorted((weight for _, weight in scores), reverse=True) or [0.0]
     strong, weak = (
         order[max(0, round(0.25 * len(order)) - 1)],
         order[min(len(order) - 1, round(0.6 * len(order)))],

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from bot.ui.messages import MAX_CONTENT, cut, length, pages, running
+from bot.ui.messages import MAX_CONTENT, cut, length, pages, running, shortened
 from core.job import Job, Lane, Origin, Status
-from core.requests import ImagineRequest
+from core.requests import ImagineRequest, ShortenRequest
 
 
 def test_a_page_has_as_many_units_as_discord_takes() -> None:
@@ -23,3 +23,9 @@ def test_after_the_last_step_a_message_says_that_it_finishes() -> None:
     request = ImagineRequest(prompt="a boat", seed=1)
     job = Job("a", request, Origin(1, 2, 3), Status.RUNNING, Lane.FAST, datetime.now(UTC))
     assert "(99%) (fast)" in running(job, 99) and "(Finishing) (fast)" in running(job, 100)
+
+
+def test_an_empty_reading_says_that_there_is_nothing_to_leave_out() -> None:
+    request = ShortenRequest(prompt="a boat")
+    job = Job("abcdefghijkm", request, Origin(1, 2, 3), Status.DELIVERED, Lane.FAST, datetime.now(UTC))
+    assert "There is nothing to leave out" in shortened(job, [])
