@@ -3,7 +3,6 @@ ask is a job like every other; its answer stands in a reply."""
 
 from __future__ import annotations
 
-import logging
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ import discord
 from bot.asking import Asking
 from bot.delivery.follow import Delivery
 from bot.ui import messages
-from bot.ui.replies import SILENT
+from bot.ui.replies import reply_to
 from bot.wire.attachments import is_seen
 from bot.wire.interactions import actor_of_message
 from bot.wire.transport import FAILURES
@@ -35,7 +34,6 @@ BY_BUTTON = (
 STEALTH = "Stealth is on, and everybody would see an answer here: use `/ask` instead."
 FRESH = "A new conversation: send a picture with your next question."
 _SAID_BY_BUTTON = "told_ask_more"
-log = logging.getLogger(__name__)
 
 
 class Mentions:
@@ -59,7 +57,7 @@ class Mentions:
                 return  # somebody talks about the bot, not to it
             await self._ask(actor, message, question, before)
         except UserError as error:
-            await _say(message, f"❌ {error}")
+            await reply_to(message, f"❌ {error}")
 
     async def direct(self, message: discord.Message) -> bool:
         """Take a direct message as a question; return False where it is none: a picture without one, or words
@@ -75,7 +73,7 @@ class Mentions:
             return await self._ask_or_say(actor, message, question, None)
         if message.content.strip().lower() in NEW:
             await talking.end_direct(actor)
-            await _say(message, FRESH)
+            await reply_to(message, FRESH)
             return True
         before = await self._replied_to(actor, message)
         if before is None or not isinstance(before[0].request, AskRequest):
@@ -92,7 +90,7 @@ class Mentions:
         try:
             await self._ask(actor, message, question, before)
         except UserError as error:
-            await _say(message, f"❌ {error}")
+            await reply_to(message, f"❌ {error}")
         return True
 
     async def _tell_by_button(self, actor: Actor, message: discord.Message) -> None:
@@ -106,7 +104,7 @@ class Mentions:
             return
         if found and isinstance(found[0].request, AskRequest):
             if await self._studio.talking.first_time(actor, _SAID_BY_BUTTON):
-                await _say(message, BY_BUTTON)
+                await reply_to(message, BY_BUTTON)
 
     async def _before(self, actor: Actor, message: discord.Message) -> tuple[Job, int | None] | None:
         """Return what a message is about: the job that it replies to, or the latest question of its thread,
@@ -154,26 +152,22 @@ class Mentions:
         return [f"{job.id} {number + 1}" for number in numbers if result.pictures]
 
     async def _submit(self, actor: Actor, message: discord.Message, new: NewJob) -> None:
-        """Say that it waits, in the message that its answer will stand in; the same message asked about twice
-        makes one job."""
-        shown = await message.reply(
-            messages.asked(new.request, message.author.id), allowed_mentions=SILENT, mention_author=False
-        )
+        """Say that it waits, in the message that its answer will stand in, if
+        Discord takes that; the same message asked about twice makes one job."""
+        shown = await reply_to(message, messages.asked(new.request, message.author.id))
         limit = message.guild.filesize_limit if message.guild else DEFAULT_FILE_LIMIT
-        reply = Reply(message_id=shown.id, file_limit=limit)
+        reply = Reply(message_id=shown.id if shown else None, file_limit=limit)
         try:
             submitted = await self._studio.submit(actor, new, reply, once=f"message:{message.id}")
         except BaseException:
-            with suppress(discord.HTTPException, *FAILURES):
-                await shown.delete()
+            await _take_back(shown)
             raise
         if submitted.duplicate:
-            await shown.delete()
+            await _take_back(shown)
         self._delivery.follow(submitted.job)
 
 
-async def _say(message: discord.Message, text: str) -> None:
-    try:
-        await message.reply(messages.fit(text), allowed_mentions=SILENT, mention_author=False)
-    except (discord.HTTPException, *FAILURES) as error:
-        log.info("a message couldn't be answered (%s)", type(error).__name__)
+async def _take_back(shown: discord.Message | None) -> None:
+    if shown is not None:
+        with suppress(discord.HTTPException, *FAILURES):
+            await shown.delete()

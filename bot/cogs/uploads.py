@@ -7,7 +7,8 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from bot.ui import buttons, messages
-from bot.ui.replies import SILENT
+from bot.ui.replies import reply_to
+from bot.wire.attachments import files_of
 from core.errors import PromptError, UserError
 from core.grammar.prompt import parse
 from studio.actor import Actor
@@ -29,19 +30,17 @@ class Uploads(commands.Cog):
             return
         if await self.bot.mentions.direct(message):
             return
-        if not message.attachments:
-            await message.reply(
-                "Send me a picture, or type `/imagine`. `/help` shows everything.", allowed_mentions=SILENT
-            )
+        if not (attachments := files_of(message)):
+            await reply_to(message, "Send me a picture, or type `/imagine`. `/help` shows everything.")
             return
         try:
             words = parse(message.content).text
             problem = ""
         except PromptError as error:
             words, problem = "", f"\n-# {error}"
-        for attachment in message.attachments[:MAX_PICTURES]:
+        for attachment in attachments[:MAX_PICTURES]:
             if may_be_film(attachment.filename, attachment.content_type or "") and self._answers:
-                await message.reply(A_FILM, allowed_mentions=SILENT)
+                await reply_to(message, A_FILM)
                 continue
             await self._offer(message, attachment, words, problem)
 
@@ -57,11 +56,11 @@ class Uploads(commands.Cog):
             [file] = self.bot.links.attached([attachment])
             taken = await self.bot.studio.upload(actor, file)
         except UserError as error:
-            await message.reply(f"❌ {error}", allowed_mentions=SILENT)
+            await reply_to(message, f"❌ {error}")
             return
         prompt = f"\n**{messages.quote(words, 300)}**" if words else ""
         text = f"{taken.width}×{taken.height} px. What would you like to do with it?{prompt}{problem}"
-        await message.reply(text, view=buttons.for_upload(taken.sha256), allowed_mentions=SILENT)
+        await reply_to(message, text, view=buttons.for_upload(taken.sha256))
 
 
 async def setup(bot: Atelier) -> None:

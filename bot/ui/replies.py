@@ -57,6 +57,17 @@ async def tell_unexpected(interaction: discord.Interaction) -> None:
     await whisper(interaction, UNEXPECTED_BESIDE if interaction.extras.get(_JOB) else UNEXPECTED)
 
 
+async def reply_to(message: discord.Message, text: str, **more: Any) -> discord.Message | None:
+    """Answer a message, below it if it is still there. Return None where Discord takes no answer; never
+    raises for Discord. more: of ``discord.abc.Messageable.send``."""
+    reference = message.to_reference(fail_if_not_exists=False)
+    try:
+        return await message.channel.send(fit(text), reference=reference, allowed_mentions=SILENT, **more)
+    except (discord.HTTPException, *FAILURES) as error:
+        log.info("message %s couldn't be answered (%s)", message.id, type(error).__name__)
+        return None
+
+
 async def refuse(interaction: discord.Interaction, error: UserError) -> None:
     """Say why not, and give the prompt back to be copied: Discord keeps nothing of a command or window that
     was sent."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import discord
 import pytest
 
 from bot.client import wanted_intents
@@ -78,10 +81,69 @@ async def test_a_reply_whose_words_do_not_arrive_is_answered_once(studio: Studio
             attachments=[],
             mentions=[studio.bot.user] if pings else [],
             reference=SimpleNamespace(message_id=answer.id),
-            reply=answer.reply,
+            to_reference=answer.to_reference,
         )
         await studio.bot.mentions.in_server(reply, studio.bot.user)
     assert [m.content for m in studio.channel.history()[1:]] == [BY_BUTTON]
+
+
+async def _sent(studio: Studio, text: str, *files: tuple[str, bytes]):
+    """A message of alice's as the bot may read it, which it hasn't heard of."""
+    sent = await studio.alice.send(studio.channel, text, attachments=files)
+    message = await studio.bot.get_channel(studio.channel.id).fetch_message(sent.id)
+    message.mentions.append(studio.bot.user)
+    return message
+
+
+async def _answered(studio: Studio, message) -> None:
+    await studio.bot.mentions.in_server(message, studio.bot.user)
+    await asyncio.gather(*studio.bot.delivery._tasks.values())
+
+
+@pytest.fixture
+def refused_replies(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Discord takes no reply to a message that is gone, unless that is allowed; the simulator takes it."""
+    backend, normalize = studio.env.backend, studio.env.backend.normalize_message_reference
+
+    def checked(channel_id: int, reference: dict[str, Any] | None) -> dict[str, Any] | None:
+        if reference is not None and reference.get("fail_if_not_exists", True):
+            backend.get_message(channel_id, int(reference["message_id"]))  # raises
+        return normalize(channel_id, reference)
+
+    monkeypatch.setattr(backend, "normalize_message_reference", checked)
+
+
+async def test_a_question_whose_message_is_gone_is_answered_all_the_same(
+    studio: Studio, refused_replies: None
+) -> None:
+    message = await _sent(studio, "What is it?", CAT)
+    await message.delete()
+    await _answered(studio, message)
+    assert "turn 1 with 1 pictures" in studio.last().content
+
+
+async def test_where_the_bot_may_not_write_the_answer_comes_by_direct_message(studio: Studio) -> None:
+    message = await _sent(studio, "What is it?", CAT)
+    channel = studio.bot.get_channel(studio.channel.id)
+    await channel.set_permissions(
+        channel.guild.me, overwrite=discord.PermissionOverwrite(send_messages=False)
+    )
+    await _answered(studio, message)
+    assert studio.last().id == message.id
+    assert "turn 1 with 1 pictures" in last_dm(studio, studio.alice).content
+
+
+async def test_what_was_sent_in_a_direct_message_and_is_gone_makes_no_error(
+    studio: Studio, refused_replies: None
+) -> None:
+    sent = await studio.send_dm(studio.alice.user, "hello")
+    channel = await studio.bot.fetch_channel(sent.channel.id)
+    message = await channel.fetch_message(sent.id)
+    before = len(studio.alice.user.dm_channel.history())
+    studio.env.backend.delete_message(channel.id, sent.id)
+    await studio.bot.get_cog("Uploads").on_message(message)
+    assert len(studio.alice.user.dm_channel.history()) == before
+    assert "Send me a picture" in last_dm(studio, studio.alice).content
 
 
 async def test_stealth_gives_nothing_away(studio: Studio) -> None:
