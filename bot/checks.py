@@ -40,8 +40,9 @@ class Checks:
 def text_of(message: discord.Message) -> str:
     """Return the words of a message: its own, those of its components and of the pages that it shows, and the
     same of what it forwards."""
+    shown: list[discord.Message | discord.MessageSnapshot] = [message, *message.message_snapshots]
     parts = list[str | None]()
-    for one in (message, *message.message_snapshots):
+    for one in shown:
         parts += [one.content, *_displayed(one.components)]
         parts += [part for embed in one.embeds for part in (embed.title, embed.description)]
     return "\n".join(part for part in parts if part)

@@ -121,8 +121,8 @@ class Shares:
 
     @property
     def origin(self) -> str:
-        """The address of the web, before every path."""
-        return self._web.address
+        """The address of the web, before every path; "" while it isn't open."""
+        return self._web.address or ""
 
     async def look(self, token: str, before: Cursor | None = None) -> Looked | None:
         """Return what a link shows; None when it has ended, never was, or shows nothing any more. Raises
