@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import shutil
 from collections.abc import Collection
 
+from core.job import ID_LENGTH
 from core.requests import Request
 from jobs.films import bytes_of, no_room
 from storage.files import Files
 
+LEFT = ("clips", "moving")  # folders in which others write here
+_JOB = re.compile(rf"[a-z2-9]{{{ID_LENGTH}}}")
 log = logging.getLogger(__name__)
 
 
@@ -72,4 +76,6 @@ class Incoming:
             log.warning("the folder %s can't be removed: %s", folder, error.strerror)
 
     def _names(self) -> list[str]:
-        return [path.name for path in self._root.iterdir()] if self._root.is_dir() else []
+        """Jobs that have a folder, and what else a crash may have left. Other folders aren't ours."""
+        there = self._root.iterdir() if self._root.is_dir() else ()
+        return [path.name for path in there if path.name in LEFT or _JOB.fullmatch(path.name)]

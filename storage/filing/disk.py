@@ -28,9 +28,8 @@ class Disk:
         self.timings = Timings(OPERATIONS)
 
     def free_bytes(self) -> int:
-        """Return the free space on the disk that holds ``root``, for this user."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        return shutil.disk_usage(self.root).free
+        """Return the free space for this user: the less of what the disks of ``root`` and ``incoming`` have."""
+        return min(shutil.disk_usage(_there(path)).free for path in (self.root, self.incoming))
 
     def drop_unfinished(self) -> None:
         """Delete what a crash has left half-written. Call it before anything is put or taken."""
@@ -102,3 +101,8 @@ class Disk:
         folder = self._derived_path(sha256, "").parent
         for path in folder.glob(f"{sha256}.*") if folder.is_dir() else ():
             path.unlink(missing_ok=True)
+
+
+def _there(path: Path) -> Path:
+    """Return the folder itself, or the nearest above it that exists: asking makes none."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())

@@ -25,7 +25,11 @@ def open_at(address: Path | BucketAddress | None, settings: Settings) -> Files:
     """Return the store at an address. Raises StorageError."""
     if isinstance(address, BucketAddress):
         return open_bucket(address, settings)
-    return Folder(address or settings.data_dir / "pictures", derived=settings.data_dir / "cache" / "derived")
+    return Folder(
+        address or settings.data_dir / "pictures",
+        incoming=settings.data_dir / "incoming",
+        derived=settings.data_dir / "cache" / "derived",
+    )
 
 
 def open_bucket(address: BucketAddress, settings: Settings, *, ballast_bytes: int = BALLAST_BYTES) -> Bucket:
