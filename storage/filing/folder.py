@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 
 from core.errors import StorageError
@@ -95,8 +96,8 @@ class Folder(Disk):
         """Yield every file, in no order."""
         paths = self._paths()
         while some := await asyncio.to_thread(self._some, paths):
-            for path in some:
-                if (entry := self._entry(path)) is not None:
+            for entry in some:
+                if entry is not None:
                     yield entry
 
     @timed("remove")
@@ -133,8 +134,8 @@ class Folder(Disk):
     def _paths(self) -> Iterator[Path]:
         return (path for path in self.root.glob("??/??/*") if is_name(path.stem, path.suffix[1:]))
 
-    def _some(self, paths: Iterator[Path]) -> list[Path]:
-        return [path for path, _ in zip(paths, range(ENTRIES_AT_ONCE), strict=False)]
+    def _some(self, paths: Iterator[Path]) -> list[Entry | None]:
+        return [self._entry(path) for path in islice(paths, ENTRIES_AT_ONCE)]
 
     def _entry(self, path: Path) -> Entry | None:
         """Return what is known of the file at ``path``; None when it has just gone."""

@@ -4,12 +4,15 @@ import asyncio
 import errno
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from core.errors import StorageError
+from core.settings import load
 from storage.filing.folder import Folder
+from storage.filing.opening import open_files
 
 DATA = b"\x89PNG not really"
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -55,6 +58,29 @@ def test_the_ballast_takes_real_blocks_and_gives_them_back(files: Folder) -> Non
 
 def test_free_space_is_of_the_disk_that_holds_the_files(files: Folder) -> None:
     assert 0 < files.free_bytes() < 2**60
+
+
+def test_what_is_coming_lies_in_the_data_folder_wherever_pictures_are(tmp_path: Path) -> None:
+    shared = tmp_path / "ftp"
+    settings = load(
+        {"DATA_DIR": str(tmp_path / "data"), "FILES_URL": f"files:{shared / 'pictures'}"}, tmp_path / "none"
+    )
+    assert open_files(settings).incoming == tmp_path / "data" / "incoming"
+    assert open_files(settings).free_bytes() > 0 and not shared.exists(), "asking makes no folder"
+
+
+async def test_the_event_loop_looks_at_no_file(files: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    await files.put(DATA, "image/png")
+    stat, threads = Path.stat, set[int]()
+
+    def noted(path: Path, **options: bool) -> os.stat_result:
+        if path.suffix == ".png":
+            threads.add(threading.get_ident())
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", noted)
+    assert [entry.sha256 async for entry in files.entries()] == [SHA]
+    assert threads and threading.get_ident() not in threads
 
 
 async def test_a_file_on_another_disk_is_copied(
