@@ -5,8 +5,10 @@ say; where files lie, ``storage.filing``.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
+from math import inf
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -25,9 +27,15 @@ EXTENSIONS = {
     "application/zip": "zip",
     "text/csv": "csv",
 }
+OWNER = "owner"  # what a store has beside its files, with the name of its studio
 OPERATIONS = ("put", "take", "get", "local", "remove")  # of a store, that are timed
 MEDIA_TYPES = {extension: media_type for media_type, extension in reversed(EXTENSIONS.items())}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_renewed(written_at: float, after: float) -> bool:
+    """Return whether a file was written after then. One of tomorrow was written by a wrong clock."""
+    return after < written_at < time.time() + 86_400
 
 
 class Taken(NamedTuple):
@@ -95,13 +103,18 @@ class Files(Protocol):
     def entries(self) -> AsyncIterator[Entry]:
         """Yield every file, in no order. Raises FilesAway."""
 
-    async def remove(self, sha256: str) -> bool:
-        """Delete the file, and what was made from it; False when there was none. The caller knows that no row
-        needs it any more. Raises FilesAway: then nothing of it is left on this machine."""
+    async def remove(self, sha256: str, *, unless_after: float = inf) -> bool:
+        """Delete the file, and what was made from it; False when there was none, or it was written again
+        after ``unless_after``, in seconds since 1970. The caller knows that no row needs it any more. Raises
+        StorageError when it can't be deleted, FilesAway: then a bucket has left nothing of it on this
+        machine."""
 
-    async def mark(self, owner: str) -> str:
-        """Return the name of the studio that this store belongs to: ``owner``, unless another was first.
-        Raises FilesAway."""
+    async def owner(self) -> str | None:
+        """Return the name of the studio that this store belongs to, None when it was never marked. Raises
+        FilesAway."""
+
+    async def mark(self, owner: str) -> None:
+        """Write down whose this store is. Raises StorageError, FilesAway."""
 
     async def get_derived(self, sha256: str, name: str) -> bytes | None:
         """Return what was made from a file and kept as ``name``, such as "256.webp"; None when it wasn't."""

@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 from weakref import WeakValueDictionary
@@ -21,14 +22,23 @@ import obstore
 from core.errors import FilesAway, StorageError
 from core.setting.files import BucketAddress
 from core.telemetry.timings import timed
-from storage.files import MEDIA_TYPES, Entry, Taken, checked, extension_of, is_name, place_of
+from storage.files import (
+    MEDIA_TYPES,
+    OWNER,
+    Entry,
+    Taken,
+    checked,
+    extension_of,
+    is_name,
+    is_renewed,
+    place_of,
+)
 from storage.filing.cache import Cache
 from storage.filing.disk import Disk
 from storage.filing.folder import hashed
 from storage.filing.server import Keys, Server
 
 ROOT = "pictures"  # what the keys of files begin with
-OWNER = "owner"  # the object that says whose bucket it is
 AT_ONCE = 8  # files that are fetched together for one job
 KINDS_KNOWN = 10_000  # files whose extension is remembered, and removals
 PIECE = 2**20  # bytes that are in memory of a file that is fetched
@@ -169,22 +179,25 @@ class Bucket(Disk):
                     yield entry
 
     @timed("remove")
-    async def remove(self, sha256: str) -> bool:
-        """Delete the file, its copy here, and what was made from it; False when there was none. The caller
-        knows that no row needs it any more. Raises FilesAway: then nothing of it is left on this machine."""
+    async def remove(self, sha256: str, *, unless_after: float = inf) -> bool:
+        """Delete the file, its copy here, and what was made from it; False when there was none, or it was
+        written again after ``unless_after``. The caller knows that no row needs it any more. Raises
+        FilesAway: then nothing of it is left on this machine."""
         async with self._turn(checked(sha256)):
             _note(self._removed, sha256, None)
             await asyncio.to_thread(self._forget, sha256)
-            found = await self._found(sha256)
+            found = [
+                entry for entry in await self._found(sha256) if not is_renewed(entry.written_at, unless_after)
+            ]
             for entry in found:
                 key = f"{ROOT}/{place_of(sha256, entry.extension)}"
                 await self.server.ask(partial(obstore.delete_async, self.server.store, key))
             self._kinds.pop(sha256, None)
             return bool(found)
 
-    async def mark(self, owner: str) -> str:
-        """Return the name of the studio that the bucket belongs to: ``owner``, unless another was first.
-        Raises FilesAway."""
+    async def owner(self) -> str | None:
+        """Return the name of the studio that the bucket belongs to, None when it was never marked. Raises
+        FilesAway."""
 
         async def read() -> str | None:
             try:
@@ -194,9 +207,11 @@ class Bucket(Disk):
                     raise
                 return None
 
-        if (known := await self.server.ask(read)) is None:
-            await self.server.ask(lambda: obstore.put_async(self.server.store, OWNER, owner.encode()))
-        return known or owner
+        return await self.server.ask(read)
+
+    async def mark(self, owner: str) -> None:
+        """Write down whose the bucket is. Raises FilesAway."""
+        await self.server.ask(lambda: obstore.put_async(self.server.store, OWNER, owner.encode()))
 
     async def put_derived(self, sha256: str, name: str, data: bytes) -> None:
         """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""

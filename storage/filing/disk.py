@@ -28,7 +28,7 @@ class Disk:
         self.timings = Timings(OPERATIONS)
 
     def free_bytes(self) -> int:
-        """Return the free space for this user: the less of what the disks of ``root`` and ``incoming`` have."""
+        """Return the free space for this user on the disk of ``root`` or of ``incoming``, the smaller one."""
         return min(shutil.disk_usage(_there(path)).free for path in (self.root, self.incoming))
 
     def drop_unfinished(self) -> None:

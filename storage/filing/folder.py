@@ -9,14 +9,26 @@ import hashlib
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from itertools import islice
+from math import inf
 from pathlib import Path
 
-from core.errors import StorageError
+from core.errors import FilesAway, StorageError
 from core.telemetry.timings import timed
-from storage.files import MEDIA_TYPES, Entry, Taken, checked, extension_of, is_name, place_of
+from storage.files import (
+    MEDIA_TYPES,
+    OWNER,
+    Entry,
+    Taken,
+    checked,
+    extension_of,
+    is_name,
+    is_renewed,
+    place_of,
+)
 from storage.filing.disk import BALLAST_BYTES, CHUNK, Disk
 
 ENTRIES_AT_ONCE = 1000  # files that are looked at in one go of a thread
@@ -40,6 +52,8 @@ class Folder(Disk):
             incoming=incoming or root.parent / "incoming",
             derived=derived or root.parent / "cache" / "derived",
         )
+        self._renewing = threading.Lock()
+        self._is_marked = False  # then a folder without the mark isn't this one: its disk isn't mounted
 
     @timed("put")
     async def put(self, data: bytes, media_type: str) -> str:
@@ -101,14 +115,20 @@ class Folder(Disk):
                     yield entry
 
     @timed("remove")
-    async def remove(self, sha256: str) -> bool:
-        """Delete the file, and what was made from it; False when there was none. The caller knows that no row
-        needs it any more."""
-        return await asyncio.to_thread(self._remove, sha256)
+    async def remove(self, sha256: str, *, unless_after: float = inf) -> bool:
+        """Delete the file, and what was made from it; False when there was none, or it was written again
+        after ``unless_after``. The caller knows that no row needs it any more. Raises StorageError when it
+        can't be deleted."""
+        return await asyncio.to_thread(self._remove, sha256, unless_after)
 
-    async def mark(self, owner: str) -> str:
-        """Return ``owner``: whoever has the folder has the database beside it."""
-        return owner
+    async def owner(self) -> str | None:
+        """Return the name of the studio that the folder belongs to, None when it was never marked. Raises
+        FilesAway."""
+        return await asyncio.to_thread(self._owner)
+
+    async def mark(self, owner: str) -> None:
+        """Write down whose the folder is. Raises StorageError when that can't be written."""
+        await asyncio.to_thread(self._mark, owner)
 
     async def put_derived(self, sha256: str, name: str, data: bytes) -> None:
         """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
@@ -124,8 +144,16 @@ class Folder(Disk):
         return found
 
     def exists(self, sha256: str) -> bool:
-        """Return whether the file is there."""
-        return self._find(sha256) is not None
+        """Return whether the file is there. Raises FilesAway."""
+        if self._find(sha256) is None:
+            self._check_there()
+            return False
+        return True
+
+    def create_ballast(self) -> bool:
+        """Take up ``ballast_bytes`` on the disk; False when there isn't the room, or another disk is there.
+        Blocks: run it in a thread."""
+        return self._is_there() and super().create_ballast()
 
     def all(self) -> Iterator[str]:
         """Yield the SHA-256 of every file, in no order. Reads the whole tree: run it in a thread."""
@@ -145,7 +173,34 @@ class Folder(Disk):
             return None
         return Entry(path.stem, path.suffix[1:], status.st_size, status.st_mtime)
 
+    def _owner(self) -> str | None:
+        try:
+            owner = (self.root / OWNER).read_text().strip()
+        except FileNotFoundError:
+            self._check_there()
+            return None
+        except OSError as error:
+            raise FilesAway(f"{self.root} can't be read: {error.strerror}") from error
+        self._is_marked = True
+        return owner
+
+    def _mark(self, owner: str) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._write(owner.encode(), self.root / OWNER, {self.root})
+        except OSError as error:
+            raise StorageError(f"can't write to {self.root}: {error.strerror}") from error
+        self._is_marked = True
+
+    def _is_there(self) -> bool:
+        return not self._is_marked or (self.root / OWNER).is_file()
+
+    def _check_there(self) -> None:
+        if not self._is_there():
+            raise FilesAway(f"the pictures of {self.root} aren't there: is its disk mounted?")
+
     def _missing(self, sha256: str) -> StorageError:
+        self._check_there()
         return StorageError(f"there is no file {sha256[:12]}… in {self.root}")
 
     def _put(self, data: bytes, media_type: str) -> str:
@@ -153,26 +208,32 @@ class Folder(Disk):
         target = self.root / place_of(sha256, extension_of(media_type))
         if self._renewed(sha256):
             return sha256
+        try:
+            self._write(data, target, self._make_folders(target))
+        except OSError as error:
+            raise StorageError(f"a file of {len(data):,} bytes can't be written: {error.strerror}") from error
+        return sha256
+
+    def _write(self, data: bytes, target: Path, changed: set[Path]) -> None:
+        """Write a file durably, whole or not at all."""
         temporary = self.root / f".tmp-{secrets.token_hex(8)}"
         try:
-            changed = self._make_folders(target)
             with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             _move(temporary, target, changed)
-        except OSError as error:
+        except OSError:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-            raise StorageError(f"a file of {len(data):,} bytes can't be written: {error.strerror}") from error
-        return sha256
+            raise
 
     def _renewed(self, sha256: str) -> bool:
         """Whether the file is there; then it is as new as one that is written now, for the sweep of what no
         row names."""
         found = self._find(sha256)
         if found is not None:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError), self._renewing:
                 os.utime(found)
                 return True
         return False
@@ -207,6 +268,7 @@ class Folder(Disk):
 
     def _make_folders(self, target: Path) -> set[Path]:
         """Make the folders of a file, and return those whose entries are not durable once it is there."""
+        self._check_there()
         parents = (target.parent, target.parent.parent, self.root)
         new = [folder for folder in parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -219,10 +281,20 @@ class Folder(Disk):
         except OSError as error:
             raise StorageError(f"the file {path.name} can't be read: {error.strerror}") from error
 
-    def _remove(self, sha256: str) -> bool:
+    def _remove(self, sha256: str, unless_after: float) -> bool:
         found = self._find(sha256)
-        if found is not None:
-            found.unlink(missing_ok=True)
+        try:
+            if found is None:
+                self._check_there()
+            else:
+                with self._renewing:  # until it has gone nobody is told that it is there
+                    if is_renewed(found.stat().st_mtime, unless_after):
+                        return False
+                    found.unlink()
+        except FileNotFoundError:
+            found = None
+        except OSError as error:
+            raise StorageError(f"the file {sha256[:12]}… can't be deleted: {error.strerror}") from error
         self._remove_derived(sha256)
         return found is not None
 

@@ -32,9 +32,14 @@ async def move(
 ) -> Moved:
     """Copy every file of ``old`` that isn't in ``new``; what an earlier try has copied isn't copied again.
 
-    dry_run: only count. told: is told now and then how far it is. Raises FilesAway when a store stays away.
+    dry_run: only count. told: is told now and then how far it is. Raises StorageError when the new store is
+    another studio's, FilesAway when a store stays away.
     """
-    moved = Moved()
+    moved, owner = Moved(), await old.owner()
+    if (other := await new.owner()) not in (None, owner):
+        raise StorageError(f"that store belongs to another studio ({other}). Name one of its own.")
+    if owner is not None and not dry_run:
+        await new.mark(owner)
     sizes = {entry.name: entry.size async for entry in new.entries()}
     waiting: set[asyncio.Task[None]] = set()
     done: set[asyncio.Task[None]] = set()

@@ -57,7 +57,9 @@ class Removal:
         """Return files of refused jobs, and of crashes between file and row, if the store is this studio's:
         in another's, no row of ours would name anything. Raises FilesAway."""
         owner = await self._database.write(records.studio)
-        if await self._files.mark(owner) != owner:
+        if (marked := await self._files.owner()) is None:
+            await self._files.mark(owner)
+        elif marked != owner:
             log.error(OTHERS)
             return []
         before = time.time() - ORPHANS_KEPT

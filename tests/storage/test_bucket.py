@@ -76,20 +76,21 @@ async def test_what_is_deleted_is_deleted_in_each_type_and_what_is_not_ours_stay
     assert [entry async for entry in bucket.entries()] == []
 
 
-async def test_a_bucket_has_one_studio(bucket: Bucket, server: Server, tmp_path: Path) -> None:
-    assert await bucket.mark("one") == "one"
-    other = buckets.opened(server, tmp_path / "other", tmp_path.name)
-    assert await other.mark("two") == "one"
-
-
 async def test_a_server_that_is_away_is_not_a_file_that_is_gone(tmp_path: Path) -> None:
     nobody = Server("nobody", f"http://127.0.0.1:{buckets.free_port()}")
     with mock.patch.object(server_module, "RETRIES", 0):
         bucket = buckets.opened(nobody, tmp_path, "p")
     film = tmp_path / "film"
     film.write_bytes(DATA)
-    asks = (bucket.get(SHA), bucket.has(SHA), bucket.put(DATA, "image/png"), bucket.take(film, "video/mp4"))
-    for ask in (*asks, bucket.remove(SHA), bucket.mark("me"), bucket.entry(SHA), bucket.local(SHA)):
+    asks = [bucket.get(SHA), bucket.has(SHA), bucket.put(DATA, "image/png"), bucket.take(film, "video/mp4")]
+    for ask in (
+        *asks,
+        bucket.remove(SHA),
+        bucket.mark("me"),
+        bucket.owner(),
+        bucket.entry(SHA),
+        bucket.local(SHA),
+    ):
         with pytest.raises(FilesAway, match="s3://studio/p doesn't answer"):
             await ask
     assert film.read_bytes() == DATA, "what couldn't be stored is where it was"
@@ -111,7 +112,7 @@ async def test_after_a_failure_nobody_waits_for_the_next_and_soon_it_is_tried_ag
 
 async def test_a_bucket_that_is_not_there_is_told(server: Server, tmp_path: Path) -> None:
     missing = buckets.opened(server, tmp_path, "p", FILES_URL=server.address("p", "nothere"))
-    for ask in (missing.put(DATA, "image/png"), missing.get(SHA), missing.mark("me")):
+    for ask in (missing.put(DATA, "image/png"), missing.get(SHA), missing.mark("me"), missing.owner()):
         missing.server._away_until = 0.0
         with pytest.raises(FilesAway, match="s3://nothere/p: there is no such bucket"):
             await ask

@@ -173,3 +173,18 @@ async def test_two_who_fetch_and_delete_the_same_leave_nothing(again: Again) -> 
     other = again()
     await asyncio.gather(*(other.get(SHA) for _ in range(5)), other.remove(SHA), return_exceptions=True)
     assert not await other.has(SHA) and await names(other) == []
+
+
+async def test_a_store_has_one_studio_and_its_name_is_no_file(files: Files, again: Again) -> None:
+    assert await files.owner() is None
+    await files.put(DATA, "image/png")
+    await files.mark("one")
+    assert await files.owner() == await again().owner() == "one" and await names(files) == [SHA]
+
+
+async def test_a_file_that_was_written_again_after_it_was_to_go_stays(files: Files) -> None:
+    await files.put(DATA, "image/png")
+    written = (await files.entry(SHA)).written_at
+    assert not await files.remove(SHA, unless_after=written - 60) and await files.get(SHA) == DATA
+    assert await files.remove(SHA, unless_after=written + 60) and not await files.has(SHA)
+    assert not await files.remove(SHA, unless_after=written + 60)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import StorageError
+from core.errors import FilesAway, StorageError
 from core.settings import load
 from storage.filing.folder import Folder
 from storage.filing.opening import open_files
@@ -97,3 +97,35 @@ async def test_a_file_on_another_disk_is_copied(
     monkeypatch.setattr(os, "replace", replace)
     assert await files.take(film, "video/mp4") == (SHA, len(DATA))
     assert files.path(SHA).read_bytes() == DATA and not film.exists() and not list(files.root.glob(".tmp-*"))
+
+
+async def test_a_disk_that_is_not_mounted_is_away_and_nothing_is_written_in_its_place(
+    files: Folder, tmp_path: Path
+) -> None:
+    await files.put(DATA, "image/png")
+    await files.mark("one")
+    film = tmp_path / "film"
+    film.write_bytes(b"another")
+    mounted = files.root.rename(tmp_path / "elsewhere")
+    files.root.mkdir()
+    asks = (files.put(b"new", "image/png"), files.take(film, "video/mp4"), files.get(SHA), files.has(SHA))
+    for ask in (*asks, files.remove(SHA), files.entry(SHA), files.owner()):
+        with pytest.raises(FilesAway, match="is its disk mounted"):
+            await ask
+    assert not files.create_ballast() and not list(files.root.iterdir()) and film.is_file()
+    files.root.rmdir()
+    mounted.rename(files.root)
+    assert await files.get(SHA) == DATA and await files.owner() == "one"
+
+
+async def test_a_file_that_cannot_be_deleted_is_told(files: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    await files.put(DATA, "image/png")
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        with pytest.raises(StorageError, match="can't be deleted: Permission denied"):
+            await files.remove(SHA)
+    assert await files.remove(SHA)

@@ -61,6 +61,17 @@ async def test_files_go_there_and_back_with_their_kinds(
         assert await back.get(name[:64]) == await folder.get(name[:64])
 
 
+async def test_the_new_store_is_the_same_studios_and_never_anothers(folder: Folder, tmp_path: Path) -> None:
+    new, others = Folder(tmp_path / "new"), Folder(tmp_path / "others")
+    await folder.mark("one")
+    await others.mark("two")
+    await move(folder, new)
+    assert await new.owner() == "one"
+    with pytest.raises(StorageError, match="another studio"):
+        await move(folder, others)
+    assert await listed(others) == {}
+
+
 async def test_a_move_that_is_cut_off_goes_on_where_it_was(
     folder: Folder, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
