@@ -49,16 +49,17 @@ log = logging.getLogger(__name__)
 SWITCH_INTERVAL = 0.0005
 
 
-def run(settings: Settings, *, sandbox: Page | None = None) -> int:
-    """Serve Discord, or the ``sandbox`` page, until SIGINT or SIGTERM. Return the exit status."""
+def run(settings: Settings, *, sandbox: Page | None = None, adopt: bool = False) -> int:
+    """Serve Discord, or the ``sandbox`` page, until SIGINT or SIGTERM. Return the exit status. adopt: see
+    ``services``."""
     memory.configure_heap()
     ids = settings.shard_ids  # several processes may have one DATA_DIR
     set_up_logs(settings, name=f"atelier-{ids[0]}-{ids[-1]}" if ids else "atelier")
     sys.setswitchinterval(SWITCH_INTERVAL)
-    return asyncio.run(_serve(settings, sandbox))
+    return asyncio.run(_serve(settings, sandbox, adopt))
 
 
-async def _serve(settings: Settings, sandbox: Page | None) -> int:
+async def _serve(settings: Settings, sandbox: Page | None, adopt: bool) -> int:
     stopping = asyncio.Event()
     stop_on_signals(stopping)
     if settings.shards == AUTO:
@@ -67,7 +68,7 @@ async def _serve(settings: Settings, sandbox: Page | None) -> int:
         settings = await with_connections(settings, stopping)
         if stopping.is_set():
             return 0
-    async with services(settings) as built:
+    async with services(settings, adopt=adopt) as built:
         garbage.configure_gc()
         keep, queue = built.database.supervisor, built.queue
         ids = settings.shard_ids  # processes on one machine may share its folder

@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"atelier {release()}")
     commands = parser.add_subparsers(dest="command", metavar="command")
-    commands.add_parser(
+    run = commands.add_parser(
         "run", help="start: in Discord with DISCORD_TOKEN set, else the sandbox (the default)"
     )
     sandbox = commands.add_parser(
@@ -60,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PICTURE",
         help="show the direct messages with the bot; pictures named here are sent there",
     )
+    for command in (run, sandbox):
+        command.add_argument(
+            "--adopt",
+            action="store_true",
+            help="make one studio of a database, DATA_DIR and pictures that a start has refused, since they"
+            " don't belong together; deletes none of what is there",
+        )
     commands.add_parser("doctor", help="check this machine and the settings; each problem comes with its fix")
     commands.add_parser("backup", help="copy the database to BACKUP_DIR now, also while the bot runs")
     restore = commands.add_parser(
@@ -152,7 +159,7 @@ def _run(settings, arguments) -> int:
     from host.app import run
 
     if settings.discord_token:
-        return run(settings)
+        return run(settings, adopt=getattr(arguments, "adopt", False))
     return _sandbox(settings, arguments)
 
 
@@ -167,7 +174,8 @@ def _sandbox(settings, arguments) -> int:
     if missing:
         print(f"No such file: {', '.join(missing)}", file=sys.stderr)
         return 2
-    return run(settings, sandbox=Page(dm is not None, uploads))
+    page = Page(dm is not None, uploads)
+    return run(settings, sandbox=page, adopt=getattr(arguments, "adopt", False))
 
 
 def _doctor(settings, arguments) -> int:

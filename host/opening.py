@@ -24,6 +24,7 @@ from storage.database import Database, open_database
 from storage.engine.sqlite_file import AHEAD, newest_backup, stamped
 from storage.files import Files
 from storage.filing.opening import open_files
+from storage.identity import Identity
 from storage.members import Members
 from storage.moving.note import refuse_half_moved
 from storage.search.vector_files import VectorFiles
@@ -56,12 +57,17 @@ BACKUP_EVERY = 86_400.0  # seconds
 
 @asynccontextmanager
 async def services(
-    settings: Settings, *, target: str = "vision.worker:main", executor: Executor | None = None
+    settings: Settings,
+    *,
+    target: str = "vision.worker:main",
+    executor: Executor | None = None,
+    adopt: bool = False,
 ) -> AsyncIterator[Services]:
     """Open database, files, workers and queue in order, and close them in reverse.
 
     target: what a worker's process runs. executor: what runs jobs; None = a worker for each device of this
-    machine, and those that are heard of on the bus. Raises StorageError when the database can't be opened,
+    machine, and those that are heard of on the bus. adopt: make one studio of a database, a folder and files
+    that aren't one's. Raises StorageError when the database can't be opened, or these aren't one studio's,
     AtelierError when no device can be used, BusError when the bus needs what isn't there.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -76,6 +82,7 @@ async def services(
         )
         await refuse_half_moved(database)
         files, directory = open_files(settings), CurrentDirectory()
+        await Identity(database, files, settings.data_dir).settle(adopt=adopt)
         check = PictureCheck(settings.nsfw_model)
         rules = ModerationSettings(settings.moderation, settings.moderation_pictures)
         moderator = Moderator(database, files, check, rules, directory)

@@ -42,8 +42,8 @@ def move_database(settings: Settings, address: str, *, restart: bool) -> int:
         print(f"{moved.cleaned} texts held NUL characters, which PostgreSQL can't keep: these were left out.")
     print(
         f"{moved.rows} rows in {len(moved.tables)} tables are there, the same on both sides by count and"
-        " SHA-256. Pictures stay where they are.\nSet DATABASE_URL to the new address and start Atelier."
-        " What it came from was left as it is: don't start on that again, or the two part."
+        " SHA-256. Pictures stay where they are.\nSet DATABASE_URL to the new address and start Atelier. What"
+        " it came from has a note, by which Atelier starts on it no more."
     )
     return 0
 
@@ -54,7 +54,8 @@ async def _move(settings: Settings, address: str, *, restart: bool) -> Moved:
         open_database(settings.database, backups, may_migrate=settings.migrate) as source,
         open_database(address, None) as target,
     ):
-        return await move(source, target, _name(settings.database), restart=restart, tell=print)
+        names = _name(settings.database), _name(address)
+        return await move(source, target, *names, restart=restart, tell=print)
 
 
 def _name(address: str | Path) -> str:

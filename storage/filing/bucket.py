@@ -78,6 +78,9 @@ class Bucket(Disk):
         self._cache.shrink()
         return super().free_bytes()
 
+    def __str__(self) -> str:
+        return str(self.server.name)
+
     @timed("put")
     async def put(self, data: bytes, media_type: str) -> str:
         """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises

@@ -55,6 +55,9 @@ class Folder(Disk):
         self._renewing = threading.Lock()
         self._is_marked = False  # then a folder without the mark isn't this one: its disk isn't mounted
 
+    def __str__(self) -> str:
+        return str(self.root)
+
     @timed("put")
     async def put(self, data: bytes, media_type: str) -> str:
         """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises

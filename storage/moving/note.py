@@ -1,4 +1,5 @@
-"""The note that a move of rows leaves in its target until it is finished. Every start looks for it."""
+"""The notes that a move of rows leaves: in its target until it is finished, and in its source for good. Every
+start looks for both."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from storage.database import Database
 from storage.schema import settings
 
 NOTE = "moving"  # key of the note in the target's settings
+LEFT = "moved_to"  # of that in the source's: where the rows are now
 
 
 def note_of(connection: sa.Connection) -> Any:

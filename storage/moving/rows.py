@@ -2,7 +2,7 @@
 
 A page of rows and the note of how far it came are one transaction, so that a move goes on where it was cut
 off. Until all is there and compared, the note keeps the studio from serving what is half of it. The source is
-only read.
+only read; in the end it is noted there, too, where its rows are now.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ import storage.several.identifies
 import storage.web.schema  # noqa: F401  all tables there are
 from core.errors import StorageError
 from storage.database import Database
-from storage.moving.note import NOTE, note_of
+from storage.moving.note import LEFT, NOTE, note_of
 from storage.people import upsert
+from storage.records import set_setting
 from storage.schema import metadata, settings
 
 PAGE = 500  # rows in one transaction
@@ -63,15 +64,17 @@ async def move(
     source: Database,
     target: Database,
     name: str,
+    to: str,
     *,
     restart: bool = False,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Moved:
     """Bring all rows of ``source`` to ``target``, which holds none or a part of them from a move before.
 
-    name: of the source, noted in the target. restart: forget what a move before has brought. tell: is given a
-    line for each table. Both are open, so nobody else writes to them. Raises StorageError when the target
-    holds other rows, or when the two differ in the end: then nothing serves the target.
+    name: of the source, noted in the target. to: of the target, noted in the source. restart: forget what a
+    move before has brought. tell: is given a line for each table. Both are open, so nobody else writes to
+    them. Raises StorageError when the target holds other rows, or when the two differ in the end: then
+    nothing serves the target.
     """
     done = await _begin(target, name, restart=restart)
     clean = target.path is None  # PostgreSQL's texts hold no NUL
@@ -91,6 +94,7 @@ async def move(
             " Atelier and run `atelier move-database` with --restart."
         )
     numbers = await source.read(_numbers)
+    await source.write(partial(set_setting, key=LEFT, value=to))
     await target.write(partial(_finish, numbers=numbers))
     return Moved(found, cleaned)
 
@@ -144,7 +148,7 @@ def _page(connection: sa.Connection, table: sa.Table, last: Sequence[Any] | None
     keys = [plain.c[column.name] for column in table.primary_key]
     statement = sa.select(*plain.c).order_by(*keys).limit(PAGE)
     if table is settings:
-        statement = statement.where(plain.c.key != NOTE)
+        statement = statement.where(plain.c.key.not_in((NOTE, LEFT)))
     if last is not None:
         types = [_stored(column) for column in table.primary_key]
         values = [sa.literal(value, kind) for value, kind in zip(last, types, strict=True)]

@@ -9,8 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from core.errors import StorageError
-from storage import people
+from storage import people, records
 from storage.database import Database, open_database
+from storage.filing.folder import Folder
+from storage.identity import Identity
 from storage.moving import rows
 from storage.moving.note import refuse_half_moved
 from storage.moving.rows import move
@@ -43,8 +45,8 @@ async def test_every_row_of_every_table_arrives_and_comes_back(tmp_path: Path) -
         last = [await added(source, interaction_id=number) for number in (101, 102, 103)][-1]
         await source.write(lambda c: c.execute(sa.delete(jobs).where(jobs.c.id == last.id)))
         before = await _all(source)
-        there = await move(source, target, "a file")
-        again = await move(target, back, "a server")
+        there = await move(source, target, "a file", "the target")
+        again = await move(target, back, "a server", "the target")
         assert there.tables == again.tables == before == await _all(back)
         assert all(summary.rows for summary in before.values()), "rows of every table were moved"
         for database in (target, back):
@@ -74,13 +76,13 @@ async def test_a_move_that_was_cut_off_goes_on_and_serves_nobody_before(
         async with open_database(address_in(tmp_path / "to"), None) as target:
             with monkeypatch.context() as patched, pytest.raises(StorageError, match="cut off"):
                 patched.setattr(rows, "_write_page", stops)
-                await move(source, target, "a file")
+                await move(source, target, "a file", "the target")
             with pytest.raises(StorageError, match="isn't finished"):
                 await refuse_half_moved(target)
             with pytest.raises(StorageError, match="a part of a file"):
-                await move(source, target, "another file")
+                await move(source, target, "another file", "the target")
             assert 0 < (await _all(target))["jobs"].rows < 9
-            await move(source, target, "a file")
+            await move(source, target, "a file", "the target")
             await refuse_half_moved(target)
             assert await _all(target) == await _all(source)
 
@@ -94,13 +96,13 @@ async def test_a_source_that_changed_meanwhile_is_found_and_moved_anew_on_reques
     ):
         await added(source, user=5)
         await target.write(lambda c: rows._write_note(c, "a file", {}))
-        await move(source, target, "a file", restart=True)
+        await move(source, target, "a file", "the target", restart=True)
         await target.write(lambda c: rows._write_note(c, "a file", {"jobs": [1], "users": [0]}))
         await source.write(lambda c: people.set_served(c, 5, 7))
         await source.write(lambda c: c.execute(sa.update(jobs).values(prompt="other words")))
         with pytest.raises(StorageError, match=r"jobs \(1 rows there, 1 here\)"):
-            await move(source, target, "a file")
-        await move(source, target, "a file", restart=True)
+            await move(source, target, "a file", "the target")
+        await move(source, target, "a file", "the target", restart=True)
         assert await _all(target) == await _all(source)
 
 
@@ -111,7 +113,7 @@ async def test_a_target_with_rows_is_left_alone(tmp_path: Path) -> None:
     ):
         await added(target)
         with pytest.raises(StorageError, match="1 in jobs"):
-            await move(source, target, "a file")
+            await move(source, target, "a file", "the target")
 
 
 async def test_a_character_that_a_server_cannot_keep_is_left_out_and_counted(tmp_path: Path) -> None:
@@ -120,6 +122,21 @@ async def test_a_character_that_a_server_cannot_keep_is_left_out_and_counted(tmp
         open_database(address_in(tmp_path / "to"), None) as target,
     ):
         await source.write(lambda c: people.user_seen(c, 1, "A\0da", now=NOW))
-        moved = await move(source, target, "a file")
+        moved = await move(source, target, "a file", "the target")
         name = await target.read(lambda c: people.names(c, [1])[1])
     assert (moved.cleaned, name) == ((1, "Ada") if target.path is None else (0, "A\0da"))
+
+
+async def test_a_studio_moves_with_its_rows_and_starts_where_they_were_no_more(tmp_path: Path) -> None:
+    files = Folder(tmp_path / "pictures", ballast_bytes=4096)
+    async with (
+        _file(tmp_path / "from") as source,
+        open_database(address_in(tmp_path / "to"), None) as target,
+    ):
+        before, after = (Identity(database, files, tmp_path) for database in (source, target))
+        await before.settle()
+        await move(source, target, "a file", "postgresql://there")
+        await after.settle()
+        assert await target.read(records.studio) == await files.owner()
+        with pytest.raises(StorageError, match="moved to postgresql://there"):
+            await before.settle()

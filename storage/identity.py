@@ -1,0 +1,161 @@
+"""Whose rows, folder and files these are. Each carries the name of its studio: rows in a setting, DATA_DIR
+and files in a mark. A start looks whether they are one studio's, and so does whatever deletes files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from core.errors import FilesAway, StorageError
+from storage import records
+from storage.database import Database
+from storage.files import Files
+from storage.moving.note import LEFT
+from storage.schema import jobs, pictures, settings, uploads, users
+
+MARK = "studio"  # the file in DATA_DIR with the studio's name
+ADOPTED = "adopted"  # setting: rows elsewhere may name files of before then, in seconds since 1970
+SAMPLE = 20  # of the newest files that rows name, of each kind
+ADOPT = (
+    " If it is meant so, `atelier run --adopt` makes them one studio from now on; files that are there now"
+    " and named by no row stay for good."
+)
+OTHER_ROWS = (
+    "{folder} (DATA_DIR) belongs to studio {marked}, the database is {ours}. Nothing was changed. Correct"
+    " DATABASE_URL or DATA_DIR, or put a backup back (`atelier restore`)."
+)
+OTHER_FILES = (
+    "{files} belongs to studio {owner}, the database is {ours}. Nothing was changed. Correct DATABASE_URL, or"
+    " give this studio its own FILES_URL. Only if that studio is no more, delete the file `owner` there."
+)
+BESIDE = (
+    "The database is new, and there are {what} of a studio already. Nothing was changed. Correct"
+    " DATABASE_URL, DATA_DIR or FILES_URL, or put a backup back (`atelier restore`)."
+)
+NOT_THERE = (
+    "The database names pictures, and none of them is in {files}. Nothing was changed. Is its disk mounted?"
+    " Are FILES_URL and DATABASE_URL right?"
+)
+MOVED = (
+    "The rows of this database were moved to {to}: set DATABASE_URL to that. To come back, move them back"
+    " with `atelier move-database`. `atelier run --adopt` starts on what was left here, without what was made"
+    " since."
+)
+log = logging.getLogger(__name__)
+
+
+class Identity:
+    """The studio that a database, its files and ``folder`` (DATA_DIR) belong to."""
+
+    def __init__(self, database: Database, files: Files, folder: Path) -> None:
+        self._database, self._files, self._folder = database, files, folder
+
+    async def settle(self, *, adopt: bool = False) -> None:
+        """At a start: see that all belong together, as ``check`` does, or leave that to the next look while
+        the files are away."""
+        try:
+            await self.check(adopt=adopt)
+        except FilesAway as error:
+            log.warning("whose files these are can't be seen, so none is deleted: %s", error)
+
+    async def check(self, *, adopt: bool = False) -> None:
+        """See that all belong together, and mark what isn't marked yet. adopt: make them one studio, but for
+        files that are marked as another's. Raises StorageError, with what can be done; FilesAway."""
+        rows = await self._database.read(_names)
+        name, left_for = rows.get(records.STUDIO), rows.get(LEFT)
+        marked = await asyncio.to_thread(self._read_mark)
+        owner = await self._files.owner()
+        if left_for is not None and not adopt:
+            raise StorageError(MOVED.format(to=left_for))
+        unknown = owner is None or name is None
+        named = await self._database.read(_newest_files) if unknown else []
+        ours = await self._has(named)  # rows and files belong together, though not marked
+        if name is None and ours:
+            name = marked or owner
+        told = f"of studio {name}" if name else "new"
+        if marked not in (None, name) and not adopt:
+            raise StorageError(OTHER_ROWS.format(folder=self._folder, marked=marked, ours=told) + ADOPT)
+        if owner not in (None, name) and not (adopt and owner == marked):
+            raise StorageError(OTHER_FILES.format(files=self._files, owner=owner, ours=told) + ADOPT)
+        if owner is None and named and not ours and not adopt:
+            raise StorageError(NOT_THERE.format(files=self._files) + ADOPT)
+        if name is None and not named and not adopt and (what := await self._beside()):
+            raise StorageError(BESIDE.format(what=what) + ADOPT)
+        if left_for is not None:
+            name = None  # what was moved goes on under the old name
+        if adopt or owner is None and not ours:
+            await self._database.write(partial(records.set_setting, key=ADOPTED, value=time.time()))
+        if name is None or name != rows.get(records.STUDIO):
+            name = await self._database.write(partial(_call, name=name))
+        try:
+            if owner != name:
+                await self._files.mark(name)
+            if marked != name:
+                await asyncio.to_thread(self._write_mark, name)
+        except FilesAway:
+            raise
+        except (StorageError, OSError) as error:  # a full disk: the next look tries it again
+            log.warning("whose files these are can't be written down: %s", error)
+
+    async def _has(self, names: Iterable[str]) -> bool:
+        """Return whether one of these files is there. Raises FilesAway."""
+        for sha256 in names:
+            if await self._files.has(sha256):
+                return True
+        return False
+
+    async def _beside(self) -> str:
+        """Return what there is already of a studio beside rows that nobody has ever used, "" for nothing."""
+        if await self._database.read(_is_used):
+            return ""
+        async for _ in self._files.entries():
+            return "pictures"
+        backups = self._folder / "backups"
+        return "backups" if await asyncio.to_thread(lambda: any(backups.glob("*.db"))) else ""
+
+    def _read_mark(self) -> str | None:
+        try:
+            return (self._folder / MARK).read_text().strip() or None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"{self._folder / MARK} can't be read: {error.strerror}") from error
+
+    def _write_mark(self, name: str) -> None:
+        temporary = self._folder / f"{MARK}.tmp"
+        temporary.write_text(f"{name}\n")
+        os.replace(temporary, self._folder / MARK)
+
+
+def _names(connection: sa.Connection) -> dict[str, str]:
+    keys = (records.STUDIO, LEFT)
+    found = {key: records.setting(connection, key) for key in keys}
+    return {key: str(value) for key, value in found.items() if value is not None}
+
+
+def _newest_files(connection: sa.Connection) -> list[str]:
+    """Return some of the files that rows name."""
+    made = sa.select(pictures.c.sha256).join(jobs, jobs.c.id == pictures.c.job_id).order_by(jobs.c.seq.desc())
+    sent = sa.select(uploads.c.sha256).order_by(uploads.c.at.desc())
+    return [name for some in (made, sent) for name in connection.execute(some.limit(SAMPLE)).scalars()]
+
+
+def _is_used(connection: sa.Connection) -> bool:
+    some = (sa.select(table).limit(1) for table in (jobs, users, uploads))
+    return any(connection.execute(one).first() is not None for one in some)
+
+
+def _call(connection: sa.Connection, name: str | None) -> str:
+    """Call the studio so, None = by a new name, and let it start on these rows."""
+    connection.execute(sa.delete(settings).where(settings.c.key == LEFT))
+    records.set_setting(connection, records.STUDIO, name or secrets.token_hex(8))
+    return records.studio(connection)
