@@ -54,6 +54,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield disk
     yield from asyncio.run(rows.look(settings, disk))
     yield from storing.checks(settings)
+    yield from storing.swept(settings)
     yield from elsewhere.checks(settings)
     found = describe.probe_devices()
     yield from _devices(settings, found)

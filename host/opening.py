@@ -24,6 +24,7 @@ from storage.database import Database, open_database
 from storage.engine.sqlite_file import AHEAD, newest_backup, stamped
 from storage.files import Files
 from storage.filing.opening import open_files
+from storage.filing.removal import Removal
 from storage.identity import Identity
 from storage.members import Members
 from storage.moving.note import refuse_half_moved
@@ -31,7 +32,9 @@ from storage.search.vector_files import VectorFiles
 from storage.web.sessions import Sessions
 from studio.asking.conversations import Conversations
 from studio.authority import Authority
+from studio.deletions import Deletions
 from studio.directory import CurrentDirectory
+from studio.janitor import Janitor
 from studio.marking.credentials import Credentials
 from studio.marking.marker import Marker
 from studio.moderation.classifier import PictureCheck
@@ -82,7 +85,8 @@ async def services(
         )
         await refuse_half_moved(database)
         files, directory = open_files(settings), CurrentDirectory()
-        await Identity(database, files, settings.data_dir).settle(adopt=adopt)
+        identity = Identity(database, files, settings.data_dir)
+        await identity.settle(adopt=adopt)
         check = PictureCheck(settings.nsfw_model)
         rules = ModerationSettings(settings.moderation, settings.moderation_pictures)
         moderator = Moderator(database, files, check, rules, directory)
@@ -114,12 +118,14 @@ async def services(
             telling = partial(leading.whenever, partial(answer_for_ever, bus, queue))
             await stack.enter_async_context(running("load", telling, database.supervisor))
         copies = VectorFiles(settings.data_dir / "cache" / "vectors")
-        privacy = _privacy(settings, queue, database, files, copies)
+        privacy = _privacy(settings, queue, database, files, copies, Removal(database, files, identity))
         await privacy.replay()
         await queue.start()
         stack.push_async_callback(queue.stop, settings.grace_seconds)
         stack.push_async_callback(check.close)
-        sweeping = partial(leading.whenever, privacy.sweep_for_ever)
+        idle = timedelta(days=settings.session_days)
+        janitor = Janitor(database, privacy, settings.data_dir, idle=idle)
+        sweeping = partial(leading.whenever, janitor.run_for_ever)
         await stack.enter_async_context(running("retention", sweeping, database.supervisor))
         await stack.enter_async_context(
             running("backups", partial(_back_up_daily, database), database.supervisor)
@@ -137,7 +143,7 @@ async def services(
         marker = await asyncio.to_thread(_marker, settings)
         parameters = settings.picture_parameters
         showing = Showing(files, intake, moderator, thumbnails, marker=marker, parameters=parameters)
-        links = WebLinks(Sessions(database, timedelta(days=settings.session_days)))
+        links = WebLinks(Sessions(database, idle))
         yield Services(
             settings,
             database,
@@ -145,6 +151,7 @@ async def services(
             queue,
             moderator,
             privacy,
+            janitor,
             intake,
             marker,
             showing,
@@ -190,13 +197,20 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _privacy(
-    settings: Settings, queue: Queue, database: Database, files: Files, copies: VectorFiles
+    settings: Settings,
+    queue: Queue,
+    database: Database,
+    files: Files,
+    copies: VectorFiles,
+    removal: Removal,
 ) -> Privacy:
     return Privacy(
         queue,
         database,
         files,
         copies,
+        removal,
+        Deletions(settings.data_dir / "deletions.json"),
         Retention(
             settings.retention_days,
             settings.upload_days,
@@ -205,7 +219,6 @@ def _privacy(
             settings.video_keep_days,
         ),
         checkpoints=settings.data_dir / "cache" / "checkpoints",
-        notes=settings.data_dir / "deletions.json",
     )
 
 

@@ -1,4 +1,5 @@
-"""What a host does about where files lie: ``atelier move-files``, and what ``doctor`` says of them."""
+"""What a host does about where files lie: ``atelier move-files``, and what ``doctor`` says of them and of
+what was deleted by itself."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from core.settings import Settings
 from host.installed import Check
 from storage.filing.moving import Moved, move
 from storage.filing.opening import open_at, open_bucket
+from studio.janitor import last_report
 
 MOST_APART = 60.0  # seconds between two clocks; S3 refuses requests from 900 on
 TOLD_EVERY = 5.0  # seconds
@@ -33,6 +35,18 @@ def checks(settings: Settings) -> list[Check]:
     if isinstance(address, Path):
         return [_folder(address)]
     return asyncio.run(_bucket(address, settings))
+
+
+def swept(settings: Settings) -> list[Check]:
+    """Say what the last sweep of what has expired has done, and what it left alone; nothing before one."""
+    report = last_report(settings.data_dir)
+    if report is None:
+        return []
+    hours = (time.time() - report.at) / 3600
+    done = "; ".join(report.done) or "nothing had to go"
+    fix = "the log says more; docs/reliability.md, What is deleted by itself"
+    problems = [Check("Expired", None, problem, fix) for problem in report.problems]
+    return [Check("Expired", True, f"looked at {hours:,.0f} h ago: {done}"), *problems]
 
 
 def _folder(folder: Path) -> Check:

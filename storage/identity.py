@@ -92,7 +92,7 @@ class Identity:
             raise StorageError(BESIDE.format(what=what) + ADOPT)
         if left_for is not None:
             name = None  # what was moved goes on under the old name
-        if adopt or owner is None and not ours:
+        if adopt or owner is None and not ours and await self._holds_files():
             await self._database.write(partial(records.set_setting, key=ADOPTED, value=time.time()))
         if name is None or name != rows.get(records.STUDIO):
             name = await self._database.write(partial(_call, name=name))
@@ -113,14 +113,21 @@ class Identity:
                 return True
         return False
 
+    async def _holds_files(self) -> bool:
+        """Return whether there is any file. Raises FilesAway."""
+        async for _ in self._files.entries():
+            return True
+        return False
+
     async def _beside(self) -> str:
         """Return what there is already of a studio beside rows that nobody has ever used, "" for nothing."""
         if await self._database.read(_is_used):
             return ""
-        async for _ in self._files.entries():
+        if await self._holds_files():
             return "pictures"
-        backups = self._folder / "backups"
-        return "backups" if await asyncio.to_thread(lambda: any(backups.glob("*.db"))) else ""
+        folder = self._database.backup_dir
+        found = await asyncio.to_thread(list, folder.glob("*.db")) if folder else []
+        return "backups" if found else ""
 
     def _read_mark(self) -> str | None:
         try:

@@ -240,6 +240,11 @@ def jobs_of(connection: sa.Connection, user_id: int, limit: int) -> list[str]:
     return list(connection.execute(mine.order_by(jobs.c.seq).limit(limit)).scalars())
 
 
+def jobs_among(connection: sa.Connection, ids: Iterable[str]) -> list[str]:
+    """Those of these jobs that there are."""
+    return list(connection.scalars(sa.select(jobs.c.id).where(jobs.c.id.in_(list(ids)))))
+
+
 def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> Removed:
     """Everything of the person, in one transaction. Their messages on Discord are noted, to be deleted
     next."""
@@ -335,19 +340,20 @@ def sent(connection: sa.Connection, user_id: int, sha256: str) -> bool:
     return connection.execute(sa.select(uploads.c.sha256).where(*mine)).first() is not None
 
 
-def drop_uploads(connection: sa.Connection, before: datetime) -> set[str]:
-    """Forget who sent what before then, but for what a document of theirs needs; the files that nobody needs
-    any more."""
+def drop_uploads(connection: sa.Connection, before: datetime, limit: int = PAGE) -> tuple[int, set[str]]:
+    """Forget who sent what before then, but for what a document of theirs needs; of how many files, and those
+    that nobody needs any more."""
     whose = document_files.join(documents, documents.c.id == document_files.c.document_id)
     needed = sa.exists(
         sa.select(document_files.c.sha256)
         .select_from(whose)
         .where(document_files.c.sha256 == uploads.c.sha256, documents.c.user_id == uploads.c.user_id)
     )
-    old = (uploads.c.at < before, ~needed)
-    files = set(connection.execute(sa.select(uploads.c.sha256).where(*old)).scalars())
-    connection.execute(sa.delete(uploads).where(*old))
-    return unneeded(connection, files)
+    old = sa.select(uploads.c.user_id, uploads.c.sha256).where(uploads.c.at < before, ~needed).limit(limit)
+    found = [(row.user_id, row.sha256) for row in connection.execute(old)]
+    mine = sa.tuple_(uploads.c.user_id, uploads.c.sha256)
+    connection.execute(sa.delete(uploads).where(mine.in_(found)))
+    return len(found), unneeded(connection, {sha256 for _, sha256 in found})
 
 
 def old_jobs(connection: sa.Connection, before: datetime, limit: int = JOBS_AT_ONCE) -> list[str]:

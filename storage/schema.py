@@ -404,3 +404,13 @@ unposted = sa.Table(  # messages of deleted jobs that Discord shows still; whose
     sa.Column("at", UtcTimestamp, nullable=False),
     sqlite_strict=True,
 )
+
+going = sa.Table(  # files that no row needs any more, until they are deleted
+    "going",
+    metadata,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("due", UtcTimestamp, nullable=False),
+    sa.Index("going_due", "due"),
+    sqlite_strict=True,
+)

@@ -10,6 +10,7 @@ from jobs.queue import Queue
 from storage.database import Database
 from storage.files import Files
 from studio.directory import CurrentDirectory
+from studio.janitor import Janitor
 from studio.marking.marker import Marker
 from studio.moderation.moderator import Moderator
 from studio.pictures.intake import Intake
@@ -33,6 +34,7 @@ class Services:
     queue: Queue
     moderator: Moderator
     privacy: Privacy
+    janitor: Janitor
     intake: Intake
     marker: Marker
     showing: Showing

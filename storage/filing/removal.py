@@ -4,72 +4,121 @@ none has ever named."""
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from core.errors import FilesAway
-from storage import privacy as rows
+import sqlalchemy as sa
+
+from core.errors import FilesAway, StorageError
 from storage import records
 from storage.database import Database
 from storage.files import Files
+from storage.filing import going
+from storage.identity import ADOPTED, Identity
 
-ORPHANS_KEPT = 86_400.0  # seconds; a file is written a moment before its row
+FILES_AT_ONCE = 100  # between two looks at the rows
 ROWS_AT_ONCE = 500  # files that rows are asked for in one go
-OTHERS = (
-    "no file is deleted that no row names: the bucket of FILES_URL belongs to another studio. Give each its"
-    " own bucket or prefix; if there is no other (but a new database, say), delete the object `owner` in it."
-)
+AGAIN = timedelta(minutes=1)  # until what the store couldn't delete is tried again
+ORPHANS_KEPT = 86_400.0  # seconds; a file is written a moment before its row
+ORPHANS_WAIT = timedelta(days=1)  # until an orphan that was found is deleted
+FEW, SHARE = 10, 0.05  # orphans that are nothing strange, and the part of all files that is
+MOST_ORPHANS = 10_000  # noted in one go, which is a day's
 log = logging.getLogger(__name__)
 
 
+def utc_now() -> datetime:
+    """Return the time of this machine's clock."""
+    return datetime.now(UTC)
+
+
 class Removal:
-    """Deletes files of the store."""
+    """Deletes files of the store, if it is this studio's."""
 
-    def __init__(self, database: Database, files: Files) -> None:
-        self._database, self._files = database, files
-        self._left = set[str]()  # what the store has still, because it was away
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        identity: Identity,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._database, self._files, self._identity = database, files, identity
+        self.clock = clock
+        self._is_ours = False  # as far as was seen
+        self.problem = ""  # why files can't be deleted
 
-    async def remove(self, sha256s: Iterable[str]) -> int:
-        """Delete files that no row needs any more; return how many there were. What the store can't delete
-        now is gone from this machine, and deleted there by ``remove_left``."""
-        return sum([await self._remove(sha256) for sha256 in sha256s])
-
-    async def _remove(self, sha256: str) -> bool:
-        try:
-            gone = await self._files.remove(sha256)
-        except FilesAway as error:
-            if not self._left:
-                log.warning("files that were deleted stay in the store until it is back: %s", error)
-            self._left.add(sha256)
-            return False
-        self._left.discard(sha256)
+    async def remove(self, among: Collection[str] | None = None) -> int:
+        """Delete files that are noted as going and whose time has come; return how many there were. What the
+        store can't delete now stays noted. among: only of these."""
+        now, gone, problems = self.clock(), 0, list[str]()
+        some_due = await self._database.read(partial(going.is_due, now=now), once=True)
+        asked = [None] if among is None else _pages(list(among))
+        for names in asked if some_due and await self._may_delete(problems) else ():
+            work = partial(going.take, now=now, limit=FILES_AT_ONCE, among=names)
+            while taken := await self._database.write(work):
+                gone += await self._remove(taken, now + AGAIN, problems)
+        if problems and not self.problem:
+            log.warning("files that were deleted stay until that can be done: %s", problems[0])
+        if problems or among is None:
+            self.problem = problems[0] if problems else ""
         return gone
 
-    async def remove_left(self) -> None:
-        """Delete what the store has still, unless a row names it again. After a crash, ``orphans`` has it."""
-        if left := sorted(self._left):
-            known = await self._known(left)
-            self._left -= known
-            await self.remove(sha256 for sha256 in left if sha256 not in known)
+    async def _may_delete(self, problems: list[str]) -> bool:
+        try:
+            await self._identity.check()
+        except StorageError as error:
+            problems.append(str(error))
+            # while a store of ours is away, what there is of its files on this machine goes
+            return self._is_ours and isinstance(error, FilesAway)
+        self._is_ours = True
+        return True
 
-    async def orphans(self) -> list[str]:
-        """Return files of refused jobs, and of crashes between file and row, if the store is this studio's:
-        in another's, no row of ours would name anything. Raises FilesAway."""
-        owner = await self._database.write(records.studio)
-        if (marked := await self._files.owner()) is None:
-            await self._files.mark(owner)
-        elif marked != owner:
-            log.error(OTHERS)
-            return []
-        before = time.time() - ORPHANS_KEPT
-        old = [entry.sha256 async for entry in self._files.entries() if entry.written_at < before]
-        known = await self._known(old)
-        return [sha256 for sha256 in old if sha256 not in known]
+    async def _remove(self, taken: list[going.Going], again: datetime, problems: list[str]) -> int:
+        count, done, left = 0, list[str](), list[str]()
+        for one in taken:
+            try:
+                count += await self._files.remove(one.sha256, unless_after=one.at.timestamp())
+                done.append(one.sha256)
+            except StorageError as error:
+                problems.append(str(error))
+                left.append(one.sha256)
 
-    async def _known(self, sha256s: list[str]) -> set[str]:
-        """Return which of these files some row names."""
-        known = set[str]()
-        for some in (sha256s[i : i + ROWS_AT_ONCE] for i in range(0, len(sha256s), ROWS_AT_ONCE)):
-            known |= await self._database.read(partial(rows.known_files, sha256s=some))
-        return known
+        def settle(connection: sa.Connection) -> None:
+            going.forget(connection, done)
+            going.put_off(connection, left, until=again)
+
+        await self._database.write(settle)
+        return count
+
+    async def note_orphans(self) -> str:
+        """Note as going what has been in the store for a day without a row that names it: files of refused
+        jobs, and of crashes between file and row. Return what was found, "" for nothing. Raises StorageError
+        when the store isn't this studio's, or more than a few of all files would go; FilesAway."""
+        await self._identity.check()
+        now, adopted = self.clock(), await self._database.read(partial(records.setting, key=ADOPTED))
+        since, before = adopted or 0.0, now.timestamp() - ORPHANS_KEPT
+        files, found, page, kept = 0, 0, list[str](), list[str]()
+        async for entry in self._files.entries():
+            files += 1
+            if since <= entry.written_at < before:
+                page.append(entry.sha256)
+            if len(page) == ROWS_AT_ONCE:
+                orphans, page = await self._database.read(partial(going.orphans, sha256s=page)), []
+                found, kept = found + len(orphans), (kept + orphans)[:MOST_ORPHANS]
+        orphans = await self._database.read(partial(going.orphans, sha256s=page))
+        found, kept = found + len(orphans), (kept + orphans)[:MOST_ORPHANS]
+        if found > max(FEW, SHARE * files):
+            raise StorageError(
+                f"{found:,} of {files:,} files are named by no row, which is too many to be right, so none is"
+                " deleted. Is it the right database?"
+            )
+        noted = 0
+        for names in _pages(kept):
+            work = partial(going.note_orphans, sha256s=names, now=now, wait=ORPHANS_WAIT)
+            noted += await self._database.write(work)
+        return f"{noted:,} of {files:,} files are named by no row and go in a day" if noted else ""
+
+
+def _pages(names: list[str]) -> list[list[str]]:
+    return [names[i : i + ROWS_AT_ONCE] for i in range(0, len(names), ROWS_AT_ONCE)]

@@ -14,6 +14,7 @@ from storage.schema import settings
 
 NOTE = "moving"  # key of the note in the target's settings
 LEFT = "moved_to"  # of that in the source's: where the rows are now
+CAME_FROM = "moved_from"  # in the target's, once it is finished: {"source": …, "at": seconds since 1970}
 
 
 def note_of(connection: sa.Connection) -> Any:

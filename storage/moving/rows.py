@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +27,7 @@ import storage.several.identifies
 import storage.web.schema  # noqa: F401  all tables there are
 from core.errors import StorageError
 from storage.database import Database
-from storage.moving.note import LEFT, NOTE, note_of
+from storage.moving.note import CAME_FROM, LEFT, NOTE, note_of
 from storage.people import upsert
 from storage.records import set_setting
 from storage.schema import metadata, settings
@@ -95,7 +96,7 @@ async def move(
         )
     numbers = await source.read(_numbers)
     await source.write(partial(set_setting, key=LEFT, value=to))
-    await target.write(partial(_finish, numbers=numbers))
+    await target.write(partial(_finish, numbers=numbers, name=name))
     return Moved(found, cleaned)
 
 
@@ -148,7 +149,7 @@ def _page(connection: sa.Connection, table: sa.Table, last: Sequence[Any] | None
     keys = [plain.c[column.name] for column in table.primary_key]
     statement = sa.select(*plain.c).order_by(*keys).limit(PAGE)
     if table is settings:
-        statement = statement.where(plain.c.key.not_in((NOTE, LEFT)))
+        statement = statement.where(plain.c.key.not_in((NOTE, LEFT, CAME_FROM)))
     if last is not None:
         types = [_stored(column) for column in table.primary_key]
         values = [sa.literal(value, kind) for value, kind in zip(last, types, strict=True)]
@@ -236,8 +237,9 @@ def _numbers(connection: sa.Connection) -> dict[str, int]:
     return found
 
 
-def _finish(connection: sa.Connection, numbers: dict[str, int]) -> None:
+def _finish(connection: sa.Connection, numbers: dict[str, int], name: str) -> None:
     """Go on counting where the source has stopped, and let the studio serve what is there."""
+    set_setting(connection, CAME_FROM, {"source": name, "at": time.time()})
     for table, column in _counted():
         number = numbers[table.name]
         if not number:

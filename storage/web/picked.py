@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -12,10 +13,11 @@ from storage.lookup import StoredPicture, get_many, pictures_of
 from storage.schema import GRID
 
 Named = tuple[str, int]
+T = TypeVar("T")
 PAGE = 100  # names in one statement; the event loop waits while their rows become jobs
 
 
-def pages(names: Iterable[Named]) -> Iterator[list[Named]]:
+def pages(names: Iterable[T]) -> Iterator[list[T]]:
     """Yield all names once, so many at a time as a statement takes."""
     left = iter(dict.fromkeys(names))
     while page := list(islice(left, PAGE)):

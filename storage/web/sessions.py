@@ -129,6 +129,13 @@ class Sessions:
         return await self._database.write(work)
 
 
+def drop_ended(connection: sa.Connection, *, idle: timedelta, now: datetime) -> None:
+    """Delete the rows of sessions and links that have ended by themselves."""
+    ended = sa.or_(sessions.c.seen_at < now - idle, sessions.c.created_at < now - OLDEST)
+    connection.execute(sa.delete(sessions).where(ended))
+    connection.execute(sa.delete(sign_ins).where(sign_ins.c.expires_at <= now))
+
+
 def _begin(connection: sa.Connection, user_id: int, name: str, label: str) -> str:
     token, now = new_token(), datetime.now(UTC)
     others = (

@@ -135,6 +135,13 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
     return Removed(removed.jobs, told, tuple(gone), copies, tuple(forgotten), spoilt)
 
 
+def there(connection: sa.Connection, names: Collection[Named]) -> list[Named]:
+    """Return those of these pictures that there are."""
+    found = sa.select(pictures.c.job_id, pictures.c.position)
+    mine = sa.tuple_(pictures.c.job_id, pictures.c.position).in_(list(names))
+    return [(row.job_id, row.position) for row in connection.execute(found.where(mine))]
+
+
 def _others(connection: sa.Connection, job_id: str, positions: Collection[int]) -> bool:
     """Return whether a job has other pictures than these."""
     others = sa.select(pictures.c.position).where(

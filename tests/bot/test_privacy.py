@@ -26,6 +26,7 @@ from studio.privacy import Retention
 from tests.bot.conftest import Studio, open_studio, png
 from tests.jobs.conftest import until
 from tests.security.deletion import canaries_in, lived
+from tests.studio.conftest import swept
 
 
 async def _export(studio: Studio, user) -> tuple[dict, list[str]]:
@@ -218,7 +219,7 @@ async def test_bans_and_strikes_stay_until_they_expire(studio: Studio) -> None:
     await studio.built.privacy.delete(studio.alice.id)
     held = await studio.built.privacy.holdings(studio.alice.id)
     assert held.bans == 1 and held.strikes == 2
-    await studio.built.privacy.sweep()
+    await studio.built.janitor.sweep()
     assert (await studio.built.privacy.holdings(studio.alice.id)).strikes == 1
 
 
@@ -239,22 +240,22 @@ async def test_what_is_over_its_time_goes_by_itself(studio: Studio, picture) -> 
     await studio.alice.slash(studio.channel, "describe", image=picture)
     await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     await studio.send_dm(studio.env.create_user("dora"), "", ("a.png", png(70, 50)))
-    database, files, swept = studio.built.queue.database, studio.built.files, studio.built.privacy
+    database, files, privacy = studio.built.queue.database, studio.built.files, studio.built.privacy
     orphan = await files.put(png(99, 33), "image/png")
     old = time.time() - ORPHANS_KEPT - 60
     for sha256 in list(files.all()):
         os.utime(files.path(sha256), (old, old))
     before = len(list(files.all()))
-    await swept.sweep()
+    await swept(studio.built.janitor)
     assert not files.exists(orphan) and len(list(files.all())) == before - 1
     past = datetime.now(UTC) - timedelta(days=40)
     await database.write(lambda c: c.execute(sa.update(schema.uploads).values(at=past)))
-    await swept.sweep()
+    await swept(studio.built.janitor)
     assert len(list(files.all())) == before - 2, "a picture that a job uses stays"
-    swept.retention = Retention(jobs=30)
+    privacy.retention = Retention(jobs=30)
     await database.write(lambda c: c.execute(sa.update(schema.jobs).values(delivered_at=past)))
-    await swept.sweep()
-    assert list(files.all()) == [] and (await swept.holdings(studio.alice.id)).jobs == 0
+    await swept(studio.built.janitor)
+    assert list(files.all()) == [] and (await privacy.holdings(studio.alice.id)).jobs == 0
 
 
 async def test_old_backups_go_and_a_restored_one_forgets_again(tmp_path: Path) -> None:
@@ -266,7 +267,7 @@ async def test_old_backups_go_and_a_restored_one_forgets_again(tmp_path: Path) -
         made = datetime.fromtimestamp(time.time() - 20 * 86_400, UTC).strftime(sqlite_file.STAMP)
         other = (await studio.built.queue.database.backup("old")).with_stem(f"atelier-{made}-old")
         other.write_bytes(saved.read_bytes())  # as a copied folder has it: written today, made long ago
-        await studio.built.privacy.sweep()
+        await studio.built.janitor.sweep()
         assert saved.exists() and not other.exists()
     for name in ("atelier.db", "atelier.db-wal", "atelier.db-shm"):
         (tmp_path / name).unlink(missing_ok=True)
@@ -302,58 +303,18 @@ async def test_a_restored_backup_forgets_people_without_jobs_too(tmp_path: Path)
 async def test_questions_that_nobody_answers_are_forgotten_after_a_day(studio: Studio) -> None:
     await studio.alice.slash(studio.channel, "imagine", prompt="a {canary, red} boat")
     database, count = studio.built.database, sa.select(sa.func.count()).select_from(schema.drafts)
-    await studio.built.privacy.sweep()
+    await studio.built.janitor.sweep()
     assert await database.read(lambda c: c.execute(count).scalar_one()) == 1
     past = datetime.now(UTC) - timedelta(hours=25)
     await database.write(lambda c: c.execute(sa.update(schema.drafts).values(created_at=past)))
-    await studio.built.privacy.sweep()
+    await studio.built.janitor.sweep()
     assert await database.read(lambda c: c.execute(count).scalar_one()) == 0
-
-
-async def test_the_sweep_goes_on_after_one_that_failed(studio: Studio, monkeypatch) -> None:
-    swept, runs, again = studio.built.privacy, 0, asyncio.Event()
-
-    async def sweep() -> None:
-        nonlocal runs
-        runs += 1
-        if runs < 3:
-            raise FileNotFoundError("a file that went meanwhile")
-        again.set()
-
-    monkeypatch.setattr("studio.privacy.SWEEP_EVERY", 0.0)
-    monkeypatch.setattr(swept, "sweep", sweep)
-    sweeping = asyncio.create_task(swept.sweep_for_ever())
-    await asyncio.wait_for(again.wait(), 10)
-    sweeping.cancel()
-
-
-async def test_the_sweep_goes_on_after_files_that_could_not_be_deleted_later(
-    studio: Studio, monkeypatch
-) -> None:
-    swept, runs, again = studio.built.privacy, 0, asyncio.Event()
-
-    async def sweep() -> None:
-        nonlocal runs
-        runs += 1
-        if runs == 3:
-            again.set()
-
-    async def remove_left() -> None:
-        raise StorageError("the database failed")
-
-    monkeypatch.setattr("studio.privacy.SWEEP_EVERY", 0.02)
-    monkeypatch.setattr("studio.privacy.LEFT_EVERY", 0.01)
-    monkeypatch.setattr(swept, "sweep", sweep)
-    monkeypatch.setattr(swept._removal, "remove_left", remove_left)
-    sweeping = asyncio.create_task(swept.sweep_for_ever())
-    await asyncio.wait_for(again.wait(), 10)
-    sweeping.cancel()
 
 
 async def test_files_that_go_while_they_are_looked_at_are_passed_over(studio: Studio, monkeypatch) -> None:
     files = studio.built.files
     monkeypatch.setattr(files, "_paths", lambda: iter([files.root / "00" / "00" / f"{'0' * 64}.png"]))
-    await studio.built.privacy.sweep()
+    await studio.built.janitor.sweep()
 
 
 async def test_messages_that_could_not_be_deleted_are_tried_again(studio: Studio) -> None:

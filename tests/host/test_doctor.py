@@ -56,6 +56,14 @@ def test_a_fresh_machine_is_ready(examine) -> None:
     assert "image: stable-diffusion" in text and "no DISCORD_TOKEN" in text
 
 
+def test_what_the_last_sweep_did_and_left_is_told(examine, tmp_path: Path) -> None:
+    assert "Expired" not in examine()[1]
+    noted = {"at": 0.0, "seen": 0.0, "done": ["2 uploads were deleted"], "problems": ["the clock is off"]}
+    (tmp_path / "janitor.json").write_text(json.dumps(noted))
+    status, text = examine()
+    assert status == 0 and "2 uploads were deleted" in text and "look  Expired    the clock is off" in text
+
+
 @pytest.mark.parametrize(
     ("version", "day", "ok"),
     [

@@ -56,6 +56,7 @@ from storage import lookup
 from storage.database import open_database
 from storage.filing import folder as files_module
 from storage.filing import removal
+from storage.identity import Identity
 from tests import buckets, postgres
 from tests.forks import forks
 from tests.fresh import address_in
@@ -520,9 +521,11 @@ async def left_in(bucket: str, folder: Path, database: str = "") -> Left:
 
     before = await names()
     async with open_database(database, None) as opened:
-        with mock.patch.object(removal, "ORPHANS_KEPT", -60.0):
-            sweep = removal.Removal(opened, files)
-            await sweep.remove(await sweep.orphans())
+        with mock.patch.multiple(removal, ORPHANS_KEPT=-60.0, SHARE=1.0):
+            sweep = removal.Removal(opened, files, Identity(opened, files, folder))
+            await sweep.note_orphans()
+            sweep.clock = lambda: removal.utc_now() + removal.ORPHANS_WAIT
+            await sweep.remove()
     return Left(len(before), len(named - before), len(before - named), len(await names() - named))
 
 

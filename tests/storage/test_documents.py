@@ -71,12 +71,12 @@ async def test_what_a_document_needs_is_kept_though_it_was_sent_long_ago(databas
     files = sa.select(document_files.c.sha256)
     assert await database.read(lambda c: list(c.execute(files).scalars())) == [A], "what she has sent"
     later = NOW + timedelta(days=40)
-    assert await database.write(lambda c: privacy.drop_uploads(c, later)) == {B}
+    assert await database.write(lambda c: privacy.drop_uploads(c, later)) == (2, {B})
     assert await database.read(lambda c: privacy.sent(c, ANN, A))
     assert not await database.read(lambda c: privacy.sent(c, BEN, B))
     await saved(database, document, 1)
     assert await database.read(lambda c: list(c.execute(files).scalars())) == []
-    assert await database.write(lambda c: privacy.drop_uploads(c, later)) == {A}
+    assert await database.write(lambda c: privacy.drop_uploads(c, later)) == (1, {A})
 
 
 async def test_documents_without_a_name_end(database: Database) -> None:

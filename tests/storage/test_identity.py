@@ -53,7 +53,7 @@ async def studio(
     root: Path, *, rows: str = "rows", data: str = "data", files: str = "pictures"
 ) -> AsyncIterator[Studio]:
     (root / data).mkdir(exist_ok=True)
-    async with open_database(address_in(root / rows), None) as database:
+    async with open_database(address_in(root / rows), root / data / "backups") as database:
         yield Studio(database, root / data, Folder(root / files, ballast_bytes=4096))
 
 

@@ -53,6 +53,7 @@ VERSIONS = (
     "0026",
     "0027",
     "0028",
+    "0029",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

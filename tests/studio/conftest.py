@@ -6,7 +6,9 @@ import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from PIL import Image
@@ -15,10 +17,18 @@ from core.requests import REQUESTS, GenerateRequest, from_json
 from core.settings import load
 from host.opening import services
 from jobs.executor import Outcome, Report
+from jobs.queue import Queue
 from jobs.views import Result
+from storage.filing.removal import Removal, utc_now
+from storage.identity import Identity
+from storage.search.vector_files import VectorFiles
 from studio.actor import Actor
 from studio.asking.prompts import jobs_of
 from studio.authority import Action
+from studio.deletions import Deletions
+from studio.janitor import Janitor
+from studio.janitor import Report as Told
+from studio.privacy import Privacy, Retention
 from studio.services import Services
 from studio.studio import Studio
 from tests.fresh import fresh_database
@@ -91,6 +101,24 @@ async def open_studio(
     async with services(loaded, executor=executor or AtOnce()) as built:
         built.moderator._check = AllFit()
         yield Opened(Studio(built, KINDS), built)
+
+
+def privacy_of(queue: Queue, folder: Path) -> Privacy:
+    """What deletes people's data in a queue's database and files; its own things lie in ``folder``."""
+    removal = Removal(queue.database, queue.files, Identity(queue.database, queue.files, folder))
+    deletions, vectors = Deletions(folder / "deletions.json"), VectorFiles(folder)
+    places = {"checkpoints": folder / "checkpoints"}
+    return Privacy(queue, queue.database, queue.files, vectors, removal, deletions, Retention(), **places)
+
+
+async def swept(janitor: Janitor) -> Told:
+    """Sweep, look for files that no row names, and delete a day later what that has found."""
+    report = await janitor.sweep()
+    await janitor.removal.note_orphans()
+    later = utc_now() + timedelta(days=1, minutes=1)
+    with mock.patch.object(janitor.removal, "clock", lambda: later):
+        await janitor.removal.remove()
+    return report
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,14 +11,15 @@ from typing import Any
 import pytest
 
 from jobs.queue import Queue
+from storage import privacy as rows
 from storage.database import open_database
 from storage.filing.folder import Folder
-from storage.search.vector_files import VectorFiles
 from studio import privacy
 from studio.organise import parts
-from studio.privacy import Deleted, Privacy, Retention
+from studio.privacy import Deleted
 from tests.jobs.hand_executor import HandExecutor
 from tests.storage.conftest import added
+from tests.studio.conftest import ALICE, open_studio, privacy_of
 
 
 async def test_rows_become_json_in_a_thread_of_their_own(
@@ -34,13 +36,7 @@ async def test_rows_become_json_in_a_thread_of_their_own(
         files = Folder(tmp_path / "pictures", ballast_bytes=4096)
         job = await added(database, user=1)
         queue = Queue(database, files, HandExecutor())
-        places = {"checkpoints": tmp_path / "checkpoints", "notes": tmp_path / "notes.json"}
-        [part] = [
-            part
-            async for part in Privacy(
-                queue, database, files, VectorFiles(tmp_path), Retention(), **places
-            ).export(1, 10**6)
-        ]
+        [part] = [part async for part in privacy_of(queue, tmp_path).export(1, 10**6)]
     data = json.loads(zipfile.ZipFile(io.BytesIO(part)).read("data.json"))
     assert [row["id"] for row in data["jobs"]] == [job.id]
     assert threads and threading.get_ident() not in threads
@@ -61,9 +57,28 @@ async def test_a_big_account_is_deleted_a_page_of_jobs_at_a_time(
         for user in (1, 1, 1, 1, 1, 2):
             await added(database, user=user)
         queue = Counted(database, files, HandExecutor())
-        places = {"checkpoints": tmp_path / "checkpoints", "notes": tmp_path / "notes.json"}
-        own = Privacy(queue, database, files, VectorFiles(tmp_path), Retention(), **places)
+        own = privacy_of(queue, tmp_path)
         assert await own.delete(1) == Deleted(5, 0, 0)
         assert pages == [2, 2, 1]
         assert (await own.holdings(1)).jobs == 0 and (await own.holdings(2)).jobs == 1
         assert await own.replay() == 0, "the deletion has been seen to its end"
+
+
+async def test_a_restored_backup_forgets_jobs_and_pictures_that_were_deleted(tmp_path: Path) -> None:
+    async with open_studio(tmp_path) as opened:
+        whole, part, stays = [await opened.drawn(ALICE, f"a house --seed {n}") for n in (10, 20, 30)]
+        saved = await opened.services.database.backup("kept")
+        assert saved is not None
+        await opened.services.privacy.delete_job(ALICE.user_id, whole.job.id)
+        await opened.services.privacy.delete_pictures(ALICE.user_id, [(part.job.id, 1)])
+        gone = {whole.pictures[0].sha256, part.pictures[1].sha256}
+    for name in ("atelier.db", "atelier.db-wal", "atelier.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / "atelier.db").write_bytes(saved.read_bytes())
+    async with open_studio(tmp_path) as opened:
+        there = await opened.services.database.read(partial(rows.jobs_among, ids=[whole.job.id]))
+        assert there == []
+        left = await opened.services.queue.result(part.job.id)
+        assert [one.index for one in left.pictures] == [0, 2, 3]
+        other = await opened.services.queue.result(stays.job.id)
+        assert len(other.pictures) == 4 and not any(opened.services.files.exists(name) for name in gone)

@@ -3,10 +3,12 @@
 import io
 import json
 import os
+import time
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,17 +18,18 @@ from core.job import Surface
 from core.requests.video import VideoRequest
 from jobs.queue import Queue
 from jobs.running.saving import Saving
-from storage import jobs
+from storage import jobs, records
 from storage.database import open_database
 from storage.filing.folder import Folder
 from storage.filing.removal import ORPHANS_KEPT
-from storage.search.vector_files import VectorFiles
 from storage.web import trash
-from studio.privacy import Privacy, Retention
+from studio.janitor import SEEN, Janitor
+from studio.privacy import Privacy
 from tests.jobs import film_worker
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor
 from tests.storage.conftest import a_job, running
+from tests.studio.conftest import privacy_of, swept
 
 film_worker.register()
 ANN = 1
@@ -35,7 +38,8 @@ ANN = 1
 class Opened:
     """A person's data, with jobs that made films long ago or lately."""
 
-    def __init__(self, queue: Queue, own: Privacy) -> None:
+    def __init__(self, queue: Queue, own: Privacy, folder: Path) -> None:
+        self.janitor = Janitor(queue.database, own, folder, idle=timedelta(days=30))
         self.database, self.files, self.queue, self.own = queue.database, queue.files, queue, own
 
     async def made(self, *seeds: int, at: datetime | None = None, films: bool = True) -> str:
@@ -67,10 +71,8 @@ class Opened:
 async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     async with open_database(tmp_path / "atelier.db", None) as database:
         queue = Queue(database, Folder(tmp_path / "pictures", ballast_bytes=4096), HandExecutor())
-        places = {"checkpoints": tmp_path / "checkpoints", "notes": tmp_path / "notes.json"}
-        yield Opened(
-            queue, Privacy(queue, database, queue.files, VectorFiles(tmp_path), Retention(), **places)
-        )
+        await database.write(partial(records.set_setting, key=SEEN, value=time.time()))  # jobs are older
+        yield Opened(queue, privacy_of(queue, tmp_path), tmp_path)
 
 
 async def _exported(own: Privacy, limit: int) -> dict[str, bytes]:
@@ -112,13 +114,13 @@ async def test_films_have_days_of_their_own(opened: Opened) -> None:
     await opened.made(2)
     await opened.made(3, at=old, films=False)
     opened.own.retention = replace(opened.own.retention, films=10)
-    await opened.own.sweep()
+    await swept(opened.janitor)
     assert opened.left() == [".mp4"] * 2 + [".png"] * 3 + [".safetensors"] * 2
     opened.own.retention = replace(opened.own.retention, films=4)
-    await opened.own.sweep()
+    await swept(opened.janitor)
     assert opened.left() == [".mp4", ".png", ".png", ".safetensors"]
     opened.own.retention = replace(opened.own.retention, jobs=4)
-    await opened.own.sweep()
+    await swept(opened.janitor)
     assert opened.left() == [".mp4", ".png", ".safetensors"]
 
 
@@ -131,7 +133,7 @@ async def test_the_sweep_keeps_films_and_ends_that_rows_name_and_takes_the_rest(
         await opened.files.take(orphans / name, kind)
     for sha256 in opened.files.all():
         os.utime(opened.files.path(sha256), (0, datetime.now().timestamp() - ORPHANS_KEPT - 60))
-    await opened.own.sweep()
+    await swept(opened.janitor)
     assert opened.left() == [".mp4", ".png", ".safetensors"]
 
 

@@ -303,7 +303,7 @@ async def test_a_share_lasts_as_long_as_asked_and_its_row_a_while_longer(site) -
         past = datetime.now(UTC) - timedelta(days=ago)
         row = sa.update(shares).where(shares.c.id == made["id"]).values(revoked_at=past)
         await services.database.write(lambda c, row=row: c.execute(row) and None)
-        await services.privacy.sweep()
+        await services.janitor.sweep()
         assert len((await site.you.get("/api/shares")).data["shares"]) == left
 
 

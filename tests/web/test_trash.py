@@ -94,7 +94,7 @@ async def test_what_has_been_there_long_enough_goes_by_itself(site) -> None:
 
     await put_at(0, 29.9)
     await put_at(1, 30.1)
-    await services.privacy.sweep()
+    await services.janitor.sweep()
     assert await shown(site.you, "trash=1") == named(job, 1) and await shown(site.you) == named(job, 3, 4)
 
 

@@ -8,8 +8,8 @@ from storage.web.documents import Kept
 from studio.asking.actions import RIGHTS
 from studio.asking.prompts import remix_text
 from studio.editor.documents import MOST_DOCUMENTS
+from studio.janitor import DOCUMENTS_KEPT
 from studio.moderation.rules import Visibility
-from studio.privacy import DOCUMENTS_KEPT
 from web import shapes
 from web.call import GONE, Answer, Call
 from web.fields import number_of

@@ -24,7 +24,7 @@ from studio.authority import Action, Authority, Belonging
 from studio.directory import CurrentDirectory
 from studio.examples import lessons, sets
 from studio.examples.sets import NOT_YOURS
-from tests.studio.conftest import ALICE, BOB, MIRA, AllFit, Opened, Sent, open_studio, png
+from tests.studio.conftest import ALICE, BOB, MIRA, AllFit, Opened, Sent, open_studio, png, swept
 from tests.studio.talker import Talker
 from vision.protocol import Done, Run, Turn
 
@@ -346,7 +346,7 @@ async def test_pictures_of_a_set_outlive_the_days_of_uploads(school: School) -> 
     names = {s for one in (await school.sets.contents(ALICE, "pets")).examples for s, _ in one.pictures}
     privacy = school.opened.services.privacy
     privacy.retention = replace(privacy.retention, uploads=0)
-    await privacy.sweep()
+    await swept(school.opened.services.janitor)
     assert all(school.opened.services.files.exists(name) for name in names)
     assert isinstance(await school.tried(ALICE), tuple)
 

@@ -249,9 +249,9 @@ async def test_a_project_s_pictures_stay_after_what_was_only_sent_expires(
 ) -> None:
     before = {one.sha256 for one in await world.projects.pictures.page(ALICE, "boards")}
     later = datetime.now(UTC) + timedelta(days=60)
-    gone = await world.services.database.write(partial(rows.drop_uploads, before=later))
+    _, gone = await world.services.database.write(partial(rows.drop_uploads, before=later))
     assert gone & before == set()
-    await world.services.privacy.sweep()
+    await world.services.janitor.sweep()
     assert all(world.services.files.exists(name) for name in before)
 
 

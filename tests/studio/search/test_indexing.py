@@ -179,7 +179,7 @@ async def test_retention_takes_vectors_along(tmp_path: Path) -> None:
         await opened.services.database.write(
             lambda c: c.exec_driver_sql("UPDATE jobs SET status = 'delivered', delivered_at = 0") and None
         )
-        await opened.services.privacy.sweep()
+        await opened.services.janitor.sweep()
         assert await written(opened) == {} and not copied(opened).strip(b"\0")
 
 
