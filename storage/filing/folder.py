@@ -31,7 +31,7 @@ from storage.files import (
 )
 from storage.filing.disk import BALLAST_BYTES, CHUNK, Disk
 
-ENTRIES_AT_ONCE = 1000  # files that are looked at in one go of a thread
+ENTRIES_AT_ONCE = 200  # files that are looked at in one go of a thread
 
 
 class Folder(Disk):
