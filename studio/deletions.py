@@ -32,7 +32,7 @@ class Deletions:
 
     def __init__(self, path: Path) -> None:
         self._path, self._last = path, 0.0
-        self._lock = FileLock(path.with_name(path.name + ".lock"), thread_local=False)
+        self._lock = FileLock(path.with_name(path.name + ".lock"))
 
     def add(
         self, *, user_id: int | None = None, jobs: Iterable[str] = (), pictures: Iterable[Named] = ()

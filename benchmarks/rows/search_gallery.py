@@ -59,7 +59,7 @@ def measure(options: Options) -> Result:
 async def _by_words(folder: Path, count: int) -> dict[str, tuple[list[float], Goal]]:
     settings = _settings(folder)
     await gallery.fill(folder, (YOU.user_id, OTHER), count, _model(settings), 128)
-    async with services(settings) as built:
+    async with services(settings, adopt=True) as built:  # rows name pictures that nobody has drawn
         studio = Studio(built)
         await _ready(built)
         await studio.search.find(YOU, tokens.read("warm up"))
@@ -96,7 +96,7 @@ async def _by_words(folder: Path, count: int) -> dict[str, tuple[list[float], Go
 async def _like(folder: Path, count: int) -> dict[str, tuple[list[float], Goal]]:
     settings = _settings(folder)
     await gallery.fill(folder, (YOU.user_id, OTHER), count, _model(settings), LIKE_WIDTH)
-    async with services(settings) as built:
+    async with services(settings, adopt=True) as built:  # rows name pictures that nobody has drawn
         studio = Studio(built)
         await _ready(built)
         page = await studio.gallery.pictures(YOU, Filter(), limit=QUERIES)

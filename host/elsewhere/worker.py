@@ -7,9 +7,10 @@ import asyncio
 import logging
 import os
 import threading
+from contextlib import suppress
 
 from bus.connection import connected
-from core.errors import AtelierError, SettingsError
+from core.errors import AtelierError, FilesAway, SettingsError
 from core.settings import Settings
 from core.telemetry.release import release
 from host import memory
@@ -56,6 +57,9 @@ async def _serve(settings: Settings, target: str, attached: bool) -> int:
     cache = Cache(cached, most=settings.files_cache_mb * 10**6, keep_free=2 * floor)
     await asyncio.to_thread(cache.scan)
     store = open_files(settings) if settings.files_url is not None else None
+    if store is not None:
+        with suppress(FilesAway):
+            await store.owner()  # from now on its disk is missed when it isn't mounted
     async with connected(settings) as bus:
         agent = Agent(
             bus,

@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 from core.settings import ROOT, load
+from host import app, cli
 from storage.database import open_database
 
 
@@ -105,3 +106,13 @@ async def test_a_disk_whose_clock_is_days_behind_is_not_filled_with_backups(tmp_
         async with open_studio(tmp_path) as studio:
             await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     assert len(list((tmp_path / "backups").glob("*daily.db"))) == 1
+
+
+@pytest.mark.parametrize("words", [["run"], ["sandbox"], []])
+def test_a_studio_is_adopted_only_where_the_host_says_so(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[bool]()
+    monkeypatch.setattr(app, "run", lambda settings, *, adopt, **given: asked.append(adopt) or 0)
+    assert cli.main(words) == 0 and (not words or cli.main([*words, "--adopt"]) == 0)
+    assert asked == [False, True][: 1 + len(words)]
