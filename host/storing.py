@@ -4,6 +4,7 @@ what was deleted by itself."""
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,8 +13,10 @@ from core.errors import FilesAway, SettingsError, StorageError
 from core.setting.files import BucketAddress, files_address
 from core.settings import Settings
 from host.installed import Check
+from storage.files import OWNER
 from storage.filing.moving import Moved, move
 from storage.filing.opening import open_at, open_bucket
+from storage.identity import MARK
 from studio.janitor import last_report
 
 MOST_APART = 60.0  # seconds between two clocks; S3 refuses requests from 900 on
@@ -33,7 +36,7 @@ def checks(settings: Settings) -> list[Check]:
     if address is None:
         return []
     if isinstance(address, Path):
-        return [_folder(address)]
+        return [_folder(address, settings.data_dir)]
     return asyncio.run(_bucket(address, settings))
 
 
@@ -49,15 +52,13 @@ def swept(settings: Settings) -> list[Check]:
     return [Check("Expired", True, f"looked at {hours:,.0f} h ago: {done}"), *problems]
 
 
-def _folder(folder: Path) -> Check:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
-        probe.write_bytes(b"x")
-        probe.unlink()
-    except OSError as error:
-        found = f"can't write to {folder} ({error.strerror})"
-        return Check("Files", False, found, "correct FILES_URL, or who may write there")
+def _folder(folder: Path, data_dir: Path) -> Check:
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if (data_dir / MARK).is_file() and not (folder / OWNER).is_file():
+        fix = "mount its disk, or correct FILES_URL"
+        return Check("Files", False, f"{folder} isn't where this studio's pictures are", fix)
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        return Check("Files", False, f"can't write to {folder}", "correct FILES_URL, or who may write there")
     return Check("Files", True, f"in {folder}")
 
 

@@ -27,6 +27,7 @@ from storage import records
 from storage.asking import chats
 from storage.database import Database
 from storage.engine import sqlite_file
+from storage.filing import going
 from storage.films import use
 from storage.moving.note import CAME_FROM, LEFT
 from storage.privacy import Removed
@@ -108,8 +109,9 @@ class Janitor:
         backups_before = now - timedelta(days=retention.backups)
         try:
             seen, doubt = await self._look_at_clock(now)
+            await self.removal.identity.check()
         except StorageError as error:
-            seen, doubt = 0.0, f"Nothing is deleted by age: {error}"
+            seen, doubt = 0.0, f"Nothing is deleted by itself: {error}"
         by_age: list[Step] = [
             partial(self._drop_jobs, rows.old_jobs, retention.jobs, now),
             partial(self._drop_jobs, rows.old_films, retention.films, now),
@@ -129,7 +131,7 @@ class Janitor:
                 problems.append(str(error))
             except Exception as error:
                 log.exception("a step of the sweep failed")
-                problems.append(f"a step failed, of which the log says more: {error}")
+                problems.append(f"A step failed ({type(error).__name__}); the log says more.")
         for line in done:
             log.info("%s", line)
         for line in problems:
@@ -231,6 +233,7 @@ class Janitor:
         yield partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now)
         yield partial(chats.drop_use, now=now)
         yield partial(use.drop_use, now=now)
+        yield partial(going.hasten, until=now + WAIT)
 
     async def _write(self, work: Callable[[sa.Connection], None]) -> None:
         await self._database.write(work)

@@ -88,9 +88,9 @@ def put_off(connection: sa.Connection, sha256s: Collection[str], *, until: datet
         connection.execute(sa.update(going).where(going.c.sha256.in_(page)).values(due=until))
 
 
-def count(connection: sa.Connection) -> int:
-    """Return how many files are to be deleted, now or later."""
-    return connection.scalar(sa.select(sa.func.count()).select_from(going)) or 0
+def hasten(connection: sa.Connection, *, until: datetime) -> None:
+    """Let no file wait longer than that: a clock that was ahead has said so."""
+    connection.execute(sa.update(going).where(going.c.due > until).values(due=until))
 
 
 def _pages(sha256s: Iterable[str]) -> Iterator[list[str]]:

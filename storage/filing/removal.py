@@ -43,7 +43,7 @@ class Removal:
         *,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._database, self._files, self._identity = database, files, identity
+        self._database, self._files, self.identity = database, files, identity
         self.clock = clock
         self._is_ours = False  # as far as was seen
         self.problem = ""  # why files can't be deleted
@@ -66,7 +66,7 @@ class Removal:
 
     async def _may_delete(self, problems: list[str]) -> bool:
         try:
-            await self._identity.check()
+            await self.identity.check()
         except StorageError as error:
             problems.append(str(error))
             # while a store of ours is away, what there is of its files on this machine goes
@@ -95,7 +95,7 @@ class Removal:
         """Note as going what has been in the store for a day without a row that names it: files of refused
         jobs, and of crashes between file and row. Return what was found, "" for nothing. Raises StorageError
         when the store isn't this studio's, or more than a few of all files would go; FilesAway."""
-        await self._identity.check()
+        await self.identity.check()
         now, adopted = self.clock(), await self._database.read(partial(records.setting, key=ADOPTED))
         since, before = adopted or 0.0, now.timestamp() - ORPHANS_KEPT
         files, found, page, kept = 0, 0, list[str](), list[str]()

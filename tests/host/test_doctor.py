@@ -56,6 +56,15 @@ def test_a_fresh_machine_is_ready(examine) -> None:
     assert "image: stable-diffusion" in text and "no DISCORD_TOKEN" in text
 
 
+def test_a_folder_of_pictures_that_is_not_mounted_is_told_and_not_made(examine, tmp_path: Path) -> None:
+    folder = tmp_path / "nas" / "pictures"
+    status, text = examine(FILES_URL=f"files:{folder}")
+    assert status == 0 and f"Files      in {folder}" in text and not folder.exists()
+    (tmp_path / "studio").write_text("a studio that was started")
+    status, text = examine(FILES_URL=f"files:{folder}")
+    assert status == 1 and "mount its disk" in text and not folder.exists()
+
+
 def test_what_the_last_sweep_did_and_left_is_told(examine, tmp_path: Path) -> None:
     assert "Expired" not in examine()[1]
     noted = {"at": 0.0, "seen": 0.0, "done": ["2 uploads were deleted"], "problems": ["the clock is off"]}
