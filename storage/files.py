@@ -38,6 +38,11 @@ def is_renewed(written_at: float, after: float) -> bool:
     return after < written_at < time.time() + 86_400
 
 
+def studio_of(mark: str | None) -> str | None:
+    """Return the studio's name in the mark of a store."""
+    return mark.split()[0] if mark else None
+
+
 class Taken(NamedTuple):
     """A file that was taken into the store. size: bytes."""
 
@@ -110,8 +115,8 @@ class Files(Protocol):
         machine."""
 
     async def owner(self) -> str | None:
-        """Return the name of the studio that this store belongs to, None when it was never marked. Raises
-        FilesAway."""
+        """Return the mark of the studio that this store belongs to, None when it was never marked: its name,
+        and what ``storage.identity`` puts behind that. Raises FilesAway."""
 
     async def mark(self, owner: str) -> None:
         """Write down whose this store is. Raises StorageError, FilesAway."""

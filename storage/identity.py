@@ -18,11 +18,12 @@ import sqlalchemy as sa
 from core.errors import FilesAway, StorageError
 from storage import records
 from storage.database import Database
-from storage.files import Files
+from storage.files import Files, studio_of
 from storage.moving.note import LEFT
 from storage.schema import jobs, pictures, settings, uploads, users
 
 MARK = "studio"  # the file in DATA_DIR with the studio's name
+TURN = "turn"  # setting: what was put behind the name in the files' mark when these rows were last swept by
 ADOPTED = "adopted"  # setting: rows elsewhere may name files of before then, in seconds since 1970
 SAMPLE = 20  # of the newest files that rows name, of each kind
 ADOPT = (
@@ -73,7 +74,7 @@ class Identity:
         rows = await self._database.read(_names)
         name, left_for = rows.get(records.STUDIO), rows.get(LEFT)
         marked = await asyncio.to_thread(self._read_mark)
-        owner = await self._files.owner()
+        owner = studio_of(await self._files.owner())
         if left_for is not None and not adopt:
             raise StorageError(MOVED.format(to=left_for))
         unknown = owner is None or name is None
@@ -105,6 +106,15 @@ class Identity:
             raise
         except (StorageError, OSError) as error:  # a full disk: the next look tries it again
             log.warning("whose files these are can't be written down: %s", error)
+
+    async def take_turn(self) -> bool:
+        """Note in rows and files that these are swept by those; return whether nobody else did so since. A
+        copy of the database that lives too has, and so has one that another has replaced meanwhile. Raises
+        StorageError, FilesAway."""
+        name, last, turn = await self._database.write(_take_turn)
+        before = (await self._files.owner() or "").split()[1:]
+        await self._files.mark(f"{name} {turn}")
+        return before == ([last] if last else [])
 
     async def _has(self, names: Iterable[str]) -> bool:
         """Return whether one of these files is there. Raises FilesAway."""
@@ -159,6 +169,13 @@ def _newest_files(connection: sa.Connection) -> list[str]:
 def _is_used(connection: sa.Connection) -> bool:
     some = (sa.select(table).limit(1) for table in (jobs, users, uploads))
     return any(connection.execute(one).first() is not None for one in some)
+
+
+def _take_turn(connection: sa.Connection) -> tuple[str, str | None, str]:
+    """Return the studio's name, the turn that the rows had, and the one that they have now."""
+    last, turn = records.setting(connection, TURN), secrets.token_hex(8)
+    records.set_setting(connection, TURN, turn)
+    return records.studio(connection), last, turn
 
 
 def _call(connection: sa.Connection, name: str | None) -> str:

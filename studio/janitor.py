@@ -48,9 +48,9 @@ DOCUMENTS_KEPT = timedelta(days=90)  # of the editor, after their last change, w
 SHARES_KEPT = timedelta(days=30)  # after their end, for their owner to read that they have ended
 FEW, PART = 500, 20  # what expires in one sweep at most: a 20th of all, but so many if there are fewer
 DOUBTFUL = timedelta(days=2)  # by which the clock may differ from the time that rows have seen
-RESTORED = timedelta(hours=1)  # by which rows may be behind what was noted beside them
 UP = DAY  # a process that has run for so long looks for orphans
 SELDOM = timedelta(days=7)  # after which any does
+SOON = timedelta(minutes=5)  # what goes by then is what somebody has deleted
 SEEN = "seen"  # setting: the time that rows have seen, in seconds since 1970
 ORPHANS_FROM = "orphans_from"  # setting: when orphans are looked for next, in seconds since 1970
 REPORT = "janitor.json"  # file in DATA_DIR
@@ -110,8 +110,9 @@ class Janitor:
         try:
             seen, doubt = await self._look_at_clock(now)
             await self.removal.identity.check()
+            others = await self._look_for_others(now)
         except StorageError as error:
-            seen, doubt = 0.0, f"Nothing is deleted by itself: {error}"
+            seen, doubt, others = 0.0, f"Nothing is deleted by itself: {error}", ""
         by_age: list[Step] = [
             partial(self._drop_jobs, rows.old_jobs, retention.jobs, now),
             partial(self._drop_jobs, rows.old_films, retention.films, now),
@@ -123,7 +124,7 @@ class Janitor:
             partial(self._forget_deletions, backups_before - DAY),
             partial(self._note_orphans, now),
         ]
-        done, problems = list[str](), [doubt] if doubt else []
+        done, problems = list[str](), [line for line in (doubt, others) if line]
         for step in [*([] if doubt else by_age), self._look_at_going, self._database.scrub]:
             try:
                 done += [line] if (line := await step()) else []
@@ -154,18 +155,14 @@ class Janitor:
         """Return the time that the rows have seen, and why nothing is deleted by age, "" = the two agree.
 
         A clock is believed when it is near that time, which follows it by a day a sweep. So one that is years
-        off deletes nothing, and a studio that was off for weeks goes on after some days. Rows that have seen
-        less than was noted beside them were put back: then orphans wait.
+        off deletes nothing, and a studio that was off for weeks goes on after some days.
         """
-        noted = await asyncio.to_thread(last_report, self._folder)
 
         def work(connection: sa.Connection) -> tuple[float, timedelta]:
             seen = records.setting(connection, SEEN)
             if seen is None:
                 newest = sa.select(jobs.c.created_at).order_by(jobs.c.seq.desc()).limit(1)
                 seen = (connection.scalar(newest) or now).timestamp()
-            if noted is not None and noted.seen > seen + RESTORED.total_seconds():
-                records.set_setting(connection, ORPHANS_FROM, (now + SELDOM).timestamp())
             away = now - datetime.fromtimestamp(seen, UTC)
             seen += max(-DAY, min(DAY, away)).total_seconds()
             records.set_setting(connection, SEEN, seen)
@@ -180,6 +177,23 @@ class Janitor:
             f" {'ahead of' if away > DAY else 'behind'}"
             " the time that the database has seen last. If the clock is right, that ends by itself within"
             f" {days / sweeps + 1:,.0f} days."
+        )
+
+    async def _look_for_others(self, now: datetime) -> str:
+        """Put off for a week what no row names, and say so, when the files were swept by other rows since
+        they were by these: a copy of the database lives too, or these were put back."""
+        if await self.removal.identity.take_turn():
+            return ""
+
+        def work(connection: sa.Connection) -> None:
+            records.set_setting(connection, ORPHANS_FROM, (now + SELDOM).timestamp())
+            going.put_off_all(connection, after=now + SOON, until=now + SELDOM)
+
+        await self._database.write(work)
+        return (
+            "Another database has looked after these files since this one did, so those that no row names"
+            " stay. If it was only replaced, that is over in a week. If it is in use, give each its own"
+            " FILES_URL."
         )
 
     # By age
@@ -233,7 +247,7 @@ class Janitor:
         yield partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now)
         yield partial(chats.drop_use, now=now)
         yield partial(use.drop_use, now=now)
-        yield partial(going.hasten, until=now + WAIT)
+        yield partial(going.hasten, until=now + SELDOM)
 
     async def _write(self, work: Callable[[sa.Connection], None]) -> None:
         await self._database.write(work)

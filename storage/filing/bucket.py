@@ -199,7 +199,7 @@ class Bucket(Disk):
             return bool(found)
 
     async def owner(self) -> str | None:
-        """Return the name of the studio that the bucket belongs to, None when it was never marked. Raises
+        """Return the mark of the studio that the bucket belongs to, None when it was never marked. Raises
         FilesAway."""
 
         async def read() -> str | None:

@@ -125,7 +125,7 @@ class Folder(Disk):
         return await asyncio.to_thread(self._remove, sha256, unless_after)
 
     async def owner(self) -> str | None:
-        """Return the name of the studio that the folder belongs to, None when it was never marked. Raises
+        """Return the mark of the studio that the folder belongs to, None when it was never marked. Raises
         FilesAway."""
         return await asyncio.to_thread(self._owner)
 

@@ -88,6 +88,11 @@ def put_off(connection: sa.Connection, sha256s: Collection[str], *, until: datet
         connection.execute(sa.update(going).where(going.c.sha256.in_(page)).values(due=until))
 
 
+def put_off_all(connection: sa.Connection, *, after: datetime, until: datetime) -> None:
+    """Let what would be deleted later than ``after`` wait until then."""
+    connection.execute(sa.update(going).where(going.c.due > after).values(due=until))
+
+
 def hasten(connection: sa.Connection, *, until: datetime) -> None:
     """Let no file wait longer than that: a clock that was ahead has said so."""
     connection.execute(sa.update(going).where(going.c.due > until).values(due=until))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import FilesAway, StorageError
-from storage.files import MEDIA_TYPES, Entry, Files
+from storage.files import MEDIA_TYPES, Entry, Files, studio_of
 
 AT_ONCE = 8  # files on their way
 PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)  # s until one of the stores is asked again that is away
@@ -36,7 +36,7 @@ async def move(
     another studio's, FilesAway when a store stays away.
     """
     moved, owner = Moved(), await old.owner()
-    if (other := await new.owner()) not in (None, owner):
+    if (other := studio_of(await new.owner())) not in (None, studio_of(owner)):
         raise StorageError(f"that store belongs to another studio ({other}). Name one of its own.")
     if owner is not None and not dry_run:
         await new.mark(owner)

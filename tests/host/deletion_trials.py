@@ -136,9 +136,9 @@ class Trial:
         raise AssertionError("the start wasn't refused")
 
 
-async def sweeps(built: Services, since: timedelta, days: int) -> None:
+async def sweeps(built: Services, since: timedelta, days: float) -> None:
     removal, now = built.privacy.removal, datetime.now(UTC) + since
-    for _ in range(days * 4):
+    for _ in range(round(days * 4)):
         now += timedelta(hours=6)
         removal.clock = lambda now=now: now  # type: ignore[misc]
         await built.janitor.sweep()
@@ -240,13 +240,24 @@ async def copied_env(trial: Trial) -> None:
 
 
 async def copied_whole(trial: Trial) -> None:
-    """A copy of everything but the pictures, which goes on for itself, while the original draws more."""
+    """A copy of everything but the pictures lives beside the original, which draws more; the copy keeps
+    nothing for long, and both sweep."""
     url = trial.url or f"files:{trial.data / 'pictures'}"
     copy = Trial(trial.root / "copy", trial.count, url, trial.keys)
     shutil.copytree(trial.root / "as made", copy.data)
-    async with open_database(copy.data / "atelier.db", None) as database:
-        await database.write(lambda c: c.execute(sa.delete(uploads).where(uploads.c.user_id == ANN)) and None)
-    await copy.lasts()
+    shorter = {"UPLOAD_DAYS": "1", "RETENTION_DAYS": "1", "TRASH_DAYS": "1"}
+    async with trial.started() as one, copy.started(**shorter) as other:
+        names = [await one.files.put(b"another %d" % n, "image/png") for n in range(trial.count // 100)]
+        for sha256 in names:
+            await one.queue.people.note_upload(ANN, sha256)
+        for hours in range(0, 24 * 3 * DAYS, 6):
+            for built in (other, one):
+                await sweeps(built, timedelta(days=2, hours=hours), 0.25)
+        there = {entry.sha256 async for entry in one.files.entries()}
+        assert there >= set(names), "what the original has drawn since"
+        await one.privacy.delete(BEN)
+    for n in range(trial.count, trial.count + BENS + ORPHANS):
+        await open_files(trial.settings()).put(_data(n), "image/png")
 
 
 async def clock(trial: Trial, wrong: timedelta) -> None:

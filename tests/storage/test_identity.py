@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ import pytest
 from core.errors import FilesAway, StorageError
 from storage import records
 from storage.database import Database, open_database
+from storage.files import studio_of
 from storage.filing.folder import Folder
-from storage.identity import ADOPTED, MARK, Identity
+from storage.identity import ADOPTED, MARK, TURN, Identity
 from storage.moving.note import LEFT
 from storage.people import user_seen
 from storage.privacy import note_upload
@@ -44,7 +46,7 @@ class Studio:
         return (
             await self.setting(records.STUDIO),
             path.read_text().strip() if path.exists() else None,
-            await self.files.owner(),
+            studio_of(await self.files.owner()),
         )
 
 
@@ -190,3 +192,18 @@ async def test_a_full_disk_refuses_no_start(tmp_path: Path, monkeypatch: pytest.
             await one.identity.settle()
         await one.identity.settle()
         assert len(set(await one.marks())) == 1
+
+
+async def test_a_copy_that_lives_too_is_noticed_by_both(tmp_path: Path) -> None:
+    await settled(tmp_path)
+    async with studio(tmp_path) as one:
+        assert await one.identity.take_turn() and await one.identity.take_turn()
+        async with studio(tmp_path, rows="copy") as copy:
+            for key in (records.STUDIO, TURN):
+                value = await one.setting(key)
+                await copy.database.write(partial(records.set_setting, key=key, value=value))
+            assert await copy.identity.take_turn(), "it can't know yet"
+            for _ in range(3):
+                assert not await one.identity.take_turn() and not await copy.identity.take_turn()
+        assert not await one.identity.take_turn() and await one.identity.take_turn(), "alone again"
+        await one.identity.check()
