@@ -131,18 +131,18 @@ class Own:
         if not found:
             return None
         count = await self._members.count_favourites(actor.user_id)
-        result = await self._queue.result(found[0].job_id)
+        job = await self._queue.job(found[0].job_id)
+        seen = job is not None and await self._rights.sees(actor, job)
+        result = await self._rights.made(actor, job) if job is not None and seen else None
         there = result is not None and found[0].position in [picture.index for picture in result.pictures]
-        seen = there and result is not None and await self._rights.sees(actor, result.job)
-        return found[0], count, result if seen else None
+        return found[0], count, result if there else None
 
     async def toggle_favourite(self, actor: Actor, job_id: str, index: int) -> bool:
         """Keep picture ``index`` (from 0) of a job, or no longer if it was kept; whether it is now.
 
         Raises ImageError when there is no such picture, NotAllowedError when the actor may not.
         """
-        result = await self._rights.result(actor, job_id, Action.FAVOURITE)
-        picture_of(result, index)
+        picture_of(await self._rights.result(actor, job_id, Action.FAVOURITE), index)
         kept = await self._members.toggle_favourites(actor.user_id, job_id, [index])
         self._queue.note_changed(actor.user_id, job_id)
         return kept
@@ -164,7 +164,9 @@ class Own:
     async def add_favourites(self, actor: Actor, job_id: str, indexes: Sequence[int] | None) -> None:
         """Keep these pictures of a job, None = all. Raises ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.FAVOURITE)
-        wanted = await self._indexes(job.id, indexes)
+        result = await self._rights.made(actor, job)
+        there = [picture.index for picture in result.pictures] if result else []
+        wanted = [index for index in there if indexes is None or index in indexes]
         await self._members.remove_favourites(
             actor.user_id, job_id, wanted
         )  # else keeping a kept one would end it
@@ -178,15 +180,11 @@ class Own:
         found = await self._queue.job_of_message(message_id)
         if found is not None:
             job, index = found
-            wanted = await self._indexes(job.id, None if index is None else [index])
+            result = await self._queue.result(job.id)
+            shown = [picture.index for picture in result.pictures] if result and index is None else []
+            wanted = shown if index is None else [index]
             await self._members.remove_favourites(actor.user_id, job.id, wanted)
             self._queue.note_changed(actor.user_id, job.id)
-
-    async def _indexes(self, job_id: str, indexes: Sequence[int] | None) -> list[int]:
-        if indexes is not None:
-            return list(indexes)
-        result = await self._queue.result(job_id)
-        return [picture.index for picture in result.pictures] if result else []
 
     async def recent(self, actor: Actor, limit: int = 25) -> list[Job]:
         """Return the actor's newest jobs with pictures, one for each prompt."""

@@ -179,32 +179,41 @@ class Rights:
     async def result(self, actor: Actor, job_id: str, action: Action) -> Result:
         """Return what the job made if ``actor`` may do ``action`` to it. Raises as ``job`` does, and
         ImageError when the job made nothing (yet)."""
-        return await self.result_of(await self.job(actor, job_id, action))
+        return await self.result_of(actor, await self.job(actor, job_id, action))
 
     async def picture(
         self, actor: Actor, job_id: str, index: int, action: Action
     ) -> tuple[Result, StoredPicture]:
         """Return what a job made and its picture ``index`` (from 0; -1 = the chart) if ``actor`` may do
-        ``action`` to it. Raises as ``result`` does, and ImageError when there is no such picture.
-
-        What its author has put into the trash is there for them alone.
-        """
+        ``action`` to it. Raises as ``result`` does, and ImageError when there is no such picture."""
         result = await self.result(actor, job_id, action)
-        if result.job.origin.user_id != actor.user_id and (away := await self._queue.trashed(job_id)):
-            left = tuple(picture for picture in result.pictures if picture.index not in away)
-            result = replace(result, pictures=left, grid=None)
         if index >= 0:
             return result, picture_of(result, index)
         if result.grid is None:
             raise ImageError(f"Job `{job_id}` has no overview.")
         return result, result.grid
 
-    async def result_of(self, job: Job) -> Result:
-        """Return what a job made; its right has been checked. Raises ImageError for nothing (yet)."""
-        result = await self._queue.result(job.id)
+    async def result_of(self, actor: Actor, job: Job) -> Result:
+        """Return what there is of a job for ``actor``, whose right to it has been checked. Raises ImageError
+        when that is nothing (yet)."""
+        result = await self.made(actor, job)
         if result is None:
             raise ImageError(f"Job `{job.id}` has no result.")
         return result
+
+    async def made(self, actor: Actor, job: Job) -> Result | None:
+        """Return what there is of a job for ``actor``, whose right to it has been checked; None for nothing
+        (yet). Pictures leave a row for a person by this way alone: what the author has put into the trash is
+        there for the author only, and so is an overview that shows it."""
+        result = await self._queue.result(job.id)
+        if result is None or job.origin.user_id == actor.user_id:
+            return result
+        away = await self._queue.trashed(job.id)
+        if not away:
+            return result
+        pictures = tuple(picture for picture in result.pictures if picture.index not in away)
+        films = tuple(film for film in result.films if film.index not in away)
+        return replace(result, pictures=pictures, grid=None, films=films) if pictures else None
 
 
 def _readable(job_id: str) -> str:

@@ -231,7 +231,7 @@ class Studio:
             return actions.in_hd(job)
         if action in OF_FILMS:
             return await self.filming.from_button(actor, job, action, index, words)
-        result = await self._rights.result_of(job)
+        result = await self._rights.result_of(actor, job)
         if action == "why":
             return actions.why(result, index)
         children = await self._queue.children(job.id, index)
@@ -358,7 +358,7 @@ class Studio:
     async def made(self, actor: Actor, job_id: str, action: Action) -> tuple[Job, Result | None]:
         """Return a job and what it made, None when that is nothing (yet). Raises as ``job`` does."""
         job = await self.job(actor, job_id, action)
-        return job, await self._queue.result(job.id)
+        return job, await self._rights.made(actor, job)
 
     async def picture(self, actor: Actor, job_id: str, index: int, limit: int) -> Shown:
         """Return picture ``index`` (from 0) of a job in at most ``limit`` bytes, as it may be shown where the

@@ -61,7 +61,7 @@ class Regions:
     ) -> NewJob:
         """Do as ``ask`` does with a file that somebody sends; errors are the same."""
         job = await self._rights.job(actor, job_id, Action.VARY)
-        source = await self._sources.of_result(await self._rights.result_of(job), index)
+        source = await self._sources.of_result(await self._rights.result_of(actor, job), index)
         sha256 = await self.marked(actor, source, mask, kind)
         return actions.region(source, words, mask=sha256, lane=job.lane)
 

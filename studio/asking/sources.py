@@ -130,7 +130,7 @@ class Sources:
         await self._rights.check(actor, action, job)
         if job.request.answer is not Answer.PICTURES:
             raise ImageError(f"Job `{job.id}` made no picture: it was a /{job.request.kind}.")
-        result = await self._queue.result(job.id)
+        result = await self._rights.made(actor, job)
         if result is None or not result.pictures:
             raise ImageError(f"Job `{job.id}` has no picture (it is {job.status}).")
         if index is None and len(result.pictures) > 1:

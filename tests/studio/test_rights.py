@@ -35,6 +35,7 @@ class Made:
     job: Job
     pictures: tuple[SimpleNamespace, ...] = (SimpleNamespace(index=0), SimpleNamespace(index=1))
     grid: str | None = "overview"
+    films: tuple[SimpleNamespace, ...] = ()
 
 
 @dataclass
@@ -340,3 +341,5 @@ async def test_what_its_author_threw_away_is_there_for_them_alone(rows: Rows) ->
     author = Actor(AUTHOR, HERE, STUDIO)
     assert (await rights.picture(author, job.id, 0, Action.SHOW))[0] == Made(job)
     assert (await rights.picture(author, job.id, -1, Action.SHOW))[1] == "overview"
+    rows.away = {0, 1}
+    assert await rights.made(MEMBER, job) is None and await rights.made(author, job) == Made(job)

@@ -9,11 +9,14 @@ import pytest
 
 from core.job import NOBODY, Job, Origin, Surface
 from core.requests import ImagineRequest
+from storage.members import Members
 from studio.actor import Actor
 from studio.asking.actions import RIGHTS
 from studio.authority import TABLE, Action, Role
 from tests.studio.servers import Channel, Server, Servers
 from tests.web.conftest import OTHER, YOU, Browser, Site
+from tests.web.test_folders import form
+from tests.web.test_zip import opened
 
 HERE, ABROAD, HALL, CLOSED, ADULT, FAR = 10, 11, 100, 101, 102, 110
 AUTHOR, MANAGER = 50, 51
@@ -113,6 +116,36 @@ async def test_what_its_author_threw_away_is_shown_to_nobody_else(site, servers)
         tiles = (await site.you.get(f"/api/explore?limit=200{query}")).data.get("pictures", [])
         assert [tile["n"] for tile in tiles] in ([1, 3, 4], []), query
     assert (await site.you.get(f"/files/{job.id}/2/256.webp")).status == 422  # as number 9 is
+
+
+async def test_what_its_author_threw_away_nobody_else_can_take(site, servers) -> None:
+    job, author = await made(site), await site.person(AUTHOR)
+    favourite = f"/api/favourites/{job.id}/3"
+    assert (await site.you.ask("PUT", favourite)).status == 204
+    assert (await author.post("/api/trash", {"pictures": [f"{job.id}/2", f"{job.id}/3"]})).status == 200
+    for action in ("up2s", "subtle", "zoom15", "describe", "read", "cutout"):
+        assert (await site.you.post(f"/api/jobs/{job.id}/2/{action}")).status == 422, action
+        assert (await author.post(f"/api/jobs/{job.id}/2/{action}")).status == 202, action
+    name, layer = f"{job.id} 2", {"id": "a", "source": {"job": job.id, "n": 2}}
+    document = {"v": 1, "width": 64, "height": 64, "layers": [layer], "words": "a dog"}
+    for path, body in (
+        ("/api/jobs", {"prompt": "a dog", "pictures": [name]}),
+        ("/api/edits", {"document": document}),
+        ("/api/examples", {"set": "houses", "label": "x", "pictures": [name]}),
+    ):
+        assert (await site.you.post(path, body)).status == 422, path
+    assert (await site.you.ask("PUT", f"/api/favourites/{job.id}/2")).status == 422
+    named = " ".join(f"{job.id}/{n}" for n in (1, 2, 3, 4))
+    archive = opened(await form(site.you, "/api/zip", pictures=named))
+    assert [entry[-5:] for entry in archive.namelist()] == ["1.png", "4.png"]
+    you, studio = Actor(YOU, HERE, HALL), site.opened.studio
+    found = await studio.own.favourite(you, 0)
+    assert found is not None and found[2] is None
+    await studio.own.add_favourites(you, job.id, None)
+    kept = await Members(site.opened.services.database).favourites(YOU, limit=9)
+    assert {one.position for one in kept} == {0, 2, 3}
+    await author.post("/api/trash", {"pictures": [f"{job.id}/1", f"{job.id}/4"]})
+    assert (await studio.made(you, job.id, Action.SHOW))[1] is None
 
 
 async def test_a_picture_leads_to_its_message_on_discord(site, servers, monkeypatch) -> None:

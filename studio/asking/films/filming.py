@@ -225,7 +225,7 @@ class Filming:
         await self._rights.check(actor, right, job)
         if job.request.answer is not Answer.FILMS:
             raise ImageError(f"Job `{job.id}` made no film: it was a /{job.request.kind}.")
-        result = await self._rights.result_of(job)
+        result = await self._rights.result_of(actor, job)
         if not result.films:
             raise ImageError(f"Job `{job.id}` has no film (it is {job.status}).")
         if index is None and len(result.films) > 1:
