@@ -17,12 +17,14 @@ from storage.web.trash import in_trash
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder. query: of a smart one. pictures: how many are in it; a smart one's aren't counted."""
+    """A folder. query: of a smart one. pictures: how many are in it; a smart one's aren't counted. links: how
+    many show it, where that was asked for."""
 
     id: str
     name: str
     query: str | None = None
     pictures: int = 0
+    links: int = 0
 
 
 def of_person(connection: sa.Connection, user_id: int) -> list[Folder]:
@@ -49,6 +51,17 @@ def holds(connection: sa.Connection, user_id: int, folder_id: str, name: Named) 
     own = (folders.c.id == folder_id, folders.c.user_id == user_id, _named([name]))
     statement = sa.select(folders.c.id).select_from(joined).where(*own)
     return connection.execute(statement).first() is not None
+
+
+def put_after(
+    connection: sa.Connection, folder_id: str, names: Iterable[Named], moment: datetime
+) -> set[Named]:
+    """Return those of these pictures that came into a folder after ``moment``."""
+    late = sa.select(folder_items.c.job_id, folder_items.c.position).where(
+        folder_items.c.folder_id == folder_id, folder_items.c.added_at > moment
+    )
+    found = (connection.execute(late.where(_named(page))) for page in pages(names))
+    return {(row.job_id, row.position) for rows in found for row in rows}
 
 
 def add(

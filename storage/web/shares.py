@@ -87,6 +87,15 @@ def of_person(connection: sa.Connection, user_id: int) -> list[Share]:
     return [_share(row) for row in connection.execute(statement)]
 
 
+def of_folders(connection: sa.Connection, user_id: int, now: datetime) -> dict[str, int]:
+    """Return how many links show each of the person's folders now, of those that any shows."""
+    live = (shares.c.user_id == user_id, shares.c.revoked_at.is_(None), shares.c.expires_at > now)
+    counted = sa.select(shares.c.folder_id, sa.func.count().label("links")).where(
+        *live, shares.c.folder_id.is_not(None)
+    )
+    return {row.folder_id: row.links for row in connection.execute(counted.group_by(shares.c.folder_id))}
+
+
 def revoke(connection: sa.Connection, user_id: int, share_id: str, *, now: datetime) -> bool:
     """End a share of the person's; False when there is no such one. One that has ended stays so."""
     own = (shares.c.user_id == user_id, shares.c.id == share_id)

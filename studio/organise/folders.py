@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,6 +14,7 @@ from core.names import name_of
 from jobs.queue import Queue
 from storage.database import Database
 from storage.web import folders as rows
+from storage.web import shares
 from storage.web.folders import Folder
 from storage.web.picked import Named, pick
 from studio.actor import Actor
@@ -30,9 +32,12 @@ class Folders:
         self._rights, self._database, self._queue = rights, database, queue
 
     async def all(self, actor: Actor) -> list[Folder]:
-        """Return the actor's folders by name."""
+        """Return the actor's folders by name, each with how many links show it."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.read(partial(rows.of_person, user_id=actor.user_id))
+        shown = partial(shares.of_folders, user_id=actor.user_id, now=datetime.now(UTC))
+        links = await self._database.read(shown)
+        found = await self._database.read(partial(rows.of_person, user_id=actor.user_id))
+        return [replace(folder, links=links.get(folder.id, 0)) for folder in found]
 
     async def one(self, actor: Actor, folder_id: str) -> Folder | None:
         """Return a folder of the actor's."""

@@ -80,7 +80,7 @@ class Shares:
         title = " ".join(title.split())
         if len(title) > LONGEST_TITLE or not title.isprintable():
             raise UserError(f"A title takes up to {LONGEST_TITLE} characters.")
-        if not (await self._visible(actor.user_id, what)).pictures:
+        if not (await self._visible(actor.user_id, what, now)).pictures:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
         work = partial(
             rows.add,
@@ -130,7 +130,7 @@ class Shares:
         share = await self._find(token)
         if share is None:
             return None
-        found = await self._visible(share.user_id, share.what, before)
+        found = await self._visible(share.user_id, share.what, share.created_at, before)
         return Looked(share, found.pictures, found.older) if found.pictures or found.older else None
 
     async def visited(self, share: Share, visitor: int | None) -> None:
@@ -142,10 +142,8 @@ class Shares:
         """Return a picture that a link shows, whole or as WebP of at most ``side`` px; None where ``look``
         wouldn't show it. Prompts leave its metadata unless the share shows them."""
         share = await self._find(token)
-        if share is None or not await self._holds(share, name):
-            return None
-        found = await self._allowed(share.user_id, await self._picked([name]))
-        if not found:
+        found = await self._one(share, name) if share is not None else ()
+        if share is None or not found:
             return None
         [(job, stored)] = found
         try:
@@ -159,9 +157,7 @@ class Shares:
         """Return where a film that a link shows lies; None where ``look`` wouldn't show it, or it is no
         film."""
         share = await self._find(token)
-        if share is None or not await self._holds(share, name):
-            return None
-        found = await self._allowed(share.user_id, await self._picked([name]))
+        found = await self._one(share, name) if share is not None else ()
         result = await self._queue.result(name[0]) if found else None
         film = next((film for film in result.films if film.index == name[1]), None) if result else None
         if film is None:
@@ -187,10 +183,21 @@ class Shares:
             return await self._database.read(work, once=True)
         return what.job_id == name[0] and what.position in (None, name[1])
 
-    async def _visible(self, user_id: int, what: Shared, before: Cursor | None = None) -> _Found:
-        """Return what may be shown of something that the person shares."""
+    async def _one(self, share: Share, name: Named) -> tuple[Visible, ...]:
+        """Return the named picture where a share shows it, else nothing."""
+        if not await self._holds(share, name):
+            return ()
+        picked = await self._picked([name])
+        if share.what.folder_id is not None:
+            picked = await self._meant(share.what.folder_id, share.created_at, picked)
+        return await self._allowed(share.user_id, picked)
+
+    async def _visible(
+        self, user_id: int, what: Shared, made: datetime, before: Cursor | None = None
+    ) -> _Found:
+        """Return what may be shown of something that the person shares. made: when its link was."""
         if what.folder_id is not None:
-            return await self._in_folder(user_id, what.folder_id, before)
+            return await self._in_folder(user_id, what.folder_id, made, before)
         if what.job_id is None:
             return _Found()
         if what.position is not None:
@@ -200,7 +207,7 @@ class Shares:
             names = [(what.job_id, picture.index) for picture in result.pictures] if result else []
         return _Found(await self._allowed(user_id, await self._picked(names)))
 
-    async def _in_folder(self, user_id: int, folder_id: str, before: Cursor | None) -> _Found:
+    async def _in_folder(self, user_id: int, folder_id: str, made: datetime, before: Cursor | None) -> _Found:
         own = await self._database.read(partial(folders.one, user_id=user_id, folder_id=folder_id))
         if own is None:
             return _Found()
@@ -209,9 +216,18 @@ class Shares:
         wanted = Filter(folder=folder_id)
         work = partial(gallery.tiles, user_id=user_id, wanted=wanted, before=before, limit=PAGE + 1)
         tiles = await self._database.read(work, once=True)
-        pictures = [(tile.job, tile.picture) for tile in tiles[:PAGE]]
+        page = [(tile.job, tile.picture) for tile in tiles[:PAGE]]
+        pictures = await self._meant(folder_id, made, page)
         older = tiles[PAGE - 1].cursor if len(tiles) > PAGE else None
         return _Found(await self._allowed(user_id, pictures), older)
+
+    async def _meant(self, folder_id: str, made: datetime, pictures: Sequence[Visible]) -> list[Visible]:
+        """Return those of a folder's pictures that a link, ``made`` then, was meant for: all but private ones
+        that came into the folder later."""
+        private = [(job.id, picture.index) for job, picture in pictures if job.origin.private]
+        work = partial(folders.put_after, folder_id=folder_id, names=private, moment=made)
+        late = await self._database.read(work) if private else set[Named]()
+        return [(job, picture) for job, picture in pictures if (job.id, picture.index) not in late]
 
     async def _picked(self, names: Sequence[Named]) -> list[Visible]:
         """Return the named pictures that are there and not in the trash."""

@@ -320,3 +320,32 @@ async def test_pages_without_scripts_share_too(site) -> None:
     ended = await site.you.ask("POST", f"/shares/{listed['id']}/revoke", data={"x": ""})
     assert (ended.status, ended.headers["Location"]) == (303, "/shares")
     assert (await site.stranger().get(link)).status == 404
+
+
+async def test_a_private_picture_that_is_put_into_a_shared_folder_later_stays_private(site) -> None:
+    folder, before = await make(site.you, "Shown"), await site.drawn(site.you, f"{WORDS} --stealth")
+    path = f"/api/folders/{folder}/items"
+    await site.you.post(path, {"pictures": named(before, 1)})
+    made = await share(site.you, folder=folder)
+    later, open_one = await site.drawn(site.you, f"{WORDS} --stealth"), await site.drawn(site.you, WORDS)
+    await site.you.post(path, {"pictures": [*named(before, 2), *named(later, 3), *named(open_one, 4)]})
+    stranger, link = site.stranger(), path_of(site, made)
+    page = (await stranger.get(link)).body.decode()
+    for job, number, status in ((before, 1, 200), (before, 2, 404), (later, 3, 404), (open_one, 4, 200)):
+        address = f"/files{link}/{job['id']}/{number}"
+        assert (address in page) is (status == 200), (job["prompt"], number)
+        assert (await stranger.get(address)).status == (await stranger.get(f"{address}/256.webp")).status
+        assert (await stranger.get(address)).status == status, (job["prompt"], number)
+    anew = path_of(site, await share(site.you, folder=folder))
+    assert (await stranger.get(f"/files{anew}/{later['id']}/3")).status == 200, "it was meant"
+
+
+async def test_folders_say_how_many_links_show_them(site) -> None:
+    job, folder = await site.drawn(site.you, WORDS), await make(site.you, "Shown")
+    await site.you.post(f"/api/folders/{folder}/items", {"pictures": named(job, 1)})
+    ended, _ = [await share(site.you, folder=folder) for _ in range(2)]
+    await site.you.ask("DELETE", f"/api/shares/{ended['id']}")
+    [found] = (await site.you.get("/api/folders")).data["folders"]
+    assert found["links"] == 1
+    for page in ("/folders", f"/pictures/{job['id']}/1"):
+        assert "shared by link" in (await site.you.get(page)).body.decode(), page

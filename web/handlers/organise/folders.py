@@ -160,6 +160,7 @@ def _shape(folder: Folder) -> dict[str, Any]:
         "query": folder.query,
         "looks_for": _looks_for(filters) if folder.query else None,
         "pictures": None if folder.query else folder.pictures,
+        "links": folder.links,
     }
 
 

@@ -10,12 +10,16 @@ from web.call import Call
 LASTS = (1, 7, 30, 90)  # days to choose from, beside the host's own
 
 
-async def folders(call: Call, job: Job) -> list[dict[str, str]]:
+async def folders(call: Call, job: Job) -> list[dict[str, Any]]:
     """Return the folders that a picture can be put into: the author's own that aren't smart."""
     if job.origin.user_id != call.actor.user_id:
         return []
     found = await call.studio.organise.folders.all(call.actor)
-    return [{"id": folder.id, "name": folder.name} for folder in found if folder.query is None]
+    return [
+        {"id": folder.id, "name": folder.name, "links": folder.links}
+        for folder in found
+        if folder.query is None
+    ]
 
 
 def share(call: Call, **what: Any) -> dict[str, Any] | None:

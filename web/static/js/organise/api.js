@@ -2,7 +2,7 @@
 import { ask, change } from "../core/api.js";
 
 /** @typedef {{job: string, n: number}} Named */
-/** @typedef {{id: string, name: string, href: string, query: string | null, pictures: number | null}} Folder */
+/** @typedef {{id: string, name: string, href: string, query: string | null, pictures: number | null, links: number}} Folder  links: how many show it */
 
 const AT_ONCE = 2000; // pictures that one call names
 

@@ -37,7 +37,7 @@ async function chosen(folders) {
 const choices = (folders) => html`
   ${folders.length
     ? html`<fieldset class="choices"><legend class="sr">Folder</legend>
-        ${folders.map(({ id, name, pictures }, index) => html`<label class="choice"><input type="radio" name="folder" value=${id} ?checked=${index === 0}><span>${name}</span><span class="muted small">${pictures ?? ""}</span></label>`)}
+        ${folders.map(({ id, name, pictures, links }, index) => html`<label class="choice"><input type="radio" name="folder" value=${id} ?checked=${index === 0}><span>${name}</span><span class="muted small">${pictures ?? ""}${links ? " · shared by link" : ""}</span></label>`)}
       </fieldset>`
     : ""}
   <label class="stacked"><span>${folders.length ? "Or a new folder" : "New folder"}</span><input type="text" name="name" maxlength="80" ?required=${!folders.length} placeholder="Its name"></label>`;
