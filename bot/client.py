@@ -289,13 +289,17 @@ class Atelier(commands.Bot):
         self._attached.close()
 
     async def unpost(self, budget: float) -> int:
-        """Delete messages of deleted jobs for ``budget`` seconds; return how many the next start has."""
-        return await self._services.privacy.unpost(self._delete_message, budget)
+        """Wait for up to ``budget`` seconds while messages of deleted jobs are deleted; return how many are
+        left."""
+        await asyncio.wait({self._unpost_soon()}, timeout=budget)
+        return await self._services.privacy.unpost(self._delete_message, 0.0)
 
-    def _unpost_soon(self) -> None:
+    def _unpost_soon(self) -> asyncio.Task[int]:
         """Delete the messages of what was deleted, unless that is under way."""
         if self._unposting is None or self._unposting.done():
-            self._unposting = asyncio.create_task(self.unpost(UNPOST_LATER), name="delete messages")
+            work = self._services.privacy.unpost(self._delete_message, UNPOST_LATER)
+            self._unposting = asyncio.create_task(work, name="delete messages")
+        return self._unposting
 
     async def _delete_message(self, channel_id: int, message_id: int) -> bool:
         """Return whether a message needs no further try: it is deleted, gone, or out of our reach."""

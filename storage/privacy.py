@@ -181,19 +181,18 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
     )
 
 
-def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, Any]]]:
-    """Every row about the person, by table, as JSON takes it; without secrets of ours."""
-    mine = sa.select(jobs.c.id).where(jobs.c.user_id == user_id)
+def told(user_id: int) -> dict[str, sa.Select[Any]]:
+    """Return, by table, the rows about the person."""
     own_folders = sa.select(folders.c.id).where(folders.c.user_id == user_id)
     own_documents = sa.select(documents.c.id).where(documents.c.user_id == user_id)
     own_examples = sa.select(examples.c.id).where(examples.c.set_id.in_(_sets_of(user_id)))
     selections = {
         "users": sa.select(users).where(users.c.id == user_id),
-        "jobs": sa.select(jobs).where(jobs.c.user_id == user_id).order_by(jobs.c.seq),
-        "pictures": sa.select(pictures).where(pictures.c.job_id.in_(mine)),
-        "films": sa.select(films).where(films.c.job_id.in_(mine)),
-        "inputs": sa.select(inputs).where(inputs.c.job_id.in_(mine)),
-        "messages": sa.select(messages).where(messages.c.job_id.in_(mine)),
+        "jobs": sa.select(jobs).where(jobs.c.user_id == user_id),
+        "pictures": _of_jobs(pictures, user_id),
+        "films": _of_jobs(films, user_id),
+        "inputs": _of_jobs(inputs, user_id),
+        "messages": _of_jobs(messages, user_id),
         "uploads": sa.select(uploads).where(uploads.c.user_id == user_id),
         "folder_items": sa.select(folder_items).where(folder_items.c.folder_id.in_(own_folders)),
         "document_files": sa.select(document_files).where(document_files.c.document_id.in_(own_documents)),
@@ -209,19 +208,39 @@ def export(connection: sa.Connection, user_id: int) -> dict[str, list[dict[str, 
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
     selections |= telling.selections(user_id)
-    selections |= {
+    return selections | {
         table.name: sa.select(table).where(column == user_id)
         for table, column in OWNED.items()
         if table.name not in selections
     }
+
+
+def _of_jobs(table: sa.Table, user_id: int) -> sa.Select[Any]:
+    return sa.select(table).join(jobs, jobs.c.id == table.c.job_id).where(jobs.c.user_id == user_id)
+
+
+def export(
+    connection: sa.Connection, user_id: int, table: str, after: tuple[Any, ...] = (), limit: int = 250
+) -> tuple[list[dict[str, Any]], tuple[Any, ...] | None]:
+    """Return the next rows about the person in a table, as JSON takes them and without secrets of ours, and
+    what to go on after, None at the end. One statement."""
+    statement = told(user_id)[table]
+    source = next(iter(statement.selected_columns)).table
+    keys = [source.c.seq] if "seq" in source.c else list(source.primary_key)
+    if isinstance(statement.get_final_froms()[0], sa.Join):  # by job, as an index has them
+        keys = [jobs.c.seq, *keys]
+    if after:
+        here = [sa.literal(value, key.type) for key, value in zip(keys, after, strict=True)]
+        statement = statement.where(keys[0] >= here[0], sa.tuple_(*keys) > sa.tuple_(*here))
+    at = [key.label(f"key {number}") for number, key in enumerate(keys)]
+    found = connection.execute(statement.add_columns(*at).order_by(*keys).limit(limit)).all()
     hidden = {"interaction_token", "lease_token", "actor_id", "token_hash"}
-    return {
-        name: [
-            {k: _plain(v) for k, v in row._mapping.items() if k not in hidden}
-            for row in connection.execute(statement)
-        ]
-        for name, statement in selections.items()
-    }
+    names = list(source.c.keys())
+    shown = [
+        {name: _plain(value) for name, value in zip(names, row, strict=False) if name not in hidden}
+        for row in found
+    ]
+    return shown, tuple(found[-1][len(names) :]) if len(found) == limit else None
 
 
 def _sets_of(user_id: int) -> sa.Select[Any]:

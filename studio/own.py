@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from studio.asking.completion import Completion
 from studio.asking.hints import Hints
 from studio.asking.new_job import picture_of
 from studio.authority import Action
+from studio.export import Export
 from studio.privacy import Deleted, Privacy, Retention
 from studio.rights import Rights
 from studio.web_links import WebLinks
@@ -46,12 +48,13 @@ class Own:
         members: Members,
         queue: Queue,
         privacy: Privacy,
+        export: Export,
         completion: Completion,
         hints: Hints,
         web: WebLinks,
     ) -> None:
         self._rights, self._members, self._queue, self._web = rights, members, queue, web
-        self._privacy, self._completion, self._hints = privacy, completion, hints
+        self._privacy, self._export, self._completion, self._hints = privacy, export, completion, hints
 
     # Settings and options
 
@@ -256,12 +259,20 @@ class Own:
         await self._rights.check(actor, Action.PRIVACY)
         return await self._privacy.holdings(actor.user_id)
 
-    async def export(self, actor: Actor, limit: int, *, pictures: bool = True) -> AsyncIterator[bytes]:
-        """Yield ZIP files of at most about ``limit`` bytes with everything that is kept of the actor, or all
-        but the ``pictures``."""
+    async def export(
+        self, actor: Actor, limit: int | None = None, *, pictures: bool = True
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield everything that is kept of the actor, or all but the ``pictures``: ZIP files of at most
+        ``limit`` bytes, or the pieces of a single one. Raises LimitError while another copy is being made."""
         await self._rights.check(actor, Action.PRIVACY)
-        async for part in self._privacy.export(actor.user_id, limit, pictures=pictures):
-            yield part
+        found = (
+            self._export.whole(actor.user_id, pictures=pictures)
+            if limit is None
+            else self._export.parts(actor.user_id, limit, pictures=pictures)
+        )
+        async with aclosing(found) as parts:
+            async for part in parts:
+                yield part
 
     async def delete(self, actor: Actor) -> Deleted:
         """Delete everything that is kept of the actor, for good; messages are noted to be deleted."""

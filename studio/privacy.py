@@ -1,4 +1,4 @@
-"""What a member can see, export and delete of their data. What expires by itself, the janitor sees to.
+"""What a member can see and delete of their data. What expires by itself, the janitor sees to.
 
 Deleting goes: note it on disk, so that a restored backup forgets it again; stop what runs; rows, with a note
 of which files go, a page of jobs at a time; the files; the write-ahead log; then the messages on Discord.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from core.errors import FilesAway, StorageError
 from core.job import NOBODY
 from jobs.queue import Queue
 from storage import moderation, records
@@ -34,19 +33,8 @@ from storage.web import trash
 from storage.web.picked import Named, pages
 from studio.deletions import Deletion, Deletions
 from studio.moderation import lookalikes
-from studio.organise.parts import Part
 
-WITH_FILES = (
-    "pictures",
-    "films",
-    "inputs",
-    "uploads",
-    "example_pictures",
-    "project_items",
-    "job_files",
-)  # tables
 LAST_DELETION = "last_deletion"  # setting: the newest deletion that these rows have seen, seconds since 1970
-TOO_LARGE = "These films are larger than what can be sent here. Get them from the web, or ask the host:"
 log = logging.getLogger(__name__)
 
 
@@ -74,7 +62,7 @@ class Deleted:
 
 
 class Privacy:
-    """Tells, exports and deletes people's data.
+    """Tells of people's data and deletes it.
 
     vectors: copies of what pictures show. checkpoints: folder where workers keep half-drawn jobs.
     """
@@ -94,41 +82,12 @@ class Privacy:
         self._queue, self._database, self._files, self._vectors = queue, database, files, vectors
         self.removal, self.deletions, self.retention = removal, deletions, retention
         self._checkpoints = checkpoints
-        self._posters: list[Callable[[], None]] = []
+        self._posters: list[Callable[[], object]] = []
         self.cleared = asyncio.Event()  # something went since whoever waits for that has looked
 
     async def holdings(self, user_id: int) -> Holdings:
         """Return what is kept of a person, in numbers."""
         return await self._database.read(partial(rows.holdings, user_id=user_id))
-
-    async def export(self, user_id: int, limit: int, *, pictures: bool = True) -> AsyncIterator[bytes]:
-        """Yield ZIP files of at most about ``limit`` bytes: the rows as JSON, then (``pictures``) every
-        picture and film that fits into one; the last one names those that don't."""
-        data = await self._database.read(partial(rows.export, user_id=user_id))
-        names = dict.fromkeys(row["sha256"] for table in WITH_FILES for row in data[table])
-        names |= {row["mask"]: None for row in data["project_marks"] if row["mask"]}
-        part = await asyncio.to_thread(Part.of_rows, data)  # seconds, of a big account
-        too_large = list[str]()
-        for sha256 in names if pictures else ():
-            try:
-                entry = await self._files.entry(sha256)
-                size = entry.size
-                if size + 200 > limit:
-                    too_large.append(entry.name)
-                    continue
-                data_of = await self._files.get(sha256)
-            except FilesAway:
-                raise  # an export without pictures that are there would be none
-            except StorageError:
-                continue
-            if part.size + size + 200 > limit and part.size:
-                yield part.close()
-                part = Part()
-            folder = "films" if entry.extension == "mp4" else "pictures"
-            await asyncio.to_thread(part.add, f"{folder}/{entry.name}", data_of)
-        if too_large:
-            part.add("too-large.txt", "\n".join((TOO_LARGE, *too_large, "")).encode())
-        yield part.close()
 
     async def delete(self, user_id: int) -> Deleted:
         """Delete everything of a person except what ``storage.privacy`` says stays. Raises StorageError."""
@@ -186,10 +145,8 @@ class Privacy:
         parts: list[Deleted] = []
         while len(ids := await self._database.read(some)) == JOBS_AT_ONCE:
             page = partial(rows.delete_jobs, ids=ids, now=datetime.now(UTC))
-            parts.append(await self.drop(page, whose=user_id, tell=False))
-        parts.append(
-            await self.drop(work, whose=user_id, tell=False)
-        )  # last: only now the deletion is seen to the end
+            parts.append(await self.drop(page, whose=user_id))
+        parts.append(await self.drop(work, whose=user_id))  # last: only now the deletion is seen to the end
         deleted = Deleted(
             sum(part.jobs for part in parts),
             sum(part.files for part in parts),
@@ -210,11 +167,10 @@ class Privacy:
         *,
         wait: timedelta = timedelta(),
         whose: int = NOBODY,
-        tell: bool = True,
     ) -> Deleted:
         """Delete rows by ``work`` in one transaction, which notes the files that go, then what lies outside
-        of the rows. wait: until the files go. whose: the person whose jobs these were. tell: have messages
-        that are noted for it deleted on Discord soon."""
+        of the rows; messages on Discord soon. wait: until the files go. whose: the person whose jobs these
+        were."""
         now = self.removal.clock()
 
         def whole(connection: sa.Connection) -> Removed:
@@ -233,7 +189,7 @@ class Privacy:
         await self._vectors.erase(removed.vectors)
         gone = 0 if wait else await self.removal.remove(removed.files)
         await asyncio.to_thread(self._remove_checkpoints, removed.jobs)
-        for poster in self._posters if tell and removed.messages else ():
+        for poster in self._posters if removed.messages else ():
             poster()
         return Deleted(len(removed.jobs), gone, len(removed.messages))
 
@@ -246,7 +202,7 @@ class Privacy:
     # Messages on Discord
 
     @contextmanager
-    def telling(self, work: Callable[[], None]) -> Iterator[None]:
+    def telling(self, work: Callable[[], object]) -> Iterator[None]:
         """Call ``work`` when something was deleted that Discord shows still, until the block ends."""
         self._posters.append(work)
         try:

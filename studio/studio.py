@@ -44,6 +44,7 @@ from studio.editor.editor import Editor
 from studio.examples.copies import Copies
 from studio.examples.lessons import Lessons
 from studio.examples.sets import Sets
+from studio.export import Export
 from studio.gallery import Gallery
 from studio.moderation.checking import Checks
 from studio.moderation.rules import Blocked
@@ -92,7 +93,10 @@ class Studio:
         self.copies = Copies(self.examples, services, lessons)
         self.editor = Editor(self._rights, services, self._sources, self._prompts)
         offers = Completion(self._members, settings, self.hints, self.projects.styles.offered)
-        self.own = Own(self._rights, self._members, queue, self._privacy, offers, self.hints, services.web)
+        export = Export(services.database, services.files)
+        self.own = Own(
+            self._rights, self._members, queue, self._privacy, export, offers, self.hints, services.web
+        )
         self.server = Server(self._rights, queue, services.moderator)
         self.checks = Checks(self._rights, services)
 

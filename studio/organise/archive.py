@@ -64,17 +64,17 @@ class _Window(io.RawIOBase):
 
 
 class Archive:
-    """A ZIP file whose parts are taken away as they are written. Nothing is squeezed: pictures are."""
+    """A ZIP file whose parts are taken away as they are written."""
 
     def __init__(self) -> None:
         self._window = _Window()
         self._zip = zipfile.ZipFile(self._window, "w")
 
-    def add(self, name: str, data: bytes, at: datetime) -> bytes:
-        """Return the part that bytes add as a file."""
+    def add(self, name: str, data: bytes, at: datetime, *, squeeze: bool = False) -> bytes:
+        """Return the part that bytes add as a file. squeeze: they aren't compressed yet, as pictures are."""
         entry = zipfile.ZipInfo(name, _time(at))
         entry.external_attr = 0o644 << 16
-        self._zip.writestr(entry, data)
+        self._zip.writestr(entry, data, zipfile.ZIP_DEFLATED if squeeze else zipfile.ZIP_STORED)
         return self._window.take()
 
     def add_file(self, name: str, path: Path, at: datetime) -> Generator[bytes, None, None]:

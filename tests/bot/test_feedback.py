@@ -66,4 +66,4 @@ async def test_feedback_goes_with_its_author_and_with_the_job(studio: Studio) ->
 
 
 def _export(connection: sa.Connection, user_id: int) -> list[dict]:
-    return privacy.export(connection, user_id)["feedback"]
+    return privacy.export(connection, user_id, "feedback")[0]

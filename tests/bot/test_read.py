@@ -10,6 +10,7 @@ from PIL import Image
 
 from bot.delivery import reading
 from core.requests import ReadRequest
+from studio.actor import Actor
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.pretend_worker import SIGNS, _encode
 
@@ -143,7 +144,7 @@ async def exported(studio: Studio) -> str:
     import io
     import zipfile
 
-    parts = [part async for part in studio.built.privacy.export(studio.alice.id, 10**8)]
+    parts = [part async for part in studio.bot.studio.own.export(Actor(studio.alice.id, None), 10**8)]
     with zipfile.ZipFile(io.BytesIO(parts[0])) as archive:
         [name] = [name for name in archive.namelist() if name.endswith(".json")]
         return archive.read(name).decode()

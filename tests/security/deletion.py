@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from studio.actor import Actor
 from studio.privacy import Privacy
 
 CANARY = "canary-7f3a"  # in every text and file of the person
@@ -31,9 +32,8 @@ async def lived(studio, person, jobs: int) -> None:
         if hasattr(person, "dm_channel")
         else None
     )
-    job = (await studio.built.privacy.export(person.id, 10**9).__anext__()) and (
-        await studio.built.queue.last_picture(person.id)
-    )[0]
+    [_] = [part async for part in studio.bot.studio.own.export(Actor(person.id, None), 10**9)]
+    job, _ = await studio.built.queue.last_picture(person.id)
     cache = studio.built.settings.data_dir / "cache" / "checkpoints"
     cache.mkdir(parents=True, exist_ok=True)
     for name in (f"{job.id}.safetensors", f"{job.id}.tmp"):

@@ -100,9 +100,9 @@ async def test_a_person_s_films_are_counted_exported_and_deleted(database: Datab
     (_, output), (_, other) = await made(database), await made(database, user=BEN)
     held = await database.read(lambda c: privacy.holdings(c, ANN))
     assert (held.films, held.pictures, held.bytes) == (2, 2, 6200)
-    rows = await database.read(lambda c: privacy.export(c, ANN))
-    assert {row["sha256"] for row in rows["films"]} == {film.sha256 for film in output.films}
-    assert {row["ends_sha256"] for row in rows["films"]} == {film.ends for film in output.films}
+    rows, _ = await database.read(lambda c: privacy.export(c, ANN, "films"))
+    assert {row["sha256"] for row in rows} == {film.sha256 for film in output.films}
+    assert {row["ends_sha256"] for row in rows} == {film.ends for film in output.films}
     removed = await database.write(lambda c: privacy.delete_person(c, ANN, now=NOW))
     assert set(removed.files) == files_of(output)
     assert await database.read(lambda c: privacy.known_files(c, files_of(other))) == files_of(other)

@@ -1,12 +1,8 @@
-import io
-import json
-import threading
-import zipfile
+"""Deleting a person's data."""
+
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -15,31 +11,10 @@ from storage import privacy as rows
 from storage.database import open_database
 from storage.filing.folder import Folder
 from studio import privacy
-from studio.organise import parts
 from studio.privacy import Deleted
 from tests.jobs.hand_executor import HandExecutor
 from tests.storage.conftest import added
 from tests.studio.conftest import ALICE, open_studio, privacy_of
-
-
-async def test_rows_become_json_in_a_thread_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    threads: list[int] = []
-
-    def dumps(data: Any, **options: Any) -> str:
-        threads.append(threading.get_ident())
-        return json.dumps(data, **options)
-
-    monkeypatch.setattr(parts, "json", SimpleNamespace(dumps=dumps))
-    async with open_database(tmp_path / "atelier.db", None) as database:
-        files = Folder(tmp_path / "pictures", ballast_bytes=4096)
-        job = await added(database, user=1)
-        queue = Queue(database, files, HandExecutor())
-        [part] = [part async for part in privacy_of(queue, tmp_path).export(1, 10**6)]
-    data = json.loads(zipfile.ZipFile(io.BytesIO(part)).read("data.json"))
-    assert [row["id"] for row in data["jobs"]] == [job.id]
-    assert threads and threading.get_ident() not in threads
 
 
 async def test_a_big_account_is_deleted_a_page_of_jobs_at_a_time(

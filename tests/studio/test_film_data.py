@@ -23,6 +23,7 @@ from storage.database import open_database
 from storage.filing.folder import Folder
 from storage.filing.removal import ORPHANS_KEPT
 from storage.web import trash
+from studio.export import Export
 from studio.janitor import SEEN, Janitor
 from studio.privacy import Privacy
 from tests.jobs import film_worker
@@ -75,23 +76,23 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
         yield Opened(queue, privacy_of(queue, tmp_path), tmp_path)
 
 
-async def _exported(own: Privacy, limit: int) -> dict[str, bytes]:
+async def _exported(opened: Opened, limit: int) -> dict[str, bytes]:
     found = {}
-    async for part in own.export(ANN, limit):
-        opened = zipfile.ZipFile(io.BytesIO(part))
-        found |= {name: opened.read(name) for name in opened.namelist()}
+    async for part in Export(opened.database, opened.files).parts(ANN, limit):
+        archive = zipfile.ZipFile(io.BytesIO(part))
+        found |= {name: archive.read(name) for name in archive.namelist()}
     return found
 
 
 async def test_an_export_has_films_and_names_those_that_are_too_large(opened: Opened) -> None:
     job_id = await opened.made(1, 2)
-    files = await _exported(opened.own, 10**6)
+    files = await _exported(opened, 10**6)
     data = json.loads(files["data.json"])
     assert [row["job_id"] for row in data["films"]] == [job_id] * 2 and len(data["films_used"]) == 1
     assert sorted(v[:6] for name, v in files.items() if name.startswith("films/")) == [b"film 1", b"film 2"]
     assert len([name for name in files if name.startswith("pictures/")]) == 2, "their posters"
     assert "too-large.txt" not in files
-    small = await _exported(opened.own, 5000)
+    small = await _exported(opened, 5000)
     assert not [name for name in small if name.startswith("films/")]
     assert set(small["too-large.txt"].decode().split()[-2:]) == {
         f"{row['sha256']}.mp4" for row in data["films"]

@@ -98,7 +98,9 @@ class Privacy(
             count += 1
             if count > MOST_PARTS:
                 await add_whisper(
-                    interaction, f"There are more than {MOST_PARTS} files; ask the host for the rest."
+                    interaction,
+                    f"There are more than {MOST_PARTS} files. Get everything as one file on the web (`/web`),"
+                    " under Settings, Your data; or ask the host.",
                 )
                 return
             file = discord.File(io.BytesIO(part), f"atelier-{count}.zip")

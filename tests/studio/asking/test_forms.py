@@ -65,7 +65,7 @@ async def test_a_table_and_its_chart_are_exported_and_deleted_with_their_job(cha
     job = await table(chat)
     services, privacy = chat.opened.services, chat.opened.services.privacy
     drawn = (await services.queue.result(job.id)).grid
-    [part] = [part async for part in privacy.export(ALICE.user_id, 2**24)]
+    [part] = [part async for part in chat.opened.studio.own.export(ALICE, 2**24)]
     with zipfile.ZipFile(io.BytesIO(part)) as found:
         [row] = json.loads(found.read("data.json"))["jobs"]
         assert row["answer"]["table"]["rows"] == [["Jan", 12.0], ["Feb", 3.0]]

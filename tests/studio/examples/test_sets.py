@@ -330,7 +330,7 @@ async def test_a_person_who_is_deleted_takes_sets_and_their_pictures_along(schoo
     names = {s for one in (await school.sets.contents(ALICE, "pets")).examples for s, _ in one.pictures}
     privacy, files = school.opened.services.privacy, school.opened.services.files
     assert (await privacy.holdings(ALICE.user_id)).examples == 3
-    [part] = [part async for part in privacy.export(ALICE.user_id, 10**7)]
+    [part] = [part async for part in school.opened.studio.own.export(ALICE, 10**7)]
     archive = zipfile.ZipFile(io.BytesIO(part))
     data = json.loads(archive.read("data.json"))
     assert [row["label"] for row in data["examples"]] == ["cat", "cat", "dog"]

@@ -132,7 +132,7 @@ async def test_frames_go_with_their_question(chat: Chat) -> None:
     job = await about(chat, SLIDES)
     services = chat.opened.services
     assert all(map(services.files.exists, job.request.pictures))
-    [part] = [part async for part in services.privacy.export(ALICE.user_id, 10**7)]
+    [part] = [part async for part in chat.opened.studio.own.export(ALICE, 10**7)]
     inside = zipfile.ZipFile(io.BytesIO(part))
     assert {f"pictures/{sha256}.png" for sha256 in job.request.pictures} <= set(inside.namelist())
     assert any(b'"times"' in inside.read(name).replace(b"\\", b"") for name in inside.namelist())

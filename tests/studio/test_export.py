@@ -1,0 +1,102 @@
+"""A person's copy of their data, of any size."""
+
+import io
+import json
+import threading
+import zipfile
+from contextlib import aclosing
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.errors import LimitError, NotAllowedError
+from storage import privacy
+from studio import export
+from tests.studio.conftest import ALICE, BOB
+
+
+def read(packed: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def rows_of(files: dict[str, bytes]) -> dict[str, list[dict]]:
+    """The rows of a copy by table, put together from all of its files of rows."""
+    found: dict[str, list[dict]] = {}
+    for name in sorted(files, key=lambda name: (len(name), name)):
+        for table, rows in json.loads(files[name]).items() if name.endswith(".json") else ():
+            found.setdefault(table, []).extend(rows)
+    return found
+
+
+async def test_one_file_with_everything_comes_in_pieces(opened) -> None:
+    result, _ = await opened.drawn(ALICE, "a red house"), await opened.drawn(BOB, "a blue boat")
+    pieces = [piece async for piece in opened.studio.own.export(ALICE)]
+    files = read(b"".join(pieces))
+    assert len(pieces) > 5, "a file at a time"
+    told = rows_of(files)
+    assert [job["prompt"] for job in told["jobs"]] == ["a red house"] and told.keys() == privacy.told(
+        1
+    ).keys()
+    pictures = {name for name in files if name.startswith("pictures/")}
+    assert {f"pictures/{picture.sha256}.png" for picture in result.pictures} <= pictures
+    assert all("actor_id" not in row and "token_hash" not in row for rows in told.values() for row in rows)
+    small = read(b"".join([piece async for piece in opened.studio.own.export(ALICE, pictures=False)]))
+    assert list(small) == ["data.json"] and rows_of(small) == told
+
+
+async def test_many_rows_come_in_files_that_fit(opened, monkeypatch) -> None:
+    jobs = [(await opened.drawn(ALICE, f"a red house {n}")).job.id for n in range(5)]
+    whole = rows_of(read(b"".join([piece async for piece in opened.studio.own.export(ALICE)])))
+    monkeypatch.setattr(export, "JSON_BYTES", 4000)
+    parts = [part async for part in opened.studio.own.export(ALICE, 3000, pictures=False)]
+    assert len(parts) > 1 and max(map(len, parts)) <= 3000
+    files = {name: data for part in parts for name, data in read(part).items()}
+    assert len(files) > 2 and rows_of(files) == whole
+    assert [job["id"] for job in whole["jobs"]] == jobs, "in the order in which they were asked for"
+
+
+async def test_rows_of_a_table_are_read_page_by_page(opened) -> None:
+    for n in range(5):
+        await opened.drawn(ALICE, f"a red house {n}")
+    database = opened.services.database
+    for table in ("jobs", "pictures", "messages"):
+        whole, end = await database.read(lambda c, t=table: privacy.export(c, 1, t, limit=1000))
+        assert end is None
+        found, after = [], ()
+        while after is not None:
+            work = lambda c, t=table, a=after: privacy.export(c, 1, t, a, limit=2)  # noqa: E731
+            page, after = await database.read(work)
+            found += page
+        assert found == whole, table
+
+
+async def test_a_person_makes_one_copy_at_a_time(opened) -> None:
+    own = opened.studio.own
+    async with aclosing(own.export(ALICE)) as first:
+        await anext(first)
+        with pytest.raises(LimitError, match="One copy"):
+            await anext(own.export(ALICE))
+        assert await anext(own.export(BOB))
+    assert await anext(own.export(ALICE)), "it was broken off"
+
+
+async def test_a_copy_is_for_those_who_are_banned_too(opened) -> None:
+    await opened.services.queue.admin.ban(99, ALICE.user_id)
+    with pytest.raises(NotAllowedError):
+        await opened.studio.own.web_link(ALICE)
+    assert await anext(opened.studio.own.export(ALICE))
+
+
+async def test_rows_become_json_beside_the_event_loop(opened, monkeypatch) -> None:
+    threads: list[int] = []
+
+    def dumps(data: Any, **options: Any) -> str:
+        threads.append(threading.get_ident())
+        return json.dumps(data, **options)
+
+    monkeypatch.setattr(export, "json", SimpleNamespace(dumps=dumps))
+    [_] = [part async for part in opened.studio.own.export(ALICE, 10**6)]
+    assert threads and threading.get_ident() not in threads
