@@ -35,6 +35,7 @@ from core.setting.values import (
     named,
     on_or_off,
     one_of,
+    page_address,
     path,
     path_or_none,
     public_address,
@@ -246,6 +247,13 @@ class Settings(
     )
     backup_days: int = setting(
         "14", "days to keep backups, which still hold data deleted since", whole(1, 3650), group="Privacy"
+    )
+
+    privacy_url: str = setting(
+        "",
+        "where you have published PRIVACY.md, filled in; linked on the web and by /privacy show",
+        page_address,
+        group="Privacy",
     )
 
     web_port: int = setting(

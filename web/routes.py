@@ -16,6 +16,7 @@ from web.handlers.organise.folders import FolderHandlers
 from web.handlers.organise.shares import ShareHandlers
 from web.handlers.organise.trash import TrashHandlers
 from web.handlers.pages import Pages
+from web.handlers.privacy import PrivacyHandlers
 from web.handlers.projects import files as project_files
 from web.handlers.projects import forms, programs
 from web.handlers.projects.pages import ProjectPages
@@ -37,7 +38,9 @@ FILTERS = gallery.FIELDS
 ANY = (*FILTERS, "trash", "folder", "before", "limit", "skip")
 
 
-def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
+def table(
+    settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn, own: PrivacyHandlers
+) -> tuple[Route, ...]:
     """Return every route."""
     return (
         *_pages(pages),
@@ -45,6 +48,7 @@ def table(settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn)
         *_sign_in(signing),
         *_forms(form, signing),
         *_api(settings, form, signing),
+        *_privacy(own),
         *_bytes(),
         *_trash(TrashHandlers(pages)),
         *_folders(FolderHandlers(pages)),
@@ -70,6 +74,16 @@ def _pages(pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/settings", pages.settings),
         Route("GET", "/sessions", pages.sessions),
         Route("GET", "/keys", pages.keys),
+    )
+
+
+def _privacy(own: PrivacyHandlers) -> tuple[Route, ...]:
+    return (
+        Route("GET", "/privacy", own.page),
+        Route("POST", "/privacy/delete", own.delete_by_form, Body.FORM, Bucket.CHANGE),
+        Route("GET", "/api/privacy", own.show),
+        Route("DELETE", "/api/privacy", own.delete, bucket=Bucket.CHANGE),
+        Route("GET", "/api/privacy/export", own.export, bucket=Bucket.ASK, query=("pictures",)),
     )
 
 

@@ -26,6 +26,7 @@ from web.call import GONE, Bucket, Refused, Route
 from web.connections import Connections, quiet_log
 from web.dispatch import Context, answer, refusal, visitor
 from web.handlers.pages import Pages
+from web.handlers.privacy import PrivacyHandlers
 from web.handlers.settings import SettingsForm
 from web.handlers.sign_in import SignIn
 from web.live import Hub
@@ -75,7 +76,8 @@ async def serve(
     visitors = Visitors(services.web.sessions, lambda: dict(local()))
     hub = Hub(studio, visitors.find)
     form = SettingsForm(tuple(settings.image_models))
-    pages = Pages(visitors, form, elsewhere, asks=studio.talking.is_possible)
+    policy = settings.privacy_url
+    pages = Pages(visitors, form, elsewhere, asks=studio.talking.is_possible, policy=policy)
     listening = _listen(settings.web_host, port)
     port = listening.getsockname()[1]
     addresses = guard.Addresses(port, settings.public_url.rstrip("/"))
@@ -92,8 +94,10 @@ async def serve(
     )
     url = addresses.public or f"http://127.0.0.1:{port}"
     members = settings.web_members == "members"
-    signing = SignIn(visitors, hub.end, _discord_page(settings, url, discord), members_only=members)
-    routes = described(table(settings, pages, form, signing))
+    page = _discord_page(settings, url, discord)
+    signing = SignIn(visitors, hub.end, page, members_only=members, policy=policy)
+    own = PrivacyHandlers(pages, visitors, hub.end)
+    routes = described(table(settings, pages, form, signing, own))
     connections = Connections()
     app = _application(context, hub, routes, connections)
     runner = web.AppRunner(

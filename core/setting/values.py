@@ -121,6 +121,14 @@ def public_address(value: str) -> str:
     return value.rstrip("/").lower()
 
 
+def page_address(value: str) -> str:
+    """Return the address of a page; empty for none."""
+    found = urlsplit(value)
+    if value and (found.scheme not in ("http", "https") or not found.hostname):
+        raise ValueError("takes an address such as https://example.org/privacy")
+    return value
+
+
 def server(value: str) -> str:
     """Return the address of a server's interface, without a slash at its end; empty for none."""
     found = urlsplit(value)

@@ -63,7 +63,7 @@ TABS = (
 
 class Pages:
     """Handlers of the pages. elsewhere: what else of this studio is open, such as a simulated Discord. asks:
-    whether anything here answers questions."""
+    whether anything here answers questions. policy: the address of what the host says of privacy."""
 
     def __init__(
         self,
@@ -72,7 +72,9 @@ class Pages:
         elsewhere: Callable[[], str | None] = lambda: None,
         *,
         asks: bool = False,
+        policy: str = "",
     ) -> None:
+        self._policy = policy
         self._tabs = [tab for tab in TABS if asks or tab.href != "/ask"]
         self._visitors, self._settings, self._elsewhere = visitors, settings, elsewhere
 
@@ -210,6 +212,7 @@ class Pages:
             "nav": [
                 {"href": t.href, "label": t.label, "key": t.key, "current": _of(name, t)} for t in self._tabs
             ],
+            "policy": self._policy,
             "other": {"name": others[0], "discord": address} if others and address else None,
         }
 
@@ -218,6 +221,7 @@ def _of(name: str, tab: Tab) -> bool:
     """Return whether a page belongs to a tab."""
     page = name.rpartition("/")[2]
     own = {"create": "/", "talk": "/ask", "picture": "/pictures", "folder": "/folders"}
+    own["privacy"] = "/settings"
     own["example-set"] = "/examples"
     if name.startswith("projects/"):
         return tab.href == "/projects"

@@ -18,7 +18,8 @@ SPENT = "This link has been used or has expired. Type `/web` in Discord for a ne
 
 class SignIn:
     """Handlers about sessions. ``ended`` is told whose session has ended and its id. discord: its own page
-    to sign in on, where that is set up. members_only: it is for people who share a server with the bot."""
+    to sign in on, where that is set up. members_only: it is for people who share a server with the bot.
+    policy: the address of what the host says of privacy."""
 
     def __init__(
         self,
@@ -27,7 +28,9 @@ class SignIn:
         discord: DiscordPage | None = None,
         *,
         members_only: bool = True,
+        policy: str = "",
     ) -> None:
+        self._policy = policy
         self._visitors, self._ended = visitors, ended
         self._discord, self._members_only = discord, members_only
 
@@ -58,6 +61,7 @@ class SignIn:
 
     def _page(self, status: HTTPStatus, trouble: str | None = None) -> Html:
         frame: dict[str, Any] = {"page": "in", "person": None, "nav": (), "other": None}
+        frame["policy"] = self._policy
         return Html("in.html", {**frame, "discord": self._discord is not None, "trouble": trouble}, status)
 
     async def look(self, call: Call) -> Answer:

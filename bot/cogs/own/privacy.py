@@ -85,6 +85,7 @@ class Privacy(
             ),
             f"**Also** your Discord id and name, and your settings. {self._sent()}",
             "`/privacy export` gives you a copy, `/privacy delete` deletes it all.",
+            *([f"**More** <{policy}>"] if (policy := self.bot.settings.privacy_url) else []),
         )
         await whisper(interaction, "\n".join(lines))
 
