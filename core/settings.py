@@ -290,7 +290,8 @@ class Settings(
     )
     web_members: str = setting(
         "members",
-        "who may sign in through Discord: members (people who share a server with the bot) or everyone",
+        "who may sign in through Discord and ask on the web: members (people who share a server with the"
+        " bot) or everyone",
         one_of("members", "everyone"),
         group="Web",
     )

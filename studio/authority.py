@@ -4,7 +4,7 @@ never the message."""
 from __future__ import annotations
 
 import enum
-from collections.abc import Container, Iterable, Set
+from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass
 
 from core.errors import NotAllowedError
@@ -231,7 +231,7 @@ class Authority:
         self,
         directory: Directory,
         owner_ids: Iterable[int] = (),
-        home: Container[int] = (),
+        home: Collection[int] = (),
         *,
         sharded: bool = False,
     ) -> None:
@@ -246,6 +246,13 @@ class Authority:
     def is_host(self, user_id: int) -> bool:
         """Return whether somebody is the host, by the settings or by the chat service."""
         return user_id in self._owner_ids or user_id in self._directory.owner_ids
+
+    def homes(self, seen: Set[int]) -> Set[int]:
+        """Return the servers whose managers speak for the whole bot: those that are named, or its only one.
+        seen: all servers that it is in."""
+        if self._home:
+            return frozenset(self._home)
+        return seen if len(seen) == 1 and not self._sharded else frozenset()
 
     def check(
         self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()

@@ -234,12 +234,12 @@ class Own:
 
         Raises NotAllowedError for anybody else, and for a barred person.
         """
-        await self._rights.check(actor, Action.ASK)
         if members_only and not await self._rights.belongs(actor):
             raise NotAllowedError(
                 "You share no server with this studio's bot, so there is nothing to sign in to. If you do,"
                 " type `/web` there instead."
             )
+        await self._rights.check(actor, Action.ASK)
         return await self._web.sessions.begin(actor.user_id, actor.name, label)
 
     async def sign_out(self, actor: Actor) -> int:

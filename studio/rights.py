@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,12 +21,18 @@ from studio.moderation.rules import in_time_out
 from studio.places.memberships import Memberships
 from studio.places.sight import Sight
 
+LEFT = (
+    "You share no server with this studio's bot any more, so you can't ask for anything here. What you have"
+    " made stays yours: see Settings, Your data."
+)
+
 
 class Rights:
     """Every door's questions about rights end here. ``authority`` decides, this class fetches the rows.
 
     Who came by no channel (``Surface.WEB``) is, to a job, also what they are in the servers where it is
-    shown: ``memberships`` tells what that is.
+    shown: ``memberships`` tells what that is. members_only: who shares no server with the bot asks for
+    nothing there.
     """
 
     def __init__(
@@ -36,9 +42,12 @@ class Rights:
         moderator: Moderator,
         directory: Directory,
         memberships: Memberships,
+        *,
+        members_only: bool = False,
     ) -> None:
         self.authority, self._queue, self._moderator = authority, queue, moderator
         self._memberships, self._directory = memberships, directory
+        self._members_only = members_only
         self.sight = Sight(authority, queue, directory, memberships)
 
     async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
@@ -79,6 +88,14 @@ class Rights:
         if until is not None and not self.authority.allows(actor, action, job, shown):
             raise NotAllowedError(in_time_out(until))
         self.authority.check(actor, action, job, shown)
+        if action is Action.ASK and actor.surface is Surface.WEB and await self._has_left(actor):
+            raise NotAllowedError(LEFT)
+
+    async def _has_left(self, actor: Actor) -> bool:
+        """Return whether somebody is known to share no server with the bot where they must."""
+        if not self._members_only or self.authority.is_host(actor.user_id):
+            return False
+        return await self._memberships.shares_none(actor.user_id)
 
     async def _with_servers(self, actor: Actor, actions: Iterable[Action]) -> Actor:
         """Return ``actor`` with whether their server is the bot's only one, where that decides."""
@@ -133,11 +150,20 @@ class Rights:
         return replace(within, roles=tuple(sorted(roles or ())))
 
     async def _barred(self, actor: Actor) -> tuple[bool, datetime | None]:
-        """Return whether somebody is banned or in a time-out where they ask, and when the latter ends."""
-        if await self._queue.admin.barred(actor.user_id, actor.guild_id):
-            return True, None
-        until = await self._moderator.time_out_ends(actor.user_id, actor.guild_id)
+        """Return whether somebody is banned or in a time-out where they ask, and when the latter ends. In no
+        server, what the bot's home servers say holds too."""
+        places = [actor.guild_id, *(await self._homes() if actor.guild_id is None else ())]
+        for guild_id in places:
+            if await self._queue.admin.barred(actor.user_id, guild_id):
+                return True, None
+        ends = [await self._moderator.time_out_ends(actor.user_id, guild_id) for guild_id in places]
+        until = max((end for end in ends if end is not None), default=None)
         return until is not None, until
+
+    async def _homes(self) -> Set[int]:
+        here = self._directory.server_ids
+        seen = here if len(here) > 1 else here | await self._queue.people.guilds()
+        return self.authority.homes(seen)
 
     async def in_servers(self, actor: Actor) -> list[tuple[Member, Actor]]:
         """Return what somebody is in each server that they share with the bot, and as whom they ask there,

@@ -75,7 +75,14 @@ class Studio:
         sharded = settings.shards > 1
         authority = Authority(directory, settings.owner_ids, settings.home_guild_ids, sharded=sharded)
         memberships = Memberships(directory, self._members)
-        self._rights = Rights(authority, queue, services.moderator, directory, memberships)
+        self._rights = Rights(
+            authority,
+            queue,
+            services.moderator,
+            directory,
+            memberships,
+            members_only=settings.web_members == "members",
+        )
         self._sources = Sources(queue, intake, self._rights)
         self.projects = Projects(self._rights, self._sources, services)
         self._prompts = Prompts(self._members, settings, self._sources, self.projects.styles)
@@ -310,8 +317,10 @@ class Studio:
     ) -> Submitted:
         """Queue a job. reply: where Discord's answer goes. key: the same unfinished press is one job. once:
         the same request of the actor's is one job for good. The queue checks bans, time-outs, lists and
-        limits as it writes the row. Raises LimitError, NotAllowedError or UserError."""
+        limits of the place as it writes the row. Raises LimitError, NotAllowedError or UserError."""
         self.check_kind(new)
+        if actor.guild_id is None:  # of a server, the queue asks the same
+            await self.check(actor, Action.ASK)
         await self.projects.styles.check(actor, new.request)
         asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
         keys: dict[str, Any] = {"request_key": once, "press_key": key}

@@ -70,6 +70,21 @@ class Memberships:
                 return True
         return False
 
+    async def shares_none(self, user_id: int) -> bool:
+        """Return whether it is sure that a person shares no server with the bot: not while the chat service
+        gives no answer. Of a bot in many servers, those where they have asked for something count."""
+        ids = self._directory.server_ids
+        if len(ids) > FEW:
+            ids = ids & set(await self._members.servers(user_id))
+        for guild_id in sorted(ids):
+            if await self.of(user_id, guild_id) is not None or not self._is_told(user_id, guild_id):
+                return False
+        return bool(ids)
+
+    def _is_told(self, user_id: int, guild_id: int) -> bool:
+        known = self._answers.get((user_id, guild_id))
+        return known is not None and known.given > float("-inf")
+
     async def within(self, actor: Actor, member: Member) -> Actor:
         """Return who ``actor`` is inside a server: they read what they could open there, but of
         age-restricted channels nothing until they say that they are of age."""

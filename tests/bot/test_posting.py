@@ -26,7 +26,9 @@ async def test_a_result_is_posted_with_its_buttons_where_its_owner_writes(studio
     [job] = await studio.members.recent(studio.alice.id)
     posting = studio.bot.studio.organise.posting
     names = [one.name for one in await posting.channels(alone(studio.alice.id))]
-    assert "gallery" in names and [one.server for one in await posting.channels(alone(5))] == []
+    assert "gallery" in names
+    with pytest.raises(NotAllowedError, match="share no server"):
+        await posting.channels(alone(5))
     await posting.post(alone(studio.alice.id), job.id, 1, Place(studio.guild.id, gallery.id))
     message = studio.last(gallery)
     assert len(message.attachments) == 1 and f"<@{studio.alice.id}>" in message.content

@@ -17,7 +17,7 @@ from studio.authority import TABLE, Action, Authority
 from studio.directory import CurrentDirectory, Member
 from studio.moderation.rules import in_time_out
 from studio.places.memberships import Memberships
-from studio.rights import Rights
+from studio.rights import LEFT, Rights
 from tests.storage.conftest import a_job
 
 HOST, AUTHOR, OTHER = 9, 1, 2
@@ -343,3 +343,41 @@ async def test_what_its_author_threw_away_is_there_for_them_alone(rows: Rows) ->
     assert (await rights.picture(author, job.id, -1, Action.SHOW))[1] == "overview"
     rows.away = {0, 1}
     assert await rights.made(MEMBER, job) is None and await rights.made(author, job) == Made(job)
+
+
+async def test_a_ban_in_the_bot_s_only_server_holds_on_the_web_and_in_direct_messages(rows: Rows) -> None:
+    rights, alone = rows.rights(), (Actor(AUTHOR, None, surface=Surface.WEB), Actor(AUTHOR, None, 7))
+    rows.banned = {(AUTHOR, HERE)}
+    for actor in alone:
+        await rights.check(actor, Action.ASK)  # of several servers, each is for itself
+    rows.here = frozenset({HERE})
+    for actor in alone:
+        assert await refused(rights.check(actor, Action.ASK)) == TABLE[Action.ASK].reason
+        await rights.check(actor, Action.PRIVACY)
+    rows.seen = frozenset({HERE, ABROAD})  # another process holds the other
+    await rights.check(alone[0], Action.ASK)
+    rows.seen, rows.banned, rows.timed_out = frozenset({HERE}), set(), {(AUTHOR, HERE)}
+    assert await refused(rights.check(alone[1], Action.ASK)) == in_time_out(UNTIL)
+
+
+async def test_a_ban_in_a_home_server_holds_everywhere_outside_of_servers(rows: Rows) -> None:
+    rows.banned = {(AUTHOR, HERE)}
+    rights = Rights(Authority(rows, {HOST}, (HERE,)), rows, rows, rows, Memberships(rows, rows))
+    assert await refused(rights.check(Actor(AUTHOR, None, 7), Action.ASK)) == TABLE[Action.ASK].reason
+    await rights.check(Actor(AUTHOR, ABROAD, 8), Action.ASK)
+
+
+async def test_who_has_left_asks_for_nothing_on_the_web_while_that_is_sure(rows: Rows) -> None:
+    clock = [0.0]
+    memberships = Memberships(rows, rows, lambda: clock[0])
+    rights = Rights(Authority(rows, {HOST}), rows, rows, rows, memberships, members_only=True)
+    on_web = Actor(AUTHOR, None, surface=Surface.WEB)
+    assert await refused(rights.check(on_web, Action.ASK)) == LEFT
+    await rights.check(on_web, Action.PRIVACY)
+    await rights.check(Actor(HOST, None, surface=Surface.WEB), Action.ASK)
+    await rows.rights().check(on_web, Action.ASK)  # where everyone may come
+    clock[0] += 100.0
+    rows.readable.add((AUTHOR, Place(HERE, STUDIO)))
+    await rights.check(on_web, Action.ASK)
+    rows.here = frozenset()
+    await rights.check(on_web, Action.ASK)  # no connection to the chat service

@@ -285,3 +285,19 @@ async def test_the_host_sees_the_queue_of_every_server(site, servers, monkeypatc
     await _waiting(site, Actor(AUTHOR, ABROAD, FAR, name="anna"), "a far tree")
     [seen] = (await site.you.get("/api/queues")).data["queues"]
     assert seen["name"] == "The whole studio" and seen["jobs"][0]["prompt"] == "a far tree"
+
+
+async def test_who_was_kicked_asks_for_nothing_more_and_keeps_their_data(site, servers) -> None:
+    job = await site.drawn(site.you)
+    del servers.servers[HERE].members[YOU]
+    paths = (("/api/jobs", {"prompt": "a red house"}), (f"/api/jobs/{job['id']}/1/subtle", {}))
+    for path, body in paths:
+        answer = await site.you.post(path, body)
+        assert answer.status == 403 and "share no server" in answer.data["detail"], path
+    for path in ("/api/pictures", f"/files/{job['id']}/1", "/api/privacy/export"):
+        assert (await site.you.get(path)).status == 200, path
+    servers.silent = True
+    silent = await site.you.post("/api/jobs", {"prompt": "a red house"})
+    assert silent.status == 403, "what was told last holds for a while"
+    servers.servers.clear()
+    assert (await site.you.post("/api/jobs", {"prompt": "a red house"})).status == 202, "nobody can tell"

@@ -59,6 +59,7 @@ async def test_who_is_banned_there_or_has_thrown_the_picture_away_posts_nothing(
     answer = await site.you.post("/api/posts", body(job["id"], 2))
     assert answer.status == 422 and "in the trash" in answer.data["detail"]
     assert (await site.you.post("/api/posts", body(job["id"], 9))).status in (404, 422)
+    servers.servers[HERE + 1] = Server("Abroad")  # a ban in the bot's only server would hold everywhere
     await site.opened.services.queue.admin.ban(1, YOU, HERE)
     assert (await site.you.get("/api/channels")).data == {"servers": []}
     assert (await site.you.post("/api/posts", body(job["id"]))).status == 403

@@ -94,3 +94,17 @@ async def test_an_age_restricted_channel_is_read_only_by_who_says_to_be_of_age(w
     world.known.chosen = Preferences(adult=True)
     actor = await world.memberships.within(Actor(YOU, None), member)
     assert actor.reads(OPEN) and actor.reads(ADULT) and not actor.reads(CLOSED)
+
+
+async def test_that_somebody_shares_no_server_is_said_only_when_it_is_sure(world) -> None:
+    memberships, stranger = world.memberships, 2
+    world.servers.silent = True
+    assert not await memberships.shares_none(stranger), "nobody answers"
+    world.servers.silent, world.now[0] = False, KEPT
+    assert await memberships.shares_none(stranger) and not await memberships.shares_none(YOU)
+    world.servers.servers |= {number: Server() for number in range(50, 50 + FEW)}
+    assert not await memberships.shares_none(stranger), "too many to ask all of them"
+    world.known.used = [50]
+    assert await memberships.shares_none(stranger)
+    world.servers.servers.clear()
+    assert not await memberships.shares_none(stranger), "no connection has told of any"
