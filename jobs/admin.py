@@ -101,9 +101,10 @@ class Admin:
         work = partial(people.remove_role_tokens, guild_id=guild_id, role_id=role_id)
         return await self._change(actor_id, "remove role tokens", guild_id, role_id, work)
 
-    async def audit(self, limit: int = 50) -> list[AuditRow]:
-        """Return what admins did, newest first."""
-        return await self._database.read(partial(records.audit_rows, limit=limit), once=True)
+    async def audit(self, guild_id: int | None = None, limit: int = 50) -> list[AuditRow]:
+        """Return what admins did (in a guild, if it is named), newest first."""
+        work = partial(records.audit_rows, guild_id=guild_id, limit=limit)
+        return await self._database.read(work, once=True)
 
     async def _change(
         self,

@@ -13,7 +13,15 @@ from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
 from storage.films import rows as films
-from storage.lookup import StoredOutput, StoredPicture, pictures_of, readable, to_output, to_picture
+from storage.lookup import (
+    StoredOutput,
+    StoredPicture,
+    open_to,
+    pictures_of,
+    readable,
+    to_output,
+    to_picture,
+)
 from storage.schema import CHILD, GRID, favourites, jobs, pictures
 from storage.web.schema import folder_items, trash
 from storage.web.trash import hidden, in_trash, is_trashed
@@ -263,9 +271,12 @@ class Made:
 
 
 def newest(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
-    """Return the person's newest jobs that are over, whatever came of them, as they see them."""
+    """Return the person's newest jobs that are over, whatever came of them, as they see them; none whose
+    pictures are all in the trash."""
     over = jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value))
-    statement = sa.select(jobs).where(jobs.c.user_id == user_id, over).order_by(jobs.c.seq.desc())
+    left = sa.exists().where(pictures.c.job_id == jobs.c.id, pictures.c.position > GRID, ~in_trash())
+    away = sa.and_(sa.exists().where(trash.c.job_id == jobs.c.id), ~left)
+    statement = sa.select(jobs).where(jobs.c.user_id == user_id, over, ~away).order_by(jobs.c.seq.desc())
     return _made(connection, user_id, connection.execute(statement.limit(limit)).all())
 
 
@@ -310,14 +321,16 @@ def _shown(output: StoredOutput, away: frozenset[int] | None) -> StoredOutput:
     return replace(output, pictures=left, films=clips, grid=None)
 
 
-def made_from(connection: sa.Connection, job_id: str, index: int) -> list[Job]:
-    """Return the jobs that were made from picture ``index`` (from 0) of a job, in order, at most ``MOST``."""
+def made_from(connection: sa.Connection, reader: int, job_id: str, index: int) -> list[Job]:
+    """Return the jobs that were made from picture ``index`` (from 0) of a job and that user ``reader`` may
+    see, as far as rows tell, in order, at most ``MOST``."""
     statement = (
         sa.select(jobs)
         .where(
             sa.text(CHILD),
             jobs.c.parent_id == job_id,
             sa.func.coalesce(jobs.c.parent_index, 0) == index,
+            open_to(reader),
         )
         .order_by(jobs.c.seq)
         .limit(MOST)

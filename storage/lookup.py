@@ -337,6 +337,14 @@ def to_job(row: sa.Row[Any]) -> Job:
         ) from error
 
 
+def open_to(reader: sa.ColumnElement[int] | int) -> sa.ColumnElement[bool]:
+    """Return the condition that a job is user ``reader``'s, or is shown in any server: others' jobs that are
+    not are nothing to them."""
+    posted = sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.guild_id.is_not(None))
+    shown = sa.or_(jobs.c.guild_id.is_not(None), posted)
+    return sa.or_(jobs.c.user_id == reader, sa.and_(jobs.c.private == 0, shown))
+
+
 def readable(row: sa.Row[Any]) -> Job | None:
     """One job of another version must not hide the others."""
     try:
@@ -346,9 +354,11 @@ def readable(row: sa.Row[Any]) -> Job | None:
         return None
 
 
-def newest(connection: sa.Connection, user_id: int, kind: str, limit: int) -> list[Job]:
-    """Return the newest jobs of a kind that a person asked for, the newest first."""
-    statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == kind)
+def newest(connection: sa.Connection, user_id: int, kind: str, about: str, limit: int) -> list[Job]:
+    """Return the newest jobs of a kind that a person asked for and whose request names ``about``, an id, the
+    newest first."""
+    named = jobs.c.request.contains(f'"{about}"', autoescape=True)
+    statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == kind, named)
     found = connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit))
     return [job for row in found if (job := readable(row)) is not None]
 

@@ -54,9 +54,10 @@ def audited(row: AuditRow, work: Callable[[sa.Connection], T]) -> Callable[[sa.C
     return both
 
 
-def audit_rows(connection: sa.Connection, *, limit: int = 50) -> list[AuditRow]:
-    """Return the latest rows, newest first."""
-    rows = connection.execute(sa.select(audit).order_by(audit.c.seq.desc()).limit(limit))
+def audit_rows(connection: sa.Connection, *, guild_id: int | None = None, limit: int = 50) -> list[AuditRow]:
+    """Return the latest rows, newest first; of one guild if it is named."""
+    here = [] if guild_id is None else [audit.c.guild_id == guild_id]
+    rows = connection.execute(sa.select(audit).where(*here).order_by(audit.c.seq.desc()).limit(limit))
     return [AuditRow(r.at, r.actor_id, r.action, r.guild_id, r.target, json.loads(r.detail)) for r in rows]
 
 

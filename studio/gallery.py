@@ -122,7 +122,7 @@ class Gallery:
         """Return the actor's newest jobs that are over, whatever came of them."""
         await self._rights.check(actor, Action.MINE)
         made = await self._database.read(partial(rows.newest, user_id=actor.user_id, limit=limit))
-        return [seen for seen in await self._looked(actor, made) if not seen.is_away]
+        return await self._looked(actor, made)
 
     async def look(self, actor: Actor, job_id: str) -> Looked:
         """Return a job with what it made. Raises ImageError when there is none, NotAllowedError unless the
@@ -166,7 +166,7 @@ class Gallery:
         """
         job = await self._rights.job(actor, job_id, Action.SHOW)
         parent = await self._queue.job(job.parent_id) if job.parent_id else None
-        work = partial(rows.made_from, job_id=job_id, index=index)
+        work = partial(rows.made_from, reader=actor.user_id, job_id=job_id, index=index)
         made = await self._database.read(work, once=True)
         first = await self._database.read(
             partial(first_shown, job_ids=[child.id for child in made]), once=True

@@ -14,7 +14,7 @@ from core.requests import AskRequest
 from core.requests.ask import about_tokens
 from storage import lookup
 from storage.people import upsert
-from storage.schema import ANSWERED, UNFINISHED, jobs, tokens_used
+from storage.schema import ANSWERED, UNFINISHED, Int64, jobs, tokens_used
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IS_ASKED = jobs.c.kind == sa.literal_column(f"'{AskRequest.kind}'")
@@ -52,13 +52,16 @@ def asked(connection: sa.Connection, job_id: str) -> Asked | None:
     return None if row is None or job is None else Asked(job, lookup.to_answer(row))
 
 
-def latest(connection: sa.Connection, channel_id: int, user_id: int | None, since: datetime) -> Job | None:
-    """Return the newest answered question of a channel, of one person if one is named, not older than
-    ``since``."""
+def latest(
+    connection: sa.Connection, channel_id: int, reader: int, since: datetime, *, own: bool
+) -> Job | None:
+    """Return the newest answered question of a channel that user ``reader`` may see, not older than
+    ``since``. own: one of theirs."""
+    mine = jobs.c.user_id == reader
     statement = (
         sa.select(jobs)
         .where(jobs.c.channel_id == channel_id, sa.text(ANSWERED))
-        .where(jobs.c.created_at >= since, *([jobs.c.user_id == user_id] if user_id else []))
+        .where(jobs.c.created_at >= since, mine if own else sa.or_(mine, jobs.c.private == 0))
         .order_by(jobs.c.created_at.desc(), jobs.c.seq.desc())
         .limit(1)
     )
@@ -66,9 +69,11 @@ def latest(connection: sa.Connection, channel_id: int, user_id: int | None, sinc
     return None if row is None else lookup.readable(row)
 
 
-def replies(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]:
-    """Return the questions that follow on directly from a job, oldest first."""
-    rows = connection.execute(replies_statement(), {"job": job_id, "limit": limit})
+def replies(connection: sa.Connection, reader: int, job_id: str, limit: int) -> list[Asked]:
+    """Return the questions that follow on directly from a job and that user ``reader`` may see, as far as
+    rows tell, oldest first."""
+    asked_for = {"job": job_id, "reader": reader, "limit": limit}
+    rows = connection.execute(replies_statement(), asked_for)
     return [Asked(job, lookup.to_answer(row)) for row in rows if (job := lookup.readable(row))]
 
 
@@ -116,10 +121,12 @@ def ancestors_statement(limit: int) -> sa.Select[Any]:
 
 
 def replies_statement() -> sa.Select[Any]:
-    """Return the statement for the questions that follow on directly from the job ``:job``."""
+    """Return the statement for the questions that follow on directly from the job ``:job`` and that user
+    ``:reader`` may see."""
+    open_to = lookup.open_to(sa.bindparam("reader", type_=Int64))
     return (
         sa.select(jobs)
-        .where(jobs.c.parent_id == sa.bindparam("job"), _IS_ASKED)
+        .where(jobs.c.parent_id == sa.bindparam("job"), _IS_ASKED, open_to)
         .order_by(jobs.c.seq)
         .limit(sa.bindparam("limit"))
     )

@@ -110,9 +110,9 @@ def one_example(connection: sa.Connection, set_id: str, example_id: int) -> Exam
     return next(iter(_read(connection, sa.select(examples).where(*mine))), None)
 
 
-def tries(connection: sa.Connection, user_id: int, limit: int) -> list[Job]:
-    """Return the newest jobs by which a person tried sets, of any set, the newest first."""
-    return lookup.newest(connection, user_id, TryRequest.kind, limit)
+def tries(connection: sa.Connection, user_id: int, set_id: str, limit: int) -> list[Job]:
+    """Return the newest jobs by which a person tried a set, the newest first."""
+    return lookup.newest(connection, user_id, TryRequest.kind, set_id, limit)
 
 
 def add(connection: sa.Connection, set_id: str, new: Iterable[Example], *, now: datetime) -> None:

@@ -205,7 +205,9 @@ class Talking:
         """Return the questions that follow on directly from a job and that the actor can look at. Raises
         ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.SHOW)
-        found = await self._database.read(partial(chats.replies, job_id=job.id, limit=SHOWN_REPLIES))
+        found = await self._database.read(
+            partial(chats.replies, reader=actor.user_id, job_id=job.id, limit=SHOWN_REPLIES)
+        )
         return [asked for asked in found if await self._rights.sees(actor, asked.job)]
 
     async def mine(self, actor: Actor) -> list[Asked]:
@@ -222,7 +224,7 @@ class Talking:
         they have ended that conversation. Raises NotAllowedError for a barred person."""
         await self._rights.check(actor, Action.ASK)
         found = await self._database.read(
-            partial(chats.latest, channel_id=actor.channel_id, user_id=actor.user_id, since=since)
+            partial(chats.latest, channel_id=actor.channel_id, reader=actor.user_id, since=since, own=True)
         )
         ended = await self._queue.people.user_flag(actor.user_id, _ENDED)
         return None if found is None or found.id == ended else found
@@ -233,7 +235,7 @@ class Talking:
         await self._rights.check(actor, Action.ASK)
         since = datetime.now(UTC) - A_THREAD
         found = await self._database.read(
-            partial(chats.latest, channel_id=actor.channel_id, user_id=None, since=since)
+            partial(chats.latest, channel_id=actor.channel_id, reader=actor.user_id, since=since, own=False)
         )
         return found if found is not None and await self._rights.sees(actor, found) else None
 

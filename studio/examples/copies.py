@@ -14,7 +14,6 @@ from typing import Any
 
 from core.errors import ImageError, StorageError
 from core.job import Job
-from core.requests import TryRequest
 from jobs.views import Result
 from storage.asking import examples as rows
 from storage.asking.examples import ExampleSet
@@ -27,7 +26,7 @@ from studio.services import Services
 
 PAGE = 12  # pictures of a sheet
 COVERS = 4  # pictures that stand for a set
-LOOKED_THROUGH, SHOWN_TRIES = 200, 8  # jobs of somebody that tried sets; those of one set that are shown
+SHOWN_TRIES = 8  # newest ones of somebody of a set
 ROOM = 400  # bytes of a ZIP file around one picture
 LEFT_OUT = "left out"  # instead of a picture that may not be shown where it is asked for, or is gone
 
@@ -85,9 +84,8 @@ class Copies:
         """Return by which jobs the actor tried a set of labels, the newest first, and what they found, None
         where that is nothing (yet). Raises UserError for a set that isn't there, NotAllowedError."""
         found = await self._sets.find(actor, name)
-        jobs = await self._database.read(partial(rows.tries, user_id=actor.user_id, limit=LOOKED_THROUGH))
-        mine = [job for job in jobs if isinstance(job.request, TryRequest) and job.request.set_id == found.id]
-        return [(job, await self._queue.result(job.id)) for job in mine[:SHOWN_TRIES]]
+        work = partial(rows.tries, user_id=actor.user_id, set_id=found.id, limit=SHOWN_TRIES)
+        return [(job, await self._queue.result(job.id)) for job in await self._database.read(work)]
 
     async def sheet(self, actor: Actor, contents: Contents, page: int) -> bytes | None:
         """Return a page (from 0) of a set's examples as a WebP, each by its first picture and its number;

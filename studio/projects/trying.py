@@ -44,7 +44,7 @@ from studio.projects.training import learned_sentence, version_of
 from studio.rights import Rights
 from studio.services import Services
 
-LOOKED_THROUGH, SHOWN_TRIES = 200, 10  # newest tries of a person, and those of one project among them
+SHOWN_TRIES = 10  # newest ones of a person in a project
 TO_MARK = (
     "Noted. Its picture is in the project: draw its boxes as they should be, and the next version learns it."
 )
@@ -103,14 +103,9 @@ class Trying:
         """Return by which jobs the actor asked a project's versions, the newest first, and what they said,
         None where that is nothing (yet). Raises UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
-        work = partial(lookup.newest, user_id=actor.user_id, kind=InspectRequest.kind, limit=LOOKED_THROUGH)
-        asked = await self._database.read(work)
-        mine = [
-            job
-            for job in asked
-            if isinstance(job.request, InspectRequest) and job.request.project == found.id
-        ]
-        return [(job, await self._queue.result(job.id)) for job in mine[:SHOWN_TRIES]]
+        kind, limit = InspectRequest.kind, SHOWN_TRIES
+        work = partial(lookup.newest, user_id=actor.user_id, kind=kind, about=found.id, limit=limit)
+        return [(job, await self._queue.result(job.id)) for job in await self._database.read(work)]
 
     async def judged(self, actor: Actor, job_id: str) -> list[Judged]:
         """Return the verdicts of a job, in the order of its pictures. Raises ImageError where there is no
