@@ -177,18 +177,6 @@ class Own:
             await self._members.toggle_favourites(actor.user_id, job_id, wanted)
             self._queue.note_changed(actor.user_id, job_id)
 
-    async def remove_favourites_shown(self, actor: Actor, message_id: int) -> None:
-        """Keep the pictures that a message shows no longer; nothing happens if it shows none."""
-        await self._rights.check(actor, Action.MINE)
-        found = await self._queue.job_of_message(message_id)
-        if found is not None:
-            job, index = found
-            result = await self._queue.result(job.id)
-            shown = [picture.index for picture in result.pictures] if result and index is None else []
-            wanted = shown if index is None else [index]
-            await self._members.remove_favourites(actor.user_id, job.id, wanted)
-            self._queue.note_changed(actor.user_id, job.id)
-
     async def recent(self, actor: Actor, limit: int = 25) -> list[Job]:
         """Return the actor's newest jobs with pictures, one for each prompt."""
         await self._rights.check(actor, Action.MINE)

@@ -46,12 +46,12 @@ class Reactions(commands.Cog):
 
     @commands.Cog.listener()
     async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
-        """Taking the star away lets the picture go, and feedback is taken back."""
-        name, studio = _plain(payload), self.bot.studio
-        if name in STARS:
-            await studio.own.remove_favourites_shown(_actor(payload), payload.message_id)
-        elif name in (RIGHT, WRONG):
-            await studio.feedback.withdraw(_actor(payload), payload.message_id, right=name == RIGHT)
+        """Take feedback back. A star that goes ends no favourite: Discord doesn't say whether its owner or a
+        moderator took it away."""
+        name = _plain(payload)
+        if name in (RIGHT, WRONG):
+            actor = _actor(payload)
+            await self.bot.studio.feedback.withdraw(actor, payload.message_id, right=name == RIGHT)
 
     def _act(
         self, payload: discord.RawReactionActionEvent

@@ -26,8 +26,9 @@ your usage and jobs · `/queue mine`, `/queue cancel`
 them, and a trash for what you don't want (`/help topic:folders`, `shares`, `trash`)
 `/settings` and `/prefer` set your defaults · `/fast` `/relax` `/turbo` · `/stealth` `/public` · `/privacy` \
 shows what is stored about you
-Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it; under an answer ✅ and ❌ \
-say whether it is right. A message's menu (Apps) has Describe, Ask, Add to project, Inspect, Vary and more.
+Reactions: ✉️ sends you the picture, ❌ cancels or deletes your own, ⭐ saves it (❤️ in `/favourites` lets it \
+go); under an answer ✅ and ❌ say whether it is right. A message's menu (Apps) has Describe, Ask, Add to \
+project, Inspect, Vary and more.
 Send me a picture in a DM to get buttons for Describe, Classify, Read text, Vary, Outpaint and Cut out. \
 `/help topic:prompt` explains how to write a prompt, `/help topic:flags` every flag."""
 

@@ -262,8 +262,8 @@ async def test_reactions_send_keep_and_delete(studio: Studio) -> None:
     message = await single(studio)
     await studio.bob.react(message, "⭐")
     assert await studio.members.count_favourites(studio.bob.id) == 1
-    await studio.bob.unreact(message, "⭐")
-    assert await studio.members.count_favourites(studio.bob.id) == 0
+    await studio.bob.unreact(message, "⭐")  # or a moderator: Discord tells the same
+    assert await studio.members.count_favourites(studio.bob.id) == 1
     await studio.bob.react(message, "✉️")
     assert studio.bob.user.dm_channel.history()[-1].attachments
     await studio.bob.react(message, "❌")  # not his

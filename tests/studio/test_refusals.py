@@ -112,7 +112,6 @@ KEPT_BY_THE_BANNED = {
     "Own.suggestions",
     "Own.first_hint",
     "Own.favourite",
-    "Own.remove_favourites_shown",
     "Own.recent",
     "Own.jobs",
     "Own.info",
@@ -178,7 +177,6 @@ KEPT_BY_THE_BANNED = {
 OPEN_TO_STRANGERS = {
     "Studio.is_seen",  # says no
     "Own.let_go",  # one's own mark
-    "Own.remove_favourites_shown",  # takes one's own mark off what a message shows
     "Feedback.withdraw",  # the same
     "Server.cancellable",
     "Server.queues",  # of none
