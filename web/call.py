@@ -141,15 +141,17 @@ class Leave:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A new session: its token becomes the cookie, then the page ``path`` if there is one."""
+    """A new session: its token becomes the cookie, then the page ``path`` if there is one. another: somebody
+    else was signed in before, whose things the browser must forget."""
 
     token: str
     path: str | None = None
+    another: bool = False
 
 
 @dataclass(frozen=True)
 class SignedOut:
-    """The session has ended: the cookie goes."""
+    """The session has ended: the cookie goes, and all that the browser has kept."""
 
     path: str | None = None
 

@@ -224,10 +224,10 @@ def _response(context: Context, found: Whole) -> web.Response:
             return _see_other(context, path)
         case Leave(url, attempt):
             return _leave(context, url, attempt)
-        case SignedIn(token, path):
-            return _signed(context, path, token)
+        case SignedIn(token, path, another):
+            return _signed(context, path, token, forget=another)
         case SignedOut(path):
-            return _signed(context, path, None)
+            return _signed(context, path, None, forget=True)
 
 
 def _headers(context: Context, kind: str, *, own: bool = False, shared: bool = False) -> dict[str, str]:
@@ -279,13 +279,16 @@ def _leave(context: Context, url: str, attempt: str) -> web.Response:
     return response
 
 
-def _signed(context: Context, path: str | None, token: str | None) -> web.Response:
-    """Set or take away the cookie. A new token for each session: one that was known before is no use."""
+def _signed(context: Context, path: str | None, token: str | None, *, forget: bool) -> web.Response:
+    """Set or take away the cookie. A new token for each session: one that was known before is no use.
+    forget: let the browser forget the pictures and the work that it has kept."""
     response = (
         _see_other(context, path)
         if path
         else web.Response(status=HTTPStatus.NO_CONTENT, headers=_headers(context, "data"))
     )
+    if forget:  # https://www.w3.org/TR/clear-site-data/
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
     age = SESSION_DAYS * 86_400 if token else 0
     response.set_cookie(
         context.cookie,

@@ -182,6 +182,13 @@ async def test_pages_follow_each_other_over_servers(site, servers) -> None:
     assert (await site.you.get("/api/explore?server=x")).status == 400
 
 
+async def test_a_browser_keeps_others_pictures_for_minutes_and_ones_own_for_good(site, servers) -> None:
+    job, author = await made(site), await site.person(AUTHOR)
+    for path in (f"/files/{job.id}/1", f"/files/{job.id}/1/256.webp"):
+        assert (await site.you.get(path)).headers["Cache-Control"] == "private, max-age=300", path
+        assert "immutable" in (await author.get(path)).headers["Cache-Control"], path
+
+
 async def test_a_page_of_tiles_asks_discord_once(site, servers, monkeypatch) -> None:
     monkeypatch.setattr("studio.places.memberships.KEPT", 5.0)
     job = await made(site)

@@ -3,7 +3,9 @@
 import asyncio
 from datetime import timedelta
 
-from tests.web.conftest import COOKIE, GUEST, YOU
+from tests.web.conftest import COOKIE, GUEST, OTHER, YOU
+
+FORGET = '"cache", "storage"'
 
 
 async def test_a_link_is_looked_at_without_being_spent_and_spent_once(site) -> None:
@@ -72,3 +74,28 @@ async def test_deleting_ones_data_signs_out_everywhere(site) -> None:
     browser = await site.person(7)
     await site.opened.services.privacy.delete(7)
     assert (await browser.get("/api/jobs")).status == 401
+
+
+async def test_who_signs_out_leaves_nothing_in_the_browser(site) -> None:
+    for method, path, sent in (
+        ("DELETE", "/api/session", {}),
+        ("POST", "/sign-out", {"data": {"a": ""}}),
+        ("DELETE", "/api/privacy", {}),
+        ("POST", "/privacy/delete", {"data": {"sure": "1"}}),
+    ):
+        browser = await site.person(OTHER)
+        answer = await browser.ask(method, path, **sent)
+        assert answer.headers.get("Clear-Site-Data") == FORGET, path
+        assert (await browser.get("/api/jobs")).status == 401, path
+    browser = await site.person(OTHER)
+    [session] = await site.opened.services.web.sessions.of(OTHER)
+    answer = await browser.ask("POST", f"/sessions/{session.id}/end", data={"a": ""})
+    assert (answer.headers.get("Clear-Site-Data"), answer.headers["Location"]) == (FORGET, "/")
+
+
+async def test_who_signs_in_as_somebody_else_finds_nothing_of_them(site) -> None:
+    token = await site.opened.services.web.sessions.offer(YOU, "you", timedelta(minutes=1))
+    again = await site.you.sign_in(token)
+    assert again.status == 204 and "Clear-Site-Data" not in again.headers, "one's own work stays"
+    other = await site.you.post("/api/session", {"who": "guest"})
+    assert other.headers.get("Clear-Site-Data") == FORGET

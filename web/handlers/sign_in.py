@@ -53,7 +53,8 @@ class SignIn:
             who = await self._discord.finish(call.query, call.attempt)
             label = label_of(call.headers.get("User-Agent", ""))
             own, members = call.studio.own, self._members_only
-            return SignedIn(await own.web_session(who.actor, label, members_only=members), "/")
+            token = await own.web_session(who.actor, label, members_only=members)
+            return SignedIn(token, "/", another=_is_another(call, who.actor.user_id))
         except SignInFailed as failed:
             return self._page(failed.status, str(failed))
         except NotAllowedError as refused:
@@ -81,7 +82,8 @@ class SignIn:
             token = await self._visitors.sign_in(text_of(call.body, "token"), who, label)
         if token is None:
             raise Refused(HTTPStatus.NOT_FOUND, SPENT)
-        return SignedIn(token)
+        now = await self._visitors.find(token)
+        return SignedIn(token, another=now is not None and _is_another(call, now.user_id))
 
     async def end(self, call: Call) -> Answer:
         """End the session that the call comes by."""
@@ -97,13 +99,24 @@ class SignIn:
     async def end_other(self, call: Call) -> Answer:
         """End any session of the person's."""
         await self._end(call.actor.user_id, call.path["session"])
-        return Json(None, HTTPStatus.NO_CONTENT)
+        return SignedOut() if _is_own(call) else Json(None, HTTPStatus.NO_CONTENT)
 
     async def end_other_by_form(self, call: Call) -> Answer:
         """End any session of the person's, from a page without scripts."""
         await self.end_other(call)
-        return SeeOther("/sessions")
+        return SignedOut("/") if _is_own(call) else SeeOther("/sessions")
 
     async def _end(self, user_id: int, session: str) -> None:
         await self._visitors.sessions.end(user_id, session)
         self._ended(user_id, session)
+
+
+def _is_another(call: Call, user_id: int) -> bool:
+    """Return whether somebody else was signed in by this browser until now."""
+    return call.person is not None and call.person.user_id != user_id
+
+
+def _is_own(call: Call) -> bool:
+    """Return whether a call ends the session that it comes by."""
+    assert call.person is not None
+    return call.path["session"] == call.person.session
