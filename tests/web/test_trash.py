@@ -134,3 +134,12 @@ async def test_pages_without_scripts_have_the_trash_too(site) -> None:
     await press(f"/trash/{job['id']}/2/delete", "/trash")
     await press("/trash/empty", "/trash")
     assert await shown(site.you) == named(job, 1) and await shown(site.you, "trash=1") == []
+
+
+async def test_however_many_pictures_are_deleted_each_of_them_is(site, monkeypatch) -> None:
+    monkeypatch.setattr("studio.organise.trash.AT_ONCE", 2)  # of 200
+    jobs = [await site.drawn(site.you) for _ in range(2)]
+    names = [name for job in jobs for name in named(job, 1, 2, 3, 4)]
+    await put(site.you, *names)
+    answer = await site.you.post("/api/trash/delete", {"pictures": names[:7]})
+    assert answer.data == {"count": 7} and await shown(site.you, "trash=1") == names[7:]
