@@ -392,11 +392,12 @@ def fit(text: str) -> str:
     return f"{head}…{tail}"
 
 
-def pages(lines: Sequence[str], limit: int = MAX_CONTENT) -> list[str]:
-    """Join ``lines`` to texts of at most ``limit`` characters each, without breaking a line."""
+def pages(lines: Sequence[str], limit: int = MAX_CONTENT, between: str = "\n") -> list[str]:
+    """Join ``lines`` to texts of at most ``limit`` characters each, without breaking a line. between: what
+    stands between two of them."""
     found = [""]
     for line in (cut(line, limit) for line in lines):
-        joined = f"{found[-1]}\n{line}" if found[-1] else line
+        joined = f"{found[-1]}{between}{line}" if found[-1] else line
         if length(joined) <= limit:
             found[-1] = joined
         else:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar
 
 import discord
 
-from bot.ui.messages import MAX_CONTENT, fit, length
+from bot.ui.messages import MAX_CONTENT, fit, length, pages
 from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge
 from bot.wire.transport import FAILURES
@@ -91,6 +91,14 @@ async def add_whisper(interaction: discord.Interaction, text: str) -> None:
         await interaction.followup.send(fit(visible(text)), ephemeral=True, allowed_mentions=SILENT)
     except (discord.HTTPException, *FAILURES) as error:
         log.warning("interaction %s: couldn't add a word (%s)", interaction.id, type(error).__name__)
+
+
+async def whisper_all(interaction: discord.Interaction, lines: Sequence[str], between: str = "\n") -> None:
+    """Say all ``lines`` ephemerally, in as many messages as they need. between: what stands between two."""
+    first, *others = pages(lines, between=between)
+    await whisper(interaction, first)
+    for page in others:
+        await add_whisper(interaction, page)
 
 
 def answers_privately(command: C) -> C:

@@ -2,6 +2,7 @@
 
 import discord
 
+from studio.actor import Actor
 from tests.bot.conftest import Studio
 
 
@@ -66,6 +67,21 @@ async def test_a_thread_belongs_to_its_channel_on_the_list(studio: Studio) -> No
     handle = next(t for t in studio.channel.threads if t.id == thread.id)
     await studio.alice.slash(handle, "imagine", prompt="a boat")
     assert handle.history()[-1].attachments
+
+
+async def test_long_lists_are_told_whole(studio: Studio) -> None:
+    server, mira = studio.bot.studio.server, Actor(studio.mira.id, studio.guild.id, 1, manages=True)
+    banned, words = range(10**17, 10**17 + 60), [f"word{number:03}*" for number in range(300)]
+    for user_id in banned:
+        await server.ban(mira, user_id)
+    for word in words:
+        await server.add_word(mira, word)
+    told = await studio.mira.slash(studio.channel, "studio rules")
+    text = "\n".join(said.content for said in told.followups)
+    assert [user_id for user_id in banned if f"<@{user_id}>" not in text] == []
+    told = await studio.mira.slash(studio.channel, "moderation words")
+    text = ", ".join(said.content for said in told.followups)
+    assert len(told.followups) > 1 and text == ", ".join(f"`{word}`" for word in words)
 
 
 async def test_imagine_all_is_asked_with_the_members_roles(studio: Studio, picture) -> None:

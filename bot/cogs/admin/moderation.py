@@ -10,7 +10,7 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from bot.ui.messages import quote
-from bot.ui.replies import answers_privately, whisper
+from bot.ui.replies import answers_privately, whisper, whisper_all
 from bot.wire.interactions import actor_of
 from studio.asking.words import code, counted
 
@@ -111,7 +111,7 @@ class Moderation(
     @answers_privately
     async def words(self, interaction: discord.Interaction) -> None:
         _, found = await self.bot.studio.server.moderation(actor_of(interaction))
-        await whisper(interaction, ", ".join(map(code, found)) or "The list is empty.")
+        await whisper_all(interaction, [code(word) for word in found] or ["The list is empty."], ", ")
 
     @app_commands.command(
         description="Show, add or remove this server's own rules in sentences; only Check compares with them"
@@ -129,8 +129,8 @@ class Moderation(
         if remove is not None:
             await self.bot.studio.server.remove_rule(actor, remove)
         found, _ = await self.bot.studio.server.moderation(actor)
-        lines = (f"{number}. {quote(rule)}" for number, rule in enumerate(found.rules, 1))
-        await whisper(interaction, "\n".join(lines) or "There are no rules in sentences yet.")
+        lines = [f"{number}. {quote(rule)}" for number, rule in enumerate(found.rules, 1)]
+        await whisper_all(interaction, lines or ["There are no rules in sentences yet."])
 
     @app_commands.command(
         description="Check which rule would block a text here, without queuing it or giving a strike"
@@ -147,11 +147,9 @@ class Moderation(
     @answers_privately
     async def strikes(self, interaction: discord.Interaction, user: discord.User) -> None:
         found, until = await self.bot.studio.server.strikes(actor_of(interaction), user.id)
-        lines = [
-            f"- {discord.utils.format_dt(strike.at, 'f')} {strike.rule.lower()}" for strike in found[:20]
-        ]
+        lines = [f"- {discord.utils.format_dt(strike.at, 'f')} {strike.rule.lower()}" for strike in found]
         lines += [f"In a time-out until {discord.utils.format_dt(until, 'f')}."] if until else []
-        await whisper(interaction, "\n".join([f"<@{user.id}> has {counted(len(found), 'strike')}.", *lines]))
+        await whisper_all(interaction, [f"<@{user.id}> has {counted(len(found), 'strike')}.", *lines])
 
     @app_commands.command(description="Delete a member's strikes here and end their time-out")
     @answers_privately

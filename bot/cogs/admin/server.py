@@ -3,19 +3,21 @@ what."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.ui.replies import answers_privately, whisper
+from bot.ui.replies import answers_privately, whisper, whisper_all
 from bot.wire.interactions import actor_of
 from core.errors import UserError
 from storage.people import RoleLimit, RoleTokens
 from storage.records import AuditRow
 from studio.asking.words import code, counted
 
-AUDIT_ROWS = 20
+IN_A_LINE = 40  # people, channels or roles
 MOST_TOKENS = 10**9  # a day
 
 
@@ -131,9 +133,9 @@ class StudioCog(
         tokens = await self.bot.studio.server.role_tokens(actor)
         settings = self.bot.settings
         lines = (
-            f"**Channels** {_listed(channels, '<#{}>') or 'all'}",
-            f"**Roles** {_listed(roles, '<@&{}>') or 'all'}",
-            f"**Banned** {_listed(banned, '<@{}>') or 'nobody'}",
+            *_listed("**Channels**", channels, "<#{}>", "all"),
+            *_listed("**Roles**", roles, "<@&{}>", "all"),
+            *_listed("**Banned**", banned, "<@{}>", "nobody"),
             (
                 f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this"
                 f" server** {settings.guild_waiting} waiting"
@@ -142,14 +144,11 @@ class StudioCog(
             *(
                 f"**Members with** <@&{limit.role_id}> {limit.user_running} running,"
                 f" {limit.user_waiting} waiting"
-                for limit in limits[:20]
+                for limit in limits
             ),
-            *(
-                f"**Members with** <@&{one.role_id}> {_tokens(one.per_day)} tokens a day"
-                for one in tokens[:20]
-            ),
+            *(f"**Members with** <@&{one.role_id}> {_tokens(one.per_day)} tokens a day" for one in tokens),
         )
-        await whisper(interaction, "\n".join(lines))
+        await whisper_all(interaction, lines)
 
     @app_commands.command(description="Show who changed what, newest first")
     @answers_privately
@@ -158,9 +157,9 @@ class StudioCog(
         lines = [
             f"- {discord.utils.format_dt(row.at, 'f')} <@{row.actor_id}>"
             f" {row.action}{_target(row)}{_detail(row)}"
-            for row in rows[:AUDIT_ROWS]
+            for row in rows
         ]
-        await whisper(interaction, "\n".join(lines) or "Nobody has changed anything here yet.")
+        await whisper_all(interaction, lines or ["Nobody has changed anything here yet."])
 
 
 def _target(row: AuditRow) -> str:
@@ -189,8 +188,11 @@ def _one(channel: discord.TextChannel | discord.Thread | None, role: discord.Rol
     return ("channel", channel) if channel is not None else ("role", role)
 
 
-def _listed(ids, form: str) -> str:
-    return ", ".join(form.format(i) for i in sorted(ids)[:20])
+def _listed(name: str, ids: Collection[int], form: str, none: str) -> list[str]:
+    """Return the lines that list ids as Discord shows what they belong to."""
+    found = [form.format(one) for one in sorted(ids)]
+    lines = [", ".join(found[at : at + IN_A_LINE]) for at in range(0, len(found), IN_A_LINE)]
+    return [f"{name} {lines[0] if lines else none}", *lines[1:]]
 
 
 async def setup(bot: Atelier) -> None:
