@@ -1,6 +1,7 @@
 """/studio: a server's rules, and that they hold."""
 
 import discord
+import pytest
 
 from studio.actor import Actor
 from tests.bot.conftest import Studio
@@ -67,6 +68,14 @@ async def test_a_thread_belongs_to_its_channel_on_the_list(studio: Studio) -> No
     handle = next(t for t in studio.channel.threads if t.id == thread.id)
     await studio.alice.slash(handle, "imagine", prompt="a boat")
     assert handle.history()[-1].attachments
+
+
+@pytest.mark.parametrize("kind", ["voice", "stage", "forum", "news"])
+async def test_every_kind_of_channel_that_takes_commands_can_be_listed(studio: Studio, kind: str) -> None:
+    channel = getattr(studio.guild, f"create_{kind}_channel")("boats")
+    said = await _says(studio, studio.mira, "allow", channel=channel)
+    assert f"<#{channel.id}> is on the list of allowed channels" in said
+    assert f"<#{channel.id}> is off the list" in await _says(studio, studio.mira, "disallow", channel=channel)
 
 
 async def test_long_lists_are_told_whole(studio: Studio) -> None:

@@ -17,6 +17,9 @@ from storage.people import RoleLimit, RoleTokens
 from storage.records import AuditRow
 from studio.asking.words import code, counted
 
+Listable = (  # channels where commands can be used; a thread or a forum's post is also what its channel is
+    discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel | discord.Thread
+)
 IN_A_LINE = 40  # people, channels or roles
 MOST_TOKENS = 10**9  # a day
 
@@ -53,7 +56,7 @@ class StudioCog(
     async def allow(
         self,
         interaction: discord.Interaction,
-        channel: discord.TextChannel | discord.Thread | None = None,
+        channel: Listable | None = None,
         role: discord.Role | None = None,
     ) -> None:
         kind, target = _one(channel, role)
@@ -65,7 +68,7 @@ class StudioCog(
     async def disallow(
         self,
         interaction: discord.Interaction,
-        channel: discord.TextChannel | discord.Thread | None = None,
+        channel: Listable | None = None,
         role: discord.Role | None = None,
     ) -> None:
         kind, target = _one(channel, role)
@@ -182,7 +185,7 @@ def _tokens(per_day: int) -> str:
     return f"{per_day:,}" if per_day else "any number of"
 
 
-def _one(channel: discord.TextChannel | discord.Thread | None, role: discord.Role | None):
+def _one(channel: Listable | None, role: discord.Role | None):
     if (channel is None) == (role is None):
         raise UserError("Choose either a `channel` or a `role`.")
     return ("channel", channel) if channel is not None else ("role", role)
