@@ -57,7 +57,8 @@ class Blocked(NotAllowedError):
 
 def in_time_out(until: datetime) -> str:
     """Return what somebody reads whose time-out lasts until then."""
-    return f"You are in a time-out here until <t:{int(until.timestamp())}:f>. Nothing was queued."
+    at = f"{until:%H:%M} UTC on {until.day} {until:%B}"
+    return f"You are in a time-out here until {at}. Nothing was queued."
 
 
 @dataclass(frozen=True)

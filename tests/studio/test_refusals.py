@@ -3,8 +3,10 @@ introspection, by somebody from elsewhere and by somebody who is banned."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ import pytest
 from core.errors import ImageError, NotAllowedError, UserError
 from core.grammar.prompt import Prompt
 from core.requests import ImagineRequest
+from core.settings import ROOT
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
 from storage.web.shares import Shared
@@ -376,3 +379,15 @@ async def test_who_is_not_there_is_refused_what_is_somebody_elses(world: World) 
     ]
     assert len(naming) > 35
     assert await _granted(world, STRANGER, naming) == OPEN_TO_STRANGERS
+
+
+def test_no_text_of_the_studio_is_written_for_discord_alone() -> None:
+    """Other doors read the same texts; times and mentions are each door's to draw."""
+    marks = re.compile(r"<(?:t:|@|#|:\w)")
+    texts = [
+        (path, node.value)
+        for path in (ROOT / "studio").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert len(texts) > 1000 and [text for _, text in texts if marks.search(text)] == []
