@@ -27,14 +27,17 @@ class Admin:
     def __init__(self, database: Database, clear: Clear) -> None:
         self._database, self._clear = database, clear
 
-    async def ban(self, actor_id: int, user_id: int, guild_id: int | None = None) -> int:
-        """Take nothing more from a user in a guild (None: anywhere), and cancel what of theirs waits there;
-        return how many jobs that were."""
+    async def ban(
+        self, actor_id: int, user_id: int, guild_id: int | None = None, *, everywhere: bool = False
+    ) -> int:
+        """Take nothing more from a user in a guild (None: anywhere), and cancel what of theirs waits there
+        (``everywhere``: wherever they asked); return how many jobs that were."""
         row = AuditRow(datetime.now(UTC), actor_id, "ban", guild_id, str(user_id))
 
         def work(connection: sa.Connection) -> list[str]:
             people.ban(connection, user_id, guild_id, actor_id=actor_id, now=row.at)
-            return rows.cancel_waiting(connection, now=row.at, user_id=user_id, guild_id=guild_id)
+            place = None if everywhere else guild_id
+            return rows.cancel_waiting(connection, now=row.at, user_id=user_id, guild_id=place)
 
         return await self._clear(row, work)
 

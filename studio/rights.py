@@ -152,7 +152,7 @@ class Rights:
     async def _barred(self, actor: Actor) -> tuple[bool, datetime | None]:
         """Return whether somebody is banned or in a time-out where they ask, and when the latter ends. In no
         server, what the bot's home servers say holds too."""
-        places = [actor.guild_id, *(await self._homes() if actor.guild_id is None else ())]
+        places = [actor.guild_id, *(await self.homes() if actor.guild_id is None else ())]
         for guild_id in places:
             if await self._queue.admin.barred(actor.user_id, guild_id):
                 return True, None
@@ -160,7 +160,8 @@ class Rights:
         until = max((end for end in ends if end is not None), default=None)
         return until is not None, until
 
-    async def _homes(self) -> Set[int]:
+    async def homes(self) -> Set[int]:
+        """Return the servers whose managers speak for the whole bot, see ``Authority.homes``."""
         here = self._directory.server_ids
         seen = here if len(here) > 1 else here | await self._queue.people.guilds()
         return self.authority.homes(seen)

@@ -111,7 +111,8 @@ class Server:
             raise UserError("The bot's owner can't be banned.")
         if user_id == actor.user_id:
             raise UserError("You can't ban yourself.")
-        return await self._queue.admin.ban(actor.user_id, user_id, guild_id)
+        everywhere = await self._rights.homes() == {guild_id}  # what is asked on the web, too
+        return await self._queue.admin.ban(actor.user_id, user_id, guild_id, everywhere=everywhere)
 
     async def unban(self, actor: Actor, user_id: int) -> bool:
         """Lift a ban; False, and nothing for the audit, when there was none."""

@@ -308,3 +308,15 @@ async def test_who_was_kicked_asks_for_nothing_more_and_keeps_their_data(site, s
     assert silent.status == 403, "what was told last holds for a while"
     servers.servers.clear()
     assert (await site.you.post("/api/jobs", {"prompt": "a red house"})).status == 202, "nobody can tell"
+
+
+async def test_a_ban_in_the_only_server_cancels_what_waits_on_the_web(site, servers) -> None:
+    del servers.servers[ABROAD]
+    await site.opened.services.queue.pause(1)
+    asked = (await site.you.post("/api/jobs", {"prompt": "a red house"})).data["jobs"][0]["id"]
+    server, mira = site.opened.studio.server, Actor(MANAGER, HERE, HALL, manages=True)
+    assert await server.ban(mira, YOU) == 1
+    found = await site.opened.services.queue.job(asked)
+    assert found is not None and found.status.over
+    answer = await site.you.post("/api/jobs", {"prompt": "a red house"})
+    assert answer.status == 403 and "blocked" in answer.data["detail"]
