@@ -109,6 +109,7 @@ async def test_pages_hold_no_script_and_no_style_of_their_own(site) -> None:
         "/examples",
         "/shares",
         "/settings",
+        "/privacy",
         "/sessions",
         "/keys",
         "/in",
