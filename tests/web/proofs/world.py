@@ -235,7 +235,8 @@ SUFFIXES = (".png", ".webp", ".jpg")
 @asynccontextmanager
 async def open_world(folder: Path) -> AsyncIterator[World]:
     """Open a site, fill it, and stop its queue: what is asked from then on waits."""
-    settings = {"USER_WAITING": "10000", "GUILD_WAITING": "100000", "EDIT_MODEL": "owner/kontext"}
+    limits = {"USER_WAITING": "10000", "GUILD_WAITING": "100000"}
+    settings = {**limits, "EDIT_MODEL": "owner/kontext", "WEB_MEMBERS": "everyone"}
     async with open_site(folder, **settings) as site:
         world = World(site)
         queue = site.opened.services.queue
