@@ -4,16 +4,29 @@ were judged. No text of anybody's."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from core.job import Job
+from storage.films.schema import films
+from storage.lookup import readable
 from storage.people import upsert
 from storage.privacy import PAGE
-from storage.schema import EVERYWHERE, filter_words, picture_scores, policies, strikes, timeouts
+from storage.schema import (
+    EVERYWHERE,
+    filter_words,
+    jobs,
+    picture_minors,
+    picture_scores,
+    pictures,
+    policies,
+    strikes,
+    timeouts,
+)
 
 
 @dataclass(frozen=True)
@@ -198,8 +211,44 @@ def set_score(connection: sa.Connection, sha256: str, classifier: str, nsfw: flo
     connection.execute(upsert(connection, picture_scores, {"sha256": sha256, **values}, values))
 
 
-def forget_scores(connection: sa.Connection, sha256s: Iterable[str]) -> None:
-    """Forget how these pictures were judged."""
+def makers(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, list[Job]]:
+    """Return the readable jobs that made each of these pictures and films, none for what somebody sent."""
+    found: dict[str, list[Job]] = {name: [] for name in sha256s}
+    for page in _pages(found):
+        made = sa.union_all(
+            *(sa.select(f.c.sha256, f.c.job_id).where(f.c.sha256.in_(page)) for f in (pictures, films))
+        ).subquery()
+        statement = sa.select(jobs, made.c.sha256).join(made, made.c.job_id == jobs.c.id)
+        for row in connection.execute(statement):
+            if (job := readable(row)) is not None:
+                found[row.sha256].append(job)
+    return found
+
+
+def of_minors(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, bool]:
+    """Return whether each of these pictures and films is of a minor, as far as that is known."""
+    known: dict[str, bool] = {}
+    for page in _pages(sha256s):
+        statement = sa.select(picture_minors).where(picture_minors.c.sha256.in_(page))
+        known |= {row.sha256: bool(row.of_minor) for row in connection.execute(statement)}
+    return known
+
+
+def set_of_minors(connection: sa.Connection, marks: Mapping[str, bool]) -> None:
+    """Keep whether pictures and films are of a minor."""
+    for sha256, is_of_minor in marks.items():
+        values = {"of_minor": int(is_of_minor)}
+        connection.execute(upsert(connection, picture_minors, {"sha256": sha256, **values}, values))
+
+
+def forget_pictures(connection: sa.Connection, sha256s: Iterable[str]) -> None:
+    """Forget how these pictures were judged, and whether they are of a minor."""
+    for page in _pages(sha256s):
+        for known in (picture_scores, picture_minors):
+            connection.execute(sa.delete(known).where(known.c.sha256.in_(page)))
+
+
+def _pages(sha256s: Iterable[str]) -> Iterator[list[str]]:
+    """Yield names in lists as long as SQLite takes them."""
     names = list(sha256s)
-    for page in (names[i : i + PAGE] for i in range(0, len(names), PAGE)):  # SQLite limits a list's length
-        connection.execute(sa.delete(picture_scores).where(picture_scores.c.sha256.in_(page)))
+    yield from (names[i : i + PAGE] for i in range(0, len(names), PAGE))

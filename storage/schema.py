@@ -337,6 +337,14 @@ picture_scores = sa.Table(
     sqlite_strict=True,
 )
 
+picture_minors = sa.Table(  # what is known of pictures and films that jobs have made
+    "picture_minors",
+    metadata,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("of_minor", Int64, nullable=False),  # 0 or 1
+    sqlite_strict=True,
+)
+
 preferences = sa.Table(  # what a member has chosen for all their prompts
     "preferences",
     metadata,

@@ -176,7 +176,7 @@ class Privacy:
         def whole(connection: sa.Connection) -> Removed:
             removed = work(connection)
             going.note(connection, removed.files, now=now, wait=wait)
-            moderation.forget_scores(connection, removed.files)
+            moderation.forget_pictures(connection, removed.files)
             return removed
 
         removed = await self._database.write(whole)

@@ -106,7 +106,7 @@ class FilmPosts:
         """``post`` as the worst frame of ``films`` allows."""
         posters = {picture.index: picture.sha256 for picture in result.pictures}
         seen = [sha for film in films for sha in (film.sha256, posters.get(film.index)) if sha is not None]
-        return as_visible(post, await self._moderator.visibility(tuple(seen), result.job, place), result.job)
+        return as_visible(post, await self._moderator.visibility(tuple(seen), place), result.job)
 
 
 def as_visible(post: Post, visibility: Visibility, job: Job) -> Post:

@@ -153,7 +153,7 @@ class Posts:
         job, drawn = result.job, result.grid
         if drawn is None:
             return post
-        visibility = await self._moderator.visibility((*job.request.pictures, drawn.sha256), job, place)
+        visibility = await self._moderator.visibility((*job.request.pictures, drawn.sha256), place)
         if visibility is Visibility.BLOCK:
             return without or post
         try:
@@ -222,7 +222,7 @@ class Posts:
             raise
         except (ImageError, StorageError):
             return post
-        visibility = await self._moderator.visibility((described,), job, place)
+        visibility = await self._moderator.visibility((described,), place)
         if visibility is Visibility.BLOCK:
             return post
         content = messages.described(job, captions, aspect_ratio(*size), result.parameters)
@@ -262,7 +262,7 @@ class Posts:
     async def _moderated(self, post: Post, job: Job, pictures: Sequence[StoredPicture], place: Place) -> Post:
         """``post`` as the worst of ``pictures`` allows."""
         hashes = tuple(picture.sha256 for picture in pictures)
-        return as_visible(post, await self._moderator.visibility(hashes, job, place), job)
+        return as_visible(post, await self._moderator.visibility(hashes, place), job)
 
 
 def without_result(job: Job, event: Failed | Cancelled | Paused) -> Post:

@@ -65,7 +65,8 @@ class Conversations:
             max_pixels=round(settings.ask_pixels * 10**6),
             read=settings.ask_ocr == "auto",
         )
-        heard = await listener(job, self._moderator, self._directory)
+        seen = [sha256 for turn in turns for sha256 in turn.pictures]
+        heard = await listener(job, self._moderator, self._directory, seen)
         if request.film_seconds > MAX_FILM_SECONDS:
             notes.append(LONG.format(request.film_seconds))
         film = next((turn.job_id for turn in reversed(turns) if turn.has_film), "")

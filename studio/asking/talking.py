@@ -189,7 +189,7 @@ class Talking:
         if not 0 <= index < len(frames):
             raise ImageError(f"Job `{job.id}` has no such frame.")
         _, sha256 = frames[index]
-        if await self._moderator.visibility((sha256,), job, actor.place) is not Visibility.SHOW:
+        if await self._moderator.visibility((sha256,), actor.place) is not Visibility.SHOW:
             raise ImageError("A rule of this place hides that frame.")
         return await self._showing.small(sha256)
 

@@ -45,7 +45,7 @@ class Strips:
         if job is None or not isinstance(job.request, AskRequest):
             return None
         frames = job.request.frames
-        visibility = await self._moderator.visibility(tuple(sha for _, sha in frames), job, place)
+        visibility = await self._moderator.visibility(tuple(sha for _, sha in frames), place)
         if visibility is Visibility.BLOCK:
             return None
         pictures = [await self._bytes(sha256) for _, sha256 in frames]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from core.errors import NotAllowedError
 from core.job import Job
@@ -37,7 +38,8 @@ class TextBlocked(NotAllowedError):
 
 class Listener:
     """Hears one answer. level, words: the rules where it is read. adult: that place is age-restricted.
-    question: judged together with the answer, for some rules look at both."""
+    question: judged together with the answer, for some rules look at both. of_minor: so does what they say
+    of a picture of one."""
 
     def __init__(
         self,
@@ -46,16 +48,19 @@ class Listener:
         words: tuple[str, ...],
         *,
         adult: bool,
+        of_minor: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._question, self._level, self._words, self._adult = question, level, words, adult
+        self._question = question
+        self._judge = partial(judge, level=level, words=words, adult=adult, of_minor=of_minor)
+        self._level = level
         self._clock, self._judged_at, self._shown = clock, float("-inf"), ""
 
     def see(self, text: str) -> None:
         """Take in what was read in the pictures of the question, which is judged with it and its answer.
         Raises TextBlocked."""
         self._question = f"{self._question}\n{text}"
-        rule = judge(self._question, self._level, self._words, self._adult)
+        rule = self._judge(self._question)
         if rule is not None:
             raise TextBlocked(rule)
 
@@ -67,7 +72,7 @@ class Listener:
             if now < self._judged_at + JUDGED_EVERY:
                 return self._shown
             self._judged_at = now
-        rule = judge(f"{self._question}\n{text}", self._level, self._words, self._adult)
+        rule = self._judge(f"{self._question}\n{text}")
         if rule is not None:
             raise AnswerBlocked(rule)
         if whole:
@@ -89,10 +94,13 @@ def _last_space(text: str) -> int:
     return max((place for place, char in enumerate(text) if char.isspace()), default=0)
 
 
-async def listener(job: Job, moderator: Moderator, directory: Directory) -> Listener:
-    """Return who hears the answer to a question where it was asked."""
+async def listener(
+    job: Job, moderator: Moderator, directory: Directory, pictures: Iterable[str] = ()
+) -> Listener:
+    """Return who hears the answer to a question where it was asked. pictures: of the turns before it."""
     place = Place(job.origin.guild_id, job.origin.channel_id)
     settings = await moderator.settings(place.guild_id)
     words = () if place.guild_id is None else tuple(await moderator.words(place.guild_id))
     adult = bool(directory.age_restricted(place))
-    return Listener(all_text(job.request), settings.level, words, adult=adult)
+    of_minor = await moderator.of_minors((*job.request.pictures, *pictures))
+    return Listener(all_text(job.request), settings.level, words, adult=adult, of_minor=of_minor)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,8 +25,8 @@ from storage.records import AuditRow
 from studio.authority import Place
 from studio.directory import Directory
 from studio.films.looks import looked_at
-from studio.moderation import terms
 from studio.moderation.classifier import PictureCheck, Unchecked
+from studio.moderation.minors import Minors
 from studio.moderation.rules import (
     THRESHOLDS,
     Blocked,
@@ -34,9 +34,10 @@ from studio.moderation.rules import (
     Rule,
     Visibility,
     all_text,
+    by_score,
     in_time_out,
     judge,
-    reading_of,
+    names_a_minor,
     shows_all,
 )
 from studio.moderation.scoring import Frames, Scores
@@ -44,6 +45,7 @@ from studio.moderation.scoring import Frames, Scores
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
 LONG = 400  # characters; longer texts are read in a thread
 WITH_MINORS = 0.5
+_STRICTER = tuple(Visibility)  # each hides more than those before it
 log = logging.getLogger(__name__)
 
 
@@ -66,7 +68,7 @@ class Moderator:
     ) -> None:
         self._database, self._files, self._check, self._host = database, files, check, host
         self._directory = directory
-        self._scores = Scores(database, files, lambda: self._check, frames)
+        self._scores, self._minors = Scores(database, files, lambda: self._check, frames), Minors(database)
 
     # Words
 
@@ -82,13 +84,17 @@ class Moderator:
             Place(origin.guild_id, origin.parent_channel_id or origin.channel_id)
         )
         adult = self._directory.age_restricted(place) if adult is None else adult
-        text = all_text(job.request)
-        rule = await self.judge_text(text, settings, words, adult=bool(adult))
+        text, pictures = all_text(job.request), job.request.pictures
+        minors = await self._minors.among(pictures)
+        judged = partial(self.judge_text, text, settings, words, of_minor=bool(minors))
+        rule = await judged(adult=bool(adult))
         if rule is not None and adult is None and running:
-            rule, adult = await self._judge_elsewhere(place, text, settings, words)
+            rule, adult = await self._judge_elsewhere(place, judged)
         picture = None
         if rule is None and not running:
-            picture = await self._unfit(job.request.pictures, settings, bool(adult))
+            # who or what is put beside a minor is judged as one is
+            minors = set(pictures) if minors or names_a_minor(job.request) else minors
+            picture = await self._unfit(pictures, minors, settings, bool(adult))
             rule = Rule.PICTURE if picture else None
         if rule is None:
             drawn = (Answer.PICTURES, Answer.FILMS)
@@ -110,23 +116,31 @@ class Moderator:
         raise Blocked(rule, advice, picture)
 
     async def _judge_elsewhere(
-        self, place: Place, text: str, settings: ModerationSettings, words: tuple[str, ...]
+        self, place: Place, judged: Callable[..., Awaitable[Rule | None]]
     ) -> tuple[Rule | None, bool]:
-        """Return the rule that a text breaks in a place of which this process isn't told, and whether that is
-        age-restricted. Raises NotYet when that decides and can't be told."""
-        if (rule := await self.judge_text(text, settings, words, adult=True)) is not None:
+        """Return the rule that words break in a place of which this process isn't told, and whether that is
+        age-restricted. judged: says so of one that is, or isn't (``adult``). Raises NotYet when that decides
+        and can't be told."""
+        if (rule := await judged(adult=True)) is not None:
             return rule, False  # anywhere
         if (adult := await self._directory.adult(place)) is None:
             raise NotYet(f"whether channel {place.channel_id} is age-restricted can't be told")
-        return await self.judge_text(text, settings, words, adult=adult), adult
+        return await judged(adult=adult), adult
 
     async def judge_text(
-        self, text: str, settings: ModerationSettings, words: tuple[str, ...], *, adult: bool
+        self,
+        text: str,
+        settings: ModerationSettings,
+        words: tuple[str, ...],
+        *,
+        adult: bool,
+        of_minor: bool = False,
     ) -> Rule | None:
-        """Return the first rule that ``text`` breaks. adult: the channel is age-restricted."""
+        """Return the first rule that ``text`` breaks. adult: the channel is age-restricted. of_minor: it is
+        about a picture of one."""
         if len(text) > LONG:
-            return await asyncio.to_thread(judge, text, settings.level, words, adult)
-        return judge(text, settings.level, words, adult)
+            return await asyncio.to_thread(judge, text, settings.level, words, adult, of_minor)
+        return judge(text, settings.level, words, adult, of_minor)
 
     async def _standing(self, job: Job, running: bool) -> rows.Standing:
         """Return what decides about the job's words. Raise NotAllowedError if the asker is in a time-out, or
@@ -198,48 +212,55 @@ class Moderator:
 
     # Pictures
 
+    async def of_minors(self, sha256s: Iterable[str]) -> bool:
+        """Return whether any of these pictures and films is of a minor."""
+        return bool(await self._minors.among(sha256s))
+
     async def unfit(self, sha256s: Sequence[str], place: Place) -> str | None:
         """Return the first of these pictures that isn't fit for ``place``, None when all are."""
-        settings = await self.settings(place.guild_id)
-        return await self._unfit(sha256s, settings, bool(self._directory.age_restricted(place)))
+        settings, minors = await self.settings(place.guild_id), await self._minors.among(sha256s)
+        return await self._unfit(sha256s, minors, settings, bool(self._directory.age_restricted(place)))
 
-    async def _unfit(self, asked: Sequence[str], settings: ModerationSettings, adult: bool) -> str | None:
-        """Return the SHA-256 of the first picture that isn't fit; None also where this place shows every
-        picture anyway."""
-        if shows_all(settings, adult):
-            return None
-        for sha256, score in zip(asked, await self._scores.of(asked), strict=True):
-            if settings.level == "strict" if score is None else score >= THRESHOLDS[settings.level]:
-                return sha256
-        return None
+    async def _unfit(
+        self, asked: Sequence[str], minors: set[str], settings: ModerationSettings, adult: bool
+    ) -> str | None:
+        """Return the SHA-256 of the first picture that can't be shown as it is. minors: those that are judged
+        as one of a minor."""
+        shown = await self._shown(asked, minors, settings, adult)
+        return next((name for name, how in shown.items() if how is not Visibility.SHOW), None)
 
-    async def visibility(self, sha256s: tuple[str, ...], job: Job, place: Place) -> Visibility:
-        """Return how pictures of ``job`` may be shown in ``place``, by the worst of them."""
-        settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
-        minors = terms.about_a_minor(reading_of(job.request))
-        if not minors and shows_all(settings, adult):
-            return Visibility.SHOW
-        return _by_scores(settings, minors, await self._scores.of(sha256s))
+    async def visibility(self, sha256s: Sequence[str], place: Place) -> Visibility:
+        """Return how these pictures may be shown in ``place``, by the worst of them."""
+        said = await self.visibilities(sha256s, place)
+        return max(said, key=_STRICTER.index, default=Visibility.SHOW)
 
-    async def visibilities(self, pictures: Sequence[tuple[str, Job]], place: Place) -> list[Visibility]:
-        """Return how each of many pictures (SHA-256) of jobs may be shown in ``place``."""
-        settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
-        free, minors = shows_all(settings, adult), _Minors()
-        asked = list(dict.fromkeys(sha256 for sha256, job in pictures if not free or minors.in_words_of(job)))
-        scores = dict(zip(asked, await self._scores.of(asked), strict=True))
-        return [
-            Visibility.SHOW
-            if sha256 not in scores
-            else _by_scores(
-                settings, _is_unsafe(scores[sha256]) and minors.in_words_of(job), [scores[sha256]]
-            )
-            for sha256, job in pictures
-        ]
+    async def visibilities(self, sha256s: Sequence[str], place: Place) -> list[Visibility]:
+        """Return how each of many pictures may be shown in ``place``."""
+        settings, minors = await self.settings(place.guild_id), await self._minors.among(sha256s)
+        shown = await self._shown(sha256s, minors, settings, bool(self._directory.age_restricted(place)))
+        if any(shown[sha256] is Visibility.BLOCK for sha256 in minors):
+            log.error("moderation: a picture of a minor was held back")
+        return [shown[sha256] for sha256 in sha256s]
+
+    async def _shown(
+        self, asked: Sequence[str], minors: set[str], settings: ModerationSettings, adult: bool
+    ) -> dict[str, Visibility]:
+        """Return how each picture may be shown. Where every one is, only those of minors are judged."""
+        free, shown = shows_all(settings, adult), dict.fromkeys(asked, Visibility.SHOW)
+        judged = [name for name in shown if not free or name in minors]
+        for name, score in zip(judged, await self._scores.of(judged), strict=True):
+            if name in minors and (score is None or score >= WITH_MINORS):
+                shown[name] = Visibility.BLOCK
+            elif not free:
+                shown[name] = by_score(settings, score)
+        return shown
 
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
         """Return whether a picture that is still being made may be seen in ``place``."""
         settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
-        if terms.about_a_minor(reading_of(job.request)) or settings.level == "strict":
+        if settings.level == "strict" or names_a_minor(job.request):
+            return False
+        if await self.of_minors(job.request.pictures):
             return False
         if settings.level == "off" or adult:
             return True
@@ -343,39 +364,3 @@ class Moderator:
     ):
         row = AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, dict(detail))
         return await self._database.write(records.audited(row, work))
-
-
-class _Minors:
-    """Reads each job's words once, and only when somebody asks: a page of pictures has hundreds."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, bool] = {}
-
-    def in_words_of(self, job: Job) -> bool:
-        """Return whether a job's words are about a minor."""
-        if job.id not in self._known:
-            self._known[job.id] = terms.about_a_minor(reading_of(job.request))
-        return self._known[job.id]
-
-
-def _is_unsafe(score: float | None) -> bool:
-    """Return whether a picture with this score is held back when its words are about a minor."""
-    return score is not None and score >= WITH_MINORS
-
-
-def _by_scores(settings: ModerationSettings, minors: bool, scores: Sequence[float | None]) -> Visibility:
-    """Return how pictures with these scores may be shown where not every picture is. minors: their words are
-    about a minor."""
-    worst = max((score for score in scores if score is not None), default=0.0)
-    if minors and worst >= WITH_MINORS:
-        log.error("moderation: pictures of a job with a minor in its words were held back")
-        return Visibility.BLOCK
-    if settings.level == "off":
-        return Visibility.SHOW
-    if None in scores and settings.level == "strict":
-        return Visibility.BLOCK
-    if worst < THRESHOLDS[settings.level]:
-        return Visibility.SHOW
-    return (
-        Visibility.BLOCK if settings.level == "strict" or settings.pictures == "block" else Visibility.SPOILER
-    )

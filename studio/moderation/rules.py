@@ -19,7 +19,7 @@ from core.parameters import names
 from core.requests import Request
 from storage.moderation import ModerationRow
 from studio.moderation import terms
-from studio.moderation.lookalikes import Reading, Terms, read
+from studio.moderation.lookalikes import Terms, read
 
 THRESHOLDS = {"standard": 0.8, "strict": 0.5}  # of the classifier, 0..1
 
@@ -88,13 +88,25 @@ def shows_all(settings: ModerationSettings, adult: bool) -> bool:
     return settings.level == "off" or (settings.level == "standard" and adult)
 
 
-def judge(text: str, level: str, words: tuple[str, ...], adult: bool) -> Rule | None:
+def by_score(settings: ModerationSettings, score: float | None) -> Visibility:
+    """Return how a picture with this score (None: it can't be judged) is shown where not every one is."""
+    if score is None:
+        return Visibility.BLOCK if settings.level == "strict" else Visibility.SHOW
+    if score < THRESHOLDS[settings.level]:
+        return Visibility.SHOW
+    return (
+        Visibility.BLOCK if settings.level == "strict" or settings.pictures == "block" else Visibility.SPOILER
+    )
+
+
+def judge(text: str, level: str, words: tuple[str, ...], adult: bool, of_minor: bool = False) -> Rule | None:
     """Return the first rule that ``text`` breaks, or None.
 
-    words: a server's own patterns. adult: the place is age-restricted.
+    words: a server's own patterns. adult: the place is age-restricted. of_minor: it is about a picture of
+    one.
     """
     reading = read(text)
-    if terms.sexualises_a_minor(reading):
+    if terms.sexualises_a_minor(reading, of_minor):
         return Rule.MINORS
     if level == "off":
         return None
@@ -135,9 +147,9 @@ def _strings(value: object) -> Iterator[str]:
             yield from _strings(getattr(value, item.name))
 
 
-def reading_of(request: Request) -> Reading:
-    """Return the words of a request in the form that lists of terms are looked up in."""
-    return read(all_text(request))
+def names_a_minor(request: Request) -> bool:
+    """Return whether the words of a request are about a minor."""
+    return terms.about_a_minor(read(all_text(request)))
 
 
 def all_text(request: Request) -> str:

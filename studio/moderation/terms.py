@@ -98,11 +98,14 @@ def about_a_minor(reading: Reading) -> bool:
     return MINOR.found_in(reading) or bool(_AGES.search(reading.plain))
 
 
-def sexualises_a_minor(reading: Reading) -> bool:
-    """Return whether a text is sexual and about a minor, by two words or by one that means both.
+def sexualises_a_minor(reading: Reading, of_minor: bool = False) -> bool:
+    """Return whether a text is sexual and about a minor, by two words or by one that means both. of_minor: it
+    is about a picture of one.
 
     Such a text is stopped everywhere, whatever the settings.
     """
     if FORBIDDEN.found_in(reading):
         return True
-    return about_a_minor(reading) and (EXPLICIT.found_in(reading) or SUGGESTIVE.found_in(reading))
+    return (of_minor or about_a_minor(reading)) and (
+        EXPLICIT.found_in(reading) or SUGGESTIVE.found_in(reading)
+    )

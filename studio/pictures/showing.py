@@ -76,7 +76,7 @@ class Showing:
 
         Raises StorageError when its file is gone.
         """
-        visibility = await self._moderator.visibility(_seen_in(stored, job), job, place)
+        visibility = await self._moderator.visibility(_seen_in(stored, job), place)
         if visibility is Visibility.BLOCK:
             return Shown(None, stored.media_type, visibility=visibility)
         return replace(await self.picture(stored, job, limit), visibility=visibility)
@@ -84,7 +84,7 @@ class Showing:
     async def numbered_in(self, place: Place, stored: StoredPicture, job: Job) -> Shown:
         """Return a picture of ``job`` with its numbered fields drawn over it, as it may be shown in
         ``place``. Raises ImageError when it can't be read, StorageError when its file is gone."""
-        visibility = await self._moderator.visibility((stored.sha256,), job, place)
+        visibility = await self._moderator.visibility((stored.sha256,), place)
         if visibility is Visibility.BLOCK:
             return Shown(None, "image/webp", visibility=visibility)
         drawn = await self._intake.numbered(await self._files.get(stored.sha256), GRID)
@@ -94,10 +94,9 @@ class Showing:
         self, place: Place, pictures: Sequence[tuple[StoredPicture, Job]]
     ) -> list[Visibility]:
         """Return how each of many pictures of jobs may be shown in ``place``."""
-        seen = [(_seen_in(picture, job), job) for picture, job in pictures]
-        each = [(sha256, job) for hashes, job in seen for sha256 in hashes]
-        found = iter(await self._moderator.visibilities(each, place))
-        return [max((next(found) for _ in hashes), key=_STRICTER.index) for hashes, _ in seen]
+        seen = [_seen_in(picture, job) for picture, job in pictures]
+        found = iter(await self._moderator.visibilities([one for each in seen for one in each], place))
+        return [max((next(found) for _ in each), key=_STRICTER.index) for each in seen]
 
     async def thumbnail_in(
         self, place: Place, stored: StoredPicture, job: Job, side: int, *, veiled: bool
@@ -108,7 +107,7 @@ class Showing:
         veiled: blur what ``place`` wants hidden until somebody asks for it. Raises ImageError when it can't
         be read, StorageError when its file is gone.
         """
-        visibility = await self._moderator.visibility(_seen_in(stored, job), job, place)
+        visibility = await self._moderator.visibility(_seen_in(stored, job), place)
         return await self.thumbnail(stored, job, side, visibility, veiled=veiled)
 
     async def thumbnail(

@@ -316,7 +316,7 @@ async def test_a_scrub_that_waits_for_a_reader_holds_up_no_write(database: Datab
 async def test_scores_of_more_pictures_than_a_statement_takes_are_forgotten(database: Database) -> None:
     names = [f"{number:064x}" for number in range(250_001)]
     await database.write(lambda c: moderation.set_score(c, names[-1], "nsfw", 0.5))
-    await database.write(lambda c: moderation.forget_scores(c, names))
+    await database.write(lambda c: moderation.forget_pictures(c, names))
     assert await database.read(lambda c: moderation.scores(c, names[-1:], "nsfw")) == {}
 
 

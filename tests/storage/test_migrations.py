@@ -54,6 +54,7 @@ VERSIONS = (
     "0027",
     "0028",
     "0029",
+    "0030",
 )
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",

@@ -270,7 +270,7 @@ class Filming:
     async def _seen(self, actor: Actor, job_id: str, index: int) -> tuple[StoredFilm, Job] | None:
         result, poster = await self._rights.picture(actor, job_id, index, Action.SHOW)
         film, job = film_of(result, index), result.job
-        visibility = await self._moderator.visibility((film.sha256, poster.sha256), job, actor.place)
+        visibility = await self._moderator.visibility((film.sha256, poster.sha256), actor.place)
         return None if visibility is Visibility.BLOCK else (film, job)
 
     # Buttons

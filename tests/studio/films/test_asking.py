@@ -214,7 +214,7 @@ class Verdict:
     def __init__(self, found: Visibility) -> None:
         self.found = found
 
-    async def visibility(self, sha256s, job, place) -> Visibility:
+    async def visibility(self, sha256s, place) -> Visibility:
         return self.found
 
 

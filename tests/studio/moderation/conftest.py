@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from core.requests.base import Request
+from storage import jobs
 from storage.database import Database, open_database
 from storage.filing.folder import Folder
+from storage.lookup import StoredOutput, StoredPicture
 from studio.actor import Place
 from studio.directory import CurrentDirectory
 from studio.moderation import lookalikes, rules
@@ -17,6 +21,7 @@ from studio.moderation.classifier import Unchecked
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import ModerationSettings
 from tests.fresh import fresh_database
+from tests.storage.conftest import a_job
 
 SERVER, CHANNEL, CELLAR = 3, 2, 18  # CELLAR: an age-restricted channel
 
@@ -81,6 +86,20 @@ class World:
         """Store a picture that gets this score; its SHA-256."""
         self.judge.scores[data] = score
         return await self.files.put(data, "image/png")
+
+    async def drawn(self, request: Request, data: bytes, score: float | None = 0.0) -> str:
+        """Store a picture that a finished job made; its SHA-256."""
+        sha256, asked = await self.picture(data, score), replace(a_job(), request=request)
+        stored = StoredPicture(sha256, "image/png", 64, 64, None, 0, len(data))
+
+        def write(connection: sa.Connection) -> None:
+            jobs.add(connection, asked, cost_key="", max_running=3)
+            jobs.claim(connection, asked.id, token="t", device="cpu", now=asked.created_at)
+            made = StoredOutput((stored,))
+            jobs.finish(connection, asked.id, made, token="t", run_seconds=1.0, now=asked.created_at)
+
+        await self.database.write(write)
+        return sha256
 
 
 @pytest.fixture(autouse=True)

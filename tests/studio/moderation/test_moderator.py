@@ -7,12 +7,29 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+import sqlalchemy as sa
 
 from core.errors import NotAllowedError, NotYet, StorageError
 from core.job import Job, Origin
-from core.requests import ClassifyRequest, ImagineRequest, Request, ShortenRequest, VariationRequest
+from core.requests import (
+    AskRequest,
+    BlendRequest,
+    ClassifyRequest,
+    ComposeRequest,
+    CutOutRequest,
+    EditRequest,
+    ImagineRequest,
+    OutpaintRequest,
+    ReadRequest,
+    RegionRequest,
+    Request,
+    ShortenRequest,
+    UpscaleRequest,
+    VariationRequest,
+)
+from core.requests.video import VideoRequest
 from storage import moderation as rows
-from storage import people, records
+from storage import people, records, schema
 from storage.people import EVERYWHERE
 from studio.actor import Place
 from studio.moderation.rules import Blocked, ModerationSettings, Rule, Visibility, in_time_out
@@ -20,7 +37,7 @@ from tests.storage.conftest import a_job
 from tests.studio.moderation.conftest import CELLAR, CHANNEL, SERVER, World
 
 ADMIN = 9
-NUDE, FINE, SEXY = "a nude", "a house", "a sexy dancer"
+NUDE, FINE, SEXY, CHILD = "a nude", "a house", "a sexy dancer", "a child at a lake"
 SCORED = {b"unread": None, b"bad": 0.9, b"fine": 0.1}
 HERE, THERE = Place(SERVER, CHANNEL), Place(SERVER, CELLAR)
 
@@ -124,7 +141,7 @@ async def test_what_an_interaction_waits_for_begins_no_transaction(
     await world.moderator.captions((FINE,), HERE)
     await world.moderator.words(SERVER)
     await world.moderator.time_out_ends(1, SERVER)
-    assert len(alone) == 9 and all(alone)
+    assert len(alone) == 13 and all(alone)
 
 
 # Who
@@ -303,15 +320,15 @@ async def test_a_picture_that_cannot_be_judged_is_refused_where_rules_are_strict
 async def test_a_picture_is_judged_once_by_each_classifier(world: World) -> None:
     sha256 = await world.picture(b"one", 0.3)
     for _ in range(2):
-        assert await world.moderator.visibility((sha256,), job(), HERE) is Visibility.SHOW
+        assert await world.moderator.visibility((sha256,), HERE) is Visibility.SHOW
     assert world.judge.asked == [b"one"]
     world.judge.name, world.judge.scores[b"one"] = "another", 0.9
-    assert await world.moderator.visibility((sha256,), job(), HERE) is Visibility.SPOILER
+    assert await world.moderator.visibility((sha256,), HERE) is Visibility.SPOILER
     kept = await world.database.read(partial(rows.scores, sha256s=[sha256], classifier="another"))
     assert kept == {sha256: 0.9}
     asked = len(world.judge.asked)
     other = await world.picture(b"other", 0.3)
-    assert await world.moderator.visibility((other,), job(), THERE) is Visibility.SHOW
+    assert await world.moderator.visibility((other,), THERE) is Visibility.SHOW
     assert len(world.judge.asked) == asked, "where everything is shown nothing is judged"
 
 
@@ -336,35 +353,109 @@ async def test_a_picture_is_shown_as_the_rules_of_the_place_say(
     await level(world, level_, pictures=pictures)
     this = await world.picture(b"this one", score)
     for pictures_ in ((this,), (await world.picture(b"fine", 0.0), this)):
-        assert await world.moderator.visibility(pictures_, job(), Place(SERVER, channel)) is visibility
+        assert await world.moderator.visibility(pictures_, Place(SERVER, channel)) is visibility
 
 
 @pytest.mark.parametrize("level_", ["off", "standard"])
-async def test_beside_words_about_a_minor_a_doubtful_picture_is_shown_nowhere(
-    world: World, level_: str
-) -> None:
+async def test_a_doubtful_picture_of_a_minor_is_shown_nowhere(world: World, level_: str) -> None:
     await level(world, level_)
-    doubtful, fine = await world.picture(b"doubtful", 0.5), await world.picture(b"fine", 0.49)
-    child = job("a child at a lake")
+    doubtful = await world.drawn(ImagineRequest(prompt=CHILD), b"doubtful", 0.5)
+    unread = await world.drawn(ImagineRequest(prompt=CHILD), b"unread", None)
+    fine = await world.drawn(ImagineRequest(prompt=CHILD), b"fine", 0.49)
+    other = await world.drawn(ImagineRequest(prompt=FINE), b"other", 0.5)
     for place in (HERE, THERE):
-        assert await world.moderator.visibility((fine, doubtful), child, place) is Visibility.BLOCK
-        assert await world.moderator.visibility((fine,), child, place) is Visibility.SHOW
-        assert await world.moderator.visibility((doubtful,), job(), place) is Visibility.SHOW
-        many = [(doubtful, child), (fine, child), (doubtful, job()), (fine, job())]
-        shown = [Visibility.SHOW] * 3
-        assert await world.moderator.visibilities(many, place) == [Visibility.BLOCK, *shown]
+        assert await world.moderator.visibility((fine, doubtful), place) is Visibility.BLOCK
+        assert await world.moderator.visibility((fine, other), place) is Visibility.SHOW
+        shown = await world.moderator.visibilities([doubtful, fine, unread, other], place)
+        assert shown == [Visibility.BLOCK, Visibility.SHOW, Visibility.BLOCK, Visibility.SHOW]
+        assert await world.moderator.unfit((fine, other, unread), place) == unread
+
+
+async def test_what_is_made_from_a_picture_of_a_minor_is_one_however_far_away(world: World) -> None:
+    first = await world.drawn(ImagineRequest(prompt=CHILD), b"first")
+    second = await world.drawn(VariationRequest(prompt=FINE, image=first), b"second")
+    sent = await world.picture(b"sent", 0.0)
+    third = await world.drawn(BlendRequest(images=(sent, second)), b"third")
+    read = await world.drawn(ReadRequest(image=third), b"boxes", 0.6)
+    apart = await world.drawn(BlendRequest(images=(sent, await world.picture(b"else", 0.0))), b"apart")
+    assert await world.moderator.visibility((read,), THERE) is Visibility.BLOCK
+    for picture, is_one in ((first, True), (second, True), (third, True), (sent, False), (apart, False)):
+        assert await world.moderator.of_minors((sent, picture)) is is_one
+
+
+async def test_a_picture_stays_of_a_minor_when_the_job_that_made_it_is_deleted(world: World) -> None:
+    first = await world.drawn(ImagineRequest(prompt=CHILD), b"first")
+    await world.moderator.gate(job(VariationRequest(prompt=FINE, image=first)), False)
+    second = await world.drawn(VariationRequest(prompt=FINE, image=first), b"second")
+    delete = sa.delete(schema.jobs).where(schema.jobs.c.prompt == CHILD)
+    await world.database.write(lambda connection: connection.execute(delete))
+    assert await world.moderator.of_minors((second,))
+    await world.database.write(partial(rows.forget_pictures, sha256s=[first]))
+    assert not await world.moderator.of_minors((first,))
+
+
+async def test_pictures_that_came_of_each_other_are_read_to_an_end(world: World) -> None:
+    one, other = await world.picture(b"one", 0.0), await world.picture(b"other", 0.0)
+    await world.drawn(VariationRequest(prompt=FINE, image=one), b"other")
+    await world.drawn(VariationRequest(prompt=FINE, image=other), b"one")
+    assert not await world.moderator.of_minors((one, other))
+
+
+def from_a_picture(sha256: str, words: str, other: str) -> list[Request]:
+    """Every kind of request that changes, mixes (with ``other``) or reads a picture by words."""
+    given = {"prompt": words, "image": sha256}
+    return [
+        ImagineRequest(**given),
+        ImagineRequest(prompt=words, image_prompts=((sha256, 1.0),)),
+        ImagineRequest(prompt=words, character_references=((sha256, 1.0),)),
+        VariationRequest(**given, remix=True),
+        OutpaintRequest(**given, left=64),
+        UpscaleRequest(**given),
+        RegionRequest(**given, boxes=((0, 0, 8, 8),)),
+        RegionRequest(prompt="", image=sha256, region=words),
+        EditRequest(**given),
+        CutOutRequest(**given),
+        BlendRequest(prompt=words, images=(sha256, other)),
+        ComposeRequest(prompt=words, canvas=(64, 64), layers=((sha256, 0.0, 0.0, 1.0, 1.0, None),)),
+        VideoRequest(**given),
+        VideoRequest(prompt=words, clip=sha256, operation="remix"),
+        ClassifyRequest(image=sha256, labels=("a house", words)),
+        AskRequest(question=words, images=(sha256,)),
+    ]
+
+
+async def test_new_words_do_not_sexualise_a_picture_of_a_minor_by_any_request(world: World) -> None:
+    await level(world, "off")
+    child = await world.drawn(ImagineRequest(prompt=CHILD), b"child")
+    made = await world.drawn(VariationRequest(prompt=FINE, image=child), b"made from it")
+    house = await world.drawn(ImagineRequest(prompt=FINE), b"house")
+    for sha256 in (child, made):
+        for request in from_a_picture(sha256, SEXY, house):
+            for running in (False, True):
+                error = await stopped(world, job(request, channel_id=CELLAR), running)
+                assert error.rule is Rule.MINORS, request.kind
+        for request in from_a_picture(sha256, FINE, house):
+            await world.moderator.gate(job(request), False)
+    for request in from_a_picture(house, SEXY, await world.picture(b"sent", 0.0)):
+        await world.moderator.gate(job(request), False)
+
+
+async def test_an_unfit_picture_is_mixed_with_a_minor_nowhere(world: World) -> None:
+    child = await world.drawn(ImagineRequest(prompt=CHILD), b"child")
+    bad = await world.picture(b"bad", 0.5)
+    for request in (BlendRequest(images=(child, bad)), VariationRequest(prompt=CHILD, image=bad)):
+        error = await stopped(world, job(request, channel_id=CELLAR))
+        assert (error.rule, error.picture) == (Rule.PICTURE, bad)
 
 
 async def test_many_pictures_are_shown_as_each_alone(world: World) -> None:
     await level(world, "strict")
-    unread, bad, fine = [await world.picture(name, score) for name, score in SCORED.items()]
-    child = job("a child at a lake")
-    for asked in (job(), child):
-        assert await world.moderator.visibilities([(bad, asked), (fine, asked), (unread, asked)], HERE) == [
-            Visibility.BLOCK,
-            Visibility.SHOW,
-            Visibility.BLOCK,
-        ]
+    named = [await world.picture(name, score) for name, score in SCORED.items()]
+    assert await world.moderator.visibilities(named, HERE) == [
+        Visibility.BLOCK,
+        Visibility.BLOCK,
+        Visibility.SHOW,
+    ]
 
 
 async def test_a_preview_is_seen_where_every_picture_is_or_when_it_is_fit(world: World) -> None:
@@ -375,7 +466,9 @@ async def test_a_preview_is_seen_where_every_picture_is_or_when_it_is_fit(world:
 
     assert [await seen(data) for data in (b"bad", b"fine", b"odd")] == [False, True, False]
     assert await seen(b"bad", place=THERE)
-    assert not await seen(b"fine", job("a child at a lake"), THERE)
+    assert not await seen(b"fine", job(CHILD), THERE)
+    child = await world.drawn(ImagineRequest(prompt=CHILD), b"child")
+    assert not await seen(b"fine", job(VariationRequest(prompt=FINE, image=child)), THERE)
     await level(world, "off")
     assert await seen(b"bad") and await seen(b"bad", place=THERE)
     await level(world, "strict")
