@@ -88,7 +88,8 @@ class Parameter:
     """What the program knows of one field of a prompt or a request, besides its name, type and default.
 
     unset: a value that means the same as not asking. reported: the result's parameters say what was asked.
-    moderated: moderation reads it, as it reads every field that nothing is known of.
+    moderated: moderation reads it, as it reads every field that nothing is known of. avoided: what its words
+    name is to be left out, and moderation reads them as such.
     """
 
     flags: tuple[Flag, ...] = ()
@@ -97,6 +98,7 @@ class Parameter:
     unset: Any = None
     reported: bool = False
     moderated: bool = True
+    avoided: bool = False
 
 
 def param(default: Any, *flags: Flag, value: Value | None = None, **known: Any) -> Any:
@@ -157,7 +159,7 @@ class Parameters:
             "a red house --no trees, snow",
             Words(),
         ),
-        moderated=False,
+        avoided=True,
     )
     chaos: int | None = param(
         None,

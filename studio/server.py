@@ -17,7 +17,7 @@ from studio.asking.words import plain
 from studio.authority import Action
 from studio.moderation.lookalikes import check_pattern
 from studio.moderation.moderator import Moderator
-from studio.moderation.rules import ModerationSettings, Rule, judge
+from studio.moderation.rules import ModerationSettings, Rule, rule_of
 from studio.rights import Rights
 
 MAX_WORDS = 500  # of a server's own list
@@ -226,7 +226,7 @@ class Server:
     async def judge(self, actor: Actor, text: str) -> tuple[Rule | None, Rule | None]:
         """Return the rule that would stop ``text`` here, and that in an age-restricted channel."""
         settings, words = await self.moderation(actor)
-        return judge(text, settings.level, tuple(words), False), judge(
+        return rule_of(text, settings.level, tuple(words), False), rule_of(
             text, settings.level, tuple(words), True
         )
 

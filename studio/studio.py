@@ -330,7 +330,7 @@ class Studio:
             submitted = await self._queue.submit(new.request, origin, reply, **given)
         except Blocked as stopped:
             if await self._brought(actor, new, stopped):
-                await self._moderator.strike(origin, stopped.rule)
+                await self._moderator.strike(origin, stopped.rule, stopped.deed)
             raise
         if actor.name:
             await self._queue.people.user_seen(actor.user_id, actor.name)

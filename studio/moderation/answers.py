@@ -12,7 +12,7 @@ from core.job import Job
 from studio.actor import Place
 from studio.directory import Directory
 from studio.moderation.moderator import Moderator
-from studio.moderation.rules import Rule, all_text, judge
+from studio.moderation.rules import Rule, Words, all_text, judge
 
 HELD_BACK = 60  # characters at the end of a growing answer that nobody reads yet: a word may be half written
 _SPELLED = re.compile(r"\s*\S(?:\s+\S)*(?=\s|\Z)")  # letters by themselves, read from the end
@@ -52,7 +52,8 @@ class Listener:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._question = question
-        self._judge = partial(judge, level=level, words=words, adult=adult, of_minor=of_minor)
+        self._words = partial(Words, of_minor=of_minor)
+        self._judge = partial(judge, level=level, own=words, adult=adult)
         self._level = level
         self._clock, self._judged_at, self._shown = clock, float("-inf"), ""
 
@@ -60,9 +61,9 @@ class Listener:
         """Take in what was read in the pictures of the question, which is judged with it and its answer.
         Raises TextBlocked."""
         self._question = f"{self._question}\n{text}"
-        rule = self._judge(self._question)
-        if rule is not None:
-            raise TextBlocked(rule)
+        verdict = self._judge(self._words(self._question))
+        if verdict is not None:
+            raise TextBlocked(verdict.rule)
 
     def __call__(self, text: str, whole: bool) -> str:
         """Return what may be read of an answer so far: at level strict nothing before its end. Raises
@@ -72,9 +73,9 @@ class Listener:
             if now < self._judged_at + JUDGED_EVERY:
                 return self._shown
             self._judged_at = now
-        rule = self._judge(f"{self._question}\n{text}")
-        if rule is not None:
-            raise AnswerBlocked(rule)
+        verdict = self._judge(self._words(f"{self._question}\n{text}"))
+        if verdict is not None:
+            raise AnswerBlocked(verdict.rule)
         if whole:
             return text
         self._shown = "" if self._level == "strict" else _without_end(text)

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.errors import ImageError, UserError
 from studio.actor import Actor
 from studio.authority import Action
-from studio.moderation.rules import THRESHOLDS, Rule, judge
+from studio.moderation.rules import THRESHOLDS, Rule, rule_of
 from studio.pictures.intake import Readable
 from studio.rights import Rights
 from studio.search.eyes import Blind
@@ -81,8 +81,8 @@ class Checks:
             None if settings.level == "standard" and adult else THRESHOLDS.get(settings.level),
             tuple(pictures),
             bool(text.strip()),
-            await asyncio.to_thread(judge, text, settings.level, words, adult),
-            await asyncio.to_thread(judge, read, settings.level, words, adult),
+            await asyncio.to_thread(rule_of, text, settings.level, words, adult),
+            await asyncio.to_thread(rule_of, read, settings.level, words, adult),
             len(files[MOST:]),
             settings.rules,
             found,

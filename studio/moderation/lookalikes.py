@@ -225,18 +225,27 @@ def _without_pairs(view: str) -> str:
 
 
 class Terms:
-    """Words, phrases and patterns to look for. ``*`` stands for any letters within a word. Other alphabets
-    are searched as they are written."""
+    """Words, phrases and patterns (``listed``) to look for. ``*`` stands for any letters within a word. Other
+    alphabets are searched as they are written; a word in katakana isn't looked for in the middle of one."""
 
     def __init__(self, terms: Iterable[str]) -> None:
-        known = [clean for term in terms if (clean := _plain(term))]
+        self.listed = tuple(terms)
+        known = [clean for term in self.listed if (clean := _plain(term))]
         latin = [
             term for term in known if term.isascii() and not re.search(r"\d", term)
         ]  # views have letters only
         others = [term for term in known if term not in latin and not _unspaced(term)]
         self._latin = _any([_pattern(term) for term in latin], r"(?<![a-z])", r"(?![a-z])")
         self._others = _any([_pattern(term, r"\w") for term in others], r"(?<!\w)", r"(?!\w)")
-        self._inside = _any([re.escape(term) for term in known if _unspaced(term)], "", "")
+        self._inside = _any(
+            [
+                ("(?<![\u30a1-\u30ff])" if "\u30a1" <= term[0] <= "\u30ff" else "") + re.escape(term)
+                for term in known
+                if _unspaced(term)
+            ],
+            "",
+            "",
+        )
         stems = [term.strip("*").replace(" ", "") for term in known]
         self._long = _any([re.escape(stem) for stem in stems if re.fullmatch(r"[a-z]{4,}", stem)], "", "")
 
@@ -245,6 +254,12 @@ class Terms:
         if any(self._latin.search(view) for view in reading.views) or self._long.search(reading.spaced):
             return True
         return bool(self._others.search(reading.plain) or self._inside.search(reading.plain))
+
+    def all_in(self, reading: Reading) -> frozenset[str]:
+        """Return what of these a text has, in the way of reading that has the most."""
+        views = [frozenset(self._latin.findall(view)) for view in reading.views]
+        plain = (*self._others.findall(reading.plain), *self._inside.findall(reading.plain))
+        return max(views, key=len) | frozenset(plain) | frozenset(self._long.findall(reading.spaced))
 
 
 def check_pattern(pattern: str) -> str:

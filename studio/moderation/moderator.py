@@ -30,21 +30,28 @@ from studio.moderation.minors import Minors
 from studio.moderation.rules import (
     THRESHOLDS,
     Blocked,
+    Deed,
     ModerationSettings,
     Rule,
+    Verdict,
     Visibility,
-    all_text,
+    Words,
     by_score,
     in_time_out,
     judge,
     names_a_minor,
     shows_all,
+    words_of,
 )
 from studio.moderation.scoring import Frames, Scores
 
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
 LONG = 400  # characters; longer texts are read in a thread
 WITH_MINORS = 0.5
+ADVICE = {
+    Rule.EXPLICIT: " You may ask for it in an age-restricted channel.",
+    Rule.CHILDREN: " Most who write so mean no harm: it is no strike, and nobody is told. Try other words.",
+}
 _STRICTER = tuple(Visibility)  # each hides more than those before it
 log = logging.getLogger(__name__)
 
@@ -84,63 +91,58 @@ class Moderator:
             Place(origin.guild_id, origin.parent_channel_id or origin.channel_id)
         )
         adult = self._directory.age_restricted(place) if adult is None else adult
-        text, pictures = all_text(job.request), job.request.pictures
+        pictures = job.request.pictures
         minors = await self._minors.among(pictures)
-        judged = partial(self.judge_text, text, settings, words, of_minor=bool(minors))
-        rule = await judged(adult=bool(adult))
-        if rule is not None and adult is None and running:
-            rule, adult = await self._judge_elsewhere(place, judged)
+        asked = words_of(job.request, of_minor=bool(minors))
+        judged = partial(self.judge_words, asked, settings, words)
+        verdict = await judged(adult=bool(adult))
+        if verdict is not None and adult is None and running:
+            verdict, adult = await self._judge_elsewhere(place, judged)
         picture = None
-        if rule is None and not running:
+        if verdict is None and not running:
             # who or what is put beside a minor is judged as one is
             minors = set(pictures) if minors or names_a_minor(job.request) else minors
             picture = await self._unfit(pictures, minors, settings, bool(adult))
-            rule = Rule.PICTURE if picture else None
-        if rule is None:
+            if picture is not None:
+                is_judged = None not in await self._scores.of([picture])
+                verdict = Verdict(Rule.PICTURE, Deed.STRIKE if is_judged else Deed.REFUSE)
+        if verdict is None:
             drawn = (Answer.PICTURES, Answer.FILMS)
             if running and job.request.answer in drawn and not shows_all(settings, bool(adult)):
                 self._check.get_ready()
             return
         log.warning(
             "moderation: rule %s stopped a /%s of user %d in guild %s",
-            rule.name,
+            verdict.rule.name,
             job.request.kind,
             origin.user_id,
             origin.guild_id,
         )
-        advice = (
-            " You may ask for it in an age-restricted channel."
-            if settings.level == "standard" and rule is Rule.EXPLICIT
-            else ""
-        )
-        raise Blocked(rule, advice, picture)
+        advice = ADVICE.get(verdict.rule, "")
+        if verdict.rule is Rule.EXPLICIT and settings.level != "standard":
+            advice = ""
+        raise Blocked(verdict.rule, verdict.deed, advice, picture)
 
     async def _judge_elsewhere(
-        self, place: Place, judged: Callable[..., Awaitable[Rule | None]]
-    ) -> tuple[Rule | None, bool]:
-        """Return the rule that words break in a place of which this process isn't told, and whether that is
-        age-restricted. judged: says so of one that is, or isn't (``adult``). Raises NotYet when that decides
-        and can't be told."""
-        if (rule := await judged(adult=True)) is not None:
-            return rule, False  # anywhere
+        self, place: Place, judged: Callable[..., Awaitable[Verdict | None]]
+    ) -> tuple[Verdict | None, bool]:
+        """Return the verdict on words in a place of which this process isn't told, and whether that is
+        age-restricted. judged: tells it for one that is, or isn't (``adult``). Raises NotYet when that
+        decides and can't be told."""
+        if (verdict := await judged(adult=True)) is not None:
+            return verdict, False  # anywhere
         if (adult := await self._directory.adult(place)) is None:
             raise NotYet(f"whether channel {place.channel_id} is age-restricted can't be told")
         return await judged(adult=adult), adult
 
-    async def judge_text(
-        self,
-        text: str,
-        settings: ModerationSettings,
-        words: tuple[str, ...],
-        *,
-        adult: bool,
-        of_minor: bool = False,
-    ) -> Rule | None:
-        """Return the first rule that ``text`` breaks. adult: the channel is age-restricted. of_minor: it is
-        about a picture of one."""
-        if len(text) > LONG:
-            return await asyncio.to_thread(judge, text, settings.level, words, adult, of_minor)
-        return judge(text, settings.level, words, adult, of_minor)
+    async def judge_words(
+        self, words: Words, settings: ModerationSettings, own: tuple[str, ...], *, adult: bool
+    ) -> Verdict | None:
+        """Return the first rule that words break. own: of the server. adult: the channel is
+        age-restricted."""
+        if len(words.asked) + len(words.avoided) > LONG:
+            return await asyncio.to_thread(judge, words, settings.level, own, adult)
+        return judge(words, settings.level, own, adult)
 
     async def _standing(self, job: Job, running: bool) -> rows.Standing:
         """Return what decides about the job's words. Raise NotAllowedError if the asker is in a time-out, or
@@ -167,9 +169,11 @@ class Moderator:
                 raise NotAllowedError("Your roles no longer allow Atelier here; this job was not run.")
         return standing
 
-    async def strike(self, origin: Origin, rule: Rule) -> None:
-        """Note a strike for somebody's own words or picture, and a time-out after too many. Minors also get
-        an audit row, for admins to see."""
+    async def strike(self, origin: Origin, rule: Rule, deed: Deed = Deed.STRIKE) -> None:
+        """Note a strike for somebody's own words or picture, and a time-out after too many; nothing where
+        they are only refused, an audit row for admins to see where that is what follows."""
+        if deed is Deed.REFUSE:
+            return
         now = datetime.now(UTC)
         try:
             settings = await self.settings(origin.guild_id)
@@ -183,7 +187,7 @@ class Moderator:
             )
             if not await self._database.write(work, keys=[f"member {origin.user_id}"]):
                 return
-            if rule is Rule.MINORS:
+            if deed is Deed.TELL:
                 await self._database.write(
                     partial(
                         records.add_audit,
@@ -277,7 +281,7 @@ class Moderator:
         )
         adult = bool(self._directory.age_restricted(place))
         return [
-            c if await self.judge_text(c, settings, tuple(words), adult=adult) is None else None
+            c if await self.judge_words(Words(c), settings, tuple(words), adult=adult) is None else None
             for c in captions
         ]
 

@@ -111,7 +111,6 @@ def test_moderation_reads_a_field_that_nothing_is_known_of(cls) -> None:
 
 
 UNREAD = {
-    "negative_prompt",
     "model",
     "version",
     "sampler",
@@ -122,8 +121,9 @@ UNREAD = {
 }
 
 
-def test_moderation_reads_every_field_but_names_pictures_and_what_is_not_wanted() -> None:
+def test_moderation_reads_every_field_but_names_and_pictures() -> None:
     assert set(names(GenerateRequest, lambda parameter: not parameter.moderated)) == UNREAD
+    assert names(GenerateRequest, lambda parameter: parameter.avoided) == ("negative_prompt",)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from storage import moderation as rows
 from storage import people, records, schema
 from storage.people import EVERYWHERE
 from studio.actor import Place
-from studio.moderation.rules import Blocked, ModerationSettings, Rule, Visibility, in_time_out
+from studio.moderation.rules import Blocked, Deed, ModerationSettings, Rule, Visibility, in_time_out
 from tests.storage.conftest import a_job
 from tests.studio.moderation.conftest import CELLAR, CHANNEL, SERVER, World
 
@@ -256,7 +256,9 @@ async def audited(world: World) -> list[records.AuditRow]:
 async def test_admins_see_who_asked_for_minors_and_for_nothing_else(world: World) -> None:
     await world.moderator.strike(job().origin, Rule.EXPLICIT)
     assert await audited(world) == []
-    await world.moderator.strike(job(user=2).origin, Rule.MINORS)
+    await world.moderator.strike(job(user=2).origin, Rule.MINORS, Deed.TELL)
+    await world.moderator.strike(job(user=3).origin, Rule.CHILDREN, Deed.REFUSE)
+    assert await world.moderator.strikes(3, SERVER) == ([], None)
     [row] = await audited(world)
     assert (row.actor_id, row.action, row.guild_id) == (2, f"stopped: {Rule.MINORS}", SERVER)
     assert abs(row.at - datetime.now(UTC)) < timedelta(minutes=1)
@@ -433,7 +435,7 @@ async def test_new_words_do_not_sexualise_a_picture_of_a_minor_by_any_request(wo
         for request in from_a_picture(sha256, SEXY, house):
             for running in (False, True):
                 error = await stopped(world, job(request, channel_id=CELLAR), running)
-                assert error.rule is Rule.MINORS, request.kind
+                assert (error.rule, error.deed) == (Rule.CHILDREN, Deed.REFUSE), request.kind
         for request in from_a_picture(sha256, FINE, house):
             await world.moderator.gate(job(request), False)
     for request in from_a_picture(house, SEXY, await world.picture(b"sent", 0.0)):
