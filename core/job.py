@@ -97,7 +97,7 @@ class Reply:
 @dataclass(frozen=True)
 class Job:
     """One row. Times are UTC and aware. ``parent_id``/``parent_index``: the picture it was made from (index
-    from 0)."""
+    from 0). worded: its words may be told where it is about to be shown; no row says that."""
 
     id: str
     request: Request
@@ -114,3 +114,4 @@ class Job:
     error: str | None = None
     device: str | None = None
     reply: Reply = Reply()
+    worded: bool = True

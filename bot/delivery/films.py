@@ -8,7 +8,7 @@ from dataclasses import replace
 import discord
 
 from bot.delivery import picture_buttons
-from bot.delivery.post import Picture, Post
+from bot.delivery.post import Picture, Post, alt
 from bot.ui import messages
 from core.job import Job
 from core.requests import GenerateRequest
@@ -17,7 +17,7 @@ from storage.films.rows import StoredFilm
 from studio.actor import Place
 from studio.asking.films.sources import film_of
 from studio.asking.films.words import facts
-from studio.asking.words import aspect_ratio, plain
+from studio.asking.words import aspect_ratio
 from studio.films.showing import FilmShowing
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
@@ -88,7 +88,7 @@ class FilmPosts:
 
     async def gif(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return film ``index`` (from 0) as a GIF, which plays by itself."""
-        job, film = result.job, film_of(result, index)
+        job, film = await self._moderator.told(result.job, place), film_of(result, index)
         shown = await self._showing.gif(film, job, limit)
         content = messages.single(job, index, user_id, noun="GIF of film")
         content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
@@ -121,5 +121,4 @@ def as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
 def _attached(shown: Shown, job: Job) -> Picture | None:
     if shown.data is None:
         return None
-    alt = getattr(job.request, "prompt", "") or job.request.kind
-    return Picture(shown.data, f"atelier-{job.id}.{SUFFIXES[shown.media_type]}", plain(alt))
+    return Picture(shown.data, f"atelier-{job.id}.{SUFFIXES[shown.media_type]}", alt(job))

@@ -12,6 +12,8 @@ import discord
 
 from bot.ui import messages
 from bot.ui.replies import SILENT
+from core.job import Job
+from studio.asking.words import plain
 
 TOO_LARGE = 413  # HTTP status
 # Bytes of the files of a message that is tried next: what Discord takes anywhere, then less
@@ -26,6 +28,12 @@ class Picture(NamedTuple):
     data: bytes
     name: str
     alt: str
+
+
+def alt(job: Job) -> str:
+    """Return what a picture of a job is about, for those who don't see it."""
+    words: str = getattr(job.request, "prompt", "") if job.worded else ""
+    return plain(words or job.request.kind)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import discord
 
 from bot.delivery import explaining, formed, picture_buttons, reading
 from bot.delivery.films import FilmPosts, as_visible
-from bot.delivery.post import Picture, Post
+from bot.delivery.post import Picture, Post, alt
 from bot.examples import text as example_text
 from bot.projects.posts import OwnPosts
 from bot.ui import answer_text, buttons, messages
@@ -24,7 +24,7 @@ from storage.lookup import StoredPicture
 from studio.actor import Place
 from studio.asking.films.words import running
 from studio.asking.new_job import picture_of
-from studio.asking.words import aspect_ratio, plain, shorter_prompts
+from studio.asking.words import aspect_ratio, shorter_prompts
 from studio.films.strips import Strips
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
@@ -32,6 +32,7 @@ from studio.pictures.intake import Intake
 from studio.pictures.showing import Showing, Shown
 
 SOME_DELETED = "Some pictures of this job were deleted."
+_OF_WORDS = (Answer.WEIGHTS, Answer.LABELS, Answer.MAP)  # whose answers are the words that were asked with
 _SUFFIXES = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
 
 
@@ -75,6 +76,7 @@ class Posts:
     ) -> Post | None:
         """Return what to show in ``place`` (None: where it was asked for) while the job waits or runs; None
         when ``event`` changes nothing. ran: seconds since its first step."""
+        job = job if place is None else await self.told(job, place)
         view = buttons.while_running(job)
         match event:
             case Queued():
@@ -103,8 +105,18 @@ class Posts:
     async def result(self, result: Result, file_limit: int, place: Place | None = None) -> Post:
         """Return the final message of ``result``, its picture in at most ``file_limit`` bytes. It is to be
         shown in ``place``; None: where it was asked for."""
-        job = result.job
-        return await self._made[job.request.answer](result, file_limit, place or _asked_in(job))
+        place = place or _asked_in(result.job)
+        result = await self._told(result, place)
+        if not result.job.worded and result.job.request.answer in _OF_WORDS:
+            return Post(messages.held_back(result.job))
+        return await self._made[result.job.request.answer](result, file_limit, place)
+
+    async def told(self, job: Job, place: Place) -> Job:
+        """Return a job as it may be told of in ``place``: without words that break a rule there."""
+        return await self._moderator.told(job, place)
+
+    async def _told(self, result: Result, place: Place) -> Result:
+        return replace(result, job=await self.told(result.job, place))
 
     async def _drawn(self, result: Result, limit: int, place: Place) -> Post:
         """The grid, or the only picture."""
@@ -235,12 +247,13 @@ class Posts:
 
     async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
         """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
+        result = await self._told(result, place)
         if result.films:
             return await self.films.single(result, index, user_id, limit, place)
         job, stored = result.job, picture_of(result, index)
         content = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
         view = self._single(job, index, stored)
-        return await self.picture(result, index, content, view, limit, place)
+        return await self._picture(result, index, content, view, limit, place)
 
     def _single(self, job: Job, index: int, stored: StoredPicture) -> discord.ui.View:
         return picture_buttons.for_single(
@@ -251,7 +264,12 @@ class Posts:
         self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
     ) -> Post:
         """Return picture or film ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
-        ``view``."""
+        ``view``. Words that break a rule there are no part of the picture; ``content`` is the caller's."""
+        return await self._picture(await self._told(result, place), index, content, view, limit, place)
+
+    async def _picture(
+        self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
+    ) -> Post:
         if result.films:
             return await self.films.film(result, index, content, view, limit, place)
         job, stored = result.job, picture_of(result, index)
@@ -287,5 +305,4 @@ def _asked_in(job: Job) -> Place:
 def _attached(shown: Shown, job: Job) -> Picture | None:
     if shown.data is None:
         return None
-    alt = getattr(job.request, "prompt", "") or job.request.kind
-    return Picture(shown.data, f"atelier-{job.id}.{_SUFFIXES[shown.media_type]}", plain(alt))
+    return Picture(shown.data, f"atelier-{job.id}.{_SUFFIXES[shown.media_type]}", alt(job))

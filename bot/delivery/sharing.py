@@ -94,6 +94,7 @@ class Sharing:
         """Show in the answer of ``interaction`` (deferred) how a job waits and runs, and then its end, as
         long as an answer can be edited."""
         began, last_edit, place = monotonic(), float("-inf"), place_of(interaction)
+        told = await self._posts.told(job, place)
         async for event in self._queue.watch(job.id, self._wait):
             now = monotonic()
             if now > began + LIVE_FOR:
@@ -102,7 +103,7 @@ class Sharing:
                 if (result := await self._queue.result(job.id)) is not None:
                     await self.bring_back(interaction, result)
             elif isinstance(event, (Failed, Cancelled, Paused)):
-                await without_result(job, event).answer(interaction)
+                await without_result(told, event).answer(interaction)
             elif now >= last_edit + EDIT_EVERY:
                 last_edit = now
                 if (post := await self._posts.progress(job, event, place)) is not None:

@@ -43,6 +43,7 @@ from studio.asking.words import (
 )
 
 NO_FILES = "Discord refused the files as too large, even small ones. `/show` brings them where they fit."
+WITHHELD = "*a rule of this place hides the words*"
 FORGOTTEN = "I was restarted before I could save this. Please ask again."
 MAX_CONTENT = 2000  # characters of a message, https://discord.com/developers/docs/resources/message
 _LANES = {Lane.TURBO: "turbo", Lane.FAST: "fast", Lane.RELAX: "relaxed"}
@@ -93,8 +94,11 @@ Shape = tuple[int, int] | None  # of a picture: its aspect ratio, None for a squ
 
 def title(job: Job, *, done: bool = False, shape: Shape = None) -> str:
     """Return what was asked and by whom, in Midjourney's words for each kind: "**a house --ar 3:2** -
-    <@1>". ``shape``: of the result."""
-    return _title(job.request, asker(job.origin.user_id), done, shape)
+    <@1>". ``shape``: of the result. Words that may not be told are left out."""
+    user = asker(job.origin.user_id)
+    if not job.worded:
+        return f"{WITHHELD} - {job.request.kind.title()} by {user}"
+    return _title(job.request, user, done, shape)
 
 
 def _title(request: Request, user: str, done: bool = False, shape: Shape = None) -> str:
@@ -231,9 +235,8 @@ def finished(
     its ids and ``notes``. facts: what is told in the place of the seed."""
     ids = f"-# {' · '.join((*(quote(fact, 60) for fact in facts), f'job {job.id}'))}" if facts else _ids(job)
     lines = [f"{title(job, done=True, shape=shape)} ({_speed(job)})", ids]
-    lines += [
-        f"-# {note}" for note in (*parameters.get("notes", ()), *unsupported_notes(job.request), *notes)
-    ]
+    typed = unsupported_notes(job.request) if job.worded else ()
+    lines += [f"-# {note}" for note in (*parameters.get("notes", ()), *typed, *notes)]
     return fit("\n".join(line for line in lines if line))
 
 
@@ -256,7 +259,8 @@ def single(
     seed = job.request.seed + index if isinstance(job.request, GenerateRequest) else None
     told = list(facts) or ([f"seed {seed}"] if seed is not None else [])
     detail = f"\n-# {' · '.join((*told, f'job {job.id} {index + 1}'))}" if told else ""
-    return fit(f"{_bold(text)} - {noun} #{index + 1} <@{user_id}>{detail}")
+    head = _bold(text) if job.worded else WITHHELD
+    return fit(f"{head} - {noun} #{index + 1} <@{user_id}>{detail}")
 
 
 def offer(times: Mapping[str, int]) -> str:

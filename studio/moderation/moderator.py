@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -284,6 +285,17 @@ class Moderator:
             c if await self.judge_words(Words(c), settings, tuple(words), adult=adult) is None else None
             for c in captions
         ]
+
+    async def told(self, job: Job, place: Place) -> Job:
+        """Return a job as it may be told of in ``place``: its words break no rule there, or stay out."""
+        words, settings = words_of(job.request), await self.settings(place.guild_id)
+        own = tuple(await self._database.read(partial(rows.words, guild_id=place.guild_id), once=True))
+        adult = self._directory.age_restricted(place)
+        verdict = await self.judge_words(words, settings, own, adult=bool(adult))
+        if verdict is not None and adult is None:  # nobody has told this process of that place yet
+            adult = await self._directory.adult(place)
+            verdict = await self.judge_words(words, settings, own, adult=bool(adult))
+        return replace(job, worded=verdict is None)
 
     async def look(self, data: bytes) -> tuple[str, float | None]:
         """Return the classifier's name and how it judges a picture that isn't kept, None when it can't."""

@@ -174,7 +174,7 @@ class Showing:
         self, data: bytes, media_type: str, job: Job, *, words: bool = True, sign: bool = True
     ) -> bytes:
         """Mark a picture. sign: with credentials too, which small copies and previews aren't worth."""
-        source, parameters = self._digital_source(job), self._parameters and words
+        source, parameters = self._digital_source(job), self._parameters and words and job.worded
         return await self._marker.mark(data, media_type, source=source, parameters=parameters, sign=sign)
 
     def _digital_source(self, job: Job) -> str | None:

@@ -284,6 +284,32 @@ async def test_shown_elsewhere_other_rules_hold(strict: Studio) -> None:
     assert strict.last().attachments[0].filename.startswith("SPOILER_")
 
 
+async def test_words_that_a_server_forbids_are_not_brought_in(strict: Studio) -> None:
+    await strict.mira.slash(strict.channel, "moderation add", word="knife")
+    await strict.alice.user.slash("imagine", prompt="a sharp knife")
+    [job] = await strict.members.recent(strict.alice.id)
+    for shown in (job.id, f"{job.id} 1"):
+        await strict.alice.slash(strict.channel, "show", job=shown)
+        [attachment] = strict.last().attachments
+        assert "hides the words" in strict.last().content and job.id in strict.last().content
+        assert "knife" not in f"{strict.last().content} {attachment.description}"
+    await strict.mira.slash(strict.channel, "moderation remove", word="knife")
+    await strict.alice.slash(strict.channel, "show", job=job.id)
+    [attachment] = strict.last().attachments
+    assert "a sharp knife" in strict.last().content and "a sharp knife" in str(attachment.description)
+
+
+async def test_answers_that_are_made_of_forbidden_words_are_held_back(strict: Studio, picture) -> None:
+    await strict.mira.slash(strict.channel, "moderation add", word="knife")
+    for command, options in (
+        ("classify", {"image": picture, "labels": "a sharp knife, a boat"}),
+        ("shorten", {"prompt": "a very sharp knife"}),
+    ):
+        asked = await strict.alice.user.slash(command, **options)
+        await strict.alice.slash(strict.channel, "show", job=asked.response.content.rpartition("job ")[2])
+        assert "held back" in strict.last().content and "knife" not in strict.last().content, command
+
+
 @pytest.mark.parametrize(
     ("choice", "score", "file"),
     [("spoiler", 0.9, "SPOILER_"), ("block", 0.9, None), ("block", 0.3, "atelier-")],
