@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
 import discord
@@ -22,11 +21,12 @@ from bot.delivery.rations import Postponed, Ration, Rations
 from bot.wire.transport import FAILURES, GONE
 from core.errors import FilesAway
 from core.events import Cancelled, Event, Failed, Paused, Progress, Queued, Rendered
-from core.job import Job, Surface
+from core.job import DEFAULT_FILE_LIMIT, Job, Surface
 from core.requests.base import Answer
 from jobs.feed import Wait
 from jobs.queue import Queue
 from jobs.views import Result
+from studio.actor import Place
 
 log = logging.getLogger(__name__)
 EDIT_EVERY = 1.5  # seconds between two progress edits of one message
@@ -134,10 +134,7 @@ class Delivery:
             match event:
                 case Rendered():
                     if (result := await self._result_of(job)) is not None:
-                        climb = partial(self._ladder.climb, job, followed.message, kept=self._posts.kept(job))
-                        make = partial(self._posts.result, result)
-                        told = await send_fitting(make, climb, job.reply.file_limit)
-                        await self._note(job, followed, *told)
+                        await self._note(job, followed, *await self._climb(job, followed, result))
                 case Failed() | Cancelled():
                     post = without_result(job, event)
                     told = await self._ladder.climb(job, followed.message, post, kept=post)
@@ -215,6 +212,26 @@ class Delivery:
                 return None
             raise LookupError(f"job {job.id} is rendered but has no result")
         return result
+
+    async def _climb(self, job: Job, followed: _Followed, result: Result) -> tuple[str, Sent | None]:
+        """Show what the job made, as large as Discord takes it. Return what ``Ladder.climb`` does."""
+        made: list[tuple[int, Post]] = []
+
+        async def make(limit: int) -> Post:
+            made.append((limit, await self._posts.result(result, limit)))
+            return made[-1][1]
+
+        async def climb(post: Post) -> tuple[str, Sent | None]:
+            limit, fitting = made[-1]
+
+            async def private(place: Place) -> Post:
+                own = await self._posts.result(result, min(DEFAULT_FILE_LIMIT, limit), place)
+                return own if post is fitting else own.without_files()
+
+            kept = self._posts.kept(job)
+            return await self._ladder.climb(job, followed.message, post, kept, private)
+
+        return await send_fitting(make, climb, job.reply.file_limit)
 
     async def _note(self, job: Job, followed: _Followed, rung: str, sent: Sent | None) -> None:
         """Note in the job's row where its end stands."""

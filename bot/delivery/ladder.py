@@ -12,7 +12,7 @@ The ladder needs stored ids only, so a job that was resumed after a crash is del
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,6 +26,7 @@ from bot.wire import private_api
 from bot.wire.transport import FAILURES, GONE, Transport
 from core.job import Job, Reply
 from jobs.queue import Queue
+from studio.actor import Place
 
 log = logging.getLogger(__name__)
 TOKEN_LIFE = timedelta(minutes=14)  # of an interaction; Discord's is 15, one is kept for the upload
@@ -34,6 +35,7 @@ TIDY_PATIENCE = 10.0  # seconds of pauses for what is only nice to have
 NONCE_TRUST = 60.0  # seconds; Discord remembers a nonce "for the past few minutes"
 LOOKED_AT = 5000  # the most messages of a channel to search for a job's; 100 to a request
 CLOCKS_APART = timedelta(minutes=1)  # this machine's clock and Discord's
+MadeFor = Callable[[Place], Awaitable[Post]]  # a job's end as it may be shown in a place
 REFUSED = (*GONE, 400, TOO_LARGE)  # HTTP statuses after which the next rung is tried
 
 
@@ -70,14 +72,21 @@ class Ladder:
     ) -> None:
         self._client, self._queue, self._transport, self._on_edit = client, queue, transport, on_edit
 
-    async def climb(self, job: Job, message: JobMessage, post: Post, kept: Post) -> tuple[str, Sent | None]:
+    async def climb(
+        self, job: Job, message: JobMessage, post: Post, kept: Post, private: MadeFor | None = None
+    ) -> tuple[str, Sent | None]:
         """Show the end of ``job`` on the first rung that takes ``post``. Return the rung's name, and where
         the post stands unless it is "kept"; then ``kept`` takes the place of what the job's message said.
+        private: makes the post that a direct message may show; None = the same.
 
         Raises one of FAILURES when Discord can't be reached for RESULT_PATIENCE, or refuses the files as too
         large.
         """
-        rungs = {"edit": self.edit, "channel": self._send_to_channel, "dm": self._send_dm}
+        rungs: dict[str, Callable[..., Awaitable[Sent]]] = {
+            "edit": self.edit,
+            "channel": self._send_to_channel,
+            "dm": partial(self._send_dm, private),
+        }
         if job.origin.private:
             del rungs["channel"]  # others would see it there
         for rung, send in rungs.items():
@@ -167,10 +176,20 @@ class Ladder:
     async def _send_to_channel(self, job: Job, message: JobMessage, post: Post, *, patience: float) -> Sent:
         return await self._send(self._channel(job.origin.channel_id), job, message, post, patience)
 
-    async def _send_dm(self, job: Job, message: JobMessage, post: Post, *, patience: float) -> Sent:
+    async def _send_dm(
+        self,
+        private: MadeFor | None,
+        job: Job,
+        message: JobMessage,
+        post: Post,
+        *,
+        patience: float,
+    ) -> Sent:
         fetch = partial(self._client.fetch_user, job.origin.user_id)
         user = await self._transport.attempt(fetch, patience=patience)
         channel = await self._transport.attempt(user.create_dm, patience=patience)
+        if private is not None and job.origin.guild_id is not None:  # it was made for that server's rules
+            post = await private(Place(None, channel.id))
         return await self._send(channel, job, message, post, patience)
 
     async def _send(

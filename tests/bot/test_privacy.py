@@ -159,10 +159,10 @@ async def test_a_picture_that_is_being_posted_goes_with_its_author(studio: Studi
     posting, go_on = asyncio.Event(), asyncio.Event()
     climb = Ladder.climb
 
-    async def slow(self, job, message, post, kept):
+    async def slow(self, job, message, post, kept, private):
         posting.set()
         await studio.outside(go_on.wait())
-        return await climb(self, job, message, post, kept)
+        return await climb(self, job, message, post, kept, private)
 
     monkeypatch.setattr(Ladder, "climb", slow)
     await studio.alice.slash(studio.channel, "imagine", prompt="a canary boat")

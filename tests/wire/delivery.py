@@ -39,6 +39,7 @@ from jobs.feed import Wait
 from jobs.views import Result
 from storage.filing.folder import Folder
 from storage.lookup import StoredPicture
+from studio.actor import Place
 from studio.films.clips.clips import Clips
 from studio.films.showing import FilmShowing
 from studio.films.strips import Strips
@@ -157,6 +158,7 @@ class Bench:
     posts: Posts
     ladder: Ladder
     files: Folder
+    moderator: Lenient
 
     def another(self, rations: Rations | None = None) -> Delivery:
         """A delivery beside this one."""
@@ -181,8 +183,11 @@ class Bench:
 class Lenient:
     """A moderator that shows everything: what may be shown is tried elsewhere."""
 
-    async def visibility(self, *_: object) -> Visibility:
-        return Visibility.SHOW
+    veils_dms = False
+
+    async def visibility(self, _: object, place: Place) -> Visibility:
+        veiled = self.veils_dms and place.guild_id is None
+        return Visibility.SPOILER if veiled else Visibility.SHOW
 
     async def shows_preview(self, *_: object) -> bool:
         return True
@@ -232,7 +237,7 @@ async def open_bench(
             client._connection.user = library.ClientUser(
                 state=client._connection, data=discord._me(None)
             )  # READY would bring it
-            bench = Bench(discord, queue, delivery, client, posts, made, files)
+            bench = Bench(discord, queue, delivery, client, posts, made, files, moderator)
             yield bench
             await bench.delivery.close(grace=0)
 

@@ -218,6 +218,20 @@ async def test_a_channel_that_forbids_it_sends_the_result_to_a_dm(bench: Bench) 
     assert not [text for text in _texts(bench) if "Waiting" in text]
 
 
+@pytest.mark.parametrize("in_channel", [True, False])
+async def test_a_dm_shows_what_the_rules_of_direct_messages_let_it(bench: Bench, in_channel: bool) -> None:
+    bench.moderator.veils_dms = True
+    job, script = await _waiting(bench)
+    bench.discord.token_life = 0
+    if not in_channel:
+        bench.discord.forbidden.add(job.origin.channel_id)
+    script.tell(Rendered())
+    await _end(bench, job)
+    [final] = bench.discord.finals(job.id)
+    [(name, _)] = final.files
+    assert name.startswith("SPOILER_") is not in_channel
+
+
 async def test_closed_dms_keep_the_result(bench: Bench) -> None:
     job, script = await _waiting(bench)
     bench.discord.token_life = 0

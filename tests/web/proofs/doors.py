@@ -75,7 +75,7 @@ class Channel:
     async def edit(self, job: Job, message: object, post: Post, *, patience: float) -> None:
         """Progress is nobody's end."""
 
-    async def climb(self, job: Job, message: object, post: Post) -> tuple[str, None]:
+    async def climb(self, job: Job, message: object, post: Post, private: object = None) -> tuple[str, None]:
         await asyncio.sleep(self.dice.uniform(0, LONGEST / 4))
         self.told[job.id] = 1  # the same nonce is the same message, however often it is sent
         return "channel", None
