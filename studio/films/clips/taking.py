@@ -56,6 +56,7 @@ def take(
     writer.add(upright)
     for frame in shown:
         if (frame.width, frame.height) != (first.width, first.height):
+            writer.abandon()
             raise ValueError("changes its size on the way; clips of one size are taken.")
         writer.add(_upright(frame, angle, size))
     writer.finish()

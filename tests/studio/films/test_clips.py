@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -132,6 +133,25 @@ def test_sides_become_even_and_what_is_see_through_lies_on_white() -> None:
         assert frames[0, 2, 2].min() > 250
 
 
+def test_a_film_that_changes_its_size_on_the_way_is_not_taken() -> None:
+    """Two films in VP8, each with a size of its own, as one: each key frame says how large it is."""
+    out, films = io.BytesIO(), [film(moving(8, size), "vp8") for size in ((64, 48), (96, 64))]
+    with av.open(out, "w", format="webm") as writer:
+        stream = writer.add_stream("libvpx", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for second, data in enumerate(films):
+            with av.open(io.BytesIO(data)) as reader:
+                for found in reader.demux(video=0):
+                    if found.size:
+                        packet = av.Packet(bytes(found))
+                        packet.pts = packet.dts = int(found.pts * found.time_base * 1000) + 1000 * second
+                        packet.time_base, packet.stream = Fraction(1, 1000), stream
+                        packet.is_keyframe = found.is_keyframe
+                        writer.mux(packet)
+    header, body, poster = made("take", out.getvalue(), **LIMITS)
+    assert "changes its size on the way" in header["error"] and poster == b""
+
+
 def test_what_isnt_taken_is_told_with_what_is() -> None:
     def why(data: bytes, **given) -> str:
         header, body, picture = made("take", data, **{**LIMITS, **given})
@@ -224,6 +244,16 @@ def test_a_film_is_fitted_and_fills_its_limit(encoder: str) -> None:
         with FilmReader(io.BytesIO(body)) as found:
             assert found.frames == header["frames"] and found.has_sound == header["sound"]
             assert found.seconds == pytest.approx(2, abs=0.1)
+
+
+def test_a_film_of_one_byte_too_many_does_not_fit() -> None:
+    with FilmReader(io.BytesIO(written(noisy(12, (64, 48))))) as film:
+        shape, number = fitting.Shape(64, 48), X264.master
+        tried = fitting.Fitting(film, io.BytesIO(), 2**20, X264)._tried(shape, number)
+        assert tried.fits is not None
+        for less, fits in ((0, True), (1, False)):
+            limited = fitting.Fitting(film, io.BytesIO(), int(tried.size) - less, X264)
+            assert (limited._tried(shape, number).fits is not None) is fits
 
 
 def test_what_is_far_too_large_gets_smaller_slower_and_silent_before_it_is_given_up() -> None:
