@@ -11,11 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.job import Job
+from core.requests import Request, from_json
+from core.requests.own_models import TrainRequest
 from storage.films.schema import films
 from storage.lookup import readable
 from storage.people import upsert
 from storage.privacy import PAGE
+from storage.projects.schema import version_items, versions
 from storage.schema import (
     EVERYWHERE,
     filter_words,
@@ -49,6 +51,14 @@ class Strike:
     at: datetime
     guild_id: int | None
     rule: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a stored file came to be. sources: SHA-256 of the files that it was made from."""
+
+    request: Request
+    sources: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -211,9 +221,10 @@ def set_score(connection: sa.Connection, sha256: str, classifier: str, nsfw: flo
     connection.execute(upsert(connection, picture_scores, {"sha256": sha256, **values}, values))
 
 
-def makers(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, list[Job]]:
-    """Return the readable jobs that made each of these pictures and films, none for what somebody sent."""
-    found: dict[str, list[Job]] = {name: [] for name in sha256s}
+def makers(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, list[Made]]:
+    """Return how each of these pictures and films came to be, by jobs that can be read; nothing of what
+    somebody sent."""
+    found: dict[str, list[Made]] = {name: [] for name in sha256s}
     for page in _pages(found):
         made = sa.union_all(
             *(sa.select(f.c.sha256, f.c.job_id).where(f.c.sha256.in_(page)) for f in (pictures, films))
@@ -221,7 +232,18 @@ def makers(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, list[
         statement = sa.select(jobs, made.c.sha256).join(made, made.c.job_id == jobs.c.id)
         for row in connection.execute(statement):
             if (job := readable(row)) is not None:
-                found[row.sha256].append(job)
+                sources = frozenset((*job.request.pictures, *job.request.files))
+                found[row.sha256].append(Made(job.request, sources))
+    return found
+
+
+def learned(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, list[Made]]:
+    """Return what each of these files of own models has learned from."""
+    found: dict[str, list[Made]] = {name: [] for name in sha256s}
+    for row in connection.execute(sa.select(versions).where(versions.c.artefact.in_(list(found)))):
+        mine = (version_items.c.project_id == row.project_id, version_items.c.number == row.number)
+        sources = frozenset(connection.execute(sa.select(version_items.c.sha256).where(*mine)).scalars())
+        found[row.artefact].append(Made(from_json(TrainRequest.kind, row.settings), sources))
     return found
 
 

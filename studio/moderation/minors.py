@@ -1,5 +1,5 @@
-"""Which stored pictures and films are of a minor, as words say: those of the job that made one, or of any job
-that made what it was made from.
+"""Which stored pictures, films and styles are of a minor, as words say: those of the job that made one, or of
+any job that made what it was made from.
 
 Each is told once, and what came of it is a row, which outlives the jobs before it.
 """
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from core.job import Job
 from storage import moderation as rows
 from storage.database import Database
+from storage.moderation import Made
 from studio.moderation.rules import names_a_minor
 
 
@@ -21,21 +21,24 @@ class Minors:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def among(self, sha256s: Iterable[str]) -> set[str]:
-        """Return those of these pictures and films (SHA-256) that are of a minor. What somebody sent is
-        not."""
-        names = set(sha256s)
+    async def among(self, sha256s: Iterable[str], models: Iterable[str] = ()) -> set[str]:
+        """Return those of these pictures and films (SHA-256), and of these files of own models, that are of a
+        minor. What somebody sent is not."""
+        models, names = set(models), {*sha256s, *models}
         if not names:
             return set()
-        # 1. Back to pictures of which it is known, or that nobody here made
-        known, made, unknown = dict[str, bool](), dict[str, list[Job]](), names
+        # 1. Back to files of which it is known, or that nobody here made
+        known, made, unknown = dict[str, bool](), dict[str, list[Made]](), names
         while unknown:
             known |= await self._database.read(partial(rows.of_minors, sha256s=unknown), once=True)
             if unknown := unknown - known.keys():
-                found = await self._database.read(partial(rows.makers, sha256s=unknown), once=True)
+                found = await self._database.read(partial(rows.makers, sha256s=unknown - models), once=True)
+                if learned := unknown & models:
+                    found |= await self._database.read(partial(rows.learned, sha256s=learned))
                 made |= found
-                sources = {one for jobs in found.values() for job in jobs for one in job.request.pictures}
-                unknown = sources - known.keys() - made.keys()
+                jobs = [job for several in found.values() for job in several]
+                models |= {name for job in jobs for name in job.request.files}
+                unknown = {name for job in jobs for name in job.sources} - known.keys() - made.keys()
         # 2. And forth again: what is made from one is one
         of_minor = set[str]()
         new = {name for name, is_one in known.items() if is_one}
@@ -45,7 +48,7 @@ class Minors:
             new = {
                 name
                 for name, jobs in made.items()
-                if name not in of_minor and any(of_minor.intersection(job.request.pictures) for job in jobs)
+                if name not in of_minor and any(of_minor & job.sources for job in jobs)
             }
         if marks := {name: name in of_minor for name, jobs in made.items() if jobs}:
             await self._database.write(partial(rows.set_of_minors, marks=marks))

@@ -93,7 +93,7 @@ class Moderator:
         )
         adult = self._directory.age_restricted(place) if adult is None else adult
         pictures = job.request.pictures
-        minors = await self._minors.among(pictures)
+        minors = await self._minors.among(pictures, job.request.files)
         asked = words_of(job.request, of_minor=bool(minors))
         judged = partial(self.judge_words, asked, settings, words)
         verdict = await judged(adult=bool(adult))
@@ -265,7 +265,7 @@ class Moderator:
         settings, adult = await self.settings(place.guild_id), bool(self._directory.age_restricted(place))
         if settings.level == "strict" or names_a_minor(job.request):
             return False
-        if await self.of_minors(job.request.pictures):
+        if await self._minors.among(job.request.pictures, job.request.files):
             return False
         if settings.level == "off" or adult:
             return True

@@ -26,11 +26,14 @@ from core.requests import (
     ShortenRequest,
     UpscaleRequest,
     VariationRequest,
+    to_json,
 )
+from core.requests.own_models import STYLE, TrainRequest
 from core.requests.video import VideoRequest
 from storage import moderation as rows
 from storage import people, records, schema
 from storage.people import EVERYWHERE
+from storage.projects import schema as own
 from studio.actor import Place
 from studio.moderation.rules import Blocked, Deed, ModerationSettings, Rule, Visibility, in_time_out
 from tests.storage.conftest import a_job
@@ -394,6 +397,51 @@ async def test_a_picture_stays_of_a_minor_when_the_job_that_made_it_is_deleted(w
     assert await world.moderator.of_minors((second,))
     await world.database.write(partial(rows.forget_pictures, sha256s=[first]))
     assert not await world.moderator.of_minors((first,))
+
+
+async def learned(world: World, name: str, words: str, picture: str) -> str:
+    """Store a style that was learned from a picture and is called by words; the SHA-256 of its file."""
+    at, artefact = datetime.now(UTC), name * 64
+    project, settings = name * 12, to_json(TrainRequest(project=name * 12, task=STYLE, words=words))
+    row = {"id": project, "user_id": 1, "guild_id": None, "name": name, "task": STYLE}
+    version = {"project_id": project, "number": 1, "user_id": 1, "state": "active", "artefact": artefact}
+    item = {
+        "project_id": project,
+        "number": 1,
+        "sha256": picture,
+        "label": "",
+        "group_key": "",
+        "part": "train",
+    }
+
+    def write(connection: sa.Connection) -> None:
+        connection.execute(sa.insert(own.projects).values(**row, created_at=at))
+        more = {"size": 1, "settings": settings, "metrics": "{}", "asked_at": at, "at": at}
+        connection.execute(sa.insert(own.versions).values(**version, **more))
+        connection.execute(sa.insert(own.version_items).values(**item))
+
+    await world.database.write(write)
+    return f"{name}+{project}+{artefact}"
+
+
+async def test_a_style_is_of_a_minor_by_its_words_and_by_the_pictures_it_was_learned_from(
+    world: World,
+) -> None:
+    child = await world.drawn(ImagineRequest(prompt=CHILD), b"child")
+    sent = await world.picture(b"sent", 0.0)
+    for name, words, picture, is_one in (
+        ("a", "", child, True),
+        ("b", CHILD, sent, True),
+        ("c", "", sent, False),
+    ):
+        style = ((await learned(world, name, words, picture), 1.0),)
+        drawn = await world.drawn(ImagineRequest(prompt=FINE, loras=style), name.encode())
+        assert await world.moderator.of_minors((drawn,)) is is_one
+        asked = job(ImagineRequest(prompt=SEXY, loras=style), channel_id=CELLAR)
+        if is_one:
+            assert (await stopped(world, asked)).rule is Rule.CHILDREN
+        else:
+            await world.moderator.gate(asked, False)
 
 
 async def test_pictures_that_came_of_each_other_are_read_to_an_end(world: World) -> None:
