@@ -175,7 +175,7 @@ EVERYDAY = re.compile(
     | horny[ ](?:toad|lizard|goat)s? | bikini[ ](?:atoll|bottom) | (?:thermal|long)[ ]underwear
     | g[ -]string[ ](?:of|on)[ ](?:a|the|his|her)[ ](?:violin|viola|cello|guitar|bass|ukulele)
     | (?:in|the)[ ][a-g](?:[ -](?:flat|sharp))?[ -]minor
-    | a[ ]minor[ ](?:key|chord|scale|third|detail|point|issue|change|role|planet|character|road|deity|god)
+    | a[ ]minor[ ](?:key|chord|scale|third|detail|point|issue|change|planet|road)
     | nacktschnecken? | nacktmulle?
     | (?:mains|têtes?)[ ]nues | (?:dans|aux)[ ]les?[ ]nues | baise-mains?
     | (?:árbol|árboles|rama|ramas|pie|pies)[ ]desnud[oa]s? | (?:patatas|papas|batatas|naranjas)[ ]peladas

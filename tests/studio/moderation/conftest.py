@@ -20,7 +20,7 @@ from studio.moderation import lookalikes, rules
 from studio.moderation.classifier import Unchecked
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import ModerationSettings
-from tests.fresh import fresh_database
+from tests.fresh import address_in
 from tests.storage.conftest import a_job
 
 SERVER, CHANNEL, CELLAR = 3, 2, 18  # CELLAR: an age-restricted channel
@@ -111,8 +111,7 @@ def nothing_read_before() -> None:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    fresh_database(tmp_path / "atelier.db")
-    async with open_database(tmp_path / "atelier.db", None) as database:
+    async with open_database(address_in(tmp_path), None) as database:
         files, judge, people = Folder(tmp_path / "pictures", ballast_bytes=4096), Judge(), People()
         moderator = Moderator(database, files, judge, ModerationSettings(), people)
         yield World(moderator, database, files, judge, people)
