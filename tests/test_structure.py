@@ -1,6 +1,7 @@
 """The shape of the program, held by tests: who imports whom, what a process loads, which public
 names lack a docstring, which tuples name which files."""
 
+import ast
 import functools
 import json
 import subprocess
@@ -112,6 +113,56 @@ def test_each_package_imports_only_libraries_of_its_own_room() -> None:
 def test_there_are_no_circles_of_imports() -> None:
     circles = structure.circles(structure.graph(modules()))
     _is_met("circles", {name for circle in circles for name in circle})
+
+
+def _shared_raises(read: dict[str, structure.Module]) -> set[str]:
+    """Where a module raises something that was made when a module was imported."""
+    made = {
+        f"{module.name}.{target.id}"
+        for module in read.values()
+        for line in module.tree.body
+        if isinstance(line, ast.Assign | ast.AnnAssign) and isinstance(line.value, ast.Call)
+        for target in (line.targets if isinstance(line, ast.Assign) else [line.target])
+        if isinstance(target, ast.Name)
+    }
+    found = set()
+    for module in read.values():
+        known = {
+            name.asname or name.name: f"{line.module}.{name.name}"
+            for line in ast.walk(module.tree)
+            if isinstance(line, ast.ImportFrom)
+            for name in line.names
+        }
+        for line in ast.walk(module.tree):
+            if not isinstance(line, ast.Raise) or not isinstance(line.exc, ast.Name | ast.Attribute):
+                continue
+            text = ast.unparse(line.exc)
+            first, _, rest = text.partition(".")
+            names = {f"{module.name}.{text}", f"{known.get(first, first)}{rest and f'.{rest}'}"}
+            if names & made:
+                found.add(f"{module.name}:{line.lineno} raises {text}")
+    return found
+
+
+def test_errors_are_made_where_they_are_raised() -> None:
+    """Python keeps the frames of every raise, and all that they hold, with an error that is raised again."""
+    assert _shared_raises(modules()) == set()
+
+
+def test_an_error_that_is_made_at_import_is_found_wherever_it_is_raised(tmp_path) -> None:
+    for package in ("core", "web"):
+        (tmp_path / package).mkdir()
+    (tmp_path / "core" / "errors.py").write_text("GONE = KeyError('gone')\ndef f():\n    raise GONE\n")
+    (tmp_path / "web" / "pages.py").write_text(
+        "from core import errors\nfrom core.errors import GONE as LOST\n"
+        "def f():\n    raise LOST from None\ndef g():\n    raise errors.GONE\n"
+        "def h():\n    late = KeyError()\n    raise late\ndef i():\n    raise KeyError\n"
+    )
+    assert _shared_raises(structure.read(["core", "web"], tmp_path)) == {
+        "core.errors:3 raises GONE",
+        "web.pages:4 raises LOST",
+        "web.pages:6 raises errors.GONE",
+    }
 
 
 @functools.cache

@@ -205,4 +205,8 @@ class Refused(Exception):
         self.status, self.detail, self.retry_after, self.more = status, detail, retry_after, more or {}
 
 
-GONE = Refused(HTTPStatus.NOT_FOUND, "There is nothing here, or it isn't yours to see.")
+class Gone(Refused):
+    """What a call names isn't there, or isn't the person's to see."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.NOT_FOUND, "There is nothing here, or it isn't yours to see.")

@@ -22,12 +22,12 @@ from studio.pictures.intake import InMemory
 from studio.studio import Studio
 from web import guard, multipart
 from web.call import (
-    GONE,
     Answer,
     Body,
     Bytes,
     Call,
     File,
+    Gone,
     Html,
     Json,
     Leave,
@@ -124,7 +124,7 @@ async def _handled(route: Route, call: Call) -> Answer:
     except (ImageError, NotAllowedError) as error:
         job_id = call.path.get("job")
         if job_id is not None and not await call.studio.is_seen(call.actor, job_id):
-            raise GONE from error
+            raise Gone() from error
         raise
 
 

@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.requests.ask import FORMS, Form
 from storage.web.picked import Named
 from studio.pictures.intake import InMemory
-from web.call import GONE, Call
+from web.call import Call, Gone
 
 MOST_PICTURES = 64  # of one job
 LONGEST_KEY = 100
@@ -85,7 +85,7 @@ def key_of(body: Any) -> str | None:
 def number_of(text: str) -> int:
     """Return the number of a picture, from 1. Raises Refused for what can't be one."""
     if not text.isascii() or not text.isdecimal() or not 0 < int(text[:4]) <= MOST_PICTURES:
-        raise GONE
+        raise Gone()
     return int(text[:4])
 
 

@@ -22,7 +22,7 @@ from studio.services import Services
 from studio.studio import Studio
 from web import guard
 from web.api.openapi import described
-from web.call import GONE, Bucket, Refused, Route
+from web.call import Bucket, Gone, Refused, Route
 from web.connections import Connections, quiet_log
 from web.dispatch import Context, answer, refusal, visitor
 from web.handlers.pages import Pages
@@ -182,7 +182,7 @@ def _last_resort(context: Context, connections: Connections) -> Any:
         except web.HTTPException as error:
             if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
                 raise
-            refused = GONE
+            refused = Gone()
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception:
@@ -197,7 +197,7 @@ async def _static(context: Context, request: web.Request) -> web.StreamResponse:
     """A file of the front end. An older version's address gets the current file, and isn't kept."""
     file = context.static.get(request.match_info["name"])
     if file is None:
-        return refusal(context, request.path, GONE)
+        return refusal(context, request.path, Gone())
     headers = guard.headers_for("file", context.addresses) | {"Content-Type": file.media_type}
     if file.media_type == "image/svg+xml":  # which a browser may open as a page
         headers["Content-Security-Policy"] = guard.BYTES_POLICY

@@ -2,10 +2,12 @@
 elsewhere, names that break a header, sessions that end, bodies of the wrong kind."""
 
 import asyncio
+import gc
 import socket
 from dataclasses import fields
 
 import pytest
+from aiohttp import web
 
 from storage.schema import metadata
 from tests.studio.conftest import png
@@ -100,6 +102,20 @@ async def test_slow_headers_end_their_connections_and_delay_nobody(tmp_path, mon
             ended = [await asyncio.to_thread(_is_ended, one) for one in many]
         assert all(ended)
         assert (await site.you.get("/api/jobs")).status == 200
+
+
+async def test_refusals_keep_nothing_of_their_requests(site) -> None:
+    stranger = site.stranger()
+
+    def kept() -> int:
+        gc.collect()
+        return sum(isinstance(one, web.BaseRequest) for one in gc.get_objects())
+
+    before = kept()
+    for path in ("/s/" + "A" * 43, "/none", "/in/discord", "/api/jobs", "/static/x/none") * 8:
+        assert (await stranger.get(path)).status in (303, 401, 404, 429)
+        assert (await site.you.ask("PUT", "/api/documents/abcd2345efgh", json={})).status in (400, 404, 428)
+    assert kept() - before < 8  # those that connections which are kept have read last
 
 
 def _is_ended(connection: socket.socket) -> bool:

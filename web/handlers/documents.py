@@ -11,13 +11,12 @@ from core.errors import UserError
 from storage.web.documents import Kept
 from studio.editor.document import MOST_STROKES
 from studio.editor.documents import EditedElsewhere
-from web.call import GONE, Answer, Call, Json, Refused, SeeOther
+from web.call import Answer, Call, Gone, Json, Refused, SeeOther
 from web.fields import field, text_of
 
 _VERSION = re.compile(r'"(\d{1,9})"')
-UNSAID = Refused(
-    HTTPStatus.PRECONDITION_REQUIRED,
-    'Say which version you have changed, in a header `If-Match`: the `ETag` of the last answer, such as "3".',
+UNSAID = (
+    'Say which version you have changed, in a header `If-Match`: the `ETag` of the last answer, such as "3".'
 )
 
 
@@ -38,7 +37,7 @@ async def one(call: Call) -> Answer:
     """Return a document as it was saved last."""
     found = await call.studio.editor.documents.one(call.actor, call.path["document"])
     if found is None or found.content is None:
-        raise GONE
+        raise Gone()
     return Json({**_shape(found), "document": json.loads(found.content)}, etag=str(found.version))
 
 
@@ -88,14 +87,14 @@ async def delete_by_form(call: Call) -> Answer:
 async def delete(call: Call) -> Answer:
     """Delete a document; pictures made from it stay."""
     if not await call.studio.editor.documents.delete(call.actor, call.path["document"]):
-        raise GONE
+        raise Gone()
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
 async def _rename(call: Call) -> None:
     name = text_of(call.body, "name")
     if not await call.studio.editor.documents.rename(call.actor, call.path["document"], name):
-        raise GONE
+        raise Gone()
 
 
 def _given(body: Any) -> dict[str, Any]:
@@ -108,7 +107,7 @@ def _given(body: Any) -> dict[str, Any]:
 def _version(call: Call) -> int:
     """Return the version that a call was made over. Raises Refused when it doesn't say."""
     if (found := _VERSION.fullmatch(call.headers.get("If-Match", "").strip())) is None:
-        raise UNSAID
+        raise Refused(HTTPStatus.PRECONDITION_REQUIRED, UNSAID)
     return int(found[1])
 
 
@@ -118,7 +117,7 @@ def _changed(error: EditedElsewhere) -> Refused:
 
 def _saved(version: int | None) -> Json:
     if version is None:
-        raise GONE
+        raise Gone()
     return Json({"version": version}, etag=str(version))
 
 

@@ -11,7 +11,7 @@ from studio.editor.documents import MOST_DOCUMENTS
 from studio.janitor import DOCUMENTS_KEPT
 from studio.moderation.rules import Visibility
 from web import shapes
-from web.call import GONE, Answer, Call
+from web.call import Answer, Call, Gone
 from web.fields import number_of
 from web.handlers.pages import Pages
 
@@ -38,11 +38,11 @@ class EditorPages:
         job = await studio.job(call.actor, call.path["job"], RIGHTS["region"])
         seen = await studio.gallery.look(call.actor, job.id)
         if seen.result is None or index in seen.trashed:
-            raise GONE
+            raise Gone()
         found = shapes.job(seen, call.actor.user_id)["pictures"]
         picture = next((one for one in found if one["n"] == index + 1), None)
         if picture is None or picture["visibility"] == Visibility.BLOCK.value:
-            raise GONE
+            raise Gone()
         edited = {
             "job": job.id,
             "n": index + 1,
@@ -55,7 +55,7 @@ class EditorPages:
         """The editor with a document that was kept."""
         kept = await call.studio.editor.documents.one(call.actor, call.path["document"])
         if kept is None:
-            raise GONE
+            raise Gone()
         return self._page(call, {"id": kept.id}, kept.name or "a document", "/documents", kept.name)
 
     def _page(self, call: Call, edited: dict[str, Any], title: str, back: str, name: str = "") -> Answer:

@@ -14,7 +14,7 @@ from core.limits import MAX_LABEL
 from studio.editor import document
 from studio.editor.document import Document
 from studio.editor.selecting import Wanted
-from web.call import GONE, Answer, Bytes, Call, Json
+from web.call import Answer, Bytes, Call, Gone, Json
 from web.fields import field, key_of
 from web.handlers.jobs import each
 
@@ -96,7 +96,7 @@ async def mask(call: Call) -> Answer:
     try:
         data = await call.studio.editor.mask(call.actor, call.path["sha256"])
     except ImageError as error:
-        raise GONE from error
+        raise Gone() from error
     return Bytes(data, "image/png", own=True)
 
 

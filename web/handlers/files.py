@@ -9,7 +9,7 @@ from core.errors import FilesAway, StorageError
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Shown
 from studio.pictures.thumbnails import SIZES
-from web.call import GONE, Answer, Bytes, Call, File, Refused
+from web.call import Answer, Bytes, Call, File, Gone, Refused
 from web.fields import number_of
 
 LIMIT = 2**31  # bytes of an original; a browser takes any
@@ -35,7 +35,7 @@ async def small(call: Call) -> Answer:
     """Return a small copy of a picture; number 0 is a job's chart. A spoiler is blurred until ?plain=1."""
     side = int(call.path["side"])
     if side not in SIZES:
-        raise GONE
+        raise Gone()
     number = _number(call)
     veiled = call.query.get("plain") != "1"
     job_id = call.path["job"]
@@ -66,14 +66,14 @@ async def preview(call: Call) -> Answer:
     """Return the newest preview of a job that runs; the number in the address only makes it new."""
     found = await call.studio.gallery.preview(call.actor, call.path["job"])
     if found is None:
-        raise GONE
+        raise Gone()
     return Bytes(found, "image/jpeg")
 
 
 async def sent(call: Call) -> Answer:
     """Return a small copy of a picture that the person has sent."""
     if not _SHA256.fullmatch(call.path["sha256"]):
-        raise GONE
+        raise Gone()
     data = await _found(call.studio.gallery.sent(call.actor, call.path["sha256"]))
     return Bytes(data, "image/webp", own=True)
 
@@ -96,7 +96,7 @@ async def _found(asked):
     except FilesAway:
         raise
     except StorageError as error:
-        raise GONE from error
+        raise Gone() from error
 
 
 def _data(shown: Shown) -> bytes:

@@ -19,7 +19,7 @@ from studio.search import tokens
 from studio.search.search import Found
 from studio.search.tokens import Query
 from web import shapes
-from web.call import GONE, Answer, Call, Json, SeeOther
+from web.call import Answer, Call, Gone, Json, SeeOther
 from web.fields import number_of
 
 PAGE = 60  # pictures
@@ -106,7 +106,7 @@ async def _asked(call: Call, address: Mapping[str, str]) -> Query:
         return query_of(address)
     folder = await call.studio.organise.folders.one(call.actor, folder_id)
     if folder is None:
-        raise GONE
+        raise Gone()
     if folder.query is None:
         asked = query_of(address)
         return replace(asked, own=True, filter=replace(asked.filter, folder=folder.id))

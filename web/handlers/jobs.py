@@ -16,7 +16,7 @@ from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given, jobs_of, pictures_of
 from studio.gallery import Looked
 from web import shapes
-from web.call import GONE, Answer, Call, Json, SeeOther
+from web.call import Answer, Call, Gone, Json, SeeOther
 from web.fields import field, key_of, names_of, number_of, sent_picture, text_of
 
 NEWEST = 20  # finished jobs of the stream
@@ -102,7 +102,7 @@ async def act_by_form(call: Call) -> Answer:
 async def _acted(call: Call) -> Job:
     studio, actor, job_id, action = call.studio, call.actor, call.path["job"], call.path["action"]
     if action not in shapes.LABELS:
-        raise GONE
+        raise Gone()
     index = number_of(call.path["n"]) - 1
     text = field(call.body, "words", str)
     words = None
@@ -175,7 +175,7 @@ async def one(call: Call, job_id: str) -> dict[str, Any]:
     in the trash."""
     seen = await call.studio.gallery.look(call.actor, job_id)
     if seen.is_away:
-        raise GONE
+        raise Gone()
     may = await allowed(call, seen.job)
     if seen.job.status.over:
         return shapes.job(seen, call.actor.user_id, may=may, **made_here(call))

@@ -16,7 +16,7 @@ from studio.asking.new_job import picture_of
 from studio.asking.prompts import remix_text
 from studio.gallery import Lineage
 from web import shapes
-from web.call import GONE, Answer, Call, Html, Person, SeeOther
+from web.call import Answer, Call, Gone, Html, Person, SeeOther
 from web.fields import number_of
 from web.handlers import explore, gallery, jobs, queues
 from web.handlers.organise import offers
@@ -120,7 +120,7 @@ class Pages:
         if index in seen.trashed and seen.job.origin.user_id == call.actor.user_id:
             return SeeOther("/trash")
         if seen.result is None or index in seen.trashed:
-            raise GONE
+            raise Gone()
         stored = picture_of(seen.result, index)
         may = await jobs.allowed(call, seen.job)
         shape = shapes.job(seen, call.actor.user_id, may=may, **jobs.made_here(call))

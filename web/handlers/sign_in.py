@@ -12,7 +12,7 @@ from web.fields import field, text_of
 from web.people import Visitors, label_of
 from web.sign_in.discord_page import DiscordPage, SignInFailed
 
-OFF = Refused(HTTPStatus.NOT_FOUND, "Signing in through Discord isn't set up here. Type `/web` in Discord.")
+OFF = "Signing in through Discord isn't set up here. Type `/web` in Discord."
 SPENT = "This link has been used or has expired. Type `/web` in Discord for a new one."
 
 
@@ -41,14 +41,14 @@ class SignIn:
     async def to_discord(self, call: Call) -> Answer:
         """Lead to Discord's own page; this browser, and no other, can come back from there."""
         if self._discord is None:
-            raise OFF
+            raise Refused(HTTPStatus.NOT_FOUND, OFF)
         url, attempt = self._discord.begin()
         return Leave(url, attempt)
 
     async def from_discord(self, call: Call) -> Answer:
         """Begin a session of whoever comes back from Discord's page, or say why not."""
         if self._discord is None:
-            raise OFF
+            raise Refused(HTTPStatus.NOT_FOUND, OFF)
         try:
             who = await self._discord.finish(call.query, call.attempt)
             label = label_of(call.headers.get("User-Agent", ""))

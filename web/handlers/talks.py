@@ -18,7 +18,7 @@ from studio.asking.talking import NO_MODEL
 from studio.authority import Action
 from studio.moderation.rules import Visibility
 from web import shapes
-from web.call import GONE, Answer, Bytes, Call, Json, SeeOther
+from web.call import Answer, Bytes, Call, Gone, Json, SeeOther
 from web.fields import form_of, key_of, names_of, number_of, sent_picture, text_of
 from web.handlers.pages import Pages
 
@@ -70,7 +70,7 @@ async def frame(call: Call) -> Answer:
     except FilesAway:
         raise
     except StorageError as error:
-        raise GONE from error
+        raise Gone() from error
     return Bytes(data, "image/webp", await call.studio.gallery.is_own(call.actor, call.path["job"]))
 
 
@@ -109,7 +109,7 @@ async def again_by_form(call: Call) -> Answer:
     await call.studio.check(call.actor, Action.ASK)
     new = await call.studio.from_button(call.actor, call.path["job"], "again", 0)
     if not isinstance(new.request, AskRequest):
-        raise GONE
+        raise Gone()
     return SeeOther(_address(await _submit(call, new)))
 
 

@@ -12,7 +12,7 @@ from jobs.views import Result
 from storage.asking.examples import ExampleSet
 from studio.examples.copies import Summary
 from studio.examples.sets import Contents
-from web.call import GONE, Answer, Bytes, Call, Json, SeeOther
+from web.call import Answer, Bytes, Call, Gone, Json, SeeOther
 from web.fields import field, key_of, names_of, text_of
 from web.handlers import talks
 from web.handlers.pages import Pages
@@ -107,7 +107,7 @@ async def small(call: Call) -> Answer:
     except FilesAway:
         raise
     except StorageError as error:
-        raise GONE from error
+        raise Gone() from error
     return Bytes(data, "image/webp", own=True)
 
 
@@ -116,7 +116,7 @@ async def _own(call: Call) -> ExampleSet:
     for one in await call.studio.examples.all(call.actor):
         if one.id == call.path["set"] and one.user_id == call.actor.user_id:
             return one
-    raise GONE
+    raise Gone()
 
 
 def _number(text: str) -> int:

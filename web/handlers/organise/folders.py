@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.requests import PICTURE_KINDS
 from storage.web.folders import Folder
 from studio.authority import Action
-from web.call import GONE, Answer, Call, Json, SeeOther
+from web.call import Answer, Call, Gone, Json, SeeOther
 from web.fields import chosen_of, field, number_of, text_of
 from web.handlers import gallery
 from web.handlers.organise import offers
@@ -122,7 +122,7 @@ async def _own(call: Call) -> Folder:
 def _there(found: Any) -> Any:
     """Return what was found. Raises Refused for a folder that the person hasn't got."""
     if found is None or found is False:
-        raise GONE
+        raise Gone()
     return found
 
 

@@ -15,7 +15,7 @@ from storage.web.shares import Share, Shared
 from studio.asking.prompts import remix_text
 from studio.organise.shares import Looked
 from studio.pictures.showing import Shown
-from web.call import GONE, Answer, Bytes, Call, File, Html, Json, SeeOther
+from web.call import Answer, Bytes, Call, File, Gone, Html, Json, SeeOther
 from web.fields import field, number_of, text_of
 from web.handlers import gallery
 from web.handlers.pages import Pages
@@ -78,7 +78,7 @@ class ShareHandlers:
         shares, before = call.studio.organise.shares, gallery.cursor_of(call.query.get("before"))
         seen = await shares.look(call.path["token"], before)
         if seen is None:
-            raise GONE
+            raise Gone()
         await shares.visited(seen.share, call.person.user_id if call.person else None)
         page = _page(seen, call.path["token"], shares.origin)
         values = {**self._pages.frame(None, "share"), **page}
@@ -92,7 +92,7 @@ class ShareHandlers:
         """Return a film that a link shows, whole or in parts."""
         path = await call.studio.organise.shares.film(call.path["token"], _named(call))
         if path is None:
-            raise GONE
+            raise Gone()
         return File(path, "video/mp4", shared=True)
 
     async def small(self, call: Call) -> Answer:
@@ -128,7 +128,7 @@ def _what(body: Mapping[str, Any]) -> Shared:
 
 async def _revoke(call: Call) -> None:
     if not await call.studio.organise.shares.revoke(call.actor, call.path["share"]):
-        raise GONE
+        raise Gone()
 
 
 def _named(call: Call) -> tuple[str, int]:
@@ -137,7 +137,7 @@ def _named(call: Call) -> tuple[str, int]:
 
 def _bytes(shown: Shown | None) -> Bytes:
     if shown is None or shown.data is None:
-        raise GONE
+        raise Gone()
     return Bytes(shown.data, shown.media_type, shared=True)
 
 

@@ -8,7 +8,7 @@ from core.errors import ImageError, NotAllowedError
 from storage.gallery import MOST
 from storage.web.picked import Named
 from studio.organise.zips import MOST_PICTURES
-from web.call import GONE, Answer, Call, Stream
+from web.call import Answer, Call, Gone, Stream
 from web.fields import chosen_of
 from web.handlers import gallery
 
@@ -24,11 +24,11 @@ async def found(call: Call) -> Answer:
         try:
             seen = await call.studio.gallery.look(call.actor, call.query["job"])
         except (ImageError, NotAllowedError) as error:  # neither tells whether there is such a job
-            raise GONE from error
+            raise Gone() from error
         return _sent(call, [(seen.job.id, one.index) for one in seen.result.pictures] if seen.result else [])
     if "folder" in call.query:
         return _sent(call, await _in_folder(call))
-    raise GONE
+    raise Gone()
 
 
 async def _in_folder(call: Call) -> list[Named]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from core.errors import FilesAway, NotAllowedError, StorageError, UserError
-from web.call import GONE, Answer, Bytes, Call, Stream
+from web.call import Answer, Bytes, Call, Gone, Stream
 from web.handlers.projects import found
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ async def bundle(call: Call) -> Answer:
     """Return the file by which a version runs elsewhere."""
     files = await _there(call.studio.projects.trying.files(call.actor, call.path["job"]), of_job=True)
     if not files:
-        raise GONE
+        raise Gone()
     stored, data = files[0]
     return Bytes(data, stored.media_type, name=stored.name)
 
@@ -70,4 +70,4 @@ async def _there(asked: Awaitable[T], *, of_job: bool = False) -> T:
     except (UserError, StorageError) as error:
         if of_job and isinstance(error, NotAllowedError):
             raise
-        raise GONE from error
+        raise Gone() from error

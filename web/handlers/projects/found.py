@@ -13,7 +13,7 @@ from studio.asking.new_job import NewJob
 from studio.pictures.intake import InMemory
 from studio.projects.pictures import Brought
 from studio.projects.shelf import Card
-from web.call import GONE, Call
+from web.call import Call, Gone
 from web.fields import chosen_of, field, names_of
 
 MOST_NAMED = 500  # pictures of a project that a call names
@@ -27,9 +27,9 @@ async def card(call: Call) -> Card:
     try:
         found = await call.studio.projects.shelf.card(call.actor, call.path["project"])
     except UserError as error:
-        raise GONE from error
+        raise Gone() from error
     if found.project.id != call.path["project"]:  # somebody called theirs so
-        raise GONE
+        raise Gone()
     return found
 
 
