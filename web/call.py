@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.actor import Actor
-from studio.pictures.intake import InMemory
+from studio.pictures.intake import Sent
 from studio.studio import Studio
 
 
@@ -53,8 +53,9 @@ class Bucket(enum.Enum):
 @dataclass(frozen=True)
 class Call:
     """One request, checked: a host of ours, its own origin, within its limits. ``person`` is None only on
-    routes for everybody. body: a mapping for JSON and forms, bytes for a picture. files: those of a form with
-    files. attempt: what a sign-in elsewhere has left in this browser."""
+    routes for everybody. body: a mapping for JSON and forms, a file for a picture. files: those of a form
+    with files. Files are there until the handler is done. attempt: what a sign-in elsewhere has left in this
+    browser."""
 
     studio: Studio
     person: Person | None
@@ -62,7 +63,7 @@ class Call:
     query: Mapping[str, str]
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    files: tuple[InMemory, ...] = field(default=(), repr=False)
+    files: tuple[Sent, ...] = field(default=(), repr=False)
     attempt: str = field(default="", repr=False)
 
     @property

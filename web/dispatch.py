@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -18,9 +18,10 @@ from aiohttp import web
 
 from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
 from storage.database import CAN_WAIT
-from studio.pictures.intake import InMemory
+from studio.pictures.intake import Sent
 from studio.studio import Studio
 from web import guard, multipart
+from web.arriving import Bodies
 from web.call import (
     Answer,
     Body,
@@ -46,7 +47,6 @@ from web.people import Visitors
 from web.static_files import StaticFiles
 
 PACKED_FROM = 1400  # characters, about what one packet carries
-BODY_TIME = 60.0  # seconds for a body to arrive
 SESSION_DAYS = 180  # days that a browser keeps the cookie; the row decides
 HEADERS_KEPT = ("User-Agent", "X-Name", "If-Match")
 ATTEMPT, ATTEMPT_LIVES = "__Host-atelier-attempt", 600  # a cookie of a sign-in elsewhere, and its seconds
@@ -69,6 +69,7 @@ class Context:
     templates: jinja2.Environment
     addresses: guard.Addresses
     buckets: guard.Buckets
+    bodies: Bodies
     trusted: tuple[str, ...] = ()
 
     @property
@@ -92,20 +93,21 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
             raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first: type `/web` in Discord for a link.")
         who = f"s:{person.user_id}" if person else f"a:{_peer(context, request)}"
         context.buckets.take(route.bucket, who)
-        body, files = await _body(route, request)
-        headers = {name: request.headers[name] for name in HEADERS_KEPT if name in request.headers}
-        call = Call(
-            context.studio,
-            person,
-            dict(request.match_info),
-            dict(request.query),
-            body,
-            headers,
-            files,
-            request.cookies.get(ATTEMPT, "")[:100],
-        )
-        point = context.studio.own.point  # before anything is read: the page's socket goes on from here
-        found = await _handled(route, call)
+        async with AsyncExitStack() as arrived:
+            body, files = await _body(context, route, request, who, arrived)
+            headers = {name: request.headers[name] for name in HEADERS_KEPT if name in request.headers}
+            call = Call(
+                context.studio,
+                person,
+                dict(request.match_info),
+                dict(request.query),
+                body,
+                headers,
+                files,
+                request.cookies.get(ATTEMPT, "")[:100],
+            )
+            point = context.studio.own.point  # before anything is read: the page's socket goes on from here
+            found = await _handled(route, call)
         if isinstance(found, Html) and person is not None:
             found = replace(found, values={"point": point, **found.values})
         if isinstance(found, Stream):
@@ -143,20 +145,23 @@ def _peer(context: Context, request: web.Request) -> str:
     return guard.peer(request.remote, request.headers.get("X-Forwarded-For"), context.trusted)
 
 
-async def _body(route: Route, request: web.Request) -> tuple[Any, tuple[InMemory, ...]]:
-    """Return what a request carries as its route takes it, and its files. Raises Refused."""
+async def _body(
+    context: Context, route: Route, request: web.Request, who: str, arrived: AsyncExitStack
+) -> tuple[Any, tuple[Sent, ...]]:
+    """Return what a request carries as its route takes it, and its files, which are there until ``arrived``
+    is closed. Raises Refused."""
     if route.body is Body.NONE:
         return None, ()
     sent = request.content_type
     if route.body is not Body.PICTURE and sent != route.body.value:
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"This takes {route.body.value}, not {sent}.")
-    data = await _read(request, route.limit)
+    body = await arrived.enter_async_context(context.bodies.taken(request, route.limit, who))
     if route.body is Body.PICTURE:
-        return data, ()
+        return body, ()
     try:
         if route.body is Body.FILES:
-            return multipart.parse(data, request.headers["Content-Type"])
-        text = data.decode()
+            return await asyncio.to_thread(multipart.parse, body, request.headers["Content-Type"])
+        text = (await body.read()).decode()
         if route.body is Body.FORM:
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100)), ()
         parsed = json.loads(text or "{}")
@@ -165,25 +170,6 @@ async def _body(route: Route, request: web.Request) -> tuple[Any, tuple[InMemory
     if not isinstance(parsed, dict):
         raise Refused(HTTPStatus.BAD_REQUEST, "The body takes a JSON object.")
     return parsed, ()
-
-
-async def _read(request: web.Request, limit: int) -> bytes:
-    """Return a body of at most ``limit`` bytes; nothing larger is ever kept."""
-    too_large = Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"That is too much: up to {limit:,} bytes fit.")
-    if (request.content_length or 0) > limit:
-        raise too_large
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_TIME):
-            async for part in request.content.iter_any():
-                size += len(part)
-                if size > limit:
-                    raise too_large
-                parts.append(part)
-    except TimeoutError as error:
-        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The rest took too long to arrive.") from error
-    return b"".join(parts)
 
 
 async def _streamed(context: Context, found: Stream, request: web.Request) -> web.StreamResponse:

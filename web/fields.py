@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from core.errors import UserError
 from core.requests.ask import FORMS, Form
 from storage.web.picked import Named
-from studio.pictures.intake import InMemory
+from studio.pictures.intake import Sent
 from web.call import Call, Gone
 
 MOST_PICTURES = 64  # of one job
@@ -89,7 +89,8 @@ def number_of(text: str) -> int:
     return int(text[:4])
 
 
-def sent_picture(call: Call) -> InMemory:
+def sent_picture(call: Call) -> Sent:
     """Return the picture that a call carries, under the name that it gives it."""
     name = unquote(call.headers.get("X-Name", ""))[:200] or "picture"
-    return InMemory(name, bytes(call.body or b""))
+    sent: Sent = call.body
+    return sent.part(name, 0, sent.size)

@@ -22,6 +22,7 @@ from studio.services import Services
 from studio.studio import Studio
 from web import guard
 from web.api.openapi import described
+from web.arriving import Bodies
 from web.call import Bucket, Gone, Refused, Route
 from web.connections import Connections, quiet_log
 from web.dispatch import Context, answer, refusal, visitor
@@ -90,6 +91,7 @@ async def serve(
         templates,
         addresses,
         guard.Buckets(),
+        Bodies(services.files.incoming / "uploads"),
         settings.trusted_proxies,
     )
     url = addresses.public or f"http://127.0.0.1:{port}"

@@ -12,7 +12,7 @@ from typing import Any
 from core.errors import ImageError
 from storage.files import Files
 from studio.films.kinds import READ, kind_of, may_be_film
-from studio.pictures.intake import InMemory, Note, Readable, output_of, short_name
+from studio.pictures.intake import Note, Readable, Sent, fetched, output_of, short_name
 
 GATE = "studio.films.gate"
 PATIENCE = 60.0  # seconds on the clock for one film, which has five of processor time
@@ -44,25 +44,26 @@ class Films:
         self._max_bytes, self._max_picture_bytes = max_bytes, max_picture_bytes
         self._slots, self._room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(IN_MEMORY)
 
-    async def take(self, file: Readable, user_id: int) -> Film | InMemory:
-        """Return a film that the user sends as stored frames; anything else as it is, read.
+    async def take(self, file: Readable, user_id: int) -> Film | Sent:
+        """Return a film that the user sends as stored frames; anything else as it is, fetched.
 
         Raises ImageError, which says what is wrong with it and what is taken.
         """
         async with self._room:
             self._check_size(file.name, file.size, may_be_film(file.name))
-            data = await file.read()
-            is_film = kind_of(data) is not None
-            self._check_size(file.name, len(data), is_film or may_be_film(file.name))
+            sent = await fetched(file)
+            head = await asyncio.to_thread(lambda: sent.head)
+            is_film = kind_of(head) is not None
+            self._check_size(file.name, sent.size, is_film or may_be_film(file.name))
             if is_film:
-                return await self._looked_at(file.name, data, user_id)
-        if may_be_film(file.name) and not _is_picture(data):
+                return await self._looked_at(sent, user_id)
+        if may_be_film(file.name) and not _is_picture(head):
             raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
-        return InMemory(file.name, data)
+        return sent
 
-    async def _looked_at(self, name: str, data: bytes, user_id: int) -> Film:
+    async def _looked_at(self, sent: Sent, user_id: int) -> Film:
         async with self._slots:
-            header, pictures = await _frames(data, self._frames, self._pixels, short_name(name))
+            header, pictures = await _frames(sent, self._frames, self._pixels, short_name(sent.name))
         kept = list[tuple[float, str]]()
         for seconds, png in pictures:
             sha256 = await self._files.put(png, "image/png")
@@ -84,7 +85,7 @@ async def pictures_of(data: bytes, most: int, pixels: int) -> list[tuple[float, 
 
 
 async def _frames(
-    data: bytes, most: int, pixels: int, name: str
+    data: bytes | Sent, most: int, pixels: int, name: str
 ) -> tuple[dict[str, Any], list[tuple[float, bytes]]]:
     """Return what the process says of a film, and its pictures."""
     out = await output_of(GATE, data, "frames", str(most), str(pixels), patience=PATIENCE)

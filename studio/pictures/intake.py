@@ -9,8 +9,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +25,7 @@ from studio.pictures import bits, runs
 log = logging.getLogger(__name__)
 CHILDREN = 2  # picture processes at once
 IN_MEMORY = 4  # files of people at once, from their first byte on
+HEAD, BLOCK = 2**20, 2**18  # bytes that tell what a file is, and that are handed on at a time
 SEVERAL, SEVERAL_BYTES = 16, 4 * 2**20  # pictures, and bytes of them, that one process reads
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
 TOO_MUCH = {  # why a process ended without an answer
@@ -57,16 +60,81 @@ class InMemory:
     """A file that is here already."""
 
     name: str
-    data: bytes
+    data: bytes = field(repr=False)
 
     @property
     def size(self) -> int:
         """Bytes."""
         return len(self.data)
 
+    @property
+    def head(self) -> bytes:
+        """What the file begins with, at most ``HEAD`` bytes."""
+        return self.data[:HEAD]
+
     async def read(self) -> bytes:
         """Return the bytes."""
         return self.data
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Yield the bytes, some at a time."""
+        yield self.data
+
+    def part(self, name: str, start: int, size: int) -> InMemory:
+        """Return some of the bytes as a file of their own."""
+        return InMemory(name, self.data[start : start + size])
+
+    @contextmanager
+    def opened(self) -> Iterator[bytes]:
+        """Open the bytes, to look for something in them."""
+        yield self.data
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """``size`` bytes of a file of ours, from ``start`` on; whoever has made the file deletes it."""
+
+    name: str
+    path: Path
+    size: int
+    start: int = 0
+
+    @property
+    def head(self) -> bytes:
+        """What the file begins with, at most ``HEAD`` bytes."""
+        return self._read(0, HEAD)
+
+    async def read(self) -> bytes:
+        """Return the bytes, all at once."""
+        return await asyncio.to_thread(self._read, 0, self.size)
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Yield the bytes, some at a time."""
+        for start in range(0, self.size, BLOCK):
+            yield await asyncio.to_thread(self._read, start, BLOCK)
+
+    def part(self, name: str, start: int, size: int) -> OnDisk:
+        """Return some of the bytes as a file of their own."""
+        return OnDisk(name, self.path, size, self.start + start)
+
+    @contextmanager
+    def opened(self) -> Iterator[mmap]:
+        """Open the bytes of a whole file, to look for something in them."""
+        with self.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as found:
+            yield found
+
+    def _read(self, start: int, size: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(self.start + start)
+            return file.read(min(size, self.size - start))
+
+
+Sent = InMemory | OnDisk
+
+
+async def fetched(file: Readable) -> Sent:
+    """Return a file that is here, wherever it lay. Raises ImageError."""
+    return file if isinstance(file, Sent) else InMemory(file.name, await file.read())
 
 
 @dataclass(frozen=True)
@@ -106,7 +174,7 @@ class Intake:
         Raises ImageError, which says what is wrong with it and what is taken.
         """
         async with self._room:
-            answer = await self._child(await self._read(picture), "clean")
+            answer = await self._child(await self._fetched(picture), "clean")
         return await self._keep(picture.name, user_id, answer)
 
     async def take_all(self, pictures: Sequence[Readable], user_id: int) -> list[Taken | ImageError]:
@@ -158,7 +226,7 @@ class Intake:
     async def clean(self, picture: Readable) -> bytes:
         """Return a picture that isn't kept as a clean PNG. Raises ImageError as ``take`` does."""
         async with self._room:
-            header, png = await self._child(await self._read(picture), "clean")
+            header, png = await self._child(await self._fetched(picture), "clean")
         if "error" in header:
             raise ImageError(f"{short_name(picture.name)} {header['error']}")
         return png
@@ -246,11 +314,14 @@ class Intake:
         return Taken(sha256, int(header["width"]), int(header["height"]))
 
     async def _read(self, picture: Readable) -> bytes:
-        """Return what a file holds. Raises ImageError when it is too large or can't be had."""
+        return await (await self._fetched(picture)).read()
+
+    async def _fetched(self, picture: Readable) -> Sent:
+        """Return a file that is here. Raises ImageError when it is too large or can't be had."""
         self._check_size(picture.name, picture.size)
-        data = await picture.read()
-        self._check_size(picture.name, len(data))  # it may have said less before
-        return data
+        found = await fetched(picture)
+        self._check_size(picture.name, found.size)  # it may have said less before
+        return found
 
     def _check_size(self, name: str, size: int) -> None:
         if size > self._max_bytes:
@@ -284,7 +355,9 @@ class Intake:
             raise ImageError(f"The picture {header['error']}")
         return body, str(header["media_type"]), str(header["name"])
 
-    async def _child(self, data: bytes, *command: str, process: str = "gate") -> tuple[dict[str, Any], bytes]:
+    async def _child(
+        self, data: bytes | Sent, *command: str, process: str = "gate"
+    ) -> tuple[dict[str, Any], bytes]:
         async with self._slots:
             out = await output_of(f"studio.pictures.{process}", data, *command)
         line, _, body = out.partition(b"\n")
@@ -293,7 +366,7 @@ class Intake:
         return json.loads(line), body
 
 
-async def output_of(module: str, data: bytes, *command: str, patience: float | None = None) -> bytes:
+async def output_of(module: str, data: bytes | Sent, *command: str, patience: float | None = None) -> bytes:
     """Return what a confined process writes that is given ``data``; b"" when it ended without an answer.
     patience: seconds until it is ended, None = what a picture has."""
     child = await asyncio.create_subprocess_exec(
@@ -308,7 +381,7 @@ async def output_of(module: str, data: bytes, *command: str, patience: float | N
     )
     try:
         async with asyncio.timeout(patience or TIMEOUT):
-            out, _ = await child.communicate(data)
+            out = await _answered(child, InMemory("", data) if isinstance(data, bytes) else data)
     except TimeoutError:
         out = b""
     finally:
@@ -319,6 +392,23 @@ async def output_of(module: str, data: bytes, *command: str, patience: float | N
         log.warning("%s ended with %s", module, child.returncode)
         return b""
     return out
+
+
+async def _answered(child: asyncio.subprocess.Process, given: Sent) -> bytes:
+    """Return what a process writes while it is handed a file."""
+    assert child.stdin is not None and child.stdout is not None
+    reading = asyncio.create_task(child.stdout.read())
+    try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has seen enough
+            async for block in given.blocks():
+                child.stdin.write(block)
+                await child.stdin.drain()
+        child.stdin.close()
+        out = await reading
+        await child.wait()
+        return out
+    finally:
+        reading.cancel()
 
 
 def child_environment() -> dict[str, str]:

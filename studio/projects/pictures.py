@@ -29,6 +29,7 @@ from studio.pictures.intake import (
     InMemory,
     Readable,
     Taken,
+    fetched,
     output_of,
     short_name,
 )
@@ -287,10 +288,10 @@ async def read_confined(file: Readable, command: str) -> tuple[dict[str, Any], b
     called = short_name(file.name)
     if file.size > MAX_ZIP:
         raise ImageError(f"{called} has {file.size / 2**20:.1f} MB; up to {MAX_ZIP // 2**20} MB are taken.")
-    data = await file.read()
-    if len(data) > MAX_ZIP:
-        raise ImageError(f"{called} has {len(data) / 2**20:.1f} MB; up to {MAX_ZIP // 2**20} MB are taken.")
-    out = await output_of("studio.projects.unzip", data, command, patience=PATIENCE)
+    sent = await fetched(file)
+    if sent.size > MAX_ZIP:  # it may have said less before
+        raise ImageError(f"{called} has {sent.size / 2**20:.1f} MB; up to {MAX_ZIP // 2**20} MB are taken.")
+    out = await output_of("studio.projects.unzip", sent, command, patience=PATIENCE)
     line, _, body = out.partition(b"\n")
     header = json.loads(line) if line else {"error": "takes too much time or memory to read."}
     if "error" in header:

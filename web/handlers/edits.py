@@ -84,7 +84,7 @@ def _numbers(value: Any, count: int) -> bool:
 
 async def keep_mask(call: Call) -> Answer:
     """Keep a mask that the person sends, as it is."""
-    data = bytes(call.body or b"")
+    data = await call.body.read()
     mask = await call.studio.editor.keep_mask(call.actor, data)
     name = await asyncio.to_thread(lambda: sha256(data).hexdigest())
     shape = {"sha256": name, "width": mask.width, "height": mask.height, "painted": mask.painted}

@@ -21,7 +21,7 @@ from typing import Any
 from core.errors import ImageError
 from studio.films.clips import ending
 from studio.films.kinds import READ, kind_of
-from studio.pictures.intake import Readable, child_environment, short_name
+from studio.pictures.intake import Readable, child_environment, fetched, short_name
 from studio.services import Services
 
 log = logging.getLogger(__name__)
@@ -93,14 +93,15 @@ class Clips:
     async def _sent(self, file: Readable) -> Path:
         """Return the file with what somebody sends. Raises ImageError when that is no film, or too large."""
         self._check_size(file.name, file.size)
-        data = await file.read()
-        self._check_size(file.name, len(data))  # it may have said less before
-        if kind_of(data) is None:
+        sent = await fetched(file)
+        self._check_size(file.name, sent.size)  # it may have said less before
+        if kind_of(await asyncio.to_thread(lambda: sent.head)) is None:
             raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
         path = self._folder / f"sent-{secrets.token_hex(8)}"
         try:
-            await _to_its_end(_write, path, data)
-        except asyncio.CancelledError:
+            async for block in sent.blocks():
+                await _to_its_end(_append, path, block)
+        except BaseException:
             await asyncio.to_thread(path.unlink, missing_ok=True)
             raise
         return path
@@ -223,9 +224,10 @@ async def _run(command: str, given: str, source: Path, target: Path) -> int | No
             await child.wait()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _append(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    with path.open("ab") as file:
+        file.write(data)
 
 
 def _joined(sources: Sequence[Path], target: Path) -> list[int]:

@@ -10,7 +10,7 @@ from core.job import Job
 from core.requests.own_models import DETECT
 from jobs.views import Submitted
 from studio.asking.new_job import NewJob
-from studio.pictures.intake import InMemory
+from studio.pictures.intake import Sent
 from studio.projects.pictures import Brought
 from studio.projects.shelf import Card
 from web.call import Call, Gone
@@ -77,7 +77,7 @@ def is_picture(text: str) -> bool:
     return _SHA256.fullmatch(text) is not None
 
 
-def brought_along(call: Call) -> list[InMemory | str]:
+def brought_along(call: Call) -> list[Sent | str]:
     """Return the pictures that come with a form: its files, and those of the studio's own that it names."""
     own = text(call, "pictures")
     named = [f"{job} {index + 1}" for job, index in chosen_of(call.body)] if own else []
@@ -91,7 +91,7 @@ async def add(call: Call, card: Card) -> Brought:
     name, label = card.project.id, text(call, "label").strip()
     label = "" if card.project.task == DETECT else label
     given = brought_along(call)
-    zips = [one for one in given if isinstance(one, InMemory) and one.data.startswith(_ZIP)]
+    zips = [one for one in given if not isinstance(one, str) and one.head.startswith(_ZIP)]
     rest = [one for one in given if one not in zips]
     done: list[Brought] = []
     if rest or not zips:
