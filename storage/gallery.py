@@ -28,6 +28,7 @@ from storage.web.trash import hidden, in_trash, is_trashed
 
 MOST = 200  # pictures of a page, and nodes of a lineage
 RATIO_OFF = 3  # per cent that a picture's shape may be off a ratio: sides are multiples of 8 px
+_CURSOR = re.compile("([0-9]{1,18})-([0-9]{1,3})")
 _DAY = 86_400_000_000  # microseconds
 
 
@@ -44,8 +45,9 @@ class Cursor:
     @classmethod
     def of(cls, text: str) -> Cursor:
         """Return the cursor that ``str`` wrote. Raises ValueError."""
-        seq, _, position = text.partition("-")
-        return cls(int(seq), int(position))
+        if (found := _CURSOR.fullmatch(text)) is None:
+            raise ValueError("that is no cursor")
+        return cls(int(found[1]), int(found[2]))
 
 
 @dataclass(frozen=True)

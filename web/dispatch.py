@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
@@ -55,6 +56,7 @@ _STATUS = {
     LimitError: HTTPStatus.TOO_MANY_REQUESTS,
     ImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a surrogate pair, as JSON writes it
 log = logging.getLogger(__name__)
 
 
@@ -165,6 +167,10 @@ async def _body(
         if route.body is Body.FORM:
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100)), ()
         parsed = json.loads(text or "{}")
+        if _HALF.search(text):
+            json.dumps(parsed, ensure_ascii=False).encode()  # of a pair alone, in a key too
+    except UnicodeEncodeError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "A text holds half of a surrogate pair.") from error
     except (ValueError, RecursionError) as error:
         raise Refused(HTTPStatus.BAD_REQUEST, "The body can't be read.") from error
     if not isinstance(parsed, dict):

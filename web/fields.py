@@ -17,6 +17,7 @@ MOST_PICTURES = 64  # of one job
 LONGEST_KEY = 100
 MOST_CHOSEN = 2000  # pictures that a call can name
 _CHOSEN = re.compile(r"([a-z2-9]{12})/([1-9][0-9]?)")
+_WHOLE = re.compile("[0-9]{1,19}")
 T = TypeVar("T")
 
 
@@ -80,6 +81,12 @@ def key_of(body: Any) -> str | None:
     if key is not None and not 0 < len(key) <= LONGEST_KEY:
         raise UserError(f"`key` takes 1 to {LONGEST_KEY} characters.")
     return None if key is None else f"web:{key}"
+
+
+def whole(text: str) -> int | None:
+    """Return a whole number as rows keep them, of at most 63 bits; None of any other text."""
+    number = int(text) if _WHOLE.fullmatch(text) else 2**63
+    return number if number < 2**63 else None
 
 
 def number_of(text: str) -> int:

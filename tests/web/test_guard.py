@@ -135,6 +135,20 @@ async def test_bodies_that_are_too_large_or_of_another_kind_are_refused(site) ->
         assert answer.status == 400, text[:10]
 
 
+async def test_half_of_a_surrogate_pair_is_refused_wherever_it_stands(site) -> None:
+    paths = {route.path for route in site.web.routes if route.body is Body.JSON and "{" not in route.path}
+    for path in sorted(paths - {"/api/session"}):
+        [method] = [r.method for r in site.web.routes if r.path == path and r.body is Body.JSON][:1]
+        for text in (r'{"\ud800": 1}', r'{"document": {"a": [{"\uDFFF": 1}]}}', r'{"token": "\ud83d"}'):
+            head = {"Content-Type": "application/json"}
+            answer = await site.you.ask(method, path, data=text, headers=head)
+            assert answer.status in (400, 429), (path, text, answer.body)
+    whole = await site.you.ask(
+        "POST", "/api/folders", data=r'{"name": "\ud83d\ude00"}', headers={"Content-Type": "application/json"}
+    )
+    assert whole.status == 201 and whole.data["name"] == "😀"
+
+
 def test_buckets_let_so_many_through_and_forget() -> None:
     now = [0.0]
     buckets = Buckets(lambda: now[0])

@@ -381,6 +381,7 @@ async def test_settings_change_what_they_say(site: Site) -> None:
         ("labels", {"label": ""}),
         ("labels/drop", {"label": "good"}),
         ("share", {"role": "x"}),
+        ("share", {"role": "9999999999999999999", "use": "1"}),
         ("share", {"role": "0", "use": "1"}),  # it is nobody else's
     ):
         assert (await form(site.you, f"{here}/{end}", **fields)).status == 400, end

@@ -10,6 +10,7 @@ from core.requests import PICTURE_KINDS
 from storage.gallery import MOST
 from studio.gallery import Page
 from web.call import Answer, Call, Json
+from web.fields import whole
 from web.handlers import gallery
 
 FILTERS = ("q", "kind", "server")
@@ -51,9 +52,9 @@ def _server(text: str) -> int | None:
     """Return the id of a server, None for all. Raises UserError for what can't be one."""
     if not text:
         return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 19:
+    if (found := whole(text)) is None:
         raise UserError("`server` takes a server's id.")
-    return int(text)
+    return found
 
 
 def _address(chosen: dict[str, str], **changes: str) -> str:

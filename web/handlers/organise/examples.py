@@ -13,7 +13,7 @@ from storage.asking.examples import ExampleSet
 from studio.examples.copies import Summary
 from studio.examples.sets import Contents
 from web.call import Answer, Bytes, Call, Gone, Json, SeeOther
-from web.fields import field, key_of, names_of, text_of
+from web.fields import field, key_of, names_of, text_of, whole
 from web.handlers import talks
 from web.handlers.pages import Pages
 
@@ -121,9 +121,9 @@ async def _own(call: Call) -> ExampleSet:
 
 def _number(text: str) -> int:
     """Return the id of an example. Raises UserError for what can't be one."""
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+    if (found := whole(text)) is None:
         raise UserError("`example` takes the number of an example.")
-    return int(text)
+    return found
 
 
 def _address(found: ExampleSet) -> str:

@@ -8,7 +8,7 @@ from itertools import groupby
 from core.errors import UserError
 from studio.actor import Place
 from web.call import Answer, Call, Json
-from web.fields import field, number_of, text_of
+from web.fields import field, number_of, text_of, whole
 
 
 async def channels(call: Call) -> Answer:
@@ -37,7 +37,6 @@ async def post(call: Call) -> Answer:
 
 
 def _id(body: object, name: str) -> int:
-    text = text_of(body, name)
-    if not text.isascii() or not text.isdecimal() or len(text) > 19:
+    if (found := whole(text_of(body, name))) is None:
         raise UserError(f"`{name}` takes the id of a {name}.")
-    return int(text)
+    return found

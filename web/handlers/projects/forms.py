@@ -6,7 +6,7 @@ from core.errors import UserError
 from core.requests.own_models import ANOMALY, DETECT
 from storage.projects.rows import RIGHTS
 from web.call import Answer, Call, SeeOther
-from web.fields import number_of, text_of
+from web.fields import number_of, text_of, whole
 from web.handlers.projects import found, verdicts
 from web.handlers.projects.pages import ProjectPages
 
@@ -181,11 +181,11 @@ async def drop_label(call: Call) -> Answer:
 
 async def share(call: Call) -> Answer:
     """Let a role of a project's server, or every member, do exactly what is ticked."""
-    card, role = await found.card(call), text_of(call.body, "role")
-    if not role.isascii() or not role.isdecimal() or len(role) > 19:
+    card, role = await found.card(call), whole(text_of(call.body, "role"))
+    if role is None:
         raise UserError("`role` takes the id of a role, 0 for every member.")
     rights = [right for right in RIGHTS if found.text(call, right)]
-    await call.studio.projects.shelf.share(call.actor, card.project.id, int(role), rights)
+    await call.studio.projects.shelf.share(call.actor, card.project.id, role, rights)
     return _address(call, "/settings")
 
 
