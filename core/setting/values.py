@@ -113,12 +113,14 @@ def device_list(value: str) -> tuple[str, ...]:
 
 
 def public_address(value: str) -> str:
-    """Return the address of a site, without a path; empty for none."""
+    """Return the address of a site as browsers name it, without a path or its scheme's own port; empty for
+    none."""
     found = urlsplit(value.rstrip("/"))
     whole_site = found.scheme in ("http", "https") and found.hostname and not found.path and not found.query
     if value and (not whole_site or found.username is not None):
         raise ValueError("takes an address such as https://studio.example.org, without a path")
-    return value.rstrip("/").lower()
+    usual = {"https": ":443", "http": ":80"}.get(found.scheme, "")
+    return value.rstrip("/").lower().removesuffix(usual)
 
 
 def page_address(value: str) -> str:

@@ -177,6 +177,15 @@ def test_keys_in_an_address_are_refused_and_not_repeated() -> None:
     assert "AWS_ACCESS_KEY_ID" in str(caught.value) and "canary" not in str(caught.value)
 
 
+def test_a_public_address_is_kept_as_browsers_name_it() -> None:
+    def kept(value: str) -> str:
+        return load({"PUBLIC_URL": value}, NOWHERE).public_url
+
+    assert kept("https://Studio.example.org:443/") == "https://studio.example.org"
+    assert kept("https://studio.example.org:8443") == "https://studio.example.org:8443"
+    assert kept("https://studio.example.org") == "https://studio.example.org"
+
+
 def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("from-a-file\n")
