@@ -144,7 +144,8 @@ async def visitor(context: Context, request: web.Request) -> Person | None:
 
 
 def _peer(context: Context, request: web.Request) -> str:
-    return guard.peer(request.remote, request.headers.get("X-Forwarded-For"), context.trusted)
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))  # a proxy may add a line of its own
+    return guard.peer(request.remote, forwarded, context.trusted)
 
 
 async def _body(
