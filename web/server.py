@@ -38,6 +38,7 @@ from web.static_files import StaticFiles
 
 TEMPLATES = Path(__file__).parent / "templates"
 KEEP_ALIVE = 75.0  # seconds that an idle connection is kept
+LOOKS = (Bucket.READ, Bucket.BYTES)  # what HEAD may ask for as well: it changes nothing and makes nothing
 BACKLOG = 128  # connections that wait to be taken
 log = logging.getLogger(__name__)
 
@@ -167,9 +168,12 @@ def _application(
 ) -> web.Application:
     app = web.Application(middlewares=[_last_resort(context, connections)])
     for route in routes:
-        app.router.add_route(route.method, route.path, partial(answer, context, route))
+        taken = partial(answer, context, route)
+        app.router.add_route(route.method, route.path, taken)
+        if route.method == "GET" and route.bucket in LOOKS:
+            app.router.add_route("HEAD", route.path, taken)
     app.router.add_get("/static/{version}/{name:.+}", partial(_static, context))
-    app.router.add_get(LIVE, partial(_live, context, hub))
+    app.router.add_get(LIVE, partial(_live, context, hub), allow_head=False)
     return app
 
 
@@ -181,18 +185,29 @@ def _last_resort(context: Context, connections: Connections) -> Any:
         connections.note(request)
         try:
             return await handler(request)
-        except web.HTTPException as error:
-            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-                raise
+        except web.HTTPMethodNotAllowed as error:
+            return _not_allowed(context, request, error)
+        except web.HTTPNotFound:
             refused = Gone()
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception:
-            log.exception("an unexpected error at %s", request.match_info.route)
+            resource = request.match_info.route.resource
+            log.exception("an unexpected error at %s %s", request.method, resource and resource.canonical)
             refused = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Something unexpected went wrong.")
         return refusal(context, request.path, refused)
 
     return middleware
+
+
+def _not_allowed(
+    context: Context, request: web.Request, error: web.HTTPMethodNotAllowed
+) -> web.StreamResponse:
+    takes = ", ".join(sorted(error.allowed_methods))
+    said = f"Nothing here is asked for by {error.method}; this address takes {takes}."
+    response = refusal(context, request.path, Refused(HTTPStatus.METHOD_NOT_ALLOWED, said))
+    response.headers["Allow"] = takes
+    return response
 
 
 async def _static(context: Context, request: web.Request) -> web.StreamResponse:

@@ -1,6 +1,7 @@
 """What stands before every route: host, origin, session, size, number of calls; and the headers behind it."""
 
 import pytest
+from multidict import CIMultiDict
 
 from tests.web.conftest import YOU
 from tests.web.proofs.cells import filled
@@ -173,12 +174,53 @@ def test_buckets_let_so_many_through_and_forget() -> None:
     [
         ("127.0.0.1", "9.9.9.9, 8.8.8.8", "8.8.8.8"),
         ("7.7.7.7", "9.9.9.9", "7.7.7.7"),
-        ("127.0.0.1", None, "127.0.0.1"),
+        ("127.0.0.1", "", "127.0.0.1"),
         (None, "9.9.9.9", ""),
     ],
 )
 def test_only_a_proxy_of_ours_says_where_a_call_comes_from(remote, forwarded, found) -> None:
     assert peer(remote, forwarded, ("127.0.0.1",)) == found
+
+
+async def test_a_proxy_that_adds_a_line_of_its_own_is_believed_before_the_visitor(site) -> None:
+    answers = []
+    for number in range(Bucket.SIGN_IN.value + 1):
+        lines = [("X-Forwarded-For", f"6.6.6.{number}"), ("X-Forwarded-For", "203.0.113.9")]
+        headers = CIMultiDict([*lines, ("Origin", site.web.url)])
+        path = site.web.url + "/api/sign-in/look"
+        async with site.http.post(path, json={"token": "spent"}, headers=headers) as answer:
+            answers.append(answer.status)
+    assert answers == [404] * Bucket.SIGN_IN.value + [429]
+
+
+async def test_a_head_answers_as_a_get_without_its_body(site) -> None:
+    job = await site.drawn(site.you)
+    for path in ("/pictures", "/api/jobs", f"/files/{job['id']}/1", "/static/x/js/create.js"):
+        head, get = await site.you.ask("HEAD", path), await site.you.get(path)
+        assert (head.status, head.body) == (200, b"") and get.body, path
+        assert head.headers["Content-Type"] == get.headers["Content-Type"], path
+    assert (await site.stranger().ask("HEAD", "/pictures")).headers["Location"] == "/in"
+    assert (await site.stranger().ask("HEAD", "/in")).status == 200
+    assert (await site.you.ask("HEAD", f"/api/zip?job={job['id']}")).status == 405, "it would be packed"
+
+
+async def test_a_method_that_an_address_does_not_take_is_told_which_it_does(site) -> None:
+    refused = await site.you.ask("PUT", "/api/jobs")
+    assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD, POST")
+    assert "PUT" in refused.data["detail"]
+    page = await site.stranger().ask("DELETE", "/in")
+    assert (page.status, page.headers["Allow"]) == (405, "GET, HEAD") and b"<html" in page.body
+    assert (await site.you.ask("POST", "/none")).status == 404
+
+
+async def test_an_unexpected_error_is_logged_by_its_address(site, monkeypatch, caplog) -> None:
+    async def fails(*given: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(site.opened.studio.gallery, "months", fails)
+    assert (await site.you.get("/api/months")).status == 500
+    [record] = [one for one in caplog.records if one.name == "web.server"]
+    assert record.getMessage() == "an unexpected error at GET /api/months"
 
 
 def test_hosts_and_origins_of_ours() -> None:
