@@ -93,7 +93,7 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
         person = await visitor(context, request)
         if person is None and not route.everybody:
             raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first: type `/web` in Discord for a link.")
-        who = f"s:{person.user_id}" if person else f"a:{_peer(context, request)}"
+        who = who_of(context, request, person)
         context.buckets.take(route.bucket, who)
         async with AsyncExitStack() as arrived:
             body, files = await _body(context, route, request, who, arrived)
@@ -143,9 +143,12 @@ async def visitor(context: Context, request: web.Request) -> Person | None:
     return await context.visitors.find(token) if 0 < len(token) <= 100 else None
 
 
-def _peer(context: Context, request: web.Request) -> str:
+def who_of(context: Context, request: web.Request, person: Person | None) -> str:
+    """Return whom a call counts against: who is signed in, or else where it comes from."""
+    if person is not None:
+        return f"s:{person.user_id}"
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))  # a proxy may add a line of its own
-    return guard.peer(request.remote, forwarded, context.trusted)
+    return f"a:{guard.peer(request.remote, forwarded, context.trusted)}"
 
 
 async def _body(

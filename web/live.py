@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,9 @@ from web.call import Person
 
 EVERY = 0.125  # seconds
 AT_A_TIME = 20  # sockets in one turn of the event loop
-MOST, MOST_OF_ONE = 300, 8  # sockets
+MOST, MOST_OF_ONE = 800, 8  # sockets
+QUIET = 25.0  # seconds after which a tab without news is told that there are none: so it notices a dead line
+NOTHING = json.dumps({"jobs": [], "changed": [], "complete": True}, separators=(",", ":"))
 FULL, PATIENCE = 64 * 1024, 5.0  # bytes that wait for a browser, and seconds until it is let go
 UNREAD = 16 * 2**20  # bytes above which a send waits; far more than one message on top of FULL
 CHECK_EVERY = 60.0  # seconds; a session that has ended closes its sockets by then
@@ -29,7 +32,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Tab:
-    """An open socket. at: the point that its news end at. full_since: when its browser stopped reading."""
+    """An open socket. at: the point that its news end at. told: when it was sent something. full_since: when
+    its browser stopped reading."""
 
     socket: web.WebSocketResponse
     request: web.Request
@@ -37,6 +41,7 @@ class _Tab:
     token: str
     at: int
     checked: float
+    told: float
     full_since: float | None = None
     closing: asyncio.Task[object] | None = field(default=None, repr=False)
 
@@ -57,9 +62,12 @@ class Hub:
         Without one, or with nonsense, what is new from now on is told."""
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=4096)
         await socket.prepare(request)
-        own = sum(tab.person.user_id == person.user_id for tab in self._tabs)
-        if len(self._tabs) >= MOST or own >= MOST_OF_ONE:
+        held = Counter(tab.person.user_id for tab in self._tabs)
+        if held[person.user_id] >= MOST_OF_ONE:
             await socket.close(code=TOO_MANY, message=b"too many tabs are open")
+            return socket
+        if held.total() >= MOST and not self._makes_room(held, person.user_id):
+            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too many people are here")
             return socket
         if request.transport is not None:  # so that sending never waits for a browser: see _is_full
             request.transport.set_write_buffer_limits(high=UNREAD)
@@ -70,7 +78,7 @@ class Hub:
             if since.isascii() and since.isdecimal() and len(since) < 20
             else self._studio.own.point
         )
-        tab = _Tab(socket, request, person, token, at, now)
+        tab = _Tab(socket, request, person, token, at, now, now)
         self._tabs.add(tab)
         try:
             async for message in socket:
@@ -79,6 +87,23 @@ class Hub:
         finally:
             self._tabs.discard(tab)
         return socket
+
+    async def turn_away(self, request: web.Request) -> web.StreamResponse:
+        """Close the socket of somebody who isn't signed in. A page learns why only of one that was open."""
+        socket = web.WebSocketResponse(compress=False, max_msg_size=4096)
+        await socket.prepare(request)
+        await socket.close(code=SIGNED_OUT, message=b"signed out")
+        return socket
+
+    def _makes_room(self, held: Counter[int], user_id: int) -> bool:
+        """Close a socket of whoever has most, and more than ``user_id`` would have."""
+        greediest, most = held.most_common(1)[0]
+        if most <= held[user_id] + 1:
+            return False
+        tab = min((tab for tab in self._tabs if tab.person.user_id == greediest), key=lambda tab: tab.checked)
+        self._tabs.discard(tab)
+        self._later(tab.socket.close(code=TOO_MANY, message=b"too many tabs are open"))
+        return True
 
     async def run(self) -> None:
         """Send news until cancelled."""
@@ -107,7 +132,10 @@ class Hub:
             if key not in encoded:
                 encoded[key] = self._news(tab)
             tab.at, text = encoded[key]
+            if text is None and now - tab.told >= QUIET:
+                text = NOTHING
             if text is not None and not tab.socket.closed:
+                tab.told = now
                 await self._send(tab, text)
 
     def _news(self, tab: _Tab) -> tuple[int, str | None]:

@@ -25,7 +25,7 @@ from web.api.openapi import described
 from web.arriving import Bodies
 from web.call import Bucket, Gone, Refused, Route
 from web.connections import Connections, quiet_log
-from web.dispatch import Context, answer, refusal, visitor
+from web.dispatch import Context, answer, refusal, visitor, who_of
 from web.handlers.pages import Pages
 from web.handlers.privacy import PrivacyHandlers
 from web.handlers.settings import SettingsForm
@@ -232,9 +232,9 @@ async def _live(context: Context, hub: Hub, request: web.Request) -> web.StreamR
         guard.check_host(context.addresses, request.headers.get("Host", ""))
         guard.check_origin(context.addresses, "SOCKET", request.headers)
         person = await visitor(context, request)
-        if person is None:
-            raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first.")
-        context.buckets.take(Bucket.CHANGE, f"s:{person.user_id}")
+        context.buckets.take(Bucket.CHANGE, who_of(context, request, person))
     except Refused as error:
         return refusal(context, request.path, error)
+    if person is None:
+        return await hub.turn_away(request)
     return await hub.serve(request, person, request.cookies[context.cookie])

@@ -6,7 +6,10 @@ import re
 import aiohttp
 import pytest
 
+from storage.schema import metadata
 from tests.web.conftest import COOKIE, OTHER, YOU
+from web import live
+from web.live import Hub
 
 
 async def connect(site, browser, origin=None, since=""):
@@ -64,9 +67,52 @@ async def test_a_page_of_another_site_opens_no_socket(site) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await connect(site, site.you, origin)
         assert refused.value.status == 403
+
+
+async def test_who_is_not_signed_in_is_told_so_by_the_socket(site) -> None:
+    """A page can't read an answer of HTTP to its socket; it knows how a socket was closed."""
+    closed = await (await connect(site, site.stranger())).receive(timeout=2)
+    assert closed.data == 4401
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await connect(site, site.stranger())
-    assert refused.value.status == 401
+        await connect(site, site.stranger(), "http://evil.example")
+    assert refused.value.status == 403
+
+
+async def test_a_tab_without_news_is_told_that_there_are_none(site, monkeypatch) -> None:
+    assert live.QUIET <= 25.0
+    monkeypatch.setattr(live, "QUIET", 0.0)
+    socket = await connect(site, site.you)
+    assert await socket.receive_json(timeout=2) == {"jobs": [], "changed": [], "complete": True}
+    await socket.close()
+
+
+async def test_where_all_places_are_taken_who_has_most_tabs_gives_one_up(site, monkeypatch) -> None:
+    monkeypatch.setattr(live, "MOST", 3)
+    mine = [await connect(site, site.you) for _ in range(3)]
+    first = await connect(site, await site.person(OTHER))
+    assert (await mine[0].receive(timeout=2)).data == 4429
+    second = await connect(site, await site.person(OTHER + 1))
+    assert (await mine[1].receive(timeout=2)).data == 4429
+    third = await connect(site, await site.person(OTHER + 2))
+    assert (await third.receive(timeout=2)).data == 1013, "each has one: nobody gives it up"
+    for socket in (mine[2], first, second):
+        assert not socket.closed
+        await socket.close()
+
+
+async def test_an_ended_session_hears_nothing_after_a_minute(site, monkeypatch) -> None:
+    turn = Hub._turn
+
+    async def a_minute_later(hub: Hub) -> None:
+        for tab in hub._tabs:
+            tab.checked -= 61.0
+        await turn(hub)
+
+    other = await site.person(OTHER)
+    socket = await connect(site, other)
+    monkeypatch.setattr(Hub, "_turn", a_minute_later)
+    await site.opened.services.database.write(lambda c: c.execute(metadata.tables["sessions"].delete()))
+    assert (await socket.receive(timeout=2)).data == 4401
 
 
 async def test_a_person_has_at_most_eight_tabs(site) -> None:
