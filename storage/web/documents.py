@@ -54,14 +54,10 @@ def one(connection: sa.Connection, user_id: int, document_id: str) -> Kept | Non
 def add(
     connection: sa.Connection, user_id: int, name: str, content: Content, *, now: datetime, most: int
 ) -> str | None:
-    """Write a new document and return its id; None when the person has ``most`` that have names. Beyond that
-    number the one without a name that was changed longest ago goes."""
+    """Write a new document and return its id; None when the person has ``most``."""
     mine = sa.select(documents.c.id).where(documents.c.user_id == user_id)
     if connection.execute(sa.select(sa.func.count()).select_from(mine.subquery())).scalar_one() >= most:
-        oldest = mine.where(documents.c.name == "").order_by(documents.c.updated_at).limit(1)
-        if (gone := connection.execute(oldest).scalar()) is None:
-            return None
-        connection.execute(sa.delete(documents).where(documents.c.id == gone))
+        return None
     document_id = new_job_id()
     row = {"id": document_id, "user_id": user_id, "name": name, "version": 1}
     times = {"created_at": now, "updated_at": now}

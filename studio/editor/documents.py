@@ -20,7 +20,7 @@ from studio.editor import document
 from studio.editor.document import Document, Uploaded
 from studio.rights import Rights
 
-MOST_DOCUMENTS, MOST_BYTES = 50, 256 * 1024  # of a person; of one, as JSON
+MOST_DOCUMENTS, MOST_BYTES = 200, 256 * 1024  # of a person; of one, as JSON
 ELSEWHERE = "This document was changed in another tab or on another device. Keep yours, or take theirs."
 
 
@@ -49,8 +49,7 @@ class Documents:
         return await self._database.read(partial(rows.one, user_id=actor.user_id, document_id=document_id))
 
     async def create(self, actor: Actor, data: Any, name: str = "") -> Kept:
-        """Keep a new document. Raises UserError for one that isn't a document, and after too many that have
-        names."""
+        """Keep a new document. Raises UserError for one that isn't a document, and after too many."""
         await self._rights.check(actor, Action.MINE)
         content, now = await _content(lambda: data), datetime.now(UTC)
         work = partial(
@@ -63,7 +62,8 @@ class Documents:
         )
         if (document_id := await self._database.write(work)) is None:
             raise UserError(
-                f"You have {MOST_DOCUMENTS} documents with names, which is the limit. Delete one."
+                f"You have {MOST_DOCUMENTS} documents, which is the limit, so this one isn't kept. Delete"
+                " some on the page Documents."
             )
         return Kept(document_id, _name(name), 1, now, now, content.summary)
 

@@ -52,13 +52,11 @@ async def test_a_change_is_written_over_the_version_it_knows_and_over_no_other(d
     assert await names(database) == []
 
 
-async def test_of_too_many_the_oldest_without_a_name_goes(database: Database) -> None:
-    named = await kept(database, "harbour", later=-100)
-    first, second = await kept(database, later=1), await kept(database, later=2)
-    third = await kept(database, later=3)
-    assert await names(database) == [third, second, named]
-    assert first not in await names(database)
-    assert await kept(database, "one", user=BEN, most=1) and await kept(database, user=BEN, most=1) is None
+async def test_one_too_many_is_refused_and_takes_no_other_s_place(database: Database) -> None:
+    named, unnamed = await kept(database, "harbour", most=2), await kept(database, later=1, most=2)
+    assert await kept(database, later=2, most=2) is None
+    assert await names(database) == [unnamed, named]
+    assert await kept(database, user=BEN, most=1), "everybody's are counted apart"
 
 
 async def test_what_a_document_needs_is_kept_though_it_was_sent_long_ago(database: Database) -> None:

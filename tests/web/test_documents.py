@@ -101,7 +101,7 @@ async def test_the_number_of_documents_has_an_end(site) -> None:
     for number in range(MOST_DOCUMENTS):
         await documents.create(Actor(1, None), ONE, f"number {number}")
     answer = await site.you.post("/api/documents", {"document": ONE})
-    assert answer.status == 400 and "You have 50 documents with names" in answer.data["detail"]
+    assert answer.status == 400 and "You have 200 documents" in answer.data["detail"]
 
 
 async def test_everything_is_exported_and_goes_when_its_owner_says_so(site) -> None:
