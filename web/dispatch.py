@@ -43,6 +43,7 @@ from web.call import (
     Whole,
     is_page,
 )
+from web.fields import way_in
 from web.handlers.pages import Pages
 from web.people import Visitors
 from web.static_files import StaticFiles
@@ -118,7 +119,7 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
             return _file(context, found)
         return _response(context, found)
     except (Refused, UserError, StorageError) as error:
-        return _problem(context, route, person, _refusal(error))
+        return _problem(context, route, request, person, _refusal(error))
 
 
 async def _handled(route: Route, call: Call) -> Answer:
@@ -309,10 +310,12 @@ def _refusal(error: Exception) -> Refused:
     return Refused(status, str(error))
 
 
-def _problem(context: Context, route: Route, person: Person | None, refused: Refused) -> web.Response:
-    """Return a refusal; a stranger who opens a page is led to where people sign in."""
+def _problem(
+    context: Context, route: Route, request: web.Request, person: Person | None, refused: Refused
+) -> web.Response:
+    """Return a refusal; a stranger who opens a page is led to where people sign in, and then to that page."""
     if refused.status is HTTPStatus.UNAUTHORIZED and route.is_page and route.method == "GET":
-        return _see_other(context, "/in")
+        return _see_other(context, way_in(request.raw_path))
     return refusal(context, route.path, refused, person)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from core.errors import UserError
 from core.requests.ask import FORMS, Form
@@ -14,10 +14,11 @@ from studio.pictures.intake import Sent
 from web.call import Call, Gone
 
 MOST_PICTURES = 64  # of one job
-LONGEST_KEY = 100
+LONGEST_KEY, LONGEST_ADDRESS = 100, 4000
 MOST_CHOSEN = 2000  # pictures that a call can name
 _CHOSEN = re.compile(r"([a-z2-9]{12})/([1-9][0-9]?)")
 _WHOLE = re.compile("[0-9]{1,19}")
+_PAGE = re.compile(r"/(?!in\b|api/|files/|previews/|static/)(?:[!-.0-\[\]-~][!-\[\]-~]*)?")  # never // or \\
 T = TypeVar("T")
 
 
@@ -87,6 +88,17 @@ def whole(text: str) -> int | None:
     """Return a whole number as rows keep them, of at most 63 bits; None of any other text."""
     number = int(text) if _WHOLE.fullmatch(text) else 2**63
     return number if number < 2**63 else None
+
+
+def page_of(text: str) -> str:
+    """Return the address of a page of ours that somebody wants to go on with; "/" for anything else."""
+    return text if _PAGE.fullmatch(text) and len(text) <= LONGEST_ADDRESS else "/"
+
+
+def way_in(page: str) -> str:
+    """Return where somebody signs in who then goes on with a page."""
+    found = page_of(page)
+    return "/in" if found == "/" else f"/in?next={quote(found, safe='/')}"
 
 
 def number_of(text: str) -> int:

@@ -100,8 +100,8 @@ def _edit(pages: EditorPages) -> tuple[Route, ...]:
 def _sign_in(signing: SignIn) -> tuple[Route, ...]:
     way = Bucket.SIGN_IN
     return (
-        Route("GET", "/in", signing.page, everybody=True),
-        Route("GET", "/in/discord", signing.to_discord, bucket=way, everybody=True),
+        Route("GET", "/in", signing.page, everybody=True, query=("next",)),
+        Route("GET", "/in/discord", signing.to_discord, bucket=way, everybody=True, query=("next",)),
         Route(
             "GET",
             "/in/discord/back",

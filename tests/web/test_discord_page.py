@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import aiohttp
 import pytest
@@ -127,8 +128,8 @@ class Visitor(Browser):
                 self.cookie = rest.split(";")[0]
         return found
 
-    async def leave(self) -> str:
-        answer = await self.visit("/in/discord")
+    async def leave(self, path: str = "/in/discord") -> str:
+        answer = await self.visit(path)
         assert answer.status == 303
         return answer.headers["Location"]
 
@@ -173,6 +174,28 @@ async def test_who_says_yes_on_discord_is_signed_in_and_no_token_is_kept(way: Wa
     assert session.name == f"user{MEMBER}"
     page = (await browser.get("/in")).body.decode()
     assert "Sign in with Discord" in page
+
+
+async def test_a_page_that_somebody_wanted_comes_after_signing_in(way: Way) -> None:
+    browser = way.browser()
+    sent_on = (await browser.get("/pictures?q=a%20house")).headers["Location"]
+    assert sent_on == "/in?next=/pictures%3Fq%3Da%2520house"
+    page = (await browser.get(sent_on)).body.decode()
+    [link] = re.findall(r'href="(/in/discord[^"]*)"', page)
+    answer = await browser.come_back(way.discord.approve(await browser.leave(link), MEMBER))
+    assert (answer.status, answer.headers["Location"]) == (303, "/pictures?q=a%20house")
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "/in", "/api/zip", ""],
+)
+async def test_signing_in_leads_to_pages_of_this_studio_only(way: Way, page: str) -> None:
+    assert 'data-next="/"' in (await way.browser().get(f"/in?{urlencode({'next': page})}")).body.decode()
+    browser = way.browser()
+    left = await browser.leave(f"/in/discord?{urlencode({'next': page})}")
+    answer = await browser.come_back(way.discord.approve(left, MEMBER))
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
 
 
 async def test_the_way_out_tells_discord_no_secret_and_binds_this_browser(way: Way) -> None:

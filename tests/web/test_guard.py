@@ -78,7 +78,8 @@ async def test_a_stranger_gets_nothing_but_the_way_in(site) -> None:
         if route.everybody:
             assert answer.status in (200, 303, 400, 404), route
         elif route.is_page and route.method == "GET":
-            assert (answer.status, answer.headers["Location"]) == (303, "/in"), route
+            way = f"/in?next={address_of(route)}".removesuffix("?next=/")
+            assert (answer.status, answer.headers["Location"]) == (303, way), route
         else:
             assert answer.status == 401, route
 
@@ -199,7 +200,7 @@ async def test_a_head_answers_as_a_get_without_its_body(site) -> None:
         head, get = await site.you.ask("HEAD", path), await site.you.get(path)
         assert (head.status, head.body) == (200, b"") and get.body, path
         assert head.headers["Content-Type"] == get.headers["Content-Type"], path
-    assert (await site.stranger().ask("HEAD", "/pictures")).headers["Location"] == "/in"
+    assert (await site.stranger().ask("HEAD", "/pictures")).headers["Location"] == "/in?next=/pictures"
     assert (await site.stranger().ask("HEAD", "/in")).status == 200
     assert (await site.you.ask("HEAD", f"/api/zip?job={job['id']}")).status == 405, "it would be packed"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from core.job import Job
 from core.requests import PICTURE_KINDS, GenerateRequest
@@ -17,7 +18,7 @@ from studio.asking.prompts import remix_text
 from studio.gallery import Lineage
 from web import shapes
 from web.call import Answer, Call, Gone, Html, Person, SeeOther
-from web.fields import number_of
+from web.fields import number_of, way_in
 from web.handlers import explore, gallery, jobs, queues
 from web.handlers.organise import offers
 from web.handlers.settings import SettingsForm
@@ -81,7 +82,7 @@ class Pages:
     async def create(self, call: Call) -> Answer:
         """The prompt bar and what became of the newest prompts; a word on signing in for a stranger."""
         if call.person is None:
-            return SeeOther("/in")
+            return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
         values = {
             "jobs": await jobs.stream(call),
             "prompt": call.query.get("prompt", "")[:4000],

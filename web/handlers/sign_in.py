@@ -8,7 +8,7 @@ from typing import Any
 
 from core.errors import NotAllowedError
 from web.call import Answer, Call, Html, Json, Leave, Refused, SeeOther, SignedIn, SignedOut
-from web.fields import field, text_of
+from web.fields import field, page_of, text_of
 from web.people import Visitors, label_of
 from web.sign_in.discord_page import DiscordPage, SignInFailed
 
@@ -36,13 +36,13 @@ class SignIn:
 
     async def page(self, call: Call) -> Answer:
         """Where a link signs somebody in, or leads to Discord."""
-        return self._page(HTTPStatus.OK)
+        return self._page(HTTPStatus.OK, page=page_of(call.query.get("next", "")))
 
     async def to_discord(self, call: Call) -> Answer:
         """Lead to Discord's own page; this browser, and no other, can come back from there."""
         if self._discord is None:
             raise Refused(HTTPStatus.NOT_FOUND, OFF)
-        url, attempt = self._discord.begin()
+        url, attempt = self._discord.begin(page_of(call.query.get("next", "")))
         return Leave(url, attempt)
 
     async def from_discord(self, call: Call) -> Answer:
@@ -54,16 +54,16 @@ class SignIn:
             label = label_of(call.headers.get("User-Agent", ""))
             own, members = call.studio.own, self._members_only
             token = await own.web_session(who.actor, label, members_only=members)
-            return SignedIn(token, "/", another=_is_another(call, who.actor.user_id))
+            return SignedIn(token, who.page, another=_is_another(call, who.actor.user_id))
         except SignInFailed as failed:
             return self._page(failed.status, str(failed))
         except NotAllowedError as refused:
             return self._page(HTTPStatus.FORBIDDEN, str(refused))
 
-    def _page(self, status: HTTPStatus, trouble: str | None = None) -> Html:
+    def _page(self, status: HTTPStatus, trouble: str | None = None, page: str = "/") -> Html:
         frame: dict[str, Any] = {"page": "in", "person": None, "nav": (), "other": None}
-        frame["policy"] = self._policy
-        return Html("in.html", {**frame, "discord": self._discord is not None, "trouble": trouble}, status)
+        given = {"discord": self._discord is not None, "trouble": trouble, "next": page}
+        return Html("in.html", {**frame, **given, "policy": self._policy}, status)
 
     async def look(self, call: Call) -> Answer:
         """Say whom a link signs in, without spending it: a chat's preview of the link must not."""

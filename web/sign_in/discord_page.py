@@ -15,7 +15,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hmac import compare_digest
 from http import HTTPStatus
 from typing import Any
@@ -56,10 +56,11 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class Named:
-    """Whom Discord has named."""
+    """Whom Discord has named. page: of ours, that they go on with."""
 
     user_id: int
     name: str
+    page: str = "/"
 
     @property
     def actor(self) -> Actor:
@@ -74,6 +75,7 @@ class _Attempt:
     verifier: str = field(repr=False)
     browser: bytes = field(repr=False)
     until: float = 0.0
+    page: str = "/"
 
 
 DISCORD = Endpoints()
@@ -94,10 +96,11 @@ class DiscordPage:
         self._redirect, self._clock = address + BACK, clock
         self._attempts = Recent[str, _Attempt](MOST)  # by state
 
-    def begin(self) -> tuple[str, str]:
-        """Return the address of Discord's page, and what the browser has to bring back from there."""
+    def begin(self, page: str = "/") -> tuple[str, str]:
+        """Return the address of Discord's page, and what the browser has to bring back from there. page: of
+        ours, to go on with."""
         state, verifier, browser = (secrets.token_urlsafe(32) for _ in range(3))
-        self._attempts[state] = _Attempt(verifier, _sha256(browser), self._clock() + LIVES)
+        self._attempts[state] = _Attempt(verifier, _sha256(browser), self._clock() + LIVES, page)
         query = {
             "response_type": "code",
             "client_id": self._client_id,
@@ -125,7 +128,8 @@ class DiscordPage:
             )
         try:
             async with asyncio.timeout(3 * PATIENCE), aiohttp.ClientSession(trust_env=True) as http:
-                return await self._named(http, query["code"], attempt.verifier)
+                named = await self._named(http, query["code"], attempt.verifier)
+                return replace(named, page=attempt.page)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             log.warning("Discord's sign-in doesn't answer (%s)", type(error).__name__)
             raise SignInFailed(HTTPStatus.BAD_GATEWAY, SILENT) from error

@@ -205,7 +205,7 @@ def _is_refused(cell: Cell, answer: Answered) -> bool:
         return answer.status == 404
     if cell.person.id is None:
         page = cell.safe and cell.route.is_page
-        way_in = answer.status == 303 and answer.headers["Location"] == "/in"
+        way_in = answer.status == 303 and answer.headers["Location"].split("?")[0] == "/in"
         return way_in if page else answer.status == 401
     if "{job" in cell.route.path:
         if not expected.knows_of(cell.person, cell.subject) or cell.action == "dm":
