@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -76,12 +78,16 @@ def form_of(body: Any) -> Form | None:
     return form
 
 
-def key_of(body: Any) -> str | None:
-    """Return the key that makes asking again harmless, if there is one. Raises UserError."""
-    key = field(body, "key", str)
-    if key is not None and not 0 < len(key) <= LONGEST_KEY:
+def key_of(call: Call) -> str | None:
+    """Return what makes asking the same again harmless, if the call has a key; the same key with another wish
+    is another one. Raises UserError."""
+    key = field(call.body, "key", str)
+    if key is None:
+        return None
+    if not 0 < len(key) <= LONGEST_KEY:
         raise UserError(f"`key` takes 1 to {LONGEST_KEY} characters.")
-    return None if key is None else f"web:{key}"
+    wish = json.dumps([dict(call.path), call.body], sort_keys=True)
+    return f"web:{key}:{hashlib.sha256(wish.encode()).hexdigest()[:16]}"
 
 
 def whole(text: str) -> int | None:

@@ -27,6 +27,19 @@ async def test_the_same_key_makes_one_job_for_good(site) -> None:
     assert other.data["jobs"][0]["id"] != first.data["jobs"][0]["id"]
 
 
+async def test_the_same_key_with_another_wish_makes_another_job(site) -> None:
+    first = await site.you.post("/api/jobs", {"prompt": "a red house", "key": "k1"})
+    boat = await site.you.post("/api/jobs", {"prompt": "a blue boat", "key": "k1"})
+    assert (boat.status, boat.data["jobs"][0]["prompt"]) == (202, "a blue boat")
+    job = first.data["jobs"][0]["id"]
+    await site.finished(job)
+    pressed = [
+        (await site.you.post(f"/api/jobs/{job}/{n}/{action}", {"key": "k2"})).data["jobs"][0]["id"]
+        for n, action in ((1, "up2s"), (2, "up2s"), (2, "subtle"), (2, "subtle"))
+    ]
+    assert len(set(pressed)) == 3 and pressed[2] == pressed[3]
+
+
 async def test_several_jobs_are_asked_about_first(site) -> None:
     asked = await site.you.post("/api/jobs", {"prompt": "a {red, blue} house"})
     assert asked.status == 409 and asked.data["count"] == 2

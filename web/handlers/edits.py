@@ -28,7 +28,7 @@ async def ask(call: Call) -> Answer:
     painted = field(call.body, "painted", str) or None
     if painted is not None and not _SHA256.fullmatch(painted):
         raise UserError("`painted` takes a SHA-256 in hex.")
-    key = key_of(call.body)
+    key = key_of(call)
     asked = await studio.editor.ask(actor, await document_of(call.body), painted)
     chosen = await studio.own.preferences(actor)
     new = asked.new.chosen(chosen.lane, private=chosen.private)

@@ -28,7 +28,7 @@ async def ask(call: Call) -> Answer:
     new, kept = await _asked(call)
     if kept is not None:
         return Json(kept, HTTPStatus.CONFLICT)
-    submitted = await call.studio.submit(call.actor, new[0], once=key_of(call.body))
+    submitted = await call.studio.submit(call.actor, new[0], once=key_of(call))
     return Json({"jobs": await each(call, [submitted.job])}, HTTPStatus.ACCEPTED)
 
 
@@ -117,7 +117,7 @@ async def _acted(call: Call) -> Job:
     else:
         new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong)
     made = new.chosen(chosen.lane, private=chosen.private)
-    return (await studio.submit(actor, made, once=key_of(call.body))).job
+    return (await studio.submit(actor, made, once=key_of(call))).job
 
 
 async def cancel(call: Call) -> Answer:

@@ -126,7 +126,7 @@ async def table(call: Call) -> Answer:
 def _wish(call: Call) -> tuple[str, list[str], str | None]:
     """Return the question that a call carries, its pictures, and its key."""
     body = call.body
-    return text_of(body, "question"), names_of(body, "pictures", MOST_PICTURES), key_of(body)
+    return text_of(body, "question"), names_of(body, "pictures", MOST_PICTURES), key_of(call)
 
 
 async def _submit(call: Call, new: NewJob, key: str | None = None) -> Job:

@@ -247,7 +247,7 @@ async def settle(page: Page, folder: Path) -> None:
 def ended_wrongly(page: Page, made: list[tuple[Any, ...]]) -> list[str]:
     """Return what is wrong with the jobs that edits became, and count those that were given up. made: of
     each, its request key, id and status, and whether it was given up."""
-    there = {key.removeprefix("web:"): tuple(rest) for key, *rest in made}
+    there = {key.split(":")[1]: tuple(rest) for key, *rest in made}
     given_up = [key for key, job in page.jobs.items() if there.get(key) == (job, "failed", 1)]
     page.report.given_up = len(given_up)
     wanted = {key: (job, "delivered", 0) for key, job in page.jobs.items() if key not in given_up}

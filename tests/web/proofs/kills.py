@@ -158,7 +158,7 @@ class Killer:
             "SELECT request_key, id, status, (SELECT count(*) FROM pictures p WHERE p.job_id = jobs.id AND"
             " position >= 0), attempts = 3 AND error IS NOT NULL FROM jobs WHERE surface = 'web'",
         )
-        jobs = {key.removeprefix("web:"): tuple(rest) for key, *rest in made}
+        jobs = {key.split(":")[1]: tuple(rest) for key, *rest in made}
         report.wishes, report.jobs = len(self.heard), len(made)
         for key, job_id in self.heard.items():
             found, status, pictures, given_up = jobs.get(key, ("", "", 0, 0))

@@ -89,7 +89,7 @@ async def add(call: Call) -> Answer:
 async def try_on(call: Call) -> Answer:
     """Queue what says which label of a set fits a picture, or answers as a set of questions does."""
     picture, question = text_of(call.body, "picture"), field(call.body, "question", str) or ""
-    key, found = key_of(call.body), await _own(call)
+    key, found = key_of(call), await _own(call)
     new = await call.studio.examples.try_on(call.actor, found.id, picture, question)
     chosen = await call.studio.own.preferences(call.actor)
     made = new.chosen(chosen.lane, private=chosen.private)

@@ -133,7 +133,7 @@ def _boxes(call: Call) -> list[Box]:
 
 async def train(call: Call) -> Answer:
     """Queue the training of a project's next version."""
-    pixels, seed, key = field(call.body, "pixels", int), field(call.body, "seed", int), key_of(call.body)
+    pixels, seed, key = field(call.body, "pixels", int), field(call.body, "seed", int), key_of(call)
     card = await found.card(call)
     new = await call.studio.projects.training.train(
         call.actor, card.project.id, seed=seed or 0, pixels=pixels or 256

@@ -24,7 +24,7 @@ async def asked(call: Call, project_id: str) -> Job:
     number = found.version_of(found.text(call, "version"))
     given = found.brought_along(call)
     new = await call.studio.projects.trying.try_(call.actor, project_id, given, number=number)
-    return await found.submit(call, new, key_of(call.body))
+    return await found.submit(call, new, key_of(call))
 
 
 async def of_job(call: Call, job_id: str) -> list[dict[str, Any]]:
