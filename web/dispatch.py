@@ -316,11 +316,14 @@ def _problem(
     """Return a refusal; a stranger who opens a page is led to where people sign in, and then to that page."""
     if refused.status is HTTPStatus.UNAUTHORIZED and route.is_page and route.method == "GET":
         return _see_other(context, way_in(request.raw_path))
-    return refusal(context, route.path, refused, person)
+    return refusal(context, request, refused, person)
 
 
-def refusal(context: Context, path: str, refused: Refused, person: Person | None = None) -> web.Response:
-    """Return a refusal as a page, or as RFC 9457 has it where programs read the answer."""
+def refusal(
+    context: Context, request: web.Request, refused: Refused, person: Person | None = None
+) -> web.Response:
+    """Return a refusal as a page, also where a browser's tab would show it in place of one, such as of a
+    download; as RFC 9457 has it where programs read the answer."""
     shape: dict[str, Any] = {
         "status": refused.status.value,
         "title": refused.status.phrase,
@@ -328,7 +331,7 @@ def refusal(context: Context, path: str, refused: Refused, person: Person | None
         **refused.more,
     }
     wait = {} if refused.retry_after is None else {"Retry-After": str(max(1, round(refused.retry_after)))}
-    if is_page(path):
+    if is_page(request.path) or request.headers.get("Sec-Fetch-Mode") == "navigate":
         frame = context.pages.frame(person, "problem")
         values = {**frame, **shape, "next": {"href": "/", "label": "Back to the studio"}}
         page = _page(context, "problem.html", values, refused.status)

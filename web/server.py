@@ -195,7 +195,7 @@ def _last_resort(context: Context, connections: Connections) -> Any:
             resource = request.match_info.route.resource
             log.exception("an unexpected error at %s %s", request.method, resource and resource.canonical)
             refused = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Something unexpected went wrong.")
-        return refusal(context, request.path, refused)
+        return refusal(context, request, refused)
 
     return middleware
 
@@ -205,7 +205,7 @@ def _not_allowed(
 ) -> web.StreamResponse:
     takes = ", ".join(sorted(error.allowed_methods))
     said = f"Nothing here is asked for by {error.method}; this address takes {takes}."
-    response = refusal(context, request.path, Refused(HTTPStatus.METHOD_NOT_ALLOWED, said))
+    response = refusal(context, request, Refused(HTTPStatus.METHOD_NOT_ALLOWED, said))
     response.headers["Allow"] = takes
     return response
 
@@ -214,7 +214,7 @@ async def _static(context: Context, request: web.Request) -> web.StreamResponse:
     """A file of the front end. An older version's address gets the current file, and isn't kept."""
     file = context.static.get(request.match_info["name"])
     if file is None:
-        return refusal(context, request.path, Gone())
+        return refusal(context, request, Gone())
     headers = guard.headers_for("file", context.addresses) | {"Content-Type": file.media_type}
     if file.media_type == "image/svg+xml":  # which a browser may open as a page
         headers["Content-Security-Policy"] = guard.BYTES_POLICY
@@ -234,7 +234,7 @@ async def _live(context: Context, hub: Hub, request: web.Request) -> web.StreamR
         person = await visitor(context, request)
         context.buckets.take(Bucket.CHANGE, who_of(context, request, person))
     except Refused as error:
-        return refusal(context, request.path, error)
+        return refusal(context, request, error)
     if person is None:
         return await hub.turn_away(request)
     return await hub.serve(request, person, request.cookies[context.cookie])

@@ -101,3 +101,13 @@ async def test_one_picture_is_in_memory_at_a_time_and_a_missing_one_is_named(sit
     await anext(left)
     await left.aclose()
     assert studio.organise.zips._busy == set()
+
+
+async def test_a_tab_that_a_refused_download_leads_to_shows_a_page(site) -> None:
+    tab = {"Sec-Fetch-Mode": "navigate"}
+    gone, program = [await site.you.get("/api/zip?job=abcd2345efgh", headers=given) for given in (tab, {})]
+    assert (gone.status, program.status) == (404, 404)
+    assert b"<html" in gone.body and b"Back to the studio" in gone.body
+    assert program.headers["Content-Type"].startswith("application/problem+json")
+    none = await site.you.ask("POST", "/api/zip", data={"pictures": ""}, headers=tab)
+    assert none.status == 400 and b"<html" in none.body
