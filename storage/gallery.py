@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +28,7 @@ from storage.web.trash import hidden, in_trash, is_trashed
 
 MOST = 200  # pictures of a page, and nodes of a lineage
 RATIO_OFF = 3  # per cent that a picture's shape may be off a ratio: sides are multiples of 8 px
+_EPOCH, _FIRST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)
 _CURSOR = re.compile("([0-9]{1,18})-([0-9]{1,3})")
 _DAY = 86_400_000_000  # microseconds
 
@@ -238,10 +239,10 @@ def limits(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def months(connection: sa.Connection, user_id: int) -> list[tuple[str, int]]:
-    """Return ("2026-11", pictures asked for in that month, UTC, that aren't in the trash), the newest
-    first."""
-    day = sa.type_coerce(jobs.c.created_at, sa.BigInteger) // sa.literal_column(str(_DAY), sa.BigInteger)
+def months(connection: sa.Connection, user_id: int, zone: tzinfo = UTC) -> list[tuple[str, int]]:
+    """Return ("2026-11", pictures asked for in that month of a time zone's that aren't in the trash), the
+    newest first."""
+    day = _local(jobs.c.created_at, zone) // sa.literal_column(str(_DAY), sa.BigInteger)
 
     def per_day(counted: sa.ColumnElement[int], table: sa.FromClause) -> sa.Select[Any]:
         columns: tuple[Any, ...] = (day.label("day"), counted.label("made"))
@@ -255,6 +256,36 @@ def months(connection: sa.Connection, user_id: int) -> list[tuple[str, int]]:
     for row in connection.execute(both):
         counted[_month(row.day)] = counted.get(_month(row.day), 0) + row.made
     return sorted(((month, made) for month, made in counted.items() if made), reverse=True)
+
+
+def _local(time: sa.ColumnElement[datetime], zone: tzinfo) -> sa.ColumnElement[int]:
+    """Return a column's microseconds as the clocks of a time zone show them."""
+    there, shifts = sa.type_coerce(time, sa.BigInteger), _shifts(zone)
+    last = _micro(shifts.pop()[1])
+    if not shifts:
+        return there + sa.literal_column(str(last), sa.BigInteger) if last else there
+    cases = [(there < _micro(until - _EPOCH), sa.literal(_micro(shift))) for until, shift in shifts]
+    return there + sa.case(*cases, else_=sa.literal(last))
+
+
+def _shifts(zone: tzinfo) -> list[tuple[datetime, timedelta]]:
+    """Return how far a time zone's clocks are ahead of UTC, until when, in order; the last for good."""
+    found, at, end = [], _FIRST, datetime.now(UTC) + timedelta(days=400)
+    while at < end:
+        later = at + timedelta(days=7)
+        shift = at.astimezone(zone).utcoffset() or timedelta()
+        if later.astimezone(zone).utcoffset() != shift:
+            low, high = at, later
+            while high - low > timedelta(minutes=1):
+                half = low + (high - low) / 2
+                low, high = (half, high) if half.astimezone(zone).utcoffset() == shift else (low, half)
+            found.append((high.replace(second=0, microsecond=0), shift))
+        at = later
+    return [*found, (end, at.astimezone(zone).utcoffset() or timedelta())]
+
+
+def _micro(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
 
 
 def _month(day: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 from functools import partial
 from itertools import islice
 from time import monotonic
@@ -82,7 +83,7 @@ class Gallery:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
         self._moderator = moderator
         self._judged = Recent[tuple[str, str, Place], tuple[float, Visibility]](KEPT)
-        self._months = Recent[int, tuple[int, list[tuple[str, int]]]](COUNTED)
+        self._months = Recent[tuple[int, str], tuple[int, list[tuple[str, int]]]](COUNTED)
 
     async def pictures(
         self, actor: Actor, wanted: Filter, *, before: Cursor | None = None, skip: int = 0, limit: int = 60
@@ -107,15 +108,16 @@ class Gallery:
         found = await self._database.read(partial(of_jobs, job_ids=jobs), once=True) if jobs else {}
         return {(job_id, film.index): film for job_id, several in found.items() for film in several}
 
-    async def months(self, actor: Actor) -> list[tuple[str, int]]:
-        """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first."""
+    async def months(self, actor: Actor, zone: tzinfo = UTC) -> list[tuple[str, int]]:
+        """Return ("2026-11", number of the actor's pictures) of each month that has any, newest first. zone:
+        whose months."""
         await self._rights.check(actor, Action.MINE)
-        known = self._months.get(actor.user_id)
+        known = self._months.get((actor.user_id, str(zone)))
         news = self._queue.news(actor.user_id, known[0] if known else 0)
         if known is not None and news.complete and not news.changed:
             return known[1]
-        found = await self._database.read(partial(rows.months, user_id=actor.user_id), once=True)
-        self._months[actor.user_id] = news.at, found
+        found = await self._database.read(partial(rows.months, user_id=actor.user_id, zone=zone), once=True)
+        self._months[actor.user_id, str(zone)] = news.at, found
         return found
 
     async def newest(self, actor: Actor, limit: int = 20) -> list[Looked]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class Call:
     """One request, checked: a host of ours, its own origin, within its limits. ``person`` is None only on
     routes for everybody. body: a mapping for JSON and forms, a file for a picture. files: those of a form
     with files. Files are there until the handler is done. attempt: what a sign-in elsewhere has left in this
-    browser."""
+    browser. zone: by which its clock goes."""
 
     studio: Studio
     person: Person | None
@@ -65,6 +66,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     files: tuple[Sent, ...] = field(default=(), repr=False)
     attempt: str = field(default="", repr=False)
+    zone: tzinfo = UTC
 
     @property
     def actor(self) -> Actor:

@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
 from aiohttp import web
@@ -52,6 +54,7 @@ PACKED_FROM = 1400  # characters, about what one packet carries
 SESSION_DAYS = 180  # days that a browser keeps the cookie; the row decides
 HEADERS_KEPT = ("User-Agent", "X-Name", "If-Match")
 ATTEMPT, ATTEMPT_LIVES = "__Host-atelier-attempt", 600  # a cookie of a sign-in elsewhere, and its seconds
+ZONE, LONGEST_ZONE = "zone", 60  # a cookie of the page's own, such as Europe/Berlin
 _STATUS = {
     NotAllowedError: HTTPStatus.FORBIDDEN,
     LimitError: HTTPStatus.TOO_MANY_REQUESTS,
@@ -108,6 +111,7 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
                 headers,
                 files,
                 request.cookies.get(ATTEMPT, "")[:100],
+                _zone(request.cookies.get(ZONE, "")),
             )
             point = context.studio.own.point  # before anything is read: the page's socket goes on from here
             found = await _handled(route, call)
@@ -142,6 +146,14 @@ async def visitor(context: Context, request: web.Request) -> Person | None:
     """Return who a request comes from, None for nobody who is signed in."""
     token = request.cookies.get(context.cookie, "")
     return await context.visitors.find(token) if 0 < len(token) <= 100 else None
+
+
+def _zone(name: str) -> tzinfo:
+    """Return the time zone that a page has noted; UTC for one that isn't known here."""
+    try:
+        return ZoneInfo(name) if name and len(name) <= LONGEST_ZONE else UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
 
 
 def who_of(context: Context, request: web.Request, person: Person | None) -> str:

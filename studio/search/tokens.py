@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from core.errors import UserError
 from core.requests import PICTURE_KINDS
@@ -32,12 +32,14 @@ class Like:
 
 @dataclass(frozen=True)
 class Query:
-    """What somebody looks for. own: among their own pictures only. folder: the name of a folder of theirs."""
+    """What somebody looks for. own: among their own pictures only. folder: the name of a folder of theirs.
+    zone: whose days and months they name."""
 
     filter: Filter = Filter()
     like: Like | None = None
     own: bool = False
     folder: str | None = None
+    zone: tzinfo = UTC
 
     @property
     def is_ranked(self) -> bool:
@@ -45,11 +47,12 @@ class Query:
         return bool(self.filter.words) or self.like is not None
 
 
-def read(text: str) -> Query:
-    """Return what ``text`` asks for. Raises UserError for a filter that there isn't, or for its value."""
+def read(text: str, zone: tzinfo = UTC) -> Query:
+    """Return what ``text`` asks for. zone: whose days it names. Raises UserError for a filter that there
+    isn't, or for its value."""
     if len(text) > LONGEST:
         raise UserError(f"The search has {len(text):,} characters; it takes up to {LONGEST}.")
-    query, words = Query(), list[str]()
+    query, words = Query(zone=zone), list[str]()
     for named, quoted, bare in _PART.findall(text):
         token = _TOKEN.fullmatch(named or bare)
         if token is None or not (token[2] or token[1].lower() in FILTERS):
@@ -88,11 +91,11 @@ def _seed(query: Query, value: str) -> Query:
 
 
 def _since(query: Query, value: str) -> Query:
-    return _filtered(query, since=_days("from", value)[0])
+    return _filtered(query, since=days_of("from", value, query.zone)[0])
 
 
 def _until(query: Query, value: str) -> Query:
-    return _filtered(query, until=_days("to", value)[1])
+    return _filtered(query, until=days_of("to", value, query.zone)[1])
 
 
 def _ratio(query: Query, value: str) -> Query:
@@ -144,16 +147,17 @@ def _filtered(query: Query, **values: object) -> Query:
     return replace(query, filter=replace(query.filter, **values))  # type: ignore[arg-type]
 
 
-def _days(name: str, value: str) -> tuple[datetime, datetime]:
-    """Return the beginning of a day or month, and that of the next. Raises UserError."""
+def days_of(name: str, value: str, zone: tzinfo) -> tuple[datetime, datetime]:
+    """Return the beginning of a time zone's day or month, and that of the next. Raises UserError."""
     found = _DAY.fullmatch(value)
     wrong = UserError(f"`{name}:` takes a day or a month, such as {name}:2026-11-26.")
     if found is None:
         raise wrong
     year, month, day = (int(part or 1) for part in found.groups())
     try:
-        begin = datetime(year, month, day, tzinfo=UTC)
-        month_later = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
-    except ValueError as error:
+        begin = datetime(year, month, day, tzinfo=zone)
+        month_later = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
+        end = begin + timedelta(days=1) if found[3] else month_later
+        return begin.astimezone(UTC), end.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise wrong from error
-    return begin, begin + timedelta(days=1) if found[3] else month_later

@@ -1,6 +1,8 @@
 """Pictures in the trash: where they are left out, and how they are deleted for good."""
 
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -9,7 +11,7 @@ from storage.database import Database
 from storage.gallery import Filter
 from storage.jobs import add_view, finish, remember_message
 from storage.lookup import StoredOutput, StoredPicture
-from storage.schema import GRID, favourites, unposted
+from storage.schema import GRID, favourites, jobs, unposted
 from storage.web import picked, trash
 from tests.storage.conftest import NOW, running
 
@@ -52,6 +54,33 @@ async def test_what_is_in_the_trash_is_nowhere_else(database: Database) -> None:
     assert shown == {first: 0, second: 1}
     assert await database.write(lambda c: trash.take_back(c, ANN, [(first, 1), (first, 2)])) == [(first, 1)]
     assert await names(database, trash=True) == [(second, 0)] and len(await names(database)) == 7
+
+
+async def test_months_are_those_of_a_time_zone(database: Database) -> None:
+    times = (
+        "2026-03-01T04:30",
+        "2026-03-29T00:59",
+        "2026-06-30T22:30",
+        "2026-10-31T23:30",
+        "2026-11-01T03:30",
+    )
+    for time in times:
+        job = await made(database, count=1)
+        at = datetime.fromisoformat(f"{time}+00:00")
+        change = sa.update(jobs).where(jobs.c.id == job).values(created_at=at)
+        await database.write(lambda c, change=change: c.execute(change))
+
+    async def months(zone) -> list[tuple[str, int]]:
+        return await database.read(lambda c: gallery.months(c, ANN, zone))
+
+    def expected(zone) -> list[tuple[str, int]]:
+        found = (datetime.fromisoformat(f"{time}+00:00").astimezone(zone) for time in times)
+        return sorted(Counter(f"{one:%Y-%m}" for one in found).items(), reverse=True)
+
+    zones = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati")
+    for zone in map(ZoneInfo, zones):
+        assert await months(zone) == expected(zone), zone
+    assert len({str(expected(ZoneInfo(zone))) for zone in zones}) >= 3
 
 
 async def test_a_month_whose_pictures_are_all_away_has_none(database: Database) -> None:

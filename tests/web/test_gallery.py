@@ -2,12 +2,14 @@
 
 import io
 import sqlite3
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from PIL import Image
 
 from storage import gallery as rows
-from tests.web.conftest import OTHER
+from storage.schema import jobs
+from tests.web.conftest import COOKIE, OTHER, Browser
 
 
 async def test_pages_follow_each_other_without_gap_or_repeat(site) -> None:
@@ -47,6 +49,27 @@ async def test_filters_narrow_what_is_shown(site) -> None:
     assert (await site.you.get("/api/months")).data == {"months": [{"month": month, "pictures": 8}]}
     await site.you.ask("DELETE", f"/api/favourites/{house['id']}/2")
     assert await shown("favourite=1") == []
+
+
+async def test_days_and_months_go_by_the_clock_of_whoever_looks(site) -> None:
+    job = await site.drawn(site.you)
+    at = datetime(2026, 11, 30, 20, tzinfo=UTC)
+    change = sa.update(jobs).where(jobs.c.id == job["id"]).values(created_at=at)
+    await site.opened.services.database.write(lambda c: c.execute(change))
+
+    async def ask(zone: str, path: str):
+        cookies = {"Cookie": f"{COOKIE}={site.you.cookie}; zone={zone}"}
+        return (await Browser(site.http, site.web.url).get(path, headers=cookies)).data
+
+    async def count(zone: str, query: str) -> int:
+        return len((await ask(zone, f"/api/pictures?{query}"))["pictures"])
+
+    for zone in ("", "Europe/Berlin", "no/where", "../../etc/passwd", "x" * 200):
+        assert await ask(zone, "/api/months") == {"months": [{"month": "2026-11", "pictures": 4}]}, zone
+        assert await count(zone, "from=2026-11-30&to=2026-11-30") == await count(zone, "month=2026-11") == 4
+        assert await count(zone, "q=from:2026-12-01") == 0, zone
+    assert await ask("Asia/Tokyo", "/api/months") == {"months": [{"month": "2026-12", "pictures": 4}]}
+    assert await count("Asia/Tokyo", "q=from:2026-12-01") == await count("Asia/Tokyo", "month=2026-12") == 4
 
 
 async def test_filters_that_mean_nothing_are_named(site) -> None:
@@ -110,9 +133,9 @@ async def test_months_are_counted_again_only_after_something_changed(site, monke
     job = await site.drawn(site.you)
     counted, count = [], rows.months
 
-    def counting(connection, user_id):
+    def counting(connection, user_id, zone):
         counted.append(user_id)
-        return count(connection, user_id)
+        return count(connection, user_id, zone)
 
     monkeypatch.setattr(rows, "months", counting)
     for _ in range(3):

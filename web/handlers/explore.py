@@ -40,7 +40,7 @@ async def values(call: Call) -> dict[str, Any]:
 
 
 async def _find(call: Call, limit: int) -> Page:
-    wanted = gallery.query_of({name: call.query.get(name, "") for name in ("q", "kind")}).filter
+    wanted = gallery.query_of({name: call.query.get(name, "") for name in ("q", "kind")}, call.zone).filter
     before = gallery.cursor_of(call.query.get("before"))
     server = _server(call.query.get("server", ""))
     return await call.studio.explore.pictures(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -26,13 +26,13 @@ PAGE = 60  # pictures
 TOKENS = ("model", "seed", "from", "to", "ar", "by")  # filters of the search box that are fields as well
 FIELDS = ("q", "kind", "favourite", "month", *TOKENS)  # as an address names them
 FURTHEST = 1_000_000  # pictures that a jump leaves out
-_MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
 
-def query_of(address: Mapping[str, str]) -> Query:
-    """Return what an address asks for: the search box, and the fields beside it, which count more. Raises
-    UserError for a filter that can't be."""
-    asked = tokens.read(address.get("q", ""))
+def query_of(address: Mapping[str, str], zone: tzinfo = UTC) -> Query:
+    """Return what an address asks for: the search box, and the fields beside it, which count more. zone:
+    whose days and months it names. Raises UserError for a filter that can't be."""
+    asked = tokens.read(address.get("q", ""), zone)
     fields: dict[str, Any] = {}
     kind, month = address.get("kind") or None, address.get("month") or None
     if kind is not None and kind not in PICTURE_KINDS:
@@ -40,7 +40,7 @@ def query_of(address: Mapping[str, str]) -> Query:
     if kind is not None:
         fields["kind"] = kind
     if month is not None:
-        fields["since"], fields["until"] = _span(month)
+        fields["since"], fields["until"] = _span(month, zone)
     if address.get("favourite") == "1":
         fields["favourite"] = True
     if address.get("trash") == "1":
@@ -53,14 +53,10 @@ def query_of(address: Mapping[str, str]) -> Query:
     return asked
 
 
-def _span(month: str) -> tuple[datetime, datetime]:
-    found = _MONTH.fullmatch(month)
-    if found is None:
+def _span(month: str, zone: tzinfo) -> tuple[datetime, datetime]:
+    if _MONTH.fullmatch(month) is None:
         raise UserError("`month` takes a month such as 2026-11.")
-    year, number = int(found[1]), int(found[2])
-    return datetime(year, number, 1, tzinfo=UTC), datetime(
-        year + number // 12, number % 12 + 1, 1, tzinfo=UTC
-    )
+    return tokens.days_of("month", month, zone)
 
 
 def cursor_of(text: str | None) -> Cursor | None:
@@ -103,16 +99,16 @@ async def _asked(call: Call, address: Mapping[str, str]) -> Query:
     """Return what an address asks for, within a folder if it names one; of a smart folder, its own filters
     count more. Raises Refused when the person has no such folder."""
     if not (folder_id := address.get("folder")):
-        return query_of(address)
+        return query_of(address, call.zone)
     folder = await call.studio.organise.folders.one(call.actor, folder_id)
     if folder is None:
         raise Gone()
     if folder.query is None:
-        asked = query_of(address)
+        asked = query_of(address, call.zone)
         return replace(asked, own=True, filter=replace(asked.filter, folder=folder.id))
     own = dict(parse_qsl(folder.query))
     words = " ".join(text for text in (own.get("q"), address.get("q")) if text)
-    return query_of({**address, **own, "q": words})
+    return query_of({**address, **own, "q": words}, call.zone)
 
 
 async def tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
@@ -146,7 +142,7 @@ def number(query: Mapping[str, str], name: str, default: int, low: int, high: in
 
 async def months(call: Call) -> Answer:
     """Return how many pictures each month has."""
-    found = await call.studio.gallery.months(call.actor)
+    found = await call.studio.gallery.months(call.actor, call.zone)
     return Json({"months": [{"month": month, "pictures": count} for month, count in found]})
 
 

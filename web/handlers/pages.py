@@ -93,7 +93,7 @@ class Pages:
     async def pictures(self, call: Call) -> Answer:
         """A page of the person's pictures."""
         page = await gallery.find(call)
-        months = await call.studio.gallery.months(call.actor)
+        months = await call.studio.gallery.months(call.actor, call.zone)
         older = gallery.address(call.query, before=page.older) if page.older else None
         values = {
             "pictures": page.pictures,

@@ -1,6 +1,7 @@
 """The grammar of the search box."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -36,6 +37,17 @@ def test_days_and_months_end_where_they_should() -> None:
     day = tokens.read("from:2026-12-31 to:2026-12-31").filter
     assert (day.since, day.until) == (datetime(2026, 12, 31, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
     assert tokens.read("to:2026-12").filter.until == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_days_and_months_are_those_of_whoever_looks() -> None:
+    there, here = ZoneInfo("America/New_York"), ZoneInfo("Europe/Berlin")
+    day = tokens.read("from:2026-11-30 to:2026-11-30", there).filter
+    five = datetime(2026, 11, 30, 5, tzinfo=UTC)
+    assert (day.since, day.until) == (five, five + timedelta(days=1))
+    short = tokens.read("from:2026-03-29 to:2026-03-29", here).filter
+    assert short.since and short.until and short.until - short.since == timedelta(hours=23)
+    with pytest.raises(UserError, match="takes a day or a month"):
+        tokens.read("from:0001-01-01", here)
 
 
 def test_a_picture_to_compare_with_is_one_of_a_job_or_one_that_was_sent() -> None:

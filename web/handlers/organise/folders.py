@@ -32,7 +32,7 @@ class FolderHandlers:
         """A page of the person's folders."""
         found = await call.studio.organise.folders.all(call.actor)
         folders = [{**_shape(folder), "covers": await _covers(call, folder)} for folder in found]
-        months = [month for month, _ in await call.studio.gallery.months(call.actor)]
+        months = [month for month, _ in await call.studio.gallery.months(call.actor, call.zone)]
         values = {"folders": folders, "kinds": list(PICTURE_KINDS), "months": months}
         return self._pages.page(call, "organise/folders", values)
 

@@ -52,6 +52,7 @@ function unveil({ target }) {
 
 export function startPage() {
   document.addEventListener("change", unveil);
+  document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000`;
   themeButton();
   otherPerson();
   shortcuts({ "/": toPrompt, "?": () => location.assign("/keys") });
