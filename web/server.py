@@ -39,6 +39,7 @@ from web.static_files import StaticFiles
 TEMPLATES = Path(__file__).parent / "templates"
 KEEP_ALIVE = 75.0  # seconds that an idle connection is kept
 LOOKS = (Bucket.READ, Bucket.BYTES)  # what HEAD may ask for as well: it changes nothing and makes nothing
+REST = "/{rest}"  # every address that no other route has
 BACKLOG = 128  # connections that wait to be taken
 log = logging.getLogger(__name__)
 
@@ -174,6 +175,7 @@ def _application(
             app.router.add_route("HEAD", route.path, taken)
     app.router.add_get("/static/{version}/{name:.+}", partial(_static, context))
     app.router.add_get(LIVE, partial(_live, context, hub), allow_head=False)
+    app.router.add_route("*", "/{rest:.*}", partial(_unknown, context))
     return app
 
 
@@ -185,8 +187,6 @@ def _last_resort(context: Context, connections: Connections) -> Any:
         connections.note(request)
         try:
             return await handler(request)
-        except web.HTTPMethodNotAllowed as error:
-            return _not_allowed(context, request, error)
         except web.HTTPNotFound:
             refused = Gone()
         except (asyncio.CancelledError, ConnectionError):
@@ -200,11 +200,14 @@ def _last_resort(context: Context, connections: Connections) -> Any:
     return middleware
 
 
-def _not_allowed(
-    context: Context, request: web.Request, error: web.HTTPMethodNotAllowed
-) -> web.StreamResponse:
-    takes = ", ".join(sorted(error.allowed_methods))
-    said = f"Nothing here is asked for by {error.method}; this address takes {takes}."
+async def _unknown(context: Context, request: web.Request) -> web.StreamResponse:
+    """What no route takes, by its address or its method. It is a route as well: aiohttp keeps what it makes
+    for a request without one, with the request itself, a thousand times."""
+    found = [await one.resolve(request) for one in request.app.router.resources() if one.canonical != REST]
+    takes = ", ".join(sorted({method for _, methods in found for method in methods}))
+    if not takes:
+        return refusal(context, request, Gone())
+    said = f"Nothing here is asked for by {request.method}; this address takes {takes}."
     response = refusal(context, request, Refused(HTTPStatus.METHOD_NOT_ALLOWED, said))
     response.headers["Allow"] = takes
     return response

@@ -115,6 +115,9 @@ async def test_refusals_keep_nothing_of_their_requests(site) -> None:
     for path in ("/s/" + "A" * 43, "/none", "/in/discord", "/api/jobs", "/static/x/none") * 8:
         assert (await stranger.get(path)).status in (303, 401, 404, 429)
         assert (await site.you.ask("PUT", "/api/documents/abcd2345efgh", json={})).status in (400, 404, 428)
+    for _ in range(40):
+        assert (await stranger.get("/none")).status == 404
+        assert (await site.you.ask("PUT", "/api/jobs")).status == 405
     assert kept() - before < 8  # those that connections which are kept have read last
 
 
