@@ -48,7 +48,18 @@ async def test_several_jobs_are_asked_about_first(site) -> None:
     assert [job["prompt"] for job in queued.data["jobs"]] == ["a red house", "a blue house"]
     again = await site.you.post(f"/api/drafts/{asked.data['draft']}")
     assert [job["id"] for job in again.data["jobs"]] == [job["id"] for job in queued.data["jobs"]]
-    assert (await (await site.person(OTHER)).post(f"/api/drafts/{asked.data['draft']}")).status == 403
+    assert (await (await site.person(OTHER)).post(f"/api/drafts/{asked.data['draft']}")).status == 404
+
+
+async def test_what_an_address_names_and_is_not_there_is_a_404(site) -> None:
+    for method, path in (
+        ("GET", f"/files/uploads/{'a' * 64}"),
+        ("GET", f"/files/uploads/{'a' * 64}.webp"),
+        ("POST", "/api/drafts/abcd2345efgh"),
+    ):
+        sent = {"json": {}} if method == "POST" else {}
+        answer = await site.you.ask(method, path, **sent)
+        assert answer.status == 404 and answer.data["detail"], path
 
 
 @pytest.mark.parametrize(
@@ -76,7 +87,7 @@ async def test_a_picture_comes_along_with_a_prompt(site) -> None:
     assert kept.status == 201 and (kept.data["width"], kept.data["height"]) == (64, 48)
     assert (await site.you.get(kept.data["thumb"])).headers["Content-Type"] == "image/webp"
     stranger = await site.person(OTHER)
-    assert (await stranger.get(kept.data["thumb"])).status == 422
+    assert (await stranger.get(kept.data["thumb"])).status == 404
     asked = await site.you.post("/api/jobs", {"prompt": "a house", "pictures": [kept.data["sha256"]]})
     assert asked.status == 202
     stolen = await stranger.post("/api/jobs", {"prompt": "a house", "pictures": [kept.data["sha256"]]})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 
-from core.errors import FilesAway, StorageError
+from core.errors import FilesAway, ImageError, NotAllowedError, StorageError
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Shown
 from studio.pictures.thumbnails import SIZES
@@ -17,7 +16,6 @@ GIF_LIMIT = 25 * 2**20  # bytes
 EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "image/gif": "gif"}
 STARTS = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gif"}
 BLOCKED = "This picture isn't fit to be shown here."
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 async def original(call: Call) -> Answer:
@@ -72,17 +70,21 @@ async def preview(call: Call) -> Answer:
 
 async def sent(call: Call) -> Answer:
     """Return a small copy of a picture that the person has sent."""
-    if not _SHA256.fullmatch(call.path["sha256"]):
-        raise Gone()
-    data = await _found(call.studio.gallery.sent(call.actor, call.path["sha256"]))
-    return Bytes(data, "image/webp", own=True)
+    return Bytes(await _sent(call), "image/webp", own=True)
 
 
 async def sent_whole(call: Call) -> Answer:
     """Return a picture that the person has sent, whole."""
-    data = await _found(call.studio.gallery.sent(call.actor, call.path["sha256"], whole=True))
+    data = await _sent(call, whole=True)
     kind = next((kind for start, kind in STARTS.items() if data.startswith(start)), "image/webp")
     return Bytes(data, kind, own=True)
+
+
+async def _sent(call: Call, *, whole: bool = False) -> bytes:
+    try:
+        return await _found(call.studio.gallery.sent(call.actor, call.path["sha256"], whole=whole))
+    except (ImageError, NotAllowedError) as error:
+        raise Gone() from error
 
 
 def _number(call: Call) -> int:

@@ -16,7 +16,7 @@ from studio.asking.new_job import NewJob
 from studio.asking.prompts import Given, jobs_of, pictures_of
 from studio.gallery import Looked
 from web import shapes
-from web.call import Answer, Call, Gone, Json, SeeOther
+from web.call import Answer, Call, Gone, Json, Refused, SeeOther
 from web.fields import field, key_of, names_of, number_of, sent_picture, text_of
 
 NEWEST = 20  # finished jobs of the stream
@@ -74,7 +74,10 @@ async def confirm(call: Call) -> Answer:
     """Queue the jobs of a question that the person says yes to; where a limit ends it, say how far it got."""
     studio, actor, draft_id = call.studio, call.actor, call.path["draft"]
     jobs: list[Job] = []
-    new = await studio.drafted(actor, draft_id)
+    try:
+        new = await studio.drafted(actor, draft_id)
+    except UserError as error:  # gone, or somebody else's
+        raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
     for number, made in enumerate(new):
         try:
             submitted = await studio.submit(actor, made, once=f"draft:{draft_id}:{number}")
