@@ -54,6 +54,15 @@ async def explored(browser: Browser, query: str = "") -> list[str]:
     return list(dict.fromkeys(tile["job"] for tile in tiles))
 
 
+async def test_a_browser_keeps_pictures_of_others_for_minutes_and_ones_own_for_good(site, servers) -> None:
+    """What is deleted, or no longer fit, of somebody else has to go from it."""
+    theirs, mine = (await made(site)).id, (await site.drawn(site.you))["id"]
+    for job, kept in ((theirs, "private, max-age=300"), (mine, "private, max-age=31536000, immutable")):
+        for path in (f"/files/{job}/1", f"/files/{job}/1/256.webp"):
+            answer = await site.you.get(path)
+            assert (answer.status, answer.headers["Cache-Control"]) == (200, kept), path
+
+
 async def test_what_can_be_read_on_discord_is_shown_and_nothing_else(site, servers) -> None:
     first = await made(site)
     for channel, guild, words in (
