@@ -19,6 +19,7 @@ from web.call import Refused
 
 IN_MEMORY = 2**20  # bytes of a body beyond which it goes to the disk as it comes
 BODY_TIME = 60.0  # seconds for a body to arrive
+SLOWEST = 128 * 1024  # bytes a second of a large one, for which it has longer
 PATIENCE = 60.0  # seconds that a call waits until those before it are through
 ONE, ALL = 1, 64  # uploads at once, of a person and of everybody
 ONE_SMALL, ALL_SMALL = 8, 256  # bodies that fit into memory
@@ -75,7 +76,7 @@ class Bodies:
         async with slots.of(who):
             async with AsyncExitStack() as opened:
                 try:
-                    async with asyncio.timeout(BODY_TIME):
+                    async with asyncio.timeout(BODY_TIME + limit / SLOWEST):
                         found = await self._arrived(request, limit, opened)
                 except TimeoutError as error:
                     raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The rest took too long to arrive.") from error
