@@ -19,6 +19,7 @@ PROOFS = {  # module → arguments of the short form
     "tests.web.proofs.load": ("--people", "5", "--seconds", "10"),
     "tests.web.proofs.latency": ("--sockets", "10", "--seconds", "5", "--tries", "5"),
     "tests.web.proofs.memory": ("--pictures", "10000", "--seconds", "10"),
+    "tests.web.proofs.strain": ("--requests", "5000", "--people", "10", "--mib", "10", "--seconds", "10"),
     "tests.web.proofs.first": ("--times", "1"),
     "tests.web.proofs.learning": (),
     "tests.web.editor.model_check": ("--sequences", "200"),
