@@ -40,6 +40,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 KEEP_ALIVE = 75.0  # seconds that an idle connection is kept
 LOOKS = (Bucket.READ, Bucket.BYTES)  # what HEAD may ask for as well: it changes nothing and makes nothing
 REST = "/{rest}"  # every address that no other route has
+LONGEST_ADDRESS = 40_000  # bytes: a prompt of 4,000 letters of any alphabet in it, percent-encoded
 BACKLOG = 128  # connections that wait to be taken
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,12 @@ async def serve(
     connections = Connections()
     app = _application(context, hub, routes, connections)
     runner = web.AppRunner(
-        app, access_log=None, logger=quiet_log(), keepalive_timeout=KEEP_ALIVE, handler_cancellation=True
+        app,
+        access_log=None,
+        logger=quiet_log(),
+        keepalive_timeout=KEEP_ALIVE,
+        handler_cancellation=True,
+        max_line_size=LONGEST_ADDRESS,
     )
     await runner.setup()
     assert runner.server is not None
@@ -188,7 +194,7 @@ def _last_resort(context: Context, connections: Connections) -> Any:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            refused = Gone()
+            refused: Refused = Gone()
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception:

@@ -51,6 +51,13 @@ async def test_several_jobs_are_asked_about_first(site) -> None:
     assert (await (await site.person(OTHER)).post(f"/api/drafts/{asked.data['draft']}")).status == 404
 
 
+async def test_a_prompt_of_any_alphabet_fits_into_the_address_of_the_bar(site) -> None:
+    for letter in ("a", "я", "日", "😀"):
+        prompt = letter * 3000
+        answer = await site.you.get(f"/?prompt={quote(prompt)}")
+        assert answer.status == 200 and prompt in answer.body.decode(), letter
+
+
 async def test_what_an_address_names_and_is_not_there_is_a_404(site) -> None:
     for method, path in (
         ("GET", f"/files/uploads/{'a' * 64}"),
