@@ -18,6 +18,7 @@ from aiohttp import web
 
 from core.errors import AtelierError
 from core.settings import Settings
+from studio.films.clips import clips
 from studio.services import Services
 from studio.studio import Studio
 from web import guard
@@ -94,7 +95,7 @@ async def serve(
         templates,
         addresses,
         guard.Buckets(),
-        Bodies(services.files.incoming / "uploads"),
+        Bodies(services.files.incoming / clips.FOLDER),
         settings.trusted_proxies,
     )
     url = addresses.public or f"http://127.0.0.1:{port}"

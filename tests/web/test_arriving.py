@@ -38,7 +38,7 @@ class Upload:
 
 
 def sent_files(site: Site) -> list[Path]:
-    return list((site.opened.services.files.incoming / "uploads").glob("sent-*"))
+    return list((site.opened.services.files.incoming / "clips").glob("sent-*"))
 
 
 async def test_a_large_body_lies_on_the_disk_until_its_call_is_answered(site) -> None:
@@ -58,7 +58,7 @@ async def test_a_large_body_that_breaks_off_leaves_no_file(site) -> None:
 
 
 async def test_a_disk_that_takes_no_more_is_said(site) -> None:
-    folder = site.opened.services.files.incoming / "uploads"
+    folder = site.opened.services.files.incoming / "clips"
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_bytes(b"a file where the folder should be")
     answer = await site.you.ask("POST", "/api/clips", data=io.BytesIO(bytes(2 * MIB)))
@@ -100,7 +100,7 @@ async def test_a_small_body_takes_no_file(tmp_path) -> None:
     async with open_site(tmp_path) as site:
         answer = await site.you.ask("POST", "/api/uploads", data=png(64, 64))
         assert answer.status == 201
-        assert not (site.opened.services.files.incoming / "uploads").exists()
+        assert not (site.opened.services.files.incoming / "clips").exists()
 
 
 def form(*parts: tuple[str, str | None, bytes], boundary: bytes = b"x") -> bytes:
