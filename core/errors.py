@@ -37,6 +37,10 @@ class ImageError(UserError):
     """An uploaded or referenced picture can't be used."""
 
 
+class MissingError(ImageError):
+    """A job has no picture of that number."""
+
+
 class LimitError(UserError):
     """A limit of the user, the guild or the server is reached."""
 

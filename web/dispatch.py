@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import jinja2
 from aiohttp import web
 
-from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
+from core.errors import ImageError, LimitError, MissingError, NotAllowedError, StorageError, UserError
 from storage.database import CAN_WAIT
 from studio.pictures.intake import Sent
 from studio.studio import Studio
@@ -127,13 +127,16 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
 
 
 async def _handled(route: Route, call: Call) -> Answer:
-    """Return the handler's answer. A job that the person may not see looks like one that never was."""
+    """Return the handler's answer. A job that the person may not see looks like one that never was, and a
+    picture that a job doesn't have isn't there either."""
     try:
         return await route.handler(call)
     except (ImageError, NotAllowedError) as error:
         job_id = call.path.get("job")
         if job_id is not None and not await call.studio.is_seen(call.actor, job_id):
             raise Gone() from error
+        if isinstance(error, MissingError) and "n" in call.path:
+            raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
         raise
 
 

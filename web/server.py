@@ -194,8 +194,8 @@ def _last_resort(context: Context, connections: Connections) -> Any:
         connections.note(request)
         try:
             return await handler(request)
-        except web.HTTPNotFound:
-            refused: Refused = Gone()
+        except web.HTTPException as error:  # of aiohttp's own, such as a socket that isn't opened as one
+            refused = Refused(HTTPStatus(error.status), error.text or error.reason)
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception:

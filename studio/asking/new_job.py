@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from core.errors import ImageError
+from core.errors import MissingError
 from core.grammar.prompt import Prompt
 from core.job import Job, Lane
 from core.limits import MAX_SEED
@@ -100,7 +100,7 @@ def source_of(result: Result, index: int, *, children: int = 0) -> Source:
     """Return picture ``index`` (from 0) of a finished job.
 
     children: how many jobs were made from that picture before; each gets a seed of its own, four apart since
-    a job draws up to four pictures. Raises ImageError when there is no such picture.
+    a job draws up to four pictures. Raises MissingError when there is no such picture.
     """
     picture, job = picture_of(result, index), result.job
     source = Source(picture.sha256, picture.width, picture.height, job, index)
@@ -110,8 +110,8 @@ def source_of(result: Result, index: int, *, children: int = 0) -> Source:
 
 
 def picture_of(result: Result, index: int) -> StoredPicture:
-    """Return the row of picture ``index`` (from 0). Raises ImageError when there is none of that number."""
+    """Return the row of picture ``index`` (from 0). Raises MissingError when there is none of that number."""
     found = next((picture for picture in result.pictures if picture.index == index), None)
     if found is None:
-        raise ImageError(f"That job has no picture number {index + 1}.")
+        raise MissingError(f"That job has no picture number {index + 1}.")
     return found

@@ -124,7 +124,7 @@ async def test_what_its_author_threw_away_is_shown_to_nobody_else(site, servers)
     for query in ("", "&q=trash:yes", "&trash=1"):
         tiles = (await site.you.get(f"/api/explore?limit=200{query}")).data.get("pictures", [])
         assert [tile["n"] for tile in tiles] in ([1, 3, 4], []), query
-    assert (await site.you.get(f"/files/{job.id}/2/256.webp")).status == 422  # as number 9 is
+    assert (await site.you.get(f"/files/{job.id}/2/256.webp")).status == 404  # as number 9 is
 
 
 async def test_what_its_author_threw_away_nobody_else_can_take(site, servers) -> None:

@@ -59,10 +59,14 @@ async def test_a_prompt_of_any_alphabet_fits_into_the_address_of_the_bar(site) -
 
 
 async def test_what_an_address_names_and_is_not_there_is_a_404(site) -> None:
+    job = (await site.drawn(site.you))["id"]
     for method, path in (
         ("GET", f"/files/uploads/{'a' * 64}"),
         ("GET", f"/files/uploads/{'a' * 64}.webp"),
         ("POST", "/api/drafts/abcd2345efgh"),
+        ("GET", f"/files/{job}/9"),
+        ("GET", f"/files/{job}/9/256.webp"),
+        ("POST", f"/api/jobs/{job}/9/subtle"),
     ):
         sent = {"json": {}} if method == "POST" else {}
         answer = await site.you.ask(method, path, **sent)

@@ -78,6 +78,12 @@ async def test_who_is_not_signed_in_is_told_so_by_the_socket(site) -> None:
     assert refused.value.status == 403
 
 
+async def test_who_asks_for_the_socket_like_for_a_page_is_told_what_it_is(site) -> None:
+    for browser in (site.you, site.stranger()):
+        answer = await browser.get("/api/live", headers={"Origin": site.web.url})
+        assert (answer.status, "WebSocket" in answer.data["detail"]) == (400, True)
+
+
 async def test_a_tab_without_news_is_told_that_there_are_none(site, monkeypatch) -> None:
     assert live.QUIET <= 25.0
     monkeypatch.setattr(live, "QUIET", 0.0)

@@ -56,7 +56,7 @@ async def test_a_reading_is_no_picture_of_a_gallery(site) -> None:
     made = await read(site, job)
     tiles = (await site.you.get("/api/pictures")).data["pictures"]
     assert {tile["job"] for tile in tiles} == {job["id"]}
-    assert (await site.you.get(f"/pictures/{made['id']}/1")).status == 422
+    assert (await site.you.get(f"/pictures/{made['id']}/1")).status == 404
 
 
 async def test_text_in_a_picture_is_text_on_every_page(tmp_path) -> None:

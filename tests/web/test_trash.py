@@ -73,7 +73,7 @@ async def test_deleting_for_good_takes_rows_files_and_small_copies(site) -> None
     assert len(list(files.all())) < before
     assert not list(files.root.parent.glob("cache/derived/**/*.webp"))
     for path in ("/1", "/1/256.webp"):
-        assert (await site.you.get(f"/files/{job['id']}{path}")).status == 422, path
+        assert (await site.you.get(f"/files/{job['id']}{path}")).status == 404, path
     assert (await site.you.get(f"/pictures/{job['id']}/3")).status == 200
     made = await site.you.post(f"/api/jobs/{job['id']}/4/subtle")
     assert made.status == 202 and made.data["jobs"][0]["parent"]["n"] == 4
