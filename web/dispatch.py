@@ -121,7 +121,10 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
             return await _streamed(context, found, request)
         if isinstance(found, File):
             return _file(context, found)
-        return _response(context, found)
+        response = _response(context, found)
+        if isinstance(found, Json):
+            response.headers["X-Point"] = str(point)  # what was read is as new as this, at least
+        return response
     except (Refused, UserError, StorageError) as error:
         return _problem(context, route, request, person, _refusal(error))
 

@@ -144,7 +144,8 @@ class Hub:
         if not news.live and not news.changed and news.complete:
             return news.at, None
         jobs = [shapes.event(job_id, event) for job_id, event in news.live.items()]
-        message: dict[str, Any] = {"jobs": jobs, "changed": sorted(news.changed), "complete": news.complete}
+        changed = sorted(news.changed)
+        message = {"jobs": jobs, "changed": changed, "complete": news.complete, "at": news.at}
         return news.at, json.dumps(message, separators=(",", ":"))
 
     def _is_full(self, tab: _Tab, now: float) -> bool:

@@ -1,5 +1,5 @@
-import { changed } from "/static/js/core/jobs.js";
-import { pause } from "/static/js/core/live.js";
+import { pause } from "/static/js/core/api.js";
+import { changed, Jobs } from "/static/js/core/jobs.js";
 import { waiting } from "/static/js/parts/job-card.js";
 import { step } from "/static/js/parts/step.js";
 import { equal, holds } from "./assert.js";
@@ -33,4 +33,56 @@ export function a_held_queue_and_a_restart_are_told() {
 export function tries_come_later_and_later_but_not_over_twenty_seconds() {
   equal([0, 1, 2].map((tries) => pause(tries, 0.5)), [500, 1000, 2000]);
   holds(pause(50, 1) <= 20_000 && pause(0, 0) >= 300, "out of bounds");
+}
+
+const ROW = { ...QUEUED, created: "2026-11-30T00:00:00", pictures: [], prompt: "x" };
+const news = (at, more) => ({ jobs: [], changed: [], complete: true, at, ...more });
+
+/** Answers to calls of the server, given in any order. */
+function held() {
+  const calls = [];
+  const before = window.fetch;
+  window.fetch = (path) => new Promise((done) => calls.push((at, body) => done(new Response(JSON.stringify(body), { headers: { "Content-Type": "application/json", "X-Point": String(at) } }))));
+  return { calls, back: () => (window.fetch = before) };
+}
+
+export async function an_answer_that_was_overtaken_does_not_bring_a_finished_job_back() {
+  const { calls, back } = held();
+  const jobs = new Jobs([ROW], () => {});
+  const reads = [jobs.take(news(5, { changed: ["a"] })), jobs.take(news(6, { changed: ["a"] }))];
+  calls[1](6, { ...ROW, status: "delivered", over: true, pictures: [{ n: 1 }] });
+  await reads[1];
+  calls[0](5, { ...ROW, status: "running" });
+  await reads[0];
+  back();
+  equal([jobs.all[0].status, jobs.all[0].over, jobs.all[0].pictures.length], ["delivered", true, 1]);
+}
+
+export async function what_the_socket_told_since_a_read_began_stays_on_top_of_it() {
+  const { calls, back } = held();
+  const jobs = new Jobs([ROW], () => {});
+  const read = jobs.take(news(5, { changed: ["a"] }));
+  await jobs.take(news(7, { jobs: [{ id: "a", state: "progress", step: 4, total: 12 }] }));
+  calls[0](6, { ...ROW, status: "running", step: 2, notes: ["a word"] });
+  await read;
+  back();
+  equal([jobs.all[0].step, jobs.all[0].notes], [4, ["a word"]]);
+}
+
+export async function after_a_start_whose_clock_was_set_back_rows_are_believed_again() {
+  const { calls, back } = held();
+  const jobs = new Jobs([{ ...ROW, at: 900 }], () => {});
+  await jobs.take(news(900));
+  const read = jobs.take(news(5, { changed: ["a"] }));
+  calls[0](5, { ...ROW, status: "delivered", over: true });
+  await read;
+  back();
+  equal(jobs.all[0].status, "delivered");
+}
+
+export function a_page_that_stays_open_for_days_keeps_the_newest_cards_and_all_that_wait() {
+  const jobs = new Jobs([{ ...ROW, id: "waits" }], () => {});
+  for (let n = 0; n < 100; n += 1) jobs.add([{ ...ROW, id: `job ${n}`, over: true }]);
+  const ids = jobs.all.map(({ id }) => id);
+  equal([ids.length, ids[0], ids.includes("job 40"), ids.includes("job 39"), ids.includes("waits")], [61, "job 99", true, false, true]);
 }

@@ -1,6 +1,6 @@
 // Questions about what is painted, or about all that is shown; answered beside the canvas, and gone on with there.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancel, change, newKey, upload } from "../js/core/api.js";
+import { ask, cancel, change, newKey, untilAnswered, upload } from "../js/core/api.js";
 import { oncePerFrame } from "../js/core/page.js";
 import { plain } from "../js/core/text.js";
 import { complain, say } from "../js/core/toasts.js";
@@ -94,12 +94,6 @@ export class Asking {
     if (!news.complete || news.changed.includes(last.id)) this.#read(last.id).catch(complain);
   }
 
-  /** Read again what was said meanwhile. */
-  reload() {
-    const last = this.turns.at(-1);
-    if (last && !last.over) this.#read(last.id).catch(complain);
-  }
-
   /** @param {string} id */
   async #read(id) {
     const wasOver = this.turns.find((turn) => turn.id === id)?.over;
@@ -107,7 +101,7 @@ export class Asking {
     try {
       do {
         this.missed.length = 0;
-        this.turns = /** @type {{turns: Turn[]}} */ (await ask(`/api/talk/${id}`, {})).turns;
+        this.turns = /** @type {{turns: Turn[]}} */ (await untilAnswered(() => ask(`/api/talk/${id}`, {}))).turns;
         this.draw();
       } while (this.missed.some(({ changed, complete }) => !complete || changed.includes(id)));
     } finally {

@@ -2,7 +2,7 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { change, newKey } from "../js/core/api.js";
 import { Jobs } from "../js/core/jobs.js";
-import { live } from "../js/core/live.js";
+import { live } from "../js/core/connection.js";
 import { icon, oncePerFrame } from "../js/core/page.js";
 import { counted, plain } from "../js/core/text.js";
 import { complain, say } from "../js/core/toasts.js";
@@ -43,15 +43,12 @@ export class Results {
     /** @type {ReturnType<typeof setInterval> | undefined} */
     this.blinking = undefined;
     this.said = "";
-    /** @type {{take: (news: News) => void, reload: () => void} | null} who else is told the news, of which a page reads one stream */
+    /** @type {{take: (news: News) => void} | null} who else is told the news, of which a page reads one stream */
     this.other = null;
     this.jobs = new Jobs([], oncePerFrame(() => this.#news()), ({ id }) => id === this.run?.id);
     live((news) => {
       this.jobs.take(news).catch(complain);
       this.other?.take(news);
-    }, () => {
-      this.jobs.reload().catch(complain);
-      this.other?.reload();
     });
   }
 

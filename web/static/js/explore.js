@@ -6,7 +6,7 @@ import { toggleFavourite } from "./parts/actions.js";
 import { Announcer } from "./parts/announce.js";
 import { Bar } from "./parts/bar.js";
 import { startPage } from "./parts/shell.js";
-import { live } from "./core/live.js";
+import { live } from "./core/connection.js";
 import { complain } from "./core/toasts.js";
 import { Grid } from "./gallery/grid.js";
 import { keyOf, Selection } from "./gallery/selection.js";
@@ -77,6 +77,6 @@ function begin() {
 const bar = new Bar(null, (jobs) => announcer.added(jobs));
 watchFilters();
 if (pictures.length) begin();
-live((news) => announcer.take(news).catch(complain), () => {});
+live((news) => announcer.take(news).catch(complain));
 startPage();
 if (location.hash !== "#prompt") bar.field.blur();

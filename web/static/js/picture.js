@@ -1,6 +1,6 @@
 // One picture: what is known of it, what can be done with it, what comes before and after.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { live } from "./core/live.js";
+import { live } from "./core/connection.js";
 import { element, icon, pageData } from "./core/page.js";
 import { shortcuts } from "./core/shortcuts.js";
 import { complain } from "./core/toasts.js";
@@ -133,7 +133,7 @@ document.getElementById("away")?.addEventListener("submit", (event) => {
   event.preventDefault();
   trash();
 });
-live((news) => announcer.take(news).catch(complain), () => {});
+live((news) => announcer.take(news).catch(complain));
 startPage();
 offerShare();
 tellAway(() => {});

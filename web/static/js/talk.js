@@ -1,7 +1,7 @@
 // The page of a conversation: its last answer grows, and a question goes on.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancel, change, newKey } from "./core/api.js";
-import { live } from "./core/live.js";
+import { ask, cancel, change, newKey, untilAnswered } from "./core/api.js";
+import { live } from "./core/connection.js";
 import { element, icon, oncePerFrame, pageData } from "./core/page.js";
 import { plain } from "./core/text.js";
 import { complain } from "./core/toasts.js";
@@ -129,7 +129,7 @@ const draw = oncePerFrame(() => {
 });
 
 async function readAgain() {
-  page.turns = /** @type {{turns: Turn[]}} */ (await ask(`/api/talk/${page.job}`, {})).turns;
+  page.turns = /** @type {{turns: Turn[]}} */ (await untilAnswered(() => ask(`/api/talk/${page.job}`, {}))).turns;
   draw();
 }
 
@@ -159,6 +159,6 @@ async function again(turn) {
 new QuestionBar(`/api/talk/${page.job}`);
 place.replaceChildren();
 draw();
-live(take, () => readAgain().catch(complain));
+live(take);
 startPage();
 if (page.turns.length > 1) requestAnimationFrame(() => scrollTo({ top: document.documentElement.scrollHeight }));

@@ -59,6 +59,7 @@
  * @property {number} count  pictures that it makes, 0 when it is answered in words
  * @property {number | null} width  px of each, where the request names them
  * @property {number | null} height
+ * @property {number} [at]  point of the news that it is as new as
  */
 
 /**
@@ -143,6 +144,6 @@
  * @property {{href: string, question: string}[]} branches  questions that follow on from it, but for the next of these turns
  */
 
-/** @typedef {{jobs: State[], changed: string[], complete: boolean}} News */
+/** @typedef {{jobs: State[], changed: string[], complete: boolean, at: number}} News  at: the point that they end at */
 
 export {};

@@ -2,7 +2,7 @@
 import { html, render } from "../vendor/lit-html/lit-html.js";
 import { ask, cancel, change, newKey, readJob } from "../js/core/api.js";
 import { Jobs } from "../js/core/jobs.js";
-import { live } from "../js/core/live.js";
+import { live } from "../js/core/connection.js";
 import { element } from "../js/core/page.js";
 import { complain, toast } from "../js/core/toasts.js";
 import { waiting } from "../js/parts/job-card.js";
@@ -58,7 +58,7 @@ async function watch(project, id) {
     render(state(now), place);
   };
   const jobs = new Jobs([job], show, (one) => one.id === id);
-  live((news) => void jobs.take(news).catch(complain), () => void jobs.reload().catch(complain));
+  live((news) => void jobs.take(news).catch(complain));
   element("training-cancel", HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
     cancel(id).catch(complain);

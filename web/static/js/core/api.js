@@ -3,6 +3,9 @@
 /** @import {Job, Month, Queue, Suggestion, Tile} from "../types.js" */
 
 const AWAY = "The studio doesn't answer. Check that it runs, then try again.";
+const PATIENCE = { read: 20_000, change: 60_000 }; // ms for a whole answer; a file may take as long as it takes
+const [FIRST, LONGEST] = [500, 15_000]; // ms until the first new try, and between later ones
+const PASSES = [0, 429, 502, 503, 504]; // what is wrong is neither with the one who asks nor with the question
 
 /** An answer that isn't the one that was wanted. */
 export class Problem extends Error {
@@ -19,6 +22,38 @@ export class Problem extends Error {
 }
 
 /**
+ * ms to wait before try number `tries`, from 0: doubled each time, and spread so that not all tabs come at once.
+ * @param {number} tries
+ * @param {number} [chance]  0 to 1
+ */
+export const pause = (tries, chance = Math.random()) => Math.min(LONGEST, FIRST * 2 ** tries) * (0.75 + chance / 2);
+
+/** Whether the same may go well a little later. @param {unknown} error */
+export const passes = (error) => error instanceof Problem && PASSES.includes(error.status);
+
+/**
+ * Do something until there is an answer; a refusal is one.
+ * @template T
+ * @param {() => Promise<T>} work  that may be done twice
+ * @param {(error: unknown) => void} [onWait]  it didn't go well, and is tried again soon
+ * @returns {Promise<T>}
+ */
+export async function untilAnswered(work, onWait = () => {}) {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!passes(error)) throw error;
+      onWait(error);
+      await new Promise((done) => setTimeout(done, pause(tries)));
+    }
+  }
+}
+
+/** Lead to where people sign in, and from there back to this page. */
+export const toSignIn = () => location.assign(`/in?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
+
+/**
  * @param {Response} response
  * @returns {Promise<unknown>}
  */
@@ -29,16 +64,39 @@ async function read(response) {
 }
 
 /**
+ * The whole answer, unless the line is dead or the caller gives up.
  * @param {string} path
  * @param {RequestInit} options
  */
 async function answered(path, options) {
+  const limit = new AbortController();
+  const { body, method = "GET", signal } = options;
+  const ms = body && typeof body !== "string" ? Infinity : method === "GET" ? PATIENCE.read : PATIENCE.change;
+  const timer = ms < Infinity ? setTimeout(() => limit.abort(), ms) : undefined;
   try {
-    return await fetch(path, { ...options, credentials: "same-origin" });
+    const all = signal ? AbortSignal.any([limit.signal, signal]) : limit.signal;
+    const response = await fetch(path, { ...options, signal: all, credentials: "same-origin" });
+    return { response, body: await read(response) };
   } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    if (signal?.aborted) throw error;
     throw new Problem(0, AWAY);
+  } finally {
+    clearTimeout(timer);
   }
+}
+
+/**
+ * What the server says, and the point of its news that it is as new as.
+ * @param {string} path
+ * @param {RequestInit} options
+ */
+async function asked(path, options) {
+  const { response, body } = await answered(path, options);
+  if (response.ok) return { body, at: Number(response.headers.get("X-Point")) };
+  const known = /** @type {Record<string, unknown>} */ (body ?? {});
+  if (response.status === 401) toSignIn();
+  const detail = known.detail ?? known.title ?? `The studio answered ${response.status}. Try again.`;
+  throw new Problem(response.status, String(detail), known);
 }
 
 /**
@@ -46,37 +104,38 @@ async function answered(path, options) {
  * @param {RequestInit} options
  * @returns {Promise<unknown>}
  */
-export async function ask(path, options) {
-  const response = await answered(path, options);
-  const body = await read(response);
-  if (response.ok) return body;
-  const known = /** @type {Record<string, unknown>} */ (body ?? {});
-  if (response.status === 401) location.assign("/in");
-  const detail = known.detail ?? known.title ?? `The studio answered ${response.status}. Try again.`;
-  throw new Problem(response.status, String(detail), known);
-}
+export const ask = async (path, options) => (await asked(path, options)).body;
+
+/**
+ * @param {string} method
+ * @param {unknown} body
+ */
+const json = (method, body) => ({ method, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }) });
 
 /**
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body]
  */
-export function change(method, path, body) {
-  const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
-  return ask(path, { method, ...json });
-}
+export const change = (method, path, body) => ask(path, json(method, body));
 
-/** @param {unknown} body */
-const jobsOf = (body) => /** @type {{jobs: Job[]}} */ (body).jobs;
+/**
+ * The jobs of an answer, each with its point.
+ * @param {{body: unknown, at: number}} answer
+ */
+const jobsOf = ({ body, at }) => /** @type {{jobs: Job[]}} */ (body).jobs.map((job) => ({ ...job, at }));
 
 /** A new name for a wish, so that the server sees when it comes a second time. */
 export const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
 
 /** @returns {Promise<Job[]>} live ones first */
-export const readJobs = async () => jobsOf(await ask("/api/jobs", {}));
+export const readJobs = async () => jobsOf(await asked("/api/jobs", {}));
 
 /** @param {string} id */
-export const readJob = async (id) => /** @type {Job} */ (await ask(`/api/jobs/${id}`, {}));
+export async function readJob(id) {
+  const { body, at } = await asked(`/api/jobs/${id}`, {});
+  return { .../** @type {Job} */ (body), at };
+}
 
 /**
  * Ask for what `prompt` says. The key lets the server see that a second try is the same wish.
@@ -85,7 +144,7 @@ export const readJob = async (id) => /** @type {Job} */ (await ask(`/api/jobs/${
  * @param {string} key
  * @param {string} [to]  what is to be done with films, "" = guess
  */
-export const send = async (prompt, pictures, key, to = "") => jobsOf(await change("POST", "/api/jobs", { prompt, pictures, key, ...(to && { do: to }) }));
+export const send = async (prompt, pictures, key, to = "") => jobsOf(await asked("/api/jobs", json("POST", { prompt, pictures, key, ...(to && { do: to }) })));
 
 /**
  * Queue the jobs of a question. `detail`: why it isn't all of them.
@@ -100,7 +159,7 @@ export const confirmDraft = async (draft) => /** @type {{jobs: Job[], detail?: s
  * @param {Record<string, string>} more  what the action asks for besides, such as new words
  * @param {string} key  lets the server see that a second try is the same wish
  */
-export const press = async (job, n, action, more, key) => jobsOf(await change("POST", `/api/jobs/${job}/${n}/${action}`, { ...more, key }));
+export const press = async (job, n, action, more, key) => jobsOf(await asked(`/api/jobs/${job}/${n}/${action}`, json("POST", { ...more, key })));
 
 /** @param {string} job */
 export const cancel = (job) => change("POST", `/api/jobs/${job}/cancel`, {});

@@ -1,10 +1,12 @@
-// The jobs of a page: what the server said last of each, in the order in which they are shown.
-import { Problem, readJob, readJobs } from "./api.js";
+// The jobs of a page: what the server said last of each, by the point of its news, in the order in which they are shown.
+import { Problem, readJob, readJobs, untilAnswered } from "./api.js";
 
 /** @import {Job, News, State} from "../types.js" */
 
 /** A job, and what only lives here. `shown`: the preview that is decoded and can be drawn at once. */
 /** @typedef {Job & {shown?: string, fraction?: number | null, paused?: boolean}} LiveJob */
+
+const MOST_OVER = 60; // finished ones that stay, so that a page may be open for days
 
 /** @type {Partial<Record<State["state"], Job["status"]>>} */
 const STATUS = { queued: "queued", paused: "queued", rendered: "rendered", failed: "failed", cancelled: "cancelled" };
@@ -40,13 +42,17 @@ export function changed(job, state) {
 
 export class Jobs {
   /**
-   * @param {Job[]} jobs
+   * @param {Job[]} jobs  that the page came with
    * @param {() => void} onChange
    * @param {(job: Job) => boolean} [belongs]  which ones this page shows
    */
   constructor(jobs, onChange, belongs = () => true) {
+    const at = Number(document.body?.dataset.point ?? 0);
     /** @type {Map<string, LiveJob>} in the order of the page, newest first */
-    this.byId = new Map(jobs.map((job) => [job.id, job]));
+    this.byId = new Map(jobs.map((job) => [job.id, { at, ...job }]));
+    /** @type {Map<string, {state: State, at: number}>} what the socket said last of each that isn't over */
+    this.told = new Map();
+    this.at = 0; // point of the last news
     this.onChange = onChange;
     this.belongs = belongs;
     for (const job of jobs) this.#decode(job);
@@ -58,13 +64,15 @@ export class Jobs {
   }
 
   /**
-   * Put these first, or in place of what is known of them.
+   * Put these first, or in place of what is known of them, unless that is newer.
    * @param {Job[]} jobs
    */
   add(jobs) {
     const fresh = jobs.filter((job) => !this.byId.has(job.id));
-    for (const job of jobs) if (this.byId.has(job.id)) this.#set(job);
-    if (fresh.length) this.byId = new Map([...fresh.map((job) => /** @type {const} */ ([job.id, job])), ...this.byId]);
+    if (fresh.length) this.byId = new Map([...fresh.map((job) => /** @type {[string, LiveJob]} */ ([job.id, { ...job, at: 0 }])), ...this.byId]);
+    for (const job of jobs) this.#set(job);
+    const over = [...this.byId.values()].filter((job) => job.over);
+    for (const { id } of over.slice(MOST_OVER)) this.byId.delete(id);
     this.onChange();
   }
 
@@ -74,9 +82,9 @@ export class Jobs {
     this.onChange();
   }
 
-  /** Read the whole list again: the socket was away, or said that it isn't complete. */
+  /** Read the whole list again: what was missed isn't known. */
   async reload() {
-    const jobs = await readJobs();
+    const jobs = await untilAnswered(readJobs);
     const there = new Set(jobs.map((job) => job.id));
     for (const job of this.byId.values()) if (!job.over && !there.has(job.id)) await this.#reread(job.id);
     this.add(jobs);
@@ -84,22 +92,32 @@ export class Jobs {
 
   /** @param {News} news */
   async take(news) {
+    if (news.at < this.at) this.#forget(); // another start of the studio, by a clock that was set back
+    this.at = news.at;
     for (const state of news.jobs) {
+      this.told.set(state.id, { state, at: news.at });
       const job = this.byId.get(state.id);
-      if (job) this.#set(changed(job, state));
+      if (job) this.#set(job);
     }
     this.onChange();
     if (news.complete) await Promise.all(news.changed.map((id) => this.#reread(id)));
     else await this.reload();
   }
 
+  #forget() {
+    this.told.clear();
+    for (const [id, job] of this.byId) this.byId.set(id, { ...job, at: 0 });
+  }
+
   /** @param {string} id */
   async #reread(id) {
     try {
-      const job = await readJob(id);
+      const job = await untilAnswered(() => readJob(id));
+      if (job.over) this.told.delete(id);
       if (this.byId.has(id) || !job.over || this.#isNewest(job)) this.add([job]);
     } catch (error) {
-      if (error instanceof Problem && error.status === 404) this.drop(id); // deleted, or no longer ours to see
+      if (!(error instanceof Problem) || error.status !== 404) throw error;
+      this.drop(id); // deleted, or no longer ours to see
     }
   }
 
@@ -108,11 +126,15 @@ export class Jobs {
     return [...this.byId.values()].every((other) => other.created <= job.created);
   }
 
-  /** @param {LiveJob} job */
+  /** Take what was read of a known job, unless it is older than what is known, and on top of it what was told since. @param {LiveJob} job */
   #set(job) {
     const known = this.byId.get(job.id);
-    this.byId.set(job.id, { ...job, shown: job.shown ?? known?.shown });
-    if (job.preview && job.preview !== known?.preview) this.#decode(job);
+    const at = job.at ?? 0;
+    if (at < (known?.at ?? 0)) return;
+    const told = this.told.get(job.id);
+    const now = told && told.at > at ? changed(job, told.state) : job;
+    this.byId.set(job.id, { ...now, at, shown: now.shown ?? known?.shown });
+    if (now.preview && now.preview !== known?.preview) this.#decode(now);
   }
 
   /**

@@ -1,7 +1,7 @@
 // Ties the gallery's parts together: what is looked for, where the reader is, what is chosen, what is new.
 import { html, render } from "../../vendor/lit-html/lit-html.js";
-import { readMonths, readPictures } from "../core/api.js";
-import { live } from "../core/live.js";
+import { readMonths, readPictures, untilAnswered } from "../core/api.js";
+import { live } from "../core/connection.js";
 import { element } from "../core/page.js";
 import { complain } from "../core/toasts.js";
 import { toggleFavourite } from "../parts/actions.js";
@@ -71,7 +71,7 @@ export class Gallery {
     if (document.getElementById("filters")) watchFilters({ filter: (filters) => this.#filter(filters), jump: (month) => this.#jump(month) });
     if (matchMedia("(any-pointer: coarse)").matches) import("./touch.js").then(({ onLongPress }) => onLongPress(this.place, (index) => this.#choose(index)));
     this.place.addEventListener("keydown", (event) => this.#key(event));
-    live((news) => this.#take(news).catch(complain), () => this.#look([]).catch(complain));
+    live((news) => this.#take(news).catch(complain));
   }
 
   draw() {
@@ -211,7 +211,7 @@ export class Gallery {
   #newest() {
     const query = queryOf(this.source.filters);
     query.set("limit", String(PAGE));
-    return readPictures(query);
+    return untilAnswered(() => readPictures(query));
   }
 
   /**

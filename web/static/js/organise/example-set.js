@@ -1,6 +1,6 @@
 // The page of a set of examples: pictures come into it from files or from one's own, and it is tried.
-import { change, newKey, readJob } from "../core/api.js";
-import { live } from "../core/live.js";
+import { change, newKey, readJob, untilAnswered } from "../core/api.js";
+import { live } from "../core/connection.js";
 import { element, pageData } from "../core/page.js";
 import { ago } from "../core/text.js";
 import { complain, toast } from "../core/toasts.js";
@@ -112,7 +112,7 @@ const open = [...document.querySelectorAll("[data-open]")].map((one) => /** @typ
 
 /** Show what trying has found, unless somebody is about to send something else. */
 async function tellFound() {
-  const jobs = await Promise.all(open.map(readJob));
+  const jobs = await untilAnswered(() => Promise.all(open.map(readJob)));
   if (!jobs.some(({ over }) => over)) return;
   const busy = [...document.querySelectorAll(".attached, dialog[open]")].length > 0;
   if (busy) toast("A picture that you tried is done.", { press: { label: "Show", work: () => location.reload() } });
@@ -133,6 +133,6 @@ element("delete", HTMLFormElement).addEventListener("submit", async (event) => {
   const { confirmed } = await import("../parts/dialog.js");
   if (await confirmed(`Delete ${set.name}?`, "The set goes with its examples. Pictures of yours stay.", "Delete", { bad: true })) form.submit();
 });
-live(take, () => tellFound().catch(complain));
+live(take);
 startPage();
 if (open.length) tellFound().catch(complain);

@@ -1,5 +1,5 @@
 // On pages without a stream: says that a job was queued, and when it is done.
-import { readJob } from "../core/api.js";
+import { readJob, untilAnswered } from "../core/api.js";
 import { capital } from "../core/text.js";
 import { toast } from "../core/toasts.js";
 
@@ -19,8 +19,9 @@ export class Announcer {
 
   /** @param {News} news */
   async take(news) {
-    for (const id of news.changed.filter((one) => this.waiting.has(one))) {
-      const job = await readJob(id);
+    const changed = new Set(news.changed);
+    for (const id of [...this.waiting].filter((one) => !news.complete || changed.has(one))) {
+      const job = await untilAnswered(() => readJob(id));
       if (!job.over || !this.waiting.delete(id)) continue;
       if (job.error) toast(job.error, { bad: true, link: { href: "/", label: "Show" } });
       else toast(`${capital(job.kind)} done`, { link: { href: job.pictures[0]?.href ?? "/", label: "Show" } });

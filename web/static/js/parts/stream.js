@@ -2,7 +2,7 @@
 import { html, render } from "../../vendor/lit-html/lit-html.js";
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { Jobs } from "../core/jobs.js";
-import { live } from "../core/live.js";
+import { live } from "../core/connection.js";
 import { element, oncePerFrame } from "../core/page.js";
 import { complain, toast } from "../core/toasts.js";
 import { act, copy, remove, stop, toggleFavourite } from "./actions.js";
@@ -41,7 +41,7 @@ export class Stream {
     this.place.replaceChildren();
     this.draw();
     setInterval(this.jobs.onChange, MINUTE); // "5 minutes ago" goes on
-    live((news) => this.jobs.take(news).catch(complain), () => this.jobs.reload().catch(complain));
+    live((news) => this.jobs.take(news).catch(complain));
     this.place.addEventListener("click", ({ target }) => target instanceof Element && target.closest("a") && keepTrail(this.jobs.all.flatMap((job) => job.pictures.map(({ href }) => href))), true);
   }
 
