@@ -12,6 +12,7 @@ import pytest_asyncio
 from tests.web.browser.conftest import FOUR
 from tests.web.browser.line import Line, open_line
 from tests.web.conftest import COOKIE, YOU, Site
+from tests.web.test_projects import part, project, send
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 STILL = 41_000  # ms: the page asks itself each second whether it heard something within 40 s
@@ -25,23 +26,35 @@ async def line(opened: Site) -> AsyncIterator[Line]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def open_page(opened: Site, line: Line, browser) -> AsyncIterator:
-    """A page of Create whose clock can be moved, with its socket open."""
-    context = await browser.new_context(locale="en-GB", timezone_id="UTC")
+async def context(opened: Site, browser) -> AsyncIterator:
+    """Somebody who is signed in; calls that fail are no faults here."""
+    found = await browser.new_context(locale="en-GB", timezone_id="UTC")
     cookie = {"name": COOKIE, "value": opened.you.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
-    await context.add_cookies([cookie])
+    await found.add_cookies([cookie])
+    yield found
+    await found.close()
+
+
+async def visit(context, line: Line, path: str = "/"):
+    """Return a page by the line whose clock can be moved, with its scripts listening."""
     page = await context.new_page()
     await page.clock.install()
-    await page.goto(line.url)
-    await page.wait_for_selector("#bar-flags", state="visible")
+    await page.goto(line.url + path)
+    await page.wait_for_function("() => document.body.dataset.started !== undefined")
+    return page
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(context, line: Line):
+    """A page of Create with its socket open."""
+    page = await visit(context, line)
     await sockets(page, line, 1)
-    yield page
-    await context.close()
+    return page
 
 
 async def sockets(page, line: Line, count: int) -> None:
     """Wait until so many were opened; each turn asks the page."""
-    while line.sockets < count:  # noqa: ASYNC110 - a proxy has no event for the page
+    while line.sockets < count:
         await page.evaluate("() => new Promise((done) => done())")
 
 
@@ -58,9 +71,7 @@ async def test_a_line_that_went_silent_is_noticed_and_what_was_missed_is_shown(
     assert line.sockets == 2 and not await open_page.locator("#banner").is_visible()
 
 
-async def test_a_laptop_that_wakes_up_hears_at_once(
-    opened: Site, line: Line, open_page
-) -> None:
+async def test_a_laptop_that_wakes_up_hears_at_once(opened: Site, line: Line, open_page) -> None:
     line.silence()
     await opened.drawn(opened.you)
     await open_page.clock.set_system_time(datetime.now(UTC) + timedelta(minutes=5))
@@ -93,3 +104,83 @@ async def test_a_studio_that_comes_back_tells_what_happened_meanwhile(
     await open_page.evaluate("() => dispatchEvent(new Event('online'))")
     await open_page.wait_for_selector(FOUR)
     await open_page.locator("#banner").wait_for(state="hidden")
+
+
+async def test_labels_that_find_nobody_are_kept_shown_and_sent_once_the_studio_is_back(
+    opened: Site, line: Line, context
+) -> None:
+    project_id = await project(opened, good=0, bad=1)
+    await send(opened.you, f"/api/projects/{project_id}/pictures", [(f"{n}.png", part(n)) for n in range(5)])
+    page = await visit(context, line, f"/projects/{project_id}/label")
+    await page.locator(".desk img").wait_for()
+    await page.keyboard.press("1")
+    await page.get_by_text("4 left").wait_for()
+    await page.locator("#desk[aria-busy=false]").wait_for(state="attached")
+    line.cut()
+    await page.keyboard.press("1")  # its picture is there already
+    await page.get_by_text("3 left").wait_for()
+    await page.keyboard.press("2")
+    await page.get_by_text("2 pictures not sent yet").wait_for()
+    line.is_cut = False
+    await page.reload()  # what is kept outlives the page
+    await page.get_by_text("2 left").wait_for()
+    for _ in range(2):
+        await page.keyboard.press("1")
+        await page.wait_for_function("() => document.querySelector('#desk').ariaBusy === 'false'")
+    await page.get_by_text("Every picture has its label").wait_for()
+    card = (await opened.you.get(f"/api/projects/{project_id}")).data
+    assert {label["name"]: label["count"] for label in card["labels"]} == {"good": 4, "scratch": 2}
+
+
+async def test_undo_gives_a_picture_the_label_back_that_it_had(opened: Site, line: Line, context) -> None:
+    project_id = await project(opened, good=0, bad=1)
+    await send(opened.you, f"/api/projects/{project_id}/pictures", [("a.png", part(1)), ("b.png", part(2))])
+    [first, *_] = (await opened.you.get(f"/api/projects/{project_id}/pictures?state=new")).data["pictures"]
+    box = ["good", 0.1, 0.1, 0.5, 0.5]
+    marks = f"/api/projects/{project_id}/marks"
+    await opened.you.post(marks, {"picture": first["id"], "label": "good", "boxes": [box]})
+    page = await visit(context, line, f"/projects/{project_id}/label?picture={first['id']}")
+    await page.locator(".desk img").wait_for()
+    async with page.expect_response("**/marks"):
+        await page.keyboard.press("2")
+    async with page.expect_request("**/marks") as asked:
+        await page.keyboard.press("z")
+    sent = (await asked.value).post_data_json
+    assert (sent["label"], sent["boxes"]) == ("good", [box])
+
+
+async def test_what_is_typed_while_a_prompt_is_sent_stays_and_outlives_the_session(
+    opened: Site, line: Line, context, open_page
+) -> None:
+    line.cut()
+    bar = open_page.locator("#bar-prompt")
+    await bar.fill("a red house")
+    await bar.press("Enter")
+    await open_page.locator("#bar[aria-busy=true]").wait_for()
+    await bar.fill("a blue boat")
+    line.is_cut = False
+    await open_page.clock.fast_forward(1000)
+    await open_page.wait_for_selector(FOUR)
+    await open_page.locator("#bar[aria-busy=false]").wait_for()
+    assert await bar.input_value() == "a blue boat"
+    # its session ends; who signs in again finds the words
+    await context.clear_cookies()
+    await bar.press("Enter")
+    await open_page.wait_for_url(re.compile(r"/in\?next=%2F$"))
+    cookie = await opened.opened.services.web.sessions.begin(YOU, "you", "a test")
+    here = {"name": COOKIE, "value": cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
+    await context.add_cookies([here])
+    await open_page.goto(line.url)
+    assert await open_page.locator("#bar-prompt").input_value() == "a blue boat"
+
+
+async def test_a_heart_that_finds_nobody_is_sent_later(opened: Site, line: Line, open_page) -> None:
+    job = await opened.drawn(opened.you)
+    await open_page.wait_for_selector(FOUR)
+    line.cut()
+    await open_page.get_by_label("Favourite, picture 1").dispatch_event("click")
+    await open_page.wait_for_selector(".heart[aria-pressed=true]", state="attached")
+    line.is_cut = False
+    async with open_page.expect_response(f"**/api/favourites/{job['id']}/1"):
+        await open_page.clock.fast_forward(20_000)
+    assert (await opened.you.get(f"/api/jobs/{job['id']}")).data["pictures"][0]["favourite"]

@@ -103,7 +103,7 @@ async def asked(call: Call, project_id: str, item: Item) -> dict[str, Any]:
     own = [word for word in words if word.user_id == call.actor.user_id]
     word = next(iter([*own, *reversed(words)]), None)
     shape = shapes.item(project_id, item, call.actor.user_id)
-    return {**shape, "mark": shapes.marked(project_id, item.sha256, word)}
+    return {**shape, "mark": shapes.marked(project_id, item.sha256, word, call.actor.user_id)}
 
 
 async def mark(call: Call) -> Answer:

@@ -93,12 +93,13 @@ def item(project_id: str, found: Item, reader: int) -> dict[str, Any]:
     }
 
 
-def marked(project_id: str, sha256: str, word: Mark | None) -> dict[str, Any] | None:
+def marked(project_id: str, sha256: str, word: Mark | None, reader: int) -> dict[str, Any] | None:
     """Return what somebody calls a picture, and where they see that; None for nothing."""
     if word is None:
         return None
     mask = word.mask and f"/files/projects/{project_id}/{sha256}/masks/{word.mask}.png"
-    return {"label": word.label, "boxes": [list(box) for box in word.boxes], "mask": mask}
+    boxes, mine = [list(box) for box in word.boxes], word.user_id == reader
+    return {"label": word.label, "boxes": boxes, "mask": mask, "mine": mine}
 
 
 def version(found: Version) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 // Questions about what is painted, or about all that is shown; answered beside the canvas, and gone on with there.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancel, change, newKey, untilAnswered, upload } from "../js/core/api.js";
+import { ask, cancel, change, untilAnswered, upload } from "../js/core/api.js";
+import { once } from "../js/core/outbox.js";
 import { oncePerFrame } from "../js/core/page.js";
 import { plain } from "../js/core/text.js";
 import { complain, say } from "../js/core/toasts.js";
@@ -124,9 +125,10 @@ export class Asking {
       const { sight, isMore } = this;
       const last = isMore ? this.turns.at(-1) : undefined;
       const pictures = last ? [] : [await this.#picture(sight)];
-      const { job } = /** @type {{job: string}} */ (await change("POST", last ? `/api/talk/${last.id}` : "/api/talk", { question, pictures, key: newKey() }));
+      const path = last ? `/api/talk/${last.id}` : "/api/talk";
+      const { job } = /** @type {{job: string}} */ (await once([path, question, pictures], (key) => change("POST", path, { question, pictures, key })));
       this.about = sight;
-      field.value = "";
+      if (field.value.trim() === question) field.value = "";
       const reading = this.#read(job); // from here on it keeps the news
       this.isSending = false;
       await reading;

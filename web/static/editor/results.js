@@ -1,8 +1,9 @@
 // What became of a document that was sent: its progress in place, then its pictures beside the original, to compare and keep.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { change, newKey } from "../js/core/api.js";
+import { change } from "../js/core/api.js";
 import { Jobs } from "../js/core/jobs.js";
 import { live } from "../js/core/connection.js";
+import { once } from "../js/core/outbox.js";
 import { icon, oncePerFrame } from "../js/core/page.js";
 import { counted, plain } from "../js/core/text.js";
 import { complain, say } from "../js/core/toasts.js";
@@ -66,7 +67,8 @@ export class Results {
     try {
       await sendFiles(state);
       const painted = crypto.subtle && hex(await crypto.subtle.digest("SHA-256", mask.bits)); // only where the page came safely
-      const { jobs, said, seam } = /** @type {{jobs: Job[], said: string, seam: number | null}} */ (await change("POST", "/api/edits", { document: written(state), painted, key: newKey() }));
+      const document = written(state);
+      const { jobs, said, seam } = /** @type {{jobs: Job[], said: string, seam: number | null}} */ (await once(document, (key) => change("POST", "/api/edits", { document, painted, key })));
       const [first] = jobs;
       if (first) this.run = { id: first.id, state, seam };
       this.show(null);

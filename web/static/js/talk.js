@@ -1,7 +1,8 @@
 // The page of a conversation: its last answer grows, and a question goes on.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancel, change, newKey, untilAnswered } from "./core/api.js";
+import { ask, cancel, change, untilAnswered } from "./core/api.js";
 import { live } from "./core/connection.js";
+import { once } from "./core/outbox.js";
 import { element, icon, oncePerFrame, pageData } from "./core/page.js";
 import { plain } from "./core/text.js";
 import { complain } from "./core/toasts.js";
@@ -149,7 +150,7 @@ function take(news) {
 /** @param {Turn} turn */
 async function again(turn) {
   try {
-    const { jobs } = /** @type {{jobs: {id: string}[]}} */ (await change("POST", `/api/jobs/${turn.id}/1/again`, { key: newKey() }));
+    const { jobs } = /** @type {{jobs: {id: string}[]}} */ (await once([turn.id, "again"], (key) => change("POST", `/api/jobs/${turn.id}/1/again`, { key })));
     location.assign(`/talk/${jobs[0]?.id}`);
   } catch (error) {
     complain(error);

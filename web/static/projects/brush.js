@@ -1,6 +1,5 @@
 // A brush on a picture that is labelled: what is painted goes with the label, in the picture's own pixels.
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { ask } from "../js/core/api.js";
 import { icon } from "../js/core/page.js";
 import { say } from "../js/core/toasts.js";
 import { Mask } from "../editor/mask.js";
@@ -210,16 +209,12 @@ export class Brush {
     context.globalCompositeOperation = "source-over";
   }
 
-  /** What it takes to send the mask later, when another picture is shown. @returns {() => Promise<string>} its name on the server, "" without one */
-  get sending() {
-    if (!this.mask || !this.isPainted) return async () => "";
-    const { width, height } = this.mask;
-    const bits = this.mask.bits.slice();
-    return async () => {
-      const body = await encode(bits, width, height);
-      const { sha256 } = /** @type {{sha256: string}} */ (await ask("/api/masks", { method: "POST", body, headers: { "Content-Type": "image/png" } }));
-      return sha256;
-    };
+  /** What is painted as a PNG file in base64, "" for nothing. @returns {Promise<string>} */
+  async file() {
+    if (!this.mask || !this.isPainted) return "";
+    const { width, height, bits } = this.mask;
+    const bytes = new Uint8Array(await (await encode(bits.slice(), width, height)).arrayBuffer());
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
   }
 
   /**

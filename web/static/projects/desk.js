@@ -1,14 +1,17 @@
 // The desk: one picture, its labels as buttons and keys, what was done undone, the next one loaded ahead.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { change } from "../js/core/api.js";
+import { change, untilAnswered } from "../js/core/api.js";
+import { outbox } from "../js/core/outbox.js";
 import { icon } from "../js/core/page.js";
 import { shortcuts } from "../js/core/shortcuts.js";
+import { counted } from "../js/core/text.js";
 import { complain, say } from "../js/core/toasts.js";
 import { emptyState } from "../js/parts/empty.js";
 import { Boxes } from "./boxes.js";
 import { Brush } from "./brush.js";
 
 /** @import {Box, Item, Project} from "./types.js" */
+/** @import {Letter} from "../js/core/outbox.js" */
 /** @import {Painted} from "./brush.js" */
 /** @typedef {{item: Item, did: "label" | "skip" | "out", boxes: Box[], painted: Painted}} Done  what was done to a picture */
 
@@ -29,15 +32,19 @@ export class Desk {
     this.done = [];
     /** @type {Set<string>} those that aren't asked for again: skipped, or on their way */
     this.passed = new Set();
-    this.left = project.left;
-    /** @type {Promise<unknown>} calls go one after the other */
+    this.outbox = outbox();
+    this.outbox.senders.set(`desk:${project.id}`, { changed: () => this.#said(), refused: (letter, error) => this.#refused(letter, error) });
+    this.left = project.left - this.unsent.length;
+    /** @type {Promise<unknown>} what is painted is made a file before it is sent, one after the other */
     this.before = Promise.resolve();
-    this.waiting = 0; // calls that aren't through
-    addEventListener("beforeunload", (event) => this.waiting && event.preventDefault());
+    this.status = Object.assign(document.createElement("p"), { className: "muted small", role: "status" });
+    place.before(this.status);
     this.brush = new Brush(() => this.#draw());
     this.boxes = new Boxes(() => this.#draw(), (frame, event) => this.brush.press(frame, event));
     this.boxes.set(picture.mark?.boxes ?? []);
+    for (const name of this.unsent) this.passed.add(name);
     this.ahead = this.#fetch();
+    if (this.passed.has(picture.id) && this.unsent.length) this.#next(); // it has its label, which is on its way
     shortcuts({
       ArrowRight: () => this.skip(),
       ArrowLeft: () => this.undo(),
@@ -61,7 +68,8 @@ export class Desk {
       });
     }
     place.replaceChildren();
-    this.#draw();
+    if (this.now) this.#draw();
+    this.#said();
   }
 
   /** @param {string} name */
@@ -69,9 +77,8 @@ export class Desk {
     if (!this.now) return;
     const item = this.now;
     const boxes = this.boxes.named(name);
-    const send = this.brush.sending;
+    this.#mark(item, { label: name, boxes }, this.brush.file());
     this.#go("label", boxes);
-    this.#call(async () => change("POST", `/api/projects/${this.project.id}/marks`, { picture: item.id, label: name, boxes, mask: await send() }));
     say(name);
   }
 
@@ -85,7 +92,7 @@ export class Desk {
     if (!this.now) return;
     const item = this.now;
     this.#go("out", []);
-    this.#call(() => change("POST", `/api/projects/${this.project.id}/leave-out`, { pictures: [item.id], out: true }));
+    this.#leaveOut(item, true);
     say("Left out");
   }
 
@@ -94,14 +101,67 @@ export class Desk {
     if (!last) return;
     const { item, did } = last;
     if (did !== "skip") this.left += 1;
-    if (did === "label") this.#call(() => change("POST", `/api/projects/${this.project.id}/marks`, { picture: item.id, label: "" }));
-    if (did === "out") this.#call(() => change("POST", `/api/projects/${this.project.id}/leave-out`, { pictures: [item.id], out: false }));
+    if (did === "label") this.#mark(item, before(item));
+    if (did === "out") this.#leaveOut(item, false);
+    this.#again(last);
+    say("Undone");
+  }
+
+  /** Show a picture again, with what was drawn on it. @param {Done} done */
+  #again({ item, boxes, painted }) {
     if (this.now) this.ahead = Promise.resolve(this.now); // it comes again afterwards
     this.now = item;
-    this.boxes.set(last.boxes);
-    this.brush.take(last.painted);
-    say("Undone");
+    this.boxes.set(boxes);
+    this.brush.take(painted);
     this.#draw();
+  }
+
+  /**
+   * @param {Item} item
+   * @param {Record<string, unknown>} body
+   * @param {Promise<string>} [mask]  a PNG file in base64, "" for nothing
+   */
+  #mark(item, body, mask = Promise.resolve("")) {
+    this.#send(item, "marks", { picture: item.id, ...body }, mask);
+  }
+
+  /** @param {Item} item @param {boolean} out */
+  #leaveOut(item, out) {
+    this.#send(item, "leave-out", { pictures: [item.id], out });
+  }
+
+  /**
+   * @param {Item} item
+   * @param {string} what
+   * @param {Record<string, unknown>} body
+   * @param {Promise<string>} [mask]
+   */
+  #send(item, what, body, mask) {
+    this.place.ariaBusy = "true";
+    const letter = { name: `desk:${this.project.id}/${item.id}/${what}`, method: "POST", path: `/api/projects/${this.project.id}/${what}`, body };
+    this.before = this.before.then(async () => this.outbox.put({ ...letter, mask: (await mask) || undefined })).catch(complain);
+  }
+
+  /** The pictures about which something is on its way. */
+  get unsent() {
+    return this.outbox.waiting(`desk:${this.project.id}`).map(({ name }) => name.split("/")[1] ?? "");
+  }
+
+  /** Say what is on its way, where that takes long. */
+  #said() {
+    const { length } = this.unsent;
+    this.place.ariaBusy = String(length > 0);
+    this.status.textContent = length && this.outbox.isStuck ? `${counted(length, "picture")} not sent yet: the studio doesn’t answer. They are kept, and sent by themselves.` : "";
+  }
+
+  /** The server takes it back: the picture comes again. @param {Letter} letter @param {unknown} error */
+  #refused({ name }, error) {
+    complain(error);
+    const at = this.done.findLastIndex(({ item, did }) => did !== "skip" && item.id === name.split("/")[1]);
+    const [done] = at < 0 ? [] : this.done.splice(at, 1);
+    if (!done) return;
+    this.left += 1;
+    this.#again(done);
   }
 
   /**
@@ -116,6 +176,10 @@ export class Desk {
     if (did !== "skip") this.left -= 1;
     this.passed.add(item.id);
     this.boxes.set([]);
+    this.#next();
+  }
+
+  #next() {
     this.now = null; // the picture stays in sight until the next one is there
     this.ahead.then((found) => {
       if (this.now) return; // something was undone meanwhile
@@ -145,17 +209,9 @@ export class Desk {
   async #fetch() {
     if (this.now) this.passed.add(this.now.id);
     const skipped = [...this.passed].slice(-400);
-    const { picture } = /** @type {{picture: Item | null}} */ (await change("POST", `/api/projects/${this.project.id}/next`, { skipped }));
+    const { picture } = /** @type {{picture: Item | null}} */ (await untilAnswered(() => change("POST", `/api/projects/${this.project.id}/next`, { skipped })));
     if (picture) new Image().src = picture.whole;
     return picture;
-  }
-
-  /** @param {() => Promise<unknown>} work */
-  #call(work) {
-    this.waiting += 1;
-    this.place.ariaBusy = "true";
-    const through = () => (this.place.ariaBusy = String((this.waiting -= 1) > 0));
-    this.before = this.before.then(work).catch(complain).finally(through);
   }
 
   #draw() {
@@ -194,4 +250,10 @@ export class Desk {
       </div>
     </div>`;
   }
+}
+
+/** What the person had said of a picture before. @param {Item} item @returns {Record<string, unknown>} */
+function before({ mark }) {
+  if (!mark?.mine) return { label: "" };
+  return { label: mark.label, boxes: mark.boxes, mask: /([0-9a-f]{64})\.png$/.exec(mark.mask ?? "")?.[1] ?? "" };
 }

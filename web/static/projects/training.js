@@ -1,6 +1,7 @@
 // How far the training of a project's next version is, as it goes; with a way to end it.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancel, change, newKey, readJob } from "../js/core/api.js";
+import { ask, cancel, change, readJob } from "../js/core/api.js";
+import { once } from "../js/core/outbox.js";
 import { Jobs } from "../js/core/jobs.js";
 import { live } from "../js/core/connection.js";
 import { element } from "../js/core/page.js";
@@ -29,7 +30,8 @@ export function startTraining(project) {
       if (form.ariaBusy === "true") return;
       form.ariaBusy = "true";
       try {
-        await change("POST", `/api/projects/${project.id}/train`, { pixels: Number(new FormData(form).get("pixels")), key: newKey() });
+        const pixels = Number(new FormData(form).get("pixels"));
+        await once([project.id, "train", pixels], (key) => change("POST", `/api/projects/${project.id}/train`, { pixels, key }));
         location.reload();
       } catch (error) {
         complain(error);

@@ -202,45 +202,20 @@ export const complete = async (text, signal) =>
   /** @type {{suggestions: Suggestion[]}} */ (await ask(`/api/complete?text=${encodeURIComponent(text)}`, { signal })).suggestions;
 
 /**
- * @param {Blob} file
+ * @param {string} path
+ * @param {Blob} body
  * @param {string} name
  */
-export const upload = async (file, name) =>
-  /** @type {{sha256: string, width: number, height: number, thumb: string}} */ (
-    await ask("/api/uploads", {
-      method: "POST",
-      body: file,
-      headers: { "Content-Type": file.type || "application/octet-stream", "X-Name": encodeURIComponent(name) },
-    })
-  );
+const sendFile = (path, body, name) => ask(path, { method: "POST", body, headers: { "Content-Type": body.type || "application/octet-stream", "X-Name": encodeURIComponent(name) } });
 
-/**
- * A film to go on from.
- * @param {Blob} file
- * @param {string} name
- */
-export const uploadClip = async (file, name) =>
-  /** @type {{clip: string, seconds: number, thumb: string}} */ (
-    await ask("/api/clips", {
-      method: "POST",
-      body: file,
-      headers: { "Content-Type": file.type || "application/octet-stream", "X-Name": encodeURIComponent(name) },
-    })
-  );
+/** @param {Blob} file @param {string} name */
+export const upload = async (file, name) => /** @type {{sha256: string, width: number, height: number, thumb: string}} */ (await sendFile("/api/uploads", file, name));
 
-/**
- * A film to ask about.
- * @param {Blob} file
- * @param {string} name
- */
-export const uploadFilm = async (file, name) =>
-  /** @type {{film: string, frames: number, seconds: number, thumb: string}} */ (
-    await ask("/api/films", {
-      method: "POST",
-      body: file,
-      headers: { "Content-Type": file.type || "application/octet-stream", "X-Name": encodeURIComponent(name) },
-    })
-  );
+/** A film to go on from. @param {Blob} file @param {string} name */
+export const uploadClip = async (file, name) => /** @type {{clip: string, seconds: number, thumb: string}} */ (await sendFile("/api/clips", file, name));
+
+/** A film to ask about. @param {Blob} file @param {string} name */
+export const uploadFilm = async (file, name) => /** @type {{film: string, frames: number, seconds: number, thumb: string}} */ (await sendFile("/api/films", file, name));
 
 /** @param {Record<string, unknown>} values */
 export const saveSettings = (values) => change("PATCH", "/api/settings", values);

@@ -11,9 +11,11 @@ const KEPT = 6; // connections that a browser keeps to one address
 const GIVEN = 1500; // ms for them to answer
 const SMALL = new URL("../../favicon.svg", import.meta.url).pathname;
 const SIGNED_OUT = 4401;
-const TOO_MANY = 4429;
 const AWAY = "The studio doesn't answer. Your jobs go on; this page comes back by itself.";
-const CROWDED = "Too many tabs are open for this one to stay live. Close some; it comes back by itself.";
+const WHY = /** @type {Record<number, string>} by code of closing */ ({
+  4429: "Too many tabs are open for this one to stay live. Close some; it comes back by itself.",
+  1013: "Many people are here, so this page doesn't show what is new. It comes back by itself.",
+});
 
 /**
  * Hear what is new from the page's point on. After a time away the studio tells what was missed, or says that the
@@ -51,8 +53,8 @@ export function live(onNews) {
     one.onmessage = ({ data }) => {
       heard = Date.now();
       const news = JSON.parse(data || "{}");
-      if (!news.jobs) return; // a sign of life
-      since = news.at ?? since;
+      if (news.at === undefined) return; // a sign of life
+      since = news.at;
       onNews(/** @type {News} */ (news));
     };
     one.onclose = ({ code }) => {
@@ -65,7 +67,7 @@ export function live(onNews) {
   const lost = (/** @type {number} */ code) => {
     socket = null;
     clearTimeout(calm);
-    silence ??= setTimeout(() => tell(code === TOO_MANY ? CROWDED : AWAY), SILENT);
+    silence ??= setTimeout(() => tell(WHY[code] ?? AWAY), SILENT);
   };
   const look = () => {
     if (!socket || Date.now() - heard < DEAD) return;

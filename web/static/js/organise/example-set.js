@@ -1,6 +1,7 @@
 // The page of a set of examples: pictures come into it from files or from one's own, and it is tried.
-import { change, newKey, readJob, untilAnswered } from "../core/api.js";
+import { change, readJob, untilAnswered } from "../core/api.js";
 import { live } from "../core/connection.js";
+import { once } from "../core/outbox.js";
 import { element, pageData } from "../core/page.js";
 import { ago } from "../core/text.js";
 import { complain, toast } from "../core/toasts.js";
@@ -102,8 +103,8 @@ async function add(form, pictures) {
  * @param {string[]} pictures
  */
 async function tryOn(form, [picture]) {
-  const asked = { picture, question: String(form.get("question") ?? ""), key: newKey() };
-  const { href } = /** @type {{href: string}} */ (await change("POST", `/api/examples/${set.id}/try`, asked));
+  const asked = { picture, question: String(form.get("question") ?? "") };
+  const { href } = /** @type {{href: string}} */ (await once([set.id, asked], (key) => change("POST", `/api/examples/${set.id}/try`, { ...asked, key })));
   location.assign(href);
   if (href.startsWith(set.href)) location.reload(); // the address was this page's own
 }

@@ -1,5 +1,6 @@
 // What a press on an action does, whatever page it is on: ask what must be asked, tell the server, say what came of it.
-import { cancel, confirmDraft, favour, newKey, press, Problem, remove as deleteJob, send } from "../core/api.js";
+import { cancel, confirmDraft, press, Problem, remove as deleteJob, send } from "../core/api.js";
+import { once, outbox } from "../core/outbox.js";
 import { counted } from "../core/text.js";
 import { complain, toast } from "../core/toasts.js";
 
@@ -22,7 +23,8 @@ export async function act(job, n, action, sink, filled) {
     const before = action.action === "edit" ? "" : job.prompt; // an edit names what is to change
     const words = action.words && !filled ? await (await questions()).askWords(action.label, before) : undefined;
     if (words === null) return;
-    sink.added(await press(job.id, n, action.action, filled ?? (words === undefined ? {} : { words }), newKey()));
+    const more = filled ?? (words === undefined ? {} : { words });
+    sink.added(await once([job.id, n, action.action, more], (key) => press(job.id, n, action.action, more, key)));
   } catch (error) {
     complain(error);
   }
@@ -76,9 +78,8 @@ export async function destroy(job, sink) {
  * @returns {Promise<Job[] | null>}
  */
 export async function ask(prompt, pictures, to = "") {
-  const key = newKey();
   try {
-    return await send(prompt, pictures, key, to).catch((error) => again(error, () => send(prompt, pictures, key, to)));
+    return await once([prompt, pictures, to], (key) => send(prompt, pictures, key, to));
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 409 || !error.body.draft) throw error;
     const count = Number(error.body.count);
@@ -91,31 +92,23 @@ export async function ask(prompt, pictures, to = "") {
 }
 
 /**
- * An answer that got lost is worth one more try: the key keeps the jobs from being made twice.
- * @template T
- * @param {unknown} error
- * @param {() => Promise<T>} work
- */
-function again(error, work) {
-  if (error instanceof Problem && error.status === 0) return work();
-  throw error;
-}
-
-/**
+ * Shown at once, and sent until there is an answer; a refusal takes it back.
  * @param {string} job
  * @param {Pick<Picture, "n" | "favourite">} picture
  * @param {() => void} onChange
  */
-export async function toggleFavourite(job, picture, onChange) {
-  picture.favourite = !picture.favourite;
+export function toggleFavourite(job, picture, onChange) {
+  const on = (picture.favourite = !picture.favourite);
   onChange();
-  try {
-    await favour(job, picture.n, picture.favourite);
-  } catch (error) {
-    picture.favourite = !picture.favourite;
-    onChange();
-    complain(error);
-  }
+  const name = `heart:${job}/${picture.n}`;
+  outbox().senders.set(name, {
+    refused: (_, error) => {
+      if (picture.favourite === on) picture.favourite = !on;
+      onChange();
+      complain(error);
+    },
+  });
+  outbox().put({ name, method: on ? "PUT" : "DELETE", path: `/api/favourites/${job}/${picture.n}` });
 }
 
 /**

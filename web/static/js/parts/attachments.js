@@ -6,8 +6,8 @@ import { complain } from "../core/toasts.js";
 
 const FILM = /^(video\/|image\/gif$)/;
 
-/** `id`: what the server knows it by, once it is there. `thumb`: "" as long as a film has none. */
-/** @typedef {{thumb: string, name: string, id: Promise<string>, there: boolean, film: boolean}} Attachment */
+/** `id`: what the server knows it by, `there` the same once it is there. `thumb`: "" as long as a film has none. */
+/** @typedef {{thumb: string, name: string, id: Promise<string>, there: string, film: boolean}} Attachment */
 
 /** How a film is uploaded: to be asked about, or to go on from. */
 const TAKEN = {
@@ -50,7 +50,7 @@ export class Attachments {
    */
   #addFilm(file, send) {
     const taken = this.before.then(() => send(file));
-    const one = { thumb: "", name: file.name, id: taken.then(({ id }) => id), there: false, film: true };
+    const one = { thumb: "", name: file.name, id: taken.then(({ id }) => id), there: "", film: true };
     this.before = one.id.catch(() => {});
     taken.then(({ thumb }) => (one.thumb = thumb)).catch(() => {});
     this.#add(one);
@@ -60,7 +60,7 @@ export class Attachments {
   #addFile(file) {
     const id = this.before.then(() => upload(file, file.name)).then(({ sha256 }) => sha256);
     this.before = id.catch(() => {});
-    this.#add({ thumb: URL.createObjectURL(file), name: file.name, id, there: false, film: false });
+    this.#add({ thumb: URL.createObjectURL(file), name: file.name, id, there: "", film: false });
   }
 
   /**
@@ -70,7 +70,17 @@ export class Attachments {
    * @param {boolean} [film]
    */
   addOwn(job, n, film = false) {
-    this.#add({ thumb: `/files/${job}/${n}/256.webp`, name: `${film ? "film" : "picture"} ${n}`, id: Promise.resolve(`${job} ${n}`), there: true, film });
+    this.#add({ thumb: `/files/${job}/${n}/256.webp`, name: `${film ? "film" : "picture"} ${n}`, id: Promise.resolve(`${job} ${n}`), there: `${job} ${n}`, film });
+  }
+
+  /** Those that are there, to be added again when the page was left. */
+  get kept() {
+    return this.all.filter(({ there }) => there).map(({ thumb, ...one }) => ({ ...one, thumb: thumb.startsWith("blob:") ? `/files/uploads/${one.there}.webp` : thumb }));
+  }
+
+  /** @param {Attachment[]} kept */
+  addKept(kept) {
+    for (const one of kept) this.#add({ ...one, id: Promise.resolve(one.there) });
   }
 
   /** What the server knows them by. Waits for what is on its way; raises Problem when one isn't taken. */
@@ -79,7 +89,12 @@ export class Attachments {
   }
 
   clear() {
-    for (const one of [...this.all]) this.#remove(one);
+    this.remove(this.all);
+  }
+
+  /** @param {Attachment[]} all */
+  remove(all) {
+    for (const one of [...all]) this.#remove(one);
   }
 
   /** @param {Attachment} one */
@@ -87,8 +102,8 @@ export class Attachments {
     this.all.push(one);
     this.#draw();
     one.id.then(
-      () => {
-        one.there = true;
+      (id) => {
+        one.there = id;
         this.#draw();
       },
       (error) => {

@@ -1,5 +1,6 @@
 // The prompt bar: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
 import { readJobs } from "../core/api.js";
+import { keepField, keepHere, keptHere } from "../core/kept.js";
 import { element, unhide } from "../core/page.js";
 import { withFlag } from "../core/text.js";
 import { complain } from "../core/toasts.js";
@@ -8,7 +9,7 @@ import { takeDrops } from "./drops.js";
 import { History } from "./history.js";
 
 /** @import {Job, Picture} from "../types.js" */
-/** @import {Attachments} from "./attachments.js" */
+/** @import {Attachment, Attachments} from "./attachments.js" */
 /** @import {Completion} from "./completion.js" */
 
 const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/; // the page of a picture of the studio's
@@ -38,6 +39,9 @@ export class Bar {
     unhide("bar-add", "bar-flags");
     this.field.required = false; // pictures alone may do
     if (this.field.value) this.put(this.field.value);
+    keepField(this.field, "prompt");
+    const pictures = /** @type {Attachment[] | null} */ (keptHere("pictures"));
+    if (pictures) this.#attach((all) => all.addKept(pictures));
   }
 
   #listen() {
@@ -69,7 +73,10 @@ export class Bar {
     this.attachments ??= import("./attachments.js").then(({ Attachments }) => {
       const all = new Attachments(element("bar-pictures", HTMLElement), {
         films: this.to ? "clip" : undefined,
-        onChange: () => this.to?.toggleAttribute("hidden", !all.all.some(({ film }) => film)),
+        onChange: () => {
+          this.to?.toggleAttribute("hidden", !all.all.some(({ film }) => film));
+          keepHere("pictures", all.kept.length ? all.kept : null);
+        },
       });
       return all;
     });
@@ -100,6 +107,7 @@ export class Bar {
    */
   put(prompt) {
     this.field.value = prompt;
+    keepHere("prompt", prompt || null);
     this.field.focus({ preventScroll: false });
     this.field.setSelectionRange(prompt.length, prompt.length);
     this.field.scrollTop = this.field.scrollHeight;
@@ -154,15 +162,16 @@ export class Bar {
   }
 
   async #send() {
-    const prompt = this.field.value.trim();
+    const typed = this.field.value;
     const attached = await this.attachments;
-    if (this.sending || "sent" in this.form.dataset || (!prompt && !attached?.all.length)) return;
+    const pictures = [...(attached?.all ?? [])];
+    if (this.sending || "sent" in this.form.dataset || (!typed.trim() && !pictures.length)) return;
     this.completion?.close();
     this.#busy(true);
     try {
-      const filmed = attached?.all.some(({ film }) => film);
-      const jobs = await ask(prompt, (await attached?.ids()) ?? [], filmed ? this.to?.value : "");
-      if (jobs) this.#sent(prompt, jobs);
+      const filmed = pictures.some(({ film }) => film);
+      const jobs = await ask(typed.trim(), (await attached?.ids()) ?? [], filmed ? this.to?.value : "");
+      if (jobs) this.#sent(typed, pictures, jobs);
     } catch (error) {
       complain(error);
     }
@@ -171,14 +180,19 @@ export class Bar {
   }
 
   /**
-   * @param {string} prompt
+   * Take away what was sent, and leave what was typed or added meanwhile.
+   * @param {string} typed
+   * @param {Attachment[]} pictures
    * @param {Job[]} jobs
    */
-  #sent(prompt, jobs) {
-    this.history.add(prompt);
-    this.attachments?.then((all) => all.clear());
+  #sent(typed, pictures, jobs) {
+    this.history.add(typed.trim());
+    this.attachments?.then((all) => all.remove(pictures));
     if (this.to) this.to.value = "";
-    this.field.value = "";
+    if (this.field.value === typed) {
+      this.field.value = "";
+      keepHere("prompt", null);
+    }
     this.onSent(jobs);
   }
 

@@ -1,5 +1,7 @@
 // The bar for a question: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
-import { change, newKey } from "../core/api.js";
+import { change } from "../core/api.js";
+import { keepField, keepHere } from "../core/kept.js";
+import { once } from "../core/outbox.js";
 import { element, unhide } from "../core/page.js";
 import { complain, toast } from "../core/toasts.js";
 import { Attachments } from "./attachments.js";
@@ -18,6 +20,7 @@ export class QuestionBar {
     this.form = element("talk-bar", HTMLFormElement);
     this.field = element("more-question", HTMLTextAreaElement);
     this.attached = new Attachments(element("more-pictures", HTMLElement), { films: "ask" });
+    keepField(this.field, `question ${address}`);
     unhide("talk-bar", "more-add");
     this.#listen();
   }
@@ -64,8 +67,9 @@ export class QuestionBar {
     this.form.ariaBusy = "true";
     try {
       const wanted = element("more-answer", HTMLSelectElement).value;
-      const asked = { question, answer: wanted, pictures: await this.attached.ids(), key: newKey() };
-      const { href } = /** @type {{href: string}} */ (await change("POST", this.address, asked));
+      const asked = { question, answer: wanted, pictures: await this.attached.ids() };
+      const { href } = /** @type {{href: string}} */ (await once([this.address, asked], (key) => change("POST", this.address, { ...asked, key })));
+      keepHere(`question ${this.address}`, null);
       location.assign(href);
     } catch (error) {
       this.form.ariaBusy = "false";

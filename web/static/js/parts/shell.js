@@ -1,5 +1,6 @@
 // What every page has: the theme's button, the sandbox's other person, shortcuts to the pages.
 import { signIn } from "../core/api.js";
+import { keptHere } from "../core/kept.js";
 import { shortcuts } from "../core/shortcuts.js";
 import { setTheme, theme, THEMES } from "../core/theme.js";
 import { complain } from "../core/toasts.js";
@@ -51,6 +52,7 @@ function unveil({ target }) {
 }
 
 export function startPage() {
+  if (keptHere("outbox")) import("../core/outbox.js").then(({ outbox }) => outbox(), complain); // what the page before couldn't send
   document.addEventListener("change", unveil);
   document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000`;
   themeButton();
@@ -58,4 +60,5 @@ export function startPage() {
   shortcuts({ "/": toPrompt, "?": () => location.assign("/keys") });
   for (const [key, href] of Object.entries(PAGES)) shortcuts({ [`g ${key}`]: () => location.assign(href) });
   if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();
+  document.body.dataset.started = "";
 }
