@@ -1,12 +1,13 @@
 // Keeps the document: in this browser a second after a change, on the server when it is quiet or the page is left.
 import { ask, change, Problem } from "../js/core/api.js";
+import { copies, copyOf, lastly } from "../js/core/kept.js";
 import { filesOf, fromWritten, kept, written } from "./document.js";
 import { Mask } from "./mask.js";
 import { decode, encode } from "./png.js";
 
 /** @import {Base, State} from "./document.js" */
 
-/** What this browser keeps. `files`: the masks that are named, by the layers that they cut. @typedef {{text: string, files: [at: string, file: Blob][], version: number, id: string | null, isSaved: boolean}} Kept */
+/** What this browser keeps as long as the server hasn't got it. `files`: the masks that are named, by the layers that they cut. `tried`: what was sent last, of which the answer may never have come. @typedef {{text: string, files: [at: string, file: Blob][], version: number, id: string | null, tried: string}} Kept */
 /** @typedef {{id: string, version: number, document: Parameters<typeof fromWritten>[0]}} Stored */
 
 const SOON = 1000; // ms until it is in this browser
@@ -77,10 +78,13 @@ export class Saving {
     this.quiet = undefined;
     /** @type {State | null} what the server has */
     this.sent = null;
+    this.tried = "";
+    this.isSaving = false; // something is on its way, and nothing else may be
     this.isShutOff = false; // this browser keeps nothing, so that leaving may lose something
     /** @type {Promise<unknown>} one after the other */
     this.before = Promise.resolve();
     document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#leave());
+    lastly.push(() => this.save());
     addEventListener("beforeunload", (event) => this.isShutOff && this.now() !== this.sent && event.preventDefault());
   }
 
@@ -94,8 +98,8 @@ export class Saving {
 
   /** What this browser has kept, if it is newer than what the server has. @returns {Promise<Kept & {state: State} | null>} */
   async kept() {
-    const kept = await store("readonly", (all) => all.get(this.key)).catch(() => undefined);
-    if (!kept || kept.isSaved) return null;
+    const kept = /** @type {Kept | undefined} */ (await copies("readonly", (all) => all.get(copyOf(this.key))).catch(() => undefined));
+    if (!kept) return null;
     const document = JSON.parse(kept.text);
     const names = new Map(namesOf(document));
     const found = /** @type {Kept["files"]} */ (kept.files ?? []).map(async ([at, file]) => /** @type {[string, Base]} */ ([at, await baseOf(file, names.get(at) ?? null)]));
@@ -105,21 +109,24 @@ export class Saving {
   async #keep() {
     this.soon = undefined;
     const state = this.now();
+    if (state === this.sent) return copies("readwrite", (all) => all.delete(copyOf(this.key))).catch(() => {});
     const all = [...filesOf(state)].map(async ([at, base]) => /** @type {[string, Blob]} */ ([at, await fileOf(base)]));
     const text = JSON.stringify(written(state, null));
-    await this.#put({ text, files: await Promise.all(all), version: this.version, id: this.id, isSaved: state === this.sent });
-  }
-
-  /** @param {Kept} kept */
-  #put(kept) {
-    return store("readwrite", (all) => all.put(kept, this.key)).then(() => (this.isShutOff = false), () => (this.isShutOff = true)); // then the server alone has it
+    const kept = /** @type {Kept} */ ({ text, files: await Promise.all(all), version: this.version, id: this.id, tried: this.tried });
+    await copies("readwrite", (all) => all.put(kept, copyOf(this.key))).then(() => (this.isShutOff = false), () => (this.isShutOff = true)); // then the server alone has it
   }
 
   /** Let the server have it. */
   save() {
     clearTimeout(this.quiet);
-    this.before = this.before.then(() => this.#save()).catch((error) => this.#failed(error));
-    return this.before;
+    return this.#next(() => this.#save().catch((error) => this.#failed(error)));
+  }
+
+  /** One after the other: two over the same version would look like somebody else's. @param {() => Promise<unknown>} work */
+  #next(work) {
+    this.isSaving = true;
+    const mine = (this.before = this.before.then(work).finally(() => (this.isSaving = mine !== this.before)));
+    return mine;
   }
 
   /** Say why; where nothing is wrong with the document itself, try again by itself. @param {unknown} error */
@@ -138,7 +145,9 @@ export class Saving {
     try {
       await this.#send(state);
     } catch (error) {
-      if (!(error instanceof Problem) || error.status !== 412) throw error;
+      const status = error instanceof Problem ? error.status : 0;
+      if (status === 404 && this.id) return this.#anew(state);
+      if (!(error instanceof Problem) || status !== 412) throw error;
       const { confirmed } = await import("../js/parts/dialog.js");
       if (await confirmed("Edited elsewhere", "This document was changed in another tab or on another device. Keep what you have here, or take theirs?", "Keep mine", { no: "Take theirs" })) {
         this.version = Number(error.body.version);
@@ -150,12 +159,21 @@ export class Saving {
     if (this.now() === state) this.tell("Saved", false);
   }
 
+  /** The document is gone: it was deleted elsewhere. What is here becomes one of its own. @param {State} state */
+  async #anew(state) {
+    [this.id, this.version] = [null, 0];
+    await this.#send(state);
+    this.sent = state;
+    this.tell("The document was deleted elsewhere; this is saved as a new one", false);
+  }
+
   /** @param {State} state */
   async #send(state) {
     const body = { document: written(state) };
+    this.tried = JSON.stringify(body.document);
     if (this.id === null) {
       const made = /** @type {Stored} */ (await change("POST", "/api/documents", body));
-      await store("readwrite", (all) => all.delete(this.key)).catch(() => {});
+      await copies("readwrite", (all) => all.delete(copyOf(this.key))).catch(() => {});
       [this.id, this.version, this.key] = [made.id, made.version, made.id];
       history.replaceState(null, "", `/edit/d/${made.id}`);
     } else this.version = /** @type {Stored} */ (await put(this.id, this.version, JSON.stringify(body))).version;
@@ -174,15 +192,25 @@ export class Saving {
   #leave() {
     const state = this.now();
     if (state === this.sent) return;
-    this.#keep();
     const { sent, id } = this;
-    if (id === null || !sent || [...filesOf(state).values()].some(({ sha256 }) => !sha256)) return;
-    const text = JSON.stringify({ document: written(state) });
+    if (this.isSaving || id === null || !sent || [...filesOf(state).values()].some(({ sha256 }) => !sha256)) {
+      this.#keep();
+      if (this.isSaving) this.save(); // after what is on its way, if the page lives on
+      return;
+    }
+    const document = written(state);
+    const text = JSON.stringify({ document });
     const keep = state.mask.base === sent.mask.base ? state.mask.strokes.findIndex((one, at) => one !== sent.mask.strokes[at]) : -1;
     const tail = JSON.stringify({ keep: Math.max(0, keep), strokes: state.mask.strokes.slice(Math.max(0, keep)), words: state.words });
     const isTail = text.length > TAIL && keep >= 0 && tail.length <= TAIL;
-    if (text.length > TAIL && !isTail) return;
-    this.before = put(id, this.version, isTail ? tail : text, isTail ? "PATCH" : "PUT").then(({ version }) => ([this.version, this.sent] = [version, isTail ? sent : state]), () => {});
+    if (text.length <= TAIL || isTail) {
+      this.tried = JSON.stringify(document);
+      this.#next(() => put(id, this.version, isTail ? tail : text, isTail ? "PATCH" : "PUT").then(({ version }) => {
+        [this.version, this.sent] = [version, isTail ? sent : state];
+        return this.#keep();
+      }, () => {}));
+    }
+    this.#keep();
   }
 }
 
@@ -190,24 +218,4 @@ export class Saving {
 async function put(id, version, body, method = "PUT") {
   const headers = { "Content-Type": "application/json", "If-Match": `"${version}"` };
   return /** @type {{version: number}} */ (await ask(`/api/documents/${id}`, { method, body, headers, keepalive: body.length <= TAIL }));
-}
-
-/**
- * @template T
- * @param {IDBTransactionMode} mode
- * @param {(all: IDBObjectStore) => IDBRequest<T>} work
- * @returns {Promise<T>}
- */
-function store(mode, work) {
-  return new Promise((done, failed) => {
-    const opening = indexedDB.open("atelier", 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore("documents");
-    opening.onerror = () => failed(opening.error);
-    opening.onsuccess = () => {
-      const asked = work(opening.result.transaction("documents", mode).objectStore("documents"));
-      asked.onsuccess = () => done(asked.result);
-      asked.onerror = () => failed(asked.error);
-      asked.transaction?.addEventListener("complete", () => opening.result.close());
-    };
-  });
 }

@@ -43,9 +43,10 @@ async function opened() {
   if (stored) Object.assign(saving, { id: stored.id, version: stored.version, sent: stored.state });
   const own = "n" in data ? fresh({ job: data.job, n: data.n }, data.width, data.height) : null;
   if (!kept) return { saving, state: stored?.state ?? /** @type {State} */ (own) };
-  if (stored && JSON.stringify(written(stored.state)) !== kept.text) saving.version = kept.version;
-  else if (stored) return { saving, state: stored.state };
-  else toast("Your last changes are back", { press: { label: "Start anew", work: () => own && editor.open(own) } });
+  const theirs = stored && JSON.stringify(written(stored.state));
+  if (theirs === kept.text && stored) return { saving, state: stored.state };
+  if (stored && theirs !== kept.tried) saving.version = kept.version; // somebody else's, then
+  if (!stored) toast("Your last changes are back", { press: { label: "Start anew", work: () => own && editor.open(own) } });
   return { saving, state: kept.state };
 }
 

@@ -1,5 +1,5 @@
-// What this browser keeps: the theme and shortcuts for good; for this tab and its person, what is typed or on its way.
-// Storage may be shut off; then nothing is kept.
+// What this browser keeps: the theme and shortcuts for good; what is typed or on its way for this tab and its person;
+// copies of documents that the server hasn't got yet, each for its person. Storage may be shut off; then nothing is kept.
 
 /**
  * @param {() => Storage} storage
@@ -61,4 +61,41 @@ export const keepHere = (name, value) => put(() => sessionStorage, `${person()}.
 export function keepField(field, name) {
   if (!field.value) field.value = String(keptHere(name) ?? "");
   field.addEventListener("input", () => keepHere(name, field.value || null));
+}
+
+/**
+ * Do something with the copies of documents.
+ * @template T
+ * @param {IDBTransactionMode} mode
+ * @param {(all: IDBObjectStore) => IDBRequest<T>} work
+ * @returns {Promise<T>}
+ */
+export function copies(mode, work) {
+  return new Promise((done, failed) => {
+    const opening = indexedDB.open("atelier", 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore("documents");
+    opening.onerror = () => failed(opening.error);
+    opening.onsuccess = () => {
+      const asked = work(opening.result.transaction("documents", mode).objectStore("documents"));
+      asked.onsuccess = () => done(asked.result);
+      asked.onerror = () => failed(asked.error);
+      asked.transaction?.addEventListener("complete", () => opening.result.close());
+    };
+  });
+}
+
+/** The key of a copy. @param {string} document  its id, or where it began */
+export const copyOf = (document) => `${person()} ${document}`;
+
+/** What is done before somebody signs out. @type {(() => unknown)[]} */
+export const lastly = [];
+
+/** Forget everything but the theme and shortcuts: who comes next shall find nothing. */
+export async function forgetAll() {
+  try {
+    for (const name of Object.keys(sessionStorage)) if (name.startsWith("atelier.")) sessionStorage.removeItem(name);
+    await copies("readwrite", (all) => all.clear());
+  } catch {
+    // Shut off: nothing was kept.
+  }
 }

@@ -1,6 +1,6 @@
 // What a page has sent and must not lose: kept in this tab until the server has answered, and tried again by itself.
 import { ask, change, newKey, passes, untilAnswered } from "./api.js";
-import { keepHere, keptHere } from "./kept.js";
+import { keepHere, keptHere, lastly } from "./kept.js";
 import { complain } from "./toasts.js";
 
 /** `name`: a later letter of the same name takes its place while it waits. `mask`: a PNG file in base64 that is sent first. */
@@ -26,7 +26,9 @@ export class Outbox {
     /** @type {Map<string, Sender>} by the beginnings of names */
     this.senders = new Map();
     this.isStuck = false; // the last try found nobody
-    this.isGoing = false;
+    /** @type {Promise<void> | null} until nothing waits any more */
+    this.going = null;
+    lastly.push(() => this.going);
     if (this.letters.length) this.#go();
   }
 
@@ -49,9 +51,11 @@ export class Outbox {
     return this.letters.filter(({ name }) => name.startsWith(beginning));
   }
 
-  async #go() {
-    if (this.isGoing) return;
-    this.isGoing = true;
+  #go() {
+    this.going ??= this.#sendAll();
+  }
+
+  async #sendAll() {
     for (let [letter] = this.letters; letter; [letter] = this.letters) {
       const one = letter;
       const stuck = () => {
@@ -65,7 +69,7 @@ export class Outbox {
       this.#kept(one.name);
       if (error) (this.#sender(one.name)?.refused ?? ((_, why) => complain(why)))(one, error);
     }
-    this.isGoing = false;
+    this.going = null;
   }
 
   /** @param {string} name  of the letter that has come or gone */

@@ -1,11 +1,12 @@
 // What every page has: the theme's button, the sandbox's other person, shortcuts to the pages.
 import { signIn } from "../core/api.js";
-import { keptHere } from "../core/kept.js";
+import { forgetAll, keptHere, lastly } from "../core/kept.js";
 import { shortcuts } from "../core/shortcuts.js";
 import { setTheme, theme, THEMES } from "../core/theme.js";
 import { complain } from "../core/toasts.js";
 
 const ICONS = { system: "auto", light: "sun", dark: "moon" };
+const LAST = 5000; // ms that signing out waits for what isn't sent
 const PAGES = { c: "/", p: "/pictures", e: "/explore", a: "/ask", f: "/folders", d: "/documents", m: "/projects", q: "/queue", t: "/trash", s: "/settings" };
 
 function themeButton() {
@@ -33,6 +34,18 @@ function otherPerson() {
   });
 }
 
+/** Who signs out, or deletes all that is kept of them, leaves nothing in this browser; what isn't sent goes first. @param {SubmitEvent} event */
+async function leave(event) {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  const path = new URL(form.action).pathname;
+  if (!["/sign-out", "/privacy/delete"].includes(path) || event.defaultPrevented) return;
+  event.preventDefault();
+  const sent = Promise.allSettled(path === "/sign-out" ? lastly.map((work) => work()) : []);
+  await Promise.race([sent, new Promise((done) => setTimeout(done, LAST))]);
+  await forgetAll();
+  form.submit();
+}
+
 /** @param {KeyboardEvent} event */
 function toPrompt(event) {
   event.preventDefault();
@@ -55,6 +68,7 @@ export function startPage() {
   if (keptHere("outbox")) import("../core/outbox.js").then(({ outbox }) => outbox(), complain); // what the page before couldn't send
   document.addEventListener("change", unveil);
   document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000`;
+  document.addEventListener("submit", leave);
   themeButton();
   otherPerson();
   shortcuts({ "/": toPrompt, "?": () => location.assign("/keys") });

@@ -1,0 +1,113 @@
+import { copies, copyOf, forgetAll, keepHere, keptHere } from "/static/js/core/kept.js";
+import { fresh } from "/static/editor/document.js";
+import { Saving } from "/static/editor/save.js";
+import { equal } from "./assert.js";
+
+const START = fresh({ job: "abcd2345efgh", n: 1 }, 64, 64);
+const turn = () => new Promise((done) => setTimeout(done));
+
+/** Wait until something holds. @param {() => unknown} holds */
+async function until(holds) {
+  for (let n = 0; n < 1000 && !(await holds()); n += 1) await turn();
+}
+
+const kept = (key) => copies("readonly", (all) => all.get(copyOf(key)));
+
+/** A server with one document, at version 3, that answers by hand. */
+function server() {
+  const calls = [];
+  let version = 3;
+  window.fetch = (path, { method, headers }) =>
+    new Promise((done) => {
+      const has = Number(/\d+/.exec(headers["If-Match"])?.[0] ?? 0);
+      const give = (status, body) => done(new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } }));
+      const answer = () => {
+        if (method === "POST") return give(201, { id: "new2345abcde", version: 1 });
+        if (has !== version) return give(412, { detail: "changed", version });
+        version += 1;
+        return give(200, { version });
+      };
+      calls.push({ call: `${method} ${path} ${has}`, answer, give });
+    });
+  return calls;
+}
+
+function editing(id = "x") {
+  const told = [];
+  const now = { state: { ...START, words: "one" } };
+  const saving = new Saving(id, () => now.state, () => {}, (said) => told.push(said));
+  Object.assign(saving, { id, version: 3, sent: START });
+  return { saving, told, now };
+}
+
+function leave() {
+  Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}
+
+export async function a_page_that_is_left_while_it_saves_sends_one_after_the_other() {
+  const calls = server();
+  const { saving, told, now } = editing();
+  saving.save();
+  await until(() => calls[0]);
+  now.state = { ...now.state, words: "two" };
+  leave();
+  await turn();
+  equal(calls.length, 1);
+  calls[0].answer();
+  await until(() => calls[1]);
+  calls[1].answer();
+  await saving.before;
+  equal([calls.map(({ call }) => call), told.at(-1)], [["PUT /api/documents/x 3", "PUT /api/documents/x 4"], "Saved"]);
+}
+
+export async function a_save_after_a_page_was_left_waits_for_what_was_sent_then() {
+  const calls = server();
+  const { saving, now } = editing();
+  leave();
+  await until(() => calls[0]);
+  now.state = { ...now.state, words: "two" };
+  saving.save();
+  await turn();
+  equal(calls.length, 1);
+  calls[0].answer();
+  await until(() => calls[1]);
+  calls[1].answer();
+  await saving.before;
+  equal(calls.map(({ call }) => call), ["PUT /api/documents/x 3", "PUT /api/documents/x 4"]);
+}
+
+export async function a_document_that_was_deleted_elsewhere_is_saved_as_a_new_one() {
+  const calls = server();
+  const { saving, told, now } = editing();
+  saving.save();
+  await until(() => calls[0]);
+  calls[0].give(404, { detail: "There is no such document." });
+  await until(() => calls[1]);
+  calls[1].answer();
+  await saving.before;
+  equal([saving.id, saving.sent === now.state, location.pathname], ["new2345abcde", true, "/edit/d/new2345abcde"]);
+  equal(told.at(-1), "The document was deleted elsewhere; this is saved as a new one");
+}
+
+export async function a_copy_is_its_persons_and_goes_when_the_server_has_it() {
+  document.body.dataset.person = "1";
+  const calls = server();
+  const { saving } = editing();
+  leave();
+  await until(() => kept("x"));
+  equal([(await kept("x")).version, JSON.parse((await kept("x")).tried).words], [3, "one"]);
+  document.body.dataset.person = "2";
+  equal(await kept("x"), undefined);
+  document.body.dataset.person = "1";
+  calls[0].answer();
+  await saving.before;
+  equal(await kept("x"), undefined);
+}
+
+export async function who_signs_out_leaves_nothing_behind() {
+  keepHere("prompt", "a house");
+  await copies("readwrite", (all) => all.put({ text: "{}" }, copyOf("x")));
+  await forgetAll();
+  equal([keptHere("prompt"), await copies("readonly", (all) => all.count())], [null, 0]);
+}
