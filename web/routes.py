@@ -66,7 +66,7 @@ def table(
 
 def _pages(pages: Pages) -> tuple[Route, ...]:
     return (
-        Route("GET", "/", pages.create, everybody=True, query=("prompt",)),
+        Route("GET", "/", pages.create, everybody=True, query=("prompt", "from", "n")),
         Route("GET", "/pictures", pages.pictures, query=(*FILTERS, "before")),
         Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture),
         Route("GET", "/explore", pages.explore, query=(*explore.FILTERS, "before")),

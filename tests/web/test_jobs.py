@@ -253,3 +253,15 @@ async def test_a_picture_is_edited_by_words_where_a_model_does_that(tmp_path) ->
             "make it blue",
             {"job": job["id"], "n": 1},
         )
+
+
+async def test_words_too_long_for_an_address_are_found_by_their_job(site) -> None:
+    words = "дом у моря " * 350
+    job = await site.drawn(site.you, words.strip())
+    page = (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
+    assert f'href="/?from={job["id"]}"' in page
+    shown = (await site.you.get(f"/?from={job['id']}")).body.decode()
+    assert f">{words.strip()}</textarea>" in shown
+    other = await site.person(OTHER)
+    for browser, name in ((other, job["id"]), (site.you, "abcd2345efgh"), (site.you, "nonsense")):
+        assert "></textarea>" in (await browser.get(f"/?from={name}&prompt=")).body.decode()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from core.errors import ImageError, NotAllowedError
 from core.job import Job
 from core.requests import PICTURE_KINDS, GenerateRequest
 from core.requests.base import Answer as Kind
@@ -17,7 +18,7 @@ from studio.asking.new_job import picture_of
 from studio.asking.prompts import remix_text
 from studio.gallery import Lineage
 from web import shapes
-from web.call import Answer, Call, Gone, Html, Person, SeeOther
+from web.call import Answer, Call, Gone, Html, Person, Refused, SeeOther
 from web.fields import number_of, way_in
 from web.handlers import explore, gallery, jobs, queues
 from web.handlers.organise import offers
@@ -85,7 +86,7 @@ class Pages:
             return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
         values = {
             "jobs": await jobs.stream(call),
-            "prompt": call.query.get("prompt", "")[:4000],
+            "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
             "hints": list(call.studio.hints.prompts[:EXAMPLES]),
         }
         return self.page(call, "create", values)
@@ -227,6 +228,20 @@ def _of(name: str, tab: Tab) -> bool:
     if name.startswith("projects/"):
         return tab.href == "/projects"
     return own.get(page, f"/{page}") == tab.href
+
+
+async def _words(call: Call) -> str:
+    """Return the words of the job that the address names in ``from``: its answer, its caption ``n``, or its
+    prompt; "" for one that isn't there. An address is too short for long words in any alphabet."""
+    if not (name := call.query.get("from")):
+        return ""
+    try:
+        job = await jobs.one(call, name)
+    except (ImageError, NotAllowedError, Refused):
+        return ""
+    captions, n = job["captions"], call.query.get("n", "")
+    chosen = dict(zip(map(str, range(1, len(captions) + 1)), captions, strict=True))
+    return str(chosen.get(n) or job["answer"] or job["prompt"])
 
 
 async def _asker(call: Call, job: Job) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -91,6 +92,18 @@ async def test_a_session_that_ended_while_the_line_was_away_leads_to_signing_in_
     line.is_cut = False
     await open_page.clock.fast_forward(2000)
     await open_page.wait_for_url(re.compile(r"/in\?next=%2F%3Fa%3Db%23prompt$"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "led"), [("/pictures?q=a%23b", "/pictures?q=a%23b"), ("//evil.example/x", "/"), ("/in", "/")]
+)
+async def test_who_signs_in_goes_on_with_the_page_that_was_wanted(
+    opened: Site, page, wanted: str, led: str
+) -> None:
+    token = opened.web.local_address("a-capability").partition("#")[2]
+    await page.goto(f"{opened.web.url}/in?next={quote(wanted, safe='')}#{token}")
+    await page.get_by_role("button", name="Sign in as you").click()
+    await page.wait_for_url(opened.web.url + led)
 
 
 async def test_a_studio_that_comes_back_tells_what_happened_meanwhile(

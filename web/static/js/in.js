@@ -10,6 +10,12 @@ import { startPage } from "./parts/shell.js";
 const panel = element("sign-in", HTMLElement);
 const token = location.hash.slice(1);
 
+/** Where somebody wanted to go: a page of ours. */
+function next() {
+  const wanted = new URL(new URLSearchParams(location.search).get("next") ?? "/", location.href);
+  return wanted.origin === location.origin && wanted.pathname !== "/in" ? wanted.href : "/";
+}
+
 /** @param {TemplateResult} content */
 function show(content) {
   const brand = panel.querySelector(".brand");
@@ -25,7 +31,7 @@ function offer(name) {
   const spend = async () => {
     try {
       await signIn({ token });
-      location.replace("/");
+      location.replace(next());
     } catch (error) {
       refuse(error);
     }
@@ -44,7 +50,7 @@ function refuse(error) {
 }
 
 if (token) {
-  history.replaceState(null, "", "/in"); // the token stays out of the history
+  history.replaceState(null, "", location.pathname + location.search); // the token stays out of the history
   show(html`<h1>Sign in</h1><p class="muted">Looking at your link</p><progress aria-label="Looking at your link"></progress>`);
   lookAt(token).then(({ name }) => offer(name), refuse);
 }

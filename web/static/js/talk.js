@@ -72,7 +72,7 @@ function actions(turn) {
   if (!turn.over) return html`<div class="job-actions"><button class="button quiet small" type="button" @click=${() => cancel(turn.id).catch(complain)}>Stop</button></div>`;
   return html`<div class="job-actions">
     <button class="button quiet small" type="button" @click=${() => again(turn)}>Other words</button>
-    ${turn.answer ? html`<a class="button quiet small" href="/?prompt=${encodeURIComponent(turn.answer.slice(0, 1500))}">Imagine this</a>` : nothing}
+    ${turn.answer ? html`<a class="button quiet small" href="/?from=${turn.id}">Imagine this</a>` : nothing}
     ${turn.id === page.job ? nothing : html`<a class="button quiet small" href="/talk/${turn.id}">Go on from here</a>`}
   </div>`;
 }
@@ -107,7 +107,10 @@ function branches(turn) {
 }
 
 /** @param {string} text */
-const cut = (text) => (text.length > 100 ? `${text.slice(0, 97)}…` : text);
+function cut(text) {
+  const letters = [...text]; // an emoji is two of a string's own
+  return letters.length > 100 ? `${letters.slice(0, 97).join("")}…` : text;
+}
 
 /** @param {Turn} turn */
 const one = (turn) => html`<article class="turn" id="turn-${turn.id}" aria-label=${turn.question}>
