@@ -214,6 +214,17 @@ def test_what_is_kept_has_a_limit_and_the_least_recently_used_goes_first() -> No
     assert (len(caches), caches.bytes) == (0, 0)
 
 
+def test_of_a_question_that_was_asked_before_one_token_is_left_to_read(talker_of: Talkers) -> None:
+    states = torch.zeros(1, 1, 4, 8)
+    assert Kept((1, 2, 3, 4), (), [(states, states)]).common(Prompt([1, 2, 3, 4])) == 3
+    talker = talker_of("smolvlm")
+    first = answered(talker, QUESTIONS[0])
+    again = reply_to(talker, QUESTIONS[0], 10)
+    again.known = ("a",)
+    write(talker, again)
+    assert again.tokens == first.tokens and again.cached == len(again.prompt.ids) - 1
+
+
 def test_what_is_forgotten_is_read_from_the_beginning(talker_of: Talkers) -> None:
     for forget in (lambda talker: talker.forget(["a"]), Talker.make_room):
         talker = talker_of("smolvlm")
