@@ -304,3 +304,48 @@ async def test_a_picture_is_posted_to_a_channel_that_is_chosen(opened: Site, you
         await you.locator("dialog button", has_text="Post").click()
         await you.wait_for_selector(".toast >> text=Posted")
     assert servers.posted == [(Place(10, 101), job["id"], 1, YOU)]
+
+
+ENDS_LEFT = r"""(prompt) => {
+  const text = [...prompt.childNodes].find(({ data }) => data?.includes('!'));
+  const left = (at) => {
+    const range = document.createRange();
+    range.setStart(text, at);
+    range.setEnd(text, at + 1);
+    return range.getBoundingClientRect().left;
+  };
+  return left(text.data.indexOf('!')) < left(text.data.search(/\S/)); }"""
+
+
+async def test_hebrew_words_end_at_the_left_and_english_ones_at_the_right(opened: Site, you) -> None:
+    for words, ends_left in (("בית אדום!", True), ("a red house!", False)):
+        job = await opened.drawn(opened.you, words)
+        for path in ("/", f"/pictures/{job['id']}/1"):
+            await you.goto(opened.web.url + path)
+            prompt = you.locator(".prompt", has_text=words).first
+            assert await prompt.evaluate(ENDS_LEFT) is ends_left, (path, words)
+
+
+async def test_back_undoes_a_filter_and_typing_is_one_step(opened: Site, you) -> None:
+    await opened.drawn(opened.you, "a red house")
+    await opened.drawn(opened.you, "a blue boat")
+    await you.goto(opened.web.url + "/pictures")
+
+    async def there(count: int) -> None:
+        await you.wait_for_function(f"() => document.querySelectorAll('.tile img').length === {count}")
+
+    await there(8)
+    await you.locator("#search-box").press_sequentially("house")
+    await you.wait_for_url("**/pictures?q=house*")
+    await there(4)
+    await you.locator("#search-box").press("Enter")
+    await you.get_by_label("Favourites", exact=True).check()
+    await you.wait_for_url("**favourite=1*")
+    await you.get_by_text("No picture fits").wait_for()
+    await you.go_back()
+    await there(4)
+    assert await you.locator("#search-box").input_value() == "house"
+    assert not await you.get_by_label("Favourites", exact=True).is_checked()
+    await you.go_back()
+    await there(8)
+    assert await you.locator("#search-box").input_value() == ""

@@ -5,7 +5,7 @@ import { keep, kept } from "./kept.js";
 
 const PAUSE = 1200; // ms between the keys of a sequence
 const FIELD = "input:not([type=checkbox], [type=range]), textarea, select, [contenteditable]";
-const SLIDER = "input[type=range]"; // takes arrows, but no letters
+const SLIDER = "input[type=range], video[controls]"; // takes arrows, but no letters
 
 /** @type {Keys} */
 const known = {};

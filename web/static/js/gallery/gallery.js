@@ -8,7 +8,7 @@ import { toggleFavourite } from "../parts/actions.js";
 import { keepTrail } from "../viewer/trail.js";
 import { anchorOf, indexOf } from "./blocks.js";
 import { Bulk } from "./bulk.js";
-import { watchFilters } from "./filters.js";
+import { fillFilters, watchFilters } from "./filters.js";
 import { Grid } from "./grid.js";
 import { Scale } from "./scale.js";
 import { keyOf, Selection } from "./selection.js";
@@ -68,7 +68,7 @@ export class Gallery {
       clearTimeout(settled);
       settled = setTimeout(() => this.#keepPlace(), SETTLED);
     }, { passive: true });
-    if (document.getElementById("filters")) watchFilters({ filter: (filters) => this.#filter(filters), jump: (month) => this.#jump(month) });
+    if (document.getElementById("filters")) this.#watchFilters();
     if (matchMedia("(any-pointer: coarse)").matches) import("./touch.js").then(({ onLongPress }) => onLongPress(this.place, (index) => this.#choose(index)));
     this.place.addEventListener("keydown", (event) => this.#key(event));
     live((news) => this.#take(news).catch(complain));
@@ -99,10 +99,27 @@ export class Gallery {
     return new Source(all, months.length ? months : counted, () => this.draw(), first);
   }
 
+  /** Each filter is a step that Back undoes; what is typed on is one. */
+  #watchFilters() {
+    history.replaceState({ filters: this.source.filters }, "");
+    watchFilters({
+      filter: (filters, isMore) => {
+        const query = addressOf(filters);
+        const isSame = String(query) === String(addressOf(this.source.filters));
+        history[isMore || isSame ? "replaceState" : "pushState"]({ filters }, "", location.pathname + (query.size ? `?${query}` : ""));
+        this.#filter(filters);
+      },
+      jump: (month) => this.#jump(month),
+    });
+    addEventListener("popstate", ({ state }) => {
+      if (!state?.filters || String(addressOf(state.filters)) === String(addressOf(this.source.filters))) return; // a step within the page
+      fillFilters(state.filters);
+      this.#filter(state.filters);
+    });
+  }
+
   /** @param {Filters} filters */
   #filter(filters) {
-    const query = addressOf(filters);
-    history.replaceState(null, "", location.pathname + (query.size ? `?${query}` : ""));
     this.source = this.#source(filters);
     this.selection.clear();
     this.kind.filtered?.(filters);
@@ -120,7 +137,7 @@ export class Gallery {
 
   #keepPlace() {
     const anchor = anchorOf(this.source.blocks, this.grid.first);
-    history.replaceState(null, "", location.pathname + location.search + (anchor ? `#${anchor}` : ""));
+    history.replaceState(history.state, "", location.pathname + location.search + (anchor ? `#${anchor}` : ""));
   }
 
   /**

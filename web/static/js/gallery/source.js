@@ -85,6 +85,10 @@ export class Source {
     const keys = new Set(end > begin ? [this.#key(Math.floor((begin + end) / 2))] : []);
     for (let index = begin; index < end; index += PAGE) keys.add(this.#key(index));
     if (end > begin) keys.add(this.#key(end - 1));
+    for (const key of keys) {
+      const page = this.pages.get(key);
+      if (page && this.pages.delete(key)) this.pages.set(key, page); // used last: dropped last
+    }
     this.wanted = [...keys].filter((key) => !this.pages.has(key));
     this.#next();
   }
@@ -228,7 +232,7 @@ export class Source {
   #trim() {
     for (const key of this.pages.keys()) {
       if (this.pages.size <= KEPT) return;
-      if (!this.wanted.includes(key)) this.pages.delete(key);
+      this.pages.delete(key);
     }
   }
 }

@@ -42,8 +42,9 @@ export function download(tiles) {
   const [first] = tiles;
   if (!first) return;
   if (tiles.length > MOST_IN_ZIP) return toast(`A zip file holds up to ${counted(MOST_IN_ZIP, "picture")}; ${tiles.length.toLocaleString("en")} are selected.`, { bad: true });
-  if (tiles.length === 1) return Object.assign(document.createElement("a"), { href: `/files/${nameOf(first)}?download=1`, download: "" }).click();
-  const form = Object.assign(document.createElement("form"), { method: "post", action: "/api/zip", hidden: true });
+  const bytes = `/files/${nameOf(first)}${first.seconds === null ? "" : ".mp4"}?download=1`;
+  if (tiles.length === 1) return Object.assign(document.createElement("a"), { href: bytes, download: "" }).click();
+  const form = Object.assign(document.createElement("form"), { method: "post", action: "/api/zip", target: "_blank", hidden: true }); // what is wrong with it is said there
   form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "pictures", value: tiles.map(nameOf).join(" ") }));
   document.body.append(form);
   form.submit();
