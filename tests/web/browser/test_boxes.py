@@ -86,6 +86,9 @@ async def test_boxes_are_drawn_picture_by_picture_and_anew_where_they_were_wrong
     await drag(page, 0.6, 0.1, 0.8, 0.2)
     assert await page.locator(".thing").count() == 3
     await page.get_by_role("button", name="Remove box 3, screw").click()
+    await page.reload()  # what is drawn outlives the page
+    await page.locator(".things").wait_for()
+    assert await page.locator(".thing span").all_inner_texts() == ["nut", "screw"]
     await page.evaluate(axe)
     assert (await page.evaluate(RUN, RULES)) == []
     # done by a key; the next one is marked by keys alone, the third has nothing

@@ -187,6 +187,21 @@ async def test_what_is_typed_while_a_prompt_is_sent_stays_and_outlives_the_sessi
     assert await open_page.locator("#bar-prompt").input_value() == "a blue boat"
 
 
+async def test_a_prompt_that_found_nobody_is_brought_back_when_others_words_stand_there(
+    line: Line, open_page
+) -> None:
+    line.cut()
+    bar = open_page.locator("#bar-prompt")
+    await bar.fill("a red house")
+    await bar.press("Enter")
+    await bar.fill("a blue boat")
+    back = open_page.get_by_role("button", name="Bring it back")
+    while not await back.is_visible():
+        await open_page.clock.fast_forward(20_000)
+    await back.click()
+    assert await bar.input_value() == "a red house"
+
+
 async def test_a_heart_that_finds_nobody_is_sent_later(opened: Site, line: Line, open_page) -> None:
     job = await opened.drawn(opened.you)
     await open_page.wait_for_selector(FOUR)

@@ -21,6 +21,7 @@ PROOFS = {  # module → arguments of the short form
     "tests.web.proofs.memory": ("--pictures", "10000", "--seconds", "10"),
     "tests.web.proofs.strain": ("--requests", "5000", "--people", "10", "--mib", "10", "--seconds", "10"),
     "tests.web.proofs.first": ("--times", "1"),
+    "tests.web.proofs.line": (),
     "tests.web.proofs.learning": (),
     "tests.web.editor.model_check": ("--sequences", "200"),
     "tests.web.proofs.editor": ("--side", "2048", "--strokes", "50"),

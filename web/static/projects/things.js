@@ -1,6 +1,7 @@
 // The desk of a project that finds things: boxes are drawn around them, each with its label, and the next picture comes.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { change } from "../js/core/api.js";
+import { keepHere, keptHere } from "../js/core/kept.js";
 import { icon } from "../js/core/page.js";
 import { shortcuts } from "../js/core/shortcuts.js";
 import { complain, say, toast } from "../js/core/toasts.js";
@@ -85,9 +86,10 @@ export class ThingDesk {
     this.passed = new Set([picture.id]);
     this.busy = false;
     this.things = new Things(() => this.#draw());
-    this.things.known = [...new Set([...project.labels.map(({ name }) => name), ...boxes.map(([label]) => label)])];
+    const drawn = /** @type {Box[] | null} */ (keptHere(`boxes ${picture.id}`)) ?? boxes; // when the page was left
+    this.things.known = [...new Set([...project.labels.map(({ name }) => name), ...drawn.map(([label]) => label)])];
     this.things.label = this.things.known[0] ?? "";
-    this.things.set(boxes);
+    this.things.set(drawn);
     shortcuts({
       Enter: (event) => !(event.target instanceof HTMLElement && event.target.closest("button, a")) && this.done(),
       ArrowRight: () => this.skip(),
@@ -141,6 +143,7 @@ export class ThingDesk {
     this.place.ariaBusy = "true";
     try {
       if (work) await work(item);
+      keepHere(`boxes ${item.id}`, null);
       this.passed.add(item.id);
       const skipped = [...this.passed].slice(-400);
       const { picture } = /** @type {{picture: Item | null}} */ (await change("POST", `/api/projects/${this.project.id}/next`, { skipped }));
@@ -173,6 +176,7 @@ export class ThingDesk {
       });
     }
     this.things.draw(frame);
+    if (this.now) keepHere(`boxes ${this.now.id}`, this.things.all.length ? this.things.told() : null);
   }
 
   #nothing() {

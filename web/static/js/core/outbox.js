@@ -7,7 +7,7 @@ import { complain } from "./toasts.js";
 /** @typedef {{name: string, method: string, path: string, body?: Record<string, unknown>, mask?: string}} Letter */
 /** What a page does with its letters. @typedef {{changed?: () => void, refused?: (letter: Letter, error: unknown) => void}} Sender */
 
-const TRIES = 5; // of a wish that somebody waits for: 15 s, as long as a restart takes
+const TRIES = 8; // of a wish that somebody waits for: 45 s, longer than a restart takes
 
 /** @param {Letter} letter */
 async function deliver({ method, path, body, mask }) {

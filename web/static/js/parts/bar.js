@@ -3,7 +3,7 @@ import { readJobs } from "../core/api.js";
 import { keepField, keepHere, keptHere } from "../core/kept.js";
 import { element, unhide } from "../core/page.js";
 import { withFlag } from "../core/text.js";
-import { complain } from "../core/toasts.js";
+import { complain, toast } from "../core/toasts.js";
 import { ask } from "./actions.js";
 import { takeDrops } from "./drops.js";
 import { History } from "./history.js";
@@ -173,7 +173,9 @@ export class Bar {
       const jobs = await ask(typed.trim(), (await attached?.ids()) ?? [], filmed ? this.to?.value : "");
       if (jobs) this.#sent(typed, pictures, jobs);
     } catch (error) {
-      complain(error);
+      const press = { label: "Bring it back", work: () => this.put(typed) };
+      if (this.field.value === typed) complain(error);
+      else toast(error instanceof Error ? error.message : String(error), { bad: true, press }); // others stand there now
     }
     this.#busy(false);
     this.field.focus();
