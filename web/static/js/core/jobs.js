@@ -4,7 +4,7 @@ import { Problem, readJob, readJobs, untilAnswered } from "./api.js";
 /** @import {Job, News, State} from "../types.js" */
 
 /** A job, and what only lives here. `shown`: the preview that is decoded and can be drawn at once. */
-/** @typedef {Job & {shown?: string, fraction?: number | null, paused?: boolean}} LiveJob */
+/** `read`: which of this page's reads it comes from. @typedef {Job & {read?: number, shown?: string, fraction?: number | null, paused?: boolean}} LiveJob */
 
 const MOST_OVER = 60; // finished ones that stay, so that a page may be open for days
 
@@ -53,6 +53,7 @@ export class Jobs {
     /** @type {Map<string, {state: State, at: number}>} what the socket said last of each that isn't over */
     this.told = new Map();
     this.at = 0; // point of the last news
+    this.reads = 0;
     this.onChange = onChange;
     this.belongs = belongs;
     for (const job of jobs) this.#decode(job);
@@ -111,8 +112,9 @@ export class Jobs {
 
   /** @param {string} id */
   async #reread(id) {
+    const read = (this.reads += 1);
     try {
-      const job = await untilAnswered(() => readJob(id));
+      const job = { ...(await untilAnswered(() => readJob(id))), read };
       if (job.over) this.told.delete(id);
       if (this.byId.has(id) || !job.over || this.#isNewest(job)) this.add([job]);
     } catch (error) {
@@ -130,7 +132,7 @@ export class Jobs {
   #set(job) {
     const known = this.byId.get(job.id);
     const at = job.at ?? 0;
-    if (at < (known?.at ?? 0)) return;
+    if (at < (known?.at ?? 0) || (at === known?.at && (job.read ?? 0) < (known.read ?? 0))) return;
     const told = this.told.get(job.id);
     const now = told && told.at > at ? changed(job, told.state) : job;
     this.byId.set(job.id, { ...now, at, shown: now.shown ?? known?.shown });
