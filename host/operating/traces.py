@@ -21,9 +21,7 @@ async def opened_tracing(settings: Settings) -> AsyncIterator[Tracing]:
     try:
         tracing = open_tracing(settings.otel_exporter_otlp_endpoint, settings.otel_exporter_otlp_headers)
     except ModuleNotFoundError as error:
-        raise SettingsError(
-            ["OTEL_EXPORTER_OTLP_ENDPOINT: traces need: make setup EXTRAS=otel."]
-        ) from error
+        raise SettingsError(["OTEL_EXPORTER_OTLP_ENDPOINT: traces need: make setup EXTRAS=otel."]) from error
     try:
         yield tracing
     finally:
