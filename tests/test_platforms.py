@@ -44,6 +44,7 @@ ONLY_SOME = {
     "add_signal_handler": {"host.operating.signals"},
     "/proc": {"studio.pictures.confine", "vision.devices"},
 }
+MODULES = {"resource", "fcntl", "pwd", "termios"}
 SOME = re.compile("|".join(re.escape(name.rpartition(".")[2]) for name in ONLY_SOME))
 
 
@@ -56,7 +57,8 @@ def _uses(module: structure.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             found.add(node.module or "")
         elif isinstance(node, ast.Attribute):
-            found |= {node.attr, f"{node.value.id}.{node.attr}" if isinstance(node.value, ast.Name) else ""}
+            whole = f"{node.value.id}.{node.attr}" if isinstance(node.value, ast.Name) else ""
+            found |= {node.attr, whole} - MODULES  # which are imported; others' attributes may be called so
         elif isinstance(node, ast.Constant) and str(node.value).startswith("/proc"):
             found.add("/proc")
     return found & ONLY_SOME.keys()

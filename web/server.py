@@ -199,8 +199,8 @@ def _last_resort(context: Context, connections: Connections) -> Any:
         except (asyncio.CancelledError, ConnectionError):
             raise
         except Exception:
-            resource = request.match_info.route.resource
-            log.exception("an unexpected error at %s %s", request.method, resource and resource.canonical)
+            found = request.match_info.route.resource
+            log.exception("an unexpected error at %s %s", request.method, found and found.canonical)
             refused = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "Something unexpected went wrong.")
         return refusal(context, request, refused)
 

@@ -37,7 +37,7 @@ class Eyes:
         self._texts = Recent[tuple[str, str], bytes](KEPT)
 
     async def read(self, model: str, text: str) -> bytes:
-        """Return the vector of a text. Raises Blind."""
+        """Return the vector of a text. Raises Blind, Busy."""
         key = model, text
         if key not in self._texts:
             question = Embed(_new_id(), fingerprint.spec_of(model), texts=(text,))
@@ -49,7 +49,7 @@ class Eyes:
         self, model: str, paths: Sequence[Path], patience: float | None = PATIENCE
     ) -> tuple[bytes, ...]:
         """Return the vectors of pictures, b"" for one that can't be read. patience: seconds, None = as long
-        as it takes. Raises Blind."""
+        as it takes. Raises Blind, Busy."""
         question = Embed(_new_id(), fingerprint.spec_of(model), paths=tuple(map(str, paths)))
         return await self._ask(question, patience)
 
@@ -58,7 +58,7 @@ class Eyes:
     ) -> Neighbours:
         """Return the places in the file ``path`` whose vectors are nearest to all of ``wanted``: those among
         ``first``, and others of ``places``. clear: none of these that is clearly less alike than the best.
-        Raises Blind."""
+        Raises Blind, Busy."""
         question = Nearest(_new_id(), str(path), tuple(wanted), places, first, most, clear)
         return Neighbours(*await self._ask(question, PATIENCE))
 
@@ -71,12 +71,12 @@ class Eyes:
         *,
         patience: float = PATIENCE,
     ) -> Selected:
-        """Return which pixels of the picture in the file ``path`` belong to a thing. Raises Blind."""
+        """Return which pixels of the picture in the file ``path`` belong to a thing. Raises Blind, Busy."""
         question = Select(_new_id(), str(path), tuple(points), box, words)
         return Selected(*await self._ask(question, patience))
 
     async def check(self, paths: Sequence[Path], text: str, rules: Sequence[str]) -> Checked:
-        """Return how pictures and a text stand to rules. Raises Blind."""
+        """Return how pictures and a text stand to rules. Raises Blind, Busy."""
         question = Check(_new_id(), tuple(map(str, paths)), text, tuple(rules))
         return Checked(*await self._ask(question, LONG_PATIENCE))
 

@@ -133,7 +133,7 @@ async def test_what_its_author_threw_away_nobody_else_can_take(site, servers) ->
     assert (await site.you.ask("PUT", favourite)).status == 204
     assert (await author.post("/api/trash", {"pictures": [f"{job.id}/2", f"{job.id}/3"]})).status == 200
     for action in ("up2s", "subtle", "zoom15", "describe", "read", "cutout"):
-        assert (await site.you.post(f"/api/jobs/{job.id}/2/{action}")).status == 422, action
+        assert (await site.you.post(f"/api/jobs/{job.id}/2/{action}")).status == 404, action
         assert (await author.post(f"/api/jobs/{job.id}/2/{action}")).status == 202, action
     name, layer = f"{job.id} 2", {"id": "a", "source": {"job": job.id, "n": 2}}
     document = {"v": 1, "width": 64, "height": 64, "layers": [layer], "words": "a dog"}
@@ -143,7 +143,7 @@ async def test_what_its_author_threw_away_nobody_else_can_take(site, servers) ->
         ("/api/examples", {"set": "houses", "label": "x", "pictures": [name]}),
     ):
         assert (await site.you.post(path, body)).status == 422, path
-    assert (await site.you.ask("PUT", f"/api/favourites/{job.id}/2")).status == 422
+    assert (await site.you.ask("PUT", f"/api/favourites/{job.id}/2")).status == 404
     named = " ".join(f"{job.id}/{n}" for n in (1, 2, 3, 4))
     archive = opened(await form(site.you, "/api/zip", pictures=named))
     assert [entry[-5:] for entry in archive.namelist()] == ["1.png", "4.png"]

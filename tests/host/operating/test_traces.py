@@ -66,7 +66,7 @@ async def test_a_host_without_the_extra_is_told_which(
     async with opened_tracing(load({}, tmp_path / "none.env")) as tracing:
         assert tracing is UNTRACED
     monkeypatch.setitem(__import__("sys").modules, "core.telemetry.otlp", None)
-    with pytest.raises(SettingsError, match=r"atelier\[otel\]"):
+    with pytest.raises(SettingsError, match="EXTRAS=otel"):
         async with opened_tracing(
             load({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, tmp_path / "none.env")
         ):

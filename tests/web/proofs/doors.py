@@ -28,7 +28,7 @@ from core.job import Job, Surface
 from core.requests import ImagineRequest
 from jobs.executor import Outcome, Report
 from jobs.views import Result
-from studio.actor import Actor
+from studio.actor import Actor, Place
 from studio.asking.new_job import NewJob
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import AtOnce, Opened, open_studio
@@ -61,8 +61,11 @@ class Posts:
     async def progress(self, job: Job, event: object, *, ran: float = 0.0) -> None:
         return None
 
-    async def result(self, result: Result, limit: int) -> Post:
+    async def result(self, result: Result, limit: int, place: Place | None = None) -> Post:
         return Post(f"job {result.job.id}")
+
+    def kept(self, job: Job) -> Post:
+        return Post(f"job {job.id}")
 
 
 @dataclass
@@ -75,7 +78,7 @@ class Channel:
     async def edit(self, job: Job, message: object, post: Post, *, patience: float) -> None:
         """Progress is nobody's end."""
 
-    async def climb(self, job: Job, message: object, post: Post, private: object = None) -> tuple[str, None]:
+    async def climb(self, job: Job, message: object, *posts: object) -> tuple[str, None]:
         await asyncio.sleep(self.dice.uniform(0, LONGEST / 4))
         self.told[job.id] = 1  # the same nonce is the same message, however often it is sent
         return "channel", None

@@ -187,11 +187,13 @@ class World:
         self.seen = self._version()
 
     async def has_changed(self) -> bool:
-        """Return whether any row is another than it was."""
+        """Return whether any row is another than it was, but for what the studio finds out when somebody
+        looks."""
         if self._version() == self.seen:
             return False
         self.seen = self._version()
-        return await self._rows() != self.rows
+        rows = await self._rows()
+        return any(rows[name] != before for name, before in self.rows.items() if name != "picture_minors")
 
     async def put_back(self) -> None:
         """Make everything as it was."""
