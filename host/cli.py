@@ -208,7 +208,7 @@ def _database_file(settings) -> Path:
 def _backup(settings, arguments) -> int:
     from storage.engine import sqlite_file
 
-    print(f"Copied to {sqlite_file.backup(_database_file(settings), settings.data_dir / 'backups')}")
+    print(f"Copied to {sqlite_file.backup(_database_file(settings), settings.backups)}")
     return 0
 
 

@@ -15,8 +15,8 @@ from host import app, cli
 from storage.database import open_database
 
 
-def _atelier(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DATA_DIR": str(data_dir)}
+def _atelier(data_dir: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DATA_DIR": str(data_dir), **settings}
     return subprocess.run(
         [sys.executable, "-m", "bot", *arguments],
         cwd=ROOT,
@@ -71,6 +71,14 @@ async def test_a_data_folder_with_any_name_holds_the_database_and_its_backups(tm
     made = _atelier(tmp_path / name, "backup")
     assert made.returncode == 0, made.stderr
     assert len(list((tmp_path / name / "backups").iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_a_backup_lies_where_the_host_wants_backups(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "atelier.db").close()
+    made = _atelier(tmp_path, "backup", BACKUP_DIR=str(tmp_path / "other disk"))
+    assert made.returncode == 0 and not (tmp_path / "backups").exists()
+    assert len(list((tmp_path / "other disk").iterdir())) == 1
 
 
 def test_restoring_without_a_backup_says_so(tmp_path: Path) -> None:
