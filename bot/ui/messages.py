@@ -327,7 +327,7 @@ def details(
     shown = {
         k: v
         for k, v in parameters.items()
-        if k not in ("prompt", "notes", "kind", "image", "ways") and v not in (None, "", [])
+        if k not in ("prompt", "notes", "kind", "image", "ways", "server") and v not in (None, "", [])
     }
     if shown:
         lines.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
@@ -40,10 +41,11 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Running:
-    """A question on its way. task: what reads its answer."""
+    """A question on its way. model: whom it was put to. task: what reads its answer."""
 
     run: Run
     report: Report
+    model: str = ""
     stream: Stream = field(default_factory=Stream)
     task: asyncio.Task[None] | None = None
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -277,7 +279,8 @@ class RemoteExecutor:
             prompt.dropped,
         )
         request = from_json(running.run.kind, running.run.request)
-        parameters: dict[str, Any] = {"kind": request.kind, "server": self._server.host}
+        model = re.split(r"[/\\]", running.model)[-1]  # some servers call it by its path
+        parameters: dict[str, Any] = {"kind": request.kind, "model": model}
         if isinstance(request, AskRequest) and request.temperature:
             parameters |= {"temperature": request.temperature, "seed": request.seed}
         if note:
@@ -292,7 +295,7 @@ class RemoteExecutor:
         body: Mapping[str, Any] | None = None
         for number in range(TRIES + 1):
             try:
-                model = await self._server.model()
+                running.model = model = await self._server.model()
                 body = body or body_of(prompt, replace(talk, max_tokens=max_tokens), request, model)
                 await self._take(running, body)
                 return

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from bot.ui.messages import MAX_CONTENT, cut, length, pages, running, shortened
+from bot.ui.messages import MAX_CONTENT, cut, details, length, pages, running, shortened
 from core.job import Job, Lane, Origin, Status
-from core.requests import ImagineRequest, ShortenRequest
+from core.requests import AskRequest, ImagineRequest, ShortenRequest
 
 
 def test_a_page_has_as_many_units_as_discord_takes() -> None:
@@ -23,6 +23,14 @@ def test_after_the_last_step_a_message_says_that_it_finishes() -> None:
     request = ImagineRequest(prompt="a boat", seed=1)
     job = Job("a", request, Origin(1, 2, 3), Status.RUNNING, Lane.FAST, datetime.now(UTC))
     assert "(99%) (fast)" in running(job, 99) and "(Finishing) (fast)" in running(job, 100)
+
+
+def test_details_of_an_answer_tell_its_model_and_not_where_that_is() -> None:
+    request = AskRequest(question="What is it?", images=("a" * 64,))
+    job = Job("abcdefghijkm", request, Origin(1, 2, 3), Status.DELIVERED, Lane.FAST, datetime.now(UTC))
+    of_before = {"kind": "ask", "server": "10.0.0.7:8000", "model": "sees-7b"}
+    [page] = details(job, of_before, (), 0)
+    assert "sees-7b" in page and "10.0.0.7" not in page
 
 
 def test_an_empty_reading_says_that_there_is_nothing_to_leave_out() -> None:

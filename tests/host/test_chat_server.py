@@ -72,6 +72,14 @@ async def test_an_answer_streams_with_what_it_cost(tmp_path: Path) -> None:
     assert server.headers[-1]["authorization"] == "Bearer a-secret-key"
 
 
+@pytest.mark.parametrize("called", ["sees-7b", "maker/sees-7b", "/models/sees-7b", r"D:\models\sees-7b"])
+async def test_people_read_which_model_answered_and_not_where(tmp_path: Path, called: str) -> None:
+    async with chat_server(models=(called,)) as server:
+        outcome, _ = await answered(server.url, run_of(tmp_path))
+        assert isinstance(outcome, Done) and server.asked[0]["model"] == called
+    assert outcome.output.parameters == {"kind": "ask", "model": "sees-7b"}
+
+
 async def test_another_try_asks_for_other_words(tmp_path: Path) -> None:
     async with chat_server() as server:
         await answered(server.url, run_of(tmp_path, temperature=0.8, seed=7))

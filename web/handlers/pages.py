@@ -33,7 +33,8 @@ HIDDEN = (
     "image",
     "model",
     "box",
-)  # of a result's parameters; shown in another way
+    "server",
+)  # of a result's parameters; shown in another way, or to nobody: an address inside the host's network
 
 
 @dataclass(frozen=True)
