@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from core.errors import FilesAway, StorageError
 from storage import records
 from storage.database import Database
+from storage.engine.looking import looking
 from storage.files import Files, studio_of
 from storage.moving.note import LEFT
 from storage.schema import jobs, pictures, settings, uploads, users
@@ -137,7 +138,7 @@ class Identity:
             return "pictures"
         folder = self._database.backup_dir
         found = await asyncio.to_thread(list, folder.glob("*.db")) if folder else []
-        return "backups" if found else ""
+        return "backups" if any([await _holds_a_studio(backup) for backup in found]) else ""
 
     def _read_mark(self) -> str | None:
         try:
@@ -167,8 +168,17 @@ def _newest_files(connection: sa.Connection) -> list[str]:
 
 
 def _is_used(connection: sa.Connection) -> bool:
-    some = (sa.select(table).limit(1) for table in (jobs, users, uploads))
+    some = (sa.select(sa.literal(1)).select_from(table).limit(1) for table in (jobs, users, uploads))
     return any(connection.execute(one).first() is not None for one in some)
+
+
+async def _holds_a_studio(backup: Path) -> bool:
+    """Return whether anybody had used the rows of a backup; what can't be read counts as used."""
+    try:
+        async with looking(backup) as read:
+            return bool(await read(_is_used))
+    except StorageError:
+        return True
 
 
 def _take_turn(connection: sa.Connection) -> tuple[str, str | None, str]:

@@ -20,7 +20,7 @@ from storage.identity import ADOPTED, MARK, TURN, Identity
 from storage.moving.note import LEFT
 from storage.people import user_seen
 from storage.privacy import note_upload
-from tests.fresh import address_in
+from tests.fresh import address_in, fresh_database
 from tests.storage.conftest import NOW
 
 
@@ -157,6 +157,14 @@ async def test_files_that_are_away_hold_up_no_start(tmp_path: Path, monkeypatch:
         await one.identity.settle()
         with pytest.raises(FilesAway):
             await one.identity.check()
+
+
+async def test_backups_that_nobody_had_used_keep_no_new_studio_from_its_name(tmp_path: Path) -> None:
+    """A studio whose bucket was away at its first start has none yet, and a backup of that day."""
+    fresh_database(tmp_path / "data" / "backups" / "atelier-20260101T000000000000Z-daily.db")
+    async with studio(tmp_path) as one:
+        await one.identity.settle()
+        assert len(set(await one.marks())) == 1
 
 
 async def test_what_rows_were_moved_from_starts_only_under_a_new_name(tmp_path: Path) -> None:
