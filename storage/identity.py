@@ -189,7 +189,9 @@ def _take_turn(connection: sa.Connection) -> tuple[str, str | None, str]:
 
 
 def _call(connection: sa.Connection, name: str | None) -> str:
-    """Call the studio so, None = by a new name, and let it start on these rows."""
-    connection.execute(sa.delete(settings).where(settings.c.key == LEFT))
-    records.set_setting(connection, records.STUDIO, name or secrets.token_hex(8))
+    """Call the studio so, None = by a new name, and let it start on these rows. A name that another process
+    of it has given meanwhile stays."""
+    left = connection.execute(sa.delete(settings).where(settings.c.key == LEFT)).rowcount
+    if name or left:
+        records.set_setting(connection, records.STUDIO, name or secrets.token_hex(8))
     return records.studio(connection)

@@ -81,6 +81,25 @@ async def test_a_fresh_installation_and_one_of_before_get_one_name_without_a_wor
         assert name and others == [name, name] and await old.setting(ADOPTED) is None
 
 
+async def test_of_two_processes_that_start_at_once_the_first_gives_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with studio(tmp_path) as one:
+        owner, names = one.files.owner, []
+
+        async def settled_meanwhile() -> str | None:
+            found = await owner()
+            if not names:
+                names.append(None)
+                await one.identity.settle()
+                names[0] = (await one.marks())[0]
+            return found
+
+        monkeypatch.setattr(one.files, "owner", settled_meanwhile)
+        await Identity(one.database, one.files, one.data).settle()
+        assert await one.marks() == tuple(names * 3) and names[0]
+
+
 @pytest.mark.parametrize("kept", ["pictures", "backups", "data"])
 async def test_a_new_database_beside_old_things_is_refused_and_changes_nothing(
     tmp_path: Path, kept: str
