@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 from core.errors import FilesAway, StorageError
 from storage import records
 from storage.database import Database
-from storage.engine.looking import looking
+from storage.engine.looking import Read, looking
 from storage.files import Files, studio_of
 from storage.moving.note import LEFT
 from storage.schema import jobs, pictures, settings, uploads, users
@@ -72,36 +73,18 @@ class Identity:
     async def check(self, *, adopt: bool = False) -> None:
         """See that all belong together, and mark what isn't marked yet. adopt: make them one studio, but for
         files that are marked as another's. Raises StorageError, with what can be done; FilesAway."""
-        rows = await self._database.read(_names)
-        name, left_for = rows.get(records.STUDIO), rows.get(LEFT)
-        marked = await asyncio.to_thread(self._read_mark)
-        owner = studio_of(await self._files.owner())
-        if left_for is not None and not adopt:
-            raise StorageError(MOVED.format(to=left_for))
-        unknown = owner is None or name is None
-        named = await self._database.read(_newest_files) if unknown else []
-        ours = await self._has(named)  # rows and files belong together, though not marked
-        if name is None and ours:
-            name = marked or owner
-        told = f"of studio {name}" if name else "new"
-        if marked not in (None, name) and not adopt:
-            raise StorageError(OTHER_ROWS.format(folder=self._folder, marked=marked, ours=told) + ADOPT)
-        if owner not in (None, name) and not (adopt and owner == marked):
-            raise StorageError(OTHER_FILES.format(files=self._files, owner=owner, ours=told) + ADOPT)
-        if owner is None and named and not ours and not adopt:
-            raise StorageError(NOT_THERE.format(files=self._files) + ADOPT)
-        if name is None and not named and not adopt and (what := await self._beside()):
-            raise StorageError(BESIDE.format(what=what) + ADOPT)
-        if left_for is not None:
-            name = None  # what was moved goes on under the old name
-        if adopt or owner is None and not ours and await self._holds_files():
+        seen = await look(
+            self._database.read, self._files, self._folder, self._database.backup_dir, adopt=adopt
+        )
+        name = seen.name
+        if adopt or seen.owner is None and not seen.ours and await _holds_files(self._files):
             await self._database.write(partial(records.set_setting, key=ADOPTED, value=time.time()))
-        if name is None or name != rows.get(records.STUDIO):
+        if name is None or name != seen.in_rows:
             name = await self._database.write(partial(_call, name=name))
         try:
-            if owner != name:
+            if seen.owner != name:
                 await self._files.mark(name)
-            if marked != name:
+            if seen.marked != name:
                 await asyncio.to_thread(self._write_mark, name)
         except FilesAway:
             raise
@@ -117,41 +100,85 @@ class Identity:
         await self._files.mark(f"{name} {turn}")
         return before == ([last] if last else [])
 
-    async def _has(self, names: Iterable[str]) -> bool:
-        """Return whether one of these files is there. Raises FilesAway."""
-        for sha256 in names:
-            if await self._files.has(sha256):
-                return True
-        return False
-
-    async def _holds_files(self) -> bool:
-        """Return whether there is any file. Raises FilesAway."""
-        async for _ in self._files.entries():
-            return True
-        return False
-
-    async def _beside(self) -> str:
-        """Return what there is already of a studio beside rows that nobody has ever used, "" for nothing."""
-        if await self._database.read(_is_used):
-            return ""
-        if await self._holds_files():
-            return "pictures"
-        folder = self._database.backup_dir
-        found = await asyncio.to_thread(list, folder.glob("*.db")) if folder else []
-        return "backups" if any([await _holds_a_studio(backup) for backup in found]) else ""
-
-    def _read_mark(self) -> str | None:
-        try:
-            return (self._folder / MARK).read_text().strip() or None
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StorageError(f"{self._folder / MARK} can't be read: {error.strerror}") from error
-
     def _write_mark(self, name: str) -> None:
         temporary = self._folder / f"{MARK}.tmp"
         temporary.write_text(f"{name}\n")
         os.replace(temporary, self._folder / MARK)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What names a studio. name: the one that all are to have, None = a new one. in_rows, marked, owner: what
+    the rows, DATA_DIR and the files say. ours: some of the files that rows name are there."""
+
+    name: str | None
+    in_rows: str | None
+    marked: str | None
+    owner: str | None
+    ours: bool
+
+
+async def look(
+    read: Read, files: Files, folder: Path, backup_dir: Path | None, *, adopt: bool = False
+) -> Seen:
+    """Look whether rows, files and ``folder`` (DATA_DIR) are one studio's, and change nothing. read: runs a
+    function on the rows. Raises StorageError, with what can be done; FilesAway."""
+    rows = await read(_names)
+    name, left_for = rows.get(records.STUDIO), rows.get(LEFT)
+    marked = await asyncio.to_thread(_read_mark, folder)
+    owner = studio_of(await files.owner())
+    if left_for is not None and not adopt:
+        raise StorageError(MOVED.format(to=left_for))
+    unknown = owner is None or name is None
+    named = await read(_newest_files) if unknown else []
+    ours = await _has(files, named)  # rows and files belong together, though not marked
+    if name is None and ours:
+        name = marked or owner
+    told = f"of studio {name}" if name else "new"
+    if marked not in (None, name) and not adopt:
+        raise StorageError(OTHER_ROWS.format(folder=folder, marked=marked, ours=told) + ADOPT)
+    if owner not in (None, name) and not (adopt and owner == marked):
+        raise StorageError(OTHER_FILES.format(files=files, owner=owner, ours=told) + ADOPT)
+    if owner is None and named and not ours and not adopt:
+        raise StorageError(NOT_THERE.format(files=files) + ADOPT)
+    if name is None and not named and not adopt and (what := await _beside(read, files, backup_dir)):
+        raise StorageError(BESIDE.format(what=what) + ADOPT)
+    # what was moved goes on under the old name
+    return Seen(name if left_for is None else None, rows.get(records.STUDIO), marked, owner, ours)
+
+
+async def _has(files: Files, names: Iterable[str]) -> bool:
+    """Return whether one of these files is there. Raises FilesAway."""
+    for sha256 in names:
+        if await files.has(sha256):
+            return True
+    return False
+
+
+async def _holds_files(files: Files) -> bool:
+    """Return whether there is any file. Raises FilesAway."""
+    async for _ in files.entries():
+        return True
+    return False
+
+
+async def _beside(read: Read, files: Files, backup_dir: Path | None) -> str:
+    """Return what there is already of a studio beside rows that nobody has ever used, "" for nothing."""
+    if await read(_is_used):
+        return ""
+    if await _holds_files(files):
+        return "pictures"
+    found = await asyncio.to_thread(lambda: list(backup_dir.glob("*.db")) if backup_dir else [])
+    return "backups" if any([await _holds_a_studio(backup) for backup in found]) else ""
+
+
+def _read_mark(folder: Path) -> str | None:
+    try:
+        return (folder / MARK).read_text().strip() or None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"{folder / MARK} can't be read: {error.strerror}") from error
 
 
 def _names(connection: sa.Connection) -> dict[str, str]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from core.errors import StorageError
 from core.settings import Settings
 from host.installed import Check
-from storage import privacy
+from storage import identity, privacy
 from storage.engine import sqlite_file
 from storage.engine.address import sqlite_path
 from storage.engine.looking import Read, looking
@@ -139,6 +139,10 @@ async def _files(read: Read, settings: Settings) -> list[Check]:
     files = open_files(settings)
     if not isinstance(files, Folder) or await read(schema) != newest():
         return []
+    try:
+        await identity.look(read, files, settings.data_dir, settings.backups)
+    except StorageError as error:
+        return [Check("Studio", False, str(error), "docs/hosting.md, What belongs together")]
     names = await asyncio.to_thread(lambda: list(files.all()))
     known = 0
     for first in range(0, len(names), FILES_AT_ONCE):

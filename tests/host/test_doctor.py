@@ -26,6 +26,7 @@ from host.doctor import doctor, model_problems, sign_in
 from host.installed import films
 from storage.database import open_database
 from storage.engine import sqlite_file
+from storage.identity import MARK
 from vision.films import encoders
 from vision.photo import fetch as photo_fetch
 from vision.weights import describe
@@ -229,6 +230,16 @@ def test_a_lost_database_is_told_where_something_of_it_is_left(examine, tmp_path
     (tmp_path / left).write_bytes(b"")
     status, text = examine()
     assert status == 1 and "WRONG Database" in text and "atelier restore" in text
+
+
+def test_a_new_database_in_the_place_of_a_lost_one_is_told(examine, tmp_path: Path) -> None:
+    """As a start leaves it that was refused."""
+    _make_database(tmp_path)
+    (tmp_path / MARK).write_text("0123456789abcdef")
+    before = _contents(tmp_path)
+    status, text = examine()
+    assert status == 1 and "WRONG Studio" in text and "the database is new" in text and "restore" in text
+    assert _contents(tmp_path) == before
 
 
 def test_a_damaged_database_is_told(examine, tmp_path: Path) -> None:
