@@ -1,5 +1,6 @@
 """What the host sees from outside: health, readiness and metrics."""
 
+import asyncio
 from pathlib import Path
 
 import aiohttp
@@ -84,6 +85,24 @@ async def test_a_process_with_a_job_that_hangs_is_not_alive_and_one_with_a_full_
             await until(lambda: queue.health().running)
             monkeypatch.setattr("jobs.overview.HUNG_AFTER", 0.0)
             assert [(await session.get(path)).status for path in ("/healthz", "/livez")] == [503, 503]
+
+
+async def test_a_process_whose_backups_fail_is_unhealthy_and_alive(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    async def fail() -> None:
+        raise StorageError("no room")
+
+    async with open_queue(tmp_path, HandExecutor()) as queue:
+        failing = asyncio.create_task(queue.database.supervisor.forever("backups", fail))
+        async with (
+            serve(Metrics(queue), queue, unused_tcp_port, lambda: True),
+            aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as session,
+        ):
+            await until(lambda: queue.database.problem)
+            found = [(await session.get(path)).status for path in ("/healthz", "/livez", "/readyz")]
+            assert found == [503, 200, 200] and not queue.health().hung  # what the watchdog goes by
+        failing.cancel()
 
 
 class _Away:
