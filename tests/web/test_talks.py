@@ -81,7 +81,7 @@ async def test_the_page_works_without_scripts(site: Site) -> None:
     assert sent.status == 303
     await site.finished(sent.headers["Location"].rpartition("/")[2])
     page = (await site.you.get(sent.headers["Location"])).body.decode()
-    assert "What is &lt;b&gt;it&lt;/b&gt;?" in page and "1 turns" in page and "at chat.example:9" in page
+    assert "What is &lt;b&gt;it&lt;/b&gt;?" in page and "1 turns" in page
     assert f"/files/{job['id']}/2/256.webp" in page
     more = await site.you.ask("POST", sent.headers["Location"], data={"question": "And?"})
     assert more.status == 303 and more.headers["Location"] != sent.headers["Location"]
@@ -186,9 +186,17 @@ async def test_a_branch_is_shown_where_it_leaves(site: Site) -> None:
     assert "What followed" in page and "Also asked here" not in page
 
 
+async def test_a_chat_server_s_address_stands_with_ones_data_alone(site: Site) -> None:
+    job_id = await begun(site)
+    for path, told in (("/ask", False), (f"/talk/{job_id}", False), ("/privacy", True)):
+        text = (await site.you.get(path)).body.decode()
+        assert ("chat.example" in text) == told and ("another server" in text) != told, path
+    assert "chat.example" not in (await site.you.get(f"/api/talk/{job_id}")).body.decode()
+
+
 async def test_the_page_to_ask_shows_where_ones_conversations_stand(site: Site) -> None:
     page = (await site.you.get("/ask")).body.decode()
-    assert 'id="talk-bar"' in page and "Nothing asked yet" in page and "at chat.example:9" in page
+    assert 'id="talk-bar"' in page and "Nothing asked yet" in page
     first = await begun(site, "What is <b>it</b>?")
     second = (await site.you.post(f"/api/talk/{first}", {"question": "And now?"})).data["job"]
     await site.finished(second)

@@ -39,7 +39,7 @@ class TalkPages:
         values = {
             "can_ask": talking.is_possible,
             "why_not": "" if talking.is_possible else NO_MODEL,
-            "server": talking.server,
+            "elsewhere": bool(talking.server),
             "talks": [_line(asked) for asked in await talking.mine(call.actor)],
         }
         return self._pages.page(call, "ask", values)
@@ -158,7 +158,7 @@ async def _conversation(call: Call, job_id: str) -> dict[str, Any]:
         "turns": shown,
         "replies": shown[-1]["branches"],
         "cut": isinstance(first, AskRequest) and first.follows,
-        "server": talking.server,
+        "elsewhere": bool(talking.server),
     }
 
 
