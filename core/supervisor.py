@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from asyncio import sleep
+from asyncio import CancelledError, current_task, sleep
 from collections.abc import Awaitable, Callable
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
@@ -35,7 +35,10 @@ class Supervisor:
                 await work()
                 self._failed.pop(name, None)
                 return
-            except Exception:
+            except (Exception, CancelledError) as error:
+                task = current_task()
+                if isinstance(error, CancelledError) and task is not None and task.cancelling():
+                    raise  # it is to end; else something within it was cancelled, which is a failure
                 failures = 1 if monotonic() - began > SETTLED else failures + 1
                 pause = pauses[min(failures, len(pauses)) - 1]
                 self._failed[name] = monotonic() + 2 * pause

@@ -72,6 +72,17 @@ async def test_what_fails_is_a_problem_until_it_has_run_for_as_long_as_it_paused
     await running
 
 
+async def test_work_within_which_something_was_cancelled_begins_again(passed: list[float]) -> None:
+    async def work() -> None:
+        if not passed:
+            lost = asyncio.get_running_loop().create_future()
+            lost.cancel()
+            await lost
+
+    await Supervisor().forever("baking", work)
+    assert passed == [PAUSES[0]]
+
+
 async def test_cancelled_work_ends() -> None:
     running = asyncio.create_task(Supervisor().forever("baking", asyncio.Event().wait))  # type: ignore[arg-type]
     await asyncio.sleep(0)
