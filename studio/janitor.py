@@ -268,6 +268,8 @@ class Janitor:
             old = [backup for backup in old if backup != sound]
         for beside in {self._folder, path.parent if path else self._folder}:
             old += [aside for aside in beside.glob("*") if _put_aside_at(aside) < before]
+            torsos = beside.glob("*.db.partial*")  # of a restore that was killed
+            old += [torso for torso in torsos if torso.stat().st_mtime < before]
         return _unlink(old, "old backups and databases that were put aside")
 
     async def _drop_source(self, before: datetime) -> str:

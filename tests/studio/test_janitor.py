@@ -324,8 +324,10 @@ async def test_databases_that_were_put_aside_and_moved_away_from_go_with_old_bac
     ]
     stamp = kept.real.strftime("%Y%m%dT%H%M%SZ")
     young = kept.folder / f"atelier.db.damaged-{stamp}"
-    for path in (*aside, young):
+    torso, of_today = kept.folder / "atelier.db.partial", kept.folder / "atelier.db.partial-journal"
+    for path in (*aside, young, torso, of_today):
         path.touch()
+    os.utime(torso, (time.time() - 15 * 86_400,) * 2)
     source = kept.folder / "before.db"
     fresh_database(source)
     with closing(sqlite3.connect(source)) as connection, connection:
@@ -334,7 +336,7 @@ async def test_databases_that_were_put_aside_and_moved_away_from_go_with_old_bac
         await kept.setting(CAME_FROM, {"source": str(source), "at": time.time() - days * 86_400})
         await kept.janitor.sweep()
         assert source.exists() is there
-    assert young.exists() and not any(path.exists() for path in aside)
+    assert young.exists() and of_today.exists() and not any(path.exists() for path in (*aside, torso))
 
 
 async def test_a_database_that_was_not_moved_from_stays(kept: Kept) -> None:
