@@ -35,7 +35,7 @@ class Answering(Protocol):
 
 
 class ChatServer(Protocol):
-    """A server with OpenAI's interface. host: its name, as members may read it."""
+    """A server with OpenAI's interface. host: its name and port, for the host alone."""
 
     host: str
 
