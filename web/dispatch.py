@@ -60,6 +60,7 @@ _STATUS = {
     LimitError: HTTPStatus.TOO_MANY_REQUESTS,
     ImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
+ANOTHER = "Somebody else has signed in here since this page was opened. Open it again."
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a surrogate pair, as JSON writes it
 log = logging.getLogger(__name__)
 
@@ -97,10 +98,13 @@ async def answer(context: Context, route: Route, request: web.Request) -> web.St
         person = await visitor(context, request)
         if person is None and not route.everybody:
             raise Refused(HTTPStatus.UNAUTHORIZED, "Sign in first: type `/web` in Discord for a link.")
+        _check_person(person, request.headers.get("X-Person", ""))
         who = who_of(context, request, person)
         context.buckets.take(route.bucket, who)
         async with AsyncExitStack() as arrived:
             body, files = await _body(context, route, request, who, arrived)
+            if route.body in (Body.FORM, Body.FILES):
+                _check_person(person, body.pop("person", ""))
             headers = {name: request.headers[name] for name in HEADERS_KEPT if name in request.headers}
             call = Call(
                 context.studio,
@@ -146,6 +150,17 @@ async def _handled(route: Route, call: Call) -> Answer:
 def _check(context: Context, request: web.Request) -> None:
     guard.check_host(context.addresses, request.headers.get("Host", ""))
     guard.check_origin(context.addresses, request.method, request.headers)
+
+
+def _check_person(person: Person | None, made_for: str) -> None:
+    """Raise Refused where a page asks that was made for somebody else, who has left this browser since."""
+    if made_for and not is_theirs(person, made_for):
+        raise Refused(HTTPStatus.UNAUTHORIZED, ANOTHER)
+
+
+def is_theirs(person: Person | None, made_for: str) -> bool:
+    """Return whether a page that names whom it was made for is that person's."""
+    return person is not None and made_for in ("", str(person.user_id))
 
 
 async def visitor(context: Context, request: web.Request) -> Person | None:

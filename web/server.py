@@ -26,7 +26,7 @@ from web.api.openapi import described
 from web.arriving import Bodies
 from web.call import Bucket, Gone, Refused, Route
 from web.connections import Connections, quiet_log
-from web.dispatch import Context, answer, refusal, visitor, who_of
+from web.dispatch import Context, answer, is_theirs, refusal, visitor, who_of
 from web.handlers.pages import Pages
 from web.handlers.privacy import PrivacyHandlers
 from web.handlers.settings import SettingsForm
@@ -245,6 +245,6 @@ async def _live(context: Context, hub: Hub, request: web.Request) -> web.StreamR
         context.buckets.take(Bucket.CHANGE, who_of(context, request, person))
     except Refused as error:
         return refusal(context, request, error)
-    if person is None:
+    if person is None or not is_theirs(person, request.query.get("person", "")):
         return await hub.turn_away(request)
     return await hub.serve(request, person, request.cookies[context.cookie])

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from tests.web.conftest import COOKIE, GUEST, OTHER, YOU
+from tests.web.conftest import COOKIE, GUEST, OTHER, YOU, Browser
 
 FORGET = '"cache", "storage"'
 
@@ -99,3 +99,29 @@ async def test_who_signs_in_as_somebody_else_finds_nothing_of_them(site) -> None
     assert again.status == 204 and "Clear-Site-Data" not in again.headers, "one's own work stays"
     other = await site.you.post("/api/session", {"who": "guest"})
     assert other.headers.get("Clear-Site-Data") == FORGET
+
+
+async def test_a_page_of_somebody_who_has_left_this_browser_does_nothing_as_the_next(site) -> None:
+    assert (await site.you.post("/api/session", {"who": "guest"})).status == 204
+    guest = await site.person(GUEST)
+    headers = {"X-Person": str(YOU)}
+    assert (await guest.post("/api/jobs", {"prompt": "a secret"}, headers=headers)).status == 401
+    form = {"person": str(YOU), "prompt": "a secret"}
+    assert (await guest.ask("POST", "/", data=form)).status == 401
+    assert (await guest.get("/api/jobs")).data["jobs"] == []
+    own = {"X-Person": str(GUEST)}
+    assert (await guest.post("/api/jobs", {"prompt": "a house"}, headers=own)).status == 202
+    assert (await guest.ask("POST", "/", data={"person": str(GUEST), "prompt": "a boat"})).status == 303
+
+
+async def test_who_signs_in_ends_the_session_that_somebody_else_had_in_this_browser(site) -> None:
+    link = (await site.opened.services.web.new(5, "mira")).partition("#")[2]
+    before = site.you.cookie
+    assert (await site.you.sign_in(link)).status == 204
+    assert (await Browser(site.http, site.web.url, before).get("/api/jobs")).status == 401
+
+
+async def test_who_is_signed_in_is_led_on_from_where_people_sign_in(site) -> None:
+    led = await site.you.get("/in?next=/pictures")
+    assert (led.status, led.headers["Location"]) == (303, "/pictures")
+    assert (await site.you.get("/in")).status == 200, "a link for somebody else works"

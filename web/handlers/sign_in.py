@@ -35,7 +35,10 @@ class SignIn:
         self._discord, self._members_only = discord, members_only
 
     async def page(self, call: Call) -> Answer:
-        """Where a link signs somebody in, or leads to Discord."""
+        """Where a link signs somebody in, or leads to Discord. Who is signed in goes on with the page that
+        was wanted: another tab may have signed somebody in meanwhile."""
+        if call.person is not None and "next" in call.query:
+            return SeeOther(page_of(call.query["next"]))
         return self._page(HTTPStatus.OK, page=page_of(call.query.get("next", "")))
 
     async def to_discord(self, call: Call) -> Answer:
@@ -54,7 +57,7 @@ class SignIn:
             label = label_of(call.headers.get("User-Agent", ""))
             own, members = call.studio.own, self._members_only
             token = await own.web_session(who.actor, label, members_only=members)
-            return SignedIn(token, who.page, another=_is_another(call, who.actor.user_id))
+            return SignedIn(token, who.page, another=await self._replaces(call, who.actor.user_id))
         except SignInFailed as failed:
             return self._page(failed.status, str(failed))
         except NotAllowedError as refused:
@@ -83,7 +86,7 @@ class SignIn:
         if token is None:
             raise Refused(HTTPStatus.NOT_FOUND, SPENT)
         now = await self._visitors.find(token)
-        return SignedIn(token, another=now is not None and _is_another(call, now.user_id))
+        return SignedIn(token, another=now is not None and await self._replaces(call, now.user_id))
 
     async def end(self, call: Call) -> Answer:
         """End the session that the call comes by."""
@@ -106,14 +109,17 @@ class SignIn:
         await self.end_other(call)
         return SignedOut("/") if _is_own(call) else SeeOther("/sessions")
 
+    async def _replaces(self, call: Call, user_id: int) -> bool:
+        """Return whether somebody else was signed in by this browser until now; their session ends, with
+        what their other tabs show."""
+        if call.person is None or call.person.user_id == user_id:
+            return False
+        await self._end(call.person.user_id, call.person.session)
+        return True
+
     async def _end(self, user_id: int, session: str) -> None:
         await self._visitors.sessions.end(user_id, session)
         self._ended(user_id, session)
-
-
-def _is_another(call: Call, user_id: int) -> bool:
-    """Return whether somebody else was signed in by this browser until now."""
-    return call.person is not None and call.person.user_id != user_id
 
 
 def _is_own(call: Call) -> bool:

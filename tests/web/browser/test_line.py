@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from tests.web.browser.conftest import FOUR
 from tests.web.browser.line import Line, open_line
-from tests.web.conftest import COOKIE, YOU, Site
+from tests.web.conftest import COOKIE, GUEST, YOU, Site
 from tests.web.test_projects import part, project, send
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -92,6 +92,26 @@ async def test_a_session_that_ended_while_the_line_was_away_leads_to_signing_in_
     line.is_cut = False
     await open_page.clock.fast_forward(2000)
     await open_page.wait_for_url(re.compile(r"/in\?next=%2F%3Fa%3Db%23prompt$"))
+
+
+async def test_a_tab_of_somebody_who_has_left_the_browser_does_nothing_as_the_next(
+    opened: Site, context
+) -> None:
+    """Its form and its settings reach the studio after another person has taken the browser over."""
+    form, settings = await context.new_page(), await context.new_page()
+    await form.goto(f"{opened.web.url}/privacy")
+    await settings.goto(f"{opened.web.url}/settings")
+    for one in (form, settings):
+        await one.wait_for_function("() => document.body.dataset.started !== undefined")
+    guest = await opened.person(GUEST)
+    cookie = {"name": COOKIE, "value": guest.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
+    await context.add_cookies([cookie])
+    await form.get_by_label("I am sure").check()
+    await form.get_by_role("button", name="Delete everything").click()
+    await form.get_by_text("Somebody else has signed in here").wait_for()
+    await settings.locator("#settings select").first.select_option(index=1)
+    await settings.wait_for_function("(id) => document.body.dataset.person === id", arg=str(GUEST))
+    assert (await guest.get("/api/jobs")).status == 200, "and nothing of theirs was deleted"
 
 
 @pytest.mark.parametrize(

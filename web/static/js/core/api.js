@@ -1,5 +1,7 @@
 // Asks the server. Every failure becomes a Problem, whose text can be shown as it is.
 
+import { person } from "./kept.js";
+
 /** @import {Job, Month, Queue, Suggestion, Tile} from "../types.js" */
 
 const AWAY = "The studio doesn't answer. Check that it runs, then try again.";
@@ -75,7 +77,8 @@ async function answered(path, options) {
   const timer = ms < Infinity ? setTimeout(() => limit.abort(), ms) : undefined;
   try {
     const all = signal ? AbortSignal.any([limit.signal, signal]) : limit.signal;
-    const response = await fetch(path, { ...options, signal: all, credentials: "same-origin" });
+    const headers = { ...options.headers, ...(person() && { "X-Person": person() }) }; // another tab may have signed somebody else in
+    const response = await fetch(path, { ...options, headers, signal: all, credentials: "same-origin" });
     return { response, body: await read(response) };
   } catch (error) {
     if (signal?.aborted) throw error;

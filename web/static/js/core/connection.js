@@ -1,5 +1,6 @@
 // The page's line to the studio: one WebSocket a tab. It notices a dead line, comes back by itself, and a banner says when it is away.
 import { ask, pause, toSignIn } from "./api.js";
+import { person } from "./kept.js";
 
 /** @import {News} from "../types.js" */
 
@@ -39,7 +40,7 @@ export function live(onNews) {
     clearTimeout(again);
     heard = Date.now();
     let wasOpen = false;
-    const one = (socket = new WebSocket(new URL(`/api/live?since=${since}`, location.href.replace(/^http/, "ws"))));
+    const one = (socket = new WebSocket(new URL(`/api/live?since=${since}&person=${person()}`, location.href.replace(/^http/, "ws"))));
     one.onopen = () => {
       wasOpen = true;
       heard = Date.now();

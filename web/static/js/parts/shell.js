@@ -1,6 +1,6 @@
 // What every page has: the theme's button, the sandbox's other person, shortcuts to the pages.
 import { signIn } from "../core/api.js";
-import { forgetAll, keptHere, lastly } from "../core/kept.js";
+import { forgetAll, keptHere, lastly, person } from "../core/kept.js";
 import { shortcuts } from "../core/shortcuts.js";
 import { setTheme, theme, THEMES } from "../core/theme.js";
 import { complain } from "../core/toasts.js";
@@ -30,8 +30,18 @@ function otherPerson() {
   if (!(button instanceof HTMLElement)) return;
   button.hidden = false;
   button.addEventListener("click", () => {
-    signIn({ who: button.dataset.become ?? "" }).then(() => location.assign("/"), complain);
+    lastWords().then(() => signIn({ who: button.dataset.become ?? "" })).then(() => location.assign("/"), complain);
   });
+}
+
+/** What isn't sent yet goes, as far as it goes in a few seconds. */
+const lastWords = () => Promise.race([Promise.allSettled(lastly.map((work) => work())), new Promise((done) => setTimeout(done, LAST))]);
+
+/** Name whom the page was made for: another tab may have signed somebody else in. @param {SubmitEvent} event */
+function sign({ target, defaultPrevented }) {
+  const form = /** @type {HTMLFormElement} */ (target);
+  if (defaultPrevented || form.method !== "post" || form.querySelector(":scope > [name=person]")) return;
+  form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "person", value: person() }));
 }
 
 /** Who signs out, or deletes all that is kept of them, leaves nothing in this browser; what isn't sent goes first. @param {SubmitEvent} event */
@@ -40,8 +50,7 @@ async function leave(event) {
   const path = new URL(form.action).pathname;
   if (!["/sign-out", "/privacy/delete"].includes(path) || event.defaultPrevented) return;
   event.preventDefault();
-  const sent = Promise.allSettled(path === "/sign-out" ? lastly.map((work) => work()) : []);
-  await Promise.race([sent, new Promise((done) => setTimeout(done, LAST))]);
+  if (path === "/sign-out") await lastWords();
   await forgetAll();
   form.submit();
 }
@@ -68,6 +77,7 @@ export function startPage() {
   if (keptHere("outbox")) import("../core/outbox.js").then(({ outbox }) => outbox(), complain); // what the page before couldn't send
   document.addEventListener("change", unveil);
   document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000`;
+  document.addEventListener("submit", sign);
   document.addEventListener("submit", leave);
   themeButton();
   otherPerson();
