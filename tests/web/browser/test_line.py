@@ -126,6 +126,18 @@ async def test_who_signs_in_goes_on_with_the_page_that_was_wanted(
     await page.wait_for_url(opened.web.url + led)
 
 
+async def test_a_link_works_on_the_page_that_signing_out_leads_to(opened: Site, you) -> None:
+    """The page's line ends with the session; signing out isn't broken off by that."""
+    await you.get_by_role("button", name="Sign out").click()
+    await you.wait_for_url(opened.web.url + "/in**")
+    assert you.url == opened.web.url + "/in"
+    await you.goto(
+        opened.web.local_address("a-capability")
+    )  # the same page: the browser doesn't load it anew
+    await you.get_by_role("button", name="Sign in as you").click()
+    await you.wait_for_url(opened.web.url + "/")
+
+
 async def test_a_studio_that_comes_back_tells_what_happened_meanwhile(
     opened: Site, line: Line, open_page
 ) -> None:

@@ -54,4 +54,5 @@ if (token) {
   show(html`<h1>Sign in</h1><p class="muted">Looking at your link</p><progress aria-label="Looking at your link"></progress>`);
   lookAt(token).then(({ name }) => offer(name), refuse);
 }
+addEventListener("hashchange", () => location.hash && location.reload()); // a link that is opened on this very page
 startPage();

@@ -52,8 +52,8 @@ export async function untilAnswered(work, onWait = () => {}) {
   }
 }
 
-/** Lead to where people sign in, and from there back to this page. */
-export const toSignIn = () => location.assign(`/in?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
+/** Lead to where people sign in, and from there back to this page, unless the page is on its way out: that would break it off. */
+export const toSignIn = () => "leaving" in document.body.dataset || location.assign(`/in?next=${encodeURIComponent(location.pathname + location.search + location.hash)}`);
 
 /**
  * @param {Response} response

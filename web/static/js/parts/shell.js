@@ -30,12 +30,18 @@ function otherPerson() {
   if (!(button instanceof HTMLElement)) return;
   button.hidden = false;
   button.addEventListener("click", () => {
-    lastWords().then(() => signIn({ who: button.dataset.become ?? "" })).then(() => location.assign("/"), complain);
+    lastWords().then(() => signIn({ who: button.dataset.become ?? "" })).then(() => location.assign("/"), (error) => {
+      delete document.body.dataset.leaving;
+      complain(error);
+    });
   });
 }
 
-/** What isn't sent yet goes, as far as it goes in a few seconds. */
-const lastWords = () => Promise.race([Promise.allSettled(lastly.map((work) => work())), new Promise((done) => setTimeout(done, LAST))]);
+/** What isn't sent yet goes, as far as it goes in a few seconds; then the page leaves. */
+async function lastWords() {
+  await Promise.race([Promise.allSettled(lastly.map((work) => work())), new Promise((done) => setTimeout(done, LAST))]);
+  document.body.dataset.leaving = "";
+}
 
 /** Name whom the page was made for: another tab may have signed somebody else in. @param {SubmitEvent} event */
 function sign({ target, defaultPrevented }) {
@@ -51,6 +57,7 @@ async function leave(event) {
   if (!["/sign-out", "/privacy/delete"].includes(path) || event.defaultPrevented) return;
   event.preventDefault();
   if (path === "/sign-out") await lastWords();
+  document.body.dataset.leaving = "";
   await forgetAll();
   form.submit();
 }
