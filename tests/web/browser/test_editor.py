@@ -269,7 +269,17 @@ async def test_what_couldnt_be_saved_is_tried_again_until_it_is(browser, scenes)
         assert len(after) == len(before) + 1
 
 
-SHUT_OFF = """() => { indexedDB.open = () => { throw new Error('shut off'); }; }"""
+async def test_what_was_changed_a_moment_before_leaving_is_back_and_gets_saved(browser, scenes) -> None:
+    async with editing(browser, scenes) as page:
+        address = page.url
+        await page.locator("#words").fill("a door in a hurry")
+        await page.goto(f"{scenes[0].web.url}/keys")  # nothing has an address on the server yet
+        await ready(page, address)
+        assert (await page.evaluate(READ))["words"] == "a door in a hurry"
+        await page.wait_for_url("**/edit/d/*")
+
+
+SHUT_OFF = """() => { IDBDatabase.prototype.transaction = () => { throw new Error('shut off'); }; }"""
 LEAVES = """() => {
   const event = new Event('beforeunload', { cancelable: true });
   dispatchEvent(event);

@@ -1,4 +1,4 @@
-// Keeps the document: in this browser a second after a change, on the server when it is quiet or the page is left.
+// Keeps the document: in this browser a second after a change, on the server when it is new, it is quiet or the page is left.
 import { ask, change, Problem } from "../js/core/api.js";
 import { copies, copyOf, lastly } from "../js/core/kept.js";
 import { filesOf, fromWritten, kept, written } from "./document.js";
@@ -92,7 +92,7 @@ export class Saving {
   changed() {
     this.soon ??= setTimeout(() => this.#keep(), SOON);
     clearTimeout(this.quiet);
-    this.quiet = setTimeout(() => this.save(), QUIET);
+    this.quiet = setTimeout(() => this.save(), this.id === null ? SOON : QUIET); // what has no address yet can't be sent when the page is left
     this.tell("Not saved yet", false);
   }
 

@@ -47,15 +47,16 @@ async function opened() {
   if (theirs === kept.text && stored) return { saving, state: stored.state };
   if (stored && theirs !== kept.tried) saving.version = kept.version; // somebody else's, then
   if (!stored) toast("Your last changes are back", { press: { label: "Start anew", work: () => own && editor.open(own) } });
-  return { saving, state: kept.state };
+  return { saving, state: kept.state, isBack: true };
 }
 
 /** @type {import("../editor/asking.js").Asking | null} only where the studio answers questions */
 let asking = null;
-const { saving, state } = await opened();
+const { saving, state, isBack = false } = await opened();
 const parts = { stage: place("stage"), picture: element("picture", HTMLCanvasElement), overlay: element("overlay", HTMLCanvasElement), marks: element("marks", SVGSVGElement) };
 export const editor = new Editor(parts, state, changed);
 const intake = new Intake(editor, element("file", HTMLInputElement));
+if (isBack) saving.changed();
 const naming = new Naming(element("name", HTMLInputElement), place("name-problem"), saving, () => parts.stage.focus());
 const results = new Results(editor, place("results"), () => draw());
 const draw = oncePerFrame(() => {

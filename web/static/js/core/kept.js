@@ -63,6 +63,20 @@ export function keepField(field, name) {
   field.addEventListener("input", () => keepHere(name, field.value || null));
 }
 
+/** @type {Promise<IDBDatabase> | undefined} stays open: a page that is left has no time to open it */
+let opened;
+
+/** @returns {Promise<IDBDatabase>} */
+const open = () => new Promise((done, failed) => {
+  const opening = indexedDB.open("atelier", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("documents");
+  opening.onerror = () => failed(opening.error);
+  opening.onsuccess = () => {
+    opening.result.onclose = () => (opened = undefined);
+    done(opening.result);
+  };
+});
+
 /**
  * Do something with the copies of documents.
  * @template T
@@ -70,17 +84,16 @@ export function keepField(field, name) {
  * @param {(all: IDBObjectStore) => IDBRequest<T>} work
  * @returns {Promise<T>}
  */
-export function copies(mode, work) {
+export async function copies(mode, work) {
+  const database = await (opened ??= open().catch((error) => {
+    opened = undefined;
+    throw error;
+  }));
   return new Promise((done, failed) => {
-    const opening = indexedDB.open("atelier", 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore("documents");
-    opening.onerror = () => failed(opening.error);
-    opening.onsuccess = () => {
-      const asked = work(opening.result.transaction("documents", mode).objectStore("documents"));
-      asked.onsuccess = () => done(asked.result);
-      asked.onerror = () => failed(asked.error);
-      asked.transaction?.addEventListener("complete", () => opening.result.close());
-    };
+    const asked = work(database.transaction("documents", mode).objectStore("documents"));
+    asked.transaction?.commit(); // at once: the page may be gone before it would by itself
+    asked.onsuccess = () => done(asked.result);
+    asked.onerror = () => failed(asked.error);
   });
 }
 
