@@ -150,6 +150,7 @@ TABLE = (  # the first line that holds counts
     Line(Rule.CHILDREN, Deed.REFUSE, (Sense.MINOR,), avoided=Sense.CLOTHES),
     Line(Rule.CHILDREN, Deed.REFUSE, (Sense.MINOR,), avoided=Sense.GARMENTS),
     Line(Rule.CHILDREN, Deed.REFUSE, (Sense.EXPLICIT,), avoided=Sense.ADULTS),
+    Line(Rule.CHILDREN, Deed.REFUSE, (Sense.COARSE,), avoided=Sense.ADULTS),
     Line(Rule.WORDS, Deed.STRIKE, (Sense.OWN,), since=Strictness.ADULT),
     Line(Rule.EXPLICIT, Deed.STRIKE, (Sense.EXPLICIT,), since=Strictness.STANDARD),
     Line(Rule.EXPLICIT, Deed.REFUSE, (Sense.COARSE,), since=Strictness.STANDARD),

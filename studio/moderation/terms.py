@@ -37,28 +37,28 @@ def _terms(text: str) -> Terms:
 
 EXPLICIT = _terms(
     """
-    nude, nudes, nudity, nudist*, naked, topless, bottomless, undressed, unclothed, nsfw, porn*, hentai,
-    r18, sex, sexual*, sexting, intercourse, orgy, orgies, threesome, gangbang, blowjob*, handjob*,
-    fellatio, cunnilingus, masturbat*, orgasm*, ejaculat*, cum, cumshot*, cumming, creampie, bukkake, fuck*,
-    penis*, dick pic*, vagina*, vulva*, pussy, pussies, clitoris, labia, genital*, genitalia, testicle*,
-    erect penis, erection, areola*, boob, boobs, titties, bare breast*, exposed breast*, anal, anus,
-    buttplug, dildo*, vibrator, bdsm, bondage, fetish*, kinky, incest*, rape, raped, raping, rapist,
-    bestiality, zoophil*, futanari, ahegao, camgirl*, onlyfans, spread legs, spreading legs, legs spread,
-    upskirt, cameltoe, striptease, stripper*, erotic*, erotica, lewd, nackt*, entblöß*, vögeln, ficken,
-    möse, titten, nackte, nackter, nue, nues, seins nus, baise, bite dure, desnud*, tetas, follando, nuda,
-    nude look, голая, голый, голые, обнажён*, обнажен*, порно*, секс, сиськи, 裸, 裸体, 色情, ヌード,
-    エロ, セックス, เปลือย, 누드, 포르노, 야동
+    nude, nudes, nudity, nudist*, naked, topless, unclothed, nsfw, porn*, hentai, r18, sex, sexual*,
+    sexting, threesome, gangbang, blowjob*, handjob*, fellatio, cunnilingus, masturbat*, orgasm*,
+    ejaculat*, cumshot*, cumming, creampie, bukkake, fuck*, penis*, dick pic*, vagina*, vulva*, pussy,
+    pussies, clitoris, labia, genital*, genitalia, testicle*, erect penis, erection, areola*, boob,
+    boobs, titties, bare breast*, exposed breast*, anus, buttplug, dildo*, vibrator, bdsm, fetish*,
+    incest*, rape, raped, raping, rapist, bestiality, zoophil*, futanari, ahegao, camgirl*, onlyfans,
+    spread legs, spreading legs, legs spread, upskirt, cameltoe, striptease, stripper*, erotic*,
+    erotica, lewd, nackt*, entblöß*, ficken, möse, titten, nackte, nackter, seins nus, baise, bite dure,
+    desnud*, tetas, follando, nude look, голая, голый, голые, обнажён*, обнажен*, порно*, секс, сиськи,
+    裸, 裸体, 色情, ヌード, エロ, セックス, เปลือย, 누드, 포르노, 야동
     """
 )
 
 # Refused as the ones above are, but whoever writes them may well mean something else
 COARSE = _terms(
     """
-    xxx, cock, cocks, tits, boobies, breasts, nipple*, pelad*, pelada, nudo, without clothes, without any
-    clothes, without clothing, without her clothes, without his clothes, without their clothes, no clothes
-    on, wearing no clothes, wearing nothing, wears nothing, clothes off, undress, undresses, undressing,
-    disrob*, skinny dip*, birthday suit, ohne kleidung, ohne kleider, sans vêtements, sin ropa, sem roupa,
-    senza vestiti, без одежды
+    xxx, cock, cocks, tits, boobies, breasts, nipple*, pelad*, pelada, nudo, without clothes, without
+    any clothes, without clothing, without her clothes, without his clothes, without their clothes, no
+    clothes on, wearing no clothes, wearing nothing, wears nothing, clothes off, undress, undresses,
+    undressing, disrob*, skinny dip*, birthday suit, ohne kleidung, ohne kleider, sans vêtements, sin
+    ropa, sem roupa, senza vestiti, без одежды, bottomless, undressed, intercourse, orgy, orgies, cum,
+    anal, bondage, kinky, vögeln, nue, nues, nuda
     """
 )
 
@@ -158,31 +158,49 @@ _AGES = re.compile(
 # Where such words mean something else, and are not read
 EVERYDAY = re.compile(
     r"""\b(?:
-    the[ ]naked[ ]eye | naked[ -]mole[ -]rats? | naked[ ](?:flame|cake)s? | naked[ ](?:light[ ]?)?bulbs?
+    naked[ -]eyes? | naked[ -]mole[ -]rats? | naked[ ](?:flame|cake|tree|branch|rock)(?:e?s)?
+    | naked[ ](?:light[ ]?)?bulbs? | naked[ ]truth | nude[ -]colou?r(?:ed)? | nude[ ](?:painted[ ])?nails
     | nude[ ](?:lipstick|nail[ ]polish|heels|pumps|tights) | topless[ ]bus(?:es)?
     | (?:chicken|turkey|duck)[ ]breasts | robins?[ ]red[ ]breasts
     | (?:great|blue|coal|marsh|willow|crested|long[ -]tailed|bearded)[ ]tits\b[^.,]{0,30}\b
       (?:bird[ ]?feeders?|feeders?|nests?|birdbaths?|bird[ ]?house|branch(?:es)?|seeds|fat[ ]balls?)
     | blue[ -]footed[ ]boobies
-    | cocks?[ ](?:crow|crows|crowing|crowed|pheasant|robin|a[ ]doodle) | cocks?[ ]and[ ]hens?
+    | cocks?[ ](?:crow|crows|crowing|crowed|pheasant|robin|a[ ]doodle)
+    | cocks?[ ]and[ ]hens? | hens?[ ]and[ ]cocks?
     | weather[ ]cocks?
     | (?:summa[ ]|magna[ ])?cum[ ]laude | food[ ]porn
+    | \w+[ -]cum[ -](?:study|office|dining|living|play|store|guest|library|bath|work|kitchen|drawing)
+    | bottomless[ ](?:pit|well|lake|abyss|chasm|ocean|sea|coffee|brunch)s? | anal[ ]fins?
+    | bondage[ ](?:in|of|under)[ ](?:Egypt|Babylon|Pharaoh) | Intercourse,?[ ](?:Pennsylvania|PA)
+    | social[ ]intercourse | orgy[ ]of[ ]colou?rs? | undressed[ ](?:stones?|timber|salad)
+    | kinky[ -](?:curly|coily|hair|twists?|curls?|straight|afro|locs|braids)
+    | (?:bottle|silicone|rubber)[ ]nipples?
     | (?:oilseed[ ]|oil[ ]?seed[ ])?rape[ ](?:fields?|seeds?|blossoms?|flowers?|oil) | oilseed[ ]rape
     | erection[ ]of[ ](?:the|a)[ ]
       (?:barn|tent|tower|bridge|scaffold\w*|church|monument|statue|wall|fence|building)
-    | sex(?:ual)?[ ](?:education|ed|health|orientation|selection|dimorphism|determination)
+    | sex(?:ual)?[ ](?:education|ed|health|orientation|selection|dimorphism|determination|ratios?)
+    | sex[ ]chromosomes? | the[ ]sex[ ]of[ ](?:the|a|your|our)[ ](?:baby|chick|kitten|puppy|foal|calf)
+    | sex[ ](?:barn|katter|hundar|hästar|fåglar|båtar|hus|ägg|träd|blommor|stolar|månader|år)
+    | Shota[ ]Rustaveli
     | (?:same|opposite)[ -]sex | sex[ ]pistols | pussy[ -](?:cat|willow)s? | (?:paint|wire)[ ]strippers?
     | horny[ ](?:toad|lizard|goat)s? | bikini[ ](?:atoll|bottom) | (?:thermal|long)[ ]underwear
     | g[ -]string[ ](?:of|on)[ ](?:a|the|his|her)[ ](?:violin|viola|cello|guitar|bass|ukulele)
     | (?:in|the)[ ][a-g](?:[ -](?:flat|sharp))?[ -]minor
     | a[ ]minor[ ](?:key|chord|scale|third|detail|point|issue|change|planet|road)
-    | nacktschnecken? | nacktmulle?
-    | (?:mains|têtes?)[ ]nues | (?:dans|aux)[ ]les?[ ]nues | baise-mains?
-    | (?:árbol|árboles|rama|ramas|pie|pies)[ ]desnud[oa]s? | (?:patatas|papas|batatas|naranjas)[ ]peladas
+    | nacktschnecken? | nacktmulle? | (?-i:Vögeln)
+    | (?:mit|von|den|bei|zwischen|unter|nach|aus|vielen|bunten|kleinen|singenden)[ ]vögeln
+    | nackte[nrs]?[ ](?:Wahrheit|Tatsachen|Felsen?|Bäumen?|Baum|Ästen?|Wände?n?|Erde|Füßen?)
+    | (?:branches?|roches?|terres?|pierres?|forêts?|collines?|montagnes?|ampoules?|mains?|têtes?)[ ]nues?
+    | (?:dans|aux)[ ]les?[ ]nues | baise-mains?
+    | (?:árbol|árboles|ramas?|pies?|rocas?|montañas?|verdad|rey|emperador)[ ]desnud[oa]s?
+    | (?:un|el|los|unos)[ ]pedos? | (?:tía|abuela|prima|señora|doña)[ ]Loli
+    | (?:patatas|papas|batatas|naranjas)[ ]peladas | jog(?:ando|ar|am|a)[ ](?:uma[ ])?pelada
+    | a[ ]mani[ ]nude | (?:roccia|terra|parete)[ ]nuda
     | nudo[ ](?:marinero|de[ ]corbata)
-    | голые[ ](?:деревья|ветки|ветви|стены|скалы)
+    | голые[ ](?:деревья|ветки|ветви|стены|скалы) | голый[ ]король
     )\b
-    | 裸足 | 裸眼 | 裸子植物 | 裸麦 | 裸電球 | 赤裸々 | ロリポップ | ロリータファッション""",
+    | 裸足 | 裸眼 | 裸子植物 | 裸麦 | 裸電球 | 赤裸々 | 裸の王様 | 裸馬 | ロリポップ | ロリータファッション
+    | ロリス | ヌードル | エロイカ | 正太(?=[阳陽空平多大原极極湖郎])""",
     re.VERBOSE | re.IGNORECASE,
 )
 

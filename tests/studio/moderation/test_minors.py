@@ -120,7 +120,7 @@ def test_clothes_that_are_left_out_are_sexual_content_by_level() -> None:
 
 
 def test_leaving_adults_out_of_sexual_words_is_asking_for_minors() -> None:
-    for word, adults in turned(words(terms.EXPLICIT), words(terms.ADULTS)):
+    for word, adults in turned(words(terms.EXPLICIT) + words(terms.COARSE), words(terms.ADULTS)):
         assert ruled(asked(f"{word} --no {adults}")).rule is Rule.CHILDREN
 
 
