@@ -33,7 +33,7 @@ from studio.pictures.showing import Showing, Shown
 from studio.rights import Rights
 
 KEPT, KEPT_FOR = 5000, 60.0  # judgements on pictures, and seconds until each is asked for again
-HIDDEN = "A rule of this place hides the text that was read."
+HIDDEN = "A rule of this place hides what was found in the picture."
 COUNTED = 1000  # people whose months are known
 
 
@@ -147,15 +147,11 @@ class Gallery:
         ]
 
     async def _readable(self, place: Place, results: list[Result | None]) -> list[Result | None]:
-        """Return results without the text of a picture where that breaks a rule."""
-        texts = [text_of(result.lines) if result else "" for result in results]
-        judged = await self._moderator.captions(texts, place) if any(texts) else texts
-        return [
-            replace(result, lines=(), parameters={**result.parameters, "notes": [HIDDEN]})
-            if result is not None and text is None
-            else result
-            for result, text in zip(results, judged, strict=True)
-        ]
+        """Return results without what was described, read or answered where that breaks a rule."""
+        said = [_said(result) for result in results]
+        texts = [text for some in said for text in some]
+        judged = iter(await self._moderator.captions(texts, place) if any(texts) else texts)
+        return [_without(one, [next(judged) for _ in some]) for one, some in zip(results, said, strict=True)]
 
     async def allowed(self, actor: Actor, actions: Collection[Action], job: Job) -> frozenset[Action]:
         """Return those of ``actions`` that the actor may do to a job now."""
@@ -271,3 +267,25 @@ def _shown(output: StoredOutput | None) -> tuple[StoredPicture, ...]:
     if output is None:
         return ()
     return output.pictures or ((output.grid,) if output.grid else ())
+
+
+def _said(result: Result | None) -> list[str]:
+    """Return what a job says of its pictures: captions, then the text in them, then its answer."""
+    if result is None:
+        return []
+    return [*result.captions, text_of(result.lines), result.answer.text if result.answer else ""]
+
+
+def _without(result: Result | None, judged: list[str | None]) -> Result | None:
+    """Return a result as it may be read. judged: what ``_said`` returns, None for what breaks a rule."""
+    if result is None or None not in judged:
+        return result
+    *captions, lines, answer = judged
+    if answer is None and result.answer:
+        result = replace(result, answer=replace(result.answer, text=HIDDEN, table=None, boxes=()))
+    return replace(
+        result,
+        captions=tuple(caption for caption in captions if caption is not None),
+        lines=() if lines is None else result.lines,
+        parameters={**result.parameters, "notes": [HIDDEN]},
+    )

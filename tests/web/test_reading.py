@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.results.text_lines import TextLine
+from studio.gallery import HIDDEN
 from tests.studio.conftest import AtOnce
 from tests.web.conftest import open_site
 from vision.protocol import Done
@@ -72,6 +73,27 @@ async def test_text_that_breaks_a_rule_is_not_shown(tmp_path) -> None:
     async with open_site(tmp_path, Reads("a nude"), MODERATION="strict") as site:
         job = await site.drawn(site.you)
         made = await read(site, job)
-        assert made["text"] == "" and made["notes"] == ["A rule of this place hides the text that was read."]
+        assert made["text"] == "" and made["notes"] == [HIDDEN]
         page = (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
         assert "nude" not in page and 'id="text-title"' not in page
+
+
+class Describes(AtOnce):
+    """Describes every picture in the same words."""
+
+    async def run(self, device, run, report):
+        outcome = await super().run(device, run, report)
+        if not isinstance(outcome, Done) or run.kind != "describe":
+            return outcome
+        return Done(run.job_id, replace(outcome.output, captions=("a nude", "a house")))
+
+
+async def test_captions_that_break_a_rule_are_not_shown(tmp_path) -> None:
+    async with open_site(tmp_path, Describes(), MODERATION="strict") as site:
+        job = await site.drawn(site.you)
+        [asked] = (await site.you.post(f"/api/jobs/{job['id']}/1/describe")).data["jobs"]
+        await site.finished(asked["id"])
+        made = (await site.you.get(f"/api/jobs/{asked['id']}")).data
+        assert made["captions"] == ["a house"] and made["notes"] == [HIDDEN]
+        for path in ("/", f"/?from={asked['id']}&n=1", f"/?from={asked['id']}&n=2"):
+            assert "nude" not in (await site.you.get(path)).body.decode(), path

@@ -15,6 +15,7 @@ from PIL import Image
 from core.events import ChatAnswer, Output
 from jobs.executor import Outcome, Report
 from studio.asking.talking import NO_MODEL, NOT_WHO
+from studio.gallery import HIDDEN
 from tests.films import BLUE, GREEN, RED, WHITE, animation, plain
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
@@ -287,3 +288,11 @@ async def test_a_film_of_somebody_else_cant_be_asked_about(site: Site) -> None:
 async def test_what_is_no_film_is_refused(site: Site) -> None:
     assert "no film; MP4, WebM and GIF are read" in (await film_of(site, png(), "a.png")).body.decode()
     assert "`a.mp4` can't be read as a film" in (await film_of(site, b"nothing", "a.mp4")).body.decode()
+
+
+async def test_an_answer_that_breaks_a_rule_stands_nowhere(site: Site) -> None:
+    job = await begun(site)
+    await site.opened.services.moderator.add_word(1, None, "turns")
+    assert (await site.you.get(f"/api/jobs/{job}")).data["answer"] == HIDDEN
+    for path in ("/", f"/talk/{job}", f"/?from={job}"):
+        assert "1 turns" not in (await site.you.get(path)).body.decode(), path
