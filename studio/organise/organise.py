@@ -23,5 +23,6 @@ class Organise:
         days = services.settings.share_days
         films = FilmShowing(services.files, clips_of(services), services.marker)
         self.zips = Zips(rights, database, queue, services.showing, films)
-        self.shares = Shares(rights, database, queue, services.showing, films, services.web, days)
+        showing, moderator = services.showing, services.moderator
+        self.shares = Shares(rights, database, queue, showing, films, moderator, services.web, days)
         self.posting = Posting(rights, queue, services.showing, services.directory)

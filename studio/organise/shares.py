@@ -7,7 +7,7 @@ what it shows is there, and what moderation says of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from storage.web.shares import Share, Shared
 from studio.actor import Actor, Place
 from studio.authority import Action
 from studio.films.showing import FilmShowing
+from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Showing, Shown
 from studio.rights import Rights
@@ -41,7 +42,8 @@ Visible = tuple[Job, StoredPicture]
 
 @dataclass(frozen=True)
 class Looked:
-    """What a link shows now. older: where the next page of a folder begins, None at the end."""
+    """What a link shows now: jobs are ``worded`` whose words it tells. older: where the next page of a folder
+    begins, None at the end."""
 
     share: Share
     pictures: tuple[Visible, ...]
@@ -59,10 +61,11 @@ class Shares:
         queue: Queue,
         showing: Showing,
         films: FilmShowing,
+        moderator: Moderator,
         web: WebLinks,
         days: int,
     ) -> None:
-        self._films = films
+        self._films, self._moderator = films, moderator
         self._rights, self._database, self._queue = rights, database, queue
         self._showing, self._web, self.days = showing, web, days
 
@@ -80,6 +83,8 @@ class Shares:
         title = " ".join(title.split())
         if len(title) > LONGEST_TITLE or not title.isprintable():
             raise UserError(f"A title takes up to {LONGEST_TITLE} characters.")
+        if None in await self._moderator.captions([title], PUBLIC):
+            raise UserError("A rule doesn't allow this title for whoever has the link to read.")
         if not (await self._visible(actor.user_id, what, now)).pictures:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
         work = partial(
@@ -131,7 +136,9 @@ class Shares:
         if share is None:
             return None
         found = await self._visible(share.user_id, share.what, share.created_at, before)
-        return Looked(share, found.pictures, found.older) if found.pictures or found.older else None
+        if not found.pictures and not found.older:
+            return None
+        return Looked(share, await self._told(share, found.pictures), found.older)
 
     async def visited(self, share: Share, visitor: int | None) -> None:
         """Count a visit, unless it is its owner's own. visitor: a user id, None for nobody who is known."""
@@ -145,9 +152,9 @@ class Shares:
         found = await self._one(share, name) if share is not None else ()
         if share is None or not found:
             return None
-        [(job, stored)] = found
+        [(job, stored)] = await self._told(share, found)
         try:
-            return await self._showing.shared(stored, job, side, words=share.words)
+            return await self._showing.shared(stored, job, side)
         except FilesAway:
             raise
         except StorageError:
@@ -168,6 +175,16 @@ class Shares:
             raise
         except StorageError:
             return None
+
+    async def _told(self, share: Share, pictures: Sequence[Visible]) -> tuple[Visible, ...]:
+        """Return pictures with their jobs as a share may tell of them: without words unless it tells them and
+        no rule hides them from the world."""
+        told = dict[str, Job]()
+        for job, _ in pictures:
+            if job.id not in told:
+                hidden = replace(job, worded=False)
+                told[job.id] = await self._moderator.told(job, PUBLIC) if share.words else hidden
+        return tuple((told[job.id], picture) for job, picture in pictures)
 
     async def _find(self, token: str) -> Share | None:
         if not self.days:

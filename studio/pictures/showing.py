@@ -135,9 +135,8 @@ class Showing:
             return b""
         return shown.data or b""
 
-    async def shared(self, stored: StoredPicture, job: Job, side: int | None, *, words: bool) -> Shown:
+    async def shared(self, stored: StoredPicture, job: Job, side: int | None) -> Shown:
         """Return a picture of ``job`` for somebody who isn't known: whole, or as WebP of at most ``side`` px.
-        words: what was typed for it may stay in its metadata.
 
         Raises ImageError when it can't be read, StorageError when its file is gone.
         """
@@ -146,7 +145,7 @@ class Showing:
             data, media_type = await self._files.get(stored.sha256), stored.media_type
         else:
             data, media_type = await self._thumbnails.get(stored.sha256, side), "image/webp"
-        return Shown(await self._marked(data, media_type, job, words=words, sign=whole), media_type)
+        return Shown(await self._marked(data, media_type, job, sign=whole), media_type)
 
     async def small(self, sha256: str, side: int = SIZES[0]) -> bytes:
         """Return a picture that somebody sent as WebP of at most ``side`` px, one of ``SIZES``, for those who
@@ -170,11 +169,9 @@ class Showing:
             log.warning("job %s: its preview is no JPEG", job.id)
             return None
 
-    async def _marked(
-        self, data: bytes, media_type: str, job: Job, *, words: bool = True, sign: bool = True
-    ) -> bytes:
+    async def _marked(self, data: bytes, media_type: str, job: Job, *, sign: bool = True) -> bytes:
         """Mark a picture. sign: with credentials too, which small copies and previews aren't worth."""
-        source, parameters = self._digital_source(job), self._parameters and words and job.worded
+        source, parameters = self._digital_source(job), self._parameters and job.worded
         return await self._marker.mark(data, media_type, source=source, parameters=parameters, sign=sign)
 
     def _digital_source(self, job: Job) -> str | None:

@@ -199,6 +199,20 @@ async def test_what_is_shown_tells_no_words_unless_they_were_ticked(site) -> Non
     assert b"trainedAlgorithmicMedia" in (await stranger.get(one.addresses[1])).body
 
 
+async def test_words_that_a_rule_hides_from_the_world_are_not_told_by_a_link(site) -> None:
+    one = await linked(site, "picture", GUILD)
+    await _write_words_into(one)
+    told = Linked(site, one.job, await share(site.you, job=one.job["id"], n=2, words=True, title="Mine"), "")
+    stranger = site.stranger()
+    assert b"secretive" in (await stranger.get(told.addresses[0])).body
+    await site.opened.services.moderator.add_word(HOST, None, "secretive")
+    for address in told.addresses:
+        answer = await stranger.get(address)
+        assert answer.status == 200 and b"secretive" not in answer.body, address
+    refused = await site.you.post("/api/shares", {"job": one.job["id"], "title": "my secretive house"})
+    assert refused.status == 400 and "title" in refused.data["detail"]
+
+
 async def test_a_share_shows_what_was_shared_and_nothing_beside_it(site) -> None:
     one, other = await linked(site, "picture"), await site.drawn(site.you)
     stranger = site.stranger()

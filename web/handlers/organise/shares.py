@@ -166,7 +166,7 @@ def _page(seen: Looked, token: str, origin: str) -> dict[str, Any]:
     """Return what the page of a link shows, and what a chat that the link is pasted into shows of it. Without
     words, nothing of the prompts is in it. origin: of the web, before every path."""
     share = seen.share
-    shown = [_picture(job, stored, token, share) for job, stored in seen.pictures]
+    shown = [_picture(job, stored, token) for job, stored in seen.pictures]
     for number, one in enumerate(shown, 1):
         one["alt"] = one["alt"] or (share.title or "A picture") + (f", {number}" if len(shown) > 1 else "")
     several = share.what.folder_id is not None or len(shown) > 1
@@ -180,7 +180,7 @@ def _page(seen: Looked, token: str, origin: str) -> dict[str, Any]:
     }
 
 
-def _picture(job: Job, stored: StoredPicture, token: str, share: Share) -> dict[str, Any]:
+def _picture(job: Job, stored: StoredPicture, token: str) -> dict[str, Any]:
     files = f"/files/s/{token}/{job.id}/{stored.index + 1}"
     return {
         "width": stored.width,
@@ -188,6 +188,6 @@ def _picture(job: Job, stored: StoredPicture, token: str, share: Share) -> dict[
         "original": files,
         "thumb": f"{files}/512.webp",
         "film": f"{files}.mp4" if job.request.answer is Kind.FILMS else None,
-        "alt": alt_text(job) if share.words else "",
-        "words": remix_text(job) if share.words else "",
+        "alt": alt_text(job) if job.worded else "",
+        "words": remix_text(job) if job.worded else "",
     }
