@@ -12,12 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.requests import Request, from_json
-from core.requests.own_models import TrainRequest
+from core.requests.own_models import STYLE, TrainRequest
 from storage.films.schema import films
 from storage.lookup import readable
 from storage.people import upsert
 from storage.privacy import PAGE
-from storage.projects.schema import version_items, versions
+from storage.projects.items import LEFT_OUT
+from storage.projects.schema import items, training_items, version_items, versions
 from storage.schema import (
     EVERYWHERE,
     filter_words,
@@ -55,10 +56,12 @@ class Strike:
 
 @dataclass(frozen=True)
 class Made:
-    """How a stored file came to be. sources: SHA-256 of the files that it was made from."""
+    """How a stored file came to be. sources: SHA-256 of the files that it was made from. captions: of what a
+    style has learned from."""
 
     request: Request
     sources: frozenset[str]
+    captions: str = ""
 
 
 @dataclass(frozen=True)
@@ -232,8 +235,11 @@ def makers(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, list[
         statement = sa.select(jobs, made.c.sha256).join(made, made.c.job_id == jobs.c.id)
         for row in connection.execute(statement):
             if (job := readable(row)) is not None:
-                sources = frozenset((*job.request.pictures, *job.request.files))
-                found[row.sha256].append(Made(job.request, sources))
+                if isinstance(job.request, TrainRequest):
+                    made_by = _taught(connection, job.request, versions.c.job_id == job.id)
+                else:
+                    made_by = Made(job.request, frozenset((*job.request.pictures, *job.request.files)))
+                found[row.sha256].append(made_by)
     return found
 
 
@@ -241,10 +247,29 @@ def learned(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, list
     """Return what each of these files of own models has learned from."""
     found: dict[str, list[Made]] = {name: [] for name in sha256s}
     for row in connection.execute(sa.select(versions).where(versions.c.artefact.in_(list(found)))):
-        mine = (version_items.c.project_id == row.project_id, version_items.c.number == row.number)
-        sources = frozenset(connection.execute(sa.select(version_items.c.sha256).where(*mine)).scalars())
-        found[row.artefact].append(Made(from_json(TrainRequest.kind, row.settings), sources))
+        request = from_json(TrainRequest.kind, row.settings)
+        found[row.artefact].append(_taught(connection, request, versions.c.artefact == row.artefact))
     return found
+
+
+def _taught(connection: sa.Connection, request: Request, which: sa.ColumnElement[bool]) -> Made:
+    """Return how the version came to be that a training has made, or what came of it."""
+    both = (version_items.c.project_id == versions.c.project_id, version_items.c.number == versions.c.number)
+    wanted = sa.select(version_items.c.sha256, version_items.c.label).where(which, *both)
+    rows = connection.execute(wanted).all()
+    is_style = isinstance(request, TrainRequest) and request.task == STYLE
+    captions = " \n ".join(sorted({row.label for row in rows})) if is_style else ""
+    return Made(request, frozenset(row.sha256 for row in rows), captions)
+
+
+def lessons(connection: sa.Connection, project_id: str, job_id: str) -> list[tuple[str, str]]:
+    """Return (SHA-256, caption) of what a style of a project is to learn from, by a job that may have been
+    asked for already."""
+    asked = sa.select(items.c.sha256, items.c.label)
+    asked = asked.where(items.c.project_id == project_id, items.c.state != LEFT_OUT)
+    kept = sa.select(training_items.c.sha256, training_items.c.label)
+    found = connection.execute(sa.union(asked, kept.where(training_items.c.job_id == job_id)))
+    return [(row.sha256, row.label) for row in found]
 
 
 def of_minors(connection: sa.Connection, sha256s: Iterable[str]) -> dict[str, bool]:

@@ -13,6 +13,7 @@ from storage import moderation as rows
 from storage.database import Database
 from storage.moderation import Made
 from studio.moderation.rules import names_a_minor
+from studio.moderation.terms import about_a_minor, reading
 
 
 class Minors:
@@ -42,7 +43,7 @@ class Minors:
         # 2. And forth again: what is made from one is one
         of_minor = set[str]()
         new = {name for name, is_one in known.items() if is_one}
-        new |= {name for name, jobs in made.items() if any(names_a_minor(job.request) for job in jobs)}
+        new |= {name for name, jobs in made.items() if any(_names_one(job) for job in jobs)}
         while new:
             of_minor |= new
             new = {
@@ -53,3 +54,8 @@ class Minors:
         if marks := {name: name in of_minor for name, jobs in made.items() if jobs}:
             await self._database.write(partial(rows.set_of_minors, marks=marks))
         return names & of_minor
+
+
+def _names_one(made: Made) -> bool:
+    """Return whether the words by which something was made are about a minor."""
+    return names_a_minor(made.request) or about_a_minor(reading(made.captions))

@@ -17,6 +17,7 @@ from typing import Any
 from core.errors import NotAllowedError, NotYet, StorageError
 from core.job import Job, Origin
 from core.requests.base import Answer
+from core.requests.own_models import STYLE, TrainRequest
 from storage import moderation as rows
 from storage import people, records
 from storage.database import Database
@@ -92,13 +93,17 @@ class Moderator:
             Place(origin.guild_id, origin.parent_channel_id or origin.channel_id)
         )
         adult = self._directory.age_restricted(place) if adult is None else adult
-        pictures = job.request.pictures
-        minors = await self._minors.among(pictures, job.request.files)
+        pictures, lessons = job.request.pictures, await self._lessons(job)
+        minors = await self._minors.among((*pictures, *lessons), job.request.files)
         asked = words_of(job.request, of_minor=bool(minors))
         judged = partial(self.judge_words, asked, settings, words)
         verdict = await judged(adult=bool(adult))
         if verdict is not None and adult is None and running:
             verdict, adult = await self._judge_elsewhere(place, judged)
+        if verdict is None and any(lessons.values()):  # a style mixes them; each was taken by itself
+            together = replace(asked, asked=" \n ".join((asked.asked, *lessons.values())))
+            met = await self.judge_words(together, replace(settings, level="off"), (), adult=True)
+            verdict = met and replace(met, deed=Deed.REFUSE)
         picture = None
         if verdict is None and not running:
             # who or what is put beside a minor is judged as one is
@@ -123,6 +128,14 @@ class Moderator:
         if verdict.rule is Rule.EXPLICIT and settings.level != "standard":
             advice = ""
         raise Blocked(verdict.rule, verdict.deed, advice, picture)
+
+    async def _lessons(self, job: Job) -> Mapping[str, str]:
+        """Return the pictures that a job learns a style from, and what each is called."""
+        request = job.request
+        if not isinstance(request, TrainRequest) or request.task != STYLE:
+            return {}
+        work = partial(rows.lessons, project_id=request.project, job_id=job.id)
+        return dict(await self._database.read(work))
 
     async def _judge_elsewhere(
         self, place: Place, judged: Callable[..., Awaitable[Verdict | None]]

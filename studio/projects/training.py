@@ -94,6 +94,7 @@ class Training:
     def __init__(self, access: Access, rights: Rights, services: Services, limits: ProjectLimits) -> None:
         self._access, self._rights, self._limits = access, rights, limits
         self._database, self._files = services.database, services.files
+        self._moderator = services.moderator
 
     async def train(self, actor: Actor, name: str, *, seed: int = 0, pixels: int = 256) -> NewJob:
         """Return the job that trains a project's next version.
@@ -153,10 +154,12 @@ class Training:
     async def chart(self, actor: Actor, name: str, number: int, chart: str) -> tuple[bytes, str]:
         """Return a picture of a version's report and its media type. Raises ImageError where there is none
         such, NotAllowedError unless the actor may look at the project."""
-        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
         there = await self._database.read(partial(versions.charts, project_id=found.id, number=number))
         for called, sha256, media_type in there:
             if called == chart:
+                if found.task == STYLE and await self._moderator.unfit((sha256,), one.place) is not None:
+                    raise ImageError("A rule of this place doesn't allow that picture to be shown.")
                 return await self._files.get(sha256), media_type
         raise ImageError(f"Version {number} has no chart {chart[:40]!r}.")
 

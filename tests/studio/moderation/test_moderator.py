@@ -35,6 +35,7 @@ from storage import people, records, schema
 from storage.people import EVERYWHERE
 from storage.projects import schema as own
 from studio.actor import Place
+from studio.moderation import terms
 from studio.moderation.rules import Blocked, Deed, ModerationSettings, Rule, Visibility, in_time_out
 from tests.storage.conftest import a_job
 from tests.studio.moderation.conftest import CELLAR, CHANNEL, SERVER, World
@@ -399,7 +400,7 @@ async def test_a_picture_stays_of_a_minor_when_the_job_that_made_it_is_deleted(w
     assert not await world.moderator.of_minors((first,))
 
 
-async def learned(world: World, name: str, words: str, picture: str) -> str:
+async def learned(world: World, name: str, words: str, picture: str, caption: str = "") -> str:
     """Store a style that was learned from a picture and is called by words; the SHA-256 of its file."""
     at, artefact = datetime.now(UTC), name * 64
     project, settings = name * 12, to_json(TrainRequest(project=name * 12, task=STYLE, words=words))
@@ -409,7 +410,7 @@ async def learned(world: World, name: str, words: str, picture: str) -> str:
         "project_id": project,
         "number": 1,
         "sha256": picture,
-        "label": "",
+        "label": caption,
         "group_key": "",
         "part": "train",
     }
@@ -429,12 +430,13 @@ async def test_a_style_is_of_a_minor_by_its_words_and_by_the_pictures_it_was_lea
 ) -> None:
     child = await world.drawn(ImagineRequest(prompt=CHILD), b"child")
     sent = await world.picture(b"sent", 0.0)
-    for name, words, picture, is_one in (
-        ("a", "", child, True),
-        ("b", CHILD, sent, True),
-        ("c", "", sent, False),
+    for name, words, picture, caption, is_one in (
+        ("a", "", child, "", True),
+        ("b", CHILD, sent, "", True),
+        ("c", "", sent, FINE, False),
+        ("d", "", sent, CHILD, True),
     ):
-        style = ((await learned(world, name, words, picture), 1.0),)
+        style = ((await learned(world, name, words, picture, caption), 1.0),)
         drawn = await world.drawn(ImagineRequest(prompt=FINE, loras=style), name.encode())
         assert await world.moderator.of_minors((drawn,)) is is_one
         asked = job(ImagineRequest(prompt=SEXY, loras=style), channel_id=CELLAR)
@@ -442,6 +444,51 @@ async def test_a_style_is_of_a_minor_by_its_words_and_by_the_pictures_it_was_lea
             assert (await stopped(world, asked)).rule is Rule.CHILDREN
         else:
             await world.moderator.gate(asked, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "captions", "rule"),
+    [
+        (FINE, ("", FINE), None),
+        (SEXY, (FINE, FINE), Rule.CHILDREN),  # the first picture is of a minor
+        (FINE, (SEXY, FINE), Rule.CHILDREN),
+        (terms.EXPLICIT.listed[0], (FINE, FINE), Rule.MINORS),
+    ],
+)
+async def test_a_style_is_not_taught_to_sexualise_minors(world: World, words, captions, rule) -> None:
+    at, project = datetime.now(UTC), "a" * 12
+    pictures = [
+        await world.drawn(ImagineRequest(prompt=CHILD), b"child"),
+        await world.picture(b"sent", 0.0),
+    ]
+    row = {"id": project, "user_id": 1, "guild_id": None, "name": "ink", "task": STYLE, "created_at": at}
+    shared = {"project_id": project, "user_id": 1, "added_at": at, "changed_at": at}
+
+    def write(connection: sa.Connection) -> None:
+        connection.execute(sa.insert(own.projects).values(**row))
+        for sha256, label in zip(pictures, captions, strict=True):
+            connection.execute(sa.insert(own.items).values(sha256=sha256, label=label, **shared))
+
+    await world.database.write(write)
+    asked = job(TrainRequest(project=project, task=STYLE, words=words), channel_id=CELLAR)
+    for running in (False, True):
+        if rule is None:
+            await world.moderator.gate(asked, running)
+        else:
+            assert (await stopped(world, asked, running=running)).rule is rule
+
+
+async def test_what_a_training_draws_is_of_a_minor_where_what_it_learned_from_is(world: World) -> None:
+    for name, caption, is_one in (("a", CHILD, True), ("b", FINE, False)):
+        await learned(world, name, "", await world.picture(b"sent", 0.0), caption)
+        request = TrainRequest(project=name * 12, task=STYLE)
+        sheet = await world.drawn(request, f"sheet {name}".encode())
+        made = sa.select(schema.pictures.c.job_id).where(schema.pictures.c.sha256 == sheet)
+        work = sa.update(own.versions).where(own.versions.c.project_id == name * 12)
+        await world.database.write(
+            lambda c, made=made, work=work: c.execute(work.values(job_id=made.scalar_subquery()))
+        )
+        assert await world.moderator.of_minors((sheet,)) is is_one
 
 
 async def test_pictures_that_came_of_each_other_are_read_to_an_end(world: World) -> None:
