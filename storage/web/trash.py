@@ -80,6 +80,13 @@ def hidden(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, fro
     return {job_id: frozenset(positions) for job_id, positions in found.items()}
 
 
+def files(connection: sa.Connection, job_ids: Collection[str]) -> set[tuple[str, str]]:
+    """Return (job, SHA-256) of those pictures of these jobs that are in the trash."""
+    mine = pictures.c.job_id.in_(list(job_ids))
+    found = connection.execute(sa.select(pictures.c.job_id, pictures.c.sha256).where(mine, in_trash()))
+    return {(row.job_id, row.sha256) for row in found}
+
+
 def first_shown(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, int]:
     """Return the first picture (from 0) of each of these jobs that isn't in the trash."""
     statement = (

@@ -14,6 +14,7 @@ from storage.asking import chats
 from storage.asking import examples as rows
 from storage.asking.examples import Example, ExampleSet
 from storage.database import Database
+from storage.web import trash
 from studio.actor import Actor
 from studio.authority import Action, Authority, Belonging
 from studio.moderation.moderator import Moderator
@@ -44,15 +45,27 @@ class Lessons:
 
     async def shown(self, found: ExampleSet, examples: Sequence[Example], actor: Actor) -> list[Example]:
         """Return those of a set's examples that hang on no job which the actor can't look at, and which isn't
-        its owner's."""
+        its owner's, and on no picture that another has put into the trash."""
         named = {job_id for example in examples for job_id in example.jobs}
-        hidden = set[str]()
+        hidden, others = set[str](), set[str]()
         for job_id in named:
             job = await self._database.read(partial(lookup.get, job_id=job_id))
             own = job is not None and job.origin.user_id == found.user_id
             if job is None or not (own or await self._sight.sees(actor, job)):
                 hidden.add(job_id)
-        return [example for example in examples if not example.jobs & hidden]
+            elif job.origin.user_id != actor.user_id:
+                others.add(job_id)
+        away = (
+            await self._database.read(partial(trash.files, job_ids=others))
+            if others
+            else set[tuple[str, str]]()
+        )
+        return [
+            example
+            for example in examples
+            if not example.jobs & hidden
+            and not any((job_id, name) in away for name, job_id in example.pictures)
+        ]
 
     async def of_try(self, job: Job) -> tuple[list[Turn], list[str]]:
         """Return the examples of the set that a job tries, and what is to be said of those that are left out.

@@ -20,6 +20,7 @@ from storage.projects import forgetting, items, rows
 from storage.projects.forgetting import Gone
 from storage.projects.items import Incoming, Item
 from storage.projects.rows import Label, Project
+from storage.web import trash
 from studio.actor import Actor
 from studio.authority import Action
 from studio.pictures.intake import (
@@ -250,11 +251,19 @@ class Pictures:
         found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
         if side not in SIZES:
             raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")
-        if await self._database.read(partial(items.one, project_id=found.id, sha256=sha256)) is None:
+        item = await self._database.read(partial(items.one, project_id=found.id, sha256=sha256))
+        if item is None or await self._is_away(actor, item):
             raise ImageError("That picture isn't in this project any more.")
         if await self._moderator.unfit((sha256,), one.place) is not None:
             raise ImageError("A rule of this place doesn't allow that picture to be shown.")
         return await (self._showing.whole(sha256) if whole else self._showing.small(sha256, side))
+
+    async def _is_away(self, actor: Actor, item: Item) -> bool:
+        """Return whether somebody else has put a picture of theirs into the trash."""
+        job = await self._queue.job(item.job_id) if item.job_id else None
+        if job is None or job.origin.user_id == actor.user_id:
+            return False
+        return (job.id, item.sha256) in await self._database.read(partial(trash.files, job_ids=[job.id]))
 
     async def remove(self, actor: Actor, name: str, sha256s: Collection[str]) -> int:
         """Take pictures out of a project for good, and return how many that were; what has learned from them

@@ -372,6 +372,21 @@ async def test_a_picture_that_is_deleted_for_good_is_no_example_any_more(school:
     assert not school.opened.services.files.exists(result.pictures[0].sha256)
 
 
+async def test_a_picture_that_another_has_thrown_away_is_no_example_until_it_is_back(school: School) -> None:
+    result = await school.opened.drawn(ALICE)
+    await school.filled(BOB)
+    await school.sets.add(BOB, "pets", "house", [f"{result.job.id} 1"])
+    [example] = [one for one in (await school.sets.contents(BOB, "pets")).examples if one.label == "house"]
+    trash, copies = school.opened.studio.organise.trash, school.opened.studio.copies
+    await trash.put(ALICE, [(result.job.id, 0)])
+    assert "house" not in (await school.sets.contents(BOB, "pets")).labels
+    assert "house" not in [turn.text for turn in await school.tried(BOB)]
+    with pytest.raises(ImageError):
+        await copies.small(BOB, "pets", example.id)
+    await trash.take_back(ALICE, [(result.job.id, 0)])
+    assert "house" in (await school.sets.contents(BOB, "pets")).labels
+
+
 # Teach
 
 

@@ -171,6 +171,16 @@ async def test_a_picture_is_shown_to_those_who_may_look_and_nobody_else(
         await world.projects.pictures.show(BOB, "boards", first)
 
 
+async def test_what_somebody_has_thrown_away_is_shown_to_nobody_else(world: World, boards: Project) -> None:
+    job = await world.ended(BOB, NewJob(ImagineRequest(prompt="a red house", seed=3, num_images=1)))
+    [sha256] = (await world.projects.pictures.add(ALICE, "boards", [f"{job.id} 1"])).new
+    assert await world.projects.pictures.show(ALICE, "boards", sha256)
+    await world.studio.organise.trash.put(BOB, [(job.id, 0)])
+    with pytest.raises(ImageError, match="isn't in this project"):
+        await world.projects.pictures.show(ALICE, "boards", sha256)
+    assert await world.projects.pictures.show(BOB, "boards", sha256)
+
+
 async def test_pages_follow_one_another_without_a_gap(world: World, boards: Project) -> None:
     seen: list[str] = []
     while page := await world.projects.pictures.page(
