@@ -163,8 +163,9 @@ def _outpainted(request: OutpaintRequest) -> str:
 
 
 def asked(request: Request, user_id: int) -> str:
-    """Return the text of a message that stands before there is a job."""
-    return fit(f"{_title(request, f'<@{user_id}>')} (Waiting to start)")
+    """Return the text of a message that stands before there is a job. No rule has read the words yet, so it
+    has none."""
+    return f"{request.kind.title()} by {asker(user_id)} (Waiting to start)"
 
 
 def waiting(job: Job, queued: Queued) -> str:

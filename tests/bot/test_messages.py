@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from bot.ui.messages import MAX_CONTENT, cut, details, length, pages, running, shortened
+from bot.ui.messages import MAX_CONTENT, asked, cut, details, length, pages, running, shortened
 from core.job import Job, Lane, Origin, Status
-from core.requests import AskRequest, ImagineRequest, ShortenRequest
+from core.requests import AskRequest, ImagineRequest, ShortenRequest, TryRequest
 
 
 def test_a_page_has_as_many_units_as_discord_takes() -> None:
@@ -37,3 +37,13 @@ def test_an_empty_reading_says_that_there_is_nothing_to_leave_out() -> None:
     request = ShortenRequest(prompt="a boat")
     job = Job("abcdefghijkm", request, Origin(1, 2, 3), Status.DELIVERED, Lane.FAST, datetime.now(UTC))
     assert "There is nothing to leave out" in shortened(job, [])
+
+
+def test_what_is_said_before_a_rule_has_read_the_words_has_none_of_them() -> None:
+    for request in (
+        ImagineRequest(prompt="a secret"),
+        ShortenRequest(prompt="a secret"),
+        AskRequest(question="a secret?", images=("a" * 64,)),
+        TryRequest(set_id="a" * 12, image="a" * 64, name="a secret"),
+    ):
+        assert asked(request, 7) == f"{request.kind.title()} by <@7> (Waiting to start)"
