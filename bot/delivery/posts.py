@@ -109,6 +109,10 @@ class Posts:
         result = await self._told(result, place)
         if not result.job.worded and result.job.request.answer in _OF_WORDS:
             return Post(messages.held_back(result.job))
+        if isinstance(result.job.request, TryRequest):  # its set has the labels
+            labels = [label for label, _ in result.scores]
+            if None in await self._moderator.captions(labels, place):
+                return Post(messages.held_back(result.job))
         return await self._made[result.job.request.answer](result, file_limit, place)
 
     async def told(self, job: Job, place: Place) -> Job:

@@ -63,6 +63,15 @@ async def test_a_set_is_made_filled_shown_and_tried(studio: Studio) -> None:
     assert (await studio.built.queue.result(job.id)).parameters["examples"] == 3
 
 
+async def test_a_try_is_held_back_where_a_label_is_forbidden(studio: Studio) -> None:
+    await filled(studio)
+    await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
+    job = studio.last().content.rpartition("job ")[2].split()[0]
+    await studio.mira.slash(studio.channel, "moderation add", word="cat")
+    await studio.alice.slash(studio.channel, "show", job=job)
+    assert "held back" in studio.last().content and not studio.last().attachments
+
+
 async def test_try_again_sees_what_was_added_meanwhile(studio: Studio) -> None:
     await filled(studio)
     await studio.alice.slash(studio.channel, "examples try", name="Pets", image=picture(9))
