@@ -18,6 +18,7 @@ from core.errors import FilesAway, LimitError, StorageError
 from storage import privacy as rows
 from storage.database import Database
 from storage.files import Files
+from studio.moderation.moderator import Moderator
 from studio.organise.archive import Archive
 
 WITH_FILES = {  # table → the column that names a file
@@ -33,6 +34,8 @@ WITH_FILES = {  # table → the column that names a file
 JSON_BYTES = 2 * 2**20  # of the rows in one file, so that one always fits and little is in memory
 AROUND = 300  # bytes of a ZIP file around each file in it
 TOO_LARGE = "These films are larger than what can be sent here. Get them from the web, or ask the host:"
+HELD_BACK = "These pictures are shown nowhere by the rule about minors, and aren't in this copy:"
+AT_ONCE = 200  # pictures that the rules are asked about
 ANOTHER = "One copy of your data at a time: wait until the other one is there."
 
 
@@ -50,8 +53,8 @@ class Export:
     """Packs what is kept of people. Raises LimitError while a copy of the same person's is being made,
     FilesAway while pictures that are there can't be read: without them it would be no copy."""
 
-    def __init__(self, database: Database, files: Files) -> None:
-        self._database, self._files = database, files
+    def __init__(self, database: Database, files: Files, moderator: Moderator) -> None:
+        self._database, self._files, self._moderator = database, files, moderator
         self._busy: set[int] = set()
 
     async def parts(self, user_id: int, limit: int, *, pictures: bool = True) -> AsyncGenerator[bytes, None]:
@@ -96,18 +99,29 @@ class Export:
             async with aclosing(self._rows(user_id, names)) as tables:
                 async for entry in tables:
                     yield entry
-            for sha256 in names if pictures else ():
-                try:
-                    known = await self._files.entry(sha256)
-                    folder = "films" if known.extension == "mp4" else "pictures"
-                    path = await self._files.local(sha256)
-                except FilesAway:
-                    raise
-                except StorageError:  # deleted meanwhile
-                    continue
-                yield _Entry(f"{folder}/{known.name}", known.size, path=path)
+            found, left_out = list(names) if pictures else [], list[str]()
+            for some in (found[i : i + AT_ONCE] for i in range(0, len(found), AT_ONCE)):
+                hidden = await self._moderator.shown_nowhere(some)
+                left_out += [sha256 for sha256 in some if sha256 in hidden]
+                for sha256 in some:
+                    if sha256 not in hidden and (entry := await self._file(sha256)) is not None:
+                        yield entry
+            if left_out:
+                text = "\n".join((HELD_BACK, *left_out, "")).encode()
+                yield _Entry("held-back.txt", len(text), text)
         finally:
             self._busy.discard(user_id)
+
+    async def _file(self, sha256: str) -> _Entry | None:
+        """Return a picture or film; None for one that was deleted meanwhile."""
+        try:
+            known = await self._files.entry(sha256)
+            folder = "films" if known.extension == "mp4" else "pictures"
+            return _Entry(f"{folder}/{known.name}", known.size, path=await self._files.local(sha256))
+        except FilesAway:
+            raise
+        except StorageError:
+            return None
 
     async def _rows(self, user_id: int, names: dict[str, None]) -> AsyncGenerator[_Entry, None]:
         """Yield files of rows by table, and put the files that they name into ``names``."""

@@ -100,7 +100,7 @@ class Studio:
         self.copies = Copies(self.examples, services, lessons)
         self.editor = Editor(self._rights, services, self._sources, self._prompts)
         offers = Completion(self._members, settings, self.hints, self.projects.styles.offered)
-        export = Export(services.database, services.files)
+        export = Export(services.database, services.files, services.moderator)
         self.own = Own(
             self._rights, self._members, queue, self._privacy, export, offers, self.hints, services.web
         )

@@ -234,6 +234,13 @@ class Moderator:
         """Return whether any of these pictures and films is of a minor."""
         return bool(await self._minors.among(sha256s))
 
+    async def shown_nowhere(self, sha256s: Sequence[str]) -> set[str]:
+        """Return those of these pictures and films that are held back in any place: of a minor, and unfit or
+        not to be judged."""
+        minors = await self._minors.among(sha256s)
+        shown = await self._shown(tuple(minors), minors, replace(self._host, level="off"), adult=True)
+        return {name for name, how in shown.items() if how is Visibility.BLOCK}
+
     async def unfit(self, sha256s: Sequence[str], place: Place) -> str | None:
         """Return the first of these pictures that isn't fit for ``place``, None when all are."""
         settings, minors = await self.settings(place.guild_id), await self._minors.among(sha256s)

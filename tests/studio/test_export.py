@@ -13,7 +13,7 @@ import pytest
 from core.errors import LimitError, NotAllowedError
 from storage import privacy
 from studio import export
-from tests.studio.conftest import ALICE, BOB
+from tests.studio.conftest import ALICE, BOB, AllFit
 
 
 def read(packed: bytes) -> dict[str, bytes]:
@@ -100,3 +100,20 @@ async def test_rows_become_json_beside_the_event_loop(opened, monkeypatch) -> No
     monkeypatch.setattr(export, "json", SimpleNamespace(dumps=dumps))
     [_] = [part async for part in opened.studio.own.export(ALICE, 10**6)]
     assert threads and threading.get_ident() not in threads
+
+
+async def test_what_is_shown_nowhere_is_in_no_copy(opened) -> None:
+    class Doubts(AllFit):
+        name = "doubts"
+
+        async def score(self, data: bytes) -> float:
+            return 0.6
+
+    result, fine = await opened.drawn(ALICE, "a child at a lake"), await opened.drawn(ALICE, "a lake")
+    opened.services.moderator._check = Doubts()
+    files = read(b"".join([piece async for piece in opened.studio.own.export(ALICE)]))
+    hidden = [picture.sha256 for picture in result.pictures]
+    assert sorted(files["held-back.txt"].decode().split()[-len(hidden) :]) == sorted(set(hidden))
+    names = {name.rpartition("/")[2].partition(".")[0] for name in files if name.startswith("pictures/")}
+    assert not names & {*hidden} and names >= {picture.sha256 for picture in fine.pictures} - {*hidden}
+    assert len(rows_of(files)["jobs"]) == 2, "their rows are told"

@@ -23,14 +23,17 @@ from storage.database import open_database
 from storage.filing.folder import Folder
 from storage.filing.removal import ORPHANS_KEPT
 from storage.web import trash
+from studio.directory import CurrentDirectory
 from studio.export import Export
 from studio.janitor import SEEN, Janitor
+from studio.moderation.moderator import Moderator
+from studio.moderation.rules import ModerationSettings
 from studio.privacy import Privacy
 from tests.jobs import film_worker
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor
 from tests.storage.conftest import a_job, running
-from tests.studio.conftest import privacy_of, swept
+from tests.studio.conftest import AllFit, privacy_of, swept
 
 film_worker.register()
 ANN = 1
@@ -78,7 +81,9 @@ async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
 
 async def _exported(opened: Opened, limit: int) -> dict[str, bytes]:
     found = {}
-    async for part in Export(opened.database, opened.files).parts(ANN, limit):
+    given = opened.database, opened.files
+    moderator = Moderator(*given, AllFit(), ModerationSettings(), CurrentDirectory())
+    async for part in Export(*given, moderator).parts(ANN, limit):
         archive = zipfile.ZipFile(io.BytesIO(part))
         found |= {name: archive.read(name) for name in archive.namelist()}
     return found
