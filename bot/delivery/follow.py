@@ -16,7 +16,7 @@ import discord
 
 from bot.delivery.ladder import JobMessage, Ladder, Sent, Unreachable
 from bot.delivery.post import Post, send_fitting
-from bot.delivery.posts import Posts, without_result
+from bot.delivery.posts import Posts
 from bot.delivery.rations import Postponed, Ration, Rations
 from bot.wire.transport import FAILURES, GONE
 from core.errors import FilesAway
@@ -136,12 +136,12 @@ class Delivery:
                     if (result := await self._result_of(job)) is not None:
                         await self._note(job, followed, *await self._climb(job, followed, result))
                 case Failed() | Cancelled():
-                    post = without_result(job, event)
+                    post = await self._posts.ended(job, event)
                     told = await self._ladder.climb(job, followed.message, post, kept=post)
                     await self._note(job, followed, *told)
                 case Paused():
                     if self._pauses:  # else it would stand over what another process says meanwhile
-                        await self._show(job, followed, without_result(job, event))
+                        await self._show(job, followed, await self._posts.ended(job, event))
                 case _:
                     await self._progress(job, followed, event)
 
@@ -228,7 +228,7 @@ class Delivery:
                 own = await self._posts.result(result, min(DEFAULT_FILE_LIMIT, limit), place)
                 return own if post is fitting else own.without_files()
 
-            kept = self._posts.kept(job)
+            kept = await self._posts.kept(job)
             return await self._ladder.climb(job, followed.message, post, kept, private)
 
         return await send_fitting(make, climb, job.reply.file_limit)

@@ -244,8 +244,13 @@ class Posts:
         content = messages.described(job, captions, aspect_ratio(*size), result.parameters)
         return as_visible(replace(post, content=content, picture=picture), visibility, job)
 
-    def kept(self, job: Job) -> Post:
+    async def ended(self, job: Job, event: Failed | Cancelled | Paused) -> Post:
+        """Return what the message of a job says that ended, or pauses, without a result."""
+        return without_result(await self.told(job, _asked_in(job)), event)
+
+    async def kept(self, job: Job) -> Post:
         """Return what the job's message says where Discord refuses its result: how to get it."""
+        job = await self.told(job, _asked_in(job))
         on_web = self._web and job.request.answer in (Answer.PICTURES, Answer.FILMS)
         return Post(messages.kept(job, f"{self._web}/pictures/{job.id}/1" if on_web else ""))
 

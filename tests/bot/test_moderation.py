@@ -198,6 +198,7 @@ async def test_what_was_forbidden_meanwhile_is_not_run(strict: Studio) -> None:
         await asyncio.sleep(0.02)
     contents = [m.content for m in strict.channel.history()]
     assert any("word list" in text for text in contents) and any("time-out" in text for text in contents)
+    assert not any("clown" in text for text in contents), "nor are its words left standing"
     assert not [m for m in strict.channel.history() if m.attachments]
 
 
