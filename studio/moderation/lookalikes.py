@@ -181,8 +181,8 @@ _SPACED = re.compile(r"(?<![a-z])(?:[a-z] ){2,}[a-z](?![a-z])")
 
 @dataclass(frozen=True)
 class Reading:
-    """plain: any script, digits kept, for ages and other alphabets. views: Latin words between single spaces,
-    read in several ways."""
+    """plain: any script, digits kept, underscores as spaces, for ages and other alphabets. views: Latin words
+    between single spaces, read in several ways."""
 
     plain: str
     views: tuple[str, ...]
@@ -204,7 +204,7 @@ def read(text: str) -> Reading:
                 (view, _RUN.sub(r"\1", view), _RUN.sub(r"\1\1", view), _without_pairs(view))
             )
     spaced = " ".join(match[0].replace(" ", "") for view in views for match in _SPACED.finditer(view))
-    return Reading(f" {plain} ", tuple(f" {view} " for view in views), spaced)
+    return Reading(f" {plain.replace('_', ' ')} ", tuple(f" {view} " for view in views), spaced)
 
 
 def _plain(text: str) -> str:
@@ -234,7 +234,7 @@ class Terms:
         latin = [
             term for term in known if term.isascii() and not re.search(r"\d", term)
         ]  # views have letters only
-        others = [term for term in known if term not in latin and not _unspaced(term)]
+        others = [term.replace("_", " ") for term in known if term not in latin and not _unspaced(term)]
         self._latin = _any([_pattern(term) for term in latin], r"(?<![a-z])", r"(?![a-z])")
         self._others = _any([_pattern(term, r"\w") for term in others], r"(?<!\w)", r"(?!\w)")
         self._inside = _any(

@@ -126,9 +126,9 @@ MINOR = _terms(
     """
     child, children, childlike, child like, kid, kids, kiddo, toddler*, infant, infants, infantil*, baby
     girl*, baby boy*, babies, little girl*, little boy*, young girl*, young boy*, small girl*, small boy*,
-    tiny girl*, school girl*, school boy*, schoolgirl*, schoolboy*, schoolchild*, preteen*, pre teen*,
-    tween, tweens, teen, teens, teenage*, adolescent*, underage*, under age, a minor, minors, juvenile*,
-    kindergarten*, kindergart*, preschool*, middle school*, elementary school*, primary school*, junior
+    tiny girl*, school girl*, school boy*, schoolgirl*, schoolboy*, schoolchild*, schoolkid*, preteen*,
+    pre teen*, tween, tweens, teen, teens, teenage*, adolescent*, underage*, under age, a minor, minors,
+    juvenile*, kindergarten*, kindergart*, preschool*, middle school*, elementary school*, primary school*, junior
     high, high schooler*, grade schooler*, first grader*, second grader*, third grader*, fourth grader*,
     fifth grader*, sixth grader*, seventh grader*, eighth grader*, prepubescent*, pubescent*, barely legal,
     girl scout*, boy scout*, cub scout*, daughter, my son, newborn*, ein kind, das kind, kleines kind,
@@ -150,7 +150,8 @@ _NUMBERS = (
 _AGE = r"(?:1[0-7]|0?[1-9]|" + "|".join(_NUMBERS) + ")"
 _AGES = re.compile(
     rf"(?<![\w.])(?:{_AGE}\W{{0,3}}(?:(?:years?|yrs?|y)\W{{0,3}}(?:olds?|o)|yo|yr old|anos|años|ans"
-    r"|jahre\W{1,2}alt\w*|jährig\w*|jahrig\w*|лет|岁|歳|살)"
+    r"|jahre\W{1,2}alt\w*|jährig\w*|jahrig\w*|лет(?:н\w*)?|岁|歳|살)"
+    r"|(?:1st|2nd|3rd|[4-9]th|1[0-2]th)\W{1,2}grade(?:rs?)?"
     rf"|age[ds]?\W{{0,3}}(?:of\W)?{_AGE}(?!\d)|{_AGE}\W{{0,3}}months?\W{{0,3}}old)(?!\w)"
 )
 

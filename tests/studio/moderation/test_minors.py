@@ -176,3 +176,10 @@ def test_what_met_is_told_by_list_and_never_shown_in_logs() -> None:
         (Sense.CLOTHES, frozenset({"clothes"}), True),
     ]
     assert "{'clothes'}" not in repr(verdict)
+
+
+@pytest.mark.parametrize(
+    "minor", ["12_year_old", "age_9", "_девочка_", "12-летняя", "a 7th grader", "5th grade", "schoolkids"]
+)
+def test_ways_to_write_an_age_or_a_word_for_a_child_are_read(minor: str) -> None:
+    assert judge(Words(f"{minor}, {words(terms.EXPLICIT)[0]}"), "off", (), True).rule is Rule.MINORS
