@@ -104,8 +104,8 @@ class Export:
                 hidden = await self._moderator.shown_nowhere(some)
                 left_out += [sha256 for sha256 in some if sha256 in hidden]
                 for sha256 in some:
-                    if sha256 not in hidden and (entry := await self._file(sha256)) is not None:
-                        yield entry
+                    if sha256 not in hidden and (file := await self._file(sha256)) is not None:
+                        yield file
             if left_out:
                 text = "\n".join((HELD_BACK, *left_out, "")).encode()
                 yield _Entry("held-back.txt", len(text), text)

@@ -125,17 +125,18 @@ FORBIDDEN = _terms(
 MINOR = _terms(
     """
     child, children, childlike, child like, kid, kids, kiddo, toddler*, infant, infants, infantil*, baby
-    girl*, baby boy*, babies, little girl*, little boy*, young girl*, young boy*, small girl*, small boy*,
-    tiny girl*, school girl*, school boy*, schoolgirl*, schoolboy*, schoolchild*, schoolkid*, preteen*,
-    pre teen*, tween, tweens, teen, teens, teenage*, adolescent*, underage*, under age, a minor, minors,
-    juvenile*, kindergarten*, kindergart*, preschool*, middle school*, elementary school*, primary school*, junior
-    high, high schooler*, grade schooler*, first grader*, second grader*, third grader*, fourth grader*,
-    fifth grader*, sixth grader*, seventh grader*, eighth grader*, prepubescent*, pubescent*, barely legal,
-    girl scout*, boy scout*, cub scout*, daughter, my son, newborn*, ein kind, das kind, kleines kind,
-    kinder, mädchen, kleiner junge, kleines mädchen, minderjährig*, jugendliche*, enfant, enfants,
-    fillette*, petite fille, petit garçon, mineure*, niña, niñas, niño, niños, menor de edad, criança*,
-    menina, menino, bambina, bambino, bambini, девочка, девочки, девочку, мальчик, мальчики, мальчика,
-    ребёнок, ребенок, дети, школьниц*, несовершеннолетн*, малолетк*,
+    girl*, baby boy*, babies, little girl*, little boy*, young girl*, young boy*, small girl*, small
+    boy*, tiny girl*, school girl*, school boy*, schoolgirl*, schoolboy*, schoolchild*, schoolkid*,
+    preteen*, pre teen*, tween, tweens, teen, teens, teenage*, adolescent*, underage*, under age, a
+    minor, minors, juvenile*, kindergarten*, kindergart*, preschool*, middle school*, elementary
+    school*, primary school*, junior high, high schooler*, grade schooler*, first grader*, second
+    grader*, third grader*, fourth grader*, fifth grader*, sixth grader*, seventh grader*, eighth
+    grader*, prepubescent*, pubescent*, barely legal, girl scout*, boy scout*, cub scout*, daughter, my
+    son, newborn*, ein kind, das kind, kleines kind, kinder, mädchen, kleiner junge, kleines mädchen,
+    minderjährig*, jugendliche*, enfant, enfants, fillette*, petite fille, petit garçon, mineure*, niña,
+    niñas, niño, niños, menor de edad, criança*, menina, menino, bambina, bambino, bambini, девочка,
+    девочки, девочку, мальчик, мальчики, мальчика, ребёнок, ребенок, дети, школьниц*, несовершеннолетн*,
+    малолетк*,
     小女孩, 小男孩, 女童, 男童, 未成年, 儿童, 小孩, 孩子, 小学生,
     中学生, 初中生, 少女, 少年, 女子高生, 女子高校生, 女子中学生, 子供, 어린이, 소녀, 미성년
     """
