@@ -6,9 +6,11 @@ import discord
 
 from bot.ui.messages import cut, length
 from bot.ui.replies import SILENT, answers_privately, whisper
+from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.job import Job
 from core.requests import AskRequest
+from studio.studio import Studio
 
 LONGEST_NAME = 90  # characters; Discord takes 100
 HAS_ONE = 160004  # Discord's code for a message that has a thread
@@ -25,6 +27,9 @@ NOT_ME = (
 class Threads:
     """Opens threads under answers."""
 
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
     @answers_privately
     async def open(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         """Open a thread under the message that was pressed, or lead to the one that it has. Raises
@@ -38,8 +43,9 @@ class Threads:
             raise UserError(NOT_YOU)
         if not interaction.app_permissions.send_messages_in_threads:  # else an empty thread would stay
             raise UserError(NOT_ME)
+        told = await self._studio.told(actor_of(interaction), job)
         try:
-            thread = await message.create_thread(name=_name(job))
+            thread = await message.create_thread(name=_name(told))
             await thread.send(HERE, allowed_mentions=SILENT)
         except discord.Forbidden as error:
             raise UserError(NOT_ME) from error
@@ -50,7 +56,7 @@ class Threads:
 
 
 def _name(job: Job) -> str:
-    """Return the question on one line, as a thread's name."""
-    question = job.request.question if isinstance(job.request, AskRequest) else ""
+    """Return the question on one line, as a thread's name, where its words may be told."""
+    question = job.request.question if isinstance(job.request, AskRequest) and job.worded else ""
     words = " ".join(question.split()) or "Questions"
     return words if length(words) <= LONGEST_NAME else f"{cut(words, LONGEST_NAME - 1)}…"

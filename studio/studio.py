@@ -347,6 +347,11 @@ class Studio:
         ``action`` to it."""
         return await self._rights.job(actor, job_id, action)
 
+    async def told(self, actor: Actor, job: Job) -> Job:
+        """Return a job that the actor may see as it may be told of where they are: without words that break a
+        rule there."""
+        return await self._moderator.told(job, actor.place)
+
     async def is_seen(self, actor: Actor, job_id: str) -> bool:
         """Return whether a job is there and shown where the actor can look."""
         return await self._sources.is_seen(actor, job_id)

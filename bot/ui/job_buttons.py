@@ -65,7 +65,7 @@ class JobButtons:
             "teach": teaching.open_teach,
             "question": questions.open_about,
             "draw": questions.open_drawing,
-            "thread": Threads().open,
+            "thread": Threads(studio).open,
             "upscale": self._single,
             "all": self._imagine_all,
             "edit": self._edit,

@@ -53,6 +53,14 @@ async def test_a_conversation_goes_on_in_the_thread_under_its_answer(studio: Stu
     assert "This is turn 3" in last.content
 
 
+async def test_a_question_that_a_rule_hides_names_no_thread(studio: Studio) -> None:
+    answer = await asked(studio, "A clown?")
+    await studio.mira.slash(studio.channel, "moderation add", word="clown")
+    await studio.bob.click(answer, label="Thread")
+    [thread] = [thread for thread in studio.channel.threads if thread.id == answer.id]
+    assert studio.bot.get_channel(thread.id).name == "Questions"
+
+
 async def test_the_button_leads_to_the_thread_that_there_is(studio: Studio) -> None:
     answer, thread, told = await opened(studio)
     again = await studio.alice.click(answer, label="Thread")
