@@ -348,8 +348,9 @@ class Studio:
         return await self._rights.job(actor, job_id, action)
 
     async def told(self, actor: Actor, job: Job) -> Job:
-        """Return a job that the actor may see as it may be told of where they are: without words that break a
-        rule there."""
+        """Return a job as it may be told of where the actor is: without words that break a rule there. Raises
+        NotAllowedError unless they may see it."""
+        await self._rights.check(actor, Action.SHOW, job)
         return await self._moderator.told(job, actor.place)
 
     async def is_seen(self, actor: Actor, job_id: str) -> bool:

@@ -137,7 +137,7 @@ class Sources:
             raise UserError(
                 f"That job has {len(result.pictures)} pictures. Add the number, such as `{job.id} 2`."
             )
-        return await self.of_result(result, index or 0)
+        return await self.of_result(result, result.pictures[0].index if index is None else index)
 
     async def of_result(self, result: Result, index: int) -> Source:
         """Return picture ``index`` (from 0) of a job whose right has been checked, with its next seed.
