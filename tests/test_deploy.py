@@ -78,7 +78,7 @@ def test_the_dockerfile_passes_its_linter() -> None:
 def test_the_container_runs_without_root_and_stops_and_reports_as_the_program_does() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert re.findall(r"^USER (.+)$", text, re.M) == ["1000:1000"]
-    assert "STOPSIGNAL SIGTERM" in text and "HEALTHCHECK" in text and "/healthz" in text
+    assert "STOPSIGNAL SIGTERM" in text and "HEALTHCHECK" in text and "/livez" in text
 
 
 def _extras() -> dict[str, list[str]]:
