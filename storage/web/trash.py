@@ -80,11 +80,15 @@ def hidden(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, fro
     return {job_id: frozenset(positions) for job_id, positions in found.items()}
 
 
-def files(connection: sa.Connection, job_ids: Collection[str]) -> set[tuple[str, str]]:
-    """Return (job, SHA-256) of those pictures of these jobs that are in the trash."""
-    mine = pictures.c.job_id.in_(list(job_ids))
-    found = connection.execute(sa.select(pictures.c.job_id, pictures.c.sha256).where(mine, in_trash()))
-    return {(row.job_id, row.sha256) for row in found}
+def files(connection: sa.Connection, job_ids: Iterable[str], reader: int) -> set[tuple[str, str]]:
+    """Return (job, SHA-256) of those pictures of these jobs that another than the reader has put into their
+    trash."""
+    found = set[tuple[str, str]]()
+    wanted = sa.select(pictures.c.job_id, pictures.c.sha256).join(trash, is_trashed())
+    for page in pages(job_ids):
+        these = wanted.where(pictures.c.job_id.in_(page), trash.c.user_id != reader)
+        found |= {(row.job_id, row.sha256) for row in connection.execute(these)}
+    return found
 
 
 def first_shown(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, int]:

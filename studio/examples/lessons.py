@@ -47,19 +47,13 @@ class Lessons:
         """Return those of a set's examples that hang on no job which the actor can't look at, and which isn't
         its owner's, and on no picture that another has put into the trash."""
         named = {job_id for example in examples for job_id in example.jobs}
-        hidden, others = set[str](), set[str]()
+        hidden = set[str]()
         for job_id in named:
             job = await self._database.read(partial(lookup.get, job_id=job_id))
             own = job is not None and job.origin.user_id == found.user_id
             if job is None or not (own or await self._sight.sees(actor, job)):
                 hidden.add(job_id)
-            elif job.origin.user_id != actor.user_id:
-                others.add(job_id)
-        away = (
-            await self._database.read(partial(trash.files, job_ids=others))
-            if others
-            else set[tuple[str, str]]()
-        )
+        away = await self._database.read(partial(trash.files, job_ids=named, reader=actor.user_id))
         return [
             example
             for example in examples

@@ -20,6 +20,7 @@ from core.results.own_models import TRAIN
 from storage.projects import items, pile, versions
 from storage.projects.items import Box, Item, Mark
 from storage.projects.rows import Project
+from storage.web import trash
 from studio.actor import Actor
 from studio.authority import Action
 from studio.organise.archive import Archive
@@ -242,18 +243,20 @@ class Labelling:
         found, _ = await self._access.find(actor, name, Action.EXPORT)
         if form not in FORMS:
             raise UserError(f"`as` is {form[:40]!r}; labels are written as {', '.join(FORMS)}.")
-        return await self._labelled(found)
+        return await self._labelled(found, actor.user_id)
 
-    async def _labelled(self, found: Project) -> list[Labelled]:
+    async def _labelled(self, found: Project, reader: int) -> list[Labelled]:
         there: list[Item] = []
         after: str | None = None
         while page := await self._database.read(partial(items.page, project_id=found.id, after=after)):
             there += page
             after = page[-1].sha256
         marks = await self._database.read(partial(items.marks_of, project_id=found.id))
+        jobs = {one.job_id for one in there if one.job_id}
+        away = await self._database.read(partial(trash.files, job_ids=jobs, reader=reader))
         rows = []
         for one in there:
-            if not one.label:
+            if not one.label or (one.job_id, one.sha256) in away:
                 continue
             agreed = [mark for mark in marks.get(one.sha256, []) if mark.label == one.label]
             boxes = tuple(box for mark in agreed[-1:] for box in mark.boxes)

@@ -252,18 +252,13 @@ class Pictures:
         if side not in SIZES:
             raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")
         item = await self._database.read(partial(items.one, project_id=found.id, sha256=sha256))
-        if item is None or await self._is_away(actor, item):
+        jobs = [item.job_id] if item is not None and item.job_id else []
+        away = await self._database.read(partial(trash.files, job_ids=jobs, reader=actor.user_id))
+        if item is None or (item.job_id, sha256) in away:
             raise ImageError("That picture isn't in this project any more.")
         if await self._moderator.unfit((sha256,), one.place) is not None:
             raise ImageError("A rule of this place doesn't allow that picture to be shown.")
         return await (self._showing.whole(sha256) if whole else self._showing.small(sha256, side))
-
-    async def _is_away(self, actor: Actor, item: Item) -> bool:
-        """Return whether somebody else has put a picture of theirs into the trash."""
-        job = await self._queue.job(item.job_id) if item.job_id else None
-        if job is None or job.origin.user_id == actor.user_id:
-            return False
-        return (job.id, item.sha256) in await self._database.read(partial(trash.files, job_ids=[job.id]))
 
     async def remove(self, actor: Actor, name: str, sha256s: Collection[str]) -> int:
         """Take pictures out of a project for good, and return how many that were; what has learned from them

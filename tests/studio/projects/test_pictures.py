@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ def zipped(files: dict[str, bytes]) -> Sent:
         for name, data in files.items():
             archive.writestr(name, data)
     return Sent(out.getvalue(), "set.zip")
+
+
+def unpacked(packed: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        return b"".join(archive.read(name) for name in archive.namelist())
 
 
 async def test_pictures_come_with_a_label_and_the_same_one_twice_is_one(
@@ -173,11 +179,14 @@ async def test_a_picture_is_shown_to_those_who_may_look_and_nobody_else(
 
 async def test_what_somebody_has_thrown_away_is_shown_to_nobody_else(world: World, boards: Project) -> None:
     job = await world.ended(BOB, NewJob(ImagineRequest(prompt="a red house", seed=3, num_images=1)))
-    [sha256] = (await world.projects.pictures.add(ALICE, "boards", [f"{job.id} 1"])).new
+    [sha256] = (await world.projects.pictures.add(ALICE, "boards", [f"{job.id} 1"], "good")).new
+    labels = partial(world.projects.labelling.export, name="boards", form="csv")
+    assert sha256.encode() in unpacked(await labels(ALICE))
     assert await world.projects.pictures.show(ALICE, "boards", sha256)
     await world.studio.organise.trash.put(BOB, [(job.id, 0)])
     with pytest.raises(ImageError, match="isn't in this project"):
         await world.projects.pictures.show(ALICE, "boards", sha256)
+    assert sha256.encode() not in unpacked(await labels(ALICE))
     assert await world.projects.pictures.show(BOB, "boards", sha256)
 
 
