@@ -1,6 +1,6 @@
 import { copies, copyOf, forgetAll, keepHere, keptHere } from "/static/js/core/kept.js";
 import { fresh } from "/static/editor/document.js";
-import { Saving } from "/static/editor/save.js";
+import { Saving, textOf } from "/static/editor/save.js";
 import { equal } from "./assert.js";
 
 const START = fresh({ job: "abcd2345efgh", n: 1 }, 64, 64);
@@ -90,13 +90,28 @@ export async function a_document_that_was_deleted_elsewhere_is_saved_as_a_new_on
   equal(told.at(-1), "The document was deleted elsewhere; this is saved as a new one");
 }
 
+export async function what_was_sent_when_the_page_before_was_left_is_nobody_elses() {
+  const calls = server();
+  const { saving, told } = editing();
+  saving.tried = ["{}", textOf({ ...START, words: "zero" })];
+  saving.save();
+  await until(() => calls[0]);
+  calls[0].give(412, { detail: "changed", version: 4 });
+  await until(() => calls[1]);
+  calls[1].give(200, { id: "x", version: 4, document: JSON.parse(textOf({ ...START, words: "zero" })) });
+  await until(() => calls[2]);
+  calls[2].give(200, { version: 5 });
+  await saving.before;
+  equal([calls[2].call, saving.version, told.at(-1)], ["PUT /api/documents/x 4", 5, "Saved"]);
+}
+
 export async function a_copy_is_its_persons_and_goes_when_the_server_has_it() {
   document.body.dataset.person = "1";
   const calls = server();
   const { saving } = editing();
   leave();
   await until(() => kept("x"));
-  equal([(await kept("x")).version, JSON.parse((await kept("x")).tried).words], [3, "one"]);
+  equal([(await kept("x")).version, JSON.parse((await kept("x")).tried[0]).words], [3, "one"]);
   document.body.dataset.person = "2";
   equal(await kept("x"), undefined);
   document.body.dataset.person = "1";

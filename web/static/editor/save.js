@@ -7,11 +7,12 @@ import { decode, encode } from "./png.js";
 
 /** @import {Base, State} from "./document.js" */
 
-/** What this browser keeps as long as the server hasn't got it. `files`: the masks that are named, by the layers that they cut. `tried`: what was sent last, of which the answer may never have come. @typedef {{text: string, files: [at: string, file: Blob][], version: number, id: string | null, tried: string}} Kept */
+/** What this browser keeps as long as the server hasn't got it. `files`: the masks that are named, by the layers that they cut. `tried`: what was sent, newest first, of which the answers never came. @typedef {{text: string, files: [at: string, file: Blob][], version: number, id: string | null, tried: string[]}} Kept */
 /** @typedef {{id: string, version: number, document: Parameters<typeof fromWritten>[0]}} Stored */
 
 const SOON = 1000; // ms until it is in this browser
 const QUIET = 10_000; // ms without a change until it is on the server
+const MOST_TRIED = 5;
 const TAIL = 60_000; // bytes that a browser sends on after its page is gone
 
 /** @type {WeakMap<Base, Promise<Blob>>} */
@@ -57,6 +58,9 @@ export async function read(id) {
   return { ...stored, state: fromWritten(stored.document, new Map(await Promise.all(found))) };
 }
 
+/** A state as it is sent. @param {State} state */
+export const textOf = (state) => JSON.stringify(written(state));
+
 export class Saving {
   /**
    * @param {string} key  of what is edited, until the server has given it an id
@@ -78,7 +82,8 @@ export class Saving {
     this.quiet = undefined;
     /** @type {State | null} what the server has */
     this.sent = null;
-    this.tried = "";
+    /** @type {string[]} */
+    this.tried = [];
     this.isSaving = false; // something is on its way, and nothing else may be
     this.isShutOff = false; // this browser keeps nothing, so that leaving may lose something
     /** @type {Promise<unknown>} one after the other */
@@ -142,17 +147,19 @@ export class Saving {
     if (state === this.sent) return;
     this.tell("Saving", false);
     await sendFiles(state);
+    const { tried } = this; // before
     try {
       await this.#send(state);
     } catch (error) {
       const status = error instanceof Problem ? error.status : 0;
       if (status === 404 && this.id) return this.#anew(state);
       if (!(error instanceof Problem) || status !== 412) throw error;
+      const theirs = await read(/** @type {string} */ (this.id));
+      const isOwn = tried.includes(textOf(theirs.state)); // sent when the page before was left, or the answer was lost
       const { confirmed } = await import("../js/parts/dialog.js");
-      if (await confirmed("Edited elsewhere", "This document was changed in another tab or on another device. Keep what you have here, or take theirs?", "Keep mine", { no: "Take theirs" })) {
-        this.version = Number(error.body.version);
-        await this.#send(state);
-      } else return this.#take();
+      if (!isOwn && !(await confirmed("Edited elsewhere", "This document was changed in another tab or on another device. Keep what you have here, or take theirs?", "Keep mine", { no: "Take theirs" }))) return this.#take();
+      this.version = isOwn ? theirs.version : Number(error.body.version);
+      await this.#send(state);
     }
     this.sent = state;
     await this.#keep();
@@ -167,16 +174,22 @@ export class Saving {
     this.tell("The document was deleted elsewhere; this is saved as a new one", false);
   }
 
+  /** Remember what is sent until there is an answer. @param {string} text */
+  #try(text) {
+    this.tried = [text, ...this.tried].slice(0, MOST_TRIED);
+  }
+
   /** @param {State} state */
   async #send(state) {
     const body = { document: written(state) };
-    this.tried = JSON.stringify(body.document);
+    this.#try(JSON.stringify(body.document));
     if (this.id === null) {
       const made = /** @type {Stored} */ (await change("POST", "/api/documents", body));
       await copies("readwrite", (all) => all.delete(copyOf(this.key))).catch(() => {});
       [this.id, this.version, this.key] = [made.id, made.version, made.id];
       history.replaceState(null, "", `/edit/d/${made.id}`);
     } else this.version = /** @type {Stored} */ (await put(this.id, this.version, JSON.stringify(body))).version;
+    this.tried = [];
   }
 
   async #take() {
@@ -204,9 +217,9 @@ export class Saving {
     const tail = JSON.stringify({ keep: Math.max(0, keep), strokes: state.mask.strokes.slice(Math.max(0, keep)), words: state.words });
     const isTail = text.length > TAIL && keep >= 0 && tail.length <= TAIL;
     if (text.length <= TAIL || isTail) {
-      this.tried = JSON.stringify(document);
+      this.#try(JSON.stringify(document));
       this.#next(() => put(id, this.version, isTail ? tail : text, isTail ? "PATCH" : "PUT").then(({ version }) => {
-        [this.version, this.sent] = [version, isTail ? sent : state];
+        [this.version, this.sent, this.tried] = [version, isTail ? sent : state, []];
         return this.#keep();
       }, () => {}));
     }

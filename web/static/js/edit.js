@@ -12,7 +12,7 @@ import { listen } from "../editor/keys.js";
 import * as panel from "../editor/panel.js";
 import { Naming } from "../editor/naming.js";
 import { Results } from "../editor/results.js";
-import { read, Saving, sendFiles } from "../editor/save.js";
+import { read, Saving, sendFiles, textOf } from "../editor/save.js";
 
 /** @import {State} from "../editor/document.js" */
 
@@ -43,9 +43,10 @@ async function opened() {
   if (stored) Object.assign(saving, { id: stored.id, version: stored.version, sent: stored.state });
   const own = "n" in data ? fresh({ job: data.job, n: data.n }, data.width, data.height) : null;
   if (!kept) return { saving, state: stored?.state ?? /** @type {State} */ (own) };
-  const theirs = stored && JSON.stringify(written(stored.state));
+  const theirs = stored && textOf(stored.state);
   if (theirs === kept.text && stored) return { saving, state: stored.state };
-  if (stored && theirs !== kept.tried) saving.version = kept.version; // somebody else's, then
+  saving.tried = kept.tried;
+  if (theirs && !saving.tried.includes(theirs)) saving.version = kept.version; // somebody else's, then
   if (!stored) toast("Your last changes are back", { press: { label: "Start anew", work: () => own && editor.open(own) } });
   return { saving, state: kept.state, isBack: true };
 }
