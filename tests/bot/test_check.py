@@ -65,6 +65,7 @@ async def test_a_check_is_for_moderators_alone(strict: Studio) -> None:
 
 
 async def test_a_check_says_what_is_not_available(strict: Studio) -> None:
+    await strict.alice.slash(strict.channel, "imagine", prompt="a boat")  # so that the worker is ready
     posted = await strict.bob.send(strict.channel, "hello")
     text = told(await strict.mira.context_menu(strict.channel, "Check", posted))
     assert "**Words of the message** (word rules) allowed" in text and "Picture" not in text

@@ -64,7 +64,7 @@ class Posts:
     async def result(self, result: Result, limit: int, place: Place | None = None) -> Post:
         return Post(f"job {result.job.id}")
 
-    def kept(self, job: Job) -> Post:
+    async def kept(self, job: Job) -> Post:
         return Post(f"job {job.id}")
 
 
