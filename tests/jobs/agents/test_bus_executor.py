@@ -207,6 +207,12 @@ async def test_a_lost_machine_blames_none_of_its_jobs_but_one_that_it_had_alone(
     ]
 
 
+@pytest.mark.parametrize("final", [Final("a" * 32, "job1"), Final("a" * 32, "job1", stopped=Stopped("job2"))])
+async def test_an_end_of_another_job_or_of_none_is_a_loss_that_says_so(tmp_path: Path, final: Final) -> None:
+    outcome = await outcome_of(final, Run("job1", "imagine", "{}"), Receiving(tmp_path))
+    assert outcome == Lost("job1", "its end can't be read")
+
+
 async def test_a_machine_names_no_file_outside_of_its_jobs_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
