@@ -94,7 +94,9 @@ async def test_axe_finds_nothing_on_empty_pages(opened: Site, you, axe, scheme, 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1440)])
 async def test_axe_finds_nothing_on_failing_pages(opened: Site, browser, axe, scheme, width) -> None:
     await fail(opened)
-    context = await browser.new_context(extra_http_headers={"Cookie": f"{COOKIE}={opened.you.cookie}"})
+    context = await browser.new_context()
+    cookie = {"name": COOKIE, "value": opened.you.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
+    await context.add_cookies([cookie])
     you = await context.new_page()
     await look(you, scheme, width)
     await you.route_web_socket("**/api/live*", lambda socket: asyncio.ensure_future(socket.close()))

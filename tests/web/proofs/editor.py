@@ -100,8 +100,9 @@ SENT = """async () => {
 async def measured(browser: Any, site: Site, strokes: int) -> dict[str, Any]:
     """Return what one picture's editor takes."""
     job = await site.drawn(site.you, "a house")
-    cookie = {"Cookie": f"{COOKIE}={site.you.cookie}"}
-    context = await browser.new_context(viewport={"width": 1440, "height": 900}, extra_http_headers=cookie)
+    context = await browser.new_context(viewport={"width": 1440, "height": 900})
+    cookie = {"name": COOKIE, "value": site.you.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
+    await context.add_cookies([cookie])
     page = await context.new_page()
     await page.goto(f"{site.web.url}/edit/{job['id']}/1")
     await page.evaluate(OPENED)

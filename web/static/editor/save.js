@@ -1,6 +1,6 @@
 // Keeps the document: in this browser a second after a change, on the server when it is new, it is quiet or the page is left.
 import { ask, change, Problem } from "../js/core/api.js";
-import { copies, copyOf, lastly } from "../js/core/kept.js";
+import { copies, copyOf, keepHere, keptHere, lastly } from "../js/core/kept.js";
 import { filesOf, fromWritten, kept, written } from "./document.js";
 import { Mask } from "./mask.js";
 import { decode, encode } from "./png.js";
@@ -103,7 +103,8 @@ export class Saving {
 
   /** What this browser has kept, if it is newer than what the server has. @returns {Promise<Kept & {state: State} | null>} */
   async kept() {
-    const kept = /** @type {Kept | undefined} */ (await copies("readonly", (all) => all.get(copyOf(this.key))).catch(() => undefined));
+    const left = /** @type {Kept | null} */ (keptHere(this.#here)); // newer than the copy, where the page had no time for one
+    const kept = left ?? /** @type {Kept | undefined} */ (await copies("readonly", (all) => all.get(copyOf(this.key))).catch(() => undefined));
     if (!kept) return null;
     const document = JSON.parse(kept.text);
     const names = new Map(namesOf(document));
@@ -111,14 +112,26 @@ export class Saving {
     return { ...kept, state: fromWritten(document, new Map(await Promise.all(found))) };
   }
 
+  /** What this tab calls what it keeps while the page is left. */
+  get #here() {
+    return `edit ${this.key}`;
+  }
+
   async #keep() {
     this.soon = undefined;
     const state = this.now();
-    if (state === this.sent) return copies("readwrite", (all) => all.delete(copyOf(this.key))).catch(() => {});
+    if (state === this.sent) return this.#forget();
     const all = [...filesOf(state)].map(async ([at, base]) => /** @type {[string, Blob]} */ ([at, await fileOf(base)]));
     const text = JSON.stringify(written(state, null));
     const kept = /** @type {Kept} */ ({ text, files: await Promise.all(all), version: this.version, id: this.id, tried: this.tried });
     await copies("readwrite", (all) => all.put(kept, copyOf(this.key))).then(() => (this.isShutOff = false), () => (this.isShutOff = true)); // then the server alone has it
+    if (!this.isShutOff) keepHere(this.#here, null);
+  }
+
+  /** The server has it: this browser needs it no longer. */
+  #forget() {
+    keepHere(this.#here, null);
+    return copies("readwrite", (all) => all.delete(copyOf(this.key))).catch(() => {});
   }
 
   /** Let the server have it. */
@@ -144,7 +157,7 @@ export class Saving {
 
   async #save() {
     const state = this.now();
-    if (state === this.sent) return;
+    if (state === this.sent) return this.tell("Saved", false);
     this.tell("Saving", false);
     await sendFiles(state);
     const { tried } = this; // before
@@ -185,7 +198,7 @@ export class Saving {
     this.#try(JSON.stringify(body.document));
     if (this.id === null) {
       const made = /** @type {Stored} */ (await change("POST", "/api/documents", body));
-      await copies("readwrite", (all) => all.delete(copyOf(this.key))).catch(() => {});
+      await this.#forget();
       [this.id, this.version, this.key] = [made.id, made.version, made.id];
       history.replaceState(null, "", `/edit/d/${made.id}`);
     } else this.version = /** @type {Stored} */ (await put(this.id, this.version, JSON.stringify(body))).version;
@@ -207,7 +220,7 @@ export class Saving {
     if (state === this.sent) return;
     const { sent, id } = this;
     if (this.isSaving || id === null || !sent || [...filesOf(state).values()].some(({ sha256 }) => !sha256)) {
-      this.#keep();
+      this.#keepLeft(state);
       if (this.isSaving) this.save(); // after what is on its way, if the page lives on
       return;
     }
@@ -223,6 +236,13 @@ export class Saving {
         return this.#keep();
       }, () => {}));
     }
+    this.#keepLeft(state);
+  }
+
+  /** Keep what the page has no time to copy, if that needs no masks; then the copy. @param {State} state */
+  #keepLeft(state) {
+    const { version, id, tried } = this;
+    if (!filesOf(state).size) keepHere(this.#here, { text: JSON.stringify(written(state, null)), files: [], version, id, tried });
     this.#keep();
   }
 }
