@@ -33,20 +33,21 @@ ADOPT = (
     " and named by no row stay for good."
 )
 OTHER_ROWS = (
-    "{folder} (DATA_DIR) belongs to studio {marked}, the database is {ours}. Nothing was changed. Correct"
+    "{folder} (DATA_DIR) belongs to studio {marked}, the database is {ours}. No picture is touched. Correct"
     " DATABASE_URL or DATA_DIR, or put a backup back (`atelier restore`)."
 )
 OTHER_FILES = (
-    "{files} belongs to studio {owner}, the database is {ours}. Nothing was changed. Correct DATABASE_URL, or"
-    " give this studio its own FILES_URL. Only if that studio is no more, delete the file `owner` there."
+    "{files} belongs to studio {owner}, the database is {ours}. No picture is touched. Correct"
+    " DATABASE_URL, or give this studio its own FILES_URL. Only if that studio is no more, delete"
+    " the file `owner` there."
 )
 BESIDE = (
-    "The database is new, and there are {what} of a studio already. Nothing was changed. Correct"
+    "The database is new, and there are {what} of a studio already. No picture is touched. Correct"
     " DATABASE_URL, DATA_DIR or FILES_URL, or put a backup back (`atelier restore`)."
 )
 NOT_THERE = (
-    "The database names pictures, and none of them is in {files}. Nothing was changed. Is its disk mounted?"
-    " Are FILES_URL and DATABASE_URL right?"
+    "The database names pictures, and none of them is in {files}. No picture is touched. Is its disk"
+    " mounted? Are FILES_URL and DATABASE_URL right?"
 )
 MOVED = (
     "The rows of this database were moved to {to}: set DATABASE_URL to that. To come back, move them back"
