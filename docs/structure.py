@@ -24,7 +24,6 @@ LAYERS = (
     ("bot", "web"),
     ("host",),
 )  # the lowest first
-BESIDE = {"demo": {"core", "vision"}}  # a package beside the layers and what it may import
 LONG_LINE = 110  # characters
 PAGE = ROOT / "docs" / "structure.md"
 
@@ -62,15 +61,12 @@ class Module:
 
 
 def packages(root: Path = ROOT) -> list[str]:
-    """Return the packages that exist, the lowest layer first and those beside the layers last."""
-    names = [name for layer in LAYERS for name in layer] + list(BESIDE)
-    return [name for name in names if (root / name).is_dir()]
+    """Return the packages that exist, the lowest layer first."""
+    return [name for layer in LAYERS for name in layer if (root / name).is_dir()]
 
 
 def allowed(package: str) -> set[str]:
     """Return the packages that ``package`` may import besides itself: everything in lower layers."""
-    if package in BESIDE:
-        return BESIDE[package]
     layer = next(i for i, names in enumerate(LAYERS) if package in names)
     return {name for names in LAYERS[:layer] for name in names}
 
@@ -273,8 +269,7 @@ Written by `make structure` from the code; a test holds that arrows and folders 
 ![The packages and their import arrows](structure.svg)
 
 An arrow goes from a package to one that it imports, with the number of imports; types and imports inside
-functions count. Arrows point down only: `core ← bus, storage, vision ← jobs ← studio ← bot, web ← host`;
-`demo` stands beside and knows `core` and `vision`.
+functions count. Arrows point down only: `core ← bus, storage, vision ← jobs ← studio ← bot, web ← host`.
 
 | folder | what it is | modules | lines | longest | imports |
 |---|---|---|---|---|---|"""

@@ -27,7 +27,7 @@ UNIT = ROOT / "deploy" / "atelier.service"
 WORKER = ROOT / "deploy" / "atelier-worker@.service"
 LAUNCHER = ROOT / "deploy" / "atelier-ray.service"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-PACKAGES = ("bot", "bus", "core", "demo", "host", "jobs", "storage", "studio", "vision", "web")
+PACKAGES = ("bot", "bus", "core", "demo/models", "host", "jobs", "storage", "studio", "vision", "web")
 EXTRA = "make setup EXTRAS=deploy"
 MAY_LACK = ("docker", "kubectl")  # under CI: no package of the machine's brings them
 OURS = {item.name.upper() for item in fields(Settings)}
@@ -118,14 +118,9 @@ def test_an_installed_package_has_every_file_of_its_folder() -> None:
     globs = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
         "package-data"
     ]
-    brought = {p for package, names in globs.items() for name in names for p in (ROOT / package).glob(name)}
-    brought |= {
-        p
-        for package, names in globs.items()
-        for name in names
-        if name.endswith("**")
-        for p in (ROOT / package).glob(f"{name}/*")
-    }
+    found = [(ROOT / package.replace(".", "/"), name) for package, names in globs.items() for name in names]
+    brought = {p for folder, name in found for p in folder.glob(name)}
+    brought |= {p for folder, name in found if name.endswith("**") for p in folder.glob(f"{name}/*")}
     missing = {p for p in _own_files() if p.suffix != ".py" and p.name != ".gitignore"} - brought
     assert {p.relative_to(ROOT).as_posix() for p in missing} == set()
 
