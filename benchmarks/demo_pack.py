@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 from core.requests import GenerateRequest, ImagineRequest, Request
-from demo.evaluation.scenes import SINGLE, held_out
-from demo.evaluation.scenes import prompt as worded
+from demo.evaluate.images import SINGLE, held_out
+from demo.evaluate.images import prompt as worded
 from demo.judge import Judge
-from demo.training.loop import MODELS
+from demo.train.loop import MODELS
 from demo.world import Scene
 from vision.capabilities import capability
 from vision.model_store import Models

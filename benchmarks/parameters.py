@@ -29,7 +29,7 @@ from benchmarks.demo_pack import (
     spread,
 )
 from core.requests import BlendRequest, RegionRequest, ShortenRequest, UpscaleRequest
-from demo.evaluation.sharpness import edge_width, steps_between
+from demo.judge import edge_width, steps_between
 from demo.world import COLOURS, OBJECTS
 from vision.startup import quiet_libraries
 

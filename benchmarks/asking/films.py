@@ -19,9 +19,8 @@ from PIL import Image
 
 from benchmarks.measure import Figure, Goal
 from core.settings import load
-from demo.training.ask.pictures import moving, scene_picture, single_scene
-from demo.training.ask.questions import article
-from demo.training.ask.talks import TO
+from demo.train.chat_data import article, moving, scene_picture, single_scene
+from demo.train.chat_talks import TO
 from demo.world import OBJECTS
 from host.opening import services
 from studio.actor import Actor

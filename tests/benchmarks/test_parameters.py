@@ -13,7 +13,7 @@ from PIL import Image
 from benchmarks import parameters
 from benchmarks.demo_pack import ONE, Pack, ask, blueness, judge, pack, scenes, seam, spread
 from core.requests import ImagineRequest, UpscaleRequest
-from demo.evaluation.sharpness import edge_width, steps_between
+from demo.judge import edge_width, steps_between
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from demo.captions import Caption, Word, describe
-from demo.training.loop import MODELS
-from demo.training.text import MIX, is_as_settled, settled
+from demo.train.loop import MODELS
+from demo.train.unet import TEXT_MIX, is_as_settled, settled
 from demo.world import Group, Scene, training_scene
 
 HOUSE, STAR = Group(1, "green", "house", "large"), Group(1, "red", "star", "medium")
@@ -79,7 +79,7 @@ def test_which_scenes_have_the_chosen_layout(groups, place, right):
 def test_every_caption_keeps_its_words():
     rng = random.Random(0)
     for _ in range(300):
-        scene = training_scene(rng, MIX)
+        scene = training_scene(rng, TEXT_MIX)
         made = describe(scene, rng)
         kept = [(word, index) for word, index in settled(scene, made) if index >= 0]
         changed = [made.words[index].text for word, index in kept if made.words[index].text != word]

@@ -26,16 +26,31 @@ from transformers import (  # noqa: E402
     CLIPTokenizer,
 )
 
-from demo.captions import parse  # noqa: E402
+from demo.captions import (  # noqa: E402
+    Encoder,
+    grammar_words,
+    known_words,
+    parse,
+)
 from demo.drawing import draw  # noqa: E402
-from demo.evaluation import select_rows  # noqa: E402
-from demo.evaluation.edits import rows as edit_rows  # noqa: E402
-from demo.evaluation.pack import Pack  # noqa: E402
-from demo.evaluation.reading_rows import captions_of, features  # noqa: E402
-from demo.evaluation.report import CARD, REPORT, Report  # noqa: E402
-from demo.evaluation.scenes import SINGLE, held_out, prompt  # noqa: E402
-from demo.training.loop import MODELS  # noqa: E402
-from demo.vocabulary import Encoder, grammar_words, known_words  # noqa: E402
+from demo.evaluate import edits as edit_rows  # noqa: E402
+from demo.evaluate import readers  # noqa: E402
+from demo.evaluate.images import (  # noqa: E402
+    SINGLE,
+    Pack,
+    held_out,
+    prompt,
+)
+from demo.evaluate.readers import (  # noqa: E402
+    captions_of,
+    features,
+)
+from demo.evaluate.report import (  # noqa: E402
+    CARD,
+    REPORT,
+    Report,
+)
+from demo.train.loop import MODELS  # noqa: E402
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, STYLES  # noqa: E402
 from vision.pictures import upscaler  # noqa: E402
 from vision.reporter import Reporter  # noqa: E402
@@ -197,9 +212,9 @@ def test_clip_classifier_and_captioner_see_what_is_drawn(pack):
 def test_things_are_selected_by_words_in_every_style(pack, each, most):
     found = []
     for style in STYLES:
-        for scene, rng in select_rows.styled(style, SINGLE, each):
-            picture, owner, _ = select_rows.drawn(scene, rng)
-            found.append(select_rows.overlap(pack, picture, owner == 0, select_rows.words(scene, 0)))
+        for scene, rng in readers.styled(style, SINGLE, each):
+            picture, owner, _ = readers.drawn(scene, rng)
+            found.append(readers.overlap(pack, picture, owner == 0, readers.words(scene, 0)))
     assert sum(iou >= 0.8 for iou in found) >= most and sorted(found)[len(found) // 2] >= 0.9, found
 
 

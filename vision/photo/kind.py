@@ -1,5 +1,5 @@
 """Whether a picture is photographed or drawn: a head on the features of EfficientNet-Lite0, made by
-``demo.training.photograph`` from drawings of the demo world and photographs."""
+``demo.photographs`` from drawings of the demo world and photographs."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from PIL import Image
 from shapely.geometry import Polygon
 
 from core.results.text_lines import TextLine, in_rows, text_of
-from demo.evaluation.report import wilson
+from demo.evaluate.report import wilson
 from tests.vision.ocr.drawn import EVERY_CASE, Drawn, Word, bill, sign
 from vision.ocr import programs
 from vision.ocr.reader import TextReader, load
