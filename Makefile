@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk image-check structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: walk image-check structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml.
 COMMA := ,
@@ -33,11 +33,11 @@ test: setup
 
 # What takes two seconds of a processor or more: whole programs that are killed, trainings, films of every family. CI runs it too.
 slow-test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "slow and not long and not inductor and not servers and not buckets and not postgres and not bus and not ray" tests --ignore=tests/web/browser $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "slow and not long and not inductor and not servers and not buckets and not postgres and not bus and not ray and not training" tests --ignore=tests/web/browser $(ARGS)
 
 # The long forms of tests whose short ones are in the two above, at night: ten minutes.
 long-test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m long tests --ignore=tests/web/browser $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "long and not training" tests --ignore=tests/web/browser $(ARGS)
 
 doctor: setup
 	@$(BIN)/python -m bot doctor
@@ -56,6 +56,10 @@ env-example: setup
 
 demo-models: setup
 	$(BIN)/python -m demo.train all
+
+# How the demo models are trained and judged, at night; what they draw and read is tested by `make test`. Two minutes.
+demo-test: setup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m training tests/demo $(ARGS)
 
 # Sixty and more steps through the sandbox in a real browser; docs/walk.md has the last table. Needs a Chromium.
 walk: setup

@@ -5,7 +5,6 @@ a folder that transformers loads.
 import json
 import os
 import random
-from pathlib import Path
 
 import pytest
 
@@ -15,13 +14,8 @@ torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
 
-from demo.captions import background_phrase  # noqa: E402
 from demo.drawing import Placed  # noqa: E402
 from demo.evaluate import chat as chats  # noqa: E402  # noqa: E402
-from demo.evaluate.report import (  # noqa: E402
-    CARD,
-    AskReport,
-)
 from demo.train import (  # noqa: E402
     chat_data,
     chat_model,
@@ -36,7 +30,7 @@ from demo.train.chat_data import (  # noqa: E402
 from demo.train.loop import MODELS  # noqa: E402
 from demo.world import COLOURS, OBJECTS, Group, Scene, is_held_out  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.training, pytest.mark.filterwarnings("ignore")]
 
 MAKERS = [lesson.make for lesson in chat_train.TOLD]
 
@@ -435,26 +429,3 @@ def test_every_kind_of_question_gets_its_row():
     assert all(all(row.hits) for row in rows.values())
     assert set(chats.LEAST) <= set(rows) and {*rows, "captioner"} == set(chats.NAMES)
     assert all(len(row.hits) >= 3 for name, row in rows.items() if name != "follow")
-
-
-@pytest.mark.skipif(not (MODELS / "ask").exists(), reason="the pack has no chat model yet")
-def test_the_shipped_model_sees_what_it_is_shown():
-    """Far under the figures of the card: this fails for a broken model, not by chance."""
-    chat, source, rng = chats.Chat(MODELS / "ask"), chat_talks.Fresh(True), random.Random(7)
-    some = []
-    for question, answer in (
-        ("What object is this?", lambda drawn: f"a {drawn.main.object}"),
-        ("What colour is the {0.object}?", lambda drawn: drawn.main.colour),
-        ("What is the background?", lambda drawn: background_phrase(drawn.scene.background)),
-    ):
-        for _ in range(12):
-            picture, drawn = source.single(rng)
-            turn = chat_talks.Turn((0, question.format(drawn.main)), answer(drawn), "")
-            some.append(chat_talks.Talk([picture], [turn]))
-    right = [said == talk.turns[0].answer for said, talk in zip(chat.last(some), some, strict=True)]
-    assert sum(right) >= 27, [sum(right[k : k + 12]) for k in (0, 12, 24)]
-
-
-def test_the_card_states_the_figures_of_the_report(monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[2])
-    assert AskReport().markdown() in CARD.read_text()

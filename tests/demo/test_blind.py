@@ -14,6 +14,8 @@ from demo.judge import Judge
 from demo.train.loop import MODELS
 from demo.world import Group, Scene
 
+pytestmark = pytest.mark.training
+
 SCENE = Scene((Group(1, "red", "house", "large"),), "center", "yellow", "flat")
 
 

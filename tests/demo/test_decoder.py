@@ -12,6 +12,8 @@ from diffusers import AutoencoderTiny  # noqa: E402
 
 from demo.train import decoder  # noqa: E402
 
+pytestmark = pytest.mark.training
+
 
 def a_small_autoencoder(folder, blocks):
     torch.manual_seed(0)

@@ -14,6 +14,8 @@ from demo.train import editor
 from demo.train.edit_words import KINDS, SUMMARY, any_edit, held_out_edit, instruct, training_edit
 from demo.world import has_held_pair, is_held_out
 
+pytestmark = pytest.mark.training
+
 
 def boxes(edit, margin=1.15):
     """A mask of the changed things' boxes in a picture of 128 px."""

@@ -12,6 +12,8 @@ from demo.evaluate.video import Verdict, Verdicts, by_kind
 from demo.judge import Judge
 from demo.world import Group, Scene
 
+pytestmark = pytest.mark.training
+
 
 def frame(x: int, tint: int = 0) -> Image.Image:
     """A red ball at ``x`` on blue, a little lighter by ``tint``."""

@@ -23,6 +23,8 @@ from demo.train.autoencoder import to_tensor  # noqa: E402
 from demo.train.loop import MODELS  # noqa: E402
 from demo.world import OBJECTS, Group, Scene  # noqa: E402
 
+pytestmark = pytest.mark.training
+
 
 def a_scene(name="boat", style="flat", background="orange", colour="blue"):
     return Scene((Group(1, colour, name, "medium"),), "any", background, style)

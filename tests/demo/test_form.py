@@ -14,6 +14,8 @@ from demo.drawing import Placed, draw
 from demo.judge import canny_edge_width, edge_width
 from demo.world import OBJECTS, Group, Scene
 
+pytestmark = pytest.mark.training
+
 
 def asked(name, style="flat", background="yellow"):
     return Scene((Group(1, "red", name, "large"),), "center", background, style)

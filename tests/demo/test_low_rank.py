@@ -16,6 +16,8 @@ from demo.train import (  # noqa: E402
 )
 from vision.image_model.attached import merged_lora  # noqa: E402
 
+pytestmark = pytest.mark.training
+
 
 def test_a_lora_begins_at_the_largest_changes():
     torch.manual_seed(0)

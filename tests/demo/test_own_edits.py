@@ -21,6 +21,8 @@ from demo.train.edit_words import (  # noqa: E402
 )
 from demo.world import Group, Scene  # noqa: E402
 
+pytestmark = pytest.mark.training
+
 CAT, BALL = Group(1, "red", "cat", "small"), Group(1, "blue", "ball", "small")
 THERE = Placed("cat", "red", 0.3, 0.5, 0.18, 0)
 

@@ -23,16 +23,19 @@ from transformers import (  # noqa: E402
     AutoImageProcessor,
     AutoModelForSemanticSegmentation,
     AutoProcessor,
+    CLIPTextModel,
     CLIPTokenizer,
 )
 
 from demo.captions import (  # noqa: E402
     Encoder,
+    background_phrase,
     grammar_words,
     known_words,
     parse,
 )
 from demo.drawing import draw  # noqa: E402
+from demo.evaluate import chat as chats  # noqa: E402
 from demo.evaluate import edits as edit_rows  # noqa: E402
 from demo.evaluate import readers  # noqa: E402
 from demo.evaluate.images import (  # noqa: E402
@@ -48,8 +51,10 @@ from demo.evaluate.readers import (  # noqa: E402
 from demo.evaluate.report import (  # noqa: E402
     CARD,
     REPORT,
+    AskReport,
     Report,
 )
+from demo.train import chat_talks  # noqa: E402
 from demo.train.loop import MODELS  # noqa: E402
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, STYLES  # noqa: E402
 from vision.pictures import upscaler  # noqa: E402
@@ -258,3 +263,37 @@ def test_the_judge_reads_drawings(pack):
         sum(v.found[0].object == s.groups[0].object for v, (s, _) in zip(verdicts, scenes, strict=True)) >= 55
     )
     assert all(v.background in BACKGROUNDS for v in verdicts)
+
+
+@torch.no_grad()
+def test_the_shipped_encoder_reads_and_as_left_of():
+    folder = MODELS / "stable-diffusion"
+    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().eval()
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    texts = [f"a red cat {joint} a blue star at night" for joint in ("and", "left of", "right of", "above")]
+    ids = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids
+    open_, *told = encoder(input_ids=ids).last_hidden_state[:, 20:].flatten(1)
+    apart = [(open_ - other).square().mean() for other in told]
+    assert apart[0] < min(apart[1:]) / 2
+
+
+def test_the_shipped_model_sees_what_it_is_shown():
+    """Far under the figures of the card: this fails for a broken model, not by chance."""
+    chat, source, rng = chats.Chat(MODELS / "ask"), chat_talks.Fresh(True), random.Random(7)
+    some = []
+    for question, answer in (
+        ("What object is this?", lambda drawn: f"a {drawn.main.object}"),
+        ("What colour is the {0.object}?", lambda drawn: drawn.main.colour),
+        ("What is the background?", lambda drawn: background_phrase(drawn.scene.background)),
+    ):
+        for _ in range(12):
+            picture, drawn = source.single(rng)
+            turn = chat_talks.Turn((0, question.format(drawn.main)), answer(drawn), "")
+            some.append(chat_talks.Talk([picture], [turn]))
+    right = [said == talk.turns[0].answer for said, talk in zip(chat.last(some), some, strict=True)]
+    assert sum(right) >= 27, [sum(right[k : k + 12]) for k in (0, 12, 24)]
+
+
+def test_the_card_states_the_figures_of_the_chat_model(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert AskReport().markdown() in CARD.read_text()
