@@ -132,7 +132,7 @@ def test_a_change_beside_the_box_is_counted_and_one_inside_is_not():
 def test_the_text_encoder_learns_by_the_loss_of_a_frozen_unet(tmp_path, monkeypatch):
     for name, value in {"FOLDER": tmp_path, "SHARD": 16, "SHARDS": 1, "BATCH": 4}.items():
         monkeypatch.setattr(editor, name, value)
-    words = editor.text.reader().train()
+    words = editor.reader().train()
     unet = editor.shipped_editor().requires_grad_(False)
     value, figures = editor._Loss(SimpleNamespace(step=0), unet, words)(random.Random(0))
     value.backward()
