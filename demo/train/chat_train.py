@@ -351,11 +351,6 @@ def shipped(folder: Path = MODELS / "ask") -> SmolVLMForConditionalGeneration:
     return SmolVLMForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
 
 
-def trained() -> Tower:
-    """Returns the tower and its heads as the stage left them."""
-    return load_average(Tower(build(tokenizer(), from_clip=False).model.vision_model), "ask_tower")
-
-
 def load_average(model: nn.Module, stage: str) -> nn.Module:
     """Puts the weights of a stage's checkpoint into a model of the same shape: those that learn averaged."""
     state = torch.load(WORK / f"{stage}.pt", map_location="cpu", weights_only=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.setting.films import ENCODERS as NAMES
+from tests.films import xmp_of
 from vision.films import boxes
 from vision.films.encoders import ENCODERS, OPENH264, VP9, X264, encoder_of
 from vision.films.reader import FilmReader
@@ -85,7 +86,7 @@ def test_how_it_is_cut_into_chunks_changes_nothing() -> None:
 def test_it_begins_with_what_a_player_needs_and_carries_its_mark() -> None:
     data = written(clip(), xmp=b"<mark/>")
     assert [box.kind for box in boxes.boxes(io.BytesIO(data))] == [b"ftyp", b"uuid", b"moov", b"mdat"]
-    assert boxes.xmp_of(io.BytesIO(data)) == b"<mark/>"
+    assert xmp_of(data) == b"<mark/>"
 
 
 def test_a_key_frame_comes_within_two_seconds() -> None:

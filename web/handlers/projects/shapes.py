@@ -15,7 +15,6 @@ from studio.projects.shelf import GOOD, Card
 
 KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: "Style"}
 STATES = {NEW: "no label yet", LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "left out"}
-MAY = {"add": "add", "label": "label", "train": "train", "use": "use", "export": "export"}
 
 
 def project(found: Project) -> dict[str, Any]:
