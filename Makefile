@@ -142,7 +142,7 @@ bus-proof: setup
 # on a machine that is busy otherwise Ray's nodes may give up starting, and are tried again. ARGS=-s prints the figures of docs/scale.md.
 ray-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,scale,ray]'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m ray tests/host/launching $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m ray tests/host/ray $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup

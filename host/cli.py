@@ -143,7 +143,7 @@ def _add_launchers(parser: argparse.ArgumentParser) -> None:
     add = ray.add_argument
     add("--address", default="", help="host:port of the cluster's head; default: RAY_ADDRESS")
     add("--min", type=int, default=1, help="workers that there are at least (1)")
-    add("--max", type=int, help="and at most; default: as many as the cluster has devices now")
+    add("--max", type=int, help="and at most; default: --min")
     add("--gpus-per-worker", type=float, default=1.0, help="1; 0 = workers on processors")
     add("--cpus-per-worker", type=float, default=1.0, help="processors set aside for each (1)")
     add("--waiting-per-worker", type=int, default=4, help="jobs waiting that are worth another worker (4)")
@@ -257,7 +257,7 @@ def _worker(settings, arguments) -> int:
 
 
 def _workers(settings, arguments) -> int:
-    from host.launching.command import launch
+    from host.ray_launcher import launch
 
     return launch(settings, arguments)
 

@@ -19,14 +19,13 @@ import pytest
 from bus.connection import connected
 from core.settings import ROOT, load
 from host.elsewhere import rights
-from host.launching import accounts
 from jobs.agents.wire import Beat
 from tests import nats
-from tests.host.launching import nodes
+from tests.host.ray import nodes
 from tests.jobs.agents.live import Jobs, Plan, kill
 
 ONE, TWO = "127.0.0.3", "127.0.0.4"
-LIVE = (sys.executable, "-m", "tests.host.launching.live")
+LIVE = (sys.executable, "-m", "tests.host.ray.live")
 PATIENCE = 150.0  # seconds for what has no goal of its own
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
@@ -76,7 +75,6 @@ def stage(places: Mapping[str, int], more: Mapping[str, str] | None = None) -> I
         text = rights.config("at", ["ray-1", "ray-2", "ray-3"], launcher=True)
         server = stack.enter_context(nats.server(text))
         (folder / "nats.conf").write_text(text)
-        assert len(accounts.read(folder / "nats.conf")) == 3
         cluster = stack.enter_context(nodes.cluster(places, more))
         found = Stage(folder, server, cluster, text)
         stack.callback(lambda: [kill(process) for process in found.started])
@@ -190,7 +188,7 @@ async def test_the_programs_own_command_places_an_agent_that_the_bot_hears() -> 
             assert await stop.wait() == 0 and on.agents() == []
 
 
-def test_what_lets_everybody_in_or_has_another_token_or_no_room_is_refused() -> None:
+def test_what_lets_everybody_in_or_has_another_token_or_no_head_is_refused() -> None:
     with stage({}) as on:
         environment = {**on.cluster.environment, "BUS_URL": on.server.url, "DATA_DIR": str(on.folder)}
 
@@ -202,10 +200,10 @@ def test_what_lets_everybody_in_or_has_another_token_or_no_room_is_refused() -> 
             assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
             return done.stderr
 
-        assert "has another token than this command" in said(RAY_AUTH_TOKEN="f" * 32)
-        assert "no node of the Ray cluster has 1 GPU and 1 CPU" in said()
+        assert "can't be used" in said(RAY_AUTH_TOKEN="f" * 32)
+        assert "can't be used" in said(RAY_AUTH_TOKEN="")
         on.cluster.stop()
-        assert "no head of a Ray cluster answers" in said()
+        assert "Connection refused" in said()
         del on.cluster.environment["RAY_AUTH_TOKEN"]
         on.cluster.environment["RAY_AUTH_MODE"] = "disabled"
         on.cluster.start_head()

@@ -1,5 +1,5 @@
 """A launcher, a bot and agents as processes of their own, with a fake worker: ``python -m
-tests.host.launching.live launcher …``, ``… worker --attached``, ``… bot FOLDER COUNT STEPS DELAY``."""
+tests.host.ray.live launcher …``, ``… worker --attached``, ``… bot FOLDER COUNT STEPS DELAY``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bus.connection import connected
 from core.settings import load
 from host.cli import _parser
 from host.elsewhere.worker import work
-from host.launching.command import launch
+from host.ray_launcher import launch
 from jobs.elsewhere.executor import BusExecutor
 from jobs.elsewhere.load import answer_for_ever
 from tests.jobs.agents.live import LIMITS, Plan, ask_for
 from tests.jobs.conftest import open_queue
 
-WORKER = (sys.executable, "-m", "tests.host.launching.live", "worker", "--attached")
+WORKER = (sys.executable, "-m", "tests.host.ray.live", "worker", "--attached")
 
 
 async def _bot(folder: Path, plan: Plan) -> None:
