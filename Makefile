@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk image-check structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: walk image-check structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml.
 COMMA := ,
@@ -218,10 +218,6 @@ delivery-test: setup
 bench: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'matplotlib>=3.10'
 	$(BIN)/python -m benchmarks $(ARGS)
-
-# What each parameter does to the demo models; the figures are in docs/meaning.md. ARGS="chaos tile --n 20".
-parameters: setup
-	$(BIN)/python -m benchmarks.parameters $(ARGS)
 
 load: setup
 	$(BIN)/python -m tests.wire.load --queued 10000 $(ARGS)

@@ -106,12 +106,6 @@ def spread(images: list[Image.Image]) -> float:
     return float(apart.sum() / (len(images) * (len(images) - 1)))
 
 
-def alike(one: Image.Image, other: Image.Image) -> float:
-    """Return the CLIP cosine of two pictures."""
-    a, b = pack().see([one, other])
-    return float(a @ b)
-
-
 def seam(image: Image.Image) -> float:
     """Return the step across opposite edges, in mean steps between neighbours."""
     a = np.asarray(image, float)
@@ -123,15 +117,3 @@ def blueness(image: Image.Image) -> float:
     """Return 0..255: how far blue is over the mean of red and green, the mean of all pixels."""
     a = np.asarray(image, float)
     return float((a[..., 2] - (a[..., 0] + a[..., 1]) / 2).clip(0).mean())
-
-
-def right(images: list[Image.Image], scene: Scene) -> float:
-    """Return the share of object, colour and background that is as asked."""
-    group = scene.groups[0]
-    seen = [
-        (v.found[0].object == group.object)
-        + (v.found[0].colour == group.colour)
-        + (v.background == scene.background)
-        for v in judge()(images)
-    ]
-    return sum(seen) / len(seen) / 3

@@ -1,5 +1,5 @@
-"""The short form of ``make parameters``: what is claimed of the demo models, on a few fixed prompts, each
-with its control."""
+"""What docs/meaning.md says that parameters do to the demo models, on a few fixed prompts, each with its
+control."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import parameters
-from benchmarks.demo_pack import ONE, Pack, ask, blueness, judge, pack, scenes, seam, spread
 from core.requests import ImagineRequest, UpscaleRequest
 from demo.judge import edge_width, steps_between
+from tests.demo_pack import ONE, Pack, ask, blueness, judge, pack, scenes, seam, spread
 
 
 @pytest.fixture(scope="module")
@@ -99,5 +98,3 @@ def test_the_measures_see_what_they_are_for() -> None:
     assert edge_width(stripes) < edge_width(soft)
     ramp = Image.fromarray(np.linspace(0, 255, 128).astype(np.uint8)[None].repeat(128, 0)).convert("RGB")
     assert seam(ramp) > 50 and blueness(Image.new("RGB", (4, 4), (0, 0, 200))) == 200
-    low, high = parameters.interval([1.0, 2.0, 3.0])
-    assert 1 <= low < 2 < high <= 3
