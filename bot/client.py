@@ -59,7 +59,7 @@ from studio.services import Services
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
-UNPOST_LATER, DAY = 600.0, 86_400.0  # seconds at a time; seconds
+UNPOST_LATER = 600.0  # seconds at a time
 # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 TOO_MANY_COMMANDS, NO_ENTRY_POINT = 30032, 50240
 ENTRY_POINT = 4  # the type of the command by which Discord opens an Activity
@@ -187,8 +187,6 @@ class Atelier(commands.Bot):
             wait=wait,
             afterwards=self.sharing.copy_for_asker,
             on_delivered=on_delivered,
-            mine=self.tells,
-            pauses=not services.settings.shard_ids,
         )
         max_bytes = services.settings.max_upload_mb * 2**20
         max_film = max(services.settings.max_film_mb, services.settings.clip_max_mb) * 2**20
@@ -225,12 +223,9 @@ class Atelier(commands.Bot):
         info = self.application  # as of the login
         assert info is not None
         owner_id = info.team.owner_id if info.team and info.team.owner_id else info.owner.id
-        here = self._directory({owner_id})
+        here = DiscordDirectory(self, {owner_id}, self.sharing.post)
         self._attached.enter_context(self._services.directory.connected(here))
         await self._register_commands()
-
-    def _directory(self, owner_ids: set[int]) -> DiscordDirectory:
-        return DiscordDirectory(self, owner_ids, self.sharing.post)
 
     async def _register_commands(self) -> None:
         """Register the commands, unless the session that will be resumed began with the same ones."""
@@ -272,13 +267,6 @@ class Atelier(commands.Bot):
             self._on_identify()
         await super().before_identify_hook(shard_id, initial=initial)
 
-    def tells(self, guild_id: int | None) -> bool:
-        """Return whether this process tells of a server's jobs that it hasn't taken itself."""
-        return self.settings.sharding.hold(guild_id)
-
-    async def hang_up(self) -> None:
-        """Be told nothing more, where others are told the same."""
-
     async def close(self) -> None:
         """Stop. Deliveries need this client's connection; what they leave is told by the next one."""
         await self.delivery.close(grace=0)
@@ -316,7 +304,7 @@ class Atelier(commands.Bot):
         one is resumed, discord.py says it of its caches alone."""
         log.info("connected as %s, %s", self.user, counted(len(self.guilds), "server"))
         here = {guild.id: guild.name or "" for guild in self.guilds}
-        await self._services.queue.people.guilds_are(here, self.settings.sharding.hold)
+        await self._services.queue.people.guilds_are(here, lambda guild_id: True)
         if not self._taken_up:
             self._taken_up = True
             if count := await self.delivery.resume():
@@ -348,10 +336,6 @@ class Atelier(commands.Bot):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Note that a server has been left."""
         await self._services.queue.people.guild_left(guild.id)
-
-    async def handles(self, *event: object, within: float = DAY) -> bool:
-        """Return whether this process deals with an event, as a bot's only one does."""
-        return True
 
     # Presses and windows. They are read here, not by views in memory, so that they outlive a restart
 

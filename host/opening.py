@@ -76,12 +76,7 @@ async def services(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
-            open_database(
-                settings.database,
-                settings.backups,
-                may_migrate=settings.migrate,
-                several=bool(settings.shard_ids),
-            )
+            open_database(settings.database, settings.backups, may_migrate=settings.migrate)
         )
         await refuse_half_moved(database)
         files, directory = open_files(settings), CurrentDirectory()
@@ -98,8 +93,7 @@ async def services(
         if executor is None:
             executor = await executor_of(settings, target, bus, lambda: leading.epoch)
         rendered = asyncio.Queue[str]()
-        sharded = settings.shards > 1
-        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids, sharded=sharded)
+        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
         memberships = Memberships(directory, Members(database))
         sight = Sight(authority, JobRows(database), directory, memberships)
         queue = leading.queue_class(bus)(

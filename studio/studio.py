@@ -72,8 +72,7 @@ class Studio:
         self.can_edit = "edit" in settings.models
         self._showing, self._moderator, self._kinds = services.showing, services.moderator, frozenset(kinds)
         directory, self._members = services.directory, Members(services.database)
-        sharded = settings.shards > 1
-        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids, sharded=sharded)
+        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
         memberships = Memberships(directory, self._members)
         self._rights = Rights(
             authority,

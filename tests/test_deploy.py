@@ -223,23 +223,6 @@ def test_kustomize_builds_the_manifests() -> None:
     )
 
 
-def test_two_bots_have_a_connection_each() -> None:
-    overlay = ROOT / "deploy" / "kubernetes-several"
-    patches = yaml.safe_load((overlay / "kustomization.yaml").read_text(encoding="utf-8"))["patches"]
-    changes = {one["target"]["kind"]: yaml.safe_load(one["patch"]) for one in patches}
-    ((shards,), (replicas, index, own)) = changes["ConfigMap"], changes["StatefulSet"]
-    assert shards["path"] == "/data/SHARDS" and int(shards["value"]) == replicas["value"] == 2
-    assert own["value"] == {"name": "SHARD_IDS", "value": f"$({index['value']['name']})"}
-    settings = {"DATABASE_URL": "postgresql+psycopg://a@b/c", "BUS_URL": "nats://nats:4222", "SHARDS": "2"}
-    for number in "01":
-        loaded = load({**settings, "SHARD_IDS": number}, Path("/nonexistent/.env"))
-        assert loaded.shard_ids == (int(number),)
-    built = list(yaml.safe_load_all(_run(_tool("kubectl"), "kustomize", overlay)))
-    (bot,) = [one for one in built if one["kind"] == "StatefulSet" and one["metadata"]["name"] == "bot"]
-    names = [one["name"] for one in bot["spec"]["template"]["spec"]["containers"][0]["env"]]
-    assert names[-2:] == ["POD_INDEX", "SHARD_IDS"] and bot["spec"]["replicas"] == 2
-
-
 def _pods() -> dict[str, dict[str, Any]]:
     return {
         name: one["spec"]["template"]["spec"]

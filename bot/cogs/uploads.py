@@ -26,8 +26,6 @@ class Uploads(commands.Cog):
     async def on_message(self, message: discord.Message) -> None:
         if message.guild is not None or message.author.bot:
             return
-        if not await self.bot.handles("message", message.id):
-            return
         if await self.bot.mentions.direct(message):
             return
         if not (attachments := files_of(message)):

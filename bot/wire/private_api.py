@@ -22,16 +22,6 @@ from discord.webhook.async_ import async_context
 PreviewAction = Callable[[str | None, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
-async def connections_asked_for(client: discord.Client) -> int:
-    """Return how many connections Discord asks a bot to have now. Raises GatewayNotFound.
-
-    https://discord.com/developers/docs/events/gateway#get-gateway-bot: discord.py keeps the number to itself
-    when it counts the connections, and tells only the limits that come with it.
-    """
-    asked, _, _ = await client.http.get_bot_gateway()
-    return asked
-
-
 async def edit_interaction_message(
     http: HTTPClient, application_id: int, token: str, message_id: int | None, **message: Any
 ) -> Mapping[str, Any]:
@@ -148,34 +138,12 @@ async def fill_caches(client: discord.Client, events: Iterable[tuple[str, Mappin
         state._ready_task.add_done_callback(lambda _: setattr(state, "guild_ready_timeout", patience))
 
 
-def fill_guild(
-    guild: discord.Guild,
-    places: Iterable[discord.abc.GuildChannel | discord.Thread],
-    members: Iterable[discord.Member],
-) -> None:
-    """Let a server that was fetched know its channels, threads and members: discord.py fills in only what the
-    gateway told."""
-    for place in places:
-        if isinstance(place, discord.Thread):
-            guild._add_thread(place)
-        else:
-            guild._add_channel(place)  # type: ignore[arg-type]
-    for member in members:
-        guild._add_member(member)
-
-
 async def cancel_ready(client: discord.Client) -> None:
     """Stop waiting for the last server before ``client`` is ready: one that is closed meanwhile would fail
     with a traceback in the log. A cancel that meets a server just coming is lost, so there may be several."""
     while (waiting := client._connection._ready_task) is not None:
         waiting.cancel()
         await asyncio.sleep(0)
-
-
-def answering() -> set[asyncio.Task[Any]]:
-    """Return the tasks in which discord.py deals with what it was told; it keeps no list of them."""
-    names = ("discord.py: ", "CommandTree-invoker", "discord-ui-dynamic-item-", "discord-ui-view-dispatch-")
-    return {task for task in asyncio.all_tasks() if task.get_name().startswith(names)}
 
 
 def wrap_preview_action(

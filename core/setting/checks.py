@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.sharding.settings import shard_problems
-
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MODELS = (
     "IMAGE_MODEL",
@@ -44,7 +42,6 @@ def cross_checks(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str
         problems.append(f"METRICS_PORT={port}: WEB_PORT is the same; each needs its own.")
     if read.get("bus_url") and not read.get("bus_prefix"):
         problems.append("BUS_PREFIX: takes a word, such as at.")
-    problems += shard_problems(read)
     if (path := read.get("bus_ca")) and not Path(path).is_file():
         problems.append(f"BUS_CA={path}: no such file.")
     token = read.get("discord_token", "")

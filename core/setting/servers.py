@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from core.setting.field import setting
 from core.setting.values import on_or_off
-from core.sharding.settings import ShardSettings
 
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,63}", re.ASCII)
 GROUP = "Workers elsewhere"
@@ -41,7 +40,7 @@ def word(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServerSettings(ShardSettings):
+class ServerSettings:
     """The settings of a database, of the bus, and of what both are for."""
 
     database_url: str = setting(

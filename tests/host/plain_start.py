@@ -29,7 +29,7 @@ PACKAGES = ("nats", "msgspec", "obstore", "psycopg", "psycopg_binary", "opentele
 FOLDERS = (  # of the program, that belong to several machines
     "bus", "jobs.sharing", "jobs.elsewhere", "jobs.agents", "storage.several", "storage.engine.postgres",
     "storage.engine.holding", "storage.filing.bucket", "storage.filing.server", "storage.filing.cache",
-    "storage.moving", "bot.shards", "core.sharding", "host.several", "host.elsewhere", "host.ray_launcher",
+    "storage.moving", "host.several", "host.elsewhere", "host.ray_launcher",
     "host.rows", "core.telemetry.otlp",
 )  # fmt: skip
 LAUNCH = """
