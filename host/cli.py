@@ -213,18 +213,20 @@ def _backup(settings, arguments) -> int:
 
 
 def _restore(settings, arguments) -> int:
-    from storage.engine import sqlite_file
+    from storage.engine import migrate, sqlite_file
 
     file, backups = _database_file(settings), settings.backups
+    chosen = sqlite_file.choose(file, backups, arguments.backup)
+    migrate.check_backup(chosen)
     if not arguments.yes and sqlite_file.is_sound(file):
-        chosen = sqlite_file.choose(file, backups, arguments.backup)
         print(f"{file} is sound. {chosen.name} would replace it, without what was made since then.")
         if not _confirmed("Replace it?"):
             print("Nothing was changed. `atelier restore --yes` doesn't ask.")
             return 1
-    used = sqlite_file.restore(file, backups, arguments.backup)
+    sqlite_file.restore(file, backups, str(chosen))
     print(
-        f"{used.name} is now the database; the file before it was kept beside it. `atelier run` starts again."
+        f"{chosen.name} is now the database; the file before it was kept beside it."
+        " `atelier run` starts again."
     )
     return 0
 

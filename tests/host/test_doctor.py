@@ -204,7 +204,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
     ("schema", "status", "told"),
     [
         (None, 0, "ok    Database"),
-        ("0001", 0, "schema 0001; this Atelier's is"),
+        ("0030", 1, "schema 0030 is from before release 0.1.0"),
         ("9999", 1, "schema 9999 is a newer"),
     ],
 )
