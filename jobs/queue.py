@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -22,7 +22,7 @@ from jobs.active import Converse, Gate, open_gate, question_alone
 from jobs.admin import Admin
 from jobs.admission import Admission
 from jobs.executor import Executor
-from jobs.feed import Feed, Feeds, News, Wait, Watch
+from jobs.feed import Feed, News, Wait, Watch
 from jobs.job_rows import JobRows
 from jobs.limits import Limits
 from jobs.overview import Overview
@@ -47,15 +47,6 @@ def _nothing(connection: sa.Connection) -> None:
     """For an action that changes no row but the audit's."""
 
 
-class Hooks(TypedDict, total=False):
-    """What a queue asks and tells others: see ``Queue``."""
-
-    gate: Gate
-    on_rendered: Callable[[str], None]
-    converse: Converse
-    tracing: Tracing
-
-
 class Queue(JobRows):
     """Built beside the bot and started before it. ``gate``: asked before a job is written and again before it
     runs, whatever way it came. ``on_rendered``: called with the id of each job whose pictures are stored.
@@ -78,19 +69,15 @@ class Queue(JobRows):
         self.files, self.executor = files, executor
         self.limits, self.tracing = limits or Limits(), tracing
         self._on_rendered = on_rendered
-        self._hooks = gate, on_rendered, converse, tracing
-        self._dispatcher = self._new_dispatcher()
+        self._dispatcher = Dispatcher(
+            database, files, executor, self.limits, gate, on_rendered, converse, tracing
+        )
         self._admission = Admission(database, files, self.limits)
         self._overview = Overview(database, executor, self._dispatcher, self._admission)
         self.admin = Admin(database, self._cancel_all)
         self.people = People(database)
         self._started = False
-        self._audits = 0  # what admins have done here since the start
         self._tasks: set[asyncio.Task[Any]] = set()
-
-    def _new_dispatcher(self, feeds: Feeds | None = None) -> Dispatcher:
-        """Return a dispatcher of this queue's that hasn't been started."""
-        return Dispatcher(self.database, self.files, self.executor, self.limits, *self._hooks, feeds)
 
     async def start(self) -> None:
         """Take up unfinished jobs, start the workers and the dispatcher."""
@@ -284,7 +271,7 @@ class Queue(JobRows):
         if self._dispatcher.stop_answer(job_id):
             log.info("job %s: its answer is stopped", job_id)
             return True
-        if not await self.database.write(partial(rows.cancel, job_id=job_id, now=_now()), keys=()):
+        if not await self.database.write(partial(rows.cancel, job_id=job_id, now=_now())):
             return False
         log.info("job %s cancelled", job_id)
         self._dispatcher.forget(job_id, Cancelled())
@@ -357,16 +344,14 @@ class Queue(JobRows):
 
     async def _audited(self, row: AuditRow, work: Callable[[sa.Connection], Any] = _nothing) -> Any:
         log.info("%s by user %d, target %s", row.action, row.actor_id, row.target)
-        found = await self.database.write(audited(row, work))
-        self._audits += 1
-        return found
+        return await self.database.write(audited(row, work))
 
     async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
         """To its end, even if the caller is cancelled: the rows and the memory must not part."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(look_at_error)
+        task.add_done_callback(_look_at_error)
         return await asyncio.shield(task)
 
 
@@ -374,7 +359,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def look_at_error(task: asyncio.Task[Any]) -> None:
+def _look_at_error(task: asyncio.Task[Any]) -> None:
     """Let a task fail unseen: a caller that was cancelled never sees it."""
     if not task.cancelled():
         task.exception()

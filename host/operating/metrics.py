@@ -105,9 +105,6 @@ class Metrics:
         yield from of_devices(self._queue.executor.devices)
         database, files = self._queue.database, self._queue.files
         yield _histogram("atelier_db_seconds", "Reads, writes and commits of the database", database.timings)
-        yield GaugeMetricFamily(
-            "atelier_leader", "1 in the process that starts jobs", value=int(database.leads)
-        )
         yield CounterMetricFamily(
             "atelier_db_unknown_commits", "Commits whose answer was lost", value=database.unknown_commits
         )

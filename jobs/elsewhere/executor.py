@@ -167,10 +167,8 @@ class BusExecutor:
         for handed in self._runs.not_ended():
             goes_on = self.outlives(handed.run.job_id)
             handed.end(Lost(handed.run.job_id, "the studio stops", untouched=True, goes_on=goes_on))
-        for end in self._hearing:  # whoever leads next hears the rest; this one may lead again
+        for end in self._hearing:  # the next process hears the rest
             await end()
-        self._hearing, self._listening, self._complete = [], False, False
-        self._leader = secrets.token_hex(16)
         await self._comparing.close()
 
     # Runs

@@ -94,7 +94,7 @@ class Claims:
         work = self._write(waiting, claim.token, claim.device, claim.turn.had.until)
         try:
             with self._tracing.span(waiting.job_id, "claim", device=claim.device):
-                row = await self._database.write(work, first=True, keys=(), leads=True)
+                row = await self._database.write(work, first=True)
         except Exception as error:
             claim.error = error
             return

@@ -15,7 +15,7 @@ from time import (
 )
 from typing import Any
 
-from core.errors import FilesAway, NotLeading, NotYet, StorageError, UserError
+from core.errors import FilesAway, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.requests import recheck
 from core.telemetry.tracing import Tracing
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes.
-    converse: asked for what a question is handed out with. feeds: of a program that doesn't always lead."""
+    converse: asked for what a question is handed out with."""
 
     _claim = staticmethod(claimed)
 
@@ -70,14 +70,13 @@ class Dispatcher:
         on_rendered: Callable[[str], None],
         converse: Converse,
         tracing: Tracing,
-        feeds: Feeds | None = None,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
         self.limits, self.gate, self.converse, self.tracing = limits, gate, converse, tracing
         self.estimate = Estimate()
         self.waitlist = Waitlist(self.estimate.cost)
         self.running: dict[str, ActiveJob] = {}
-        self.feeds = Feeds(tracing) if feeds is None else feeds
+        self.feeds = Feeds(tracing)
         self.paused = False
         self.stopping = False
         self.last_step: float | None = None  # monotonic
@@ -113,7 +112,7 @@ class Dispatcher:
         going = await going_on(self.database, self.executor)
         kept = [one.job.id for one in going]
         recover = partial(rows.recover, message=CUT_OFF, now=_now(), but=kept)
-        recovered = await self.database.write(recover, leads=True)
+        recovered = await self.database.write(recover)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
         for key, seconds in await self.database.read(lookup.durations):
@@ -141,10 +140,9 @@ class Dispatcher:
         ]
         self.wake()
 
-    async def stop(self, grace: float, *, over: bool = True) -> None:
+    async def stop(self, grace: float) -> None:
         """Start nothing more; what runs may finish within ``grace`` seconds, the rest is queued again, not
-        counted as an attempt. A second call with a shorter grace cuts the first one short. ``over``: nobody
-        follows the jobs on."""
+        counted as an attempt. A second call with a shorter grace cuts the first one short."""
         if grace <= 0:
             self.saving.hurry.set()
         if self.stopping:
@@ -170,8 +168,7 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._loop_tasks, return_exceptions=True)
         await self._incoming.settle()
-        if over:
-            self.feeds.end_all(Paused())
+        self.feeds.end_all(Paused())
 
     async def _until_done_or_hurry(self, jobs: Iterable[ActiveJob], grace: float) -> None:
         hurry: asyncio.Future[Any] = asyncio.create_task(self.saving.hurry.wait())
@@ -183,7 +180,7 @@ class Dispatcher:
     async def _give_back(self, live: ActiveJob) -> None:
         try:
             work = partial(rows.give_back, job_id=live.job.id, token=live.token)
-            if await self.database.write(work, first=True, keys=()):
+            if await self.database.write(work, first=True):
                 log.info("job %s goes back to the queue", live.job.id)
         except StorageError:
             log.exception("a job stays marked as running; the next start takes it up")
@@ -203,10 +200,6 @@ class Dispatcher:
         self.waitlist.know(row.user_id, served, now)
         self.waitlist.add(waiting, now)
         self.wake()
-
-    def has(self, job_id: str) -> bool:
-        """Return whether the job waits here, is being claimed, runs, or is held beside the list."""
-        return any(job_id in kept for kept in (self.waitlist, self.claims, self.running, self._outcomes.held))
 
     def forget(self, job_id: str, event: Event) -> None:
         """It is over in the rows: out of the list, off the device, and the watchers are told."""
@@ -246,8 +239,6 @@ class Dispatcher:
             try:
                 while await self._start_some():
                     failures = 0
-            except NotLeading:
-                self._wake_later(RETRY_PAUSES[-1])  # if this one is to lead again before it steps down
             except Exception:  # whatever one job does, the next one gets its turn
                 log.exception("a job could not be started")
                 self._wake_later(RETRY_PAUSES[min(failures, len(RETRY_PAUSES) - 1)])

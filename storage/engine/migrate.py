@@ -49,11 +49,6 @@ def migrate(
         _upgrade(connection, path, backup_dir)
 
 
-def is_newest(connection: sa.Connection) -> bool:
-    """Return whether the schema is this program's."""
-    return schema(connection) == newest()
-
-
 def newest() -> str:
     """Return this program's schema, which is the number that its latest migration's file begins with."""
     return _schemas()[-1]

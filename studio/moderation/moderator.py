@@ -199,7 +199,7 @@ class Moderator:
                 now=now,
                 apart=now - ONE_STRIKE,
             )
-            if not await self._database.write(work, keys=[f"member {origin.user_id}"]):
+            if not await self._database.write(work):
                 return
             if deed is Deed.TELL:
                 await self._database.write(

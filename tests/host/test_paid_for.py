@@ -1,4 +1,4 @@
-"""What a bot doesn't use, it doesn't load: of PostgreSQL, buckets, the bus and several processes nothing."""
+"""What a bot doesn't use, it doesn't load: of PostgreSQL, buckets and the bus nothing."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from host.opening import services
 from tests.jobs.hand_executor import HandExecutor
 
 unwanted = {"nats", "nkeys", "msgspec", "obstore", "psycopg", "ray", "opentelemetry", "bus"}
-unwanted |= {"jobs.agents", "jobs.elsewhere", "jobs.sharing"}
+unwanted |= {"jobs.agents", "jobs.elsewhere"}
 unwanted |= {"storage.engine.postgres", "storage.filing.bucket", "storage.moving.rows"}
 
 async def main():

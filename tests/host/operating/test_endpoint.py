@@ -51,7 +51,6 @@ async def _metrics_and_health(studio: Studio, unused_tcp_port: int) -> None:
         "atelier_gateway_up 1.0",
         'atelier_shards{state="open"} 2.0',
         'atelier_shards{state="closed"} 1.0',
-        "atelier_leader 1.0",
         'atelier_rest_requests_total{route="POST /channels/{id}/messages",status="200"} 5.0',
         "atelier_healthy 1.0",
         'atelier_jobs_total{end="rendered"} 1.0',

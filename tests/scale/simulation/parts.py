@@ -1,7 +1,7 @@
-"""What the leader's single steps take of a processor, by the number of machines, without a server:
+"""What the bot's single steps take of a processor, by the number of machines, without a server:
 ``python -m tests.scale.simulation.parts --agents 125 300 1000``.
 
-A sign of life of each machine, a round of the leader's own to each of them, a choice of the next job and its
+A sign of life of each machine, a round of the bot's own to each of them, a choice of the next job and its
 device after one machine has changed, the place of one job, and a round of telling places.
 """
 
