@@ -16,7 +16,6 @@ from host.elsewhere.executors import executor_of
 from host.operating.traces import opened_tracing
 from jobs.executor import Executor
 from jobs.films import FilmLimits
-from jobs.job_rows import JobRows
 from jobs.limits import Limits
 from jobs.queue import Queue
 from storage.database import Database, open_database
@@ -94,7 +93,7 @@ async def services(
         rendered = asyncio.Queue[str]()
         authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
         memberships = Memberships(directory, Members(database))
-        sight = Sight(authority, JobRows(database), directory, memberships)
+        sight = Sight(authority, database, directory, memberships)
         queue = Queue(
             database,
             files,

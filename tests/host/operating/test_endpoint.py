@@ -82,7 +82,7 @@ async def test_a_process_with_a_job_that_hangs_is_not_alive_and_one_with_a_full_
             queue._dispatcher.saving.disk_full = False
             await ask(queue)
             await until(lambda: queue.health().running)
-            monkeypatch.setattr("jobs.overview.HUNG_AFTER", 0.0)
+            monkeypatch.setattr("jobs.queue.HUNG_AFTER", 0.0)
             assert [(await session.get(path)).status for path in ("/healthz", "/livez")] == [503, 503]
 
 

@@ -90,7 +90,14 @@ async def measured(agents: int, running: int, waiting: int, folder: Path) -> str
     for host, beat in enumerate(idle):
         executor._hear_beat(beat, f"beat.h{host:04}")
     dispatcher = Dispatcher(
-        mock.Mock(), mock.Mock(), executor, Limits(disk_floor=0), open_gate, print, question_alone, UNTRACED
+        mock.Mock(),
+        mock.Mock(),
+        executor,
+        Limits(disk_floor=0),
+        gate=open_gate,
+        on_rendered=print,
+        converse=question_alone,
+        tracing=UNTRACED,
     )
     tasks = []
     for number in range(running):
