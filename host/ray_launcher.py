@@ -25,8 +25,7 @@ from typing import Any
 
 from bus.connection import connected
 from core.errors import AtelierError, BusError, SettingsError
-from core.setting.host.handed import for_workers
-from core.settings import Settings
+from core.settings import Settings, for_workers
 from host.elsewhere import rights
 from host.elsewhere.worker import NO_BUS
 from host.logs import set_up_logs

@@ -19,8 +19,7 @@ import jsonschema
 import pytest
 import yaml
 
-from core.setting.host.running import MOST_GRACE
-from core.settings import ROOT, SECRETS, Settings, env_example, load
+from core.settings import MOST_GRACE, ROOT, SECRETS, Settings, env_example, load
 from host.cli import COMMANDS, _parser
 
 UNIT = ROOT / "deploy" / "atelier.service"

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from core.errors import UserError
+from core.profiles import PACKAGED
 from core.requests import ClassifyRequest, CutOutRequest, UpscaleRequest
-from core.setting.packaged import ROLES
 from demo import photographs
 from demo.captions import canonical, parse
 from demo.drawing import SIZE, draw, draw_apart, layout
@@ -277,7 +277,7 @@ def models(photo: bool = True) -> Models:
     roles = {"image": "stable-diffusion", "caption": "captioner", "segment": "segmenter"}
     named = {role: roles.get(role, role) for role in ("image", "clip", "caption", "vit", "segment")}
     specs = {role: str(MODELS / folder) for role, folder in named.items()}
-    return Models(WorkerConfig("cpu", specs | (ROLES if photo else {}), "data/cache", cpu_threads=1))
+    return Models(WorkerConfig("cpu", specs | (PACKAGED if photo else {}), "data/cache", cpu_threads=1))
 
 
 def photo_rows(pack: Pack, report: Report, n: int):

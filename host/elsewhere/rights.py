@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import SettingsError
-from core.setting.servers import word
+from core.settings import word
 
 BOT = "bot"
 WORKER = "worker-"  # before a machine's name

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import BusAway
-from core.setting.host.handed import for_workers
+from core.settings import for_workers
 from jobs.elsewhere.load import SUBJECT, AskLoad, Load, Machine, answer_for_ever
 from jobs.executor import Device
 from tests.jobs.conftest import ask, open_queue, until

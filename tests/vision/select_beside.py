@@ -21,9 +21,9 @@ import numpy as np
 import torch
 
 from core.events import Output
+from core.profiles import PROFILES
 from core.redact import Redactor
 from core.requests import ImagineRequest
-from core.setting.profiles import PROFILES
 from demo.evaluate import readers
 from demo.evaluate.images import SINGLE
 from vision.capabilities import capability

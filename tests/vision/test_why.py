@@ -13,8 +13,8 @@ from PIL import Image
 from transformers import ResNetConfig, ResNetForImageClassification
 
 from core.errors import UserError
+from core.profiles import PROFILES
 from core.requests import ClassifyRequest, WhyRequest
-from core.setting.profiles import PROFILES
 from demo.drawing import draw_apart, layout
 from demo.evaluate.images import two_objects
 from demo.world import OBJECTS

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from core.setting.profiles import DEMO
+from core.profiles import DEMO
 
 HEAD = DEMO / "photograph" / "model.safetensors"
 

