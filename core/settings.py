@@ -890,7 +890,8 @@ def known_parts(secret: str) -> list[str]:
 
 def sections() -> dict[str, str]:
     """Return the section of ``.env.example`` that each setting stands in, by the setting's name."""
-    begun = accumulate((item.metadata["section"] for item in fields(Settings)), lambda last, new: new or last)
+    named: list[str] = [item.metadata["section"] for item in fields(Settings)]
+    begun = accumulate(named, lambda last, new: new or last)
     return {item.name.upper(): section for item, section in zip(fields(Settings), begun, strict=True)}
 
 
