@@ -19,7 +19,7 @@ from typing import Any
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.grammar.permutations import MAX_JOBS
-from core.grammar.prompt import Prompt, format_prompt, parse
+from core.grammar.prompt import Prompt, format_prompt, parse_prompt
 from core.job import Job, Origin, Reply
 from core.preferences import Preferences
 from core.requests.base import Answer
@@ -185,7 +185,7 @@ class Studio:
         """Return whether ``prompt`` has the very words that a job has found, or answered with."""
         result = await self._queue.result(job_id)
         found = offered(result) if result else ()
-        return prompt.text in (parse(caption_prompt(caption, None)).text for caption in found)
+        return prompt.text in (parse_prompt(caption_prompt(caption, None)).text for caption in found)
 
     async def take(self, actor: Actor, picture: Given) -> Source:
         """Return a picture to work on: a file, or one of ours by its name, such as "abcd2345efgh 2".
@@ -295,7 +295,7 @@ class Studio:
         author, content = found
         if author != actor.user_id:
             raise NotAllowedError("This question was for somebody else.")
-        return jobs_of([parse(text) for text in content["prompts"]][:MAX_JOBS], content["pictures"])
+        return jobs_of([parse_prompt(text) for text in content["prompts"]][:MAX_JOBS], content["pictures"])
 
     # Jobs
 

@@ -10,7 +10,7 @@ from bot.ui import buttons, messages
 from bot.ui.replies import reply_to
 from bot.wire.attachments import files_of
 from core.errors import PromptError, UserError
-from core.grammar.prompt import parse
+from core.grammar.prompt import parse_prompt
 from studio.actor import Actor
 from studio.films.kinds import may_be_film
 
@@ -32,7 +32,7 @@ class Uploads(commands.Cog):
             await reply_to(message, "Send me a picture, or type `/imagine`. `/help` shows everything.")
             return
         try:
-            words = parse(message.content).text
+            words = parse_prompt(message.content).text
             problem = ""
         except PromptError as error:
             words, problem = "", f"\n-# {error}"

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import UserError
 from core.grammar.flags import FLAGS, REFERENCES, SUPPORTED, UNSUPPORTED, Prompt
-from core.grammar.prompt import parse
+from core.grammar.prompt import parse_prompt
 from core.grammar.references import Picture, Pictures, References
 from core.grammar.values import Whole
 from core.parameters import Flag, Parameters, Reach, flags_of, names, param, parameters
@@ -30,21 +30,22 @@ TOY = """
 USES = """
 from core.errors import UserError
 from core.grammar.flags import BY_NAME, FLAGS, why_unsupported
-from core.grammar.prompt import format_prompt, parse
+from core.grammar.prompt import format_prompt, parse_prompt
 from core.parameters import names
 from core.requests import ImagineRequest, OutpaintRequest, from_json, to_json
 from core.wording import fields_of, prompt_of, with_defaults
 from studio.asking.actions import _reaching
 from core.parameters import Reach
 
-prompt = parse("a red house --g 5 --seed 1")
+prompt = parse_prompt("a red house --g 5 --seed 1")
 assert prompt.glow == 5 and BY_NAME["g"].help == "how much it shines, 0 to 9"
 assert format_prompt(prompt) == "a red house --seed 1 --glow 5"
 request = ImagineRequest(**fields_of(prompt))
 assert request.glow == 5 and from_json("imagine", to_json(request)) == request
 assert prompt_of(request, seed=True) == prompt
-assert ImagineRequest(**fields_of(parse("a --glow 0"))) == ImagineRequest(**fields_of(parse("a")))
-assert with_defaults(parse("a"), parse("b --glow 3")).glow == 3
+none, zero = (fields_of(parse_prompt(words)) for words in ("a", "a --glow 0"))
+assert ImagineRequest(**zero) == ImagineRequest(**none)
+assert with_defaults(parse_prompt("a"), parse_prompt("b --glow 3")).glow == 3
 assert "new pictures" in why_unsupported("--glow 5")
 for cls in (ImagineRequest, OutpaintRequest):
     assert "glow" in names(cls, lambda p: p.reported) and "glow" not in names(cls, lambda p: p.moderated)
@@ -144,7 +145,7 @@ def test_what_is_not_kept_of_a_picture_is_known(reach: Reach, expected: set[str]
 )
 def test_a_prompt_and_a_request_take_the_same_numbers(flag: Flag) -> None:
     low, high = flag.value.low, flag.value.high
-    makers = [lambda number: parse(f"a --{flag.name} {number}")]
+    makers = [lambda number: parse_prompt(f"a --{flag.name} {number}")]
     if flag.field in parameters(GenerateRequest):
         makers.append(lambda number: ImagineRequest(prompt="a", **{flag.field: number}))
     for make in makers:

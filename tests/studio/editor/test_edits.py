@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import UserError
-from core.grammar.prompt import parse
+from core.grammar.prompt import parse_prompt
 from core.job import Job, Lane, Origin, Status, new_job_id
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, VariationRequest
 from studio.asking.new_job import PromptWithPictures, Source
@@ -33,7 +33,7 @@ def document(*found: Laid, width: int = 800, height: int = 600, **more: object) 
 
 
 def words(text: str) -> PromptWithPictures:
-    return PromptWithPictures(parse(text), {})
+    return PromptWithPictures(parse_prompt(text), {})
 
 
 def made(one: Document, *found: Laid, mask: str | None = None, text: str = ""):
