@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.films.clips.clips import clips_of
+from studio.films.clips import clips_of
 from studio.films.showing import FilmShowing
 from studio.organise.folders import Folders
 from studio.organise.posting import Posting

@@ -24,7 +24,7 @@ from studio.asking.new_job import NewJob, PromptWithPictures, new_seed
 from studio.asking.prompts import Given, Prompts, check_film, with_attached
 from studio.asking.sources import Sources
 from studio.authority import Action
-from studio.films.clips.clips import clips_of
+from studio.films.clips import clips_of
 from studio.films.showing import FilmShowing
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Shown

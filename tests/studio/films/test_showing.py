@@ -11,7 +11,7 @@ from core.job import Job, Lane, Origin, Status
 from core.requests.video import VideoRequest
 from storage.filing.folder import Folder
 from storage.films.rows import StoredFilm
-from studio.films.clips.clips import Clips
+from studio.films.clips import Clips
 from studio.films.showing import TOO_LARGE, FilmShowing
 from studio.marking.credentials import Credentials
 from studio.marking.marker import Marker

@@ -1,15 +1,12 @@
 """Clips for members: taken from what they send, fitted to where they go, cut, shown as a picture, a GIF or
-side by side. Each is made by a process of its own (``studio.films.clips.process``), from file to file."""
+side by side. Each is made by a video process of its own, from file to file."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -19,19 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ImageError
-from studio.films.clips import ending
+from studio.films.intake import VIDEO_PROCESS
 from studio.films.kinds import READ, kind_of
-from studio.pictures.intake import Readable, child_environment, fetched, short_name
+from studio.pictures.child import ask_once
+from studio.pictures.intake import Readable, fetched, short_name
 from studio.services import Services
 
-log = logging.getLogger(__name__)
 FOLDER = "clips"  # among those of jobs, which are emptied at the next start
-PROCESS = "studio.films.clips.process"
 AT_ONCE, IN_MEMORY = 2, 2  # processes, and clips of people from their first byte on
 PATIENCE = {"take": 240.0, "fit": 900.0, "cut": 480.0, "last": 90.0, "gif": 240.0, "mosaic": 480.0}  # seconds
 KEPT_SECONDS = 20.0  # of a clip that somebody sends
 TOO_MUCH = "takes too much time or memory; try a shorter or smaller one."
-WITH_ENCODER = ("take", "fit", "cut", "mosaic")
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ class Clips:
             source = await self._sent(file)
             limits = {"keep": keep, "seconds": self._max_seconds, "pixels": self._max_pixels}
             try:
-                clip, told = await self._made("take", [source], name, **limits)
+                clip, told = await self._made("take", [source], name, encoder=self._encoder, **limits)
             finally:
                 await asyncio.to_thread(source.unlink, missing_ok=True)
         if told["whole"] > clip.seconds + 1:
@@ -114,7 +109,7 @@ class Clips:
     async def fit(self, film: Path, limit: int) -> Clip:
         """Return a film of ours in at most ``limit`` bytes, which is smaller than it is, with a note of what
         was done. Raises ImageError when it doesn't fit, however it is made."""
-        clip, told = await self._made("fit", [film], "The film", limit=limit)
+        clip, told = await self._made("fit", [film], "The film", encoder=self._encoder, limit=limit)
         done = [f"{clip.width}×{clip.height} px, {float(clip.fps):g} frames a second"]
         done += ["without its sound"] if told["lost"] else []
         note = (
@@ -125,7 +120,7 @@ class Clips:
     async def cut(self, film: Path, begin: float, end: float) -> Clip:
         """Return the part of a film of ours between two times, in seconds. Raises ImageError, which says what
         of it there is."""
-        clip, _ = await self._made("cut", [film], "The film", begin=begin, end=end)
+        clip, _ = await self._made("cut", [film], "The film", encoder=self._encoder, begin=begin, end=end)
         return clip
 
     async def last_frame(self, film: Path) -> bytes:
@@ -141,7 +136,7 @@ class Clips:
     async def mosaic(self, films: Sequence[Path]) -> Clip:
         """Return two to four films of ours of one shape side by side, two in a row, in at most 1280×720 px.
         Raises ImageError for others."""
-        clip, _ = await self._made("mosaic", films, "The films")
+        clip, _ = await self._made("mosaic", films, "The films", encoder=self._encoder)
         return clip
 
     async def _made(
@@ -164,23 +159,16 @@ class Clips:
     ) -> AsyncIterator[tuple[Path, dict[str, Any], bytes]]:
         """Let a process make something of films: the file in which it is, what is told of it, and a picture.
         The file is gone afterwards, unless it was moved."""
-        if command in WITH_ENCODER:
-            given["encoder"] = self._encoder
         folder = self._folder / f"clip-{secrets.token_hex(8)}"
+        target = folder / "made"
         try:
             await _to_its_end(partial(folder.mkdir, parents=True))
-            source = sources[0]
-            if len(sources) > 1:
-                source = folder / "sources"
-                given["lengths"] = await _to_its_end(_joined, sources, source)
-            target = folder / "made"
+            films = self._encoder, str(target), *map(str, sources)
             async with self._slots:
-                ended = await _run(command, json.dumps(given), source, target)
-            found = await asyncio.to_thread(ending.read, target)
-            if found is None:
-                log.warning("a clip process (%s) ended with %s", command, ended)
+                answer = await ask_once(VIDEO_PROCESS, command, *films, patience=PATIENCE[command], **given)
+            if answer is None:
                 raise ImageError(f"{name} {TOO_MUCH}")
-            told, picture = found
+            told, picture = answer
             if "error" in told:
                 raise ImageError(f"{name} {told['error']}")
             yield target, told, picture
@@ -200,46 +188,10 @@ async def _to_its_end(function: Callable[..., Any], *given: Any) -> Any:
         raise
 
 
-async def _run(command: str, given: str, source: Path, target: Path) -> int | None:
-    """Run a process from file to file; its exit status, None where it took too long."""
-    with (
-        await asyncio.to_thread(source.open, "rb") as film,
-        await _to_its_end(target.open, "w+b") as out,
-    ):
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", PROCESS, command, given),
-            stdin=film,
-            stdout=out,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=child_environment(),
-        )
-    try:
-        async with asyncio.timeout(PATIENCE[command]):
-            return await child.wait()
-    except TimeoutError:
-        return None
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-
-
 def _append(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         file.write(data)
-
-
-def _joined(sources: Sequence[Path], target: Path) -> list[int]:
-    """Write files one after the other into one, and return their lengths."""
-    lengths = []
-    with target.open("wb") as out:
-        for path in sources:
-            before = out.tell()
-            with path.open("rb") as film:
-                shutil.copyfileobj(film, out, 2**20)
-            lengths.append(out.tell() - before)
-    return lengths
 
 
 def clips_of(services: Services) -> Clips:
