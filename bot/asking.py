@@ -22,7 +22,8 @@ from core.job import Job
 from core.preferences import Preferences
 from studio.actor import Actor
 from studio.asking.new_job import NewJob, PromptWithPictures, Source
-from studio.asking.prompts import Given, attached, jobs_of, pictures_of
+from studio.asking.prompts import attached, jobs_of, pictures_of
+from studio.asking.sources import Given
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from core.job import DEFAULT_FILE_LIMIT, Job, Reply
 from core.requests import AskRequest
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
+from studio.asking.sources import Given
 from studio.authority import Action
 from studio.studio import Studio
 

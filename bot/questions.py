@@ -21,7 +21,7 @@ from core.requests import AskRequest
 from core.requests.ask import FORMS, Form
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
+from studio.asking.sources import Given
 from studio.asking.words import caption_prompt
 from studio.authority import Action
 from studio.studio import Studio

@@ -34,9 +34,9 @@ from studio.asking.films.actions import OF_FILMS
 from studio.asking.films.filming import Filming
 from studio.asking.hints import Hints
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed
-from studio.asking.prompts import Given, Prompts, check_imagine, jobs_of, with_attached
+from studio.asking.prompts import Prompts, check_imagine, jobs_of, with_attached
 from studio.asking.regions import Regions
-from studio.asking.sources import Sources
+from studio.asking.sources import Given, Sources
 from studio.asking.talking import Talking
 from studio.asking.words import caption_prompt, offered, shorter_prompts
 from studio.authority import Action, Authority
@@ -46,7 +46,7 @@ from studio.examples.lessons import Lessons
 from studio.examples.sets import Sets
 from studio.export import Export
 from studio.gallery import Gallery
-from studio.moderation.checking import Checks
+from studio.message_check import Checks
 from studio.moderation.rules import Blocked
 from studio.organise.organise import Organise
 from studio.own import Own

@@ -22,7 +22,7 @@ from core.errors import ImageError, UserError
 from core.limits import MAX_SET_LABELS, MAX_SHOTS
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
+from studio.asking.sources import Given
 from studio.asking.words import counted
 from studio.examples.copies import PAGE
 

@@ -17,12 +17,11 @@ from storage.members import Favourite, Members
 from studio.actor import Actor
 from studio.asking import actions
 from studio.asking.new_job import NewJob, new_seed
-from studio.asking.sources import Sources
+from studio.asking.sources import Given, Sources
 from studio.pictures.intake import Readable
 from studio.styles.naming import Styles, configured
 from vision.families.editors import editing
 
-Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
 MAX_PICTURES = 10  # of one prompt
 PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p are called inside
 

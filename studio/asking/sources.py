@@ -18,6 +18,7 @@ from studio.pictures.intake import Intake, Readable
 from studio.rights import Rights
 
 UPLOADS, UPLOAD_EVERY = 40, 30.0  # files of one person at once, and seconds for each one after these
+Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _JOB = re.compile(rf"([a-z2-9]{{{ID_LENGTH}}})(?:[\s#:]+(\d+))?", re.IGNORECASE)
 

@@ -21,8 +21,7 @@ from storage.asking.chats import Asked
 from storage.members import Members
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
-from studio.asking.sources import Sources
+from studio.asking.sources import Given, Sources
 from studio.authority import Action
 from studio.films.intake import Film
 from studio.films.material import Materials

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ImageError
+from core.settings import Settings
+from storage.files import Files
 from studio.films.intake import VIDEO_PROCESS
 from studio.films.kinds import READ, kind_of
 from studio.pictures.child import ask_once
 from studio.pictures.intake import Readable, fetched, short_name
-from studio.services import Services
 
 FOLDER = "clips"  # among those of jobs, which are emptied at the next start
 AT_ONCE, IN_MEMORY = 2, 2  # processes, and clips of people from their first byte on
@@ -194,11 +195,10 @@ def _append(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def clips_of(services: Services) -> Clips:
+def clips_of(files: Files, settings: Settings) -> Clips:
     """Return what makes clips, within the host's limits."""
-    settings = services.settings
     return Clips(
-        services.files.incoming / FOLDER,
+        files.incoming / FOLDER,
         settings.video_encoder,
         max_bytes=settings.clip_max_mb * 2**20,
         max_seconds=settings.clip_max_seconds,

@@ -21,7 +21,7 @@ class Organise:
         self.trash = Trash(rights, database, queue, services.privacy)
         self.folders = Folders(rights, database, queue)
         days = services.settings.share_days
-        films = FilmShowing(services.files, clips_of(services), services.marker)
+        films = FilmShowing(services.files, clips_of(services.files, services.settings), services.marker)
         self.zips = Zips(rights, database, queue, services.showing, films)
         showing, moderator = services.showing, services.moderator
         self.shares = Shares(rights, database, queue, showing, films, moderator, services.web, days)

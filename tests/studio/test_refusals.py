@@ -36,7 +36,7 @@ from studio.editor.selecting import Wanted
 from studio.examples.copies import Copies
 from studio.examples.sets import Sets
 from studio.gallery import Gallery
-from studio.moderation.checking import Checks
+from studio.message_check import Checks
 from studio.organise.folders import Folders
 from studio.organise.posting import Posting
 from studio.organise.shares import Shares

@@ -13,7 +13,8 @@ from studio.asking.actions import RIGHTS
 from studio.asking.films.actions import OF_FILMS
 from studio.asking.films.filming import Asked, Material
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given, jobs_of, pictures_of
+from studio.asking.prompts import jobs_of, pictures_of
+from studio.asking.sources import Given
 from studio.gallery import Looked
 from web import shapes
 from web.call import Answer, Call, Gone, Json, Refused, SeeOther

@@ -19,7 +19,8 @@ from studio.asking.films import actions
 from studio.asking.films.sources import FilmSource
 from studio.asking.films.words import seconds
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given, remix_text
+from studio.asking.prompts import remix_text
+from studio.asking.sources import Given
 from studio.studio import Studio
 
 Press = Callable[[discord.Interaction, Job, int], Awaitable[None]]
