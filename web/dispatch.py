@@ -256,8 +256,8 @@ def _response(context: Context, found: Whole) -> web.Response:
             return _leave(context, url, attempt)
         case SignedIn(token, path, another):
             return _signed(context, path, token, forget=another)
-        case SignedOut(path):
-            return _signed(context, path, None, forget=True)
+        case SignedOut():
+            return _signed(context, None, None, forget=True)
 
 
 def _headers(context: Context, kind: str, *, own: bool = False, shared: bool = False) -> dict[str, str]:

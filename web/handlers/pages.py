@@ -1,4 +1,4 @@
-"""The pages: each is whole as HTML, and its script only adds to it."""
+"""The pages: HTML that shows what there is at once, until its script takes over."""
 
 from __future__ import annotations
 

@@ -26,6 +26,5 @@ function valueOf(field) {
 const form = element("settings", HTMLFormElement);
 form.addEventListener("change", onChange);
 form.addEventListener("submit", (event) => event.preventDefault());
-element("save", HTMLElement).hidden = true;
 showHere();
 startPage();

@@ -6,7 +6,7 @@ import { complain, toast } from "../core/toasts.js";
 import { Gallery } from "../gallery/gallery.js";
 import { Announcer } from "../parts/announce.js";
 import { emptyState } from "../parts/empty.js";
-import { startPage } from "../parts/shell.js";
+import { sendForm, startPage } from "../parts/shell.js";
 import { intoFolder, nameOf, outOfFolder } from "./api.js";
 import { tellAway } from "./note.js";
 import { joinFields } from "../search/fields.js";
@@ -56,7 +56,7 @@ element("delete", HTMLFormElement).addEventListener("submit", async (event) => {
   const form = /** @type {HTMLFormElement} */ (event.target);
   event.preventDefault();
   const { confirmed } = await import("../parts/dialog.js");
-  if (await confirmed(`Delete ${folder.name}?`, "The folder goes, its pictures stay.", "Delete", { bad: true })) form.submit();
+  if (await confirmed(`Delete ${folder.name}?`, "The folder goes, its pictures stay.", "Delete", { bad: true })) sendForm(form);
 });
 pictureKeys(gallery);
 startPage();

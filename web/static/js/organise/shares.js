@@ -1,4 +1,4 @@
-// The page of shares works by itself; this says times as people do.
+// The page of shares: this says times as people do.
 import { ago } from "../core/text.js";
 import { startPage } from "../parts/shell.js";
 

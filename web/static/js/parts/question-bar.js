@@ -21,7 +21,7 @@ export class QuestionBar {
     this.field = element("more-question", HTMLTextAreaElement);
     this.attached = new Attachments(element("more-pictures", HTMLElement), { films: "ask" });
     keepField(this.field, `question ${address}`);
-    unhide("talk-bar", "more-add");
+    unhide("more-add");
     this.#listen();
   }
 

@@ -1,5 +1,5 @@
 // What every page has: the theme's button, the sandbox's other person, shortcuts to the pages.
-import { signIn } from "../core/api.js";
+import { change, signIn } from "../core/api.js";
 import { forgetAll, keptHere, lastly, person } from "../core/kept.js";
 import { shortcuts } from "../core/shortcuts.js";
 import { setTheme, theme, THEMES } from "../core/theme.js";
@@ -50,16 +50,40 @@ function sign({ target, defaultPrevented }) {
   form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "person", value: person() }));
 }
 
-/** Who signs out, or deletes all that is kept of them, leaves nothing in this browser; what isn't sent goes first. @param {SubmitEvent} event */
-async function leave(event) {
+/** @param {SubmitEvent} event */
+function onSubmit(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
-  const path = new URL(form.action).pathname;
-  if (!["/sign-out", "/privacy/delete"].includes(path) || event.defaultPrevented) return;
+  if (!form.dataset.send || event.defaultPrevented) return;
   event.preventDefault();
-  if (path === "/sign-out") await lastWords();
-  document.body.dataset.leaving = "";
-  await forgetAll();
-  form.submit();
+  sendForm(form);
+}
+
+/**
+ * Say what a form says to where `data-send` names, such as "PATCH /api/folders/abc"; a name in braces is that field's value.
+ * Then the page `data-then` follows, or else the one that is answered, or this one anew.
+ * Who leaves with it keeps nothing in this browser; what isn't sent goes first.
+ * @param {HTMLFormElement} form
+ */
+export async function sendForm(form) {
+  if (form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
+  const data = new FormData(form);
+  const body = { ...Object.fromEntries(data), ...(data.has("pictures") && { pictures: data.getAll("pictures") }) };
+  const [method = "", path = ""] = (form.dataset.send ?? "").replace(/\{(\w+)\}/, (_, name) => String(data.get(name))).split(" ");
+  try {
+    if ("leaves" in form.dataset) {
+      await lastWords();
+      await forgetAll();
+    }
+    const told = /** @type {{href?: string} | null} */ (await change(method, path, method === "DELETE" ? undefined : body));
+    const next = form.dataset.then ?? told?.href;
+    if (next) location.assign(next);
+    else location.reload();
+  } catch (error) {
+    delete document.body.dataset.leaving;
+    form.ariaBusy = "false";
+    complain(error);
+  }
 }
 
 /** @param {KeyboardEvent} event */
@@ -85,11 +109,12 @@ export function startPage() {
   document.addEventListener("change", unveil);
   document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000`;
   document.addEventListener("submit", sign);
-  document.addEventListener("submit", leave);
+  document.addEventListener("submit", onSubmit);
   themeButton();
   otherPerson();
   shortcuts({ "/": toPrompt, "?": () => location.assign("/keys") });
   for (const [key, href] of Object.entries(PAGES)) shortcuts({ [`g ${key}`]: () => location.assign(href) });
   if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();
   document.body.dataset.started = "";
+  dispatchEvent(new Event("started")); // what was sent before goes now
 }

@@ -1,4 +1,4 @@
-// The report of a version works by itself; this tells how far a training is and when a bundle is there.
+// The report of a version: this tells how far a training is and when a bundle is there.
 import { pageData } from "../core/page.js";
 import { startPage } from "../parts/shell.js";
 import { startOpen } from "../../projects/open.js";

@@ -1,4 +1,4 @@
-// The settings of a project work by themselves; this asks before the project goes.
+// The settings of a project: this asks before the project goes.
 import { element, pageData } from "../core/page.js";
 import { startPage } from "../parts/shell.js";
 
