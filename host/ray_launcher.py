@@ -18,10 +18,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 from bus.connection import connected
 from core.errors import AtelierError, BusError, SettingsError
@@ -37,7 +36,6 @@ from jobs.views import Health
 COMMAND = (sys.executable, "-m", "bot", "worker", "--attached")
 PATIENCE = 2.0  # seconds for bot and actors to answer, and between two looks
 PAUSE = 10.0  # seconds before a worker is placed again that could not be placed or has ended by itself
-LATE = 60.0  # seconds beyond its grace that a worker may take to drain
 WITHOUT_TOKEN = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1])"
 log = logging.getLogger(__name__)
 
@@ -46,8 +44,7 @@ class ClusterError(AtelierError):
     """The cluster can't be reached, lets nobody or everybody in, or has no place."""
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     """How a worker is. node: where. problem: what it said when it ended by itself."""
 
     node: str
@@ -122,7 +119,6 @@ class Launcher:
                 num_cpus=cpus,
                 scheduling_strategy="SPREAD",
                 lifetime="detached",
-                get_if_exists=True,  # another launcher may be faster
                 max_restarts=-1,
                 max_concurrency=4,
                 # else Ray kills the child of an actor that ends: it could not give back what it runs
@@ -147,11 +143,12 @@ class Launcher:
         count = len(staying) if load is None else busy + math.ceil(waits / self._asked.waiting_per_worker)
         target = self._target(now, count, len(staying))
         where = f"({len(self.reports)} workers, {'?' if load is None else waits} jobs wait)"
-        free = [name for name in names_of(self._asked) if name not in self.reports]
+        free = [name for name in _names(self._asked) if name not in self.reports]
         for name in free[: max(0, target - len(staying))]:
             if self._resting.get(name, now) <= now:
                 log.info("%s is placed %s", name, where)
-                self._handles[name] = self._actor.options(name=name).remote(*self._orders(name))
+                options = self._actor.options(name=name, get_if_exists=True)  # another launcher may be faster
+                self._handles[name] = options.remote(*self._orders(name))
         # first those that have no place yet, then those with the least to do, the newest before the others
         worth = lambda name: (self.reports[name] is not None, running.get(name, 0))  # noqa: E731
         for name in sorted(reversed(staying), key=worth)[: max(0, len(staying) - target)]:
@@ -164,8 +161,7 @@ class Launcher:
         self._ray.autoscaler.sdk.request_resources(bundles=[self._bundle] * target)
 
     def _target(self, now: float, count: int, staying: int) -> int:
-        """Return how many workers there should be: up at once, down once fewer have been enough for
-        ``--idle-seconds``, as the stabilization window of Kubernetes' HorizontalPodAutoscaler has it."""
+        """Return how many workers are wanted: the most of the last ``--idle-seconds``, within the bounds."""
         if not self._counts:  # of the time before this nothing is known
             self._counts.append((now, staying))
         self._counts.append((now, count))
@@ -205,8 +201,7 @@ class Launcher:
                 log.log(level, "%s %s", name, what)
 
 
-def names_of(asked: argparse.Namespace) -> list[str]:
-    """Return the names of all workers that there may be."""
+def _names(asked: argparse.Namespace) -> list[str]:
     return [f"{asked.name}-{number}" for number in range(1, asked.max + 1)]
 
 
@@ -218,6 +213,12 @@ def connect(address: str, namespace: str) -> Any:
     if not host or not port.isdigit() or "/" in address or loopback:
         wanted = "takes the head's host:port, such as 10.0.0.1:6379, and not loopback"
         raise SettingsError([f"--address {address or '(empty)'}: {wanted}."])
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+    found = os.environ.get("RAY_AUTH_TOKEN") or (token.read_text() if token.is_file() else "")
+    if not found.strip():
+        made = "`ray get-auth-token --generate` makes one, for all nodes and for this command"
+        places = "RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token"
+        raise SettingsError([f"{places}: holds the cluster's token; {made}."])
     os.environ["RAY_AUTH_MODE"] = "token"  # before Ray is imported
     try:
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
@@ -230,12 +231,9 @@ def connect(address: str, namespace: str) -> Any:
         others["RAY_AUTH_MODE"] = "disabled"
         command = [sys.executable, "-c", WITHOUT_TOKEN, address]
         if not subprocess.run(command, env=others, capture_output=True, timeout=60).returncode:
-            mend = "start its head and nodes with RAY_AUTH_MODE=token and a token"
-            raise ClusterError(f"the Ray cluster at {address} lets everybody in: {mend}.")
+            raise ClusterError("it lets everybody in: start its nodes with RAY_AUTH_MODE=token and a token")
         GcsClient(address=address)
         ray.init(address=address, namespace=namespace, log_to_driver=False, configure_logging=False)
-    except AtelierError:
-        raise
     except ModuleNotFoundError as error:
         raise ClusterError("`atelier workers ray` needs Ray: make setup EXTRAS=ray,scale") from error
     except Exception as error:  # Ray's own kinds are many: another token, another version of Ray or Python
@@ -260,14 +258,14 @@ def launch(settings: Settings, asked: argparse.Namespace, command: Sequence[str]
         problems.append("--waiting-per-worker takes 1 or more, --idle-seconds 0 or more.")
     if problems:
         raise SettingsError(problems)
-    creds = rights.read_accounts(asked.creds, names_of(asked)) if asked.creds is not None else {}
+    creds = rights.read_accounts(asked.creds, _names(asked)) if asked.creds is not None else {}
     own = {name: {"BUS_CREDS": account} for name, account in creds.items()}
     all_ = {"DEVICES": "auto" if asked.gpus_per_worker else "cpu", **for_workers()}
     set_up_logs(settings, name="launcher")
     namespace = f"atelier-{settings.bus_prefix}-{asked.name}"
     ray = connect(asked.address or os.environ.get("RAY_ADDRESS", ""), namespace)
     try:
-        late = settings.grace_seconds + LATE
+        late = settings.grace_seconds + 60.0  # then a worker that is drained is killed
         orders = lambda name: (name, all_ | own.get(name, {}), asked.folder, late, command)  # noqa: E731
         return asyncio.run(_keep(settings, Launcher(ray, asked, orders), asked))
     except ray.exceptions.RayError as error:
@@ -290,7 +288,7 @@ async def _keep(settings: Settings, launcher: Launcher, asked: argparse.Namespac
             except BusError as error:
                 load, said = None, f"nobody says how many jobs wait: {error}"
             if said != problem:
-                log.warning(said or "the bot says how many jobs wait again")
+                log.log(logging.WARNING if said else logging.INFO, said or "the bot says how many jobs wait")
             problem = said
             await asyncio.to_thread(launcher.turn, load, monotonic())
             if asked.stop and not launcher.reports:

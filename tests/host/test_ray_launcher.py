@@ -3,7 +3,6 @@ Ray is asked anything."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -72,6 +71,8 @@ class Played:
     def remote(self, **shape: Any) -> Any:
         if shape["num_gpus"] > 1 and shape["num_gpus"] % 1:
             raise ValueError("whole numbers above 1")
+
+        assert "get_if_exists" not in shape  # which Ray takes with a name alone
 
         def options(name: str, **more: Any) -> Any:
             def remote(*orders: Any) -> Any:
@@ -372,8 +373,21 @@ def test_the_command_refuses_what_cant_be_meant(
     assert problem in " ".join(caught.value.problems)
 
 
+def test_without_a_token_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    empty, missing = tmp_path / "empty", tmp_path / "none"
+    empty.write_text(" ")
+    for token, path in (("", ""), (" ", ""), ("", str(empty)), ("", str(missing))):
+        monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", path)
+        with pytest.raises(SettingsError, match="holds the cluster's token"):
+            connect("10.0.0.1:6379", "at")
+
+
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "x" * 32)
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setattr(
         ray_launcher.socket, "create_connection", lambda *_: SimpleNamespace(close=lambda: None)
@@ -398,7 +412,3 @@ def test_accounts_are_read_as_they_are_printed(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="it is no text"):
         rights.read_accounts(path, ["ray-1"])
-
-
-def test_workers_are_named_by_their_numbers() -> None:
-    assert ray_launcher.names_of(argparse.Namespace(name="ray", max=2)) == ["ray-1", "ray-2"]
