@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from io import StringIO
 from ipaddress import ip_address
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -890,9 +889,10 @@ def known_parts(secret: str) -> list[str]:
 
 def sections() -> dict[str, str]:
     """Return the section of ``.env.example`` that each setting stands in, by the setting's name."""
-    named: list[str] = [item.metadata["section"] for item in fields(Settings)]
-    begun = accumulate(named, lambda last, new: new or last)
-    return {item.name.upper(): section for item, section in zip(fields(Settings), begun, strict=True)}
+    found, section = dict[str, str](), ""
+    for item in fields(Settings):
+        found[item.name.upper()] = section = item.metadata["section"] or section
+    return found
 
 
 def for_workers(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> dict[str, str]:
