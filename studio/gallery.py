@@ -10,10 +10,11 @@ from functools import partial
 from itertools import islice
 from time import monotonic
 
+from cachetools import LRUCache
+
 from core.errors import ImageError
 from core.events import Progress
 from core.job import Job, Status
-from core.recent import Recent
 from core.requests.base import Answer
 from core.results.text_lines import text_of
 from jobs.queue import Queue
@@ -82,8 +83,8 @@ class Gallery:
     ) -> None:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
         self._moderator = moderator
-        self._judged = Recent[tuple[str, str, Place], tuple[float, Visibility]](KEPT)
-        self._months = Recent[tuple[int, str], tuple[int, list[tuple[str, int]]]](COUNTED)
+        self._judged = LRUCache[tuple[str, str, Place], tuple[float, Visibility]](KEPT)
+        self._months = LRUCache[tuple[int, str], tuple[int, list[tuple[str, int]]]](COUNTED)
 
     async def pictures(
         self, actor: Actor, wanted: Filter, *, before: Cursor | None = None, skip: int = 0, limit: int = 60
