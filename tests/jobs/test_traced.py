@@ -74,8 +74,6 @@ def test_the_wait_is_told_once() -> None:
 
 
 def test_a_worker_elsewhere_is_told_whose_part_its_run_is() -> None:
-    order, _ = order_of(
-        Run(JOB, "imagine", "{}", token="a" * 32, traceparent="00-1-2-01"), "cpu", "b" * 32, 1
-    )
+    order, _ = order_of(Run(JOB, "imagine", "{}", token="a" * 32, traceparent="00-1-2-01"), "cpu", "b" * 32)
     assert order.traceparent == "00-1-2-01"
     assert decode(encode(order), Order).traceparent == "00-1-2-01"
