@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from contextvars import copy_context
 from typing import Any
 
@@ -47,7 +47,7 @@ from bot.wire.attachments import Links
 from bot.wire.directory import DiscordDirectory
 from bot.wire.interactions import came_too_late, press_key
 from bot.wire.pending import PendingInteractions
-from bot.wire.session import KeptSession
+from bot.wire.session import KeptSessions
 from bot.wire.transport import GONE, Transport
 from core.errors import UserError
 from core.job import Job
@@ -120,7 +120,7 @@ def wanted_intents(*, mentions: bool = False) -> discord.Intents:
     return intents
 
 
-class Atelier(commands.Bot):
+class Atelier(commands.AutoShardedBot):
     """The bot. It is given its services and keeps no state of its own that a restart could lose."""
 
     def __init__(
@@ -130,23 +130,22 @@ class Atelier(commands.Bot):
         pending: PendingInteractions,
         transport: Transport | None = None,
         servers: frozenset[str] = addresses.CDN,
-        session: KeptSession | None = None,
+        sessions: KeptSessions | None = None,
         *,
         on_identify: Callable[[], None] | None = None,
         on_edit: Callable[[int], None] | None = None,
         on_delivered: Callable[[Job, str], None] | None = None,
         wait: Wait | None = None,
-        **connection: Any,
     ) -> None:
-        """servers: hosts that attachments are taken from. session: the gateway's, resumed and kept; without
-        it each client begins one of its own. on_identify: called before a session with Discord
+        """servers: hosts that attachments are taken from. sessions: the gateway's, resumed and kept; without
+        them each client begins its own. on_identify: called before a session with Discord
         is begun (and not resumed). on_edit: called with the id of each message that shows a job and was
         edited. on_delivered: called with each job whose end was told, and the rung that took it. wait: every
-        wait for a job goes through it. connection: more for discord.py."""
+        wait for a job goes through it."""
         transport, trace = transport or Transport(), addresses.trace()
         transport.watch(trace)
-        if session is not None:
-            session.watch(trace)
+        if sessions is not None:
+            sessions.watch(trace)
         super().__init__(
             command_prefix=commands.when_mentioned,
             intents=wanted_intents(mentions=services.settings.has_chat_model),
@@ -158,10 +157,9 @@ class Atelier(commands.Bot):
                 guild=True, dm_channel=True, private_channel=False
             ),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
-            **connection,
         )
         self.settings, self.studio = services.settings, studio
-        self._services, self._pending, self.kept_session = services, pending, session
+        self._services, self._pending, self.kept_sessions = services, pending, sessions
         queue = services.queue
         web = services.settings.public_url if services.settings.web_port else ""
         strips = Strips(services.files, queue, services.moderator)
@@ -207,6 +205,7 @@ class Atelier(commands.Bot):
         self.searches = SearchPages(studio, self.posts)
         self._uploads = UploadButtons(studio, self.get_partial_messageable)
         self._on_identify, self._taken_up = on_identify, False
+        self._launching: asyncio.Task[None] | None = None
         self._attached = ExitStack()
         self._unposting: asyncio.Task[int] | None = None
 
@@ -228,41 +227,44 @@ class Atelier(commands.Bot):
         await self._register_commands()
 
     async def _register_commands(self) -> None:
-        """Register the commands, unless the session that will be resumed began with the same ones."""
-        session, tree = self.kept_session, self.tree
+        """Register the commands, unless the sessions that will be resumed began with the same ones."""
+        sessions, tree = self.kept_sessions, self.tree
         assert isinstance(tree, Tree)
-        if session is None:
+        if sessions is None:
             await tree.sync_all()
-        elif not session.take_up(self.user.id if self.user else 0, await tree.digest()):
+        elif not sessions.take_up(self.user.id if self.user else 0, await tree.digest()):
             await tree.sync_all()
-            session.registered()
+            sessions.registered()
 
     async def connect(self, *, reconnect: bool = True) -> None:
-        """Connect to the gateway until closed; with a kept session as it was left, caches included."""
-        session = self.kept_session
-        if session is None:
+        """Connect to the gateway until closed; with kept sessions as they were left, caches included."""
+        async with self.kept_sessions.serving(self) if self.kept_sessions else nullcontext():
             await super().connect(reconnect=reconnect)
-            return
-        private_api.connect_by(private_api.KeptWebSocket)
-        await session.fill_caches(self)
-        tending = asyncio.create_task(session.tend(lambda: self.is_connected), name="gateway session")
+
+    async def launch_shards(self) -> None:
+        """Begin the connections that Discord asks for; discord.py would try to begin the next one for ever
+        after this client is closed."""
+        self._launching = asyncio.create_task(super().launch_shards(), name="begin connections")
         try:
-            await super().connect(reconnect=reconnect)
+            await asyncio.wait({self._launching})
         finally:
-            tending.cancel()
+            self._launching.cancel()
+        if not self._launching.cancelled():
+            self._launching.result()
 
     @property
     def is_connected(self) -> bool:
-        """Whether the gateway's connection is open."""
-        return self.ws is not None and self.ws.open
+        """Whether all of the gateway's connections are open."""
+        shards = self.shards.values()
+        return len(shards) == self.shard_count and not any(one.is_closed() for one in shards)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Count the identify before it is sent; discord.py waits before those that aren't the first.
 
         Raises BudgetSpent when there were too many.
         """
-        if self.kept_session is not None:
-            self.kept_session.forget()
+        if self.kept_sessions is not None:
+            self.kept_sessions.forget(shard_id or 0)
         if self._on_identify is not None:
             self._on_identify()
         await super().before_identify_hook(shard_id, initial=initial)
@@ -272,6 +274,8 @@ class Atelier(commands.Bot):
         await self.delivery.close(grace=0)
         if self._unposting is not None:
             self._unposting.cancel()
+        if self._launching is not None:
+            self._launching.cancel()
         await private_api.cancel_ready(self)
         await super().close()
         self._attached.close()
@@ -300,11 +304,8 @@ class Atelier(commands.Bot):
         return True
 
     async def on_ready(self) -> None:
-        """Take up what an earlier process left. "Ready" comes again after each lost session; before a kept
-        one is resumed, discord.py says it of its caches alone."""
+        """Take up what an earlier process left, once: "ready" comes again after lost sessions."""
         log.info("connected as %s, %s", self.user, counted(len(self.guilds), "server"))
-        here = {guild.id: guild.name or "" for guild in self.guilds}
-        await self._services.queue.people.guilds_are(here, lambda guild_id: True)
         if not self._taken_up:
             self._taken_up = True
             if count := await self.delivery.resume():
@@ -313,16 +314,24 @@ class Atelier(commands.Bot):
             own = copy_context()  # the bot's; what is deleted by another door is told in that door's
             telling = self._services.privacy.telling(lambda: own.run(self._unpost_soon))
             self._attached.enter_context(telling)
-        if self.kept_session is None or not self.kept_session.resuming:
-            await self._apologise()
 
-    async def on_resumed(self) -> None:
-        """Discord has told again all that was missed; what it didn't tell is lost."""
-        log.info("the session with Discord is resumed")
+    async def on_shard_ready(self, shard_id: int) -> None:
+        """Note which servers a connection tells of. This comes again after each lost session; before a kept
+        one is resumed, discord.py says it of its caches alone."""
+        count = self.shard_count or 1
+        here = {guild.id: guild.name or "" for guild in self.guilds if guild.shard_id == shard_id}
+        await self._services.queue.people.guilds_are(here, lambda id_: (id_ >> 22) % count == shard_id)
+        await self._apologise()
+
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        """Discord has told a connection again all that was missed; what it didn't tell is lost."""
+        log.info("session %d with Discord is resumed", shard_id)
         await self._apologise()
 
     async def _apologise(self) -> None:
-        await apologise(self._pending, self._services.queue, self._ladder)
+        """Apologise for what is lost, when no session is to be resumed any more."""
+        if self.kept_sessions is None or not self.kept_sessions.resuming:
+            await apologise(self._pending, self._services.queue, self._ladder)
 
     async def on_message(self, message: discord.Message) -> None:
         """Take no commands from messages: discord.py would log the first word after a mention of the bot."""

@@ -21,7 +21,7 @@ from bot.wire.connections import Connections
 from bot.wire.interactions import is_trouble
 from bot.wire.pending import PendingInteractions
 from bot.wire.serving import Serving
-from bot.wire.session import KeptSession
+from bot.wire.session import keep_sessions
 from bot.wire.transport import Transport
 from core.job import Job
 from core.settings import Settings
@@ -153,12 +153,9 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
     settings, queue, studio = built.settings, built.queue, Studio(built)
     transport = Transport()
     connections = Connections(settings.data_dir / "connections.json")
-    session = KeptSession(
-        settings.data_dir / "gateway-session",
-        settings.discord_token,
-        wanted_intents(mentions=settings.has_chat_model).value,
-        on_told_again=pending.take_over,
-    )
+    intents = wanted_intents(mentions=settings.has_chat_model).value
+    path = settings.data_dir / "gateway-session"
+    sessions = keep_sessions(path, settings.discord_token, intents, pending.take_over)
 
     def delivered(job: Job, rung: str) -> None:
         metrics.delivered(job, rung)
@@ -167,14 +164,14 @@ async def _serve_discord(built: Services, pending: PendingInteractions, stopping
     def make_client() -> Atelier:
         spend = connections.spend
         return Atelier(
-            built, studio, pending, transport, session=session, on_identify=spend, on_delivered=delivered
+            built, studio, pending, transport, sessions=sessions, on_identify=spend, on_delivered=delivered
         )
 
     def alerts(client: Atelier) -> Alerts:
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
     logging.getLogger(app_commands.tree.__name__).addFilter(is_trouble)
-    serving = Serving(make_client, alerts, connections, session, queue, settings)
+    serving = Serving(make_client, alerts, connections, sessions, queue, settings)
     metrics = Metrics(queue, DiscordWire(transport, connections, serving), built.bus)
     watched = _watched(built, metrics, lambda: serving.connected, stopping)
     async with watched, open_web(built, studio):

@@ -10,7 +10,7 @@ import discord
 
 from bot.wire import private_api
 from bot.wire.directory import reader, reader_of
-from bot.wire.session import KeptSession
+from bot.wire.session import KeptSessions
 from bot.wire.transport import FAILURES, GARBLED
 from core.job import DEFAULT_FILE_LIMIT, Reply
 from studio.actor import Actor, Place
@@ -41,9 +41,9 @@ async def acknowledge(interaction: discord.Interaction, *, ephemeral: bool = Fal
             log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
             return False
         interaction.extras[_BEFORE] = True
-    session: KeptSession | None = getattr(interaction.client, "kept_session", None)
-    if session is not None:
-        session.settle(interaction.id)
+    sessions: KeptSessions | None = getattr(interaction.client, "kept_sessions", None)
+    if sessions is not None:
+        sessions.settle(interaction.id)
     private_api.mark_deferred(interaction)
     return True
 

@@ -151,7 +151,7 @@ def _connected() -> asyncio.Event:
     connected, plain = asyncio.Event(), discord.Client.dispatch
 
     def dispatch(self: discord.Client, event: str, /, *args: Any, **kwargs: Any) -> None:
-        kept = getattr(self, "kept_session", None)
+        kept = getattr(self, "kept_sessions", None)
         resumes = kept is not None and kept.resuming  # then "connect" is said of what is remembered
         if event == "resumed" or (event == "connect" and not resumes):
             connected.set()
