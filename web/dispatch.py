@@ -140,7 +140,7 @@ async def _handled(route: Route, call: Call) -> Answer:
         return await route.handler(call)
     except (ImageError, NotAllowedError) as error:
         job_id = call.path.get("job")
-        if job_id is not None and not await call.studio.is_seen(call.actor, job_id):
+        if job_id is not None and not await call.studio.sources.is_seen(call.actor, job_id):
             raise Gone() from error
         if isinstance(error, MissingError) and "n" in call.path:
             raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error

@@ -66,7 +66,7 @@ class Reactions(commands.Cog):
         found = await self.bot.studio.job_of_message(actor, payload.message_id, Action.DM)
         if found is not None:
             job, index = found
-            result = await self.bot.studio.result(actor, job.id, Action.DM)
+            result = await self.bot.studio.rights.result(actor, job.id, Action.DM)
             user = await self.bot.fetch_user(payload.user_id)
             await self.bot.sharing.hand_over(user, result, None if index is None else [index])
 

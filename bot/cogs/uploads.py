@@ -52,7 +52,7 @@ class Uploads(commands.Cog):
         actor = Actor(message.author.id, None, message.channel.id)
         try:
             [file] = self.bot.links.attached([attachment])
-            taken = await self.bot.studio.upload(actor, file)
+            taken = await self.bot.studio.sources.given(actor, file)
         except UserError as error:
             await reply_to(message, f"❌ {error}")
             return

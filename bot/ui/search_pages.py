@@ -109,7 +109,7 @@ class SearchPages:
     async def open(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
         """Show picture ``index`` (from 0) of a job to the presser alone, with its buttons. No row says that
         it is shown here: others don't see it. Raises ImageError or NotAllowedError."""
-        result = await self._studio.result(actor_of(interaction), job_id, Action.SHOW)
+        result = await self._studio.rights.result(actor_of(interaction), job_id, Action.SHOW)
         picture_of(result, index)  # its number must exist
         limit, place = file_limit(interaction), place_of(interaction)
         post = await self._posts.single(result, index, interaction.user.id, limit, place)

@@ -86,13 +86,9 @@ class Prompts:
             raise ImageError(
                 f"There are {len(left) + len(found)} pictures in this prompt; the limit is {MAX_PICTURES}."
             )
-        return ready, found | {name: await self.take(actor, one) for name, one in left.items()}
-
-    async def take(self, actor: Actor, given: Given) -> str:
-        """Return the SHA-256 of a file, or of a picture of ours that the actor may use. Raises UserError."""
-        if isinstance(given, str):
-            return (await self._sources.named(actor, given)).sha256
-        return (await self._sources.given(actor, given)).sha256
+        return ready, found | {
+            name: (await self._sources.meant(actor, one)).sha256 for name, one in left.items()
+        }
 
     def known(self, prompt: Prompt) -> Prompt:
         """Return a prompt with its model as the host spells it. Raises PromptError if unknown."""

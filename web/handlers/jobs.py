@@ -39,14 +39,8 @@ async def ask(call: Call) -> Answer:
     if does:
         raise UserError(f"`do` is {does[:20]!r}, which is done to a film, and `pictures` names none.")
     prompts = await studio.read(actor, text_of(call.body, "prompt"), chosen, attached=len(named))
-    given: dict[str, Given] = {}
-    known: dict[str, str] = {}
-    for number, name in enumerate(named, 1):
-        if len(name) == 64:
-            known[f"<{number}>"] = await studio.uploaded(actor, name)
-        else:
-            given[f"<{number}>"] = name
-    ready, found = await studio.with_pictures(actor, prompts, given, known)
+    given: dict[str, Given] = {f"<{number}>": name for number, name in enumerate(named, 1)}
+    ready, found = await studio.with_pictures(actor, prompts, given)
     new = jobs_of(ready, found)
     if len(new) == 1:
         return await _queued(call, new[0])
@@ -90,7 +84,7 @@ async def act(call: Call) -> Answer:
     text = field(call.body, "words", str)
     words = None
     if text is not None and text.strip():
-        known = pictures_of(await studio.job(actor, job_id, RIGHTS[action]))
+        known = pictures_of(await studio.rights.job(actor, job_id, RIGHTS[action]))
         prompt = await studio.single(actor, text, film=action in OF_FILMS)
         words = await studio.words(actor, prompt, known=known)
     chosen = await studio.own.preferences(actor)
@@ -188,6 +182,6 @@ async def keep_clip(call: Call) -> Answer:
 
 async def upload(call: Call) -> Answer:
     """Keep a picture that the person sends."""
-    source = await call.studio.upload(call.actor, sent_picture(call))
+    source = await call.studio.sources.given(call.actor, sent_picture(call))
     shape = {"sha256": source.sha256, "width": source.width, "height": source.height}
     return Json(shape | {"thumb": f"/files/uploads/{source.sha256}.webp"}, HTTPStatus.CREATED)

@@ -230,7 +230,7 @@ async def _drawing(call: Call, job: Job) -> dict[str, Any] | None:
 async def thumb(call: Call, job: Job, sha256: str) -> str | None:
     """Return where a picture of a question is, small; None where the reader can't be shown it."""
     try:
-        await call.studio.uploaded(call.actor, sha256)
+        await call.studio.sources.check_sent(call.actor, sha256)
         return f"/files/uploads/{sha256}.webp"
     except ImageError:
         pass

@@ -90,5 +90,5 @@ class FilmPresses:
 
     async def _gif(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.result(actor_of(interaction), job.id, actions.RIGHTS["gif"])
+        result = await self._studio.rights.result(actor_of(interaction), job.id, actions.RIGHTS["gif"])
         await self._sharing.answer_gif(interaction, result, index)
