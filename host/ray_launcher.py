@@ -98,6 +98,7 @@ class Keeper:
 
     def _end_with_it(self) -> None:
         status = self._process.wait()
+        self._process.communicate()  # closes its standard input
         words = self._said.read_bytes()[-4096:].decode(errors="replace").strip() or "without a word"
         self._problem = f"it ended with status {status}: {words.splitlines()[-1][:300]}"
         sleep(PAUSE)
@@ -209,9 +210,8 @@ def connect(address: str, namespace: str) -> Any:
     """Return Ray, connected to the cluster whose head is at ``address``, with its token. namespace: of the
     actors that are seen. Raises SettingsError, and ClusterError, which says what is wrong."""
     host, _, port = address.rpartition(":")
-    loopback = host in ("localhost", "127.0.0.1", "[::1]")  # for which Ray waits for ever
-    if not host or not port.isdigit() or "/" in address or loopback:
-        wanted = "takes the head's host:port, such as 10.0.0.1:6379, and not loopback"
+    if not host or not port.isdigit() or "/" in address or host in ("localhost", "127.0.0.1", "[::1]"):
+        wanted = "takes the head's host:port, such as 10.0.0.1:6379, not loopback"  # Ray would wait for ever
         raise SettingsError([f"--address {address or '(empty)'}: {wanted}."])
     token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
     found = os.environ.get("RAY_AUTH_TOKEN") or (token.read_text() if token.is_file() else "")

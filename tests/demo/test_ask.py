@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 import numpy as np  # noqa: E402
 
 from demo.drawing import Placed  # noqa: E402
-from demo.evaluate import chat as chats  # noqa: E402  # noqa: E402
+from demo.evaluate import chat as chats  # noqa: E402
 from demo.train import (  # noqa: E402
     chat_data,
     chat_model,
@@ -40,7 +40,7 @@ def work(tmp_path_factory):
     """A folder of its own for what the stages leave, with a tokenizer of few conversations."""
     folder = tmp_path_factory.mktemp("work")
     patch = pytest.MonkeyPatch()
-    for module in (loop, chat_data, chat_train, chat_train, chat_model, chat_train):
+    for module in (loop, chat_data, chat_train, chat_model):
         patch.setattr(module, "WORK", folder)
     chat_model.tokenizer.cache_clear()
     chat_model.build_tokenizer(folder / "ask-tokenizer", conversations=300)
@@ -367,7 +367,7 @@ def test_the_pool_gives_back_what_was_drawn(trained):
 
 @pytest.mark.slow
 def test_the_shipped_model_goes_on_with_its_own_tokenizer(tmp_path, monkeypatch):
-    for module in (loop, chat_data, chat_train, chat_train, chat_model, chat_train):
+    for module in (loop, chat_data, chat_train, chat_model):
         monkeypatch.setattr(module, "WORK", tmp_path)
     monkeypatch.setattr(chat_train, "REFINED", {"scene": 2, "sign": 2, "chart": 2})
     monkeypatch.setattr(chat_train, "CURVE_TALKS", 1)

@@ -337,13 +337,18 @@ def test_a_worker_that_never_ends_its_drain_is_killed(
     )
     monkeypatch.setitem(sys.modules, "ray", played)
     stubborn = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x'); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "print('up', file=open('notes', 'w'), flush=True); time.sleep(60)"
     )
     keeper = Keeper("ray-1", {}, str(tmp_path), 0.2, (sys.executable, "-S", "-c", stubborn))
+    until_noted(tmp_path, 1)  # from now on it ignores signals
     keeper.drain()
     keeper.drain()  # a second one does nothing
     assert left.is_set() and keeper.report().draining
-    assert keeper._process.wait(20) in (-signal.SIGKILL, -signal.SIGTERM)
+    waited = threading.Event()
+    while not keeper.report().problem:
+        waited.wait(0.01)
+    assert keeper.report().problem == f"it ended with status {-signal.SIGKILL}: without a word"
 
 
 @pytest.mark.parametrize(
