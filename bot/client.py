@@ -45,7 +45,7 @@ from bot.ui.windows import Submission
 from bot.wire import addresses, private_api
 from bot.wire.attachments import Links
 from bot.wire.directory import DiscordDirectory
-from bot.wire.interactions import came_too_late, press_key
+from bot.wire.interactions import came_too_late
 from bot.wire.pending import PendingInteractions
 from bot.wire.session import KeptSessions
 from bot.wire.transport import GONE, Transport
@@ -203,7 +203,7 @@ class Atelier(commands.AutoShardedBot):
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
         self.favourites = FavouritesPages(studio, self.posts)
         self.searches = SearchPages(studio, self.posts)
-        self._uploads = UploadButtons(studio, self.get_partial_messageable)
+        self.uploads = UploadButtons(studio, self.get_partial_messageable)
         self._on_identify, self._taken_up = on_identify, False
         self._launching: asyncio.Task[None] | None = None
         self._attached = ExitStack()
@@ -345,55 +345,6 @@ class Atelier(commands.AutoShardedBot):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Note that a server has been left."""
         await self._services.queue.people.guild_left(guild.id)
-
-    # Presses and windows. They are read here, not by views in memory, so that they outlive a restart
-
-    async def on_job_button(
-        self, interaction: discord.Interaction, job_id: str, action: str, index: int
-    ) -> None:
-        """A button of a job was pressed."""
-        await self.answers.guarded(interaction, self.job_buttons.on_press(interaction, job_id, action, index))
-
-    async def on_draft_button(self, interaction: discord.Interaction, draft_id: str, answer: str) -> None:
-        """The question whether several jobs are meant was answered."""
-        await self.answers.guarded(interaction, self.asking.on_draft(interaction, draft_id, answer == "yes"))
-
-    async def on_region(
-        self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]
-    ) -> None:
-        """Fields of a picture were chosen, or (none) another way to say which part is meant."""
-        await self.answers.guarded(interaction, self.job_buttons.on_region(interaction, job_id, index, cells))
-
-    async def on_setting(self, interaction: discord.Interaction, setting: str, value: str) -> None:
-        """A button or menu of the settings was used."""
-        await self.answers.guarded(interaction, self.settings_panel.on_change(interaction, setting, value))
-
-    async def on_favourites_page(self, interaction: discord.Interaction, offset: int) -> None:
-        """Another page of the favourites was asked for."""
-        await self.answers.guarded(interaction, self.favourites.turn_to(interaction, offset))
-
-    async def on_found(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
-        """A picture that was found is to be opened."""
-        await self.answers.guarded(interaction, self.searches.open(interaction, job_id, index))
-
-    async def on_search_page(self, interaction: discord.Interaction, search_id: str, page: int) -> None:
-        """Another page of a search was asked for."""
-        await self.answers.guarded(interaction, self.searches.turn_to(interaction, search_id, page))
-
-    async def on_project(
-        self, interaction: discord.Interaction, project: str, action: str, more: str, value: str = ""
-    ) -> None:
-        """A button or menu of a project was used."""
-        work = self.projects.on_press(interaction, project, action, more, value)
-        await self.answers.guarded(interaction, work)
-
-    async def on_upload_button(self, interaction: discord.Interaction, sha256: str, action: str) -> None:
-        """A button under a picture that somebody sent was pressed."""
-        await self.answers.ask(
-            interaction,
-            lambda: self._uploads.on_press(interaction, sha256, action),
-            press_key=press_key(interaction),
-        )
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """A window was sent, or something else came that discord.py hands on itself."""
