@@ -9,7 +9,7 @@ from itertools import product
 from math import prod
 
 from core.errors import PromptError
-from core.grammar.quoting import shape
+from core.grammar.quoting import mask_quoted
 
 MAX_JOBS = 40  # of one prompt, https://docs.midjourney.com/hc/en-us/articles/32761322355597-Permutations
 MAX_DEPTH = 20
@@ -56,7 +56,7 @@ def _read_sets(source: str) -> _Sequence:
     """Return the sequence that ``source`` is. Commas count inside braces only."""
     current, begin = _Sequence(), 0  # what takes the next text
     open_sets: list[tuple[_Sequence, list[_Sequence]]] = []  # where each stands, and its alternatives so far
-    for mark in _MARKS.finditer(shape(source)):
+    for mark in _MARKS.finditer(mask_quoted(source)):
         if mark[0] == "," and not open_sets:
             continue
         current += filter(None, [source[begin : mark.start()]])

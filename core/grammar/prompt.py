@@ -16,9 +16,9 @@ from collections.abc import Container
 from typing import Any, NamedTuple
 
 from core.errors import PromptError
-from core.grammar.flags import BY_NAME, SUPPORTED, Prompt, unknown
-from core.grammar.quoting import GLUED, escape, plain, shape
-from core.grammar.references import picture, write_weighted
+from core.grammar.flags import BY_NAME, SUPPORTED, Prompt, unknown_flags
+from core.grammar.quoting import GLUED, escape, mask_quoted, unescape
+from core.grammar.references import read_picture, write_weighted
 from core.grammar.spelling import closest, decimal, is_blank
 from core.grammar.values import Code, Name, Switch, Words
 from core.limits import MAX_PARTS, MAX_PROMPT, MAX_WEIGHT, NEGATIVE_WEIGHT, Weighted
@@ -38,7 +38,7 @@ def parse_prompt(source: str) -> Prompt:
     body, flags = split_flags(source)
     found: dict[str, Any] = {}
     if wrong := [flag.name for flag in flags if flag.name not in BY_NAME]:
-        raise PromptError(unknown(wrong))
+        raise PromptError(unknown_flags(wrong))
     for flag in flags:
         _set_field(found, flag.name, flag.text)
     images, words, parts = _words_of(body)
@@ -72,7 +72,7 @@ def split_flags(source: str, own: Container[str] = ()) -> tuple[str, list[TypedF
     """
     flags: list[TypedFlag] = []
     end = len(source)
-    for mark in reversed(list(_FLAG.finditer(shape(source)))):
+    for mark in reversed(list(_FLAG.finditer(mask_quoted(source)))):
         name, text = mark[3].lower().rstrip(","), source[mark.end() : end]
         if mark["glued"]:
             begins = _takes_text(name, text)
@@ -120,18 +120,18 @@ def _set_field(found: dict[str, Any], name: str, text: str) -> None:
 def _words_of(body: str) -> tuple[Weighted, str, Weighted]:
     """Return (pictures, words, parts) of what stands before the flags."""
     images, kept = [], []
-    for token in re.finditer(r"\S+", shape(body)):
+    for token in re.finditer(r"\S+", mask_quoted(body)):
         written = body[token.start() : token.end()]
-        if (image := picture(written)) is not None:
+        if (image := read_picture(written)) is not None:
             images.append(image)
         else:
             kept.append((written, token[0]))
     words, shaped = (" ".join(column) for column in (zip(*kept, strict=True) if kept else ("", "")))
     found, begin = [], 0
     for mark in _WEIGHT.finditer(shaped):
-        found.append((plain(words[begin : mark.start()]), float(mark[1] or 1)))
+        found.append((unescape(words[begin : mark.start()]), float(mark[1] or 1)))
         begin = mark.end()
-    found.append((plain(words[begin:]), 1.0))
+    found.append((unescape(words[begin:]), 1.0))
     parts = tuple((text, weight) for text, weight in found if not is_blank(text))
     if len(parts) > MAX_PARTS:
         raise PromptError(f"The prompt has {len(parts)} parts; it takes up to {MAX_PARTS}.")

@@ -11,7 +11,7 @@ from typing import Any
 from core.errors import FilesAway, ImageError, StorageError
 from core.job import Job
 from core.requests import AskRequest
-from core.requests.frames import cited, labels
+from core.requests.frames import cited_frames, frame_labels
 from jobs.queue import Queue
 from jobs.views import Result
 from storage.files import Files
@@ -52,7 +52,7 @@ class Strips:
         if not any(pictures):
             return None
         times = [seconds for seconds, _ in frames]
-        named, called = {one.frame for one in cited(text, times)}, labels(times)
+        named, called = {one.frame for one in cited_frames(text, times)}, frame_labels(times)
         try:
             data = await intake.strip(pictures, called, sorted(named))
         except ImageError:

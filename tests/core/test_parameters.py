@@ -12,7 +12,7 @@ from core.grammar.flags import FLAGS, REFERENCES, SUPPORTED, UNSUPPORTED, Prompt
 from core.grammar.prompt import parse_prompt
 from core.grammar.references import Picture, Pictures, References
 from core.grammar.values import Whole
-from core.parameters import Flag, Parameters, Reach, flags_of, names, param, parameters
+from core.parameters import Flag, Parameters, Reach, field_names, flags_of, param, parameters
 from core.requests import REQUESTS, GenerateRequest, ImagineRequest
 from core.settings import ROOT
 from core.wording import fields_of, prompt_of
@@ -31,7 +31,7 @@ USES = """
 from core.errors import UserError
 from core.grammar.flags import BY_NAME, FLAGS, why_unsupported
 from core.grammar.prompt import format_prompt, parse_prompt
-from core.parameters import names
+from core.parameters import field_names
 from core.requests import ImagineRequest, OutpaintRequest, from_json, to_json
 from core.wording import fields_of, prompt_of, with_defaults
 from studio.asking.actions import _reaching
@@ -48,7 +48,8 @@ assert ImagineRequest(**zero) == ImagineRequest(**none)
 assert with_defaults(parse_prompt("a"), parse_prompt("b --glow 3")).glow == 3
 assert "new pictures" in why_unsupported("--glow 5")
 for cls in (ImagineRequest, OutpaintRequest):
-    assert "glow" in names(cls, lambda p: p.reported) and "glow" not in names(cls, lambda p: p.moderated)
+    assert "glow" in field_names(cls, lambda p: p.reported)
+    assert "glow" not in field_names(cls, lambda p: p.moderated)
 assert "glow" in _reaching(Reach.GRID) and "glow" not in _reaching(Reach.KEPT)
 try:
     ImagineRequest(prompt="a", glow=10)
@@ -93,7 +94,7 @@ def test_every_flag_is_in_the_table_once() -> None:
 def test_what_a_field_holds_says_whether_it_names_pictures() -> None:
     kinds = (Picture, Pictures, References)
     for cls in REQUESTS:
-        held = names(cls, lambda parameter: isinstance(parameter.value, kinds))
+        held = field_names(cls, lambda parameter: isinstance(parameter.value, kinds))
         films = {name for name in held if name.startswith("clip")}
         assert all(("image" in name or "reference" in name) for name in set(held) - films)
         named = {name for name in parameters(cls) if "image" in name or name in REFERENCES}
@@ -107,7 +108,7 @@ def test_moderation_reads_a_field_that_nothing_is_known_of(cls) -> None:
         wish: str = ""
         secret: str = param("", moderated=False)
 
-    read = names(Newer, lambda parameter: parameter.moderated)
+    read = field_names(Newer, lambda parameter: parameter.moderated)
     assert "wish" in read and "secret" not in read
 
 
@@ -123,8 +124,8 @@ UNREAD = {
 
 
 def test_moderation_reads_every_field_but_names_and_pictures() -> None:
-    assert set(names(GenerateRequest, lambda parameter: not parameter.moderated)) == UNREAD
-    assert names(GenerateRequest, lambda parameter: parameter.avoided) == ("negative_prompt",)
+    assert set(field_names(GenerateRequest, lambda parameter: not parameter.moderated)) == UNREAD
+    assert field_names(GenerateRequest, lambda parameter: parameter.avoided) == ("negative_prompt",)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_moderation_reads_every_field_but_names_and_pictures() -> None:
     ],
 )
 def test_what_is_not_kept_of_a_picture_is_known(reach: Reach, expected: set[str]) -> None:
-    assert set(names(GenerateRequest, lambda parameter: parameter.reach is reach)) == expected
+    assert set(field_names(GenerateRequest, lambda parameter: parameter.reach is reach)) == expected
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ import av
 from PIL import Image
 
 from core.errors import ImageError
-from core.png import chunk
+from core.png import png_chunk
 from studio.films import transcode, video_process
 from studio.films.clips import Clips
 from studio.marking import marks
@@ -139,7 +139,7 @@ def talkative() -> Iterator[tuple[str, bytes]]:
                 words = bytes((len(CANARY),)) + CANARY + b"\0"
                 data = data[:-1] + b"!\xfe" + words + b"!\xff\x0bXMP DataXMP" + words + data[-1:]
             elif kind == "png":
-                data = data[:33] + chunk(b"tEXt", b"Comment\0" + CANARY) + data[33:]
+                data = data[:33] + png_chunk(b"tEXt", b"Comment\0" + CANARY) + data[33:]
             elif kind == "webp":
                 body = data[12:] + b"XMP " + struct.pack("<I", 12) + CANARY + b"\0"
                 data = b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body

@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import FilesAway, ImageError, StorageError
 from core.job import Job, Status
 from core.requests import AskRequest
-from core.requests.frames import cited, labels, pieces
+from core.requests.frames import cited_frames, frame_labels, pieces_by_frame
 from core.results.forms import Table
 from jobs.views import JobView
 from storage.asking.chats import Asked
@@ -189,10 +189,10 @@ def _stills(job: Job) -> list[str]:
 def _frames(job: Job, answer: str) -> list[dict[str, Any]]:
     """Return the frames of a question's film, and which of them its answer names."""
     times = _times(job)
-    named = {one.frame for one in cited(answer, times)}
+    named = {one.frame for one in cited_frames(answer, times)}
     return [
         {"src": f"/files/{job.id}/frames/{n + 1}.webp", "label": label, "named": n in named}
-        for n, label in enumerate(labels(times))
+        for n, label in enumerate(frame_labels(times))
     ]
 
 
@@ -200,7 +200,7 @@ def _said(answer: str, film: Job) -> list[dict[str, str | None]]:
     """Return an answer in pieces: a time that it names leads to the frame of ``film``."""
     return [
         {"text": text, "href": None if n is None else f"#frame-{film.id}-{n + 1}"}
-        for text, n in pieces(answer, _times(film))
+        for text, n in pieces_by_frame(answer, _times(film))
     ]
 
 

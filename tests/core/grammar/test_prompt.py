@@ -12,7 +12,7 @@ from core.grammar.films import MOTIONS
 from core.grammar.flags import BY_NAME, FLAGS, SUPPORTED
 from core.grammar.permutations import MAX_JOBS, count_prompts, expand_sets
 from core.grammar.prompt import Prompt, format_prompt, parse_prompt
-from core.grammar.quoting import escape, plain
+from core.grammar.quoting import escape, unescape
 from core.grammar.spelling import is_blank
 from core.job import Lane
 from core.limits import (
@@ -150,7 +150,7 @@ def test_parsing_what_was_formatted_gives_the_same_prompt(prompt: Prompt) -> Non
 @example("a:")
 @example("¯\\_(ツ)_/¯")
 def test_any_words_can_be_written_so_that_they_are_read_as_they_are(text: str) -> None:
-    assert plain(escape(text)) == text
+    assert unescape(escape(text)) == text
     assert parse_prompt(escape(text)) == Prompt(text=text)
     assert expand_sets(escape(text)) == [escape(text)]
 

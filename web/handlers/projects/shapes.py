@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.grammar.stored_loras import typed
+from core.grammar.stored_loras import lora_name
 from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
 from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
 from storage.projects.results import Judged
@@ -36,7 +36,7 @@ def card(found: Card) -> dict[str, Any]:
         **project(found.project),
         "alike": found.project.alike,
         "words": found.project.words,
-        "lora": typed(found.project.name) if found.project.task == STYLE else None,
+        "lora": lora_name(found.project.name) if found.project.task == STYLE else None,
         "labels": [
             {
                 "name": label.name,
