@@ -493,8 +493,8 @@ def mosaic(*files: BinaryIO, encoder: str) -> Made:
     running = [film.decoded() for film in films]
     poster = b""
     for _ in range(max(film.frames for film in films)):
-        for place, shown in enumerate(running):
-            frame = next(shown, None)
+        for place, decoded in enumerate(running):
+            frame = next(decoded, None)
             if frame is not None:
                 left, top = place % COLUMNS * across, place // COLUMNS * down
                 whole[top : top + down, left : left + across] = colours.rgb(frame, (across, down))
