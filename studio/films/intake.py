@@ -17,6 +17,7 @@ from studio.pictures.intake import TIMEOUT, InMemory, Note, Readable, Sent, fetc
 VIDEO_PROCESS = "studio.films.video_process"
 PATIENCE = 60.0  # seconds on the clock for one film, which has five of processor time
 AT_ONCE, IN_MEMORY = 1, 2  # film processes, and films of people from their first byte on
+CHECKED, CHECKED_PIXELS = 8, 512 * 512  # frames of a film for moderation, whose classifier takes 224×224
 TOO_MUCH = "takes too much time or memory to read; try a shorter or smaller one."
 
 
@@ -82,6 +83,12 @@ async def pictures_of(data: bytes, most: int, pixels: int) -> list[tuple[float, 
     """Return at most ``most`` frames of a film as (seconds, PNG of at most ``pixels``), ascending. Raises
     ImageError, which says why it can't be read."""
     return (await _frames(data, most, pixels, "The film"))[1]
+
+
+async def checked_frames(film: bytes) -> list[bytes]:
+    """Return the frames of a film that moderation looks at, as PNGs: some evenly, and the first after each
+    cut. Raises ImageError for what can't be read as a film."""
+    return [png for _, png in await pictures_of(film, CHECKED, CHECKED_PIXELS)]
 
 
 async def _frames(
