@@ -25,7 +25,7 @@ from core.settings import ROOT
 from tests.wire.discord import Discord
 from tests.wire.process import BotProcess
 
-PACKAGES = ("nats", "msgspec", "obstore", "psycopg", "psycopg_binary", "opentelemetry", "ray", "nkeys")
+PACKAGES = ("nats", "obstore", "psycopg", "psycopg_binary", "opentelemetry", "ray", "nkeys")
 FOLDERS = (  # of the program, that belong to several machines
     "bus", "jobs.elsewhere", "jobs.agents", "storage.several", "storage.engine.postgres",
     "storage.engine.holding", "storage.filing.bucket", "storage.filing.server", "storage.filing.cache",

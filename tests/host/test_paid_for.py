@@ -16,7 +16,7 @@ from host.elsewhere.executors import executor_of
 from host.opening import services
 from tests.jobs.hand_executor import HandExecutor
 
-unwanted = {"nats", "nkeys", "msgspec", "obstore", "psycopg", "ray", "opentelemetry", "bus"}
+unwanted = {"nats", "nkeys", "obstore", "psycopg", "ray", "opentelemetry", "bus"}
 unwanted |= {"jobs.agents", "jobs.elsewhere"}
 unwanted |= {"storage.engine.postgres", "storage.filing.bucket", "storage.moving.rows"}
 

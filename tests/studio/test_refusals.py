@@ -233,7 +233,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         mask = bits.write(bits.Bits(16, 16, b"\xff" * 32))
         drawn = {"v": 1, "width": 64, "height": 64, "layers": layers}
         values = {
-            "document": documents.read(drawn),
+            "document": documents.read_document(drawn),
             "document_id": "abcdabcdabcd",
             "data": drawn,
             "version": 1,
@@ -315,7 +315,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "named": {"name": f"{job.id} 1"},
             "keep_mask": {"data": mask},
             "mask": {"sha256": hashlib.sha256(mask).hexdigest()},
-            "select": {"source": documents.OfJob(job.id, 0), "wanted": Wanted(words="boat")},
+            "select": {"source": documents.Source(job.id, 1), "wanted": Wanted(words="boat")},
             "from_button": {"action": "exthigh"},
             "from_upload": {"action": "describe"},
             "set_role_limit": {"limit": RoleLimit(1, 1, 1)},
