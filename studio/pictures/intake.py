@@ -163,8 +163,8 @@ class Intake:
         Raises ImageError, which says what is wrong with it and what is taken.
         """
         async with self._room:
-            answer = await self._child("clean", await self._fetched(picture))
-        return await self._keep(picture.name, user_id, answer)
+            answer = await self._child("clean", await self._fetched(picture), short_name(picture.name))
+        return await self._keep(user_id, *answer)
 
     async def take_all(self, pictures: Sequence[Readable], user_id: int) -> list[Taken | ImageError]:
         """Store pictures that the user sends, as ``take_several`` does, however many and large they are."""
@@ -188,13 +188,19 @@ class Intake:
         ends it costs the others nothing. Return an ImageError in the place of each that isn't taken."""
         async with self._room:
             data = b"".join(picture.data for picture in pictures)
-            header, body = await self._child("several", data, lengths=[one.size for one in pictures])
-        if len(found := header.get("pictures", ())) != len(pictures):
+            try:
+                header, body = await self._child("several", data, "", lengths=[one.size for one in pictures])
+            except ImageError:
+                header, body = {"pictures": ()}, b""
+        if len(header["pictures"]) != len(pictures):
             return [await self._alone(picture, user_id) for picture in pictures]
         taken: list[Taken | ImageError] = []
-        for picture, one in zip(pictures, found, strict=True):
-            png, body = body[: one.get("size", 0)], body[one.get("size", 0) :]
-            taken.append(await self._kept(picture.name, user_id, (one, png)))
+        for picture, one in zip(pictures, header["pictures"], strict=True):
+            if "error" in one:
+                taken.append(ImageError(f"{short_name(picture.name)} {one['error']}"))
+                continue
+            png, body = body[: one["size"]], body[one["size"] :]
+            taken.append(await self._keep(user_id, one, png))
         return taken
 
     async def _alone(self, picture: InMemory, user_id: int) -> Taken | ImageError:
@@ -203,21 +209,10 @@ class Intake:
         except ImageError as error:
             return error
 
-    async def _kept(
-        self, name: str, user_id: int, answer: tuple[dict[str, Any], bytes]
-    ) -> Taken | ImageError:
-        try:
-            return await self._keep(name, user_id, answer)
-        except ImageError as error:
-            return error
-
     async def clean(self, picture: Readable) -> bytes:
         """Return a picture that isn't kept as a clean PNG. Raises ImageError as ``take`` does."""
         async with self._room:
-            header, png = await self._child("clean", await self._fetched(picture))
-        if "error" in header:
-            raise ImageError(f"{short_name(picture.name)} {header['error']}")
-        return png
+            return (await self._child("clean", await self._fetched(picture), short_name(picture.name)))[1]
 
     async def take_mask(self, mask: Readable, user_id: int, original: str, *, exact: bool = False) -> str:
         """Store what ``mask`` marks on ``original`` (SHA-256 of a picture of ours) as a black and white PNG,
@@ -229,8 +224,9 @@ class Intake:
         command = "exact-mask" if exact else "mask"
         async with self._room:
             data = await self._read(mask)
-            answer = await self._child(command, data + await self._files.get(original), size=len(data))
-        return (await self._keep(mask.name, user_id, answer)).sha256
+            both = data + await self._files.get(original)
+            answer = await self._child(command, both, short_name(mask.name), size=len(data))
+        return (await self._keep(user_id, *answer)).sha256
 
     async def keep_mask(self, data: bytes, user_id: int) -> bits.Bits:
         """Store a mask that the user sends, as it is, and return it. Raises ImageError for anything else."""
@@ -264,9 +260,7 @@ class Intake:
         sent = await asyncio.to_thread(lambda: json.dumps(list(strokes)).encode())
         below = b"" if base is None else await self._files.get(base)
         shape = {"width": size[0], "height": size[1], "length": len(sent)}
-        header, png = await self._child("paint", sent + below, TOO_LONG, **shape)
-        if "error" in header:
-            raise ImageError(str(header["error"]))
+        header, png = await self._child("paint", sent + below, "", TOO_LONG, **shape)
         sha256 = await self._files.put(png, "image/png")
         await self._note(user_id, sha256)
         return Painted(sha256, str(header["sha256"]), int(header["painted"]))
@@ -276,10 +270,7 @@ class Intake:
 
         Raises ImageError when it can't be read.
         """
-        header, body = await self._child("numbered", data, side=side)
-        if "error" in header:
-            raise ImageError(f"The picture {header['error']}")
-        return body
+        return (await self._child("numbered", data, "The picture", side=side))[1]
 
     async def sheet(self, pictures: Sequence[bytes], first: int = 1) -> bytes:
         """Return small pictures of ours on one sheet, as WebP, numbered from ``first`` on; b"" is an empty
@@ -288,15 +279,10 @@ class Intake:
         Raises ImageError when it can't be made.
         """
         lengths = list(map(len, pictures))
-        header, body = await self._child("sheet", b"".join(pictures), lengths=lengths, first=first)
-        if "error" in header:
-            raise ImageError(f"The sheet {header['error']}")
-        return body
+        answer = await self._child("sheet", b"".join(pictures), "The sheet", lengths=lengths, first=first)
+        return answer[1]
 
-    async def _keep(self, name: str, user_id: int, answer: tuple[dict[str, Any], bytes]) -> Taken:
-        header, png = answer
-        if "error" in header:
-            raise ImageError(f"{short_name(name)} {header['error']}")
+    async def _keep(self, user_id: int, header: dict[str, Any], png: bytes) -> Taken:
         sha256 = await self._files.put(png, "image/png")
         await self._note(user_id, sha256)
         return Taken(sha256, int(header["width"]), int(header["height"]))
@@ -338,18 +324,20 @@ class Intake:
 
         Raises ImageError when no encoding is small enough.
         """
-        header, body = await self._child("shrink", data, limit=limit)
-        if "error" in header:
-            raise ImageError(f"The picture {header['error']}")
+        header, body = await self._child("shrink", data, "The picture", limit=limit)
         return body, str(header["media_type"]), str(header["name"])
 
     async def _child(
-        self, command: str, data: bytes | Sent, too_much: str = TOO_MUCH, **given: Any
+        self, command: str, data: bytes | Sent, called: str, too_much: str = TOO_MUCH, **given: Any
     ) -> tuple[dict[str, Any], bytes]:
+        """Return what the image process answers. called: how a sentence on what is wrong begins."""
         sent = InMemory("", data) if isinstance(data, bytes) else data
         async with self._slots:
             answer = await ask_once(IMAGE_PROCESS, command, data=sent, patience=TIMEOUT, **given)
-        return answer or ({"error": too_much}, b"")
+        header, body = answer or ({"error": too_much}, b"")
+        if "error" in header:
+            raise ImageError(f"{called} {header['error']}".strip())
+        return header, body
 
 
 def _read_head(path: Path) -> bytes:
