@@ -262,8 +262,8 @@ class KeptSessions:
             self._left.pop(shard, None)
             self._tries.pop(shard, None)
         if name in _KEPT and self._is_about_us(name, payload):
-            values = shard, name, _subject(payload), json.dumps(self._trimmed(payload))
-            new += [("REPLACE INTO events (shard, name, about, payload) VALUES (?, ?, ?, ?)", values)]
+            event = shard, name, _subject(payload), json.dumps(self._trimmed(payload))
+            new += [("REPLACE INTO events (shard, name, about, payload) VALUES (?, ?, ?, ?)", event)]
         self._last[shard] = max(self._last.get(shard, 0), sequence)
         wanted = True
         if name == "INTERACTION_CREATE":
@@ -396,7 +396,7 @@ class KeptWebSocket(DiscordWebSocket):
 
     @classmethod
     async def from_client(
-        cls, client: discord.AutoShardedClient, *, initial: bool = False, **options: Any
+        cls, client: discord.Client, *, initial: bool = False, **options: Any
     ) -> KeptWebSocket:
         """Connect; resume what the client's sessions offer, unless discord.py itself says what to resume."""
         kept: KeptSessions | None = getattr(client, "kept_sessions", None)
