@@ -16,10 +16,10 @@ from bot.ui import buttons, messages
 from bot.ui.replies import SILENT, add_whisper
 from bot.wire.attachments import Links
 from bot.wire.interactions import actor_of
+from core.convert import Preferences
 from core.errors import UserError
-from core.grammar.prompt import Prompt, format_prompt
 from core.job import Job
-from core.preferences import Preferences
+from core.prompt.parser import Prompt, format_prompt
 from studio.actor import Actor
 from studio.asking.new_job import NewJob, PromptWithPictures, Source
 from studio.asking.prompts import attached, jobs_of, pictures_of

@@ -18,7 +18,7 @@ from bot.wire.interactions import actor_of, press_key
 from core.errors import ImageError
 from core.job import Job
 from core.requests import AskRequest
-from core.requests.ask import FORMS, Form
+from core.requests.chat import FORMS, Form
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from studio.asking.sources import Given

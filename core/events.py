@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from core.results.forms import Box, Table
-from core.results.own_models import Learned, Verdict
-from core.results.text_lines import TextLine
+from core.results import Box, Learned, Table, TextLine, Verdict
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -165,3 +166,9 @@ class Job:
     device: str | None = None
     reply: Reply = Reply()
     worded: bool = True
+
+
+def trace_ids(job_id: str) -> tuple[int, int]:
+    """Return the ids of a job's trace and of its first span."""
+    digest = hashlib.sha256(f"atelier job {job_id}".encode()).digest()
+    return int.from_bytes(digest[:16]) or 1, int.from_bytes(digest[16:24]) or 1

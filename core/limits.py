@@ -1,6 +1,9 @@
-"""The bounds of what may be asked, and the type that pairs words or pictures with weights."""
+"""The bounds of what may be asked, the names that people may give to what is theirs, and the type that pairs
+words or pictures with weights."""
 
 from __future__ import annotations
+
+from core.errors import UserError
 
 MAX_SEED = 2**32 - 1
 MAX_QUESTION = 4000  # characters; the window of Discord takes as many
@@ -29,3 +32,25 @@ KEPT = 0.45  # strength of image-to-image where shapes are to be kept and nobody
 QUALITIES = (0.25, 0.5, 1.0, 2.0, 4.0, 5.0)
 
 Weighted = tuple[tuple[str, float], ...]  # (words, a name or the SHA-256 of a picture; weight)
+
+
+LONGEST_NAME = 80  # characters
+_JOINERS = "\u200c\u200d"  # nothing is seen of them, but emoji and some scripts are written with them
+
+
+def name_of(text: str, what: str, *, needed: bool = False) -> str:
+    """Return a name as it is kept, with single spaces between its words; "" where nothing can be seen of it.
+    what: whose name it is, such as "A folder". needed: whether it has to have one.
+
+    Raises UserError, which says what is wrong with it.
+    """
+    name = " ".join(text.split())
+    hidden = next((one for one in name if not one.isprintable() and one not in _JOINERS), None)
+    if hidden is not None:
+        raise UserError(f"The name has a character that can't be seen (U+{ord(hidden):04X}). Take it out.")
+    if len(name) > LONGEST_NAME:
+        raise UserError(f"{what}'s name takes up to {LONGEST_NAME} characters; this one has {len(name)}.")
+    name = name if name.strip(_JOINERS) else ""
+    if needed and not name:
+        raise UserError(f"{what}'s name takes 1 to {LONGEST_NAME} characters.")
+    return name

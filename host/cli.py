@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from core.errors import AtelierError, SettingsError, StorageError
-from core.telemetry.release import release
+from core.tracing import release
 
 
 def main(argv: list[str] | None = None) -> int:

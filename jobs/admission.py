@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from core.errors import FilesAway, ImageError, LimitError, UserError
 from core.job import NOBODY, Job
 from core.requests import AskRequest, Request
-from core.requests.own_models import TrainRequest
+from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
 from jobs.films import bytes_of, check_day, check_film, check_films_waiting, in_proportion, no_room
 from jobs.limits import Limits, allowance, check_limits, check_tokens, check_trainings, tokens_a_day

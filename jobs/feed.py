@@ -15,7 +15,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.events import TERMINAL, Event, Loading, Paused, Progress, Started
-from core.telemetry.tracing import UNTRACED, Tracing
+from core.tracing import UNTRACED, Tracing
 
 CHANGES_KEPT = 10_000  # of rows, of all people together
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from core.errors import LimitError, UserError
 from core.limits import RESOLUTIONS
 from core.requests import Request
-from core.requests.own_models import BundleRequest, TrainRequest
+from core.requests.custom_models import BundleRequest, TrainRequest
 from core.requests.video import VideoRequest
 from jobs.order.cost import kind_of
 

@@ -17,7 +17,7 @@ from core.errors import LimitError
 from core.events import TERMINAL, Cancelled, Event, Failed, Paused, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request, check_texts
-from core.telemetry.tracing import UNTRACED, Tracing
+from core.tracing import UNTRACED, Tracing
 from jobs.active import ActiveJob, Converse, Gate, open_gate, question_alone
 from jobs.admin import Admin
 from jobs.admission import Admission

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.events import ChatAnswer, Progress
 from core.job import Job
-from core.results.text_lines import TextLine
+from core.results import TextLine
 from jobs.executor import Device
 from storage.films.rows import StoredFilm
 from storage.lookup import StoredOutput, StoredPicture

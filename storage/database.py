@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, StorageError
 from core.supervisor import Supervisor
-from core.telemetry.timings import Timings, timed
+from core.tracing import Timings, timed
 from storage.engine import sqlite_file
 from storage.engine.address import BUSY_TIMEOUT, ONCE, READERS, WRITES, create_engine, sqlite_path
 from storage.engine.batch import Failed, Pending, Spoilt, run_all, run_bare

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from core.errors import StorageError
-from core.telemetry.timings import Timings
+from core.tracing import Timings
 
 EXTENSIONS = {
     "image/png": "png",

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from core.job import Job, Status, moved_from
 from core.requests import to_json
-from core.requests.own_models import TrainRequest
+from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
 from storage import lookup
 from storage.asking import chats

@@ -20,9 +20,7 @@ from core.errors import AtelierError, StorageError
 from core.events import ChatAnswer
 from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import STILL_KINDS, from_json
-from core.results.forms import Box, Table
-from core.results.own_models import Verdict
-from core.results.text_lines import TextLine, line_from_stored
+from core.results import Box, Table, TextLine, Verdict, line_from_stored
 from storage.films import rows as films
 from storage.films.rows import StoredFilm
 from storage.projects.results import StoredFile

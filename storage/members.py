@@ -12,8 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.convert import Preferences
 from core.job import Job, Status, new_job_id
-from core.preferences import Preferences
 from core.requests import PICTURE_KINDS
 from storage.database import Database
 from storage.lookup import readable

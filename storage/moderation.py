@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.requests import Request, from_json
-from core.requests.own_models import STYLE, TrainRequest
+from core.requests.custom_models import STYLE, TrainRequest
 from storage.films.schema import films
 from storage.lookup import readable
 from storage.people import upsert

@@ -102,7 +102,7 @@ jobs = sa.Table(
     sa.Column("captions", sa.Text),  # JSON, of the output
     sa.Column("scores", sa.Text),  # JSON
     sa.Column("answer", sa.Text),  # JSON of core.events.ChatAnswer
-    sa.Column("lines", sa.Text),  # JSON of core.results.text_lines
+    sa.Column("lines", sa.Text),  # JSON of core.results
     sa.Column("parameters", sa.Text),  # JSON
     sa.Column("error", sa.Text),  # a plain sentence for the person who asked
     # times
@@ -349,7 +349,7 @@ preferences = sa.Table(  # what a member has chosen for all their prompts
     "preferences",
     metadata,
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
-    sa.Column("choices", sa.Text, nullable=False),  # JSON of core.preferences
+    sa.Column("choices", sa.Text, nullable=False),  # JSON of core.convert
     sqlite_strict=True,
 )
 

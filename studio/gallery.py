@@ -16,7 +16,7 @@ from core.errors import ImageError
 from core.events import Progress
 from core.job import Job, Status
 from core.requests.base import Answer
-from core.results.text_lines import text_of_lines
+from core.results import text_of_lines
 from jobs.queue import Queue
 from jobs.views import Result
 from storage import gallery as rows

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from core.convert import MAX_OPTIONS, Preferences, check_option, check_suffix
 from core.errors import NotAllowedError, UserError
 from core.job import Job
 from core.limits import MAX_PROMPT
-from core.preferences import MAX_OPTIONS, Preferences, check_option, check_suffix
 from jobs.queue import Queue
 from jobs.views import Result, Snapshot
 from storage.members import Favourite, Members, Usage

@@ -17,11 +17,10 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
+from core.convert import Preferences
 from core.errors import NotAllowedError, UserError
-from core.grammar.permutations import MAX_JOBS
-from core.grammar.prompt import Prompt, format_prompt, parse_prompt
 from core.job import Job, Origin, Reply
-from core.preferences import Preferences
+from core.prompt.parser import MAX_JOBS, Prompt, format_prompt, parse_prompt
 from core.requests.base import Answer
 from jobs.feed import News, Watch
 from jobs.views import Result, Submitted

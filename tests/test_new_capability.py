@@ -30,9 +30,9 @@ MIRROR = {
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.grammar.references import Picture
-from core.parameters import param
-from core.requests.pictures import GenerateRequest
+from core.prompt.values import Picture
+from core.prompt.parameters import param
+from core.requests.images import GenerateRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,8 +159,8 @@ REQUEST = '''"""The request of a toy that answers in {answer}."""
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.grammar.references import Picture
-from core.parameters import param
+from core.prompt.values import Picture
+from core.prompt.parameters import param
 from core.requests.base import Answer, Request
 
 
@@ -265,7 +265,7 @@ def _add(file: Path, before: str, line: str, imported: str) -> None:
     assert text.count(before) == 1
     text = text.replace(before, before + line)
     if imported:
-        anchor = "from core.requests.pictures import (\n"
+        anchor = "from core.requests.images import (\n"
         assert text.count(anchor) == 1
         text = text.replace(anchor, imported + anchor)
     file.write_text(text, encoding="utf-8")

@@ -15,7 +15,7 @@ import torch
 
 from core import profiles
 from core.errors import ModelError, UserError, first_line
-from core.grammar.stored_loras import stored_lora
+from core.prompt.values import stored_lora
 from vision import devices, memory_plan
 from vision.image_model import compiled
 from vision.image_model.load import load as load_image_model

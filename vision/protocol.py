@@ -17,9 +17,8 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from core.events import Output
-from core.requests.ask import Form
-from core.results.forms import Table
-from core.results.text_lines import TextLine
+from core.requests.chat import Form
+from core.results import Table, TextLine
 
 LAST_STEP = 3.0  # seconds a running step has to end once its worker is to exit
 
@@ -34,7 +33,7 @@ class WorkerConfig:
     ip_adapter: its folder, "" = none. controlnet: a ControlNet for edges, "" = none. tiny_vaes: name of a
     family → decoder of its drafts. compile: "off", "auto" or "on". quantize: "auto", "off", "int8", "fp8" or
     "nf4". video_encoder: of films, see vision.films.encoders. traces, traces_headers: where spans of runs are
-    sent to, "" = nowhere, see core.telemetry.tracing.
+    sent to, "" = nowhere, see core.tracing.
     """
 
     device: str  # "cpu" | "cuda:0" | "mps" | …

@@ -23,12 +23,11 @@ from typing import TYPE_CHECKING, Any
 from core import requests
 from core.errors import JobCancelled, ModelError, OutOfMemory, UserError
 from core.events import Output
-from core.grammar.values import Words
-from core.parameters import parameters
+from core.prompt.parameters import parameters
+from core.prompt.values import Words
 from core.redact import Redactor
 from core.requests.base import Answer
-from core.telemetry.opening import open_tracing
-from core.telemetry.tracing import UNTRACED, Tracing
+from core.tracing import UNTRACED, Tracing, open_tracing
 from vision import startup
 from vision.pipe import Inbox, PipeReporter, sender
 from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig

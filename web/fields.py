@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from core.errors import UserError
-from core.requests.ask import FORMS, Form
+from core.requests.chat import FORMS, Form
 from storage.web.picked import Named
 from studio.pictures.intake import Sent
 from web.call import Call, Gone

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from core.convert import prompt_of
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job
 from core.requests import AskRequest, GenerateRequest
 from core.requests.base import Answer
-from core.requests.own_models import ProjectRequest
-from core.results.text_lines import text_of_lines
-from core.wording import prompt_of
+from core.requests.custom_models import ProjectRequest
+from core.results import text_of_lines
 from jobs.views import JobView, Result
 from storage.films.rows import StoredFilm
 from storage.gallery import Tile

@@ -8,7 +8,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from core.requests.ask import FORMS, Form
+from core.requests.chat import FORMS, Form
 
 
 class Ask(commands.Cog):

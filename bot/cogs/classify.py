@@ -11,7 +11,7 @@ from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.limits import MAX_LABELS
 from core.requests import ClassifyRequest
-from core.requests.own_models import CLASSIFY
+from core.requests.custom_models import CLASSIFY
 from studio.asking.new_job import NewJob
 
 OWN = "@"  # begins the name of a project whose labels are meant

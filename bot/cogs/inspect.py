@@ -15,7 +15,7 @@ from bot.ui.choices import choices
 from bot.ui.replies import answers_privately, takes_images, whisper
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
-from core.requests.own_models import ANOMALY, CLASSIFY, DETECT
+from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT
 from storage.projects.rows import EVERYBODY, MOST_VOICES
 from studio.projects.shelf import Card
 

@@ -10,7 +10,7 @@ from bot.ui import buttons, messages
 from bot.ui.replies import reply_to
 from bot.wire.attachments import files_of
 from core.errors import PromptError, UserError
-from core.grammar.prompt import parse_prompt
+from core.prompt.parser import parse_prompt
 from studio.actor import Actor
 from studio.films.kinds import may_be_film
 

@@ -18,7 +18,7 @@ from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Que
 from core.job import Job
 from core.requests import GenerateRequest, TryRequest
 from core.requests.base import Answer
-from core.results.text_lines import text_of_lines
+from core.results import text_of_lines
 from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.actor import Place

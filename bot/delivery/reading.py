@@ -12,7 +12,7 @@ from bot.ui import messages
 from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import cut, length, quote
 from core.job import Job
-from core.results.text_lines import count_words, lines_as_json
+from core.results import count_words, lines_as_json
 from jobs.views import Result
 from studio.asking.words import counted, visible
 

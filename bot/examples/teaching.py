@@ -11,8 +11,7 @@ from bot.ui.replies import whisper
 from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.job import Job
-from core.limits import MAX_LABEL, MAX_QUESTION
-from core.names import LONGEST_NAME
+from core.limits import LONGEST_NAME, MAX_LABEL, MAX_QUESTION
 from studio.asking.words import counted
 from studio.authority import Action
 from studio.studio import Studio

@@ -21,7 +21,7 @@ from bot.ui.replies import SILENT, whisper
 from bot.ui.windows import Submission, uploads
 from bot.wire.interactions import acknowledge, actor_of, file_limit
 from core.errors import ImageError, NotAllowedError, UserError
-from core.requests.own_models import DETECT, STYLE
+from core.requests.custom_models import DETECT, STYLE
 from storage.projects.rows import Project
 from studio.actor import Actor
 from studio.asking.sources import Given

@@ -16,7 +16,7 @@ from bot.ui.windows import Submission, uploads
 from bot.wire.interactions import actor_of, press_key
 from core.errors import UserError
 from core.job import Lane
-from core.requests.own_models import STYLE
+from core.requests.custom_models import STYLE
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from studio.asking.sources import Given

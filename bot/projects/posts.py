@@ -18,7 +18,7 @@ from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import fit, quote
 from core.job import Job
 from core.requests.base import Answer
-from core.requests.own_models import ANOMALY, DETECT, STYLE, ProjectRequest
+from core.requests.custom_models import ANOMALY, DETECT, STYLE, ProjectRequest
 from jobs.views import Result
 from storage.database import Database
 from storage.files import Files

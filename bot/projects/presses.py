@@ -17,7 +17,7 @@ from bot.questions import Questions
 from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
-from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, TASKS
+from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, TASKS
 from studio.asking.actions import NEWER
 from studio.authority import Action
 from studio.projects.training import MOVES

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bot.ui.messages import fit, quote
-from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, STYLE
-from core.results.own_models import TEST
+from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
+from core.results import TEST
 from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW
 from storage.projects.rows import EVERYBODY, Project
 from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version

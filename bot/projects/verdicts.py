@@ -16,7 +16,7 @@ from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
 from core.job import Job
-from core.requests.own_models import DETECT, ProjectRequest
+from core.requests.custom_models import DETECT, ProjectRequest
 from studio.asking.words import counted
 from studio.authority import Action
 from studio.studio import Studio

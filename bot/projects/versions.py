@@ -15,7 +15,7 @@ from bot.ui.buttons import view_of
 from bot.ui.replies import whisper
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
-from core.requests.own_models import ANOMALY, DETECT
+from core.requests.custom_models import ANOMALY, DETECT
 from storage.projects.versions import ACTIVE, TAINTED
 from studio.actor import Actor
 from studio.projects.training import MOVES, Report

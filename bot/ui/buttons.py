@@ -18,7 +18,7 @@ import discord
 from bot.ui.messages import cut
 from bot.wire.interactions import press_key
 from core.job import Job
-from core.requests.own_models import ProjectRequest
+from core.requests.custom_models import ProjectRequest
 from studio.asking.canvas import GRID
 
 MOST_IN_ROW = 5

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.grammar.flags import FLAGS
-from core.grammar.permutations import MAX_JOBS
-from core.grammar.spelling import hint
-from core.preferences import MAX_OPTIONS
+from core.convert import MAX_OPTIONS
+from core.prompt.parser import FLAGS, MAX_JOBS
+from core.prompt.values import hint
 
 OVERVIEW = """**Atelier**
 `/imagine` draws four pictures from your words. **U** posts one on its own, **V** varies it, 🔄 tries again

@@ -21,9 +21,9 @@ from bot.ui.films.presses import FilmPresses
 from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
 from bot.ui.windows import Submission
 from bot.wire.interactions import actor_of, press_key
+from core.convert import Preferences
 from core.errors import UserError
 from core.job import Job
-from core.preferences import Preferences
 from core.requests import GenerateRequest
 from core.requests.base import Answer
 from studio.asking import actions

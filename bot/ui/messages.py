@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.convert import prompt_of, references
 from core.events import Queued
-from core.grammar.prompt import format_prompt
 from core.job import NOBODY, Job, Lane
+from core.prompt.parser import format_prompt
 from core.requests import (
     AskRequest,
     BlendRequest,
@@ -27,9 +28,8 @@ from core.requests import (
     UpscaleRequest,
     VariationRequest,
 )
-from core.requests.own_models import ANOMALY, DETECT, STYLE, BundleRequest, InspectRequest, ProjectRequest
+from core.requests.custom_models import ANOMALY, DETECT, STYLE, BundleRequest, InspectRequest, ProjectRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
-from core.wording import prompt_of, references
 from storage.lookup import StoredPicture
 from studio.asking.films.words import made
 from studio.asking.words import (

@@ -11,10 +11,10 @@ from bot.ui import buttons
 from bot.ui.buttons import SettingButton, SettingMenu
 from bot.ui.replies import SILENT
 from bot.wire.interactions import actor_of
+from core.convert import STYLIZE, Preferences
 from core.errors import UserError
 from core.job import Lane
-from core.parameters import VERSIONS
-from core.preferences import STYLIZE, Preferences
+from core.prompt.parameters import VERSIONS
 from studio.asking.prompts import model_of_version
 from studio.asking.words import code
 from studio.studio import Studio

@@ -13,14 +13,13 @@ from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 from core.errors import PromptError, UserError
-from core.grammar.references import check_sha256
-from core.requests.ask import AskRequest
+from core.prompt.values import check_sha256
 from core.requests.base import Answer, Request
-from core.requests.compose import ComposeRequest
-from core.requests.examples import TryRequest
-from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
-from core.requests.pictures import (
+from core.requests.chat import AskRequest, TryRequest
+from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
+from core.requests.images import (
     BlendRequest,
+    ComposeRequest,
     CutOutRequest,
     EditRequest,
     GenerateRequest,

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from core.errors import UserError
 from core.limits import MAX_PROMPT
-from core.parameters import parameters
+from core.prompt.parameters import parameters
 
 
 class Answer(enum.Enum):

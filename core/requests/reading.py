@@ -7,10 +7,9 @@ from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
 from core.errors import UserError
-from core.grammar.references import Picture
-from core.grammar.values import Whole
 from core.limits import MAX_LABEL, MAX_LABELS
-from core.parameters import SEED, param
+from core.prompt.parameters import SEED, param
+from core.prompt.values import Picture, Whole
 from core.requests.base import Answer, Request, check_length
 
 

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from core.errors import UserError
-from core.grammar.films import FilmParameters
-from core.grammar.references import Picture
-from core.grammar.spelling import is_blank
-from core.grammar.values import OneNumberOf
 from core.limits import CLIPS
-from core.parameters import Reach, param
+from core.prompt.parameters import FilmParameters, Reach, param
+from core.prompt.values import OneNumberOf, Picture, is_blank
 from core.requests.base import Answer
-from core.requests.pictures import GenerateRequest
+from core.requests.images import GenerateRequest
 
 OPERATIONS = ("new", "extend", "extend_back", "remix", "blend", "loop")
 

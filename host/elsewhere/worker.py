@@ -12,7 +12,7 @@ from contextlib import suppress
 from bus.connection import connected
 from core.errors import AtelierError, FilesAway, SettingsError
 from core.settings import Settings
-from core.telemetry.release import release
+from core.tracing import release
 from host import memory
 from host.elsewhere.watching import health, serve
 from host.logs import set_up_logs

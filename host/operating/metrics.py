@@ -15,7 +15,7 @@ from prometheus_client.core import (
 )
 
 from core.job import Job, Lane
-from core.telemetry.timings import Timings
+from core.tracing import Timings
 from jobs.executor import Device
 from jobs.queue import Queue
 

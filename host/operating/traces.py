@@ -10,8 +10,7 @@ from time import time  # by name: the sandbox's simulator stops the module's clo
 from core.errors import SettingsError
 from core.job import Job
 from core.settings import Settings
-from core.telemetry.opening import open_tracing
-from core.telemetry.tracing import Tracing
+from core.tracing import Tracing, open_tracing
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.requests import Request
-from core.requests.own_models import TrainRequest
+from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
 
 LONG = (TrainRequest.kind, VideoRequest.kind)

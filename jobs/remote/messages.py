@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.requests import AskRequest
-from core.requests.ask import FILM, SHORT, SYSTEM, about_tokens
-from core.requests.frame_words import parts_of_turn
+from core.requests.chat import FILM, SHORT, SYSTEM, about_tokens, parts_of_turn
 from vision.protocol import Talk, Turn, kept_pictures
 
 PICTURES_KEPT = 8  # the newest of a conversation; several make models invent

@@ -13,7 +13,7 @@ from typing import Any
 
 from core.events import ChatAnswer, Output
 from core.requests import AskRequest, from_json
-from core.requests.ask import about_tokens
+from core.requests.chat import about_tokens
 from jobs.executor import Device, Lease, Lost, Outcome, Report
 from jobs.remote.hints import Hints
 from jobs.remote.looking import Look, without_model

@@ -15,7 +15,7 @@ from time import monotonic
 import sqlalchemy as sa
 
 from core.job import Job
-from core.telemetry.tracing import Tracing
+from core.tracing import Tracing
 from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement
 from jobs.order.waitlist import Turn, Waitlist

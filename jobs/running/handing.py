@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.job import Job
 from core.requests import to_json
-from core.requests.own_models import DETECT, TrainRequest
+from core.requests.custom_models import DETECT, TrainRequest
 from jobs.active import ActiveJob
 from jobs.running.talking import seen_in, without
 from storage.database import Database

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from core.errors import FilesAway, StorageError
 from core.events import Film, Output, Picture
-from core.results.own_models import Learned
+from core.results import Learned
 from storage.database import Database
 from storage.files import Files, Taken
 from storage.films.rows import StoredFilm

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from core.errors import UserError
 from core.events import ChatAnswer, Output
-from core.requests.ask import about_tokens
+from core.requests.chat import about_tokens
 from jobs.active import ActiveJob, Conversation
 from jobs.executor import Outcome
 from vision.forms.showing import so_far

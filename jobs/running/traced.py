@@ -6,7 +6,7 @@ import time
 from contextlib import AbstractContextManager
 
 from core.job import Job
-from core.telemetry.tracing import Tracing, time_of
+from core.tracing import Tracing, time_of
 from jobs.active import ActiveJob
 
 ASKING = 60.0  # seconds from Discord's interaction to us that are believed: its clock and ours may differ

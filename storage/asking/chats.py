@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.events import ChatAnswer
 from core.job import Job
 from core.requests import AskRequest
-from core.requests.ask import about_tokens
+from core.requests.chat import about_tokens
 from storage import lookup
 from storage.people import upsert
 from storage.schema import ANSWERED, UNFINISHED, Int64, jobs, tokens_used

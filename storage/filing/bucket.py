@@ -21,7 +21,7 @@ import obstore
 
 from core.errors import FilesAway, StorageError
 from core.settings import BucketAddress
-from core.telemetry.timings import timed
+from core.tracing import timed
 from storage.files import (
     MEDIA_TYPES,
     OWNER,

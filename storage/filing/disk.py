@@ -9,7 +9,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from core.telemetry.timings import Timings
+from core.tracing import Timings
 from storage.files import OPERATIONS, checked
 
 BALLAST_BYTES = 64 * 2**20

@@ -17,7 +17,7 @@ from math import inf
 from pathlib import Path
 
 from core.errors import FilesAway, StorageError
-from core.telemetry.timings import timed
+from core.tracing import timed
 from storage.files import (
     MEDIA_TYPES,
     OWNER,

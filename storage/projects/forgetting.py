@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import NOBODY, Status
-from core.requests.own_models import TrainRequest
+from core.requests.custom_models import TrainRequest
 from storage.projects.schema import (
     items,
     job_files,

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import NOBODY
-from core.requests.own_models import MARKED
+from core.requests.custom_models import MARKED
 from storage.projects.schema import items, marks, projects
 
 NEW, LABELLED, DISPUTED, LEFT_OUT = "new", "labelled", "disputed", "left_out"

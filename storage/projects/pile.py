@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.requests.own_models import ANOMALY
+from core.requests.custom_models import ANOMALY
 from storage.projects import items
 from storage.projects.items import DISPUTED, NEW, Item
 from storage.projects.schema import ACTIVE, marks, projects, verdicts, versions

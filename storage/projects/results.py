@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.results.own_models import Verdict
+from core.results import Verdict
 from storage.projects import versions
 from storage.projects.schema import job_files, projects, verdicts
 from storage.projects.versions import StoredModel

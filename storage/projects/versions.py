@@ -16,8 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import Job
-from core.requests.own_models import MARKED, STYLE, TrainRequest
-from core.results.own_models import TEST, TRAIN, LearnedFrom
+from core.requests.custom_models import MARKED, STYLE, TrainRequest
+from core.results import TEST, TRAIN, LearnedFrom
 from storage.projects.items import LABELLED, LEFT_OUT, Box, marks_of
 from storage.projects.schema import (
     items,
@@ -36,7 +36,7 @@ _ITEM = ("sha256", "label", "group_key", "part")
 
 @dataclass(frozen=True)
 class StoredModel:
-    """What a training left behind: ``core.results.own_models.Learned`` with a file in the place of a path.
+    """What a training left behind: ``core.results.Learned`` with a file in the place of a path.
     size: bytes of it. charts: (name, SHA-256, media type)."""
 
     artefact: str

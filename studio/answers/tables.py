@@ -8,7 +8,7 @@ import json
 import unicodedata
 from collections.abc import Sequence
 
-from core.results.forms import Cell, Table
+from core.results import Cell, Table
 from studio.asking.words import counted, visible
 
 WIDTH, ROWS, COLUMNS = 60, 20, 30  # characters across, rows and columns at most, of text in columns

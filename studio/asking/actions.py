@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from core.convert import fields_of, numbered, references
 from core.errors import ImageError, UserError
-from core.grammar.prompt import Prompt
 from core.job import Job, Lane
 from core.limits import MAX_SIDE, MAX_UPSCALED
-from core.parameters import Reach, field_names, parameters
+from core.prompt.parameters import Reach, field_names, parameters
+from core.prompt.parser import Prompt
 from core.requests import (
     AskRequest,
     BlendRequest,
@@ -29,11 +30,9 @@ from core.requests import (
     VariationRequest,
     WhyRequest,
 )
-from core.requests.compose import Layer
-from core.requests.own_models import ProjectRequest
-from core.requests.pictures import SAY_WHAT
+from core.requests.custom_models import ProjectRequest
+from core.requests.images import SAY_WHAT, Layer
 from core.requests.video import VideoRequest
-from core.wording import fields_of, numbered, references
 from jobs.views import Result
 from studio.asking.canvas import PANS, aspect_sides, cell_box, direction_sides, zoom_sides
 from studio.asking.films import actions as film_actions

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 
-from core.grammar.flags import FLAGS
 from core.limits import MAX_PROMPT
-from core.parameters import NIJI, SAMPLERS, VERSIONS
+from core.prompt.parameters import NIJI, SAMPLERS, VERSIONS
+from core.prompt.parser import FLAGS
 from core.settings import Settings
 from storage.members import Members
 from studio.actor import Actor

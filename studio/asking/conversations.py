@@ -10,7 +10,7 @@ from functools import partial
 from core.job import Job
 from core.limits import MAX_FILM_SECONDS
 from core.requests import AskRequest, TryRequest
-from core.requests.examples import WHAT
+from core.requests.chat import WHAT
 from core.settings import Settings
 from jobs.active import Conversation
 from jobs.limits import tokens_a_day

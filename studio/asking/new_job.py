@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from core.errors import MissingError
-from core.grammar.prompt import Prompt
 from core.job import Job, Lane
 from core.limits import MAX_SEED
+from core.prompt.parser import Prompt
 from core.requests import EditRequest, GenerateRequest, Request
 from jobs.views import Result
 from storage.lookup import StoredOutput, StoredPicture

@@ -6,13 +6,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from core.convert import (
+    Preferences,
+    may_name_options,
+    numbered,
+    prompt_of,
+    prompts_of,
+    references,
+    with_defaults,
+)
 from core.errors import ImageError, PromptError, UserError
-from core.grammar.prompt import Prompt, format_prompt
 from core.job import Job
-from core.preferences import Preferences, may_name_options, prompts_of
+from core.prompt.parser import Prompt, format_prompt
 from core.requests import EditRequest, GenerateRequest, ImagineRequest, Request
 from core.settings import Settings
-from core.wording import numbered, prompt_of, references, with_defaults
 from storage.members import Favourite, Members
 from studio.actor import Actor
 from studio.asking import actions

@@ -14,8 +14,8 @@ from core import profiles
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Job
 from core.requests import AskRequest
-from core.requests.ask import Form
-from core.results.forms import Table
+from core.requests.chat import Form
+from core.results import Table
 from storage.asking import chats
 from storage.asking.chats import Asked
 from storage.members import Members

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from core.grammar.flags import SUPPORTED, why_unsupported
-from core.grammar.prompt import Prompt, format_prompt
+from core.convert import prompt_of
 from core.limits import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP
-from core.parameters import Reach, parameters
+from core.prompt.parameters import Reach, parameters
+from core.prompt.parser import SUPPORTED, Prompt, format_prompt, why_unsupported
 from core.requests import (
     ComposeRequest,
     CutOutRequest,
@@ -26,7 +26,6 @@ from core.requests import (
     VariationRequest,
 )
 from core.requests.video import VideoRequest
-from core.wording import prompt_of
 from jobs.views import Result
 
 # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned

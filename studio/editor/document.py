@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, field, insp
 
 from core.errors import UserError
 from core.limits import MAX_PROMPT, MAX_SEED, MAX_UPSCALED, MIN_SIDE
-from core.requests.compose import FARTHEST, LARGEST, MAX_LAYERS, SMALLEST
+from core.requests.images import FARTHEST, LARGEST, MAX_LAYERS, SMALLEST
 
 MOST_STROKES, MOST_RADII, MOST_REFERENCES = 2000, 20_000, 10
 LOWEST, HIGHEST = -32_768, 65_535  # 1/8 px, of a stroke's points

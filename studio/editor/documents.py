@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from core.errors import UserError
-from core.names import name_of
+from core.limits import name_of
 from storage.database import Database
 from storage.web import documents as rows
 from storage.web.documents import Content, Kept

@@ -8,7 +8,7 @@ from functools import partial
 from core.errors import UserError
 from core.job import Job
 from core.requests import AskRequest, TryRequest
-from core.requests.examples import WHAT
+from core.requests.chat import WHAT
 from storage import lookup
 from storage.asking import chats
 from storage.asking import examples as rows

@@ -15,8 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core.errors import ImageError, UserError
 from core.job import ID_LENGTH
-from core.limits import MAX_LABEL, MAX_QUESTION, MAX_SET_LABELS, MAX_SETS, MAX_SHOTS, MAX_TURNS
-from core.names import name_of
+from core.limits import MAX_LABEL, MAX_QUESTION, MAX_SET_LABELS, MAX_SETS, MAX_SHOTS, MAX_TURNS, name_of
 from core.requests import AskRequest, TryRequest
 from storage.asking import examples as rows
 from storage.asking.examples import Example, ExampleSet

@@ -11,7 +11,7 @@ from typing import Any
 from core.errors import FilesAway, ImageError, StorageError
 from core.job import Job
 from core.requests import AskRequest
-from core.requests.frames import cited_frames, frame_labels
+from core.requests.chat import cited_frames, frame_labels
 from jobs.queue import Queue
 from jobs.views import Result
 from storage.files import Files

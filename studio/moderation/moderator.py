@@ -17,7 +17,7 @@ from typing import Any
 from core.errors import NotAllowedError, NotYet, StorageError
 from core.job import Job, Origin
 from core.requests.base import Answer
-from core.requests.own_models import STYLE, TrainRequest
+from core.requests.custom_models import STYLE, TrainRequest
 from storage import moderation as rows
 from storage import people, records
 from storage.database import Database

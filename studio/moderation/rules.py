@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from core.errors import NotAllowedError
-from core.parameters import field_names, parameters
+from core.prompt.parameters import field_names, parameters
 from core.requests import Request
 from storage.moderation import ModerationRow
 from studio.moderation import terms

@@ -10,7 +10,7 @@ from functools import partial
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import ImageError, UserError
-from core.names import name_of
+from core.limits import name_of
 from jobs.queue import Queue
 from storage.database import Database
 from storage.web import folders as rows

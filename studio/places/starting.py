@@ -8,7 +8,7 @@ from functools import partial
 
 from core.errors import NotAllowedError, NotYet, UserError
 from core.job import NOBODY, Job, Origin
-from core.requests.own_models import BundleRequest, ProjectRequest, TrainRequest
+from core.requests.custom_models import BundleRequest, ProjectRequest, TrainRequest
 from storage import people
 from storage.database import Database
 from storage.projects import rows

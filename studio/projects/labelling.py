@@ -15,8 +15,8 @@ from pathlib import PurePosixPath
 import sqlalchemy as sa
 
 from core.errors import FilesAway, ImageError, StorageError, UserError
-from core.requests.own_models import DETECT, MARKED
-from core.results.own_models import TRAIN
+from core.requests.custom_models import DETECT, MARKED
+from core.results import TRAIN
 from storage.projects import items, pile, versions
 from storage.projects.items import Box, Item, Mark
 from storage.projects.rows import Project

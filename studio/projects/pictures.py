@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, LimitError, UserError
 from core.job import new_job_id
-from core.requests.own_models import ANOMALY, DETECT, MARKED, STYLE
+from core.requests.custom_models import ANOMALY, DETECT, MARKED, STYLE
 from storage.projects import forgetting, items, rows
 from storage.projects.forgetting import Gone
 from storage.projects.items import Incoming, Item

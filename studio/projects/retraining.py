@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from core.errors import StorageError, UserError
 from core.job import NOBODY, Lane, Origin, Status, Surface
 from core.requests import from_json
-from core.requests.own_models import TrainRequest
+from core.requests.custom_models import TrainRequest
 from jobs.queue import Queue
 from storage.database import Database
 from storage.projects import forgetting, rows, versions

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import UserError
-from core.requests.own_models import ALIKE, ANOMALY, DETECT, STYLE, TASKS
+from core.requests.custom_models import ALIKE, ANOMALY, DETECT, STYLE, TASKS
 from storage.projects import forgetting, items, results, rows, versions
 from storage.projects.items import Counts
 from storage.projects.results import Tally
@@ -147,7 +147,7 @@ class Shelf:
         return await self._change(found, name=wanted)
 
     async def set_alike(self, actor: Actor, name: str, alike: str) -> Project:
-        """Say how parts lie in an inspection's pictures, see ``core.requests.own_models.ALIKE``. Raises
+        """Say how parts lie in an inspection's pictures, see ``core.requests.custom_models.ALIKE``. Raises
         UserError for another word, NotAllowedError as ``rename`` does."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
         if alike not in ALIKE:

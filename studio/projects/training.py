@@ -12,8 +12,8 @@ from typing import Any
 
 from core.errors import ImageError, UserError
 from core.job import Lane
-from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, STYLE, TrainRequest
-from core.results.own_models import TEST
+from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TrainRequest
+from core.results import TEST
 from storage.projects import items, results, versions
 from storage.projects.items import Counts
 from storage.projects.results import Tally

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from core.errors import ImageError, UserError
 from core.job import Job, Lane
-from core.requests.own_models import (
+from core.requests.custom_models import (
     ANOMALY,
     DETECT,
     MOST_ASKED,
@@ -23,7 +23,7 @@ from core.requests.own_models import (
     InspectRequest,
     ProjectRequest,
 )
-from core.results.own_models import TEST, LearnedFrom
+from core.results import TEST, LearnedFrom
 from jobs.views import Result
 from storage import lookup
 from storage.projects import items, pile, results, versions

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from core.errors import ModelError, PromptError, UserError
-from core.grammar.prompt import Prompt
-from core.grammar.spelling import hint
-from core.grammar.stored_loras import StoredLora, lora_name, stored_lora
+from core.prompt.parser import Prompt
+from core.prompt.values import StoredLora, hint, lora_name, stored_lora
 from core.requests import GenerateRequest, Request
-from core.requests.own_models import STYLE, TrainRequest
+from core.requests.custom_models import STYLE, TrainRequest
 from core.settings import Settings
 from jobs.executor import Device, Executor
 from storage.projects.rows import Project

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from core.events import File, Output, Picture
-from core.requests.own_models import (
+from core.requests.custom_models import (
     ANOMALY,
     DETECT,
     STYLE,
@@ -24,7 +24,7 @@ from core.requests.own_models import (
     ProjectRequest,
     TrainRequest,
 )
-from core.results.own_models import TEST, TRAIN, Learned, LearnedFrom, Region, Verdict
+from core.results import TEST, TRAIN, Learned, LearnedFrom, Region, Verdict
 from vision.own_models.snapshot import GOOD, Snapshot
 
 SLOW = 40  # steps

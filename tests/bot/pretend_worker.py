@@ -32,10 +32,10 @@ from core.requests import (
     from_json,
 )
 from core.requests.base import Answer
-from core.requests.own_models import ProjectRequest
+from core.requests.custom_models import ProjectRequest
 from core.requests.video import VideoRequest
-from core.results.text_lines import TextLine
-from core.telemetry.opening import open_tracing
+from core.results import TextLine
+from core.tracing import open_tracing
 from tests.bot.pretend_own_models import made, steps_of
 from vision.forms.showing import finished
 from vision.forms.wanted import wanted

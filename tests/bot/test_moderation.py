@@ -89,7 +89,7 @@ async def test_every_way_in_goes_through_the_gate(strict: Studio, picture) -> No
 
 
 async def test_three_strikes_bring_a_time_out_that_a_manager_can_end(strict: Studio, monkeypatch) -> None:
-    import studio.moderation.moderator as moderator
+    from studio.moderation import moderator
 
     monkeypatch.setattr(moderator, "ONE_STRIKE", moderator.timedelta(0))
     for _ in range(3):

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from core.grammar.flags import FLAGS, why_unsupported
-from core.grammar.prompt import parse_prompt
+from core.convert import fields_of
+from core.prompt.parser import FLAGS, parse_prompt, why_unsupported
 from core.requests import ImagineRequest
-from core.wording import fields_of
 from studio.asking.words import unsupported_notes
 from tests.bot.conftest import Studio
 from tests.bot.test_asking import said

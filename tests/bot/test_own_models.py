@@ -13,7 +13,7 @@ import discord
 import pytest
 
 from bot.ui.messages import length
-from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
+from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
 from studio.actor import Actor
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of

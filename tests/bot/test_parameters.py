@@ -7,7 +7,7 @@ import re
 from bot.client import Atelier
 from bot.ui import guide
 from bot.wire import private_api
-from core.grammar.flags import FLAGS
+from core.prompt.parser import FLAGS
 from core.settings import ROOT
 from tests.bot.conftest import Studio
 

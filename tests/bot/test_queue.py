@@ -108,7 +108,7 @@ async def test_show_brings_a_job_back_with_live_buttons(studio: Studio) -> None:
 
 
 async def test_help_names_every_flag(studio: Studio) -> None:
-    from core.grammar.flags import FLAGS
+    from core.prompt.parser import FLAGS
 
     result = await studio.alice.slash(studio.channel, "help", topic="flags")
     text = "\n".join([result.response.content, *(m.content for m in result.followups)])

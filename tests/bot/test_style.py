@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.requests.own_models import STYLE, BundleRequest, TrainRequest
+from core.requests.custom_models import STYLE, BundleRequest, TrainRequest
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import good, ids_of, press, told
 from tests.bot.test_presses import job_of

@@ -2,11 +2,11 @@
 
 import pytest
 
+from core.convert import fields_of, film_fields_of, prompt_of
 from core.errors import PromptError
-from core.grammar.prompt import format_prompt, parse_prompt
+from core.prompt.parser import format_prompt, parse_prompt
 from core.requests import ImagineRequest
 from core.requests.video import VideoRequest
-from core.wording import fields_of, film_fields_of, prompt_of
 from studio.asking.words import unsupported_notes
 
 FIRST, LAST = "ab" * 32, "cd" * 32

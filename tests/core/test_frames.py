@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.requests.frames import cited_frames, clock, frame_labels, pieces_by_frame
+from core.requests.chat import cited_frames, clock, frame_labels, pieces_by_frame
 
 TIMES = (0.5, 1.5, 3.5, 7.25, 12.0)
 

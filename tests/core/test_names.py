@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import UserError
-from core.names import LONGEST_NAME, name_of
+from core.limits import LONGEST_NAME, name_of
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,13 @@ from shutil import copytree
 
 import pytest
 
+from core.convert import fields_of, prompt_of
 from core.errors import UserError
-from core.grammar.flags import FLAGS, REFERENCES, SUPPORTED, UNSUPPORTED, Prompt
-from core.grammar.prompt import parse_prompt
-from core.grammar.references import Picture, Pictures, References
-from core.grammar.values import Whole
-from core.parameters import Flag, Parameters, Reach, field_names, flags_of, param, parameters
+from core.prompt.parameters import Flag, Parameters, Reach, field_names, flags_of, param, parameters
+from core.prompt.parser import FLAGS, REFERENCES, SUPPORTED, UNSUPPORTED, Prompt, parse_prompt
+from core.prompt.values import Picture, Pictures, References, Whole
 from core.requests import REQUESTS, GenerateRequest, ImagineRequest
 from core.settings import ROOT
-from core.wording import fields_of, prompt_of
 
 TOY = """
     glow: int | None = param(
@@ -29,13 +27,12 @@ TOY = """
 """
 USES = """
 from core.errors import UserError
-from core.grammar.flags import BY_NAME, FLAGS, why_unsupported
-from core.grammar.prompt import format_prompt, parse_prompt
-from core.parameters import field_names
+from core.prompt.parser import BY_NAME, FLAGS, format_prompt, parse_prompt, why_unsupported
+from core.prompt.parameters import field_names
 from core.requests import ImagineRequest, OutpaintRequest, from_json, to_json
-from core.wording import fields_of, prompt_of, with_defaults
+from core.convert import fields_of, prompt_of, with_defaults
 from studio.asking.actions import _reaching
-from core.parameters import Reach
+from core.prompt.parameters import Reach
 
 prompt = parse_prompt("a red house --g 5 --seed 1")
 assert prompt.glow == 5 and BY_NAME["g"].help == "how much it shines, 0 to 9"
@@ -66,7 +63,7 @@ def test_a_new_parameter_is_one_field_of_the_table(tmp_path) -> None:
     members' defaults, moderation, the result and the buttons have it."""
     for folder in ("core", "studio", "jobs", "storage", "vision"):
         copytree(ROOT / folder, tmp_path / folder, ignore=lambda _, found: {"__pycache__"} & set(found))
-    table = tmp_path / "core" / "parameters.py"
+    table = tmp_path / "core" / "prompt" / "parameters.py"
     text = table.read_text(encoding="utf-8")
     assert text.count("    unsupported: tuple[str, ...] = ()\n") == 1
     table.write_text(

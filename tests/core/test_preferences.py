@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.convert import (
+    Preferences,
+    check_option,
+    check_suffix,
+    may_name_options,
+    prompts_of,
+    spell_out,
+    with_defaults,
+)
 from core.errors import PromptError, UserError
-from core.grammar.flags import BY_NAME
-from core.grammar.prompt import Prompt, parse_prompt
 from core.job import Lane
-from core.preferences import Preferences, check_option, check_suffix, may_name_options, prompts_of, spell_out
-from core.wording import with_defaults
+from core.prompt.parser import BY_NAME, Prompt, parse_prompt
 
 OPTIONS = {
     "mine": "cinematic, dramatic --ar 3:2 --raw",

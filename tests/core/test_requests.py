@@ -34,7 +34,7 @@ from core.requests import (
     recheck,
     to_json,
 )
-from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
+from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 
 SHA, OTHER, THIRD = "ab" * 32, "cd" * 32, "ef" * 32

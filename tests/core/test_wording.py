@@ -5,10 +5,10 @@ from dataclasses import fields, replace
 import pytest
 from hypothesis import given, settings
 
+from core.convert import fields_of, numbered, prompt_of, references, with_defaults
 from core.errors import PromptError, UserError
-from core.grammar.prompt import Prompt, format_prompt, parse_prompt
+from core.prompt.parser import Prompt, format_prompt, parse_prompt
 from core.requests import GenerateRequest, ImagineRequest, from_json, to_json
-from core.wording import fields_of, numbered, prompt_of, references, with_defaults
 from tests.core.grammar.test_prompt import prompts
 
 SHA = tuple(f"{n:064x}" for n in range(1, 4))

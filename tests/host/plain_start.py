@@ -30,7 +30,7 @@ FOLDERS = (  # of the program, that belong to several machines
     "bus", "jobs.elsewhere", "jobs.agents", "storage.several", "storage.engine.postgres",
     "storage.engine.holding", "storage.filing.bucket", "storage.filing.server", "storage.filing.cache",
     "storage.moving", "host.elsewhere", "host.ray_launcher",
-    "host.rows", "core.telemetry.otlp",
+    "host.rows", "core.otlp",
 )  # fmt: skip
 LAUNCH = """
 import runpy, sys

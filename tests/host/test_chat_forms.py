@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.results.forms import Table
-from core.results.text_lines import TextLine
+from core.results import Table, TextLine
 from host.chat_server import HttpChatServer
 from jobs.remote import hints
 from jobs.remote.remote import RemoteExecutor

@@ -25,7 +25,7 @@ from typing import Any
 
 from core.events import Output, Picture
 from core.requests import ClassifyRequest, DescribeRequest, ReadRequest, WhyRequest, from_json
-from core.results.text_lines import TextLine
+from core.results import TextLine
 from vision.protocol import (
     Answered,
     Broke,

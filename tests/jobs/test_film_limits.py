@@ -9,7 +9,7 @@ import pytest
 from core.errors import LimitError, UserError
 from core.job import Lane, Status
 from core.requests import ImagineRequest
-from core.requests.own_models import BundleRequest, TrainRequest
+from core.requests.custom_models import BundleRequest, TrainRequest
 from core.requests.video import VideoRequest
 from jobs.films import (
     FilmLimits,

@@ -10,7 +10,7 @@ import pytest
 from bus.messages import decode, encode
 from core.job import Job, Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
-from core.telemetry.tracing import DISCORDS_EPOCH, Untraced
+from core.tracing import DISCORDS_EPOCH, Untraced
 from jobs.agents.wire import Order
 from jobs.elsewhere.handed import order_of
 from jobs.running.traced import note_asked, note_waited

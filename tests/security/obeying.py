@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bot.ui.answer_text import safe
 from core.requests import AskRequest, to_json
-from core.requests.ask import SYSTEM
+from core.requests.chat import SYSTEM
 from tests.servers import compare, model, start
 from tests.servers.compare import Asked
 from vision.chat import load

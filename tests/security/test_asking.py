@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from core.requests.ask import SYSTEM
+from core.requests.chat import SYSTEM
 from studio.moderation import answers
 from tests.security import growing_answers, obeying, smuggling
 from tests.servers import model

@@ -19,8 +19,8 @@ from bot.ui import buttons, messages
 from bot.ui.windows import Submission
 from core.errors import UserError
 from core.events import Queued
-from core.grammar.prompt import parse_prompt
 from core.job import Job, Lane, Origin, Status
+from core.prompt.parser import parse_prompt
 from core.requests import ClassifyRequest
 from studio.asking import actions
 from studio.asking.words import code, visible

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from core.convert import Preferences
 from core.job import Job, Lane
-from core.preferences import Preferences
 from core.requests import ImagineRequest
 from storage import jobs
 from storage.database import Database

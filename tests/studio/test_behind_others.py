@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from core.job import Job
 from core.requests import AskRequest
-from core.requests.examples import TryRequest
-from core.requests.own_models import InspectRequest
+from core.requests.chat import TryRequest
+from core.requests.custom_models import InspectRequest
 from storage import gallery, jobs, lookup, schema
 from storage.asking import chats
 from storage.web import trash

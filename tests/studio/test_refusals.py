@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from core.errors import ImageError, NotAllowedError, UserError
-from core.grammar.prompt import Prompt
+from core.prompt.parser import Prompt
 from core.requests import ImagineRequest
 from core.settings import ROOT
 from storage.gallery import Filter

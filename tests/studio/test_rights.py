@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from core.convert import Preferences
 from core.errors import ImageError, NotAllowedError
 from core.job import Job, Surface
-from core.preferences import Preferences
 from storage import lookup
 from studio.actor import Actor, Place
 from studio.authority import TABLE, Action, Authority

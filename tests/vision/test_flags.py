@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.convert import fields_of
 from core.events import Output
-from core.grammar.prompt import parse_prompt
+from core.prompt.parser import parse_prompt
 from core.requests import ImagineRequest
-from core.wording import fields_of
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.model_store import Models

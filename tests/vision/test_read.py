@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import JobCancelled, ModelError, UserError
 from core.requests import ReadRequest
-from core.results.text_lines import TextLine, line_from_stored, lines_as_json, lines_in_rows, text_of_lines
+from core.results import TextLine, line_from_stored, lines_as_json, lines_in_rows, text_of_lines
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.model_store import Models
 from vision.ocr import boxes

@@ -10,8 +10,8 @@ from PIL import Image
 
 from core.events import File, Output, Picture
 from core.requests import from_json
-from core.requests.own_models import ANOMALY, BundleRequest, InspectRequest, TrainRequest
-from core.results.own_models import Learned, LearnedFrom, Verdict
+from core.requests.custom_models import ANOMALY, BundleRequest, InspectRequest, TrainRequest
+from core.results import Learned, LearnedFrom, Verdict
 from jobs.executor import Outcome, Report
 from tests.studio.conftest import AtOnce
 from vision.own_models.snapshot import GOOD, Snapshot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.results.text_lines import TextLine
+from core.results import TextLine
 from studio.gallery import HIDDEN
 from tests.studio.conftest import AtOnce
 from tests.web.conftest import open_site

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.errors import ModelError
 from core.events import File, Output
-from core.requests.own_models import STYLE, BundleRequest
+from core.requests.custom_models import STYLE, BundleRequest
 from vision.model_store import Models
 from vision.own_models import needs
 from vision.own_models.export.bundle import EPOCH

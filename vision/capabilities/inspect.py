@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core.events import Output
-from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, InspectRequest
-from core.results.own_models import Verdict
+from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, InspectRequest
+from core.results import Verdict
 from vision.explain import heat as explained
 from vision.model_store import Models
 from vision.own_models.report import heat

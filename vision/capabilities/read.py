@@ -9,7 +9,7 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output
 from core.requests import ReadRequest
-from core.results.text_lines import lines_in_rows
+from core.results import lines_in_rows
 from vision.model_store import Models
 from vision.ocr import boxes
 from vision.ocr.reader import MOST_LINES

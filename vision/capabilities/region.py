@@ -12,7 +12,7 @@ from PIL import Image
 
 from core.errors import ModelError, UserError
 from core.events import Output
-from core.grammar.spelling import short
+from core.prompt.values import short
 from core.requests import RegionRequest
 from vision.drawing import region_layout
 from vision.drawing import task as drawing

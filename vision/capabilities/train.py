@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from core.events import Output, Picture
-from core.requests.own_models import ANOMALY, DETECT, STYLE, TrainRequest
-from core.results.own_models import Learned, LearnedFrom
+from core.requests.custom_models import ANOMALY, DETECT, STYLE, TrainRequest
+from core.results import Learned, LearnedFrom
 from vision.model_store import Models
 from vision.own_models import needs
 from vision.own_models.anomaly import training as anomaly

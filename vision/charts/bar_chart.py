@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.results.forms import Table
-from core.results.text_lines import TextLine
+from core.results import Table, TextLine
 from vision.charts import names, scale
 from vision.charts.bars import Bar, Coloured, edge, ends_there, longer, outline, rectangles
 from vision.charts.names import Written

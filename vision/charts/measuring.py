@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import AskRequest
-from core.results.text_lines import lines_in_rows
+from core.results import lines_in_rows
 from vision.charts import reading
 from vision.forms import showing
 from vision.model_store import Models

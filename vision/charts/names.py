@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.results.text_lines import TextLine
+from core.results import TextLine
 from vision.charts.bars import Bar
 from vision.charts.scale import Scale, Way, words_of
 

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from core.results.forms import Table
-from core.results.text_lines import TextLine
+from core.results import Table, TextLine
 from vision.charts import bar_chart
 from vision.charts.bars import Bar, Coloured, colours_of, rectangles
 

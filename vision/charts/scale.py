@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.results.text_lines import TextLine
+from core.results import TextLine
 from vision.forms.cells import number
 
 Way = Literal["up", "across"]

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.requests.ask import FILM, SHORT, SYSTEM
-from core.requests.frame_words import Part, parts_of_turn
+from core.requests.chat import FILM, SHORT, SYSTEM, Part, parts_of_turn
 from vision.protocol import Turn, kept_pictures
 
 MOST_PICTURES = 8  # of a conversation, beside those of a question that has more
@@ -20,7 +19,7 @@ Exchange = tuple[Turn, ...]  # a question and its answer, or the question that i
 class Instructions:
     """system: said first, "" = nothing. short: added to the last question when its answer is to be short.
     film: added to each question about a film. frames: how their times are told, see
-    ``core.requests.frame_words``; "" = as the processor's kind wants it."""
+    ``core.requests.chat``; "" = as the processor's kind wants it."""
 
     system: str = SYSTEM
     short: str = SHORT

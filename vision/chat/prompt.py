@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from core.errors import UserError
-from core.requests.frame_words import frame_words_for
+from core.requests.chat import frame_words_for
 from vision.chat.control_tokens import ControlTokens
 from vision.chat.conversation import MOST_PICTURES, Conversation, Instructions, Messages, conversation
 from vision.chat.pictures import Picture

@@ -12,7 +12,7 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output, Picture
 from core.limits import MAX_SEED, STYLIZE_CAP
-from core.parameters import field_names
+from core.prompt.parameters import field_names
 from core.requests import GenerateRequest
 from vision.drawing import image_prompt, parameters
 from vision.drawing.generation import Drawn, Generation

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from core.results.forms import Box
+from core.results import Box
 from vision.forms import lenient
 from vision.forms.cells import clean
 from vision.forms.tables import NotInForm

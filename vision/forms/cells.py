@@ -7,7 +7,7 @@ import re
 import unicodedata
 from typing import Any
 
-from core.results.forms import Cell
+from core.results import Cell
 
 LONGEST = 200  # characters of a cell
 NOTHING = {"", "-", "–", "—", "n/a", "na", "nan", "none", "null", "?", "…", "..."}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from core.events import Picture
-from core.results.forms import Box, Table
+from core.results import Box, Table
 from vision.forms import plot
 from vision.forms.boxes import MOST
 from vision.pictures.chart import BACKGROUND, FAINT, fit

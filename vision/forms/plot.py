@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from core.results.forms import Table
+from core.results import Table
 from vision.forms.cells import written
 from vision.forms.tables import numeric
 from vision.pictures.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit

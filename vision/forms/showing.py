@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.events import ChatAnswer, Output, Picture
-from core.requests.ask import Form
-from core.results.text_lines import text_of_lines
+from core.requests.chat import Form
+from core.results import text_of_lines
 from vision.forms import boxes, tables
 from vision.forms.tables import NotInForm
 from vision.forms.wanted import Wanted, formed

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from core.results.forms import Cell, Table
+from core.results import Cell, Table
 from vision.forms import lenient
 from vision.forms.cells import cell, clean, written
 

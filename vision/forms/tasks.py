@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.errors import UserError
-from core.requests.ask import Form
+from core.requests.chat import Form
 
 ALL_THINGS = frozenset(("everything", "things", "objects", "anything", "all"))
 DESCRIBES = "This model takes up no questions: it describes the picture, whatever is asked."

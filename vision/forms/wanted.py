@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.events import ChatAnswer
-from core.requests.ask import Form
+from core.requests.chat import Form
 from vision.forms import boxes, tables
 from vision.forms.boxes import FAMILIES, Family
 from vision.forms.tables import NotInForm

@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from core.errors import ModelError, UserError
-from core.grammar.stored_loras import shown_lora, stored_lora
+from core.prompt.values import shown_lora, stored_lora
 from vision.image_model.attached import guided_lora
 from vision.image_model.attached.guided_lora import GuidedUse
 from vision.reporter import Reporter

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from core.results.text_lines import Point, TextLine, line_height
+from core.results import Point, TextLine, line_height
 from vision.pictures.chart import BAR, BEST
 
 ROOM = 0.2  # of the letters' height, between them and the box that is drawn

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from core.errors import AtelierError, ModelError
-from core.results.text_lines import TextLine
+from core.results import TextLine
 from vision.chat.conversation import skipped
 from vision.model_store import Models
 from vision.ocr.quoting import UNREAD, enough, to_read, with_texts

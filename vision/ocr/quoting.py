@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from core.results.text_lines import TextLine, count_words, text_of_lines
+from core.results import TextLine, count_words, text_of_lines
 from vision.protocol import Turn
 
 LEAST = 3  # words that a picture must have

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from core.errors import ModelError
-from core.results.text_lines import Point, TextLine
+from core.results import Point, TextLine
 from vision.ocr.programs import RAPID
 
 FILES = {"Det": "*_det_*.onnx", "Rec": "*_rec_*.onnx"}  # finds lines, and reads one

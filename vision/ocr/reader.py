@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from cachetools import LRUCache
 from PIL import Image
 
-from core.results.text_lines import TextLine
+from core.results import TextLine
 from vision.reporter import Reporter
 
 SURE = 0.5  # score under which a line is left out: rapidocr's own limit
@@ -43,7 +43,7 @@ class TextReader:
             del self.kept[key]
 
     def read(self, image: Image.Image, reporter: Reporter | None = None) -> list[TextLine]:
-        """Return the lines of text in a picture, as they were found; core.results.text_lines orders them.
+        """Return the lines of text in a picture, as they were found; core.results orders them.
 
         reporter: hears of each line as a step, and may end the reading between two.
         """

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from core.errors import ModelError
-from core.results.text_lines import TextLine
+from core.results import TextLine
 from vision.ocr.programs import TESSERACT, fix
 
 PAGE = "11"  # of its modes: text anywhere, in no order; pictures are seldom pages

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from core.requests.own_models import MARKED
+from core.requests.custom_models import MARKED
 
 GOOD = "good"  # the label of a part without a defect
 TRAIN, TEST = "train", "test"

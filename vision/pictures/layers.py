@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.requests.compose import Layer
+from core.requests.images import Layer
 
 Colour = NDArray[np.uint8]  # (height, width, 3)
 Flags = NDArray[np.bool_]  # (height, width)

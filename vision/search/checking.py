@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from PIL import Image
 
 from core.errors import ModelError, UserError
-from core.results.text_lines import text_of_lines
+from core.results import text_of_lines
 from vision.chat import scoring
 from vision.chat.pictures import Picture, stored
 from vision.model_store import Models

@@ -13,9 +13,9 @@ from PIL import Image
 from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import DescribeRequest
-from core.requests.own_models import TrainRequest
-from core.results.own_models import Learned as Version
-from core.results.own_models import LearnedFrom
+from core.requests.custom_models import TrainRequest
+from core.results import Learned as Version
+from core.results import LearnedFrom
 from vision.capabilities import describe
 from vision.families import Mode
 from vision.image_model.model import ImageModel

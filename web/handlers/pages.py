@@ -11,7 +11,7 @@ from core.errors import ImageError, NotAllowedError
 from core.job import Job
 from core.requests import PICTURE_KINDS, GenerateRequest
 from core.requests.base import Answer as Kind
-from core.results.text_lines import text_of_lines
+from core.results import text_of_lines
 from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.asking.new_job import picture_of

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.convert import STYLIZE, Preferences
 from core.errors import UserError
 from core.job import Lane
-from core.preferences import STYLIZE, Preferences
 from web.call import Answer, Call, Json
 
 ON = ("on", "true", "1")

@@ -8,8 +8,8 @@ from typing import Any
 from core.errors import FilesAway, ImageError, StorageError
 from core.job import Job, Status
 from core.requests import AskRequest
-from core.requests.frames import cited_frames, frame_labels, pieces_by_frame
-from core.results.forms import Table
+from core.requests.chat import cited_frames, frame_labels, pieces_by_frame
+from core.results import Table
 from jobs.views import JobView
 from storage.asking.chats import Asked
 from studio.answers import tables

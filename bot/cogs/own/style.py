@@ -11,7 +11,7 @@ from bot.cogs.inspect import LINK
 from bot.projects import text
 from bot.ui.replies import answers_privately, takes_images, whisper
 from bot.wire.interactions import actor_of
-from core.requests.own_models import STYLE
+from core.requests.custom_models import STYLE
 from storage.projects.rows import EVERYBODY
 
 

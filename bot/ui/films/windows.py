@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.ui.windows import Window
-from core.grammar.spelling import decimal
+from core.prompt.values import decimal
 from studio.asking.films.sources import FilmSource
 
 STRENGTHS = {  # of a remix → what it is called

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from core.convert import film_fields_of
 from core.errors import UserError
-from core.grammar.prompt import Prompt, format_prompt
 from core.job import Job, Lane
+from core.prompt.parser import Prompt, format_prompt
 from core.requests import GenerateRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest, usual_clips
-from core.wording import film_fields_of
 from studio.asking.films.sources import FilmSource
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, adds_words, new_seed
 from studio.authority import Action

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from core.convert import Preferences
 from core.errors import ImageError, UserError
-from core.grammar.prompt import Prompt
 from core.job import Job
-from core.preferences import Preferences
+from core.prompt.parser import Prompt
 from core.requests.base import Answer
 from core.requests.video import CutRequest, VideoRequest
 from storage.films.rows import StoredFilm

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.errors import UserError
-from core.grammar.spelling import decimal, short
+from core.prompt.values import decimal, short
 from core.requests import GenerateRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from storage.films.rows import StoredFilm

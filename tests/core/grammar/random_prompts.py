@@ -13,9 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.errors import PromptError
-from core.grammar.flags import FLAGS
-from core.grammar.permutations import count_prompts, expand_sets
-from core.grammar.prompt import Prompt, format_prompt, parse_prompt
+from core.prompt.parser import FLAGS, Prompt, count_prompts, expand_sets, format_prompt, parse_prompt
 
 WORDS = (
     "a",

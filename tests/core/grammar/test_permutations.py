@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import PromptError
-from core.grammar.permutations import MAX_JOBS, count_prompts, expand_sets
-from core.grammar.prompt import parse_prompt
+from core.prompt.parser import MAX_JOBS, count_prompts, expand_sets, parse_prompt
 
 
 @pytest.mark.parametrize(

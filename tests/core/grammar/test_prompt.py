@@ -8,12 +8,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import PromptError, UserError
-from core.grammar.films import MOTIONS
-from core.grammar.flags import BY_NAME, FLAGS, SUPPORTED
-from core.grammar.permutations import MAX_JOBS, count_prompts, expand_sets
-from core.grammar.prompt import Prompt, format_prompt, parse_prompt
-from core.grammar.quoting import escape, unescape
-from core.grammar.spelling import is_blank
 from core.job import Lane
 from core.limits import (
     CLIPS,
@@ -25,7 +19,19 @@ from core.limits import (
     QUALITIES,
     RESOLUTIONS,
 )
-from core.parameters import NIJI, SAMPLERS, STYLES, VERSIONS
+from core.prompt.parameters import MOTIONS, NIJI, SAMPLERS, STYLES, VERSIONS
+from core.prompt.parser import (
+    BY_NAME,
+    FLAGS,
+    MAX_JOBS,
+    SUPPORTED,
+    Prompt,
+    count_prompts,
+    expand_sets,
+    format_prompt,
+    parse_prompt,
+)
+from core.prompt.values import escape, is_blank, unescape
 from tests.core.grammar.random_prompts import random_source, run
 from tests.cpu import at_most
 

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from core.job import trace_ids
 from core.settings import ROOT
-from core.telemetry.opening import open_tracing
-from core.telemetry.tracing import UNTRACED, ids_of, time_of
+from core.tracing import UNTRACED, open_tracing, time_of
 from tests.core.telemetry.collector import collecting, told
 
 JOB = "abcdefghjkmn"
@@ -30,7 +30,7 @@ def test_two_processes_add_to_the_trace_of_a_job_without_being_told_of_it() -> N
             one.close()
         job, admit, run, work = (collector.named(name) for name in ("job", "admit", "run", "work"))
         assert len(collector.spans) == 4
-        trace_id, first = ids_of(JOB)
+        trace_id, first = trace_ids(JOB)
         assert {span.trace_id for _, span in collector.spans} == {trace_id.to_bytes(16)}
         assert job.span_id == first.to_bytes(8) and not job.parent_span_id
         assert admit.parent_span_id == run.parent_span_id == job.span_id
@@ -100,7 +100,7 @@ def test_without_a_collector_nothing_of_opentelemetrys_sdk_is_imported() -> None
         assert traceparent == own == ""
     code = (
         "import sys, host.operating.traces, jobs.queue, vision.worker;"
-        "from core.telemetry.opening import open_tracing;"
+        "from core.tracing import open_tracing;"
         "open_tracing(''); print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

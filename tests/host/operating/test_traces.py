@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from core.errors import SettingsError
+from core.job import trace_ids
 from core.settings import load
-from core.telemetry.tracing import UNTRACED, ids_of
+from core.tracing import UNTRACED
 from host.operating.traces import note_delivered, opened_tracing
 from tests.bot.conftest import open_studio
 from tests.core.telemetry.collector import Collector, collecting, told
@@ -20,7 +21,7 @@ CANARY = "quizzical canary"
 
 
 def _children(collector: Collector, job_id: str) -> dict[str, Any]:
-    trace_id, first = ids_of(job_id)
+    trace_id, first = trace_ids(job_id)
     spans = [(process, span) for process, span in collector.spans if span.trace_id == trace_id.to_bytes(16)]
     found = {span.name: (process, span) for process, span in spans}
     assert len(found) == len(spans)
@@ -65,7 +66,7 @@ async def test_a_host_without_the_extra_is_told_which(
 ) -> None:
     async with opened_tracing(load({}, tmp_path / "none.env")) as tracing:
         assert tracing is UNTRACED
-    monkeypatch.setitem(__import__("sys").modules, "core.telemetry.otlp", None)
+    monkeypatch.setitem(__import__("sys").modules, "core.otlp", None)
     with pytest.raises(SettingsError, match="EXTRAS=otel"):
         async with opened_tracing(
             load({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, tmp_path / "none.env")

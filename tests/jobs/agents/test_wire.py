@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import WireError
 from core.events import File, Film, Output, Picture
-from core.results.own_models import Learned
+from core.results import Learned
 from core.settings import ROOT
 from jobs.agents.events import Telling
 from jobs.agents.outputs import hashed, put_together, taken_apart

@@ -28,7 +28,7 @@ import psutil
 from core.events import Output, Picture
 from core.job import Origin, Reply
 from core.requests import ImagineRequest, from_json
-from core.telemetry.tracing import Attribute, Untraced
+from core.tracing import Attribute, Untraced
 from jobs.executor import Device, Outcome, Report
 from jobs.limits import Limits
 from jobs.order.fairness import Waiting

@@ -21,7 +21,7 @@ from unittest import mock
 from bus.messages import encode
 from core.job import Job, Lane, Origin, Status
 from core.requests import ImagineRequest, to_json
-from core.telemetry.tracing import UNTRACED
+from core.tracing import UNTRACED
 from jobs.active import ActiveJob, open_gate, question_alone
 from jobs.agents.wire import Beat, Holding, Taken
 from jobs.elsewhere.executor import BusExecutor

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from core.convert import prompt_of
 from core.errors import ImageError, UserError
-from core.grammar.prompt import format_prompt, parse_prompt
 from core.job import Job, Lane, Origin, Status
+from core.prompt.parser import format_prompt, parse_prompt
 from core.requests import ImagineRequest, Request
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
-from core.wording import prompt_of
 from jobs.views import Result
 from storage.films.rows import StoredFilm
 from storage.lookup import StoredPicture

@@ -12,7 +12,7 @@ import pytest
 
 from core import profiles
 from core.errors import ImageError, StorageError, UserError
-from core.results.forms import Table
+from core.results import Table
 from studio.answers import tables
 from studio.asking.talking import HIDDEN, NO_MODEL
 from studio.moderation.rules import Visibility

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import UserError
-from core.grammar.prompt import parse_prompt
 from core.job import Job, Lane, Origin, Status, new_job_id
+from core.prompt.parser import parse_prompt
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, VariationRequest
 from studio.asking.new_job import PromptWithPictures, Source
 from studio.editor.document import Document, Layer

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from core.grammar.prompt import parse_prompt
+from core.convert import fields_of
+from core.prompt.parser import parse_prompt
 from core.requests import (
     AskRequest,
     ClassifyRequest,
@@ -19,9 +20,8 @@ from core.requests import (
     ShortenRequest,
     VariationRequest,
 )
-from core.requests.own_models import TrainRequest
+from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
-from core.wording import fields_of
 from studio.moderation import terms
 from studio.moderation.lookalikes import Terms
 from studio.moderation.rules import Deed, Rule, Verdict, Words, judge, words_of

@@ -28,7 +28,7 @@ from core.requests import (
     VariationRequest,
     to_json,
 )
-from core.requests.own_models import STYLE, TrainRequest
+from core.requests.custom_models import STYLE, TrainRequest
 from core.requests.video import VideoRequest
 from storage import moderation as rows
 from storage import people, records, schema

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from core.preferences import Preferences
+from core.convert import Preferences
 from studio.actor import Actor
 from studio.places.memberships import ABSENT, FEW, HELD, KEPT, Memberships
 from tests.studio.servers import Channel, Server, Servers

@@ -19,8 +19,8 @@ from PIL import Image
 from core.events import File, Output
 from core.job import Job, Status
 from core.requests import from_json
-from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
-from core.results.own_models import TEST, Learned, LearnedFrom, Verdict
+from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
+from core.results import TEST, Learned, LearnedFrom, Verdict
 from jobs.executor import Outcome, Report
 from storage.projects import items
 from storage.projects.items import Incoming

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from core.results.own_models import LearnedFrom
+from core.results import LearnedFrom
 from core.settings import load
 from host.opening import services
 from storage.projects import items, versions

@@ -14,8 +14,8 @@ import pytest
 
 from core.errors import ImageError, UserError
 from core.events import Output
-from core.requests.own_models import DETECT, MARKED, InspectRequest, TrainRequest
-from core.results.own_models import Region, Verdict
+from core.requests.custom_models import DETECT, MARKED, InspectRequest, TrainRequest
+from core.results import Region, Verdict
 from storage.projects.rows import Project
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, Sent

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.errors import NotAllowedError, PromptError, UserError
-from core.grammar.stored_loras import stored_lora
+from core.prompt.values import stored_lora
 from core.requests import ImagineRequest
 from jobs.executor import Device
 from studio.actor import Actor

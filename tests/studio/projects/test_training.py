@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.job import Lane, Status
-from core.results.own_models import TEST, TRAIN
+from core.results import TEST, TRAIN
 from storage.gallery import Filter
 from storage.projects import versions
 from storage.projects.results import Tally

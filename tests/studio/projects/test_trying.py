@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.errors import ImageError, NotAllowedError, UserError
-from core.requests.own_models import InspectRequest
-from core.results.own_models import TEST, LearnedFrom
+from core.requests.custom_models import InspectRequest
+from core.results import TEST, LearnedFrom
 from storage.projects.rows import Project
 from studio.projects.trying import golden
 from tests.studio.conftest import ALICE, BOB, Sent

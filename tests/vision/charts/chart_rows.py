@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.results.forms import Table
+from core.results import Table
 from tests.vision.charts import drawn_charts
 from tests.vision.charts.drawn_charts import Drawn, some_chart
 from vision.charts import reading

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image, ImageDraw, ImageFont
 
-from core.results.text_lines import TextLine
+from core.results import TextLine
 
 NAMES = (
     ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from core.results.text_lines import TextLine
+from core.results import TextLine
 from tests.vision.charts.chart_rows import Row, compared, reader
 from tests.vision.charts.drawn_charts import Drawn, draw, some_chart
 from vision.charts import bar_chart, reading, scale

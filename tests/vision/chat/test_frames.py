@@ -10,8 +10,7 @@ from num2words import num2words
 from PIL import Image
 from transformers.video_utils import VideoMetadata
 
-from core.requests.ask import FILM
-from core.requests.frame_words import parts_of_turn
+from core.requests.chat import FILM, parts_of_turn
 from tests import tiny
 from tests.vision.chat import mixes, shapes
 from vision.chat.conversation import Instructions, instructions

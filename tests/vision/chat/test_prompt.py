@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ImageError, UserError
-from core.requests.ask import SHORT, SYSTEM
+from core.requests.chat import SHORT, SYSTEM
 from tests import tiny
 from tests.vision.chat import shapes
 from tests.vision.chat.mixes import PICTURES

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from core.errors import JobCancelled
-from core.parameters import SAMPLERS
+from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import Recorder, ask

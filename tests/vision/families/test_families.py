@@ -204,7 +204,7 @@ def test_a_flow_model_says_that_it_keeps_its_own_sampler(models_of: Callable[...
 
 
 def test_the_samplers_are_the_grammars() -> None:
-    from core.parameters import SAMPLERS
+    from core.prompt.parameters import SAMPLERS
     from vision.image_model.model import SCHEDULERS
 
     assert set(SAMPLERS) == set(SCHEDULERS)

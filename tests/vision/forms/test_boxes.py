@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from core.results.forms import Box, Table
+from core.results import Box, Table
 from vision.forms import boxes, drawing, plot
 from vision.forms.boxes import MOST, family_of
 from vision.forms.tables import NotInForm

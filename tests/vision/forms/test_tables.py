@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from core.results.forms import Table
+from core.results import Table
 from vision.forms import lenient, tables
 from vision.forms.cells import cell
 from vision.forms.tables import NotInForm

@@ -17,7 +17,7 @@ from pathlib import Path
 from PIL import Image
 from shapely.geometry import Polygon
 
-from core.results.text_lines import TextLine, lines_in_rows, text_of_lines
+from core.results import TextLine, lines_in_rows, text_of_lines
 from demo.evaluate.report import wilson
 from tests.vision.ocr.drawn import EVERY_CASE, Drawn, Word, bill, sign
 from vision.ocr import programs

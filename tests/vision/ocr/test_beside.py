@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.requests import AskRequest, ReadRequest, to_json
-from core.results.text_lines import text_of_lines
+from core.results import text_of_lines
 from tests.vision.chat import shapes
 from tests.vision.conftest import SHA
 from tests.vision.ocr.test_reader import BILL, bill

@@ -12,7 +12,7 @@ from PIL import Image
 from core.errors import JobCancelled, ModelError
 from core.events import ChatAnswer
 from core.requests import AskRequest
-from core.results.text_lines import TextLine
+from core.results import TextLine
 from tests.vision.chat import shapes
 from vision.capabilities.ask import run
 from vision.forms.wanted import Wanted

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import JobCancelled, ModelError
-from core.results.text_lines import TextLine, count_words, text_of_lines
+from core.results import TextLine, count_words, text_of_lines
 from vision.ocr import reader, tesseract
 from vision.ocr.rapid import RATIO, padded, straight, tight
 from vision.ocr.reader import MOST_LINES, TextReader

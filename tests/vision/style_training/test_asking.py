@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from core.convert import prompt_of
 from core.errors import UserError
-from core.grammar.prompt import format_prompt, parse_prompt
-from core.grammar.stored_loras import StoredLora, lora_name, shown_lora, stored_lora
+from core.prompt.parser import format_prompt, parse_prompt
+from core.prompt.values import StoredLora, lora_name, shown_lora, stored_lora
 from core.requests import ImagineRequest, from_json, to_json
-from core.requests.own_models import STYLE, TrainRequest
-from core.wording import prompt_of
+from core.requests.custom_models import STYLE, TrainRequest
 from tests.vision.conftest import Recorder, ask
 from tests.vision.families.test_families import apart
 from tests.vision.style_training import looks

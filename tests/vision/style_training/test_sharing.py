@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core.grammar.stored_loras import StoredLora
+from core.prompt.values import StoredLora
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, together
 from tests.vision.style_training.test_training import FAMILIES, OTHERS, models

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from core.events import Output
-from core.requests.own_models import InspectRequest
-from core.results.own_models import Region, Verdict
+from core.requests.custom_models import InspectRequest
+from core.results import Region, Verdict
 from tests.web.browser.test_accessibility import RULES, RUN, axe
 from tests.web.browser.test_examples import sign_in
 from tests.web.conftest import Site, open_site

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from core.results.own_models import Region, Verdict
+from core.results import Region, Verdict
 from vision.own_models.anomaly import inspector as inspections
 from vision.own_models.anomaly.inspector import Inspector
 from vision.own_models.classify.classifier import NONE, Answer, Classifier, Words

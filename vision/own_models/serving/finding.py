@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 
 from PIL import Image
 
-from core.results.own_models import Region, Verdict
+from core.results import Region, Verdict
 from vision.own_models.detect.detector import Detector, Found
 from vision.own_models.detect.network import FAINTEST
 from vision.own_models.report.boxes import Looked

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache
 
 from core.errors import ModelError
-from core.requests.own_models import ANOMALY, DETECT
+from core.requests.custom_models import ANOMALY, DETECT
 
 if TYPE_CHECKING:
     from vision.own_models.anomaly.detector import Detector

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from core.errors import ModelError
-from core.requests.own_models import ANOMALY
+from core.requests.custom_models import ANOMALY
 from vision.own_models.features import extractor
 from vision.own_models.features.efficientnet import efficientnet
 from vision.own_models.features.extractor import Extractor

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from core.errors import ImageError, UserError
-from core.requests.own_models import ALIKE, DETECT, STYLE, TASKS
+from core.requests.custom_models import ALIKE, DETECT, STYLE, TASKS
 from storage.projects.items import Box
 from storage.projects.rows import MOST_VOICES, RIGHTS
 from studio.projects.limits import MAX_FILES, MAX_ZIP

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from core.errors import UserError
-from core.requests.own_models import ANOMALY
+from core.requests.custom_models import ANOMALY
 from storage.projects.items import Item
 from studio.projects.label_files import Box
 from web.call import Answer, Call, Json

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.job import Job
-from core.requests.own_models import DETECT
+from core.requests.custom_models import DETECT
 from studio.authority import Action
 from studio.projects.shelf import Card
 from studio.projects.training import MOVES, Report

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.grammar.stored_loras import lora_name
-from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
+from core.prompt.values import lora_name
+from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
 from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
 from storage.projects.results import Judged
 from storage.projects.rows import EVERYBODY, RIGHTS, Project

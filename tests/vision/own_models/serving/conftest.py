@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from core.requests.own_models import BundleRequest, InspectRequest, TrainRequest
+from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
 from vision.own_models.snapshot import Item, Snapshot
 
 PROJECT = "abcdefghjkmn"

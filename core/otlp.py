@@ -28,9 +28,9 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 from opentelemetry.util.re import parse_env_headers
+from opentelemetry.util.types import AttributeValue
 
-from core.telemetry.release import release
-from core.telemetry.tracing import Attribute, ids_of
+from core.job import trace_ids
 
 PATIENCE = 3.0  # seconds for the collector to take spans
 SEND_EVERY = 2000  # ms
@@ -52,13 +52,14 @@ class _Ids(RandomIdGenerator):
 
 
 class Traced:
-    """Sends spans to the collector at ``endpoint``. headers: "name=value,name=value"."""
+    """Sends spans to the collector at ``endpoint``. headers: "name=value,name=value". release:
+    this program's version."""
 
-    def __init__(self, endpoint: str, headers: str = "") -> None:
+    def __init__(self, endpoint: str, headers: str, release: str) -> None:
         self._ids = _Ids()
-        resource: dict[str, Attribute] = {
+        resource: dict[str, AttributeValue] = {
             "service.name": os.environ.get("OTEL_SERVICE_NAME", "atelier"),
-            "service.version": release(),
+            "service.version": release,
             "host.name": socket.gethostname(),
             "process.pid": os.getpid(),
         }
@@ -80,20 +81,20 @@ class Traced:
         """Let the job's trace begin then, unless it has begun."""
         self._began.setdefault(job_id, at)
 
-    def note(self, job_id: str, name: str, began: float, ended: float, **attributes: Attribute) -> None:
+    def note(self, job_id: str, name: str, began: float, ended: float, **attributes: AttributeValue) -> None:
         """Take a span that is over."""
         span = self._start(self._of_job(job_id), name, began, {"atelier.job": job_id}, attributes)
         span.end(_ns(max(began, ended)))
 
     @contextmanager
-    def span(self, job_id: str, name: str, **attributes: Attribute) -> Iterator[str]:
+    def span(self, job_id: str, name: str, **attributes: AttributeValue) -> Iterator[str]:
         """Take the block for a span; give its ``traceparent``."""
         span = self._start(self._of_job(job_id), name, time(), {"atelier.job": job_id}, attributes)
         with _ending(span):
             yield _traceparent(span.get_span_context())
 
     @contextmanager
-    def part(self, traceparent: str, name: str, **attributes: Attribute) -> Iterator[str]:
+    def part(self, traceparent: str, name: str, **attributes: AttributeValue) -> Iterator[str]:
         """Take the block for a part of another process's span; nothing where ``traceparent`` is empty, or
         none."""
         parent = _parsed(traceparent)
@@ -109,7 +110,7 @@ class Traced:
         began = self._began.pop(job_id, None)
         if began is None:
             return
-        self._ids.chosen = ids_of(job_id)
+        self._ids.chosen = trace_ids(job_id)
         try:
             span = self._start(None, "job", began, {"atelier.job": job_id}, {"end": how}, SpanKind.SERVER)
         finally:
@@ -124,7 +125,7 @@ class Traced:
 
     def _of_job(self, job_id: str) -> SpanContext:
         """The first span of a job, whose sampling its trace's id decides, in each process alike."""
-        trace_id, span_id = ids_of(job_id)
+        trace_id, span_id = trace_ids(job_id)
         sampled = self._provider.sampler.should_sample(None, trace_id, "job").decision.is_sampled()
         flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
         return SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
@@ -134,8 +135,8 @@ class Traced:
         parent: SpanContext | None,
         name: str,
         began: float,
-        own: dict[str, Attribute],
-        attributes: dict[str, Attribute],
+        own: dict[str, AttributeValue],
+        attributes: dict[str, AttributeValue],
         kind: SpanKind = SpanKind.INTERNAL,
     ) -> Span:
         named = {f"atelier.{key}": value for key, value in attributes.items()}

@@ -1,9 +1,10 @@
-"""The table of generation parameters: each is written once, as a field of ``Parameters``.
+"""The table of generation parameters: each is written once, as a field of ``Parameters``, or of
+``FilmParameters`` where only films have it.
 
-A prompt (``core.grammar``) and a request (``core.requests``) both inherit these fields. What else the program
-must know of a parameter stands beside it in ``param(…)``: its flags with their values, examples and help;
-whether pictures made from another keep it; whether moderation reads it; whether the result reports it.
-The parser, ``/help``, range checks, ``core.wording``, moderation and the buttons read it from there.
+A prompt (``core.prompt.parser``) and a request (``core.requests``) both inherit these fields. What else the
+program must know of a parameter stands beside it in ``param(…)``: its flags with their values, examples and
+help; whether pictures made from another keep it; whether moderation reads it; whether the result reports it.
+The parser, ``/help``, range checks, ``core.convert``, moderation and the buttons read it from there.
 """
 
 from __future__ import annotations
@@ -14,29 +15,34 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
-from core.grammar.references import Loras, References
-from core.grammar.spelling import decimal
-from core.grammar.values import (
+from core.limits import (
+    IMAGE_WEIGHT_CAP,
+    MAX_ASPECT,
+    MAX_FPS,
+    MAX_IMAGE_WEIGHT,
+    MAX_SECONDS,
+    MAX_SEED,
+    MAX_STYLIZE,
+    MIN_FPS,
+    QUALITIES,
+    RESOLUTIONS,
+    STYLIZE_CAP,
+    Weighted,
+)
+from core.prompt.values import (
     Aspect,
     Choice,
+    Loras,
     Name,
     OneNumberOf,
     Real,
+    References,
     Style,
     Switch,
     Value,
     Whole,
     Words,
-)
-from core.limits import (
-    IMAGE_WEIGHT_CAP,
-    MAX_ASPECT,
-    MAX_IMAGE_WEIGHT,
-    MAX_SEED,
-    MAX_STYLIZE,
-    QUALITIES,
-    STYLIZE_CAP,
-    Weighted,
+    decimal,
 )
 
 SAMPLERS = ("ddim", "ddpm", "deis", "dpm++", "dpm++sde", "euler", "euler_a", "heun", "lcm", "pndm", "unipc")
@@ -347,3 +353,45 @@ class Parameters:
         reach=Reach.GRID,
     )
     unsupported: tuple[str, ...] = ()
+
+
+MOTIONS = ("low", "high")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmParameters:
+    """None = not asked for: the model's card and the operation decide.
+
+    motion: "low" (subtle) or "high" (the thing and the camera). loop: the last frame leads to the first.
+    seconds: of what is drawn. fps: frames a second. resolution: px of the shorter side. sound: with the
+    model's own sound.
+    """
+
+    motion: str | None = param(
+        None,
+        Flag("motion", "how much moves in a film", "<1> a boat --video --motion high", Choice(MOTIONS)),
+        moderated=False,
+    )
+    loop: bool = param(
+        False, Flag("loop", "a film whose end leads to its start", "<1> a boat --video --loop")
+    )
+    seconds: float | None = param(
+        None,
+        Flag("seconds", "how long a film is", "a red boat --video --seconds 4", Real(0.5, MAX_SECONDS)),
+        reported=True,
+    )
+    fps: int | None = param(
+        None,
+        Flag("fps", "frames a second of a film", "a red boat --video --fps 16", Whole(MIN_FPS, MAX_FPS)),
+        reported=True,
+    )
+    resolution: int | None = param(
+        None,
+        Flag("res", "px of a film's shorter side", "a red boat --video --res 720", OneNumberOf(RESOLUTIONS)),
+        reach=Reach.SHAPE,
+    )
+    sound: bool | None = param(
+        None,
+        Flag("sound", "a film with sound, where its model makes any", "a red boat --video --sound"),
+        Flag("silent", "a film without sound", "a red boat --video --silent", Switch(False)),
+    )

@@ -7,10 +7,9 @@ from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
 from core.errors import UserError
-from core.grammar.references import Pictures, check_sha256
-from core.grammar.values import Whole
 from core.limits import MAX_SEED
-from core.parameters import param
+from core.prompt.parameters import param
+from core.prompt.values import Pictures, Whole, check_sha256
 from core.requests.base import Answer, Request
 
 ANOMALY, CLASSIFY, DETECT, STYLE = "anomaly", "classify", "detect", "style"

@@ -1,1 +1,0 @@
-"""The prompt grammar: flags, sets in braces, quotes, and the parsed prompt."""

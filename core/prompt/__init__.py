@@ -1,0 +1,1 @@
+"""The prompt: its parameters, the values that they take, and the parser."""

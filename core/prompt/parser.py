@@ -1,0 +1,441 @@
+"""The prompt grammar: pictures and words first, then ``--flags``. Pure: text in, a frozen ``Prompt`` or a
+``PromptError`` out.
+
+    <picture>::2 <picture> words::2 other words::-0.5 --flag value --flag
+
+Midjourney's grammar (https://docs.midjourney.com/hc/en-us/articles/32859204029709-Parameter-List), softened:
+names in any case, links anywhere among the words, ``\\`` before a character that would mean something,
+nothing inside "double quotes" means anything. Sets in braces come first: ``a {red, blue} {cat, dog}`` is four
+prompts, counted before they are written out; ``\\,`` is a plain comma, and sets may nest. The table of flags
+is made from the fields of ``Prompt``; the formatter, ``/help`` and the docs read it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
+
+from core.errors import PromptError
+from core.job import Lane
+from core.limits import (
+    CLIPS,
+    MAX_PARTS,
+    MAX_PROMPT,
+    MAX_SIDE,
+    MAX_WEIGHT,
+    MIN_SIDE,
+    NEGATIVE_WEIGHT,
+    Weighted,
+)
+from core.prompt.parameters import (
+    SWITCH,
+    FilmParameters,
+    Flag,
+    Parameters,
+    Reach,
+    field_names,
+    flags_of,
+    param,
+    parameters,
+)
+from core.prompt.values import (
+    GLUED,
+    Choice,
+    Code,
+    Name,
+    OneNumberOf,
+    Reference,
+    References,
+    Size,
+    Switch,
+    Value,
+    Whole,
+    Words,
+    closest,
+    decimal,
+    escape,
+    hint,
+    is_blank,
+    mask_quoted,
+    read_picture,
+    short,
+    unescape,
+    write_weighted,
+)
+
+MAX_JOBS = 40  # of one prompt, https://docs.midjourney.com/hc/en-us/articles/32761322355597-Permutations
+MAX_DEPTH = 20
+_MARKS = re.compile(r"[{},]")
+_Sequence = list[
+    "str | list[_Sequence]"
+]  # texts in a row, and sets: each has a sequence for every alternative
+
+
+def count_prompts(source: str) -> int:
+    """Return how many prompts ``source`` stands for, quickly however many they are.
+
+    Raises PromptError for braces without partners.
+    """
+    return _count(_read_sets(source))
+
+
+def expand_sets(source: str, limit: int = MAX_JOBS) -> list[str]:
+    """Return every prompt that ``source`` stands for, the last set changing fastest.
+
+    Raises PromptError for braces without partners, and before writing any if they are more than ``limit``.
+    """
+    sequence = _read_sets(source)
+    number = _count(sequence)
+    if number > limit:
+        many = f"{number:,}" if number < 10**12 else f"more than 10^{len(str(number)) - 1}"
+        raise PromptError(f"The sets in braces make {many} prompts; the limit is {limit} at once.")
+    return [" ".join(text.split()) if len(sequence) > 1 else text for text in _texts(sequence)]
+
+
+def _count(sequence: _Sequence) -> int:
+    return prod(sum(map(_count, item)) for item in sequence if isinstance(item, list))
+
+
+def _texts(sequence: _Sequence) -> Iterator[str]:
+    choices = [
+        [item] if isinstance(item, str) else [text for alternative in item for text in _texts(alternative)]
+        for item in sequence
+    ]
+    return ("".join(chosen) for chosen in product(*choices))
+
+
+def _read_sets(source: str) -> _Sequence:
+    """Return the sequence that ``source`` is. Commas count inside braces only."""
+    current, begin = _Sequence(), 0  # what takes the next text
+    open_sets: list[tuple[_Sequence, list[_Sequence]]] = []  # where each stands, and its alternatives so far
+    for mark in _MARKS.finditer(mask_quoted(source)):
+        if mark[0] == "," and not open_sets:
+            continue
+        current += filter(None, [source[begin : mark.start()]])
+        begin = mark.end()
+        if mark[0] == "{":
+            if len(open_sets) == MAX_DEPTH:
+                raise PromptError(f"Sets in braces are nested more than {MAX_DEPTH} levels deep.")
+            open_sets.append((current, [_Sequence()]))
+            current = open_sets[-1][1][0]
+            continue
+        if not open_sets:
+            raise PromptError("A `}` closes nothing. Write `\\}` for the character itself.")
+        if current and isinstance(current[0], str):  # an alternative has no spaces around it
+            current[0] = current[0].lstrip()
+        if current and isinstance(current[-1], str):
+            current[-1] = current[-1].rstrip()
+        if mark[0] == ",":
+            current = _Sequence()
+            open_sets[-1][1].append(current)
+        else:
+            current, alternatives = open_sets.pop()
+            current.append(alternatives)
+    if open_sets:
+        raise PromptError("A `{` is never closed. Write `\\{` for the character itself.")
+    return [*current, *filter(None, [source[begin:]])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt(FilmParameters, Parameters):
+    """A parsed prompt: the parameters of its flags, and what only a prompt has. None = not asked for.
+
+    text: the words, of positive parts only. parts: words with weights, negative ones too; empty where
+    ``text`` is all there is. images: links, or ``<n>`` for the n-th picture given along, with weights. size:
+    px. profile: a code; "" = one's own favourites. repeat: so many jobs. video: films, of which ``clips`` are
+    made and ``end`` (a link or ``<n>``) is the last picture.
+    """
+
+    text: str = ""
+    parts: Weighted = ()
+    images: Weighted = ()
+    size: tuple[int, int] | None = param(
+        None,
+        Flag(
+            "size",
+            f"size in px, {MIN_SIDE} to {MAX_SIDE} a side",
+            "a red house --size 768x512",
+            Size(MIN_SIDE, MAX_SIDE),
+        ),
+        reach=Reach.SHAPE,
+    )
+    profile: str | None = param(
+        None, Flag("profile", "the style of your own favourites", "a red house --p", Code(), ("p",))
+    )
+    repeat: int | None = param(
+        None,
+        Flag("repeat", "how many times to run the prompt", "a red house --r 4", Whole(1, MAX_JOBS), ("r",)),
+    )
+    lane: Lane | None = param(
+        None,
+        Flag("turbo", "first in the queue", "a red house --turbo", Switch(Lane.TURBO)),
+        Flag("fast", "the normal queue", "a red house --fast", Switch(Lane.FAST)),
+        Flag("relax", "run when nobody else is waiting", "a red house --relax", Switch(Lane.RELAX)),
+    )
+    private: bool | None = param(
+        None,
+        Flag("stealth", "only you can see it", "a red house --stealth"),
+        Flag("public", "everybody here can see it", "a red house --public", Switch(False)),
+    )
+    video: bool = param(
+        False, Flag("video", "a film, from words or from one picture", "a red boat sails to the left --video")
+    )
+    end: str | None = param(
+        None,
+        Flag("end", "the last picture of a film", "<1> a boat --video --end <2>", Reference()),
+        moderated=False,
+    )
+    clips: int | None = param(
+        None, Flag("bs", "how many films", "a red boat --video --bs 2", OneNumberOf(CLIPS))
+    )
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Every link and ``<n>`` in it, each once."""
+        named = (*self.images, *(pair for name in REFERENCES for pair in getattr(self, name)))
+        found = [what for what, _ in named if not is_style_code(what)]
+        return tuple(dict.fromkeys((*found, *((self.end,) if self.end else ()))))
+
+
+REFERENCES = field_names(Parameters, lambda parameter: isinstance(parameter.value, References))
+
+
+def is_style_code(what: str) -> bool:
+    """Return whether a reference of ``--sref`` is a code or "random" instead of a picture."""
+    return what.isdigit() or what == "random"
+
+
+_ONE_STYLE = "not available here: there is only one way to read a style"
+_OLD_UPSCALER = "no longer exists; use the Upscale buttons"
+_OLD_MODEL = "no longer exists, nor does its model; choose a model with `--model`"
+
+
+def _unsupported(why: str, name: str, about: str, text: str = "", value: Value = SWITCH) -> Flag:
+    example = f"a red house --{name} {text}".rstrip()
+    return Flag(name, about, example, value, unsupported=why, field="unsupported")
+
+
+UNSUPPORTED = (
+    Flag(
+        "sv",
+        "which version of --sref to use",
+        "a red house --sref 1234 --sv 6",
+        Choice(("1", "2", "3", "4", "5", "6")),
+        unsupported=_ONE_STYLE,
+        field="unsupported",
+    ),
+    _unsupported(_OLD_UPSCALER, "uplight", "an upscaler from 2022"),
+    _unsupported(_OLD_UPSCALER, "upbeta", "an upscaler from 2022"),
+    _unsupported(_OLD_UPSCALER, "upanime", "an upscaler from 2022"),
+    _unsupported(_OLD_MODEL, "creative", "an option of a test model from 2022"),
+    _unsupported(_OLD_MODEL, "test", "a test model from 2022"),
+    _unsupported(_OLD_MODEL, "testp", "a test model from 2022"),
+)
+SUPPORTED = tuple(flags_of(Prompt))
+FLAGS: tuple[Flag, ...] = (*SUPPORTED, *UNSUPPORTED)
+BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
+
+_ONE_VERSION = "only the first of `--v` and `--niji` counts"
+_ONLY_FILMS = "it acts on films alone, which `/video` and `/imagine` with `--video` make"
+_NO_FILM = "not available for films"
+FILM_ONLY = (*field_names(FilmParameters, lambda parameter: True), "end", "clips")  # fields of a prompt
+FILMS_HAVE = frozenset(  # fields of ``Parameters`` that act on films, besides those
+    "aspect_ratio seed negative_prompt chaos raw draft hd loras model num_inference_steps guidance_scale"
+    " strength unsupported".split()
+)
+_WITHOUT_EFFECT = {  # values of supported flags, and flags where the reach of their parameter ends
+    "style": "a style of Midjourney's own models; use `--sref` with a number or a picture instead",
+    "profile": "Midjourney's own codes are not available here. `--p` alone uses the style of your favourites;"
+    " `/style` teaches a style, and `--lora` draws in it",
+    "v": _ONE_VERSION,
+    "niji": _ONE_VERSION,
+    Reach.SHAPE: "not available here: the picture and the button set the shape",
+    Reach.FIRST: "not available here: it works only on new pictures",
+    Reach.GRID: "not available here: it works only on new pictures",
+}
+_OTHER_NAMES = {
+    "width": "size",
+    "height": "size",
+    "h": "size",
+    "resolution": "size",
+    "negative": "no",
+    "private": "stealth",
+    "scale": "cfg",
+    "personalize": "profile",
+    "moodboard": "profile",
+    "variety": "chaos",
+}  # the last as Midjourney's pages call them
+
+
+def why_unsupported(typed: str, *, film: bool = False) -> str:
+    """Return the reason why a flag as typed, such as ``--style cute``, has no effect here. film: on a
+    film."""
+    flag = BY_NAME.get(typed.removeprefix("--").partition(" ")[0])
+    if flag is None:  # of an older version
+        return "nothing like it exists here"
+    if flag.unsupported:
+        return flag.unsupported
+    if film and flag.field not in FILM_ONLY:
+        return _WITHOUT_EFFECT.get(flag.name, _NO_FILM)
+    if not film and flag.field in (*FILM_ONLY, "video"):
+        return _ONLY_FILMS
+    reach = parameters(Prompt)[flag.field].reach
+    return _WITHOUT_EFFECT.get(flag.name) or _WITHOUT_EFFECT.get(reach) or "nothing like it exists here"
+
+
+def unknown_flags(names: Sequence[str]) -> str:
+    """Return sentences that name flags which don't exist, with what their author may have meant."""
+    wrong = list(dict.fromkeys(names))[:5]
+    found = {name: suggest_flag(name) for name in wrong}
+    sentences = [f"There is no `--{short(name)}`.{found[name]}" for name in wrong]
+    return " ".join(sentences) + ("" if all(found.values()) else " `/help topic:flags` lists every flag.")
+
+
+def suggest_flag(name: str) -> str:
+    """Return " Did you mean `--seed`?" for the name of an unknown flag; empty where nothing is like it."""
+    joined = re.match(r"([a-z]+)([\d.:]+)$", name)
+    if joined and joined[1] in BY_NAME:
+        return f" Did you mean `--{joined[1]} {short(joined[2])}`, with a space?"
+    if name == "zoom":
+        return " Custom Zoom under a picture takes it, and so does `/outpaint`."
+    if name in _OTHER_NAMES:
+        return f" Did you mean `--{_OTHER_NAMES[name]}`?"
+    return hint(name, BY_NAME, "--")
+
+
+_FLAG = re.compile(rf"(?:(?<!\S)(--|[\u2014\u2013])(?=[A-Za-z])|(?P<glued>{GLUED}))([^\s=]+)=?")
+_WEIGHT = re.compile(r"::(?:(-?(?:\d+(?:\.\d+)?|\.\d+))(?=[\s,]|$|::))?,?", re.ASCII)
+
+
+def parse_prompt(source: str) -> Prompt:
+    """Return what a prompt without sets in braces asks for.
+
+    Of repeated flags the first wins, but ``--no``, references and LoRAs add up. Raises PromptError, which
+    names the flag, the value and what is allowed.
+    """
+    if len(source) > MAX_PROMPT:
+        raise PromptError(f"The prompt has {len(source):,} characters; it takes up to {MAX_PROMPT:,}.")
+    body, flags = split_flags(source)
+    found: dict[str, Any] = {}
+    if wrong := [flag.name for flag in flags if flag.name not in BY_NAME]:
+        raise PromptError(unknown_flags(wrong))
+    for flag in flags:
+        _set_field(found, flag.name, flag.text)
+    images, words, parts = _words_of(body)
+    if "size" in found and "aspect_ratio" in found:
+        raise PromptError("`--size` and `--ar` exclude each other; keep one of them.")
+    if any(abs(weight) > MAX_WEIGHT for _, weight in (*parts, *images)):
+        raise PromptError(f"A weight is over {MAX_WEIGHT:g}.")
+    total = sum(weight for _, weight in parts) - (NEGATIVE_WEIGHT if found.get("negative_prompt") else 0)
+    if parts and total <= 0:
+        raise PromptError(
+            f"The weights add up to {decimal(round(total, 6))} (`--no` counts -{NEGATIVE_WEIGHT:g}); the sum"
+            " must be over 0. Give what you want to see a higher weight."
+        )
+    return Prompt(text=words, parts=parts, images=images, **found)
+
+
+class TypedFlag(NamedTuple):
+    """A flag in a prompt: its name in small letters, the name as typed with its dash, the text behind it."""
+
+    name: str
+    typed: str
+    text: str
+
+
+def split_flags(source: str, own: Container[str] = ()) -> tuple[str, list[TypedFlag]]:
+    """Return what stands before the flags of ``source``, and its flags; together they are ``source`` again.
+
+    A double dash begins a flag, and so does a long dash before a name that is known, nearly known or ``own``.
+    Behind a word without a space, a dash begins one before a known name with a number that it takes, and
+    before the name of a switch behind which nothing but flags comes.
+    """
+    flags: list[TypedFlag] = []
+    end = len(source)
+    for mark in reversed(list(_FLAG.finditer(mask_quoted(source)))):
+        name, text = mark[3].lower().rstrip(","), source[mark.end() : end]
+        if mark["glued"]:
+            begins = _takes_text(name, text)
+        else:
+            begins = (
+                mark[1] == "--" or name in BY_NAME or name in own or closest(name, BY_NAME, 0.75) is not None
+            )
+        if begins:
+            flags.append(TypedFlag(name, source[mark.start() : mark.end()], text))
+            end = mark.start()
+    return source[:end], flags[::-1]
+
+
+def _takes_text(name: str, text: str) -> bool:
+    """Return whether ``name`` is a switch and ``text`` is empty, or a flag with numbers among its values and
+    ``text`` is one of them."""
+    flag = BY_NAME.get(name)
+    if flag is None or isinstance(flag.value, Code | Name | Words):
+        return False
+    if is_blank(text):
+        return isinstance(flag.value, Switch)
+    try:
+        return flag.value.read(name, " ".join(text.split()).rstrip(" ,")) is not None
+    except PromptError:
+        return False
+
+
+def _set_field(found: dict[str, Any], name: str, text: str) -> None:
+    """Read one flag into ``found``. A value that is known but has no effect is kept as typed."""
+    flag = BY_NAME[name]
+    text = "" if is_blank(text) else " ".join(text.split())
+    if not isinstance(flag.value, Words):
+        text = text.rstrip(" ,")
+    value = flag.value.read(name, text) if text else flag.value.bare
+    if value is None and not text:
+        raise PromptError(f"`--{name}` needs a value: {flag.help}.")
+    second = flag.field == "version" and found.get("version", value) != value
+    if flag.unsupported or value is None or second:
+        typed = f"--{name} {text}".strip()
+        found["unsupported"] = tuple(dict.fromkeys((*found.get("unsupported", ()), typed)))
+    else:
+        found[flag.field] = flag.value.join(found[flag.field], value) if flag.field in found else value
+
+
+def _words_of(body: str) -> tuple[Weighted, str, Weighted]:
+    """Return (pictures, words, parts) of what stands before the flags."""
+    images, kept = [], []
+    for token in re.finditer(r"\S+", mask_quoted(body)):
+        written = body[token.start() : token.end()]
+        if (image := read_picture(written)) is not None:
+            images.append(image)
+        else:
+            kept.append((written, token[0]))
+    words, shaped = (" ".join(column) for column in (zip(*kept, strict=True) if kept else ("", "")))
+    found, begin = [], 0
+    for mark in _WEIGHT.finditer(shaped):
+        found.append((unescape(words[begin : mark.start()]), float(mark[1] or 1)))
+        begin = mark.end()
+    found.append((unescape(words[begin:]), 1.0))
+    parts = tuple((text, weight) for text, weight in found if not is_blank(text))
+    if len(parts) > MAX_PARTS:
+        raise PromptError(f"The prompt has {len(parts)} parts; it takes up to {MAX_PARTS}.")
+    positive = ", ".join(text for text, weight in parts if weight > 0)
+    plainly = not parts or (len(parts) == 1 and parts[0][1] == 1)
+    return tuple(images), positive, () if plainly else parts
+
+
+def format_prompt(prompt: Prompt) -> str:
+    """Return the text that ``parse_prompt`` reads as ``prompt``: pictures, words, flags in the table's
+    order."""
+    written = [write_weighted(prompt.images)]
+    for number, (words, weight) in enumerate(prompt.parts, 1):
+        text = escape(words)
+        if number == len(prompt.parts) > 1 and weight == 1:
+            written.append(text)
+        else:  # a colon at the end would join the weight's
+            text = text[:-1] + "\\:" if text.endswith(":") else text
+            written.append(f"{text}::{decimal(weight)}")
+    written += [] if prompt.parts else [escape(prompt.text)]
+    typed = ((flag, getattr(prompt, flag.field)) for flag in SUPPORTED)
+    written += [flag.typed(value) for flag, value in typed if flag.value.writes(value)]
+    return " ".join(filter(None, (*written, *prompt.unsupported)))

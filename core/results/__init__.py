@@ -1,1 +1,0 @@
-"""What capabilities find in pictures, as every door shows it: lines of text."""
