@@ -16,14 +16,12 @@ import sqlalchemy as sa
 from core.job import Job, Lane, Origin, Status, Surface, new_job_id
 from core.requests import ImagineRequest
 from demo.world import COLOURS, OBJECTS, PLACES
+from storage import embeddings
 from storage import jobs as rows
 from storage.database import Database, open_database
-from storage.lookup import StoredOutput, StoredPicture
-from storage.schema import jobs, picture_scores, pictures
-from storage.search import vectors
-from storage.search.tables import picture_vectors
-from storage.search.vector_files import VectorFiles
-from storage.search.vectors import PAGE
+from storage.embeddings import PAGE, VectorFiles
+from storage.job_queries import StoredOutput, StoredPicture
+from storage.schema import jobs, picture_scores, picture_vectors, pictures
 
 PER_JOB, BATCH = 4, 1000
 CLASSIFIER = "open_nsfw"  # that Atelier comes with; each picture is judged once, when it is made
@@ -110,4 +108,4 @@ def _insert(
     connection.execute(sa.insert(picture_scores), judged)
     connection.execute(sa.insert(picture_vectors), seen)
     for page in (seen[i : i + PAGE] for i in range(0, len(seen), PAGE)):
-        vectors.note_places(connection, model, [one["sha256"] for one in page])
+        embeddings.note_places(connection, model, [one["sha256"] for one in page])

@@ -114,7 +114,7 @@ class File:
     """A file that a worker has written into its job's folder, until it is taken into the store.
 
     name: what it is called when it is given away, such as "boards-v3.zip". path: where it is. media_type: one
-    of ``storage.files.EXTENSIONS``.
+    of ``storage.blobs.base.EXTENSIONS``.
     """
 
     name: str

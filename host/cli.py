@@ -197,7 +197,7 @@ def _fetch(settings, arguments) -> int:
 
 
 def _database_file(settings) -> Path:
-    from storage.engine.address import sqlite_path
+    from storage.engines.base import sqlite_path
 
     path = sqlite_path(settings.database)
     if path is None:
@@ -206,24 +206,25 @@ def _database_file(settings) -> Path:
 
 
 def _backup(settings, arguments) -> int:
-    from storage.engine import sqlite_file
+    from storage.engines import sqlite
 
-    print(f"Copied to {sqlite_file.backup(_database_file(settings), settings.backups)}")
+    print(f"Copied to {sqlite.backup(_database_file(settings), settings.backups)}")
     return 0
 
 
 def _restore(settings, arguments) -> int:
-    from storage.engine import migrate, sqlite_file
+    from storage import migrate
+    from storage.engines import sqlite
 
     file, backups = _database_file(settings), settings.backups
-    chosen = sqlite_file.choose(file, backups, arguments.backup)
+    chosen = sqlite.choose(file, backups, arguments.backup)
     migrate.check_backup(chosen)
-    if not arguments.yes and sqlite_file.is_sound(file):
+    if not arguments.yes and sqlite.is_sound(file):
         print(f"{file} is sound. {chosen.name} would replace it, without what was made since then.")
         if not _confirmed("Replace it?"):
             print("Nothing was changed. `atelier restore --yes` doesn't ask.")
             return 1
-    sqlite_file.restore(file, backups, str(chosen))
+    sqlite.restore(file, backups, str(chosen))
     print(
         f"{chosen.name} is now the database; the file before it was kept beside it."
         " `atelier run` starts again."

@@ -18,16 +18,16 @@ from jobs.executor import Executor
 from jobs.films import FilmLimits
 from jobs.limits import Limits
 from jobs.queue import Queue
+from storage.blobs import open_files
+from storage.blobs.base import Files
+from storage.blobs.removal import Removal
+from storage.copy_database import refuse_half_moved
 from storage.database import Database, open_database
-from storage.engine.sqlite_file import AHEAD, newest_backup, stamped
-from storage.files import Files
-from storage.filing.opening import open_files
-from storage.filing.removal import Removal
+from storage.embeddings import VectorFiles
+from storage.engines.sqlite import AHEAD, newest_backup, stamped
 from storage.identity import Identity
 from storage.members import Members
-from storage.moving.note import refuse_half_moved
-from storage.search.vector_files import VectorFiles
-from storage.web.sessions import Sessions
+from storage.sessions import Sessions
 from studio.asking.conversations import Conversations
 from studio.authority import Authority
 from studio.deletions import Deletions

@@ -12,9 +12,8 @@ from pathlib import Path
 from core.errors import FilesAway, SettingsError, StorageError
 from core.settings import BucketAddress, Settings, files_address
 from host.installed import Check
-from storage.files import OWNER
-from storage.filing.moving import Moved, move
-from storage.filing.opening import open_at, open_bucket
+from storage.blobs import Moved, move, open_at, open_bucket
+from storage.blobs.base import OWNER
 from storage.identity import MARK
 from studio.janitor import last_report
 
@@ -66,7 +65,7 @@ async def _bucket(address: BucketAddress, settings: Settings) -> list[Check]:
         bucket = open_bucket(address, settings)
     except StorageError as error:
         return [Check("Files", False, str(error), "install it, or leave FILES_URL empty")]
-    from storage.filing.trial import tried
+    from storage.blobs.s3 import tried
 
     trial = await tried(bucket)
     if trial.problem:

@@ -10,10 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage import jobs as rows
-from storage import people, records
+from storage import people
 from storage.database import Database
-from storage.people import RoleLimit, RoleTokens
-from storage.records import AuditRow, audited
+from storage.people import AuditRow, RoleLimit, RoleTokens, audited
 
 Clear = Callable[[AuditRow, Callable[[sa.Connection], list[str]]], Awaitable[int]]
 
@@ -106,7 +105,7 @@ class Admin:
 
     async def audit(self, guild_id: int | None = None, limit: int = 50) -> list[AuditRow]:
         """Return what admins did (in a guild, if it is named), newest first."""
-        work = partial(records.audit_rows, guild_id=guild_id, limit=limit)
+        work = partial(people.audit_rows, guild_id=guild_id, limit=limit)
         return await self._database.read(work, once=True)
 
     async def _change(

@@ -19,13 +19,10 @@ from core.requests.video import VideoRequest
 from jobs.films import bytes_of, check_day, check_film, check_films_waiting, in_proportion, no_room
 from jobs.limits import Limits, allowance, check_limits, check_tokens, check_trainings, tokens_a_day
 from jobs.order.cost import cost_key
-from storage import admission, lookup
-from storage import jobs as rows
-from storage.asking import chats
+from storage import conversations, job_queries, jobs, usage
+from storage.blobs.base import Files
 from storage.database import Database
-from storage.files import Files
-from storage.films import use
-from storage.lookup import StoredOutput, WaitingRow
+from storage.job_queries import StoredOutput, WaitingRow
 from storage.projects import versions
 
 NO_DEVICE = "none"  # of a job that no worker had to run
@@ -95,8 +92,8 @@ class Admission:
     def _admit(
         self, job: Job, problem: UserError | None, made: StoredOutput | None, connection: sa.Connection
     ) -> Admitted:
-        known = admission.facts(connection, job)
-        if known.same_id is not None and (same := lookup.get(connection, known.same_id)) is not None:
+        known = jobs.facts(connection, job)
+        if known.same_id is not None and (same := job_queries.get(connection, known.same_id)) is not None:
             return Admitted(same)
         if self.draining:
             raise LimitError(
@@ -116,8 +113,8 @@ class Admission:
         )
         most = tokens_a_day(self.limits.tokens_per_day, known.rules.role_tokens)
         if isinstance(job.request, AskRequest) and most:
-            used = chats.use(connection, job.origin.user_id, now=job.created_at)
-            open_ones = chats.unanswered(connection, job.origin.user_id)
+            used = conversations.use(connection, job.origin.user_id, now=job.created_at)
+            open_ones = conversations.unanswered(connection, job.origin.user_id)
             coming = sum(self._tokens_of(one, connection, answered=True) for one in open_ones)
             check_tokens(most, used, coming, self._tokens_of(job, connection, answered=False))
         if isinstance(job.request, VideoRequest):
@@ -126,11 +123,11 @@ class Admission:
             check_trainings(self.limits.trainings, versions.waiting(connection, job.request.project))
         if job.parent_id is not None and not known.has_parent:
             raise UserError("The job it comes from is gone.")
-        row = rows.add(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)
+        row = jobs.add(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)
         if made is not None:
             token = secrets.token_hex(16)
-            rows.claim(connection, job.id, token=token, device=NO_DEVICE, now=job.created_at)
-            rows.finish(connection, job.id, made, token=token, now=job.created_at, run_seconds=0.0)
+            jobs.claim(connection, job.id, token=token, device=NO_DEVICE, now=job.created_at)
+            jobs.finish(connection, job.id, made, token=token, now=job.created_at, run_seconds=0.0)
         return Admitted(job, row, known.served)
 
     def _tokens_of(self, job: Job, connection: sa.Connection, *, answered: bool) -> int:
@@ -139,7 +136,7 @@ class Admission:
         limits, request = self.limits, job.request
         assert isinstance(request, AskRequest)
         answer = limits.answer_tokens
-        sent = chats.about_sent(connection, request, job.parent_id, turns=limits.turns, answer=answer)
+        sent = conversations.about_sent(connection, request, job.parent_id, turns=limits.turns, answer=answer)
         return min(sent, max(0, limits.conversation_tokens - answer)) + answer * answered
 
     def _check_films(self, job: Job, waiting: int, user_waiting: int, connection: sa.Connection) -> None:
@@ -147,5 +144,5 @@ class Admission:
         films, user_id = self.limits.films, job.origin.user_id
         check_films_waiting(in_proportion(films.waiting, user_waiting, self.limits.user_waiting), waiting)
         if films.per_day:
-            made = use.used(connection, user_id, now=job.created_at)
-            check_day(films, made, use.coming(connection, user_id), job.request)
+            made = usage.used(connection, user_id, now=job.created_at)
+            check_day(films, made, usage.coming(connection, user_id), job.request)

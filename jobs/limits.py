@@ -9,7 +9,7 @@ from core.errors import LimitError, NotAllowedError
 from core.job import NOBODY, Origin
 from jobs.films import FilmLimits, in_proportion, is_film
 from jobs.order.fairness import Takes, Waiting
-from storage.asking.chats import Use
+from storage.conversations import Use
 from storage.people import RoleLimit, Rules
 
 

@@ -29,13 +29,13 @@ from jobs.people import People
 from jobs.running.dispatcher import Dispatcher
 from jobs.running.traced import note_asked
 from jobs.views import Health, JobView, Result, Snapshot, Submitted
+from storage import job_queries, people
 from storage import jobs as rows
-from storage import lookup, records
+from storage.blobs.base import Files
+from storage.collections import hidden
 from storage.database import Database
-from storage.files import Files
-from storage.lookup import StoredOutput
-from storage.records import AuditRow, audited
-from storage.web.trash import hidden
+from storage.job_queries import StoredOutput
+from storage.people import AuditRow, audited
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class Queue:
     async def start(self) -> None:
         """Take up unfinished jobs, start the workers and the dispatcher."""
         self._dispatcher.waitlist.paused = bool(
-            await self.database.read(partial(records.setting, key="paused"))
+            await self.database.read(partial(people.setting, key="paused"))
         )
         await self._dispatcher.start()
         self._started = True
@@ -249,7 +249,7 @@ class Queue:
 
     async def _view(self, waiting: list[str], running: list[str], total: int) -> Snapshot:
         dispatcher = self._dispatcher
-        jobs = await self.database.read(partial(lookup.get_many, ids=[*waiting, *running]), once=True)
+        jobs = await self.database.read(partial(job_queries.get_many, ids=[*waiting, *running]), once=True)
         views = []
         for job_id in waiting:
             queued = dispatcher.positions.position(job_id)
@@ -327,11 +327,11 @@ class Queue:
 
     async def job(self, job_id: str) -> Job | None:
         """Return the job as its row has it now, None when there is none."""
-        return await self.database.read(partial(lookup.get, job_id=job_id), once=True)
+        return await self.database.read(partial(job_queries.get, job_id=job_id), once=True)
 
     async def result(self, job_id: str) -> Result | None:
         """What a finished job made; None while, or if, it made nothing."""
-        found = await self.database.read(partial(lookup.output, job_id=job_id))
+        found = await self.database.read(partial(job_queries.output, job_id=job_id))
         if found is None:
             return None
         return Result.of(*found)
@@ -344,7 +344,7 @@ class Queue:
     async def undelivered(self) -> list[Job]:
         """Every job asked on Discord whose end nobody was told yet, in order of arrival; after a restart the
         bot goes on watching these."""
-        return await self.database.read(lookup.undelivered)
+        return await self.database.read(job_queries.undelivered)
 
     async def delivered(
         self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str
@@ -397,27 +397,27 @@ class Queue:
 
     async def children(self, job_id: str, index: int) -> int:
         """How many jobs were made from picture ``index`` (from 0) of this one."""
-        return await self.database.read(partial(lookup.children, job_id=job_id, index=index), once=True)
+        return await self.database.read(partial(job_queries.children, job_id=job_id, index=index), once=True)
 
     async def job_of_interaction(self, interaction_id: int) -> Job | None:
         """Return the job that an interaction has made, None when it made none."""
         return await self.database.read(
-            partial(lookup.of_interaction, interaction_id=interaction_id), once=True
+            partial(job_queries.of_interaction, interaction_id=interaction_id), once=True
         )
 
     async def job_of_message(self, message_id: int) -> tuple[Job, int | None] | None:
         """The job a message shows, and which of its pictures alone (from 0), None = all."""
-        return await self.database.read(partial(lookup.of_message, message_id=message_id), once=True)
+        return await self.database.read(partial(job_queries.of_message, message_id=message_id), once=True)
 
     async def last_picture(self, user_id: int) -> tuple[Job, int] | None:
         """The member's newest finished job that made pictures, and the index of its first."""
-        job = await self.database.read(partial(lookup.last_picture, user_id=user_id), once=True)
+        job = await self.database.read(partial(job_queries.last_picture, user_id=user_id), once=True)
         return None if job is None else (job, 0)
 
     async def recent_prompts(self, user_id: int, prefix: str, limit: int = 25) -> list[str]:
         """The member's own prompts that start with ``prefix``, newest first."""
         return await self.database.read(
-            partial(lookup.recent_prompts, user_id=user_id, prefix=prefix, limit=limit), once=True
+            partial(job_queries.recent_prompts, user_id=user_id, prefix=prefix, limit=limit), once=True
         )
 
     # Stopping jobs
@@ -447,7 +447,7 @@ class Queue:
     async def pause(self, actor_id: int) -> None:
         """Start no job until ``resume``, also after a restart. Running ones go on."""
         await self._audited(
-            AuditRow(_now(), actor_id, "pause"), partial(records.set_setting, key="paused", value=True)
+            AuditRow(_now(), actor_id, "pause"), partial(people.set_setting, key="paused", value=True)
         )
         self._dispatcher.waitlist.paused = True
         self._dispatcher.wake()
@@ -455,7 +455,7 @@ class Queue:
     async def resume(self, actor_id: int) -> None:
         """End a pause or a drain."""
         await self._audited(
-            AuditRow(_now(), actor_id, "resume"), partial(records.set_setting, key="paused", value=False)
+            AuditRow(_now(), actor_id, "resume"), partial(people.set_setting, key="paused", value=False)
         )
         self._dispatcher.waitlist.paused = self._admission.draining = False
         self._dispatcher.wake()

@@ -11,8 +11,8 @@ from core.events import ChatAnswer, Progress
 from core.job import Job
 from core.results import TextLine
 from jobs.executor import Device
-from storage.films.rows import StoredFilm
-from storage.lookup import StoredOutput, StoredPicture
+from storage.job_queries import StoredOutput, StoredPicture
+from storage.videos import StoredFilm
 
 
 @dataclass(frozen=True)

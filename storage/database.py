@@ -27,15 +27,27 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.errors import DatabaseInUse, StorageError
 from core.supervisor import Supervisor
 from core.tracing import Timings, timed
-from storage.engine import sqlite_file
-from storage.engine.address import BUSY_TIMEOUT, ONCE, READERS, WRITES, create_engine, sqlite_path
-from storage.engine.batch import Failed, Pending, Spoilt, run_all, run_bare
-from storage.engine.failures import ServerAway, our_errors
-from storage.engine.migrate import migrate
-from storage.engine.sqlite_driver import run_sync
+from storage.engines import sqlite
+from storage.engines.base import (
+    ADDRESS_WRITES,
+    BUSY_TIMEOUT,
+    ONCE,
+    READERS,
+    Failed,
+    Pending,
+    ServerAway,
+    Spoilt,
+    create_engine,
+    our_errors,
+    run_all,
+    run_bare,
+    sqlite_path,
+)
+from storage.engines.sqlite import run_sync
+from storage.migrate import migrate
 
 if TYPE_CHECKING:  # a database in a file needs none of it
-    from storage.engine.postgres import Server
+    from storage.engines.postgres import Server
 
 MAX_BATCH = 256  # functions in one commit
 MAX_ON_SERVER = 60  # PostgreSQL's sessions remember 64 savepoints; more slow all of them down
@@ -131,7 +143,7 @@ class Database:
         """Copy the SQLite file to the backup folder now; None where there is nothing to copy to or from."""
         if self.path is None or self.backup_dir is None:
             return None
-        return await asyncio.to_thread(sqlite_file.backup, self.path, self.backup_dir, label=label)
+        return await asyncio.to_thread(sqlite.backup, self.path, self.backup_dir, label=label)
 
     async def scrub(self) -> None:
         """After deletions: empty the write-ahead log, so that what was deleted is on the disk no more. On a
@@ -263,7 +275,7 @@ class Database:
                 raise
         with our_errors():
             async with self._writing, aclosing(await self.engine.connect()) as connection:
-                return await run_sync(connection, _run_one, partial(run_all, batch), WRITES)
+                return await run_sync(connection, _run_one, partial(run_all, batch), ADDRESS_WRITES)
 
 
 def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) -> T:
@@ -291,7 +303,7 @@ async def open_database(
 
 @asynccontextmanager
 async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Database]:
-    lock = sqlite_file.ProcessLock(path)
+    lock = sqlite.ProcessLock(path)
     await asyncio.to_thread(lock.acquire)
     try:
         await asyncio.to_thread(_ready, path, backup_dir)
@@ -304,23 +316,23 @@ async def _open_file(path: Path, backup_dir: Path | None) -> AsyncIterator[Datab
             yield Database(engine, path, backup_dir)
         finally:
             await engine.dispose()
-            await asyncio.to_thread(sqlite_file.note_clean_end, path)
+            await asyncio.to_thread(sqlite.note_clean_end, path)
     finally:
         lock.release()
 
 
 def _ready(path: Path, backup_dir: Path | None) -> None:
     try:
-        sqlite_file.finish_restore(path)
+        sqlite.finish_restore(path)
     except OSError as error:
         raise StorageError(f"a restored backup can't take its place: {error}") from error
-    if path.exists() and not sqlite_file.ended_cleanly(path):
-        sqlite_file.check(path, backup_dir)
+    if path.exists() and not sqlite.ended_cleanly(path):
+        sqlite.check(path, backup_dir)
 
 
 @asynccontextmanager
 async def _open_server(address: str, backup_dir: Path | None, may_migrate: bool) -> AsyncIterator[Database]:
-    from storage.engine.postgres import Server
+    from storage.engines.postgres import Server
 
     server = Server(address, READERS)
     try:

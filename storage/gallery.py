@@ -1,9 +1,11 @@
-"""Rows of somebody's pictures, a page at a time: newest job first, its pictures in their own order."""
+"""Rows of somebody's pictures, a page at a time: newest job first, its pictures in their own order.
+
+Rows of what channels of a server have made for everybody in them, newest job first."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -12,8 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
-from storage.films import rows as films
-from storage.lookup import (
+from storage import videos as films
+from storage.collections import hidden, in_trash, is_trashed
+from storage.job_queries import (
     StoredOutput,
     StoredPicture,
     open_to,
@@ -22,9 +25,7 @@ from storage.lookup import (
     to_output,
     to_picture,
 )
-from storage.schema import CHILD, GRID, favourites, jobs, pictures
-from storage.web.schema import folder_items, trash
-from storage.web.trash import hidden, in_trash, is_trashed
+from storage.schema import CHILD, GRID, SHOWN, favourites, folder_items, jobs, messages, pictures, trash
 
 MOST = 200  # pictures of a page, and nodes of a lineage
 RATIO_OFF = 3  # per cent that a picture's shape may be off a ratio: sides are multiples of 8 px
@@ -369,3 +370,56 @@ def made_from(connection: sa.Connection, reader: int, job_id: str, index: int) -
         .limit(MOST)
     )
     return [job for row in connection.execute(statement) if (job := readable(row))]
+
+
+def message(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:
+    """Return (channel, message) where the whole job stands in the channel that it was asked for in."""
+    statement = (
+        sa.select(messages.c.channel_id, messages.c.message_id)
+        .join(jobs, jobs.c.id == messages.c.job_id)
+        .where(
+            messages.c.job_id == job_id,
+            messages.c.position.is_(None),
+            messages.c.channel_id == jobs.c.channel_id,
+        )
+        .order_by(messages.c.message_id)
+        .limit(1)
+    )
+    row = connection.execute(statement).first()
+    return None if row is None else (row.channel_id, row.message_id)
+
+
+def shown(
+    connection: sa.Connection,
+    reader: int,
+    guild_id: int,
+    channel_ids: Collection[int],
+    wanted: Filter,
+    *,
+    before: Cursor | None = None,
+    limit: int,
+) -> list[Tile]:
+    """Return pictures that a message in one of these channels shows, after ``before`` or the newest, with the
+    favourites of user ``reader``. Only of jobs that were asked for in that channel, and aren't private."""
+    joined = jobs.join(pictures, jobs.c.id == pictures.c.job_id).join(
+        favourites, kept_by(reader), isouter=not wanted.favourite
+    )
+    stands = sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.channel_id == jobs.c.channel_id)
+    statement: sa.Select[Any] = (
+        sa.select(*tile_columns())
+        .select_from(joined)
+        .where(
+            sa.text(SHOWN),
+            jobs.c.guild_id == guild_id,
+            jobs.c.channel_id.in_(channel_ids),
+            stands,
+            pictures.c.position > GRID,
+            *conditions(wanted),
+        )
+        .order_by(jobs.c.seq.desc(), pictures.c.position)
+        .limit(min(limit, MOST + 1))
+    )
+    if before is not None:
+        later = sa.and_(jobs.c.seq == before.seq, pictures.c.position > before.position)
+        statement = statement.where(sa.or_(jobs.c.seq < before.seq, later), jobs.c.seq <= before.seq)
+    return to_tiles(connection.execute(statement))

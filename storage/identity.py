@@ -9,19 +9,22 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from core.errors import FilesAway, StorageError
-from storage import records
+from storage import people
+from storage.blobs.base import Files, studio_of
+from storage.copy_database import LEFT
 from storage.database import Database
-from storage.engine.looking import Read, looking
-from storage.files import Files, studio_of
-from storage.moving.note import LEFT
+from storage.engines import sqlite
+from storage.engines.base import Work, our_errors, sqlite_path
 from storage.schema import jobs, pictures, settings, uploads, users
 
 MARK = "studio"  # the file in DATA_DIR with the studio's name
@@ -79,7 +82,7 @@ class Identity:
         )
         name = seen.name
         if adopt or seen.owner is None and not seen.ours and await _holds_files(self._files):
-            await self._database.write(partial(records.set_setting, key=ADOPTED, value=time.time()))
+            await self._database.write(partial(people.set_setting, key=ADOPTED, value=time.time()))
         if name is None or name != seen.in_rows:
             name = await self._database.write(partial(_call, name=name))
         try:
@@ -125,7 +128,7 @@ async def look(
     """Look whether rows, files and ``folder`` (DATA_DIR) are one studio's, and change nothing. read: runs a
     function on the rows. Raises StorageError, with what can be done; FilesAway."""
     rows = await read(_names)
-    name, left_for = rows.get(records.STUDIO), rows.get(LEFT)
+    name, left_for = rows.get(people.STUDIO), rows.get(LEFT)
     marked = await asyncio.to_thread(_read_mark, folder)
     owner = studio_of(await files.owner())
     if left_for is not None and not adopt:
@@ -145,7 +148,7 @@ async def look(
     if name is None and not named and not adopt and (what := await _beside(read, files, backup_dir)):
         raise StorageError(BESIDE.format(what=what) + ADOPT)
     # what was moved goes on under the old name
-    return Seen(name if left_for is None else None, rows.get(records.STUDIO), marked, owner, ours)
+    return Seen(name if left_for is None else None, rows.get(people.STUDIO), marked, owner, ours)
 
 
 async def _has(files: Files, names: Iterable[str]) -> bool:
@@ -183,8 +186,8 @@ def _read_mark(folder: Path) -> str | None:
 
 
 def _names(connection: sa.Connection) -> dict[str, str]:
-    keys = (records.STUDIO, LEFT)
-    found = {key: records.setting(connection, key) for key in keys}
+    keys = (people.STUDIO, LEFT)
+    found = {key: people.setting(connection, key) for key in keys}
     return {key: str(value) for key, value in found.items() if value is not None}
 
 
@@ -203,7 +206,7 @@ def _is_used(connection: sa.Connection) -> bool:
 async def _holds_a_studio(backup: Path) -> bool:
     """Return whether anybody had used the rows of a backup; what can't be read counts as used."""
     try:
-        async with looking(backup) as read:
+        async with read_only(backup) as read:
             return bool(await read(_is_used))
     except StorageError:
         return True
@@ -211,9 +214,9 @@ async def _holds_a_studio(backup: Path) -> bool:
 
 def _take_turn(connection: sa.Connection) -> tuple[str, str | None, str]:
     """Return the studio's name, the turn that the rows had, and the one that they have now."""
-    last, turn = records.setting(connection, TURN), secrets.token_hex(8)
-    records.set_setting(connection, TURN, turn)
-    return records.studio(connection), last, turn
+    last, turn = people.setting(connection, TURN), secrets.token_hex(8)
+    people.set_setting(connection, TURN, turn)
+    return people.studio(connection), last, turn
 
 
 def _call(connection: sa.Connection, name: str | None) -> str:
@@ -221,5 +224,39 @@ def _call(connection: sa.Connection, name: str | None) -> str:
     of it has given meanwhile stays."""
     left = connection.execute(sa.delete(settings).where(settings.c.key == LEFT)).rowcount
     if name or left:
-        records.set_setting(connection, records.STUDIO, name or secrets.token_hex(8))
-    return records.studio(connection)
+        people.set_setting(connection, people.STUDIO, name or secrets.token_hex(8))
+    return people.studio(connection)
+
+
+Read = Callable[[Work], Awaitable[Any]]
+
+
+@asynccontextmanager
+async def read_only(address: str | Path) -> AsyncIterator[Read]:
+    """Have what runs a function on the rows at ``address``. It raises StorageError where they can't be
+    read."""
+    path = sqlite_path(address)
+    if path is not None:
+        yield partial(asyncio.to_thread, partial(_look, path))
+        return
+    from storage.engines.postgres import Server
+
+    server = Server(str(address), 1)
+
+    async def read(work: Work) -> Any:
+        with our_errors():
+            async with server.readers.connect() as connection:
+                return await connection.run_sync(work)
+
+    try:
+        yield read
+    finally:
+        await server.close()
+
+
+def _look(path: Path, work: Work) -> Any:
+    engine = sa.create_engine(
+        "sqlite://", creator=partial(sqlite.read_only, path), poolclass=sa.NullPool, hide_parameters=True
+    )
+    with our_errors(), engine.connect() as connection:
+        return work(connection)

@@ -3,13 +3,14 @@ may make it.
 
 Attempts are counted when a job is claimed, before anything can crash. Functions here take an open connection;
 the caller decides what is one transaction.
-"""
+
+All that decides whether a job may be queued, read in one statement: an interaction waits for it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,17 +20,16 @@ from core.job import Job, Status, moved_from
 from core.requests import to_json
 from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
-from storage import lookup
-from storage.asking import chats
-from storage.films import rows as films
-from storage.films import use
-from storage.lookup import WAITING, StoredOutput, WaitingRow, to_job, to_waiting
-from storage.people import put
+from storage import conversations, job_queries, usage
+from storage import videos as films
+from storage.job_queries import WAITING, StoredOutput, WaitingRow, to_job, to_waiting
+from storage.people import RULES, Rules, fact, put, rules_asked, to_rules
 from storage.privacy import note_unposted
-from storage.projects import results as own_models
-from storage.projects import versions
+from storage.projects import versions as own_models
 from storage.schema import (
     IS_DISCORDS,
+    KEYED,
+    PRESSED,
     QUEUED,
     RUNNING,
     UNDELIVERED,
@@ -37,6 +37,7 @@ from storage.schema import (
     jobs,
     messages,
     pictures,
+    users,
 )
 
 MAX_ATTEMPTS = 3  # the table's check has the same number
@@ -129,7 +130,7 @@ def add(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int)
             sa.insert(inputs), [{"job_id": job.id, "sha256": sha256} for sha256 in job.request.pictures]
         )
     if isinstance(job.request, TrainRequest):
-        versions.begin(connection, job, job.request)
+        own_models.begin(connection, job, job.request)
     return to_waiting(row)
 
 
@@ -172,7 +173,7 @@ def finish(
     if row is None:
         return False
     if answer is not None:
-        chats.spend(connection, row.user_id, answer.tokens_in + answer.tokens_out, now=now)
+        conversations.spend(connection, row.user_id, answer.tokens_in + answer.tokens_out, now=now)
     rows = [*output.pictures, *((output.grid,) if output.grid else ())]
     if rows:
         connection.execute(
@@ -193,7 +194,7 @@ def finish(
         )
     films.add(connection, job_id, output.films)
     if row.kind == VideoRequest.kind:
-        use.spend(connection, row.user_id, output.films, now=now)
+        usage.spend(connection, row.user_id, output.films, now=now)
     if output.files or output.model or output.verdicts:
         own = (output.files, output.model, output.verdicts)
         own_models.write(connection, job_id, row, *own, now=now)
@@ -335,7 +336,7 @@ def deliver(
     if message_id is not None and channel_id is not None:
         if row is not None:
             _add_message(connection, job_id, message_id, channel_id, row.guild_id, now)
-        elif lookup.get(connection, job_id) is None:  # its author deleted it while it was being posted
+        elif job_queries.get(connection, job_id) is None:  # its author deleted it while it was being posted
             note_unposted(connection, channel_id, message_id, now=now)
     return row is not None
 
@@ -382,3 +383,68 @@ def _add_message(
 ) -> None:
     values = {"channel_id": channel_id, "guild_id": guild_id, "job_id": job_id, "position": index}
     put(connection, messages, {"message_id": message_id, "created_at": now, **values}, *values)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rows say to somebody who asks for a job.
+
+    same_id: the job that this very interaction, this request key of the person, or an earlier press of the
+    same button has made. served: the person's latest turn, 0 = never had one. has_parent: whether the job
+    that it is made from is there.
+    """
+
+    same_id: str | None
+    rules: Rules
+    user_waiting: int
+    guild_waiting: int
+    films_waiting: int
+    served: int
+    has_parent: bool
+
+
+def facts(connection: sa.Connection, job: Job) -> Facts:
+    """What decides about ``job``, which isn't written yet."""
+    origin = job.origin
+    asked = {
+        **rules_asked(origin.user_id, origin.guild_id, origin.roles),
+        "interaction": job.reply.interaction_id,
+        "request_key": origin.request_key,
+        "press_key": origin.press_key,
+        "parent": job.parent_id,
+    }
+    found = connection.execute(_FACTS, asked).all()
+    numbers = {row.what: row.a for row in found}
+    return Facts(
+        same_id=next((row.text for row in found if row.what == "same"), None),
+        rules=to_rules(found),
+        user_waiting=numbers["user"],
+        guild_waiting=numbers["guild"],
+        films_waiting=numbers["films"],
+        served=numbers.get("served", 0),
+        has_parent="parent" in numbers,
+    )
+
+
+def _same(*conditions: sa.ColumnElement[bool] | sa.TextClause) -> sa.Select[Any]:
+    """The job that the same asking has made."""
+    return fact("same", text=jobs.c.id).where(*conditions)
+
+
+def _count_waiting(what: str, owner: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return fact(what, sa.func.count()).select_from(jobs).where(owner, sa.text(QUEUED))
+
+
+_IS_FILM = jobs.c.kind == sa.literal_column(f"'{VideoRequest.kind}'")
+_USER: sa.BindParameter[int] = sa.bindparam("user")
+_FACTS = sa.union_all(  # what wasn't asked for is NULL, which equals nothing
+    _same(jobs.c.interaction_id == sa.bindparam("interaction")),  # strongest first
+    _same(jobs.c.user_id == _USER, jobs.c.request_key == sa.bindparam("request_key"), sa.text(KEYED)),
+    _same(jobs.c.press_key == sa.bindparam("press_key"), sa.text(PRESSED)),
+    *RULES,
+    _count_waiting("user", jobs.c.user_id == _USER),
+    _count_waiting("films", sa.and_(jobs.c.user_id == _USER, _IS_FILM)),
+    _count_waiting("guild", jobs.c.guild_id == sa.bindparam("guild")),
+    fact("served", users.c.served).where(users.c.id == _USER),
+    fact("parent").where(jobs.c.id == sa.bindparam("parent")),
+)

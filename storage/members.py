@@ -16,7 +16,7 @@ from core.convert import Preferences
 from core.job import Job, Status, new_job_id
 from core.requests import PICTURE_KINDS
 from storage.database import Database
-from storage.lookup import readable
+from storage.job_queries import readable
 from storage.people import upsert
 from storage.schema import drafts, favourites, jobs, options, pictures, preferences
 

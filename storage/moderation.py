@@ -13,15 +13,15 @@ import sqlalchemy as sa
 
 from core.requests import Request, from_json
 from core.requests.custom_models import STYLE, TrainRequest
-from storage.films.schema import films
-from storage.lookup import readable
+from storage.job_queries import readable
 from storage.people import upsert
 from storage.privacy import PAGE
-from storage.projects.items import LEFT_OUT
-from storage.projects.schema import items, training_items, version_items, versions
+from storage.projects.dataset import LEFT_OUT
 from storage.schema import (
     EVERYWHERE,
+    films,
     filter_words,
+    items,
     jobs,
     picture_minors,
     picture_scores,
@@ -29,6 +29,9 @@ from storage.schema import (
     policies,
     strikes,
     timeouts,
+    training_items,
+    version_items,
+    versions,
 )
 
 

@@ -17,45 +17,47 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.job import NOBODY
-from storage.asking import examples as taught
-from storage.asking.schema import example_pictures, example_sets, examples, feedback
-from storage.films.rows import files_of_jobs
-from storage.films.schema import films, films_used
+from storage import conversations as taught
+from storage import embeddings
+from storage import schema as own
+from storage.embeddings import Slot
 from storage.people import total, upsert
-from storage.projects import forgetting, telling
-from storage.projects import schema as own
+from storage.projects import erasure
 from storage.schema import (
     UNFINISHED,
     audit,
     bans,
+    document_files,
+    documents,
     drafts,
+    example_pictures,
+    example_sets,
+    examples,
     favourites,
+    feedback,
+    films,
+    films_used,
     filter_words,
+    folder_items,
+    folders,
     inputs,
     jobs,
     messages,
     options,
     pictures,
     preferences,
+    sessions,
+    shares,
+    sign_ins,
     strikes,
     timeouts,
     tokens_used,
+    trash,
     unposted,
     uploads,
     users,
 )
-from storage.search import vectors
-from storage.search.vectors import Slot
-from storage.web.schema import (
-    document_files,
-    documents,
-    folder_items,
-    folders,
-    sessions,
-    shares,
-    sign_ins,
-    trash,
-)
+from storage.videos import files_of_jobs
 
 PAGE = 500
 JOBS_AT_ONCE = 20  # deleted by one statement, while all others wait to write: 0.3 ms a job among a million
@@ -171,7 +173,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
         examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),
-        items=telling.count(connection, user_id),
+        items=erasure.count(connection, user_id),
         feedback=count(feedback.c.job_id, feedback.c.user_id == user_id),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),
@@ -207,7 +209,7 @@ def told(user_id: int) -> dict[str, sa.Select[Any]]:
         "films_used": sa.select(films_used).where(films_used.c.user_id == user_id),
         "audit": sa.select(audit).where(audit.c.actor_id == user_id),
     }
-    selections |= telling.selections(user_id)
+    selections |= erasure.selections(user_id)
     return selections | {
         table.name: sa.select(table).where(column == user_id)
         for table, column in OWNED.items()
@@ -271,7 +273,7 @@ def delete_person(connection: sa.Connection, user_id: int, *, now: datetime) -> 
     removed = delete_jobs(connection, ids, now=now)
     sent = set(connection.execute(sa.select(uploads.c.sha256).where(uploads.c.user_id == user_id)).scalars())
     shown = taught.files_of(connection, user_id)
-    learned = forgetting.forget_person(connection, user_id)
+    learned = erasure.forget_person(connection, user_id)
     removed |= delete_jobs(connection, learned.shown, now=now)
     for table, column in OWNED.items():
         connection.execute(sa.delete(table).where(column == user_id))
@@ -298,15 +300,15 @@ def delete_jobs(
     files: set[str] = set()
     forgotten: set[str] = set()
     shown: list[tuple[int, int]] = []
-    learned = forgetting.Gone()
+    learned = erasure.Gone()
     for page in (ids[i : i + JOBS_AT_ONCE] for i in range(0, len(ids), JOBS_AT_ONCE)):
         for table in (pictures, inputs):
             files |= set(
                 connection.execute(sa.select(table.c.sha256).where(table.c.job_id.in_(page))).scalars()
             )
-        files |= files_of_jobs(connection, page) | forgetting.files_of_jobs(connection, page)
+        files |= files_of_jobs(connection, page) | erasure.files_of_jobs(connection, page)
         if unpost:  # what only expires is learned from still
-            learned |= forgetting.forget_jobs(connection, page)
+            learned |= erasure.forget_jobs(connection, page)
         found = connection.execute(
             sa.select(messages.c.channel_id, messages.c.message_id).where(messages.c.job_id.in_(page))
         )
@@ -315,7 +317,7 @@ def delete_jobs(
         connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
     for channel, message in shown if unpost else ():
         note_unposted(connection, channel, message, now=now)
-    gone = vectors.forget(connection, files)
+    gone = embeddings.forget(connection, files)
     forgotten |= learned.files
     left = unneeded(connection, files | forgotten)
     spoilt = tuple(learned.spoilt - set(ids))

@@ -2,7 +2,26 @@
 
 Conditions of partial indexes are constants here, used by the statements too: SQLite uses such an index only
 when the statement repeats its condition word for word, with no bound parameter in it.
-"""
+
+Tables of what people teach by example: sets, their examples, and the pictures that belong to each; and of
+which answers they found right.
+
+The tables of films: those that were made, and how many seconds of them were made for whom in a day.
+
+A film's poster, its first frame, is the row of ``pictures`` with the same job and position. So whatever
+shows, finds, judges, puts away or deletes pictures does so with films without knowing of them; who knows of
+films looks here for what belongs to a poster. A film goes with its poster, and a job's deletion takes both.
+
+Tables of people's own models. A project is a person's alone (guild_id NULL) or a server's; all else hangs
+on it and goes with it.
+
+What a training learns from is kept as it was when it was asked for: in ``training_items`` until it is over,
+in ``version_items`` for what came of it. A picture that is deleted goes out of both at once.
+
+Tables of what people have on the web: sessions, the links that begin them, trash, folders, shares, and the
+editor's documents.
+
+The table of vectors, and what its columns mean."""
 
 from __future__ import annotations
 
@@ -421,4 +440,468 @@ going = sa.Table(  # files that no row needs any more, until they are deleted
     sa.Column("due", UtcTimestamp, nullable=False),
     sa.Index("going_due", "due"),
     sqlite_strict=True,
+)
+
+
+_JOB = "jobs.id"
+
+example_sets = sa.Table(
+    "example_sets",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("guild_id", Int64),  # whose members may use it; NULL = its owner alone
+    sa.Column("conversation", sa.Text, sa.ForeignKey(_JOB, ondelete="SET NULL")),  # its first question
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Index("example_sets_name", "user_id", "name", unique=True),
+    sa.Index("example_sets_guild", "guild_id"),
+    sa.Index("example_sets_conversation", "conversation"),
+    sqlite_strict=True,
+)
+
+examples = sa.Table(
+    "examples",
+    metadata,
+    sa.Column("id", Int64, primary_key=True),  # order of arrival
+    sa.Column("set_id", sa.Text, sa.ForeignKey("example_sets.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("question", sa.Text, nullable=False),  # "" = what the picture is called
+    sa.Column("label", sa.Text, nullable=False),  # the right answer
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOB, ondelete="CASCADE")),  # where its words come from
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Index("examples_set", "set_id", "id"),
+    sa.Index("examples_job", "job_id"),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)
+
+example_pictures = sa.Table(
+    "example_pictures",
+    metadata,
+    sa.Column("example_id", Int64, sa.ForeignKey("examples.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOB, ondelete="CASCADE")),  # whose picture it is, if a job's
+    sa.Index("example_pictures_sha256", "sha256"),
+    sa.Index("example_pictures_job", "job_id"),
+    sqlite_strict=True,
+)
+
+feedback = sa.Table(  # on answers
+    "feedback",
+    metadata,
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("is_right", Int64, nullable=False),  # 0 or 1
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.CheckConstraint("is_right IN (0, 1)", "is_right"),
+    sa.Index("feedback_job", "job_id"),
+    sqlite_strict=True,
+)
+
+
+films = sa.Table(
+    "films",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0, as its poster's
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("width", Int64, nullable=False),
+    sa.Column("height", Int64, nullable=False),
+    sa.Column("frames", Int64, nullable=False),
+    sa.Column("fps", Float64, nullable=False),
+    sa.Column("sound", Int64, nullable=False),  # 0 or 1
+    sa.Column("seed", Int64),
+    sa.Column("size", Int64, nullable=False),  # bytes
+    sa.Column("ends_sha256", sa.Text),  # latents of its first and last frames; NULL = none were kept
+    sa.ForeignKeyConstraint(
+        ["job_id", "position"], ["pictures.job_id", "pictures.position"], ondelete="CASCADE"
+    ),
+    sa.CheckConstraint("frames > 0 AND fps > 0", "length"),
+    sa.Index("films_sha256", "sha256"),
+    sa.Index("films_ends", "ends_sha256"),
+    sqlite_strict=True,
+)
+
+films_used = sa.Table(  # made for somebody on a day, whatever was deleted since
+    "films_used",
+    metadata,
+    sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
+    sa.Column("day", Int64, primary_key=True, autoincrement=False),  # since 1970, in UTC
+    sa.Column("seconds", Float64, nullable=False),
+    sqlite_strict=True,
+)
+
+
+PERSONAL, SHARED = "guild_id IS NULL", "guild_id IS NOT NULL"
+ACTIVE, VOICE = "state = 'active'", "user_id <> 0"
+_PROJECT, _SCHEMA_JOB = "projects.id", "jobs.id"
+
+
+def _project(primary_key: bool = False) -> sa.Column[str]:
+    foreign = sa.ForeignKey(_PROJECT, ondelete="CASCADE")
+    return sa.Column("project_id", sa.Text, foreign, nullable=False, primary_key=primary_key)
+
+
+def _unique(name: str, condition: str, *columns: str) -> sa.Index:
+    where = sa.text(condition)
+    return sa.Index(name, *columns, unique=True, sqlite_where=where, postgresql_where=where)
+
+
+projects = sa.Table(
+    "projects",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("guild_id", Int64),  # NULL = its owner's alone
+    sa.Column("user_id", Int64, nullable=False),  # its owner; 0 = its server's managers alone
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("alike", sa.Text, nullable=False, server_default="auto"),
+    sa.Column("words", sa.Text, nullable=False, server_default=""),  # what calls a style
+    sa.Column("voices", Int64, nullable=False, server_default="1"),  # that a label takes
+    sa.Column(
+        "due", Int64, nullable=False, server_default="0"
+    ),  # version that must be trained again; 0 = none
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.CheckConstraint("task IN ('anomaly', 'classify', 'detect', 'style')", "task"),
+    sa.CheckConstraint("alike IN ('auto', 'fixture', 'turns', 'free')", "alike"),
+    sa.CheckConstraint("voices BETWEEN 1 AND 3", "voices"),
+    _unique("projects_own_name", PERSONAL, "user_id", "name"),
+    _unique("projects_guild_name", SHARED, "guild_id", "name"),
+    sa.Index("projects_user", "user_id"),
+    sqlite_strict=True,
+)
+
+project_rights = sa.Table(  # beside those of its owner and the server's managers
+    "project_rights",
+    metadata,
+    _project(primary_key=True),
+    sa.Column("role_id", Int64, primary_key=True, autoincrement=False),  # 0 = every member
+    sa.Column("right", sa.Text, primary_key=True),
+    sa.CheckConstraint("\"right\" IN ('add', 'label', 'train', 'use', 'export')", "right"),
+    sqlite_strict=True,
+)
+
+labels = sa.Table(  # the label book
+    "project_labels",
+    metadata,
+    _project(primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("meaning", sa.Text, nullable=False, server_default=""),
+    sa.Column("position", Int64, nullable=False),
+    sqlite_strict=True,
+)
+
+items = sa.Table(  # pictures; the same one twice is one item
+    "project_items",
+    metadata,
+    _project(primary_key=True),
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("user_id", Int64, nullable=False),  # who brought it
+    sa.Column(
+        "job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="SET NULL")
+    ),  # whose picture it is, if a job's
+    sa.Column("group_key", sa.Text, nullable=False, server_default=""),  # of shots of one thing; "" = unknown
+    sa.Column("label", sa.Text, nullable=False, server_default=""),  # that is agreed on; "" = none yet
+    sa.Column("state", sa.Text, nullable=False, server_default="new"),
+    sa.Column("added_at", UtcTimestamp, nullable=False),
+    sa.Column("changed_at", UtcTimestamp, nullable=False),  # when it came, or its label last changed
+    sa.CheckConstraint("state IN ('new', 'labelled', 'disputed', 'left_out')", "state"),
+    sa.Index("project_items_sha256", "sha256"),
+    sa.Index("project_items_user", "user_id"),
+    sa.Index("project_items_job", "job_id"),
+    sa.Index("project_items_order", "project_id", "added_at", "sha256"),
+    sqlite_strict=True,
+)
+
+marks = sa.Table(  # what somebody calls a picture; one voice for each person who is known still
+    "project_marks",
+    metadata,
+    sa.Column("seq", Int64, primary_key=True),
+    _project(),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("user_id", Int64, nullable=False),  # 0 = somebody whose data was deleted
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column(
+        "boxes", sa.Text, nullable=False, server_default="[]"
+    ),  # JSON of [label, left, top, right, bottom], 0..1
+    sa.Column("mask", sa.Text),  # SHA-256 of a black and white picture: where it is
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["project_id", "sha256"],
+        ["project_items.project_id", "project_items.sha256"],
+        ondelete="CASCADE",
+        name="fk_project_marks_item",
+    ),
+    _unique("project_marks_voice", VOICE, "project_id", "sha256", "user_id"),
+    sa.Index("project_marks_item", "project_id", "sha256"),
+    sa.Index("project_marks_user", "user_id"),
+    sa.Index("project_marks_mask", "mask"),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+)
+
+trainings = sa.Table(  # that aren't over
+    "project_trainings",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="CASCADE"), primary_key=True),
+    _project(),
+    sa.Column(
+        "spoilt", Int64, nullable=False, server_default="0"
+    ),  # 1 = it was told of pictures that are deleted
+    sa.CheckConstraint("spoilt IN (0, 1)", "spoilt"),
+    sa.Index("project_trainings_project", "project_id"),
+    sqlite_strict=True,
+)
+
+training_items = sa.Table(
+    "training_items",
+    metadata,
+    sa.Column(
+        "job_id", sa.Text, sa.ForeignKey("project_trainings.job_id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("group_key", sa.Text, nullable=False),
+    sa.Column("part", sa.Text, nullable=False),
+    sa.CheckConstraint("part IN ('train', 'test')", "part"),
+    sa.Index("training_items_sha256", "sha256"),
+    sqlite_strict=True,
+)
+
+versions = sa.Table(
+    "project_versions",
+    metadata,
+    _project(primary_key=True),
+    sa.Column("number", Int64, primary_key=True, autoincrement=False),  # from 1
+    sa.Column("user_id", Int64, nullable=False),  # who had it trained
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="SET NULL")),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("artefact", sa.Text),  # NULL = deleted: what it had learned from was, or it is too old
+    sa.Column("size", Int64, nullable=False),  # bytes
+    sa.Column("threshold", Float64),  # by which an inspection judges; NULL = the model's own
+    sa.Column("promise", Float64),  # share of good parts that are stopped at most; NULL = nothing is promised
+    sa.Column("settings", sa.Text, nullable=False),  # JSON: of the request
+    sa.Column("metrics", sa.Text, nullable=False),  # JSON: what its worker told
+    sa.Column("asked_at", UtcTimestamp, nullable=False),  # what came later isn't in it
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.CheckConstraint("state IN ('candidate', 'active', 'retired', 'tainted')", "state"),
+    _unique("project_versions_active", ACTIVE, "project_id"),
+    sa.Index("project_versions_artefact", "artefact"),
+    sa.Index("project_versions_job", "job_id"),
+    sa.Index("project_versions_user", "user_id"),
+    sqlite_strict=True,
+)
+
+version_items = sa.Table(
+    "version_items",
+    metadata,
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("number", Int64, primary_key=True, autoincrement=False),
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("group_key", sa.Text, nullable=False),
+    sa.Column("part", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["project_id", "number"],
+        ["project_versions.project_id", "project_versions.number"],
+        ondelete="CASCADE",
+    ),
+    sa.CheckConstraint("part IN ('train', 'test')", "part"),
+    sa.Index("version_items_sha256", "sha256"),
+    sqlite_strict=True,
+)
+
+version_files = sa.Table(  # charts and other pictures of its report
+    "version_files",
+    metadata,
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("number", Int64, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("position", Int64, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["project_id", "number"],
+        ["project_versions.project_id", "project_versions.number"],
+        ondelete="CASCADE",
+    ),
+    sa.Index("version_files_sha256", "sha256"),
+    sqlite_strict=True,
+)
+
+verdicts = sa.Table(
+    "verdicts",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0
+    _project(),
+    sa.Column("number", Int64, nullable=False),  # of the version
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("score", Float64, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("strange", Int64, nullable=False),  # 0 or 1: over the limit; none of the labels
+    sa.Column("is_right", Int64),  # 0 or 1; NULL = nobody has said
+    sa.Column("answered_by", Int64),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.CheckConstraint("strange IN (0, 1)", "strange"),
+    sa.CheckConstraint("is_right IN (0, 1)", "is_right"),
+    sa.Index("verdicts_project", "project_id", "at"),
+    sa.Index("verdicts_answered_by", "answered_by"),
+    sa.Index("verdicts_sha256", "sha256"),
+    sqlite_strict=True,
+)
+
+job_files = sa.Table(  # what a job made that is no picture and no film, such as a bundle
+    "job_files",
+    metadata,
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("size", Int64, nullable=False),  # bytes
+    sa.Index("job_files_sha256", "sha256"),
+    sqlite_strict=True,
+)
+
+
+sessions = sa.Table(  # browsers that are signed in on the web
+    "sessions",
+    metadata,
+    sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of the cookie's value
+    sa.Column("id", sa.Text, nullable=False),  # what the person ends it by
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # as the door that signed them in knew it
+    sa.Column("label", sa.Text, nullable=False),  # of the browser
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("seen_at", UtcTimestamp, nullable=False),
+    sa.Index("sessions_user", "user_id", "created_at"),
+    sqlite_strict=True,
+)
+
+sign_ins = sa.Table(  # links that make one session each
+    "sign_ins",
+    metadata,
+    sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of what the link carries
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("expires_at", UtcTimestamp, nullable=False),
+    sa.Index("sign_ins_user", "user_id"),
+    sqlite_strict=True,
+)
+
+
+def _picture(name: str | None = None) -> sa.ForeignKeyConstraint:
+    """What hangs on a picture goes with it."""
+    return sa.ForeignKeyConstraint(
+        ["job_id", "position"], ["pictures.job_id", "pictures.position"], name=name, ondelete="CASCADE"
+    )
+
+
+trash = sa.Table(  # pictures that their author has put away, until they are deleted for good
+    "trash",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # of the picture, from 0
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    _picture(),
+    sa.Index("trash_user", "user_id"),
+    sqlite_strict=True,
+)
+
+folders = sa.Table(
+    "folders",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("query", sa.Text),  # of a smart folder: the gallery's filters, as they stand in its address
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Index("folders_name", "user_id", "name", unique=True),
+    sqlite_strict=True,
+)
+
+folder_items = sa.Table(
+    "folder_items",
+    metadata,
+    sa.Column("folder_id", sa.Text, sa.ForeignKey("folders.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # of the picture, from 0
+    sa.Column("added_at", UtcTimestamp, nullable=False),
+    _picture(),
+    sa.Index("folder_items_job", "job_id", "position"),
+    sqlite_strict=True,
+)
+
+shares = sa.Table(  # links that show something to whoever has them
+    "shares",
+    metadata,
+    sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of what the link carries
+    sa.Column("id", sa.Text, nullable=False),  # what the person ends it by
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")),
+    sa.Column("position", Int64),  # of the one picture, from 0; NULL = all of the job's
+    sa.Column("folder_id", sa.Text, sa.ForeignKey("folders.id", ondelete="CASCADE")),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("words", Int64, nullable=False),  # 0 or 1: whether prompts are shown
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("expires_at", UtcTimestamp, nullable=False),
+    sa.Column("revoked_at", UtcTimestamp),
+    sa.Column("views", Int64, nullable=False, server_default="0"),
+    _picture("fk_shares_picture"),
+    sa.CheckConstraint("job_id IS NOT NULL OR folder_id IS NOT NULL", "something"),
+    sa.Index("shares_user", "user_id", "created_at"),
+    sa.Index("shares_job", "job_id"),
+    sa.Index("shares_folder", "folder_id"),
+    sqlite_strict=True,
+)
+
+documents = sa.Table(  # of the editor, saved while somebody works
+    "documents",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", Int64, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # empty until somebody gives it one
+    sa.Column("content", sa.Text, nullable=False),  # JSON, docs/editor.md
+    sa.Column("summary", sa.Text, nullable=False),  # JSON: what a list shows of it
+    sa.Column("version", Int64, nullable=False),  # counts its changes
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("updated_at", UtcTimestamp, nullable=False),
+    sa.Index("documents_user", "user_id", "updated_at"),
+    sqlite_strict=True,
+)
+
+document_files = sa.Table(  # files that a document needs: pictures and masks that its owner has sent
+    "document_files",
+    metadata,
+    sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Index("document_files_sha256", "sha256"),
+    sqlite_strict=True,
+)
+
+
+picture_vectors = sa.Table(  # what a picture shows, as a CLIP model sees it; it goes with the picture
+    "picture_vectors",
+    metadata,
+    sa.Column("place", Int64, primary_key=True, autoincrement=False),  # in the model's file of vectors
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("vector", sa.LargeBinary, nullable=False),  # float16, little-endian, of unit length
+    sa.Index("picture_vectors_sha256", "sha256", "model", unique=True),
+    sqlite_strict=True,
+)
+
+picture_places = sa.Table(  # which vector is whose picture's, in the order in which somebody's are read
+    "picture_places",
+    metadata,
+    sa.Column("seq", Int64, sa.ForeignKey("jobs.seq", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", Int64, primary_key=True, autoincrement=False),  # of the picture, from 0
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("place", Int64, sa.ForeignKey("picture_vectors.place", ondelete="CASCADE"), nullable=False),
+    sa.Index("picture_places_place", "place"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from core.errors import NotAllowedError
 from core.job import NOBODY, Job
-from storage.projects.rows import RIGHTS, Project
+from storage.projects.projects import RIGHTS, Project
 from studio.actor import Actor, Place
 from studio.directory import Directory
 

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from core.errors import StorageError
-from storage.web.picked import Named
+from storage.collections import Named
 
 
 @dataclass(frozen=True)

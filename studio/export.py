@@ -16,8 +16,8 @@ from typing import Any
 
 from core.errors import FilesAway, LimitError, StorageError
 from storage import privacy as rows
+from storage.blobs.base import Files
 from storage.database import Database
-from storage.files import Files
 from studio.moderation.moderator import Moderator
 from studio.organise.archive import Archive
 

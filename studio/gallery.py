@@ -20,12 +20,12 @@ from core.results import text_of_lines
 from jobs.queue import Queue
 from jobs.views import Result
 from storage import gallery as rows
+from storage.collections import first_shown
 from storage.database import Database
-from storage.films.rows import StoredFilm, of_jobs
 from storage.gallery import Cursor, Filter, Made, Tile
-from storage.lookup import StoredOutput, StoredPicture
+from storage.job_queries import StoredOutput, StoredPicture
 from storage.schema import GRID
-from storage.web.trash import first_shown
+from storage.videos import StoredFilm, of_jobs
 from studio.actor import Actor, Place
 from studio.authority import Action
 from studio.moderation.moderator import Moderator

@@ -22,19 +22,16 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from core.errors import StorageError
+from storage import collections, conversations, documents, people, sessions, usage
 from storage import privacy as rows
-from storage import records
-from storage.asking import chats
+from storage.blobs import removal
+from storage.collections import Named, pages
+from storage.copy_database import CAME_FROM, LEFT
 from storage.database import Database
-from storage.engine import sqlite_file
-from storage.filing import going
-from storage.films import use
-from storage.moving.note import CAME_FROM, LEFT
+from storage.engines import sqlite
 from storage.privacy import Removed
 from storage.schema import jobs, uploads
-from storage.web import documents, sessions, shares, trash
-from storage.web.picked import Named, pages
-from storage.web.schema import trash as trashed
+from storage.schema import trash as trashed
 from studio.privacy import Privacy
 
 FIRST_AFTER = 3600.0  # seconds from a start to its first sweep
@@ -159,13 +156,13 @@ class Janitor:
         """
 
         def work(connection: sa.Connection) -> tuple[float, timedelta]:
-            seen = records.setting(connection, SEEN)
+            seen = people.setting(connection, SEEN)
             if seen is None:
                 newest = sa.select(jobs.c.created_at).order_by(jobs.c.seq.desc()).limit(1)
                 seen = (connection.scalar(newest) or now).timestamp()
             away = now - datetime.fromtimestamp(seen, UTC)
             seen += max(-DAY, min(DAY, away)).total_seconds()
-            records.set_setting(connection, SEEN, seen)
+            people.set_setting(connection, SEEN, seen)
             return seen, away
 
         seen, away = await self._database.write(work)
@@ -186,8 +183,8 @@ class Janitor:
             return ""
 
         def work(connection: sa.Connection) -> None:
-            records.set_setting(connection, ORPHANS_FROM, (now + SELDOM).timestamp())
-            going.put_off_all(connection, after=now + SOON, until=now + SELDOM)
+            people.set_setting(connection, ORPHANS_FROM, (now + SELDOM).timestamp())
+            removal.put_off_all(connection, after=now + SOON, until=now + SELDOM)
 
         await self._database.write(work)
         return (
@@ -218,7 +215,7 @@ class Janitor:
     async def _empty_trash(self, before: datetime) -> str:
         """Delete what came into the trash before then."""
         most = await self._most(trashed)
-        ended = await self._database.read(partial(trash.ended, before=before, limit=most), once=True)
+        ended = await self._database.read(partial(collections.ended, before=before, limit=most), once=True)
         for user_id, names in ended.items():
             for page in pages(names):
                 await self._privacy.drop(partial(_delete_from_trash, names=page), wait=WAIT, whose=user_id)
@@ -242,12 +239,12 @@ class Janitor:
         """Yield what deletes rows that have no files."""
         yield partial(documents.drop_unnamed, before=now - DOCUMENTS_KEPT)
         yield partial(rows.drop_drafts, before=now - DRAFTS_KEPT)
-        yield partial(shares.drop, before=now - SHARES_KEPT)
+        yield partial(collections.drop, before=now - SHARES_KEPT)
         yield partial(sessions.drop_ended, idle=self._idle, now=now)
         yield partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now)
-        yield partial(chats.drop_use, now=now)
-        yield partial(use.drop_use, now=now)
-        yield partial(going.hasten, until=now + SELDOM)
+        yield partial(conversations.drop_use, now=now)
+        yield partial(usage.drop_use, now=now)
+        yield partial(removal.hasten, until=now + SELDOM)
 
     async def _write(self, work: Callable[[sa.Connection], None]) -> None:
         await self._database.write(work)
@@ -259,12 +256,12 @@ class Janitor:
         """Delete backups from before then, but the newest that is sound, and databases that ``restore`` has
         put aside: they hold what has been deleted since."""
         path, folder = self._database.path, self._database.backup_dir
-        found = sqlite_file.backups(path, folder) if path and folder and folder.is_dir() else []
+        found = sqlite.backups(path, folder) if path and folder and folder.is_dir() else []
         # by its name: a copy of the folder has new dates, and notes of deletions end when backups do
-        old = [backup for backup in found if sqlite_file.made_at(backup) < before]
+        old = [backup for backup in found if sqlite.made_at(backup) < before]
         if old:
-            newest = sorted(found, key=sqlite_file.made_at, reverse=True)
-            sound = next((one for one in newest if one.stat().st_size and sqlite_file.is_sound(one)), None)
+            newest = sorted(found, key=sqlite.made_at, reverse=True)
+            sound = next((one for one in newest if one.stat().st_size and sqlite.is_sound(one)), None)
             old = [backup for backup in old if backup != sound]
         for beside in {self._folder, path.parent if path else self._folder}:
             old += [aside for aside in beside.glob("*") if _put_aside_at(aside) < before]
@@ -274,27 +271,27 @@ class Janitor:
 
     async def _drop_source(self, before: datetime) -> str:
         """Delete the file that the rows were moved away from before then, and its backups."""
-        moved = await self._database.read(partial(records.setting, key=CAME_FROM), once=True)
+        moved = await self._database.read(partial(people.setting, key=CAME_FROM), once=True)
         if moved is None or moved["at"] >= before.timestamp():
             return ""
         told = await asyncio.to_thread(self._drop_source_here, Path(moved["source"]), before.timestamp())
-        await self._database.write(partial(records.set_setting, key=CAME_FROM, value=None))
+        await self._database.write(partial(people.set_setting, key=CAME_FROM, value=None))
         return told
 
     def _drop_source_here(self, source: Path, before: float) -> str:
         if source == self._database.path or not source.is_file() or not _is_left(source):
             return ""
         folder = self._database.backup_dir
-        found = sqlite_file.backups(source, folder) if folder and folder.is_dir() else []
-        old = [backup for backup in found if sqlite_file.made_at(backup) < before]
+        found = sqlite.backups(source, folder) if folder and folder.is_dir() else []
+        old = [backup for backup in found if sqlite.made_at(backup) < before]
         files = [Path(f"{source}{suffix}") for suffix in ("-wal", "-shm", "")]
         return _unlink([*old, *(file for file in files if file.exists())], "files of the database of before")
 
     async def _forget_deletions(self, before: datetime) -> None:
         """Forget who has deleted what, once no backup has it any more."""
         path, folder = self._database.path, self._database.backup_dir
-        found = sqlite_file.backups(path, folder) if path and folder else []
-        oldest = min([before.timestamp(), *map(sqlite_file.made_at, found)])
+        found = sqlite.backups(path, folder) if path and folder else []
+        oldest = min([before.timestamp(), *map(sqlite.made_at, found)])
         await asyncio.to_thread(self._privacy.deletions.drop, oldest)
 
     # Files
@@ -303,15 +300,15 @@ class Janitor:
         """Look for files that no row names, once a day, and only in a process that has run for one."""
 
         def begin(connection: sa.Connection) -> float:
-            due = records.setting(connection, ORPHANS_FROM)
+            due = people.setting(connection, ORPHANS_FROM)
             if due is None:
-                records.set_setting(connection, ORPHANS_FROM, due := (now + DAY).timestamp())
+                people.set_setting(connection, ORPHANS_FROM, due := (now + DAY).timestamp())
             return float(due)
 
         wait = now - datetime.fromtimestamp(await self._database.write(begin), UTC)
         if wait < timedelta() or time.monotonic() - self._began < UP.total_seconds() and wait < SELDOM:
             return ""
-        later = partial(records.set_setting, key=ORPHANS_FROM, value=(now + DAY).timestamp())
+        later = partial(people.set_setting, key=ORPHANS_FROM, value=(now + DAY).timestamp())
         await self._database.write(later)
         return await self.removal.note_orphans()
 
@@ -327,7 +324,7 @@ def _told(count: int, most: int, what: str) -> str:
 
 
 def _delete_from_trash(connection: sa.Connection, names: list[Named]) -> Removed:
-    return trash.delete_pictures(connection, names, now=datetime.now(UTC))
+    return collections.delete_pictures(connection, names, now=datetime.now(UTC))
 
 
 def _put_aside_at(path: Path) -> float:

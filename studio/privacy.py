@@ -20,17 +20,17 @@ import sqlalchemy as sa
 
 from core.job import NOBODY
 from jobs.queue import Queue
-from storage import moderation, records
+from storage import collections, moderation
+from storage import people as records
 from storage import privacy as rows
+from storage.blobs import removal
+from storage.blobs.base import Files
+from storage.blobs.removal import Removal
+from storage.collections import Named, pages
 from storage.database import Database
-from storage.files import Files
-from storage.filing import going
-from storage.filing.removal import Removal
+from storage.embeddings import VectorFiles
 from storage.privacy import JOBS_AT_ONCE, Holdings, Removed
-from storage.projects import forgetting
-from storage.search.vector_files import VectorFiles
-from storage.web import trash
-from storage.web.picked import Named, pages
+from storage.projects import erasure
 from studio.deletions import Deletion, Deletions
 from studio.moderation import lookalikes
 
@@ -106,7 +106,7 @@ class Privacy:
         StorageError."""
         names = list(names)
         await asyncio.to_thread(self.deletions.add, pictures=names)
-        work = partial(trash.delete_pictures, names=names, now=datetime.now(UTC))
+        work = partial(collections.delete_pictures, names=names, now=datetime.now(UTC))
         return await self.drop(work, whose=user_id)
 
     async def delete_examples(self, work: Callable[[sa.Connection], set[str]]) -> None:
@@ -119,7 +119,7 @@ class Privacy:
 
         await self.drop(whole)
 
-    async def delete_learned(self, work: Callable[[sa.Connection], forgetting.Gone]) -> None:
+    async def delete_learned(self, work: Callable[[sa.Connection], erasure.Gone]) -> None:
         """Delete pictures of projects by ``work``; then files that nobody needs, and what was learned."""
 
         def whole(connection: sa.Connection) -> Removed:
@@ -175,7 +175,7 @@ class Privacy:
 
         def whole(connection: sa.Connection) -> Removed:
             removed = work(connection)
-            going.note(connection, removed.files, now=now, wait=wait)
+            removal.note(connection, removed.files, now=now, wait=wait)
             moderation.forget_pictures(connection, removed.files)
             return removed
 
@@ -256,8 +256,8 @@ class Privacy:
             if there := await self._database.read(partial(rows.jobs_among, ids=page), once=True):
                 await self.drop(partial(rows.delete_jobs, ids=there, now=datetime.now(UTC)))
         for some in pages(pictures):
-            if back := await self._database.read(partial(trash.there, names=some), once=True):
-                await self.drop(partial(trash.delete_pictures, names=back, now=datetime.now(UTC)))
+            if back := await self._database.read(partial(collections.there, names=some), once=True):
+                await self.drop(partial(collections.delete_pictures, names=back, now=datetime.now(UTC)))
         return len({note.user_id for note in news})
 
     async def _is_news(self, note: Deletion, seen: float | None) -> bool:

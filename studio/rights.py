@@ -10,8 +10,8 @@ from core.errors import ImageError, NotAllowedError
 from core.job import Job, Surface
 from jobs.queue import Queue
 from jobs.views import Result
-from storage.lookup import StoredPicture
-from storage.projects.rows import Project
+from storage.job_queries import StoredPicture
+from storage.projects.projects import Project
 from studio.actor import Actor, Place
 from studio.asking.new_job import picture_of
 from studio.authority import TABLE, Action, Authority, Belonging, Role, is_sole

@@ -10,8 +10,7 @@ from core.errors import UserError
 from jobs.queue import Queue
 from jobs.views import JobView, Snapshot
 from storage.moderation import Strike
-from storage.people import RoleLimit, RoleTokens
-from storage.records import AuditRow
+from storage.people import AuditRow, RoleLimit, RoleTokens
 from studio.actor import Actor
 from studio.asking.words import plain
 from studio.authority import Action

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from core.settings import Settings
 from jobs.queue import Queue
+from storage.blobs.base import Files
 from storage.database import Database
-from storage.files import Files
 from studio.directory import CurrentDirectory
 from studio.janitor import Janitor
 from studio.marking.marker import Marker

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from storage.web.sessions import Sessions
+from storage.sessions import Sessions
 
 LINK_LIVES = timedelta(minutes=10)
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from core.settings import BucketAddress, Settings, load
-from storage.filing.bucket import Bucket
-from storage.filing.opening import open_bucket
+from storage.blobs import open_bucket
+from storage.blobs.s3 import Bucket
 
 KEY, SECRET = "atelier-key", "atelier-secret-canary"
 BUCKET = "studio"

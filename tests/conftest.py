@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, settings
 
-from storage.filing.folder import Folder
+from storage.blobs.local import Folder
 from tests import confined, fresh
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

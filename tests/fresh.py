@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import LRUCache
 
 from storage.database import open_database
-from storage.engine import address as engines
-from storage.engine.address import sqlite_path
+from storage.engines import base as engines
+from storage.engines.base import sqlite_path
 from tests import postgres
 
 DURABLE = engines.PRAGMAS

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from storage.engine.address import sqlite_path
+from storage.engines.base import sqlite_path
 from tests import postgres
 
 

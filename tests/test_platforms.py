@@ -18,7 +18,7 @@ from core.settings import ROOT
 from docs import structure
 from host import workers
 from host.operating import signals
-from storage.filing import folder
+from storage.blobs import local
 from studio.pictures import confine
 from tests.jobs.conftest import until
 from tests.test_structure import modules
@@ -126,8 +126,8 @@ def test_folders_are_not_synced_where_they_cannot_be_opened(
     class Windows:
         name = "nt"
 
-    monkeypatch.setattr(folder, "os", Windows)
-    folder._sync_folder(tmp_path)
+    monkeypatch.setattr(local, "os", Windows)
+    local._sync_folder(tmp_path)
 
 
 def test_other_systems_ask_torch_for_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:

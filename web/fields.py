@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from core.errors import UserError
 from core.requests.chat import FORMS, Form
-from storage.web.picked import Named
+from storage.collections import Named
 from studio.pictures.intake import Sent
 from web.call import Call, Gone
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hmac import compare_digest
 
 from core.job import Surface
-from storage.web.sessions import Session, Sessions
+from storage.sessions import Session, Sessions
 from studio.actor import Actor
 from web.call import Person
 

@@ -15,9 +15,9 @@ from core.requests.base import Answer
 from core.requests.custom_models import ProjectRequest
 from core.results import text_of_lines
 from jobs.views import JobView, Result
-from storage.films.rows import StoredFilm
 from storage.gallery import Tile
-from storage.lookup import StoredPicture
+from storage.job_queries import StoredPicture
+from storage.videos import StoredFilm
 from studio.asking import offers
 from studio.asking.actions import RIGHTS
 from studio.asking.prompts import remix_text

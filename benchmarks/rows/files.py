@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks.measure import Chart, Cost, Figure, Goal, Result, check, interleaved
 from benchmarks.rows import Options
-from storage.files import Files
-from storage.filing.folder import Folder
+from storage.blobs.base import Files
+from storage.blobs.local import Folder
 from tests import buckets
 
 TITLE = "Pictures in a bucket"

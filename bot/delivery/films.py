@@ -13,7 +13,7 @@ from bot.ui import messages
 from core.job import Job
 from core.requests import GenerateRequest
 from jobs.views import Result
-from storage.films.rows import StoredFilm
+from storage.videos import StoredFilm
 from studio.actor import Place
 from studio.asking.films.sources import film_of
 from studio.asking.films.words import facts

@@ -8,7 +8,7 @@ import discord
 
 from bot.ui.buttons import MOST_IN_ROW, JobButton, view_of
 from core.job import Job
-from storage.lookup import StoredPicture
+from storage.job_queries import StoredPicture
 from studio.asking import offers
 
 LINKED = (2, 0, 3)  # rows of a single picture's buttons that may have room for links

@@ -20,7 +20,7 @@ from core.requests import GenerateRequest, TryRequest
 from core.requests.base import Answer
 from core.results import text_of_lines
 from jobs.views import Result
-from storage.lookup import StoredPicture
+from storage.job_queries import StoredPicture
 from studio.actor import Place
 from studio.asking.films.words import running
 from studio.asking.new_job import picture_of

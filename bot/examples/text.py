@@ -11,7 +11,7 @@ import discord
 from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import fit, quote, title
 from core.job import Job
-from storage.asking.examples import ExampleSet
+from storage.conversations import ExampleSet
 from studio.asking.words import counted
 from studio.examples.copies import PAGE
 from studio.examples.sets import Contents

@@ -22,7 +22,7 @@ from bot.ui.windows import Submission, uploads
 from bot.wire.interactions import acknowledge, actor_of, file_limit
 from core.errors import ImageError, NotAllowedError, UserError
 from core.requests.custom_models import DETECT, STYLE
-from storage.projects.rows import Project
+from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.asking.sources import Given
 from studio.asking.words import counted

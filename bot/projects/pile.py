@@ -19,7 +19,7 @@ from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
 from core.requests.custom_models import DETECT
-from storage.projects.items import DISPUTED, Item
+from storage.projects.dataset import DISPUTED, Item
 from studio.actor import Actor
 from studio.asking.words import counted
 from studio.projects.shelf import Card

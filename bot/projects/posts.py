@@ -20,10 +20,10 @@ from core.job import Job
 from core.requests.base import Answer
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, ProjectRequest
 from jobs.views import Result
+from storage.blobs.base import Files
 from storage.database import Database
-from storage.files import Files
-from storage.projects import results, rows, versions
-from storage.projects.rows import Project
+from storage.projects import projects, versions
+from storage.projects.projects import Project
 from storage.projects.versions import ACTIVE, Version
 from studio.asking.words import counted
 from studio.projects.trying import table_of
@@ -49,7 +49,7 @@ class OwnPosts:
         pictures."""
         request = result.job.request
         assert isinstance(request, ProjectRequest)
-        project = await self._database.read(partial(rows.one, project_id=request.project))
+        project = await self._database.read(partial(projects.one, project_id=request.project))
         if project is None:
             return Post(fit(f"{messages.title(result.job)}\n{GONE}\n-# job {result.job.id}"))
         return await self._made[request.answer](result, project, limit)
@@ -84,13 +84,13 @@ class OwnPosts:
         )
         more: tuple[Picture, ...] = ()
         if len(said) > 1 or project.task == DETECT:
-            rows_ = await self._database.read(partial(results.of_job, job_id=job.id))
+            rows_ = await self._database.read(partial(versions.results_of_job, job_id=job.id))
             more = (Picture(table_of(rows_, said), f"verdicts-{job.id}.csv", ""),)
         return Post(fit(content), view=view, more=more)
 
     async def _packed(self, result: Result, project: Project, limit: int) -> Post:
         job = result.job
-        found = await self._database.read(partial(results.files_of, job_id=job.id))
+        found = await self._database.read(partial(versions.files_of, job_id=job.id))
         small = [one for one in found if one.size <= limit]
         lines = [f"{messages.title(job)}\n{_packed(job, project)}"]
         for one in found:

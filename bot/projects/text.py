@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from bot.ui.messages import fit, quote
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
 from core.results import TEST
-from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW
-from storage.projects.rows import EVERYBODY, Project
+from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW
+from storage.projects.projects import EVERYBODY, Project
 from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
 from studio.asking.words import counted
 from studio.projects.limits import FEW_GOOD

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bot.ui.windows import Window
 from core.limits import MAX_LABEL
 from core.requests.custom_models import ANOMALY, DETECT, STYLE
-from storage.projects.rows import Project
+from storage.projects.projects import Project
 from studio.projects.limits import MAX_FILES
 from studio.projects.shelf import GOOD, Card
 

@@ -15,7 +15,7 @@ from bot.ui.messages import MAX_CONTENT, fit, length, quote
 from core.events import ChatAnswer
 from core.job import Job
 from core.requests import AskRequest
-from storage.asking.feedback import Feedback
+from storage.conversations import Feedback
 from studio.asking.words import counted, visible
 
 MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then

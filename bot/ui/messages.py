@@ -30,7 +30,7 @@ from core.requests import (
 )
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, BundleRequest, InspectRequest, ProjectRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
-from storage.lookup import StoredPicture
+from storage.job_queries import StoredPicture
 from studio.asking.films.words import made
 from studio.asking.words import (
     code,

@@ -23,8 +23,8 @@ from jobs.agents.agent import Agent, Known
 from jobs.agents.fetching import Fetching
 from jobs.agents.models import digest
 from jobs.workers.local import LocalExecutor
-from storage.filing.cache import Cache
-from storage.filing.opening import open_files
+from storage.blobs import open_files
+from storage.blobs.cache import Cache
 
 log = logging.getLogger(__name__)
 NO_BUS = "BUS_URL: names the bus by which the bot is heard, such as tls://bus.example.org:4222."

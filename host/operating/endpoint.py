@@ -19,7 +19,7 @@ from core.errors import StorageError
 from host.operating.metrics import Metrics
 from host.operating.pages import answering, metrics_page
 from jobs.queue import Queue
-from storage import records
+from storage import people
 from storage.database import Database
 
 PATIENCE = 3.0  # seconds for the database to answer
@@ -31,7 +31,7 @@ async def not_ready(database: Database, connected: Callable[[], bool]) -> list[s
     problems = [] if connected() else ["Discord's gateway is not connected"]
     try:
         async with asyncio.timeout(PATIENCE):
-            await database.read(partial(records.setting, key="paused"), once=True)
+            await database.read(partial(people.setting, key="paused"), once=True)
     except (StorageError, TimeoutError):
         problems.append("the database does not answer")
     return problems

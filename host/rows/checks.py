@@ -15,12 +15,12 @@ from core.errors import StorageError
 from core.settings import Settings
 from host.installed import Check
 from storage import identity, privacy
-from storage.engine import sqlite_file
-from storage.engine.address import sqlite_path
-from storage.engine.looking import Read, looking
-from storage.engine.migrate import LAST_BEFORE, newest, oldest, schema
-from storage.filing.folder import Folder
-from storage.filing.opening import open_files
+from storage.blobs import open_files
+from storage.blobs.local import Folder
+from storage.engines import sqlite
+from storage.engines.base import sqlite_path
+from storage.identity import Read, read_only
+from storage.migrate import LAST_BEFORE, newest, oldest, schema
 
 OLDEST = 130000  # server_version_num; pg_current_xact_id came with 13
 EACH = 6  # connections of one bot
@@ -66,7 +66,7 @@ async def look(settings: Settings, disk: Check) -> list[Check]:
     if path is not None and not path.is_file():
         return [_none(settings, path, disk)]
     try:
-        async with looking(address) as read:
+        async with read_only(address) as read:
             rows = await _rows(read, name, path)
             backups = [] if path is None else [_backups(settings, path)]
             readable = not any(line.ok is False for line in rows)
@@ -79,7 +79,7 @@ def _none(settings: Settings, path: Path, disk: Check) -> Check:
     """Say that there is no database, and whether there should be."""
     if disk.ok is False:
         return Check("Database", False, f"there can be none at {path}", disk.fix)
-    left = [str(one) for one in sqlite_file.backups(path, settings.backups)[-1:]]
+    left = [str(one) for one in sqlite.backups(path, settings.backups)[-1:]]
     pictures = settings.data_dir / "pictures"
     left += [str(pictures)] if any(pictures.glob("??")) else []
     if left:
@@ -92,10 +92,10 @@ def _none(settings: Settings, path: Path, disk: Check) -> Check:
 async def _rows(read: Read, name: str, path: Path | None) -> list[Check]:
     """Say whether the rows are sound and of this program's schema."""
     if path is not None:
-        if flaw := await asyncio.to_thread(sqlite_file.flaw, path, sqlite_file.read_only):
+        if flaw := await asyncio.to_thread(sqlite.flaw, path, sqlite.read_only):
             fix = "`atelier restore` puts the newest sound backup back"
             return [Check("Database", False, f"{path} is damaged ({flaw})", fix)]
-        holder = await asyncio.to_thread(sqlite_file.ProcessLock(path).holder)
+        holder = await asyncio.to_thread(sqlite.ProcessLock(path).holder)
         name += "" if holder is None else f", in use: Atelier is running (process {holder})"
     server, now = await read(found), await read(schema)
     lines = [Check("Database", True, name)] if server is None else checks(server, name)
@@ -119,9 +119,9 @@ async def _rows(read: Read, name: str, path: Path | None) -> list[Check]:
 
 def _backups(settings: Settings, path: Path) -> Check:
     """Say how old the file's backups are."""
-    ages = [time.time() - sqlite_file.made_at(one) for one in sqlite_file.backups(path, settings.backups)]
+    ages = [time.time() - sqlite.made_at(one) for one in sqlite.backups(path, settings.backups)]
     usual = settings.data_dir / "backups"
-    if usual != settings.backups and (left := sqlite_file.backups(path, usual)):
+    if usual != settings.backups and (left := sqlite.backups(path, usual)):
         fix = "move or delete them: nothing does by itself, and they hold what people delete"
         return Check("Backups", None, f"{len(left)} lie in {usual} still, beside BACKUP_DIR", fix)
     if not ages:

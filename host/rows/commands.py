@@ -9,8 +9,8 @@ from sqlalchemy.engine import make_url
 
 from core.errors import StorageError
 from core.settings import Settings
+from storage.copy_database import Moved, move
 from storage.database import open_database
-from storage.moving.rows import Moved, move
 
 
 def migrate(settings: Settings) -> int:

@@ -14,8 +14,8 @@ from bus.connection import Bus
 from core.errors import BusAway, BusError, FilesAway, StorageError
 from jobs.agents.outputs import Made
 from jobs.agents.wire import CHUNK, Fetch, Piece, Put, Stored
-from storage.files import MEDIA_TYPES, Files
-from storage.filing.cache import Cache
+from storage.blobs.base import MEDIA_TYPES, Files
+from storage.blobs.cache import Cache
 
 AHEAD = 4  # parts that are asked for at once
 PATIENCE = 10.0  # seconds for a part

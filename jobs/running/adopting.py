@@ -9,14 +9,14 @@ from time import monotonic  # by name: the sandbox's simulator stops the module'
 from jobs.active import ActiveJob
 from jobs.executor import Executor, Lease
 from jobs.order.fairness import Waiting
-from storage import lookup
+from storage import job_queries
 from storage.database import Database
-from storage.lookup import RunningRow, WaitingRow
+from storage.job_queries import RunningRow, WaitingRow
 
 
 async def going_on(database: Database, executor: Executor) -> list[RunningRow]:
     """Return those running jobs that an executor still has from an earlier process."""
-    known = await database.read(lookup.running)
+    known = await database.read(job_queries.running)
     leases = [Lease(one.job.id, one.token, one.device) for one in known]
     kept = set(await executor.take_up(leases)) if leases else set()
     return [one for one in known if one.job.id in kept]

@@ -22,7 +22,7 @@ from jobs.order.waitlist import Turn, Waitlist
 from storage import jobs as rows
 from storage import people
 from storage.database import Database
-from storage.lookup import UnreadableJob
+from storage.job_queries import UnreadableJob
 
 AT_ONCE = 16  # claims in one commit, at most
 UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."

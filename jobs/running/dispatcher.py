@@ -37,11 +37,11 @@ from jobs.running.outcomes import CUT_OFF, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
 from jobs.running.talking import concluded, hear, see
 from jobs.running.traced import note_waited, running
+from storage import job_queries, people
 from storage import jobs as rows
-from storage import lookup, people
+from storage.blobs.base import Files
 from storage.database import Database
-from storage.files import Files
-from storage.lookup import WaitingRow
+from storage.job_queries import WaitingRow
 from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 CHUNK = 50  # events between two breaths of the event loop
@@ -118,10 +118,10 @@ class Dispatcher:
         recovered = await self.database.write(recover)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
-        for key, seconds in await self.database.read(lookup.durations):
+        for key, seconds in await self.database.read(job_queries.durations):
             self.estimate.add(key, seconds)
         self.waitlist.resume(await self.database.read(people.last_turn))
-        waiting = await self.database.read(lookup.waiting)
+        waiting = await self.database.read(job_queries.waiting)
         await self._incoming.sweep({row.id for row in waiting} | set(kept))
         turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
         for count, row in enumerate(waiting, 1):

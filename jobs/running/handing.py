@@ -15,8 +15,8 @@ from core.requests import to_json
 from core.requests.custom_models import DETECT, TrainRequest
 from jobs.active import ActiveJob
 from jobs.running.talking import seen_in, without
+from storage.blobs.base import Files
 from storage.database import Database
-from storage.files import Files
 from storage.projects import versions
 from storage.projects.versions import Told
 from vision.own_models.snapshot import Item, Snapshot

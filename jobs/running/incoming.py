@@ -15,7 +15,7 @@ from collections.abc import Collection
 from core.job import ID_LENGTH
 from core.requests import Request
 from jobs.films import bytes_of, no_room
-from storage.files import Files
+from storage.blobs.base import Files
 
 LEFT = ("clips", "moving")  # folders in which others write here
 _JOB = re.compile(rf"[a-z2-9]{{{ID_LENGTH}}}")

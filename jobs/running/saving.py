@@ -16,13 +16,12 @@ import sqlalchemy as sa
 from core.errors import FilesAway, StorageError
 from core.events import Film, Output, Picture
 from core.results import Learned
+from storage.blobs.base import Files, Taken
 from storage.database import Database
-from storage.files import Files, Taken
-from storage.films.rows import StoredFilm
-from storage.lookup import StoredOutput, StoredPicture
-from storage.projects.results import StoredFile
-from storage.projects.versions import StoredModel
+from storage.job_queries import StoredOutput, StoredPicture
+from storage.projects.versions import StoredFile, StoredModel
 from storage.schema import GRID
+from storage.videos import StoredFilm
 
 LATENTS, MODEL = "application/x-latents", "application/x-safetensors"
 REPORT = "report"  # what the output's grid is called among a version's charts

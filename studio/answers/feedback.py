@@ -7,7 +7,7 @@ from functools import partial
 
 from core.errors import ImageError
 from jobs.queue import Queue
-from storage.asking import feedback as rows
+from storage import conversations as rows
 from storage.database import Database
 from studio.actor import Actor
 from studio.authority import Action

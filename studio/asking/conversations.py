@@ -14,9 +14,8 @@ from core.requests.chat import WHAT
 from core.settings import Settings
 from jobs.active import Conversation
 from jobs.limits import tokens_a_day
-from storage import people
-from storage.asking import chats
-from storage.asking.chats import Asked
+from storage import conversations, people
+from storage.conversations import Asked
 from storage.database import Database
 from studio.directory import Directory
 from studio.examples.lessons import Lessons, asker
@@ -86,7 +85,7 @@ class Conversations:
         if not request.follows:
             return [], []
         most, actor = self._settings.ask_turns, asker(job)
-        chain = await self._database.read(partial(chats.ancestors, job_id=job.id, limit=most))
+        chain = await self._database.read(partial(conversations.ancestors, job_id=job.id, limit=most))
         kept = list[Asked]()
         for asked in chain:
             if asked.answer is None or not await self._sight.sees(actor, asked.job):
@@ -105,7 +104,7 @@ class Conversations:
             )
         )
         most = tokens_a_day(self._settings.ask_per_day, rules.role_tokens)
-        used = await self._database.read(partial(chats.use, user_id=origin.user_id, now=now))
+        used = await self._database.read(partial(conversations.use, user_id=origin.user_id, now=now))
         if not most or used.tokens < NEARLY * most:
             return []
         return [

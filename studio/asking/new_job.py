@@ -12,7 +12,7 @@ from core.limits import MAX_SEED
 from core.prompt.parser import Prompt
 from core.requests import EditRequest, GenerateRequest, Request
 from jobs.views import Result
-from storage.lookup import StoredOutput, StoredPicture
+from storage.job_queries import StoredOutput, StoredPicture
 from studio.moderation.rules import texts_of
 
 

@@ -7,7 +7,7 @@ from core.limits import MAX_SIDE, MAX_UPSCALED
 from core.requests import ImagineRequest
 from core.requests.base import Answer
 from core.requests.video import CutRequest, FrameRequest
-from storage.lookup import StoredPicture
+from storage.job_queries import StoredPicture
 from studio.asking.actions import UPSCALES, ZOOMS
 from studio.asking.canvas import PAN_SHARE, PANS
 

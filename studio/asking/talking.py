@@ -16,8 +16,8 @@ from core.job import Job
 from core.requests import AskRequest
 from core.requests.chat import Form
 from core.results import Table
-from storage.asking import chats
-from storage.asking.chats import Asked
+from storage import conversations
+from storage.conversations import Asked
 from storage.members import Members
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
@@ -149,9 +149,9 @@ class Talking:
         if not isinstance(job.request, AskRequest):
             raise ImageError(f"Job `{job.id}` is no question: it was a /{job.request.kind}.")
         chain = await self._database.read(
-            partial(chats.ancestors, job_id=job.id, limit=self._settings.ask_turns)
+            partial(conversations.ancestors, job_id=job.id, limit=self._settings.ask_turns)
         )
-        turns = [await self._database.read(partial(chats.asked, job_id=job.id))]
+        turns = [await self._database.read(partial(conversations.asked, job_id=job.id))]
         for asked in chain:
             if not await self._rights.sees(actor, asked.job):
                 break
@@ -205,7 +205,7 @@ class Talking:
         ImageError or NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.SHOW)
         found = await self._database.read(
-            partial(chats.replies, reader=actor.user_id, job_id=job.id, limit=SHOWN_REPLIES)
+            partial(conversations.replies, reader=actor.user_id, job_id=job.id, limit=SHOWN_REPLIES)
         )
         return [asked for asked in found if await self._rights.sees(actor, asked.job)]
 
@@ -214,7 +214,7 @@ class Talking:
         person."""
         await self._rights.check(actor, Action.ASK)
         found = await self._database.read(
-            partial(chats.newest, user_id=actor.user_id, limit=SHOWN_CONVERSATIONS)
+            partial(conversations.newest, user_id=actor.user_id, limit=SHOWN_CONVERSATIONS)
         )
         return await self._visible(found, actor)
 
@@ -223,7 +223,9 @@ class Talking:
         they have ended that conversation. Raises NotAllowedError for a barred person."""
         await self._rights.check(actor, Action.ASK)
         found = await self._database.read(
-            partial(chats.latest, channel_id=actor.channel_id, reader=actor.user_id, since=since, own=True)
+            partial(
+                conversations.latest, channel_id=actor.channel_id, reader=actor.user_id, since=since, own=True
+            )
         )
         ended = await self._queue.people.user_flag(actor.user_id, _ENDED)
         return None if found is None or found.id == ended else found
@@ -234,7 +236,13 @@ class Talking:
         await self._rights.check(actor, Action.ASK)
         since = datetime.now(UTC) - A_THREAD
         found = await self._database.read(
-            partial(chats.latest, channel_id=actor.channel_id, reader=actor.user_id, since=since, own=False)
+            partial(
+                conversations.latest,
+                channel_id=actor.channel_id,
+                reader=actor.user_id,
+                since=since,
+                own=False,
+            )
         )
         return found if found is not None and await self._rights.sees(actor, found) else None
 

@@ -13,9 +13,9 @@ import msgspec
 
 from core.errors import UserError
 from core.limits import name_of
+from storage import documents as rows
 from storage.database import Database
-from storage.web import documents as rows
-from storage.web.documents import Content, Kept
+from storage.documents import Content, Kept
 from studio.actor import Actor
 from studio.authority import Action
 from studio.editor.document import Document, read_document

@@ -11,7 +11,7 @@ import msgspec
 
 from core.errors import FilesAway, ImageError, StorageError, UserError
 from jobs.queue import Queue
-from storage.files import Files
+from storage.blobs.base import Files
 from studio.actor import Actor
 from studio.asking.new_job import NewJob, PromptWithPictures
 from studio.asking.new_job import Source as Found

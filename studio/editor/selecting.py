@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from core.errors import FilesAway, ImageError, LimitError, StorageError
-from storage.files import Files
+from storage.blobs.base import Files
 from studio.pictures import bits
 from studio.pictures.bits import Bits
 from studio.search.eyes import Blind, Eyes

@@ -14,9 +14,9 @@ from typing import Any
 from core.errors import ImageError, StorageError
 from core.job import Job
 from jobs.views import Result
-from storage.asking import examples as rows
-from storage.asking.examples import ExampleSet
-from storage.files import Files
+from storage import conversations as rows
+from storage.blobs.base import Files
+from storage.conversations import ExampleSet
 from studio.actor import Actor
 from studio.examples.lessons import Lessons
 from studio.examples.sets import Contents, Sets

@@ -9,12 +9,9 @@ from core.errors import UserError
 from core.job import Job
 from core.requests import AskRequest, TryRequest
 from core.requests.chat import WHAT
-from storage import lookup
-from storage.asking import chats
-from storage.asking import examples as rows
-from storage.asking.examples import Example, ExampleSet
+from storage import collections, conversations, job_queries
+from storage.conversations import Example, ExampleSet
 from storage.database import Database
-from storage.web import trash
 from studio.actor import Actor
 from studio.authority import Action, Authority, Belonging
 from studio.moderation.moderator import Moderator
@@ -39,7 +36,7 @@ class Lessons:
 
     async def _looked(self, found: ExampleSet, actor: Actor) -> tuple[list[Example], list[str]]:
         """Return what ``seen`` does, and what is to be said of those that are left out."""
-        examples = await self._database.read(partial(rows.of_set, set_id=found.id))
+        examples = await self._database.read(partial(conversations.of_set, set_id=found.id))
         left = await self.shown(found, examples, actor)
         return left, [NOT_SEEN] if len(left) < len(examples) else []
 
@@ -49,11 +46,11 @@ class Lessons:
         named = {job_id for example in examples for job_id in example.jobs}
         hidden = set[str]()
         for job_id in named:
-            job = await self._database.read(partial(lookup.get, job_id=job_id))
+            job = await self._database.read(partial(job_queries.get, job_id=job_id))
             own = job is not None and job.origin.user_id == found.user_id
             if job is None or not (own or await self._sight.sees(actor, job)):
                 hidden.add(job_id)
-        away = await self._database.read(partial(trash.files, job_ids=named, reader=actor.user_id))
+        away = await self._database.read(partial(collections.files, job_ids=named, reader=actor.user_id))
         return [
             example
             for example in examples
@@ -98,15 +95,19 @@ class Lessons:
     async def _taught(self, job: Job, actor: Actor) -> list[list[Example]]:
         """Return the examples of each set that was taught in a job's conversation and that its asker may
         use."""
-        chain = await self._database.read(partial(chats.ancestors, job_id=job.id, limit=LONGEST_CHAIN))
+        chain = await self._database.read(
+            partial(conversations.ancestors, job_id=job.id, limit=LONGEST_CHAIN)
+        )
         ids = [asked.job.id for asked in chain]
-        sets = await self._database.read(partial(rows.taught_in, job_ids=ids)) if ids else []
+        sets = await self._database.read(partial(conversations.taught_in, job_ids=ids)) if ids else []
         usable = [one for one in sets if self._may_use(one, actor)]
         return [await self.seen(one, actor) for one in usable]
 
     async def chain(self, actor: Actor, job: Job) -> list[Job]:
         """Return the questions before a job that the actor can look at, the latest first."""
-        chain = await self._database.read(partial(chats.ancestors, job_id=job.id, limit=LONGEST_CHAIN))
+        chain = await self._database.read(
+            partial(conversations.ancestors, job_id=job.id, limit=LONGEST_CHAIN)
+        )
         found = list[Job]()
         for asked in chain:
             if not await self._sight.sees(actor, asked.job):
@@ -115,7 +116,7 @@ class Lessons:
         return found
 
     async def _usable(self, set_id: str, actor: Actor) -> ExampleSet:
-        found = await self._database.read(partial(rows.one_set, set_id=set_id))
+        found = await self._database.read(partial(conversations.one_set, set_id=set_id))
         if found is None or not self._may_use(found, actor):
             raise UserError(GONE)
         return found

@@ -17,8 +17,8 @@ from core.errors import ImageError, UserError
 from core.job import ID_LENGTH
 from core.limits import MAX_LABEL, MAX_QUESTION, MAX_SET_LABELS, MAX_SETS, MAX_SHOTS, MAX_TURNS, name_of
 from core.requests import AskRequest, TryRequest
-from storage.asking import examples as rows
-from storage.asking.examples import Example, ExampleSet
+from storage import conversations as rows
+from storage.conversations import Example, ExampleSet
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from studio.asking.sources import Given, Sources

@@ -17,7 +17,7 @@ from typing import Any
 
 from core.errors import ImageError
 from core.settings import Settings
-from storage.files import Files
+from storage.blobs.base import Files
 from studio.films.intake import VIDEO_PROCESS
 from studio.films.kinds import READ, kind_of
 from studio.pictures.child import ask_once

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import ImageError
-from storage.files import Files
+from storage.blobs.base import Files
 from studio.films.kinds import READ, kind_of, may_be_film
 from studio.pictures.child import ask_once
 from studio.pictures.intake import TIMEOUT, InMemory, Note, Readable, Sent, fetched, short_name

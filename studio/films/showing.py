@@ -13,8 +13,8 @@ from pathlib import Path
 from core.errors import ImageError
 from core.job import Job
 from core.requests.video import CutRequest, VideoRequest
-from storage.files import Files
-from storage.films.rows import StoredFilm
+from storage.blobs.base import Files
+from storage.videos import StoredFilm
 from studio.films.clips import Clip, Clips
 from studio.marking import marks
 from studio.marking.marker import Marker

@@ -14,7 +14,7 @@ from core.requests import AskRequest
 from core.requests.chat import cited_frames, frame_labels
 from jobs.queue import Queue
 from jobs.views import Result
-from storage.files import Files
+from storage.blobs.base import Files
 from studio.actor import Place
 from studio.films import intake
 from studio.moderation.moderator import Moderator

@@ -19,11 +19,11 @@ from core.job import Job, Origin
 from core.requests.base import Answer
 from core.requests.custom_models import STYLE, TrainRequest
 from storage import moderation as rows
-from storage import people, records
+from storage import people
+from storage.blobs.base import Files
 from storage.database import Database
-from storage.files import Files
 from storage.moderation import Strike
-from storage.records import AuditRow
+from storage.people import AuditRow
 from studio.authority import Place
 from studio.directory import Directory
 from studio.films.intake import checked_frames
@@ -204,7 +204,7 @@ class Moderator:
             if deed is Deed.TELL:
                 await self._database.write(
                     partial(
-                        records.add_audit,
+                        people.add_audit,
                         row=AuditRow(now, origin.user_id, f"stopped: {rule}", origin.guild_id),
                     )
                 )
@@ -399,4 +399,4 @@ class Moderator:
         work,
     ):
         row = AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, dict(detail))
-        return await self._database.write(records.audited(row, work))
+        return await self._database.write(people.audited(row, work))

@@ -8,9 +8,9 @@ from functools import partial
 
 from core.errors import FilesAway, ImageError, StorageError
 from storage import moderation as rows
+from storage.blobs.base import Files
 from storage.database import Database
-from storage.files import Files
-from storage.films.rows import of_posters
+from storage.videos import of_posters
 from studio.moderation.classifier import PictureCheck, Unchecked
 
 FILM, LATENTS = "mp4", "safetensors"  # how the files of a film and of its ends are called

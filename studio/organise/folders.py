@@ -12,11 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from core.errors import ImageError, UserError
 from core.limits import name_of
 from jobs.queue import Queue
+from storage import collections as rows
+from storage.collections import Folder, Named, pick
 from storage.database import Database
-from storage.web import folders as rows
-from storage.web import shares
-from storage.web.folders import Folder
-from storage.web.picked import Named, pick
 from studio.actor import Actor
 from studio.authority import Action
 from studio.organise.trash import NOTHING
@@ -34,7 +32,7 @@ class Folders:
     async def all(self, actor: Actor) -> list[Folder]:
         """Return the actor's folders by name, each with how many links show it."""
         await self._rights.check(actor, Action.MINE)
-        shown = partial(shares.of_folders, user_id=actor.user_id, now=datetime.now(UTC))
+        shown = partial(rows.of_folders, user_id=actor.user_id, now=datetime.now(UTC))
         links = await self._database.read(shown)
         found = await self._database.read(partial(rows.of_person, user_id=actor.user_id))
         return [replace(folder, links=links.get(folder.id, 0)) for folder in found]

@@ -15,14 +15,11 @@ from pathlib import Path
 from core.errors import FilesAway, StorageError, UserError
 from core.job import Job
 from jobs.queue import Queue
-from storage import gallery
+from storage import collections, gallery
+from storage.collections import Named, Share, Shared, pick
 from storage.database import Database
 from storage.gallery import Cursor, Filter
-from storage.lookup import StoredPicture
-from storage.web import folders
-from storage.web import shares as rows
-from storage.web.picked import Named, pick
-from storage.web.shares import Share, Shared
+from storage.job_queries import StoredPicture
 from studio.actor import Actor, Place
 from studio.authority import Action
 from studio.films.showing import FilmShowing
@@ -88,7 +85,7 @@ class Shares:
         if not (await self._visible(actor.user_id, what, now)).pictures:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
         work = partial(
-            rows.add,
+            collections.shares_add,
             user_id=actor.user_id,
             what=what,
             title=title,
@@ -114,12 +111,14 @@ class Shares:
     async def all(self, actor: Actor) -> list[Share]:
         """Return the actor's shares, the newest first."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.read(partial(rows.of_person, user_id=actor.user_id), once=True)
+        return await self._database.read(
+            partial(collections.shares_of_person, user_id=actor.user_id), once=True
+        )
 
     async def revoke(self, actor: Actor, share_id: str) -> bool:
         """End a share of the actor's; False when there is no such one."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(rows.revoke, user_id=actor.user_id, share_id=share_id, now=datetime.now(UTC))
+        work = partial(collections.revoke, user_id=actor.user_id, share_id=share_id, now=datetime.now(UTC))
         return await self._database.write(work)
 
     # For whoever has a link
@@ -143,7 +142,7 @@ class Shares:
     async def visited(self, share: Share, visitor: int | None) -> None:
         """Count a visit, unless it is its owner's own. visitor: a user id, None for nobody who is known."""
         if visitor != share.user_id:
-            await self._database.write(partial(rows.count_view, share_id=share.id))
+            await self._database.write(partial(collections.count_view, share_id=share.id))
 
     async def picture(self, token: str, name: Named, side: int | None = None) -> Shown | None:
         """Return a picture that a link shows, whole or as WebP of at most ``side`` px; None where ``look``
@@ -189,14 +188,14 @@ class Shares:
     async def _find(self, token: str) -> Share | None:
         if not self.days:
             return None
-        work = partial(rows.find, token=token, now=datetime.now(UTC))
+        work = partial(collections.find, token=token, now=datetime.now(UTC))
         return await self._database.read(work, once=True)
 
     async def _holds(self, share: Share, name: Named) -> bool:
         """Return whether a picture belongs to what a share shows."""
         what = share.what
         if what.folder_id is not None:
-            work = partial(folders.holds, user_id=share.user_id, folder_id=what.folder_id, name=name)
+            work = partial(collections.holds, user_id=share.user_id, folder_id=what.folder_id, name=name)
             return await self._database.read(work, once=True)
         return what.job_id == name[0] and what.position in (None, name[1])
 
@@ -225,7 +224,7 @@ class Shares:
         return _Found(await self._allowed(user_id, await self._picked(names)))
 
     async def _in_folder(self, user_id: int, folder_id: str, made: datetime, before: Cursor | None) -> _Found:
-        own = await self._database.read(partial(folders.one, user_id=user_id, folder_id=folder_id))
+        own = await self._database.read(partial(collections.one, user_id=user_id, folder_id=folder_id))
         if own is None:
             return _Found()
         if own.query is not None:
@@ -242,7 +241,7 @@ class Shares:
         """Return those of a folder's pictures that a link, ``made`` then, was meant for: all but private ones
         that came into the folder later."""
         private = [(job.id, picture.index) for job, picture in pictures if job.origin.private]
-        work = partial(folders.put_after, folder_id=folder_id, names=private, moment=made)
+        work = partial(collections.put_after, folder_id=folder_id, names=private, moment=made)
         late = await self._database.read(work) if private else set[Named]()
         return [(job, picture) for job, picture in pictures if (job.id, picture.index) not in late]
 

@@ -8,9 +8,9 @@ from functools import partial
 
 from core.errors import ImageError
 from jobs.queue import Queue
+from storage import collections as rows
+from storage.collections import Named, pick
 from storage.database import Database
-from storage.web import trash as rows
-from storage.web.picked import Named, pick
 from studio.actor import Actor
 from studio.authority import Action
 from studio.privacy import Privacy
@@ -41,7 +41,7 @@ class Trash:
         own = [(job.id, picture.index) for job, picture in found if job.id in mine]
         if not own:
             raise ImageError(NOTHING)
-        put = partial(rows.put, user_id=actor.user_id, names=own, now=datetime.now(UTC))
+        put = partial(rows.trash_put, user_id=actor.user_id, names=own, now=datetime.now(UTC))
         await self._database.write(put)
         self._note(actor, own)
         return own
@@ -69,7 +69,7 @@ class Trash:
     async def empty(self, actor: Actor) -> int:
         """Delete for good all that is in the trash; return how many pictures that were."""
         await self._rights.check(actor, Action.MINE)
-        some = partial(rows.of_person, user_id=actor.user_id, limit=AT_ONCE)
+        some = partial(rows.trash_of_person, user_id=actor.user_id, limit=AT_ONCE)
         count = 0
         while names := await self._database.read(some, once=True):
             await self._privacy.delete_pictures(actor.user_id, names)

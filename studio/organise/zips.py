@@ -15,12 +15,12 @@ from core.errors import ImageError, LimitError, NotAllowedError, StorageError, U
 from core.job import Job
 from core.requests import GenerateRequest
 from jobs.queue import Queue
+from storage import videos as film_rows
+from storage.blobs.base import EXTENSIONS
+from storage.collections import Named, pages, pick
 from storage.database import Database
-from storage.files import EXTENSIONS
-from storage.films import rows as film_rows
-from storage.films.rows import StoredFilm
-from storage.lookup import StoredPicture
-from storage.web.picked import Named, pages, pick
+from storage.job_queries import StoredPicture
+from storage.videos import StoredFilm
 from studio.actor import Actor
 from studio.authority import Action
 from studio.films.showing import FilmShowing

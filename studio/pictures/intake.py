@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from core.errors import ImageError
-from storage.files import Files
+from storage.blobs.base import Files
 from studio.asking.words import aspect_ratio
 from studio.pictures import bits, runs
 from studio.pictures.child import ask_once

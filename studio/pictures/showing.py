@@ -11,8 +11,8 @@ from core.errors import ImageError, StorageError
 from core.job import Job
 from core.requests import ComposeRequest, CutOutRequest, EditRequest, OutpaintRequest, RegionRequest
 from core.requests.base import Answer
-from storage.files import Files
-from storage.lookup import StoredPicture
+from storage.blobs.base import Files
+from storage.job_queries import StoredPicture
 from studio.actor import Place
 from studio.asking.canvas import GRID
 from studio.marking import marks

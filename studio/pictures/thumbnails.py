@@ -12,7 +12,7 @@ import sys
 from functools import partial
 
 from core.errors import ImageError
-from storage.files import Files
+from storage.blobs.base import Files
 from studio.pictures.child import Child, exchange
 from studio.pictures.intake import IMAGE_PROCESS, InMemory
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from core.job import Job
+from storage import gallery as rows
 from storage import people
 from storage.database import Database
 from storage.gallery import Cursor, Filter, Tile
-from storage.web import explore as rows
 from studio.actor import Actor
 from studio.authority import Action
 from studio.directory import Member

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from core.job import Job, Surface
-from storage import lookup
+from storage import job_queries
 from storage.database import Database
 from studio.actor import Actor, Place
 from studio.authority import TABLE, Action, Authority, Role
@@ -32,7 +32,7 @@ class Sight:
         """Return every place where a job is shown, by the rows."""
         if job is None:
             return set()
-        found = await self._database.read(partial(lookup.places, job_id=job.id), once=True)
+        found = await self._database.read(partial(job_queries.places, job_id=job.id), once=True)
         return {Place(*place) for place in found}
 
     async def everywhere(

@@ -11,8 +11,8 @@ from core.job import NOBODY, Job, Origin
 from core.requests.custom_models import BundleRequest, ProjectRequest, TrainRequest
 from storage import people
 from storage.database import Database
-from storage.projects import rows
-from storage.projects.rows import Project
+from storage.projects import projects
+from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.authority import TABLE, Action, Authority
 from studio.directory import Directory, Unanswered
@@ -45,7 +45,7 @@ class Starting:
                 await self._check(job.origin, action, job.request.project)
 
     async def _check(self, origin: Origin, action: Action, project_id: str) -> None:
-        project = await self._database.read(partial(rows.one, project_id=project_id))
+        project = await self._database.read(partial(projects.one, project_id=project_id))
         if project is None:
             raise UserError(GONE)
         asker = await self._asker(origin, project)

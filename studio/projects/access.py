@@ -7,8 +7,8 @@ from functools import partial
 from core.errors import UserError
 from core.job import Surface
 from storage.database import Database
-from storage.projects import rows
-from storage.projects.rows import Project
+from storage.projects import projects
+from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.authority import Action
 from studio.moderation.moderator import Moderator
@@ -31,7 +31,7 @@ class Access:
         guilds = {actor.guild_id} - {None}
         if actor.surface is Surface.WEB and actor.guild_id is None:
             guilds = {member.guild_id for member, _ in await self._rights.in_servers(actor)}
-        work = partial(rows.of, user_id=actor.user_id, guilds=[one for one in guilds if one is not None])
+        work = partial(projects.of, user_id=actor.user_id, guilds=[one for one in guilds if one is not None])
         found = await self._database.read(work)
         return [one for one in found if await self._is_known(actor, one)]
 
@@ -42,7 +42,7 @@ class Access:
         Raises UserError where there is none, or several, NotAllowedError unless they may do ``action`` to it.
         """
         wanted = " ".join(name.split())
-        found = await self._database.read(partial(rows.one, project_id=wanted.lower()))
+        found = await self._database.read(partial(projects.one, project_id=wanted.lower()))
         if found is None or not await self._is_known(actor, found):
             found = self._named(await self.all(actor), wanted)
         return found, await self._rights.check_in(actor, action, found)

@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from core.errors import FilesAway, ImageError, StorageError, UserError
 from core.requests.custom_models import DETECT, MARKED
 from core.results import TRAIN
-from storage.projects import items, pile, versions
-from storage.projects.items import Box, Item, Mark
-from storage.projects.rows import Project
-from storage.web import trash
+from storage import collections
+from storage.projects import dataset, versions
+from storage.projects.dataset import Box, Item, Mark
+from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.authority import Action
 from studio.organise.archive import Archive
@@ -79,8 +79,10 @@ class Labelling:
         behind the last one the first comes again. Raises UserError or NotAllowedError.
         """
         found, _ = await self._access.find(actor, name, Action.LABEL)
-        passed = list(skipped)[-items.PAGE :]
-        work = partial(pile.after, project_id=found.id, user_id=actor.user_id, sha256=after, skipped=passed)
+        passed = list(skipped)[-dataset.PAGE :]
+        work = partial(
+            dataset.after, project_id=found.id, user_id=actor.user_id, sha256=after, skipped=passed
+        )
         return await self._database.read(work)
 
     async def doubted(
@@ -96,13 +98,13 @@ class Labelling:
             return None
         work = partial(versions.learned_from, project_id=found.id, number=version.number)
         taught = [one for one in await self._database.read(work) if one.part == TRAIN and one.label]
-        since = partial(pile.said_since, project_id=found.id, since=version.asked_at)
+        since = partial(dataset.said_since, project_id=found.id, since=version.asked_at)
         passed = {*skipped, *await self._database.read(since)}
         doubts = [(taught[one["place"]].sha256, one) for one in told if one["place"] < len(taught)]
         names = [sha256 for sha256, _ in doubts]
         for sha256, one in doubts[names.index(after) + 1 if after in names else 0 :]:
-            item = await self._database.read(partial(items.one, project_id=found.id, sha256=sha256))
-            if item is None or sha256 in passed or item.state != items.LABELLED:
+            item = await self._database.read(partial(dataset.one, project_id=found.id, sha256=sha256))
+            if item is None or sha256 in passed or item.state != dataset.LABELLED:
                 continue
             if item.label == one["label"]:
                 return Doubted(item, str(one["rather"]), version.number)
@@ -112,7 +114,7 @@ class Labelling:
         """Return a picture of a project, to be labelled anew. Raises ImageError where it has none such,
         UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.LABEL)
-        item = await self._database.read(partial(items.one, project_id=found.id, sha256=sha256))
+        item = await self._database.read(partial(dataset.one, project_id=found.id, sha256=sha256))
         if item is None:
             raise ImageError(GONE)
         return item
@@ -121,7 +123,7 @@ class Labelling:
         """Return what people call a picture, in the order of their words. Raises UserError or
         NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.LABEL)
-        work = partial(items.marks_of, project_id=found.id, sha256s=[sha256])
+        work = partial(dataset.marks_of, project_id=found.id, sha256s=[sha256])
         return (await self._database.read(work)).get(sha256, [])
 
     async def mark(
@@ -142,7 +144,7 @@ class Labelling:
         that isn't theirs or doesn't fit, NotAllowedError unless the actor may.
         """
         found, one = await self._access.find(actor, name, Action.LABEL)
-        if await self._database.read(partial(items.one, project_id=found.id, sha256=sha256)) is None:
+        if await self._database.read(partial(dataset.one, project_id=found.id, sha256=sha256)) is None:
             raise ImageError(GONE)
         if len(boxes) > MAX_BOXES:
             raise UserError(f"A picture takes {MAX_BOXES} boxes; these are {len(boxes)}.")
@@ -156,10 +158,10 @@ class Labelling:
         voice = Mark(actor.user_id, known.get(label, label), called, stored)
 
         def work(connection: sa.Connection) -> Item | None:
-            if items.one(connection, found.id, sha256) is None:
+            if dataset.one(connection, found.id, sha256) is None:
                 return None
-            items.mark(connection, found.id, sha256, voice, now=datetime.now(UTC))
-            return items.one(connection, found.id, sha256)
+            dataset.mark(connection, found.id, sha256, voice, now=datetime.now(UTC))
+            return dataset.one(connection, found.id, sha256)
 
         marked = await self._database.write(work)
         if marked is None:  # taken out meanwhile
@@ -196,7 +198,7 @@ class Labelling:
         """Leave pictures out of what is learned from, or take them in again. Raises UserError or
         NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.LABEL)
-        work = partial(items.leave_out, project_id=found.id, out=out, now=datetime.now(UTC))
+        work = partial(dataset.leave_out, project_id=found.id, out=out, now=datetime.now(UTC))
         await self._database.write(partial(work, sha256s=list(sha256s)))
 
     # With other programs
@@ -248,12 +250,12 @@ class Labelling:
     async def _labelled(self, found: Project, reader: int) -> list[Labelled]:
         there: list[Item] = []
         after: str | None = None
-        while page := await self._database.read(partial(items.page, project_id=found.id, after=after)):
+        while page := await self._database.read(partial(dataset.page, project_id=found.id, after=after)):
             there += page
             after = page[-1].sha256
-        marks = await self._database.read(partial(items.marks_of, project_id=found.id))
+        marks = await self._database.read(partial(dataset.marks_of, project_id=found.id))
         jobs = {one.job_id for one in there if one.job_id}
-        away = await self._database.read(partial(trash.files, job_ids=jobs, reader=reader))
+        away = await self._database.read(partial(collections.files, job_ids=jobs, reader=reader))
         rows = []
         for one in there:
             if not one.label or (one.job_id, one.sha256) in away:
@@ -299,14 +301,14 @@ class Labelling:
             labelled = boxes = unknown = 0
             for row in some:
                 sha256 = PurePosixPath(row.file).stem.lower()
-                if items.one(connection, found.id, sha256) is None:
+                if dataset.one(connection, found.id, sha256) is None:
                     unknown += 1
                     continue
                 mask = masks.get(row.file)
                 drawn = row.boxes if mask or not row.mask else (*row.boxes, *row.outlined)
                 called = tuple((known.get(box[0], box[0]), *box[1:]) for box in drawn[:MAX_BOXES])
                 voice = Mark(actor.user_id, known.get(row.label, row.label), called, mask)
-                items.mark(connection, found.id, sha256, voice, now=datetime.now(UTC))
+                dataset.mark(connection, found.id, sha256, voice, now=datetime.now(UTC))
                 labelled, boxes = labelled + 1, boxes + len(called)
             return Imported(labelled, boxes, unknown)
 

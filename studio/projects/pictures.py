@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from core.errors import ImageError, LimitError, UserError
 from core.job import new_job_id
 from core.requests.custom_models import ANOMALY, DETECT, MARKED, STYLE
-from storage.projects import forgetting, items, rows
-from storage.projects.forgetting import Gone
-from storage.projects.items import Incoming, Item
-from storage.projects.rows import Label, Project
-from storage.web import trash
+from storage import collections
+from storage.projects import dataset, erasure, projects
+from storage.projects.dataset import Incoming, Item
+from storage.projects.erasure import Gone
+from storage.projects.projects import Label, Project
 from studio.actor import Actor
 from studio.authority import Action
 from studio.pictures.child import ask_once
@@ -202,9 +202,9 @@ class Pictures:
         for start in range(0, len(coming), WRITTEN):
             fit += await self._fit(actor, coming[start : start + WRITTEN])
         refused += [("A picture", RULE.format(what="it", done="added"))] * (len(coming) - len(fit))
-        most, now, added = self._limits.pictures, datetime.now(UTC), items.Added()
+        most, now, added = self._limits.pictures, datetime.now(UTC), dataset.Added()
         for start in range(0, len(fit), WRITTEN):
-            work = partial(items.add, project_id=found.id, user_id=actor.user_id, most=most, now=now)
+            work = partial(dataset.add, project_id=found.id, user_id=actor.user_id, most=most, now=now)
             added |= await self._database.write(partial(work, coming=fit[start : start + WRITTEN]))
         if added.over and not added.new:
             raise LimitError(
@@ -234,8 +234,8 @@ class Pictures:
         """Return pictures of a project, the oldest first; label ("" = none) and state choose among them,
         after: SHA-256 of the last one that was seen. Raises UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
-        limit = min(max(1, limit), items.PAGE)
-        work = partial(items.page, label=label, state=state, after=after, limit=limit)
+        limit = min(max(1, limit), dataset.PAGE)
+        work = partial(dataset.page, label=label, state=state, after=after, limit=limit)
         return await self._database.read(partial(work, project_id=found.id))
 
     async def show(
@@ -250,9 +250,9 @@ class Pictures:
         found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
         if side not in SIZES:
             raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")
-        item = await self._database.read(partial(items.one, project_id=found.id, sha256=sha256))
+        item = await self._database.read(partial(dataset.one, project_id=found.id, sha256=sha256))
         jobs = [item.job_id] if item is not None and item.job_id else []
-        away = await self._database.read(partial(trash.files, job_ids=jobs, reader=actor.user_id))
+        away = await self._database.read(partial(collections.files, job_ids=jobs, reader=actor.user_id))
         if item is None or (item.job_id, sha256) in away:
             raise ImageError("That picture isn't in this project any more.")
         if await self._moderator.unfit((sha256,), one.place) is not None:
@@ -272,10 +272,10 @@ class Pictures:
         wanted = set(sha256s)
 
         def work(connection: sa.Connection) -> Gone:
-            there = [items.one(connection, found.id, sha256) for sha256 in sorted(wanted)]
+            there = [dataset.one(connection, found.id, sha256) for sha256 in sorted(wanted)]
             gone = [one.sha256 for one in there if one and (manages or one.user_id == actor.user_id)]
             taken.extend(gone)
-            return forgetting.forget_items(connection, found.id, gone)
+            return erasure.forget_items(connection, found.id, gone)
 
         taken: list[str] = []
         await self._privacy.delete_learned(work)
@@ -317,7 +317,8 @@ async def labels_of(
         return {}
     known = {MARKED: MARKED} if found.task == DETECT else {}
     book = {
-        one.name.casefold(): one.name for one in await database.read(partial(rows.book, project_id=found.id))
+        one.name.casefold(): one.name
+        for one in await database.read(partial(projects.book, project_id=found.id))
     }
     new: dict[str, str] = {}
     for text in dict.fromkeys(one for one in wanted if one and one not in known):
@@ -333,7 +334,7 @@ async def labels_of(
     limits.check_labels({*book.values(), *new.values()})
     await access.check_words(actor, list(new.values()), "added")
     for label in new.values():
-        await database.write(partial(rows.put_label, project_id=found.id, label=Label(label)))
+        await database.write(partial(projects.put_label, project_id=found.id, label=Label(label)))
     return known
 
 

@@ -17,9 +17,9 @@ from core.requests import from_json
 from core.requests.custom_models import TrainRequest
 from jobs.queue import Queue
 from storage.database import Database
-from storage.projects import forgetting, rows, versions
-from storage.projects.forgetting import Gone
-from storage.projects.rows import Project
+from storage.projects import erasure, projects, versions
+from storage.projects.erasure import Gone
+from storage.projects.projects import Project
 from studio.privacy import Privacy
 from studio.projects.limits import ProjectLimits
 
@@ -48,7 +48,7 @@ class Retraining:
 
     async def look(self) -> None:
         """Ask for every training that is due, and give up files that nobody uses."""
-        for project in await self._database.read(rows.due):
+        for project in await self._database.read(projects.due):
             try:
                 await self._ask_again(project)
             except (
@@ -57,13 +57,13 @@ class Retraining:
             ) as error:  # a limit, or a full disk: the next look tries it again
                 log.warning("project %s isn't trained again yet: %s", project.id, error)
         stale = await self._database.read(partial(versions.stale, keep=self._limits.versions))
-        bundled = await self._database.read(forgetting.tainted_bundles)
+        bundled = await self._database.read(erasure.tainted_bundles)
         if stale or bundled != Gone():
             await self._privacy.delete_learned(partial(self._retire, stale=stale))
 
     def _retire(self, connection: sa.Connection, stale: Sequence[tuple[str, int]]) -> Gone:
         files = versions.give_up(connection, stale)
-        return Gone(frozenset(files)) | forgetting.tainted_bundles(connection)
+        return Gone(frozenset(files)) | erasure.tainted_bundles(connection)
 
     async def _ask_again(self, project: Project) -> None:
         version = await self._database.read(
@@ -85,5 +85,5 @@ class Retraining:
     async def _give_up(self, project: Project) -> None:
         """Leave a project without a model: it has too little left to learn from."""
         log.info("project %s can't be trained again by itself", project.id)
-        work = partial(rows.change, project_id=project.id, values={"due": 0})
+        work = partial(projects.change, project_id=project.id, values={"due": 0})
         await self._database.write(work)

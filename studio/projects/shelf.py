@@ -13,11 +13,10 @@ from sqlalchemy.exc import IntegrityError
 
 from core.errors import UserError
 from core.requests.custom_models import ALIKE, ANOMALY, DETECT, STYLE, TASKS
-from storage.projects import forgetting, items, results, rows, versions
-from storage.projects.items import Counts
-from storage.projects.results import Tally
-from storage.projects.rows import EVERYBODY, MOST_VOICES, RIGHTS, Label, Project
-from storage.projects.versions import Version
+from storage.projects import dataset, erasure, projects, versions
+from storage.projects.dataset import Counts
+from storage.projects.projects import EVERYBODY, MOST_VOICES, RIGHTS, Label, Project
+from storage.projects.versions import Tally, Version
 from studio.actor import Actor
 from studio.authority import Action
 from studio.projects.access import Access
@@ -95,7 +94,7 @@ class Shelf:
         await self._access.check_words(actor, [wanted, words], "made")
         granted = frozenset({(EVERYBODY, "use")}) if shared else frozenset()
         made = Project(
-            rows.new_id(),
+            projects.new_id(),
             actor.user_id,
             actor.guild_id if shared else None,
             wanted,
@@ -107,7 +106,7 @@ class Shelf:
         names = [GOOD] if task == ANOMALY else []
         most = self._limits.per_server if shared else self._limits.per_person
         try:
-            work = partial(rows.add, made=made, names=names, most=most)
+            work = partial(projects.add, made=made, names=names, most=most)
             written = await self._database.write(work)
         except IntegrityError as error:
             raise UserError(f"There is a project called {wanted} already.") from error
@@ -123,19 +122,21 @@ class Shelf:
         """Return a project with what there is of it. name: its name or id. Raises UserError where there is
         none, NotAllowedError unless the actor may look at it."""
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
-        book = await self._database.read(partial(rows.book, project_id=found.id))
-        counts = await self._database.read(partial(items.counts, project_id=found.id, user_id=actor.user_id))
+        book = await self._database.read(partial(projects.book, project_id=found.id))
+        counts = await self._database.read(
+            partial(dataset.counts, project_id=found.id, user_id=actor.user_id)
+        )
         version = await self._database.read(partial(versions.version, project_id=found.id))
         waiting = await self._database.read(partial(versions.unfinished, project_id=found.id))
         tally, new = Tally(), 0
         if version is not None:
             number, asked = version.number, version.asked_at
-            tally = await self._database.read(partial(results.tally, project_id=found.id, number=number))
+            tally = await self._database.read(partial(versions.tally, project_id=found.id, number=number))
             new = await self._database.read(partial(versions.new_since, project_id=found.id, asked_at=asked))
         may = {right for right, action in ACTIONS.items() if await self._access.may(actor, action, found)}
         card = Card(found, tuple(book), counts, version, tally, frozenset(may), next(iter(waiting), ""), new)
         if found.task == DETECT:
-            card = replace(card, boxes=await self._database.read(partial(items.boxes, project_id=found.id)))
+            card = replace(card, boxes=await self._database.read(partial(dataset.boxes, project_id=found.id)))
         return replace(card, advice=advice(card))
 
     async def rename(self, actor: Actor, name: str, new: str) -> Project:
@@ -163,13 +164,13 @@ class Shelf:
             raise UserError(f"`voices` is {voices}; it takes 1 to {MOST_VOICES}.")
         if voices > 1 and (found.guild_id is None or found.task == STYLE):
             raise UserError("Labels are agreed on in a server's project. Here nobody else gives any.")
-        work = partial(items.take_voices, project_id=found.id, voices=voices, now=datetime.now(UTC))
+        work = partial(dataset.take_voices, project_id=found.id, voices=voices, now=datetime.now(UTC))
         await self._database.write(work)
         return replace(found, voices=voices)
 
     async def _change(self, found: Project, **values: str) -> Project:
         try:
-            await self._database.write(partial(rows.change, project_id=found.id, values=values))
+            await self._database.write(partial(projects.change, project_id=found.id, values=values))
         except IntegrityError as error:
             raise UserError(f"There is a project called {values['name']} already.") from error
         return replace(found, **values)  # type: ignore[arg-type]
@@ -185,9 +186,9 @@ class Shelf:
             raise UserError("This project is yours alone. One that others may use is made in a server.")
         if wrong := sorted(set(rights) - set(RIGHTS)):
             raise UserError(f"There is no right {wrong[0][:40]!r}; there are {', '.join(RIGHTS)}.")
-        work = partial(rows.grant, project_id=found.id, role_id=role_id, rights=set(rights))
+        work = partial(projects.grant, project_id=found.id, role_id=role_id, rights=set(rights))
         await self._database.write(work)
-        changed = await self._database.read(partial(rows.one, project_id=found.id))
+        changed = await self._database.read(partial(projects.one, project_id=found.id))
         return changed or found
 
     async def roles(self, actor: Actor, name: str) -> Mapping[int, str]:
@@ -202,7 +203,7 @@ class Shelf:
         found, _ = await self._access.find(actor, name, Action.FORGET_PROJECT)
         for job_id in await self._database.read(partial(versions.unfinished, project_id=found.id)):
             await self._queue.cancel(job_id)
-        await self._privacy.delete_learned(partial(forgetting.forget_project, project_id=found.id))
+        await self._privacy.delete_learned(partial(erasure.forget_project, project_id=found.id))
 
     async def put_label(self, actor: Actor, name: str, label: str, meaning: str = "") -> tuple[Label, ...]:
         """Add a label to the book of a project, or change what it means; return the book.
@@ -214,27 +215,27 @@ class Shelf:
         made = Label(label_of(label), " ".join(meaning.split()))
         self._limits.check_meaning(made.meaning)
         await self._access.check_words(actor, [made.name, made.meaning], "changed")
-        book = await self._database.read(partial(rows.book, project_id=found.id))
+        book = await self._database.read(partial(projects.book, project_id=found.id))
         self._limits.check_labels({made.name, *(one.name for one in book)})
-        await self._database.write(partial(rows.put_label, project_id=found.id, label=made))
-        return tuple(await self._database.read(partial(rows.book, project_id=found.id)))
+        await self._database.write(partial(projects.put_label, project_id=found.id, label=made))
+        return tuple(await self._database.read(partial(projects.book, project_id=found.id)))
 
     async def drop_label(self, actor: Actor, name: str, label: str, instead: str = "") -> tuple[Label, ...]:
         """Take a label out of the book; its pictures get the label ``instead``, "" = none. Raises UserError
         where there is no such label, or it is "good" of an inspection, NotAllowedError as ``put_label``."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
-        book = {one.name for one in await self._database.read(partial(rows.book, project_id=found.id))}
+        book = {one.name for one in await self._database.read(partial(projects.book, project_id=found.id))}
         if label not in book or (instead and instead not in book):
             raise UserError(f"There is no label {(label if label not in book else instead)[:40]!r}.")
         if label == GOOD and found.task == ANOMALY:
             raise UserError(f"An inspection needs the label {GOOD!r}.")
 
         def work(connection: sa.Connection) -> None:
-            items.relabel(connection, found.id, label, instead, now=datetime.now(UTC))
-            rows.drop_label(connection, found.id, label)
+            dataset.relabel(connection, found.id, label, instead, now=datetime.now(UTC))
+            projects.drop_label(connection, found.id, label)
 
         await self._database.write(work)
-        return tuple(await self._database.read(partial(rows.book, project_id=found.id)))
+        return tuple(await self._database.read(partial(projects.book, project_id=found.id)))
 
 
 def _pictures(count: int) -> str:
@@ -293,7 +294,7 @@ def advice(card: Card) -> str:
         if good < 20:
             return f"10 more good pictures would lower the promise from 1 in {good + 1} to 1 in {good + 11}."
     elif task == DETECT:
-        if (marked := counted.states.get(items.LABELLED, 0)) < LEAST_MARKED or not card.boxes:
+        if (marked := counted.states.get(dataset.LABELLED, 0)) < LEAST_MARKED or not card.boxes:
             return f"{_pictures(marked)} with boxes; at least {LEAST_MARKED} are needed, and 10 are better."
         if card.version is None:
             return "Train it: there are enough pictures with boxes."
@@ -301,8 +302,8 @@ def advice(card: Card) -> str:
         return "A classifier needs two labels with 3 pictures each; 10 each are better."
     elif card.version is None:
         return "Train it: there are enough labelled pictures."
-    if counted.states.get(items.DISPUTED):
-        return f"People disagree about {counted.states[items.DISPUTED]} pictures. Look at them again."
+    if counted.states.get(dataset.DISPUTED):
+        return f"People disagree about {counted.states[dataset.DISPUTED]} pictures. Look at them again."
     if card.new and card.version is not None:
         return f"{card.since}. Train version {card.version.number + 1}."
     return ""

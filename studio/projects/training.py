@@ -14,11 +14,10 @@ from core.errors import ImageError, UserError
 from core.job import Lane
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE, TrainRequest
 from core.results import TEST
-from storage.projects import items, results, versions
-from storage.projects.items import Counts
-from storage.projects.results import Tally
-from storage.projects.rows import Project
-from storage.projects.versions import Version
+from storage.projects import dataset, versions
+from storage.projects.dataset import Counts
+from storage.projects.projects import Project
+from storage.projects.versions import Tally, Version
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from studio.asking.words import counted
@@ -103,9 +102,9 @@ class Training:
         may; how many trainings may wait is asked when it is queued.
         """
         found, _ = await self._access.find(actor, name, Action.TRAIN)
-        counts = await self._database.read(partial(items.counts, project_id=found.id))
+        counts = await self._database.read(partial(dataset.counts, project_id=found.id))
         check_enough(found, counts)
-        labelled = counts.total if found.task == STYLE else counts.states.get(items.LABELLED, 0)
+        labelled = counts.total if found.task == STYLE else counts.states.get(dataset.LABELLED, 0)
         request = TrainRequest(
             project=found.id,
             task=found.task,
@@ -145,7 +144,7 @@ class Training:
         parts: dict[str, Counter[str]] = {}
         for one in learned:
             parts.setdefault(one.part, Counter())[one.label] += 1
-        tally = await self._database.read(partial(results.tally, project_id=found.id, number=number))
+        tally = await self._database.read(partial(versions.tally, project_id=found.id, number=number))
         sentences = [learned_sentence(version), *_told(version), drift(tally, version.promise)]
         told = tuple(sentence for sentence in sentences if sentence)
         counted = {part: dict(sorted(labels.items())) for part, labels in sorted(parts.items())}
@@ -273,11 +272,11 @@ def check_enough(found: Project, counts: Counts) -> None:
             raise UserError(
                 f"A classifier needs at least 2 labels with {LEAST_LABELLED} pictures each; there are {have}."
             )
-    if found.task == DETECT and (marked := counts.states.get(items.LABELLED, 0)) < LEAST_MARKED:
+    if found.task == DETECT and (marked := counts.states.get(dataset.LABELLED, 0)) < LEAST_MARKED:
         raise UserError(
             f"{counted(marked, 'picture')} with boxes; at least {LEAST_MARKED} are needed, and 10 are better."
         )
-    shown = counts.total - counts.states.get(items.LEFT_OUT, 0)
+    shown = counts.total - counts.states.get(dataset.LEFT_OUT, 0)
     if found.task == STYLE and not LEAST_STYLE <= shown <= MOST_STYLE:
         raise UserError(f"A style takes {LEAST_STYLE} to {MOST_STYLE} pictures; there are {shown}.")
 

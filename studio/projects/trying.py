@@ -25,12 +25,11 @@ from core.requests.custom_models import (
 )
 from core.results import TEST, LearnedFrom
 from jobs.views import Result
-from storage import lookup
-from storage.projects import items, pile, results, versions
-from storage.projects.items import Box, Incoming, Mark
-from storage.projects.results import Judged, StoredFile
-from storage.projects.rows import Project
-from storage.projects.versions import Version
+from storage import job_queries
+from storage.projects import dataset, versions
+from storage.projects.dataset import Box, Incoming, Mark
+from storage.projects.projects import Project
+from storage.projects.versions import Judged, StoredFile, Version
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from studio.authority import Action
@@ -94,7 +93,7 @@ class Trying:
         version = await self._sound(found, None)
         if found.task == STYLE:
             raise UserError("A style draws and judges nothing. Use it with `--lora`.")
-        work = partial(pile.unjudged, project_id=found.id, number=version.number, limit=MOST_ASKED)
+        work = partial(dataset.unjudged, project_id=found.id, number=version.number, limit=MOST_ASKED)
         if not (images := await self._database.read(work)):
             raise UserError(f"Version {version.number} has looked at every picture without a label.")
         return NewJob(_question(found, version, images, explain=False), Lane.RELAX, private=own(found))
@@ -104,14 +103,14 @@ class Trying:
         None where that is nothing (yet). Raises UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
         kind, limit = InspectRequest.kind, SHOWN_TRIES
-        work = partial(lookup.newest, user_id=actor.user_id, kind=kind, about=found.id, limit=limit)
+        work = partial(job_queries.newest, user_id=actor.user_id, kind=kind, about=found.id, limit=limit)
         return [(job, await self._queue.result(job.id)) for job in await self._database.read(work)]
 
     async def judged(self, actor: Actor, job_id: str) -> list[Judged]:
         """Return the verdicts of a job, in the order of its pictures. Raises ImageError where there is no
         such job, NotAllowedError unless the actor may look at it."""
         await self._rights.job(actor, job_id, Action.SHOW)
-        return await self._database.read(partial(results.of_job, job_id=job_id))
+        return await self._database.read(partial(versions.results_of_job, job_id=job_id))
 
     async def found(self, actor: Actor, job_id: str, sha256: str) -> list[Box]:
         """Return what a detector found in a picture of a job, as boxes in 0..1, none where it found nothing
@@ -143,12 +142,12 @@ class Trying:
         if not isinstance(request, ProjectRequest):
             raise ImageError(f"Job `{job_id}` has no verdict: it was a /{request.kind}.")
         found, one = await self._access.find(actor, request.project, Action.JUDGE)
-        said = await self._database.read(partial(results.of_job, job_id=job_id))
+        said = await self._database.read(partial(versions.results_of_job, job_id=job_id))
         judged = next((each for each in said if each.position == position), None)
         if judged is None:
             raise ImageError(f"Job `{job_id}` has no verdict number {position + 1}.")
         note = partial(
-            results.answer, job_id=job_id, position=position, is_right=right, user_id=actor.user_id
+            versions.answer, job_id=job_id, position=position, is_right=right, user_id=actor.user_id
         )
         false_alarm = not right and found.task == ANOMALY and judged.strange
         called = label or (GOOD if false_alarm else "")
@@ -180,9 +179,9 @@ class Trying:
             note(connection)
             coming = [Incoming(judged.sha256, label)]
             most = self._limits.pictures
-            added = items.add(connection, found.id, actor.user_id, coming, most=most, now=now)
+            added = dataset.add(connection, found.id, actor.user_id, coming, most=most, now=now)
             if added.known and label:
-                items.mark(connection, found.id, judged.sha256, Mark(actor.user_id, label), now=now)
+                dataset.mark(connection, found.id, judged.sha256, Mark(actor.user_id, label), now=now)
             return not added.over
 
         if not await self._database.write(work):
@@ -231,7 +230,7 @@ class Trying:
         job = await self._rights.job(actor, job_id, Action.SHOW)
         if isinstance(job.request, ProjectRequest):
             await self._access.find(actor, job.request.project, Action.EXPORT)
-        found = await self._database.read(partial(results.files_of, job_id=job_id))
+        found = await self._database.read(partial(versions.files_of, job_id=job_id))
         return [(one, await self._files.get(one.sha256)) for one in found]
 
     async def style(self, actor: Actor, name: str) -> tuple[Project, Version]:

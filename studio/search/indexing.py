@@ -12,12 +12,11 @@ from time import monotonic  # by name: the sandbox's simulator stops the module'
 
 from core.errors import StorageError
 from jobs.queue import Queue
-from storage import records
+from storage import embeddings as rows
+from storage import people
+from storage.blobs.base import Files
 from storage.database import Database
-from storage.files import Files
-from storage.search import vectors as rows
-from storage.search.vector_files import VectorFiles
-from storage.search.vectors import Slot, Vector
+from storage.embeddings import Slot, Vector, VectorFiles
 from studio.search.eyes import Blind, Eyes
 from vision.weights import fingerprint
 
@@ -77,7 +76,7 @@ class Indexing:
 
     async def _model_before(self) -> str:
         """Return the model that answered at the last start; the new one if that has changed or gone."""
-        before = await self._database.read(partial(records.setting, key=IN_USE))
+        before = await self._database.read(partial(people.setting, key=IN_USE))
         if not isinstance(before, str) or not before:
             return self._model
         now = await asyncio.to_thread(fingerprint.named, fingerprint.spec_of(before))
@@ -184,7 +183,7 @@ class Indexing:
         if self._in_use != self._model:
             log.info("pictures are found by %s from now on", self._model)
         self._in_use = self._model
-        await self._database.write(partial(records.set_setting, key=IN_USE, value=self._model))
+        await self._database.write(partial(people.set_setting, key=IN_USE, value=self._model))
         while await self._database.write(partial(rows.drop_others, model=self._model, limit=DROPPED_AT_ONCE)):
             pass
         await self._copies.keep([self._model])

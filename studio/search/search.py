@@ -13,12 +13,11 @@ from cachetools import LRUCache
 
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Surface
+from storage import collections, embeddings
+from storage import search as rows
 from storage.gallery import Tile
 from storage.members import Members
-from storage.search import query as rows
-from storage.search import vectors
-from storage.search.query import Known, Name, Scope
-from storage.web import folders
+from storage.search import Known, Name, Scope
 from studio.actor import Actor
 from studio.authority import Action
 from studio.gallery import Gallery
@@ -137,7 +136,7 @@ class Search:
         if query.folder is None:
             return query
         await self._rights.check(actor, Action.MINE)
-        own = await self._database.read(partial(folders.of_person, user_id=actor.user_id))
+        own = await self._database.read(partial(collections.of_person, user_id=actor.user_id))
         plain = {folder.name.casefold(): folder for folder in own if folder.query is None}
         found = plain.get(query.folder.casefold())
         if found is None:
@@ -203,7 +202,9 @@ class Search:
 
     async def _vector(self, sha256: str) -> bytes:
         model = self._indexing.model
-        known = await self._database.read(partial(vectors.vector_of, model=model, sha256=sha256), once=True)
+        known = await self._database.read(
+            partial(embeddings.vector_of, model=model, sha256=sha256), once=True
+        )
         if known is not None:
             return known
         [seen] = await self._eyes.look(model, [await self._files.local(sha256)])

@@ -14,7 +14,7 @@ from core.requests import GenerateRequest, Request
 from core.requests.custom_models import STYLE, TrainRequest
 from core.settings import Settings
 from jobs.executor import Device, Executor
-from storage.projects.rows import Project
+from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.projects.trying import Trying
 from vision.style_training import memory

@@ -8,7 +8,7 @@ import io
 
 import sqlalchemy as sa
 
-from storage.projects.schema import items
+from storage.schema import items
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import card, good, ids_of, press, said, told
 

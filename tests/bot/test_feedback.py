@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from bot.cogs.reactions import RIGHT, WRONG
+from storage import conversations as rows
 from storage import privacy
-from storage.asking import feedback as rows
-from storage.asking.feedback import Feedback
-from storage.asking.schema import feedback
+from storage.conversations import Feedback
+from storage.schema import feedback
 from tests.bot.conftest import Studio
 from tests.bot.test_ask import asked, studio
 from tests.bot.test_asking import said

@@ -17,8 +17,8 @@ from core.errors import StorageError
 from core.events import Progress
 from core.job import NOBODY
 from storage import moderation, privacy, schema
-from storage.engine import sqlite_file
-from storage.filing.removal import ORPHANS_KEPT
+from storage.blobs.removal import ORPHANS_KEPT
+from storage.engines import sqlite
 from storage.members import Members
 from studio.actor import Actor
 from studio.moderation import lookalikes
@@ -265,7 +265,7 @@ async def test_old_backups_go_and_a_restored_one_forgets_again(tmp_path: Path) -
         alice = studio.alice.id
         saved = await studio.built.queue.database.backup("kept")
         await studio.built.privacy.delete(alice)
-        made = datetime.fromtimestamp(time.time() - 20 * 86_400, UTC).strftime(sqlite_file.STAMP)
+        made = datetime.fromtimestamp(time.time() - 20 * 86_400, UTC).strftime(sqlite.STAMP)
         other = (await studio.built.queue.database.backup("old")).with_stem(f"atelier-{made}-old")
         other.write_bytes(saved.read_bytes())  # as a copied folder has it: written today, made long ago
         await studio.built.janitor.sweep()

@@ -6,9 +6,9 @@ from typing import Any
 
 from PIL import Image
 
-from storage import lookup
+from storage import embeddings as rows
+from storage import job_queries
 from storage.schema import drafts
-from storage.search import vectors as rows
 from tests.bot.conftest import Studio, open_studio
 from tests.jobs.conftest import eventually
 
@@ -28,7 +28,7 @@ async def draw(studio: Studio, who, prompt: str) -> str:
 
 
 async def places_of(studio: Studio, job_id: str) -> set[tuple[int | None, int]]:
-    return await studio.built.database.read(lambda c: lookup.places(c, job_id))
+    return await studio.built.database.read(lambda c: job_queries.places(c, job_id))
 
 
 async def search(studio: Studio, who=None, **options: Any):

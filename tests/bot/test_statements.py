@@ -11,7 +11,7 @@ import aiosqlite
 import pytest
 import sqlalchemy as sa
 
-from storage.engine.address import ONCE
+from storage.engines.base import ONCE
 from tests.bot.conftest import Studio, open_studio
 
 MOST = 12  # from the press to acknowledged and queued, BEGIN and COMMIT included

@@ -52,7 +52,7 @@ async def test_a_style_is_taken_away_and_forgotten(studio: Studio) -> None:
 async def jobs(studio: Studio):
     from sqlalchemy import select
 
-    from storage.lookup import to_job
+    from storage.job_queries import to_job
     from storage.schema import jobs as rows
 
     found = await studio.built.database.read(lambda connection: connection.execute(select(rows)).all())

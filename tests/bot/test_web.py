@@ -5,8 +5,8 @@ from pathlib import Path
 import discord
 
 from bot.delivery import picture_buttons
-from storage.lookup import StoredPicture
-from storage.web.sessions import Sessions
+from storage.job_queries import StoredPicture
+from storage.sessions import Sessions
 from tests.bot.conftest import Studio, open_studio
 
 

@@ -32,11 +32,11 @@ from core.errors import StorageError
 from core.settings import Settings, load
 from host.opening import services
 from host.rows.commands import move_database
-from storage import records
+from storage import people
+from storage.blobs import open_files
+from storage.blobs.local import Folder
 from storage.database import Database, open_database
-from storage.engine import sqlite_file
-from storage.filing.folder import Folder
-from storage.filing.opening import open_files
+from storage.engines import sqlite
 from storage.schema import jobs, pictures, uploads
 from studio.janitor import SEEN
 from studio.services import Services
@@ -202,14 +202,14 @@ async def restored(trial: Trial) -> None:
         await database.write(_forget_seen)
         await database.backup("of before")
     shutil.copy(newer, file)
-    sqlite_file.restore(file, backups)
+    sqlite.restore(file, backups)
     await trial.lasts(since=timedelta(days=3), days=10)
     shutil.copy(newer, file)
     await trial.lasts(since=timedelta(days=13), days=2)
 
 
 def _forget_seen(connection: sa.Connection) -> None:
-    records.set_setting(connection, SEEN, time.time() - 3e5)
+    people.set_setting(connection, SEEN, time.time() - 3e5)
 
 
 async def foreign(trial: Trial) -> None:

@@ -116,7 +116,7 @@ async def test_a_disk_whose_clock_is_days_behind_is_not_filled_with_backups(tmp_
         os.utime(target, (time.time() - 3 * 86400,) * 2)
 
     replace = os.replace
-    with mock.patch("storage.engine.sqlite_file.os.replace", back_dated):
+    with mock.patch("storage.engines.sqlite.os.replace", back_dated):
         async with open_studio(tmp_path) as studio:
             await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     assert len(list((tmp_path / "backups").glob("*daily.db"))) == 1

@@ -25,7 +25,7 @@ from host.cli import main
 from host.doctor import doctor, model_problems, sign_in
 from host.installed import films
 from storage.database import open_database
-from storage.engine import sqlite_file
+from storage.engines import sqlite
 from storage.identity import MARK
 from vision.films import encoders
 from vision.photo import fetch as photo_fetch
@@ -165,7 +165,7 @@ def test_a_folder_of_data_that_cannot_be_written_to_is_wrong(examine, tmp_path: 
 
 
 def test_a_bot_that_runs_is_no_trouble(examine, tmp_path: Path) -> None:
-    holder = "from pathlib import Path; from storage.engine.sqlite_file import ProcessLock; import sys;"
+    holder = "from pathlib import Path; from storage.engines.sqlite import ProcessLock; import sys;"
     holder += (
         "lock = ProcessLock(Path(sys.argv[1])); lock.acquire(); print('held', flush=True); sys.stdin.read()"
     )
@@ -261,7 +261,7 @@ def test_backups_and_pictures_are_counted(examine, tmp_path: Path) -> None:
         path.write_bytes(b"")
     folder = tmp_path / "elsewhere"
     for age in (100, 1000):
-        stamp = datetime.fromtimestamp(time.time() - age * 3600, UTC).strftime(sqlite_file.STAMP)
+        stamp = datetime.fromtimestamp(time.time() - age * 3600, UTC).strftime(sqlite.STAMP)
         folder.mkdir(exist_ok=True)
         (folder / f"atelier-{stamp}-daily.db").write_bytes(b"")
     status, text = examine(BACKUP_DIR=str(folder))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from host.opening import _back_up_daily, running
 from storage.database import open_database
-from storage.engine.sqlite_file import backups
+from storage.engines.sqlite import backups
 from tests.jobs.conftest import until
 
 

@@ -18,7 +18,7 @@ from tests.jobs.hand_executor import HandExecutor
 
 unwanted = {"nats", "nkeys", "obstore", "psycopg", "ray", "opentelemetry", "bus"}
 unwanted |= {"jobs.agents", "jobs.elsewhere"}
-unwanted |= {"storage.engine.postgres", "storage.filing.bucket", "storage.moving.rows"}
+unwanted |= {"storage.engines.postgres", "storage.blobs.s3", "storage.copy_database"}
 
 async def main():
     settings = load({"DATA_DIR": sys.argv[1], "DISK_FLOOR_MB": "0"}, Path("/nowhere"))

@@ -19,9 +19,9 @@ from jobs.executor import Executor
 from jobs.limits import Limits
 from jobs.queue import Queue
 from jobs.views import Submitted
+from storage.blobs.base import Files
+from storage.blobs.local import Folder
 from storage.database import open_database
-from storage.files import Files
-from storage.filing.folder import Folder
 from tests.fresh import address_in
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor

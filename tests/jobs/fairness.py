@@ -28,9 +28,9 @@ from core.job import new_job_id
 from jobs.limits import Limits
 from jobs.order import fairness
 from jobs.queue import Queue
+from storage.blobs.local import Folder
 from storage.database import open_database
-from storage.engine.address import sqlite_path
-from storage.filing.folder import Folder
+from storage.engines.base import sqlite_path
 from tests import postgres
 from tests.jobs.conftest import ask, done, until
 from tests.jobs.hand_executor import HandExecutor

@@ -51,11 +51,11 @@ from jobs.queue import Queue
 from jobs.running.incoming import Incoming
 from jobs.views import Result
 from jobs.workers.local import LocalExecutor
+from storage import job_queries
 from storage import jobs as rows
-from storage import lookup
+from storage.blobs import local as files_module
+from storage.blobs import removal
 from storage.database import open_database
-from storage.filing import folder as files_module
-from storage.filing import removal
 from storage.identity import Identity
 from tests import buckets, postgres
 from tests.forks import forks
@@ -321,7 +321,7 @@ def _bug(name: str | None) -> Iterator[None]:
         None: lambda: mock.patch.dict(_armed),
         "forgets what ran": lambda: mock.patch.object(rows, "recover", nothing),
         "leaves what was written": lambda: mock.patch.object(Incoming, "remove", nothing),
-        "never says it twice": lambda: mock.patch.object(lookup, "undelivered", nothing),
+        "never says it twice": lambda: mock.patch.object(job_queries, "undelivered", nothing),
     }
     with patches[name]():
         yield

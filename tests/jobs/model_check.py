@@ -50,11 +50,10 @@ from jobs.order.placement import Placement
 from jobs.queue import Queue
 from jobs.running import outcomes
 from jobs.running.outcomes import Outcomes
-from storage import admission
-from storage import jobs as rows
+from storage import jobs
+from storage.blobs.local import Folder
 from storage.database import open_database
-from storage.engine import sqlite_driver
-from storage.filing.folder import Folder
+from storage.engines import sqlite
 from tests import postgres
 from tests.jobs.fake_worker import output_of
 from tests.jobs.hand_executor import HandExecutor
@@ -647,11 +646,11 @@ def _shares(real: Any) -> Any:
 
 Bugs = dict[str, tuple[Any, str, Callable[[Any], Any]]]  # name → what is replaced where, and by what
 BUGS: Bugs = {
-    "unfenced": (rows, "retry", _unfenced),
-    "uncounted attempt": (rows, "claim", _uncounted),
-    "forgets what ran": (rows, "recover", _forgets),
-    "doubles a replay": (admission, "facts", _believes_all),
-    "counts a restart": (rows, "give_back", _keeps_attempt),
+    "unfenced": (jobs, "retry", _unfenced),
+    "uncounted attempt": (jobs, "claim", _uncounted),
+    "forgets what ran": (jobs, "recover", _forgets),
+    "doubles a replay": (jobs, "facts", _believes_all),
+    "counts a restart": (jobs, "give_back", _keeps_attempt),
     "unfair": (
         fairness.Group,
         "turn",
@@ -699,7 +698,7 @@ def without_threads_and_clocks() -> Iterator[None]:
         mock.patch.object(placement, "REFUSAL_PAUSES", NO_PAUSES),
         mock.patch.object(placement, "BROKEN_PAUSES", NO_PAUSES),
         mock.patch.object(outcomes, "REFUSAL_PAUSES", NO_PAUSES),
-        mock.patch.object(sqlite_driver.Connection, "_execute", _at_once),
+        mock.patch.object(sqlite.Connection, "_execute", _at_once),
         mock.patch.object(asyncio, "to_thread", _here),
     ):
         yield

@@ -16,7 +16,7 @@ from core.requests import AskRequest
 from jobs.active import Conversation, question_alone
 from jobs.executor import Lost
 from jobs.queue import Queue
-from storage.asking import chats
+from storage import conversations
 from tests.jobs.conftest import LIMITS, ask, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Done, Step, Stopped
@@ -219,10 +219,13 @@ async def test_tokens_are_counted_by_person_and_day(queue: Queue, executor: Hand
         await until(lambda job=job: job.id in executor.held)
         executor.end(answered(job.id, "fine", tokens_in=tokens, tokens_out=5))
         await end_of(queue, job.id)
-    used = await queue.database.read(lambda c: chats.use(c, 1, now=now))
-    assert used == (160, 0) and (await queue.database.read(lambda c: chats.use(c, 2, now=now))).tokens == 0
+    used = await queue.database.read(lambda c: conversations.use(c, 1, now=now))
+    assert (
+        used == (160, 0)
+        and (await queue.database.read(lambda c: conversations.use(c, 2, now=now))).tokens == 0
+    )
     await asked(queue)
-    assert (await queue.database.read(lambda c: chats.use(c, 1, now=now))).open == 1
+    assert (await queue.database.read(lambda c: conversations.use(c, 1, now=now))).open == 1
 
 
 async def test_a_question_counts_with_the_conversation_that_is_sent_again(tmp_path: Path) -> None:

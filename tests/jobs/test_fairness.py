@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from storage import job_queries
 from storage import jobs as rows
-from storage import lookup
 from storage.database import Database, open_database
 from tests.fresh import address_in
 from tests.jobs.fairness import check_order, fill, measure, seeded
@@ -95,5 +95,5 @@ async def _plans(database: Database, work: Work) -> list[tuple[str, list[str]]]:
 
 
 def test_the_conditions_of_partial_indexes_are_written_into_the_statements() -> None:
-    text = str(lookup.waiting_statement().compile(dialect=sqlite.dialect()))
+    text = str(job_queries.waiting_statement().compile(dialect=sqlite.dialect()))
     assert "status = 'queued'" in text

@@ -13,7 +13,7 @@ from core.job import Origin, Reply, Status
 from core.requests import VariationRequest
 from jobs.queue import Queue
 from jobs.running import saving
-from storage.filing.folder import Folder
+from storage.blobs.local import Folder
 from tests.jobs.conftest import ask, done, eventually, open_queue, until
 from tests.jobs.fake_worker import picture_of
 from tests.jobs.hand_executor import HandExecutor

@@ -24,8 +24,8 @@ from jobs.running import outcomes, saving
 from jobs.running.dispatcher import INPUT_GONE, UNREADABLE
 from jobs.running.outcomes import CUT_OFF, GAVE_UP, NOT_BEGUN
 from storage import privacy
+from storage.blobs.local import Folder
 from storage.database import open_database
-from storage.filing.folder import Folder
 from storage.jobs import MAX_ATTEMPTS, MAX_CUT_OFF, claim, recover
 from storage.people import RoleLimit
 from tests.fresh import address_in

@@ -25,9 +25,9 @@ from core.job import Status
 from jobs.executor import Lost, Outcome
 from jobs.queue import Queue
 from jobs.views import Submitted
+from storage.blobs.local import Folder
 from storage.database import open_database
-from storage.engine import postgres as engine
-from storage.filing.folder import Folder
+from storage.engines import postgres as engine
 from storage.schema import messages, pictures
 from tests import postgres
 from tests.jobs.conftest import LIMITS, ask, done, until

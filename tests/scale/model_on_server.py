@@ -21,7 +21,7 @@ from hypothesis.stateful import rule
 
 from core.job import Lane, Origin, Reply
 from core.requests import ImagineRequest
-from storage.engine import postgres as engine
+from storage.engines import postgres as engine
 from tests import postgres
 from tests.jobs import model_check
 from tests.jobs.model_check import LIMITS, USERS, Plain, QueueMachine

@@ -6,14 +6,14 @@ import pytest
 
 from host.rows.checks import OLDEST, checks, found
 from storage.database import open_database
-from storage.engine.looking import looking
-from storage.engine.migrate import newest, schema
+from storage.identity import read_only
+from storage.migrate import newest, schema
 from tests.fresh import address_in
 
 
 @pytest.mark.postgres
 async def test_a_server_of_this_machine_has_nothing_to_look_at(tmp_path: Path) -> None:
-    async with open_database(address_in(tmp_path), None), looking(address_in(tmp_path)) as read:
+    async with open_database(address_in(tmp_path), None), read_only(address_in(tmp_path)) as read:
         server = await read(found)
         assert await read(schema) == newest()
     assert server is not None and server.number >= OLDEST and server.connections > 50

@@ -14,12 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import DatabaseInUse, LimitError, StorageError
 from core.settings import ROOT
+from storage import job_queries, migrate, privacy
 from storage import jobs as rows
-from storage import lookup, privacy
 from storage.database import Database, open_database
-from storage.engine import holding, migrate
-from storage.engine import postgres as engine
-from tests import postgres
+from storage.engines import postgres
+from tests import postgres as tests_postgres
 from tests.fresh import address_in
 from tests.jobs.conftest import until
 from tests.scale.wire import LOST, NEVER, Wire
@@ -44,9 +43,9 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def own_server() -> Iterator[postgres.Server]:
+def own_server() -> Iterator[tests_postgres.Server]:
     """A server that no other test is on."""
-    server = postgres.Server()
+    server = tests_postgres.Server()
     try:
         server.start()
         yield server
@@ -64,7 +63,7 @@ async def _holder(address: str, seconds: float) -> asyncio.subprocess.Process:
 def _end_sessions(database: Database, *, writers_only: bool = False) -> None:
     """As a failover does."""
     name = database.engine.url.database
-    with postgres.connect(str(postgres.folder())) as server:
+    with tests_postgres.connect(str(tests_postgres.folder())) as server:
         server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = %s AND application_name LIKE %s",
@@ -105,14 +104,14 @@ async def test_after_a_failover_reads_and_writes_go_on(database: Database) -> No
     job = await added(database)
     for _ in range(3):
         _end_sessions(database)
-        assert await database.read(lambda c: lookup.get(c, job.id)) is not None
+        assert await database.read(lambda c: job_queries.get(c, job.id)) is not None
         await added(database)
     assert await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM jobs"))) == 4
 
 
 async def test_a_lost_connection_costs_nothing_after_a_lost_answer_either(tmp_path: Path) -> None:
     """Each gets a second try, on a connection of its own: what is settled is not held against the next."""
-    folder, name = postgres.place_of(address_in(tmp_path))
+    folder, name = tests_postgres.place_of(address_in(tmp_path))
     async with Wire(folder).open() as wire, open_database(wire.address(name), None) as database:
         for way in (LOST, NEVER):
             wire.cut = way
@@ -126,7 +125,7 @@ async def test_a_lost_connection_costs_nothing_after_a_lost_answer_either(tmp_pa
 async def test_who_has_lost_the_lock_to_another_program_writes_no_more(
     tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "START_PATIENCE", 0.2)
+    monkeypatch.setattr(postgres, "START_PATIENCE", 0.2)
     await added(database)
     _end_sessions(database, writers_only=True)
     async with open_database(address_in(tmp_path), None) as other:
@@ -141,19 +140,19 @@ async def test_who_has_lost_the_lock_to_another_program_writes_no_more(
 
 async def _ids(folder: Path) -> list[str]:
     name = address_in(folder).partition("?")[0].rpartition("/")[2]
-    with postgres.connect(str(postgres.folder()), name) as plain:
+    with tests_postgres.connect(str(tests_postgres.folder()), name) as plain:
         return [name for (name,) in plain.execute("SELECT id FROM jobs").fetchall()]
 
 
 async def test_a_server_that_stands_still_is_told_of_refused_and_used_again(
-    own_server: postgres.Server, monkeypatch: pytest.MonkeyPatch
+    own_server: tests_postgres.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "SILENT", 0.5)
-    monkeypatch.setattr(engine, "LOOK", 0.2)
-    monkeypatch.setattr(engine._connection_class(), "answer", 3.0)
-    with postgres.connect(own_server.folder) as server:
+    monkeypatch.setattr(postgres, "SILENT", 0.5)
+    monkeypatch.setattr(postgres, "LOOK", 0.2)
+    monkeypatch.setattr(postgres._connection_class(), "answer", 3.0)
+    with tests_postgres.connect(own_server.folder) as server:
         server.execute("CREATE DATABASE still")
-    async with open_database(postgres.address(own_server.folder, "still"), None) as database:
+    async with open_database(tests_postgres.address(own_server.folder, "still"), None) as database:
         await added(database)
         with own_server.standing_still():
             first, second = (asyncio.create_task(added(database)) for _ in range(2))
@@ -175,8 +174,8 @@ async def test_a_server_that_stands_still_is_told_of_refused_and_used_again(
 
 
 async def test_a_long_statement_is_no_silence(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "SILENT", 1.2)
-    monkeypatch.setattr(engine, "LOOK", 0.2)
+    monkeypatch.setattr(postgres, "SILENT", 1.2)
+    monkeypatch.setattr(postgres, "LOOK", 0.2)
     long = asyncio.create_task(database.read(lambda c: c.scalar(sa.text("SELECT 1 FROM pg_sleep(2.5)"))))
     seen = []
     while not long.done():
@@ -191,7 +190,7 @@ async def test_a_read_is_one_snapshot_and_writes_nothing(database: Database) -> 
 
     def twice(connection: sa.Connection) -> tuple[int, int]:
         before = connection.scalar(sa.text(counts))
-        with postgres.connect(str(postgres.folder()), str(database.engine.url.database)) as other:
+        with tests_postgres.connect(str(tests_postgres.folder()), str(database.engine.url.database)) as other:
             other.execute("UPDATE jobs SET id = 'other'; DELETE FROM jobs")
         return before or 0, connection.scalar(sa.text(counts)) or 0
 
@@ -252,7 +251,7 @@ async def test_writes_at_the_same_moment_share_a_transaction_and_fail_alone(
     """Without a savepoint, as long as none of them fails after it has written."""
 
     def refused(connection: sa.Connection) -> None:
-        lookup.waiting(connection)
+        job_queries.waiting(connection)
         raise LimitError("Not now.")
 
     def spoilt(connection: sa.Connection) -> None:
@@ -270,14 +269,14 @@ async def test_writes_at_the_same_moment_share_a_transaction_and_fail_alone(
     assert [type(one).__name__ for one in found[:3]] == ["WaitingRow", "LimitError", "NoneType"]
     if spoils:
         assert [type(one).__name__ for one in found[3:]] == ["LimitError", "IntegrityError"]
-    assert len(await database.read(lookup.waiting)) == 2
+    assert len(await database.read(job_queries.waiting)) == 2
     savepoints = sum("SAVEPOINT" in one for one in sent)
     assert (savepoints > 0) == spoils and sum("BEGIN" in one for one in sent) == 1 + spoils, sent
 
 
 async def test_a_single_statement_that_reads_has_no_transaction_around_it(database: Database) -> None:
     job, sent = await added(database), _sent(database.engine)
-    assert await database.read(partial(lookup.get, job_id=job.id), once=True) == job
+    assert await database.read(partial(job_queries.get, job_id=job.id), once=True) == job
     assert [one.split()[0] for one in sent] == ["SELECT"]
-    assert await database.read(partial(lookup.get, job_id=job.id)) == job
+    assert await database.read(partial(job_queries.get, job_id=job.id)) == job
     assert [one.split()[0] for one in sent] == ["SELECT", "BEGIN", "SELECT"]

@@ -183,7 +183,7 @@ async def measure(count: int, folder: Path) -> tuple[int, list[str], int]:
 
 async def unfiltered(folder: Path, count: int) -> list[str]:
     """What a log would hold of people's words without the filter, and with the parameters of SQL shown."""
-    loose = mock.patch("storage.engine.address.create_async_engine", _loose(create_async_engine))
+    loose = mock.patch("storage.engines.base.create_async_engine", _loose(create_async_engine))
     with listening(None) as out, loose:
         planted, _ = await used(folder, count)
         return leaks(planted, out.getvalue())

@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 
 from core.errors import ImageError
-from storage.filing.folder import Folder
+from storage.blobs.local import Folder
 from studio.films.intake import Film, Films
 from tests.security import hostile_films
 from tests.security.pictures import Loop, Sent, Tally, clean_png, tell, unnoted

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from core.errors import ImageError
 from core.settings import ROOT
-from storage.filing.folder import Folder
+from storage.blobs.local import Folder
 from studio.pictures.child import child_environment
 from studio.pictures.intake import Intake
 from tests.security import hostile

@@ -16,7 +16,7 @@ from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest
 from storage import jobs
 from storage.database import Database, open_database
-from storage.engine import address
+from storage.engines import base
 from tests import postgres
 from tests.fresh import DURABLE, address_in
 
@@ -44,7 +44,7 @@ def make_first_schema(folder: Path, address: str) -> None:
 @pytest.fixture(autouse=True)
 def as_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here commits wait for the disk."""
-    monkeypatch.setattr(address, "PRAGMAS", DURABLE)
+    monkeypatch.setattr(base, "PRAGMAS", DURABLE)
 
 
 @pytest.fixture

@@ -16,11 +16,10 @@ import pytest
 
 from core.errors import FilesAway, StorageError
 from host.logs import redactor
-from storage.filing import cache as cache_module
-from storage.filing import server as server_module
-from storage.filing.bucket import Bucket
-from storage.filing.cache import Cache
-from storage.filing.trial import tried
+from storage.blobs import cache as cache_module
+from storage.blobs import s3 as server_module
+from storage.blobs.cache import Cache
+from storage.blobs.s3 import Bucket, tried
 from tests import buckets
 from tests.buckets import BUCKET, KEY, SECRET, Server
 
@@ -159,9 +158,9 @@ def test_without_a_bucket_nothing_of_it_is_imported(tmp_path: Path) -> None:
     code = (
         "import sys, host.storing, host.cli\n"
         "from core.settings import load\n"
-        "from storage.filing.opening import open_files\n"
+        "from storage.blobs import open_files\n"
         "open_files(load())\n"
-        "assert not {'obstore', 'boto3', 'storage.filing.bucket'} & set(sys.modules)"
+        "assert not {'obstore', 'boto3', 'storage.blobs.s3'} & set(sys.modules)"
     )
     environment = {**os.environ, "DATA_DIR": str(tmp_path), "FILES_URL": ""}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)

@@ -21,7 +21,7 @@ from sqlalchemy.util import await_only as await_
 from core.errors import StorageError
 from storage import moderation
 from storage.database import CAN_WAIT, Database, open_database
-from storage.engine.migrate import MIGRATIONS
+from storage.migrate import MIGRATIONS
 from storage.schema import metadata
 from tests.fresh import address_in
 from tests.storage.conftest import a_job, added, make_first_schema, url_of
@@ -268,7 +268,7 @@ async def test_a_migration_is_preceded_by_a_backup(tmp_path: Path, monkeypatch: 
         await added(database)
     assert not (tmp_path / "backups").exists(), "a new database has nothing to lose"
 
-    from storage.engine import migrate as module
+    from storage import migrate as module
 
     newer = tmp_path / "migrations"
     shutil.copytree(module.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
@@ -288,7 +288,7 @@ async def test_a_migration_that_fails_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    from storage.engine import migrate as module
+    from storage import migrate as module
 
     async with open_database(url_of(tmp_path), None):
         pass

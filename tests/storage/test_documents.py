@@ -4,11 +4,10 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from storage import privacy
+from storage import documents, privacy
 from storage.database import Database
-from storage.web import documents
-from storage.web.documents import Content
-from storage.web.schema import document_files
+from storage.documents import Content
+from storage.schema import document_files
 from tests.storage.conftest import NOW
 from tests.storage.test_trash import ANN, BEN
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import StorageError
-from storage.files import Files
-from storage.filing.folder import Folder
+from storage.blobs.base import Files
+from storage.blobs.local import Folder
 from tests import buckets
 from tests.buckets import Server
 

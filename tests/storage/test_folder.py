@@ -11,8 +11,8 @@ import pytest
 
 from core.errors import FilesAway, StorageError
 from core.settings import load
-from storage.filing.folder import Folder
-from storage.filing.opening import open_files
+from storage.blobs import open_files
+from storage.blobs.local import Folder
 
 DATA = b"\x89PNG not really"
 SHA = hashlib.sha256(DATA).hexdigest()

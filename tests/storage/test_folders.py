@@ -3,26 +3,27 @@
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from storage import gallery
+from storage import collections, gallery
 from storage.database import Database
 from storage.gallery import Filter
-from storage.web import folders, trash
 from tests.storage.conftest import NOW
 from tests.storage.test_trash import ANN, BEN, made
 
 
 async def folder(database: Database, name: str = "boats", user: int = ANN, query: str | None = None) -> str:
-    found = await database.write(lambda c: folders.add(c, user, name, query, now=NOW, most=3))
+    found = await database.write(lambda c: collections.add(c, user, name, query, now=NOW, most=3))
     assert found is not None
     return found.id
 
 
 async def put(database: Database, folder_id: str, *names: tuple[str, int], most: int = 9) -> int | None:
-    return await database.write(lambda c: folders.put(c, folder_id, names, now=NOW, most=most))
+    return await database.write(lambda c: collections.put(c, folder_id, names, now=NOW, most=most))
 
 
 async def counts(database: Database, user: int = ANN) -> dict[str, int]:
-    return {found.name: found.pictures for found in await database.read(lambda c: folders.of_person(c, user))}
+    return {
+        found.name: found.pictures for found in await database.read(lambda c: collections.of_person(c, user))
+    }
 
 
 async def test_a_folder_shows_what_was_put_in_and_not_what_is_in_the_trash(database: Database) -> None:
@@ -32,14 +33,14 @@ async def test_a_folder_shows_what_was_put_in_and_not_what_is_in_the_trash(datab
     assert await put(database, boats, (first, 2), (first, 3)) == 1
     await put(database, other, (first, 0))
     assert list((await counts(database)).items()) == [("Apples", 1), ("boats", 3)]
-    await database.write(lambda c: trash.put(c, ANN, [(first, 3)], now=NOW))
+    await database.write(lambda c: collections.trash_put(c, ANN, [(first, 3)], now=NOW))
     tiles = await database.read(lambda c: gallery.tiles(c, ANN, Filter(folder=boats), limit=9))
     assert [(tile.job.id, tile.picture.index) for tile in tiles] == [(second, 0), (first, 2)]
     assert (await counts(database))["boats"] == 2
-    assert await database.write(lambda c: folders.take_out(c, boats, [(first, 2), (first, 1)])) == 1
-    await database.write(lambda c: trash.delete_pictures(c, [(second, 0)], now=NOW))
+    assert await database.write(lambda c: collections.take_out(c, boats, [(first, 2), (first, 1)])) == 1
+    await database.write(lambda c: collections.delete_pictures(c, [(second, 0)], now=NOW))
     assert (await counts(database))["boats"] == 0
-    await database.write(lambda c: trash.take_back(c, ANN, [(first, 3)]))
+    await database.write(lambda c: collections.take_back(c, ANN, [(first, 3)]))
     assert (await counts(database))["boats"] == 1, "what is taken out of the trash is where it was"
 
 
@@ -50,7 +51,7 @@ async def test_a_full_folder_takes_nothing_more(database: Database) -> None:
     assert (await counts(database))["boats"] == 3
     for name in ("b", "c"):
         await folder(database, name)
-    assert await database.write(lambda c: folders.add(c, ANN, "d", None, now=NOW, most=3)) is None
+    assert await database.write(lambda c: collections.add(c, ANN, "d", None, now=NOW, most=3)) is None
 
 
 async def test_a_name_is_given_once(database: Database) -> None:
@@ -59,15 +60,15 @@ async def test_a_name_is_given_once(database: Database) -> None:
     with pytest.raises(IntegrityError):
         await folder(database)
     with pytest.raises(IntegrityError):
-        await database.write(lambda c: folders.rename(c, ANN, other, "boats"))
-    assert await database.write(lambda c: folders.rename(c, ANN, boats, "ships"))
+        await database.write(lambda c: collections.rename(c, ANN, other, "boats"))
+    assert await database.write(lambda c: collections.rename(c, ANN, boats, "ships"))
     assert set(await counts(database)) == {"ships", "other"}
 
 
 async def test_nobody_sees_or_changes_somebody_elses_folder(database: Database) -> None:
     boats = await folder(database)
-    assert await database.read(lambda c: folders.one(c, BEN, boats)) is None
-    assert not await database.write(lambda c: folders.rename(c, BEN, boats, "mine"))
-    assert not await database.write(lambda c: folders.delete(c, BEN, boats))
+    assert await database.read(lambda c: collections.one(c, BEN, boats)) is None
+    assert not await database.write(lambda c: collections.rename(c, BEN, boats, "mine"))
+    assert not await database.write(lambda c: collections.delete(c, BEN, boats))
     assert await counts(database) == {"boats": 0} and await counts(database, BEN) == {}
-    assert await database.write(lambda c: folders.delete(c, ANN, boats))
+    assert await database.write(lambda c: collections.delete(c, ANN, boats))

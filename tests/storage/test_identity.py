@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import FilesAway, StorageError
-from storage import records
+from storage import people
+from storage.blobs.base import studio_of
+from storage.blobs.local import Folder
+from storage.copy_database import LEFT
 from storage.database import Database, open_database
-from storage.files import studio_of
-from storage.filing.folder import Folder
 from storage.identity import ADOPTED, MARK, TURN, Identity
-from storage.moving.note import LEFT
 from storage.people import user_seen
 from storage.privacy import note_upload
 from tests.fresh import address_in, fresh_database
@@ -38,13 +38,13 @@ class Studio:
         return sha256
 
     async def setting(self, key: str) -> object:
-        return await self.database.read(lambda c: records.setting(c, key))
+        return await self.database.read(lambda c: people.setting(c, key))
 
     async def marks(self) -> tuple[object, object, object]:
         """The names in the rows, in DATA_DIR and in the files."""
         path = self.data / MARK
         return (
-            await self.setting(records.STUDIO),
+            await self.setting(people.STUDIO),
             path.read_text().strip() if path.exists() else None,
             studio_of(await self.files.owner()),
         )
@@ -150,7 +150,7 @@ async def test_rows_of_before_they_had_a_name_are_known_by_their_files(tmp_path:
     await settled(tmp_path)
     async with studio(tmp_path) as one:
         name = (await one.marks())[0]
-        await one.database.write(lambda c: records.set_setting(c, records.STUDIO, None))
+        await one.database.write(lambda c: people.set_setting(c, people.STUDIO, None))
         await one.identity.settle()
         assert await one.marks() == (name, name, name)
 
@@ -190,7 +190,7 @@ async def test_what_rows_were_moved_from_starts_only_under_a_new_name(tmp_path: 
     await settled(tmp_path)
     async with studio(tmp_path) as left:
         name = (await left.marks())[0]
-        await left.database.write(lambda c: records.set_setting(c, LEFT, "postgresql://there"))
+        await left.database.write(lambda c: people.set_setting(c, LEFT, "postgresql://there"))
         with pytest.raises(StorageError, match="moved to postgresql://there"):
             await left.identity.settle()
         await left.identity.settle(adopt=True)
@@ -226,9 +226,9 @@ async def test_a_copy_that_lives_too_is_noticed_by_both(tmp_path: Path) -> None:
     async with studio(tmp_path) as one:
         assert await one.identity.take_turn() and await one.identity.take_turn()
         async with studio(tmp_path, rows="copy") as copy:
-            for key in (records.STUDIO, TURN):
+            for key in (people.STUDIO, TURN):
                 value = await one.setting(key)
-                await copy.database.write(partial(records.set_setting, key=key, value=value))
+                await copy.database.write(partial(people.set_setting, key=key, value=value))
             assert await copy.identity.take_turn(), "it can't know yet"
             for _ in range(3):
                 assert not await one.identity.take_turn() and not await copy.identity.take_turn()

@@ -10,7 +10,7 @@ from core.job import Job, Lane
 from core.requests import ImagineRequest
 from storage import jobs
 from storage.database import Database
-from storage.lookup import StoredOutput, StoredPicture
+from storage.job_queries import StoredOutput, StoredPicture
 from storage.members import Members
 from tests.storage.conftest import NOW, a_job, added
 

@@ -15,10 +15,9 @@ from alembic.script import ScriptDirectory
 from core.errors import StorageError
 from core.job import Status, Surface
 from core.settings import ROOT
-from storage import lookup
+from storage import job_queries, migrate
 from storage.database import open_database
-from storage.engine import migrate
-from storage.engine.migrate import MIGRATIONS
+from storage.migrate import MIGRATIONS
 from storage.schema import metadata
 from tests.fresh import fresh_database
 from tests.storage.conftest import make_first_schema, url_of
@@ -96,8 +95,8 @@ def path(tmp_path: Path) -> Path:
 async def test_a_database_of_the_first_schema_keeps_all_its_rows(path: Path) -> None:
     before = _fill(path)
     async with open_database(path, path.parent / "backups") as database:
-        job = await database.read(lambda c: lookup.get(c, "job"))
-        left = await database.read(lambda c: lookup.undelivered(c))
+        job = await database.read(lambda c: job_queries.get(c, "job"))
+        left = await database.read(lambda c: job_queries.undelivered(c))
     with closing(sqlite3.connect(path)) as connection:
         assert {name: _count(connection, name) for name in before} == before
     assert job.status is Status.RENDERED and job.origin.private

@@ -11,10 +11,10 @@ import pytest
 
 from core.errors import FilesAway, StorageError
 from host.storing import move_files
-from storage.files import Files
-from storage.filing import moving
-from storage.filing.folder import Folder
-from storage.filing.moving import Moved, move
+from storage import blobs
+from storage.blobs import Moved, move
+from storage.blobs.base import Files
+from storage.blobs.local import Folder
 from tests import buckets
 from tests.buckets import Server
 
@@ -85,7 +85,7 @@ async def test_a_move_that_is_cut_off_goes_on_where_it_was(
         taken.append(path)
         return found
 
-    monkeypatch.setattr(moving, "PAUSES", (0.0,))
+    monkeypatch.setattr(blobs, "PAUSES", (0.0,))
     monkeypatch.setattr(bucket, "take", takes_five)
     with pytest.raises(FilesAway):
         await move(folder, bucket)
@@ -106,7 +106,7 @@ async def test_a_store_that_is_away_for_a_moment_is_waited_for(
             raise FilesAway("it is away")
         return await take(path, media_type)
 
-    monkeypatch.setattr(moving, "PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(blobs, "PAUSES", (0.0,) * 5)
     monkeypatch.setattr(bucket, "take", fails_at_first)
     assert counts(await move(folder, bucket)) == (12, 0, 12, 0)
 

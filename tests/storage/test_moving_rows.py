@@ -9,13 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from core.errors import StorageError
-from storage import people, records
+from storage import copy_database, people
+from storage.blobs.local import Folder
+from storage.copy_database import move, refuse_half_moved
 from storage.database import Database, open_database
-from storage.filing.folder import Folder
 from storage.identity import Identity
-from storage.moving import rows
-from storage.moving.note import refuse_half_moved
-from storage.moving.rows import move
 from storage.schema import jobs, metadata
 from tests.fresh import address_in, fresh_database
 from tests.storage.conftest import NOW, added
@@ -33,7 +31,7 @@ async def _file(folder: Path, *, filled: bool = False) -> AsyncIterator[Database
 
 
 async def _all(database: Database) -> dict[str, Any]:
-    return {table.name: await rows._summary(database, table) for table in metadata.sorted_tables}
+    return {table.name: await copy_database._summary(database, table) for table in metadata.sorted_tables}
 
 
 async def test_every_row_of_every_table_arrives_and_comes_back(tmp_path: Path) -> None:
@@ -61,8 +59,8 @@ async def test_every_row_of_every_table_arrives_and_comes_back(tmp_path: Path) -
 async def test_a_move_that_was_cut_off_goes_on_and_serves_nobody_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "PAGE", 2)
-    write, pages = rows._write_page, []
+    monkeypatch.setattr(copy_database, "PAGE", 2)
+    write, pages = copy_database._write_page, []
 
     def stops(connection: sa.Connection, **page: Any) -> None:
         pages.append(page["table"].name)
@@ -75,7 +73,7 @@ async def test_a_move_that_was_cut_off_goes_on_and_serves_nobody_before(
             await added(source)
         async with open_database(address_in(tmp_path / "to"), None) as target:
             with monkeypatch.context() as patched, pytest.raises(StorageError, match="cut off"):
-                patched.setattr(rows, "_write_page", stops)
+                patched.setattr(copy_database, "_write_page", stops)
                 await move(source, target, "a file", "the target")
             with pytest.raises(StorageError, match="isn't finished"):
                 await refuse_half_moved(target)
@@ -95,9 +93,9 @@ async def test_a_source_that_changed_meanwhile_is_found_and_moved_anew_on_reques
         open_database(address_in(tmp_path / "to"), None) as target,
     ):
         await added(source, user=5)
-        await target.write(lambda c: rows._write_note(c, "a file", {}))
+        await target.write(lambda c: copy_database._write_note(c, "a file", {}))
         await move(source, target, "a file", "the target", restart=True)
-        await target.write(lambda c: rows._write_note(c, "a file", {"jobs": [1], "users": [0]}))
+        await target.write(lambda c: copy_database._write_note(c, "a file", {"jobs": [1], "users": [0]}))
         await source.write(lambda c: people.set_served(c, 5, 7))
         await source.write(lambda c: c.execute(sa.update(jobs).values(prompt="other words")))
         with pytest.raises(StorageError, match=r"jobs \(1 rows there, 1 here\)"):
@@ -137,6 +135,6 @@ async def test_a_studio_moves_with_its_rows_and_starts_where_they_were_no_more(t
         await before.settle()
         await move(source, target, "a file", "postgresql://there")
         await after.settle()
-        assert await target.read(records.studio) == await files.owner()
+        assert await target.read(people.studio) == await files.owner()
         with pytest.raises(StorageError, match="moved to postgresql://there"):
             await before.settle()

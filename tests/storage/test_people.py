@@ -1,7 +1,6 @@
-from storage import people, records
+from storage import people
 from storage.database import Database
-from storage.people import RoleLimit, Rules
-from storage.records import AuditRow
+from storage.people import AuditRow, RoleLimit, Rules
 from tests.storage.conftest import NOW
 
 
@@ -54,12 +53,12 @@ async def test_lists_and_limits_are_a_guilds_own(database: Database) -> None:
 async def test_the_audit_trail_is_newest_first(database: Database) -> None:
     rows = [AuditRow(NOW, 9, "pause"), AuditRow(NOW, 9, "ban", 3, "1", {"why": "ü"})]
     for row in rows:
-        await database.write(lambda c, r=row: records.add_audit(c, r))
-    assert await database.read(records.audit_rows) == rows[::-1]
+        await database.write(lambda c, r=row: people.add_audit(c, r))
+    assert await database.read(people.audit_rows) == rows[::-1]
 
 
 async def test_settings_are_any_json(database: Database) -> None:
-    assert await database.read(lambda c: records.setting(c, "paused")) is None
+    assert await database.read(lambda c: people.setting(c, "paused")) is None
     for value in (True, {"a": [1]}):
-        await database.write(lambda c, v=value: records.set_setting(c, "paused", v))
-        assert await database.read(lambda c: records.setting(c, "paused")) == value
+        await database.write(lambda c, v=value: people.set_setting(c, "paused", v))
+        assert await database.read(lambda c: people.setting(c, "paused")) == value

@@ -9,23 +9,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from storage import privacy
-from storage.asking import chats
+from storage import conversations, privacy, usage
 from storage.database import Database
-from storage.films import use
-from storage.projects import forgetting
+from storage.projects import erasure
 from tests.storage.conftest import NOW
 
 
 @pytest.mark.parametrize(
     ("work", "index"),
     [
-        (partial(chats.use, user_id=1, now=NOW), "jobs_unfinished_user"),
-        (partial(use.coming, user_id=1), "jobs_unfinished_user"),
+        (partial(conversations.use, user_id=1, now=NOW), "jobs_unfinished_user"),
+        (partial(usage.coming, user_id=1), "jobs_unfinished_user"),
         (partial(privacy.unfinished, user_id=1), "jobs_unfinished_user"),
-        (partial(forgetting.bundles, numbers={"p": {1}}), "jobs_bundles"),
-        (partial(chats.latest, channel_id=2, reader=1, since=NOW, own=False), "jobs_answered"),
-        (partial(chats.latest, channel_id=2, reader=1, since=NOW, own=True), "jobs_answered"),
+        (partial(erasure.bundles, numbers={"p": {1}}), "jobs_bundles"),
+        (partial(conversations.latest, channel_id=2, reader=1, since=NOW, own=False), "jobs_answered"),
+        (partial(conversations.latest, channel_id=2, reader=1, since=NOW, own=True), "jobs_answered"),
         (partial(privacy.old_jobs, before=NOW), "jobs_told"),
         (partial(privacy.old_films, before=NOW), "sqlite_autoindex_jobs"),
     ],

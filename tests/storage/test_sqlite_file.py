@@ -14,11 +14,11 @@ import aiosqlite
 import pytest
 import sqlalchemy as sa
 
-import storage.moving.rows  # noqa: F401  all tables there are
+import storage.copy_database  # noqa: F401  all tables there are
 from core.errors import StorageError
 from storage.database import Database, open_database
-from storage.engine import sqlite_file
-from storage.engine.sqlite_file import backups, made_at, restore
+from storage.engines import sqlite
+from storage.engines.sqlite import backups, made_at, restore
 from tests.storage.conftest import added, url_of
 
 
@@ -59,15 +59,15 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     clock = monkeypatch.setattr
 
     def made(days: float, label: str = "") -> Path:
-        clock(sqlite_file.time, "time", lambda: june + days * 86_400)
-        return sqlite_file.backup(tmp_path / "atelier.db", tmp_path / "backups", label=label)
+        clock(sqlite.time, "time", lambda: june + days * 86_400)
+        return sqlite.backup(tmp_path / "atelier.db", tmp_path / "backups", label=label)
 
     return made
 
 
 def _days(folder: Path) -> list[float]:
     june = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
-    return [(sqlite_file.stamped(one) - june) / 86_400 for one in backups(Path("atelier.db"), folder)]
+    return [(sqlite.stamped(one) - june) / 86_400 for one in backups(Path("atelier.db"), folder)]
 
 
 def test_copies_by_the_hour_leave_days_and_weeks(at: Callable[..., Path], tmp_path: Path) -> None:
@@ -94,12 +94,12 @@ def test_a_copy_ahead_of_the_clock_is_neither_the_newest_nor_kept_for_ever(
 ) -> None:
     database, folder = tmp_path / "atelier.db", tmp_path / "backups"
     ahead = at(5000, "daily")
-    os.utime(ahead, (sqlite_file.time.time(),) * 2)
+    os.utime(ahead, (sqlite.time.time(),) * 2)
     for day in range(20):
         newest = at(day, "daily")
-    assert ahead in backups(database, folder) and sqlite_file.newest_backup(database, folder) == newest
+    assert ahead in backups(database, folder) and sqlite.newest_backup(database, folder) == newest
     assert restore(database, folder) == newest
-    assert made_at(ahead) <= sqlite_file.time.time()
+    assert made_at(ahead) <= sqlite.time.time()
 
 
 def test_copies_by_a_clock_that_stands_behind_drop_none_of_before(
@@ -109,9 +109,9 @@ def test_copies_by_a_clock_that_stands_behind_drop_none_of_before(
     for hour in range(9):
         at(-3000 + hour / 24)
     assert set(right) < set(backups(tmp_path / "atelier.db", tmp_path / "backups"))
-    assert [made_at(one) for one in right] != [sqlite_file.stamped(one) for one in right]
+    assert [made_at(one) for one in right] != [sqlite.stamped(one) for one in right]
     at(3)
-    assert [made_at(one) for one in right] == [sqlite_file.stamped(one) for one in right]
+    assert [made_at(one) for one in right] == [sqlite.stamped(one) for one in right]
 
 
 def test_an_old_copy_that_cannot_be_deleted_hinders_no_new_one(
@@ -130,7 +130,7 @@ async def test_a_backup_holds_what_was_committed_while_the_database_is_in_use(da
     connection = sqlite3.connect(saved)
     assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
     connection.close()
-    sqlite_file.check(saved, None)
+    sqlite.check(saved, None)
 
 
 async def _rows_at(path: Path) -> int:
@@ -181,7 +181,7 @@ async def test_a_restore_that_is_cut_off_ends_with_the_next_start(
         replace(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite_file.os, "replace", fail)
+        patch.setattr(sqlite.os, "replace", fail)
         with pytest.raises(StorageError, match="No space left"):
             restore(path, folder)
     assert await _rows_at(path) == (200 if step else 300)
@@ -192,9 +192,9 @@ async def test_a_restore_that_is_cut_off_ends_with_the_next_start(
 def test_a_restore_asks_for_room_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "atelier.db"
     sqlite3.connect(path).close()
-    sqlite_file.backup(path, tmp_path / "backups")
+    sqlite.backup(path, tmp_path / "backups")
     usage = shutil.disk_usage(tmp_path)._replace(free=2_000_000)
-    monkeypatch.setattr(sqlite_file.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(sqlite.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(StorageError, match="2 MB are free"):
         restore(path, tmp_path / "backups")
     assert {one.name for one in tmp_path.iterdir()} == {"atelier.db", "atelier.db.lock", "backups"}
@@ -202,7 +202,7 @@ def test_a_restore_asks_for_room_first(tmp_path: Path, monkeypatch: pytest.Monke
 
 async def test_any_backup_can_be_put_back_by_its_name(two_states: tuple[Path, Path]) -> None:
     path, folder = two_states
-    older, newer = backups(path, folder)[0], sqlite_file.backup(path, folder)
+    older, newer = backups(path, folder)[0], sqlite.backup(path, folder)
     with pytest.raises(StorageError, match=f"no backup nowhere.db.*{older.name}, {newer.name}"):
         restore(path, folder, "nowhere.db")
     assert restore(path, folder, older.name) == older and await _rows_at(path) == 200
@@ -230,7 +230,7 @@ async def test_a_database_is_checked_unless_it_is_as_it_was_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked, path = list[Path](), tmp_path / "atelier.db"
-    monkeypatch.setattr(sqlite_file, "check", lambda database, folder: checked.append(database))
+    monkeypatch.setattr(sqlite, "check", lambda database, folder: checked.append(database))
 
     async def opened() -> int:
         checked.clear()

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from core.job import MOVES, Lane, Move, Status, Surface
 from core.requests import BlendRequest, ClassifyRequest
 from core.settings import ROOT
-from storage import jobs, lookup, schema
+from storage import job_queries, jobs, schema
 from storage.database import Database
+from storage.job_queries import StoredOutput, StoredPicture, WaitingRow
 from storage.jobs import MAX_ATTEMPTS, MAX_CUT_OFF
-from storage.lookup import StoredOutput, StoredPicture, WaitingRow
 from tests.storage.conftest import NOW, a_job, added, running
 
 LATER = NOW + timedelta(seconds=5)
@@ -142,7 +142,7 @@ async def test_a_new_row_has_everything_that_was_asked(database: Database) -> No
         "file_limit": 99,
         "created_at": NOW,
     }.items() <= stored.items()
-    assert await database.read(lambda c: lookup.get(c, job.id)) == job
+    assert await database.read(lambda c: job_queries.get(c, job.id)) == job
     assert await rows_of(database, schema.inputs) == []
 
 
@@ -210,7 +210,7 @@ async def test_a_rendered_job_is_told_on_discord_and_delivered_elsewhere(
         (job_id, schema.GRID, GRID.sha256),
         (job_id, 0, PICTURE.sha256),
     }
-    found = await database.read(lambda c: lookup.output(c, job_id))
+    found = await database.read(lambda c: job_queries.output(c, job_id))
     assert (found[1].pictures, found[1].grid) == ((PICTURE,), GRID)
 
 

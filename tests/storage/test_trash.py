@@ -6,13 +6,12 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from storage import gallery, lookup, privacy
+from storage import collections, gallery, job_queries, privacy
 from storage.database import Database
 from storage.gallery import Filter
+from storage.job_queries import StoredOutput, StoredPicture
 from storage.jobs import add_view, finish, remember_message
-from storage.lookup import StoredOutput, StoredPicture
 from storage.schema import GRID, favourites, jobs, unposted
-from storage.web import picked, trash
 from tests.storage.conftest import NOW, running
 
 ANN, BEN = 1, 2
@@ -38,7 +37,7 @@ async def names(database: Database, user: int = ANN, **wanted) -> list[tuple[str
 
 
 async def put(database: Database, *pictures: tuple[str, int], user: int = ANN, at=NOW) -> None:
-    await database.write(lambda c: trash.put(c, user, pictures, now=at))
+    await database.write(lambda c: collections.trash_put(c, user, pictures, now=at))
 
 
 async def test_what_is_in_the_trash_is_nowhere_else(database: Database) -> None:
@@ -50,9 +49,11 @@ async def test_what_is_in_the_trash_is_nowhere_else(database: Database) -> None:
     one = await database.read(lambda c: gallery.one(c, ANN, first))
     assert one is not None and one.output is not None and one.trashed == {1}
     assert [p.index for p in one.output.pictures] == [0, 2, 3] and one.output.grid is None
-    shown = await database.read(lambda c: trash.first_shown(c, [first, second]))
+    shown = await database.read(lambda c: collections.first_shown(c, [first, second]))
     assert shown == {first: 0, second: 1}
-    assert await database.write(lambda c: trash.take_back(c, ANN, [(first, 1), (first, 2)])) == [(first, 1)]
+    assert await database.write(lambda c: collections.take_back(c, ANN, [(first, 1), (first, 2)])) == [
+        (first, 1)
+    ]
     assert await names(database, trash=True) == [(second, 0)] and len(await names(database)) == 7
 
 
@@ -94,16 +95,16 @@ async def test_putting_away_twice_keeps_the_first_end(database: Database) -> Non
     await put(database, (job, 0))
     await put(database, (job, 0), at=NOW + timedelta(days=9))
     day = timedelta(days=1)
-    assert await database.read(lambda c: trash.ended(c, NOW, 9)) == {}
-    assert await database.read(lambda c: trash.ended(c, NOW + day, 9)) == {ANN: [(job, 0)]}
+    assert await database.read(lambda c: collections.ended(c, NOW, 9)) == {}
+    assert await database.read(lambda c: collections.ended(c, NOW + day, 9)) == {ANN: [(job, 0)]}
 
 
 async def test_nobody_takes_anything_out_of_somebody_elses_trash(database: Database) -> None:
     job = await made(database)
     await put(database, (job, 0))
-    assert await database.write(lambda c: trash.take_back(c, BEN, [(job, 0)])) == []
-    assert await database.read(lambda c: trash.among(c, BEN, [(job, 0)])) == []
-    assert await database.read(lambda c: trash.count(c, ANN)) == 1
+    assert await database.write(lambda c: collections.take_back(c, BEN, [(job, 0)])) == []
+    assert await database.read(lambda c: collections.among(c, BEN, [(job, 0)])) == []
+    assert await database.read(lambda c: collections.count(c, ANN)) == 1
 
 
 async def test_a_single_picture_goes_with_all_that_shows_it_alone(database: Database) -> None:
@@ -119,15 +120,15 @@ async def test_a_single_picture_goes_with_all_that_shows_it_alone(database: Data
 
     await database.write(shown)
     await put(database, (job, 1))
-    removed = await database.write(lambda c: trash.delete_pictures(c, [(job, 1)], now=NOW))
+    removed = await database.write(lambda c: collections.delete_pictures(c, [(job, 1)], now=NOW))
     assert removed.jobs == () and removed.messages == ((2, 11),)
     assert set(removed.files) == {stored(job, 1).sha256, stored(job, GRID).sha256}
-    found = await database.read(lambda c: lookup.output(c, job))
+    found = await database.read(lambda c: job_queries.output(c, job))
     assert found is not None and [p.index for p in found[1].pictures] == [0, 2, 3] and found[1].grid is None
     assert await database.read(lambda c: c.scalars(sa.select(favourites.c.position)).all()) == [2]
     assert await database.read(lambda c: c.scalars(sa.select(unposted.c.message_id)).all()) == [11]
-    assert await database.read(lambda c: trash.count(c, ANN)) == 0
-    assert await database.read(lambda c: picked.pick(c, [(job, 1), (job, 2)])) == [
+    assert await database.read(lambda c: collections.count(c, ANN)) == 0
+    assert await database.read(lambda c: collections.pick(c, [(job, 1), (job, 2)])) == [
         (found[0], found[1].pictures[1])
     ]
 
@@ -136,24 +137,24 @@ async def test_a_job_without_another_picture_goes_as_a_whole(database: Database)
     job, other = await made(database, count=2), await made(database)
     await database.write(lambda c: remember_message(c, job, message_id=10, channel_id=2, guild_id=3, now=NOW))
     gone = [(job, 0), (job, 1), (other, 0)]
-    removed = await database.write(lambda c: trash.delete_pictures(c, gone, now=NOW))
+    removed = await database.write(lambda c: collections.delete_pictures(c, gone, now=NOW))
     assert removed.jobs == (job,) and removed.messages == ((2, 10),)
-    assert await database.read(lambda c: lookup.get(c, job)) is None
+    assert await database.read(lambda c: job_queries.get(c, job)) is None
     assert await names(database) == [(other, n) for n in (1, 2, 3)]
 
 
 async def test_a_file_that_another_job_needs_stays(database: Database) -> None:
     job = await made(database)
     await database.write(lambda c: privacy.note_upload(c, BEN, stored(job, 0).sha256, now=NOW))
-    removed = await database.write(lambda c: trash.delete_pictures(c, [(job, 0)], now=NOW))
+    removed = await database.write(lambda c: collections.delete_pictures(c, [(job, 0)], now=NOW))
     assert set(removed.files) == {stored(job, GRID).sha256}
 
 
 async def test_thousands_are_named_at_once(database: Database) -> None:
     jobs = [await made(database) for _ in range(3)]
     every = [(job, n) for job in jobs for n in range(4)]
-    named = [*every, *((f"{n:012}", 0) for n in range(2 * picked.PAGE))]
-    found = await database.read(lambda c: picked.pick(c, named))
+    named = [*every, *((f"{n:012}", 0) for n in range(2 * collections.PAGE))]
+    found = await database.read(lambda c: collections.pick(c, named))
     assert [(job.id, picture.index) for job, picture in found] == every
     await put(database, *every)
-    assert len(await database.write(lambda c: trash.take_back(c, ANN, named))) == 12
+    assert len(await database.write(lambda c: collections.take_back(c, ANN, named))) == 12

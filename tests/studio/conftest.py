@@ -19,9 +19,9 @@ from host.opening import services
 from jobs.executor import Outcome, Report
 from jobs.queue import Queue
 from jobs.views import Result
-from storage.filing.removal import Removal, utc_now
+from storage.blobs.removal import Removal, utc_now
+from storage.embeddings import VectorFiles
 from storage.identity import Identity
-from storage.search.vector_files import VectorFiles
 from studio.actor import Actor
 from studio.asking.prompts import jobs_of
 from studio.authority import Action

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from unittest import mock
 
 from core.job import NOBODY
-from storage.projects.rows import EVERYBODY, RIGHTS, Project
+from storage.projects.projects import EVERYBODY, RIGHTS, Project
 from studio import authority
 from studio.actor import Actor
 from studio.authority import TABLE, Action, Authority, Role

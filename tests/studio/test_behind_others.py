@@ -12,9 +12,7 @@ from core.job import Job
 from core.requests import AskRequest
 from core.requests.chat import TryRequest
 from core.requests.custom_models import InspectRequest
-from storage import gallery, jobs, lookup, schema
-from storage.asking import chats
-from storage.web import trash
+from storage import collections, conversations, gallery, job_queries, jobs, schema
 from studio.actor import Actor
 from tests.storage.conftest import NOW, a_job
 from tests.studio.conftest import ALICE, MIRA, Opened
@@ -54,14 +52,14 @@ async def test_replies_and_the_newest_question_are_there_beside_others_private_o
     alone = [asked(2, question, parent=(first.id, 0), guild_id=None) for _ in range(MANY)]
     shown = asked(2, question, parent=(first.id, 0))
     await put(opened, first, *hidden, *alone, shown)
-    replies = await read(lambda c: chats.replies(c, 1, first.id, 50))
+    replies = await read(lambda c: conversations.replies(c, 1, first.id, 50))
     assert [one.job.id for one in replies] == [shown.id]
-    assert len(await read(lambda c: chats.replies(c, 2, first.id, 50))) == 50
+    assert len(await read(lambda c: conversations.replies(c, 2, first.id, 50))) == 50
     await put(opened, *(asked(2, question, private=True) for _ in range(MANY)))
     since = NOW - timedelta(days=1)
-    newest = await read(lambda c: chats.latest(c, 2, 1, since, own=False))
+    newest = await read(lambda c: conversations.latest(c, 2, 1, since, own=False))
     assert newest is not None and newest.id == shown.id
-    assert await read(lambda c: chats.latest(c, 2, 1, since, own=True)) is None
+    assert await read(lambda c: conversations.latest(c, 2, 1, since, own=True)) is None
 
 
 async def test_what_was_made_from_a_picture_is_there_beside_others_private_ones(opened: Opened) -> None:
@@ -85,7 +83,7 @@ async def test_tries_are_there_beside_those_of_others(opened: Opened, kind, name
     mine, other = "abcd2345efgh", "zzzz2345zzzz"
     first = asked(1, named(mine))
     await put(opened, first, *(asked(1, named(other)) for _ in range(MANY)), asked(2, named(mine)))
-    found = await opened.services.database.read(lambda c: lookup.newest(c, 1, kind.kind, mine, 10))
+    found = await opened.services.database.read(lambda c: job_queries.newest(c, 1, kind.kind, mine, 10))
     assert [job.id for job in found] == [first.id]
 
 
@@ -93,6 +91,6 @@ async def test_the_newest_jobs_are_there_beside_those_in_the_trash(opened: Opene
     kept = (await opened.drawn(ALICE)).job
     away = [(await opened.drawn(ALICE)).job for _ in range(3)]
     names = [(job.id, index) for job in away for index in range(4)]
-    put_away = lambda c: trash.put(c, ALICE.user_id, names, now=datetime.now(UTC))  # noqa: E731
+    put_away = lambda c: collections.trash_put(c, ALICE.user_id, names, now=datetime.now(UTC))  # noqa: E731
     await opened.services.database.write(put_away)
     assert [seen.job.id for seen in await opened.studio.gallery.newest(ALICE, 2)] == [kept.id]

@@ -8,8 +8,8 @@ import pytest
 
 from jobs.queue import Queue
 from storage import privacy as rows
+from storage.blobs.local import Folder
 from storage.database import open_database
-from storage.filing.folder import Folder
 from studio import privacy
 from studio.privacy import Deleted
 from tests.jobs.hand_executor import HandExecutor

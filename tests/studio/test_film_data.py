@@ -18,11 +18,10 @@ from core.job import Surface
 from core.requests.video import VideoRequest
 from jobs.queue import Queue
 from jobs.running.saving import Saving
-from storage import jobs, records
+from storage import collections, jobs, people
+from storage.blobs.local import Folder
+from storage.blobs.removal import ORPHANS_KEPT
 from storage.database import open_database
-from storage.filing.folder import Folder
-from storage.filing.removal import ORPHANS_KEPT
-from storage.web import trash
 from studio.directory import CurrentDirectory
 from studio.export import Export
 from studio.janitor import SEEN, Janitor
@@ -75,7 +74,7 @@ class Opened:
 async def opened(tmp_path: Path) -> AsyncIterator[Opened]:
     async with open_database(tmp_path / "atelier.db", None) as database:
         queue = Queue(database, Folder(tmp_path / "pictures", ballast_bytes=4096), HandExecutor())
-        await database.write(partial(records.set_setting, key=SEEN, value=time.time()))  # jobs are older
+        await database.write(partial(people.set_setting, key=SEEN, value=time.time()))  # jobs are older
         yield Opened(queue, privacy_of(queue, tmp_path), tmp_path)
 
 
@@ -145,7 +144,7 @@ async def test_the_sweep_keeps_films_and_ends_that_rows_name_and_takes_the_rest(
 
 async def test_one_film_of_a_set_is_put_away_and_deleted_alone(opened: Opened) -> None:
     job_id = await opened.made(1, 2, 3, 4)
-    await opened.database.write(lambda c: trash.put(c, ANN, [(job_id, 2)], now=datetime.now(UTC)))
+    await opened.database.write(lambda c: collections.trash_put(c, ANN, [(job_id, 2)], now=datetime.now(UTC)))
     await opened.own.delete_pictures(ANN, [(job_id, 2)])
     assert opened.left() == [".mp4"] * 3 + [".png"] * 3 + [".safetensors"] * 3
     result = await opened.queue.result(job_id)

@@ -17,16 +17,16 @@ import sqlalchemy as sa
 
 from core.errors import StorageError
 from jobs.queue import Queue
+from storage import people, schema
 from storage import privacy as rows
-from storage import records, schema
+from storage.blobs import removal
+from storage.blobs.local import Folder
+from storage.copy_database import CAME_FROM, LEFT
 from storage.database import open_database
-from storage.engine import sqlite_file
-from storage.filing import going, removal
-from storage.filing.folder import Folder
+from storage.engines import sqlite
 from storage.identity import TURN, Identity
-from storage.moving.note import CAME_FROM, LEFT
-from storage.web.schema import sessions
-from storage.web.sessions import Sessions
+from storage.schema import sessions
+from storage.sessions import Sessions
 from studio import janitor as module
 from studio.deletions import Deletions
 from studio.janitor import REPORT, SEEN, Janitor, last_report
@@ -75,7 +75,7 @@ class Kept:
         await self.removal.note_orphans()
 
     async def setting(self, key: str, value: Any) -> None:
-        await self.database.write(partial(records.set_setting, key=key, value=value))
+        await self.database.write(partial(people.set_setting, key=key, value=value))
 
     async def count(self, table: sa.Table) -> int:
         return await self.database.read(lambda c: c.scalar(sa.select(sa.func.count()).select_from(table)))
@@ -204,7 +204,7 @@ async def test_a_file_that_is_sent_again_while_it_goes_stays(kept: Kept) -> None
     os.utime(kept.files.path(sha256), (0, kept.real.timestamp() - 2 * 86_400))
     await kept.orphans_found()
     kept.set(kept.real + timedelta(days=2))
-    taken = await kept.database.write(partial(going.take, now=kept.now, limit=9))
+    taken = await kept.database.write(partial(removal.take, now=kept.now, limit=9))
     assert [one.sha256 for one in taken] == [sha256], "no row names it when it is looked at last"
     await kept.files.put(data, "image/png")
     os.utime(kept.files.path(sha256), (0, kept.real.timestamp() + 60))
@@ -215,7 +215,7 @@ async def test_a_file_that_is_sent_again_while_it_goes_stays(kept: Kept) -> None
 
 async def test_a_file_that_was_put_off_by_a_wrong_clock_goes_by_the_right_one(kept: Kept) -> None:
     sha256 = await kept.sent(days=3, named=False)
-    note = partial(going.note, sha256s=[sha256], now=kept.now, wait=YEARS)
+    note = partial(removal.note, sha256s=[sha256], now=kept.now, wait=YEARS)
     await kept.database.write(note)
     await kept.later()
     for _ in range(7):
@@ -299,7 +299,7 @@ async def test_files_from_before_an_adoption_stay_for_good(kept: Kept) -> None:
 
 async def test_old_backups_go_but_for_the_last_that_is_sound(kept: Kept) -> None:
     def made(days: int, data: bytes) -> Path:
-        stamp = (kept.real - timedelta(days=days)).strftime(sqlite_file.STAMP)
+        stamp = (kept.real - timedelta(days=days)).strftime(sqlite.STAMP)
         path = kept.folder / "backups" / f"atelier-{stamp}.db"
         path.write_bytes(data)
         return path

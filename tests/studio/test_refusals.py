@@ -19,9 +19,9 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.prompt.parser import Prompt
 from core.requests import ImagineRequest
 from core.settings import ROOT
+from storage.collections import Shared
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
-from storage.web.shares import Shared
 from studio.actor import Actor, Place
 from studio.answers.feedback import Feedback
 from studio.asking.films.filming import Asked, Filming, Material

@@ -14,7 +14,7 @@ import pytest
 from core.convert import Preferences
 from core.errors import ImageError, NotAllowedError
 from core.job import Job, Surface
-from storage import lookup
+from storage import job_queries
 from studio.actor import Actor, Place
 from studio.authority import TABLE, Action, Authority
 from studio.directory import CurrentDirectory, Member
@@ -86,7 +86,7 @@ class Rows(CurrentDirectory):
 
     async def read(self, work: partial[set[tuple[int | None, int]]], *, once: bool) -> Any:
         """Where a job is shown, which is all that is read here."""
-        assert work.func is lookup.places
+        assert work.func is job_queries.places
         job_id = work.keywords["job_id"]
         self.looked_up.append("places")
         return self.shown if any(job.id == job_id for job in self.known) else set()

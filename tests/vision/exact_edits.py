@@ -29,7 +29,7 @@ from PIL import Image, ImageFilter
 from core.errors import UserError
 from core.job import Job, Lane, Origin, Status
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, from_json, to_json
-from storage.filing.folder import Folder
+from storage.blobs.local import Folder
 from studio.asking.new_job import Source
 from studio.editor import document as documents
 from studio.editor import edits

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from storage.search import vectors as rows
-from storage.search.tables import picture_places
+from storage import embeddings as rows
+from storage.schema import picture_places
 from studio.actor import Actor
 from studio.search.search import WORDS_ONLY
 from tests.jobs.conftest import eventually

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from core.job import Surface
 from storage import moderation
-from storage.web.schema import shares
+from storage.schema import shares
 from studio.actor import Actor
 from tests.web.conftest import OTHER, YOU, Site
 from tests.web.test_folders import make

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from storage.web.schema import trash
+from storage.schema import trash
 from tests.web.conftest import OTHER
 
 

@@ -37,8 +37,8 @@ from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest
 from jobs.feed import Wait
 from jobs.views import Result
-from storage.filing.folder import Folder
-from storage.lookup import StoredPicture
+from storage.blobs.local import Folder
+from storage.job_queries import StoredPicture
 from studio.actor import Place
 from studio.films.clips import Clips
 from studio.films.showing import FilmShowing

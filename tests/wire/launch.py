@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     import host.app
 
     host.app.services = partial(host.app.services, target=arguments.worker)
-    from storage.filing.folder import Folder
+    from storage.blobs.local import Folder
 
     Folder.__init__.__kwdefaults__ |= {"ballast_bytes": 2**16}
     if arguments.crash:

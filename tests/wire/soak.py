@@ -161,10 +161,10 @@ def _few_are_kept() -> dict[str, int]:
     from bot.wire import session
     from jobs import feed, people
     from jobs.order import virtual_time
-    from storage.engine import address
+    from storage.engines import base
 
-    address.PRAGMAS = (
-        *address.PRAGMAS,
+    base.PRAGMAS = (
+        *base.PRAGMAS,
         f"PRAGMA cache_size=-{KEPT}",
     )  # KiB, where it is 2,000: ten MB in all
     session.REMEMBERED = feed.CHANGES_KEPT = people.SEEN_AT_MOST = virtual_time.MEMBERS_KEPT = KEPT

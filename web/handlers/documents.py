@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from core.errors import UserError
-from storage.web.documents import Kept
+from storage.documents import Kept
 from studio.editor.document import MOST_STROKES
 from studio.editor.documents import EditedElsewhere
 from web.call import Answer, Call, Gone, Json, Refused

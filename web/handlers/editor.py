@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from storage.web.documents import Kept
+from storage.documents import Kept
 from studio.asking.actions import RIGHTS
 from studio.asking.prompts import remix_text
 from studio.editor.documents import MOST_DOCUMENTS

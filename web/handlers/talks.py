@@ -11,7 +11,7 @@ from core.requests import AskRequest
 from core.requests.chat import cited_frames, frame_labels, pieces_by_frame
 from core.results import Table
 from jobs.views import JobView
-from storage.asking.chats import Asked
+from storage.conversations import Asked
 from studio.answers import tables
 from studio.asking.new_job import NewJob
 from studio.asking.talking import NO_MODEL

@@ -13,8 +13,7 @@ from bot.client import Atelier
 from bot.ui.replies import answers_privately, whisper, whisper_all
 from bot.wire.interactions import actor_of
 from core.errors import UserError
-from storage.people import RoleLimit, RoleTokens
-from storage.records import AuditRow
+from storage.people import AuditRow, RoleLimit, RoleTokens
 from studio.asking.words import code, counted
 
 Listable = (  # channels where commands can be used; a thread or a forum's post is also what its channel is

@@ -12,7 +12,7 @@ from bot.projects import text
 from bot.ui.replies import answers_privately, takes_images, whisper
 from bot.wire.interactions import actor_of
 from core.requests.custom_models import STYLE
-from storage.projects.rows import EVERYBODY
+from storage.projects.projects import EVERYBODY
 
 
 class Style(commands.GroupCog, name="style", description="Teach me a style from 5 to 40 pictures"):

@@ -13,8 +13,8 @@ from core.job import Job
 from core.prompt.parser import Prompt
 from core.requests.base import Answer
 from core.requests.video import CutRequest, VideoRequest
-from storage.films.rows import StoredFilm
-from storage.lookup import StoredOutput, StoredPicture
+from storage.job_queries import StoredOutput, StoredPicture
+from storage.videos import StoredFilm
 from studio.actor import Actor
 from studio.asking.films import actions
 from studio.asking.films.sources import FilmSource, film_of, film_source

@@ -8,7 +8,7 @@ from core.errors import ImageError
 from core.job import Job
 from core.requests import GenerateRequest
 from jobs.views import Result
-from storage.films.rows import StoredFilm
+from storage.videos import StoredFilm
 from studio.asking.new_job import OfJob, new_seed
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from core.errors import ImageError
-from storage.films.rows import StoredFilm
-from storage.lookup import StoredOutput, StoredPicture
+from storage.job_queries import StoredOutput, StoredPicture
 from storage.members import Members
+from storage.videos import StoredFilm
 from studio.actor import Actor
 from studio.asking.films.sources import FilmSource
 from studio.asking.sources import Sources

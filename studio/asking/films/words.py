@@ -9,7 +9,7 @@ from core.errors import UserError
 from core.prompt.values import decimal, short
 from core.requests import GenerateRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
-from storage.films.rows import StoredFilm
+from storage.videos import StoredFilm
 from studio.asking.words import counted, duration
 
 SUBTLE, STRONG = 0.45, 0.65  # strengths of a remix up to which, and from which on, it is called so

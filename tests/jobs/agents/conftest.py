@@ -17,7 +17,7 @@ from jobs.agents.holding import Timing
 from jobs.elsewhere.executor import BusExecutor
 from jobs.queue import Queue
 from jobs.workers.local import LocalExecutor
-from storage.filing.cache import Cache
+from storage.blobs.cache import Cache
 from tests import nats
 from tests.jobs.conftest import open_queue
 from vision.protocol import WorkerConfig

@@ -28,7 +28,7 @@ from jobs.agents.fetching import Fetching
 from jobs.agents.holding import Timing
 from jobs.elsewhere.executor import BusExecutor
 from jobs.executor import Device
-from storage.filing.cache import Cache
+from storage.blobs.cache import Cache
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Broke, Embed, Fault, LoadingModel, Run, Step, Talk, Turn
 

@@ -47,7 +47,7 @@ from jobs.elsewhere.executor import BusExecutor
 from jobs.executor import Executor
 from jobs.queue import Queue
 from jobs.workers.local import LocalExecutor
-from storage.filing.cache import Cache
+from storage.blobs.cache import Cache
 from tests import nats
 from tests.jobs.agents.live import LIMITS
 from tests.jobs.conftest import open_queue

@@ -33,9 +33,9 @@ from jobs.executor import Device, Outcome, Report
 from jobs.limits import Limits
 from jobs.order.fairness import Waiting
 from jobs.queue import Queue
+from storage.blobs.local import Folder
 from storage.database import Database
-from storage.engine.postgres import Pulse
-from storage.filing.folder import Folder
+from storage.engines.postgres import Pulse
 from tests.jobs.conftest import until
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Done, Run

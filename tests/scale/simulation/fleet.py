@@ -15,7 +15,7 @@ from jobs.agents.agent import Agent, Known
 from jobs.agents.fetching import Fetching
 from jobs.agents.holding import Timing
 from jobs.executor import Device, Lease, Lost, Outcome, Report
-from storage.filing.cache import Cache
+from storage.blobs.cache import Cache
 from tests.jobs.fake_worker import output_of
 from tests.scale.simulation.sampling import Notes
 from vision.protocol import Answered, Declined, Done, Question, Run, Step, Stopped

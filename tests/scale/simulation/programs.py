@@ -24,8 +24,8 @@ from jobs.elsewhere.executor import BusExecutor
 from jobs.limits import Limits
 from jobs.order import positions
 from jobs.queue import Queue
+from storage.blobs.local import Folder
 from storage.database import open_database
-from storage.filing.folder import Folder
 from tests.scale.simulation import fleet
 from tests.scale.simulation.sampling import Notes, Profile
 

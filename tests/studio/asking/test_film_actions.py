@@ -11,8 +11,8 @@ from core.prompt.parser import format_prompt, parse_prompt
 from core.requests import ImagineRequest, Request
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from jobs.views import Result
-from storage.films.rows import StoredFilm
-from storage.lookup import StoredPicture
+from storage.job_queries import StoredPicture
+from storage.videos import StoredFilm
 from studio.asking.actions import REMIXABLE, RIGHTS, after_button, again, imagine_prompt
 from studio.asking.films import actions
 from studio.asking.films.sources import FilmSource, film_source

@@ -18,7 +18,7 @@ from core.events import Failed, Output, Rendered
 from core.job import Job, Surface
 from core.requests import TryRequest, from_json
 from jobs.executor import Outcome, Report
-from storage.asking.schema import example_sets, examples
+from storage.schema import example_sets, examples
 from studio.actor import Actor
 from studio.authority import Action, Authority, Belonging
 from studio.directory import CurrentDirectory

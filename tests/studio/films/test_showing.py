@@ -9,8 +9,8 @@ import pytest
 
 from core.job import Job, Lane, Origin, Status
 from core.requests.video import VideoRequest
-from storage.filing.folder import Folder
-from storage.films.rows import StoredFilm
+from storage.blobs.local import Folder
+from storage.videos import StoredFilm
 from studio.films.clips import Clips
 from studio.films.showing import TOO_LARGE, FilmShowing
 from studio.marking.credentials import Credentials

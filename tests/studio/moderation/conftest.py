@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from core.requests.base import Request
 from storage import jobs
+from storage.blobs.local import Folder
 from storage.database import Database, open_database
-from storage.filing.folder import Folder
-from storage.lookup import StoredOutput, StoredPicture
+from storage.job_queries import StoredOutput, StoredPicture
 from studio.actor import Place
 from studio.directory import CurrentDirectory
 from studio.moderation import lookalikes, rules

@@ -31,9 +31,8 @@ from core.requests import (
 from core.requests.custom_models import STYLE, TrainRequest
 from core.requests.video import VideoRequest
 from storage import moderation as rows
-from storage import people, records, schema
+from storage import people, schema
 from storage.people import EVERYWHERE
-from storage.projects import schema as own
 from studio.actor import Place
 from studio.moderation import terms
 from studio.moderation.rules import Blocked, Deed, ModerationSettings, Rule, Visibility, in_time_out
@@ -253,8 +252,8 @@ async def test_strikes_of_more_than_90_days_ago_are_not_shown(world: World) -> N
     assert len((await world.moderator.strikes(1, SERVER))[0]) == 1
 
 
-async def audited(world: World) -> list[records.AuditRow]:
-    return await world.database.read(partial(records.audit_rows, limit=20))
+async def audited(world: World) -> list[people.AuditRow]:
+    return await world.database.read(partial(people.audit_rows, limit=20))
 
 
 async def test_admins_see_who_asked_for_minors_and_for_nothing_else(world: World) -> None:
@@ -416,10 +415,10 @@ async def learned(world: World, name: str, words: str, picture: str, caption: st
     }
 
     def write(connection: sa.Connection) -> None:
-        connection.execute(sa.insert(own.projects).values(**row, created_at=at))
+        connection.execute(sa.insert(schema.projects).values(**row, created_at=at))
         more = {"size": 1, "settings": settings, "metrics": "{}", "asked_at": at, "at": at}
-        connection.execute(sa.insert(own.versions).values(**version, **more))
-        connection.execute(sa.insert(own.version_items).values(**item))
+        connection.execute(sa.insert(schema.versions).values(**version, **more))
+        connection.execute(sa.insert(schema.version_items).values(**item))
 
     await world.database.write(write)
     return f"{name}+{project}+{artefact}"
@@ -465,9 +464,9 @@ async def test_a_style_is_not_taught_to_sexualise_minors(world: World, words, ca
     shared = {"project_id": project, "user_id": 1, "added_at": at, "changed_at": at}
 
     def write(connection: sa.Connection) -> None:
-        connection.execute(sa.insert(own.projects).values(**row))
+        connection.execute(sa.insert(schema.projects).values(**row))
         for sha256, label in zip(pictures, captions, strict=True):
-            connection.execute(sa.insert(own.items).values(sha256=sha256, label=label, **shared))
+            connection.execute(sa.insert(schema.items).values(sha256=sha256, label=label, **shared))
 
     await world.database.write(write)
     asked = job(TrainRequest(project=project, task=STYLE, words=words), channel_id=CELLAR)
@@ -484,7 +483,7 @@ async def test_what_a_training_draws_is_of_a_minor_where_what_it_learned_from_is
         request = TrainRequest(project=name * 12, task=STYLE)
         sheet = await world.drawn(request, f"sheet {name}".encode())
         made = sa.select(schema.pictures.c.job_id).where(schema.pictures.c.sha256 == sheet)
-        work = sa.update(own.versions).where(own.versions.c.project_id == name * 12)
+        work = sa.update(schema.versions).where(schema.versions.c.project_id == name * 12)
         await world.database.write(
             lambda c, made=made, work=work: c.execute(work.values(job_id=made.scalar_subquery()))
         )

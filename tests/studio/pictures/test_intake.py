@@ -2,7 +2,7 @@
 
 import asyncio
 
-from storage.filing.folder import Folder
+from storage.blobs.local import Folder
 from studio.pictures.intake import IN_MEMORY, Intake
 from tests.studio.conftest import png
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from storage.filing.folder import Folder
-from storage.lookup import StoredPicture
+from storage.blobs.local import Folder
+from storage.job_queries import StoredPicture
 from studio.marking.marker import Marker
 from studio.pictures.showing import Showing
 from tests.storage.conftest import a_job

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import ImageError
-from storage.filing.folder import Folder
+from storage.blobs.local import Folder
 from studio.pictures import bits, image_process, strokes
 from studio.pictures.intake import Intake
 from tests.studio.editor import reference

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from core.errors import ImageError
-from storage.filing.folder import Folder
+from storage.blobs.local import Folder
 from studio.pictures import thumbnails
 from studio.pictures.thumbnails import Thumbnails
 from tests.studio.conftest import png

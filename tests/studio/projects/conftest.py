@@ -22,9 +22,9 @@ from core.requests import from_json
 from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
 from core.results import TEST, Learned, LearnedFrom, Verdict
 from jobs.executor import Outcome, Report
-from storage.projects import items
-from storage.projects.items import Incoming
-from storage.projects.rows import Project
+from storage.projects import dataset
+from storage.projects.dataset import Incoming
+from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from studio.pictures.bits import Bits, stride, write
@@ -149,7 +149,7 @@ class World(Opened):
         for name in names:
             await self.services.queue.people.note_upload(actor.user_id, name)
         given = {"user_id": actor.user_id, "coming": coming, "most": 2000, "now": datetime.now(UTC)}
-        await self.services.database.write(lambda c: items.add(c, project.id, **given))
+        await self.services.database.write(lambda c: dataset.add(c, project.id, **given))
         return names
 
     async def trained(self, actor: Actor, name: str, **more: int) -> Job:

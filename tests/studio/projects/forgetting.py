@@ -24,11 +24,11 @@ import sqlalchemy as sa
 from core.results import LearnedFrom
 from core.settings import load
 from host.opening import services
-from storage.projects import items, versions
-from storage.projects.items import Incoming
-from storage.projects.rows import Project
-from storage.projects.schema import projects, version_items
-from storage.projects.schema import versions as version_rows
+from storage.projects import dataset, versions
+from storage.projects.dataset import Incoming
+from storage.projects.projects import Project
+from storage.schema import projects, version_items
+from storage.schema import versions as version_rows
 from studio.actor import Actor
 from studio.services import Services
 from studio.studio import Studio
@@ -60,7 +60,7 @@ async def put(
         names.append(await opened.services.files.put(one, "image/png"))
         await opened.services.queue.people.note_upload(actor.user_id, names[-1])
     coming = [Incoming(name, "good", group) for name in names]
-    work = partial(items.add, user_id=actor.user_id, coming=coming, most=2000, now=datetime.now(UTC))
+    work = partial(dataset.add, user_id=actor.user_id, coming=coming, most=2000, now=datetime.now(UTC))
     await opened.services.database.write(partial(work, project_id=project.id))
     return names
 

@@ -16,7 +16,7 @@ from core.errors import ImageError, UserError
 from core.events import Output
 from core.requests.custom_models import DETECT, MARKED, InspectRequest, TrainRequest
 from core.results import Region, Verdict
-from storage.projects.rows import Project
+from storage.projects.projects import Project
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, Sent
 from tests.studio.projects.conftest import Learner, World, noise, open_world, sent

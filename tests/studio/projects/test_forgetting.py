@@ -20,7 +20,7 @@ from core.requests import ImagineRequest
 from jobs.executor import Outcome, Report
 from storage import privacy as rows
 from storage.projects import versions
-from storage.projects.rows import Project
+from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from tests.jobs.conftest import eventually

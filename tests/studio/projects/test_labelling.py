@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from core.errors import ImageError, NotAllowedError, UserError
-from storage.projects.rows import Project
+from storage.projects.projects import Project
 from studio.pictures.bits import Bits, write
 from tests.studio.conftest import ALICE, BOB, MIRA, Sent
 from tests.studio.projects.conftest import LIMIT, World, noise, painted, sent_mask

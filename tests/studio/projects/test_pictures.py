@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.requests import ImagineRequest
-from storage.projects.rows import Project
+from storage.projects.projects import Project
 from studio.asking.new_job import NewJob
 from studio.moderation.classifier import PictureCheck
 from studio.projects.pictures import Brought

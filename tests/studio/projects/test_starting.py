@@ -16,7 +16,7 @@ from core.job import NOBODY, Job, Status, Surface
 from jobs.running import outcomes
 from storage import people, privacy
 from storage.projects import versions
-from storage.projects.rows import Project
+from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
 from tests.jobs.conftest import eventually

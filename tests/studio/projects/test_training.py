@@ -11,8 +11,8 @@ from core.job import Lane, Status
 from core.results import TEST, TRAIN
 from storage.gallery import Filter
 from storage.projects import versions
-from storage.projects.results import Tally
-from storage.projects.rows import Project
+from storage.projects.projects import Project
+from storage.projects.versions import Tally
 from studio.actor import Actor
 from studio.authority import Action
 from studio.projects.training import drift, verdict

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.search import vectors as rows
+from storage import embeddings as rows
 from studio.actor import Actor
 from studio.search import tokens
 from studio.search.search import Found

@@ -5,8 +5,8 @@ import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from storage.search import vectors as rows
-from storage.search.tables import picture_vectors
+from storage import embeddings as rows
+from storage.schema import picture_vectors
 from studio.authority import Action
 from studio.search import indexing
 from studio.search.indexing import Indexing

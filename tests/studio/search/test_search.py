@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.errors import ImageError, UserError
-from storage.search import vectors as rows
+from storage import embeddings as rows
 from studio.actor import Actor
 from studio.search.search import NOT_LIKE, NOT_LIKE_NOW, WORDS_FIRST, WORDS_ONLY
 from tests.jobs.conftest import eventually

@@ -34,7 +34,7 @@ from PIL import Image
 from core.events import Progress
 from core.settings import load
 from host.opening import services
-from storage.projects import items, versions
+from storage.projects import dataset, versions
 from studio.actor import Actor
 from studio.studio import Studio
 from tests.fresh import fresh_database
@@ -230,8 +230,8 @@ async def _checked(folder: Path, promised: Promised, wanted: str) -> dict[str, o
         pile = (await opened.studio.projects.shelf.card(ALICE, PILE)).project.id
         taught = card.project.id
         read = opened.services.database.read
-        there = [one for one in await read(partial(items.page, project_id=pile, limit=5000))]
-        marks = await read(partial(items.marks_of, project_id=pile))
+        there = [one for one in await read(partial(dataset.page, project_id=pile, limit=5000))]
+        marks = await read(partial(dataset.marks_of, project_id=pile))
         every = await read(partial(versions.every, project_id=taught))
         jobs = {job_id: await opened.services.queue.job(job_id) for job_id in promised.asked}
         files = opened.services.files

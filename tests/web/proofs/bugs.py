@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 from jobs.admin import Admin
-from storage.web.sessions import Sessions
+from storage.sessions import Sessions
 from studio.actor import Actor
 from studio.authority import Action
 from studio.gallery import Gallery

@@ -21,7 +21,7 @@ from PIL import Image
 
 from core.job import new_job_id
 from core.requests import ImagineRequest, to_json
-from storage.filing.folder import Folder
+from storage.blobs.local import Folder
 from studio.moderation.classifier import PictureCheck
 from studio.pictures.thumbnails import SIZES
 from tests.fresh import fresh_database

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import sqlalchemy as sa
 
-from storage.projects import schema as own_models
+from storage import schema as own_models
 from storage.schema import jobs, metadata
 from tests.studio.conftest import png
 from tests.web.conftest import YOU, Site, open_site

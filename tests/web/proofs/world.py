@@ -22,11 +22,22 @@ from core.job import Surface
 from jobs.feed import News
 from jobs.views import Result
 from storage import moderation
-from storage.asking.schema import example_pictures, example_sets, examples
-from storage.projects import schema as own_models
-from storage.schema import drafts, jobs, messages, metadata, timeouts, uploads
-from storage.web.schema import documents, folders, shares
-from storage.web.tokens import hash_of
+from storage import schema as own_models
+from storage.schema import (
+    documents,
+    drafts,
+    example_pictures,
+    example_sets,
+    examples,
+    folders,
+    jobs,
+    messages,
+    metadata,
+    shares,
+    timeouts,
+    uploads,
+)
+from storage.sessions import hash_of
 from studio.actor import Actor, Place
 from studio.asking.prompts import jobs_of
 from studio.authority import Action

@@ -9,7 +9,7 @@ from core.errors import FilesAway, StorageError, UserError
 from core.job import Job, Status
 from core.requests import AskRequest
 from jobs.views import Result
-from storage.asking.examples import ExampleSet
+from storage.conversations import ExampleSet
 from studio.examples.copies import Summary
 from studio.examples.sets import Contents
 from web.call import Answer, Bytes, Call, Gone, Json, SeeOther

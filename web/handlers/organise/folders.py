@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from core.errors import UserError
 from core.requests import PICTURE_KINDS
-from storage.web.folders import Folder
+from storage.collections import Folder
 from web.call import Answer, Call, Gone, Json
 from web.fields import chosen_of, field, text_of
 from web.handlers import gallery

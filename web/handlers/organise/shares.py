@@ -8,8 +8,8 @@ from typing import Any
 
 from core.job import Job
 from core.requests.base import Answer as Kind
-from storage.lookup import StoredPicture
-from storage.web.shares import Share, Shared
+from storage.collections import Share, Shared
+from storage.job_queries import StoredPicture
 from studio.asking.prompts import remix_text
 from studio.organise.shares import Looked
 from studio.pictures.showing import Shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.web.picked import Named
+from storage.collections import Named
 from web.call import Answer, Call, Json
 from web.fields import chosen_of
 from web.handlers import gallery

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from core.errors import ImageError, NotAllowedError
+from storage.collections import Named
 from storage.gallery import MOST
-from storage.web.picked import Named
 from studio.organise.zips import MOST_PICTURES
 from web.call import Answer, Call, Gone, Stream
 from web.fields import chosen_of

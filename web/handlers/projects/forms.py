@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.errors import UserError
 from core.requests.custom_models import DETECT
-from storage.projects.rows import RIGHTS
+from storage.projects.projects import RIGHTS
 from web.call import Answer, Call, SeeOther
 from web.fields import number_of, text_of, whole
 from web.handlers.projects import found, verdicts

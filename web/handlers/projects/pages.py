@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 from core.errors import ImageError, UserError
 from core.requests.custom_models import ALIKE, DETECT, STYLE, TASKS
-from storage.projects.items import Box
-from storage.projects.rows import MOST_VOICES, RIGHTS
+from storage.projects.dataset import Box
+from storage.projects.projects import MOST_VOICES, RIGHTS
 from studio.projects.limits import MAX_FILES, MAX_ZIP
 from studio.projects.shelf import Card
 from web.call import Answer, Call, Html

@@ -7,10 +7,9 @@ from typing import Any
 
 from core.prompt.values import lora_name
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
-from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
-from storage.projects.results import Judged
-from storage.projects.rows import EVERYBODY, RIGHTS, Project
-from storage.projects.versions import Version
+from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
+from storage.projects.projects import EVERYBODY, RIGHTS, Project
+from storage.projects.versions import Judged, Version
 from studio.projects.shelf import GOOD, Card
 
 KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: "Style"}

@@ -1,0 +1,450 @@
+"""The store of files as a folder of this machine, or of one that is mounted here.
+
+What any store of files has on this machine's disk: a folder for what is coming, copies that can be made
+again, and a ballast for a full disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager
+from itertools import islice
+from math import inf
+from pathlib import Path
+
+from core.errors import FilesAway, StorageError
+from core.tracing import Timings, timed
+from storage.blobs.base import (
+    MEDIA_TYPES,
+    OPERATIONS,
+    OWNER,
+    Entry,
+    Taken,
+    checked,
+    extension_of,
+    is_name,
+    is_renewed,
+    place_of,
+)
+
+BALLAST_BYTES = 64 * 2**20
+CHUNK = 2**20  # bytes that are written at once
+
+
+class Disk:
+    """The part of a store below ``root``. incoming: the folder for what is written elsewhere and then taken.
+    derived: folder of what was made from files and can be made again; it goes with its file."""
+
+    def __init__(self, root: Path, *, ballast_bytes: int, incoming: Path, derived: Path) -> None:
+        self.root = root
+        self.ballast_bytes = ballast_bytes
+        self.incoming = incoming
+        self._derived = derived
+        self.timings = Timings(OPERATIONS)
+
+    def free_bytes(self) -> int:
+        """Return the free space for this user on the disk of ``root`` or of ``incoming``, the smaller one."""
+        return min(shutil.disk_usage(_there(path)).free for path in (self.root, self.incoming))
+
+    def drop_unfinished(self) -> None:
+        """Delete what a crash has left half-written. Call it before anything is put or taken."""
+        for path in self.root.glob(".tmp-*"):
+            path.unlink(missing_ok=True)
+
+    # SQLite can't even delete on a full disk (SQLITE_FULL): giving up this file makes room to end things
+    # properly.
+
+    @property
+    def ballast(self) -> Path:
+        """The file that is given up when the disk is full."""
+        return self.root / ".ballast"
+
+    def create_ballast(self) -> bool:
+        """Take up ``ballast_bytes`` on the disk; False when there isn't the room. Blocks: run it in a
+        thread."""
+        if self.ballast.exists() and self.ballast.stat().st_size == self.ballast_bytes:
+            return True
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            with self.ballast.open("wb") as file:
+                for start in range(0, self.ballast_bytes, CHUNK):  # real blocks: a sparse file holds no room
+                    file.write(bytes(min(CHUNK, self.ballast_bytes - start)))
+                os.fsync(file.fileno())
+        except OSError:
+            self.release_ballast()
+            return False
+        return True
+
+    def release_ballast(self) -> bool:
+        """Give the ballast back to the disk; False when there was none."""
+        try:
+            self.ballast.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    # What was made from files
+
+    async def get_derived(self, sha256: str, name: str) -> bytes | None:
+        """Return what was made from a file and kept as ``name``, such as "256.webp"; None when it wasn't."""
+        return await asyncio.to_thread(self._read_derived, self._derived_path(sha256, name))
+
+    async def find_derived(self, sha256: str, name: str) -> Path | None:
+        """Return where what was made from a file lies; None when it wasn't kept."""
+        path = self._derived_path(sha256, name)
+        return path if await asyncio.to_thread(path.is_file) else None
+
+    def _derived_path(self, sha256: str, name: str) -> Path:
+        return self._derived / checked(sha256)[:2] / sha256[2:4] / f"{sha256}.{name}"
+
+    def _read_derived(self, path: Path) -> bytes | None:
+        try:
+            return path.read_bytes()
+        except OSError:
+            return None
+
+    def _write_derived(self, path: Path, data: bytes) -> None:
+        temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        except OSError:  # it can be made again
+            temporary.unlink(missing_ok=True)
+
+    def _remove_derived(self, sha256: str) -> None:
+        folder = self._derived_path(sha256, "").parent
+        for path in folder.glob(f"{sha256}.*") if folder.is_dir() else ():
+            path.unlink(missing_ok=True)
+
+
+def _there(path: Path) -> Path:
+    """Return the folder itself, or the nearest above it that exists: asking makes none."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+
+
+ENTRIES_AT_ONCE = 200  # files that are looked at in one go of a thread
+
+
+class Folder(Disk):
+    """The store under ``root``: ``root/ab/cd/<sha256>.<extension>``. incoming, derived: see Disk; beside the
+    folder unless they are given."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        ballast_bytes: int = BALLAST_BYTES,
+        incoming: Path | None = None,
+        derived: Path | None = None,
+    ) -> None:
+        super().__init__(
+            root,
+            ballast_bytes=ballast_bytes,
+            incoming=incoming or root.parent / "incoming",
+            derived=derived or root.parent / "cache" / "derived",
+        )
+        self._renewing = threading.Lock()
+        self._is_marked = False  # then a folder without the mark isn't this one: its disk isn't mounted
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    @timed("put")
+    async def put(self, data: bytes, media_type: str) -> str:
+        """Store ``data`` durably; its SHA-256 in hex. Storing the same bytes again changes nothing. Raises
+        StorageError."""
+        return await asyncio.to_thread(self._put, data, media_type)
+
+    @timed("take")
+    async def take(self, path: Path, media_type: str) -> Taken:
+        """Take the file at ``path`` into the store durably, without holding it in memory; it isn't where it
+        was any more, also when the store had the same bytes. Moves it on the same disk, copies it from
+        another. Raises StorageError."""
+        return await asyncio.to_thread(self._take, path, media_type)
+
+    @timed("get")
+    async def get(self, sha256: str) -> bytes:
+        """Return a file's bytes. Raises StorageError when it is gone."""
+        return await asyncio.to_thread(self._get, sha256)
+
+    async def is_sound(self, sha256: str) -> bool:
+        """Return whether a file's bytes are what its name says. Raises StorageError when it is gone."""
+        try:
+            return (await asyncio.to_thread(lambda: hashed(self.path(sha256))))[0] == sha256
+        except OSError as error:
+            raise StorageError(f"file {sha256[:12]}… can't be read: {error.strerror}") from error
+
+    @timed("local")
+    async def local(self, sha256: str) -> Path:
+        """Return where the file is. Raises StorageError when it is gone."""
+        return await asyncio.to_thread(self.path, sha256)
+
+    @asynccontextmanager
+    async def lent(self, sha256s: Collection[str], *, some: bool = False) -> AsyncIterator[dict[str, Path]]:
+        """Have where each of these files is. some: without those that are gone. Raises StorageError when one
+        is gone."""
+        found = {sha256: await asyncio.to_thread(self._find, sha256) for sha256 in sha256s}
+        lost = [sha256 for sha256, path in found.items() if path is None]
+        if lost and not some:
+            raise self._missing(lost[0])
+        yield {sha256: path for sha256, path in found.items() if path is not None}
+
+    async def has(self, sha256: str) -> bool:
+        """Return whether the file is there."""
+        return await asyncio.to_thread(self.exists, sha256)
+
+    async def entry(self, sha256: str) -> Entry:
+        """Return what is known of a file. Raises StorageError when it is gone."""
+        found = await asyncio.to_thread(lambda: self._entry(self.path(sha256)))
+        if found is None:
+            raise self._missing(sha256)
+        return found
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        """Yield every file, in no order."""
+        paths = self._paths()
+        while some := await asyncio.to_thread(self._some, paths):
+            for entry in some:
+                if entry is not None:
+                    yield entry
+
+    @timed("remove")
+    async def remove(self, sha256: str, *, unless_after: float = inf) -> bool:
+        """Delete the file, and what was made from it; False when there was none, or it was written again
+        after ``unless_after``. The caller knows that no row needs it any more. Raises StorageError when it
+        can't be deleted."""
+        return await asyncio.to_thread(self._remove, sha256, unless_after)
+
+    async def owner(self) -> str | None:
+        """Return the mark of the studio that the folder belongs to, None when it was never marked. Raises
+        FilesAway."""
+        return await asyncio.to_thread(self._owner)
+
+    async def mark(self, owner: str) -> None:
+        """Write down whose the folder is. Raises StorageError when that can't be written."""
+        await asyncio.to_thread(self._mark, owner)
+
+    async def put_derived(self, sha256: str, name: str, data: bytes) -> None:
+        """Keep what was made from a file, until the file is removed. It isn't kept if the file is gone."""
+        await asyncio.to_thread(self._put_derived, sha256, self._derived_path(sha256, name), data)
+
+    # Without waiting for a thread
+
+    def path(self, sha256: str) -> Path:
+        """Return where the file is. Raises StorageError when there is none."""
+        found = self._find(sha256)
+        if found is None:
+            raise self._missing(sha256)
+        return found
+
+    def exists(self, sha256: str) -> bool:
+        """Return whether the file is there. Raises FilesAway."""
+        if self._find(sha256) is None:
+            self._check_there()
+            return False
+        return True
+
+    def create_ballast(self) -> bool:
+        """Take up ``ballast_bytes`` on the disk; False when there isn't the room, or another disk is there.
+        Blocks: run it in a thread."""
+        return self._is_there() and super().create_ballast()
+
+    def all(self) -> Iterator[str]:
+        """Yield the SHA-256 of every file, in no order. Reads the whole tree: run it in a thread."""
+        return (path.stem for path in self._paths())
+
+    def _paths(self) -> Iterator[Path]:
+        return (path for path in self.root.glob("??/??/*") if is_name(path.stem, path.suffix[1:]))
+
+    def _some(self, paths: Iterator[Path]) -> list[Entry | None]:
+        return [self._entry(path) for path in islice(paths, ENTRIES_AT_ONCE)]
+
+    def _entry(self, path: Path) -> Entry | None:
+        """Return what is known of the file at ``path``; None when it has just gone."""
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
+        return Entry(path.stem, path.suffix[1:], status.st_size, status.st_mtime)
+
+    def _owner(self) -> str | None:
+        try:
+            owner = (self.root / OWNER).read_text().strip()
+        except FileNotFoundError:
+            self._check_there()
+            return None
+        except OSError as error:
+            raise FilesAway(f"{self.root} can't be read: {error.strerror}") from error
+        self._is_marked = True
+        return owner
+
+    def _mark(self, owner: str) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._write(owner.encode(), self.root / OWNER, {self.root})
+        except OSError as error:
+            raise StorageError(f"can't write to {self.root}: {error.strerror}") from error
+        self._is_marked = True
+
+    def _is_there(self) -> bool:
+        return not self._is_marked or (self.root / OWNER).is_file()
+
+    def _check_there(self) -> None:
+        if not self._is_there():
+            raise FilesAway(f"the pictures of {self.root} aren't there: is its disk mounted?")
+
+    def _missing(self, sha256: str) -> StorageError:
+        self._check_there()
+        return StorageError(f"there is no file {sha256[:12]}… in {self.root}")
+
+    def _put(self, data: bytes, media_type: str) -> str:
+        sha256 = hashlib.sha256(data).hexdigest()
+        target = self.root / place_of(sha256, extension_of(media_type))
+        if self._renewed(sha256):
+            return sha256
+        try:
+            self._write(data, target, self._make_folders(target))
+        except OSError as error:
+            raise StorageError(f"a file of {len(data):,} bytes can't be written: {error.strerror}") from error
+        return sha256
+
+    def _write(self, data: bytes, target: Path, changed: set[Path]) -> None:
+        """Write a file durably, whole or not at all."""
+        temporary = self.root / f".tmp-{secrets.token_hex(8)}"
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            _move(temporary, target, changed)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+    def _renewed(self, sha256: str) -> bool:
+        """Whether the file is there; then it is as new as one that is written now, for the sweep of what no
+        row names."""
+        found = self._find(sha256)
+        if found is not None:
+            with contextlib.suppress(FileNotFoundError), self._renewing:
+                os.utime(found)
+                return True
+        return False
+
+    def _take(self, path: Path, media_type: str) -> Taken:
+        try:
+            sha256, size = hashed(path)
+            target = self.root / place_of(sha256, extension_of(media_type))
+            if not self._renewed(sha256):
+                self._bring(path, target)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"the file {path.name} can't be taken: {error.strerror}") from error
+        return Taken(sha256, size)
+
+    def _bring(self, path: Path, target: Path) -> None:
+        """Move a file to its place; on another disk, copy it."""
+        os.utime(path)  # its row comes now, however long ago it was written
+        changed = self._make_folders(target)
+        try:
+            _move(path, target, changed)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            temporary = self.root / f".tmp-{secrets.token_hex(8)}"
+            try:
+                shutil.copyfile(path, temporary)
+                _sync(temporary)
+                _move(temporary, target, changed)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def _make_folders(self, target: Path) -> set[Path]:
+        """Make the folders of a file, and return those whose entries are not durable once it is there."""
+        self._check_there()
+        parents = (target.parent, target.parent.parent, self.root)
+        new = [folder for folder in parents if not folder.exists()]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return {target.parent, *(folder.parent for folder in new)}
+
+    def _get(self, sha256: str) -> bytes:
+        path = self.path(sha256)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise StorageError(f"the file {path.name} can't be read: {error.strerror}") from error
+
+    def _remove(self, sha256: str, unless_after: float) -> bool:
+        found = self._find(sha256)
+        try:
+            if found is None:
+                self._check_there()
+            else:
+                with self._renewing:  # until it has gone nobody is told that it is there
+                    if is_renewed(found.stat().st_mtime, unless_after):
+                        return False
+                    found.unlink()
+        except FileNotFoundError:
+            found = None
+        except OSError as error:
+            raise StorageError(f"the file {sha256[:12]}… can't be deleted: {error.strerror}") from error
+        self._remove_derived(sha256)
+        return found is not None
+
+    def _put_derived(self, sha256: str, path: Path, data: bytes) -> None:
+        self._write_derived(path, data)
+        if self._find(sha256) is None:  # removed while this was being made
+            self._remove_derived(sha256)
+
+    def _find(self, sha256: str) -> Path | None:
+        folder = self.root / checked(sha256)[:2] / sha256[2:4]
+        try:
+            there = set(os.listdir(folder))  # a few; asking for each extension took five times as long
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        names = (f"{sha256}.{extension}" for extension in MEDIA_TYPES)
+        found = next((folder / name for name in names if name in there), None)
+        return found if found is not None and found.is_file() else None
+
+
+def hashed(path: Path) -> tuple[str, int]:
+    """Return a file's SHA-256 and size, with its bytes on the disk. Raises OSError; a link is no file."""
+    digest, size = hashlib.sha256(), 0
+    handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+        os.fsync(file.fileno())
+    return digest.hexdigest(), size
+
+
+def _move(path: Path, target: Path, changed: set[Path]) -> None:
+    """Move a file that is durable to its place, durably."""
+    os.replace(path, target)
+    for folder in changed:
+        _sync_folder(folder)
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable; only POSIX opens folders."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,1 +1,0 @@
-"""Rows of films, beside the pictures that show them."""

@@ -1,0 +1,381 @@
+"""Jobs found: by id, message, interaction, person; those that wait, and those whose end nobody was told.
+
+A row becomes a ``Job`` here, and only here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.errors import AtelierError, StorageError
+from core.events import ChatAnswer
+from core.job import Job, Lane, Origin, Reply, Status, Surface
+from core.requests import STILL_KINDS, from_json
+from core.results import Box, Table, TextLine, Verdict, line_from_stored
+from storage import videos as films
+from storage.projects.versions import StoredFile, StoredModel
+from storage.schema import CHILD, GRID, IS_DISCORDS, QUEUED, RUNNING, UNDELIVERED, jobs, messages, pictures
+from storage.videos import StoredFilm
+
+PAGE = 200  # rows
+log = logging.getLogger(__name__)
+
+
+class UnreadableJob(StorageError):
+    """A row of another version of the program."""
+
+
+@dataclass(frozen=True)
+class StoredPicture:
+    """A file of a finished job. ``index`` from 0, -1 for the grid or chart; ``size`` in bytes, sides in
+    px."""
+
+    sha256: str
+    media_type: str
+    width: int
+    height: int
+    seed: int | None
+    index: int
+    size: int
+
+
+@dataclass(frozen=True)
+class StoredOutput:
+    """What a run left behind: ``core.events.Output`` with files in the place of bytes. ``pictures`` are the
+    posters of ``films`` where there are any: those with the same index belong together. files, model and
+    verdicts are written only: ``storage.projects`` reads them."""
+
+    pictures: tuple[StoredPicture, ...] = ()
+    grid: StoredPicture | None = None
+    captions: tuple[str, ...] = ()
+    scores: tuple[tuple[str, float], ...] = ()
+    parameters: Mapping[str, Any] | None = None
+    answer: ChatAnswer | None = None
+    lines: tuple[TextLine, ...] = ()
+    films: tuple[StoredFilm, ...] = ()
+    files: tuple[StoredFile, ...] = ()
+    model: StoredModel | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    """What ordering needs of a queued job, without its request."""
+
+    id: str
+    seq: int
+    user_id: int
+    guild_id: int | None
+    lane: Lane
+    front: int | None
+    cost_key: str
+    max_running: int
+    created_at: datetime
+    attempts: int = 0
+    cut_off: int = 0
+
+
+@dataclass(frozen=True)
+class RunningRow:
+    """A job that its row calls running: who has it (``token`` on ``device``), and what ordering needs."""
+
+    job: Job
+    waiting: WaitingRow
+    token: str
+    device: str
+
+
+WAITING = (
+    jobs.c.id,
+    jobs.c.seq,
+    jobs.c.user_id,
+    jobs.c.guild_id,
+    jobs.c.lane,
+    jobs.c.front,
+    jobs.c.cost_key,
+    jobs.c.max_running,
+    jobs.c.created_at,
+    jobs.c.attempts,
+    jobs.c.cut_off,
+)
+_ONE = sa.select(jobs).where(jobs.c.id == sa.bindparam("job"))  # built once, asked for all the time
+_OF_JOBS = pictures.c.job_id.in_(sa.bindparam("jobs", expanding=True))
+_PICTURES = sa.select(pictures).where(_OF_JOBS).order_by(pictures.c.position)
+
+
+def get(connection: sa.Connection, job_id: str) -> Job | None:
+    """Return a job, None when there is none. Raises UnreadableJob."""
+    row = connection.execute(_ONE, {"job": job_id}).first()
+    return None if row is None else to_job(row)
+
+
+def get_many(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Job]:
+    """Readable jobs by id. A few hundred at a time."""
+    rows = connection.execute(sa.select(jobs).where(jobs.c.id.in_(list(ids))))
+    return {job.id: job for row in rows if (job := readable(row))}
+
+
+def of_interaction(connection: sa.Connection, interaction_id: int) -> Job | None:
+    """The job that the interaction has made."""
+    row = _first(connection, sa.select(jobs).where(jobs.c.interaction_id == interaction_id))
+    return None if row is None else to_job(row)
+
+
+def of_message(connection: sa.Connection, message_id: int) -> tuple[Job, int | None] | None:
+    """The job a message shows, and which of its pictures alone (from 0), None = all."""
+    joined = sa.select(jobs, messages.c.position).join(messages, messages.c.job_id == jobs.c.id)
+    row = _first(connection, joined.where(messages.c.message_id == message_id))
+    return None if row is None else (to_job(row), row.position)
+
+
+def places(connection: sa.Connection, job_id: str) -> set[tuple[int | None, int]]:
+    """(guild or None, channel) of every message that shows the job."""
+    statement = (
+        sa.select(messages.c.guild_id, messages.c.channel_id).where(messages.c.job_id == job_id).distinct()
+    )
+    return {(row.guild_id, row.channel_id) for row in connection.execute(statement)}
+
+
+def output(connection: sa.Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
+    """A finished job with what it made; None while there is nothing."""
+    row = connection.execute(_ONE, {"job": job_id}).first()
+    if row is None or row.rendered_at is None:
+        return None
+    made = films.of_jobs(connection, [job_id]).get(job_id, ())
+    return to_job(row), to_output(row, pictures_of(connection, [job_id])[job_id], made)
+
+
+def pictures_of(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, list[StoredPicture]]:
+    """The pictures of each of these jobs in order, the grid or chart first."""
+    found: dict[str, list[StoredPicture]] = {job_id: [] for job_id in job_ids}
+    for row in connection.execute(_PICTURES, {"jobs": list(found)}):
+        found[row.job_id].append(to_picture(row))
+    return found
+
+
+def to_picture(row: sa.Row[Any], prefix: str = "") -> StoredPicture:
+    """Return the picture of a row whose columns have their names behind ``prefix``."""
+    return StoredPicture(*_picture_columns(prefix)(row))
+
+
+@cache
+def _picture_columns(prefix: str) -> attrgetter[tuple[Any, ...]]:
+    names = ("sha256", "media_type", "width", "height", "seed", "position", "size")
+    return attrgetter(*(prefix + name for name in names))
+
+
+def to_output(
+    row: sa.Row[Any], stored: Sequence[StoredPicture], made: tuple[StoredFilm, ...] = ()
+) -> StoredOutput:
+    """Return what a job's row, its pictures and its films say that it made."""
+    return StoredOutput(
+        pictures=tuple(p for p in stored if p.index != GRID),
+        grid=next((p for p in stored if p.index == GRID), None),
+        captions=tuple(json.loads(row.captions or "[]")),
+        scores=tuple((label, score) for label, score in json.loads(row.scores or "[]")),
+        answer=to_answer(row),
+        lines=tuple(map(line_from_stored, json.loads(row.lines or "[]"))),
+        parameters=json.loads(row.parameters or "{}"),
+        films=made,
+    )
+
+
+def to_answer(row: sa.Row[Any]) -> ChatAnswer | None:
+    """Return the answer that a job's row holds, None where there is none."""
+    if not row.answer:
+        return None
+    found: dict[str, Any] = json.loads(row.answer)
+    sides = tuple((width, height) for width, height in found.pop("pictures", ()))
+    boxes = tuple(Box(**box) for box in found.pop("boxes", ()))
+    return ChatAnswer(**found | {"table": _to_table(found.get("table"))}, pictures=sides, boxes=boxes)
+
+
+def _to_table(found: Mapping[str, Any] | None) -> Table | None:
+    if found is None:
+        return None
+    return Table(tuple(found["columns"]), tuple(map(tuple, found["rows"])), found["title"])
+
+
+def children(connection: sa.Connection, job_id: str, index: int) -> int:
+    """How many jobs were made from picture ``index`` of this one."""
+    statement = (
+        sa.select(sa.func.count())
+        .select_from(jobs)
+        .where(sa.text(CHILD), jobs.c.parent_id == job_id, sa.func.coalesce(jobs.c.parent_index, 0) == index)
+    )
+    return connection.execute(statement).scalar_one()
+
+
+def waiting_statement() -> sa.Select[Any]:
+    """Return the statement for all queued jobs, in order of arrival."""
+    return sa.select(*WAITING).where(sa.text(QUEUED)).order_by(jobs.c.seq)
+
+
+def waiting(connection: sa.Connection) -> list[WaitingRow]:
+    """Every queued job, in order of arrival."""
+    return [to_waiting(row) for row in _pages(connection, waiting_statement())]
+
+
+def running(connection: sa.Connection) -> list[RunningRow]:
+    """Every running job whose row can be read."""
+    rows = connection.execute(sa.select(jobs).where(sa.text(RUNNING)).order_by(jobs.c.seq))
+    found = ((readable(row), row) for row in rows)
+    return [
+        RunningRow(job, to_waiting(row), row.lease_token or "", row.device or "")
+        for job, row in found
+        if job is not None
+    ]
+
+
+def undelivered_statement() -> sa.Select[Any]:
+    """Return the statement for Discord's jobs whose end nobody was told yet."""
+    return sa.select(jobs).where(sa.text(UNDELIVERED), IS_DISCORDS).order_by(jobs.c.seq)
+
+
+def undelivered(connection: sa.Connection) -> list[Job]:
+    """Discord's jobs whose end nobody was told yet, in order of arrival: waiting, running, rendered, failed,
+    cancelled."""
+    return [job for row in _pages(connection, undelivered_statement()) if (job := readable(row))]
+
+
+def last_picture(connection: sa.Connection, user_id: int) -> Job | None:
+    """The user's newest finished job that made pictures."""
+    statement = (
+        sa.select(jobs)
+        .where(jobs.c.user_id == user_id, jobs.c.kind.in_(STILL_KINDS), jobs.c.rendered_at.is_not(None))
+        .order_by(jobs.c.seq.desc())
+        .limit(1)
+    )
+    row = _first(connection, statement)
+    return None if row is None else to_job(row)
+
+
+def recent_prompts(
+    connection: sa.Connection, user_id: int, prefix: str, *, limit: int, look_back: int = 500
+) -> list[str]:
+    """Different prompts of the user's last ``look_back`` jobs that start with ``prefix``, in any case; newest
+    first."""
+    statement = (
+        sa.select(jobs.c.prompt).where(jobs.c.user_id == user_id).order_by(jobs.c.seq.desc()).limit(look_back)
+    )
+    found = (p for p in connection.execute(statement).scalars() if p and p.lower().startswith(prefix.lower()))
+    return list(dict.fromkeys(found))[:limit]
+
+
+def durations(connection: sa.Connection, *, look_back: int = 1000) -> list[tuple[str, float]]:
+    """(cost key, seconds) of the finished ones among the last ``look_back`` jobs, oldest first."""
+    last = sa.select(sa.func.max(jobs.c.seq)).scalar_subquery()
+    recent = sa.select(jobs.c.cost_key, jobs.c.run_seconds).where(
+        jobs.c.seq > last - look_back, jobs.c.run_seconds.is_not(None)
+    )
+    statement = recent.order_by(jobs.c.seq)
+    return [(row.cost_key, row.run_seconds) for row in connection.execute(statement)]
+
+
+def _pages(connection: sa.Connection, statement: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+    """All rows of a statement that is ordered by seq, a page at a time: turning ten thousand rows into
+    Python's values at once would hold up the event loop."""
+    last = -1
+    while True:
+        page = connection.execute(statement.where(jobs.c.seq > last).limit(PAGE)).all()
+        yield from page
+        if len(page) < PAGE:
+            return
+        last = page[-1].seq
+
+
+def to_job(row: sa.Row[Any]) -> Job:
+    """UnreadableJob for a row of another version of the program."""
+    try:
+        return Job(
+            id=row.id,
+            request=from_json(row.kind, row.request),
+            status=Status(row.status),
+            lane=Lane(row.lane),
+            origin=Origin(
+                user_id=row.user_id,
+                channel_id=row.channel_id,
+                guild_id=row.guild_id,
+                roles=tuple(json.loads(row.roles)),
+                private=bool(row.private),
+                surface=Surface(row.surface),
+                request_key=row.request_key,
+                press_key=row.press_key,
+            ),
+            reply=Reply(
+                interaction_id=row.interaction_id,
+                interaction_token=row.interaction_token,
+                application_id=row.application_id,
+                message_id=row.message_id,
+                file_limit=row.file_limit,
+            ),
+            created_at=row.created_at,
+            parent_id=row.parent_id,
+            parent_index=row.parent_index,
+            attempts=row.attempts,
+            started_at=row.started_at,
+            rendered_at=row.rendered_at,
+            finished_at=row.finished_at,
+            error=row.error,
+            device=row.device,
+        )
+    except (AtelierError, ValueError, TypeError) as error:
+        raise UnreadableJob(
+            f"job {row.id} was written by another version of Atelier and can't be read: {error}"
+        ) from error
+
+
+def open_to(reader: sa.ColumnElement[int] | int) -> sa.ColumnElement[bool]:
+    """Return the condition that a job is user ``reader``'s, or is shown in any server: others' jobs that are
+    not are nothing to them."""
+    posted = sa.exists().where(messages.c.job_id == jobs.c.id, messages.c.guild_id.is_not(None))
+    shown = sa.or_(jobs.c.guild_id.is_not(None), posted)
+    return sa.or_(jobs.c.user_id == reader, sa.and_(jobs.c.private == 0, shown))
+
+
+def readable(row: sa.Row[Any]) -> Job | None:
+    """One job of another version must not hide the others."""
+    try:
+        return to_job(row)
+    except UnreadableJob as error:
+        log.warning("%s", error)
+        return None
+
+
+def newest(connection: sa.Connection, user_id: int, kind: str, about: str, limit: int) -> list[Job]:
+    """Return the newest jobs of a kind that a person asked for and whose request names ``about``, an id, the
+    newest first."""
+    named = jobs.c.request.contains(f'"{about}"', autoescape=True)
+    statement = sa.select(jobs).where(jobs.c.user_id == user_id, jobs.c.kind == kind, named)
+    found = connection.execute(statement.order_by(jobs.c.seq.desc()).limit(limit))
+    return [job for row in found if (job := readable(row)) is not None]
+
+
+def to_waiting(row: sa.Row[Any]) -> WaitingRow:
+    """Return a row of the columns ``WAITING`` as ordering takes it."""
+    return WaitingRow(
+        row.id,
+        row.seq,
+        row.user_id,
+        row.guild_id,
+        Lane(row.lane),
+        row.front,
+        row.cost_key,
+        row.max_running,
+        row.created_at,
+        row.attempts,
+        row.cut_off,
+    )
+
+
+def _first(connection: sa.Connection, statement: sa.Select[Any]) -> sa.Row[Any] | None:
+    return connection.execute(statement).first()

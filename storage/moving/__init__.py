@@ -1,1 +1,0 @@
-"""Rows on their way from one database to another."""

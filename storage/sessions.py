@@ -1,0 +1,173 @@
+"""Rows of who is signed in on the web. A token itself is never kept, only its SHA-256.
+
+Secrets that people carry in a cookie or a link. A row never holds one, only its SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.job import new_job_id
+from storage.database import Database
+from storage.schema import sessions, sign_ins
+
+TOKEN_BYTES = 32
+
+
+def new_token() -> str:
+    """Return a secret of 256 bits, in 43 letters, digits, ``-`` and ``_``."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def hash_of(token: str) -> str:
+    """Return what a row keeps of a secret."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+PER_PERSON = 10  # sessions; the oldest ends when another begins
+SEEN_EVERY = timedelta(minutes=1)  # how exactly the last visit is kept
+OLDEST = timedelta(days=180)  # a session ends then, however often it is used
+
+
+@dataclass(frozen=True)
+class Session:
+    """A browser that is signed in. id: what the person ends it by, of no use as a token."""
+
+    id: str
+    user_id: int
+    name: str
+    label: str
+    created_at: datetime
+    seen_at: datetime
+
+
+class Sessions:
+    """Sessions and sign-in links. Every method is one transaction. idle: how long an unused session lives."""
+
+    def __init__(self, database: Database, idle: timedelta) -> None:
+        self._database, self._idle = database, idle
+
+    async def offer(self, user_id: int, name: str, lives: timedelta) -> str:
+        """Return a token that signs the person in once, within ``lives``."""
+        token = new_token()
+
+        def work(connection: sa.Connection) -> None:
+            now = datetime.now(UTC)
+            connection.execute(sa.delete(sign_ins).where(sign_ins.c.expires_at <= now))
+            connection.execute(
+                sa.insert(sign_ins).values(
+                    token_hash=hash_of(token), user_id=user_id, name=name, expires_at=now + lives
+                )
+            )
+
+        await self._database.write(work)
+        return token
+
+    async def offered(self, token: str) -> str | None:
+        """Return whom ``token`` signs in, None when it is spent or has expired. It isn't spent by this."""
+        statement = sa.select(sign_ins.c.name).where(
+            sign_ins.c.token_hash == hash_of(token), sign_ins.c.expires_at > datetime.now(UTC)
+        )
+
+        def work(connection: sa.Connection) -> str | None:
+            return connection.execute(statement).scalar_one_or_none()
+
+        return await self._database.read(work, once=True)
+
+    async def sign_in(self, token: str, label: str) -> str | None:
+        """Spend a link's token; return the new session's, or None when it was spent or has expired."""
+
+        def work(connection: sa.Connection) -> str | None:
+            spent = connection.execute(
+                sa.delete(sign_ins)
+                .where(sign_ins.c.token_hash == hash_of(token), sign_ins.c.expires_at > datetime.now(UTC))
+                .returning(sign_ins.c.user_id, sign_ins.c.name)
+            ).first()
+            return None if spent is None else _begin(connection, spent.user_id, spent.name, label)
+
+        return await self._database.write(work)
+
+    async def begin(self, user_id: int, name: str, label: str) -> str:
+        """Return the token of a new session of somebody whom another way has signed in."""
+
+        def work(connection: sa.Connection) -> str:
+            return _begin(connection, user_id, name, label)
+
+        return await self._database.write(work)
+
+    async def find(self, token: str) -> Session | None:
+        """Return the session of a token, None when there is none or it has ended."""
+        statement = sa.select(sessions).where(sessions.c.token_hash == hash_of(token))
+
+        def work(connection: sa.Connection) -> Session | None:
+            row = connection.execute(statement).first()
+            return None if row is None else _session(row)
+
+        found = await self._database.read(work, once=True)
+        now = datetime.now(UTC)
+        if found is None or now - found.seen_at > self._idle or now - found.created_at > OLDEST:
+            return None
+        if now - found.seen_at > SEEN_EVERY:
+            await self._note_seen(found.id, now)
+        return found
+
+    async def _note_seen(self, session_id: str, now: datetime) -> None:
+        def work(connection: sa.Connection) -> None:
+            connection.execute(sa.update(sessions).where(sessions.c.id == session_id).values(seen_at=now))
+
+        await self._database.write(work)
+
+    async def of(self, user_id: int) -> list[Session]:
+        """Return the person's sessions, the newest first."""
+        statement = (
+            sa.select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.created_at.desc())
+        )
+
+        def work(connection: sa.Connection) -> list[Session]:
+            return [_session(row) for row in connection.execute(statement)]
+
+        return await self._database.read(work, once=True)
+
+    async def end(self, user_id: int, session_id: str | None = None) -> int:
+        """End one of the person's sessions, or all of them; return how many there were."""
+        which = [sessions.c.user_id == user_id]
+        if session_id is not None:
+            which.append(sessions.c.id == session_id)
+
+        def work(connection: sa.Connection) -> int:
+            return connection.execute(sa.delete(sessions).where(*which)).rowcount
+
+        return await self._database.write(work)
+
+
+def drop_ended(connection: sa.Connection, *, idle: timedelta, now: datetime) -> None:
+    """Delete the rows of sessions and links that have ended by themselves."""
+    ended = sa.or_(sessions.c.seen_at < now - idle, sessions.c.created_at < now - OLDEST)
+    connection.execute(sa.delete(sessions).where(ended))
+    connection.execute(sa.delete(sign_ins).where(sign_ins.c.expires_at <= now))
+
+
+def _begin(connection: sa.Connection, user_id: int, name: str, label: str) -> str:
+    token, now = new_token(), datetime.now(UTC)
+    others = (
+        sa.select(sessions.c.token_hash)
+        .where(sessions.c.user_id == user_id)
+        .order_by(sessions.c.created_at.desc())
+        .offset(PER_PERSON - 1)
+    )
+    old = list(connection.execute(others).scalars())
+    connection.execute(sa.delete(sessions).where(sessions.c.token_hash.in_(old)))
+    row = {"id": new_job_id(), "user_id": user_id, "name": name, "label": label}
+    connection.execute(
+        sa.insert(sessions).values(token_hash=hash_of(token), created_at=now, seen_at=now, **row)
+    )
+    return token
+
+
+def _session(row: sa.Row[Any]) -> Session:
+    return Session(row.id, row.user_id, row.name, row.label, row.created_at, row.seen_at)

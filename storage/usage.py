@@ -1,0 +1,48 @@
+"""How many seconds of film people have had made, by day; and what of theirs is being made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from core.requests import Request
+from core.requests.video import VideoRequest
+from storage import job_queries
+from storage.conversations import day_of
+from storage.people import upsert
+from storage.schema import UNFINISHED, films_used, jobs
+from storage.videos import StoredFilm
+
+
+def used(connection: sa.Connection, user_id: int, *, now: datetime) -> float:
+    """Return the seconds of film that were made for a person today."""
+    today = sa.select(films_used.c.seconds).where(
+        films_used.c.user_id == user_id, films_used.c.day == day_of(now)
+    )
+    return connection.execute(today).scalar_one_or_none() or 0.0
+
+
+def coming(connection: sa.Connection, user_id: int) -> list[Request]:
+    """Return the films that a person has asked for and that aren't made yet."""
+    open_ = sa.select(jobs).where(
+        jobs.c.user_id == user_id,
+        jobs.c.kind == sa.literal_column(f"'{VideoRequest.kind}'"),
+        sa.text(UNFINISHED),
+        jobs.c.rendered_at.is_(None),
+    )
+    found = (job_queries.readable(row) for row in connection.execute(open_))
+    return [job.request for job in found if job is not None]
+
+
+def spend(connection: sa.Connection, user_id: int, made: Iterable[StoredFilm], *, now: datetime) -> None:
+    """Count films that were made for a person."""
+    seconds = sum(film.seconds for film in made)
+    values = {"user_id": user_id, "day": day_of(now), "seconds": seconds}
+    connection.execute(upsert(connection, films_used, values, {"seconds": films_used.c.seconds + seconds}))
+
+
+def drop_use(connection: sa.Connection, *, now: datetime) -> None:
+    """Forget what was made on days before yesterday."""
+    connection.execute(sa.delete(films_used).where(films_used.c.day < day_of(now) - 1))

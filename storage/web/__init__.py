@@ -1,1 +1,0 @@
-"""Rows that only the studio on the web has."""
