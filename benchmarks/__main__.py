@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         return BROKEN
     import torch
 
-    from vision.startup import quiet_libraries
+    from vision.worker.main import quiet_libraries
 
     torch.set_num_threads(1)
     quiet_libraries()

@@ -22,8 +22,8 @@ from benchmarks import report, serving
 from benchmarks.measure import Chart, Figure, Result, check
 from benchmarks.serving import Mix, at_once, poisson
 from tests import tiny
+from vision.diffusion.model import ImageModel
 from vision.families import FAMILIES, Mode
-from vision.image_model.model import ImageModel
 from vision.weights import card as cards
 
 NAMES = {"sd15": "stable-diffusion", "sdxl": "stable-diffusion-xl", "flux": "flux"}

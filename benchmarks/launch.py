@@ -121,11 +121,11 @@ class _Thread:
 
 def _work_in_a_thread() -> None:
     import jobs.workers.worker
-    import vision.worker
+    import vision.worker.main
 
     real = jobs.workers.worker.PROCESSES
     jobs.workers.worker.PROCESSES = SimpleNamespace(Pipe=real.Pipe, Process=_Thread)
-    vision.worker.signal = SimpleNamespace(
+    vision.worker.main.signal = SimpleNamespace(
         signal=lambda *_: None, SIGINT=0, SIG_IGN=0
     )  # signals belong to the main thread
 

@@ -16,14 +16,14 @@ from PIL import Image
 
 from core.errors import JobCancelled
 from core.settings import ROOT
-from vision.drawing.generate import generate
-from vision.drawing.generation import Generation
-from vision.engine import Engine
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
+from vision.diffusion.generate import generate
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Generation
+from vision.engine.engine import Engine
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.startup import quiet_libraries
+from vision.store import Models
+from vision.worker.main import quiet_libraries
 
 DEMO = ROOT / "demo" / "models" / "stable-diffusion"
 

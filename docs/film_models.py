@@ -10,8 +10,8 @@ import torch
 import transformers
 
 from docs.image_models import Model, clip_l, t5_xxl
-from vision import memory_plan
-from vision.weights.sizes import QUANTIZED, Sizes
+from vision.weights import memory
+from vision.weights.memory import QUANTIZED, Sizes
 
 CARDS = (8, 12, 16, 24)  # GB of 2³⁰ bytes
 TAKEN = 0.6  # of them by the driver and torch itself
@@ -177,7 +177,5 @@ PUBLISHED = {
 
 def on_cards(found: dict[str, Sizes]) -> list[str]:
     """Return how ``auto`` holds a model on each of ``CARDS`` with everything installed, in a word or two."""
-    plans = (
-        memory_plan.choose("cuda", int((card - TAKEN) * 2**30), found, installed=QUANTIZED) for card in CARDS
-    )
+    plans = (memory.choose("cuda", int((card - TAKEN) * 2**30), found, installed=QUANTIZED) for card in CARDS)
     return [f"{'16 bits' if plan.quantize == 'off' else plan.quantize}{WAYS[plan.offload]}" for plan in plans]

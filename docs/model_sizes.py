@@ -2,7 +2,7 @@
 the tables of models.md and video.md.
 
 Nothing is downloaded. Each model is built from its configuration on torch's meta device, where tensors have
-shapes and no contents; the shapes are added up as ``vision.weights.sizes`` adds up those of real files.
+shapes and no contents; the shapes are added up as ``vision.weights.memory`` adds up those of real files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from core.settings import ROOT
 from docs import film_models, image_models
 from docs.image_models import Model
-from vision.weights import sizes
+from vision.weights import memory
 
 BEGIN, END = "<!-- model sizes -->\n", "<!-- end -->\n"
 GB = 1e9
@@ -33,10 +33,10 @@ def parameters(build: Callable[[], torch.nn.Module]) -> list[tuple[str, torch.Si
     return [(name, tensor.shape) for name, tensor in module.named_parameters()]
 
 
-def _tensors(shapes: dict[str, list[tuple[str, torch.Size]]]) -> Iterator[sizes.Tensor]:
+def _tensors(shapes: dict[str, list[tuple[str, torch.Size]]]) -> Iterator[memory.Tensor]:
     for part, named in shapes.items():
         for name, shape in named:
-            yield sizes.float_tensor(part, name, shape.numel(), len(shape), 2)
+            yield memory.float_tensor(part, name, shape.numel(), len(shape), 2)
 
 
 def row(model: Model, cards: bool = False) -> str:
@@ -52,7 +52,7 @@ def row(model: Model, cards: bool = False) -> str:
         part for part in model.parts if part in ("text_encoder", "text_encoder_2") and "unet" in model.parts
     }
     clip |= {"text_encoder", "text_encoder_2"} if "text_encoder_3" in model.parts else set()
-    found = sizes.of_tensors(_tensors(shapes), [p for p in shapes if p in QUANTIZABLE and p not in clip])
+    found = memory.of_tensors(_tensors(shapes), [p for p in shapes if p in QUANTIZABLE and p not in clip])
     disk = sum(count * dict(model.on_disk).get(part, 2) for part, count in counts.items())
     cells = [model.name, model.licence, f"{sum(counts.values()) / 1e9:.2f}", f"{disk / GB:.1f}"]
     cells += [

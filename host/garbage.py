@@ -18,7 +18,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from vision import background
+from core import process
 
 YOUNG, PORTIONS = 500, 1  # objects; portions of the youngest until those that outlived them are looked at
 LOOK_AT_YOUNG_EVERY, LOOK_EVERY = 0.02, 10.0  # seconds
@@ -64,6 +64,6 @@ async def _collect_when_idle(busy: Callable[[], bool]) -> None:
         began = time.monotonic()
         if began - last > (BUSY_EVERY if busy() else IDLE_EVERY):
             found = gc.collect()
-            background.give_back()
+            process.give_back()
             last = time.monotonic()
             log.debug("%d unreachable objects collected in %.0f ms", found, 1000 * (last - began))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.errors import AtelierError
 from studio.marking.credentials import Credentials
-from vision.films import encoders, library
+from vision.video import codecs
 
 FLOORS = {  # the lowest versions with known fixes that the code is written for
     "discord.py": "2.7.1",
@@ -75,11 +75,11 @@ def versions() -> Check:
 def films(encoder: str, version: str, today: date) -> Check:
     """Return whether films can be made as the setting wants, by a library that isn't old."""
     try:
-        name = encoders.encoder_of(encoder).name
+        name = codecs.encoder_of(encoder).name
     except ValueError as error:
         return Check("Films", False, f"VIDEO_ENCODER={encoder}: {error}", "set VIDEO_ENCODER=auto")
     text = f"PyAV {version}, {name}"
-    if library.is_old(version, today):
+    if codecs.is_old(version, today):
         fix = "run `pip install --upgrade av`: it reads strangers' films, and FFmpeg in it is mended often"
         return Check("Films", None, f"{text}; it is more than a year old", fix)
     return Check("Films", True, text)

@@ -6,12 +6,12 @@ hundred jobs, free and of no use to the others. Python takes objects up to 512 b
 that threads rarely wait for each other here.
 
 What is freed in the middle of that heap stays with the process as well, until it is asked for
-(``vision.background.give_back``): 7 MB were seen after 700 losses of the connection.
+(``core.process.give_back``): 7 MB were seen after 700 losses of the connection.
 """
 
 from __future__ import annotations
 
-from vision.background import of_glibc
+from core.process import of_glibc
 
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h of glibc; mallopt(3)
 LARGE = 32 * 1024  # bytes from which a block is mapped by itself, and goes back to the system when freed

@@ -51,7 +51,7 @@ from studio.search.eyes import Eyes
 from studio.search.indexing import Indexing
 from studio.services import Services
 from studio.web_links import WebLinks
-from vision.weights import fingerprint
+from vision.weights import files
 
 BACKUP_EVERY = 86_400.0  # seconds
 
@@ -60,7 +60,7 @@ BACKUP_EVERY = 86_400.0  # seconds
 async def services(
     settings: Settings,
     *,
-    target: str = "vision.worker:main",
+    target: str = "vision.worker.main:main",
     executor: Executor | None = None,
     adopt: bool = False,
 ) -> AsyncIterator[Services]:
@@ -154,7 +154,7 @@ async def services(
 
 def _model_of_vectors(settings: Settings) -> str:
     """Return what the model that says what is in pictures is called in rows, "" = the host wants none."""
-    return fingerprint.named(settings.models["clip"]) if settings.search_pictures else ""
+    return files.named(settings.models["clip"]) if settings.search_pictures else ""
 
 
 def _marker(settings: Settings) -> Marker:

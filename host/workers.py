@@ -8,8 +8,8 @@ from pathlib import Path
 
 from core.errors import AtelierError
 from core.settings import Settings
+from vision.describe_models import probe_devices
 from vision.protocol import WorkerConfig
-from vision.weights.describe import probe_devices
 
 # The drivers' files: NVIDIA, NVIDIA, AMD, WSL, Intel
 _GPU_NODES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.settings import BucketAddress, Settings, load
+from core.settings import BucketAddress, Settings, load_settings
 from storage.blobs import open_bucket
 from storage.blobs.s3 import Bucket
 
@@ -40,7 +40,7 @@ class Server:
         """Settings that have the studio's files in a bucket of it, and the rest in a folder."""
         keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
         given = {"FILES_URL": self.address(prefix), "DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}
-        return load({**given, **keys, **more}, folder / "none")
+        return load_settings({**given, **keys, **more}, folder / "none")
 
     def client(self) -> Any:
         """Another's client, to see what is really there."""

@@ -21,9 +21,9 @@ from demo.judge import Judge
 from demo.train.loop import MODELS
 from demo.world import Scene
 from vision.capabilities import capability
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
+from vision.store import Models
 
 ONE, TWO = "a" * 64, "b" * 64  # names of the pictures that a request is given
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 import av
 from PIL import Image, ImageDraw
 
-from vision.films import boxes
+from vision.video import codecs
 
 RED, BLUE, GREEN, WHITE = (220, 30, 30), (30, 60, 220), (30, 160, 60), (250, 250, 250)
 # name → (encoder, container, options)
@@ -91,7 +91,7 @@ def animation(
 
 def xmp_of(data: bytes) -> bytes | None:
     """Return the XMP that a film carries, if any."""
-    for box in boxes.boxes(io.BytesIO(data)):
-        if box.kind == b"uuid" and data[box.body : box.end].startswith(boxes.XMP):
-            return data[box.body + len(boxes.XMP) : box.end]
+    for box in codecs.boxes(io.BytesIO(data)):
+        if box.kind == b"uuid" and data[box.body : box.end].startswith(codecs.XMP):
+            return data[box.body + len(codecs.XMP) : box.end]
     return None

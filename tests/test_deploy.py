@@ -19,7 +19,7 @@ import jsonschema
 import pytest
 import yaml
 
-from core.settings import MOST_GRACE, ROOT, SECRETS, Settings, env_example, load
+from core.settings import MOST_GRACE, ROOT, SECRETS, Settings, env_example, load_settings
 from host.cli import COMMANDS, _parser
 
 UNIT = ROOT / "deploy" / "atelier.service"
@@ -240,7 +240,7 @@ def test_the_manifests_name_settings_secrets_and_commands_that_there_are() -> No
         secret = {one for one in own if one.endswith("_FILE")}
         assert {one.removesuffix("_FILE") for one in secret} <= set(SECRETS), name
         plain = {one: value for one, value in {**shared, **own}.items() if one not in secret}
-        load(plain, Path("/nonexistent/.env"))  # raises for a value that isn't taken
+        load_settings(plain, Path("/nonexistent/.env"))  # raises for a value that isn't taken
         assert plain.keys() <= OURS
         assert container["args"][0] in COMMANDS
         mounted = {volume["name"]: volume for volume in pod["volumes"]}

@@ -13,7 +13,7 @@ from tests.bot.conftest import Studio, open_studio
 
 @pytest.fixture
 async def studio(tmp_path) -> AsyncIterator[Studio]:
-    async with open_studio(tmp_path, target="vision.worker:main", settle=240) as opened:
+    async with open_studio(tmp_path, target="vision.worker.main:main", settle=240) as opened:
         yield opened
 
 

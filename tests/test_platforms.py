@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from core import process
 from core.settings import ROOT
 from docs import structure
 from host import workers
@@ -22,7 +23,7 @@ from storage.blobs import local
 from studio.pictures import confine
 from tests.jobs.conftest import until
 from tests.test_structure import modules
-from vision import background, devices
+from vision import devices
 
 # name → the modules that use it, each with a way out that a test below takes
 ONLY_SOME = {
@@ -33,8 +34,8 @@ ONLY_SOME = {
     "os.fork": set(),
     "os.getuid": set(),
     "os.killpg": set(),
-    "os.nice": {"vision.background"},
-    "os.sched_setscheduler": {"vision.background"},
+    "os.nice": {"core.process"},
+    "os.sched_setscheduler": {"core.process"},
     "os.sched_getaffinity": set(),
     "os.sysconf": {"studio.pictures.confine"},
     "os.uname": {"studio.pictures.confine"},
@@ -94,7 +95,7 @@ def test_signals_stop_the_studio_where_the_loop_takes_none(monkeypatch: pytest.M
 def test_a_worker_steps_back_as_far_as_the_system_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("nice", "SCHED_BATCH", "sched_setscheduler", "sched_param"):
         monkeypatch.delattr(os, name, raising=False)
-    background.step_back()
+    process.step_back()
 
 
 def test_limits_are_left_out_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ class WorkerConfig:
     choose, name → model or LoRA. exact: make pictures the same bit for bit, whoever shares a pass.
     ip_adapter: its folder, "" = none. controlnet: a ControlNet for edges, "" = none. tiny_vaes: name of a
     family → decoder of its drafts. compile: "off", "auto" or "on". quantize: "auto", "off", "int8", "fp8" or
-    "nf4". video_encoder: of films, see vision.films.encoders. traces, traces_headers: where spans of runs are
+    "nf4". video_encoder: of films, see vision.video.codecs. traces, traces_headers: where spans of runs are
     sent to, "" = nowhere, see core.tracing.
     """
 

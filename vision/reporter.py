@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from core.errors import JobCancelled
 
 if TYPE_CHECKING:
-    from vision.drawing.checkpoint import Checkpoint
-    from vision.engine import Fiber
-    from vision.engine.fiber import Thread
-    from vision.engine.priority_lock import PriorityLock
-    from vision.engine.side_work import Batched, SideWork
+    from vision.diffusion.checkpoint import Checkpoint
+    from vision.engine.engine import Fiber
+    from vision.engine.fiber import Batched, PriorityLock, SideWork, Thread
 
 T = TypeVar("T")
 

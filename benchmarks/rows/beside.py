@@ -20,12 +20,12 @@ from benchmarks.serving import Clock
 from core.events import Output
 from core.requests import ClassifyRequest, DescribeRequest, ImagineRequest, Request, ShortenRequest
 from vision.capabilities import capability
-from vision.engine import Engine, Fiber
-from vision.engine.durations import DurationModel
-from vision.model_store import Models
+from vision.engine.batching import DurationModel
+from vision.engine.engine import Engine, Fiber
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.startup import quiet_libraries
+from vision.store import Models
+from vision.worker.main import quiet_libraries
 
 TITLE = "Captions and labels beside generations (demo models)"
 AGAINST = (

@@ -14,7 +14,7 @@ from benchmarks.measure import Chart, Figure, Goal, Result, check, quantile
 from benchmarks.rows import Options
 from bus.connection import connected
 from core.requests import ImagineRequest, to_json
-from core.settings import load
+from core.settings import load_settings
 from jobs.agents.wire import News
 from jobs.elsewhere.executor import BusExecutor
 from jobs.executor import Executor
@@ -45,7 +45,7 @@ async def _measure(options: Options) -> Result:
     with ExitStack() as stack:
         server = stack.enter_context(nats.server())
         stack.enter_context(started("agent", server.url, "h1", options.folder, 4))
-        settings = load({"BUS_URL": server.url, "NODE_NAME": "bot"}, Path("/nowhere"))
+        settings = load_settings({"BUS_URL": server.url, "NODE_NAME": "bot"}, Path("/nowhere"))
         here = LocalExecutor([WorkerConfig("cpu", {"slots": 4}, "")], target=FAKE)  # type: ignore[dict-item]
         async with connected(settings) as bus:
             elsewhere = BusExecutor(bus, options.folder / "scratch")
@@ -158,7 +158,7 @@ def flood() -> None:
 
 async def _flood(url: str, job_id: str, token: str, count: int) -> None:
     preview = secrets.token_bytes(EVENT_BYTES)
-    async with connected(load({"BUS_URL": url, "NODE_NAME": "sender"}, Path("/nowhere"))) as bus:
+    async with connected(load_settings({"BUS_URL": url, "NODE_NAME": "sender"}, Path("/nowhere"))) as bus:
         await bus.until_up(10)
         print("begins", flush=True)
         for number in range(count):

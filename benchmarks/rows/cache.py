@@ -17,11 +17,11 @@ from benchmarks.models import Life, begin, image_model
 from benchmarks.rows import Options
 from benchmarks.serving import PROMPTS
 from tests import tiny
-from vision.drawing.generation import Generation
-from vision.engine import Engine
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Generation
 from vision.engine.denoiser import Denoiser
+from vision.engine.engine import Engine
 from vision.families import Mode
-from vision.image_model.model import ImageModel
 
 TITLE = "First-Block-Cache while requests interleave"
 AGAINST = (

@@ -20,10 +20,10 @@ from benchmarks.rows import Options
 from benchmarks.serving import PROMPTS
 from core.errors import JobCancelled
 from tests import tiny
-from vision.drawing.generation import Generation
-from vision.engine import Engine
+from vision.diffusion.model import SCHEDULERS, ImageModel, arguments
+from vision.diffusion.parameters import Generation
+from vision.engine.engine import Engine
 from vision.families import Mode
-from vision.image_model.model import SCHEDULERS, ImageModel, arguments
 
 TITLE = "Exactness: samplers × families × random traces"
 AGAINST = "the plain diffusers pipeline, each request alone, in float32"

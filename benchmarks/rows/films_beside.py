@@ -22,12 +22,12 @@ from core.events import Output
 from core.requests import ImagineRequest, Request
 from core.requests.video import VideoRequest
 from vision.capabilities import capability
-from vision.engine import Engine, Fiber
-from vision.engine.durations import DurationModel
-from vision.model_store import Models
+from vision.engine.batching import DurationModel
+from vision.engine.engine import Engine, Fiber
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.startup import quiet_libraries
+from vision.store import Models
+from vision.worker.main import quiet_libraries
 
 TITLE = "Pictures beside a film (demo models)"
 AGAINST = "first come, first served: the film, then the pictures"

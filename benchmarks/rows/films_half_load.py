@@ -11,10 +11,10 @@ from benchmarks.models import DEMO
 from benchmarks.rows import Options
 from benchmarks.rows.films_beside import STEPS, FilmOrPicture, film_job, picture_job, pixels, serve
 from benchmarks.serving import Clock
-from vision.engine.durations import DurationModel
-from vision.model_store import Models
+from vision.engine.batching import DurationModel
 from vision.protocol import WorkerConfig
-from vision.startup import quiet_libraries
+from vision.store import Models
+from vision.worker.main import quiet_libraries
 
 TITLE = "Films at half load beside pictures at half load (demo models)"
 AGAINST = "the same pictures alone, and a film alone"

@@ -12,8 +12,8 @@ from PIL import Image
 from benchmarks import models as samples
 from benchmarks.measure import Chart, Figure, Goal, Result, apart, check, cpu_ms, interleaved, times_less
 from benchmarks.rows import Options
-from vision.pictures import encode as pictures
-from vision.pictures import pixels
+from vision.images import encode as pictures
+from vision.images import pixels
 
 TITLE = "Image tail: decoded tensor → lossless bytes, 1024 px"
 AGAINST = "diffusers' VaeImageProcessor and `image.save(…, 'PNG')` with Pillow's defaults"

@@ -7,11 +7,11 @@ import torch
 from benchmarks.measure import Chart, Check, Figure, Goal, Result, check, cpu_ms, interleaved
 from benchmarks.models import DEMO, image_model
 from benchmarks.rows import Options
+from vision.diffusion import vae
+from vision.diffusion.model import ImageModel
 from vision.families import Mode
-from vision.image_model import latent_preview
-from vision.image_model.model import ImageModel
-from vision.pictures import encode
-from vision.pipe import PREVIEW_EVERY
+from vision.images import encode
+from vision.worker.pipe import PREVIEW_EVERY
 
 TITLE = "Preview of a step"
 AGAINST = "one denoising step of the same four pictures with guidance (demo model, 128 px)"
@@ -34,7 +34,7 @@ def measure(options: Options) -> Result:
             pipe.unet(torch.cat([latents] * 2), 500, encoder_hidden_states=words, return_dict=False)
 
     def whole() -> bytes:
-        aim = latent_preview.predicted(pipe.scheduler, latents, latents)
+        aim = vae.predicted(pipe.scheduler, latents, latents)
         return encode.preview(map_.pictures(model.family.unpack(pipe, aim, side, side)))
 
     steps = cpu_ms(interleaved({"step": step}, options.repeats)["step"])

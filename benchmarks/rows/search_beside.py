@@ -21,12 +21,12 @@ from core.events import Output
 from core.redact import Redactor
 from core.requests import ImagineRequest
 from vision.capabilities import capability
-from vision.engine import Engine, Fiber
-from vision.engine.durations import DurationModel
-from vision.model_store import Models
+from vision.engine.batching import DurationModel
+from vision.engine.engine import Engine, Fiber
 from vision.protocol import Answered, Embed, WorkerConfig
 from vision.reporter import Reporter
-from vision.search import guests
+from vision.store import Models
+from vision.worker import queries
 
 TITLE = "Pictures looked at beside a generation (demo models)"
 AGAINST = "the same generation with nothing else to do"
@@ -118,7 +118,7 @@ def _draw(
 
     def ask() -> None:
         if (question := next(questions, None)) is not None:
-            guests.begin(question, models, engine, _Open(), heard, Redactor([]))  # type: ignore[arg-type]
+            queries.begin(question, models, engine, _Open(), heard, Redactor([]))  # type: ignore[arg-type]
 
     def heard(answer: Any) -> None:
         nonlocal answered

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import gallery
 from benchmarks.measure import Chart, Figure, Goal, Result, quantile
 from benchmarks.rows import Options
-from core.settings import Settings, load
+from core.settings import Settings, load_settings
 from demo.world import COLOURS, OBJECTS
 from host.opening import services
 from storage import people
@@ -24,7 +24,7 @@ from studio.search import tokens
 from studio.search.indexing import IN_USE
 from studio.services import Services
 from studio.studio import Studio
-from vision.weights import fingerprint
+from vision.weights import files
 
 TITLE = "A search among 100,000 pictures"
 AGAINST = (
@@ -112,11 +112,11 @@ async def _like(folder: Path, count: int) -> dict[str, tuple[list[float], Goal]]
 def _settings(folder: Path) -> Settings:
     folder.mkdir(parents=True)
     values = {"DATA_DIR": str(folder), "DEVICES": "cpu", "MODEL_PROFILE": "demo", "DISK_FLOOR_MB": "0"}
-    return load(values, folder / "none.env")
+    return load_settings(values, folder / "none.env")
 
 
 def _model(settings: Settings) -> str:
-    return fingerprint.named(settings.models["clip"])
+    return files.named(settings.models["clip"])
 
 
 async def _ready(built: Services) -> None:

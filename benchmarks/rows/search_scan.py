@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.measure import Chart, Figure, Goal, Result, check, quantile
 from benchmarks.rows import Options
 from vision.protocol import Nearest
-from vision.search.finder import nearest
+from vision.worker.nearest import nearest
 
 TITLE = "Nearest of a million vectors"
 AGAINST = "each way to find the ten nearest of 1,000,000 × 512 vectors, of all and of a twentieth"

@@ -16,7 +16,7 @@ from benchmarks.models import DEMO
 from benchmarks.rows import Options
 from core.settings import ROOT
 from tests.wire.discord import Discord
-from vision.pictures import encode
+from vision.images import encode
 from vision.weights import card as cards
 
 TITLE = "Serving tax: the bot's throughput on the demo model"

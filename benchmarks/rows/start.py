@@ -20,9 +20,9 @@ from tests.wire.discord import Discord
 TITLE = "Start: the bot's process to its first picture, a worker to ready"
 AGAINST = "nothing; stated, with where the time goes"
 PARTS = {  # what a worker does before it is ready, in its order
-    "Python, our modules": "import vision.worker",
+    "Python, our modules": "import vision.worker.main",
     "torch": "import torch",
-    "diffusers, transformers": "import diffusers.utils.torch_utils, transformers, vision.model_store",
+    "diffusers, transformers": "import diffusers.utils.torch_utils, transformers, vision.store",
     "the model family's pipelines": (
         "from diffusers import StableDiffusionPipeline, StableDiffusionImg2ImgPipeline,"
         " StableDiffusionInpaintPipeline"

@@ -26,7 +26,7 @@ from demo.evaluate.report import Report
 from demo.judge import CENTRE, Found, Verdict
 from demo.train.edit_words import KINDS, SUMMARY, Edit, held_out_edit, instruct
 from vision.capabilities import edit as editing
-from vision.pictures.encode import enlarge
+from vision.images.encode import enlarge
 from vision.reporter import Reporter
 
 NEAR = 0.14  # of the side: how far from where a thing stands its middle may be seen

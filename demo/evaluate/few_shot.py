@@ -22,14 +22,11 @@ from demo.evaluate.report import wilson
 from demo.train.chat_talks import invented
 from demo.train.loop import MODELS
 from demo.world import FAINT, OBJECTS, PLACES, STYLES, Group, Scene, compose, is_held_out
-from vision.chat import load as chat
-from vision.chat.pictures import Picture
-from vision.few_shot import by_chat
-from vision.few_shot.features import Blocks
-from vision.few_shot.learning import Learned, learn
-from vision.few_shot.lesson import Lesson
+from vision.chat import talker as chat
+from vision.chat.prompt import Picture
 from vision.protocol import Talk, Turn
-from vision.readers import clip
+from vision.readers import clip, few_shot
+from vision.readers.few_shot import Blocks, Learned, Lesson, learn
 from vision.reporter import Reporter
 
 NUMBERS = ("one", "two", "three", "four")
@@ -180,7 +177,7 @@ def estimate_rows(pools: list[Pool], sets: int) -> None:
 
 def chat_rows(pools: list[Pool], folder: Path, asked: int) -> None:
     """The same of a chat model, on fewer pictures: each costs a reading of nine."""
-    talker = chat.load(folder, "chat", {}, "cpu", torch.float32)
+    talker = chat.load_chat_model(folder, "chat", {}, "cpu", torch.float32)
     print("\n| task | shots | chat model | right when left out | head on the same |")
     print("|---|---|---|---|---|")
     for pool in pools:
@@ -215,10 +212,10 @@ def _told(pool: Pool, talker, examples, some, rng) -> tuple[list[bool], float]:
         lesson = Lesson.of(Talk((*turns, asked)))
         vector = pool.seen[label][n]["projected"].float()
         if number == 0:
-            told = by_chat.tell(lesson, talker, pictures, seen, vector, Talk(()), Reporter())
+            told = few_shot.tell(lesson, talker, pictures, seen, vector, Talk(()), Reporter())
             chances, left = told.chances, told.accuracy or 0.0
         else:
-            chances = by_chat.ask(lesson, talker, pictures, seen, vector, Talk(()), Reporter())
+            chances = few_shot.ask(lesson, talker, pictures, seen, vector, Talk(()), Reporter())
         best = max(range(len(chances)), key=chances.__getitem__)
         hits.append(lesson.labels[best] == words[label])
     return hits, left
@@ -232,7 +229,7 @@ def main() -> None:
     parser.add_argument("--asked", type=int, default=40, help="pictures for each row of the chat model")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    matcher = clip.load(MODELS / "clip", "clip", {}, "cpu", torch.float32)
+    matcher = clip.load_clip(MODELS / "clip", "clip", {}, "cpu", torch.float32)
     pools = [Pool(task, matcher) for task in TASKS]
     head_rows(pools, arguments.sets)
     estimate_rows(pools, arguments.estimates)

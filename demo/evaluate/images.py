@@ -37,11 +37,11 @@ from demo.judge import Judge, Verdict
 from demo.train.loop import MODELS
 from demo.world import Scene, held_out_scene
 from vision.capabilities import outpaint
-from vision.image_model.attached import merged_lora
-from vision.model_store import Models
-from vision.pictures.encode import enlarge
+from vision.diffusion import loras
+from vision.images.encode import enlarge
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
+from vision.store import Models
 
 SINGLE = {"large": 0.3, "single": 0.7}
 ANY = {"large": 0.15, "single": 0.4, "several": 0.15, "pair": 0.3}
@@ -90,7 +90,7 @@ BATCH = 4
 def merge_own_lora(pipe: StableDiffusionPipeline, folder: Path):
     """Adds the LoRA that the card in `folder` names, if it does, as the product does."""
     if name := json.loads((folder / "atelier.json").read_text()).get("merged_lora"):
-        merged_lora.merge(pipe, folder, name)
+        loras.merge(pipe, folder, name)
 
 
 class Pack:

@@ -25,13 +25,12 @@ from demo.train.loop import MODELS
 from demo.world import COLOURS, OBJECTS, PLACE_WORDS, PLACES, STYLES, Scene, held_out_scene
 from vision.capabilities import classify, cutout, upscale
 from vision.capabilities.region import by_words
-from vision.explain import reasons
-from vision.model_store import Models
-from vision.photo import looking
-from vision.pictures import encode
+from vision.images import encode
 from vision.protocol import WorkerConfig
-from vision.readers import clip
+from vision.readers import attribution, clip
+from vision.readers.photo import describe
 from vision.reporter import Reporter
+from vision.store import Models
 
 MAP_SIDE = 128  # px of the pictures that are explained
 MAP_ENOUGH = 0.1  # of a field that the thing has to cover
@@ -144,8 +143,8 @@ def why_rows(pack: Pack, report: Report, n: int):
     """One thing, and either of two, by the classifier's own labels and by CLIP among all things."""
     classifier, matcher = pack.models.get("vit"), pack.models.get("clip")
     ways = {
-        "classifier": lambda image, label: reasons.of_classifier(classifier, image, label, Reporter()),
-        "CLIP": lambda image, label: reasons.of_matcher(matcher, image, label, OBJECTS, Reporter()),
+        "classifier": lambda image, label: attribution.of_classifier(classifier, image, label, Reporter()),
+        "CLIP": lambda image, label: attribution.of_matcher(matcher, image, label, OBJECTS, Reporter()),
     }
     for name, explain in ways.items():
         times, hits = [], []
@@ -172,7 +171,7 @@ def why_rows(pack: Pack, report: Report, n: int):
         report.share(f"why: {name}, of two things each label on its own", both, 0.85)
 
 
-def _is_on(reason: reasons.Reason, thing: np.ndarray) -> bool:
+def _is_on(reason: attribution.Reason, thing: np.ndarray) -> bool:
     """Whether the brightest field of a map lies on a thing, which is true where it is."""
     rows, columns = reason.counts.shape
     row, column = np.unravel_index(reason.counts.argmax(), reason.counts.shape)
@@ -286,7 +285,7 @@ def photo_rows(pack: Pack, report: Report, n: int):
     store = models()
 
     def photographed(picture: Image.Image) -> bool:
-        return looking.look(picture, store, Reporter(), "vit").knows == looking.PHOTOGRAPH
+        return describe.look(picture, store, Reporter(), "vit").knows == describe.PHOTOGRAPH
 
     scenes = held_out(n, ANY, "photo")
     pictures = [draw(scene, rng, (SHOWN, SHOWN)) for scene, rng in scenes]
@@ -423,7 +422,7 @@ def _pair(scene: Scene) -> tuple[str, str]:
 @torch.no_grad()
 def _hits(scenes: Sequence[Scene], pictures: Sequence[Image.Image], right: Right) -> list[bool]:
     """Whether the picture nearest to each scene's query is right, compared as the product does."""
-    matcher = clip.load(MODELS / "clip", "clip", {}, "cpu", torch.float32)
+    matcher = clip.load_clip(MODELS / "clip", "clip", {}, "cpu", torch.float32)
     parts = [matcher.embed_images(pictures[i : i + 50]) for i in range(0, len(pictures), 50)]
     words = torch.stack(matcher.embed_words([query(scene) for scene in scenes]))
     first = (words @ torch.cat(parts).half().float().T).argmax(1).tolist()

@@ -33,12 +33,11 @@ from demo.judge import GRID, SIZE, Judge
 from demo.train.readers import pixels
 from demo.world import Scene
 from vision.capabilities import video
-from vision.films.reader import FilmReader
 from vision.reporter import Reporter
-from vision.sketch import cutting, moving
-from vision.sketch.film import shares
-from vision.sketch.motion import read
-from vision.sketch.shots import Moved
+from vision.video.cutout import compose
+from vision.video.cutout.compose import Moved, shares
+from vision.video.cutout.motion import read
+from vision.video.reader import FilmReader
 
 WENT, STOOD = 0.08, 0.05  # of a side: least way of a thing that moves, most of one that stands still
 GREW, SHRANK = 1.35, 0.74  # of the area in the thing's colour, last frame against first
@@ -335,9 +334,9 @@ def judge_rows(pack: Pack, report: Report, n: int):
     for case in cases(n)[pack.skipped :]:
         size, rng = (SHOWN, SHOWN), random.Random(case.words)
         picture, owner = draw_apart(case.scene, rng, size, layout(case.scene, rng, size))
-        layers = cutting.cut(picture, Image.fromarray((owner == 0).astype(np.uint8) * 255))
+        layers = compose.cut(picture, Image.fromarray((owner == 0).astype(np.uint8) * 255))
         motion = read(case.words).motion
-        shot = Moved(layers, *moving.path(layers, motion, fixed=False))
+        shot = Moved(layers, *compose.moving_path(layers, motion, fixed=False))
         found.append(_verdict(pack, case, [shot.at(share) for share in shares(FRAMES)]))
     _tell(report, "drawn films", found)
 

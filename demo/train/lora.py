@@ -35,7 +35,7 @@ from demo.train.readers import pixels
 from demo.train.segmenter import SIZE as SEEN
 from demo.train.unet import DEFAULTS, DRAFT, tokenizer_folder
 from demo.world import Scene, training_scene
-from vision.image_model.attached import merged_lora
+from vision.diffusion import loras
 
 FIRST, LAST = 60, 960  # times of its own pictures: above, nothing is seen of what was drawn
 
@@ -142,10 +142,8 @@ def write(model: LowRank, folder: Path, name: str, card: dict):
     """Writes the LoRA beside the parts of the pipeline in `folder`, in float8, which its sums lose next to
     nothing by, and the card that names it."""
     small = {name: tensor.cpu().to(torch.float8_e4m3fn) for name, tensor in model.tensors().items()}
-    (folder / merged_lora.FOLDER).mkdir(exist_ok=True)
-    save_file(
-        {name: tensor.contiguous() for name, tensor in small.items()}, folder / merged_lora.FOLDER / name
-    )
+    (folder / loras.FOLDER).mkdir(exist_ok=True)
+    save_file({name: tensor.contiguous() for name, tensor in small.items()}, folder / loras.FOLDER / name)
     (folder / "atelier.json").write_text(json.dumps(card, indent=2) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Trains the two networks on pixels: the segmenter and the upscaler (`vision.pictures.upscaler`).
+"""Trains the two networks on pixels: the segmenter and the upscaler (`vision.images.upscaler`).
 
 The segmenter, a UPerNet (arXiv:1807.10221) over a ResNet, tells for every pixel which object it shows. It
 sees whole pictures and parts around one object, since it looks twice: for objects, then at each more closely.
@@ -27,7 +27,7 @@ from demo.train.loop import MODELS, WORK, Plan, Run, autocast, device
 from demo.train.loop import ship as loop_ship
 from demo.train.readers import MEAN, STD, pixels
 from demo.world import OBJECTS, STYLES, Scene, training_scene
-from vision.pictures.upscaler import Upscaler
+from vision.images.upscaler import Upscaler
 
 SIZE = 256  # px that it sees, of a whole picture or of a part
 FINE = 64  # cells along a side of what its head answers; it enlarges them to SIZE itself

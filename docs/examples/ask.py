@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from core.events import Progress, Rendered
-from core.settings import load
+from core.settings import load_settings
 from host.opening import services
 from studio.actor import Actor
 from studio.studio import Studio
@@ -21,7 +21,9 @@ async def main(text: str, folder: Path) -> None:
     """Draw ``text`` with the models of the settings, and write the pictures to ``folder``."""
     me = Actor(user_id=1, guild_id=None)
     with TemporaryDirectory() as data:
-        async with services(load({"DATA_DIR": data, "DEVICES": "cpu"}, Path(data, ".env"))) as opened:
+        async with services(
+            load_settings({"DATA_DIR": data, "DEVICES": "cpu"}, Path(data, ".env"))
+        ) as opened:
             studio = Studio(opened)
             [prompt] = await studio.read(me, text, await studio.own.preferences(me))
             job = (await studio.submit(me, await studio.imagine(me, prompt))).job

@@ -31,7 +31,7 @@ NO_BUS = "BUS_URL: names the bus by which the bot is heard, such as tls://bus.ex
 NO_DEVICES = "DEVICES=none: a worker needs devices."
 
 
-def work(settings: Settings, *, target: str = "vision.worker:main", attached: bool = False) -> int:
+def work(settings: Settings, *, target: str = "vision.worker.main:main", attached: bool = False) -> int:
     """Serve until a signal comes. Return the exit status. attached: serve no longer than whoever has started
     this: once standard input ends, what runs is given back at once. Raises SettingsError without a bus,
     AtelierError when no device can be used."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from vision.protocol import WorkerConfig
-from vision.weights import fingerprint
+from vision.weights import files
 
 
 def digest(config: WorkerConfig) -> str:
@@ -32,5 +32,5 @@ def _all(models: dict[str, str]) -> dict[str, str]:
 
 def _name(spec: str) -> str:
     """Return a hub's model as it is, what lies on the disk by its weights."""
-    name = fingerprint.named(spec) if spec else ""
+    name = files.named(spec) if spec else ""
     return name.rpartition("#")[2] if "#" in name else name

@@ -13,8 +13,8 @@ from cachetools import LRUCache
 
 from jobs.remote.looking import Look
 from jobs.remote.messages import PICTURES_KEPT
-from vision.ocr.quoting import UNREAD, ToRead, enough, to_read, with_texts
 from vision.protocol import Answered, Measure, Measured, Run, Talk, kept_pictures
+from vision.readers.ocr import UNREAD, ToRead, enough, to_read, with_texts
 
 PATIENCE = 10.0  # seconds for all pictures of a question: somebody waits for its first word
 KEPT = 500  # pictures whose text is kept for the turns that follow

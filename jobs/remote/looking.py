@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from core.events import Output
 from core.requests import AskRequest, from_json
-from vision.forms.showing import measured, pictures_of
+from vision.chat.output_rendering import measured, pictures_of
 from vision.protocol import Answered, Declined, Measure, Measured, Question, Run
 
 Look = Callable[[Question], Awaitable[Answered | Declined]]

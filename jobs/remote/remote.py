@@ -20,8 +20,8 @@ from jobs.remote.looking import Look, without_model
 from jobs.remote.messages import Prompt, body_of, prompt_of, without_usage
 from jobs.remote.server import ChatServer, Refused, Silent, Unreachable
 from jobs.remote.stream import Garbled, ServerError, Stream
-from vision.forms.showing import finished, joined
-from vision.forms.wanted import Wanted, again, put, wanted
+from vision.chat.output_parsing import Wanted, again, put, wanted
+from vision.chat.output_rendering import finished, joined
 from vision.protocol import Answered, Broke, Declined, Done, Fault, Question, Run, Step, Stopped, Talk
 
 NAME = "server"  # of the one device

@@ -19,7 +19,7 @@ from storage.blobs.base import Files
 from storage.database import Database
 from storage.projects import versions
 from storage.projects.versions import Told
-from vision.own_models.snapshot import Item, Snapshot
+from vision.custom_models.snapshot import Item, Snapshot
 from vision.protocol import Run
 
 SNAPSHOT = "snapshot.json"

@@ -13,9 +13,8 @@ from core.events import ChatAnswer, Output
 from core.requests.chat import about_tokens
 from jobs.active import ActiveJob, Conversation
 from jobs.executor import Outcome
-from vision.forms.showing import so_far
-from vision.forms.tables import NotInForm
-from vision.forms.wanted import formed, wanted
+from vision.chat.output_parsing import NotInForm, formed, wanted
+from vision.chat.output_rendering import so_far
 from vision.protocol import Broke, Done, Fault, Talk
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import signal
 import threading
 from multiprocessing.connection import Connection, wait
 
-from vision.background import step_back
+from core.process import step_back
 from vision.protocol import WorkerConfig
 
 

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from jobs.workers.child import end_with_parent
 from jobs.workers.worker import PROCESSES
 from vision.protocol import Answered, Declined, Nearest
-from vision.search.finder import nearest
+from vision.worker.nearest import nearest
 
 log = logging.getLogger(__name__)
 

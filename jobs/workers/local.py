@@ -11,7 +11,7 @@ from jobs.workers.pulse import Timeouts
 from jobs.workers.worker import Worker
 from vision.protocol import Answered, Declined, Question, Run, WorkerConfig
 
-WORKER = "vision.worker:main"
+WORKER = "vision.worker.main:main"
 
 
 class LocalExecutor:

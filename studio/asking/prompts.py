@@ -27,7 +27,7 @@ from studio.asking.new_job import NewJob, new_seed
 from studio.asking.sources import Given, Sources
 from studio.pictures.intake import Readable
 from studio.styles.naming import Styles, configured
-from vision.families.editors import editing
+from vision.families import editing
 
 MAX_PICTURES = 10  # of one prompt
 PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p are called inside

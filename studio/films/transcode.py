@@ -27,10 +27,10 @@ from PIL import Image
 
 from studio.films import frames, streams
 from studio.films.kinds import READ, kind_of
-from vision.films import colours
-from vision.films.encoders import Encoder, encoder_of
-from vision.films.reader import FilmReader
-from vision.films.writer import FilmWriter, Sound
+from vision.video import writer as colours
+from vision.video.codecs import Encoder, encoder_of
+from vision.video.reader import FilmReader
+from vision.video.writer import FilmWriter, Sound
 
 Made = tuple[dict[str, Any], bytes]  # what is told of what was made, and a PNG
 LEAST_FPS, MOST_FPS = 8.0, 30.0

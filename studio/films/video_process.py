@@ -49,10 +49,10 @@ def prepare(command: str, encoder: str = "", *paths: str) -> Callable[..., Answe
     for form, out in zip(("GIF", "WEBP"), moving, strict=True):
         tiny[0].save(out, form, save_all=True, append_images=tiny[1:], duration=100)
     if command in TRANSCODES:
+        from core import process
         from studio.films import transcode
-        from vision import background
 
-        background.step_back()
+        process.step_back()
         transcode.warm_up(moving, encoder)
         target, sources = open(paths[0], "w+b"), [open(path, "rb") for path in paths[1:]]
         return lambda data, **given: transcode.make(command, sources, target, **given)

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 
 from core.png import PNG_SIGNATURE, png_chunk
-from vision.films import boxes
+from vision.video import codecs
 
 MADE = "trainedAlgorithmicMedia"  # by a model
 EXTENDED = "compositeWithTrainedAlgorithmicMedia"  # somebody's picture, with parts by a model
@@ -56,7 +56,7 @@ def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bo
         return _gif(data, xmp)
     if media_type == "video/mp4":
         file = io.BytesIO(data)
-        boxes.put_in_order(file, xmp)
+        codecs.put_in_order(file, xmp)
         return file.getvalue()
     raise ValueError(f"pictures of type {media_type!r} aren't sent")
 

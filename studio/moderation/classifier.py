@@ -28,7 +28,7 @@ class PictureCheck:
     """``model``: a classifier's folder; empty = the one that comes as a package."""
 
     def __init__(self, model: str = "") -> None:
-        self.child = Child(sys.executable, "-m", "vision.safety", *((model,) if model else ()))
+        self.child = Child(sys.executable, "-m", "vision.worker.safety", *((model,) if model else ()))
         self.name = model or "open_nsfw"
         self._failed_at = float("-inf")
         self._starting: asyncio.Task[None] | None = None

@@ -27,8 +27,7 @@ from studio.projects.limits import ProjectLimits
 from studio.projects.shelf import GOOD, LEAST_MARKED, NO_GOOD
 from studio.rights import Rights
 from studio.services import Services
-from vision.own_models.anomaly import limit as limits
-from vision.own_models.detect import limit as things
+from vision.custom_models import thresholds as limits
 
 LEAST_GOOD, LEAST_LABELLED, LEAST_STYLE, MOST_STYLE = 1, 3, 5, 40  # pictures
 _PROMISED = re.compile(r"Of 100 good parts[^.]*\.\s*")
@@ -184,7 +183,7 @@ class Training:
         if move not in MOVES:
             raise UserError(f"`move` is {move[:40]!r}; it takes {', '.join(MOVES)}.")
         if found.task == DETECT and version.threshold is not None:
-            value, told = things.moved(version.threshold, version.metrics.get("test", ()), move)
+            value, told = limits.moved(version.threshold, version.metrics.get("test", ()), move)
             moved = Moved(value, None, (0, 0), (0, 0), kept=keep, told=told)
         else:
             moved = await self._moved(found, version, move, keep=keep)
@@ -233,11 +232,11 @@ class Training:
             raise UserError("These versions were tested on no picture in common.")
         if found.task == DETECT:
             limits_ = (two[0].threshold or 0.0, two[1].threshold or 0.0)
-            found_by, wrong = things.found_by(right[0], right[1], limits_)
+            found_by, wrong = limits.found_by(right[0], right[1], limits_)
             if not found_by[0]:
                 raise UserError("These versions were tested on nothing that is marked as it was.")
             told = verdict(*found_by, first, second, "marked things")
-            return f"{told} {things.drawn_wrongly(wrong, first, second)}"
+            return f"{told} {limits.drawn_wrongly(wrong, first, second)}"
         return verdict(
             [right[0][sha256] for sha256 in common], [right[1][sha256] for sha256 in common], first, second
         )
@@ -369,7 +368,7 @@ def _told(version: Version) -> list[str]:
     if version.metrics.get("weak"):
         found.append("It is weak on these pictures: look at what it lets through before you rely on it.")
     if version.threshold is not None and version.settings.get("task") == DETECT:
-        found.append(things.told(version.threshold, version.metrics.get("test", ())))
+        found.append(limits.told(version.threshold, version.metrics.get("test", ())))
     if unsure := version.metrics.get("unsure"):
         found.append(f"It mostly misses {', '.join(map(str, unsure))} of the drawn defects.")
     return found

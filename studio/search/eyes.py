@@ -14,7 +14,7 @@ from cachetools import LRUCache
 from core.errors import AtelierError
 from jobs.executor import Executor
 from vision.protocol import Check, Checked, Declined, Embed, Nearest, Neighbours, Question, Select, Selected
-from vision.weights import fingerprint
+from vision.weights import files
 
 PATIENCE = 8.0  # seconds that somebody who searches waits for a worker
 LONG_PATIENCE = 120.0  # … for a check, which reads pictures and asks a chat model
@@ -41,7 +41,7 @@ class Eyes:
         """Return the vector of a text. Raises Blind, Busy."""
         key = model, text
         if key not in self._texts:
-            question = Embed(_new_id(), fingerprint.spec_of(model), texts=(text,))
+            question = Embed(_new_id(), files.spec_of(model), texts=(text,))
             [self._texts[key]] = await self._ask(question, PATIENCE)
         return self._texts[key]
 
@@ -50,7 +50,7 @@ class Eyes:
     ) -> tuple[bytes, ...]:
         """Return the vectors of pictures, b"" for one that can't be read. patience: seconds, None = as long
         as it takes. Raises Blind, Busy."""
-        question = Embed(_new_id(), fingerprint.spec_of(model), paths=tuple(map(str, paths)))
+        question = Embed(_new_id(), files.spec_of(model), paths=tuple(map(str, paths)))
         return await self._ask(question, patience)
 
     async def nearest(

@@ -18,7 +18,7 @@ from storage.blobs.base import Files
 from storage.database import Database
 from storage.embeddings import Slot, Vector, VectorFiles
 from studio.search.eyes import Blind, Eyes
-from vision.weights import fingerprint
+from vision.weights import files
 
 BATCH = 8  # pictures that a worker looks at in one go
 JOBS_AT_ONCE = 50  # older ones whose pictures are looked for
@@ -79,7 +79,7 @@ class Indexing:
         before = await self._database.read(partial(people.setting, key=IN_USE))
         if not isinstance(before, str) or not before:
             return self._model
-        now = await asyncio.to_thread(fingerprint.named, fingerprint.spec_of(before))
+        now = await asyncio.to_thread(files.named, files.spec_of(before))
         return before if now == before else self._model
 
     # Older pictures

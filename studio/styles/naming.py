@@ -17,8 +17,8 @@ from jobs.executor import Device, Executor
 from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.projects.trying import Trying
-from vision.style_training import memory
-from vision.weights import local, sources
+from vision.lora_training import config
+from vision.weights import files, hub
 
 
 class Styles:
@@ -64,13 +64,13 @@ class Styles:
         settings = self._settings
         spec = settings.image_models.get(request.model or "", request.model or settings.models["image"])
         with contextlib.suppress(ModelError):
-            source = sources.parse(spec)
-            path = local.find(source, settings.data_dir / "cache")
-            planned = path and memory.settings_for(path, request.words, request.count)
+            source = files.parse(spec)
+            path = hub.find(source, settings.data_dir / "cache")
+            planned = path and config.settings_for(path, request.words, request.count)
             if path and planned and ready:
                 largest = max(ready, key=lambda device: device.memory)
                 itemsize = 4 if "32" in settings.dtype or largest.name.startswith("cpu") else 2
-                memory.refuse(path, source.name, planned, itemsize, largest.memory)
+                config.refuse(path, source.name, planned, itemsize, largest.memory)
 
     async def _named(self, actor: Actor, name: str) -> tuple[StoredLora, Project]:
         stored = stored_lora(name)

@@ -36,9 +36,9 @@ from benchmarks.models import DEMO, image_model, tiny_image_model
 from benchmarks.rows import LONGEST_FIRST, ROWS, exactness, row
 from benchmarks.serving import Mix, Run, Served, at_once, poisson
 from core.settings import ROOT
-from vision.engine.passes import Passes
+from vision.engine.engine import Passes
 from vision.families import Mode
-from vision.pictures import encode
+from vision.images import encode
 
 MIX = Mix(steps=((4, 0.5), (8, 0.5)), guidances=(1.0, 5.0), side=64)
 

@@ -23,7 +23,7 @@ from bot.wire.addresses import SIMULATED
 from bot.wire.pending import PendingInteractions
 from core.job import Job
 from core.requests import REQUESTS
-from core.settings import Settings, load
+from core.settings import Settings, load_settings
 from host.app import services
 from jobs.feed import Wait
 from storage.members import Members
@@ -129,7 +129,7 @@ async def open_studio(
         "GRACE_SECONDS": "2",
         "PHOTO_READERS": "off",
     }
-    loaded = load({**common, **settings}, data_dir / "none.env")
+    loaded = load_settings({**common, **settings}, data_dir / "none.env")
     with contextlib.ExitStack() as patches:
         # A second is short on a busy machine, and then answers are private.
         patches.enter_context(mock.patch("bot.asking.PATIENCE", 60.0))

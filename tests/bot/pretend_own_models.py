@@ -25,7 +25,7 @@ from core.requests.custom_models import (
     TrainRequest,
 )
 from core.results import TEST, TRAIN, Learned, LearnedFrom, Region, Verdict
-from vision.own_models.snapshot import GOOD, Snapshot
+from vision.custom_models.snapshot import GOOD, Snapshot
 
 SLOW = 40  # steps
 

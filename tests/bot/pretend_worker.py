@@ -37,9 +37,8 @@ from core.requests.video import VideoRequest
 from core.results import TextLine
 from core.tracing import open_tracing
 from tests.bot.pretend_own_models import made, steps_of
-from vision.forms.showing import finished
-from vision.forms.wanted import wanted
-from vision.pipe import sender
+from vision.chat.output_parsing import wanted
+from vision.chat.output_rendering import finished
 from vision.protocol import (
     Answered,
     Broke,
@@ -59,7 +58,8 @@ from vision.protocol import (
     Stopped,
     WorkerConfig,
 )
-from vision.search.finder import nearest
+from vision.worker.nearest import nearest
+from vision.worker.pipe import sender
 
 SIDE = 64
 SIGNS = {  # what is to be read in a picture whose first pixel has this colour
@@ -167,8 +167,8 @@ def _run(send, run: Run, stops: set[str]):
 
 def films_of(request: VideoRequest, folder: Path) -> Output:
     """Films of a second: each is of its seed's colour and gets lighter; "huge" ones are noise."""
-    from vision.films.encoders import encoder_of
-    from vision.films.writer import film_at
+    from vision.video.codecs import encoder_of
+    from vision.video.writer import film_at
 
     films, side = [], 256 if "huge" in request.prompt else SIDE
     for number in range(request.num_images):

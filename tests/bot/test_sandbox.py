@@ -20,7 +20,7 @@ from bot.ui import guide
 from bot.wire.pending import PendingInteractions
 from core.job import Origin, Reply, Status
 from core.requests import ImagineRequest
-from core.settings import ROOT, load
+from core.settings import ROOT, load_settings
 from host.app import services
 from studio.studio import Studio
 from tests.bot.conftest import WORKER
@@ -103,7 +103,7 @@ def test_what_is_replaced_on_simcords_page_is_there() -> None:
 async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path: Path) -> None:
     """And shows the result on the page, in whose channel it was asked for."""
     channel, [you, _] = create_world(simcord.Env(discord.Client(intents=discord.Intents.none())), Page())
-    settings = load(
+    settings = load_settings(
         {"DATA_DIR": str(tmp_path), "DEVICES": "cpu", "DISK_FLOOR_MB": "0", "OPEN_BROWSER": "off"},
         tmp_path / "none.env",
     )

@@ -12,7 +12,7 @@ from studio.asking.films.actions import STRENGTHS
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_asking import said
 from tests.films import film, moving
-from vision.films.reader import FilmReader
+from vision.video.reader import FilmReader
 
 BOAT = "a red boat sails to the left"
 

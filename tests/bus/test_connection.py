@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bus.connection import connected
 from bus.messages import Message
 from core.errors import BusAway, BusError, WireError
-from core.settings import Settings, load
+from core.settings import Settings, load_settings
 from tests import nats
 
 pytestmark = pytest.mark.bus
@@ -31,7 +31,7 @@ def server() -> Iterator[nats.Server]:
 
 
 def settings(url: str, **more: str) -> Settings:
-    return load({"BUS_URL": url, "NODE_NAME": "h1", **more}, Path("/nowhere"))
+    return load_settings({"BUS_URL": url, "NODE_NAME": "h1", **more}, Path("/nowhere"))
 
 
 async def _echo(message: Word, subject: str) -> Word:

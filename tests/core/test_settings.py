@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from core.settings import PROFILES, BucketAddress, Settings, env_example, load
+from core.settings import PROFILES, BucketAddress, Settings, env_example, load_settings
 
 NOWHERE = Path("/nonexistent/.env")
 
 
 def test_without_any_setting_everything_has_a_default() -> None:
-    settings = load({}, NOWHERE)
+    settings = load_settings({}, NOWHERE)
     assert settings.model_profile == "demo"
     assert settings.models["image"] == PROFILES["demo"]["IMAGE_MODEL"]
     assert settings.database == Path("data/atelier.db").resolve()
@@ -28,7 +28,7 @@ def test_wrong_settings_are_told_all_at_once_one_line_each() -> None:
         "DATABASE_URL": "mysql://x",
     }
     with pytest.raises(SettingsError) as caught:
-        load(wrong, NOWHERE)
+        load_settings(wrong, NOWHERE)
     assert len(caught.value.problems) == len(wrong)
     assert all(any(name in line for line in caught.value.problems) for name in wrong)
 
@@ -40,14 +40,14 @@ def test_only_plain_digits_are_a_whole_number(value: str) -> None:
         ("OWNER_IDS", "takes D"),
     ):
         with pytest.raises(SettingsError) as caught:
-            load({name: value}, NOWHERE)
+            load_settings({name: value}, NOWHERE)
         assert f"{name}={value}: {words}" in str(caught.value)
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("USER_WAITING=5\nUSER_RUNNING=2\nIMAGE_MODEL=owner/name@main\n")
-    settings = load({"USER_WAITING": "7"}, file)
+    settings = load_settings({"USER_WAITING": "7"}, file)
     assert (settings.user_waiting, settings.user_running, settings.models["image"]) == (
         7,
         2,
@@ -58,14 +58,14 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 def test_the_example_file_loads_as_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(env_example())
-    assert load({}, file) == load({}, NOWHERE)
+    assert load_settings({}, file) == load_settings({}, NOWHERE)
 
 
 def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("USER_WAITNG=4\nDISCORD_TOKN=x\nCOMPOSE_PROJECT_NAME=mine\n")
     with pytest.raises(SettingsError) as caught:
-        load({}, env_file)
+        load_settings({}, env_file)
     assert caught.value.problems == [
         "USER_WAITNG: there is no such setting; did you mean USER_WAITING?",
         "DISCORD_TOKN: there is no such setting; did you mean DISCORD_TOKEN?",
@@ -75,18 +75,18 @@ def test_a_misspelt_setting_is_named_with_the_one_that_was_meant(tmp_path: Path)
 def test_a_folder_that_is_not_there_is_no_hugging_face_id() -> None:
     for spec in ("models/nothere", "tests/nothere"):
         with pytest.raises(SettingsError, match="no such folder"):
-            load({"IMAGE_MODEL": spec}, Path("/nonexistent/.env"))
+            load_settings({"IMAGE_MODEL": spec}, Path("/nonexistent/.env"))
 
 
 def test_a_secret_does_not_show_when_settings_are_printed() -> None:
     token = "A" * 26 + "." + "B" * 6 + "." + "C" * 38
-    settings = load({"DISCORD_TOKEN": token}, NOWHERE)
+    settings = load_settings({"DISCORD_TOKEN": token}, NOWHERE)
     assert isinstance(settings, Settings)
     assert token not in repr(settings)
 
 
 def test_more_models_and_loras_have_names() -> None:
-    settings = load(
+    settings = load_settings(
         {"IMAGE_MODELS": "v6=owner/name@main, niji=other/anime", "LORAS": "ink=owner/ink@main"}, NOWHERE
     )
     assert settings.image_models == {"v6": "owner/name@main", "niji": "other/anime"}
@@ -104,7 +104,7 @@ def test_more_models_and_loras_have_names() -> None:
 )
 def test_a_wrong_name_of_a_model_is_told(value: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        load({"IMAGE_MODELS": value}, NOWHERE)
+        load_settings({"IMAGE_MODELS": value}, NOWHERE)
 
 
 @pytest.mark.parametrize(
@@ -126,14 +126,14 @@ def test_a_wrong_name_of_a_model_is_told(value: str, words: str) -> None:
 )
 def test_where_files_lie_is_taken_or_refused_in_words(url: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        load({"FILES_URL": url}, NOWHERE)
+        load_settings({"FILES_URL": url}, NOWHERE)
     [line] = caught.value.problems
     assert line.startswith("FILES_URL=") and words in line
 
 
 def test_where_files_lie_is_read() -> None:
     def read(url: str) -> object:
-        return load({"FILES_URL": url}, NOWHERE).files_url
+        return load_settings({"FILES_URL": url}, NOWHERE).files_url
 
     assert read("") is None and read("files:") is None and read("files:/srv/x") == Path("/srv/x")
     assert read("s3://studio") == BucketAddress("studio")
@@ -158,27 +158,27 @@ def test_where_files_lie_is_read() -> None:
 )
 def test_what_names_the_bus_is_taken_or_refused_in_words(name: str, value: str, words: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        load({name: value}, NOWHERE)
+        load_settings({name: value}, NOWHERE)
     [line] = caught.value.problems
     assert line.startswith(f"{name}=") and words in line and "canary" not in line
 
 
 def test_what_names_the_bus_is_read() -> None:
-    settings = load({"BUS_URL": "tls://a:4222, tls://b", "DEVICES": "none"}, NOWHERE)
+    settings = load_settings({"BUS_URL": "tls://a:4222, tls://b", "DEVICES": "none"}, NOWHERE)
     assert settings.bus_url == ("tls://a:4222", "tls://b") and settings.devices == ()
-    assert load({"NODE_NAME": "h1"}, NOWHERE).node == "h1" and load({}, NOWHERE).node
-    assert load({}, NOWHERE).bus_url == ()
+    assert load_settings({"NODE_NAME": "h1"}, NOWHERE).node == "h1" and load_settings({}, NOWHERE).node
+    assert load_settings({}, NOWHERE).bus_url == ()
 
 
 def test_keys_in_an_address_are_refused_and_not_repeated() -> None:
     with pytest.raises(SettingsError) as caught:
-        load({"FILES_URL": "s3://key:canary-secret@studio/x"}, NOWHERE)
+        load_settings({"FILES_URL": "s3://key:canary-secret@studio/x"}, NOWHERE)
     assert "AWS_ACCESS_KEY_ID" in str(caught.value) and "canary" not in str(caught.value)
 
 
 def test_a_public_address_is_kept_as_browsers_name_it() -> None:
     def kept(value: str) -> str:
-        return load({"PUBLIC_URL": value}, NOWHERE).public_url
+        return load_settings({"PUBLIC_URL": value}, NOWHERE).public_url
 
     assert kept("https://Studio.example.org:443/") == "https://studio.example.org"
     assert kept("https://studio.example.org:8443") == "https://studio.example.org:8443"
@@ -188,17 +188,20 @@ def test_a_public_address_is_kept_as_browsers_name_it() -> None:
 def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("from-a-file\n")
-    assert load({"AWS_SECRET_ACCESS_KEY_FILE": str(file)}, NOWHERE).aws_secret_access_key == "from-a-file"
+    assert (
+        load_settings({"AWS_SECRET_ACCESS_KEY_FILE": str(file)}, NOWHERE).aws_secret_access_key
+        == "from-a-file"
+    )
     for given, words in (
         ({"HF_TOKEN_FILE": str(file), "HF_TOKEN": "x"}, "HF_TOKEN is set too"),
         ({"HF_TOKEN_FILE": str(tmp_path / "none")}, "can't be read (No such file"),
     ):
         with pytest.raises(SettingsError) as caught:
-            load(given, NOWHERE)
+            load_settings(given, NOWHERE)
         assert words in str(caught.value)
     env = tmp_path / ".env"
     env.write_text(f"DISCORD_TOKEN_FILE={file}\n")
-    assert load({}, env).discord_token == "from-a-file"
+    assert load_settings({}, env).discord_token == "from-a-file"
 
 
 @pytest.mark.parametrize(
@@ -213,10 +216,10 @@ def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
 def test_the_web_listens_to_other_machines_only_behind_https_or_for_a_port_of_this_machine(public, allowed):
     values = {"WEB_HOST": "0.0.0.0", "PUBLIC_URL": public}
     if allowed:
-        assert load(values, NOWHERE).web_host == "0.0.0.0"
+        assert load_settings(values, NOWHERE).web_host == "0.0.0.0"
     else:
         with pytest.raises(SettingsError, match=r"WEB_HOST=0\.0\.0\.0"):
-            load(values, NOWHERE)
+            load_settings(values, NOWHERE)
 
 
 @pytest.mark.parametrize(
@@ -234,10 +237,10 @@ def test_a_file_of_any_editor_is_read_or_refused_in_words(
     file = tmp_path / ".env"
     file.write_bytes(data)
     if isinstance(read, int):
-        assert load({}, file).user_running == read
+        assert load_settings({}, file).user_running == read
         return
     with pytest.raises(SettingsError) as caught:
-        load({}, file)
+        load_settings({}, file)
     assert caught.value.problems == [f"{file}: {read}"]
 
 
@@ -256,20 +259,20 @@ def test_a_file_of_any_editor_is_read_or_refused_in_words(
 )
 def test_what_cannot_be_meant_is_refused(given: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        load(given, NOWHERE)
+        load_settings(given, NOWHERE)
     [line] = caught.value.problems
     assert words in line
 
 
 def test_postgresql_on_windows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     address = {"DATABASE_URL": "postgresql+psycopg://me@host/atelier"}
-    assert load(address, NOWHERE).database_url
+    assert load_settings(address, NOWHERE).database_url
     monkeypatch.setattr("sys.platform", "win32")
     with pytest.raises(SettingsError, match="can't be used on Windows"):
-        load(address, NOWHERE)
+        load_settings(address, NOWHERE)
 
 
 def test_a_key_in_an_address_that_is_refused_is_not_repeated() -> None:
     with pytest.raises(SettingsError) as caught:
-        load({"VLM_URL": "http://host/v1?api_key=canary-secret"}, NOWHERE)
+        load_settings({"VLM_URL": "http://host/v1?api_key=canary-secret"}, NOWHERE)
     assert "[redacted]: takes an address" in str(caught.value) and "canary" not in str(caught.value)

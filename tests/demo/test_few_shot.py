@@ -9,8 +9,8 @@ import torch
 
 from demo.evaluate import few_shot
 from demo.train.loop import MODELS
-from vision.few_shot.learning import learn
 from vision.readers import clip
+from vision.readers.few_shot import learn
 
 SHOTS, HELD = 8, 6
 
@@ -18,7 +18,7 @@ SHOTS, HELD = 8, 6
 @pytest.fixture(scope="module")
 def matcher() -> clip.Matcher:
     torch.set_num_threads(1)
-    return clip.load(MODELS / "clip", "clip", {}, "cpu", torch.float32)
+    return clip.load_clip(MODELS / "clip", "clip", {}, "cpu", torch.float32)
 
 
 @pytest.mark.parametrize(("name", "least"), [("places", 0.9), ("counts", 0.55), ("positions", 0.65)])

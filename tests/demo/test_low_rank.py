@@ -14,7 +14,7 @@ from demo.train import (  # noqa: E402
     lora,
     unet,
 )
-from vision.image_model.attached import merged_lora  # noqa: E402
+from vision.diffusion import loras  # noqa: E402
 
 pytestmark = pytest.mark.training
 
@@ -46,13 +46,13 @@ def test_what_is_shipped_changes_a_unet_as_training_did(tmp_path):
     with torch.no_grad():
         before, wanted = network(*given).sample, model(*given).sample
     lora.write(model, tmp_path, "form.safetensors", {"merged_lora": "form.safetensors"})
-    file = tmp_path / merged_lora.FOLDER / "form.safetensors"
+    file = tmp_path / loras.FOLDER / "form.safetensors"
     assert file.stat().st_size < 450_000 and "form" in (tmp_path / "atelier.json").read_text()
     tensors = load_file(file)
     pipe = StableDiffusionPipeline(
         None, None, None, network, unet.scheduler(), None, None, requires_safety_checker=False
     )
-    merged_lora.merge(pipe, tmp_path, file.name)
+    loras.merge(pipe, tmp_path, file.name)
     with torch.no_grad():
         after = network(*given).sample
     assert len(tensors) == 2 * len(model.ranks)

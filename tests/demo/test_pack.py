@@ -57,9 +57,9 @@ from demo.evaluate.report import (  # noqa: E402
 from demo.train import chat_talks  # noqa: E402
 from demo.train.loop import MODELS  # noqa: E402
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, STYLES  # noqa: E402
-from vision.pictures import upscaler  # noqa: E402
+from vision.images import upscaler  # noqa: E402
 from vision.reporter import Reporter  # noqa: E402
-from vision.weights import vocabulary  # noqa: E402
+from vision.weights import card  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -114,9 +114,9 @@ def test_the_settings_hold_what_the_bot_asks_for():
 def test_the_vocabulary_has_the_words_of_the_world_and_no_others():
     known = json.loads((MODELS / "stable-diffusion" / "atelier.json").read_text())["vocabulary"]
     examples = json.loads((MODELS / "examples.json").read_text())
-    assert vocabulary.unknown([*examples["prompts"], *examples["backgrounds"]], known) == []
+    assert card.unknown([*examples["prompts"], *examples["backgrounds"]], known) == []
     foreign = "a dog and a pizza, an astronaut riding a horse"
-    assert vocabulary.unknown([foreign], known) == ["dog", "pizza", "astronaut", "riding", "horse"]
+    assert card.unknown([foreign], known) == ["dog", "pizza", "astronaut", "riding", "horse"]
 
 
 @pytest.mark.parametrize("folder", ["stable-diffusion/tokenizer", "clip"])
@@ -228,7 +228,7 @@ def test_the_editor_enlarges_with_the_generators_upscaler(pack):
         pack.models.editor(None, Reporter()),
         edit_rows.asked("enlarged", "colour")[0].pictures()[0],
     )
-    wanted = upscaler.load(MODELS / "stable-diffusion", 4, "cpu").enlarge(picture)
+    wanted = upscaler.load_upscaler(MODELS / "stable-diffusion", 4, "cpu").enlarge(picture)
     assert editor.enlarged(picture).tobytes() == wanted.tobytes()
 
 

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from vision.pictures.upscaler import Upscaler  # noqa: E402
+from vision.images.upscaler import Upscaler  # noqa: E402
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ from unittest import mock
 import sqlalchemy as sa
 
 from core.errors import StorageError
-from core.settings import Settings, load
+from core.settings import Settings, load_settings
 from host.opening import services
 from host.rows.commands import move_database
 from storage import people
@@ -69,7 +69,7 @@ class Trial:
     def settings(self, **more: str) -> Settings:
         given = {"DATA_DIR": str(self.data), "DISK_FLOOR_MB": "0", "SEARCH_PICTURES": "off"}
         kept = {"RETENTION_DAYS": "365", "DEVICES": "cpu", "FILES_URL": self.url, **(self.keys or {})}
-        return load({**given, **kept, **more}, self.root / "none")
+        return load_settings({**given, **kept, **more}, self.root / "none")
 
     @asynccontextmanager
     async def started(self, *, adopt: bool = False, **more: str) -> AsyncIterator[Services]:

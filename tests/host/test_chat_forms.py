@@ -14,10 +14,10 @@ from jobs.remote import hints
 from jobs.remote.remote import RemoteExecutor
 from tests.chat_server import Exchange, chat_server, well
 from tests.host.test_chat_server import WAITS, run_of
-from vision.forms.showing import BY_AXIS, BY_OCR, NO_FORM
-from vision.forms.wanted import BOXES, TABLE
-from vision.ocr.quoting import HEAD, UNREAD
+from vision.chat.output_parsing import BOXES, TABLE
+from vision.chat.output_rendering import BY_AXIS, BY_OCR, NO_FORM
 from vision.protocol import Answered, Declined, Done, Measure, Measured, Run, Stopped, Turn
+from vision.readers.ocr import HEAD, UNREAD
 
 ROWS = '{"title": "Rain", "x": "Month", "columns": ["mm"], "rows": [["Jan", 12], ["Feb", 3]]}'
 READ = (("Jan", 12.0), ("Feb", 3.0))

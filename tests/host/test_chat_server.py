@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from core.requests import AskRequest, to_json
-from core.settings import load
+from core.settings import load_settings
 from host import doctor
 from host.chat_server import HttpChatServer, opened_by
 from jobs.executor import Lost
@@ -283,9 +283,9 @@ async def _sees(exchange: Exchange) -> None:
 )
 async def test_the_doctor_says_whether_it_sees_pictures(behave, ok: bool, words: str, tmp_path: Path) -> None:
     async with chat_server(behave) as server:
-        [check] = await doctor.chat_server(load({"VLM_URL": server.url}, tmp_path / "none.env"))
+        [check] = await doctor.chat_server(load_settings({"VLM_URL": server.url}, tmp_path / "none.env"))
     assert check.ok is ok and words in check.found and "questions and their pictures go there" in check.found
-    assert await doctor.chat_server(load({}, tmp_path / "none.env")) == []
+    assert await doctor.chat_server(load_settings({}, tmp_path / "none.env")) == []
 
 
 # What is sent
@@ -421,5 +421,5 @@ def test_what_a_model_thinks_between_marks_is_no_part_of_its_answer(pieces: list
 
 def test_how_long_the_first_word_may_take_is_a_setting(tmp_path: Path) -> None:
     environment = {"VLM_URL": "http://127.0.0.1:9/v1", "VLM_WAIT": "300", "DATA_DIR": str(tmp_path)}
-    server = opened_by(load(environment, tmp_path / "none"))
+    server = opened_by(load_settings(environment, tmp_path / "none"))
     assert server._waits[1] == 300.0

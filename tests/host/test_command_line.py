@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from core.settings import ROOT, load
+from core.settings import ROOT, load_settings
 from host import app, cli
 from storage.database import open_database
 
@@ -31,7 +31,7 @@ def _atelier(data_dir: Path, *arguments: str, **settings: str) -> subprocess.Com
 
 @pytest.mark.slow
 async def test_a_damaged_database_is_named_at_the_start_and_restored_on_request(tmp_path: Path) -> None:
-    settings = load({"DATA_DIR": str(tmp_path)}, tmp_path / "none.env")
+    settings = load_settings({"DATA_DIR": str(tmp_path)}, tmp_path / "none.env")
     async with open_database(settings.database, tmp_path / "backups"):
         pass
     made = _atelier(tmp_path, "backup")
@@ -70,7 +70,7 @@ def test_a_sound_database_is_replaced_only_on_demand(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["what?now a#b", "50%25"])
 async def test_a_data_folder_with_any_name_holds_the_database_and_its_backups(tmp_path, name: str) -> None:
-    settings = load({"DATA_DIR": str(tmp_path / name)}, tmp_path / "none.env")
+    settings = load_settings({"DATA_DIR": str(tmp_path / name)}, tmp_path / "none.env")
     async with open_database(settings.database, settings.backups):
         pass
     assert (tmp_path / name / "atelier.db").is_file() and [path.name for path in tmp_path.iterdir()] == [name]

@@ -19,7 +19,7 @@ import pytest
 from core import profiles
 from core.errors import ModelError
 from core.settings import ROOT, secret_files
-from core.settings import load as load_settings
+from core.settings import load_settings as load_settings
 from host import installed
 from host.cli import main
 from host.doctor import doctor, model_problems, sign_in
@@ -27,9 +27,9 @@ from host.installed import films
 from storage.database import open_database
 from storage.engines import sqlite
 from storage.identity import MARK
-from vision.films import encoders
-from vision.photo import fetch as photo_fetch
-from vision.weights import describe
+from vision import describe_models
+from vision.readers.photo import fetch as photo_fetch
+from vision.video import codecs
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
             {"device": name, "name": name, "memory": 2**34, "free": 2**33}
             for name in ("cpu", *(f"cuda:{n}" for n in range(cards)))
         ]
-        monkeypatch.setattr(describe, "probe_devices", lambda: found)
+        monkeypatch.setattr(describe_models, "probe_devices", lambda: found)
         settings = load_settings({"DATA_DIR": str(tmp_path), **environment}, Path("/nonexistent/.env"))
         return doctor(settings), capsys.readouterr().out
 
@@ -93,7 +93,7 @@ def test_a_reader_of_films_that_is_a_year_old_is_told(version: str, day: date, o
 
 
 def test_an_encoder_that_isn_t_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "_can_write", lambda name: name == "libopenh264")
+    monkeypatch.setattr(codecs, "_can_write", lambda name: name == "libopenh264")
     assert "libopenh264" in films("auto", "19.0.2", date(2026, 12, 1)).found
     check = films("vp9", "19.0.2", date(2026, 12, 1))
     assert check.ok is False and "VIDEO_ENCODER=vp9" in check.found and "VIDEO_ENCODER=auto" in check.fix
@@ -136,7 +136,7 @@ def test_float16_on_a_processor_is_slow(examine, cards: int, devices: str, warne
 def test_each_card_is_told_how_the_image_model_is_held(
     examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vision.memory_plan.installed", lambda device: frozenset({"int8", "fp8", "nf4"}))
+    monkeypatch.setattr("vision.weights.memory.installed", lambda device: frozenset({"int8", "fp8", "nf4"}))
     text = examine(cards=2)[1]
     assert text.count("stable-diffusion on cuda:") == 2 and "as it is, all of it on the device" in text
     asked = {"QUANTIZE": "int8", "OFFLOAD": "model", "DEVICES": "cuda:0"}
@@ -152,7 +152,7 @@ def test_each_card_is_told_how_the_image_model_is_held(
 
 
 def test_quantising_without_its_library_is_wrong(examine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vision.memory_plan.installed", lambda device: frozenset())
+    monkeypatch.setattr("vision.weights.memory.installed", lambda device: frozenset())
     status, text = examine(cards=1, QUANTIZE="nf4")
     assert status == 1 and "QUANTIZE=nf4 can't be had here" in text and "or set QUANTIZE=auto" in text
 

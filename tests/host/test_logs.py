@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.redact import GONE, Redactor
-from core.settings import ROOT, load
+from core.settings import ROOT, load_settings
 from host.logs import redactor
 from tests.security import canaries
 
@@ -29,7 +29,7 @@ def test_what_is_no_secret_stays() -> None:
 
 
 def test_the_hosts_own_secrets_are_known_by_value(tmp_path: Path) -> None:
-    settings = load(
+    settings = load_settings(
         {"DISCORD_TOKEN": "t0ken-of-no-known-shape", "HF_TOKEN": "secret-hf", "DATA_DIR": str(tmp_path)},
         tmp_path / "none.env",
     )
@@ -44,7 +44,7 @@ def test_the_hosts_own_secrets_are_known_by_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize("password", ["p@ss-canary@", "p%40ss-canary", "p/canary"])
 def test_the_databases_password_is_not_half_shown(tmp_path: Path, password: str) -> None:
     address = f"postgresql+psycopg://me:{password}@host/atelier"
-    redact = redactor(load({"DATABASE_URL": address}, tmp_path / "none.env"))
+    redact = redactor(load_settings({"DATABASE_URL": address}, tmp_path / "none.env"))
     for text in (f"can't reach {address}", f"FATAL: {password.replace('%40', '@')} is wrong"):
         assert "canary" not in redact(text)
     assert "canary" not in Redactor()("postgresql://me:p@ss-canary@host/atelier")
@@ -61,7 +61,7 @@ def test_the_databases_password_is_not_half_shown(tmp_path: Path, password: str)
 def test_a_secret_in_the_file_that_bus_creds_names_is_known(tmp_path: Path, held: str, secret: str) -> None:
     file = tmp_path / "bus.creds"
     file.write_text(held)
-    redact = redactor(load({"BUS_CREDS": str(file)}, tmp_path / "none.env"))
+    redact = redactor(load_settings({"BUS_CREDS": str(file)}, tmp_path / "none.env"))
     assert redact(f"refused: {secret}.") == f"refused: {GONE}."
 
 
@@ -93,8 +93,8 @@ async def test_without_the_filter_words_would_be_in_the_log(tmp_path: Path) -> N
 
 def test_the_log_file_itself_is_clean(tmp_path: Path) -> None:
     code = (
-        "import logging; from pathlib import Path; from core.settings import load; from host.logs import"
-        " set_up_logs\nset_up_logs(load({'DISCORD_TOKEN': 'canary-token-1', 'DATA_DIR':"
+        "import logging; from pathlib import Path; from core.settings import load_settings;"
+        " from host.logs import set_up_logs\nset_up_logs(load_settings({'DISCORD_TOKEN': 'canary-token-1', 'DATA_DIR':"
         f" {str(tmp_path)!r}}}, Path('none.env')))\ntry: raise ValueError('canary-token-1 in an"
         " error')\nexcept ValueError: logging.getLogger('bot').exception('failed')\n"
     )
@@ -109,7 +109,7 @@ import logging, time
 from pathlib import Path
 from core.settings import ROOT, load
 from host.logs import set_up_logs
-set_up_logs(load({{'DATA_DIR': {str(tmp_path)!r}}}, Path('none.env')))
+set_up_logs(load_settings({{'DATA_DIR': {str(tmp_path)!r}}}, Path('none.env')))
 plain = logging.FileHandler.emit
 def slow(handler, record):
     time.sleep(0.2)

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core import process
 from core.settings import ROOT
 from host import memory
-from vision import background
 
 THREADS = """
 import ctypes, sys, threading
@@ -61,14 +61,14 @@ def test_what_is_free_in_the_middle_of_the_heap_goes_back_to_the_system() -> Non
     for block in blocks[:-1]:  # the last holds the heap's end where it is
         libc.free(block)
     before = own.memory_info().rss
-    assert background.give_back()
+    assert process.give_back()
     assert before - own.memory_info().rss > 1900 * size
     libc.free(blocks[-1])
 
 
 def test_elsewhere_it_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not memory.configure_heap() and not background.give_back()
+    assert not memory.configure_heap() and not process.give_back()
 
 
 LARGE_BLOCKS = """

@@ -11,7 +11,7 @@ import asyncio, sys
 from pathlib import Path
 
 import host.app
-from core.settings import load
+from core.settings import load_settings
 from host.elsewhere.executors import executor_of
 from host.opening import services
 from tests.jobs.hand_executor import HandExecutor
@@ -21,7 +21,7 @@ unwanted |= {"jobs.agents", "jobs.elsewhere"}
 unwanted |= {"storage.engines.postgres", "storage.blobs.s3", "storage.copy_database"}
 
 async def main():
-    settings = load({"DATA_DIR": sys.argv[1], "DISK_FLOOR_MB": "0"}, Path("/nowhere"))
+    settings = load_settings({"DATA_DIR": sys.argv[1], "DISK_FLOOR_MB": "0"}, Path("/nowhere"))
     await executor_of(settings, "tests.jobs.fake_worker:main", None)
     async with services(settings, executor=HandExecutor()):
         print(sorted(unwanted & set(sys.modules)))

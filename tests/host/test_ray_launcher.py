@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from core.errors import SettingsError
-from core.settings import load as load_settings
+from core.settings import load_settings as load_settings
 from host import ray_launcher
 from host.cli import _parser
 from host.elsewhere import rights

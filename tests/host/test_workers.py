@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import AtelierError
-from core.settings import load
+from core.settings import load_settings
 from host import workers
 
 
@@ -55,7 +55,7 @@ def test_without_a_driver_nobody_loads_torch_to_find_out(
 
 
 async def test_each_device_gets_the_settings(tmp_path: Path) -> None:
-    settings = load(
+    settings = load_settings(
         {"DATA_DIR": str(tmp_path), "DEVICES": "cpu, cuda:0", "DTYPE": "float32"}, tmp_path / "no"
     )
     made = await workers.worker_configs(settings)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from core.job import Origin
 from core.requests import ImagineRequest
-from core.settings import ROOT, load
+from core.settings import ROOT, load_settings
 from host.opening import services
 from studio.services import Services
 from tests import postgres
@@ -79,7 +79,7 @@ class Place:
     @asynccontextmanager
     async def studio(self) -> AsyncIterator[Services]:
         """The studio's services on the database, as the bot opens them."""
-        settings = load(
+        settings = load_settings(
             {"DATA_DIR": str(self.folder), "DATABASE_URL": self.address, "DISK_FLOOR_MB": "0",
              "SEARCH_PICTURES": "off"},
             self.folder / "none.env",

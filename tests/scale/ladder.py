@@ -41,7 +41,7 @@ from tests.wire.test_buttons import BUTTON, Screen, parts, said
 CHANNEL, MEMBER = GUILD + 1, 77
 PROMPTS = ("a red house on grass", "a blue boat at sea", "a green tree in the snow", "a yellow star at night")
 SAME = "a red ball on sand --seed 11"
-WORKER = "vision.worker:main"
+WORKER = "vision.worker.main:main"
 DATABASE = "ladder"
 PATIENCE = 300.0
 WRONG = ("❌", "went wrong", "newer version", "isn't there")

@@ -194,10 +194,10 @@ def _loose(create: Callable[..., object]) -> Callable[..., object]:
 
 
 def _settings(rng: random.Random) -> Settings:
-    from core.settings import load
+    from core.settings import load_settings
 
     token = base64.b64encode(rng.randbytes(30)).decode()
-    return replace(load({}, Path("none.env")), discord_token=token)
+    return replace(load_settings({}, Path("none.env")), discord_token=token)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -36,8 +36,8 @@ from tests.security import films, hostile_films
 from tests.security.clip_loop import LIMITS
 from tests.security.films import spent
 from tests.security.pictures import Loop, Tally, clean_png, tell
-from vision.films import boxes
-from vision.films.reader import FilmReader
+from vision.video import codecs
+from vision.video.reader import FilmReader
 
 LIMIT = 800 * 2**20  # bytes: 600 MiB above what imports need
 SECONDS = video_process.SECONDS["take"] + 0.05  # of processor time for one film
@@ -48,7 +48,7 @@ ALLOWED = {b"ftyp", b"moov", b"mdat"}
 def is_clean(film: bytes, poster: bytes) -> bool:
     """Whether a clip is what clips are: boxes of ours, H.264 in yuv420p, frames that can all be decoded."""
     file = io.BytesIO(film)
-    if {box.kind for box in boxes.boxes(file)} != ALLOWED or not clean_png(poster):
+    if {box.kind for box in codecs.boxes(file)} != ALLOWED or not clean_png(poster):
         return False
     with FilmReader(file) as found:
         frames = list(found.decoded())
@@ -146,7 +146,7 @@ def talkative() -> Iterator[tuple[str, bytes]]:
         else:
             data = _written(frames, kind, said)
         if kind in ("mp4", "mov"):
-            data += boxes.box_of(b"uuid", boxes.XMP + CANARY) + boxes.box_of(b"free", CANARY)
+            data += codecs.box_of(b"uuid", codecs.XMP + CANARY) + codecs.box_of(b"free", CANARY)
         yield kind, data + CANARY
         number += 1
 
@@ -179,7 +179,7 @@ def canaries(count: int) -> tuple[int, int, int]:
         assert "error" not in header, (kind, header)
         gif = io.BytesIO()
         transcode.make("gif", [clip], gif, limit=10**6)
-        told = boxes.box_of(b"free", CANARY) + boxes.box_of(b"udta", CANARY)  # as if it had come in since
+        told = codecs.box_of(b"free", CANARY) + codecs.box_of(b"udta", CANARY)  # as if it had come in since
         for made, media_type in ((clip.getvalue() + told, "video/mp4"), (gif.getvalue(), "image/gif")):
             sent = marks.outgoing(made, media_type, source=marks.EXTENDED, parameters=False)
             unmarked += marks.EXTENDED.encode() not in sent

@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin
 from studio.marking import marks
 from studio.pictures import image_process
 from tests.security import hostile
-from vision.pictures import encode
+from vision.images import encode
 
 CANARY = b"canary-55b1"
 

@@ -27,8 +27,8 @@ from core.requests import AskRequest, to_json
 from core.requests.chat import SYSTEM
 from tests.servers import compare, model, start
 from tests.servers.compare import Asked
-from vision.chat import load
-from vision.chat.talking import Talker
+from vision.chat import talker as load
+from vision.chat.talker import Talker
 from vision.protocol import Run, Talk, Turn
 
 TOKENS = 32
@@ -132,7 +132,7 @@ def main() -> int:
         asked, other = questions(work), somebody_elses(work)
         card = folder / "atelier.json"
         told = json.loads(card.read_text()) if card.exists() else {}
-        talker = load.load(folder, "tiny", told, "cpu", torch.float32)
+        talker = load.load_chat_model(folder, "tiny", told, "cpu", torch.float32)
         answers = {"our own decoder": by_ourselves(talker, [other, *(one for one, _ in asked)])[1:]}
         for kind in () if options.ours else start.NEEDS:
             if start.missing(kind):

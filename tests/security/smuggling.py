@@ -19,9 +19,8 @@ from pathlib import Path
 from jobs.remote.messages import neutral
 from tests.servers import model as served
 from tests.vision.chat import fuzz, shapes
-from vision.chat.control_tokens import ControlTokens
-from vision.chat.prompt import PromptMaker
-from vision.ocr import quoting
+from vision.chat.prompt import ControlTokens, PromptMaker
+from vision.readers import ocr
 
 OF_SERVERS = (
     "qwen",
@@ -58,7 +57,7 @@ def left_for_a_server(tokens: ControlTokens, texts: Iterator[str]) -> int:
 
 def left_in_pictures(tokens: ControlTokens, texts: Iterator[str]) -> int:
     """How many texts still bring control tokens in when they were read in a picture and told the model."""
-    turns = (f"{quoting.quote(1, text, quoting.LONGEST)}\n\nWhat is it?" for text in texts)
+    turns = (f"{ocr.quote(1, text, ocr.LONGEST)}\n\nWhat is it?" for text in texts)
     return sum(tokens.count(fuzz.ids(tokens, tokens.neutralise(turn))) > 0 for turn in turns)
 
 

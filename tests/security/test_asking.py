@@ -11,7 +11,7 @@ from core.requests.chat import SYSTEM
 from studio.moderation import answers
 from tests.security import growing_answers, obeying, smuggling
 from tests.servers import model
-from vision.chat.control_tokens import ControlTokens
+from vision.chat.prompt import ControlTokens
 
 
 @pytest.fixture(scope="module")

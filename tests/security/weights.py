@@ -247,9 +247,9 @@ def cases(folders: dict[str, Path]) -> Iterator[tuple[str, str, Poison]]:
 
 def attack(folders: dict[str, Path], work: Path, watch: Watch) -> tuple[int, list[str], list[str]]:
     """(folders tried, what ran, poisoned ones that loaded though they must not)."""
-    from vision.model_store import Models
     from vision.protocol import WorkerConfig
-    from vision.weights.trust import digest
+    from vision.store import Models
+    from vision.weights.files import digest
 
     count, ran, loaded = 0, [], []
     for name, role, poison in cases(folders):
@@ -289,7 +289,7 @@ def control(work: Path, watch: Watch) -> int:
 def main(argv: list[str] | None = None) -> int:
     argparse.ArgumentParser().parse_args(argv)
     from tests import tiny
-    from vision.startup import quiet_libraries
+    from vision.worker.main import quiet_libraries
 
     quiet_libraries()
     with tempfile.TemporaryDirectory() as place:

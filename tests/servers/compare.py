@@ -27,9 +27,9 @@ from host.chat_server import HttpChatServer
 from jobs.remote.messages import Prompt, prompt_of
 from jobs.remote.remote import RemoteExecutor
 from tests.servers import model, start
-from vision.chat import load
-from vision.chat.pictures import Picture
-from vision.chat.talking import Talker
+from vision.chat import talker as load
+from vision.chat.prompt import Picture
+from vision.chat.talker import Talker
 from vision.protocol import Done, Run, Step, Talk, Turn
 from vision.reporter import Reporter
 
@@ -211,7 +211,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as made:
         work = Path(made)
         folder = model.given(options.folder, work)
-        talker = load.load(folder, "tiny", {}, "cpu", torch.float32)
+        talker = load.load_chat_model(folder, "tiny", {}, "cpu", torch.float32)
         for kind in [options.only] if options.only else start.NEEDS:
             if start.missing(kind):
                 print(f"{kind}: not installed: {', '.join(start.missing(kind))}")

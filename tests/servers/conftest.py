@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.servers import model, start
-from vision.chat import load
-from vision.chat.talking import Talker
+from vision.chat import talker as load
+from vision.chat.talker import Talker
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def talker(folder: Path) -> Talker:
     """Our own decoder."""
     torch.set_num_threads(1)
-    return load.load(folder, "tiny", {}, "cpu", torch.float32)
+    return load.load_chat_model(folder, "tiny", {}, "cpu", torch.float32)
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from core.requests import AskRequest, to_json
-from core.settings import load
+from core.settings import load_settings
 from host import doctor
 from host.chat_server import HttpChatServer
 from jobs.remote.remote import RemoteExecutor
 from tests.jobs.conftest import until
 from tests.servers import compare, faults, start
-from vision.chat.talking import Talker
+from vision.chat.talker import Talker
 from vision.protocol import Done, Run, Step, Talk, Turn
 
 pytestmark = pytest.mark.servers
@@ -95,7 +95,7 @@ async def test_a_stop_keeps_what_there_is_and_frees_the_server(
 async def test_the_doctor_tells_that_random_weights_see_nothing(
     url_of: Callable[[str], str], tmp_path: Path, kind: str
 ) -> None:
-    [check] = await doctor.chat_server(load({"VLM_URL": url_of(kind)}, tmp_path / "none.env"))
+    [check] = await doctor.chat_server(load_settings({"VLM_URL": url_of(kind)}, tmp_path / "none.env"))
     assert not check.ok and "doesn't see pictures" in check.found
 
 

@@ -157,9 +157,9 @@ async def test_no_key_is_told_to_anybody(
 def test_without_a_bucket_nothing_of_it_is_imported(tmp_path: Path) -> None:
     code = (
         "import sys, host.storing, host.cli\n"
-        "from core.settings import load\n"
+        "from core.settings import load_settings\n"
         "from storage.blobs import open_files\n"
-        "open_files(load())\n"
+        "open_files(load_settings())\n"
         "assert not {'obstore', 'boto3', 'storage.blobs.s3'} & set(sys.modules)"
     )
     environment = {**os.environ, "DATA_DIR": str(tmp_path), "FILES_URL": ""}

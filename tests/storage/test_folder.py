@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import FilesAway, StorageError
-from core.settings import load
+from core.settings import load_settings
 from storage.blobs import open_files
 from storage.blobs.local import Folder
 
@@ -62,7 +62,7 @@ def test_free_space_is_of_the_disk_that_holds_the_files(files: Folder) -> None:
 
 def test_what_is_coming_lies_in_the_data_folder_wherever_pictures_are(tmp_path: Path) -> None:
     shared = tmp_path / "ftp"
-    settings = load(
+    settings = load_settings(
         {"DATA_DIR": str(tmp_path / "data"), "FILES_URL": f"files:{shared / 'pictures'}"}, tmp_path / "none"
     )
     assert open_files(settings).incoming == tmp_path / "data" / "incoming"

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from core.requests import REQUESTS, GenerateRequest, from_json
-from core.settings import load
+from core.settings import load_settings
 from host.opening import services
 from jobs.executor import Outcome, Report
 from jobs.queue import Queue
@@ -96,7 +96,7 @@ async def open_studio(
     """Open a studio in ``folder``. executor: what draws, None = AtOnce. Every picture is fit until a test
     gives the moderator another judge."""
     common = {"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}
-    loaded = load({**common, **settings}, folder / "none.env")
+    loaded = load_settings({**common, **settings}, folder / "none.env")
     fresh_database(loaded.database)
     async with services(loaded, executor=executor or AtOnce()) as built:
         built.moderator._check = AllFit()

@@ -6,8 +6,8 @@ from core.events import ChatAnswer
 from core.requests import from_json
 from jobs.executor import Outcome, Report
 from tests.studio.conftest import AtOnce
-from vision.forms.showing import finished
-from vision.forms.wanted import wanted
+from vision.chat.output_parsing import wanted
+from vision.chat.output_rendering import finished
 from vision.protocol import Done, Run, Step, Turn
 
 

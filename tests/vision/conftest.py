@@ -16,9 +16,9 @@ from core.events import Output
 from core.requests import Request
 from tests import tiny
 from vision.capabilities import capability
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
+from vision.store import Models
 
 SHA = "a" * 64
 

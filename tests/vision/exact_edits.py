@@ -39,8 +39,8 @@ from studio.pictures.intake import Intake
 from tests.studio.editor import reference
 from tests.studio.pictures.test_strokes import stroke
 from vision.capabilities import compose, outpaint
-from vision.drawing import region_layout
-from vision.pictures import encode
+from vision.diffusion import edit_mask
+from vision.images import encode
 from vision.weights.card import Card, Draft
 
 CARD = Card(64, 8, 4, 3.0, Draft(2, 1.0), "prompt", "any")
@@ -190,10 +190,10 @@ def _drawn(request: Any, images: Any, marked: np.ndarray, case: Case, rng: rando
     if isinstance(request, RegionRequest):
         image, mask = (
             images[request.image],
-            region_layout.from_picture(images[request.mask_image], marked.shape[::-1]),
+            edit_mask.from_picture(images[request.mask_image], marked.shape[::-1]),
         )
-        layout = region_layout.plan(mask, CARD)
-        after = region_layout.pasted(_noise(rng, layout.size), image, mask, layout, CARD)
+        layout = edit_mask.plan(mask, CARD)
+        after = edit_mask.pasted(_noise(rng, layout.size), image, mask, layout, CARD)
         return np.asarray(image), np.asarray(after), marked
     if isinstance(request, OutpaintRequest):
         image = images[request.image]

@@ -34,16 +34,16 @@ from tests.vision.engine.test_engine import Crowd
 from tests.vision.soak import _full
 from tests.vision.video import operations
 from vision import devices
-from vision.drawing import generate as pictures
-from vision.drawing.generation import Generation
-from vision.engine import Engine, Fiber
+from vision.diffusion import generate as pictures
+from vision.diffusion.parameters import Generation
+from vision.engine.engine import Engine, Fiber
 from vision.families import Mode
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.video import generating
+from vision.store import Models
+from vision.video import generate
 from vision.video.families import Operation
-from vision.video.shot import Shot
+from vision.video.generate import Shot
 
 DECODED = 1 / 8  # of the mixes: it takes as long as the steps do
 REPORT = 500  # mixes from one line about them to the next
@@ -83,7 +83,7 @@ class Job(Reporter):
 @contextmanager
 def kept_latents() -> Iterator[None]:
     """Let jobs keep what comes to the decoder. Pictures aren't decoded; films are."""
-    decode = generating._Drawing._decode
+    decode = generate._Drawing._decode
 
     def keep(drawing: Any, latents: torch.Tensor, *rest: Any) -> Any:
         reporter = drawing.reporter
@@ -95,7 +95,7 @@ def kept_latents() -> Iterator[None]:
         return iter(())
 
     with (
-        mock.patch.object(generating._Drawing, "_decode", keep),
+        mock.patch.object(generate._Drawing, "_decode", keep),
         mock.patch.object(pictures, "_finish", keep_picture),
     ):
         yield
@@ -163,7 +163,7 @@ class Mixes:
         if isinstance(what, Generation):
             pictures.generate(self.pictures[name], what, job)
         else:
-            for _ in generating.generate(self.films[name], what, job).chunks:
+            for _ in generate.generate(self.films[name], what, job).chunks:
                 pass
 
     def mix(self, seed: int) -> list[str]:

@@ -21,9 +21,9 @@ from PIL import Image
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import ask
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import sizes
+from vision.store import Models
+from vision.weights import memory
 
 REQUEST = ImagineRequest(prompt="a red house", seed=7, num_images=1, num_inference_steps=2)
 NEAR = {"int8": 0.3, "fp8": 1.6, "nf4": 8.0}  # of 255, mean over a picture's values
@@ -49,7 +49,7 @@ def nf4_on_the_processor() -> Iterator[None]:
     with (
         mock.patch.object(Quantizer, "validate_environment", lambda self, *_, **__: None),
         mock.patch.object(Quantizer, "update_device_map", lambda self, _: {"": "cpu"}),
-        mock.patch("vision.memory_plan.installed", lambda device: frozenset(NEAR)),
+        mock.patch("vision.weights.memory.installed", lambda device: frozenset(NEAR)),
         mock.patch("bitsandbytes.nn.modules.has_avx512bf16", lambda: False),
         mock.patch("bitsandbytes.backends.cpu.ops.has_avx512bf16", lambda: False),
     ):
@@ -84,7 +84,7 @@ def distance(folder: Path, kind: str, scratch: Path) -> Distance:
     assert kinds_of_weights(models) - {"Parameter"}, "nothing was quantised"
     models.get("image")._base.save_pretrained(saved)
     shutil.copy(folder / "atelier.json", saved)
-    assert sizes.quantizable_parts(saved) == ()
+    assert memory.quantizable_parts(saved) == ()
     back = models_of(saved, scratch)
     apart = np.abs(pixels(back) - drawn).max()
     assert kinds_of_weights(back) == kinds_of_weights(models)

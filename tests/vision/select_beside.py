@@ -27,11 +27,11 @@ from core.requests import ImagineRequest
 from demo.evaluate import readers
 from demo.evaluate.images import SINGLE
 from vision.capabilities import capability
-from vision.engine import Engine, Fiber
-from vision.model_store import Models
+from vision.engine.engine import Engine, Fiber
 from vision.protocol import Answered, Select, WorkerConfig
 from vision.reporter import Reporter
-from vision.search import guests
+from vision.store import Models
+from vision.worker import queries
 
 PAUSE = 2.0  # seconds from an answer to the next question
 STEPS = 60  # of a generation of four pictures
@@ -79,7 +79,7 @@ class Asking:
         """Ask the next question, if it is time."""
         if self.begun is None and self.questions and time.monotonic() >= self.due:
             self.begun = time.monotonic()
-            guests.begin(
+            queries.begin(
                 self.questions.pop(),
                 self.models,
                 engine,

@@ -34,11 +34,12 @@ from tests import tiny
 from tests.vision.image_model.test_loras import save_lora
 from vision import devices
 from vision.capabilities import capability
-from vision.engine import Call, Engine, Fiber, passes
-from vision.model_store import Models
+from vision.engine import engine
+from vision.engine.engine import Call, Engine, Fiber
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.weights import sizes
+from vision.store import Models
+from vision.weights import memory
 
 NEAR = 3  # of 255
 STUCK = 120.0  # seconds without anything happening
@@ -225,7 +226,7 @@ class Soak:
 def _memory(models: Models, largest: float):
     """A device that has room for the ``largest``-fold of the largest model's weights."""
     known = [
-        sizes.bytes_in_memory(Path(spec), models.dtype.itemsize)
+        memory.bytes_in_memory(Path(spec), models.dtype.itemsize)
         for spec in (*models.config.models.values(), *models.config.image_models.values())
     ]
     room = round(largest * max(known))
@@ -239,7 +240,7 @@ def _memory(models: Models, largest: float):
 def _full(rng: random.Random, share: float):
     """``share`` of the passes of several rows run out of memory, and a few of those of one. What was thrown
     is in the list."""
-    plain, thrown = passes.evaluate_now, []
+    plain, thrown = engine.evaluate_now, []
 
     def evaluate_now(call: Call) -> Any:
         if rng.random() < share and (call.count > 1 or rng.random() < 0.3):
@@ -247,7 +248,7 @@ def _full(rng: random.Random, share: float):
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return plain(call)
 
-    with mock.patch.object(passes, "evaluate_now", evaluate_now):
+    with mock.patch.object(engine, "evaluate_now", evaluate_now):
         yield thrown
 
 
@@ -263,7 +264,7 @@ def main() -> int:
     parser.add_argument("--exact", action="store_true")
     parser.add_argument("--dtype", default="auto")
     arguments = parser.parse_args()
-    from vision.startup import quiet_libraries
+    from vision.worker.main import quiet_libraries
 
     quiet_libraries()
     warnings.filterwarnings("ignore")

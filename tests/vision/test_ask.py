@@ -17,7 +17,6 @@ from tests.vision.conftest import SHA
 from tests.vision.test_worker import PATIENCE, Running, start
 from vision.capabilities.ask import SMALLER, run
 from vision.chat.decoder import Decoder
-from vision.model_store import Models
 from vision.protocol import (
     Broke,
     Done,
@@ -33,6 +32,7 @@ from vision.protocol import (
     WorkerConfig,
 )
 from vision.reporter import Reporter
+from vision.store import Models
 
 
 @pytest.fixture(scope="module")

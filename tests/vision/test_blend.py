@@ -13,7 +13,7 @@ from tests import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.families.test_families import FAMILY_NAMES, pixels
 from vision.capabilities import blend, capability
-from vision.model_store import Models
+from vision.store import Models
 
 ONE, TWO = "a" * 64, "b" * 64
 REQUEST = BlendRequest(images=(ONE, TWO), num_images=2, num_inference_steps=3, seed=4)

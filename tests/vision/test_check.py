@@ -13,13 +13,13 @@ from core.errors import ModelError
 from tests import tiny
 from tests.vision.chat import shapes
 from tests.vision.ocr.test_hints import BILL, SAID, SIGN, Both, paths  # noqa: F401
-from vision.chat import scoring
-from vision.chat.pictures import stored
-from vision.model_store import Models
+from vision.chat import talker
+from vision.chat.prompt import stored
 from vision.protocol import Check, Talk, Turn, WorkerConfig
 from vision.reporter import Reporter
-from vision.search import checking
-from vision.search.checking import check
+from vision.store import Models
+from vision.worker import queries
+from vision.worker.queries import check
 
 
 @pytest.fixture(scope="module")
@@ -40,16 +40,16 @@ def picture(tmp_path: Path) -> str:
 
 def test_a_chance_is_the_mean_of_both_orders(real: Models, picture: str) -> None:
     found = check(Check("q", (picture,), "hello", ("No cats", "No dogs")), real, Reporter())
-    assert found.unread == checking.NO_READER and found.unjudged == ""
+    assert found.unread == queries.NO_READER and found.unjudged == ""
     assert found.model == real.get("ask").name
-    told, chances = checking.told_of("hello", []), []
+    told, chances = queries.told_of("hello", []), []
     for order in ("yes or no", "no or yes"):
         asked = (
             f"{told}\n\nA rule of a chat: No cats\nDoes what is shown or written here break this rule? Answer"
             f" {order}."
         )
         talk = Talk((Turn("user", asked, ("0",)),), "short")
-        yes, no = scoring.score(
+        yes, no = talker.score(
             real.get("ask"), talk, {"0": stored("0", picture, 0)}, ("Yes", "No"), Reporter()
         )
         chances.append(math.exp(yes) / (math.exp(yes) + math.exp(no)))
@@ -65,14 +65,14 @@ def test_a_check_reads_every_picture(paths) -> None:  # noqa: F811
     models = Both(("ocr",))
     found = check(Check("q", (paths[BILL], paths[SIGN]), "", ("No cats",)), models, Reporter())
     assert found.texts == tuple(SAID.values()) and found.reader == "pretended"
-    assert found.unjudged == checking.NO_MODEL
+    assert found.unjudged == queries.NO_MODEL
 
 
 @pytest.mark.parametrize(
     ("roles", "rules", "unread", "unjudged"),
     [
-        ((), ("a",), checking.NO_READER, checking.NO_MODEL),
-        (("ocr", "ask"), (), "it isn't there", checking.NO_RULES),
+        ((), ("a",), queries.NO_READER, queries.NO_MODEL),
+        (("ocr", "ask"), (), "it isn't there", queries.NO_RULES),
     ],
 )
 def test_what_is_missing_has_a_reason(paths, roles, rules, unread: str, unjudged: str) -> None:  # noqa: F811
@@ -86,12 +86,12 @@ def test_a_model_that_compares_nothing_is_named(paths, monkeypatch) -> None:  # 
     def refuse(*_):
         raise ModelError("it can write answers, but not compare given ones.")
 
-    monkeypatch.setattr(scoring, "score", refuse)
+    monkeypatch.setattr(talker, "score", refuse)
     found = check(Check("q", (paths[BILL],), "", ("No cats",)), Both(), Reporter())
     assert found.texts and "not compare" in found.unjudged
 
 
 def test_what_is_told_is_quoted() -> None:
-    told = checking.told_of("one\nassistant: no", ["two words here", "  "])
+    told = queries.told_of("one\nassistant: no", ["two words here", "  "])
     lines = told.split("\n")
     assert "> assistant: no" in lines and "> two words here" in lines and "picture 2" not in told

@@ -14,9 +14,9 @@ from PIL import Image, ImageFont
 from core.requests import ClassifyRequest
 from tests import tiny
 from tests.vision.conftest import SHA, ask
-from vision.model_store import Models
-from vision.pictures import chart
+from vision.images import chart
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 LABELS = ("a cat", "a dog", "a very red boat", "кот")
 

@@ -10,8 +10,8 @@ from core.errors import JobCancelled
 from core.requests import DescribeRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from vision.model_store import Models
 from vision.readers.captioner import Captioner, content, tidy
+from vision.store import Models
 
 
 @pytest.mark.parametrize("name", ["blip", "llava", "idefics3", "smolvlm", "qwen3-vl"])

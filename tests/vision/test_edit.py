@@ -20,12 +20,11 @@ from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.drawing.test_checkpoint import Died, Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, together
-from vision.drawing.generation import Generation
-from vision.families import FAMILIES, Mode
-from vision.families.editors import EDITORS, editing
-from vision.model_store import Models
+from vision.diffusion.parameters import Generation
+from vision.families import EDITORS, FAMILIES, Mode, editing
 from vision.protocol import WorkerConfig
-from vision.weights import identify
+from vision.store import Models
+from vision.weights import card as identify
 
 NAMES = sorted(tiny_editors.MODELS)
 keep_latents = test_engine.keep_latents

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.vision import film_mixes
-from vision.engine import passes
+from vision.engine import engine
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_films_and_pictures_mixed_at_random_come_out_as_alone(
 def test_a_pass_that_gives_a_little_else_is_found(
     models: film_mixes.Mixes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = passes.evaluate_now
-    monkeypatch.setattr(passes, "evaluate_now", lambda call: tuple(1.01 * each for each in plain(call)))
+    plain = engine.evaluate_now
+    monkeypatch.setattr(engine, "evaluate_now", lambda call: tuple(1.01 * each for each in plain(call)))
     _, problems = film_mixes.measure(tmp_path, 1, models=models)
     assert problems

@@ -9,9 +9,10 @@ from core.events import Output
 from core.requests import to_json
 from core.requests.video import VideoRequest
 from tests.jobs import film_worker
-from vision import capabilities, worker
+from vision import capabilities
 from vision.protocol import Broke, Done, Run
 from vision.reporter import Reporter
+from vision.worker import main
 
 film_worker.register()
 CLIP = "ab" * 32
@@ -21,7 +22,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, work: Any) -> Done | B
     monkeypatch.setattr(capabilities, "capability", lambda kind: work)
     request = VideoRequest(prompt="", operation="extend", clip=CLIP, seed=3)
     run = Run("a", "video", to_json(request), {CLIP: str(tmp_path / "film.mp4")}, None, str(tmp_path))
-    return worker._answer(run, None, Reporter())
+    return main._answer(run, None, Reporter())
 
 
 def test_it_is_given_paths_that_nobody_has_opened_and_its_folder(

@@ -17,8 +17,8 @@ from core.prompt.parser import parse_prompt
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 SOURCE = tiny.picture(64, 64)
 USUAL = 8  # steps

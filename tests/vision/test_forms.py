@@ -18,12 +18,12 @@ from tests.vision.charts.drawn_charts import draw, some_chart
 from tests.vision.chat import shapes
 from tests.vision.conftest import SHA
 from vision.capabilities.ask import run
-from vision.charts.measuring import NO_BARS, measure
-from vision.forms.showing import BY_AXIS, BY_OCR
-from vision.forms.wanted import TABLE
-from vision.model_store import Models
+from vision.chat.output_parsing import TABLE
+from vision.chat.output_rendering import BY_AXIS, BY_OCR
 from vision.protocol import Measure, Talk, Turn, WorkerConfig
+from vision.readers.charts import NO_BARS, measure
 from vision.reporter import Reporter
+from vision.store import Models
 
 OCR = {"ocr": "program:rapidocr"}
 has_ocr = pytest.mark.skipif(

@@ -18,8 +18,8 @@ from core.limits import MAX_SEED
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 REQUEST = ImagineRequest(prompt="a red house", negative_prompt="blue", seed=7)
 
@@ -97,7 +97,7 @@ def test_draft_takes_the_cards_draft_unless_steps_are_given(models_of: Callable[
 
 @pytest.mark.parametrize("aspect", [(1, 1), (3, 2), (2, 3), (16, 9), (4, 1), (1, 4)])
 def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
-    from vision.drawing import task
+    from vision.diffusion import task
     from vision.families import FAMILIES
     from vision.weights import card as cards
 
@@ -112,9 +112,9 @@ def test_an_aspect_ratio_keeps_the_native_area(aspect: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("aspect", [(3, 2), (2, 3), (21, 9), (9, 16), (4, 5), (14, 1), (97, 61)])
 def test_a_picture_has_exactly_the_shape_that_was_asked_for(aspect: tuple[int, int]) -> None:
-    from vision.drawing import task
+    from vision.diffusion import task
     from vision.families import FAMILIES
-    from vision.pictures import encode
+    from vision.images import encode
     from vision.weights import card as cards
 
     for family in FAMILIES:

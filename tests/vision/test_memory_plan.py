@@ -6,8 +6,7 @@ import pytest
 
 from core.errors import ModelError
 from core.settings import PROFILES, ROOT
-from vision.memory_plan import Plan, choose
-from vision.weights.sizes import Sizes
+from vision.weights.memory import Plan, Sizes, choose
 
 GB = 10**9
 ALL = frozenset({"int8", "fp8", "nf4"})

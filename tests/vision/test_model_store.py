@@ -12,14 +12,14 @@ import pytest
 from core.errors import UserError
 from core.requests import ImagineRequest
 from tests.vision.conftest import ask
-from vision import devices, model_loader, model_store
-from vision.engine import Engine, Fiber
-from vision.model_loader import FoundModel
-from vision.model_store import Models
+from vision import devices, loader, store
+from vision.engine.engine import Engine, Fiber
+from vision.loader import FoundModel
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.weights import sizes
-from vision.weights.sources import ModelSource
+from vision.store import Models
+from vision.weights import memory as sizes
+from vision.weights.files import ModelSource
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def models(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
     def memory(device: str) -> tuple[int, int]:
         return round(room - sum(held.bytes for held in made._held.values())), round(room)
 
-    monkeypatch.setattr(model_store.devices, "memory", memory)
+    monkeypatch.setattr(store.devices, "memory", memory)
     return made
 
 
@@ -178,7 +178,7 @@ def test_a_model_whose_job_was_stopped_while_it_was_read_is_there_for_the_next(
 ) -> None:
     """Read twice, it would also have been in memory twice."""
     engine, first, second, other = Engine(), Job(models, "xl"), Job(models, "xl"), Job(models, "twin")
-    begun, gate, stop, load = threading.Event(), threading.Event(), [], model_loader.load_image_model
+    begun, gate, stop, load = threading.Event(), threading.Event(), [], loader.load_image_model
 
     def slow(*args, **kwargs):
         begun.set()
@@ -189,7 +189,7 @@ def test_a_model_whose_job_was_stopped_while_it_was_read_is_there_for_the_next(
         if stop:
             raise RuntimeError("stopped")
 
-    monkeypatch.setattr(model_loader, "load_image_model", slow)
+    monkeypatch.setattr(loader, "load_image_model", slow)
     with caplog.at_level("INFO"):
         engine.begin("first", first, check=check)
         turn(engine, begun.is_set)

@@ -16,7 +16,7 @@ from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.test_imagine import with_card
 from vision.capabilities import outpaint
-from vision.model_store import Models
+from vision.store import Models
 
 SIDES = {
     "left": {"left": 40},
@@ -124,8 +124,8 @@ def test_the_model_paints_a_canvas_of_the_area_its_card_allows(
 def test_a_model_that_cannot_paint_into_a_mask_says_so(
     models_of: Callable[..., Models], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from vision.diffusion.model import ImageModel
     from vision.families import Mode
-    from vision.image_model.model import ImageModel
 
     has = ImageModel.has
     monkeypatch.setattr(ImageModel, "has", lambda self, mode: mode is not Mode.INPAINT and has(self, mode))

@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from tests.jobs.conftest import until
-from vision import pipe, startup
-from vision.pipe import Inbox
 from vision.protocol import Stop, WorkerConfig
+from vision.worker import main, pipe
+from vision.worker.pipe import Inbox
 
 
 async def test_a_message_that_cannot_be_read_ends_the_worker(
@@ -45,6 +45,6 @@ def test_the_allocator_is_set_by_its_present_name_and_the_hosts_own_choice_stays
     given: dict[str, str], wanted: dict[str, str], tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = {"PATH": "/bin", **given}
-    monkeypatch.setattr(startup.os, "environ", environment)
-    startup.prepare_environment(WorkerConfig("cuda:0", {}, str(tmp_path)))
+    monkeypatch.setattr(main.os, "environ", environment)
+    main.prepare_environment(WorkerConfig("cuda:0", {}, str(tmp_path)))
     assert {name: value for name, value in environment.items() if "ALLOC_CONF" in name} == wanted

@@ -12,11 +12,12 @@ from core.errors import JobCancelled, ModelError, UserError
 from core.requests import ReadRequest
 from core.results import TextLine, line_from_stored, lines_as_json, lines_in_rows, text_of_lines
 from tests.vision.conftest import SHA, Recorder, ask
-from vision.model_store import Models
-from vision.ocr import boxes
-from vision.ocr.reader import TextReader
+from vision import describe_models
 from vision.protocol import WorkerConfig
-from vision.weights import describe, sources
+from vision.readers import ocr
+from vision.readers.ocr import TextReader
+from vision.store import Models
+from vision.weights import files
 
 
 class Pretended(Models):
@@ -78,9 +79,9 @@ def test_a_program_that_is_not_installed_is_named_with_its_fix(tmp_path, monkeyp
     models = Models(WorkerConfig("cpu", {"ocr": "program:tesseract:deu"}, str(tmp_path)))
     with pytest.raises(ModelError, match="isn't installed on this machine.*OCR=rapid"):
         ask(models, ReadRequest(image=SHA), sign())
-    [info] = describe.describe_models({"ocr": "program:tesseract:deu"}, tmp_path)
+    [info] = describe_models.describe_models({"ocr": "program:tesseract:deu"}, tmp_path)
     assert info.kind == "program" and info.problem == "isn't installed"
-    assert sources.parse("program:tesseract:deu").name == "tesseract:deu"
+    assert files.parse("program:tesseract:deu").name == "tesseract:deu"
 
 
 def test_it_can_be_stopped_between_two_lines() -> None:
@@ -92,22 +93,22 @@ def test_it_can_be_stopped_between_two_lines() -> None:
 
 def test_a_large_picture_is_shown_smaller_with_its_boxes_in_place() -> None:
     image = Image.new("RGB", (4096, 1024), "white")
-    drawn = boxes.draw(image, [at(2000, 500, "x" * 50)])
+    drawn = ocr.draw(image, [at(2000, 500, "x" * 50)])
     assert drawn.size == (2048, 512)
     changed = Image.eval(drawn.convert("L"), lambda value: 255 * (value < 250)).getbbox()
     assert changed is not None and abs(changed[0] - 1000) < 20 and abs(changed[2] - 1200) < 20
 
 
 def test_a_box_that_is_drawn_leaves_room_around_the_letters() -> None:
-    level = boxes.wider(at(100, 50, "x" * 10), 5)
+    level = ocr.wider(at(100, 50, "x" * 10), 5)
     assert level == [(95, 45), (185, 45), (185, 65), (95, 65)]
     turned = TextLine("x", 1.0, ((10, 10), (10, 30), (0, 30), (0, 10)))  # from the top to the bottom
-    assert boxes.wider(turned, 2) == [(12, 8), (12, 32), (-2, 32), (-2, 8)]
+    assert ocr.wider(turned, 2) == [(12, 8), (12, 32), (-2, 32), (-2, 8)]
 
 
 def test_what_nobody_is_sure_of_has_another_colour() -> None:
     image = Image.new("RGB", (100, 60), "white")
-    sure, unsure = (boxes.draw(image, [at(10, 10, "text", score)]).tobytes() for score in (0.9, 0.6))
+    sure, unsure = (ocr.draw(image, [at(10, 10, "text", score)]).tobytes() for score in (0.9, 0.6))
     assert sure != unsure
 
 

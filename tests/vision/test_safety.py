@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from vision import safety
+from vision.worker import safety
 
 
 def _answers(monkeypatch: pytest.MonkeyPatch, frames: bytes) -> tuple[int, list[dict]]:

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from core.redact import Redactor
-from vision import model_store
-from vision.engine import Engine
-from vision.model_store import Models
+from vision import store
+from vision.engine.engine import Engine
 from vision.protocol import Answered, Declined, Embed, Nearest, WorkerConfig
 from vision.reporter import Reporter
-from vision.search import finder, guests
-from vision.search.finder import nearest
+from vision.store import Models
+from vision.worker import nearest, queries
+from vision.worker.nearest import nearest as finder_nearest
 
 WIDTH = 8
 
@@ -34,12 +34,12 @@ def vectors(tmp_path: Path) -> np.ndarray:
 def asked(folder: Path, wanted: np.ndarray, places: object, first: object = (), most: int = 5):
     text = [",".join(map(str, some)) for some in (places, first)]  # type: ignore[call-overload]
     aims = tuple(one.astype("<f2").tobytes() for one in np.atleast_2d(wanted))
-    return nearest(Nearest("q", str(folder / "vectors"), aims, *text, most))[:2]
+    return finder_nearest(Nearest("q", str(folder / "vectors"), aims, *text, most))[:2]
 
 
 @pytest.mark.parametrize("places", [range(60), range(3, 40), range(0, 60, 2), range(0, 60, 7)])
 def test_the_nearest_are_those_of_a_plain_search(tmp_path: Path, vectors, places, monkeypatch) -> None:
-    monkeypatch.setattr(finder, "CHUNK", 16)
+    monkeypatch.setattr(nearest, "CHUNK", 16)
     wanted = vectors[5]
     scores = vectors @ wanted
     right = sorted(places, key=lambda place: -scores[place])[:5]
@@ -73,17 +73,17 @@ def test_what_clearly_shows_something_else_ends_a_search_in_any_model(
     turned(scores).tofile(tmp_path / "vectors")
     aim, text = np.eye(WIDTH, dtype="<f2")[0].tobytes(), ",".join(map(str, range(200)))
     question = Nearest("q", str(tmp_path / "vectors"), (aim,), text, "3,150", 300, clear=True)
-    assert nearest(question)[0] == (3, 150), "whose prompt has the words stays"
-    assert set(nearest(question)[1]) == {*range(10)} - {3}
-    assert len(nearest(replace(question, clear=False))[1]) == 198
+    assert finder_nearest(question)[0] == (3, 150), "whose prompt has the words stays"
+    assert set(finder_nearest(question)[1]) == {*range(10)} - {3}
+    assert len(finder_nearest(replace(question, clear=False))[1]) == 198
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 11, 60, 3000])
 def test_nothing_is_left_out_where_all_show_the_same(count: int) -> None:
     """Drawings of one thing: most are good, some are less so."""
     scores = 0.6 - np.random.default_rng(0).gamma(2, 0.05, count)
-    assert finder.least(scores.astype(np.float32)) == -np.inf
-    assert finder.least(np.full(count, 0.3, np.float32)) == -np.inf
+    assert nearest.least(scores.astype(np.float32)) == -np.inf
+    assert nearest.least(np.full(count, 0.3, np.float32)) == -np.inf
 
 
 def test_like_two_things_is_like_both(tmp_path: Path, vectors) -> None:
@@ -107,7 +107,7 @@ class Open:
 
 def answered(models: Models, question: Embed) -> Answered | Declined:
     engine, said = Engine(wake=threading.Event()), []
-    guests.begin(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
+    queries.begin(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
     engine.run()
     [answer] = said
     return answer
@@ -135,7 +135,7 @@ def test_nothing_is_given_up_for_a_guest(folders, tmp_path: Path, monkeypatch) -
     specs = {"image": str(folders["stable-diffusion"]), "clip": str(folders["clip"])}
     models = Models(WorkerConfig("cpu", specs, str(tmp_path), cpu_threads=1))
     models.image(None)
-    monkeypatch.setattr(model_store.devices, "memory", lambda device: (0, 2**30))
+    monkeypatch.setattr(store.devices, "memory", lambda device: (0, 2**30))
     answer = answered(models, Embed("q", specs["clip"], ("a red boat",)))
     assert isinstance(answer, Declined) and "no room" in answer.reason
     assert list(models._held) == [f"image:{specs['image']}"]

@@ -17,12 +17,12 @@ from demo.drawing import Placed, draw_apart
 from demo.world import Group, Scene
 from tests import tiny
 from vision.capabilities import region
-from vision.engine import Engine
-from vision.model_store import Models
+from vision.engine.engine import Engine
 from vision.protocol import Answered, Declined, Select, Selected, WorkerConfig
-from vision.readers import segmenter
+from vision.readers import segmentation
 from vision.reporter import Reporter
-from vision.search import guests
+from vision.store import Models
+from vision.worker import queries
 
 
 class Open:
@@ -34,7 +34,7 @@ class Open:
 
 def answered(models: Models, question: Select) -> Answered | Declined:
     engine, said = Engine(wake=threading.Event()), []
-    guests.begin(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
+    queries.begin(question, models, engine, Open(), said.append, Redactor([]))  # type: ignore[arg-type]
     engine.run()
     [answer] = said
     return answer
@@ -113,7 +113,7 @@ def test_points_lie_where_they_are_in_the_picture(folders, tmp_path) -> None:
 
 
 def test_features_of_few_pictures_are_kept(folders, tmp_path) -> None:
-    from vision.readers.point_segmenter import SEEN
+    from vision.readers.segmentation import SEEN
 
     model = models_of(tmp_path, segment=folders["sam"]).get("segment", Reporter())
     for number in range(SEEN + 3):
@@ -182,7 +182,7 @@ def test_a_region_takes_a_rim_around_the_thing_that_words_name(tmp_path) -> None
     models = models_of(tmp_path, segment=DEMO / "segmenter", clip=DEMO / "clip")
     exact = region.by_words(picture, "a red boat", models, Reporter(), rim=False).mask
     wide = region.by_words(picture, "a red boat", models, Reporter()).mask
-    assert wide.tobytes() == segmenter.widened(exact).tobytes() != exact.tobytes()
+    assert wide.tobytes() == segmentation.widened(exact).tobytes() != exact.tobytes()
 
 
 def test_words_for_the_ground_are_left_to_clip(tmp_path) -> None:
@@ -204,4 +204,4 @@ def test_other_models_than_these_two_are_refused(folders, tmp_path) -> None:
     import torch
 
     with pytest.raises(ModelError, match="SEGMENT_MODEL takes CLIPSeg, SAM, UPerNet or SegFormer"):
-        segmenter.load(folders["vit"], "vit", {}, "cpu", torch.float32)
+        segmentation.load_segmenter(folders["vit"], "vit", {}, "cpu", torch.float32)

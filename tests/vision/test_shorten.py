@@ -10,9 +10,9 @@ import torch
 from core.requests import ShortenRequest
 from demo.train.loop import MODELS
 from tests.vision.conftest import Recorder, ask
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.readers import word_weights
+from vision.readers import clip
+from vision.store import Models
 
 
 def test_the_word_whose_loss_turns_the_meaning_most_weighs_one() -> None:
@@ -20,12 +20,12 @@ def test_the_word_whose_loss_turns_the_meaning_most_weighs_one() -> None:
         rows = torch.tensor([[float("cat" in text), 0.3 * ("red" in text), 0.2] for text in texts])
         return torch.nn.functional.normalize(rows, dim=-1)
 
-    weights = word_weights.weights(["a", "red", "cat"], read)
+    weights = clip.weights(["a", "red", "cat"], read)
     assert weights[2] == 1 and 0 < weights[1] < 1 and weights[0] < 1e-6
 
 
 def test_words_that_all_mean_nothing_weigh_the_same() -> None:
-    assert word_weights.weights(["a", "b"], lambda texts: torch.ones(len(texts), 1)) == [1.0, 1.0]
+    assert clip.weights(["a", "b"], lambda texts: torch.ones(len(texts), 1)) == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.vision.soak import Soak
-from vision.engine.passes import Passes
+from vision.engine.engine import Passes
 
 
 @pytest.mark.slow

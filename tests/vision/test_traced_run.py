@@ -10,7 +10,7 @@ from core.redact import Redactor
 from core.tracing import open_tracing
 from tests.core.telemetry.collector import collecting, told
 from vision.protocol import Ready, Run
-from vision.worker import WorkerLoop
+from vision.worker.main import WorkerLoop
 
 
 class _Engine:

@@ -18,7 +18,7 @@ from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import FAMILY_NAMES
 from tests.vision.test_imagine import with_card
 from vision.capabilities import upscale
-from vision.model_store import Models
+from vision.store import Models
 
 REQUEST = UpscaleRequest(prompt="a red house", image=SHA, num_inference_steps=4, seed=3)
 

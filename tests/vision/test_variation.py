@@ -13,8 +13,8 @@ from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.test_imagine import with_card
-from vision.model_store import Models
-from vision.pictures import encode
+from vision.images import encode
+from vision.store import Models
 
 
 @pytest.mark.parametrize("size", [(64, 64), (1000, 700), (33, 90), (3000, 2000)])
@@ -94,7 +94,7 @@ def test_a_picture_of_a_small_model_comes_back_at_its_own_scale(
     """Enlarged and averaged again, a picture is nearly what the model drew."""
     import numpy as np
 
-    from vision.pictures import encode
+    from vision.images import encode
 
     models = with_card(folders["stable-diffusion"], tmp_path, output_scale=4)
     output = ask(models, VariationRequest(prompt="a", image=SHA, num_images=1), tiny.picture(256, 256))

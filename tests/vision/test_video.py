@@ -18,11 +18,11 @@ from tests import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.test_imagine import with_card
 from vision.capabilities import imagine, video
-from vision.engine import Engine, Fiber
-from vision.films import clips
-from vision.films.reader import FilmReader
-from vision.model_store import Models
-from vision.sketch import asking
+from vision.engine.engine import Engine, Fiber
+from vision.store import Models
+from vision.video import reader
+from vision.video.cutout import request
+from vision.video.reader import FilmReader
 
 SHA, SHA_2, CLIP, CLIP_ENDS, CLIP_2 = (letter * 64 for letter in "abcde")
 
@@ -82,7 +82,7 @@ def test_words_become_a_film_with_its_poster_and_its_ends(ask) -> None:
     assert shown[0].shape == (film.height, film.width, 3)
     assert film.width > film.height  # 16:9 where nothing else is known
     assert film.width % 2 == film.height % 2 == 0
-    first, last = clips._kept(film.ends, (film.width, film.height)) or (None, None)
+    first, last = reader._kept(film.ends, (film.width, film.height)) or (None, None)
     assert near(shown[0], first)
     assert near(shown[-1], last)
     assert (film.poster.width, film.poster.height) == (film.width, film.height)
@@ -93,17 +93,17 @@ def test_a_film_begins_with_its_picture_exactly_and_in_its_shape(ask, tmp_path) 
     output = ask({SHA: path}, image=SHA)
     film = output.films[0]
     assert film.width / film.height == pytest.approx(1.5, rel=0.05)
-    kept = clips.opened(film.path, film.ends)
-    given = clips.placed(Image.open(path).convert("RGB"), kept.size)
+    kept = reader.opened(film.path, film.ends)
+    given = reader.placed(Image.open(path).convert("RGB"), kept.size)
     assert np.array_equal(np.asarray(kept.first), np.asarray(given))
 
 
 def test_first_and_last_picture_both_stay(ask, tmp_path) -> None:
     paths = {SHA: picture(tmp_path), SHA_2: picture(tmp_path, "other one")}
     film = ask(paths, image=SHA, end_image=SHA_2).films[0]
-    kept = clips.opened(film.path, film.ends)
+    kept = reader.opened(film.path, film.ends)
     for shown, sha in ((kept.first, SHA), (kept.last, SHA_2)):
-        given = clips.placed(Image.open(paths[sha]).convert("RGB"), kept.size)
+        given = reader.placed(Image.open(paths[sha]).convert("RGB"), kept.size)
         assert np.array_equal(np.asarray(shown), np.asarray(given))
 
 
@@ -122,7 +122,7 @@ def test_extending_keeps_all_frames_of_the_film(ask, operation: str, kept: slice
     old, new = frames(before.films[0].path), frames(after.path)
     assert after.frames == len(new) == 16
     assert all(near(a, b) for a, b in zip(new[kept], old, strict=True))
-    ends = [clips.opened(film.path, film.ends) for film in (before.films[0], after)]
+    ends = [reader.opened(film.path, film.ends) for film in (before.films[0], after)]
     same = (one.first if operation == "extend" else one.last for one in ends)
     assert np.array_equal(*(np.asarray(frame) for frame in same))
 
@@ -140,7 +140,7 @@ def test_a_blend_keeps_both_films_and_draws_the_join(ask, tmp_path) -> None:
     shown = frames(output.films[0].path)
     assert len(shown) == 24
     assert all(near(a, b) for a, b in zip(shown[:8], frames(one.films[0].path), strict=True))
-    second = [clips.placed(Image.fromarray(f), shown[0].shape[1::-1]) for f in frames(two.films[0].path)]
+    second = [reader.placed(Image.fromarray(f), shown[0].shape[1::-1]) for f in frames(two.films[0].path)]
     assert all(near(a, b) for a, b in zip(shown[-8:], second, strict=True))
     assert any("shape" in note for note in output.parameters["notes"])
 
@@ -159,7 +159,7 @@ def test_a_remix_draws_every_frame_anew(ask) -> None:
     old, new = frames(before.films[0].path), frames(after.films[0].path)
     assert len(new) == len(old)
     assert not any(near(a, b) for a, b in zip(new, old, strict=True))
-    assert asking.MOTION_KEPT in after.parameters["notes"]
+    assert request.MOTION_KEPT in after.parameters["notes"]
 
 
 def test_words_about_motion_are_not_told_as_unknown(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_what_can_not_be_honoured_is_said(ask) -> None:
     before = ask(fps=10, seconds=0.73, sound=True)
     notes = before.parameters["notes"]
     assert any("0.7 s" in note for note in notes)
-    assert asking.SOUNDLESS in notes
+    assert request.SOUNDLESS in notes
     after = ask(of(before), operation="extend", clip=CLIP, fps=24, resolution=480)
     assert any("10 frames a second" in note for note in after.parameters["notes"])
     assert any("keeps its size" in note for note in after.parameters["notes"])

@@ -20,11 +20,11 @@ from demo.evaluate.images import two_objects
 from demo.world import OBJECTS
 from tests import tiny
 from tests.vision.conftest import SHA, ask
-from vision.explain import attention, cropping, heat, reasons
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.readers.vit import Classifier, odds
+from vision.readers import attribution
+from vision.readers.classifier import Classifier, odds
 from vision.reporter import Reporter
+from vision.store import Models
 
 LABELS = ("a cat", "a dog", "a very red boat")
 DEMO = {role: PROFILES["demo"][f"{role.upper()}_MODEL"] for role in ("vit", "clip")}
@@ -72,8 +72,8 @@ def test_another_label_of_a_picture_with_two_things_lights_up_the_other_thing(de
         for thing in (0, 1):
             label = scene.groups[thing].object
             for reason in (
-                reasons.of_classifier(classifier, image, label, Reporter()),
-                reasons.of_matcher(matcher, image, label, OBJECTS, Reporter()),
+                attribution.of_classifier(classifier, image, label, Reporter()),
+                attribution.of_matcher(matcher, image, label, OBJECTS, Reporter()),
             ):
                 assert reason.how == "attention" and reason.counts.shape == (8, 8)
                 row, column = (16 * int(at) for at in np.unravel_index(reason.counts.argmax(), (8, 8)))
@@ -87,9 +87,9 @@ def test_the_model_is_watched_beside_others_and_stays_as_it_is(models_of: Callab
     pixels = reader.pixels([tiny.picture()])
     with torch.inference_mode():
         before = reader.model(pixel_values=pixels).logits
-        twin = attention.watched(reader.model)
+        twin = attribution.watched(reader.model)
         assert torch.allclose(twin(pixel_values=pixels).logits, before, atol=1e-5)
-        found = attention.relevance(reader.model, pixels, lambda output: odds(output.logits[0], 0))
+        found = attribution.relevance(reader.model, pixels, lambda output: odds(output.logits[0], 0))
     assert found is not None and found.max() == pytest.approx(1) and found.min() >= 0
     assert reader.model.config._attn_implementation != "eager"
     own = {value.data_ptr() for value in reader.model.parameters()}
@@ -104,7 +104,7 @@ def test_what_has_no_class_token_is_explained_by_covering() -> None:
     images = lambda pictures, **_: {"pixel_values": torch.stack([tensor_of(one) for one in pictures])}  # noqa: E731
     process = SimpleNamespace(__call__=images)
     reader = Classifier("resnet", model, lambda images, return_tensors: process.__call__(images))
-    reason = reasons.of_classifier(reader, tiny.picture(), reader.labels[1], Reporter())
+    reason = attribution.of_classifier(reader, tiny.picture(), reader.labels[1], Reporter())
     assert reason.how == "covering" and reason.counts.shape == (8, 8) and reason.counts.max() <= 1
 
 
@@ -129,15 +129,15 @@ def tensor_of(image: Image.Image) -> torch.Tensor:
 )
 def test_the_part_that_a_processor_leaves_is_known(processor, wanted) -> None:
     given = SimpleNamespace(crop_size={"width": 100, "height": 100}, **processor)
-    assert cropping.seen_by(given, (400, 200)) == wanted
+    assert attribution.seen_by(given, (400, 200)) == wanted
 
 
 def test_the_map_is_bright_where_it_counts_and_dark_where_nobody_looked() -> None:
     image = Image.new("RGB", (200, 100), (128, 128, 128))
     counts = np.zeros((4, 4))
     counts[1, 2] = 1
-    shown = np.asarray(heat.draw(image, counts, (50, 0, 150, 100)), int).sum(-1)
+    shown = np.asarray(attribution.draw(image, counts, (50, 0, 150, 100)), int).sum(-1)
     row, column = np.unravel_index(shown.argmax(), shown.shape)
     assert 20 < row < 55 and 95 < column < 130
     assert shown[:, :40].max() == shown[:, :40].min() == shown.min()
-    assert heat.draw(Image.new("RGB", (4000, 1000)), counts).size == (1536, 384)
+    assert attribution.draw(Image.new("RGB", (4000, 1000)), counts).size == (1536, 384)

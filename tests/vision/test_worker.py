@@ -29,8 +29,7 @@ from core.requests import (
 from tests import tiny
 from tests.vision.conftest import SHA
 from tests.vision.families.test_families import SAME, apart
-from vision import worker
-from vision.drawing.checkpoint import Pace
+from vision.diffusion.checkpoint import Pace
 from vision.protocol import (
     Broke,
     Done,
@@ -44,6 +43,7 @@ from vision.protocol import (
     Stopped,
     WorkerConfig,
 )
+from vision.worker import main as worker
 
 PATIENCE = 60  # seconds until a silent worker fails the test
 

@@ -15,7 +15,7 @@ from tests.walk.newcomer import DONE, finished
 from tests.walk.page import DRAWING, Page
 from tests.walk.report import Report, Step
 from tests.walk.sandbox import Sandbox
-from vision.films.reader import FilmReader
+from vision.video.reader import FilmReader
 
 WHO = "filmer"
 BOAT, MOON = "a red boat sails to the left at sea", "a yellow moon at night"

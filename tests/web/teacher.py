@@ -14,7 +14,7 @@ from core.requests.custom_models import ANOMALY, BundleRequest, InspectRequest, 
 from core.results import Learned, LearnedFrom, Verdict
 from jobs.executor import Outcome, Report
 from tests.studio.conftest import AtOnce
-from vision.own_models.snapshot import GOOD, Snapshot
+from vision.custom_models.snapshot import GOOD, Snapshot
 from vision.protocol import Done, Run, Step
 
 LIMIT = 0.5

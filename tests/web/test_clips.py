@@ -12,8 +12,8 @@ from studio.organise import archive
 from tests.films import film, moving, xmp_of
 from tests.studio.filming import FilmsAtOnce
 from tests.web.conftest import OTHER, YOU, Site, open_site
-from vision.films.boxes import boxes
-from vision.films.reader import FilmReader
+from vision.video.codecs import boxes
+from vision.video.reader import FilmReader
 
 BOAT = "a red boat --video --bs 1"
 

@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 def _spin() -> None:
     """Compute as a worker on the processor does: in the bot's session, whose share of the cores it has, and
     at its priority."""
-    from vision.background import step_back
+    from core.process import step_back
 
     bot = os.getpid()
     if os.fork():

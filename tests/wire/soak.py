@@ -208,14 +208,14 @@ async def run(
 ) -> Report:
     """A tenth of it to warm up, then the rest; count before and after."""
     clock = Clock()
-    from core.settings import load
+    from core.settings import load_settings
     from host import app, garbage, memory
     from host.opening import services
     from tests.census import census, growth
     from tests.wire import launch
     from tests.wire.discord import GUILD, TOKEN, Discord
 
-    settings = load(
+    settings = load_settings(
         {
             "DISCORD_TOKEN": TOKEN,
             "DATA_DIR": str(folder),

@@ -17,7 +17,7 @@ from bot.wire.connections import AT_ONCE, BudgetSpent, Connections
 from bot.wire.serving import Serving
 from bot.wire.session import KeptSessions
 from core.errors import AtelierError
-from core.settings import load
+from core.settings import load_settings
 from tests.wire.discord import TOKEN
 
 
@@ -57,7 +57,7 @@ class _Serving:
         self.steps: list[str] = []
         clients = iter([_Client(ending, self.steps) for ending in endings])
         queue: Any = _Client(lambda: None, self.steps)
-        settings = load({"DISCORD_TOKEN": TOKEN}, folder / "none.env")
+        settings = load_settings({"DISCORD_TOKEN": TOKEN}, folder / "none.env")
         self.connections = Connections(folder / "connections.json")
         self.serving = Serving(
             lambda: next(clients),  # type: ignore[arg-type,return-value]

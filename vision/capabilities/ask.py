@@ -1,22 +1,81 @@
-"""/ask: an answer in words to a question about pictures, as the next turn of a conversation."""
+"""/ask: an answer in words to a question about pictures, as the next turn of a conversation.
+
+Text that was read in the pictures of a conversation, told to the chat model of this worker in the turn
+that brought them, and never as anybody's words."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
-from core.errors import OutOfMemory
+from core.errors import AtelierError, ModelError, OutOfMemory
 from core.events import Output
 from core.requests import AskRequest
+from core.results import TextLine
 from vision import devices
-from vision.charts import measuring
-from vision.chat.pictures import Picture, stored
-from vision.forms import showing
-from vision.forms.wanted import again, put
-from vision.model_store import Models
-from vision.ocr import hints
+from vision.chat import output_rendering
+from vision.chat.output_parsing import again, put
+from vision.chat.prompt import Picture, skipped, stored
+from vision.images import encode
 from vision.protocol import Talk, Turn
+from vision.readers import charts
+from vision.readers.ocr import UNREAD, TextReader, enough, to_read, with_texts
 from vision.reporter import Reporter
+from vision.store import Models
+
+log = logging.getLogger(__name__)
+
+SIDE = 2_000  # px of the longer side of a picture that is read
+
+
+def hints_told(
+    talk: Talk, paths: Mapping[str, str], models: Models, reporter: Reporter, room: int
+) -> tuple[Talk, str, str]:
+    """Return the conversation with the text of those pictures that the model sees, all of that text, and a
+    note on what went wrong. room: characters that a turn may be told."""
+    texts = dict[int, str]()
+    try:
+        for one in to_read(talk.turns, skipped(talk.turns)):
+            reader = models.get("ocr", reporter)
+            texts[one.number] = _text(reader, one.job_id, one.sha256, paths[one.sha256], reporter)
+    except ModelError as error:
+        log.warning("no text for the chat model: %s", error)
+        return talk, "", UNREAD
+    turns, said = with_texts(talk.turns, texts, room)
+    return replace(talk, turns=turns), said, ""
+
+
+def _text(reader: TextReader, job_id: str, sha: str, path: str, reporter: Reporter) -> str:
+    """Return what a picture of a job's question says, "" for too little; read once and kept."""
+    if (job_id, sha) not in reader.kept:
+        reader.kept[job_id, sha] = enough(_lines(reader, path, reporter))
+    return reader.kept[job_id, sha]
+
+
+def _lines(reader: TextReader, path: str, reporter: Reporter) -> list[TextLine]:
+    try:
+        image = reporter.in_thread(lambda: encode.open_picture(path))
+        image.thumbnail((SIDE, SIDE))
+        return reader.read(image, Quiet(reporter))
+    except AtelierError:
+        raise
+    except Exception:  # of a reader and its libraries: a question is answered without
+        log.exception("the text of a picture can't be read")
+        return []
+
+
+class Quiet(Reporter):
+    """Ends the reading when the question is stopped; its lines are no steps of the answer."""
+
+    def __init__(self, whole: Reporter) -> None:
+        self._whole, self.fiber = whole, whole.fiber
+
+    def check(self) -> None:
+        """Raise what the whole job's ``check`` raises."""
+        self._whole.check()
+
 
 FEWER = 0.5  # of the pixels, when they are too many for the memory
 NO_ROOM = "The question and its pictures need more memory than the device has. Try fewer or smaller pictures."
@@ -35,7 +94,7 @@ def run(
     if talk is None:
         times, seconds = request.times, request.film_used
         talk = Talk((Turn("user", request.question, request.images, "", times, seconds),), request.form)
-    if (told := measuring.instead(request, talk, dict(paths), models, reporter)) is not None:
+    if (told := charts.instead(request, talk, dict(paths), models, reporter)) is not None:
         return told
     talker = models.get("ask", reporter)
     wanted, notes = talker.model.wanted, list[str]()
@@ -44,7 +103,7 @@ def run(
     hinted = talk.read and talk.answer != "boxes"  # which needs the question as it is
     if hinted and talker.takes_hints and models.config.models.get("ocr"):
         room = min(talk.context, talker.model.context) // 2
-        talk, seen, note = hints.told(talk, paths, models, reporter, room)
+        talk, seen, note = hints_told(talk, paths, models, reporter, room)
         notes += [note] if note else []
         if seen:
             reporter.seen(seen)
@@ -66,9 +125,9 @@ def run(
         pictures = _pictures(talk, paths, int(largest * FEWER))
         answer = talker.answer(put(talk, wanted), pictures, reporter, **how)
     if (more := again(talk, answer, wanted)) is not None:
-        answer = showing.joined(answer, talker.answer(put(more, wanted), pictures, reporter, **how))
+        answer = output_rendering.joined(answer, talker.answer(put(more, wanted), pictures, reporter, **how))
     parameters = {"kind": request.kind, "model": talker.name, **how, "notes": notes}
-    finish = partial(showing.finished, talk, answer, wanted, paths, parameters)
+    finish = partial(output_rendering.finished, talk, answer, wanted, paths, parameters)
     return finish() if answer.ended == "stopped" else reporter.in_thread(finish)  # stopped, it starts nothing
 
 

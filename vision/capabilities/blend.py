@@ -13,13 +13,13 @@ from core.errors import ModelError
 from core.events import Output
 from core.requests import BlendRequest
 from vision.capabilities.imagine import finish
-from vision.drawing import task as drawing
-from vision.drawing.generate import generate
-from vision.drawing.task import Task
+from vision.diffusion import task as drawing
+from vision.diffusion.generate import generate
+from vision.diffusion.model import ImageModel
+from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
 from vision.reporter import Reporter
+from vision.store import Models
 
 LONGEST_SIDE = 1024  # px that a captioner is shown
 

@@ -12,12 +12,10 @@ from pathlib import Path
 from core.errors import ModelError
 from core.events import File, Output
 from core.requests.custom_models import STYLE, BundleRequest
-from vision.model_store import Models
-from vision.own_models import needs
-from vision.own_models.export.bundle import EPOCH
-from vision.own_models.export.child import Making, Order
-from vision.own_models.serving import asking
+from vision.custom_models import inference, steps
+from vision.custom_models.export import EPOCH, Making, Order
 from vision.reporter import Reporter
+from vision.store import Models
 
 ZIP = "application/zip"
 LOOK, USUAL = 1.0, 15.0  # seconds between two looks at whether it is made, that it usually takes
@@ -34,8 +32,8 @@ def run(
     if request.task == STYLE:
         reporter.in_thread(lambda: _style(request, artefact, file), thread="fetching")
     else:
-        needs.check()
-        one = asking.loaded(request.artefact, artefact, request.task, models, reporter)
+        steps.check()
+        one = inference.loaded(request.artefact, artefact, request.task, models, reporter)
         model = one.extractor.name
         order = Order(
             one.model.pack(),

@@ -11,11 +11,11 @@ from PIL import Image
 from core.errors import ModelError
 from core.events import Output
 from core.requests import ClassifyRequest
-from vision.model_store import Models
-from vision.photo import looking
-from vision.photo.looking import Look
-from vision.pictures import chart, encode
+from vision.images import chart, encode
+from vision.readers.photo import describe
+from vision.readers.photo.describe import Look
 from vision.reporter import Reporter
+from vision.store import Models
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +26,13 @@ def run(
     """See vision.capabilities. ``Output.scores`` has every given label, or the best ``top_k``;
     ``Output.grid`` is the chart."""
     image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
-    looked = looking.look(image, models, reporter, "clip" if labels else "vit")
+    looked = describe.look(image, models, reporter, "clip" if labels else "vit")
     notes, knows = [looked.note] if looked.note else [], looked.knows
     read = _photograph(image, labels, looked, request.top_k, models, reporter, notes)
     if read is not None:
         scores, name = read
     elif labels:
-        knows = looking.DRAWING if knows else ""
+        knows = describe.DRAWING if knows else ""
         scores, name = _match(image, labels, models, reporter)
     else:
         try:
@@ -75,10 +75,10 @@ def _photograph(
     if looked.chances is None:
         return None
     name = models.get("photograph", reporter).name
-    found = looking.faces(image, models, reporter)
+    found = describe.faces(image, models, reporter)
     if not labels:
-        return looking.best(looked.chances, found, top_k), name
-    scores, unknown = looking.compare(looked.chances, found, labels)
+        return describe.looking_best(looked.chances, found, top_k), name
+    scores, unknown = describe.compare(looked.chances, found, labels)
     if not unknown:
         return scores, name
     notes.append(

@@ -16,18 +16,18 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output
 from core.requests import ComposeRequest
-from vision.drawing import region_layout
-from vision.drawing import task as drawing
-from vision.drawing.generate import generate
-from vision.drawing.generation import Drawn
-from vision.drawing.region_layout import RegionLayout
-from vision.drawing.task import Task
+from vision.diffusion import edit_mask
+from vision.diffusion import task as drawing
+from vision.diffusion.edit_mask import RegionLayout
+from vision.diffusion.generate import generate
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Drawn
+from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
-from vision.pictures import encode, seam
-from vision.pictures.layers import Composed, Flags, compose
+from vision.images import encode, upscaler
+from vision.images.ops import Composed, Flags, compose
 from vision.reporter import Reporter
+from vision.store import Models
 from vision.weights.card import Card
 
 ROWS = 256  # pasted at a time: sums take four bytes a colour
@@ -40,7 +40,7 @@ class Plan:
 
     composed: Composed = field(repr=False)
     layout: RegionLayout
-    alpha: seam.Real = field(repr=False)
+    alpha: upscaler.Real = field(repr=False)
 
     @property
     def crop(self) -> Image.Image:
@@ -76,16 +76,16 @@ def plan(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card)
         mask = images[request.mask_image].convert("L").resize(composed.size, Image.Resampling.NEAREST)
         marked = np.asarray(mask) >= 128
     uncovered = ~composed.covered
-    touched = marked | (seam.distance(uncovered, request.seam) <= request.seam)
+    touched = marked | (upscaler.distance(uncovered, request.seam) <= request.seam)
     if not touched.any():
         raise UserError(
             "There is nothing to draw: the pictures cover the whole canvas, and nothing is painted over."
         )
-    layout = region_layout.plan(Image.fromarray(touched.astype(np.uint8) * 255), card)
+    layout = edit_mask.plan(Image.fromarray(touched.astype(np.uint8) * 255), card)
     left, top, right, bottom = layout.box
     inside = slice(top, bottom), slice(left, right)
     edge = max(1, min(right - left, bottom - top) // 64)
-    return Plan(composed, layout, seam.alpha(marked[inside], uncovered[inside], request.seam, edge))
+    return Plan(composed, layout, upscaler.alpha(marked[inside], uncovered[inside], request.seam, edge))
 
 
 def prepare(request: ComposeRequest, plan: Plan, model: ImageModel) -> Task:
@@ -95,11 +95,11 @@ def prepare(request: ComposeRequest, plan: Plan, model: ImageModel) -> Task:
     start = encode.resize(plan.crop, size)
     usual = card.region
     if not plan.covered.all():
-        start, usual = seam.filled(start, known), card.outpaint.strength
+        start, usual = upscaler.filled(start, known), card.outpaint.strength
     given = {"image": start, "strength": usual if request.strength is None else request.strength}
     notes: tuple[str, ...] = ()
     if model.has(Mode.INPAINT):
-        mode, given["mask_image"] = Mode.INPAINT, region_layout.widened(_marks(plan.alpha > 0), size, card)
+        mode, given["mask_image"] = Mode.INPAINT, edit_mask.widened(_marks(plan.alpha > 0), size, card)
     else:
         mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
     task = drawing.prepare(request, model, mode, size, **given)
@@ -118,7 +118,7 @@ def pasted(painted: Image.Image, plan: Plan, model: ImageModel) -> Image.Image:
     left, top, right, bottom = plan.layout.box
     size = right - left, bottom - top
     kept = np.asarray(encode.resize(_marks(plan.alpha == 0), painted.size)) == 255
-    drift = seam.drift(
+    drift = upscaler.drift(
         encode.resize(plan.crop, painted.size), painted, kept, max(2.0, min(painted.size) / 16)
     ).resize(size, Image.Resampling.BICUBIC)
     large = model.enlarged(painted).resize(size, Image.Resampling.LANCZOS)

@@ -11,10 +11,10 @@ from PIL import Image
 from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import CutOutRequest
-from vision.model_store import Models
-from vision.photo import looking
-from vision.pictures import encode
+from vision.images import encode
+from vision.readers.photo import describe
 from vision.reporter import Reporter
+from vision.store import Models
 
 LEAST = 0.002  # of the picture: a smaller thing is none
 MISSING = "This studio has no model that cuts things out. Its host can install one: make setup EXTRAS=photo."
@@ -59,8 +59,8 @@ def _alpha(
 ) -> tuple[Image.Image, str, str]:
     """Return "L" at the picture's size, who made it, and what that one knows where there was a choice. Raises
     UserError without a model."""
-    demo = looking.is_demo(models, "segment")
-    looked = looking.look(image, models, reporter, "segment")
+    demo = describe.is_demo(models, "segment")
+    looked = describe.look(image, models, reporter, "segment")
     if looked.chances is None and demo:
         notes += [looked.note] if looked.note else []
         segmenter = models.get("segment", reporter)

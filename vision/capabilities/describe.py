@@ -12,10 +12,10 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output
 from core.requests import DescribeRequest
-from vision.model_store import Models
-from vision.photo import looking, sentences
-from vision.photo.looking import PHOTOGRAPH
+from vision.readers.photo import describe
+from vision.readers.photo.describe import PHOTOGRAPH
 from vision.reporter import Reporter
+from vision.store import Models
 
 LONGEST_SIDE = 1024  # px; captioners look at far fewer
 
@@ -26,7 +26,7 @@ def run(
     """See vision.capabilities. A step is a caption."""
     image = images[request.image].copy()
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    looked = looking.look(image, models, reporter, "caption")
+    looked = describe.look(image, models, reporter, "caption")
     if looked.chances is not None:
         return _photograph(request, image, looked.chances, models, reporter)
     captioner = models.get("caption", reporter)
@@ -52,9 +52,9 @@ def _photograph(
     request: DescribeRequest, image: Image.Image, chances: np.ndarray, models: Models, reporter: Reporter
 ) -> Output:
     """Describe a photograph."""
-    name, found = models.get("photograph", reporter).name, looking.faces(image, models, reporter)
-    likely = looking.best(chances, (), 4)
-    captions = tuple(sentences.captions(image, likely, len(found), request.num_captions, request.seed))
+    name, found = models.get("photograph", reporter).name, describe.faces(image, models, reporter)
+    likely = describe.looking_best(chances, (), 4)
+    captions = tuple(describe.captions(image, likely, len(found), request.num_captions, request.seed))
     reporter.step(request.num_captions, request.num_captions)
     notes = ["Made of the things, faces, colours and light that were found in it."]
     return Output(captions=captions, parameters=_parameters(request, name, PHOTOGRAPH, notes))

@@ -10,15 +10,15 @@ from PIL import Image
 from core.events import Output
 from core.requests import EditRequest
 from vision.capabilities.variation import within_aspect
-from vision.drawing import task as drawing
-from vision.drawing.generate import generate
-from vision.drawing.generation import Drawn
-from vision.drawing.task import Task
+from vision.diffusion import task as drawing
+from vision.diffusion.generate import generate
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Drawn
+from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
-from vision.pictures import encode, seam
+from vision.images import encode, upscaler
 from vision.reporter import Reporter
+from vision.store import Models
 
 EDGES = 16  # how many of the soft edges between old and new make the native side
 
@@ -64,7 +64,7 @@ def _over(
     edge = model.card.native_size * model.card.output_scale // EDGES
     changed = np.asarray(image.getchannel("A").resize(new.size, Image.Resampling.NEAREST)) > 0
     old = encode.placed(start, new.size, shape)
-    drift = np.asarray(seam.drift(old, new, ~changed, edge), np.float32) - 128
-    share = seam.alpha(np.zeros_like(changed), changed, edge, 0)[..., None]
+    drift = np.asarray(upscaler.drift(old, new, ~changed, edge), np.float32) - 128
+    share = upscaler.alpha(np.zeros_like(changed), changed, edge, 0)[..., None]
     pixels = (np.asarray(new, np.float32) + drift) * share + np.asarray(old, np.float32) * (1 - share)
     return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))

@@ -15,16 +15,14 @@ from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import TryRequest
 from vision import devices
-from vision.chat.pictures import stored
-from vision.few_shot import by_chat
-from vision.few_shot.features import Blocks
-from vision.few_shot.learning import learn
-from vision.few_shot.lesson import Lesson
-from vision.model_store import Models
-from vision.pictures import chart, encode
+from vision.chat.prompt import stored
+from vision.images import chart, encode
 from vision.protocol import Talk, Turn
+from vision.readers import few_shot
 from vision.readers.clip import Matcher
+from vision.readers.few_shot import Blocks, Lesson, learn
 from vision.reporter import Reporter, Stage
+from vision.store import Models
 
 LONGEST_SIDE = 512  # px; CLIP models look at 224 to 512
 AT_ONCE = 32  # pictures that are open together
@@ -160,7 +158,7 @@ def _by_chat(
     try:
         talker = models.get("ask", reporter)
         pictures = {name: stored(name, paths[name], talk.max_pixels) for name in names}
-        told = by_chat.tell(lesson, talker, pictures, vectors[:-1], vectors[-1], talk, reporter)
+        told = few_shot.tell(lesson, talker, pictures, vectors[:-1], vectors[-1], talk, reporter)
     except (ModelError, UserError) as error:
         notes.append(str(error))
         return None

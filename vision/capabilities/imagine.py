@@ -10,17 +10,16 @@ from PIL import Image
 from core.events import Output
 from core.limits import MAX_UPSCALED
 from core.requests import GenerateRequest, ImagineRequest
-from vision.drawing import image_prompt, parameters, refine
-from vision.drawing import task as drawing
-from vision.drawing.generate import generate
-from vision.drawing.generation import Drawn
-from vision.drawing.task import Task
+from vision.diffusion import adapters, conditioning, parameters
+from vision.diffusion import task as refine
+from vision.diffusion.generate import generate
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Drawn
+from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.image_model.attached import ip_adapter
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
-from vision.pictures import encode
+from vision.images import encode
 from vision.reporter import Reporter, Stage
+from vision.store import Models
 
 
 def run(
@@ -28,7 +27,7 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
-    if image_prompt.reference_pictures(request, images):
+    if conditioning.reference_pictures(request, images):
         models.attach_adapter(model, reporter)
     task = prepare(request, images, model)
     drawn = draw(task, model, reporter)
@@ -51,11 +50,11 @@ def prepare(request: GenerateRequest, images: Mapping[str, Image.Image], model: 
     unless one was asked for; reference pictures are shown to the model, or drawing begins at their mean."""
     begin, shown = (
         images[request.image] if request.image else None,
-        image_prompt.reference_pictures(request, images),
+        conditioning.reference_pictures(request, images),
     )
     first = begin or (shown[0].image if shown and shown[0].flag == "an image prompt" else None)
-    size, shape, notes = drawing.choose_size(request, model.card, first.size if first else (1, 1))
-    notes += image_prompt.ignored_pictures_notes(request)
+    size, shape, notes = refine.choose_size(request, model.card, first.size if first else (1, 1))
+    notes += conditioning.ignored_pictures_notes(request)
     given: dict[str, Any] = {}
     if begin is not None:
         strength = model.card.strength if request.strength is None else request.strength
@@ -65,23 +64,23 @@ def prepare(request: GenerateRequest, images: Mapping[str, Image.Image], model: 
         influence = max(one.influence for one in shown)
         given = {
             "references": tuple(one.image for one in shown),
-            "reference_scale": round(ip_adapter.scale(influence), 3),
+            "reference_scale": round(adapters.scale(influence), 3),
         }
-        notes.append(image_prompt.ip_adapter_note(shown, model.name, given["reference_scale"]))
+        notes.append(conditioning.ip_adapter_note(shown, model.name, given["reference_scale"]))
     elif shown and model.family.references:
-        given = {"references": image_prompt.references(shown, model.family.references)}
-        notes.append(image_prompt.references_note(shown, model.name, model.family.references))
+        given = {"references": conditioning.references(shown, model.family.references)}
+        notes.append(conditioning.references_note(shown, model.name, model.family.references))
     elif shown and model.has(Mode.IMAGE):
-        image, strength = image_prompt.mean(shown, size)
+        image, strength = conditioning.mean(shown, size)
         strength = min(
             strength, 1 - 1 / max(2, parameters.steps(request, model.card))
         )  # else few steps begin at noise alone
         given = {"image": image, "strength": strength if request.strength is None else request.strength}
-        notes.append(image_prompt.mean_note(shown, model.name, given["strength"]))
+        notes.append(conditioning.mean_note(shown, model.name, given["strength"]))
     elif shown:
         notes.append(f"{model.name} draws from words alone; the pictures had no effect.")
     mode = Mode.IMAGE if "image" in given else Mode.TEXT
-    task = drawing.prepare(request, model, mode, size, shape=shape, **given)
+    task = refine.prepare(request, model, mode, size, shape=shape, **given)
     return _hd(request, Task(task.generation, task.parameters, (*notes, *task.notes)), model)
 
 
@@ -106,4 +105,4 @@ def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
     encoded."""
     shape, seamless = task.generation.shape, task.generation.seamless
     large = (model.enlarged(image, seamless) for image in drawn.images)
-    return drawing.output(task, drawn, [encode.cut(image, shape, seamless) for image in large])
+    return refine.output(task, drawn, [encode.cut(image, shape, seamless) for image in large])

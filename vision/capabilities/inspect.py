@@ -13,13 +13,12 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from core.events import Output
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, InspectRequest
 from core.results import Verdict
-from vision.explain import heat as explained
-from vision.model_store import Models
-from vision.own_models.report import heat
-from vision.own_models.serving import asking, finding
-from vision.own_models.serving.slices import in_slice
-from vision.pictures import encode
+from vision.custom_models import figures, inference
+from vision.custom_models.steps import in_slice
+from vision.images import encode
+from vision.readers import attribution as explained
 from vision.reporter import Reporter
+from vision.store import Models
 
 MOST = 1536  # px of the longer side of what is shown of one picture
 CELL, LINE, GAP, COLUMNS = 240, 22, 8, 5  # px, pictures side by side on a sheet
@@ -32,22 +31,22 @@ def run(
 ) -> Output:
     """See vision.capabilities. ``Output.verdicts`` has one for each picture, in the request's order; ``grid``
     is the picture beside its map, or a sheet of several."""
-    one = asking.loaded(request.artefact, Path(paths[request.artefact]), request.task, models, reporter)
+    one = inference.loaded(request.artefact, Path(paths[request.artefact]), request.task, models, reporter)
     verdicts, shown, count = list[Verdict](), list[Image.Image](), len(request.images)
     alone = count == 1
     words = None
     if request.task == CLASSIFY and one.model.card["weights"][1]:
-        words = asking.words_of(one.model.card["labels"], models, reporter, one.model.card["words"])
+        words = inference.words_of(one.model.card["labels"], models, reporter, one.model.card["words"])
     for number, sha256 in enumerate(request.images, 1):
         image = reporter.in_thread(lambda path=paths[sha256]: _opened(path))  # type: ignore[misc]
         if request.task == ANOMALY:
-            verdict, places = asking.inspected(sha256, image, one, request.limit, reporter)
+            verdict, places = inference.inspected(sha256, image, one, request.limit, reporter)
             shown.append(_inspected(image, places, verdict, alone, request.explain))
         elif request.task == DETECT:
-            verdict, outlined = finding.detected(sha256, image, one, request.limit, reporter)
+            verdict, outlined = inference.detected(sha256, image, one, request.limit, reporter)
             shown.append(outlined if alone else ImageOps.pad(outlined, (CELL, CELL), color=GROUND))
         else:
-            verdict = asking.classified(sha256, image, one, words, reporter)
+            verdict = inference.classified(sha256, image, one, words, reporter)
             shown.append(_classified(image, verdict, one, request.explain and alone, reporter))
         verdicts.append(verdict)
         reporter.step(number, count)
@@ -80,9 +79,9 @@ def _inspected(
     if not explain:
         return small
     if not alone:
-        return heat.overlay(image.resize((CELL, CELL), Image.Resampling.BILINEAR), places)
+        return figures.overlay(image.resize((CELL, CELL), Image.Resampling.BILINEAR), places)
     boxes = [
-        heat.Region(
+        figures.Region(
             (
                 round(region.left * small.width),
                 round(region.top * small.height),
@@ -94,16 +93,16 @@ def _inspected(
         )
         for region in verdict.regions
     ]
-    return heat.beside(small, places, boxes)
+    return figures.beside(small, places, boxes)
 
 
 def _classified(
-    image: Image.Image, verdict: Verdict, one: asking.Loaded, explain: bool, reporter: Reporter
+    image: Image.Image, verdict: Verdict, one: inference.Loaded, explain: bool, reporter: Reporter
 ) -> Image.Image:
     if not explain:
         return ImageOps.pad(image, (CELL, CELL), color=GROUND)
     label = verdict.label or verdict.names[0][0]
-    counts = in_slice(reporter, "why", lambda: asking.why(image, one, label))
+    counts = in_slice(reporter, "why", lambda: inference.why(image, one, label))
     small = _small(image)
     both = Image.new("RGB", (2 * small.width + GAP, small.height), GROUND)
     both.paste(small, (0, 0))

@@ -19,15 +19,15 @@ from core.errors import UserError
 from core.events import Output
 from core.limits import MAX_SIDE
 from core.requests import OutpaintRequest
-from vision.drawing import task as drawing
-from vision.drawing.generate import generate
-from vision.drawing.generation import Drawn
-from vision.drawing.task import Task
+from vision.diffusion import task as drawing
+from vision.diffusion.generate import generate
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Drawn
+from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
-from vision.pictures import encode
+from vision.images import encode
 from vision.reporter import Reporter
+from vision.store import Models
 from vision.weights.card import Card
 
 NOISE = 40  # standard deviation of the noise under the new area, of 255

@@ -10,11 +10,11 @@ from core.errors import UserError
 from core.events import Output
 from core.requests import ReadRequest
 from core.results import lines_in_rows
-from vision.model_store import Models
-from vision.ocr import boxes
-from vision.ocr.reader import MOST_LINES
-from vision.pictures import encode
+from vision.images import encode
+from vision.readers import ocr
+from vision.readers.ocr import MOST_LINES
 from vision.reporter import Reporter
+from vision.store import Models
 
 MISSING = "This studio has nothing that reads text. Its host can install a reader: make setup EXTRAS=ocr."
 NOTHING = "There is no text in this picture that could be read."
@@ -32,7 +32,7 @@ def run(
     if not found:
         raise UserError(NOTHING)
     lines = tuple(line for row in lines_in_rows(found) for line in row)
-    sheet = reporter.in_thread(lambda: encode.grid([boxes.draw(image, lines)]))
+    sheet = reporter.in_thread(lambda: encode.grid([ocr.draw(image, lines)]))
     notes = [FULL] if len(lines) >= MOST_LINES else []
     parameters = {
         "kind": request.kind,

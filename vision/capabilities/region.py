@@ -14,20 +14,18 @@ from core.errors import ModelError, UserError
 from core.events import Output
 from core.prompt.values import short
 from core.requests import RegionRequest
-from vision.drawing import region_layout
-from vision.drawing import task as drawing
-from vision.drawing.generate import generate
-from vision.drawing.generation import Drawn
-from vision.drawing.task import Task
+from vision.diffusion import edit_mask
+from vision.diffusion import task as drawing
+from vision.diffusion.generate import generate
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Drawn
+from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
-from vision.pictures.places import place_of
-from vision.readers import occlusion
-from vision.readers.point_segmenter import PointSegmenter
-from vision.readers.segmenter import widened
-from vision.readers.thing_segmenter import ThingSegmenter, meant
+from vision.images.ops import place_of
+from vision.readers import attribution
+from vision.readers.segmentation import PointSegmenter, ThingSegmenter, meant, widened
 from vision.reporter import Reporter
+from vision.store import Models
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,9 @@ def find_mask(
     """Return the mask of ``image`` at its size, 255 = paint. Raises UserError when it is empty, or nothing
     fits the words."""
     if request.mask_image is not None:
-        return region_layout.from_picture(images[request.mask_image], image.size)
+        return edit_mask.from_picture(images[request.mask_image], image.size)
     if request.boxes:
-        return region_layout.from_boxes(request.boxes, image.size)
+        return edit_mask.from_boxes(request.boxes, image.size)
     return by_words(image, request.region.strip(), models, reporter).mask
 
 
@@ -117,7 +115,7 @@ def _by_occlusion(image: Image.Image, words: str, models: Models, reporter: Repo
     """Return a rough mask of what the words name. Raises UserError when nothing fits, or without a CLIP."""
     matcher = _matcher(models, reporter)
     text = reporter.batched("clip", matcher.embed_text_lists, [words])[0]
-    return occlusion.find(
+    return attribution.find(
         image,
         lambda parts: (reporter.batched("clip", matcher.embed_image_lists, parts) @ text).float().tolist(),
     )
@@ -135,8 +133,8 @@ def _matcher(models: Models, reporter: Reporter) -> Any:
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
     """Return the task: the part around the mask at the model's scale, with its parameters and notes."""
-    layout = region_layout.plan(mask, model.card)
-    start, paint = region_layout.shown(image, mask, layout, model.card)
+    layout = edit_mask.plan(mask, model.card)
+    start, paint = edit_mask.shown(image, mask, layout, model.card)
     strength = model.card.region if request.strength is None else request.strength
     given: dict[str, Any] = {"image": start, "strength": strength}
     notes: tuple[str, ...] = ()
@@ -168,5 +166,5 @@ def finish(task: Task, drawn: Drawn, image: Image.Image, mask: Image.Image, mode
     layout = task.extra["layout"]
     large = [model.enlarged(painted) for painted in drawn.images]
     return drawing.output(
-        task, drawn, [region_layout.pasted(painted, image, mask, layout, model.card) for painted in large]
+        task, drawn, [edit_mask.pasted(painted, image, mask, layout, model.card) for painted in large]
     )

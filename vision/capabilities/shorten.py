@@ -9,9 +9,9 @@ from PIL import Image
 
 from core.events import Output
 from core.requests import ShortenRequest
-from vision.model_store import Models
-from vision.readers import word_weights
+from vision.readers import clip
 from vision.reporter import Reporter
+from vision.store import Models
 
 BATCH = 16  # texts in a step
 
@@ -23,8 +23,7 @@ def run(
     step is a batch of texts."""
     matcher, words = models.get("clip", reporter), request.prompt.split()
     total = sum(
-        -(-(min(word_weights.WINDOW, len(words) - start) + 1) // BATCH)
-        for start in range(0, len(words), word_weights.WINDOW)
+        -(-(min(clip.WINDOW, len(words) - start) + 1) // BATCH) for start in range(0, len(words), clip.WINDOW)
     )
     done = 0
 
@@ -37,7 +36,7 @@ def run(
             reporter.step(done, total)
         return torch.cat(parts)
 
-    scores = tuple(zip(words, word_weights.weights(words, embed), strict=True))
+    scores = tuple(zip(words, clip.weights(words, embed), strict=True))
     return Output(
         scores=scores,
         parameters={"kind": request.kind, "prompt": request.prompt, "model": matcher.name, "notes": []},

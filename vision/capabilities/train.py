@@ -1,40 +1,49 @@
 """A version of somebody's own model, learned from the pictures of a project: in slices beside the drawings,
-going on where a killed one was."""
+going on where a killed one was.
+
+A training of a style as a job: pictures and words from a request, a version of a project's model as its
+answer."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
+from core.errors import ModelError, UserError
 from core.events import Output, Picture
+from core.requests import DescribeRequest
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, TrainRequest
 from core.results import Learned, LearnedFrom
-from vision.model_store import Models
-from vision.own_models import needs
-from vision.own_models.anomaly import training as anomaly
-from vision.own_models.anomaly.inspector import FIXED, Inspector
-from vision.own_models.classify import training as classify
-from vision.own_models.classify.classifier import NONE, Classifier
-from vision.own_models.classify.tuning import Tuning
-from vision.own_models.detect import training as detect
-from vision.own_models.detect.detector import Detector, sees_with
-from vision.own_models.features.extractor import Extractor, named
-from vision.own_models.report import boxes
-from vision.own_models.report import learned as reports
-from vision.own_models.report.boxes import Looked
-from vision.own_models.report.learned import Report, Tested
-from vision.own_models.serving import asking, finding, towers
-from vision.own_models.serving.held import Loaded
-from vision.own_models.serving.slices import Budget
-from vision.own_models.settle import settle
-from vision.own_models.snapshot import TEST, TRAIN, Snapshot
-from vision.own_models.steps import FolderStore, Step
-from vision.pictures import encode
+from vision.capabilities import describe
+from vision.custom_models import detection as detect
+from vision.custom_models import inference, steps
+from vision.custom_models import report as boxes
+from vision.custom_models.anomaly import train as anomaly
+from vision.custom_models.anomaly.detector import FIXED, Inspector
+from vision.custom_models.classification import train as classify
+from vision.custom_models.classification.model import NONE, Classifier
+from vision.custom_models.classification.train import Tuning
+from vision.custom_models.dataset import settle
+from vision.custom_models.detection import Detector, sees_with
+from vision.custom_models.features import Extractor, named
+from vision.custom_models.report import Looked, Report, Tested
+from vision.custom_models.snapshot import TEST, TRAIN, Item, Snapshot
+from vision.custom_models.steps import Budget, FolderStore, Step, Store
+from vision.diffusion.model import ImageModel
+from vision.families import Mode
+from vision.images import encode
+from vision.lora_training import families, train
+from vision.lora_training.config import check_count, usual
+from vision.lora_training.dataset import Example, Sampling
+from vision.lora_training.train import Plan, prompts_of
 from vision.reporter import Reporter, Stage
+from vision.store import Loaded, Models
 
 SNAPSHOT, FEATURES, MODEL = "snapshot.json", "features", "model.safetensors"
 MOST_FEATURES = 380 * 2**20  # bytes that are kept of them
@@ -62,12 +71,10 @@ def run(
 ) -> Output:
     """See vision.capabilities. ``folder`` has ``snapshot.json``; features are kept in it, and go with it."""
     if request.task == STYLE:
-        from vision.style_training import asking as style
-
-        return style.run(request, paths, models, reporter, folder)
-    needs.check()
+        return asking_run(request, paths, models, reporter, folder)
+    steps.check()
     reporter.loading("what a training needs", None)
-    reporter.in_thread(needs.load, thread="loading")
+    reporter.in_thread(steps.load, thread="loading")
     budget = Budget(request.seconds)
     lesson = Lesson(request, Snapshot.read((folder / SNAPSHOT).read_text("utf-8")), paths, models)
     if not request.settled:
@@ -77,7 +84,7 @@ def run(
     if request.task == DETECT:
         seen_with = [sees_with(detect.side_of(request.pixels))]
     else:
-        seen_with = list(towers.towers(request.task, models, reporter))
+        seen_with = list(inference.towers(request.task, models, reporter))
     training = _training(lesson, seen_with, FolderStore(folder / FEATURES, MOST_FEATURES), reporter)
     model = budget.run(training, Stage(reporter, SETTLED, TRAINED))
     extractor = named(model.card["extractor"], {one.name: one for one in seen_with}.get)
@@ -105,7 +112,7 @@ def _training(
         settings = anomaly.Settings(request.alike, request.seed)
         return anomaly.train(lesson.snapshot, lesson.open, seen_with, settings, store)
     labels = classify.taught_labels(lesson.snapshot)
-    words = asking.words_of(labels, lesson.models, reporter)
+    words = inference.words_of(labels, lesson.models, reporter)
     name = lesson.models.get("clip", reporter).name if words is not None else ""
     cost = Tuning(LEARNING * request.seconds, lesson.models.config.device)
     return classify.train(
@@ -118,7 +125,7 @@ def _testing(
 ) -> Generator[Step, None, list[Tested] | list[Looked]]:
     """Yield a step for each picture that was kept for testing, and return what the model says of them."""
     if isinstance(model, Detector):
-        return finding.testing(model, lesson.snapshot, lesson.open)
+        return inference.testing(model, lesson.snapshot, lesson.open)
     return _judging(lesson, model, extractor, reporter)
 
 
@@ -131,14 +138,14 @@ def _judging(
         one = Loaded(model, extractor, model.detector(extractor))
     else:
         one = Loaded(model, extractor)
-        words = asking.words_of(model.labels, lesson.models, reporter, model.card["words"])
+        words = inference.words_of(model.labels, lesson.models, reporter, model.card["words"])
     for number, item in enumerate(items, 1):
         image, chances = lesson.open(item.sha256), tuple[float, ...]()
         if isinstance(model, Inspector):
-            verdict, _ = asking.inspected(item.sha256, image, one, 0.0, plain)
-            said = asking.told(verdict, bool(model.card["names"]))
+            verdict, _ = inference.inspected(item.sha256, image, one, 0.0, plain)
+            said = inference.told(verdict, bool(model.card["names"]))
         else:
-            verdict = asking.classified(item.sha256, image, one, words, plain)
+            verdict = inference.classified(item.sha256, image, one, words, plain)
             said, told = verdict.label or NONE, dict(verdict.names)
             chances = tuple(told[label] for label in model.labels)
         found.append(Tested(item.sha256, item.label, said, verdict.score, verdict.strange, chances))
@@ -155,13 +162,13 @@ def _reported(
     else:
         said = [one for one in tested if isinstance(one, Tested)]
         if isinstance(model, Inspector):
-            report = reports.of_inspection(model, said, lesson.open)
+            report = boxes.of_inspection(model, said, lesson.open)
         else:
             taught = [item.sha256 for item in lesson.snapshot.part(TRAIN)]
-            report = reports.of_classifier(model, said, lesson.open, taught)
+            report = boxes.of_classifier(model, said, lesson.open, taught)
     drawn = [Image.open(io.BytesIO(data)).convert("RGB") for data in report.charts.values()]
     drawn += [] if report.sheet is None else [report.sheet]
-    return report, [encode.png(reports.page(drawn)), *(encode.png(one) for one in drawn)]
+    return report, [encode.png(boxes.page(drawn)), *(encode.png(one) for one in drawn)]
 
 
 def _learned(model: Model, snapshot: Snapshot, report: Report, path: Path) -> Learned:
@@ -180,3 +187,100 @@ def _learned(model: Model, snapshot: Snapshot, report: Report, path: Path) -> Le
         (*report.charts, *(("mistakes",) if report.sheet is not None else ())),
         report.sentence,
     )
+
+
+ASKING_SNAPSHOT, ASKING_FEATURES, FILE = "snapshot.json", "features", "model.safetensors"
+SHORT_SIDE = 1024  # px of a picture's shorter side; no model is trained on larger ones
+CURVE = 20  # numbers that tell how the loss went
+
+
+def asking_run(
+    request: TrainRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
+) -> Output:
+    """Train a style on the pictures of ``snapshot.json`` in ``folder``, whose labels are their captions; what
+    has none is described. Leaves the LoRA in ``folder``.
+
+    Raises UserError for too few or too many pictures, a model that can't be taught, or one that would take
+    longer than ``request.seconds``.
+    """
+    snapshot = Snapshot.read((folder / ASKING_SNAPSHOT).read_text(encoding="utf-8"))
+    check_count(len(snapshot.items))
+    store = FolderStore(folder / ASKING_FEATURES)
+    notes: list[str] = []
+    examples = _examples(snapshot.items, paths, request.seed, models, store, reporter, notes)
+    model = models.image(request.model, reporter)
+    settings = usual(request.words, len(examples), _weights(model), request.seed)
+    prompts = prompts_of([example.caption for example in examples])
+    plan = Plan(request.model, examples, prompts, settings, request.seconds)
+    learned = train.learn(plan, models, store, reporter)
+    (folder / FILE).write_bytes(learned.file)
+    sheet = reporter.in_thread(lambda: encode.png(learned.sheet))
+    version = Learned(
+        str(folder / FILE),
+        tuple(LearnedFrom(item.sha256, item.label, item.group, item.part) for item in snapshot.items),
+        metrics={"loss": _curve(learned.losses), **learned.about},
+        charts=("samples",),
+        sentence=f"Learned from {len(examples)} pictures in {settings.steps} steps on {model.name}.",
+    )
+    parameters = {"kind": request.kind, "model": model.name, "seed": request.seed, "notes": notes}
+    return Output((sheet,), sheet, learned=version, parameters=parameters)
+
+
+def _weights(model: ImageModel) -> int:
+    """How many weights the denoiser has."""
+    module = model.pipeline(Mode.TEXT).components[families.of(model).part]
+    return sum(value.numel() for value in module.parameters())
+
+
+def _examples(
+    items: Sequence[Item],
+    paths: Mapping[str, str],
+    seed: int,
+    models: Models,
+    store: Store,
+    reporter: Reporter,
+    notes: list[str],
+) -> tuple[Example, ...]:
+    """Return the pictures with their captions; captions that were written are kept in ``store``."""
+    pictures = {item.sha256: reporter.in_thread(partial(_opened, paths[item.sha256])) for item in items}
+    captions = {item.sha256: item.label for item in items}
+    missing = [sha256 for sha256, caption in captions.items() if not caption]
+    try:
+        for sha256 in missing:
+            captions[sha256] = _described(sha256, pictures[sha256], seed, models, store, reporter)
+    except ModelError as error:
+        notes.append(f"{error} Pictures without a caption are learned from by the style's words alone.")
+    if not any(captions.values()):
+        raise UserError("None of the pictures has a caption; label some with what they show.")
+    return tuple(Example(pictures[item.sha256], captions[item.sha256]) for item in items)
+
+
+def _opened(path: str) -> Image.Image:
+    image = encode.open_picture(path)
+    scale = SHORT_SIDE / min(image.size)
+    if scale >= 1:
+        return image
+    return encode.resize(image, (round(image.width * scale), round(image.height * scale)))
+
+
+def _described(
+    sha256: str, picture: Image.Image, seed: int, models: Models, store: Store, reporter: Reporter
+) -> str:
+    """Return the describe model's first words for a picture."""
+    name = hashlib.sha256(
+        f"caption {models.config.models.get('caption')} {seed} {sha256}".encode()
+    ).hexdigest()
+    kept = store.get(name)
+    if kept is None:
+        request = DescribeRequest(image=sha256, num_captions=1, seed=seed)
+        told = describe.run(request, {sha256: picture}, models, Sampling(reporter, 0, 1))
+        kept = told.captions[0].encode()
+        store.put(name, kept)
+    return kept.decode()
+
+
+def _curve(losses: Sequence[float]) -> list[float]:
+    """Return the loss as CURVE means, from the first step to the last."""
+    size = max(1, len(losses) // CURVE)
+    parts = [losses[start : start + size] for start in range(0, len(losses), size)]
+    return [round(sum(part) / len(part), 4) for part in parts]

@@ -12,18 +12,16 @@ from core.errors import ModelError, UserError
 from core.events import Output
 from core.limits import MAX_UPSCALED
 from core.requests import UpscaleRequest
-from vision.drawing import refine
-from vision.drawing import task as drawing
-from vision.drawing.generation import Drawn
-from vision.drawing.parameters import TextSpec
-from vision.drawing.task import Task
+from vision.diffusion import task as refine
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Drawn, TextSpec
+from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
-from vision.photo import looking
-from vision.photo.enlarger import Enlarger
-from vision.pictures import encode
+from vision.images import encode
+from vision.readers.photo import describe
+from vision.readers.photo.models import Enlarger
 from vision.reporter import Reporter
+from vision.store import Models
 from vision.weights.card import Card
 
 
@@ -74,7 +72,7 @@ def prepare(request: UpscaleRequest, target: tuple[int, int], model: ImageModel)
     object into each."""
     strength = model.card.upscale[request.mode] if request.strength is None else request.strength
     side = encode.round_to(model.card.native_size, model.card.multiple)
-    task = drawing.prepare(request, model, Mode.IMAGE, (side, side), strength=strength)
+    task = refine.prepare(request, model, Mode.IMAGE, (side, side), strength=strength)
     generation = (
         replace(task.generation, prompt="", text_spec=TextSpec())
         if request.mode == "subtle"
@@ -88,13 +86,13 @@ def finish(task: Task, refined: Image.Image, target: tuple[int, int], model: Ima
     """Return the output: the refined picture enlarged by the card's output scale and cut to ``target`` (w,
     h)."""
     large = model.enlarged(refined).crop((0, 0, *target))
-    return drawing.output(task, Drawn((refined,)), [large])
+    return refine.output(task, Drawn((refined,)), [large])
 
 
 def _plain(task: Task, image: Image.Image, target: tuple[int, int], model: ImageModel) -> Output:
     note = f"{model.name} can't start from a picture; it was enlarged without new detail."
     task = Task(task.generation, task.parameters, (*task.notes, note))
-    return drawing.output(task, Drawn((image,)), [encode.resize(image, target)])
+    return refine.output(task, Drawn((image,)), [encode.resize(image, target)])
 
 
 def _for_photograph(
@@ -106,7 +104,7 @@ def _for_photograph(
     chosen = models.config.image_models.get(request.model, request.model) if request.model else usual
     if chosen != usual or "enlarge" not in models.config.models:
         return None
-    looked = looking.look(image, models, reporter, "image")
+    looked = describe.look(image, models, reporter, "image")
     if looked.chances is None:
         notes += [looked.note] if looked.note else []
         return None
@@ -142,7 +140,7 @@ def _photograph(
         "num_images": 1,
         "image": request.image,
         "model": enlarger.name,
-        "knows": looking.PHOTOGRAPH,
+        "knows": describe.PHOTOGRAPH,
         "mode": request.mode,
         "factor": request.factor,
     }

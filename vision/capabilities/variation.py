@@ -14,15 +14,15 @@ from core.events import Output
 from core.limits import KEPT, MAX_ASPECT
 from core.requests import VariationRequest
 from vision.capabilities.imagine import finish
-from vision.drawing import task as drawing
-from vision.drawing.generate import generate
-from vision.drawing.task import Task
+from vision.diffusion import task as drawing
+from vision.diffusion.generate import generate
+from vision.diffusion.model import ImageModel
+from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
-from vision.pictures import encode
-from vision.pictures.edges import edges
+from vision.images import encode
+from vision.images.ops import edges
 from vision.reporter import Reporter
+from vision.store import Models
 
 LONGEST_ASPECT = (
     MAX_ASPECT + 1.0

@@ -12,16 +12,16 @@ from PIL import Image
 
 from core.events import Film, Output
 from core.requests.video import VideoRequest
-from vision.films import sound
-from vision.films import sources as film_sources
-from vision.films.encoders import Encoder, encoder_of
-from vision.films.sources import Drawing
-from vision.films.writer import film_at
-from vision.model_store import Models
-from vision.pictures import encode
+from vision.images import encode
 from vision.reporter import Reporter
-from vision.sketch import asking as sketch
-from vision.video import asking as video
+from vision.store import Models
+from vision.video import reader as film_sources
+from vision.video import request as video
+from vision.video import writer
+from vision.video.codecs import Encoder, encoder_of
+from vision.video.cutout import request as sketch
+from vision.video.reader import Drawing
+from vision.video.writer import film_at
 
 
 class Films(Protocol):
@@ -48,7 +48,7 @@ def run(
     request: VideoRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
 ) -> Output:
     """See vision.capabilities."""
-    sources = reporter.in_thread(lambda: film_sources.opened(request, paths))
+    sources = reporter.in_thread(lambda: film_sources.sources_opened(request, paths))
     films: Films
     if models.config.models.get("video"):
         films = video.prepare(request, sources, models, reporter)
@@ -67,7 +67,7 @@ def _film(films: Films, number: int, encoder: Encoder, folder: Path, reporter: R
     reporter.in_thread(lambda: drawing.keep_ends(ends, first, last))
     heard = drawing.sound()
     if heard is not None:
-        reporter.in_thread(lambda: sound.add(path, heard))
+        reporter.in_thread(lambda: writer.add(path, heard))
     own = {name: value for name, value in films.parameters.items() if name != "num_images"}
     poster = reporter.in_thread(lambda: encode.png(first, own, drawing.seed))
     return Film(

@@ -9,12 +9,12 @@ from PIL import Image
 from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import WhyRequest
-from vision.explain import heat, reasons
-from vision.explain.reasons import Reason
-from vision.model_store import Models
-from vision.photo import looking
-from vision.pictures import encode
+from vision.images import encode
+from vision.readers import attribution
+from vision.readers.attribution import Reason
+from vision.readers.photo import describe
 from vision.reporter import Reporter
+from vision.store import Models
 
 HOW = {
     "attention": "what it attended to, weighed with how much that changes the answer (attention rollout)",
@@ -28,7 +28,7 @@ def run(request: WhyRequest, images: Mapping[str, Image.Image], models: Models, 
     image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
     reason, name = _reason(image, request.label, labels, models, reporter)
     reporter.step(1, 1)
-    sheet = reporter.in_thread(lambda: encode.grid([heat.draw(image, reason.counts, reason.seen)]))
+    sheet = reporter.in_thread(lambda: encode.grid([attribution.draw(image, reason.counts, reason.seen)]))
     notes = [f"Bright is what speaks for it: {HOW[reason.how]}. It says where, not whether that is right."]
     parameters = {
         "kind": request.kind,
@@ -45,13 +45,13 @@ def _reason(
 ) -> tuple[Reason, str]:
     """Return why the reader that /classify would ask says a label, and that reader's name. Raises
     UserError when it doesn't know the label."""
-    looked = looking.look(image, models, reporter, "clip" if labels else "vit")
+    looked = describe.look(image, models, reporter, "clip" if labels else "vit")
     if looked.chances is not None:
-        found = looking.faces(image, models, reporter)
-        known = looking.knows(labels or (label,))
+        found = describe.faces(image, models, reporter)
+        known = describe.knows(labels or (label,))
         if known:
             reader = models.get("photograph", reporter)
-            reason = reasons.of_photograph(reader, image, label, labels, found, reporter)
+            reason = attribution.of_photograph(reader, image, label, labels, found, reporter)
             return reason, reader.name
     if not labels:
         try:
@@ -61,8 +61,8 @@ def _reason(
         else:
             if label not in classifier.labels:
                 raise UserError("This reader doesn't know that label any more: its model was changed.")
-            return reasons.of_classifier(classifier, image, label, reporter), classifier.name
+            return attribution.of_classifier(classifier, image, label, reporter), classifier.name
     if label not in labels:
         raise UserError("This reader doesn't know that label any more: its model was changed.")
     matcher = models.get("clip", reporter)
-    return reasons.of_matcher(matcher, image, label, labels, reporter), matcher.name
+    return attribution.of_matcher(matcher, image, label, labels, reporter), matcher.name

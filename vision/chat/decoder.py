@@ -1,21 +1,291 @@
 """Writes the answers of one chat model, a slice at a time: a piece of somebody's prompt, or a token of every
-answer that is under way. Answers join and leave between any two tokens."""
+answer that is under way. Answers join and leave between any two tokens.
+
+The caches of answers: those of several as one, so that a token of each is one call of the model, and what
+is kept of a conversation until its next turn, in memory only.
+
+An answer while it is written: its tokens so far, how the next is chosen, and when it is over."""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 from transformers import DynamicCache
 
+from core.events import ChatAnswer, Ended
 from vision import devices
-from vision.chat.caches import JoinedCaches, Kept, KeptCaches, Layers, cache_of, layers_of
 from vision.chat.model import ChatModel
-from vision.chat.prompt import Prompt
-from vision.chat.reply import Reply
+from vision.chat.prompt import Place, Prompt
+
+Layers = list[tuple[torch.Tensor, torch.Tensor]]  # keys and values (B, heads, length, size) of each layer
+
+
+def layers_of(cache: DynamicCache) -> Layers:
+    """Return keys and values of each layer."""
+    return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+def cache_of(layers: Layers) -> DynamicCache:
+    """Return a cache that begins with ``layers``, which it never changes."""
+    cache = DynamicCache()
+    for number, (keys, values) in enumerate(layers):
+        cache.update(keys, values, number)
+    return cache
+
+
+@dataclass
+class _Row:
+    """length: tokens in the cache. delta: see Prompt."""
+
+    length: int
+    delta: int
+
+
+class JoinedCaches:
+    """Caches of rows that may come and go between any two tokens. They are padded on the left, so that all
+    end at the same column."""
+
+    def __init__(self) -> None:
+        self.rows: list[_Row] = []
+        self.cache = DynamicCache()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row."""
+        return [row.length for row in self.rows]
+
+    @property
+    def deltas(self) -> list[int]:
+        """The delta of each row, see Prompt."""
+        return [row.delta for row in self.rows]
+
+    def add(self, cache: DynamicCache, length: int, delta: int) -> None:
+        """Take in one more row, the last from now on."""
+        if not self.rows:
+            self.cache = cache
+        else:
+            width = max(length, *self.lengths)
+            for mine, new in zip(self.cache.layers, cache.layers, strict=True):
+                mine.keys = torch.cat([_padded(mine.keys, width), _padded(new.keys, width)])
+                mine.values = torch.cat([_padded(mine.values, width), _padded(new.values, width)])
+        self.rows.append(_Row(length, delta))
+
+    def wrote(self) -> None:
+        """Note that each row has one token more in the cache."""
+        for row in self.rows:
+            row.length += 1
+
+    def restore(self) -> None:
+        """Take off what a call that failed half-way has left in some of the layers."""
+        width = max(self.lengths)
+        for layer in self.cache.layers:
+            layer.keys, layer.values = layer.keys[:, :, :width], layer.values[:, :, :width]
+
+    def row(self, place: int) -> Layers:
+        """Return a copy of what one row has in the cache."""
+        begin = self.cache.get_seq_length() - self.rows[place].length
+        return [
+            (keys[place : place + 1, :, begin:].clone(), values[place : place + 1, :, begin:].clone())
+            for keys, values in layers_of(self.cache)
+        ]
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Let all rows but those at ``places`` go, and the columns that only the others needed."""
+        if len(places) == len(self.rows):
+            return
+        self.rows = [self.rows[place] for place in places]
+        if not self.rows:
+            self.cache = DynamicCache()
+            return
+        begin = self.cache.get_seq_length() - max(self.lengths)
+        for layer in self.cache.layers:
+            layer.keys = layer.keys[places][:, :, begin:]
+            layer.values = layer.values[places][:, :, begin:]
+
+
+def _padded(states: torch.Tensor, width: int) -> torch.Tensor:
+    """Return (B, heads, length, size) with zeros on the left up to ``width``."""
+    return torch.nn.functional.pad(states, (0, 0, width - states.shape[2], 0))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a conversation. ids: of the tokens, one for each column of ``layers``. places: of the
+    pictures among them. jobs: whose turns it holds."""
+
+    ids: tuple[int, ...]
+    places: tuple[Place, ...]
+    layers: Layers
+    jobs: frozenset[str] = frozenset()
+
+    @property
+    def bytes(self) -> int:
+        """Of keys and values."""
+        return sum(states.numel() * states.element_size() for layer in self.layers for states in layer)
+
+    def common(self, prompt: Prompt) -> int:
+        """Return how many tokens at the beginning of ``prompt`` are the same here, and show the same
+        pictures. At least one is left over, and none of a picture alone."""
+        most = min(len(self.ids), len(prompt.ids) - 1)
+        same = next((i for i in range(most) if self.ids[i] != prompt.ids[i]), most)
+        for number, place in enumerate(prompt.places):
+            if place.begin < same and (number >= len(self.places) or self.places[number] != place):
+                return place.begin
+            if place.begin < same < place.end:
+                return place.begin
+        return same
+
+
+class KeptCaches:
+    """What is left of conversations, by the job that ended there; the least recently used is given up first.
+    max_bytes: of all together."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes, self.bytes = max_bytes, 0
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._kept
+
+    def keep(self, job_id: str, kept: Kept) -> None:
+        """Keep what the job has left, unless it is too large for all the room there is."""
+        self._drop(job_id)
+        if not job_id or kept.bytes > self.max_bytes:
+            return
+        self._kept[job_id] = kept
+        self.bytes += kept.bytes
+        while self.bytes > self.max_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def best(self, prompt: Prompt, job_ids: Iterable[str]) -> tuple[int, Layers]:
+        """Return the longest beginning of ``prompt`` that one of the jobs has left, and its keys and values;
+        (0, []) when there is none."""
+        found: tuple[int, Layers] = (0, [])
+        for job_id in job_ids:
+            if (kept := self._kept.get(job_id)) is None:
+                continue
+            if (same := kept.common(prompt)) > found[0]:
+                self._kept.move_to_end(job_id)
+                found = same, [(k[:, :, :same], v[:, :, :same]) for k, v in kept.layers]
+        return found
+
+    def forget(self, job_ids: Collection[str]) -> None:
+        """Give up what these jobs have left, and all conversations that went on from there."""
+        gone = set(job_ids)
+        for job_id in [name for name, kept in self._kept.items() if name in gone or kept.jobs & gone]:
+            self._drop(job_id)
+
+    def _drop(self, job_id: str) -> None:
+        if (kept := self._kept.pop(job_id, None)) is not None:
+            self.bytes -= kept.bytes
+
+    def clear(self) -> None:
+        """Give up everything."""
+        self._kept.clear()
+        self.bytes = 0
+
+
+TELL_EVERY = 0.15  # seconds
+
+
+@dataclass(eq=False)
+class Reply:
+    """An answer to ``prompt``.
+
+    job_id: under which its cache is kept, "" = not at all. known: jobs whose caches may hold the beginning of
+    the prompt. temperature: 0 = always the likeliest token. tell: called with the reply when a part of the
+    prompt is read or there are new words, at most every TELL_EVERY seconds; the first come at once.
+
+    The rest is the decoder's. read: tokens of the prompt that are in ``cache``; cached: those that were kept
+    from an earlier turn. tokens: of the answer. written_before: of them, how many are part of ``prompt``
+    since the answer was begun anew. ended: how it is over, None = it isn't. error: what broke it.
+    """
+
+    prompt: Prompt
+    max_tokens: int
+    job_id: str = ""
+    known: tuple[str, ...] = ()
+    temperature: float = 0.0
+    seed: int = 0
+    tell: Callable[[Reply], None] = lambda reply: None
+    read: int = 0
+    cached: int = 0
+    cache: DynamicCache | None = None
+    tokens: list[int] = field(default_factory=list)
+    written_before: int = 0
+    ended: Ended | None = None
+    error: BaseException | None = None
+    _told: float = float("-inf")
+    _generator: torch.Generator | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be written."""
+        return self.ended is not None or self.error is not None
+
+    @property
+    def in_cache(self) -> list[int]:
+        """The ids of what is in its cache once it is written: all but the last token."""
+        fresh = self.tokens[self.written_before :]
+        return [*self.prompt.ids, *fresh[:-1]]
+
+    def choose(self, logits: torch.Tensor) -> int:
+        """Return the next token for the logits (V,): the likeliest, or one by the reply's own random
+        numbers, whoever else is answered beside it."""
+        if not self.temperature:
+            return int(logits.argmax())
+        if self._generator is None:
+            self._generator = torch.Generator().manual_seed(self.seed)
+        shares = torch.softmax(logits.cpu() / self.temperature, dim=-1)
+        return int(torch.multinomial(shares, 1, generator=self._generator))
+
+    def take(self, token: int, ends: frozenset[int]) -> None:
+        """Take in the next token; the answer may be over with it."""
+        self.tokens.append(token)
+        if token in ends:
+            self.ended = "end"
+        elif len(self.tokens) >= self.max_tokens:
+            self.ended = "length"
+        if self.ended is None:
+            self.report(at_once=len(self.tokens) == 1)
+
+    def report(self, *, at_once: bool = False) -> None:
+        """Tell how far it is, if it is time: a sign of life also while a long prompt is read."""
+        now = time.monotonic()
+        if at_once or now - self._told >= TELL_EVERY:
+            self._told = now
+            self.tell(self)
+
+    def begin_anew(self) -> None:
+        """Give up the cache; what is written so far is read again as part of the prompt."""
+        self.prompt = self.prompt.extended(self.tokens[self.written_before :])
+        self.written_before, self.cache, self.read = len(self.tokens), None, 0
+
+    def answer(self, text: str) -> ChatAnswer:
+        """Return the answer for the person who asked. text: of its tokens."""
+        prompt = self.prompt
+        return ChatAnswer(
+            text,
+            self.ended or "stopped",
+            tokens_in=len(prompt.ids) - self.written_before,
+            tokens_cached=self.cached,
+            tokens_out=len(self.tokens),
+            pictures=prompt.seen,
+            turns_dropped=prompt.dropped,
+        )
+
 
 log = logging.getLogger(__name__)
 

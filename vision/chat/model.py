@@ -10,10 +10,8 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from vision.chat.conversation import instructions
-from vision.chat.prompt import Prompt, PromptMaker, TaskPrompts, WholePrompts
-from vision.forms.tasks import TASKS
-from vision.forms.wanted import wanted
+from vision.chat.output_parsing import TASKS, wanted
+from vision.chat.prompt import Prompt, PromptMaker, TaskPrompts, WholePrompts, instructions
 
 PLACE = "<loc"  # begins every token that stands for a place in a picture
 PLAIN_LAYERS = {"full_attention", "sliding_attention"}  # whose caches of different lengths can be joined
@@ -21,8 +19,8 @@ PLAIN_LAYERS = {"full_attention", "sliding_attention"}  # whose caches of differ
 
 class ChatModel:
     """A model that answers in words. card: the folder's ``atelier.json``; its "system", "short" and
-    "max_new_tokens" replace ours, and those that vision.forms.wanted knows; with "hints" false it isn't told
-    the text in pictures.
+    "max_new_tokens" replace ours, and those that vision.chat.output_parsing knows; with "hints" false it
+    isn't told the text in pictures.
 
     max_tokens: of an answer, 0 = as asked for. context: most tokens that the model was made for. ends: ids
     after which an answer is over. joins: whether answers can be written together; else each is written alone.

@@ -2,25 +2,236 @@
 
 The processor is asked about one picture at a time. What it puts into the text for one depends on its size
 only, so that a picture whose tokens are known from an earlier turn isn't opened again.
-"""
+
+Takes the power from control tokens that people write: what ends a turn, begins another's, or stands for a
+picture in the prompt of a chat model. Loads no torch.
+
+A conversation as a chat template takes it: what the model is told before it, alternating turns with what
+people wrote made harmless, and which of them are left out when there is no room. Loads no torch.
+
+Pictures of a conversation: opened only when the model has to look at them, and no larger than it may
+see."""
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from PIL import Image
 
 from core.errors import UserError
-from core.requests.chat import frame_words_for
-from vision.chat.control_tokens import ControlTokens
-from vision.chat.conversation import MOST_PICTURES, Conversation, Instructions, Messages, conversation
-from vision.chat.pictures import Picture
-from vision.forms.tasks import Tasks
-from vision.protocol import Talk, Turn
+from core.requests.chat import FILM, SHORT, SYSTEM, Part, frame_words_for, parts_of_turn
+from vision.chat.output_parsing import Tasks
+from vision.images import encode
+from vision.protocol import Talk, Turn, kept_pictures
+
+SHAPE = re.compile(r"<(?=[|/]?[A-Za-z_0-9\-]+[|]?>)")  # how nearly all of them look, whoever made the model
+INSTEAD = {"<": "‹", ">": "›", "[": "⁅", "]": "⁆", "|": "¦", "｜": "¦"}
+
+
+class ControlTokens:
+    """The control tokens of one tokenizer. more: texts that the model's processor takes for pictures."""
+
+    def __init__(self, tokenizer: Any, more: Collection[str] = ()) -> None:
+        self._tokenizer = tokenizer
+        added = tokenizer.added_tokens_decoder
+        texts = {token.content for token in added.values() if _has_power(token)}
+        texts |= {*tokenizer.all_special_tokens, *more} - {""}
+        known = tokenizer.convert_tokens_to_ids(sorted(texts))
+        self.ids = {i for i in known if i is not None}
+        others = [text for name, text in tokenizer.special_tokens_map.items() if name != "unk_token"]
+        if tokenizer.unk_token not in others:  # it stands for signs that the model doesn't know
+            self.ids -= {tokenizer.unk_token_id}
+        self._texts = re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or r"(?!)")
+
+    def count(self, ids: Collection[int]) -> int:
+        """Return how many of ``ids`` are control tokens."""
+        return sum(i in self.ids for i in ids)
+
+    def neutralise(self, text: str) -> str:
+        """Return the text as near to what was written as it can be without a control token in it: signs such
+        as ``<`` are replaced by others that look alike.
+
+        What the tokenizer makes of the result is looked at, since it may see one where no pattern does, such
+        as in full-width letters that it takes for plain ones.
+        """
+        text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is no text
+        text = SHAPE.sub(INSTEAD["<"], text)
+        while (changed := self._texts.sub(_disarmed, text)) != text:
+            text = changed
+        if self._hidden(text):
+            text = "".join(INSTEAD.get(sign, sign) for sign in text)
+        if self._hidden(text):
+            text = re.sub(r"[^\w\s.,;:!?'\"()+\-=/*%€$£&#@]", " ", text, flags=re.ASCII)
+        if self._hidden(text):
+            text = " ".join(re.findall(r"[^\W_]", text))
+        return text if not self._hidden(text) else ""
+
+    def _hidden(self, text: str) -> int:
+        return self.count(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _has_power(token: Any) -> bool:
+    """Return whether an added token is more than a longer word: whitespace and plain words aren't."""
+    return token.special or bool(re.search(r"[^\w\s]", token.content))
+
+
+def _disarmed(match: re.Match[str]) -> str:
+    """Return a control token's text with its signs replaced; with spaces in it where it has none."""
+    text = match.group()
+    other = "".join(INSTEAD.get(sign, sign) for sign in text)
+    return other if other != text else " ".join(text) if len(text) > 1 else ""
+
+
+MOST_PICTURES = 8  # of a conversation, beside those of a question that has more
+
+Exchange = tuple[Turn, ...]  # a question and its answer, or the question that is asked now
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """system: said first, "" = nothing. short: added to the last question when its answer is to be short.
+    film: added to each question about a film. frames: how their times are told, see
+    ``core.requests.chat``; "" = as the processor's kind wants it."""
+
+    system: str = SYSTEM
+    short: str = SHORT
+    film: str = FILM
+    frames: str = ""
+
+
+def instructions(card: Mapping[str, Any]) -> Instructions:
+    """Return what a model's card says, and ours where it says nothing."""
+    told = {name: str(card[name]) for name in ("system", "short", "film", "frames") if name in card}
+    return Instructions(**told)
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What is left of a conversation. dropped: questions, with their answers, that are left out."""
+
+    exchanges: tuple[Exchange, ...]
+    dropped: int = 0
+
+    @property
+    def turns(self) -> list[Turn]:
+        """All turns that are left, oldest first."""
+        return [turn for exchange in self.exchanges for turn in exchange]
+
+    def shorter(self) -> Conversation | None:
+        """Return the conversation without its second exchange; the first, which has what it is about, goes
+        last. None when only the question is left."""
+        if len(self.exchanges) < 2:
+            return None
+        place = 1 if len(self.exchanges) > 2 else 0
+        return Conversation(self.exchanges[:place] + self.exchanges[place + 1 :], self.dropped + 1)
+
+
+def conversation(turns: Sequence[Turn]) -> Conversation:
+    """Return the conversation of ``turns``, oldest first, the last of which is a question. Turns of one role
+    that follow each other become one, and an answer without a question is left out."""
+    exchanges: list[list[Turn]] = []
+    for turn in turns:
+        if turn.role == "user" and not (exchanges and len(exchanges[-1]) == 1):
+            exchanges.append([turn])
+        elif exchanges and exchanges[-1][-1].role == turn.role:
+            exchanges[-1][-1] = _conversation_joined(exchanges[-1][-1], turn)
+        elif exchanges:
+            exchanges[-1].append(turn)
+    return Conversation(tuple(map(tuple, exchanges)))
+
+
+def _conversation_joined(first: Turn, second: Turn) -> Turn:
+    text = f"{first.text}\n{second.text}".strip()
+    seconds = first.film_seconds or second.film_seconds
+    turn = Turn(first.role, text, job_id=second.job_id, film_seconds=seconds)
+    return turn.with_pictures([*first.timed, *second.timed])
+
+
+def skipped(turns: Sequence[Turn], most: int = MOST_PICTURES) -> int:
+    """Return how many of the first pictures of a conversation the model isn't shown any more. most: that it
+    is shown."""
+    total = sum(len(turn.pictures) for turn in turns)
+    return total - kept_pictures(turns, most)
+
+
+@dataclass
+class Messages:
+    """Makes messages for a chat template. neutralise: takes the power from what is written in a text.
+    pictures: SHA-256 of those in the messages, in order."""
+
+    neutralise: Callable[[str], str]
+    pictures: list[str] = field(default_factory=list)
+
+    def of(
+        self, turns: Sequence[Turn], told: Instructions, short: bool, most: int = MOST_PICTURES
+    ) -> list[dict[str, Any]]:
+        """Return the messages of ``turns``. short: whether the answer is to be. most: pictures that are
+        shown."""
+        unseen = skipped(turns, most)
+        messages = [_message("system", [], [told.system])] if told.system else []
+        number, film = 0, False
+        for place, turn in enumerate(turns):
+            numbers = range(number + 1, number + len(turn.pictures) + 1)
+            number += len(turn.pictures)
+            shown = [one for n, one in zip(numbers, turn.timed, strict=True) if n > unseen]
+            gone = [f"[picture {n}, no longer shown]" for n in numbers if n <= unseen]
+            film = film or turn.has_film
+            last = place == len(turns) - 1
+            about_film = told.film if film and turn.role == "user" else ""
+            texts = [*gone, self.neutralise(turn.text), about_film, told.short if short and last else ""]
+            self.pictures += [sha for sha, _ in shown]
+            times = [seconds for _, seconds in shown]
+            messages.append(_message(turn.role, parts_of_turn(times, told.frames, turn.film_seconds), texts))
+        return messages
+
+
+def _message(role: str, parts: Sequence[Part], texts: Iterable[str]) -> dict[str, Any]:
+    text = "\n".join(filter(None, texts))
+    return {"role": role, "content": [*parts, {"type": "text", "text": text}]}
+
+
+LONGEST_RATIO = 50  # of the sides; models refuse pictures that are next to a line
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a turn. sha: of its file. size: width and height at which the model gets it, px. frame: it
+    is one of many of a film, so no model gets it in pieces."""
+
+    sha: str
+    size: tuple[int, int]
+    _open: Callable[[], Image.Image] = field(repr=False, compare=False)
+    frame: bool = False
+
+    def open(self) -> Image.Image:
+        """Return it in RGB, at ``size``."""
+        return encode.resize(self._open(), self.size)
+
+
+def stored(sha: str, path: str, max_pixels: int, *, frame: bool = False) -> Picture:
+    """Return the picture in the file ``path``, of which only the size is read now. max_pixels: 0 = as it is.
+    frame: see Picture.
+
+    Raises ImageError when it can't be read.
+    """
+    size = fitted(encode.size_of(path), max_pixels)
+    return Picture(sha, size, lambda: encode.open_picture(path), frame)
+
+
+def fitted(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
+    """Return the size of a picture of ``size`` that has at most ``max_pixels`` (0 = any number)."""
+    width, height = size
+    scale = min(1.0, math.sqrt(max_pixels / (width * height))) if max_pixels else 1.0
+    width, height = max(1, int(width * scale)), max(1, int(height * scale))
+    return max(width, -(-height // LONGEST_RATIO)), max(height, -(-width // LONGEST_RATIO))
+
 
 TOO_LONG = (
     "The question takes {:,} tokens with its pictures; the model has room for {:,}. Ask with fewer or smaller"

@@ -1,4 +1,11 @@
-"""Stands in for a pipeline's denoiser: looks the same, and hands every evaluation to the engine."""
+"""Stands in for a pipeline's denoiser: looks the same, and hands every evaluation to the engine.
+
+Gives each request a First-Block-Cache state of its own: what diffusers' hooks remember of a step is kept
+and dropped by context name.
+
+diffusers expects one request at a time: its pipelines reset all states at their end, and interleaved requests
+would be compared with each other. With a context for each request a batched step skips exactly the blocks
+that it would have skipped unbatched."""
 
 from __future__ import annotations
 
@@ -12,9 +19,37 @@ from functools import cached_property
 from typing import Any, get_args, get_type_hints
 
 import torch
+from diffusers import FirstBlockCacheConfig
 from diffusers.utils import BaseOutput
 
-from vision.engine import cache, rows
+from vision.engine import collate
+
+
+def enable(module: Any, threshold: float) -> bool:
+    """Make ``module`` skip its other blocks where the first one's output changed by less than ``threshold``
+    (relative, mean). Return False if ``module`` can't do that."""
+    if not hasattr(module, "enable_cache"):
+        return False
+    module.enable_cache(FirstBlockCacheConfig(threshold=threshold))
+    return True
+
+
+def is_on(module: Any) -> bool:
+    """Return whether ``module`` keeps states from step to step."""
+    return bool(getattr(module, "is_cache_enabled", False))
+
+
+def forget(module: torch.nn.Module, prefix: str) -> int:
+    """Drop the states of all contexts whose names begin with ``prefix``, and return how many."""
+    gone = 0
+    for part in module.modules():
+        for hook in getattr(getattr(part, "_diffusers_hook", None), "hooks", {}).values():
+            states = getattr(getattr(hook, "state_manager", None), "_state_cache", {})
+            for name in [name for name in states if name.startswith(prefix)]:
+                states.pop(name)
+                gone += 1
+    return gone
+
 
 Adapt = Callable[[list[Any]], AbstractContextManager[None]]
 # of a pipeline that hold its denoiser, or its two: one for the high noise and one for the low (Wan 2.2 A14B)
@@ -70,19 +105,19 @@ class GuidancePairs:
             if all(_same(name, value, ahead[0].get(name)) for name, value in arguments.items()):
                 return ahead[1]
             self._texts = {}
-        second, count = self._second(arguments), rows.count(arguments)
+        second, count = self._second(arguments), collate.count(arguments)
         if second is None:
             return self._evaluate(arguments)
-        both = rows.outputs(self._evaluate(rows.join([(arguments, count), (second, count)])))
-        self._ahead = second, rows.cut_outputs(both, count, 2 * count)
-        return rows.cut_outputs(both, 0, count)
+        both = collate.outputs(self._evaluate(collate.join([(arguments, count), (second, count)])))
+        self._ahead = second, collate.cut_outputs(both, count, 2 * count)
+        return collate.cut_outputs(both, 0, count)
 
     def _second(self, arguments: dict[str, Any]) -> dict[str, Any] | None:
         """The call that will follow this one, if the step before shows it; else None."""
         before, self._before = self._before, arguments
         if self._texts and all(arguments.get(name) is first for name, (first, _) in self._texts.items()):
             return arguments | {name: second for name, (_, second) in self._texts.items()}
-        if not any(name in arguments and arguments[name] is before.get(name) for name in rows.SAMPLES):
+        if not any(name in arguments and arguments[name] is before.get(name) for name in collate.SAMPLES):
             return None
         texts = {
             name: (before.get(name), value)
@@ -97,14 +132,14 @@ class GuidancePairs:
         return None
 
     def _key(self, arguments: dict[str, Any]) -> tuple[Any, ...]:
-        return rows.key(arguments, rows.count(arguments), self._digest)
+        return collate.key(arguments, collate.count(arguments), self._digest)
 
 
 def _same(name: str, value: Any, other: Any) -> bool:
     """Whether an argument is the one of another call: the same object, but for timesteps, which pipelines
     make for each call."""
     tensors = isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor)
-    return value is other or (name in rows.TIMES and tensors and torch.equal(value, other))
+    return value is other or (name in collate.TIMES and tensors and torch.equal(value, other))
 
 
 def _no_adapters(count: int, timestep: Any) -> list[Any]:
@@ -145,7 +180,7 @@ class Denoiser:
         """Return what ``evaluate`` returns for the call with these arguments of the module's ``forward``."""
         arguments = dict(self._signature.bind(self.module, *args, **kwargs).arguments)
         arguments.pop("self")
-        pairs = not cache.is_on(self.module) and not self._is_large(arguments)
+        pairs = not is_on(self.module) and not self._is_large(arguments)
         output = self._pairs.evaluate(arguments) if pairs else self._evaluate(arguments)
         wants_class = arguments.get("return_dict", True) and isinstance(output, tuple)
         return self._output_class(*output) if wants_class and self._output_class else output
@@ -163,23 +198,23 @@ class Denoiser:
 
     def _is_large(self, arguments: dict[str, Any]) -> bool:
         patch = getattr(getattr(self.module, "config", None), "patch_size", None)
-        return rows.tokens(arguments, patch) > MOST_TOKENS
+        return collate.tokens(arguments, patch) > MOST_TOKENS
 
     def _evaluate(self, arguments: dict[str, Any]) -> Any:
-        count = rows.count(arguments)
+        count = collate.count(arguments)
         folded = _folded(arguments, count)
         for name in folded:
             arguments = {**arguments, name: arguments[name].unflatten(0, (count, -1))}
         if self.control is not None:
             arguments = {**arguments, "control": self.control.expand(count, *self.control.shape[1:])}
-        key = (id(self.module), *rows.key(arguments, count, self._digest))
+        key = (id(self.module), *collate.key(arguments, count, self._digest))
         if self.adapt is not None:
             arguments = {**arguments, "adapters": self.adapters(count, arguments.get("timestep"))}
-        kind, context = f"{self.label} {rows.size(arguments)}", self._context
+        kind, context = f"{self.label} {collate.size(arguments)}", self._context
         if self._is_large(arguments):
             key, kind = (*key, self._serial), f"{kind}{ALONE}"
         # the cache decides for all rows of a pass at once, by its states of this request
-        if cache.is_on(self.module):
+        if is_on(self.module):
             key, kind, context = (*key, self._serial), f"{kind} cached", f"{self._serial}:{context}"
         return self.evaluate(
             Call(self.module, arguments, count, key, kind, context, self.adapt, self._where, folded)
@@ -187,8 +222,8 @@ class Denoiser:
 
     def forget(self) -> None:
         """Drop what caches remember of this request, when it has ended."""
-        if cache.is_on(self.module):
-            cache.forget(self.module, f"{self._serial}:")
+        if is_on(self.module):
+            forget(self.module, f"{self._serial}:")
 
     @contextmanager
     def cache_context(self, name: str, **where: Any) -> Iterator[None]:

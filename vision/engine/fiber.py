@@ -1,10 +1,31 @@
 """A job's side of the engine: one function in a greenlet of its own, which gives way wherever it has to
-wait."""
+wait.
+
+A lock that the engine's thread takes without ever blocking, ahead of the threads that work beside it.
+
+Keeps what libraries change for the whole process while they build models away from the threads at work.
+
+transformers (``local_torch_dtype``) and diffusers (``ModelMixin._set_default_torch_dtype``) call
+``torch.set_default_dtype`` while ``from_pretrained`` builds a model, also when a ``dtype`` is passed. That
+default is one for all threads: whatever another job made meanwhile without naming a dtype, such as the
+levels of a noise scheduler, would be in half precision, too. accelerate (``init_empty_weights``) and peft
+patch ``torch.nn.Module.register_parameter``, which puts the new parameters of every thread on the meta
+device.
+
+What side work is made of: work without denoising passes (captions, labels, embeddings), done in one call
+for the items of several jobs.
+
+Batches side work: one call for the items of all jobs that wait for the same kind of it.
+
+A call is a fiber of its own, which waits for its turn between passes and goes on while at least one of the
+jobs in it still wants its result."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterator
+import threading
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,11 +34,151 @@ from typing import Any, Literal, Protocol, TypeVar
 import torch
 from greenlet import getcurrent, greenlet
 
-from vision.engine.building import BuildGuard
+from vision import devices
+from vision.engine.batching import PassKind
 from vision.engine.denoiser import Call
-from vision.engine.durations import PassKind
-from vision.engine.priority_lock import PriorityLock
-from vision.engine.side_work import SideWork, SideWorkFuture, unbatched
+
+
+class PriorityLock:
+    """Mutual exclusion between the engine's thread, which tries and goes first, and other threads, which
+    block until it is free."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._taken, self._reservations = False, 0
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Block until the lock is free and not reserved, and hold it inside the ``with`` block."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken and not self._reservations)
+            self._taken = True
+        try:
+            yield
+        finally:
+            self.release()
+
+    @contextmanager
+    def reserve(self) -> Iterator[None]:
+        """Keep ``hold`` from taking the lock inside the ``with`` block, so that ``try_acquire`` gets it
+        next."""
+        with self._changed:
+            self._reservations += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._reservations -= 1
+                self._changed.notify_all()
+
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free, and return whether it was; never block."""
+        with self._changed:
+            taken, self._taken = self._taken, True
+            return not taken
+
+    def release(self) -> None:
+        """Free the lock and wake the threads that wait for it."""
+        with self._changed:
+            self._taken = False
+            self._changed.notify_all()
+
+
+class BuildGuard:
+    """One for each engine. lock: held while modules are made, of a model that is loaded or the layers
+    of a LoRA."""
+
+    def __init__(self) -> None:
+        self.lock = PriorityLock()
+        self._changed = threading.Condition()
+        self._at_work = Counter[int]()  # thread → how many times it is inside ``working``
+        self._waiting, self._other_dtype = 0, False
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Keep the default dtype as it is inside the ``with`` block, but for changes by this thread itself.
+
+        Several threads may be inside at once, and one thread several times.
+        """
+        me = threading.get_ident()
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not self._other_dtype and not self._waiting or self._at_work[me] > 0
+            )
+            self._at_work[me] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._at_work[me] -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """Let this thread build a model inside the ``with`` block: where it sets another default dtype, it
+        waits for all threads at work, which then wait until the dtype is the usual one again."""
+        plain, usual = torch.set_default_dtype, torch.get_default_dtype()
+        guarded = _GuardedDtype(self, plain, usual)
+        torch.set_default_dtype = guarded
+        try:
+            yield
+        finally:
+            torch.set_default_dtype = plain
+            if guarded.changed:
+                plain(usual)
+                self.end_other_dtype()
+
+    def begin_other_dtype(self) -> None:
+        """Wait until no other thread is at work, and keep them from beginning."""
+        me = threading.get_ident()
+        with self._changed:
+            self._waiting += 1
+            self._changed.wait_for(
+                lambda: not self._other_dtype and self._at_work.total() == self._at_work[me]
+            )
+            self._waiting, self._other_dtype = self._waiting - 1, True
+
+    def end_other_dtype(self) -> None:
+        """Let the other threads work again."""
+        with self._changed:
+            self._other_dtype = False
+            self._changed.notify_all()
+
+
+class _GuardedDtype:
+    """Stands for ``torch.set_default_dtype`` while one thread builds a model; calls of others pass
+    through."""
+
+    def __init__(self, guard: BuildGuard, plain: Callable[[torch.dtype], None], usual: torch.dtype) -> None:
+        self._guard, self._plain, self._usual = guard, plain, usual
+        self._builder, self.changed = threading.get_ident(), False
+
+    def __call__(self, dtype: torch.dtype) -> None:
+        mine = threading.get_ident() == self._builder
+        if mine and dtype != self._usual and not self.changed:
+            self._guard.begin_other_dtype()
+            self.changed = True
+        self._plain(dtype)
+        if mine and dtype == self._usual and self.changed:
+            self.changed = False
+            self._guard.end_other_dtype()
+
+
+# Called between two slices of the work with the number of items in the next one (1 unless the work says more)
+BeforeSlice = Callable[..., None]
+SideWork = Callable[[Sequence[Any], BeforeSlice], Sequence[Any]]  # (items, before_slice) → a result for each
+Batched = Callable[..., Any]  # (work, item, key=()) → the item's result, see Fiber.batched
+
+
+class SideWorkFuture(Future):
+    """The result of side work for one item; a class of its own because side work can't delay the job that
+    waits for it."""
+
+
+def unbatched(work: SideWork, item: Any, key: Hashable = ()) -> Any:
+    """Return what ``work`` makes of ``item`` alone, at once; a ``Batched`` for callers without an engine."""
+    return work([item], lambda count=1: None)[0]
+
 
 T = TypeVar("T")
 Thread = Literal["decoding", "loading", "fetching"]
@@ -288,3 +449,99 @@ class Fiber:
     def throw(self, error: BaseException) -> Any:
         """Raise ``error`` where the job waits, and run it as ``resume`` does."""
         return self._greenlet.throw(error)
+
+
+MAX_ITEMS = 8  # in one call: a slice of it is what a generation may have to wait for
+
+
+class Abandoned(Exception):
+    """Every job that waited for a call has been stopped."""
+
+
+@dataclass(eq=False)
+class _Request:
+    item: Any
+    fiber: Fiber
+    future: SideWorkFuture = field(default_factory=SideWorkFuture)
+
+    @property
+    def is_wanted(self) -> bool:
+        return self.fiber.waits_for is self.future
+
+
+class SharedCalls:
+    """The requests that wait, in a queue for each (work, key).
+
+    begin: starts a fiber, see Engine.begin. max_items: in one call.
+    """
+
+    def __init__(self, begin: Callable[..., Fiber], max_items: int = MAX_ITEMS) -> None:
+        self._begin, self._max_items = begin, max_items
+        self._queues: dict[Hashable, list[_Request]] = {}
+
+    def submit(self, fiber: Fiber, kind: str, work: SideWork, item: Any, key: Hashable) -> SideWorkFuture:
+        """Queue ``item`` for a call of ``work`` with others of the same ``work`` and ``key``, and return its
+        future.
+
+        kind: of the work's slices, which all take about as long.
+        """
+        request, queue = _Request(item, fiber), self._queues.setdefault((work, key), [])
+        queue.append(request)
+        if len(queue) == 1:
+            self._begin_call((work, key), kind, work)
+        return request.future
+
+    def _begin_call(self, key: Hashable, kind: str, work: SideWork) -> None:
+        """Begin a fiber that calls ``work`` with what is in the queue once its turn has come."""
+        queue, taken = self._queues[key], list[_Request]()
+
+        def check() -> None:
+            if not any(request.is_wanted for request in taken or queue):
+                raise Abandoned(kind)
+
+        def run(fiber: Fiber) -> None:
+            fiber.pause(kind, lambda: min(self._max_items, len(queue)))
+            taken.extend(queue[: self._max_items])
+            del queue[: self._max_items]
+            if queue:
+                self._begin_call(key, kind, work)
+            else:
+                del self._queues[key]
+            _call(work, taken, lambda count=1: fiber.pause(f"{kind}, on", lambda: count))
+
+        def done(_: Any, error: BaseException | None) -> None:
+            if not taken:  # every job was stopped before the call's turn
+                del self._queues[key]
+            for request in taken:
+                if error is not None and not request.future.done():
+                    request.future.set_exception(error)
+
+        self._begin(kind, run, check=check, done=done)
+
+
+def _call(work: SideWork, requests: Sequence[_Request], before_slice: BeforeSlice) -> None:
+    """Set each request's result. If the call for all fails, call for each alone, so that only the one at
+    fault gets the error."""
+    results = None
+    try:
+        results = work([request.item for request in requests], before_slice)
+    except Abandoned:
+        raise
+    except Exception as error:
+        if len(requests) == 1 or devices.is_sticky(error):
+            raise
+    if results is None:  # not in the except block: the traceback holds tensors
+        for request in requests:
+            _call_alone(work, request, before_slice)
+        return
+    for request, result in zip(requests, results, strict=True):
+        request.future.set_result(result)
+
+
+def _call_alone(work: SideWork, request: _Request, before_slice: BeforeSlice) -> None:
+    try:
+        request.future.set_result(work([request.item], before_slice)[0])
+    except Abandoned:
+        raise
+    except Exception as error:
+        request.future.set_exception(error)

@@ -1,19 +1,23 @@
 """The families of image models that Atelier knows. Importing the package loads no torch.
 
 A new family is one file here and one line in ``FAMILIES``; ``other`` takes whatever is left.
-"""
+
+The families that only change pictures, as words say. Importing the package loads no torch.
+
+A new one is one file here and one line in ``EDITORS``."""
 
 from vision.families import (
+    family,
     flux,
     flux2_klein,
-    other,
     qwen_image,
     stable_diffusion,
     stable_diffusion_3,
     stable_diffusion_xl,
     z_image,
 )
-from vision.families.family import Family, Mode
+from vision.families.family import Family as Family
+from vision.families.family import Mode as Mode
 
 FAMILIES: tuple[Family, ...] = (
     stable_diffusion.FAMILY,
@@ -23,7 +27,18 @@ FAMILIES: tuple[Family, ...] = (
     z_image.FAMILY,
     flux2_klein.FAMILY,
     qwen_image.FAMILY,
-    other.FAMILY,
+    family.FAMILY,
 )
 
-__all__ = ["FAMILIES", "Family", "Mode"]
+
+EDITORS: tuple[Family, ...] = (
+    stable_diffusion.INSTRUCT_PIX2PIX_FAMILY,
+    flux.FLUX_KONTEXT_FAMILY,
+    qwen_image.QWEN_IMAGE_EDIT_FAMILY,
+)
+
+
+def editing() -> str:
+    """Return which families change pictures as words say: "InstructPix2Pix, … and FLUX.2 klein"."""
+    *titles, last = [family.title for family in (*EDITORS, *FAMILIES) if family.edit]
+    return f"{', '.join(titles)} and {last}"

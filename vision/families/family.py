@@ -1,5 +1,8 @@
 """What a family of image models is: its diffusers classes, its defaults, and how its latents lie. Loads no
-torch."""
+torch.
+
+Every other diffusers pipeline: AutoPipeline finds the classes, the pipeline decodes itself, and the host
+is told that the family isn't known."""
 
 from __future__ import annotations
 
@@ -96,3 +99,20 @@ class Family:
             Mode.INPAINT: self.inpaint,
             Mode.EDIT: self.edit,
         }[mode]
+
+
+FAMILY = Family(
+    name="other",
+    title="another family, through AutoPipeline",
+    pipelines=(),
+    text="AutoPipelineForText2Image",
+    image="AutoPipelineForImage2Image",
+    inpaint="AutoPipelineForInpainting",
+    native_size=1024,
+    multiple=32,
+    num_inference_steps=28,
+    guidance_scale=5.0,
+    draft_steps=14,
+    unpack=None,
+    shares_steps=False,
+)

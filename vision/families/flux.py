@@ -1,4 +1,6 @@
-"""FLUX.1 dev and schnell: a flow transformer on packed latents, guidance distilled into the weights."""
+"""FLUX.1 dev and schnell: a flow transformer on packed latents, guidance distilled into the weights.
+
+FLUX.1 Kontext: FLUX.1's transformer, which reads the picture's packed latents behind the noisy ones."""
 
 from vision.families.family import Family, unscale
 
@@ -43,4 +45,24 @@ FAMILY = Family(
     unpack=unpack,
     encode=encode,
     file_keys=("double_blocks.",),
+)
+
+
+FLUX_KONTEXT_FAMILY = Family(
+    name="flux-kontext",
+    title="FLUX.1 Kontext",
+    pipelines=("FluxKontextPipeline",),
+    text=None,
+    image=None,
+    inpaint=None,
+    edit="FluxKontextPipeline",
+    native_size=1024,
+    multiple=16,
+    num_inference_steps=28,
+    guidance_scale=2.5,  # its model card
+    draft_steps=12,
+    negative="true_cfg",
+    unpack=unpack,
+    # the picture comes at the size that is drawn, so that both lie pixel on pixel
+    extra={"_auto_resize": False},
 )

@@ -1,5 +1,8 @@
 """Qwen-Image: a large flow transformer on the latents of a video decoder, with a vision-language model for
-text."""
+text.
+
+Qwen-Image-Edit: Qwen-Image, whose language model looks at the picture and whose transformer reads its
+latents behind the noisy ones. Whatever size is drawn, it looks at about one megapixel."""
 
 from vision.families.family import Family
 
@@ -25,6 +28,25 @@ FAMILY = Family(
     guidance_scale=4.0,
     draft_steps=20,
     # its model card: real guidance by true_cfg_scale, away from one space
+    guidance_argument="true_cfg_scale",
+    usual_negative=" ",
+    unpack=unpack,
+)
+
+
+QWEN_IMAGE_EDIT_FAMILY = Family(
+    name="qwen-image-edit",
+    title="Qwen-Image-Edit",
+    pipelines=("QwenImageEditPipeline", "QwenImageEditPlusPipeline"),
+    text=None,
+    image=None,
+    inpaint=None,
+    edit="QwenImageEditPipeline",
+    native_size=1024,
+    multiple=32,
+    num_inference_steps=50,
+    guidance_scale=4.0,
+    draft_steps=20,
     guidance_argument="true_cfg_scale",
     usual_negative=" ",
     unpack=unpack,

@@ -1,4 +1,7 @@
-"""Stable Diffusion 1.x and 2.x: a UNet on 4-channel latents with CLIP text."""
+"""Stable Diffusion 1.x and 2.x: a UNet on 4-channel latents with CLIP text.
+
+InstructPix2Pix: Stable Diffusion whose UNet sees the picture's latents beside the noisy ones
+(arXiv:2211.09800)."""
 
 from vision.families import clip_text
 from vision.families.family import Family
@@ -35,4 +38,23 @@ FAMILY = Family(
     rescales=True,
     adapts=True,
     file_keys=("cond_stage_model.",),
+)
+
+
+INSTRUCT_PIX2PIX_FAMILY = Family(
+    name="instruct-pix2pix",
+    title="InstructPix2Pix",
+    pipelines=("StableDiffusionInstructPix2PixPipeline",),
+    text=None,
+    image=None,
+    inpaint=None,
+    edit="StableDiffusionInstructPix2PixPipeline",
+    native_size=512,
+    multiple=8,
+    # its model card: 10 to 20 steps of an Euler sampler, more change nothing
+    num_inference_steps=20,
+    guidance_scale=7.5,
+    draft_steps=10,
+    samplers="any",
+    adjust=adjust,
 )

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from core.errors import ModelError
-from vision.engine.side_work import Batched, BeforeSlice, unbatched
+from vision.engine.fiber import Batched, BeforeSlice, unbatched
 
 PREFIXES = (  # how a BLIP caption may begin
     "",
@@ -100,7 +100,7 @@ class Captioner:
 
         Each start is first completed greedily, then sampled at rising temperatures, at last the best beams
         are taken. The same seed gives the same captions. batched: how texts are written, see
-        vision.engine.side_work.
+        vision.engine.fiber.
         """
         seen: set[frozenset[str]] = set()
         for caption in self._candidates(image, count, seed, batched):
@@ -138,7 +138,7 @@ class Captioner:
 
     def write_each(self, tasks: Sequence[CaptionTask], before_slice: BeforeSlice) -> list[list[str]]:
         """Return the texts of each task, one task for each job that asks at once. See
-        vision.engine.side_work.
+        vision.engine.fiber.
 
         The tasks have the same start and ``how``. Those whose inputs have the same shapes are written in one
         call; in some chat models pictures of other sizes mean other lengths.
@@ -211,7 +211,9 @@ def content(caption: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", caption.lower())) - _EMPTY_WORDS
 
 
-def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Captioner:
+def load_captioner(
+    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
+) -> Captioner:
     """Load BLIP or a chat model. Raises ModelError for a model that can't caption."""
     common = {"local_files_only": True, "trust_remote_code": False}
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type

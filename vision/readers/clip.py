@@ -1,4 +1,6 @@
-"""CLIP and SigLIP: how well each of some labels or texts fits a picture."""
+"""CLIP and SigLIP: how well each of some labels or texts fits a picture.
+
+How much each word of a prompt counts: how far the text's embedding turns when the word is left out."""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from PIL import Image
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from core.errors import ModelError
-from vision.engine.side_work import Batched, BeforeSlice, unbatched
-from vision.few_shot.features import FeatureReader
+from vision.engine.fiber import Batched, BeforeSlice, unbatched
+from vision.readers.few_shot import FeatureReader
 
 TEMPLATES = (
     "a photo of {}.",
@@ -102,7 +104,7 @@ class Matcher:
         """Return one probability for each label; they sum to 1.
 
         CLIP: their softmax. SigLIP: the sigmoid of each label, as a share of their sum. batched: how
-        embeddings are computed, see vision.engine.side_work.
+        embeddings are computed, see vision.engine.fiber.
         """
         text = torch.stack(self._label_embeddings(labels, batched))  # (L, D)
         shares: list[float] = self.fits(batched(self.embed_image_lists, [image]), text)[0].tolist()
@@ -142,7 +144,7 @@ class Matcher:
         self, lists: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice
     ) -> list[torch.Tensor]:
         """Return the embeddings (N, D) of each list of pictures, one list for each job that asks at once. See
-        vision.engine.side_work."""
+        vision.engine.fiber."""
         return _sliced(self.embed_images, lists, before_slice)
 
     def embed_text_lists(
@@ -220,7 +222,7 @@ def _to(batch: Mapping[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor
     }
 
 
-def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Matcher:
+def load_clip(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype) -> Matcher:
     """Load a CLIP or SigLIP folder. Raises ModelError for any other kind of model."""
     kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
     if kind not in CLIP_TYPES + SIGLIP_TYPES:
@@ -228,3 +230,25 @@ def load(folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: t
     common = {"local_files_only": True, "trust_remote_code": False}
     model = AutoModel.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval()
     return Matcher(name, model, AutoProcessor.from_pretrained(folder, **common), card)
+
+
+WINDOW = 40  # words in one text: CLIP reads 77 tokens, SigLIP 64
+
+
+def weights(words: Sequence[str], embed: Callable[[list[str]], torch.Tensor]) -> list[float]:
+    """Return 0..1 for each word, 1 = the strongest, by 1 - cosine of the embeddings with and without it.
+
+    embed: texts → (N, D) of unit length. Longer prompts are taken in windows of WINDOW words, each on its
+    own.
+    """
+    drops: list[float] = []
+    for start in range(0, len(words), WINDOW):
+        drops += _drops(list(words[start : start + WINDOW]), embed)
+    largest = max(drops, default=0.0)
+    return [drop / largest if largest > 0 else 1.0 for drop in drops]
+
+
+def _drops(words: list[str], embed: Callable[[list[str]], torch.Tensor]) -> list[float]:
+    texts = [" ".join(words), *(" ".join(words[:i] + words[i + 1 :]) for i in range(len(words)))]
+    embeddings = embed(texts).double()  # (1 + n, D)
+    return (1 - embeddings[1:] @ embeddings[0]).clamp(min=0).tolist()

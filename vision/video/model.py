@@ -15,17 +15,17 @@ import diffusers
 import torch
 
 from core.errors import ModelError, first_line
-from vision.engine.priority_lock import PriorityLock
-from vision.image_model import quantize
-from vision.image_model.latent_preview import LatentMap
-from vision.image_model.text_cache import TextCache
-from vision.memory_plan import Plan
+from vision.diffusion import load as quantize
+from vision.diffusion.model import TextCache
+from vision.diffusion.vae import LatentMap
+from vision.engine.fiber import PriorityLock
 from vision.video.families import FAMILIES, VideoFamily
-from vision.video.families import card as cards
-from vision.video.families.card import FilmCard
+from vision.video.families import family as cards
+from vision.video.families.family import FilmCard
 from vision.weights import card as image_cards
-from vision.weights import contents
-from vision.weights.config_files import read_json
+from vision.weights import files
+from vision.weights.files import read_json
+from vision.weights.memory import Plan
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def family_and_card(folder: Path) -> tuple[VideoFamily, FilmCard]:
     return family, cards.make(family.defaults(), family.adjust(configs), image_cards.read(folder))
 
 
-def load(
+def load_video_model(
     folder: Path,
     name: str,
     *,
@@ -149,7 +149,7 @@ def load(
 
     plan: whether it is quantised, and stays on the device. report: gets 0.9 once the weights are read.
     """
-    contents.check_folder(folder)
+    files.check_folder(folder)
     family, card = family_and_card(folder)
     config = quantize.configuration(folder, plan.quantize, dtype)
     cls = getattr(diffusers, read_json(folder / "model_index.json")["_class_name"])
@@ -157,7 +157,7 @@ def load(
         pipe = cls.from_pretrained(
             folder,
             dtype=dtype,
-            variant=contents.variant(folder),
+            variant=files.variant(folder),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
@@ -178,5 +178,5 @@ def load(
         pipe.enable_model_cpu_offload(device=device)
     else:
         pipe.to(device)
-    identity = f"{contents.identity(folder)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
+    identity = f"{files.identity(folder)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
     return VideoModel(name, family, card, pipe, device, plan.offload, identity)

@@ -1,17 +1,24 @@
 """How one image model is best used: its family's defaults, what its configuration files say, then its own
-``atelier.json``. Loads no torch."""
+``atelier.json``. Loads no torch.
+
+Which family an image model belongs to, and its card. Loads no torch.
+
+The words that a model with a small vocabulary knows, as its ``atelier.json`` names them, and which words
+of a text it doesn't know."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
+from vision.families import EDITORS, FAMILIES
 from vision.families.family import Family
-from vision.weights.config_files import read_json
+from vision.weights.files import config_folder, gguf_folder, header, read_json, shared_parts
 
 FILE = "atelier.json"
 
@@ -161,3 +168,78 @@ def _layered(entries: dict[str, Any], *layers: Mapping[str, Any]) -> dict[str, A
         for key, value in layer.items():
             entries[key] = {**entries.get(key, {}), **value} if isinstance(value, Mapping) else value
     return entries
+
+
+def family_of_folder(folder: Path) -> Family:
+    """Return the family that ``_class_name`` in model_index.json belongs to, or the last one of ``FAMILIES``.
+
+    Raises ModelError when the folder holds no diffusers pipeline.
+    """
+    name = read_json(folder / "model_index.json").get("_class_name")
+    if not isinstance(name, str):
+        raise ModelError(
+            f"{folder.name} isn't an image model: it has no model_index.json that names a pipeline."
+        )
+    return next((family for family in (*FAMILIES, *EDITORS) if name in family.pipelines), FAMILIES[-1])
+
+
+def family_of_file(path: Path) -> Family:
+    """Return the family that the names of the file's tensors belong to. Raises ModelError when none does.
+
+    Later families are tried first: FLUX.2 has FLUX.1's tensors and more.
+    """
+    names = header(path)
+    for family in reversed(FAMILIES):
+        if any(part in name for part in family.file_keys for name in names):
+            return family
+    raise ModelError(f"{path.name} is of no family that Atelier can load from one file.")
+
+
+def family_and_card(path: Path) -> tuple[Family, Card]:
+    """Return family and card of the image model in folder or file ``path``. Raises ModelError like the above,
+    or when ``atelier.json`` can't be used."""
+    folder = path if path.is_dir() else gguf_folder(path)
+    family = family_of_folder(folder) if folder is not None else family_of_file(path)
+    folder = folder or config_folder(path)
+    if folder is None:
+        return family, make(family, {}, {})
+    configs = {p.parent.name: read_json(p) for p in folder.glob("*/config.json")} | {
+        "model_index": read_json(folder / "model_index.json"),
+        **{name: read_json(part / "config.json") for name, part in shared_parts(folder).items()},
+    }
+    return family, make(family, configs, read(folder))
+
+
+SHOWN = 8  # unknown words that a note names
+LONGEST = 30  # characters of one of them
+
+
+def words_of(text: str) -> Iterator[str]:
+    """Yield the words of a text in small letters, in any script, and each emoji on its own."""
+    word = ""
+    for c in unicodedata.normalize("NFC", text).casefold() + " ":
+        kind = unicodedata.category(c)
+        if kind[0] in "LN" or (word and (kind[0] == "M" or c in "'\u2019")):
+            word += c
+            continue
+        if word:
+            yield word.rstrip("'\u2019").removesuffix("'s").removesuffix("\u2019s")
+        word = ""
+        if kind == "So":
+            yield c
+
+
+def unknown(texts: Iterable[str], vocabulary: str) -> list[str]:
+    """Return the words of ``texts`` that aren't in ``vocabulary``, each once; none where that is empty."""
+    known = set(words_of(vocabulary))
+    return list(dict.fromkeys(w for text in texts for w in words_of(text) if w not in known)) if known else []
+
+
+def notes(texts: Iterable[str], vocabulary: str) -> list[str]:
+    """Return the sentence that names the unknown words of ``texts``, if there are any."""
+    found = unknown(texts, vocabulary)
+    if not found:
+        return []
+    named = ", ".join(word if len(word) <= LONGEST else word[: LONGEST - 1] + "…" for word in found[:SHOWN])
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return [f"This model knows only some words. It doesn't know: {named}{more}."]

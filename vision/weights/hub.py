@@ -1,5 +1,7 @@
 """Models of the Hugging Face hub: where they lie on this machine, which commit was fetched, and how they are
-fetched."""
+fetched.
+
+The models that are complete on this machine, and whether they are the ones that were meant."""
 
 from __future__ import annotations
 
@@ -14,12 +16,14 @@ from typing import TYPE_CHECKING, Any, cast
 from filelock import FileLock
 
 from core.errors import ModelError, first_line
-from vision.weights import contents, trust
-from vision.weights.sources import ModelSource
+from vision.weights import files as contents
+from vision.weights import packaged
+from vision.weights.files import ModelSource
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
     from tqdm import tqdm
+
 
 LOCK_FILE = "models.lock.json"
 REPORT_EVERY = 1.0  # seconds, while a file comes
@@ -126,7 +130,7 @@ def fetch(
             " again."
         ) from error
     folder = _snapshot(source, commit, cache_dir)
-    seen = {name: trust.signature(folder / name) for name in hashes if (folder / name).is_file()}
+    seen = {name: contents.signature(folder / name) for name in hashes if (folder / name).is_file()}
     _lock(source, cache_dir, {**entry, "files": hashes, "seen": seen})
     complete = complete_snapshot(source, cache_dir)
     if complete is None:
@@ -166,7 +170,7 @@ def _download(
         hf_hub_download(
             source.id, name, revision=commit, cache_dir=cache, token=token or None, tqdm_class=meter
         )
-        trust.check_files(folder, {name: hashes[name]} if name in hashes else {}, {})
+        contents.check_files(folder, {name: hashes[name]} if name in hashes else {}, {})
         done += wanted[name]
         report(done / total)
 
@@ -219,3 +223,41 @@ def _weights(inside: list[str], *, pipeline: bool, half: bool) -> list[str]:
     if not pipeline:  # beside the file with transformers' own name lie other libraries' copies
         plain = [n for n in plain if n.startswith("model")] or plain
     return (fp16 or plain) if half else (plain or fp16)
+
+
+def find(source: ModelSource, cache_dir: Path) -> Path | None:
+    """Return the folder or file of a model that is complete on this machine, else None. Fetches nothing."""
+    if source.kind == "package":
+        return packaged.packages_find(source.id, cache_dir)
+    if source.kind == "program":
+        return packaged.find(source.id)
+    if source.path is None:
+        return complete_snapshot(source, cache_dir)
+    return source.path if source.path.exists() else None
+
+
+def verify(source: ModelSource, path: Path, cache_dir: Path) -> None:
+    """Raise ModelError, before anything is loaded, if ``path`` could run code, can't work, or isn't what was
+    pinned or fetched."""
+    if source.kind == "package":
+        packaged.verify(path)
+        return
+    if source.kind == "program":
+        return
+    if path.is_dir():
+        contents.check_folder(path)
+    else:
+        contents.check_file(path)
+    check_pin(source, path, cache_dir)
+
+
+def check_pin(source: ModelSource, path: Path, cache_dir: Path) -> None:
+    """Raise ModelError if ``path`` isn't what was pinned or fetched.
+
+    Enough for a LoRA or an adapter, whose contents have checks of their own.
+    """
+    if source.digest is not None:
+        contents.check_digest(path, source.digest)
+    if source.kind == "hub":
+        entry = lock_entry(source, cache_dir)
+        contents.check_files(path, entry.get("files", {}), entry.get("seen", {}))

@@ -16,7 +16,7 @@ from bus.connection import connected
 from bus.credentials import credentials
 from core.errors import BusError, SettingsError
 from core.events import Rendered
-from core.settings import Settings, load
+from core.settings import Settings, load_settings
 from host.elsewhere import rights
 from jobs.elsewhere.executor import BusExecutor
 from tests import nats
@@ -35,7 +35,7 @@ def need() -> None:
 
 
 def settings(url: str, creds: Path | str, node: str) -> Settings:
-    return load({"BUS_URL": url, "BUS_CREDS": str(creds), "NODE_NAME": node}, Path("/nowhere"))
+    return load_settings({"BUS_URL": url, "BUS_CREDS": str(creds), "NODE_NAME": node}, Path("/nowhere"))
 
 
 @pytest.mark.parametrize("text", [SEED, f"bot:{SEED}", JWT])

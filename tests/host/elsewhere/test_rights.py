@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from bus.connection import connected
 from core.errors import SettingsError
 from core.events import Rendered
-from core.settings import load
+from core.settings import load_settings
 from host.elsewhere import checks, rights
 from jobs.elsewhere.executor import BusExecutor
 from jobs.elsewhere.load import SUBJECT, AskLoad, Load, answer_for_ever
@@ -146,8 +146,8 @@ async def test_with_these_rights_jobs_are_done_and_doctor_is_content(
     def settings(user: str, node: str) -> dict[str, str]:
         return {"BUS_URL": server.url, "BUS_CREDS": creds(texts, user), "NODE_NAME": node}
 
-    bot_settings = load(settings("bot", "x"), Path("/nowhere"))
-    worker_settings = load(settings("worker-h1", "h1"), Path("/nowhere"))
+    bot_settings = load_settings(settings("bot", "x"), Path("/nowhere"))
+    worker_settings = load_settings(settings("worker-h1", "h1"), Path("/nowhere"))
     async with connected(bot_settings) as bus, connected(worker_settings) as theirs:
         assert await bus.until_up(10) and await theirs.until_up(10)
         agent = agent_of(theirs, "h1", tmp_path)
@@ -157,7 +157,7 @@ async def test_with_these_rights_jobs_are_done_and_doctor_is_content(
             events = [event async for event in queue.watch(asked.job.id)]
             assert isinstance(events[-1], Rendered)
             telling = asyncio.create_task(answer_for_ever(bus, queue))
-            async with connected(load(settings("launcher", "x"), Path("/nowhere"))) as asking:
+            async with connected(load_settings(settings("launcher", "x"), Path("/nowhere"))) as asking:
                 assert await asking.until_up(10)
                 told = await asking.request(SUBJECT, AskLoad(), Load, patience=5)
                 assert (told.waiting, [one.name for one in told.machines]) == (0, ["h1"])
@@ -177,7 +177,7 @@ async def test_with_these_rights_jobs_are_done_and_doctor_is_content(
 async def test_doctor_tells_of_a_bus_that_is_away_open_or_small(tmp_path: Path) -> None:
     nats.need()
     server = nats.Server(tmp_path, "")
-    settings = load({"BUS_URL": f"{server.url},nats://10.255.255.1:4222"}, Path("/nowhere"))
+    settings = load_settings({"BUS_URL": f"{server.url},nats://10.255.255.1:4222"}, Path("/nowhere"))
     server.start()
     try:
         found = {one.name + one.found: one.ok for one in await checks._checks(settings)}
@@ -192,8 +192,8 @@ async def test_doctor_says_nothing_without_a_bus_and_fails_for_one_that_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checks, "PATIENCE", 0.2)
-    assert checks.checks(load({}, Path("/nowhere"))) == []
-    [found] = await checks._checks(load({"BUS_URL": "nats://127.0.0.1:1"}, Path("/nowhere")))
+    assert checks.checks(load_settings({}, Path("/nowhere"))) == []
+    [found] = await checks._checks(load_settings({"BUS_URL": "nats://127.0.0.1:1"}, Path("/nowhere")))
     assert found.ok is False and "can't be reached" in found.found
 
 

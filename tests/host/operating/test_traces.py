@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import SettingsError
 from core.job import trace_ids
-from core.settings import load
+from core.settings import load_settings
 from core.tracing import UNTRACED
 from host.operating.traces import note_delivered, opened_tracing
 from tests.bot.conftest import open_studio
@@ -64,11 +64,11 @@ async def test_a_job_is_one_trace_across_processes_and_tells_no_words(tmp_path: 
 async def test_a_host_without_the_extra_is_told_which(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened_tracing(load({}, tmp_path / "none.env")) as tracing:
+    async with opened_tracing(load_settings({}, tmp_path / "none.env")) as tracing:
         assert tracing is UNTRACED
     monkeypatch.setitem(__import__("sys").modules, "core.otlp", None)
     with pytest.raises(SettingsError, match="EXTRAS=otel"):
         async with opened_tracing(
-            load({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, tmp_path / "none.env")
+            load_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, tmp_path / "none.env")
         ):
             pass

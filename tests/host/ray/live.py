@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from bus.connection import connected
-from core.settings import load
+from core.settings import load_settings
 from host.cli import _parser
 from host.elsewhere.worker import work
 from host.ray_launcher import launch
@@ -22,7 +22,7 @@ WORKER = (sys.executable, "-m", "tests.host.ray.live", "worker", "--attached")
 
 
 async def _bot(folder: Path, plan: Plan) -> None:
-    async with connected(load()) as bus:
+    async with connected(load_settings()) as bus:
         await bus.until_up(30)
         executor = BusExecutor(bus, folder / "scratch")
         async with open_queue(folder, executor, LIMITS) as queue:
@@ -34,9 +34,9 @@ async def _bot(folder: Path, plan: Plan) -> None:
 def main() -> int:
     what, *rest = sys.argv[1:]
     if what == "worker":
-        return work(load(), target="tests.jobs.fake_worker:main", attached=True)
+        return work(load_settings(), target="tests.jobs.fake_worker:main", attached=True)
     if what == "launcher":
-        return launch(load(), _parser().parse_args(["workers", "ray", *rest]), WORKER)
+        return launch(load_settings(), _parser().parse_args(["workers", "ray", *rest]), WORKER)
     logging.basicConfig(level="WARNING", format="%(asctime)s %(name)s %(message)s")
     asyncio.run(_bot(Path(rest[0]), Plan(int(rest[1]), int(rest[2]), float(rest[3]))))
     return 0

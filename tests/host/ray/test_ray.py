@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from bus.connection import connected
-from core.settings import ROOT, load
+from core.settings import ROOT
+from core.settings import load_settings as load
 from host.elsewhere import rights
 from jobs.agents.wire import Beat
 from tests import nats

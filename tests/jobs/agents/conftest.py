@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bus.connection import Bus, connected
-from core.settings import Settings, load
+from core.settings import Settings, load_settings
 from jobs.agents.agent import Agent, Known
 from jobs.agents.fetching import Fetching
 from jobs.agents.holding import Timing
@@ -36,7 +36,7 @@ def server() -> Iterator[nats.Server]:
 
 
 def settings(server: nats.Server, host: str, **more: str) -> Settings:
-    return load({"BUS_URL": server.url, "NODE_NAME": host, **more}, Path("/nowhere"))
+    return load_settings({"BUS_URL": server.url, "NODE_NAME": host, **more}, Path("/nowhere"))
 
 
 def agent_of(

@@ -38,7 +38,7 @@ from core.requests import (
     VideoRequest,
     WhyRequest,
 )
-from core.settings import load
+from core.settings import load_settings
 from host.workers import worker_configs
 from jobs.agents.agent import Agent, Known
 from jobs.agents.fetching import Fetching
@@ -138,7 +138,7 @@ async def elsewhere(server: nats.Server, folder: Path, hosts: int) -> AsyncItera
     async with AsyncExitStack() as stack:
         for number in range(hosts):
             name = f"h{number + 1}"
-            settings = load(
+            settings = load_settings(
                 {"BUS_URL": server.url, "NODE_NAME": name, **common(folder / name)}, Path("/nowhere")
             )
             bus = await stack.enter_async_context(connected(settings))
@@ -152,7 +152,9 @@ async def elsewhere(server: nats.Server, folder: Path, hosts: int) -> AsyncItera
             )
             await agent.start()
             stack.push_async_callback(agent.stop, 0)
-        settings = load({"BUS_URL": server.url, "NODE_NAME": "bot", **common(folder)}, Path("/nowhere"))
+        settings = load_settings(
+            {"BUS_URL": server.url, "NODE_NAME": "bot", **common(folder)}, Path("/nowhere")
+        )
         bus = await stack.enter_async_context(connected(settings))
         [config] = await worker_configs(settings)
         yield BusExecutor(bus, folder / "scratch", models=digest(config), clip=settings.models["clip"])
@@ -170,7 +172,7 @@ def common(folder: Path) -> dict[str, str]:
 
 async def measure(folder: Path, *, short: bool) -> list[str]:
     """Compare; return what differs."""
-    configs = await worker_configs(load(common(folder / "here"), Path("/nowhere")))
+    configs = await worker_configs(load_settings(common(folder / "here"), Path("/nowhere")))
     (folder / "here").mkdir()
     limits, differ = replace(LIMITS, user_running=AT_ONCE), list[str]()
     with nats.server() as server:

@@ -20,7 +20,7 @@ from typing import Any
 from bus.connection import connected
 from core.job import Origin
 from core.requests import ImagineRequest
-from core.settings import load
+from core.settings import load_settings
 from jobs.agents.holding import Timing
 from jobs.elsewhere.executor import BusExecutor
 from jobs.limits import Limits
@@ -42,7 +42,7 @@ class Plan:
 
 
 async def _agent(url: str, host: str, folder: Path, slots: int) -> None:
-    settings = load({"BUS_URL": url, "NODE_NAME": host}, Path("/nowhere"))
+    settings = load_settings({"BUS_URL": url, "NODE_NAME": host}, Path("/nowhere"))
     async with connected(settings) as bus:
         agent = agent_of(bus, host, folder, slots=slots, timing=Timing())
         await agent.start()
@@ -50,7 +50,7 @@ async def _agent(url: str, host: str, folder: Path, slots: int) -> None:
 
 
 async def _bot(url: str, folder: Path, plan: Plan) -> None:
-    settings = load({"BUS_URL": url, "NODE_NAME": "bot"}, Path("/nowhere"))
+    settings = load_settings({"BUS_URL": url, "NODE_NAME": "bot"}, Path("/nowhere"))
     async with connected(settings) as bus:
         await bus.until_up(30)
         executor = BusExecutor(bus, folder / "scratch")

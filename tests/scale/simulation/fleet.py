@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bus.connection import Bus, connected
 from core.requests import from_json
-from core.settings import load
+from core.settings import load_settings
 from jobs.agents.agent import Agent, Known
 from jobs.agents.fetching import Fetching
 from jobs.agents.holding import Timing
@@ -118,7 +118,7 @@ async def play(
         lines: list[Bus] = []
         for number, device in enumerate(devices):
             if number % TO_ONE_LINE == 0:
-                settings = load({"BUS_URL": url, "NODE_NAME": f"line{len(lines)}"}, Path("/nowhere"))
+                settings = load_settings({"BUS_URL": url, "NODE_NAME": f"line{len(lines)}"}, Path("/nowhere"))
                 lines.append(await stack.enter_async_context(connected(settings)))
                 await lines[-1].until_up(30)
             host, bus, root = f"h{number:04}", lines[-1], folder / "hosts" / f"h{number:04}"

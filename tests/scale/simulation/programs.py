@@ -18,7 +18,7 @@ from core.errors import LimitError
 from core.events import Failed, Rendered, Started
 from core.job import Origin, Reply
 from core.requests import ImagineRequest
-from core.settings import load
+from core.settings import load_settings
 from host import garbage
 from jobs.elsewhere.executor import BusExecutor
 from jobs.limits import Limits
@@ -46,7 +46,7 @@ async def bot(
     """Be the bot until cancelled. rate: jobs a second that its members ask for. slow: how many times slower
     time goes."""
     positions.ANNOUNCE_GAP *= slow
-    settings = load({"BUS_URL": url, "NODE_NAME": name}, Path("/nowhere"))
+    settings = load_settings({"BUS_URL": url, "NODE_NAME": name}, Path("/nowhere"))
     async with connected(settings) as bus, open_database(address, None) as database:
         await bus.until_up(30)
         executor = BusExecutor(bus, folder / f"scratch-{name}", timing=fleet.slowed(slow))

@@ -19,10 +19,10 @@ import numpy as np
 from studio.films import transcode
 from studio.marking import marks
 from studio.marking.marker import MARK_BYTES
-from vision.films import boxes
-from vision.films.encoders import encoder_of
-from vision.films.reader import FilmReader
-from vision.films.writer import FilmWriter
+from vision.video import codecs
+from vision.video.codecs import encoder_of
+from vision.video.reader import FilmReader
+from vision.video.writer import FilmWriter
 
 SIZES = ((320, 180), (180, 320), (256, 256), (426, 240))
 FILLED = 0.85
@@ -94,7 +94,7 @@ def right(data: bytes, limit: int) -> bool:
     there."""
     sent = marks.outgoing(data, "video/mp4", source=marks.EXTENDED, parameters=False)
     file = io.BytesIO(sent)
-    if len(sent) > limit or [box.kind for box in boxes.boxes(file)] != [b"ftyp", b"uuid", b"moov", b"mdat"]:
+    if len(sent) > limit or [box.kind for box in codecs.boxes(file)] != [b"ftyp", b"uuid", b"moov", b"mdat"]:
         return False
     with FilmReader(file) as film:
         return sum(one.format.name == "yuv420p" for one in film.decoded()) == film.frames > 0

@@ -24,9 +24,9 @@ from tests.films import BLUE, ENCODED, RED, animation, film, moving, plain
 from tests.security import clips as hostile
 from tests.security.pictures import clean_png
 from tests.vision.films.test_writer import clip, psnr, tone, written
-from vision.films import boxes
-from vision.films.encoders import OPENH264, X264
-from vision.films.reader import FilmReader
+from vision.video import codecs
+from vision.video.codecs import OPENH264, X264
+from vision.video.reader import FilmReader
 
 LIMITS = {"encoder": "auto", "keep": 20.0, "seconds": 60.0, "pixels": 1920 * 1088}
 
@@ -42,7 +42,7 @@ def taken(data: bytes, **given) -> tuple[dict, np.ndarray, bytes]:
     """What is told of a stranger's film, its frames (f, H, W, 3), and its poster."""
     header, body, poster = made("take", data, **{**LIMITS, **given})
     assert "error" not in header, header
-    assert [box.kind for box in boxes.boxes(io.BytesIO(body))] == [b"ftyp", b"moov", b"mdat"]
+    assert [box.kind for box in codecs.boxes(io.BytesIO(body))] == [b"ftyp", b"moov", b"mdat"]
     with FilmReader(io.BytesIO(body)) as found:
         assert (found.width, found.height, found.frames) == (
             header["width"],

@@ -19,7 +19,7 @@ from tests.films import xmp_of
 from tests.studio.films.test_clips import noisy
 from tests.studio.marking.test_credentials import SOURCE, certified, said
 from tests.vision.films.test_writer import written
-from vision.films.reader import FilmReader
+from vision.video.reader import FilmReader
 
 JOB = Job("a", VideoRequest(prompt="x"), Origin(1, 2, 3), Status.DELIVERED, Lane.FAST, datetime.now(UTC))
 FRAMES, SIZE, FPS = 48, (160, 96), 16

@@ -15,14 +15,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
 from core.errors import AtelierError, SettingsError
-from core.settings import load
+from core.settings import load_settings
 from host.installed import credentials
 from studio.marking.credentials import ROOM, Credentials
 from studio.marking.marker import MARK_BYTES, Marker
 from tests.films import moving
-from vision.films.encoders import encoder_of
-from vision.films.reader import FilmReader
-from vision.films.writer import FilmWriter
+from vision.video.codecs import encoder_of
+from vision.video.reader import FilmReader
+from vision.video.writer import FilmWriter
 
 SOURCE = "trainedAlgorithmicMedia"
 KEYS = {
@@ -177,6 +177,6 @@ def test_one_without_the_other_is_no_setting(tmp_path) -> None:
     certificate, _ = certified(tmp_path)
     values = {"DATA_DIR": str(tmp_path), "C2PA_CERTIFICATE": str(certificate)}
     with pytest.raises(SettingsError, match="each needs the other"):
-        load(values, tmp_path / "none.env")
+        load_settings(values, tmp_path / "none.env")
     with pytest.raises(SettingsError, match="C2PA_KEY=.*no such file"):
-        load({**values, "C2PA_KEY": str(tmp_path / "gone.pem")}, tmp_path / "none.env")
+        load_settings({**values, "C2PA_KEY": str(tmp_path / "gone.pem")}, tmp_path / "none.env")

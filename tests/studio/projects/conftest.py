@@ -32,7 +32,7 @@ from studio.projects.projects import Projects
 from tests.jobs.fake_worker import picture_of
 from tests.studio.conftest import ALICE, SIDE, AtOnce, Opened, Sent, open_studio
 from tests.studio.servers import Server, Servers
-from vision.own_models.snapshot import Snapshot
+from vision.custom_models.snapshot import Snapshot
 from vision.protocol import Done, Run
 
 LIMIT = 1.5

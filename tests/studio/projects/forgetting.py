@@ -22,7 +22,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from core.results import LearnedFrom
-from core.settings import load
+from core.settings import load_settings
 from host.opening import services
 from storage.projects import dataset, versions
 from storage.projects.dataset import Incoming
@@ -94,7 +94,7 @@ async def _connected(built: Services) -> AsyncIterator[None]:
 async def forgotten(folder: Path, each: int) -> tuple[float, list[str], bytes, tuple[LearnedFrom, ...]]:
     """Return the seconds until a model without the fifth person is in use, what is left of them, its bytes,
     and what it learned from."""
-    loaded = load({"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}, folder / "none.env")
+    loaded = load_settings({"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}, folder / "none.env")
     async with services(loaded) as built, _connected(built):
         opened = Opened(Studio(built), built)
         project = await opened.studio.projects.shelf.new(PEOPLE[0], "plates")
@@ -116,7 +116,7 @@ async def forgotten(folder: Path, each: int) -> tuple[float, list[str], bytes, t
 
 async def never_seen(folder: Path, each: int, learned: Sequence[LearnedFrom]) -> bytes:
     """Return the bytes of a model that is trained on the same list, in a studio that never saw the fifth."""
-    loaded = load({"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}, folder / "none.env")
+    loaded = load_settings({"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0"}, folder / "none.env")
     async with services(loaded) as built, _connected(built):
         opened = Opened(Studio(built), built)
         project = await opened.studio.projects.shelf.new(PEOPLE[0], "plates")

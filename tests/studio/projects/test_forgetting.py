@@ -26,7 +26,7 @@ from studio.asking.new_job import NewJob
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import Learner, World, noise, open_world, sent
-from vision.own_models.snapshot import Snapshot
+from vision.custom_models.snapshot import Snapshot
 from vision.protocol import Run, Stopped
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.studio.conftest import AtOnce
 from vision.protocol import Answered, Declined, Embed, Question
-from vision.search.finder import nearest
+from vision.worker.nearest import nearest
 
 
 class Seeing(AtOnce):

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.vision.chat import shapes
-from vision.chat.talking import Talker
-from vision.startup import quiet_libraries
+from vision.chat.talker import Talker
+from vision.worker.main import quiet_libraries
 
 CARD = {"system": "Look well."}  # short, since a token is a byte here
 KEPT = 2**26

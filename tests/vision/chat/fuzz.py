@@ -8,8 +8,7 @@ from typing import Any
 
 from tests import tiny
 from tests.vision.chat import mixes, shapes
-from vision.chat.control_tokens import ControlTokens
-from vision.chat.prompt import PromptMaker
+from vision.chat.prompt import ControlTokens, PromptMaker
 from vision.protocol import Talk, Turn
 
 PIECES = (

@@ -10,11 +10,9 @@ from typing import Any
 import torch
 
 from tests import tiny
-from vision.chat.decoder import Decoder
-from vision.chat.pictures import Picture
-from vision.chat.prompt import Prompt
-from vision.chat.reply import Reply
-from vision.chat.talking import Talker
+from vision.chat.decoder import Decoder, Reply
+from vision.chat.prompt import Picture, Prompt
+from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn
 
 WORDS = "what colour is the cat on a table left of two red boats and why not show me more".split()

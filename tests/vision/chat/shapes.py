@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from tests import tiny
-from vision.chat import load
-from vision.chat.talking import Talker
+from vision.chat import talker
+from vision.chat.talker import Talker
 
 CHAT = (  # Gemma's: no system's turn of its own
     "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
@@ -173,4 +173,4 @@ def save(name: str, folder: Path) -> None:
 
 def loaded(name: str, folder: Path, card: dict | None = None) -> Talker:
     """Return the model that was written to ``folder``."""
-    return load.load(folder, name, card or {}, "cpu", torch.float32)
+    return talker.load_chat_model(folder, name, card or {}, "cpu", torch.float32)

@@ -9,8 +9,8 @@ import pytest
 
 from tests import tiny
 from tests.vision.chat import fuzz, shapes
-from vision.chat.control_tokens import ControlTokens
-from vision.chat.talking import Talker
+from vision.chat.prompt import ControlTokens
+from vision.chat.talker import Talker
 
 
 @pytest.mark.parametrize("name", fuzz.tokenizers())

@@ -10,12 +10,9 @@ import torch
 
 from tests.vision.chat import mixes, shapes
 from tests.vision.chat.mixes import Asked, Mix, alone, reply_to
-from vision.chat.caches import Kept, KeptCaches
-from vision.chat.decoder import PIECE, Decoder, piece_end
-from vision.chat.pictures import Picture
-from vision.chat.prompt import Place, Prompt
-from vision.chat.reply import Reply
-from vision.chat.talking import Talker
+from vision.chat.decoder import PIECE, Decoder, Kept, KeptCaches, Reply, piece_end
+from vision.chat.prompt import Picture, Place, Prompt
+from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn
 
 Talkers = Callable[[str], Talker]

@@ -13,10 +13,8 @@ from transformers.video_utils import VideoMetadata
 from core.requests.chat import FILM, parts_of_turn
 from tests import tiny
 from tests.vision.chat import mixes, shapes
-from vision.chat.conversation import Instructions, instructions
-from vision.chat.pictures import stored
-from vision.chat.prompt import PromptMaker
-from vision.chat.talking import Talker
+from vision.chat.prompt import Instructions, PromptMaker, instructions, stored
+from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn, kept_pictures
 
 Loaded = Callable[[str], Talker]

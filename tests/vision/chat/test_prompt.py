@@ -12,10 +12,8 @@ from core.requests.chat import SHORT, SYSTEM
 from tests import tiny
 from tests.vision.chat import shapes
 from tests.vision.chat.mixes import PICTURES
-from vision.chat.conversation import MOST_PICTURES, conversation
-from vision.chat.pictures import LONGEST_RATIO, fitted, stored
-from vision.chat.prompt import Prompt
-from vision.chat.talking import Talker
+from vision.chat.prompt import LONGEST_RATIO, MOST_PICTURES, Prompt, conversation, fitted, stored
+from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn
 
 Loaded = Callable[[str], Talker]

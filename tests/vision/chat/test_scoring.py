@@ -10,9 +10,8 @@ import torch
 from core.errors import JobCancelled, ModelError
 from tests.vision.chat import shapes
 from tests.vision.chat.mixes import PICTURES
-from vision.chat.scoring import score
-from vision.chat.talking import Talker
-from vision.engine import Engine, Fiber
+from vision.chat.talker import Talker, score
+from vision.engine.engine import Engine, Fiber
 from vision.protocol import Talk, Turn
 from vision.reporter import Reporter
 
@@ -64,7 +63,7 @@ def test_the_score_is_the_log_probability_of_the_whole_answer(
 def test_many_labels_are_read_in_several_calls(talker_of: Callable[[str], Talker], monkeypatch) -> None:
     talker, labels = talker_of("smolvlm"), [f"label {n}" for n in range(5)]
     whole = score(talker, Talk(EXAMPLES), PICTURES, labels, Reporter())
-    monkeypatch.setattr("vision.chat.scoring.ROWS", 2)
+    monkeypatch.setattr("vision.chat.talker.ROWS", 2)
     assert score(talker, Talk(EXAMPLES), PICTURES, labels, Reporter()) == pytest.approx(whole, abs=1e-4)
     assert score(talker, Talk(EXAMPLES), PICTURES, [], Reporter()) == []
 

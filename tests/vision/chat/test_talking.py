@@ -12,10 +12,10 @@ from core.errors import JobCancelled
 from core.events import ChatAnswer
 from tests.vision.chat import mixes, shapes
 from tests.vision.chat.mixes import PICTURES, alone
-from vision.chat import reply as replies
-from vision.chat.pictures import Picture, fitted
-from vision.chat.talking import Talker
-from vision.engine import Engine, Fiber
+from vision.chat import decoder as replies
+from vision.chat.prompt import Picture, fitted
+from vision.chat.talker import Talker
+from vision.engine.engine import Engine, Fiber
 from vision.protocol import Talk, Turn
 from vision.reporter import Leaving, Reporter
 

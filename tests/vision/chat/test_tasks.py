@@ -14,13 +14,12 @@ from core.requests import AskRequest
 from tests import tiny
 from tests.vision.chat import shapes
 from vision.capabilities.ask import run
-from vision.chat.pictures import Picture
-from vision.chat.talking import Talker
-from vision.forms.tasks import DESCRIBES, NO_TABLE
-from vision.forms.wanted import formed, put
-from vision.model_store import Models
+from vision.chat.output_parsing import DESCRIBES, NO_TABLE, formed, put
+from vision.chat.prompt import Picture
+from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn, WorkerConfig
 from vision.reporter import Reporter
+from vision.store import Models
 
 
 def florence2():

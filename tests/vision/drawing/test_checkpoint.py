@@ -23,10 +23,10 @@ from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.drawing.test_generate import full_above, tamper
 from tests.vision.test_worker import PATIENCE, Running
 from tests.vision.test_worker import start as start_worker
-from vision.drawing import checkpoint
-from vision.drawing.checkpoint import Checkpoint, Pace
-from vision.model_store import Models
+from vision.diffusion import checkpoint
+from vision.diffusion.checkpoint import Checkpoint, Pace
 from vision.protocol import Broke, Done, Quit, Ready, Step, Stop, WorkerConfig
+from vision.store import Models
 
 EAGER = Pace(shortest_job=0, share=0, min_pause=0, max_pause=0, max_cost=0)  # after every step
 MODES = {

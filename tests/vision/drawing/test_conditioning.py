@@ -16,10 +16,10 @@ from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart
-from vision.drawing import conditioning, parameters
-from vision.drawing.conditioning import Conditioning, Encoded
-from vision.drawing.parameters import TextSpec
-from vision.model_store import Models
+from vision.diffusion import conditioning, parameters
+from vision.diffusion.conditioning import Conditioning, Encoded
+from vision.diffusion.parameters import TextSpec
+from vision.store import Models
 
 WEIGHING = [name for name in FAMILY_NAMES if name not in ("z-image", "flux2-klein", "qwen-image")]
 EVERYTHING = ImagineRequest(

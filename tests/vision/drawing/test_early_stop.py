@@ -13,9 +13,9 @@ from core.requests import ImagineRequest, VariationRequest
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import FAMILY_NAMES, apart
-from vision.drawing import early_stop
-from vision.image_model.model import SCHEDULERS
-from vision.model_store import Models
+from vision.diffusion import checkpoint
+from vision.diffusion.model import SCHEDULERS
+from vision.store import Models
 
 FLOW = ("FlowMatchEulerDiscreteScheduler", {})
 KINDS = {**SCHEDULERS, "flow": FLOW}
@@ -28,7 +28,7 @@ def run(
     scheduler.set_timesteps(steps)
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(clean.shape, generator=generator)
-    flow = type(early_stop.unwrapped(scheduler)).__name__.startswith("FlowMatch")
+    flow = type(checkpoint.unwrapped(scheduler)).__name__.startswith("FlowMatch")
     x = noise if flow else noise * scheduler.init_noise_sigma
     calls = 0
     for t in scheduler.timesteps[:calls_at_most]:
@@ -48,7 +48,7 @@ def test_a_schedule_that_is_stopped_ends_at_the_clean_picture(kind: str) -> None
     name, extra = KINDS[kind]
     clean = torch.linspace(-1, 1, 32).reshape(1, 2, 4, 4)
     whole, _ = run(getattr(diffusers, name)(**extra), 20, clean)
-    calls, end = run(early_stop.stopped_at(getattr(diffusers, name)(**extra), 0.5), 20, clean)
+    calls, end = run(checkpoint.stopped_at(getattr(diffusers, name)(**extra), 0.5), 20, clean)
     assert abs(calls - whole / 2) <= 1
     assert (end - clean).abs().max() < 0.05
     _, broken_off = run(getattr(diffusers, name)(**extra), 20, clean, calls)
@@ -59,7 +59,7 @@ def test_a_schedule_that_is_stopped_ends_at_the_clean_picture(kind: str) -> None
 def test_a_whole_schedule_is_untouched(kind: str) -> None:
     name, extra = KINDS[kind]
     scheduler = getattr(diffusers, name)(**extra)
-    assert early_stop.stopped_at(scheduler, 1.0) is scheduler and type(scheduler) is getattr(diffusers, name)
+    assert checkpoint.stopped_at(scheduler, 1.0) is scheduler and type(scheduler) is getattr(diffusers, name)
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)

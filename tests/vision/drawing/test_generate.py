@@ -12,9 +12,9 @@ from core.errors import OutOfMemory
 from core.requests import ImagineRequest
 from tests.vision.conftest import Recorder, ask
 from tests.vision.families.test_families import SAME, apart
-from vision.image_model.decode import BlankPicture
-from vision.model_store import Models
+from vision.diffusion.model import BlankPicture
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 REQUEST = ImagineRequest(prompt="a", seed=4, num_inference_steps=3)
 
@@ -140,7 +140,7 @@ def test_a_preview_shows_what_the_decoder_will_draw() -> None:
     """On an autoencoder that is only a change of scale, the fitted map must be that change of scale."""
     from types import SimpleNamespace
 
-    from vision.image_model.latent_preview import LatentMap
+    from vision.diffusion.vae import LatentMap
 
     class Pooling(torch.nn.Module):
         dtype = torch.float32
@@ -159,7 +159,7 @@ def test_a_preview_shows_what_the_decoder_will_draw() -> None:
 def test_the_predicted_picture_of_an_exact_step_is_the_exact_picture(kind: str) -> None:
     from diffusers import EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
 
-    from vision.image_model.latent_preview import predicted
+    from vision.diffusion.vae import predicted
 
     torch.manual_seed(0)
     x0, noise = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from core.requests import ImagineRequest
-from vision.drawing import parameters
-from vision.drawing.parameters import TextSpec
+from vision.diffusion import parameters
+from vision.diffusion.parameters import TextSpec
 from vision.weights.card import Card, Draft, StyleCard
 
 CARD = Card(512, 8, 30, 7.5, Draft(12, 6.0), "prompt", "any")

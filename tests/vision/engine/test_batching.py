@@ -15,17 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vision.engine.batching import (
+    ENOUGH,
     MARGIN,
     PATIENCE,
     SIDE_WORK_SHARE,
     UNNOTICED,
     Candidate,
+    Curve,
     DueDates,
+    DurationModel,
     SideWorkBudget,
     budget,
     choose,
 )
-from vision.engine.durations import ENOUGH, Curve, DurationModel
 
 Cost = Callable[[int], float]
 

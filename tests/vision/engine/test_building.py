@@ -13,12 +13,12 @@ from accelerate import init_empty_weights
 from core.requests import ImagineRequest
 from tests.vision.conftest import ask
 from tests.vision.image_model.test_loras import save_lora
-from vision import model_loader
-from vision.engine import Call, Engine, Fiber
-from vision.engine.building import BuildGuard
-from vision.model_store import Models
+from vision import loader
+from vision.engine.engine import Call, Engine, Fiber
+from vision.engine.fiber import BuildGuard
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
+from vision.store import Models
 
 
 @pytest.mark.parametrize("has_spare_core", [True, False])
@@ -112,7 +112,7 @@ def test_a_model_is_built_in_its_turn(
     models = Models(
         WorkerConfig("cpu", {"image": str(folders["stable-diffusion"])}, str(tmp_path), cpu_threads=1)
     )
-    engine, load, free = Engine(), model_loader.load_image_model, []
+    engine, load, free = Engine(), loader.load_image_model, []
 
     def noted(*args, **kwargs):
         free.append(engine.building.lock.try_acquire())
@@ -123,7 +123,7 @@ def test_a_model_is_built_in_its_turn(
         reporter.fiber = fiber
         models.image(None, reporter)
 
-    monkeypatch.setattr(model_loader, "load_image_model", noted)
+    monkeypatch.setattr(loader, "load_image_model", noted)
     engine.begin("loads", work)
     engine.run()
     assert free == [False] and engine.building.lock.try_acquire()

@@ -16,12 +16,12 @@ from diffusers import FluxTransformer2DModel
 from tests import tiny
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import Job, together
-from vision.drawing.generation import Generation
-from vision.engine import cache
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Generation
+from vision.engine import denoiser
 from vision.families import Mode
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 keep_latents = test_engine.keep_latents
 G = Generation(Mode.TEXT, "a red house", (1,), 64, 64, 12, 3.5)
@@ -72,7 +72,7 @@ def drawn(model: ImageModel, jobs: list[Job], arrivals: list[int]) -> int:
 
 
 def states(model: ImageModel) -> int:
-    return cache.forget(model.pipeline(Mode.TEXT).transformer, "")
+    return denoiser.forget(model.pipeline(Mode.TEXT).transformer, "")
 
 
 @pytest.mark.slow
@@ -135,7 +135,7 @@ def test_a_stopped_request_leaves_nothing_behind(folder: Path, keep_latents) -> 
 
 def test_a_job_with_a_cache_has_no_checkpoint(folder: Path, tmp_path: Path) -> None:
     from tests.vision.drawing.test_checkpoint import Kept
-    from vision.drawing.generate import generate
+    from vision.diffusion.generate import generate
 
     run = Kept(tmp_path)
     generate(load(folder, 0.3), G, run)

@@ -22,18 +22,17 @@ from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import Recorder, ask
 from tests.vision.drawing.test_generate import full_above, tamper
-from vision.drawing import generate
-from vision.drawing.generation import Generation
-from vision.engine import Call, Engine, Fiber
+from vision.diffusion import generate
+from vision.diffusion.model import BlankPicture, ImageModel
+from vision.diffusion.parameters import Generation
 from vision.engine.batching import MARGIN, PATIENCE, UNNOTICED
-from vision.engine.priority_lock import PriorityLock
+from vision.engine.engine import Call, Engine, Fiber
+from vision.engine.fiber import PriorityLock
 from vision.families import Mode
-from vision.image_model.decode import BlankPicture
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
-from vision.pipe import PipeReporter
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
+from vision.store import Models
+from vision.worker.pipe import PipeReporter
 
 CLOSE = 1e-3  # of the latents' standard deviation
 SIDE = 64
@@ -277,11 +276,11 @@ def test_the_comparison_would_notice_a_neighbours_timestep(
     models_of, keep_latents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: one wrong row order between two jobs, and the traces fail."""
-    from vision.engine import rows
+    from vision.engine import collate
 
-    right = rows.join
+    right = collate.join
     monkeypatch.setattr(
-        rows,
+        collate,
         "join",
         lambda calls: {k: v.flip(0) if k == "timestep" and v.ndim else v for k, v in right(calls).items()},
     )

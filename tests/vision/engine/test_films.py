@@ -12,11 +12,11 @@ import torch
 
 from tests.vision.engine.test_engine import CLOSE, Crowd
 from tests.vision.video import tiny_films
-from vision.drawing.checkpoint import Resume, State, scheduler_state
-from vision.engine import denoiser, rows
+from vision.diffusion import vae as frames
+from vision.diffusion.checkpoint import Resume, State, scheduler_state
+from vision.diffusion.vae import LatentMap
+from vision.engine import collate, denoiser
 from vision.engine.denoiser import ALONE, Call, Denoiser, denoiser_attributes, evaluate_now
-from vision.image_model import frames
-from vision.image_model.latent_preview import LatentMap
 
 CALL = {
     "prompt": "a red ball",
@@ -139,7 +139,7 @@ def test_words_of_each_frame_go_with_their_row(pipes) -> None:
     draw(pipe, {}, 1, lambda call: seen.append(call) or evaluate_now(call))
     assert all(call.folded == ("encoder_hidden_states",) for call in seen)
     assert seen[0].arguments["encoder_hidden_states"].shape[:2] == (2, 9)
-    second = rows.part(seen[0].arguments, 1, 2, 2)["encoder_hidden_states"]
+    second = collate.part(seen[0].arguments, 1, 2, 2)["encoder_hidden_states"]
     assert torch.equal(second[0], seen[0].arguments["encoder_hidden_states"][1])
 
 
@@ -179,10 +179,10 @@ def test_rows_of_many_tokens_are_joined_with_nothing(pipes, monkeypatch: pytest.
 
 def test_the_tokens_of_a_row_are_those_that_its_transformer_sees() -> None:
     wan = {"hidden_states": torch.zeros(1, 16, 21, 90, 160)}
-    assert rows.tokens(wan, (1, 2, 2)) == 75_600  # Wan 2.2 A14B, 1280×720, 81 frames
-    assert rows.tokens({"hidden_states": torch.zeros(1, 14_080, 128)}, 1) == 14_080  # packed: LTX-2
-    assert rows.tokens({"sample": torch.zeros(2, 4, 16, 64, 64)}) == 0  # a UNet
-    assert rows.tokens({"hidden_states": torch.zeros(1, 16, 128, 128)}, 2) == 4096  # a picture of SD3
+    assert collate.tokens(wan, (1, 2, 2)) == 75_600  # Wan 2.2 A14B, 1280×720, 81 frames
+    assert collate.tokens({"hidden_states": torch.zeros(1, 14_080, 128)}, 1) == 14_080  # packed: LTX-2
+    assert collate.tokens({"sample": torch.zeros(2, 4, 16, 64, 64)}) == 0  # a UNet
+    assert collate.tokens({"hidden_states": torch.zeros(1, 16, 128, 128)}, 2) == 4096  # a picture of SD3
 
 
 def test_where_a_pipeline_is_in_its_loop_reaches_the_modules_own_cache(pipes) -> None:

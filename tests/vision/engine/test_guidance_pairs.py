@@ -13,12 +13,12 @@ import torch
 from tests.vision.drawing.test_checkpoint import Died, Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Crowd, Job, Watcher, apart, plain, together
-from vision.drawing import generate
-from vision.drawing.conditioning import TextSpec
-from vision.drawing.generation import Generation
+from vision.diffusion import generate
+from vision.diffusion.conditioning import TextSpec
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Generation
 from vision.engine.denoiser import Denoiser
 from vision.families import Mode
-from vision.image_model.model import ImageModel
 
 keep_latents = test_engine.keep_latents
 G = Generation(Mode.TEXT, "a red house", (1, 2), 64, 64, 5, 3.5, "fog")

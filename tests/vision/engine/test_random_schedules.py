@@ -13,14 +13,12 @@ import pytest
 import torch
 
 from core.errors import JobCancelled
-from vision.engine import Call, Engine, Fiber
-from vision.engine.priority_lock import PriorityLock
+from vision.engine.engine import Call, Engine, Fiber
+from vision.engine.fiber import PriorityLock
 
 STUCK = 10.0  # seconds without anything happening
 STEPS = (
     "give way",
-    "pass",
-    "pass",
     "pass",
     "decode",
     "thread",

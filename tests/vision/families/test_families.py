@@ -19,10 +19,11 @@ from core.requests import ImagineRequest, OutpaintRequest, VariationRequest
 from core.settings import ROOT
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
+from vision import describe_models
 from vision.families import FAMILIES, Mode
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import describe, identify
+from vision.store import Models
+from vision.weights import card as identify
 
 FAMILY_NAMES = sorted(tiny.IMAGE_MODELS)
 SAME = 2  # of 255: what the order of float32 sums may change between batch sizes
@@ -177,7 +178,7 @@ def test_an_unknown_pipeline_is_tried_through_autopipeline(folders: dict[str, Pa
     assert models.get("image").family.name == "other"
     assert len(output.pictures) == 2 and output.pictures[0].width == 64
     assert "none of the families" in " ".join(
-        describe.describe_models({"image": str(folder)}, tmp_path)[0].notes
+        describe_models.describe_models({"image": str(folder)}, tmp_path)[0].notes
     )
 
 
@@ -205,7 +206,7 @@ def test_a_flow_model_says_that_it_keeps_its_own_sampler(models_of: Callable[...
 
 def test_the_samplers_are_the_grammars() -> None:
     from core.prompt.parameters import SAMPLERS
-    from vision.image_model.model import SCHEDULERS
+    from vision.diffusion.model import SCHEDULERS
 
     assert set(SAMPLERS) == set(SCHEDULERS)
 

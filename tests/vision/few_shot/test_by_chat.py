@@ -12,11 +12,11 @@ import torch
 from core.errors import UserError
 from tests.vision.chat.conftest import folder_of, loaded, talker_of  # noqa: F401 - fixtures
 from tests.vision.chat.mixes import PICTURES
-from vision.chat import scoring
-from vision.chat.talking import Talker
-from vision.few_shot import by_chat
-from vision.few_shot.lesson import Lesson
+from vision.chat import talker as scoring
+from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn
+from vision.readers import few_shot
+from vision.readers.few_shot import Lesson
 from vision.reporter import Reporter
 
 NAMES = sorted(PICTURES)
@@ -51,12 +51,12 @@ def test_a_lesson_leaves_out_examples_whose_picture_is_gone() -> None:
 
 def test_the_most_similar_come_last_and_no_label_has_more_than_its_share() -> None:
     lesson, (seen, asked) = Lesson.of(talk(30)), vectors(30)
-    shown = by_chat._similar(lesson, seen, asked, range(30))
+    shown = few_shot._similar(lesson, seen, asked, range(30))
     assert shown == [22, 23, 24, 25, 26, 27, 28, 29]
     lesson = Lesson.of(Talk((*talk(3).turns[:-1], *talk(30).turns[::6] * 0, talk(1).turns[-1])))
     many = Lesson(lesson.turns[:1] * 20 + lesson.turns[1:], lesson.asked)
     seen, asked = vectors(22)
-    shown = by_chat._similar(many, seen, asked, range(22))
+    shown = few_shot._similar(many, seen, asked, range(22))
     assert [many.places[place] for place in shown].count(0) == 3 and {20, 21} <= set(shown)
 
 
@@ -74,7 +74,7 @@ def test_what_it_says_is_the_scores_of_the_labels_behind_the_turns(
     monkeypatch.setattr(scoring, "score", listening)
     talker, lesson = talker_of("smolvlm"), Lesson.of(talk(9))
     seen, new = vectors(9)
-    told = by_chat.tell(lesson, talker, PICTURES, seen, new, Talk((), context=8192), Reporter())
+    told = few_shot.tell(lesson, talker, PICTURES, seen, new, Talk((), context=8192), Reporter())
     assert sum(told.chances) == pytest.approx(1) and len(told.chances) == 3
     scores = score(talker, asked[0], PICTURES, LABELS, Reporter())
     assert told.chances == pytest.approx(torch.tensor(scores).softmax(0).tolist(), abs=1e-4)
@@ -104,7 +104,7 @@ def test_the_same_set_is_tested_once_until_a_picture_of_it_is_forgotten(
 
     def asked(lesson: Lesson) -> int:
         before = len(counted)
-        told = by_chat.tell(lesson, talker, PICTURES, seen, new, Talk(()), Reporter())
+        told = few_shot.tell(lesson, talker, PICTURES, seen, new, Talk(()), Reporter())
         assert (told.tested, told.right) == (6, 2)
         return len(counted) - before
 
@@ -124,5 +124,5 @@ def test_nothing_of_a_try_stays_in_the_models_memory(
     talker_of: Callable[[str], Talker],  # noqa: F811
 ) -> None:
     talker, (seen, new) = talker_of("smolvlm"), vectors(4)
-    by_chat.tell(Lesson.of(talk(4)), talker, PICTURES, seen, new, Talk(()), Reporter())
+    few_shot.tell(Lesson.of(talk(4)), talker, PICTURES, seen, new, Talk(()), Reporter())
     assert len(talker.decoder.kept) == 0

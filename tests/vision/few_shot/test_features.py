@@ -9,16 +9,16 @@ import torch
 from PIL import Image, ImageDraw
 
 from tests import tiny
-from vision.few_shot import features
-from vision.few_shot.features import FeatureReader
-from vision.model_store import Models
+from vision.readers import few_shot
+from vision.readers.few_shot import FeatureReader
+from vision.store import Models
 
 
 def reader(models: Models) -> FeatureReader:
     return models.get("clip").features
 
 
-def read(found: FeatureReader, *images: Image.Image) -> list[features.Blocks]:
+def read(found: FeatureReader, *images: Image.Image) -> list[few_shot.Blocks]:
     [blocks] = found.read_lists([images], lambda count=1: None)
     return blocks
 
@@ -29,10 +29,10 @@ def test_the_same_alone_and_among_others(name: str, models_of: Callable[..., Mod
     together = read(found, *images)
     for place in (0, 15, 16, 19):
         [alone] = read(found, images[place])
-        assert set(alone) == {name for names in features.VIEWS for name in names}
+        assert set(alone) == {name for names in few_shot.VIEWS for name in names}
         for key, value in alone.items():
             assert torch.allclose(value.float(), together[place][key].float(), atol=2e-3), key
-    assert len(features.views(together, together[:1])) == len(features.VIEWS)
+    assert len(few_shot.views(together, together[:1])) == len(few_shot.VIEWS)
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip"])
@@ -57,7 +57,7 @@ def test_features_are_kept_by_hash_until_they_are_forgotten_or_there_is_no_room(
     assert found.known("a" * 64) is blocks
     models.forget(["a" * 64, "a job's id"])
     assert "a" * 64 not in found and "b" * 64 in found
-    monkeypatch.setattr(features, "MAX_BYTES", 2 * features._size(blocks))
+    monkeypatch.setattr(few_shot, "MAX_BYTES", 2 * few_shot._size(blocks))
     few = FeatureReader(None, None)
     for name in "aba":
         few.keep(name, blocks)
@@ -74,7 +74,7 @@ def spot(x: int, y: int) -> torch.Tensor:
     return pixels.reshape(1, 8, 8, 3).permute(0, 3, 1, 2)
 
 
-@pytest.mark.parametrize("work", [features._spread, features._from_ground])
+@pytest.mark.parametrize("work", [few_shot._spread, few_shot._from_ground])
 @pytest.mark.parametrize("place", [(2, 2), (5, 3), (3, 5)])
 def test_what_stands_out_is_found_where_it_is(work, place: tuple[int, int]) -> None:
     found = work(spot(*place))[0].reshape(8, 8)
@@ -85,10 +85,10 @@ def test_what_stands_out_is_found_where_it_is(work, place: tuple[int, int]) -> N
 
 
 def test_a_flat_picture_has_no_numbers_that_are_none() -> None:
-    for work in (features._spread, features._from_ground):
+    for work in (few_shot._spread, few_shot._from_ground):
         assert torch.isfinite(work(torch.ones(1, 3, 8, 8))).all()
 
 
 def test_a_model_whose_patches_make_no_square_still_has_looks() -> None:
     layers = [torch.randn(2, 7, 6) for _ in range(4)]
-    assert set(features._of_layers(layers)) == {"look 0", "look 1", "look 2"}
+    assert set(few_shot._of_layers(layers)) == {"look 0", "look 1", "look 2"}

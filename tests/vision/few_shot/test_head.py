@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from vision.few_shot import by_chat, head, learning
-from vision.few_shot.learning import learn
+from vision.readers import few_shot
+from vision.readers.few_shot import learn
 
 
 def points(count: int, shots: int, apart: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,13 +43,13 @@ def by_newton(seen: torch.Tensor, labels: torch.Tensor, count: int, penalty: flo
 def test_it_is_the_optimum_of_its_loss_where_every_label_counts_the_same(
     sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(head, "ROUNDS", 600)
+    monkeypatch.setattr(few_shot, "ROUNDS", 600)
     seen, labels = points(3, max(sizes), 1.0)
     kept = torch.cat([(labels == label).nonzero()[:size, 0] for label, size in enumerate(sizes)])
     seen, labels = seen[kept], labels[kept]
     new, _ = points(3, 5, 1.0, seed=1)
-    found = head.fit(seen, new, labels, 3, []).asked
-    weights = by_newton(seen, labels, 3, head.PENALTY / len(seen))
+    found = few_shot.fit(seen, new, labels, 3, []).asked
+    weights = by_newton(seen, labels, 3, few_shot.PENALTY / len(seen))
     wanted = (new @ weights[:-1] + weights[-1]).log_softmax(-1)
     assert torch.allclose(found.exp(), wanted.exp(), atol=2e-3)
 
@@ -57,37 +57,37 @@ def test_it_is_the_optimum_of_its_loss_where_every_label_counts_the_same(
 def test_a_left_out_head_has_not_seen_the_example_nor_one_of_every_other_label(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(head, "ROUNDS", 600)
+    monkeypatch.setattr(few_shot, "ROUNDS", 600)
     seen, labels = points(3, 4, 0.8)
-    without = head.folds(labels.tolist(), 99)
+    without = few_shot.folds(labels.tolist(), 99)
     assert [len(fold) for fold in without] == [3, 3, 3, 3] and sorted(sum(without, [])) == list(range(12))
-    found = head.fit(seen, seen[:0], labels, 3, without).left_out
+    found = few_shot.fit(seen, seen[:0], labels, 3, without).left_out
     for row, place in enumerate(sum(without, [])):
         kept = [other for other in range(12) if other not in without[row // 3]]
-        weights = by_newton(seen[kept], labels[kept], 3, head.PENALTY / len(seen))
+        weights = by_newton(seen[kept], labels[kept], 3, few_shot.PENALTY / len(seen))
         wanted = (seen[place] @ weights[:-1] + weights[-1]).softmax(-1)
         assert torch.allclose(found[row].exp(), wanted, atol=3e-3)
 
 
 def test_the_only_example_of_a_label_is_never_left_out() -> None:
     labels = [0, 0, 0, 1, 2, 2]
-    assert head.folds(labels, 99) == [[0, 4], [1, 5], [2]]
-    assert head.folds(labels, 1) == [[0, 4]]
-    assert head.folds([0, 1, 2], 99) == []
+    assert few_shot.folds(labels, 99) == [[0, 4], [1, 5], [2]]
+    assert few_shot.folds(labels, 1) == [[0, 4]]
+    assert few_shot.folds([0, 1, 2], 99) == []
 
 
 def test_of_many_examples_as_many_of_each_label_are_asked_of_a_chat_model() -> None:
     labels = [0] * 30 + [1] * 30 + [2] * 4 + [3]
-    chosen = by_chat.tested_of(labels, 16)
+    chosen = few_shot.tested_of(labels, 16)
     counts = [sum(labels[place] == label for place in chosen) for label in range(4)]
     assert len(chosen) == 16 and counts == [6, 6, 4, 0]
-    assert by_chat.tested_of([0, 1, 2], 99) == []
+    assert few_shot.tested_of([0, 1, 2], 99) == []
 
 
 def test_a_large_set_is_tested_on_a_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "MOST_WORK", 1)
+    monkeypatch.setattr(few_shot, "MOST_WORK", 1)
     seen, labels = points(3, 9, 1.0)
-    assert learn(blocks(seen), labels.tolist(), 3, blocks(seen[:1])).tested == 3 * learning.LEAST_FOLDS
+    assert learn(blocks(seen), labels.tolist(), 3, blocks(seen[:1])).tested == 3 * few_shot.LEAST_FOLDS
 
 
 def blocks(found: torch.Tensor) -> list[dict[str, torch.Tensor]]:
@@ -126,7 +126,7 @@ def test_without_two_examples_of_a_label_nothing_is_said_of_how_good_it_is() -> 
 
 
 def test_it_asks_whether_to_go_on_between_two_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head, "NUMBERS_AT_ONCE", 1)
+    monkeypatch.setattr(few_shot, "NUMBERS_AT_ONCE", 1)
     asked: list[int] = []
     seen, labels = points(2, 5, 1.0)
     learn(blocks(seen), labels.tolist(), 2, blocks(seen[:1]), None, lambda: asked.append(1))

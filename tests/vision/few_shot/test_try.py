@@ -14,13 +14,13 @@ from core.errors import JobCancelled, ModelError, UserError
 from core.requests import TryRequest, to_json
 from tests.vision.conftest import Recorder
 from vision.capabilities import capability, examples
-from vision.few_shot import by_chat
-from vision.few_shot.by_chat import Told
-from vision.model_store import Models
-from vision.pictures import chart
+from vision.images import chart
 from vision.protocol import Done, Run, Talk, Turn
+from vision.readers import few_shot
+from vision.readers.few_shot import Told
 from vision.reporter import Reporter
-from vision.worker import _answer
+from vision.store import Models
+from vision.worker.main import _answer
 
 COLOURS = {"red": (210, 40, 40), "blue": (40, 60, 210)}
 
@@ -91,7 +91,7 @@ def both(monkeypatch: pytest.MonkeyPatch, told: Told | Exception, models: Models
         name = "chatty"
 
     get = models.get
-    monkeypatch.setattr(by_chat, "tell", tell)
+    monkeypatch.setattr(few_shot, "tell", tell)
     monkeypatch.setitem(models.config.models, "ask", "somewhere")
     monkeypatch.setattr(
         models, "get", lambda role, reporter: Talker() if role == "ask" else get(role, reporter)

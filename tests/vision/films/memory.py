@@ -16,9 +16,9 @@ import numpy as np
 
 from core.settings import ROOT
 from tests.security.gate_loop import peak_of
-from vision.films.encoders import encoder_of
-from vision.films.reader import FilmReader
-from vision.films.writer import FilmWriter, film_at
+from vision.video.codecs import encoder_of
+from vision.video.reader import FilmReader
+from vision.video.writer import FilmWriter, film_at
 
 WIDTH, HEIGHT, FPS, CHUNK = 1920, 1080, 24, 8
 LIMIT = 350 * 2**20  # bytes above what the process had before

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from tests.films import film, moving, xmp_of
-from vision.films import boxes
+from vision.video import codecs
 
 CANARY = b"canary-55b1"
 XMP = b"<x:xmpmeta/>"
@@ -22,26 +22,28 @@ def frames_of(data: bytes) -> list[bytes]:
 
 def in_order(data: bytes, xmp: bytes | None = None) -> bytes:
     file = io.BytesIO(data)
-    boxes.put_in_order(file, xmp)
+    codecs.put_in_order(file, xmp)
     return file.getvalue()
 
 
 def kinds(data: bytes) -> list[bytes]:
-    return [box.kind for box in boxes.boxes(io.BytesIO(data))]
+    return [box.kind for box in codecs.boxes(io.BytesIO(data))]
 
 
 def talkative(data: bytes) -> bytes:
     """A film with a canary in every place that a box can hold one."""
     place = data.index(b"moov") - 4
     size = struct.unpack_from(">I", data, place)[0]
-    told = boxes.box_of(b"udta", boxes.box_of(b"\xa9nam", CANARY)) + boxes.box_of(b"meta", CANARY)
+    told = codecs.box_of(b"udta", codecs.box_of(b"\xa9nam", CANARY)) + codecs.box_of(b"meta", CANARY)
     inside = data[place + 8 : place + size] + told
     track = inside.index(b"trak") - 4
     length = struct.unpack_from(">I", inside, track)[0]
-    longer = boxes.box_of(b"trak", inside[track + 8 : track + length] + told + boxes.box_of(b"free", CANARY))
+    longer = codecs.box_of(
+        b"trak", inside[track + 8 : track + length] + told + codecs.box_of(b"free", CANARY)
+    )
     inside = inside[:track] + longer + inside[track + length :]
-    after = boxes.box_of(b"uuid", boxes.XMP + CANARY) + boxes.box_of(b"free", CANARY) + told
-    return data[:place] + boxes.box_of(b"moov", inside) + data[place + size :] + after
+    after = codecs.box_of(b"uuid", codecs.XMP + CANARY) + codecs.box_of(b"free", CANARY) + told
+    return data[:place] + codecs.box_of(b"moov", inside) + data[place + size :] + after
 
 
 def test_what_lies_behind_the_frames_comes_before_them_and_the_frames_stay_as_they_are() -> None:
@@ -77,18 +79,18 @@ def test_the_first_frame_can_be_seen_before_the_whole_file_is_there() -> None:
 
 def test_a_film_of_more_than_4_gib_is_told_by_its_large_box() -> None:
     """Read as it stands in the file's head, without holding what it says."""
-    head = boxes.box_of(b"ftyp", b"isom") + struct.pack(">I4sQ", 1, b"mdat", 2**33)
+    head = codecs.box_of(b"ftyp", b"isom") + struct.pack(">I4sQ", 1, b"mdat", 2**33)
     with pytest.raises(ValueError, match="cut off"):
-        list(boxes.boxes(io.BytesIO(head)))
-    small = boxes.box_of(b"ftyp", b"isom") + struct.pack(">I4sQ", 1, b"mdat", 20) + b"four"
-    assert [(box.kind, box.end - box.body) for box in boxes.boxes(io.BytesIO(small))] == [
+        list(codecs.boxes(io.BytesIO(head)))
+    small = codecs.box_of(b"ftyp", b"isom") + struct.pack(">I4sQ", 1, b"mdat", 20) + b"four"
+    assert [(box.kind, box.end - box.body) for box in codecs.boxes(io.BytesIO(small))] == [
         (b"ftyp", 4),
         (b"mdat", 4),
     ]
 
 
 def _without(data: bytes, kind: bytes) -> bytes:
-    return b"".join(data[box.start : box.end] for box in boxes.boxes(io.BytesIO(data)) if box.kind != kind)
+    return b"".join(data[box.start : box.end] for box in codecs.boxes(io.BytesIO(data)) if box.kind != kind)
 
 
 def test_what_is_no_film_of_ours_is_left_as_it_is() -> None:
@@ -104,13 +106,13 @@ def test_what_is_no_film_of_ours_is_left_as_it_is() -> None:
     for data in bad:
         file = io.BytesIO(data)
         with pytest.raises(ValueError, match=r"MP4"):
-            boxes.put_in_order(file, XMP)
+            codecs.put_in_order(file, XMP)
         assert file.getvalue() == data
 
 
 def test_pieces_are_moved_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forwards over themselves, and backwards, in pieces smaller than the way."""
-    monkeypatch.setattr(boxes, "PIECE", 7)
+    monkeypatch.setattr(codecs, "PIECE", 7)
     data = film(moving(12))
     ordered = in_order(data, XMP * 50)
     assert frames_of(ordered) == frames_of(data)

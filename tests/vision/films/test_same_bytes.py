@@ -9,8 +9,8 @@ import sys
 PROGRAM = """
 import hashlib, tempfile
 import numpy as np
-from vision.films.encoders import X264
-from vision.films.writer import FilmWriter
+from vision.video.codecs import X264
+from vision.video.writer import FilmWriter
 
 y, x = np.mgrid[0:240, 0:426]
 frames = []

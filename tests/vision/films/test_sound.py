@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vision.films import sound
-from vision.films.encoders import encoder_of
-from vision.films.reader import FilmReader
-from vision.films.writer import Sound, film_at
+from vision.video import writer
+from vision.video.codecs import encoder_of
+from vision.video.reader import FilmReader
+from vision.video.writer import Sound, film_at
 
 RATE, FPS, FRAMES = 24000, 12, 30
 
@@ -38,7 +38,7 @@ def tone(seconds: float, channels: int = 2) -> Sound:
 def test_pictures_stay_to_the_bit_and_sound_ends_with_them(tmp_path, seconds: float, channels: int) -> None:
     path = tmp_path / "film.mp4"
     before = film(path)
-    sound.add(path, tone(seconds, channels))
+    writer.add(path, tone(seconds, channels))
     after = read(path)
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     with path.open("rb") as file, FilmReader(file) as reader:
@@ -55,6 +55,6 @@ def test_a_film_that_is_none_stays_and_nothing_is_left(tmp_path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"no film")
     with pytest.raises(Exception, match=r"."):
-        sound.add(path, tone(1))
+        writer.add(path, tone(1))
     assert path.read_bytes() == b"no film"
     assert [item.name for item in tmp_path.iterdir()] == ["film.mp4"]

@@ -11,10 +11,10 @@ import pytest
 
 from core.limits import VIDEO_ENCODERS
 from tests.films import xmp_of
-from vision.films import boxes
-from vision.films.encoders import ENCODERS, OPENH264, VP9, X264, encoder_of
-from vision.films.reader import FilmReader
-from vision.films.writer import FilmWriter, Sound, film_at
+from vision.video import codecs
+from vision.video.codecs import ENCODERS, OPENH264, VP9, X264, encoder_of
+from vision.video.reader import FilmReader
+from vision.video.writer import FilmWriter, Sound, film_at
 
 
 def clip(frames: int = 20, height: int = 96, width: int = 128) -> np.ndarray:
@@ -85,7 +85,7 @@ def test_how_it_is_cut_into_chunks_changes_nothing() -> None:
 
 def test_it_begins_with_what_a_player_needs_and_carries_its_mark() -> None:
     data = written(clip(), xmp=b"<mark/>")
-    assert [box.kind for box in boxes.boxes(io.BytesIO(data))] == [b"ftyp", b"uuid", b"moov", b"mdat"]
+    assert [box.kind for box in codecs.boxes(io.BytesIO(data))] == [b"ftyp", b"uuid", b"moov", b"mdat"]
     assert xmp_of(data) == b"<mark/>"
 
 

@@ -8,10 +8,17 @@ import pytest
 from PIL import Image
 
 from core.results import Box, Table
-from vision.forms import boxes, drawing, plot
-from vision.forms.boxes import MOST, family_of
-from vision.forms.tables import NotInForm
-from vision.forms.wanted import BOXES, IN_THOUSANDTHS, Wanted, thing, wanted
+from vision.chat import output_parsing, output_rendering
+from vision.chat.output_parsing import (
+    BOXES,
+    IN_THOUSANDTHS,
+    MOST,
+    NotInForm,
+    Wanted,
+    family_of,
+    thing,
+    wanted,
+)
 
 CAT = Box("cat", 0.1, 0.2, 0.5, 0.6)
 
@@ -31,36 +38,36 @@ CAT = Box("cat", 0.1, 0.2, 0.5, 0.6)
     ],
 )
 def test_each_family_is_read_in_its_own_form(text: str, family) -> None:
-    assert boxes.read(text, family, (640, 480), "cat") == ((CAT,), 0)
+    assert output_parsing.boxes_read(text, family, (640, 480), "cat") == ((CAT,), 0)
 
 
 def test_paligemma_tells_the_top_first_in_1024_parts() -> None:
     text = "<loc0256><loc0512><loc0768><loc1023> cat ; <loc0000><loc0000><loc0512><loc0512> dog"
-    (cat, dog), dropped = boxes.read(text, "loc", (640, 480))
+    (cat, dog), dropped = output_parsing.boxes_read(text, "loc", (640, 480))
     assert (cat.label, cat.left, cat.top, cat.right, cat.bottom) == ("cat", 0.5, 0.25, 0.999, 0.75)
     assert (dog.label, dropped) == ("dog", 0)
 
 
 def test_what_cant_be_drawn_is_left_out_and_counted() -> None:
     outside, small = "[1200, 1200, 1300, 1300]", "[10, 10, 20, 20]"
-    found = boxes.read(
+    found = output_parsing.boxes_read(
         f"[[100, 200, 500, 600], {outside}, {small}, [900, 900, 1100, 1100]]", "qwen3", (9, 9), "cat"
     )
     assert found.boxes == (CAT, Box("cat", 0.9, 0.9, 1.0, 1.0)) and found.dropped == 2
     many = [{"bbox_2d": [n, n, n + 200, n + 200], "label": "x"} for n in range(30)]
-    found = boxes.read(str(many).replace("'", '"'), "qwen3", (9, 9))
+    found = output_parsing.boxes_read(str(many).replace("'", '"'), "qwen3", (9, 9))
     assert (len(found.boxes), found.dropped) == (MOST, 10)
 
 
 @pytest.mark.parametrize("text", ["[]", "```json\n[]\n```", "There is no dog.", "None."])
 def test_a_model_may_say_that_there_is_none(text: str) -> None:
-    assert boxes.read(text, "qwen3", (9, 9)) == ((), 0)
+    assert output_parsing.boxes_read(text, "qwen3", (9, 9)) == ((), 0)
 
 
 @pytest.mark.parametrize("text", ["On the left.", "", "At 12, perhaps.", "[1, 2, 3]"])
 def test_words_alone_are_no_boxes(text: str) -> None:
     with pytest.raises(NotInForm):
-        boxes.read(text, "qwen3", (9, 9))
+        output_parsing.boxes_read(text, "qwen3", (9, 9))
 
 
 def test_a_models_name_or_card_tells_its_form() -> None:
@@ -86,7 +93,7 @@ def test_a_question_is_put_as_a_model_wants_it() -> None:
 
 
 def test_boxes_are_drawn_where_they_are_with_a_label_that_stays_inside() -> None:
-    found = drawing.boxed(
+    found = output_rendering.boxed(
         Image.new("RGB", (400, 300), "black"), [CAT, Box("a long name at the edge", 0.9, 0, 1, 0.3)]
     )
     image = Image.open(io.BytesIO(found.data)).convert("RGB")
@@ -98,14 +105,14 @@ def test_boxes_are_drawn_where_they_are_with_a_label_that_stays_inside() -> None
 
 def test_a_table_is_drawn_beside_its_picture_with_bars_as_high_as_its_numbers() -> None:
     table = Table(("", "n"), (("a", 10.0), ("b", 5.0), ("c", -5.0)), "Title")
-    chart = plot.draw(table)
+    chart = output_rendering.draw(table)
     blue = [
         sum(chart.getpixel((x, y)) == (88, 101, 242) for y in range(chart.height)) for x in (150, 336, 520)
     ]
     assert blue[0] == pytest.approx(2 * blue[1], abs=3) and blue[1] == pytest.approx(blue[2], abs=3)
-    beside = drawing.drawn_again(table, Image.new("RGB", (3000, 1000), "white"))
+    beside = output_rendering.drawn_again(table, Image.new("RGB", (3000, 1000), "white"))
     assert beside.width > chart.width + 600 and beside.height < 600
-    assert drawing.drawn_again(table, None).width == chart.width
+    assert output_rendering.drawn_again(table, None).width == chart.width
 
 
 @pytest.mark.parametrize(
@@ -114,9 +121,14 @@ def test_a_table_is_drawn_beside_its_picture_with_bars_as_high_as_its_numbers() 
     ids=["words", "one", "gaps"],
 )
 def test_what_has_no_numbers_to_compare_isnt_drawn(rows: tuple) -> None:
-    assert plot.draw(Table(("", "n"), rows)) is None
+    assert output_rendering.draw(Table(("", "n"), rows)) is None
 
 
 def test_many_rows_and_zeros_are_drawn_too() -> None:
-    assert plot.draw(Table(("", "n", "m"), tuple((f"name {n}", 0.0, None) for n in range(90)))) is not None
-    assert plot.draw(Table(("", "n"), tuple((f"名 {n}", n * 1e9) for n in range(4)))).height >= 300
+    assert (
+        output_rendering.draw(Table(("", "n", "m"), tuple((f"name {n}", 0.0, None) for n in range(90))))
+        is not None
+    )
+    assert (
+        output_rendering.draw(Table(("", "n"), tuple((f"名 {n}", n * 1e9) for n in range(4)))).height >= 300
+    )

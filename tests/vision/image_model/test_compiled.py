@@ -18,13 +18,13 @@ from tests import tiny
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, MODES, Job, apart, generation, plain, together
 from tests.vision.image_model.test_loras import save_lora
-from vision import startup
-from vision.drawing.generation import Generation
+from vision.diffusion import model as compiled
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Generation
 from vision.families import Mode
-from vision.image_model import compiled
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
+from vision.store import Models
+from vision.worker import main
 
 keep_latents = test_engine.keep_latents
 QUICK = {
@@ -246,8 +246,8 @@ def test_a_worker_keeps_what_it_compiles_with_the_other_caches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", {})
-    startup.prepare_environment(WorkerConfig("cpu", {}, str(tmp_path)))
+    main.prepare_environment(WorkerConfig("cpu", {}, str(tmp_path)))
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "inductor")
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = "/the/hosts/own"
-    startup.prepare_environment(WorkerConfig("cpu", {}, str(tmp_path)))
+    main.prepare_environment(WorkerConfig("cpu", {}, str(tmp_path)))
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/the/hosts/own"

@@ -24,14 +24,14 @@ from tests.vision.engine.test_engine import apart as distance
 from tests.vision.families.test_families import SAME, apart
 from tests.vision.image_model.test_ip_adapter import adapters  # noqa: F401
 from vision.capabilities import capability
-from vision.drawing.generate import generate
-from vision.drawing.generation import Generation
+from vision.diffusion import adapters as controlnet
+from vision.diffusion.adapters import SCALE, ControlledUNet
+from vision.diffusion.generate import generate
+from vision.diffusion.parameters import Generation
 from vision.families import Mode
-from vision.image_model.attached import controlnet
-from vision.image_model.attached.controlnet import SCALE, ControlledUNet
-from vision.model_store import Models
-from vision.pictures.edges import edges
+from vision.images.ops import edges
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 ONE = "a" * 64
 REQUEST = VariationRequest(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from vision.image_model.attached.first_frame import looking_at_first
+from vision.diffusion.adapters import looking_at_first
 
 FRAMES = 3
 

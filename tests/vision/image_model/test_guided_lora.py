@@ -19,13 +19,13 @@ from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, plain
 from tests.vision.families.test_families import apart as pictures_apart
 from tests.vision.image_model.test_loras import save_lora
 from tests.vision.style_training.test_training import in_engine
-from vision.drawing.generation import Generation
+from vision.diffusion import loras
+from vision.diffusion.loras import ABOUT, GuidedUse
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Generation
 from vision.families import Mode
-from vision.image_model.attached import guided_lora
-from vision.image_model.attached.guided_lora import ABOUT, GuidedUse
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 keep_latents = test_engine.keep_latents
 USE = GuidedUse(1.8, 0.4)
@@ -114,9 +114,9 @@ def test_it_falls_to_nothing_in_pure_noise() -> None:
 )
 def test_a_file_that_says_what_cant_be_is_refused(told: str) -> None:
     with pytest.raises(ModelError, match="A LoRA says that it counts 0 times|`ink` doesn't say rightly"):
-        guided_lora.read({ABOUT: told}, "`ink`")
+        loras.read({ABOUT: told}, "`ink`")
 
 
 def test_a_file_that_says_nothing_counts_as_any() -> None:
-    assert guided_lora.read({}, "ink") is None
-    assert guided_lora.read({ABOUT: '{"strength": 1.15}'}, "ink") is None, "styles of before"
+    assert loras.read({}, "ink") is None
+    assert loras.read({ABOUT: '{"strength": 1.15}'}, "ink") is None, "styles of before"

@@ -20,10 +20,10 @@ from tests import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.families.test_families import SAME, apart, pixels
 from vision.capabilities import capability
-from vision.image_model.attached import ip_adapter
-from vision.model_store import Models
+from vision.diffusion import adapters as ip_adapter
 from vision.protocol import WorkerConfig
-from vision.weights import trust
+from vision.store import Models
+from vision.weights import files
 
 ONE, TWO, THREE = "a" * 64, "b" * 64, "c" * 64
 REQUEST = ImagineRequest(
@@ -147,14 +147,14 @@ def test_one_for_another_model_is_left_out_and_drawing_begins_at_the_picture(
 def test_a_folder_that_is_none_is_refused(adapters: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "image_encoder").mkdir()
     with pytest.raises(ModelError, match="0 .safetensors files"):
-        ip_adapter.check(tmp_path)
+        ip_adapter.ip_adapter_check(tmp_path)
     save_file({"a": torch.ones(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ModelError):
-        ip_adapter.check(tmp_path)
+        ip_adapter.ip_adapter_check(tmp_path)
     code = adapters["stable-diffusion"] / "image_encoder" / "modeling.py"
     code.write_text("print('ran')")
     with pytest.raises(ModelError, match="its own code"):
-        ip_adapter.check(adapters["stable-diffusion"])
+        ip_adapter.ip_adapter_check(adapters["stable-diffusion"])
     code.unlink()
 
 
@@ -163,7 +163,7 @@ def test_an_adapter_that_is_not_what_was_pinned_is_not_laid(
 ) -> None:
     folder = tmp_path / "adapter"
     shutil.copytree(adapters["stable-diffusion"], folder)
-    spec = f"{folder}@sha256:{trust.digest(folder)}"
+    spec = f"{folder}@sha256:{files.digest(folder)}"
     (folder / "image_encoder" / "config.json").write_text(
         (folder / "image_encoder" / "config.json").read_text() + " "
     )

@@ -20,14 +20,13 @@ from tests.vision.conftest import ask
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, plain, together
 from tests.vision.families.test_families import apart as pictures_apart
-from vision.drawing import generate, task
+from vision.diffusion import generate, loras, task
+from vision.diffusion.model import ImageModel
 from vision.families import Mode
-from vision.image_model import loras
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.weights import trust
+from vision.store import Models
+from vision.weights import files
 from vision.weights.card import Draft, StyleCard
 
 keep_latents = test_engine.keep_latents
@@ -261,7 +260,7 @@ def test_a_lora_that_is_not_what_was_pinned_is_not_read(models: dict[str, Models
     own = models["stable-diffusion"]
     file = tmp_path / "ink.safetensors"
     file.write_bytes(Path(own.config.loras["a"]).read_bytes())
-    own = Models(replace(own.config, loras={"ink": f"{file}@sha256:{trust.digest(file)}"}))
+    own = Models(replace(own.config, loras={"ink": f"{file}@sha256:{files.digest(file)}"}))
     assert own.loader.lora("ink", Reporter()) == file
     file.write_bytes(
         Path(own.config.models["image"]).joinpath("unet/diffusion_pytorch_model.safetensors").read_bytes()

@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 from core.errors import ModelError
 from tests import tiny
 from tests.vision.image_model.test_loras import save_lora
+from vision.diffusion import loras
+from vision.diffusion.model import ImageModel
 from vision.families import Mode
-from vision.image_model.attached import merged_lora
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import contents, sizes
+from vision.store import Models
+from vision.weights import files, memory
 
 FILE = "lora/own.safetensors"  # in a model's folder
 
@@ -96,15 +96,15 @@ def test_alpha_weighs_it(folders, tmp_path) -> None:
 
 def test_it_is_never_quantised_unasked(folders, tmp_path) -> None:
     plain = folders["stable-diffusion"]
-    assert sizes.quantizable_parts(plain) and not sizes.quantizable_parts(with_lora(plain, tmp_path / "sd"))
+    assert memory.quantizable_parts(plain) and not memory.quantizable_parts(with_lora(plain, tmp_path / "sd"))
 
 
 def test_another_file_is_another_model(folders, tmp_path) -> None:
     folder = with_lora(folders["stable-diffusion"], tmp_path / "sd")
-    before = contents.identity(folder)
+    before = files.identity(folder)
     assert Path(FILE).name in before
     change(folder / FILE, values=lambda tensor: tensor.half())
-    assert contents.identity(folder) != before
+    assert files.identity(folder) != before
 
 
 @pytest.mark.parametrize(
@@ -151,4 +151,4 @@ def test_quantised_weights_take_none(folders, tmp_path) -> None:
         if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
             module.weight = torch.nn.Parameter(module.weight.detach().to(torch.int8), requires_grad=False)
     with pytest.raises(ModelError, match="QUANTIZE=off"):
-        merged_lora.merge(pipe, folder, Path(FILE).name)
+        loras.merge(pipe, folder, Path(FILE).name)

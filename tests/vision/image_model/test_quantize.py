@@ -16,7 +16,7 @@ from core.errors import ModelError
 from tests.vision import quantized
 from tests.vision.image_model.test_loras import save_lora
 from tests.vision.quantized import NEAR, models_of, pixels
-from vision.weights import contents, identify, sizes
+from vision.weights import card, files, memory
 
 LIBRARIES = ("torchao", "bitsandbytes", "gguf")  # a third of diffusers' import, so not of every test's
 pytestmark = pytest.mark.skipif(
@@ -39,12 +39,14 @@ def test_the_matrices_that_are_counted_as_quantised_are_those_that_become_so(
     name: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     pipe = models_of(folders[name], tmp_path, "int8").get("image")._base
-    for part in sizes.quantizable_parts(folders[name]):
+    for part in memory.quantizable_parts(folders[name]):
         made = {n for n, w in getattr(pipe, part).named_parameters() if type(w).__name__ == "Int8Tensor"}
-        header = contents.header(next((folders[name] / part).glob("*.safetensors")))
+        header = files.header(next((folders[name] / part).glob("*.safetensors")))
         header.pop("__metadata__", None)
         counted = {
-            n for n, entry in header.items() if sizes.float_tensor(part, n, 1, len(entry["shape"]), 4).weights
+            n
+            for n, entry in header.items()
+            if memory.float_tensor(part, n, 1, len(entry["shape"]), 4).weights
         }
         assert {_inner(n) for n in counted} == {_inner(n) for n in made}
 
@@ -113,17 +115,17 @@ def test_a_gguf_file_draws_nearly_what_its_folder_draws(
 
 def test_a_gguf_file_is_counted_with_the_rest_of_its_model(gguf_model: Path) -> None:
     folder = gguf_model.with_suffix("")
-    assert sizes.quantizable_parts(gguf_model) == ("text_encoder",)
-    whole = sizes.sizes(gguf_model, 4)["off"]
-    assert whole.total == gguf_model.stat().st_size + sizes.bytes_in_memory(folder, 4)
-    assert identify.family_and_card(gguf_model)[0].name == "z-image"
+    assert memory.quantizable_parts(gguf_model) == ("text_encoder",)
+    whole = memory.sizes(gguf_model, 4)["off"]
+    assert whole.total == gguf_model.stat().st_size + memory.bytes_in_memory(folder, 4)
+    assert card.family_and_card(gguf_model)[0].name == "z-image"
 
 
 def test_a_gguf_file_alone_or_damaged_is_refused_with_a_sentence(gguf_model: Path) -> None:
     alone = gguf_model.with_name("alone.gguf")
     shutil.copy(gguf_model, alone)
     with pytest.raises(ModelError, match="beside it, with the name alone"):
-        contents.check_file(alone)
+        files.check_file(alone)
     alone.write_bytes(b"PK" + alone.read_bytes()[2:])
     with pytest.raises(ModelError, match="isn't a GGUF file"):
-        contents.check_file(alone)
+        files.check_file(alone)

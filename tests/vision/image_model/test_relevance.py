@@ -18,10 +18,10 @@ from tests import tiny
 from tests.vision import tiny_editors
 from tests.vision.conftest import SHA, ask
 from tests.vision.drawing.test_checkpoint import Died, Kept
-from vision.image_model import relevance
-from vision.image_model.relevance import Keeping, reached
-from vision.model_store import Models
+from vision.diffusion import edit_mask
+from vision.diffusion.edit_mask import Keeping, reached
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 REQUEST = EditRequest(prompt="make it blue", image=SHA, seed=7, num_images=2, num_inference_steps=8)
 SOME, NONE = 15.0, 1000.0  # thresholds: some of the tiny model's cells count as meant; none does
@@ -119,7 +119,7 @@ def test_likely_cells_change_where_they_hang_together_with_certain_ones() -> Non
 @pytest.fixture
 def certain_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """All cells of a tiny model hang together: nothing is let in that doesn't reach the threshold."""
-    monkeypatch.setattr(relevance, "LIKELY", 1.0)
+    monkeypatch.setattr(edit_mask, "LIKELY", 1.0)
 
 
 def editor(root: Path, threshold: float) -> Models:

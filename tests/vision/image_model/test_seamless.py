@@ -14,11 +14,11 @@ from demo.train.loop import MODELS
 from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart, pixels
-from vision.image_model import seamless
-from vision.image_model.seamless import Rolling
-from vision.model_store import Models
-from vision.pictures import encode
+from vision.diffusion import seamless
+from vision.diffusion.seamless import Rolling
+from vision.images import encode
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 REQUEST = ImagineRequest(prompt="a red house", seed=7, num_images=2, num_inference_steps=4, tile=True)
 

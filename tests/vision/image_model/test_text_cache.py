@@ -8,7 +8,7 @@ import torch
 from core.requests import ImagineRequest
 from tests.vision.conftest import ask
 from tests.vision.families.test_families import apart
-from vision.image_model.text_cache import TextCache
+from vision.diffusion.model import TextCache
 
 
 def counting() -> tuple[list, object]:

@@ -17,19 +17,20 @@ import torch
 from diffusers import AutoencoderTiny
 
 from core.requests import ImagineRequest
-from core.settings import load as load_settings
+from core.settings import load_settings as load_settings
 from host import doctor
 from tests import tiny
 from tests.vision.conftest import ask
 from tests.vision.drawing.test_checkpoint import MODES, Died, Kept, pictures, resumes_everywhere
 from tests.vision.drawing.test_generate import tamper
 from tests.vision.families.test_families import pixels
-from vision import probe, startup
+from vision import describe_models
+from vision.diffusion.model import BlankPicture
 from vision.families import Mode
-from vision.image_model.decode import BlankPicture
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import describe, trust
+from vision.store import Models
+from vision.weights import files
+from vision.worker import main
 
 FAMILIES = ("stable-diffusion", "stable-diffusion-xl", "stable-diffusion-3", "flux", "z-image")
 REQUEST = ImagineRequest(prompt="a red house", seed=7, num_images=2, draft=True)
@@ -184,7 +185,7 @@ def test_a_family_whose_latents_need_its_own_decoder_refuses(make, tmp_path: Pat
 
 def test_a_pinned_one_is_taken(make, tmp_path: Path) -> None:
     folder = save(tmp_path / "tiny")
-    models = make("stable-diffusion", f"{folder}@sha256:{trust.digest(folder)}")
+    models = make("stable-diffusion", f"{folder}@sha256:{files.digest(folder)}")
     assert models.get("image").tiny_decoder is not None
 
 
@@ -205,7 +206,7 @@ def test_the_list_of_models_shows_and_tries_them(
     configured = {
         role: spec for role, spec in doctor.configured(settings).items() if role.startswith(("image", "tiny"))
     }
-    infos = {info.role: info for info in describe.describe_models(configured, tmp_path)}
+    infos = {info.role: info for info in describe_models.describe_models(configured, tmp_path)}
     assert infos["image xl"].family == "Stable Diffusion XL" and "jobs share steps" in infos["image xl"].notes
     assert "4 channels" in infos["tiny stable-diffusion"].notes[0]
     assert (
@@ -215,12 +216,12 @@ def test_the_list_of_models_shows_and_tries_them(
 
     def probed(arguments: list[str], timeout: float) -> list[dict[str, Any]]:
         """What another process would have said; that there is one is tested in tests/vision/weights."""
-        probe.main(arguments)
+        describe_models.main(arguments)
         return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
 
-    monkeypatch.setattr(describe, "_probe", probed)
+    monkeypatch.setattr(describe_models, "_probe", probed)
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    tried = describe.try_models(configured, tmp_path)
+    tried = describe_models.try_models(configured, tmp_path)
     assert tried.keys() == configured.keys()
     assert [tried[role] for role in ("image", "image xl", "tiny stable-diffusion")] == ["", "", ""]
     assert (
@@ -235,10 +236,10 @@ def test_a_worker_is_offline_only_once_everything_is_here(folders: dict[str, Pat
         str(tmp_path),
         loras={"ink": str(tmp_path / "ink.safetensors")},
     )
-    assert startup.everything_here(here)
+    assert main.everything_here(here)
     for more in (
         {"tiny_vaes": {"flux": "owner/name"}},
         {"loras": {"a": "owner/name"}},
         {"image_models": {"v6": "owner/name"}},
     ):
-        assert not startup.everything_here(replace(here, **more))
+        assert not main.everything_here(replace(here, **more))

@@ -20,8 +20,8 @@ from shapely.geometry import Polygon
 from core.results import TextLine, lines_in_rows, text_of_lines
 from demo.evaluate.report import wilson
 from tests.vision.ocr.drawn import EVERY_CASE, Drawn, Word, bill, sign
-from vision.ocr import programs
-from vision.ocr.reader import TextReader, load
+from vision.readers.ocr import TextReader, load_ocr
+from vision.weights import packaged
 
 FITS = 0.5  # IoU of a box
 SEED = 16
@@ -141,9 +141,9 @@ def tell(reader: TextReader, path: Path) -> None:
 
 def rapid() -> TextReader:
     """Return rapidocr, loaded."""
-    folder = programs.find(programs.RAPID)
+    folder = packaged.find(packaged.RAPID)
     assert folder is not None, "make setup EXTRAS=ocr"
-    return load(folder, programs.RAPID, {}, "cpu", None)
+    return load_ocr(folder, packaged.RAPID, {}, "cpu", None)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import JobCancelled, ModelError
 from core.results import TextLine, count_words, text_of_lines
-from vision.ocr import reader, tesseract
-from vision.ocr.rapid import RATIO, padded, straight, tight
-from vision.ocr.reader import MOST_LINES, TextReader
+from vision.readers import ocr
+from vision.readers.ocr import MOST_LINES, TextReader
+from vision.readers.rapid_ocr import RATIO, padded, straight, tight
 from vision.reporter import Reporter
 
 BILL = [("Item", "Qty", "Price"), ("Apples", "3", "4.50"), ("Bread", "1", "2.80"), ("Total", "", "13.50")]
@@ -19,7 +19,7 @@ BILL = [("Item", "Qty", "Price"), ("Apples", "3", "4.50"), ("Bread", "1", "2.80"
 @pytest.fixture(scope="module")
 def rapid() -> TextReader:
     rapidocr = pytest.importorskip("rapidocr")
-    return reader.load(Path(rapidocr.__file__).parent / "models", "rapidocr", {}, "cpu", None)
+    return ocr.load_ocr(Path(rapidocr.__file__).parent / "models", "rapidocr", {}, "cpu", None)
 
 
 def bill(angle: float = 0) -> Image.Image:
@@ -148,7 +148,7 @@ def test_so_many_lines_are_read_and_no_more() -> None:
 
 def test_weights_that_are_missing_are_not_fetched(tmp_path) -> None:
     with pytest.raises(ModelError, match="weights"):
-        reader.load(tmp_path, "rapidocr", {}, "cpu", None)
+        ocr.load_ocr(tmp_path, "rapidocr", {}, "cpu", None)
 
 
 def test_the_words_of_tesseracts_table_become_lines() -> None:
@@ -160,7 +160,7 @@ def test_the_words_of_tesseracts_table_become_lines() -> None:
         ["5", "1", "1", "1", "1", "2", "60", "5", "40", "20", "93.5", '"XL"'],
         ["5", "1", "2", "1", "1", "1", "10", "60", "40", "20", "50", "Ende"],
     ]
-    found = list(tesseract.lines_of("\n".join("\t".join(row) for row in rows)))
+    found = list(ocr.lines_of("\n".join("\t".join(row) for row in rows)))
     assert [(each.text, each.score, each.bounds) for each in found] == [
         ('Größe "XL"', 0.95, (10, 5, 100, 25)),
         ("Ende", 0.5, (10, 60, 50, 80)),
@@ -170,7 +170,7 @@ def test_the_words_of_tesseracts_table_become_lines() -> None:
 def test_tesseract_says_what_is_missing(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ModelError, match="OCR=rapid"):
-        reader.load(tmp_path, "tesseract:deu", {}, "cpu", None)
+        ocr.load_ocr(tmp_path, "tesseract:deu", {}, "cpu", None)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for the program")
@@ -184,7 +184,7 @@ def test_tesseract_is_run_with_its_languages(tmp_path, monkeypatch) -> None:
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    text = reader.load(tmp_path, "tesseract:deu+eng", {}, "cpu", None)
+    text = ocr.load_ocr(tmp_path, "tesseract:deu+eng", {}, "cpu", None)
     assert text_of_lines(text.read(bill())) == "deu+eng"
     with pytest.raises(ModelError, match="no files for fra"):
-        reader.load(tmp_path, "tesseract:fra", {}, "cpu", None)
+        ocr.load_ocr(tmp_path, "tesseract:fra", {}, "cpu", None)

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from tests.vision.own_models import parts
-from vision.own_models import needs
-from vision.own_models.snapshot import Item, Snapshot
+from vision.custom_models import steps
+from vision.custom_models.snapshot import Item, Snapshot
 
-needs_train = pytest.mark.skipif(bool(needs.missing()), reason="the extra `train` is not installed")
+needs_train = pytest.mark.skipif(bool(steps.missing()), reason="the extra `train` is not installed")
 
 
 @dataclass(frozen=True)

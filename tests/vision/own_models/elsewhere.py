@@ -22,17 +22,17 @@ from PIL import Image
 from tests.vision.own_models import finding, labels, parts
 from tests.vision.own_models.conftest import pile
 from tests.vision.own_models.seen_with import towers
-from vision.own_models.anomaly.inspector import Inspector
-from vision.own_models.anomaly.training import Settings as OfInspection
-from vision.own_models.anomaly.training import train as train_inspection
-from vision.own_models.classify.classifier import Classifier
-from vision.own_models.classify.training import train as train_classifier
-from vision.own_models.detect.detector import NAME, sees_with
-from vision.own_models.detect.training import Settings as OfDetector
-from vision.own_models.detect.training import train as train_detector
-from vision.own_models.export.bundle import Model, bundle
-from vision.own_models.features.extractor import Extractor, named
-from vision.own_models.steps import MemoryStore, run
+from vision.custom_models.anomaly.detector import Inspector
+from vision.custom_models.anomaly.train import Settings as OfInspection
+from vision.custom_models.anomaly.train import train as train_inspection
+from vision.custom_models.classification.model import Classifier
+from vision.custom_models.classification.train import train as train_classifier
+from vision.custom_models.detection import NAME, sees_with
+from vision.custom_models.detection import Settings as OfDetector
+from vision.custom_models.detection import train as train_detector
+from vision.custom_models.export import Model, bundle
+from vision.custom_models.features import Extractor, named
+from vision.custom_models.steps import MemoryStore, run
 
 Row = dict[str, object]
 STEPS = 200  # of the detector's training: it has to say something, not to be right

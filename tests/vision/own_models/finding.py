@@ -11,12 +11,10 @@ from PIL import Image
 
 from tests.vision.own_models import trays
 from tests.vision.own_models.conftest import Pile
-from vision.own_models.detect.detector import Detector, Found
-from vision.own_models.detect.network import FAINTEST
-from vision.own_models.detect.training import Settings, train
-from vision.own_models.report.boxes import Looked, of_detector
-from vision.own_models.snapshot import Item, Snapshot
-from vision.own_models.steps import MemoryStore, run
+from vision.custom_models.detection import FAINTEST, Detector, Found, Settings, train
+from vision.custom_models.report import Looked, of_detector
+from vision.custom_models.snapshot import Item, Snapshot
+from vision.custom_models.steps import MemoryStore, run
 
 Row = dict[str, object]
 LEAST_AREA, MOST_SECONDS = 0.9, 180  # what is asked of AP50, and of the processor

@@ -32,7 +32,7 @@ import psutil
 from PIL import Image
 
 from core.events import Progress
-from core.settings import load
+from core.settings import load_settings
 from host.opening import services
 from storage.projects import dataset, versions
 from studio.actor import Actor
@@ -54,7 +54,9 @@ MOST_OF_ONE = 2  # kills that a training survives: its third death ends it, with
 async def studio(folder: Path, *, fresh: bool = False) -> AsyncIterator[Opened]:
     """Open the studio that lies in ``folder``."""
     common = {"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0", "PHOTO_READERS": "off", "DEVICES": "cpu"}
-    loaded = load(common | {"PROJECT_VERSIONS": "1000"}, folder / "none.env")  # all files are compared
+    loaded = load_settings(
+        common | {"PROJECT_VERSIONS": "1000"}, folder / "none.env"
+    )  # all files are compared
     if fresh:
         fresh_database(loaded.database)
     async with services(loaded) as built:

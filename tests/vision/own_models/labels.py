@@ -15,14 +15,11 @@ from PIL import Image
 from tests.vision.own_models import textures
 from tests.vision.own_models.conftest import Pile, pile
 from tests.vision.own_models.seen_with import demo_towers, towers
-from vision.own_models.classify.doubts import suspicion
-from vision.own_models.classify.probe import fit, look
-from vision.own_models.classify.training import train
-from vision.own_models.classify.tuning import Tuning
-from vision.own_models.features.extractor import BOTH, Extractor, named, pixels, vectors
-from vision.own_models.report.calibration import by_chance, expected_error
-from vision.own_models.report.metrics import Share
-from vision.own_models.steps import MemoryStore, run
+from vision.custom_models.classification.model import fit, look, suspicion
+from vision.custom_models.classification.train import Tuning, train
+from vision.custom_models.features import BOTH, Extractor, named, pixels, vectors
+from vision.custom_models.metrics import Share, by_chance, expected_error
+from vision.custom_models.steps import MemoryStore, run
 
 Row = dict[str, object]
 DRAWS, FEWEST, TESTED = (

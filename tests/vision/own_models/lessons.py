@@ -8,12 +8,12 @@ from PIL import Image
 
 from tests.vision.own_models import parts
 from tests.vision.own_models.conftest import Pile, pile
-from vision.own_models.anomaly.inspector import Inspector
-from vision.own_models.anomaly.training import Settings, train
-from vision.own_models.features.filters import filters
-from vision.own_models.report import metrics
-from vision.own_models.snapshot import Snapshot
-from vision.own_models.steps import MemoryStore, run
+from vision.custom_models import metrics
+from vision.custom_models.anomaly.detector import Inspector
+from vision.custom_models.anomaly.train import Settings, train
+from vision.custom_models.features import filters
+from vision.custom_models.snapshot import Snapshot
+from vision.custom_models.steps import MemoryStore, run
 
 Row = dict[str, object]
 

@@ -2,8 +2,8 @@
 with one of seven defects, each with a mask of the defect.
 
 A part and its defect come from one seed: the same part is drawn twice, with and without the defect, and the
-mask is where the two differ. Nothing of the detector's own trial defects (vision.own_models.anomaly.trials)
-is used here.
+mask is where the two differ. Nothing of the detector's own trial defects
+(vision.custom_models.anomaly.selection) is used here.
 """
 
 from __future__ import annotations

@@ -18,14 +18,14 @@ from torch.nn import functional as F
 
 from tests.vision.own_models import parts
 from tests.vision.own_models.seen_with import towers
-from vision.own_models.anomaly import taught, trials
-from vision.own_models.anomaly.align import FIXTURE, moved
-from vision.own_models.anomaly.candidates import Candidate, align, trial
-from vision.own_models.anomaly.inspector import FIXED
-from vision.own_models.anomaly.limit import from_good
-from vision.own_models.anomaly.training import best_of
-from vision.own_models.features.extractor import Extractor, pixels
-from vision.own_models.steps import exhausted
+from vision.custom_models.anomaly import detector, selection
+from vision.custom_models.anomaly.detector import FIXED
+from vision.custom_models.anomaly.features import FIXTURE, moved
+from vision.custom_models.anomaly.selection import Candidate, align, trial
+from vision.custom_models.anomaly.train import best_of
+from vision.custom_models.features import Extractor, pixels
+from vision.custom_models.steps import exhausted
+from vision.custom_models.thresholds import from_good
 
 Row = dict[str, object]
 Which = tuple[int, str, float]  # a picture with a defect: its seed, the defect, how clearly it is seen
@@ -68,7 +68,7 @@ def pools(
     aligner = list(align(reference, FIXTURE))[-1][0]
     good = [pixels(parts.picture(part, n)[0], 256) for n in range(GOOD)]
     wounded = [parts.picture(part, *which) for which in bad]
-    tried = [trial(n, good[:LEARNED], 0) for n in range(trials.COUNT if trying else 0)]
+    tried = [trial(n, good[:LEARNED], 0) for n in range(selection.COUNT if trying else 0)]
     seen = [*good, *(drawn for _, _, drawn in tried), *(pixels(image, 256) for image, _ in wounded)]
     laid, motions, _ = zip(*(aligner(one[None]) for one in seen), strict=True)
     masks = [torch.from_numpy(mask).float()[None, None] for _, mask in wounded]
@@ -192,7 +192,7 @@ def _lessons(pool: Pool, draw: int) -> dict[str, Lesson]:
     missed = lots.sample(missed, len(missed))
     shown, rest = missed[:SHOWN], missed[SHOWN:]
     good = [
-        taught.Pictured(seen.ways, seen.apart, at)
+        detector.Pictured(seen.ways, seen.apart, at)
         for at, which in enumerate(some)
         for _, seen in [candidate.look(pool.good[which], at)]
     ]
@@ -203,8 +203,10 @@ def _lessons(pool: Pool, draw: int) -> dict[str, Lesson]:
         for number, at in enumerate(shown):
             seen = candidate.look(pool.bad[at])[1]
             marks = {"masks": pool.marks[at], "boxes": _boxed(pool.marks[at])}.get(marked)
-            bad.append(taught.Pictured(seen.ways, seen.apart, number, marks))
-        lesson = exhausted(taught.learn(good, bad, candidate.region, lambda scores: from_good(scores).value))
+            bad.append(detector.Pictured(seen.ways, seen.apart, number, marks))
+        lesson = exhausted(
+            detector.learn(good, bad, candidate.region, lambda scores: from_good(scores).value)
+        )
         after = limit
         if lesson.helps:
             candidate.taught, after = lesson.module, from_good(lesson.good).value

@@ -28,12 +28,12 @@ from tests.vision.own_models import (
 )
 from tests.vision.own_models.conftest import Pile, pile
 from tests.vision.own_models.seen_with import PHOTO, towers
-from vision.own_models.anomaly.inspector import FIXED, Inspector
-from vision.own_models.anomaly.training import Settings
-from vision.own_models.anomaly.training import train as train_inspection
-from vision.own_models.features.extractor import Extractor, named
-from vision.own_models.report import metrics
-from vision.own_models.steps import MemoryStore, run
+from vision.custom_models import metrics
+from vision.custom_models.anomaly.detector import FIXED, Inspector
+from vision.custom_models.anomaly.train import Settings
+from vision.custom_models.anomaly.train import train as train_inspection
+from vision.custom_models.features import Extractor, named
+from vision.custom_models.steps import MemoryStore, run
 
 Row = dict[str, object]
 TRAINED, TESTED = 0, 10_000  # first seeds of pictures that are learned from, and of those that aren't

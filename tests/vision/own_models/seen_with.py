@@ -6,10 +6,7 @@ from __future__ import annotations
 import torch
 
 from core.profiles import ROOT
-from vision.own_models.features.efficientnet import efficientnet
-from vision.own_models.features.extractor import Extractor
-from vision.own_models.features.filters import filters
-from vision.own_models.features.transformer import transformer
+from vision.custom_models.features import Extractor, efficientnet, filters, transformer
 
 PHOTO = ROOT / "data" / "cache" / "packages" / "efficientnet-lite0"
 
@@ -18,9 +15,11 @@ def towers() -> list[Extractor]:
     """Filters, and the extra ``photo``'s network where it was fetched."""
     found = [filters()]
     if PHOTO.is_dir():
-        from vision.photo.efficientnet import load
+        from vision.readers.photo.models import load_photograph
 
-        found.append(efficientnet(load(PHOTO, "efficientnet-lite0", {}, "cpu", torch.float32).model))
+        found.append(
+            efficientnet(load_photograph(PHOTO, "efficientnet-lite0", {}, "cpu", torch.float32).model)
+        )
     return found
 
 

@@ -11,15 +11,15 @@ from PIL import Image
 
 from core.errors import ModelError, UserError
 from tests.vision.own_models.conftest import Pile, needs_train, pile
-from vision.own_models.anomaly import align, bank, cells, few, limit, taught, training, trials
-from vision.own_models.anomaly.detector import score
-from vision.own_models.anomaly.inspector import Inspector
-from vision.own_models.anomaly.training import Settings, train
-from vision.own_models.features.extractor import pixels
-from vision.own_models.features.filters import blurred, filters, gaussian
-from vision.own_models.overlap import Apart
-from vision.own_models.snapshot import Item, Snapshot
-from vision.own_models.steps import FolderStore, MemoryStore, exhausted, run
+from vision.custom_models import thresholds
+from vision.custom_models.anomaly import detector, features, selection, train
+from vision.custom_models.anomaly.detector import Inspector, score
+from vision.custom_models.anomaly.train import Settings
+from vision.custom_models.anomaly.train import train as training_train
+from vision.custom_models.dataset import Apart
+from vision.custom_models.features import blurred, filters, gaussian, pixels
+from vision.custom_models.snapshot import Item, Snapshot
+from vision.custom_models.steps import FolderStore, MemoryStore, exhausted, run
 
 GOOD = [("dial", seed, None) for seed in range(8)]
 SEEN = [("dial", 100 + seed, kind) for kind in ("missing", "crack") for seed in range(4)]
@@ -38,7 +38,7 @@ def store() -> MemoryStore:
 @pytest.fixture(scope="module")
 def inspector(dials: Pile, store: MemoryStore) -> Inspector:
     torch.set_num_threads(1)
-    return run(train(dials.snapshot, dials.open, [filters()], Settings(), store))
+    return run(training_train(dials.snapshot, dials.open, [filters()], Settings(), store))
 
 
 @pytest.mark.slow
@@ -84,14 +84,14 @@ def test_the_limit_is_the_largest_held_out_score_and_says_what_it_promises(inspe
 @needs_train
 def test_the_same_pictures_make_the_same_bytes_whatever_was_kept(inspector, dials, store, tmp_path) -> None:
     """A second time from what was kept, and once more by a training that is stopped again and again."""
-    again = run(train(dials.snapshot, dials.open, [filters()], Settings(), store))
+    again = run(training_train(dials.snapshot, dials.open, [filters()], Settings(), store))
     assert again.pack() == inspector.pack()
     for steps in (4, 25):
-        training = train(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
+        training = training_train(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
         for _ in range(steps):
             next(training)
         training.close()
-    resumed = train(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
+    resumed = training_train(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
     assert run(resumed).pack() == inspector.pack()
 
 
@@ -114,7 +114,7 @@ def test_parts_are_laid_as_they_were_when_the_limit_was_found(inspector) -> None
 
 @needs_train
 def test_steps_count_up_to_their_total(dials, store) -> None:
-    steps = list(train(dials.snapshot, dials.open, [filters()], Settings(), store))
+    steps = list(training_train(dials.snapshot, dials.open, [filters()], Settings(), store))
     assert [step.done for step in steps] == list(range(1, len(steps) + 1))
     assert {step.total for step in steps} == {len(steps)}
 
@@ -133,7 +133,7 @@ def test_what_is_no_inspection_or_of_another_backbone_is_refused() -> None:
 def test_an_inspection_needs_a_good_picture(part_of) -> None:
     none = pile([(part_of("dial", 100 + seed, "missing"), "missing") for seed in range(3)])
     with pytest.raises(UserError, match="There is no good picture"):
-        run(train(none.snapshot, none.open, [filters()], Settings(), MemoryStore()))
+        run(training_train(none.snapshot, none.open, [filters()], Settings(), MemoryStore()))
 
 
 @pytest.mark.slow
@@ -143,7 +143,7 @@ def test_few_good_pictures_are_learned_from_with_copies_and_promise_what_they_ca
     count: int, promise: list[int], part_of
 ) -> None:
     few_ = pile([(part_of("circuit", seed), "good") for seed in range(count)])
-    inspector = run(train(few_.snapshot, few_.open, [filters()], Settings(), MemoryStore()))
+    inspector = run(training_train(few_.snapshot, few_.open, [filters()], Settings(), MemoryStore()))
     assert inspector.card["promise"] == promise
     assert len(inspector.card["good_scores"]) == len(inspector.card["good"]) == count
     good, bad = (inspector.inspect(part_of("circuit", 300, kind), filters()) for kind in (None, "missing"))
@@ -154,11 +154,11 @@ def test_few_good_pictures_are_learned_from_with_copies_and_promise_what_they_ca
 
 def test_copies_are_other_pictures_of_the_same_and_the_same_each_time(part_of) -> None:
     picture = pixels(part_of("circuit", 1), 256)
-    first = few.varied(picture, 1, 0)
-    assert torch.equal(first, few.varied(picture, 1, 0))
-    assert not torch.equal(first, few.varied(picture, 2, 0))
+    first = train.varied(picture, 1, 0)
+    assert torch.equal(first, train.varied(picture, 1, 0))
+    assert not torch.equal(first, train.varied(picture, 2, 0))
     assert 0.005 < (first - picture).abs().mean() < 0.15
-    assert torch.equal(few.varied(picture, 0, 0), picture)
+    assert torch.equal(train.varied(picture, 0, 0), picture)
 
 
 def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it() -> None:
@@ -167,20 +167,23 @@ def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it
     parts = torch.randn(6, 5, 8, 8).repeat_interleave(2, 0)
     maps = parts + 0.01 * torch.randn_like(parts)
     groups = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    apart, together = bank.fit(maps, 0).strange, bank.fit(maps, 0, Apart.of(groups).without).strange
+    apart, together = (
+        features.bank_fit(maps, 0).strange,
+        features.bank_fit(maps, 0, Apart.of(groups).without).strange,
+    )
     assert together.mean() > 5 * apart.mean()
-    fitted = cells.fit(maps, groups)
+    fitted = features.fit(maps, groups)
     for at in (0, 1):
         others = fitted.others(at)
-        mean = cells.whitened(maps[2:].mean(0, keepdim=True), others.whiten)[0]
+        mean = features.whitened(maps[2:].mean(0, keepdim=True), others.whiten)[0]
         torch.testing.assert_close(others.mean, mean, atol=1e-5, rtol=1e-5)
         strange, _ = fitted.others(at)(maps[at : at + 1])
         torch.testing.assert_close(strange[0], fitted.strange[at], atol=1e-4, rtol=1e-4)
-    assert limit.strongest([1.0, 3.0, 2.0, 5.0], [0, 0, 1, 2]) == [3.0, 2.0, 5.0]
+    assert thresholds.strongest([1.0, 3.0, 2.0, 5.0], [0, 0, 1, 2]) == [3.0, 2.0, 5.0]
     items = [Item(f"{n:064x}", "good", group="a" if n < 3 else "") for n in range(6)]
-    assert [shot.group for shot in few.shots(items)] == [0, 0, 0, 1, 2, 3]
+    assert [shot.group for shot in train.few_shots(items)] == [0, 0, 0, 1, 2, 3]
     one = [Item(f"{n:064x}", "good", group="a") for n in range(20)]
-    assert few.alone(few.shots(one)), "twenty shots of one part promise nothing"
+    assert train.alone(train.few_shots(one)), "twenty shots of one part promise nothing"
 
 
 @pytest.mark.slow
@@ -189,7 +192,7 @@ def test_the_promise_counts_parts_and_not_their_pictures(part_of) -> None:
     some = pile([(part_of("dial", seed), "good") for seed in range(6)])
     items = [replace(item, group="one") if at < 2 else item for at, item in enumerate(some.snapshot.items)]
     snapshot = Snapshot.of(items)
-    inspector = run(train(snapshot, some.open, [filters()], Settings(), MemoryStore()))
+    inspector = run(training_train(snapshot, some.open, [filters()], Settings(), MemoryStore()))
     assert inspector.card["promise"] == [1, 6]
     assert len(inspector.card["good_scores"]) == 6
 
@@ -203,13 +206,13 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
     Where nobody marks it, what the pictures have in common tells where it is."""
     lots = torch.Generator().manual_seed(1)
     maps = torch.randn(24, 12, 16, 16, generator=lots)
-    fitted = cells.fit(maps[:12])
+    fitted = features.fit(maps[:12])
     kernel = gaussian(1.0, 3)
 
-    def pictured(group: int, strange: torch.Tensor, apart: torch.Tensor, marks=None) -> taught.Pictured:
-        return taught.Pictured(blurred(strange[None], kernel), apart[None], group, marks)
+    def pictured(group: int, strange: torch.Tensor, apart: torch.Tensor, marks=None) -> detector.Pictured:
+        return detector.Pictured(blurred(strange[None], kernel), apart[None], group, marks)
 
-    def shown(number: int) -> taught.Pictured:
+    def shown(number: int) -> detector.Pictured:
         bad, marks = maps[number : number + 1].clone(), torch.zeros(16, 16)
         bad[:, 0, 4:9, 4:9] += 2.0
         marks[4:9, 4:9] = 1
@@ -217,7 +220,7 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
         return pictured(number, strange[0], apart[0], marks if marked else None)
 
     good = [pictured(at, fitted.strange[at], fitted.apart[at]) for at in range(12)]
-    lesson = exhausted(taught.learn(good, [shown(at) for at in range(12, 18)], torch.ones(16, 16), max))
+    lesson = exhausted(detector.learn(good, [shown(at) for at in range(12, 18)], torch.ones(16, 16), max))
     assert lesson.helps and lesson.after >= 5 > lesson.before
     value = max(lesson.good)
     for at in range(18, 24):
@@ -234,15 +237,15 @@ def test_a_mask_marks_what_is_painted_and_counts_in_place_of_boxes() -> None:
     painted.paste(255, (16, 8, 32, 16))
     boxed = Item("a" * 64, "scratch", boxes=((0.25, 0.25, 0.5, 0.5),))
     item = replace(boxed, boxes=((0.0, 0.0, 1.0, 1.0),), mask="b" * 64)
-    found = training.marks(item, {"b" * 64: painted.convert("RGB")}.__getitem__)
-    assert torch.equal(found, training.marks(boxed, {}.__getitem__))
-    assert training.marks(Item("a" * 64, "scratch"), {}.__getitem__) is None
+    found = train.marks(item, {"b" * 64: painted.convert("RGB")}.__getitem__)
+    assert torch.equal(found, train.marks(boxed, {}.__getitem__))
+    assert train.marks(Item("a" * 64, "scratch"), {}.__getitem__) is None
 
 
 @needs_train
 def test_what_was_taught_is_part_of_the_network_and_of_its_file(inspector, part_of) -> None:
     weight = torch.zeros(2 * inspector.tensors["cells.whiten"].shape[1])
-    loud = taught.Taught(weight, torch.tensor(3.0), torch.tensor(2.0), torch.tensor(1.0))
+    loud = detector.Taught(weight, torch.tensor(3.0), torch.tensor(2.0), torch.tensor(1.0))
     tensors = {f"taught.{name}": value for name, value in loud.state_dict().items()}
     changed = Inspector.unpack(Inspector(inspector.card, {**inspector.tensors, **tensors}).pack())
     image = part_of("dial", 201)
@@ -258,7 +261,9 @@ def test_only_what_counts_is_looked_at(part_of) -> None:
     good = pile([(part_of("dial", seed), "good") for seed in range(5)])
     region = torch.zeros(8, 8)
     region[0, 0] = 1
-    inspector = run(train(good.snapshot, good.open, [filters()], Settings(region=region), MemoryStore()))
+    inspector = run(
+        training_train(good.snapshot, good.open, [filters()], Settings(region=region), MemoryStore())
+    )
     heat = inspector.inspect(part_of("dial", 200, "missing"), filters()).heat
     assert heat[32:, 32:].max() == 0 < heat.max()
 
@@ -271,7 +276,7 @@ def test_settings_name_what_is_allowed() -> None:
 def test_a_picture_is_laid_onto_the_reference_from_any_side(part_of) -> None:
     reference = pixels(part_of("circuit", 1), 256)
     turned = pixels(part_of("circuit", 1).rotate(77, fillcolor=(44, 46, 50)), 256)[None]
-    laid, motion, peak = align.Aligner(reference, align.TURNS)(turned)
+    laid, motion, peak = features.Aligner(reference, features.TURNS)(turned)
     assert float(peak) > 0.8
     assert abs(abs(float(motion[0, 0]) * 57.29578) - 77) < 0.5
     inside = (slice(None), slice(90, 166), slice(90, 166))
@@ -281,18 +286,18 @@ def test_a_picture_is_laid_onto_the_reference_from_any_side(part_of) -> None:
 
 def test_a_motion_backwards_undoes_it() -> None:
     motion = torch.tensor([[0.1, 0.05, -0.02]])
-    none = align.joined(motion, align.backwards(motion))
+    none = features.joined(motion, features.backwards(motion))
     torch.testing.assert_close(none, torch.zeros(1, 3), atol=1e-6, rtol=0)
 
 
 def test_each_good_part_is_told_by_all_others() -> None:
     torch.manual_seed(0)
     maps = torch.randn(6, 5, 8, 8)
-    fitted = cells.fit(maps)
+    fitted = features.fit(maps)
     strange, apart = fitted.others(2)(maps[2:3])
     torch.testing.assert_close(strange[0], fitted.strange[2], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(apart[0], fitted.apart[2], atol=1e-4, rtol=1e-4)
-    banked = bank.fit(maps, seed=0)
+    banked = features.bank_fit(maps, seed=0)
     assert bool((banked.strange.amin((1, 2, 3)) > 0.1).all())  # none is its own neighbour
     in_bank, _ = banked.module(maps)
     assert in_bank.mean() < 0.1
@@ -302,19 +307,19 @@ def test_a_good_part_is_no_part_of_what_it_is_measured_by() -> None:
     """With many features and few parts, one that were in the covariance would look usual: new ones don't."""
     torch.manual_seed(0)
     maps = torch.randn(120, 40, 4, 4)
-    fitted = cells.fit(maps[:12])
+    fitted = features.fit(maps[:12])
     new, _ = fitted.module(maps[12:])
     assert float(fitted.strange.mean()) == pytest.approx(float(new.mean()), rel=0.06)
     rows = (maps[2:11] - maps[2:11].mean(0)).permute(0, 2, 3, 1).flatten(0, 2).double()
-    whiten = cells.evening(rows.T @ rows / (16 * 8))
-    kept = cells.fit(maps[:11], [0, 0, *range(1, 10)]).others(0).whiten
+    whiten = features.evening(rows.T @ rows / (16 * 8))
+    kept = features.fit(maps[:11], [0, 0, *range(1, 10)]).others(0).whiten
     torch.testing.assert_close(kept, whiten, atol=1e-5, rtol=1e-4)
 
 
 def test_a_good_picture_is_no_part_of_what_whitens_a_bank_that_it_is_measured_by() -> None:
     torch.manual_seed(0)
     maps = torch.randn(60, 48, 4, 4)
-    fitted = bank.fit(maps[:10], seed=0)
+    fitted = features.bank_fit(maps[:10], seed=0)
     new, _ = fitted.module(maps[10:])
     assert float(fitted.strange.mean()) == pytest.approx(float(new.mean()), rel=0.1)
     assert float(fitted.apart.std()) > 1.05 * float(fitted.module.seen(maps[:10]).std())
@@ -326,41 +331,41 @@ def test_distances_in_a_bank_are_those_between_points() -> None:
     torch.manual_seed(0)
     rows, patches = torch.randn(7, 4), torch.randn(5, 4)
     torch.testing.assert_close(
-        bank.squares(rows, patches).sqrt(), torch.cdist(rows, patches), atol=1e-4, rtol=1e-4
+        features.squares(rows, patches).sqrt(), torch.cdist(rows, patches), atol=1e-4, rtol=1e-4
     )
 
 
 def test_a_coreset_covers_all_there_is() -> None:
     rows = torch.cat([torch.zeros(50, 2), torch.tensor([[9.0, 0], [0, 9]]), torch.zeros(50, 2)])
-    assert sorted(exhausted(bank.farthest(rows, 3)).tolist()) == [0, 50, 51]
+    assert sorted(exhausted(features.farthest(rows, 3)).tolist()) == [0, 50, 51]
 
 
 def test_limits_follow_the_ranks_of_good_scores() -> None:
     scores = [1.0, 4.0, 2.0, 3.0]
-    assert limit.from_good(scores) == limit.Limit(4.0, 4)
-    assert str(limit.from_good(scores).promise) == "1/5"
-    assert limit.from_good(scores, above=2).value == 2.0
-    assert str(limit.from_good(scores, above=2).promise) == "3/5"
-    assert limit.looser(scores).value > 4.0
-    assert "about 20 will be stopped" in limit.from_good(scores).sentence()
+    assert thresholds.from_good(scores) == thresholds.Limit(4.0, 4)
+    assert str(thresholds.from_good(scores).promise) == "1/5"
+    assert thresholds.from_good(scores, above=2).value == 2.0
+    assert str(thresholds.from_good(scores, above=2).promise) == "3/5"
+    assert thresholds.looser(scores).value > 4.0
+    assert "about 20 will be stopped" in thresholds.from_good(scores).sentence()
     with pytest.raises(ValueError, match="0 to 3, not 4"):
-        limit.from_good(scores, above=4)
+        thresholds.from_good(scores, above=4)
 
 
 def test_the_limit_with_the_fewest_errors_lies_between_the_two_kinds() -> None:
-    found = limit.fewest_errors([1.0, 2.0, 9.0], [5.0, 6.0, 7.0])
+    found = thresholds.fewest_errors([1.0, 2.0, 9.0], [5.0, 6.0, 7.0])
     assert 2.0 <= found.value < 5.0
     assert found.above == 1
 
 
-@pytest.mark.parametrize("kind", trials.KINDS)
+@pytest.mark.parametrize("kind", selection.KINDS)
 def test_a_trial_defect_changes_a_small_place_and_is_the_same_for_the_same_seed(kind: str, part_of) -> None:
     one, other = pixels(part_of("circuit", 1), 256), pixels(part_of("circuit", 2), 256)
-    drawn = trials.drawn(one, other, kind, 4)
+    drawn = selection.drawn(one, other, kind, 4)
     changed = ((drawn - one).abs().amax(0) > 0.02).float().mean()
     assert 0.0003 < changed < 0.05
-    assert torch.equal(drawn, trials.drawn(one, other, kind, 4))
-    assert not torch.equal(drawn, trials.drawn(one, other, kind, 5))
+    assert torch.equal(drawn, selection.drawn(one, other, kind, 4))
+    assert not torch.equal(drawn, selection.drawn(one, other, kind, 5))
 
 
 @needs_train

@@ -12,15 +12,13 @@ from PIL import Image
 
 from core.errors import ModelError, UserError
 from tests.vision.own_models.conftest import Pile, needs_train, pile
-from vision.own_models.classify import probe
-from vision.own_models.classify.classifier import NONE, Classifier
-from vision.own_models.classify.doubts import doubts, suspicion
-from vision.own_models.classify.folds import folds
-from vision.own_models.classify.training import train
-from vision.own_models.features.filters import filters
-from vision.own_models.report.calibration import by_chance, expected_error
-from vision.own_models.snapshot import Snapshot
-from vision.own_models.steps import FolderStore, MemoryStore, run
+from vision.custom_models.classification import model
+from vision.custom_models.classification.model import NONE, Classifier, doubts, folds, suspicion
+from vision.custom_models.classification.train import train
+from vision.custom_models.features import filters
+from vision.custom_models.metrics import by_chance, expected_error
+from vision.custom_models.snapshot import Snapshot
+from vision.custom_models.steps import FolderStore, MemoryStore, run
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 70, 210)}
 
@@ -158,8 +156,8 @@ def test_labels_by_lot_are_not_learned_however_many_shots_there_are() -> None:
     rows = (things[:, None] + 0.01 * torch.randn(20, 3, 12)).flatten(0, 1)
     labels = [int(label) for label in torch.arange(20).remainder(2)[torch.randperm(20)].repeat_interleave(3)]
     groups = [str(at // 3) for at in range(60)]
-    _, honest = probe.fit(rows, labels, groups, 2)
-    _, leaky = probe.fit(rows, labels, [str(at) for at in range(60)], 2)
+    _, honest = model.fit(rows, labels, groups, 2)
+    _, leaky = model.fit(rows, labels, [str(at) for at in range(60)], 2)
     right = torch.tensor(labels)
     assert (leaky.logits.argmax(1) == right).float().mean() > 0.9
     assert 0.25 < (honest.logits.argmax(1) == right).float().mean() < 0.75
@@ -171,7 +169,7 @@ def test_a_temperature_makes_sure_heads_modest() -> None:
     said = torch.where(torch.rand(400) < 0.7, right, 1 - right)
     logits = 10.0 * torch.nn.functional.one_hot(said, 2).float()
     assert expected_error(logits.softmax(1), right) > 0.25
-    temperature = probe.calibrate(logits, right)
+    temperature = model.calibrate(logits, right)
     assert temperature > 4
     assert expected_error((logits / temperature).softmax(1), right) < 0.05
 
@@ -191,7 +189,7 @@ def test_a_wrong_label_is_doubted_and_told_without_naming_the_picture(colours, c
     some = Snapshot.of(
         replace(item, label="blue") if item == wrong else item for item in colours.snapshot.items
     )
-    from vision.own_models.report import learned as reports
+    from vision.custom_models import report as reports
 
     model = run(train(some, colours.open, [filters()], store))
     assert model.card["doubtful"][0][:3] == [wrong.sha256, "blue", "red"]
@@ -219,5 +217,5 @@ def test_chance_alone_makes_an_error_where_there_are_few_pictures() -> None:
 def test_few_examples_leave_a_temperature_near_one() -> None:
     logits = 3.0 * torch.eye(2)[torch.tensor([0, 1, 0, 1])]
     right = torch.tensor([0, 1, 0, 1])
-    assert 0.6 < probe.calibrate(logits, right) < 1  # all are right, which would make any head surer
-    assert probe.calibrate(logits.repeat(100, 1), right.repeat(100)) < 0.5
+    assert 0.6 < model.calibrate(logits, right) < 1  # all are right, which would make any head surer
+    assert model.calibrate(logits.repeat(100, 1), right.repeat(100)) < 0.5

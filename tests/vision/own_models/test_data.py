@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vision.own_models.duplicates import groups, structure
-from vision.own_models.snapshot import TEST, Item, Snapshot
-from vision.own_models.split import split
+from vision.custom_models.dataset import groups, structure
+from vision.custom_models.snapshot import TEST, Item, Snapshot, split
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 

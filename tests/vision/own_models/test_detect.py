@@ -14,16 +14,34 @@ from PIL import Image, ImageDraw
 from core.errors import ModelError, UserError
 from tests.vision.own_models import finding, trays
 from tests.vision.own_models.conftest import Pile, needs_train
-from vision.own_models.detect import lesson, limit, network, training
-from vision.own_models.detect.detector import Detector, Found
-from vision.own_models.detect.lesson import Marked, nearby, varied, wanted
-from vision.own_models.detect.names import AROUND, CLOSE, agreed, closer, square
-from vision.own_models.detect.network import FAINTEST, MOST, NAMED, Finder, Network
-from vision.own_models.detect.training import KEPT_EVERY, Settings, side_of, taught_labels, train
-from vision.own_models.report.average_precision import Boxes, by_label, matched
-from vision.own_models.report.outlines import Outline, drawn
-from vision.own_models.snapshot import Item, Snapshot
-from vision.own_models.steps import MemoryStore, run
+from vision.custom_models import detection, thresholds
+from vision.custom_models.detection import (
+    AROUND,
+    CLOSE,
+    FAINTEST,
+    KEPT_EVERY,
+    MOST,
+    NAMED,
+    Detector,
+    Finder,
+    Found,
+    Marked,
+    Network,
+    Settings,
+    agreed,
+    closer,
+    nearby,
+    side_of,
+    square,
+    taught_labels,
+    train,
+    varied,
+    wanted,
+)
+from vision.custom_models.figures import Outline, drawn
+from vision.custom_models.metrics import Boxes, by_label, matched
+from vision.custom_models.snapshot import Item, Snapshot
+from vision.custom_models.steps import MemoryStore, run
 
 FEW = Settings(side=64, steps=3, seed=1)
 
@@ -48,7 +66,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(shown: Pile,
 def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
     shown: Pile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vision.own_models.detect.training.KEPT_EVERY", 2)
+    monkeypatch.setattr("vision.custom_models.detection.KEPT_EVERY", 2)
     whole = run(train(shown.snapshot, shown.open, replace(FEW, steps=5), MemoryStore()))
     store = MemoryStore()
     cut = train(shown.snapshot, shown.open, replace(FEW, steps=5), store)
@@ -67,8 +85,8 @@ def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
 def test_what_is_kept_is_the_mean_of_the_last_steps(shown: Pile) -> None:
     settings = replace(FEW, steps=4)
     items = shown.snapshot.items
-    lessons = [training._marked(item, ["nut", "screw", "washer"], shown.open, 64) for item in items]
-    course, states = training._Course(lessons, 3, settings, MemoryStore(), "x"), []
+    lessons = [detection._marked(item, ["nut", "screw", "washer"], shown.open, 64) for item in items]
+    course, states = detection._Course(lessons, 3, settings, MemoryStore(), "x"), []
     for _ in range(settings.steps):
         course.step()
         states.append({name: value.clone() for name, value in course._network.state_dict().items()})
@@ -115,7 +133,7 @@ def test_turning_a_picture_turns_its_boxes_along() -> None:
 def test_a_thing_that_is_hardly_in_the_picture_any_more_is_painted_over() -> None:
     pixels = torch.zeros(3, 32, 32)
     pixels[:, 8:16, :4] = 1
-    cut = lesson._cut(
+    cut = detection._cut(
         pixels, torch.tensor([[-0.5, 0.25, 0.125, 0.5], [0.5, 0.5, 0.9, 0.9]]), torch.tensor([0, 1])
     )
     assert cut.labels.tolist() == [1] and cut.pixels.max() < 0.2
@@ -183,13 +201,13 @@ def test_only_what_could_be_told_is_looked_at_more_closely(monkeypatch: pytest.M
     namer, pixels = _AlwaysSays(), torch.zeros(1, 3, 64, 64)
     finder = Finder(_Says(namer))  # type: ignore[arg-type]
     few = finder(pixels)
-    monkeypatch.setattr(network, "FAINTEST", 0.0)
+    monkeypatch.setattr(detection, "FAINTEST", 0.0)
     every = finder(pixels)
     assert namer.looked_at == [3, NAMED]
     told = [each[1] >= FAINTEST for each in (few, every)]
     for some, others in zip(few, every, strict=True):
         assert torch.equal(some[told[0]], others[told[1]])
-    monkeypatch.setattr(network, "FAINTEST", 1.0)
+    monkeypatch.setattr(detection, "FAINTEST", 1.0)
     finder(pixels)
     assert namer.looked_at[-1] == 1, "one at least, which a bundle's graph needs"
 
@@ -234,7 +252,7 @@ def test_other_tones_keep_what_is_flat_flat_and_may_swap_dark_and_bright() -> No
     pixels = torch.tensor([0.4, 0.6]).repeat(3, 4, 1)
     lots, brighter = torch.Generator().manual_seed(0), set()
     for _ in range(40):
-        seen = lesson._in_other_tones(pixels, lots)
+        seen = detection._in_other_tones(pixels, lots)
         assert seen.shape == pixels.shape and 0 <= seen.min() and seen.max() <= 1
         assert torch.equal(seen, seen[:, :1].expand_as(seen)), "each row as before"
         brighter.add(bool(seen[0, 0, 1] > seen[0, 0, 0]))
@@ -359,7 +377,7 @@ def test_each_marked_thing_is_found_once_and_by_the_surest() -> None:
 
 @needs_train
 def test_a_report_counts_what_is_found_and_what_is_none() -> None:
-    from vision.own_models.report.boxes import Looked, of_detector
+    from vision.custom_models.report import Looked, of_detector
 
     model = Detector({**_CARD, "labels": ["nut", "screw"], "boxes": {"nut": 5, "screw": 4}}, {})
     right = (Found("nut", 1, (0.1, 0.1, 0.3, 0.3)), Found("screw", 1, (0.5, 0.5, 0.9, 0.9)))
@@ -393,15 +411,18 @@ TEST = [
 
 
 def test_another_threshold_is_told_with_what_it_changes() -> None:
-    value, told = limit.moved(0.3, TEST, "stricter")
+    value, told = thresholds.moved(0.3, TEST, "stricter")
     assert value == 0.4 and "1 of 3 things in test pictures are found (2 now)" in told
     assert "1 box is drawn around what is none (2 now)" in told
-    assert limit.moved(0.4, TEST, "looser")[0] == 0.3 and limit.moved(0.7, TEST, "usual")[0] == limit.USUAL
-    assert 0.5 < limit.moved(0.3, TEST, "fewest")[0] <= 0.9
+    assert (
+        thresholds.moved(0.4, TEST, "looser")[0] == 0.3
+        and thresholds.moved(0.7, TEST, "usual")[0] == thresholds.USUAL
+    )
+    assert 0.5 < thresholds.moved(0.3, TEST, "fewest")[0] <= 0.9
     with pytest.raises(UserError, match="0.1 to 0.9"):
-        limit.moved(0.9, TEST, "stricter")
+        thresholds.moved(0.9, TEST, "stricter")
     with pytest.raises(UserError, match="nothing is known of errors"):
-        limit.moved(0.3, [], "fewest")
+        thresholds.moved(0.3, [], "fewest")
 
 
 def test_two_versions_are_compared_on_things_that_are_marked_as_they_were() -> None:
@@ -409,7 +430,7 @@ def test_two_versions_are_compared_on_things_that_are_marked_as_they_were() -> N
         {"a": TEST[0], "b": TEST[1]},
         {"a": TEST[0], "b": {"objects": [["nut", 1.0]], "false": []}},
     )
-    (one, other), wrong = limit.found_by(first, second, (0.3, 0.6))
+    (one, other), wrong = thresholds.found_by(first, second, (0.3, 0.6))
     assert one == [True, True, False] and other == [True, False, False] and wrong == (1, 0)
 
 

@@ -19,15 +19,14 @@ from PIL import Image
 from core.errors import ModelError
 from tests.vision.own_models.conftest import needs_train, pile
 from tests.vision.own_models.test_classify import COLOURS, coloured
-from vision.own_models.anomaly.inspector import Inspector
-from vision.own_models.anomaly.training import Settings
-from vision.own_models.anomaly.training import train as train_inspection
-from vision.own_models.classify.training import train as train_classifier
-from vision.own_models.export import bundle as bundles
-from vision.own_models.export import graph, packed
-from vision.own_models.features.filters import filters
-from vision.own_models.report import learned
-from vision.own_models.steps import MemoryStore, run
+from vision.custom_models import export as bundles
+from vision.custom_models import report
+from vision.custom_models.anomaly.detector import Inspector
+from vision.custom_models.anomaly.train import Settings
+from vision.custom_models.anomaly.train import train as train_inspection
+from vision.custom_models.classification.train import train as train_classifier
+from vision.custom_models.features import filters
+from vision.custom_models.steps import MemoryStore, run
 
 pytestmark = needs_train
 BARE = os.environ.get("BARE_PYTHON", sys.executable)  # of an environment with onnxruntime, numpy, pillow only
@@ -202,9 +201,9 @@ def test_large_graphs_are_packed_and_say_the_same(monkeypatch: pytest.MonkeyPatc
     import onnxruntime
 
     network, pixels = _Wide().eval(), torch.rand(1, 3, 32, 32)
-    plain = graph.onnx_graph(network, 32, ("first", "many"))
-    monkeypatch.setattr(graph, "LARGE", 1000)
-    small = graph.onnx_graph(network, 32, ("first", "many"))
+    plain = bundles.onnx_graph(network, 32, ("first", "many"))
+    monkeypatch.setattr(bundles, "LARGE", 1000)
+    small = bundles.onnx_graph(network, 32, ("first", "many"))
     said = [onnxruntime.InferenceSession(one).run(None, {"pixels": pixels.numpy()}) for one in (plain, small)]
     for (right, value), error in zip(zip(*said, strict=True), (1e-6, 2e-5), strict=True):
         most = np.abs(right).max((0, 2, 3) if right.ndim == 4 else None, keepdims=True)
@@ -218,18 +217,18 @@ def test_large_graphs_are_packed_and_say_the_same(monkeypatch: pytest.MonkeyPatc
 
 def test_packed_weights_are_within_half_a_step_of_what_they_were() -> None:
     weights = np.random.default_rng(0).normal(0, 1, (5, 6, 2, 2)).astype(np.float32)
-    for bits in (packed.BITS, packed.OF_MANY):
-        step, (high, middle, low) = packed._planes(weights, bits)
+    for bits in (bundles.BITS, bundles.OF_MANY):
+        step, (high, middle, low) = bundles._planes(weights, bits)
         again = ((high.astype(np.int64) * 256 + middle) * 256 + low) * step.astype(np.float64)
         most = np.abs(weights).max((1, 2, 3), keepdims=True)
         assert (np.abs(again - weights) <= 1.01 * most * 2.0**-bits).all()
-        assert (low % 2 ** (packed.BITS - bits) == 0).all()
+        assert (low % 2 ** (bundles.BITS - bits) == 0).all()
 
 
 def test_a_report_has_no_chart_of_one_field_alone(inspector: Inspector, part_of) -> None:
     """Where all is good and called good, a confusion matrix shows nothing."""
-    good = [learned.Tested("a", "good", "good", inspector.limit / 2, False)]
-    bad = [learned.Tested("b", "missing", "missing", inspector.limit * 2, True)]
-    assert list(learned.of_inspection(inspector, good, lambda _: part_of("dial", 300)).charts) == ["scores"]
-    both = learned.of_inspection(inspector, good + bad, lambda _: part_of("dial", 300))
+    good = [report.Tested("a", "good", "good", inspector.limit / 2, False)]
+    bad = [report.Tested("b", "missing", "missing", inspector.limit * 2, True)]
+    assert list(report.of_inspection(inspector, good, lambda _: part_of("dial", 300)).charts) == ["scores"]
+    both = report.of_inspection(inspector, good + bad, lambda _: part_of("dial", 300))
     assert list(both.charts) == ["scores", "confusion", "curves"]

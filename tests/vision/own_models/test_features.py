@@ -7,11 +7,8 @@ from PIL import Image
 
 from core.errors import ModelError
 from tests.vision.photo.conftest import FETCHED, photograph
-from vision.own_models.features.efficientnet import efficientnet
-from vision.own_models.features.extractor import Extractor, pixels, vectors
-from vision.own_models.features.filters import filters
-from vision.own_models.features.transformer import transformer
-from vision.photo.efficientnet import EfficientNetLite0
+from vision.custom_models.features import Extractor, efficientnet, filters, pixels, transformer, vectors
+from vision.readers.photo.models import EfficientNetLite0
 
 
 class Processor:
@@ -100,9 +97,11 @@ def test_a_model_without_patches_is_refused() -> None:
 
 @pytest.mark.skipif(not (FETCHED / "packages" / "efficientnet-lite0").is_dir(), reason="not fetched")
 def test_the_real_efficientnet_is_licensed_and_named() -> None:
-    from vision.photo.efficientnet import load
+    from vision.readers.photo.models import load_photograph
 
-    reader = load(FETCHED / "packages" / "efficientnet-lite0", "efficientnet-lite0", {}, "cpu", torch.float32)
+    reader = load_photograph(
+        FETCHED / "packages" / "efficientnet-lite0", "efficientnet-lite0", {}, "cpu", torch.float32
+    )
     extractor = efficientnet(reader.model)
     assert extractor.licence == "Apache-2.0"
     assert extractor.name.startswith("efficientnet-lite0-")

@@ -11,17 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.vision.own_models.conftest import Pile, needs_train, pile
-from vision.own_models.anomaly import bank
-from vision.own_models.anomaly.inspector import Inspector
-from vision.own_models.anomaly.training import Settings, train
-from vision.own_models.duplicates import structure
-from vision.own_models.features.extractor import Extractor
-from vision.own_models.overlap import Apart, chains, overlapping
-from vision.own_models.report.learned import of_inspection
-from vision.own_models.settle import settle
-from vision.own_models.snapshot import TEST, TRAIN
-from vision.own_models.split import split
-from vision.own_models.steps import MemoryStore, exhausted, run
+from vision.custom_models.anomaly import features
+from vision.custom_models.anomaly.detector import Inspector
+from vision.custom_models.anomaly.train import Settings, train
+from vision.custom_models.dataset import Apart, chains, overlapping, settle, structure
+from vision.custom_models.features import Extractor
+from vision.custom_models.report import of_inspection
+from vision.custom_models.snapshot import TEST, TRAIN, split
+from vision.custom_models.steps import MemoryStore, exhausted, run
 
 
 def ground() -> np.ndarray:
@@ -73,7 +70,7 @@ def test_a_bank_tells_a_picture_by_none_that_overlaps_it() -> None:
     wide = torch.randn(5, 4, 6, 16)
     maps = torch.cat([wide[..., :12], wide[..., 4:]])  # number 5 + n has two thirds of number n
     apart = Apart.of(range(10), [{(at + 5) % 10} for at in range(10)])
-    seen, unseen = (bank.fit(maps, 0, without).strange.mean() for without in ((), apart.without))
+    seen, unseen = (features.bank_fit(maps, 0, without).strange.mean() for without in ((), apart.without))
     assert unseen > 1.5 * seen
 
 

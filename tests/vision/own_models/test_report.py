@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from tests.vision.own_models.conftest import needs_train
-from vision.own_models import needs
+from vision.custom_models import steps
 
 pytestmark = needs_train
-if not needs.missing():
-    from vision.own_models.report import charts, heat, metrics, sheet
+if not steps.missing():
+    from vision.custom_models import figures, metrics
 
 RIGHT = ["good"] * 6 + ["crack"] * 3 + ["stain"] * 3
 SAID = ["good"] * 5 + ["crack"] + ["crack"] * 2 + ["good"] + ["stain"] * 3
@@ -67,40 +67,44 @@ def test_a_new_version_is_better_only_when_that_is_no_chance() -> None:
 def test_charts_are_pictures_that_show_what_they_are_of() -> None:
     report = metrics.names_report(["a $1 bolt", "nut"], ["a $1 bolt", "a $1 bolt"])
     drawn = [
-        charts.confusion(report),
-        charts.scores([0.4, 0.6, 0.9], [1.5, 8.0], 1.0),
-        charts.curves(metrics.roc([False, True], [0.1, 0.9]), None),
+        figures.confusion(report),
+        figures.scores([0.4, 0.6, 0.9], [1.5, 8.0], 1.0),
+        figures.curves(metrics.roc([False, True], [0.1, 0.9]), None),
     ]
     for png in drawn:
         image = opened(png)
         assert image.width > 600
         assert len(set(image.resize((60, 40)).get_flattened_data())) > 8
-    assert charts.scores([0.4], [], 1.0) == charts.scores([0.4], [], 1.0)
-    assert charts.scores([0.4], [], 1.0) != charts.scores([0.9], [], 1.0)
+    assert figures.scores([0.4], [], 1.0) == figures.scores([0.4], [], 1.0)
+    assert figures.scores([0.4], [], 1.0) != figures.scores([0.9], [], 1.0)
 
 
 def test_heat_of_a_good_part_does_not_glow_and_that_of_a_defect_does() -> None:
     image = Image.new("RGB", (320, 160), (90, 90, 90))
     cold, hot = np.full((16, 16), 0.95), np.full((16, 16), 0.5)
     hot[4:6, 8:12] = 2.5
-    assert heat.overlay(image, cold).tobytes() == image.tobytes()
-    assert heat.regions(cold, image.size) == []
-    (region,) = heat.regions(hot, image.size)
+    assert figures.overlay(image, cold).tobytes() == image.tobytes()
+    assert figures.regions(cold, image.size) == []
+    (region,) = figures.regions(hot, image.size)
     assert region.box == (160, 40, 240, 60)
     assert region.area == pytest.approx(8 / 256)
     assert region.ratio == 2.5
-    red, green, _ = heat.overlay(image, hot).getpixel((200, 50))
+    red, green, _ = figures.overlay(image, hot).getpixel((200, 50))
     assert red > 120 > green
-    assert heat.beside(image, hot, [region]).size == (648, 160)
+    assert figures.beside(image, hot, [region]).size == (648, 160)
 
 
 def test_the_sheet_shows_the_surest_mistakes_first() -> None:
-    found = sheet.mistakes(list("abc"), ["good", "crack", "good"], ["crack", "crack", "stain"], [0.6, 1, 0.9])
+    found = figures.mistakes(
+        list("abc"), ["good", "crack", "good"], ["crack", "crack", "stain"], [0.6, 1, 0.9]
+    )
     assert [(one.sha256, one.said) for one in found] == [("c", "stain"), ("a", "crack")]
     tones = {"a": (200, 0, 0), "c": (0, 0, 200)}
-    page = sheet.sheet(found, lambda name: Image.new("RGB", (50, 100), tones[name]))
-    first, second = (page.getpixel((sheet.GAP + at * (sheet.CELL + sheet.GAP) + 96, 100)) for at in (0, 1))
+    page = figures.sheet(found, lambda name: Image.new("RGB", (50, 100), tones[name]))
+    first, second = (
+        page.getpixel((figures.GAP + at * (figures.CELL + figures.GAP) + 96, 100)) for at in (0, 1)
+    )
     assert (first, second) == (tones["c"], tones["a"])
-    assert sheet.sheet([], lambda name: None) is None
-    long = [sheet.Mistake("a", "x" * 80, "y", 1.0)]
-    assert sheet.sheet(long, lambda name: Image.new("RGB", (9, 9))) is not None
+    assert figures.sheet([], lambda name: None) is None
+    long = [figures.Mistake("a", "x" * 80, "y", 1.0)]
+    assert figures.sheet(long, lambda name: Image.new("RGB", (9, 9))) is not None

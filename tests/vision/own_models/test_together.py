@@ -7,12 +7,12 @@ import torch
 from PIL import Image
 
 from tests.vision.own_models.conftest import needs_train, pile
-from vision.own_models.anomaly import bank, training
-from vision.own_models.anomaly.inspector import Inspector
-from vision.own_models.anomaly.training import Settings, train
-from vision.own_models.features.extractor import Extractor, named
-from vision.own_models.features.filters import blurred, gaussian
-from vision.own_models.steps import MemoryStore, run
+from vision.custom_models.anomaly import features, train
+from vision.custom_models.anomaly.detector import Inspector
+from vision.custom_models.anomaly.train import Settings
+from vision.custom_models.anomaly.train import train as training_train
+from vision.custom_models.features import Extractor, blurred, gaussian, named
+from vision.custom_models.steps import MemoryStore, run
 
 
 class _Blurs(torch.nn.Module):
@@ -45,7 +45,7 @@ def test_where_parts_lie_anyhow_two_extractors_look_together(two) -> None:
     """They find, name and learn as one does, and are read as they were written."""
     shown = [(_surface(seed, hole=seed > 3), "hole" if seed > 3 else "good") for seed in range(7)]
     some = pile(shown)
-    made = run(train(some.snapshot, some.open, two, Settings(alike="free"), MemoryStore()))
+    made = run(training_train(some.snapshot, some.open, two, Settings(alike="free"), MemoryStore()))
     assert made.card["extractor"] == "blurs-4+blurs-8"
     assert set(made.card["tried"]) == {"blurs-4 bank", "blurs-8 bank", "blurs-4+blurs-8 bank"}
     assert made.card["promise"] == [1, 5]
@@ -63,9 +63,9 @@ def test_where_parts_lie_anyhow_two_extractors_look_together(two) -> None:
         named("blurs-4+blurs-9", known)
 
 
-def _banks() -> bank.Banks:
-    first, second = (bank.Bank(torch.zeros(1), torch.eye(1), torch.zeros(1, 1)) for _ in range(2))
-    return bank.Banks(first, second, torch.ones(2))
+def _banks() -> features.Banks:
+    first, second = (features.Bank(torch.zeros(1), torch.eye(1), torch.zeros(1, 1)) for _ in range(2))
+    return features.Banks(first, second, torch.ones(2))
 
 
 def test_a_cell_is_strange_beside_what_lies_around_it() -> None:
@@ -73,7 +73,7 @@ def test_a_cell_is_strange_beside_what_lies_around_it() -> None:
     spotted = even.clone()
     spotted[..., 8, 8] = 5.0
     [(level, _), (found, _)] = (_banks().together((one, one), (one, one)) for one in (even, spotted))
-    assert torch.allclose(level, even.expand(1, 2, 16, 16) * (1 - bank.TAKEN), atol=1e-5)
+    assert torch.allclose(level, even.expand(1, 2, 16, 16) * (1 - features.TAKEN), atol=1e-5)
     away = (found - level)[0, 0]
     assert away[8, 8] > 0.5 and away[8, 11] < 0 and away[8, 0] == pytest.approx(0, abs=1e-5)
 
@@ -81,8 +81,8 @@ def test_a_cell_is_strange_beside_what_lies_around_it() -> None:
 def test_inspections_from_before_say_how_strange_a_cell_is_by_itself() -> None:
     banks, strange = _banks(), torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     state = banks.state_dict()
-    assert bank.Banks.of(state).contrast.tolist() == banks.contrast.tolist()
-    earlier = bank.Banks.of({name: value for name, value in state.items() if name != "contrast"})
+    assert features.Banks.of(state).contrast.tolist() == banks.contrast.tolist()
+    earlier = features.Banks.of({name: value for name, value in state.items() if name != "contrast"})
     found, _ = earlier.together((strange, strange), (strange, strange))
     assert torch.equal(found, blurred(strange, gaussian(1.0, 3)).expand(1, 2, 16, 16))
 
@@ -96,7 +96,7 @@ def test_one_of_two_is_kept_that_is_clearly_ahead_of_both_together() -> None:
             return self.area
 
     first, second, both = Told(0.6), Told(0.8), Told(0.76)
-    assert training.best_of([first, second]) is second
-    assert training.best_of([first, second], [both]) is both
+    assert train.best_of([first, second]) is second
+    assert train.best_of([first, second], [both]) is both
     both.area = 0.7
-    assert training.best_of([first, second], [both]) is second
+    assert train.best_of([first, second], [both]) is second

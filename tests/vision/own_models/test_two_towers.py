@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from core.errors import ModelError
 from tests.vision.own_models.conftest import Pile, needs_train, pile
-from vision.own_models.classify.classifier import Classifier
-from vision.own_models.classify.training import train
-from vision.own_models.features.extractor import BOTH, Extractor, named, pair, vectors
-from vision.own_models.steps import MemoryStore, run
+from vision.custom_models.classification.model import Classifier
+from vision.custom_models.classification.train import train
+from vision.custom_models.features import BOTH, Extractor, named, pair, vectors
+from vision.custom_models.steps import MemoryStore, run
 
 KINDS = {"red smooth": (190, 0), "red rough": (190, 30), "blue smooth": (60, 0), "blue rough": (60, 30)}
 

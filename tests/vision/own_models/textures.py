@@ -13,10 +13,10 @@ from PIL import Image
 
 from tests.vision.own_models import parts
 from tests.vision.own_models.seen_with import towers
-from vision.own_models.anomaly.candidates import Candidate
-from vision.own_models.anomaly.inspector import FREE
-from vision.own_models.anomaly.limit import from_good
-from vision.own_models.features.extractor import Extractor, pixels
+from vision.custom_models.anomaly.detector import FREE
+from vision.custom_models.anomaly.selection import Candidate
+from vision.custom_models.features import Extractor, pixels
+from vision.custom_models.thresholds import from_good
 
 Row = dict[str, object]
 TEXTURES = ("brick", "grass", "gravel")

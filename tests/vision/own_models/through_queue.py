@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from core.events import Progress
-from core.settings import load
+from core.settings import load_settings
 from host.opening import services
 from storage.projects import dataset
 from storage.projects.dataset import Incoming
@@ -42,7 +42,7 @@ MINUTES, LEAST_PAIRS = 6, 4  # of drawings beside a training
 async def studio(folder: Path, photo: str) -> AsyncIterator[Opened]:
     """Open a studio as a host has it. photo: "on" with readers of photographs."""
     common = {"DATA_DIR": str(folder), "DISK_FLOOR_MB": "0", "PHOTO_READERS": photo}
-    loaded = load(common, folder / "none.env")
+    loaded = load_settings(common, folder / "none.env")
     fresh_database(loaded.database)
     async with services(loaded) as built:
         built.moderator._check = AllFit()

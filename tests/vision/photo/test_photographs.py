@@ -18,10 +18,10 @@ from demo.evaluate.images import SINGLE, held_out
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.photo.conftest import PhotoModels, PretendReader, photograph
 from vision.capabilities import cutout
-from vision.model_store import Models
 from vision.protocol import Select, WorkerConfig
 from vision.reporter import Reporter
-from vision.search.selecting import select
+from vision.store import Models
+from vision.worker.queries import select
 
 [(SCENE, RNG)] = held_out(1, SINGLE, "photographs")
 DRAWING = draw(SCENE, RNG, (256, 256))
@@ -139,7 +139,7 @@ def test_nothing_to_cut_out_is_said(tmp_path: Path) -> None:
 def test_the_editor_picks_what_stands_out_of_a_photograph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vision.photo.looking.is_here", lambda models, role: True)
+    monkeypatch.setattr("vision.readers.photo.describe.is_here", lambda models, role: True)
     file = tmp_path / "picture.png"
     photograph().save(file)
     models = PhotoModels(tmp_path)
@@ -201,7 +201,7 @@ def test_a_photograph_stays_closer_and_gets_sharper_than_by_the_demo_model(real:
 
 
 def test_the_head_is_sure_of_what_the_pretended_reader_shows() -> None:
-    from vision.photo import kind
+    from vision.readers.photo import models as kind
 
     assert kind.photographed(PretendReader(True).features)
     assert not kind.photographed(PretendReader(False).features)

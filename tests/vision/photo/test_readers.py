@@ -8,18 +8,16 @@ import torch
 from PIL import Image
 
 from tests.vision.photo.conftest import PretendReader, disk
-from vision.photo import efficientnet, labels, looking, sentences
-from vision.photo.cutter import Cutter
-from vision.photo.enlarger import MARGIN, TILE, Compact, Enlarger
-from vision.photo.faces import Face, FaceFinder
+from vision.readers.photo import describe, models
+from vision.readers.photo.models import MARGIN, TILE, Compact, Cutter, Enlarger, Face, FaceFinder
 
 WIDE = Image.new("RGB", (400, 200), "grey")
 
 
 def test_the_middle_of_any_shape_is_looked_at() -> None:
     for size in ((900, 30), (30, 900), (224, 224), (5000, 300)):
-        assert efficientnet.pixels(Image.new("RGB", size, "white")).shape == (3, 224, 224)
-    white = efficientnet.pixels(Image.new("RGB", (300, 300), "white"))
+        assert models.pixels(Image.new("RGB", size, "white")).shape == (3, 224, 224)
+    white = models.pixels(Image.new("RGB", (300, 300), "white"))
     assert torch.equal(white, torch.ones_like(white))
 
 
@@ -70,25 +68,25 @@ def test_tiles_leave_no_seams() -> None:
 
 
 def test_labels_mean_classes_by_everyday_words() -> None:
-    names = labels.names()
-    assert {names[at] for at in labels.classes_of("cats")} >= {"tabby", "Siamese cat"}
-    assert labels.classes_of("a red cat") == labels.classes_of("cat")
-    assert [names[at] for at in labels.classes_of("tiger cat")] == ["tiger cat"]
-    assert names.index("espresso") in labels.classes_of("coffee")
-    assert labels.classes_of("gruffalo") == () == labels.classes_of("!?")
-    assert labels.means_people("an old Woman") and not labels.means_people("a snowman")
-    for word, ranges in labels.GROUPS.items():
+    names = describe.names()
+    assert {names[at] for at in describe.classes_of("cats")} >= {"tabby", "Siamese cat"}
+    assert describe.classes_of("a red cat") == describe.classes_of("cat")
+    assert [names[at] for at in describe.classes_of("tiger cat")] == ["tiger cat"]
+    assert names.index("espresso") in describe.classes_of("coffee")
+    assert describe.classes_of("gruffalo") == () == describe.classes_of("!?")
+    assert describe.means_people("an old Woman") and not describe.means_people("a snowman")
+    for word, ranges in describe.GROUPS.items():
         assert all(0 <= first <= last < 1000 for first, last in ranges), word
 
 
 def test_people_are_known_by_their_faces() -> None:
     chances = PretendReader(True, "football helmet").chances
     found = [Face(0.93, (0, 0, 9, 9)), Face(0.9, (20, 0, 29, 9))]
-    assert looking.best(chances, found, 2) == [
+    assert describe.looking_best(chances, found, 2) == [
         ("2 people", pytest.approx(0.93)),
         ("football helmet", pytest.approx(0.6)),
     ]
-    scores, unknown = looking.compare(chances, found, ("dog", "people", "gruffalo"))
+    scores, unknown = describe.compare(chances, found, ("dog", "people", "gruffalo"))
     assert scores[0][0] == "people" and sum(share for _, share in scores) == pytest.approx(1)
     assert unknown == ["gruffalo"]
 
@@ -96,15 +94,15 @@ def test_people_are_known_by_their_faces() -> None:
 def test_sentences_differ_and_claim_only_what_was_found() -> None:
     likely = [("Egyptian cat", 0.5), ("tabby", 0.3), ("lynx", 0.05)]
     orange = Image.new("RGB", (300, 200), (250, 140, 20))
-    told = list(sentences.captions(orange, likely, 0, 8, seed=3))
+    told = list(describe.captions(orange, likely, 0, 8, seed=3))
     assert len(set(told)) == 8 and told[0] == "a photograph of an Egyptian cat"
-    assert told == list(sentences.captions(orange, likely, 0, 8, seed=3))
-    assert told != list(sentences.captions(orange, likely, 0, 8, seed=4))
+    assert told == list(describe.captions(orange, likely, 0, 8, seed=3))
+    assert told != list(describe.captions(orange, likely, 0, 8, seed=4))
     text = " ".join(told)
     assert "a tabby" in text and "lynx" not in text and "orange" in text and "wide format" in text
-    people = " ".join(sentences.captions(orange, likely, 2, 4, seed=0))
+    people = " ".join(describe.captions(orange, likely, 2, 4, seed=0))
     assert "two people" in people and "cat" not in people
-    assert "something" in next(sentences.captions(orange, [("lynx", 0.02)], 0, 1, seed=0))
+    assert "something" in next(describe.captions(orange, [("lynx", 0.02)], 0, 1, seed=0))
 
 
 @pytest.mark.parametrize(
@@ -120,4 +118,4 @@ def test_sentences_differ_and_claim_only_what_was_found() -> None:
     ],
 )
 def test_colours_have_their_names(colour: tuple[int, int, int], name: str) -> None:
-    assert sentences.colours_of(Image.new("RGB", (20, 20), colour)) == [name]
+    assert describe.colours_of(Image.new("RGB", (20, 20), colour)) == [name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vision.pictures.edges import edges
+from vision.images.ops import edges
 
 
 def flags(image: Image.Image) -> np.ndarray:

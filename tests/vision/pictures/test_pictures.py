@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vision.pictures import encode, pixels, png
+from vision.images import encode, pixels
 
 
 def random_pixels(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -41,19 +41,19 @@ def test_a_png_gives_back_every_pixel(width: int, height: int, seed: int, kind: 
         "flat": np.full_like(wanted, seed % 256),
         "rows": np.repeat(wanted[:, :1], width, 1),
     }[kind]
-    assert (np.asarray(read(png.encode(wanted))) == wanted).all()
+    assert (np.asarray(read(encode.encode(wanted))) == wanted).all()
 
 
 def test_a_png_keeps_what_is_transparent() -> None:
     wanted = np.dstack([random_pixels(31, 17), random_pixels(31, 17, 1)[..., :1]])
-    made = Image.open(io.BytesIO(png.encode(wanted)))
+    made = Image.open(io.BytesIO(encode.encode(wanted)))
     assert made.mode == "RGBA" and (np.asarray(made) == wanted).all()
 
 
 def test_a_png_from_pixels_that_lie_apart_in_memory_is_right() -> None:
     whole = random_pixels(40, 30)
     for view in (whole[:, ::2], whole[::-1], whole.transpose(1, 0, 2)):
-        assert (np.asarray(read(png.encode(view))) == view).all()
+        assert (np.asarray(read(encode.encode(view))) == view).all()
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_a_png_from_pixels_that_lie_apart_in_memory_is_right() -> None:
 )
 def test_a_png_of_anything_else_is_refused(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        png.encode(wrong)
+        encode.encode(wrong)
 
 
 def test_a_damaged_png_is_noticed() -> None:
-    data = bytearray(png.encode(random_pixels(20, 20)))
+    data = bytearray(encode.encode(random_pixels(20, 20)))
     data[60] ^= 1
     with pytest.raises((OSError, SyntaxError, zlib.error)):
         read(bytes(data))

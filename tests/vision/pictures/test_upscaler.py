@@ -9,10 +9,10 @@ from PIL import Image
 
 from core.errors import ModelError
 from tests import tiny
-from vision.model_store import Models
-from vision.pictures import upscaler
-from vision.pictures.upscaler import Upscaler
+from vision.images import upscaler
+from vision.images.upscaler import Upscaler
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 
 def small(scale: int = 2, passes: int = 0) -> Upscaler:
@@ -73,7 +73,7 @@ def test_a_picture_without_edges_stays_as_it_is() -> None:
 def test_a_network_narrows_as_often_as_its_folder_says(tmp_path) -> None:
     network = Upscaler(scale=2, widths=(4, 6, 8), passes=1).eval()
     network.save_pretrained(tmp_path / "upscaler")
-    found = upscaler.load(tmp_path, 2, "cpu")
+    found = upscaler.load_upscaler(tmp_path, 2, "cpu")
     picture = tiny.picture(32, 32)
     assert found is not None and found.passes == 1
     assert apart(found.enlarge(picture), network.enlarge(picture)) <= 1
@@ -82,15 +82,15 @@ def test_a_network_narrows_as_often_as_its_folder_says(tmp_path) -> None:
 
 def test_a_models_folder_brings_its_upscaler(tmp_path) -> None:
     small().save_pretrained(tmp_path / "upscaler")
-    found = upscaler.load(tmp_path, 2, "cpu")
+    found = upscaler.load_upscaler(tmp_path, 2, "cpu")
     picture = tiny.picture(32, 32)
     assert found is not None and apart(found.enlarge(picture), small().enlarge(picture)) <= 1
-    assert upscaler.load(tmp_path / "upscaler", 2, "cpu") is None
+    assert upscaler.load_upscaler(tmp_path / "upscaler", 2, "cpu") is None
     with pytest.raises(ModelError, match="enlarges 2 times, the card says 4"):
-        upscaler.load(tmp_path, 4, "cpu")
+        upscaler.load_upscaler(tmp_path, 4, "cpu")
     (tmp_path / "upscaler" / "config.json").write_text("{")
     with pytest.raises(ModelError, match="doesn't load"):
-        upscaler.load(tmp_path, 2, "cpu")
+        upscaler.load_upscaler(tmp_path, 2, "cpu")
 
 
 def test_a_model_enlarges_with_the_upscaler_that_it_brings(folders, tmp_path) -> None:

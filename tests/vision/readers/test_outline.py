@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from demo.drawing import draw, layout
 from demo.evaluate.images import held_out
-from vision.readers.outline import outlined
+from vision.readers.segmentation import outlined
 
 
 def rough(size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:

@@ -14,9 +14,8 @@ from core.errors import ModelError
 from core.profiles import DEMO
 from demo.drawing import Placed, draw_apart
 from demo.world import Group, Scene
-from vision.readers import segmenter
-from vision.readers.point_segmenter import Picked
-from vision.readers.thing_segmenter import ALIKE, SEEN, Thing, ThingSegmenter, meant
+from vision.readers import segmentation
+from vision.readers.segmentation import ALIKE, SEEN, Picked, Thing, ThingSegmenter, meant
 
 BOAT, STAR = (0.27, 0.6), (0.75, 0.3)  # where they stand, shares of the sides
 
@@ -24,7 +23,7 @@ BOAT, STAR = (0.27, 0.6), (0.75, 0.3)  # where they stand, shares of the sides
 @pytest.fixture(scope="module")
 def model() -> ThingSegmenter:
     torch.set_num_threads(1)
-    loaded = segmenter.load(DEMO / "segmenter", "segmenter", {}, "cpu", torch.float32)
+    loaded = segmentation.load_segmenter(DEMO / "segmenter", "segmenter", {}, "cpu", torch.float32)
     assert isinstance(loaded, ThingSegmenter)
     return loaded
 
@@ -131,7 +130,7 @@ def test_the_pictures_that_words_are_compared_with_show_a_thing_each_and_then_no
 
 
 def test_a_segformer_without_a_class_for_the_ground_is_refused(folders: dict[str, Path]) -> None:
-    loaded = segmenter.load(folders["segformer"], "tiny", {}, "cpu", torch.float32)
+    loaded = segmentation.load_segmenter(folders["segformer"], "tiny", {}, "cpu", torch.float32)
     assert isinstance(loaded, ThingSegmenter)
     loaded.model.config.id2label = {0: "wall", 1: "sky", 2: "tree"}
     with pytest.raises(ModelError, match="no class that is called “ground”"):

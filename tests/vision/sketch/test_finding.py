@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image, ImageDraw
 
-from vision.sketch import finding
+from vision.video.cutout import compose
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from vision.sketch import finding
 def test_a_thing_at_the_edge_of_its_picture_is_cut_off(box: tuple[int, int, int, int], cut_off: bool) -> None:
     mask = Image.new("L", (100, 100))
     ImageDraw.Draw(mask).rectangle(box, fill=255)
-    assert finding.is_cut_off(mask) is cut_off
+    assert compose.is_cut_off(mask) is cut_off

@@ -2,8 +2,8 @@
 
 import pytest
 
-from vision.sketch import motion
-from vision.sketch.motion import ACROSS, GROWTH, SPIN, TURN, Motion, read
+from vision.video.cutout import motion
+from vision.video.cutout.motion import ACROSS, GROWTH, SPIN, TURN, Motion, read
 
 SAID = {
     "a red boat sails to the left on the sea": ("a red boat on the sea", Motion(across=-ACROSS)),

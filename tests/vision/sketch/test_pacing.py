@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vision.sketch import pacing, redraw
-from vision.sketch.shots import Between
+from vision.video.cutout import compose
+from vision.video.cutout.compose import Between
 
 
 def way() -> Between:
@@ -24,7 +24,7 @@ def changes(shares: list[float]) -> list[float]:
 
 @pytest.mark.parametrize(("begin", "end"), [(3.0, 3.0), (2.0, 8.0), (10.0, 1.0)])
 def test_the_ends_take_steps_as_large_as_their_films(begin: float, end: float) -> None:
-    shares = pacing.paced(way(), 10, begin, end)
+    shares = compose.paced(way(), 10, begin, end)
     assert (len(shares), shares[0], shares[-1]) == (10, 0.0, 1.0)
     assert shares == sorted(shares)
     first, *_, last = changes(shares)
@@ -33,32 +33,32 @@ def test_the_ends_take_steps_as_large_as_their_films(begin: float, end: float) -
 
 
 def test_one_end_alone_may_be_given() -> None:
-    shares = pacing.paced(way(), 10, 3.0)
+    shares = compose.paced(way(), 10, 3.0)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert changes(shares)[0] == pytest.approx(3.0, abs=1.5)
 
 
 def test_after_a_fast_film_a_short_way_takes_even_steps_at_most_twice_as_large() -> None:
-    steps = [b - a for a, b in pairwise(pacing.paced(way(), 6, 250.0, 250.0))]
+    steps = [b - a for a, b in pairwise(compose.paced(way(), 6, 250.0, 250.0))]
     assert min(steps) > 0
-    assert max(steps) <= pacing.MOST / 5 + 1e-6
+    assert max(steps) <= compose.MOST / 5 + 1e-6
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_shortest_ways_have_their_ends(count: int) -> None:
-    assert pacing.paced(way(), count, 1.0, 1.0)[0] == 0.0
-    assert len(pacing.paced(way(), count, 1.0, 1.0)) == count
+    assert compose.paced(way(), count, 1.0, 1.0)[0] == 0.0
+    assert len(compose.paced(way(), count, 1.0, 1.0)) == count
 
 
 def test_changes_rise_slowly_from_known_frames_also_round_a_loop() -> None:
-    shown = redraw.shares_shown(16, first=True, last=False, loops=True)
+    shown = compose.shares_shown(16, first=True, last=False, loops=True)
     assert shown[0] == 0.0
     assert shown[1] == shown[-1] < 0.1
     assert shown[8] == 1.0
-    both = redraw.shares_shown(16, first=True, last=True, loops=False)
+    both = compose.shares_shown(16, first=True, last=True, loops=False)
     assert both == both[::-1]
-    assert redraw.shares_shown(3, first=False, last=False, loops=False) == [1.0] * 3
+    assert compose.shares_shown(3, first=False, last=False, loops=False) == [1.0] * 3
 
 
 def test_the_ground_keeps_its_tone_and_the_thing_what_the_model_drew() -> None:
@@ -66,8 +66,8 @@ def test_the_ground_keeps_its_tone_and_the_thing_what_the_model_drew() -> None:
     mask.paste(255, (20, 14, 40, 34))
     change = np.full((48, 64, 3), (6.0, 5.0, 2.0), np.float32)  # the model's own white
     change[20:28, 26:34] += 40
-    kept = redraw._kept_around(change, mask)
+    kept = compose._kept_around(change, mask)
     assert np.abs(kept[:13]).max() == 0 and np.abs(kept[24, 16:20]).max() == 0
     assert np.abs(kept[24, 30] - 40).max() < 0.01
-    everywhere = redraw._kept_around(change, Image.new("L", (64, 48), 255))
+    everywhere = compose._kept_around(change, Image.new("L", (64, 48), 255))
     assert np.array_equal(everywhere, change), "there is no ground to know its tone from"

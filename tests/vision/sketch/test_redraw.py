@@ -11,11 +11,11 @@ import diffusers
 import pytest
 from PIL import Image
 
-from vision.drawing.generation import Drawn, Generation
+from vision.diffusion.model import SCHEDULERS, ImageModel
+from vision.diffusion.parameters import Drawn, Generation
 from vision.families import Mode
-from vision.image_model.model import SCHEDULERS, ImageModel
 from vision.reporter import Reporter
-from vision.sketch import redraw
+from vision.video.cutout import compose
 
 ASKED = Generation(Mode.TEXT, "a boat", (7,), 64, 64, num_inference_steps=4, guidance_scale=3.0)
 
@@ -32,9 +32,9 @@ def sampler_of(monkeypatch: pytest.MonkeyPatch, own: str, asked: str | None) -> 
         given.append(generation)
         return Drawn(generation.images)
 
-    monkeypatch.setattr(redraw, "generate", generate)
+    monkeypatch.setattr(compose, "generate", generate)
     frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
-    drawn = redraw.drawn_over(model, replace(ASKED, sampler=asked), frames, 0.3, Reporter())
+    drawn = compose.drawn_over(model, replace(ASKED, sampler=asked), frames, 0.3, Reporter())
     assert [image.size for image in drawn] == [(64, 64)] * 2
     assert len(set(given[0].seeds)) == 1
     return given[0].sampler

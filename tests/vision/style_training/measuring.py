@@ -20,21 +20,19 @@ from demo.judge import Judge
 from demo.train.loop import MODELS
 from demo.world import Scene, held_out_scene
 from tests.vision.style_training import looks
-from vision.engine import Engine
-from vision.engine.fiber import Fiber
-from vision.engine.side_work import unbatched
+from vision.custom_models.steps import MemoryStore, Store
+from vision.diffusion.model import ImageModel, decode
+from vision.engine.engine import Engine
+from vision.engine.fiber import Fiber, unbatched
 from vision.families import Mode
-from vision.image_model.decode import decode
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
-from vision.own_models.steps import MemoryStore, Store
-from vision.pictures import pixels
+from vision.images import pixels
+from vision.lora_training import dataset, families
+from vision.lora_training.config import Settings, worded
+from vision.lora_training.dataset import Example
+from vision.lora_training.train import Learned, Plan, learn, prompts_of
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.style_training import recipes, samples
-from vision.style_training.learning import Learned, Plan, learn, prompts_of
-from vision.style_training.lesson import Example
-from vision.style_training.settings import Settings, worded
+from vision.store import Models
 
 UNSEEN = 7  # seed of a look's pictures that no training sees
 COMPARED = 24  # of them
@@ -103,7 +101,7 @@ def measure(
         keep.mkdir(parents=True, exist_ok=True)
         learned.sheet.save(keep / f"{look}-training.png")
         rows = [("plain", plain), ("style", styled), ("filter", filtered)]
-        samples.sheet([prompt for _, prompt in asked][:12], [(w, p[:12]) for w, p in rows]).save(
+        dataset.sheet([prompt for _, prompt in asked][:12], [(w, p[:12]) for w, p in rows]).save(
             keep / f"{look}-drawings.png"
         )
     judge = Judge()
@@ -163,7 +161,7 @@ def _decoded(picture: Image.Image, model: ImageModel) -> Image.Image:
     """Return a picture as the model's autoencoder shows it."""
     pipe = model.pipeline(Mode.TEXT)
     with torch.no_grad():
-        latents, _ = recipes.encoded(pipe.vae, pixels.from_uint8(np.asarray(picture)))
+        latents, _ = families.encoded(pipe.vae, pixels.from_uint8(np.asarray(picture)))
         return decode(model, pipe, latents)[0]
 
 
@@ -191,7 +189,7 @@ def _drawn_one(
 ) -> Image.Image:
     reporter = Reporter()
     reporter.fiber = fiber
-    return samples.draw([prompt], lora, f"drawn-{number}", 1000 + number, model, store, reporter)[0]
+    return dataset.draw([prompt], lora, f"drawn-{number}", 1000 + number, model, store, reporter)[0]
 
 
 def _vectors(pictures: Sequence[Image.Image], own: Models) -> torch.Tensor:

@@ -27,14 +27,14 @@ import torch
 
 from tests import tiny
 from tests.vision.style_training import looks, measuring
-from vision.model_store import Models
-from vision.own_models.steps import FolderStore, MemoryStore, Store
+from vision.custom_models.steps import FolderStore, MemoryStore, Store
+from vision.lora_training import train
+from vision.lora_training.config import Settings, usual
+from vision.lora_training.dataset import Example
+from vision.lora_training.train import Plan, learn
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.style_training import learning
-from vision.style_training.learning import Plan, learn
-from vision.style_training.lesson import Example
-from vision.style_training.settings import Settings, usual
+from vision.store import Models
 
 Row = dict[str, object]
 DEMO_WEIGHTS = 13_000_000
@@ -130,7 +130,7 @@ def _begun(family: str, folder: Path, kept: str) -> tuple[Any, Connection]:
 
 
 def _train(family: str, folder: Path, kept: str, mine: Connection) -> None:
-    learning.KEEP_EVERY, learning.KEEP_SHARE = 0.0, 1e9  # its steps take a hundredth of a real model's
+    train.KEEP_EVERY, train.KEEP_SHARE = 0.0, 1e9  # its steps take a hundredth of a real model's
     specs = {"image": str(folder / "models" / family)}
     own = Models(WorkerConfig("cpu", specs, str(folder), cpu_threads=1, allow_download=False))
     examples = tuple(Example(picture, caption) for picture, caption in looks.pictures("woodcut", 6))

@@ -18,12 +18,12 @@ from core.requests.custom_models import STYLE, TrainRequest
 from tests.vision.conftest import Recorder, ask
 from tests.vision.families.test_families import apart
 from tests.vision.style_training import looks
-from vision.model_store import Models
-from vision.own_models.snapshot import Item, Snapshot
+from vision.capabilities import train
+from vision.custom_models.snapshot import Item, Snapshot
+from vision.lora_training.config import Settings
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.style_training import asking
-from vision.style_training.settings import Settings
+from vision.store import Models
 
 REQUEST = TrainRequest(project="abcdefgh2345", task=STYLE, words="chalk style", seed=4, seconds=3600)
 
@@ -33,7 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def few(trigger: str, pictures: int, weights: int, seed: int) -> Settings:
         return Settings(trigger, 4, 2, "all", 1e-2, batch=2, checkpoints=1, seed=seed)
 
-    monkeypatch.setattr(asking, "usual", few)
+    monkeypatch.setattr(train, "usual", few)
 
 
 def job(folder: Path, count: int = 5, captions: bool = True) -> dict[str, str]:
@@ -45,7 +45,7 @@ def job(folder: Path, count: int = 5, captions: bool = True) -> dict[str, str]:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         paths[sha256] = str(file)
         items.append(Item(sha256, caption[:80] if captions else ""))
-    (folder / asking.SNAPSHOT).write_text(Snapshot.of(items).text())
+    (folder / train.ASKING_SNAPSHOT).write_text(Snapshot.of(items).text())
     return paths
 
 
@@ -57,7 +57,7 @@ def models(folders: dict[str, Path], folder: Path, **roles: str) -> Models:
 @pytest.mark.slow
 def test_pictures_become_a_file_and_a_sheet(quick, folders, tmp_path: Path) -> None:
     paths, own, seen = job(tmp_path), models(folders, tmp_path), Recorder()
-    output = asking.run(REQUEST, paths, own, seen, tmp_path)
+    output = train.asking_run(REQUEST, paths, own, seen, tmp_path)
     assert output.learned is not None and Path(output.learned.path) == tmp_path / "model.safetensors"
     assert {item.sha256 for item in output.learned.items} == set(paths)
     assert output.learned.charts == ("samples",) and len(output.pictures) == 1
@@ -65,28 +65,28 @@ def test_pictures_become_a_file_and_a_sheet(quick, folders, tmp_path: Path) -> N
     assert not any(sha256 in told for sha256 in paths)
     assert seen.steps[-1][1] == 4
     first = (tmp_path / "model.safetensors").read_bytes()
-    asking.run(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
+    train.asking_run(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
     assert (tmp_path / "model.safetensors").read_bytes() == first
     assert not any(sha256.encode() in first for sha256 in paths)
 
 
 def test_pictures_without_captions_are_described(quick, folders, tmp_path: Path) -> None:
     paths = job(tmp_path, captions=False)
-    output = asking.run(REQUEST, paths, models(folders, tmp_path, caption="blip"), Reporter(), tmp_path)
+    output = train.asking_run(REQUEST, paths, models(folders, tmp_path, caption="blip"), Reporter(), tmp_path)
     assert output.learned is not None
     with pytest.raises(UserError, match="None of the pictures has a caption"):
-        asking.run(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
+        train.asking_run(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
 
 
 def test_too_few_pictures_are_told(folders, tmp_path: Path) -> None:
     paths = job(tmp_path, count=3)
     with pytest.raises(UserError, match="there are 3"):
-        asking.run(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
+        train.asking_run(REQUEST, paths, models(folders, tmp_path), Reporter(), tmp_path)
 
 
 def test_a_request_draws_with_a_stored_style_beside_others(quick, folders, tmp_path: Path) -> None:
     paths, own = job(tmp_path), models(folders, tmp_path)
-    asking.run(REQUEST, paths, own, Reporter(), tmp_path)
+    train.asking_run(REQUEST, paths, own, Reporter(), tmp_path)
     file = tmp_path / "model.safetensors"
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     name = str(StoredLora("chalk", REQUEST.project, sha256))

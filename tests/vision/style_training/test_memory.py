@@ -19,9 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from core.errors import UserError
-from vision.style_training import memory, recipes
-from vision.style_training.memory import UNet, needed, refuse
-from vision.style_training.settings import Settings
+from vision.lora_training import config, families
+from vision.lora_training.config import Settings, UNet, needed, refuse
 
 SD = {
     "sample_size": 64,
@@ -109,7 +108,9 @@ def counted(kind: str, settings: Settings, side: int) -> tuple[int, int]:
                 if flux
                 else UNet2DConditionModel(**(SD if kind == "sd" else XL))
             )
-            targets = recipes.RECIPES["flux" if flux else "stable-diffusion"].targets(settings.layers, module)
+            targets = families.RECIPES["flux" if flux else "stable-diffusion"].targets(
+                settings.layers, module
+            )
             weights = injected(module, targets, settings.rank)
         finally:
             torch.set_default_dtype(before)
@@ -165,9 +166,9 @@ def test_the_planner_is_over_what_torch_counts_but_not_by_far(kind: str, side: i
 def test_the_planner_is_over_what_torch_counts_for_flux(tmp_path: Path) -> None:
     settings = Settings("a", rank=16)
     weights, peak = counted("flux", settings, 1024)
-    found = memory._flux(FLUX, settings, 2, 0)
+    found = config._flux(FLUX, settings, 2, 0)
     assert found is not None
-    assert found.lora == weights * memory.BYTES_A_WEIGHT
+    assert found.lora == weights * config.BYTES_A_WEIGHT
     assert peak - 4 * weights <= found.activations <= 1.3 * (peak - 4 * weights)
 
 
@@ -178,11 +179,11 @@ def test_the_weights_of_a_lora_are_counted_exactly(family: str, layers: str, fol
     path = folders[family]
     part = "transformer" if family == "flux" else "unet"
     cls = FluxTransformer2DModel if family == "flux" else UNet2DConditionModel
-    recipe = recipes.RECIPES[family]
+    recipe = families.RECIPES[family]
     module = cls.from_pretrained(path / part)
     weights = injected(module, recipe.targets(settings.layers, module), 4)
     found = needed(path, settings, 4)
-    assert found is not None and found.lora == weights * memory.BYTES_A_WEIGHT
+    assert found is not None and found.lora == weights * config.BYTES_A_WEIGHT
 
 
 def test_what_does_not_fit_is_refused_with_the_number(folders) -> None:
@@ -204,7 +205,7 @@ def test_a_model_without_a_known_configuration_is_left_to_the_worker(folders, tm
 
 
 def test_the_planner_loads_no_torch() -> None:
-    code = "import sys, vision.style_training.memory; print(json.dumps('torch' in sys.modules))"
+    code = "import sys, vision.lora_training.config; print(json.dumps('torch' in sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", f"import json; {code}"], capture_output=True, text=True, check=True
     )

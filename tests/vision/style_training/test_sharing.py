@@ -17,16 +17,16 @@ from core.prompt.values import StoredLora
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, generation, together
 from tests.vision.style_training.test_training import FAMILIES, OTHERS, models
-from vision.drawing.generation import Generation
+from vision.custom_models.steps import MemoryStore
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Generation
 from vision.families import Mode
-from vision.image_model.model import ImageModel
-from vision.model_store import Models
-from vision.own_models.steps import MemoryStore
+from vision.lora_training import families
+from vision.lora_training.config import Settings
+from vision.lora_training.dataset import Example
+from vision.lora_training.train import Plan, learn
 from vision.reporter import Reporter
-from vision.style_training import recipes
-from vision.style_training.learning import Plan, learn
-from vision.style_training.lesson import Example
-from vision.style_training.settings import Settings
+from vision.store import Models
 
 keep_latents = test_engine.keep_latents
 PROJECTS = {"ink": "abcdefgh2345", "rust": "mnpqrstu6789"}
@@ -65,7 +65,7 @@ def test_jobs_with_different_learned_styles_share_passes_and_draw_what_they_draw
         own = models(folders, family, tmp_path)
         own.loader.note_stored(stored)
         model = own.get("image")
-        network = model.pipeline(Mode.TEXT).components[recipes.of(model).part]
+        network = model.pipeline(Mode.TEXT).components[families.of(model).part]
         network.register_forward_pre_hook(_noted(passes), with_kwargs=True)
         return model
 

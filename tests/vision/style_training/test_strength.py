@@ -13,13 +13,12 @@ from safetensors.torch import load
 
 from core.errors import ModelError
 from tests.vision.style_training.test_training import PLAN, SETTINGS, Dying, in_engine, models
-from vision.model_store import Models
-from vision.own_models.steps import FolderStore, MemoryStore
+from vision.custom_models.steps import FolderStore, MemoryStore
+from vision.lora_training import dataset, train
+from vision.lora_training.train import Learned, Seen, learn
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.style_training import learning, samples, strength
-from vision.style_training.learning import Learned, learn
-from vision.style_training.strength import Seen
+from vision.store import Models
 
 GUIDED = replace(PLAN, settings=replace(SETTINGS, strengths=(1.2, 1.5, 9.0), whole=0.4))
 
@@ -37,7 +36,7 @@ GUIDED = replace(PLAN, settings=replace(SETTINGS, strengths=(1.2, 1.5, 9.0), who
 def test_the_weakest_steady_one_is_kept_of_those_that_show_what_was_asked(
     seen: dict[float, Seen], found: float
 ) -> None:
-    assert strength.best(seen) == found
+    assert train.best(seen) == found
 
 
 def in_grey(level: int) -> Image.Image:
@@ -67,7 +66,7 @@ def test_what_clip_sees_of_the_drawings_decides(folders, tmp_path: Path, monkeyp
     given = ["a boat", "a hut", "a tree"]
 
     def kept(tries: dict[float, list[Image.Image]]) -> float:
-        return strength.chosen(style, given, {0.0: dark, **tries}, 1.5, own, Reporter())
+        return train.chosen(style, given, {0.0: dark, **tries}, 1.5, own, Reporter())
 
     assert kept({1.2: little, 1.5: near, 1.8: off}) == 1.5
     assert kept({1.2: near, 1.5: near, 1.8: off}) == 1.2
@@ -83,8 +82,8 @@ def with_clip(folders: dict[str, Path], folder: Path, family: str = "stable-diff
 def test_the_file_tells_the_strength_that_was_chosen_and_is_drawn_with_by_it(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(strength, "best", max)
-    monkeypatch.setattr(samples, "TRIED", 2)
+    monkeypatch.setattr(train, "best", max)
+    monkeypatch.setattr(dataset, "TRIED", 2)
     own = with_clip(folders, tmp_path)
     found = in_engine({"style": lambda reporter: learn(GUIDED, own, MemoryStore(), reporter)})
     made = found["style"]
@@ -96,7 +95,7 @@ def test_the_file_tells_the_strength_that_was_chosen_and_is_drawn_with_by_it(
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items()), "the weights are as learned"
     file = tmp_path / "ink.safetensors"
     file.write_bytes(made.file)
-    drawn = samples.draw(
+    drawn = dataset.draw(
         ["a castle, ink wash"],
         "ink",
         "again",
@@ -115,8 +114,8 @@ def test_the_file_tells_the_strength_that_was_chosen_and_is_drawn_with_by_it(
 def test_one_that_is_cut_off_while_its_strength_is_sought_ends_in_the_same_bytes(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learning, "KEEP_EVERY", 0.0)
-    monkeypatch.setattr(samples, "TRIED", 3)
+    monkeypatch.setattr(train, "KEEP_EVERY", 0.0)
+    monkeypatch.setattr(dataset, "TRIED", 3)
     store, while_trying = FolderStore(tmp_path / "kept"), 0
     while True:
         try:
@@ -132,8 +131,8 @@ def test_one_that_is_cut_off_while_its_strength_is_sought_ends_in_the_same_bytes
 def test_a_family_without_guidance_has_the_strength_in_its_weights(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(strength, "best", max)
-    monkeypatch.setattr(samples, "TRIED", 2)
+    monkeypatch.setattr(train, "best", max)
+    monkeypatch.setattr(dataset, "TRIED", 2)
     own = with_clip(folders, tmp_path, "flux")
     made = learn(GUIDED, own, MemoryStore(), Reporter())
     plain = learn(PLAN, models(folders, "flux", tmp_path), MemoryStore(), Reporter())
@@ -147,7 +146,7 @@ def test_a_family_without_guidance_has_the_strength_in_its_weights(
 def test_without_a_clip_that_can_be_had_it_stays_as_learned(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples, "TRIED", 2)
+    monkeypatch.setattr(dataset, "TRIED", 2)
     plan = replace(PLAN, settings=replace(SETTINGS, steps=1, checkpoints=1, strengths=(1.0, 1.5)))
     none = learn(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
     own = with_clip(folders, tmp_path)

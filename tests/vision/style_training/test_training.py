@@ -17,16 +17,15 @@ from core.errors import JobCancelled, UserError
 from core.requests import ImagineRequest
 from tests.vision.conftest import Recorder, ask
 from tests.vision.families.test_families import apart as pictures_apart
-from vision.engine import Engine
-from vision.model_store import Models
-from vision.own_models.steps import FolderStore, MemoryStore
+from vision.custom_models.steps import FolderStore, MemoryStore
+from vision.engine.engine import Engine
+from vision.lora_training import train
+from vision.lora_training.config import Settings, usual, worded
+from vision.lora_training.dataset import Example, squares
+from vision.lora_training.train import Learned, Plan, State, learn
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.style_training import learning
-from vision.style_training.learning import Learned, Plan, learn
-from vision.style_training.lesson import Example, squares
-from vision.style_training.settings import Settings, usual, worded
-from vision.style_training.training import State
+from vision.store import Models
 
 FAMILIES = ["stable-diffusion", "stable-diffusion-xl", "flux"]
 OTHERS = [pytest.param(name, marks=pytest.mark.long) for name in FAMILIES[1:]]
@@ -66,8 +65,8 @@ class Dying(Reporter):
 
 @pytest.fixture(autouse=True)
 def keep_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "KEEP_EVERY", 0.0)
-    monkeypatch.setattr(learning, "KEEP_SHARE", 1e9)
+    monkeypatch.setattr(train, "KEEP_EVERY", 0.0)
+    monkeypatch.setattr(train, "KEEP_SHARE", 1e9)
 
 
 @pytest.fixture(scope="module")

@@ -25,17 +25,17 @@ import torch
 from tqdm import tqdm
 
 from tests.vision.video import operations
-from vision.drawing.checkpoint import Checkpoint, Pace
+from vision.diffusion.checkpoint import Checkpoint, Pace
 from vision.reporter import Reporter
-from vision.video import generating
+from vision.video import generate
 from vision.video.families import Operation
+from vision.video.generate import Shot
 from vision.video.model import VideoModel
-from vision.video.shot import Shot
 
 STEPS = 4  # of a window
 SLOW = 0.1  # seconds more that a step takes: jobs of less than 5 s have no checkpoints
 CHEAP = Pace(max_cost=0.0)  # of a window that takes minutes writing is nothing; here it takes half a second
-DRAWN = generating.STEPS_SHARE * generating.SHARE  # of the job: behind it frames are decoded
+DRAWN = generate.STEPS_SHARE * generate.SHARE  # of the job: behind it frames are decoded
 LENGTHS = {"animatediff": (8, 4), "ltx": (25, 16)}  # frames of a window, and new ones of each further window
 
 
@@ -81,7 +81,7 @@ def long_shot(model: VideoModel, name: str, windows: int) -> Shot:
 
 def film_of(model: VideoModel, shot: Shot, reporter: Reporter) -> str:
     """The hash of all frames."""
-    return hashlib.sha256(operations.drawn(generating.generate(model, shot, reporter)).tobytes()).hexdigest()
+    return hashlib.sha256(operations.drawn(generate.generate(model, shot, reporter)).tobytes()).hexdigest()
 
 
 def kill_until_done(model: VideoModel, shot: Shot, folder: Path, most: float, rng: random.Random) -> int:

@@ -20,9 +20,9 @@ import torch
 
 from tests import tiny
 from tests.vision.video import tiny_films
-from vision.films.encoders import encoder_of
-from vision.films.writer import film_at
-from vision.video import decoding
+from vision.video import decode as decoding
+from vision.video.codecs import encoder_of
+from vision.video.writer import film_at
 
 KINDS = {"wan": (16, 4, 8), "ltx": (24, 8, 32), "animatediff": (8, 1, 8)}  # fps, frames and px of a latent
 

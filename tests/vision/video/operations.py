@@ -22,13 +22,12 @@ import torch
 from core.errors import UserError
 from tests import tiny
 from tests.vision.video import tiny_films
-from vision.memory_plan import Plan
 from vision.reporter import Reporter
 from vision.video import model as models
 from vision.video.families.family import Operation, Way
-from vision.video.generating import generate
+from vision.video.generate import Clip, Film, Shot, generate
 from vision.video.model import VideoModel
-from vision.video.shot import Clip, Film, Shot
+from vision.weights.memory import Plan
 
 SIZE = (32, 32)  # px
 
@@ -36,7 +35,7 @@ SIZE = (32, 32)  # px
 def load(name: str, folder: Path) -> VideoModel:
     """A tiny film model, saved and read back by the code that reads a host's."""
     tiny_films.save(name, folder)
-    return models.load(
+    return models.load_video_model(
         folder, name, device="cpu", dtype=torch.float32, plan=Plan(), report=lambda share: None
     )
 

@@ -16,10 +16,10 @@ from tests import tiny
 from tests.vision.conftest import Recorder
 from tests.vision.video import tiny_films
 from vision.capabilities import video
-from vision.films.reader import FilmReader
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.video.shot import load_ends
+from vision.store import Models
+from vision.video.generate import load_ends
+from vision.video.reader import FilmReader
 
 SHA, SHA_2, CLIP, CLIP_ENDS = (letter * 64 for letter in "abcd")
 

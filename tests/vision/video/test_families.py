@@ -17,12 +17,11 @@ from tests import tiny
 from tests.vision.video import operations, tiny_films
 from tests.vision.video.operations import SIZE, clip, drawn, shots
 from vision.reporter import Reporter
-from vision.video import calling, decoding
-from vision.video.calling import Place
+from vision.video import decode, pipeline
 from vision.video.families import FAMILIES, Operation, Take, Way
-from vision.video.generating import generate
+from vision.video.generate import Clip, generate
 from vision.video.model import VideoModel, family_and_card
-from vision.video.shot import Clip
+from vision.video.pipeline import Place
 
 Models = Callable[[str], VideoModel]
 PAGE = ROOT / "docs" / "video.md"
@@ -120,8 +119,8 @@ def test_known_frames_of_animatediff_come_out_as_the_decoder_makes_them(
         frames = drawn(generate(model, shot, Reporter()))
     finally:
         model.card = kept
-    latents = decoding.encode(model.vae, decoding.tensor([shot.first, shot.last]))
-    ends = np.concatenate(list(decoding.one_by_one(model.vae, latents)))
+    latents = decode.encode(model.vae, decode.tensor([shot.first, shot.last]))
+    ends = np.concatenate(list(decode.one_by_one(model.vae, latents)))
     assert np.abs(frames[[0, -1]].astype(int) - ends).max() <= 1
 
 
@@ -160,11 +159,11 @@ def test_a_remix_differs_from_its_film_and_the_more_the_stronger(film_model: Mod
     model = film_model(name)
     shot = replace(shots(model)[Operation.REMIX], num_inference_steps=4)
     assert shot.clip is not None
-    own = decoding.encode(model.vae, decoding.tensor(shot.clip.frames))
+    own = decode.encode(model.vae, decode.tensor(shot.clip.frames))
 
     def distance(strength: float) -> float:
         take = Take(shot.prompt, "", 7, *SIZE, shot.frames, shot.fps, 4, 3.0, (), shot.clip.frames, strength)
-        made = calling.call(model, take, Reporter(), Place(0, 1, ()), None, sound=False)
+        made = pipeline.call(model, take, Reporter(), Place(0, 1, ()), None, sound=False)
         return float((made.latents - own).abs().mean())
 
     weak, strong = distance(0.25), distance(1.0)
@@ -208,11 +207,11 @@ def test_a_film_with_sound_has_as_much_of_it_as_of_frames(film_model: Models) ->
 
 
 def test_half_precision_is_kept_out_of_wans_decoder(tmp_path: Path) -> None:
-    from vision.memory_plan import Plan
     from vision.video import model as models
+    from vision.weights.memory import Plan
 
     folder = tiny_films.save("wan", tmp_path / "wan")
-    loaded = models.load(
+    loaded = models.load_video_model(
         folder, "wan", device="cpu", dtype=torch.bfloat16, plan=Plan(), report=lambda share: None
     )
     assert loaded.vae.dtype == torch.float32

@@ -16,16 +16,14 @@ from core.errors import JobCancelled, OutOfMemory
 from tests.vision.conftest import Recorder
 from tests.vision.engine.test_engine import Crowd
 from tests.vision.video.operations import clip, drawn, shots
-from vision.drawing.checkpoint import Checkpoint, Pace
-from vision.drawing.generation import Generation
+from vision.diffusion.checkpoint import Checkpoint, Pace
+from vision.diffusion.parameters import Generation
 from vision.families import Mode
 from vision.reporter import Reporter
-from vision.video import calling
-from vision.video.colours import Colours
+from vision.video import pipeline
 from vision.video.families import Operation
-from vision.video.generating import generate
+from vision.video.generate import Colours, Shot, generate, load_ends, save_ends
 from vision.video.model import VideoModel
-from vision.video.shot import Shot, load_ends, save_ends
 
 Models = Callable[[str], VideoModel]
 
@@ -76,11 +74,11 @@ def test_a_loop_of_words_is_a_film_and_the_way_back_to_its_start(film_model: Mod
 
 
 def test_the_end_frame_is_given_to_the_last_window_only(short) -> None:
-    from vision.video import windows
+    from vision.video import generate as windows
 
     model = short("ltx", 25)
     shot = replace(shots(model)[Operation.FIRST_LAST], frames=57)
-    plan = windows.plan(model.family, model.card, shot, "ltx")
+    plan = windows.windows_plan(model.family, model.card, shot, "ltx")
     assert [len(window.known) for window in plan.windows] == [1, 0, 1]
     assert plan.windows[-1].known[0].at == plan.windows[-1].frames - 1
     assert plan.count == 57
@@ -195,12 +193,12 @@ def test_previews_are_strips_of_the_film_so_far(film_model: Models, name: str) -
     operation = Operation.FIRST if name != "wan" else Operation.WORDS
     drawn(generate(model, shots(model)[operation], watcher))
     shown = [Image.open(io.BytesIO(data)) for data in watcher.previews if data]
-    assert shown and all(strip.width % calling.STRIP_WIDTH == 0 for strip in shown)
-    assert all(2 <= strip.width // calling.STRIP_WIDTH <= calling.STRIP for strip in shown)
+    assert shown and all(strip.width % pipeline.STRIP_WIDTH == 0 for strip in shown)
+    assert all(2 <= strip.width // pipeline.STRIP_WIDTH <= pipeline.STRIP for strip in shown)
 
 
 def test_films_and_pictures_go_on_beside_each_other(film_model: Models, models_of) -> None:
-    from vision.drawing import generate as drawing
+    from vision.diffusion import generate as drawing
 
     picture_model = models_of(image="stable-diffusion").get("image")
     engine, log = Crowd(), []
@@ -262,7 +260,7 @@ def test_a_film_too_large_for_the_device_is_told_in_its_own_terms(
     def full(*args: object, **kwargs: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(calling, "call", full)
+    monkeypatch.setattr(pipeline, "call", full)
     with pytest.raises(OutOfMemory, match="9 frames of 32x32 px are too much"):
         drawn(generate(model, shots(model)[Operation.WORDS], Reporter()))
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError, UserError
-from core.settings import load as load_settings
+from core.settings import load_settings as load_settings
 from tests.vision.conftest import Recorder
 from tests.vision.video import tiny_films
 from tests.vision.video.operations import drawn, shots
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
+from vision.store import Models
 from vision.video.families import Operation
-from vision.video.generating import generate
+from vision.video.generate import generate
 
 
 def models_of(folder: Path, tmp_path: Path) -> Models:
@@ -57,11 +57,11 @@ def test_a_film_model_without_all_of_its_parts_is_refused(tmp_path: Path) -> Non
 
 
 def test_both_transformers_are_counted_and_may_be_quantised(tmp_path: Path) -> None:
-    from vision.weights import sizes
+    from vision.weights import memory
 
     folder = tiny_films.save("wan-a14b", tmp_path / "wan")
-    assert sizes.quantizable_parts(folder) == ("text_encoder", "transformer", "transformer_2")
-    assert {"off", "int8", "fp8", "nf4"} == set(sizes.sizes(folder, 4))
+    assert memory.quantizable_parts(folder) == ("text_encoder", "transformer", "transformer_2")
+    assert {"off", "int8", "fp8", "nf4"} == set(memory.sizes(folder, 4))
 
 
 def test_without_the_setting_there_is_no_role_of_that_name(tmp_path: Path) -> None:

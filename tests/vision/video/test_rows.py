@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 import torch
 
-from vision.video import rows
-from vision.video.rows import Shelf
+from vision.video import decode
+from vision.video.decode import Shelf
 
 SHAPE = (1, 3, 2, 10, 6)
 
@@ -21,7 +21,7 @@ SHAPE = (1, 3, 2, 10, 6)
 def test_bands_come_back_as_they_were_put(
     dtype: torch.dtype, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "IN_MEMORY", room)
+    monkeypatch.setattr(decode, "IN_MEMORY", room)
     first, second = (torch.randn(SHAPE).to(dtype) for _ in range(2))
     with closing(Shelf()) as shelf:
         kept = [shelf.frames(one, SHAPE) for one in (first, second)]
@@ -39,11 +39,11 @@ def test_bands_come_back_as_they_were_put(
 
 def test_what_is_kept_in_a_file_leaves_no_name_behind(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(rows, "IN_MEMORY", 0)
+    monkeypatch.setattr(decode, "IN_MEMORY", 0)
     with closing(Shelf()) as shelf:
         frames = shelf.frames(torch.zeros(()), SHAPE)
         frames.write(0, torch.ones(SHAPE))
-        assert isinstance(frames, rows._FramesInFile) and list(tmp_path.iterdir()) == []
+        assert isinstance(frames, decode._FramesInFile) and list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="closed file"):
         frames.read(1, 0, 1)
 
@@ -53,12 +53,12 @@ def test_frames_stay_in_memory_where_the_disk_has_no_room(name: str, monkeypatch
     def full(*given: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(rows, "IN_MEMORY", 0)
+    monkeypatch.setattr(decode, "IN_MEMORY", 0)
     if name == "free":
-        monkeypatch.setattr(rows, "FREE", 2**80)
+        monkeypatch.setattr(decode, "FREE", 2**80)
     else:
         monkeypatch.setattr(tempfile if name == "TemporaryFile" else os, name, full)
     with closing(Shelf()) as shelf:
         frames, given = shelf.frames(torch.zeros(()), SHAPE), torch.randn(SHAPE)
         frames.write(0, given)
-        assert type(frames) is rows.Frames and torch.equal(frames.read(2, 0, 10), given)
+        assert type(frames) is decode.Frames and torch.equal(frames.read(2, 0, 10), given)

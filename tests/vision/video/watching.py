@@ -24,10 +24,10 @@ from core.errors import JobCancelled
 from core.requests.video import VideoRequest
 from tests.vision.video import tiny_films
 from vision.capabilities import video
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
-from vision.startup import quiet_libraries
+from vision.store import Models
+from vision.worker.main import quiet_libraries
 
 SKETCH = "sketch"
 KINDS = (SKETCH, "wan", "ltx", "animatediff", "hunyuan")

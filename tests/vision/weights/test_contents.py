@@ -13,8 +13,8 @@ import pytest
 from core.errors import ModelError
 from core.requests import ImagineRequest
 from tests.vision.conftest import ask
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
+from vision.store import Models
 
 
 class Bomb:

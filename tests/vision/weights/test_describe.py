@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.vision.weights.test_contents import damage
-from vision.weights import describe
+from vision import describe_models
 
 
 def test_a_missing_component_is_named(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "half"
     shutil.copytree(folders["stable-diffusion"], folder)
     shutil.rmtree(folder / "vae")
-    info = describe.describe_models({"image": str(folder)}, tmp_path)[0]
+    info = describe_models.describe_models({"image": str(folder)}, tmp_path)[0]
     assert "vae/ missing" in info.problem
 
 
@@ -28,7 +28,7 @@ def test_the_configured_models_are_described_without_loading_them(
         "caption": "owner/name",
         "vit": str(tmp_path / "gone"),
     }
-    infos = {info.role: info for info in describe.describe_models(specs, tmp_path)}
+    infos = {info.role: info for info in describe_models.describe_models(specs, tmp_path)}
     assert infos["image"].family == "FLUX.1" and infos["image"].bytes > 10_000 and not infos["image"].problem
     assert infos["clip"].family == "siglip"
     assert "downloaded" in infos["caption"].problem
@@ -42,11 +42,11 @@ def test_trying_models_happens_in_another_process_and_tells_which_load(
     broken = tmp_path / "broken"
     shutil.copytree(folders["vit"], broken)
     damage(broken / "model.safetensors", "cut")
-    tried = describe.try_models({"clip": str(folders["clip"]), "vit": str(broken)}, tmp_path)
+    tried = describe_models.try_models({"clip": str(folders["clip"]), "vit": str(broken)}, tmp_path)
     assert tried["clip"] == "" and "cut off" in tried["vit"]
 
 
 @pytest.mark.slow
 def test_devices_are_looked_at_in_another_process() -> None:
-    devices = describe.probe_devices()
+    devices = describe_models.probe_devices()
     assert devices[0]["device"] == "cpu" and devices[0]["memory"] > 2**28

@@ -9,10 +9,10 @@ import pytest
 
 from core.errors import ModelError
 from core.profiles import DEMO
-from vision.weights import hub, sources
+from vision.weights import files, hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-SOURCE = sources.parse(f"owner/name@{COMMIT}")
+SOURCE = files.parse(f"owner/name@{COMMIT}")
 MODEL = DEMO / "stable-diffusion"
 
 

@@ -11,15 +11,15 @@ import pytest
 
 from core.errors import ModelError
 from tests.vision.weights.test_sources import COMMIT
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import hub, local, sources
+from vision.store import Models
+from vision.weights import files, hub
 
 
 def test_models_that_are_fetched_at_the_same_time_are_all_remembered(tmp_path: Path) -> None:
     def remember(number: int) -> None:
         for name in (f"owner/a{number}", f"owner/b{number}"):
-            hub._lock(sources.parse(name), tmp_path, {"commit": "0" * 40})
+            hub._lock(files.parse(name), tmp_path, {"commit": "0" * 40})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(remember, range(16)))
@@ -46,12 +46,12 @@ def test_a_revision_is_resolved_once_and_remembered(
 ) -> None:
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
-    source = sources.parse("owner/name")
+    source = files.parse("owner/name")
     snapshot(tmp_path, folders["vit"])
-    assert local.find(source, tmp_path) is None, "main could be any commit by now"
+    assert hub.find(source, tmp_path) is None, "main could be any commit by now"
     asked = fake_hub(monkeypatch, folders["vit"], tmp_path)
     folder = hub.fetch(source, tmp_path)
-    assert folder.name == COMMIT and local.find(source, tmp_path) == folder
+    assert folder.name == COMMIT and hub.find(source, tmp_path) == folder
     assert json.loads((tmp_path / hub.LOCK_FILE).read_text())["owner/name@main"]["commit"] == COMMIT
     hub.fetch(source, tmp_path)
     assert asked == [None, COMMIT], "once known, the commit is what is asked for"

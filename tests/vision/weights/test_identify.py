@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import ModelError
 from core.settings import ROOT
-from vision.weights import identify
+from vision.weights import card
 
 
 def test_a_card_with_a_mistake_is_a_sentence_not_a_traceback(
@@ -27,14 +27,14 @@ def test_a_card_with_a_mistake_is_a_sentence_not_a_traceback(
     ):
         (folder / "atelier.json").write_text(text)
         with pytest.raises(ModelError, match=word):
-            identify.family_and_card(folder)
+            card.family_and_card(folder)
 
 
 def test_the_family_and_the_card_are_known_without_torch(folders: dict[str, Path]) -> None:
     code = (
-        "import sys; from pathlib import Path; from vision.weights import describe, identify\n"
-        "import vision.capabilities, vision.worker, vision.protocol\n"
-        f"print(identify.family_and_card(Path({str(folders['flux'])!r}))[0].name,"
+        "import sys; from pathlib import Path; from vision.weights import card\n"
+        "import vision.describe_models, vision.capabilities, vision.worker.main, vision.protocol\n"
+        f"print(card.family_and_card(Path({str(folders['flux'])!r}))[0].name,"
         " sorted({'torch', 'diffusers', 'transformers'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -43,5 +43,5 @@ def test_the_family_and_the_card_are_known_without_torch(folders: dict[str, Path
 
 def test_a_model_that_only_edits_pictures_is_known(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "QwenImageEditPlusPipeline"}')
-    family = identify.family_of_folder(tmp_path)
+    family = card.family_of_folder(tmp_path)
     assert (family.name, family.text) == ("qwen-image-edit", None) and family.edit

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import ModelError
 from core.settings import PROFILES
-from vision.weights import sources
+from vision.weights import files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -16,12 +16,12 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 def test_the_three_forms_of_a_model_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "one.safetensors").touch()
-    hub = sources.parse(f"owner/name@{COMMIT}")
+    hub = files.parse(f"owner/name@{COMMIT}")
     assert (hub.kind, hub.id, hub.revision, hub.name) == ("hub", "owner/name", COMMIT, "owner/name")
-    assert sources.parse("owner/name").revision is None
-    folder = sources.parse(str(tmp_path / "folder"))
+    assert files.parse("owner/name").revision is None
+    folder = files.parse(str(tmp_path / "folder"))
     assert (folder.kind, folder.name, folder.path) == ("folder", "folder", tmp_path / "folder")
-    assert sources.parse(str(tmp_path / "one.safetensors")).kind == "file"
+    assert files.parse(str(tmp_path / "one.safetensors")).kind == "file"
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,10 @@ def test_the_three_forms_of_a_model_are_told_apart(tmp_path: Path) -> None:
 )
 def test_what_is_no_model_is_refused_with_a_sentence(spec: str) -> None:
     with pytest.raises(ModelError, match="safetensors"):
-        sources.parse(spec)
+        files.parse(spec)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_profile_names_models_that_parse(profile: str) -> None:
-    kinds = {sources.parse(spec).kind for spec in PROFILES[profile].values()}
+    kinds = {files.parse(spec).kind for spec in PROFILES[profile].values()}
     assert kinds == ({"folder"} if profile == "demo" else {"hub"})

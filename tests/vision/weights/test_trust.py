@@ -12,9 +12,9 @@ from core.errors import ModelError
 from tests.security import weights
 from tests.vision.weights.test_sources import COMMIT
 from vision.families import Mode
-from vision.model_store import Models
 from vision.protocol import WorkerConfig
-from vision.weights import contents, hub, local, sources, trust
+from vision.store import Models
+from vision.weights import files, hub
 
 
 @pytest.fixture(scope="module")
@@ -41,22 +41,22 @@ def test_executions_that_happen_are_seen(watch: weights.Watch) -> None:
 def test_a_folder_or_file_is_pinned_by_its_contents(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "vit"
     shutil.copytree(folders["vit"], folder)
-    spec = f"{folder}@sha256:{trust.digest(folder)}"
-    source = sources.parse(spec)
+    spec = f"{folder}@sha256:{files.digest(folder)}"
+    source = files.parse(spec)
     assert (source.kind, source.path, source.name) == (
         "folder",
         folder,
         "vit",
-    ) and source.digest == trust.digest(folder)
-    local.verify(source, folder, tmp_path)
+    ) and source.digest == files.digest(folder)
+    hub.verify(source, folder, tmp_path)
     (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
     with pytest.raises(ModelError, match="isn't what was pinned"):
-        local.verify(source, folder, tmp_path)
+        hub.verify(source, folder, tmp_path)
     file = folder / "model.safetensors"
-    local.verify(sources.parse(f"{file}@sha256:{trust.digest(file)}"), file, tmp_path)
+    hub.verify(files.parse(f"{file}@sha256:{files.digest(file)}"), file, tmp_path)
     for wrong in ("abc", "z" * 64, ""):
         with pytest.raises(ModelError, match="64 hex digits"):
-            sources.parse(f"{folder}@sha256:{wrong}")
+            files.parse(f"{folder}@sha256:{wrong}")
 
 
 def _sharing(folders: dict[str, Path], root: Path) -> Path:
@@ -83,22 +83,22 @@ def test_a_folder_takes_a_part_from_the_one_beside_it(folders: dict[str, Path], 
         torch.equal(one, other)
         for one, other in zip(whole.vae.state_dict().values(), part.vae.state_dict().values(), strict=True)
     )
-    weights_of = contents.weight_files(folder)
+    weights_of = files.weight_files(folder)
     assert weights_of[-1].parent == tmp_path / "whole" / "vae"
-    assert contents.size(folder) == contents.size(tmp_path / "whole")
-    before = trust.digest(folder)
+    assert files.size(folder) == files.size(tmp_path / "whole")
+    before = files.digest(folder)
     (tmp_path / "whole" / "vae" / "config.json").write_text("{}")
-    assert trust.digest(folder) != before
+    assert files.digest(folder) != before
     shutil.rmtree(tmp_path / "whole" / "vae")
     with pytest.raises(ModelError, match="part is incomplete: vae/ missing"):
-        contents.check_folder(folder)
+        files.check_folder(folder)
 
 
 def test_a_shared_part_brings_no_code_and_lies_beside(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = _sharing(folders, tmp_path)
     (tmp_path / "whole" / "vae" / "modeling.py").write_text("raise SystemExit")
     with pytest.raises(ModelError, match=r"its own code \(modeling.py\)"):
-        contents.check_folder(folder)
+        files.check_folder(folder)
     for shared in (
         {"vae": "../whole"},
         {"vae": ".."},
@@ -109,7 +109,7 @@ def test_a_shared_part_brings_no_code_and_lies_beside(folders: dict[str, Path], 
     ):
         _shares(folder, shared)
         with pytest.raises(ModelError, match="is no folder beside it"):
-            contents.check_folder(folder)
+            files.check_folder(folder)
 
 
 class _Lfs:
@@ -124,7 +124,7 @@ def _hub(monkeypatch: pytest.MonkeyPatch, made: Path, cache: Path, *, broken: bo
     class File:
         def __init__(self, path: Path) -> None:
             self.rfilename, self.size = path.name, path.stat().st_size
-            self.lfs = _Lfs(trust.digest(path)) if path.suffix == ".safetensors" else None
+            self.lfs = _Lfs(files.digest(path)) if path.suffix == ".safetensors" else None
 
     class Api:
         def __init__(self, token=None) -> None: ...
@@ -151,14 +151,14 @@ def test_what_the_hub_hands_over_must_be_what_it_states(
 ) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path, broken=True)
     with pytest.raises(ModelError, match="isn't the file that was fetched"):
-        hub.fetch(sources.parse(f"owner/name@{COMMIT}"), tmp_path)
+        hub.fetch(files.parse(f"owner/name@{COMMIT}"), tmp_path)
 
 
 def test_a_fetched_model_that_is_changed_later_is_not_loaded(
     folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _hub(monkeypatch, folders["vit"], tmp_path)
-    source = sources.parse("owner/name")
+    source = files.parse("owner/name")
     folder = hub.fetch(source, tmp_path)
     assert Models(WorkerConfig("cpu", {"vit": "owner/name"}, str(tmp_path), allow_download=False)).get("vit")
     weights._changed(folder, tmp_path)
@@ -171,5 +171,5 @@ def test_every_profile_is_pinned() -> None:
 
     for name, models in PROFILES.items():
         for spec in models.values():
-            source = sources.parse(spec)
+            source = files.parse(spec)
             assert name == "demo" or hub.commit_of(source, Path("/nowhere")) == source.revision, spec

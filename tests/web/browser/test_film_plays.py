@@ -15,8 +15,8 @@ from aiohttp import web
 
 from studio.marking import marks
 from tests.vision.films.test_writer import tone
-from vision.films.encoders import encoder_of
-from vision.films.writer import FilmWriter
+from vision.video.codecs import encoder_of
+from vision.video.writer import FilmWriter
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 PAGE = (

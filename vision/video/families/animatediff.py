@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from vision.video.families.card import FilmCard
-from vision.video.families.family import Known, Operation, Take, VideoFamily
+from vision.video.families.family import FilmCard, Known, Operation, Take, VideoFamily
 
 
 class AnimateDiff(VideoFamily):
@@ -62,12 +61,12 @@ class AnimateDiff(VideoFamily):
 
     def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
         """Return ``take`` with the latents of all known frames."""
-        from vision.video import decoding
+        from vision.video import decode
 
         def with_latents(known: Known) -> Known:
             if known.latents is not None:
                 return known
-            return replace(known, latents=decoding.encode(pipe.vae, decoding.tensor(known.frames)))
+            return replace(known, latents=decode.encode(pipe.vae, decode.tensor(known.frames)))
 
         return replace(take, known=tuple(map(with_latents, take.known)))
 
@@ -127,9 +126,9 @@ class AnimateDiff(VideoFamily):
 
     def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
         """Decode piece by piece."""
-        from vision.video import decoding
+        from vision.video import decode
 
-        return decoding.one_by_one(vae, latents)
+        return decode.one_by_one(vae, latents)
 
 
 FAMILY = AnimateDiff()

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vision.video.families.card import FilmCard
-from vision.video.families.family import Operation, Take, VideoFamily
+from vision.video.families.family import FilmCard, Operation, Take, VideoFamily
 
 ONLY_FIRST = "its pipelines know a first picture only; take LTX-Video or Wan VACE"
 
@@ -82,9 +81,9 @@ class CogVideoX(VideoFamily):
 
     def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
         """Decode piece by piece."""
-        from vision.video import decoding
+        from vision.video import decode
 
-        return decoding.in_pairs(vae, latents)
+        return decode.in_pairs(vae, latents)
 
 
 class CogVideoXPictures(CogVideoX):

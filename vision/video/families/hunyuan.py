@@ -7,8 +7,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vision.video.families.card import FilmCard
-from vision.video.families.family import Operation, Take, VideoFamily
+from vision.video.families.family import FilmCard, Operation, Take, VideoFamily
 
 FROM_LATENTS = "from the film's latents and fewer steps"
 ONLY_FIRST = "its pipelines know a first picture only; take LTX-Video or Wan VACE"
@@ -55,9 +54,9 @@ class HunyuanVideo(VideoFamily):
 
     def loaded(self, pipe: Any) -> None:
         """Let the decoder and the encoder do with little memory."""
-        from vision.video import streaming
+        from vision.video import decode
 
-        streaming.attend_in_turn(pipe.vae)
+        decode.attend_in_turn(pipe.vae)
 
     def pipeline(self, take: Take, base: str) -> str:
         """Return the class that draws ``take``."""
@@ -80,9 +79,9 @@ class HunyuanVideo(VideoFamily):
         import numpy as np
         import torch
 
-        from vision.video import decoding
+        from vision.video import decode
 
-        clean = decoding.encode(pipe.vae, decoding.tensor(take.source)).float()
+        clean = decode.encode(pipe.vae, decode.tensor(take.source)).float()
         clean = clean * pipe.vae.config.scaling_factor
         steps = take.num_inference_steps
         sigmas = np.linspace(1.0, 0.0, steps + 1)[:-1][-max(1, round(steps * take.strength)) :]
@@ -103,9 +102,9 @@ class HunyuanVideo(VideoFamily):
 
     def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
         """Decode piece by piece."""
-        from vision.video import decoding
+        from vision.video import decode
 
-        return decoding.in_turn(vae, latents)
+        return decode.in_turn(vae, latents)
 
 
 class HunyuanVideoPictures(HunyuanVideo):

@@ -1,13 +1,15 @@
-"""LTX-Video: a flow transformer on packed latents. One pipeline takes known frames at any place."""
+"""LTX-Video: a flow transformer on packed latents. One pipeline takes known frames at any place.
+
+LTX-2: film and sound in one flow transformer."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
-from vision.video.families import known_vae
-from vision.video.families.card import FilmCard
-from vision.video.families.family import Known, Operation, Take, VideoFamily
+from vision.video.families import family
+from vision.video.families.family import FilmCard, Known, Operation, Take, VideoFamily
 
 
 class Ltx(VideoFamily):
@@ -47,7 +49,7 @@ class Ltx(VideoFamily):
 
     def prepare(self, pipe: Any, take: Take, card: FilmCard) -> Take:
         """Return ``take`` as it is, with kept latents in place of what would be encoded."""
-        known_vae.stand_in(pipe, take.known)
+        family.stand_in(pipe, take.known)
         return take
 
     def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
@@ -63,15 +65,15 @@ class Ltx(VideoFamily):
     def _condition(self, known: Known, take: Take) -> Any:
         from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 
-        frames = known_vae.pictures(known, take.width, take.height)
+        frames = family.pictures(known, take.width, take.height)
         if len(frames) == 1:
             return LTXVideoCondition(image=frames[0], frame_index=known.at)
         return LTXVideoCondition(video=frames, frame_index=known.at)
 
     def _normalized(self, pipe: Any, take: Take) -> Any:
-        from vision.video import decoding
+        from vision.video import decode
 
-        latents = decoding.encode(pipe.vae, decoding.tensor(take.source)).float()
+        latents = decode.encode(pipe.vae, decode.tensor(take.source)).float()
         return pipe._normalize_latents(latents, pipe.vae.latents_mean, pipe.vae.latents_std)
 
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
@@ -101,7 +103,7 @@ class Ltx(VideoFamily):
         """Decode piece by piece."""
         import torch
 
-        from vision.video import decoding
+        from vision.video import decode
 
         temb = None
         if vae.config.timestep_conditioning:
@@ -109,10 +111,126 @@ class Ltx(VideoFamily):
             noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0)).to(latents)
             scale = card.decode_noise_scale
             latents = (1 - scale) * latents + scale * self._decoder_noise(vae, noise)
-        return decoding.overlapping(vae, latents, temb)
+        return decode.overlapping(vae, latents, temb)
 
     def _decoder_noise(self, vae: Any, noise: Any) -> Any:
         return noise
 
 
 FAMILY = Ltx()
+
+
+class Ltx2(Ltx):
+    """LTX-2, 2.3 and 2.5. Known frames other than the first come as tokens behind the others', and begin with
+    a latent: at frame 8·i + 1. What becomes of the sound isn't told after a step, so no step can be saved."""
+
+    name = "ltx2"
+    title = "LTX-2"
+    pipelines = ("LTX2Pipeline", "LTX2ImageToVideoPipeline", "LTX2ConditionPipeline")
+    native_area = 768 * 512
+    fps = 24
+    longest = 481
+    sound = True
+    keeps_steps = False
+    guidance_scale = 3.0
+    num_inference_steps = 30
+    draft_steps = 12
+    usual_negative = "blurry, low quality, still picture, static"
+    natively = {
+        Operation.WORDS: "LTX2ConditionPipeline",
+        Operation.FIRST: "LTX2ConditionPipeline, the picture as the first latent",
+        Operation.FIRST_LAST: "the same, the other as the last latent",
+        Operation.EXTEND: "the last 2 latents in front",
+        Operation.EXTEND_BACK: "the first 2 latents behind",
+        Operation.REMIX: "LTX2ConditionPipeline from the film's latents and fewer steps; without sound",
+        Operation.BLEND: "2 latents of each film at both ends",
+        Operation.LOOP: "the picture at both ends",
+    }
+
+    def around(self, overlap: int, between: int, after: int) -> tuple[int, int]:
+        """As the others', but that known frames begin at 8·i + 1, and that the call goes on behind them for
+        as long as a latent lasts."""
+        at = self.at_least(overlap + between)
+        return self.at_least(at + after), at
+
+    def pipeline(self, take: Take, base: str) -> str:
+        """Return the class that draws ``take``."""
+        return "LTX2ConditionPipeline"
+
+    def arguments(self, pipe: Any, take: Take, card: FilmCard) -> dict[str, Any]:
+        """Return the arguments for what is known and for the source of a remix."""
+        given: dict[str, Any] = {"frame_rate": float(take.fps), "num_frames": take.frames}
+        if take.guidance_scale <= 1:  # distilled: each of the other guidances would be a pass of its own
+            given |= {"stg_scale": 0.0, "modality_scale": 1.0, "guidance_rescale": 0.0}
+            given |= {"audio_guidance_scale": 1.0, "audio_stg_scale": 0.0, "audio_modality_scale": 1.0}
+        layers = len(pipe.transformer.transformer_blocks)
+        given["spatio_temporal_guidance_blocks"] = [min(28, layers - 1)]
+        if take.source:
+            given |= self._beginning(pipe, take)
+        elif take.known:
+            given["conditions"] = [self._condition(known, take) for known in take.known]
+        return given
+
+    def _condition(self, known: Known, take: Take) -> Any:
+        from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+
+        frames = family.pictures(known, take.width, take.height)
+        index = -(-known.at // self.step)  # of the latent that the frame is in
+        return LTX2VideoCondition(frames=frames, index=index)
+
+    def _beginning(self, pipe: Any, take: Take) -> dict[str, Any]:
+        """The film's latents, and the last steps alone with as much noise as the first of those begins
+        with."""
+        import numpy as np
+        from diffusers.pipelines.ltx2.pipeline_ltx2 import calculate_shift
+
+        from vision.video import decode
+
+        latents = decode.encode(pipe.vae, decode.tensor(take.source)).float()
+        steps = take.num_inference_steps
+        count = max(1, min(steps, round(steps * take.strength)))
+        sigmas = np.linspace(1.0, 1 / steps, steps)[-count:]
+        scheduler, config = copy.deepcopy(pipe.scheduler), pipe.scheduler.config
+        mu = calculate_shift(
+            latents[0, 0].numel(),
+            config.get("base_image_seq_len", 1024),
+            config.get("max_image_seq_len", 4096),
+            config.get("base_shift", 0.95),
+            config.get("max_shift", 2.05),
+        )
+        scheduler.set_timesteps(sigmas=sigmas, mu=mu)
+        return {
+            "latents": latents,
+            "sigmas": sigmas.tolist(),
+            "noise_scale": float(scheduler.sigmas[0]),
+            "num_inference_steps": count,
+        }
+
+    def latents(self, pipe: Any, result: Any, take: Take) -> Any:
+        """Return what was drawn as the decoder takes it."""
+        return result.frames.float()  # its pipelines return them as the decoder takes them
+
+    def _unpacked(self, pipe: Any, latents: Any, take: Take) -> Any:
+        h, w = (side // pipe.vae_spatial_compression_ratio for side in (take.height, take.width))
+        f = self.frame_latents(take.frames)
+        own = latents[:, : f * h * w]
+        return pipe._unpack_latents(
+            own, f, h, w, pipe.transformer_spatial_patch_size, pipe.transformer_temporal_patch_size
+        )
+
+    def _decoder_noise(self, vae: Any, noise: Any) -> Any:
+        mean, std = (one.view(1, -1, 1, 1, 1).to(noise) for one in (vae.latents_mean, vae.latents_std))
+        return noise * std / vae.config.scaling_factor + mean
+
+    def sounds(self, pipe: Any, result: Any) -> Any:
+        """Return the sound."""
+        import torch
+
+        with torch.no_grad():
+            latents = result.audio.to(pipe.audio_vae.dtype)
+            samples = pipe.vocoder(pipe.audio_vae.decode(latents, return_dict=False)[0])
+        rate = pipe.vocoder.config.output_sampling_rate
+        return samples[0].float().clamp(-1, 1).cpu().numpy(), rate
+
+
+LTX2_FAMILY = Ltx2()

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vision.video.families.card import FilmCard
-from vision.video.families.family import Operation, Take, VideoFamily
+from vision.video.families.family import FilmCard, Operation, Take, VideoFamily
 
 FIRST_FRAME_ONLY = "goes on from the last frame alone"
 STARTS_FROM_NOTHING = "these weights draw from words alone; take Wan's I2V or VACE"
@@ -93,9 +92,9 @@ class Wan(VideoFamily):
 
     def chunks(self, vae: Any, latents: Any, card: FilmCard) -> Iterator[Any]:
         """Decode piece by piece."""
-        from vision.video import decoding
+        from vision.video import decode
 
-        return decoding.causal(vae, latents)
+        return decode.causal(vae, latents)
 
 
 class WanFirst(Wan):

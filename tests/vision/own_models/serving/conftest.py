@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
-from vision.own_models.snapshot import Item, Snapshot
+from vision.custom_models.snapshot import Item, Snapshot
 
 PROJECT = "abcdefghjkmn"
 

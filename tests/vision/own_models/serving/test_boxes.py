@@ -26,12 +26,11 @@ from tests.vision.own_models.serving.conftest import Given, inspect, train
 from tests.vision.test_worker import start
 from vision.capabilities import capability
 from vision.capabilities.inspect import _short
-from vision.model_store import Models
-from vision.own_models.detect.detector import Detector, sees_with
-from vision.own_models.detect.training import Settings
-from vision.own_models.export.bundle import bundle, differences
+from vision.custom_models.detection import Detector, Settings, sees_with
+from vision.custom_models.export import bundle, differences
 from vision.protocol import Run, Step, WorkerConfig
 from vision.reporter import Reporter
+from vision.store import Models
 
 pytestmark = needs_train
 STEPS = 4
@@ -56,7 +55,7 @@ def models() -> Models:
 @pytest.fixture(scope="module")
 def trained(given: Given, models: Models) -> Output:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vision.own_models.detect.training.Settings", partial(Settings, steps=STEPS))
+        patch.setattr("vision.custom_models.detection.Settings", partial(Settings, steps=STEPS))
         request = train("detect", settled=True, pixels=128)
         return capability("train")(request, given.paths, models, Reporter(), given.job("train"))
 
@@ -107,8 +106,8 @@ def test_what_is_found_has_a_place_a_label_and_a_score(
 def test_a_killed_training_goes_on_where_it_was_and_learns_the_same(
     given: Given, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vision.own_models.detect.training.Settings", partial(Settings, steps=9))
-    monkeypatch.setattr("vision.own_models.detect.training.KEPT_EVERY", 3)
+    monkeypatch.setattr("vision.custom_models.detection.Settings", partial(Settings, steps=9))
+    monkeypatch.setattr("vision.custom_models.detection.KEPT_EVERY", 3)
     request = train("detect", settled=True, pixels=128)
     whole = capability("train")(request, given.paths, models, Reporter(), given.job("whole"))
     folder = given.job("killed")

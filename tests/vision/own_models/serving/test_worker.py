@@ -22,11 +22,10 @@ from tests.vision.own_models.serving.conftest import Given, bundle, inspect, tra
 from tests.vision.own_models.test_classify import COLOURS, coloured
 from tests.vision.test_worker import Running, start
 from vision.capabilities import capability
-from vision.model_store import Models
-from vision.own_models.serving.held import MOST, Loaded, OwnModels
-from vision.own_models.steps import FolderStore
+from vision.custom_models.steps import FolderStore
 from vision.protocol import Broke, Done, Fault, Quit, Run, Step, Stop, Stopped, WorkerConfig
 from vision.reporter import Reporter
+from vision.store import MOST, Loaded, Models, OwnModels
 
 pytestmark = needs_train
 
@@ -88,7 +87,7 @@ def test_the_same_is_learned_in_slices_beside_others_and_without_and_one_picture
     trained: Output, given_dials: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here it is another process, with other threads, and nothing of the first one's features."""
-    from vision.pictures import encode
+    from vision.images import encode
 
     opened, most = set[int](), 0
     plain = encode.open_picture
@@ -162,9 +161,9 @@ def test_groups_and_parts_are_settled_where_nobody_has(given_dials: Given, tmp_p
 
 
 def test_a_training_that_takes_too_long_is_told(given_dials: Given, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vision.own_models.serving import slices
+    from vision.custom_models import steps
 
-    monkeypatch.setattr(slices.time, "monotonic", iter(range(0, 10**6, 3)).__next__)
+    monkeypatch.setattr(steps.time, "monotonic", iter(range(0, 10**6, 3)).__next__)
     models = Models(WorkerConfig("cpu", {}, ""))
     with pytest.raises(Exception, match="has taken 12 s and may take 10 s"):
         capability("train")(
@@ -287,9 +286,9 @@ def test_a_classifier_is_trained_asked_why_and_says_none_of_these(
 
 @pytest.mark.slow
 def test_what_speaks_for_a_label_is_where_the_thing_is(running: Running, tmp_path: Path) -> None:
-    from vision.own_models.classify.classifier import Classifier
-    from vision.own_models.features.filters import filters
-    from vision.own_models.serving.asking import why
+    from vision.custom_models.classification.model import Classifier
+    from vision.custom_models.features import filters
+    from vision.custom_models.inference import why
 
     given = Given(tmp_path)
     for place, (name, colour) in enumerate(COLOURS.items()):

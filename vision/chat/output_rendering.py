@@ -1,0 +1,377 @@
+"""The picture that shows an answer: boxes on what was asked about, or a chart drawn again beside it.
+
+Draws a table's numbers as bars with PIL, so that they can be compared with the chart that they were read
+from.
+
+From an answer in words, or from what was measured, to what people see: words, table or boxes, a picture,
+and sentences about them."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from core.events import ChatAnswer, Output, Picture
+from core.requests.chat import Form
+from core.results import Box, Table, text_of_lines
+from vision.chat import output_parsing
+from vision.chat.output_parsing import MOST, NotInForm, Wanted, formed, numeric, written
+from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit
+from vision.protocol import Measured, Talk
+
+PLOT_COLOURS = (BAR, BEST, "#fee75c", "#eb459e", "#ed4245", "#3ba5b5")
+WIDTH, LEAST_HEIGHT, MOST_HEIGHT = 640, 420, 1000  # px
+MARGIN, PLOT_GAP = 20, 8
+MOST_BARS = 30  # of rows; the rest is in the file
+UPRIGHT_ROWS, UPRIGHT_LETTERS = 12, 11  # most of each with bars that stand
+FONT, SMALL, TITLE = 16, 14, 18
+
+
+@dataclass(frozen=True)
+class _Area:
+    """Where bars are drawn, px, and which values its ends stand for."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    low: float
+    high: float
+
+    def x(self, value: float) -> int:
+        """Return where a value is across."""
+        return self.left + round((self.right - self.left) * (value - self.low) / (self.high - self.low))
+
+    def y(self, value: float) -> int:
+        """Return where a value is from the top."""
+        return self.bottom - round((self.bottom - self.top) * (value - self.low) / (self.high - self.low))
+
+
+def draw(table: Table) -> Image.Image | None:
+    """Return the numbers of a table as bars, WIDTH px wide; None where it has none to draw."""
+    places = numeric(table)[: len(PLOT_COLOURS)]
+    rows = table.rows[:MOST_BARS]
+    series = [[row[place] for row in rows] for place in places]
+    values = [value for column in series for value in column if isinstance(value, float)]
+    if not values or len(rows) < 2:
+        return None
+    names = [written(row[0]) for row in rows]
+    stands = len(rows) <= UPRIGHT_ROWS and max(map(len, names)) * len(rows) <= 6 * UPRIGHT_LETTERS
+    height = LEAST_HEIGHT if stands else _tall(len(rows), len(places))
+    image = Image.new("RGB", (WIDTH, height), BACKGROUND)
+    pen = ImageDraw.Draw(image)
+    top = _head(pen, table, places)
+    ticks = _ticks(min(values), max(values))
+    (_standing if stands else _lying)(pen, top, height, names, series, ticks)
+    return image
+
+
+def _tall(rows: int, columns: int) -> int:
+    return min(MOST_HEIGHT, max(LEAST_HEIGHT, 110 + rows * max(20, 12 * columns)))
+
+
+def _head(pen: ImageDraw.ImageDraw, table: Table, places: Sequence[int]) -> int:
+    """Write the title and what the colours mean; return where that ends."""
+    top = MARGIN
+    if table.title:
+        text, face = fit(table.title, WIDTH - 2 * MARGIN, TITLE, 0)
+        pen.text((MARGIN, top), text, TEXT, face)
+        top += TITLE + PLOT_GAP
+    if len(places) > 1:
+        x, room = MARGIN, (WIDTH - 2 * MARGIN) // len(places)
+        for colour, place in zip(PLOT_COLOURS, places, strict=False):
+            text, face = fit(table.columns[place] or f"column {place + 1}", room - 30, SMALL, place + 1)
+            pen.rectangle((x, top + 2, x + 12, top + 14), colour)
+            pen.text((x + 18, top), text, FAINT, face)
+            x += room
+        top += SMALL + PLOT_GAP
+    elif table.columns[places[0]]:
+        text, face = fit(table.columns[places[0]], WIDTH - 2 * MARGIN, SMALL, 0)
+        pen.text((MARGIN, top), text, FAINT, face)
+        top += SMALL + PLOT_GAP
+    return top + PLOT_GAP
+
+
+def _ticks(least: float, most: float) -> list[float]:
+    """Return about five round values that hold zero and all that is drawn."""
+    least, most = min(least, 0.0), max(most, 0.0)
+    span = (most - least) or 1.0
+    rough = span / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * times for times in (1, 2, 2.5, 5, 10) if power * times >= rough * 0.999)
+    first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
+    return [number * step for number in range(first, max(last, first + 1) + 1)]
+
+
+def _standing(
+    pen: ImageDraw.ImageDraw,
+    top: int,
+    height: int,
+    names: Sequence[str],
+    series: Sequence[Sequence[object]],
+    ticks: Sequence[float],
+) -> None:
+    face = ImageFont.load_default(SMALL)
+    marks = [written(round(tick, 10)) for tick in ticks]
+    left = MARGIN + PLOT_GAP + round(max(face.getlength(mark) for mark in marks))
+    area = _Area(left, top + FONT, WIDTH - MARGIN, height - MARGIN - FONT - PLOT_GAP, ticks[0], ticks[-1])
+    for tick, mark in zip(ticks, marks, strict=True):
+        y = area.y(tick)
+        pen.line((area.left, y, area.right, y), FAINT if tick == 0 else ROW)
+        pen.text((area.left - PLOT_GAP, y), mark, FAINT, face, anchor="rm")
+    room = (area.right - area.left) / len(names)
+    for row, name in enumerate(names):
+        middle = area.left + room * (row + 0.5)
+        text, wide = fit(name, room - 4, SMALL, row + 1)
+        pen.text((middle, area.bottom + PLOT_GAP), text, TEXT, wide, anchor="ma")
+        for place, (begin, end) in enumerate(_slots(middle, room, len(series))):
+            value = series[place][row]
+            if isinstance(value, float):
+                y, zero = area.y(value), area.y(0)
+                pen.rectangle((begin, min(y, zero), end, max(y, zero)), PLOT_COLOURS[place])
+                text = written(value)
+                if face.getlength(text) <= room / len(series):
+                    anchor, off = ("md", -3) if value >= 0 else ("ma", 3)
+                    pen.text(((begin + end) / 2, y + off), text, TEXT, face, anchor=anchor)
+
+
+def _lying(
+    pen: ImageDraw.ImageDraw,
+    top: int,
+    height: int,
+    names: Sequence[str],
+    series: Sequence[Sequence[object]],
+    ticks: Sequence[float],
+) -> None:
+    face = ImageFont.load_default(SMALL)
+    fitted = [fit(name, 190, SMALL, row) for row, name in enumerate(names, 1)]
+    left = MARGIN + PLOT_GAP + round(max(wide.getlength(text) for text, wide in fitted))
+    area = _Area(left, top, WIDTH - MARGIN - 56, height - MARGIN - FONT - PLOT_GAP, ticks[0], ticks[-1])
+    for tick in ticks:
+        x = area.x(tick)
+        pen.line((x, area.top, x, area.bottom), FAINT if tick == 0 else ROW)
+        pen.text((x, area.bottom + PLOT_GAP), written(round(tick, 10)), FAINT, face, anchor="ma")
+    room = (area.bottom - area.top) / len(names)
+    for row, (text, wide) in enumerate(fitted):
+        middle = area.top + room * (row + 0.5)
+        pen.text((area.left - PLOT_GAP, middle), text, TEXT, wide, anchor="rm")
+        for place, (begin, end) in enumerate(_slots(middle, room, len(series))):
+            value = series[place][row]
+            if isinstance(value, float):
+                x, zero = area.x(value), area.x(0)
+                pen.rectangle((min(x, zero), begin, max(x, zero), end), PLOT_COLOURS[place])
+                if end - begin >= SMALL - 4:
+                    pen.text((max(x, zero) + 4, (begin + end) / 2), written(value), TEXT, face, anchor="lm")
+
+
+def _slots(middle: float, room: float, count: int) -> list[tuple[float, float]]:
+    """Return where the bars of a row begin and end, side by side around its middle."""
+    whole = room * (0.62 if count == 1 else 0.8)
+    width = whole / count
+    begin = middle - whole / 2
+    return [(begin + width * n, begin + width * (n + 1) - (1 if count > 1 else 0)) for n in range(count)]
+
+
+LONGEST = 1600  # px of a drawn picture's longer side
+LINE = 2  # px
+PLATE = "#1e1f22"
+COLOURS = ("#ff5c5c", "#57f287", "#5bb8ff", "#fee75c", "#ff8ad8", "#ff9f43", "#3be0d0", "#b79bff")
+BESIDE = 640, 480  # px, most of the original beside its numbers
+CAPTION, GAP = 16, 16
+QUALITY = 92  # of JPEG
+
+
+def boxed(image: Image.Image, boxes: Sequence[Box]) -> Picture:
+    """Return a copy of ``image`` (RGB) with boxes, each with its label on a plate."""
+    drawn = image.copy()
+    drawn.thumbnail((LONGEST, LONGEST))
+    pen = ImageDraw.Draw(drawn)
+    size = max(12, min(24, round(max(drawn.size) / 45)))
+    places = [
+        (box.left * drawn.width, box.top * drawn.height, box.right * drawn.width, box.bottom * drawn.height)
+        for box in boxes[:MOST]
+    ]
+    for number, (left, top, right, bottom) in enumerate(places):
+        sides = (left, top, min(right, drawn.width - 1), min(bottom, drawn.height - 1))
+        pen.rectangle(tuple(map(round, sides)), outline=COLOURS[number % len(COLOURS)], width=LINE)
+    for number, (box, place) in enumerate(zip(boxes, places, strict=False)):
+        _plate(pen, drawn.size, f"{number + 1} {box.label}".strip(), place, size, number)
+    return encoded(drawn)
+
+
+def _plate(
+    pen: ImageDraw.ImageDraw,
+    within: tuple[int, int],
+    label: str,
+    place: tuple[float, float, float, float],
+    size: int,
+    number: int,
+) -> None:
+    """Write a label above its box; inside it where there is no room above."""
+    text, face = fit(label, max(40, within[0] * 0.6), size, number + 1)
+    width, height = round(face.getlength(text)) + 8, size + 6
+    x = min(max(0, round(place[0])), max(0, within[0] - width))
+    y = round(place[1]) - height
+    y = y if y >= 0 else round(place[1]) + LINE
+    y = min(y, max(0, within[1] - height))
+    pen.rectangle((x, y, x + width, y + height), PLATE)
+    pen.rectangle((x, y, x + 3, y + height), COLOURS[number % len(COLOURS)])
+    pen.text((x + 6, y + height / 2), text, "#ffffff", face, anchor="lm")
+
+
+def drawn_again(table: Table, original: Image.Image | None) -> Picture | None:
+    """Return the numbers of a table as a chart, beside the picture they were read from where there is one;
+    None where there are none to draw."""
+    chart = draw(table)
+    if chart is None:
+        return None
+    if original is None:
+        return encoded(chart)
+    shown = original.copy()
+    shown.thumbnail(BESIDE)
+    top = CAPTION + 2 * GAP
+    height = top + max(shown.height, chart.height) + GAP
+    sheet = Image.new("RGB", (shown.width + chart.width + 3 * GAP, height), BACKGROUND)
+    pen, face = ImageDraw.Draw(sheet), ImageFont.load_default(CAPTION)
+    beside = shown.width + 2 * GAP
+    for x, caption, picture in ((GAP, "the picture", shown), (beside, "drawn again from the numbers", chart)):
+        pen.text((x, GAP), caption, FAINT, face)
+        sheet.paste(picture, (x, top))
+    return encoded(sheet)
+
+
+def encoded(image: Image.Image) -> Picture:
+    """Return a picture as PNG, or as JPEG where that is much smaller: a photograph."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=QUALITY, subsampling=0)
+    data, kind = out.getvalue(), "image/jpeg"
+    if image.width * image.height <= 2**21:
+        exact = io.BytesIO()
+        image.save(exact, "PNG", optimize=False)
+        if len(exact.getvalue()) <= 2 * len(data):
+            data, kind = exact.getvalue(), "image/png"
+    return Picture(data, kind, *image.size)
+
+
+BY_AXIS = (
+    "Read from the axis by OCR, and by how long the bars are; no chat model looked at it. It may be wrong:"
+    " compare it with the chart drawn again."
+)
+BY_OCR = "Read by OCR; no chat model looked at it. It may be wrong; check what matters."
+NO_FORM = {
+    "table": "The model gave no table that can be used; this is what it said.",
+    "boxes": "The model gave no boxes that can be used; this is what it said.",
+}
+NO_TEXT = "No text was found in the picture."
+NO_PICTURE = "The picture is gone, so that nothing is drawn on it."
+
+
+def pictures_of(talk: Talk) -> tuple[str, ...]:
+    """Return the SHA-256 of the pictures that a question is about: its own, or else those of the last
+    question that had any."""
+    return next((turn.pictures for turn in reversed(talk.turns) if turn.pictures), ())
+
+
+def so_far(form: Form, text: str) -> str:
+    """Return what there is to read of an answer that grows: of a table its rows, of boxes what was found."""
+    if form == "table":
+        table = output_parsing.so_far(text)
+        return output_parsing.words(table) if table is not None else ""
+    if form == "boxes":
+        try:
+            return output_parsing.boxes_words(output_parsing.boxes_read(text, "qwen3", (1000, 1000)).boxes)
+        except NotInForm:
+            return ""
+    return text
+
+
+def finished(
+    talk: Talk,
+    answer: ChatAnswer,
+    wanted: Wanted,
+    paths: Mapping[str, str],
+    parameters: Mapping[str, Any],
+) -> Output:
+    """Return what a model's answer comes to. talk: the conversation as it came. paths: SHA-256 → file.
+    parameters: of the output. Opens and draws pictures, so it blocks."""
+    notes = list(parameters.get("notes", ()))
+    if talk.answer not in NO_FORM or not answer.text.strip():
+        return Output(answer=answer, parameters=dict(parameters))
+    grid = None
+    try:
+        answer, told = formed(talk, answer, wanted)
+        notes += told
+        grid = _drawn(answer, pictures_of(talk), paths)
+    except NotInForm:
+        notes.append(NO_FORM[talk.answer])
+    if answer.boxes and grid is None:
+        notes.append(NO_PICTURE)
+    return Output(grid=grid, answer=answer, parameters={**parameters, "notes": notes})
+
+
+def _drawn(answer: ChatAnswer, names: Sequence[str], paths: Mapping[str, str]) -> Picture | None:
+
+    only = paths.get(names[0]) if len(names) == 1 else None
+    original = _opened(only) if only else None
+    if answer.table is not None:
+        return drawn_again(answer.table, original)
+    return boxed(original, answer.boxes) if answer.boxes and original is not None else None
+
+
+def _opened(path: str) -> Image.Image | None:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as opened:
+            if not opened.has_transparency_data:
+                return opened.convert("RGB")
+            rgba = opened.convert("RGBA")
+            return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    except OSError:
+        return None
+
+
+def measured(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Output:
+    """Return what was measured in pictures, in the files of that order, without a chat model. Opens and draws
+    pictures, so it blocks."""
+
+    sizes = tuple(one.size for one in found)
+    parameters: dict[str, Any] = {"kind": "ask", "model": found[0].reader}
+    original = _opened(files[0]) if len(files) == 1 else None
+    table = found[0].table
+    if form == "table" and table is not None:
+        answer = ChatAnswer(output_parsing.words(table), pictures=sizes, table=table)
+        return Output(
+            grid=drawn_again(table, original),
+            answer=answer,
+            parameters={**parameters, "notes": [BY_AXIS]},
+        )
+    texts = [text_of_lines(one.lines) for one in found]
+    if len(texts) > 1:
+        texts = [f"Picture {number}:\n{text or NO_TEXT}" for number, text in enumerate(texts, 1)]
+    answer = ChatAnswer("\n\n".join(texts) or NO_TEXT, pictures=sizes)
+    if len(found) > 1 or not found[0].lines:
+        return Output(answer=answer, parameters={**parameters, "notes": [BY_OCR]})
+    from vision.readers import ocr as line_boxes
+
+    (width, height), lines = found[0].size, found[0].lines
+    grid = encoded(line_boxes.draw(original, lines)) if original is not None else None
+    told = {**parameters, "width": width, "height": height, "notes": [BY_OCR]}
+    return Output(grid=grid, answer=answer, lines=lines, parameters=told)
+
+
+def joined(first: ChatAnswer, second: ChatAnswer) -> ChatAnswer:
+    """Return the second answer of a model that was asked once more, with the tokens of both."""
+    return replace(
+        second,
+        tokens_in=first.tokens_in + second.tokens_in,
+        tokens_cached=first.tokens_cached + second.tokens_cached,
+        tokens_out=first.tokens_out + second.tokens_out,
+        pictures=first.pictures,
+        turns_dropped=max(first.turns_dropped, second.turns_dropped),
+    )

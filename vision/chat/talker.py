@@ -1,0 +1,384 @@
+"""Answers questions: makes the prompt, has the answer written beside those of others, and ends it when its
+job is stopped.
+
+Writes the answers of models whose caches can't be joined, one after the other, by transformers' own
+``generate``: those with cross-attention to pictures (Idefics, Mllama), with layers that keep a state, or that
+do tasks (Florence-2, PaliGemma).
+
+Loads a chat model, and tries whether its answers can be written together.
+
+How likely a chat model finds each of some given answers to a question: the sum of the log-probabilities of
+its tokens, read behind one prompt in one call for all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from cachetools import LRUCache
+from PIL import Image
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    DynamicCache,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from core.errors import JobCancelled, ModelError
+from core.events import ChatAnswer
+from vision import devices
+from vision.chat.decoder import (
+    Decoder,
+    JoinedCaches,
+    Kept,
+    KeptCaches,
+    Layers,
+    Reply,
+    cache_of,
+    layers_of,
+    piece_end,
+)
+from vision.chat.model import ChatModel
+from vision.chat.prompt import Picture, Prompt
+from vision.engine.fiber import Fiber
+from vision.protocol import Talk, Turn
+from vision.reporter import Leaving, Reporter
+
+
+class _BeforeToken(StoppingCriteria):
+    """Takes in each token, and lets others go first before the next."""
+
+    def __init__(self, reply: Reply, ends: frozenset[int], before_slice: Callable[[], None]) -> None:
+        self.reply, self.ends, self.before_slice = reply, ends, before_slice
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        self.reply.take(int(input_ids[0, -1]), self.ends)
+        if not self.reply.is_over:
+            self.before_slice()
+        return torch.tensor([self.reply.is_over], device=input_ids.device)
+
+
+@torch.no_grad()
+def write(model: ChatModel, reply: Reply, inputs: dict[str, Any], before_slice: Callable[[], None]) -> None:
+    """Write a whole answer. inputs: of its prompt, from the processor. before_slice: called before each
+    token; what it raises ends the writing."""
+    how: dict[str, Any] = {"do_sample": False}
+    if reply.temperature:
+        how = {"do_sample": True, "temperature": reply.temperature, "top_k": 0}
+    criteria = StoppingCriteriaList([_BeforeToken(reply, model.ends, before_slice)])
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(reply.seed)
+        model.model.generate(
+            **inputs,
+            max_new_tokens=reply.max_tokens,
+            num_beams=1,  # Florence-2's files want three, of which no token is sure before the last
+            eos_token_id=sorted(model.ends) or None,
+            stopping_criteria=criteria,
+            **how,
+        )
+
+
+TESTED = 64  # sets of examples whose outcome is kept: testing costs as much as a dozen questions
+
+
+class Talker:
+    """A chat model with all that is being written by it. max_kept: bytes of what is kept for next turns.
+    tested: SHA-256 of a set's pictures, and their labels → how many of its examples were asked about, and
+    named rightly."""
+
+    def __init__(self, model: ChatModel, max_kept: int) -> None:
+        self.model, self.name = model, model.name
+        self.decoder = Decoder(model, KeptCaches(max_kept))
+        self.tested = LRUCache[tuple[str, ...], tuple[int, int]](TESTED)
+
+    @property
+    def takes_hints(self) -> bool:
+        """Whether the model is told the text in pictures: unless its card says no."""
+        return self.model.takes_hints
+
+    def forget(self, names: Collection[str]) -> None:
+        """Give up what is kept of these jobs' conversations, and of these pictures (SHA-256)."""
+        self.decoder.forget(names)
+        for key in [key for key in self.tested if not set(key).isdisjoint(names)]:
+            del self.tested[key]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept for next turns."""
+        return len(self.decoder.kept) > 0
+
+    def make_room(self) -> None:
+        """Give up all that is kept for next turns."""
+        self.decoder.kept.clear()
+
+    def answer(
+        self,
+        talk: Talk,
+        pictures: Mapping[str, Picture],
+        reporter: Reporter,
+        *,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> ChatAnswer:
+        """Return the answer to the last turn of ``talk``; what there is of it when the job is stopped after
+        its first token.
+
+        pictures: SHA-256 → those that ``talk`` names. A step is a token; words are reported as they come.
+        Raises UserError when the question is too long.
+        """
+        model = self.model
+        context = min(model.context, talk.context)
+        max_tokens = min(talk.max_tokens, model.max_tokens or talk.max_tokens, max(1, context // 2))
+        if reporter.fiber is not None:
+            reporter.fiber.stream_pause()  # opening pictures is part of answering
+        prompt = reporter.in_thread(lambda: model.prompts.make(talk, pictures, context - max_tokens))
+        reporter.check()
+        reply = Reply(
+            prompt,
+            max_tokens,
+            talk.turns[-1].job_id,
+            tuple(dict.fromkeys(turn.job_id for turn in reversed(talk.turns[:-1]))),
+            temperature=temperature,
+            seed=seed,
+            tell=lambda reply: reporter.write(len(reply.tokens), max_tokens, model.text(reply.tokens)),
+        )
+        try:
+            (self._write_together if model.joins else self._write_alone)(reply, reporter)
+        except JobCancelled as stop:
+            self.decoder.stop(reply)
+            if isinstance(stop, Leaving) or not reply.tokens:
+                raise
+        if reply.error is not None:
+            raise reply.error
+        return reply.answer(model.text(reply.tokens))
+
+    def _write_together(self, reply: Reply, reporter: Reporter) -> None:
+        """Wait until the decoder has written the reply, which somebody has to keep going."""
+        decoder, fiber = self.decoder, reporter.fiber
+        decoder.add(reply)
+        if fiber is None:
+            while not reply.is_over:
+                reporter.check()
+                decoder.write_on()
+            return
+        if not decoder.has_writer:
+            decoder.has_writer = True
+            fiber.engine.begin(f"answers of {self.name}", self._keep_writing, done=self._wrote)
+        fiber.wait_until(lambda: reply.is_over)
+
+    def _keep_writing(self, fiber: Fiber) -> None:
+        """Write slice after slice, in the time that streams have beside drawings, until nothing is left."""
+        while self.decoder.is_busy:
+            fiber.stream_pause()
+            self.decoder.write_on()
+
+    def _wrote(self, _: None, error: BaseException | None) -> None:
+        self.decoder.has_writer = False
+        if error is not None:
+            self.decoder.fail(error)
+
+    def _write_alone(self, reply: Reply, reporter: Reporter) -> None:
+        """Write the reply when no other is being written."""
+        decoder, fiber = self.decoder, reporter.fiber
+        before_slice: Callable[[], None] = reporter.check
+        if fiber is not None:
+            fiber.wait_until(lambda: not decoder.has_writer)
+            before_slice = fiber.stream_pause
+        decoder.has_writer = True
+        try:
+            write(self.model, reply, self.model.moved(reply.prompt.whole), before_slice)
+        finally:
+            decoder.has_writer = False
+
+
+log = logging.getLogger(__name__)
+
+KEPT_SHARE, MOST_KEPT = 10, 2 * 2**30  # of the free memory, and bytes, for next turns
+WANTED = "ASK_MODEL takes a chat model that reads pictures."
+WITHOUT_TEMPLATE = "idefics"  # its form is in vision.chat.prompt
+TOLERANCE = {torch.float32: 1e-3}  # of the largest logit: what may differ when rows are joined
+LOW_TOLERANCE = 0.1  # … in half precision
+
+
+def load_chat_model(
+    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
+) -> Talker:
+    """Return the chat model in ``folder``. Raises ModelError for a model that can't talk about pictures."""
+    common = {"local_files_only": True, "trust_remote_code": False}
+    kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
+    processor = AutoProcessor.from_pretrained(folder, **common)
+    if not hasattr(processor, "tokenizer"):
+        raise ModelError(f"{name} ({kind}) has no processor for pictures and words; {WANTED}")
+    model = (
+        AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)
+        .to(device)
+        .eval()
+    )
+    chat = ChatModel(name, model, processor, card)
+    if not chat.prompts.has_template and chat.tasks is None and kind != WITHOUT_TEMPLATE:
+        raise ModelError(f"{name} ({kind}) has no chat template; {WANTED}")
+    why = chat.why_alone or _tried(chat)
+    if why:
+        log.info("%s answers one question after the other: %s", name, why)
+        chat.write_alone()
+    return Talker(chat, min(devices.memory(device)[0] // KEPT_SHARE, MOST_KEPT))
+
+
+def _tried(model: ChatModel) -> str:
+    """Return why answers can't be written together: whatever comes out otherwise than from the processor and
+    a call of the model for one conversation alone. "" = nothing does."""
+    try:
+        with torch.no_grad():
+            return "" if _is_as_alone(model) else "joined, it says something else"
+    except Exception as error:  # of a model that nobody here has seen
+        if devices.is_out_of_memory(error) or devices.is_sticky(error):
+            raise
+        log.debug("no joining", exc_info=True)
+        return f"{type(error).__name__} when joined"
+
+
+def _is_as_alone(model: ChatModel) -> bool:
+    """Compare the logits of two conversations, one with a picture, and of their next token."""
+    image = Image.linear_gradient("L").resize((64, 48)).convert("RGB")
+    picture = Picture("try", image.size, lambda: image)
+    talks = [
+        Talk((Turn("user", "What is this?", ("try",)),)),
+        Talk((Turn("user", "Hello."), Turn("assistant", "Good day."), Turn("user", "How are you?"))),
+    ]
+    rows, expected, tokens = JoinedCaches(), [], []
+    for talk in talks:
+        prompt = model.prompts.make(talk, {"try": picture}, model.context)
+        if prompt.ids != (whole := _whole(model, talk, image))["input_ids"][0].tolist():
+            return False
+        right = model.model(**model.moved(whole)).logits[0, -1].float()
+        logits, cache = _read(model, prompt)
+        if not _close(model, logits, right):
+            return False
+        tokens.append(int(right.argmax()))
+        longer, length = prompt.extended(tokens[-1:]), len(prompt.ids)
+        expected.append(model.read(longer, length, length + 1, cache_of(layers_of(cache))))
+        rows.add(cache, len(prompt.ids), prompt.delta)
+    written = model.write(tokens, rows.lengths, rows.deltas, rows.cache)
+    return all(_close(model, row, right) for row, right in zip(written, expected, strict=True))
+
+
+def _whole(model: ChatModel, talk: Talk, image: Image.Image) -> Mapping[str, Any]:
+    """Return what the processor itself makes of a conversation."""
+    messages, shas = model.prompts.messages(talk.turns, False)
+    for message in messages:
+        message["content"] = [
+            {"type": "image", "image": image} if part["type"] == "image" else part
+            for part in message["content"]
+        ]
+    return model.processor.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+
+
+def _read(model: ChatModel, prompt: Prompt) -> tuple[torch.Tensor, DynamicCache]:
+    """Read a whole prompt, in pieces, and return the logits after it and its cache."""
+    model.locate(prompt)
+    cache, read, logits = DynamicCache(), 0, torch.empty(0)
+    while read < len(prompt.ids):
+        begin, read = read, piece_end(prompt, read)
+        logits = model.read(prompt, begin, read, cache)
+    return logits, cache
+
+
+def _close(model: ChatModel, one: torch.Tensor, other: torch.Tensor) -> bool:
+    allowed = TOLERANCE.get(model.model.dtype, LOW_TOLERANCE) * float(other.abs().max())
+    return bool((one - other).abs().max() <= allowed)
+
+
+ROWS = 32  # answers that are read in one call
+
+
+def score(
+    talker: Talker, talk: Talk, pictures: Mapping[str, Picture], labels: Sequence[str], reporter: Reporter
+) -> list[float]:
+    """Return for each of ``labels`` the natural logarithm of the probability that it is the whole answer to
+    the last turn of ``talk``.
+
+    pictures: SHA-256 → those that ``talk`` names. Raises UserError when the question is too long, ModelError
+    for a model whose answers can only be written alone.
+    """
+    model = talker.model
+    if not model.joins:
+        raise ModelError(f"{talker.name} can write answers, but not compare given ones.")
+    _pause(reporter)
+    answers = [_tokens(model, talk, label) for label in labels]
+    room = min(model.context, talk.context) - max(map(len, answers), default=0)
+    prompt = reporter.in_thread(lambda: model.prompts.make(talk, pictures, room))
+    cache, first = _scoring_read(talker, talk, prompt, reporter)
+    layers, scores = layers_of(cache), list[float]()
+    for begin in range(0, len(answers), ROWS):
+        _pause(reporter)
+        with torch.no_grad():
+            scores += _scores(model, prompt, layers, first, answers[begin : begin + ROWS])
+    return scores
+
+
+def _pause(reporter: Reporter) -> None:
+    reporter.check()
+    if reporter.fiber is not None:
+        reporter.fiber.stream_pause()
+
+
+def _tokens(model: ChatModel, talk: Talk, label: str) -> list[int]:
+    """Return the ids of an answer as the template has it, with what ends it."""
+    prompts = model.prompts
+    asked, _ = prompts.messages(talk.turns, talk.answer == "short", talk.most_pictures)
+    said = {
+        "role": "assistant",
+        "content": [{"type": "text", "text": prompts.neutralise(label)}],
+    }
+    before, whole = prompts.render(asked), prompts.render([*asked, said], to_answer=False)
+    answer = whole[len(before) :] if whole.startswith(before) else label
+    ids = prompts.tokenise(answer, more=True)
+    end = next((i for i, token in enumerate(ids) if token in model.ends), len(ids) - 1)
+    return ids[: end + 1]
+
+
+def _scoring_read(
+    talker: Talker, talk: Talk, prompt: Prompt, reporter: Reporter
+) -> tuple[DynamicCache, torch.Tensor]:
+    """Read a prompt from what is kept of it on, piece by piece; return its cache and the logits after it."""
+    model, kept = talker.model, talker.decoder.kept
+    model.locate(prompt)
+    jobs = dict.fromkeys(turn.job_id for turn in reversed(talk.turns))
+    read, layers = kept.best(prompt, jobs)
+    cache, logits = cache_of(layers), torch.empty(0)
+    while read < len(prompt.ids):
+        _pause(reporter)
+        begin, read = read, piece_end(prompt, read)
+        with torch.no_grad():
+            logits = model.read(prompt, begin, read, cache)
+    kept.keep(
+        talk.turns[-1].job_id, Kept(tuple(prompt.ids), prompt.places, layers_of(cache), frozenset(jobs))
+    )
+    return cache, logits
+
+
+def _scores(
+    model: ChatModel, prompt: Prompt, layers: Layers, first: torch.Tensor, answers: Sequence[list[int]]
+) -> list[float]:
+    """Return the score of each answer. first: logits after the prompt."""
+    rows, width = len(answers), max(map(len, answers))
+    ids = torch.zeros(
+        rows, width, dtype=torch.long, device=model.device
+    )  # padded on the right, never looked at
+    for row, answer in zip(ids, answers, strict=True):
+        row[: len(answer)] = torch.tensor(answer, device=model.device)
+    logits = first.expand(rows, 1, -1)  # (B, 1, V)
+    if width > 1:
+        cache = cache_of([(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in layers])
+        after = model.read_after(ids[:, :-1], len(prompt.ids), prompt.delta, cache)
+        logits = torch.cat([logits, after], dim=1)  # (B, L, V)
+    chosen = torch.log_softmax(logits, dim=-1).gather(-1, ids[..., None])[..., 0]  # (B, L)
+    return [float(row[: len(answer)].sum()) for row, answer in zip(chosen, answers, strict=True)]

@@ -1,0 +1,567 @@
+"""A classifier as it is kept: tensors and a card in one safetensors file, and what it says of a picture.
+
+A transformer that learns to see labels: LoRA (arXiv:2106.09685) in the attention of a tower, and a linear
+head on what it then pools.
+
+It begins where the probe on the same tower stands (arXiv:2202.10054): with a head that fits, the tower is not
+torn away from what it knows. What is kept are the added matrices, a few thousandths of the tower.
+
+A linear head on features, how sure it may be, and how far from everything taught a picture is.
+
+What is told of it is measured on examples that were left out, a group of shots at a time.
+
+A head on what two towers see: their heads' logits added up, each counting as much as left-out examples
+say. That is one linear head on the features of both.
+
+Which examples are left out together: whole groups of shots, every label in each fold as far as it goes.
+
+Labels that are probably wrong: what was left out in turn says otherwise.
+
+Confident learning (Northcutt et al., 2021, arXiv:1911.00068): a picture is doubted when another label is as
+likely as that label usually is for pictures that have it. It is asked about, never changed."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.errors import ModelError
+from vision.custom_models.features import Extractor, TransformerFeatures, pixels, vectors
+from vision.custom_models.steps import Store, Tensors, exhausted
+from vision.readers import few_shot
+
+
+def folds(labels: Sequence[int], groups: Sequence[str], most: int) -> list[list[int]]:
+    """Return the places of at most ``most`` folds, each example in one of them.
+
+    groups: a name for each example; equal names are never told apart. Groups are dealt out in the order of
+    their first examples, each to the fold that has the fewest of its label.
+    """
+    together: dict[str, list[int]] = {}
+    for at, name in enumerate(groups):
+        together.setdefault(name, []).append(at)
+    found: list[list[int]] = [[] for _ in range(min(most, len(together)))]
+    of_label: list[dict[int, int]] = [{} for _ in found]
+    for places in sorted(together.values(), key=lambda some: (-len(some), some[0])):
+        label = labels[places[0]]
+        best = min(range(len(found)), key=lambda n: (of_label[n].get(label, 0), len(found[n]), n))
+        found[best] += places
+        of_label[best][label] = of_label[best].get(label, 0) + len(places)
+    return [sorted(some) for some in found if some]
+
+
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # C of the logistic regression that are tried
+FOLDS = 5
+TEMPERATURES = tuple(2.0 ** (step / 8) for step in range(-32, 33))  # that are tried
+SPREAD = 0.5  # of the logarithm of a temperature, before anything is known of it
+FAMILIAR = 0.95  # share of left-out examples that are no farther than what is told as none of these
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was learned on the features of one extractor. mean, scale: (P,). weight, bias: (P, L) and (L,),
+    with the temperature in them. centres: (L, P), of standardised features. far: the distance to the nearest
+    centre beyond which a picture is none of these."""
+
+    mean: Tensor
+    scale: Tensor
+    weight: Tensor
+    bias: Tensor
+    centres: Tensor
+    far: float
+
+
+@dataclass(frozen=True)
+class Tested:
+    """How a probe does on examples left out. logits: (n, L), with the temperature in them. squares: (n, L),
+    of the distances to the centres. strength: C. temperature: what logits are divided by. loss: mean of
+    -log p of the right label, lower is better."""
+
+    logits: Tensor
+    squares: Tensor
+    strength: float
+    temperature: float
+    loss: float
+
+    @property
+    def far(self) -> float:
+        """The distance to the nearest centre beyond which a picture is none of these."""
+        nearest = self.squares.amin(1).sqrt()
+        return float(np.quantile(nearest.numpy(), FAMILIAR, method="higher"))
+
+    def told_by(self, probe: Probe) -> Probe:
+        """Return a head on all examples that is as sure as it may be, and knows how far is too far."""
+        weight, bias = probe.weight / self.temperature, probe.bias / self.temperature
+        return Probe(probe.mean, probe.scale, weight, bias, probe.centres, self.far)
+
+
+def fit(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) -> tuple[Probe, Tested]:
+    """Return what ``fitting`` learns."""
+    return exhausted(fitting(rows, labels, groups, count))
+
+
+def fitting(
+    rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int
+) -> Generator[None, None, tuple[Probe, Tested]]:
+    """Learn ``count`` labels on features (n, P), each counting the same, test with groups left out, and stand
+    still once for each of STRENGTHS and FOLDS."""
+    right = torch.tensor(labels)
+    parts = folds(labels, groups, FOLDS)
+    tried = []
+    for strength in STRENGTHS:
+        logits, squares = torch.zeros(len(rows), count), torch.zeros(len(rows), count)
+        for part in parts:
+            kept = [at for at in range(len(rows)) if at not in set(part)]
+            probe = plain(rows[kept], right[kept], count, strength)
+            logits[part], squares[part] = compare(probe, rows[part])
+            yield
+        for _ in range(FOLDS - len(parts)):  # fewer groups than folds
+            yield
+        tried.append(tested(logits, squares, right, strength))
+    best = min(tried, key=lambda one: one.loss)
+    return best.told_by(plain(rows, right, count, best.strength)), best
+
+
+def tested(logits: Tensor, squares: Tensor, right: Tensor, strength: float) -> Tested:
+    """Return how a head does whose left-out logits (n, L) and squared distances (n, L) these are."""
+    temperature = calibrate(logits, right)
+    loss = float(torch.nn.functional.cross_entropy(logits / temperature, right))
+    return Tested(logits / temperature, squares, strength, temperature, loss)
+
+
+def look(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits (n, L) and distances to the nearest centre, (n,), of features (n, P)."""
+    logits, squares = compare(probe, rows)
+    return logits, squares.amin(1).sqrt()
+
+
+def compare(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits (n, L) and squared distances to the centres, (n, L), of features (n, P)."""
+    seen = (rows - probe.mean) / probe.scale
+    squares = (seen[:, None] - probe.centres).square().mean(-1)
+    return seen @ probe.weight + probe.bias, squares
+
+
+def calibrate(logits: Tensor, right: Tensor) -> float:
+    """Return the likeliest temperature, told by the right labels (n,) of left-out logits (n, L): Guo et al.,
+    2017 (arXiv:1706.04599), not far from 1 (SPREAD) where there are few to tell it by."""
+    losses = [
+        len(right) * float(torch.nn.functional.cross_entropy(logits / one, right))
+        + 0.5 * (math.log(one) / SPREAD) ** 2
+        for one in TEMPERATURES
+    ]
+    return TEMPERATURES[int(np.argmin(losses))]
+
+
+def plain(rows: Tensor, right: Tensor, count: int, strength: float) -> Probe:
+    """Return a head of ``count`` labels on features (n, P) with right labels (n,), neither calibrated nor
+    with a distance. strength: C."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean = rows.mean(0)
+    scale = rows.std(0, correction=0) + 1e-3 * rows.std() + 1e-6
+    seen = (rows - mean) / scale
+    known = sorted(set(right.tolist()))
+    weight, bias = torch.zeros(rows.shape[1], count), torch.full((count,), -20.0)  # e^-20: not taught here
+    centres = torch.full((count, rows.shape[1]), 1e3)
+    for label in known:
+        centres[label] = seen[right == label].mean(0)
+    if len(known) == 1:
+        bias[known[0]] = 0.0
+        return Probe(mean, scale, weight, bias, centres, 0.0)
+    head = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
+    head.fit(seen.double().numpy(), right.numpy())
+    found, offset = torch.from_numpy(head.coef_).float(), torch.from_numpy(head.intercept_).float()
+    if len(known) == 2:  # one row of coefficients, for the second label
+        found, offset = torch.cat([-found / 2, found / 2]), torch.cat([-offset / 2, offset / 2])
+    weight[:, known], bias[known] = found.T, offset
+    return Probe(mean, scale, weight.contiguous(), bias, centres, 0.0)
+
+
+RANK = 8  # of the added matrices, which count as they are (alpha = rank)
+TARGETS = ("q_proj", "v_proj")  # of each layer, as in the paper's section 4.2
+EPOCHS, BATCH = 6, 16
+RATE, DECAY = 3e-4, 1e-4  # of AdamW; the rate falls to 0 along a cosine
+CLIP = 1.0  # norm of a gradient
+CLOSE = 0.8  # least share of a side that a picture is cropped to while it is learned from
+KEEP = 10  # steps between two writes of where it stands
+MOMENTS = ("exp_avg", "exp_avg_sq")  # of AdamW
+STRIDE = 1_000_003  # between the seeds of two trainings
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What is learned from. pictures: (n, 3, size, size), uint8, as the tower takes them. right: (n,)
+    labels, of ``count``. strength: C of the probe that is begun with."""
+
+    pictures: Tensor
+    right: Tensor
+    count: int
+    strength: float
+
+    def some(self, places: Sequence[int]) -> Taught:
+        """Return the same of fewer pictures."""
+        return replace(self, pictures=self.pictures[places], right=self.right[places])
+
+
+def kept_small(module: TransformerFeatures, pixels: Tensor) -> Tensor:
+    """Return a picture (3, side, side) in 0..1 as it is kept while it is learned from, uint8."""
+    return (module.whole(pixels[None])[0] * 255).round().to(torch.uint8)
+
+
+def steps(count: int) -> int:
+    """Return how many steps are taken on so many pictures."""
+    return EPOCHS * math.ceil(count / BATCH)
+
+
+def learning(
+    module: TransformerFeatures, taught: Taught, store: Store, key: str, seed: int, device: str = "cpu"
+) -> Generator[None, None, tuple[Tensors, Probe]]:
+    """Learn, stand still after each of ``steps``, and return the added matrices and the head. key: names what
+    is learned from, so that one that was cut off goes on where it was. device: that steps are taken on."""
+    tower, places = Adapted(module, seed, device), taught.right.to(device)
+    probe = plain(rows(module, taught.pictures), taught.right, taught.count, taught.strength)
+    weight, bias = nn.Parameter(probe.weight.to(device)), nn.Parameter(probe.bias.to(device))
+    mean, scale, shares = (
+        each.to(device) for each in (probe.mean, probe.scale, _shares(taught.right, taught.count))
+    )
+    held = {**tower.added(), "weight": weight, "bias": bias}
+    optimiser = torch.optim.AdamW(held.values(), lr=RATE, weight_decay=DECAY)
+    name = hashlib.sha256(f"{key} {RANK} {EPOCHS} {BATCH} {seed}".encode()).hexdigest()
+    total, done = steps(len(taught.right)), _restored(store.get(name), held, optimiser)
+    for _ in range(done):  # taken before
+        yield
+    for step in range(done, total):
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / total))
+        some, numbers = _batch(len(taught.right), step, seed)
+        seen, right = cropped(taught.pictures[some], numbers).to(device), places[some.to(device)]
+        with torch.enable_grad():
+            logits = (tower(seen) - mean) / scale @ weight + bias
+            loss = (F.cross_entropy(logits, right, reduction="none") * shares[some.to(device)]).mean()
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(list(held.values()), CLIP)
+        optimiser.step()
+        optimiser.zero_grad()
+        if (step + 1) % KEEP == 0 or step + 1 == total:
+            store.put(name, _state(held, optimiser, step + 1))
+        yield
+    added = {name: value.detach().cpu().clone() for name, value in tower.added().items()}
+    found = replace(probe, weight=weight.detach().cpu().contiguous(), bias=bias.detach().cpu())
+    seen = rows(merged(module, added), taught.pictures)
+    return added, replace(found, centres=_centres(found, seen, taught))
+
+
+@torch.no_grad()
+def rows(module: TransformerFeatures, pictures: Tensor) -> Tensor:
+    """Return what is pooled, (n, P), of pictures (n, 3, size, size), uint8."""
+    return torch.cat([module.pooled(some.float() / 255) for some in pictures.split(BATCH)])
+
+
+class Adapted(nn.Module):
+    """A tower with added matrices in it, which change nothing at first. Shares all other tensors with
+    ``module``."""
+
+    def __init__(self, module: TransformerFeatures, seed: int, device: str = "cpu") -> None:
+        super().__init__()
+        self.features = shared(module) if device == "cpu" else copy.deepcopy(module)
+        config = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(TARGETS))
+        inject_adapter_in_model(config, self.features.tower)
+        numbers = _numbers(seed, -1)
+        with torch.no_grad():
+            for name, value in sorted(self.added().items()):
+                if name.endswith(".b"):
+                    value.zero_()
+                else:  # as peft does, by our own numbers
+                    bound = 1 / math.sqrt(value.shape[1])
+                    value.copy_((torch.rand(value.shape, generator=numbers) * 2 - 1) * bound)
+        if device != "cpu":
+            self.to(device)
+
+    def forward(self, small: Tensor) -> Tensor:
+        """Return what is pooled, (B, P), of pictures as the tower takes them, (B, 3, size, size) in 0..1."""
+        return self.features.pooled(small)
+
+    def added(self) -> dict[str, nn.Parameter]:
+        """Return the added matrices: by the layer's name, ``.a`` down and ``.b`` up."""
+        found = {}
+        for name, layer in self.features.tower.named_modules():
+            if isinstance(layer, LoraLayer):
+                (adapter,) = layer.lora_A
+                found[f"{name}.a"] = layer.lora_A[adapter].weight
+                found[f"{name}.b"] = layer.lora_B[adapter].weight
+        return found
+
+
+def shared(module: TransformerFeatures) -> TransformerFeatures:
+    """Return a copy with layers of its own that hold the same tensors."""
+    held = {id(value): value for value in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, held)
+
+
+def merged(module: TransformerFeatures, added: Mapping[str, Tensor]) -> TransformerFeatures:
+    """Return the tower with added matrices in its weights; all others are shared. Raises KeyError for
+    matrices of layers that it hasn't."""
+    found = shared(module)
+    layers = dict(found.tower.named_modules())
+    for name in sorted(name.removesuffix(".a") for name in added if name.endswith(".a")):
+        layer = layers[name]
+        more = added[f"{name}.b"] @ added[f"{name}.a"]
+        layer.weight = nn.Parameter(layer.weight + more, requires_grad=False)
+    return found.eval().requires_grad_(False)
+
+
+def cropped(pictures: Tensor, numbers: torch.Generator) -> Tensor:
+    """Return pictures (B, 3, size, size), uint8, each cropped somewhere and enlarged again, in 0..1."""
+    count = len(pictures)
+    size = CLOSE + (1 - CLOSE) * torch.rand(count, generator=numbers)
+    away = (torch.rand(2, count, generator=numbers) * 2 - 1) * (1 - size)
+    zero = torch.zeros(count)
+    x, y = torch.stack([size, zero, away[0]], 1), torch.stack([zero, size, away[1]], 1)
+    grid = F.affine_grid(torch.stack([x, y], 1), list(pictures.shape), align_corners=False)
+    return F.grid_sample(pictures.float() / 255, grid, padding_mode="border", align_corners=False)
+
+
+def _batch(count: int, step: int, seed: int) -> tuple[Tensor, torch.Generator]:
+    """Return which pictures a step learns from, and its random numbers."""
+    each = math.ceil(count / BATCH)
+    epoch, part = divmod(step, each)
+    order = torch.randperm(count, generator=_numbers(seed, -2 - epoch))
+    return order[part * BATCH : (part + 1) * BATCH], _numbers(seed, step)
+
+
+def _numbers(seed: int, number: int) -> torch.Generator:
+    return torch.Generator().manual_seed((seed * STRIDE + number) % 2**63)
+
+
+def _shares(right: Tensor, count: int) -> Tensor:
+    """Return how much each picture counts, (n,): labels count the same."""
+    each = torch.bincount(right, minlength=count).clamp(min=1)
+    return len(right) / ((torch.bincount(right, minlength=count) > 0).sum() * each)[right]
+
+
+def _centres(probe: Probe, rows: Tensor, taught: Taught) -> Tensor:
+    seen, found = (rows - probe.mean) / probe.scale, probe.centres.clone()
+    for label in set(taught.right.tolist()):
+        found[label] = seen[taught.right == label].mean(0)
+    return found
+
+
+def _state(held: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, done: int) -> bytes:
+    tensors = {f"value {name}": value.detach().cpu().clone() for name, value in held.items()}
+    for name, value in held.items():
+        for moment in MOMENTS:
+            tensors[f"{moment} {name}"] = optimiser.state[value][moment].cpu()
+    return save({**tensors, "done": torch.tensor(done)})
+
+
+def _restored(data: bytes | None, held: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> int:
+    """Put back what was kept; return how many steps it had taken, 0 where nothing or nothing whole was."""
+    if data is None:
+        return 0
+    try:
+        kept = load(data)
+    except SafetensorError:
+        return 0
+    done = int(kept["done"])
+    for name, value in held.items():
+        with torch.no_grad():
+            value.copy_(kept[f"value {name}"])
+        moments = {moment: kept[f"{moment} {name}"].to(value.device) for moment in MOMENTS}
+        optimiser.state[value] = {"step": torch.tensor(float(done)), **moments}
+    return done
+
+
+FORMAT = 1
+NONE = "none of these"
+ADDED = "lora."  # before the names of a tower's added matrices
+Words = Callable[[Sequence[Image.Image]], Tensor]  # pictures → log-probabilities of labels by words, (n, L)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """chances: of the labels, likeliest first. distance: from what was taught, 1 = as far as nearly all of
+    that lies."""
+
+    chances: tuple[tuple[str, float], ...]
+    distance: float
+
+    @property
+    def label(self) -> str:
+        """The likeliest label, NONE for a picture unlike all that was taught."""
+        return NONE if self.unknown else self.chances[0][0]
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it is none of these."""
+        return self.distance > 1
+
+
+class Head(nn.Module):
+    """The network from pixels (B, 3, side, side) in 0..1 to logits (B, L) and distances (B,)."""
+
+    def __init__(self, extractor: nn.Module, probe: Probe) -> None:
+        super().__init__()
+        self.extractor, self.far = extractor, probe.far
+        for name in ("mean", "scale", "weight", "bias", "centres"):
+            self.register_buffer(name, getattr(probe, name))
+        self._probe = probe
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits, and distances in those of what was taught."""
+        logits, near = look(self._probe, vectors(self.extractor, pixels))
+        return logits, near / self.far
+
+
+class Classifier:
+    """card: what it learned from and how, as JSON. tensors: of the probe, and those that were added to a
+    transformer which has learned to see the labels (ADDED before their names)."""
+
+    def __init__(self, card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        self.card, self.tensors = dict(card), dict(tensors)
+        self._tuned: tuple[nn.Module, nn.Module] | None = None
+
+    def pack(self) -> bytes:
+        """Return one file: the same bytes for the same classifier."""
+        held = {name: value.contiguous() for name, value in sorted(self.tensors.items())}
+        return save(held, {"atelier": json.dumps(self.card, sort_keys=True, ensure_ascii=False)})
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Classifier:
+        """Return what was packed. Raises ModelError for anything else."""
+        try:
+            size = int.from_bytes(data[:8], "little")
+            card = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["atelier"])
+            if card["task"] != "classify" or card["format"] != FORMAT:
+                raise ModelError("This file is no classifier that can be read here.")
+            return cls(card, load(data))
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise ModelError("This file is no classifier.") from error
+
+    @property
+    def labels(self) -> list[str]:
+        """Its labels, in the order of its logits."""
+        return list(self.card["labels"])
+
+    def probe(self) -> Probe:
+        """Return the head."""
+        held = {name: value for name, value in self.tensors.items() if not name.startswith(ADDED)}
+        return Probe(**held, far=float(self.card["far"]))
+
+    def network(self, extractor: Extractor) -> Head:
+        """Return the network. Raises ModelError for another extractor than it was trained with."""
+        if extractor.name != self.card["extractor"]:
+            raise ModelError(
+                f"The classifier was trained on {self.card['extractor']}, not on {extractor.name}:"
+                " train it again."
+            )
+        return Head(self._seen_with(extractor.module), self.probe()).eval().requires_grad_(False)
+
+    def _seen_with(self, module: nn.Module) -> nn.Module:
+        """Return a tower with what it has learned to see by in its weights, made once for each tower."""
+        added = {
+            name.removeprefix(ADDED): value for name, value in self.tensors.items() if name.startswith(ADDED)
+        }
+        if not added:
+            return module
+        if self._tuned is None or self._tuned[0] is not module:
+            if not isinstance(module, TransformerFeatures):
+                raise ModelError("This classifier has learned to see by a transformer: train it again.")
+            self._tuned = module, merged(module, added)
+        return self._tuned[1]
+
+    @torch.no_grad()
+    def classify(self, image: Image.Image, extractor: Extractor, words: Words | None = None) -> Answer:
+        """Return what a picture shows. words: what words alone say of pictures, needed where the card gives
+        them weight; without them they say nothing."""
+        logits, distance = self.network(extractor)(pixels(image, extractor.side)[None])
+        mine, theirs = self.card["weights"]
+        together = mine * logits.log_softmax(-1)
+        if words is not None and theirs:
+            together = together + theirs * words([image])
+        chances = zip(self.labels, together[0].softmax(0).tolist(), strict=True)
+        return Answer(tuple(sorted(chances, key=lambda pair: -pair[1])), float(distance[0]))
+
+
+WORTH = 0.02  # by which the left-out loss has to be lower for a second tower to be worth its time
+
+
+def together(
+    first: tuple[Probe, Tested], second: tuple[Probe, Tested], right: Tensor
+) -> tuple[Probe, Tested]:
+    """Return the head of both, and how it does on left-out examples with right labels (n,). What ``Tested``
+    tells of strength and temperature is the first one's."""
+    probes, tests = (first[0], second[0]), (first[1], second[1])
+    views = [one.logits.log_softmax(-1) for one in tests]
+    weights = few_shot.blend(views, right, [True, True])
+    logits = few_shot.mixed(torch.stack(views), weights)
+    wide = [len(one.mean) for one in probes]
+    squares = (wide[0] * tests[0].squares + wide[1] * tests[1].squares) / sum(wide)
+    loss = float(torch.nn.functional.cross_entropy(logits, right))
+    tested = Tested(logits, squares, tests[0].strength, tests[0].temperature, loss)
+    probe = Probe(
+        torch.cat([one.mean for one in probes]),
+        torch.cat([one.scale for one in probes]),
+        torch.cat([weight * one.weight for weight, one in zip(weights, probes, strict=True)]),
+        weights[0] * probes[0].bias + weights[1] * probes[1].bias,
+        torch.cat([one.centres for one in probes], 1),
+        tested.far,
+    )
+    return probe, tested
+
+
+MOST = 50  # that are told
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A picture by its place among those that were learned from. label: that it has. rather: what it is taken
+    for. chance, other: how likely both are, told without it."""
+
+    place: int
+    label: int
+    rather: int
+    chance: float
+    other: float
+
+
+def doubts(chances: Tensor, labels: Sequence[int]) -> list[Doubt]:
+    """Return what is doubted, the likeliest to be wrong first, at most MOST. chances: (n, L), each told by a
+    head that never saw the picture. labels: that the pictures have."""
+    usual = _usual(chances, labels)
+    found = [one for one in suspicion(chances, labels) if one.other >= max(usual[one.rather], one.chance)]
+    return found[:MOST]
+
+
+def suspicion(chances: Tensor, labels: Sequence[int]) -> list[Doubt]:
+    """Return all pictures, those first whose label is the least likely beside another one."""
+    own = torch.tensor(list(labels))
+    given = chances.gather(1, own[:, None])[:, 0]
+    others, rather = chances.scatter(1, own[:, None], -1.0).max(1)
+    order = (given - others).argsort(stable=True).tolist()
+    return [Doubt(at, labels[at], int(rather[at]), float(given[at]), float(others[at])) for at in order]
+
+
+def _usual(chances: Tensor, labels: Sequence[int]) -> list[float]:
+    """Return how likely each label is for pictures that have it, on average; 2 where none has."""
+    own = torch.tensor(list(labels))
+    found = []
+    for label in range(chances.shape[1]):
+        mine = chances[own == label, label]
+        found.append(float(mine.mean()) if len(mine) else 2.0)
+    return found

@@ -1,0 +1,344 @@
+"""One way to see a picture: a network from pixels to a map and a vector, with the name and hash of what it
+was made of.
+
+What every host can see of a picture without weights: energies of log-Gabor filters with the light divided
+out, brightness beside its surroundings, and opponent colours.
+
+Filters: Field, 1987 (log-Gabor). They are convolutions, so that the same network is trained with, asked and
+exported.
+
+What a configured CLIP, SigLIP, ViT or DINO sees: patches of two layers and the vector of the picture.
+
+A tower for pictures much smaller than SIDE sees a picture in tiles as well, so that small things keep their
+size; the vector is always that of the whole.
+
+What the extra ``photo``'s EfficientNet-Lite0 sees: blocks at an eighth and a sixteenth of a picture."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.errors import ModelError
+from vision.readers.photo.models import EfficientNetLite0
+
+BATCH = 8  # pictures in a call
+BOTH = "+"  # between the names of a pair
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """name: of the recipe with a hash of its weights, so that features of another model are never mixed with
+    these. side: of the square that a picture is resized to. module: (B, 3, side, side) in 0..1 to maps
+    (B, D, h, w) and pooled features (B, P). licence: of its weights."""
+
+    name: str
+    side: int
+    module: nn.Module
+    licence: str
+
+    @torch.no_grad()
+    def read(self, images: Sequence[Image.Image]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the map (D, h, w) and the vector (P,) of each picture, BATCH of them at a time. A picture's
+        features don't depend on those it is read with, up to rounding; call it with one for equal bits."""
+        for start in range(0, len(images), BATCH):
+            some = torch.stack([pixels(image, self.side) for image in images[start : start + BATCH]])
+            maps, pooled = self.module(some)
+            yield from zip(maps, pooled, strict=True)
+
+
+class Pair(nn.Module):
+    """What two networks see at once: see ``joined``; vectors of both."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps (B, s² D + E, h, w) and pooled features (B, P + Q)."""
+        (first, pooled), (second, also) = self.first(pixels), self.second(pixels)
+        return joined(first, second), torch.cat([pooled, also], 1)
+
+    def vectors(self, pixels: Tensor) -> Tensor:
+        """Return pooled features alone, (B, P + Q), whichever has the finer cells."""
+        return torch.cat([vectors(self.first, pixels), vectors(self.second, pixels)], 1)
+
+
+def joined(first: Tensor, second: Tensor) -> Tensor:
+    """Return maps (B, D, s h, s w), whose s × s cells become one, and (B, E, h, w) as one map."""
+    return torch.cat([F.pixel_unshuffle(first, first.shape[-1] // second.shape[-1]), second], 1)
+
+
+def pair(first: Extractor, second: Extractor) -> Extractor:
+    """Return what sees as both do; the first has as fine cells as the second or finer."""
+    module = Pair(first.module, second.module).eval().requires_grad_(False)
+    name, licence = f"{first.name}{BOTH}{second.name}", f"{first.licence}, {second.licence}"
+    return Extractor(name, first.side, module, licence)
+
+
+def named(name: str, find: Callable[[str], Extractor | None]) -> Extractor:
+    """Return the extractor of a name, or the ``pair`` of two. find: of one alone, None where it isn't known.
+    Raises KeyError with the name that isn't."""
+    first, _, second = name.partition(BOTH)
+    if second:
+        return pair(named(first, find), named(second, find))
+    found = find(name)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
+def vectors(module: nn.Module, pixels: Tensor) -> Tensor:
+    """Return what an extractor's network pools, (B, P), of pixels (B, 3, side, side), without its maps where
+    these would be work of their own."""
+    alone = getattr(module, "vectors", None)
+    found: Tensor = module(pixels)[1] if alone is None else alone(pixels)
+    return found
+
+
+def pixels(image: Image.Image, side: int) -> Tensor:
+    """Return a picture, turned as its EXIF says and squeezed into a square: (3, side, side) in 0..1.
+
+    ``predict.py`` of a bundle does the same with the same calls of Pillow: others' resizing differs.
+    """
+    upright = ImageOps.exif_transpose(image).convert("RGB")
+    small = upright.resize((side, side), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.asarray(small, np.float32) / 255).permute(2, 0, 1).contiguous()
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Return 12 hex digits of the SHA-256 of a network's tensors, by name and value."""
+    found = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        found.update(name.encode() + str(value.dtype).encode() + str(tuple(value.shape)).encode())
+        found.update(
+            value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if value.dim() else b""
+        )
+    return found.hexdigest()[:12]
+
+
+SIDE = 256  # of a picture, pixels
+CELL = 4  # pixels a side of the finest cells
+ORIENTATIONS, LEVELS = 6, 3
+KERNEL = 15  # a side
+WAVELENGTH = 4.0  # pixels of a level, each half as fine as the one before
+BANDWIDTH = 0.55  # of a log-Gabor: σ of the logarithm of the frequency is -ln of it
+DARK = 0.1  # added to brightness before its logarithm: noise of dark places is no pattern
+LIGHT = 16.0  # pixels, the deviation of the blur that light is taken for
+TRACE = 1e-4  # below a root, so that it has a slope
+
+
+class Filters(nn.Module):
+    """(B, 3, 256, 256) in 0..1 to maps (B, 27, 256 / cell, 256 / cell) and pooled features (B, 81). cell:
+    pixels a side of what is told apart, 4 or 8."""
+
+    kernels: Tensor
+    blur: Tensor
+
+    def __init__(self, cell: int = CELL) -> None:
+        super().__init__()
+        self.cell = cell
+        self.register_buffer("kernels", _log_gabor())
+        self.register_buffer("blur", gaussian(LIGHT / CELL, 12))
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps and pooled features: mean, deviation and largest of each channel."""
+        maps = self.maps(pixels)
+        flat = maps.flatten(2)
+        spread = (flat - flat.mean(2, keepdim=True)).square().mean(2).add(TRACE).sqrt()
+        return maps, torch.cat([flat.mean(2), spread, flat.amax(2)], 1)
+
+    def maps(self, pixels: Tensor) -> Tensor:
+        """Return (B, 27, h, w)."""
+        grey = pixels.mean(1, keepdim=True)
+        bright = (grey + DARK).log()
+        small = F.avg_pool2d(bright, CELL)
+        light = blurred(small, self.blur)
+        level = bright - F.interpolate(light, scale_factor=CELL, mode="bilinear", align_corners=False)
+        found = [F.avg_pool2d(level, self.cell)]
+        for number in range(LEVELS):
+            step = 2 if number == 0 else 1  # the envelope of the finest level is smooth at two pixels
+            pad = KERNEL // 2
+            waves = F.conv2d(F.pad(level, (pad,) * 4, "reflect"), self.kernels, stride=step)
+            even, odd = waves.chunk(2, 1)
+            energy = (even.square() + odd.square() + TRACE).sqrt()
+            cells = self.cell // (2**number * step)
+            if number == 0:
+                found.append(F.max_pool2d(energy, cells))
+            if cells > 1:
+                energy = F.avg_pool2d(energy, cells)
+            found.append(energy)
+            level = F.avg_pool2d(level, 2)
+        total = pixels.sum(1) + 3 * DARK
+        red, green, blue = pixels.unbind(1)
+        opponent = torch.stack([(red - green) / total, (red + green - 2 * blue) / total], 1)
+        found.append(F.avg_pool2d(opponent, self.cell))
+        return torch.cat(found, 1)
+
+
+def filters(cell: int = CELL) -> Extractor:
+    """Return what reads pictures without any weights."""
+    module = Filters(cell).eval()
+    return Extractor(f"filters-{cell}-{fingerprint(module)}", SIDE, module, "MIT")
+
+
+def gaussian(deviation: float, radius: int) -> Tensor:
+    """Return a kernel (2 radius + 1,) with sum 1."""
+    at = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    kernel = torch.exp(-(at**2) / (2 * deviation**2))
+    return (kernel / kernel.sum()).float()
+
+
+def blurred(maps: Tensor, kernel: Tensor) -> Tensor:
+    """Blur (B, C, H, W) along both sides by a kernel (K,); edges are repeated."""
+    radius, channels = len(kernel) // 2, maps.shape[1]
+    rows = kernel[None, None, :, None].expand(channels, 1, -1, 1)
+    padded = F.pad(maps, (radius,) * 4, "replicate")
+    return F.conv2d(F.conv2d(padded, rows, groups=channels), rows.transpose(2, 3), groups=channels)
+
+
+def _log_gabor() -> Tensor:
+    """Return even and odd kernels, (2 × ORIENTATIONS, 1, KERNEL, KERNEL), each without a mean."""
+    side = 64
+    frequency = torch.fft.fftfreq(side, dtype=torch.float64)
+    y, x = torch.meshgrid(frequency, frequency, indexing="ij")
+    radius = (x**2 + y**2).sqrt().clamp(min=1e-9)
+    angle = torch.atan2(y, x)
+    radial = torch.exp(-((radius * WAVELENGTH).log() ** 2) / (2 * math.log(BANDWIDTH) ** 2))
+    radial[0, 0] = 0
+    even, odd = [], []
+    for number in range(ORIENTATIONS):
+        way = number * math.pi / ORIENTATIONS
+        far = torch.atan2(torch.sin(angle - way), torch.cos(angle - way))
+        spread = torch.exp(-(far**2) / (2 * (math.pi / ORIENTATIONS / 1.2) ** 2))
+        wave = torch.fft.fftshift(torch.fft.ifft2(radial * spread))
+        middle, half = side // 2, KERNEL // 2
+        cut = wave[middle - half : middle + half + 1, middle - half : middle + half + 1]
+        window = gaussian(KERNEL / 4, half).double()
+        cut = cut * (window[:, None] * window[None, :]) / window.max() ** 2
+        even.append(cut.real - cut.real.mean())
+        odd.append(cut.imag)
+    kernels = torch.stack([*even, *odd])
+    return (kernels / kernels.flatten(1).norm(dim=1)[:, None, None])[:, None].float()
+
+
+DEPTHS = (0.5, 1.0)  # of the layers whose patches are read
+
+
+class TransformerFeatures(nn.Module):
+    """(B, 3, side, side) in 0..1 to maps (B, 2 × width, h, w) and pooled features (B, P).
+
+    tower: a vision transformer of transformers; size: the square it takes; tiles: a side. mean, deviation: of
+    the pixels it was trained on.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, tower: Any, size: int, tiles: int, mean: Sequence[float], deviation: Sequence[float]
+    ) -> None:
+        super().__init__()
+        self.tower, self.size, self.tiles = tower, size, tiles
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
+        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None])
+        depth = tower.config.num_hidden_layers
+        self._layers = [max(1, round(share * depth)) for share in DEPTHS]
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps, each patch of length 1 and layer by layer, and vectors."""
+        n = self.tiles
+        output = self._seen(self.whole(pixels))
+        if n == 1:
+            return self._maps(output.hidden_states), self._pooled(output)
+        batch, size = pixels.shape[0], self.size
+        tiles = pixels.reshape(batch, 3, n, size, n, size).permute(0, 2, 4, 1, 3, 5)
+        states = self._seen(tiles.reshape(batch * n * n, 3, size, size)).hidden_states
+        maps = self._maps(states)  # (B n n, C, s, s)
+        side = maps.shape[-1]
+        laid = maps.reshape(batch, n, n, -1, side, side).permute(0, 3, 1, 4, 2, 5)
+        return laid.reshape(batch, -1, n * side, n * side), self._pooled(output)
+
+    def whole(self, pixels: Tensor) -> Tensor:
+        """Return pictures (B, 3, side, side) as small as the tower takes them, (B, 3, size, size)."""
+        return F.avg_pool2d(pixels, self.tiles) if self.tiles > 1 else pixels
+
+    def vectors(self, pixels: Tensor) -> Tensor:
+        """Return the vectors (B, P) alone, for which no tile has to be seen."""
+        return self.pooled(self.whole(pixels))
+
+    def pooled(self, whole: Tensor) -> Tensor:
+        """Return the vectors (B, P) of pictures as small as the tower takes them, (B, 3, size, size)."""
+        return self._pooled(self._seen(whole))
+
+    def _seen(self, small: Tensor) -> Any:
+        return self.tower(pixel_values=(small - self.mean) / self.deviation, output_hidden_states=True)
+
+    def _maps(self, states: Sequence[Tensor]) -> Tensor:
+        side = self.size // self.tower.config.patch_size
+        found = []
+        for layer in self._layers:
+            patches = F.layer_norm(states[layer][:, -side * side :], states[layer].shape[-1:])  # (B, s s, C)
+            found.append(F.normalize(patches, dim=-1).transpose(1, 2).unflatten(2, (side, side)))
+        return torch.cat(found, 1)
+
+    def _pooled(self, output: Any) -> Tensor:
+        """Return the first token of the middle and the last layer, and what the tower itself pools."""
+        middle, last = (output.hidden_states[layer] for layer in self._layers)
+        parts = [F.layer_norm(each.mean(1), each.shape[-1:]) for each in (middle, last)]
+        own = getattr(output, "pooler_output", None)
+        parts.append(F.layer_norm(last[:, 0], last.shape[-1:]) if own is None else own)
+        return torch.cat(parts, 1)
+
+
+def transformer(name: str, model: Any, processor: Any, licence: str = "") -> Extractor:
+    """Return what reads pictures with a model of transformers, a whole CLIP or a classifier included, and its
+    image processor. Raises ModelError for one that has no square patches."""
+    tower = getattr(model, "vision_model", None)
+    if tower is None:
+        tower = getattr(model, getattr(model, "base_model_prefix", "") or "", model)
+    size, patch = getattr(tower.config, "image_size", None), getattr(tower.config, "patch_size", None)
+    if not isinstance(size, int) or not isinstance(patch, int) or size % patch:
+        raise ModelError(f"{name} is no transformer with square patches; own models can't read with it.")
+    tiles = SIDE // size if SIDE % size == 0 else 1
+    module = TransformerFeatures(tower, size, tiles, processor.image_mean, processor.image_std)
+    module = module.eval().requires_grad_(False)
+    return Extractor(f"{name}-{tiles}x{size}-{fingerprint(module)}", size * tiles, module, licence)
+
+
+EIGHTH, SIXTEENTH = 4, 10  # blocks: 40 and 112 channels
+
+
+class EfficientNetFeatures(nn.Module):
+    """(B, 3, 256, 256) in 0..1 to maps (B, 152, 32, 32) and pooled features (B, 1280)."""
+
+    def __init__(self, model: EfficientNetLite0) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps, each the mean of 3 × 3 cells as in PatchCore (arXiv:2106.08265, 3.1), and vectors."""
+        x = F.relu6(self.model.stem(pixels * 2 - 1))
+        kept: dict[int, Tensor] = {}
+        for number, block in enumerate(self.model.blocks):
+            x = block(x)
+            if number in (EIGHTH, SIXTEENTH):
+                kept[number] = x
+        pooled = F.relu6(self.model.head(x)).mean((2, 3))
+        coarse = F.interpolate(kept[SIXTEENTH], scale_factor=2, mode="bilinear", align_corners=False)
+        return F.avg_pool2d(torch.cat([kept[EIGHTH], coarse], 1), 3, 1, 1), pooled
+
+
+def efficientnet(model: EfficientNetLite0) -> Extractor:
+    """Return what reads pictures with the weights of the extra ``photo``."""
+    module = EfficientNetFeatures(model).eval().requires_grad_(False)
+    return Extractor(f"efficientnet-lite0-{fingerprint(module)}", SIDE, module, "Apache-2.0")

@@ -1,0 +1,466 @@
+"""The report on a version that was just learned: figures for its row, charts, and a sentence for people.
+
+The report on a detector that was just learned: what it found of what is marked in pictures that were kept
+for testing, and what it found that isn't there."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vision.custom_models import figures as sheet
+from vision.custom_models import metrics
+from vision.custom_models.anomaly.detector import Inspector
+from vision.custom_models.classification.model import Classifier
+from vision.custom_models.detection import Detector, Found
+from vision.custom_models.figures import Outline, drawn, short
+from vision.custom_models.metrics import OVERLAPS, Boxes, Share, by_label, curve, matched
+from vision.custom_models.snapshot import GOOD
+from vision.custom_models.thresholds import Limit
+
+STRANGE = "defect"  # what a strange part is called where no kind was taught
+COLUMNS, GAP = 2, 8  # of the page, px between charts
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A picture that was kept for testing. right: its label. score, strange: as of Verdict. chances: of a
+    classifier's labels, in their order."""
+
+    sha256: str
+    right: str
+    said: str
+    score: float
+    strange: bool
+    chances: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """metrics: JSON that names no picture. charts: PNG by name, in order. sheet: of the worst mistakes."""
+
+    metrics: Mapping[str, Any]
+    charts: Mapping[str, bytes]
+    sheet: Image.Image | None
+    sentence: str
+
+
+def of_inspection(
+    model: Inspector, tested: Sequence[Tested], open_picture: Callable[[str], Image.Image]
+) -> Report:
+    """Return the report on an inspection. Without defects to test on no area is told."""
+    from vision.custom_models import figures as charts
+
+    card, limit = model.card, model.limit
+    bad = [one for one in tested if one.right != GOOD]
+    good = [one for one in tested if one.right == GOOD]
+    strange, scores = [one.right != GOOD for one in tested], [one.score for one in tested]
+    roc, curve = metrics.roc(strange, scores), metrics.precision_recall(strange, scores)
+    figures: dict[str, Any] = {
+        "good_scores": card["good_scores"],
+        "good_groups": card["good_groups"],
+        "bad_scores": card["bad_scores"],
+        "weak": card["weak"],
+        "unsure": card["unsure"],
+        "method": card["method"],
+        "alike": card["alike"],
+        "backbone": card["extractor"],
+        "separation": card["separation"],
+        "taught": card["taught"],
+        "promise": card["promise"],
+        "overlapping": card.get("overlapping", 0),
+        "test": _test(tested),
+        "roc": None if roc is None else round(roc.area, 4),
+        "average_precision": None if curve is None else round(curve.area, 4),
+        "found": _counted(metrics.found([one.score for one in bad], limit)),
+        "stopped": _counted(metrics.alarms([one.score for one in good], limit)),
+    }
+    # a kind that the model can't name counts as found, whatever it is called
+    known = set(card["names"]) | {GOOD}
+    right = [one.right if one.right in known else STRANGE for one in tested]
+    names = metrics.names_report(right, [one.said for one in tested]) if tested else None
+    drawn = {
+        "scores": charts.scores(
+            [*card["good_scores"], *(one.score for one in good)],
+            [*card["bad_scores"], *(one.score for one in bad)],
+            limit,
+        )
+    }
+    if names is not None:
+        figures |= _named(names)
+        if len(names.labels) > 1:  # good parts that were all called good would be one field
+            drawn["confusion"] = charts.confusion(names)
+    if roc is not None:
+        drawn["curves"] = charts.curves(roc, curve)
+    wrong = _mistakes(tested, right, [abs(one.score / limit - 1) for one in tested])
+    return Report(figures, drawn, sheet.sheet(wrong, open_picture), _inspection_sentence(model, good, bad))
+
+
+def of_classifier(
+    model: Classifier,
+    tested: Sequence[Tested],
+    open_picture: Callable[[str], Image.Image],
+    taught: Sequence[str] = (),
+) -> Report:
+    """Return the report on a classifier; without pictures to test on, by those that were left out in turn.
+    taught: SHA-256 of what it learned from, in their order, by which doubted labels are told."""
+    from vision.custom_models import figures as charts
+
+    card = model.card
+    doubted = [one for one in card["doubtful"] if one[0] in taught]
+    again = [sheet.Mistake(sha256, label, rather, other) for sha256, label, rather, _, other in doubted]
+    look_again = sheet.sheet(again, open_picture, words=("labelled", "rather"))
+    figures: dict[str, Any] = {
+        "test": _test(tested),
+        "backbone": card["extractor"],
+        "weights": card["weights"],
+        "too_few": card["too_few"],
+        "left_out": {"accuracy": card["accuracy"], "ece": card["calibration_error"], "n": card["examples"]},
+        "tried": card["tried"],
+        "doubtful": [
+            {
+                "place": taught.index(sha256),
+                "label": label,
+                "rather": rather,
+                "chance": chance,
+                "other": other,
+            }
+            for sha256, label, rather, chance, other in doubted
+        ],
+    }
+    if not tested:
+        sentence = (
+            f"It tells {', '.join(model.labels)} apart: of {card['examples']} pictures that were left out in"
+            f" turn {card['accuracy']:.0%} were named rightly."
+        )
+        drawn = {"accuracy": charts.bars([("left out in turn", card["accuracy"])], "named rightly")}
+        return Report(figures, drawn | _page(look_again), None, sentence + _doubted(card) + _too_few(card))
+    names = metrics.names_report([one.right for one in tested], [one.said for one in tested])
+    figures |= _named(names)
+    known = [one for one in tested if one.right in model.labels]
+    if known:
+        right = torch.tensor([model.labels.index(one.right) for one in known])
+        chances = torch.tensor([one.chances for one in known])
+        figures["ece"] = round(metrics.expected_error(chances, right), 4)
+        figures["ece_by_chance"] = round(metrics.by_chance(chances), 4)
+    wrong = _mistakes(tested, [one.right for one in tested], [one.score for one in tested])
+    sentence = (
+        f"It tells {', '.join(model.labels)} apart: {names.accuracy} pictures that were kept for testing were"
+        " named rightly."
+    )
+    return Report(
+        figures,
+        {"confusion": charts.confusion(names)} | _page(look_again),
+        sheet.sheet(wrong, open_picture),
+        sentence + _doubted(card) + _too_few(card),
+    )
+
+
+def page(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Return charts and sheets on one page, COLUMNS side by side where they are narrow."""
+    wide = max(one.width for one in pictures)
+    rows: list[list[Image.Image]] = []
+    for one in pictures:
+        fits = rows and len(rows[-1]) < COLUMNS and sum(each.width for each in rows[-1]) + one.width <= wide
+        if fits:
+            rows[-1].append(one)
+        else:
+            rows.append([one])
+    high = sum(max(one.height for one in row) for row in rows) + GAP * (len(rows) - 1)
+    whole = Image.new("RGB", (max(sum(one.width for one in row) for row in rows), high), "white")
+    top = 0
+    for row in rows:
+        left = 0
+        for one in row:
+            whole.paste(one, (left, top))
+            left += one.width
+        top += max(one.height for one in row) + GAP
+    return whole
+
+
+def _test(tested: Sequence[Tested]) -> list[dict[str, Any]]:
+    return [
+        {"said": one.said, "score": round(one.score, 6), "strange": one.strange}
+        for one in sorted(tested, key=lambda one: one.sha256)
+    ]
+
+
+def _counted(share: metrics.Share) -> list[int]:
+    return [share.hits, share.n]
+
+
+def _named(names: metrics.NamesReport) -> dict[str, Any]:
+    return {
+        "accuracy": _counted(names.accuracy),
+        "macro_f1": round(names.macro_f1, 4),
+        "labels": {
+            one.label: {
+                "precision": _counted(one.precision),
+                "recall": _counted(one.recall),
+                "f1": round(one.f1, 4),
+            }
+            for one in names.figures
+        },
+    }
+
+
+def _mistakes(tested: Sequence[Tested], right: Sequence[str], sure: Sequence[float]) -> list[sheet.Mistake]:
+    return sheet.mistakes([one.sha256 for one in tested], right, [one.said for one in tested], sure)
+
+
+def _inspection_sentence(model: Inspector, good: Sequence[Tested], bad: Sequence[Tested]) -> str:
+    card, limit = model.card, model.limit
+    groups = len(set(card["good_groups"]))
+    stopped, of = card["promise"]
+    said = [*_overlapping(card), Limit(limit, 0 if stopped == of else groups).sentence()]
+    if groups == 1 < len(card["good"]) and len(said) > 1:
+        said.pop()
+    if bad:
+        found = metrics.found([one.score for one in bad], limit)
+        said.append(f"{found} defects that were kept for testing are found.")
+    if good:
+        said.append(
+            f"{metrics.alarms([one.score for one in good], limit)} good ones kept for testing are stopped."
+        )
+    if card["taught"] and card["taught"]["kept"]:
+        learned = card["taught"]
+        said.append(
+            f"Of {learned['pictures']} defects that it was shown it finds {learned['found']} when they are"
+            f" left out in turn, {learned['found before']} without having been shown any."
+        )
+    if card["weak"]:
+        said.append("It is weak: fine defects will be missed on this kind of picture.")
+    elif card["unsure"]:
+        said.append(f"Unsure about: {', '.join(card['unsure'])}.")
+    return " ".join(said)
+
+
+def _overlapping(card: Mapping[str, Any]) -> list[str]:
+    """Say what pictures that overlap can't promise, where there are any."""
+    count, places = card.get("overlapping", 0), len(set(card["good_groups"]))  # older versions don't know
+    if not count:
+        return []
+    if places == 1:
+        return [
+            "The good pictures overlap, and none is without a part of the others: nothing can be promised of"
+            " new places. Take pictures that don't overlap."
+        ]
+    return [
+        f"{count} of {len(card['good'])} good pictures overlap others, so that they count as {places} places:"
+        " take pictures that don't overlap."
+    ]
+
+
+def _page(look_again: Image.Image | None) -> dict[str, bytes]:
+    """Return the sheet of doubted labels as a chart, where there are any."""
+    if look_again is None:
+        return {}
+    held = io.BytesIO()
+    look_again.save(held, "PNG")
+    return {"look-again": held.getvalue()}
+
+
+def _doubted(card: Mapping[str, Any]) -> str:
+    count = len(card["doubtful"])
+    if not count:
+        return ""
+    return f" Please look again at {count} label{'s' if count > 1 else ''} that may be wrong."
+
+
+def _too_few(card: Mapping[str, Any]) -> str:
+    return f" Too few pictures to be taught: {', '.join(card['too_few'])}." if card["too_few"] else ""
+
+
+FEW = 30  # things below which figures say little
+RIGHT, MISSED, FALSE = "#56b4e9", "#e69f00", "#ff5fa2"  # outlines on the sheet of mistakes
+SHOWN, LARGE = 512, 320  # px of the longer side of a mistake, and of its place on the sheet
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A picture that was kept for testing. right: what is marked. found: from a score of ``FAINTEST`` on."""
+
+    sha256: str
+    right: tuple[Found, ...]
+    found: tuple[Found, ...]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What came of a picture. objects: each marked thing's label, and the score of the box that found it, 0 =
+    none did. false: label and score of each box that is no such thing."""
+
+    objects: tuple[tuple[str, float], ...]
+    false: tuple[tuple[str, float], ...]
+
+
+def counted(one: Looked) -> Counted:
+    """Return what was found of a picture, at the least overlap that counts."""
+    scores = np.zeros(len(one.right))
+    false: list[tuple[str, float]] = []
+    for label in sorted({each.label for each in (*one.right, *one.found)}):
+        places = [at for at, each in enumerate(one.right) if each.label == label]
+        said, hits = matched(_of(one, label), OVERLAPS[0])
+        for score, hit in zip(said.tolist(), hits.tolist(), strict=True):
+            if hit >= 0:
+                scores[places[hit]] = score
+            else:
+                false.append((label, round(score, 4)))
+    objects = tuple(
+        (each.label, round(score, 4)) for each, score in zip(one.right, scores.tolist(), strict=True)
+    )
+    return Counted(objects, tuple(false))
+
+
+def of_detector(
+    model: Detector, tested: Sequence[Looked], open_picture: Callable[[str], Image.Image]
+) -> Report:
+    """Return the report on a detector. Without pictures to test on nothing is told of how well it does."""
+    from vision.custom_models import figures as charts
+
+    tested = sorted(tested, key=lambda one: one.sha256)
+    came = [counted(one) for one in tested]
+    known = {label: [_of(one, label) for one in tested] for label in model.labels}
+    told = by_label(known)
+    labels = {label: _label(label, came, told.get(label), model.limit) for label in model.labels}
+    figures: dict[str, Any] = {
+        "test": [{"objects": one.objects, "false": one.false} for one in came],
+        "backbone": model.card["extractor"],
+        "too_few": model.card["too_few"],
+        "pictures": model.card["pictures"],
+        "boxes": model.card["boxes"],
+        "labels": labels,
+        "ap50": round(float(np.mean([one for one, _ in told.values()])), 4) if told else None,
+        "ap": round(float(np.mean([one for _, one in told.values()])), 4) if told else None,
+    }
+    found, right = _shares(came, model.limit)
+    figures |= {"found": [found.hits, found.n], "right": [right.hits, right.n]}
+    drawn_: dict[str, bytes] = {}
+    if told:
+        lines = {label: curve(some, OVERLAPS[0]) for label, some in known.items()}
+        drawn_["curves"] = charts.boxes(
+            {label: (*line, labels[label]["ap50"]) for label, line in lines.items() if line is not None}
+        )
+    else:
+        shares = [
+            (label, count / max(model.card["boxes"].values())) for label, count in model.card["boxes"].items()
+        ]
+        drawn_["boxes"] = charts.bars(
+            shares, "boxes that were learned from", list(model.card["boxes"].values())
+        )
+    return Report(
+        figures,
+        drawn_,
+        _boxes_mistakes(model, tested, came, open_picture),
+        _sentence(model, tested, found, right, figures),
+    )
+
+
+def _of(one: Looked, label: str) -> Boxes:
+    right = [each.box for each in one.right if each.label == label]
+    said = [each for each in one.found if each.label == label]
+    return Boxes(
+        np.array(right, np.float64).reshape(-1, 4),
+        np.array([each.box for each in said], np.float64).reshape(-1, 4),
+        np.array([each.score for each in said], np.float64),
+    )
+
+
+def _shares(came: Sequence[Counted], limit: float, label: str | None = None) -> tuple[Share, Share]:
+    """Return how many marked things are found, and how many of the boxes that are told are right."""
+    objects = [score for one in came for name, score in one.objects if label in (None, name)]
+    false = [score for one in came for name, score in one.false if label in (None, name)]
+    hits = sum(score >= limit for score in objects)
+    return Share(hits, len(objects)), Share(hits, hits + sum(score >= limit for score in false))
+
+
+def _label(
+    label: str, came: Sequence[Counted], precision: tuple[float, float] | None, limit: float
+) -> Mapping[str, Any]:
+    found, right = _shares(came, limit, label)
+    both = found.n + right.n
+    return {
+        "precision": [right.hits, right.n],
+        "recall": [found.hits, found.n],
+        "f1": round(2 * found.hits / both, 4) if both else 0.0,
+        "ap50": None if precision is None else round(precision[0], 4),
+        "ap": None if precision is None else round(precision[1], 4),
+    }
+
+
+def _boxes_mistakes(
+    model: Detector,
+    tested: Sequence[Looked],
+    came: Sequence[Counted],
+    open_picture: Callable[[str], Image.Image],
+) -> Image.Image | None:
+    """Draw the pictures with the most that is wrong: what was missed is dashed, what isn't there has a name
+    with a question mark."""
+    wrong, shown = list[sheet.Mistake](), dict[str, list[Outline]]()
+    for one, what in zip(tested, came, strict=True):
+        missed = [at for at, (_, score) in enumerate(what.objects) if score < model.limit]
+        false = sum(score >= model.limit for _, score in what.false)
+        if not missed and not false:
+            continue
+        said = ", ".join(
+            part for part in (f"{len(missed)} missed" * bool(missed), f"{false} wrong" * bool(false)) if part
+        )
+        wrong.append(sheet.Mistake(one.sha256, f"{len(one.right)} things", said, len(missed) + false))
+        shown[one.sha256] = _outlines(one, missed, what, model.limit)
+    wrong.sort(key=lambda one: (-one.wrong, one.sha256))
+
+    def opened(sha256: str) -> Image.Image:
+        image = open_picture(sha256).convert("RGB")
+        image.thumbnail((SHOWN, SHOWN))
+        return drawn(image, shown[sha256])
+
+    return sheet.sheet(wrong, opened, LARGE)
+
+
+def _outlines(one: Looked, missed: Sequence[int], what: Counted, limit: float) -> list[Outline]:
+    places = set(missed)
+    found = [
+        Outline(
+            each.box,
+            short(each.label) if at in places else "",
+            MISSED if at in places else RIGHT,
+            at in places,
+        )
+        for at, each in enumerate(one.right)
+    ]
+    false = set(what.false)
+    return [
+        *(
+            Outline(each.box, f"{short(each.label)}?", FALSE)
+            for each in one.found
+            if each.score >= limit and (each.label, round(each.score, 4)) in false
+        ),
+        *found,
+    ]
+
+
+def _sentence(
+    model: Detector, tested: Sequence[Looked], found: Share, right: Share, figures: Mapping[str, Any]
+) -> str:
+    card = model.card
+    told = [f"It finds {', '.join(model.labels)}, from {card['pictures']} pictures."]
+    if not tested or not found.n:
+        told.append("No picture was kept for testing: how well it does isn't known. Mark more of them.")
+    else:
+        many = "picture" if len(tested) == 1 else "pictures"
+        told.append(f"In {len(tested)} {many} kept for testing, {found} marked things are found.")
+        if right.n:
+            told.append(f"{right} boxes that it draws there are right.")
+        if figures["ap50"] is not None:
+            told.append(f"AP50 {figures['ap50']:.2f}, AP50-95 {figures['ap']:.2f}.")
+        if found.n < FEW:
+            told.append("So few things say little.")
+    if card["too_few"]:
+        told.append(f"Too few boxes to be taught: {', '.join(card['too_few'])}.")
+    return " ".join(told)

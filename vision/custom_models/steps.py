@@ -1,0 +1,225 @@
+"""A training as steps: a generator that says how far it is and keeps what was expensive in a store, so that
+one that was killed goes on where it was, with the same bytes in the end.
+
+Work of own models in slices between the steps of other jobs, each on one thread, so that the same comes of
+it whatever else runs.
+
+What the extra ``train`` brings, and the sentence for a host without it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import torch
+from safetensors.torch import load as steps_load
+from safetensors.torch import save
+from torch import Tensor
+
+from core.errors import ModelError, UserError
+from vision.reporter import Reporter
+
+Result = TypeVar("Result")
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Step:
+    """done of total, and in words what was done."""
+
+    done: int
+    total: int
+    words: str
+
+
+class Store(Protocol):
+    """Keeps bytes by name, for as long as a training is not over or longer."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return what was kept, None when nothing was."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep ``data``: all of it or, when the process dies, nothing."""
+
+
+class MemoryStore:
+    """Keeps all for as long as it lives."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def get(self, name: str) -> bytes | None:
+        """See Store."""
+        return self.kept.get(name)
+
+    def put(self, name: str, data: bytes) -> None:
+        """See Store."""
+        self.kept[name] = data
+
+
+class FolderStore:
+    """Keeps a file a name in ``folder``, the latest ``most`` bytes of them."""
+
+    def __init__(self, folder: Path, most: int = 2 * 2**30) -> None:
+        self.folder, self.most = folder, most
+        folder.mkdir(parents=True, exist_ok=True)
+        self._bytes = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+    def get(self, name: str) -> bytes | None:
+        """See Store."""
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def put(self, name: str, data: bytes) -> None:
+        """See Store."""
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".part-", delete=False) as file:
+            file.write(data)
+        os.replace(file.name, self.folder / name)
+        self._bytes += len(data)
+        if self._bytes > self.most:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        files = sorted((f for f in self.folder.iterdir() if f.is_file()), key=lambda f: f.stat().st_mtime_ns)
+        self._bytes = sum(file.stat().st_size for file in files)
+        for file in files[:-1]:
+            if self._bytes <= self.most:
+                break
+            self._bytes -= file.stat().st_size
+            file.unlink(missing_ok=True)
+
+
+def kept(store: Store, parts: tuple[str, ...], make: Callable[[], Tensors]) -> Tensors:
+    """Return the tensors that ``make`` makes, from the store if they are there: ``parts`` say all that they
+    depend on."""
+    name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    if (data := store.get(name)) is not None:
+        return steps_load(data)
+    made = {key: value.contiguous() for key, value in make().items()}
+    store.put(name, save(made))
+    return made
+
+
+def exhausted(work: Generator[None, None, Result]) -> Result:
+    """Do all of a work that stands still between its parts, and return what comes of it."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def run(
+    training: Generator[Step, None, Result], report: Callable[[Step], None] = lambda step: None
+) -> Result:
+    """Take all steps of a training and return what comes of it."""
+    while True:
+        try:
+            report(next(training))
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+T = TypeVar("T")
+COUNTED = re.compile(r"\d+ of \d+")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: sums are then the same bit for bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def in_slice(reporter: Reporter, kind: str, work: Callable[[], T]) -> T:
+    """Return what ``work`` returns, done once others have gone first. kind: of slices that take about as
+    long. Raises JobCancelled when the job was stopped."""
+    reporter.check()
+    if reporter.fiber is not None:
+        reporter.fiber.pause(f"own models: {kind}")
+    with one_thread():
+        return work()
+
+
+class Budget:
+    """The seconds of the device that a training may take."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.spent = seconds, 0.0
+
+    def run(self, training: Generator[Step, None, T], reporter: Reporter) -> T:
+        """Take all steps of a training, a slice each, and return what comes of it. Raises UserError when it
+        takes longer than it may."""
+        kind = "first"
+        while True:
+            taken = in_slice(reporter, kind, lambda: self._next(training))
+            if not isinstance(taken, Step):
+                return taken[0]
+            if self.spent > self.seconds:
+                training.close()
+                raise UserError(
+                    f"The training has taken {self.spent:.0f} s and may take {self.seconds:g} s. Fewer or"
+                    " smaller pictures take less."
+                )
+            reporter.doing(taken.words)
+            reporter.step(taken.done, taken.total)
+            kind = _kind(taken)
+
+    def _next(self, training: Generator[Step, None, T]) -> Step | tuple[T]:
+        began = time.monotonic()
+        try:
+            return next(training)
+        except StopIteration as end:
+            return (end.value,)
+        finally:
+            self.spent += time.monotonic() - began
+
+
+def _kind(step: Step) -> str:
+    """Return what the slice after a step is called: after the last of a row it is another one."""
+    found = COUNTED.search(step.words)
+    if found is None:
+        return f"after {step.words}"
+    number, count = found.group().split(" of ")
+    return f"{'after ' if number == count else ''}{COUNTED.sub('#', step.words)}"
+
+
+CHARTS = "matplotlib.backends.backend_agg"
+LIBRARIES = ("sklearn", "scipy", "matplotlib", "onnx", "onnxscript")
+
+
+def missing() -> list[str]:
+    """Return the libraries of the extra that aren't installed. Imports none of them."""
+    return [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
+
+
+def check() -> None:
+    """Raise ModelError unless own models can be trained, reported on and exported here."""
+    if absent := missing():
+        raise ModelError(
+            f"Own models need the extra `train` (make setup EXTRAS=train); missing here: {', '.join(absent)}."
+        )
+
+
+def load() -> None:
+    """Import what takes seconds the first time, so that it isn't done between two steps of a drawing."""
+    for name in ("scipy.ndimage", "scipy.stats", "sklearn.linear_model", "sklearn.metrics", CHARTS):
+        importlib.import_module(name)

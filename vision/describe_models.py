@@ -1,0 +1,229 @@
+"""The configured models and this machine's devices, described for the host; what could crash is tried in
+another process (``vision.describe_models``). Loads no torch.
+
+Looks at devices and tries models in a process that may die: ``python -m vision.describe_models devices``
+and ``… load JSON`` print JSON lines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelError
+from core.settings import ROOT
+from vision.families import FAMILIES, Family
+from vision.weights import card as identify
+from vision.weights import files, hub, packaged
+from vision.weights.card import Card
+from vision.weights.files import read_json
+
+MISSING = {
+    "hub": "isn't downloaded yet",
+    "package": "isn't fetched yet",
+    "program": "isn't installed",
+    "local": "no such file or folder",
+}
+ENDED_EARLY = "the process that tried it ended early; the log above may say why."
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One line of ``atelier models``.
+
+    path: where the model lies, "" when it isn't on this machine. bytes: of its weights. problem: "" when none
+    is seen.
+    """
+
+    role: str
+    spec: str
+    name: str
+    kind: str
+    path: str = ""
+    family: str = ""
+    bytes: int = 0
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def describe_models(models: Mapping[str, str], cache_dir: Path) -> list[ModelInfo]:
+    """Describe the configured models without loading or fetching anything.
+
+    models: role → spec; the role "image v6" is one of IMAGE_MODELS, "tiny flux" the decoder for that family's
+    drafts.
+    """
+    return [_describe(role, spec, cache_dir) for role, spec in models.items()]
+
+
+def _describe(role: str, spec: str, cache_dir: Path) -> ModelInfo:
+    try:
+        source = files.parse(spec)
+        _check_role(role)
+    except ModelError as error:
+        return ModelInfo(role, spec, spec, "?", problem=str(error))
+    info = ModelInfo(role, spec, source.name, source.kind)
+    try:
+        path = hub.find(source, cache_dir)
+        if path is None:
+            return replace(info, problem=MISSING.get(source.kind, MISSING["local"]))
+        if source.kind == "program":
+            return replace(info, path=str(path), family="OCR", bytes=packaged.size(source.id, path))
+        info = replace(info, path=str(path), bytes=files.size(path))
+        if source.kind == "package":
+            packaged.verify(path)
+            return replace(
+                info,
+                bytes=packaged.packages_size(path),
+                family=packaged.MODELS[source.id].notice.partition(",")[0],
+            )
+        if path.is_dir():
+            files.check_folder(path)
+        family, notes = _family_and_notes(role, path)
+        return replace(info, family=family, notes=notes)
+    except ModelError as error:
+        return replace(info, problem=str(error))
+
+
+def _family_and_notes(role: str, path: Path) -> tuple[str, tuple[str, ...]]:
+    kind = role.partition(" ")[0]
+    if kind == "tiny":
+        channels = files.tiny_config(path).get("latent_channels", 4)
+        return "AutoencoderTiny", (f"decodes --draft; latents of {channels} channels",)
+    if kind not in ("image", "edit"):
+        return str(read_json(path / "config.json").get("model_type", "?")), ()
+    family, card = identify.family_and_card(path)
+    return family.title, tuple(_notes(path, family, card))
+
+
+def _notes(path: Path, family: Family, card: Card) -> Iterator[str]:
+    yield f"{card.native_size} px, {card.num_inference_steps} steps, guidance {card.guidance_scale:g}"
+    if card.output_scale > 1:
+        yield f"enlarged {card.output_scale}×"
+    if card.negative == "none":
+        yield "no negative prompt"
+    if family.shares_steps:
+        yield "jobs share steps"
+    else:
+        yield "jobs run one after another: nobody knows whether these could share steps"
+    if family is FAMILIES[-1]:
+        name = read_json(path / "model_index.json").get("_class_name")
+        yield f"{name} is none of the families known here; AutoPipeline is tried"
+
+
+def _check_role(role: str) -> None:
+    kind, _, family = role.partition(" ")
+    if kind == "tiny" and family not in (known := [one.name for one in FAMILIES[:-1]]):
+        raise ModelError(f"there is no family {family}; it takes one of: {', '.join(known)}.")
+
+
+# In a process of its own
+
+
+def try_models(
+    models: Mapping[str, str], cache_dir: Path, *, timeout: float = 600, **config: Any
+) -> dict[str, str]:
+    """Load each model in another process and return role → "" when it loaded, else why it didn't.
+
+    timeout: seconds for all of them. config: further fields of ``WorkerConfig``.
+    """
+    call = {"models": dict(models), "cache_dir": str(cache_dir), "device": "cpu", **config}
+    lines = _probe(["load", json.dumps(call)], timeout)
+    found = {line["role"]: line["problem"] for line in lines if "role" in line}
+    return {role: found.get(role, ENDED_EARLY) for role in models}
+
+
+def probe_devices(timeout: float = 120) -> list[dict[str, Any]]:
+    """Return this machine's devices as torch sees them in another process: [{"device", "name", "memory",
+    "free"}], the last two in bytes. timeout: seconds; [] when it takes longer, or torch can't be loaded."""
+    return _probe(["devices"], timeout)
+
+
+def _probe(arguments: list[str], timeout: float) -> list[dict[str, Any]]:
+    search_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        run = subprocess.run(
+            [sys.executable, "-m", "vision.describe_models", *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, "PYTHONPATH": search_path},
+            check=False,
+        )
+        return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    return []
+
+
+def devices() -> list[dict]:
+    """Return every device that torch sees here, with its name and its memory in bytes."""
+    import torch
+
+    from vision import devices
+
+    names = (
+        ["cpu"]
+        + [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        + (["mps"] if torch.backends.mps.is_available() else [])
+    )
+    found = []
+    for name in names:
+        free, total = devices.memory(name)
+        found.append({"device": name, "name": devices.name(name), "memory": total, "free": free})
+    return found
+
+
+def load(call: dict) -> None:
+    """Load each configured model, and print a line {"role", "problem", "seconds"} as soon as it is known.
+
+    call: fields of ``WorkerConfig``; for roles see ``describe.describe_models``.
+    """
+    import time
+    from dataclasses import replace
+
+    from core.errors import AtelierError
+    from vision.protocol import WorkerConfig
+    from vision.worker.main import prepare_environment, quiet_libraries
+
+    config = WorkerConfig(**call)
+    prepare_environment(config)
+    quiet_libraries()
+    from vision.store import Models
+
+    tiny = {
+        role.removeprefix("tiny "): spec for role, spec in config.models.items() if role.startswith("tiny ")
+    }
+    tried = dict.fromkeys(tiny, "no image model of this family loads, so there is nothing to try it with.")
+    for role, spec in config.models.items():
+        start, problem, kind = time.monotonic(), "", role.partition(" ")[0]
+        if kind == "tiny":
+            continue
+        models = Models(replace(config, models={kind: spec}, tiny_vaes=tiny))
+        try:
+            models.get(kind)
+        except AtelierError as error:
+            problem = str(error)
+        tried |= models.loader.tiny_problems
+        print(
+            json.dumps({"role": role, "problem": problem, "seconds": round(time.monotonic() - start, 2)}),
+            flush=True,
+        )
+    for family, problem in tried.items():
+        print(json.dumps({"role": f"tiny {family}", "problem": problem}), flush=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Print the devices, or load the models of the given configuration. arguments: of the command line."""
+    if arguments[:1] == ["load"]:
+        load(json.loads(arguments[1]))
+    else:
+        for device in devices():
+            print(json.dumps(device))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

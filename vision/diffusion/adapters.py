@@ -1,0 +1,273 @@
+"""What a host may attach to an image model: an IP-Adapter, a ControlNet. Jobs without them notice nothing.
+
+ControlNet (arXiv:2302.05543): a picture of edges that a UNet keeps to. The two become one module, so that
+steps of jobs with edges are shared like all others.
+
+IP-Adapter (arXiv:2308.06721): pictures as part of a prompt for UNets. It is attached to a copy of the UNet
+over the same tensors, so that other jobs aren't affected.
+
+Lets all frames of a film look at its first one while a UNet draws them: in self-attention each reads the
+first frame's tokens beside its own (Text2Video-Zero, arXiv:2303.13439, 3.3.2). It is put into a copy of the
+UNet over the same tensors, so that other jobs aren't affected."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from cachetools import LRUCache
+from diffusers import ControlNetModel
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+from PIL import Image
+
+from core.errors import ModelError
+from vision.diffusion import seamless
+from vision.weights import files as contents
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def attach(kind: Callable[[Any, Path], T], pipe: Any, folder: Path, without: str) -> T | None:
+    """Return what ``kind`` makes of ``folder`` over ``pipe``; where it doesn't fit, None with a line in the
+    log. without: what the model does then, a sentence."""
+    try:
+        return kind(pipe, folder)
+    except ModelError as error:
+        log.warning("%s: %s", without, error)
+        return None
+
+
+SCALE = 0.8  # how much the edges count; diffusers' usual value for image-to-image
+SHAPES = ("block_out_channels", "cross_attention_dim", "down_block_types", "in_channels", "layers_per_block")
+
+
+class ControlledUNet(torch.nn.Module):
+    """A UNet with a ControlNet beside it. Everything but the evaluation is the UNet's own."""
+
+    def __init__(self, unet: Any, controlnet: Any) -> None:
+        super().__init__()
+        self.unet, self.controlnet = unet, controlnet
+
+    def forward(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        class_labels: torch.Tensor | None = None,
+        timestep_cond: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        added_cond_kwargs: dict[str, Any] | None = None,
+        control: torch.Tensor | None = None,
+        return_dict: bool = True,
+    ) -> Any:
+        """Return the UNet's output. control: (B, 3, H, W) of 0..1, the edges for each row, px."""
+        given = {
+            "class_labels": class_labels,
+            "timestep_cond": timestep_cond,
+            "attention_mask": attention_mask,
+            "added_cond_kwargs": added_cond_kwargs,
+        }
+        down, middle = self.controlnet(
+            sample,
+            timestep,
+            encoder_hidden_states,
+            controlnet_cond=control,
+            conditioning_scale=SCALE,
+            return_dict=False,
+            **given,
+        )
+        return self.unet(
+            sample,
+            timestep,
+            encoder_hidden_states,
+            cross_attention_kwargs=cross_attention_kwargs,
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=middle,
+            return_dict=return_dict,
+            **given,
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("unet"), name)
+
+
+class ControlNet:
+    """One ControlNet for one model. identity: where its weights came from, and their files' sizes and
+    times."""
+
+    def __init__(self, pipe: Any, folder: Path) -> None:
+        """Load the ControlNet in ``folder``. Raises ModelError when it doesn't fit the model of ``pipe``."""
+        config = check(folder)
+        wrong = [name for name in SHAPES if _listed(config.get(name)) != _listed(pipe.unet.config.get(name))]
+        if wrong:
+            raise ModelError(f"{folder.name} is a ControlNet for other models: {', '.join(wrong)} differ.")
+        try:
+            module, info = ControlNetModel.from_pretrained(
+                folder,
+                use_safetensors=True,
+                torch_dtype=pipe.unet.dtype,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+            if "out of memory" in str(error).lower():
+                raise
+            raise ModelError(f"{folder.name} doesn't load as a ControlNet.") from error
+        if info["missing_keys"]:
+            raise ModelError(f"{folder.name} lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}.")
+        self.identity = contents.identity(folder)
+        self._module = module.to(pipe.unet.device).eval()
+        # by the UNet: the model's, and its copy for seamless pictures
+        self._over = LRUCache[int, ControlledUNet](2)
+
+    def over(self, unet: Any) -> ControlledUNet:
+        """Return ``unet`` with the ControlNet; the same module each time, so that jobs share its passes."""
+        known = self._over.get(id(unet))
+        if known is None or known.unet is not unet:
+            known = self._over[id(unet)] = ControlledUNet(unet, self._module)
+        return known
+
+    def control(self, edges: Image.Image) -> torch.Tensor:
+        """Return a picture of edges as the module takes it: (1, 3, H, W) of 0..1."""
+        values = torch.from_numpy(np.asarray(edges.convert("RGB"), np.float32) / 255)
+        return values.permute(2, 0, 1)[None].contiguous().to(self._module.device, self._module.dtype)
+
+
+def check(folder: Path) -> dict[str, Any]:
+    """Return the configuration of the ControlNet in ``folder``. Raises ModelError for anything else, or what
+    could run code."""
+    contents.check_contents(folder)
+    config = contents.read_json(folder / "config.json") if folder.is_dir() else {}
+    if config.get("_class_name") != "ControlNetModel":
+        raise ModelError(
+            f"{folder.name} isn't a ControlNet: it takes a folder or a Hugging Face id of diffusers'"
+            " ControlNetModel."
+        )
+    return config
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+ENCODER = "image_encoder"  # folder beside the adapter's weights, as in h94/IP-Adapter
+
+
+class IPAdapter:
+    """One adapter over one model's UNet."""
+
+    def __init__(self, pipe: Any, folder: Path) -> None:
+        """Load the adapter from ``folder``: one .safetensors file, and ``image_encoder/``. Raises ModelError
+        when it doesn't fit the model."""
+        file = ip_adapter_check(folder)
+        self._pipe = copy.copy(pipe)
+        vars(self._pipe)["unet"] = seamless.shared_weights_copy(pipe.unet)
+        try:
+            self._pipe.load_ip_adapter(
+                str(folder),
+                subfolder="",
+                weight_name=file.name,
+                image_encoder_folder=ENCODER,
+                local_files_only=True,
+            )
+        except (ValueError, KeyError, RuntimeError, OSError, TypeError) as error:
+            if "out of memory" in str(error).lower():
+                raise
+            raise ModelError(f"The IP-Adapter in {folder.name} doesn't fit this model.") from error
+        self._pipe.unet.eval()
+
+    def parts(self, scale: float, *, circular: bool) -> dict[str, Any]:
+        """Return what a job's pipeline gets in place of its own: the UNet with the adapter, and what reads
+        pictures.
+
+        scale: how much the pictures count against the text, 0..1. circular: see seamless.circular_copy.
+        """
+        pipe = copy.copy(self._pipe)
+        unet = vars(pipe)["unet"] = (
+            seamless.circular_copy(self._pipe.unet)
+            if circular
+            else seamless.shared_weights_copy(self._pipe.unet)
+        )
+        pipe.set_ip_adapter_scale(scale)
+        return {
+            "unet": unet,
+            "image_encoder": self._pipe.image_encoder,
+            "feature_extractor": self._pipe.feature_extractor,
+        }
+
+
+def ip_adapter_check(folder: Path) -> Path:
+    """Return the adapter's file. Raises ModelError when the folder isn't an adapter's, or could run code."""
+    contents.check_contents(folder)
+    files = sorted(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        raise ModelError(
+            f"{folder.name} has {len(files)} .safetensors files at its top; an IP-Adapter's folder has one,"
+            f" and {ENCODER}/ beside it."
+        )
+    contents.check_folder(folder / ENCODER)
+    if not any(name.startswith("ip_adapter.") for name in contents.header(files[0])):
+        raise ModelError(f"{files[0].name} isn't an IP-Adapter.")
+    return files[0]
+
+
+def scale(influence: float) -> float:
+    """Convert a picture's influence (0..0.6, see ``image_prompt``) to the adapter's scale: 0.5 at ``--iw 1``,
+    1 at ``--iw 3``."""
+    return min(1.0, 0.25 + 1.25 * influence)
+
+
+PLAIN = (AttnProcessor, AttnProcessor2_0)
+
+
+class FirstFrameAttention(AttnProcessor2_0):
+    """Self-attention over the first frame and a frame's own. frames: how many rows of a call are one film;
+    calls of other sizes, as when memory is short, are evaluated as pictures are."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """Return the attention's output (B, N, C) for ``hidden_states`` (B, N, C)."""
+        rows = len(hidden_states)
+        if encoder_hidden_states is None and hidden_states.ndim == 3 and rows % self.frames == 0:
+            films = hidden_states.unflatten(0, (-1, self.frames))  # (films, frames, N, C)
+            first = films[:, :1].expand_as(films).flatten(0, 1)
+            encoder_hidden_states = torch.cat([first, hidden_states], 1)  # (B, 2·N, C)
+        return super().__call__(attn, hidden_states, encoder_hidden_states, *args, **kwargs)
+
+
+def looking_at_first(unet: Any, frames: int) -> Any:
+    """Return a copy of a UNet over the same tensors whose frames look at the first of ``frames``; the UNet
+    itself where it has no self-attention of the usual kind."""
+    names = [
+        name
+        for name, processor in getattr(unet, "attn_processors", {}).items()
+        if name.endswith("attn1.processor") and type(processor) in PLAIN
+    ]
+    if not names:
+        return unet
+    copied: Any = seamless.shared_weights_copy(unet)
+    attention = FirstFrameAttention(frames)
+    copied.set_attn_processor(
+        {name: attention if name in names else old for name, old in copied.attn_processors.items()}
+    )
+    return copied

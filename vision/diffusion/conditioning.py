@@ -1,0 +1,316 @@
+"""Makes embeddings for texts that steer the pictures beyond one prompt and one negative prompt: weights, a
+style, chaos, weird. Tensors in, tensors out.
+
+Every picture gets embeddings of its own, made from the texts and its own seed, so that it comes out the same
+in any batch.
+
+Pictures as part of a prompt: image prompts, style, character and omni references. Decides what a model
+gets of them, and notes it for the person.
+
+A model with references of its own (FLUX.2), or with an IP-Adapter, is shown the pictures. Any other begins to
+draw at their mean, the nearest thing to it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from core.limits import IMAGE_WEIGHT_CAP
+from core.requests import GenerateRequest
+from vision.diffusion import parameters
+from vision.diffusion.parameters import TextSpec
+
+OPENING = 0.65  # of the schedule: how long full chaos hides the text
+# makes small values count: with 1, --chaos 25 changed nothing on the demo models (2 of 12 steps)
+CHAOS_EXPONENT = 0.7
+MAX_REFUSAL = 1.5
+MAX_WEIRD = 0.5  # share of the text's variance that full weird replaces
+CHAOS, WEIRD = 0x9E3779B9, 0x85EBCA6B  # added to a picture's seed, so that no noise is drawn twice
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a text encoder makes of a text. tokens: (1, T, D). pooled: (1, P), None = the model has none."""
+
+    tokens: torch.Tensor
+    pooled: torch.Tensor | None = None
+
+    def towards(self, other: Encoded, share: float) -> Encoded:
+        """Return the point ``share`` on the line from this (0) through ``other`` (1), which has the same
+        length, and beyond."""
+        if self.pooled is None or other.pooled is None:
+            pooled = None
+        else:
+            pooled = torch.lerp(self.pooled, other.pooled, share)
+        return Encoded(torch.lerp(self.tokens, other.tokens, share), pooled)
+
+    def zeroed(self) -> Encoded:
+        """Return zeros of the same shapes."""
+        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
+        return Encoded(torch.zeros_like(self.tokens), pooled)
+
+    def filled(self, length: int, filler: Encoded) -> Encoded:
+        """Return it ``length`` tokens long, with ``filler`` appended as often as needed."""
+        missing = (length - self.tokens.shape[1]) // filler.tokens.shape[1]
+        return (
+            replace(self, tokens=torch.cat([self.tokens, *[filler.tokens] * missing], 1))
+            if missing > 0
+            else self
+        )
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """The embeddings of B pictures. prompt, negative: (B, T, D). pooled, negative_pooled: (B, P). noise:
+    (B, T, D), what chaos mixes into the text at the beginning of the schedule. chaos: 0..1."""
+
+    prompt: torch.Tensor
+    pooled: torch.Tensor | None
+    negative: torch.Tensor | None
+    negative_pooled: torch.Tensor | None
+    noise: torch.Tensor | None = None
+    chaos: float = 0.0
+
+    def at(self, progress: float) -> torch.Tensor:
+        """Return the prompt's embeddings (B, T, D) for the step after ``progress`` (0..1) of the schedule: at
+        first mostly noise, then more and more the text alone.
+
+        CADS (arXiv:2310.17347, algorithm 1), whose rescaling to the text's mean and deviation is in the noise
+        already.
+        """
+        if self.noise is None:
+            return self.prompt
+        share = 1 - progress / (OPENING * self.chaos**CHAOS_EXPONENT)
+        return _blurred(self.prompt, self.noise, share) if share > 0 else self.prompt
+
+    def arguments(self, begin: float) -> dict[str, torch.Tensor | None]:
+        """Return the arguments for a pipeline's call that starts at ``begin`` (0..1) of the schedule."""
+        return {
+            "prompt_embeds": self.at(begin),
+            "pooled_prompt_embeds": self.pooled,
+            "negative_prompt_embeds": self.negative,
+            "negative_pooled_prompt_embeds": self.negative_pooled,
+        }
+
+    def following(
+        self, on_step: Callable[..., dict[str, Any]], begin: float, end: float
+    ) -> Callable[..., dict[str, Any]]:
+        """Return a pipeline's callback that calls ``on_step`` and sets the next step's embeddings; it needs
+        the tensor ``prompt_embeds``.
+
+        begin, end: 0..1 of the schedule that the call runs through.
+        """
+
+        def callback(pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
+            values = on_step(pipe, i, t, values)
+            held, progress = values["prompt_embeds"], begin + (end - begin) * (i + 1) / pipe.num_timesteps
+            negative = held[: -len(self.prompt)]  # with guidance their rows come first
+            values["prompt_embeds"] = torch.cat([negative, self.at(progress).to(held)])
+            return values
+
+        return callback
+
+
+def encode(
+    read: Callable[[str], Encoded],
+    prompt: str,
+    negative_prompt: str,
+    spec: TextSpec,
+    seeds: Sequence[int],
+    *,
+    guided: bool,
+    zeros: bool = False,
+) -> Conditioning:
+    """Return the embeddings of one picture for each of ``seeds``.
+
+    read: encodes one text with the model's encoders. guided: the negative prompt has a pass of its own.
+    zeros: an empty one is all zeros there (SDXL's ``force_zeros_for_empty_prompt``).
+    """
+    empty = read("")
+    positive = mix([(read(text), share) for text, share in _positive_parts(prompt, spec) if share], empty)
+    if not guided:
+        return _for_each(positive, None, spec, seeds)
+    nothing = empty.zeroed() if zeros else empty
+    unwanted = spec.unwanted or (((negative_prompt, 1.0),) if negative_prompt else ())
+    mixed = mix([(read(text), share) for text, share in unwanted], empty) if unwanted else nothing
+    # guidance leads away from: no text, moved towards the unwanted one
+    away = nothing.filled(mixed.tokens.shape[1], nothing).towards(mixed, min(MAX_REFUSAL, spec.refusal))
+    length = max(positive.tokens.shape[1], away.tokens.shape[1])
+    return _for_each(positive.filled(length, empty), away.filled(length, nothing), spec, seeds)
+
+
+def _positive_parts(prompt: str, spec: TextSpec) -> list[tuple[str, float]]:
+    """The texts that are mixed, with their shares: a style moves each part towards the part with the style
+    behind it."""
+    parts = spec.wanted or ((prompt, 1.0),)
+    plain = 1 - sum(amount for _, amount in spec.styles)
+    styled = [
+        (f"{text}, {style}" if text else style, share * amount)
+        for text, share in parts
+        for style, amount in spec.styles
+    ]
+    return [*((text, share * plain) for text, share in parts), *styled]
+
+
+def mix(parts: Sequence[tuple[Encoded, float]], empty: Encoded) -> Encoded:
+    """Return the sum of ``parts``, each times its share; shorter ones are filled up with ``empty``."""
+    length = max(part.tokens.shape[1] for part, _ in parts)
+    tokens = [part.filled(length, empty).tokens * share for part, share in parts]
+    pooled = [part.pooled * share for part, share in parts if part.pooled is not None]
+    return Encoded(_sum(tokens), _sum(pooled) if pooled else None)
+
+
+def _sum(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    return functools.reduce(torch.add, tensors)
+
+
+def _for_each(
+    positive: Encoded, negative: Encoded | None, spec: TextSpec, seeds: Sequence[int]
+) -> Conditioning:
+    def rows(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.expand(len(seeds), *tensor.shape[1:])
+
+    def rows_or_none(tensor: torch.Tensor | None) -> torch.Tensor | None:
+        return None if tensor is None else rows(tensor)
+
+    prompt = rows(positive.tokens)
+    if spec.weird:
+        prompt = _blurred(prompt, _noise(positive.tokens, seeds, WEIRD), MAX_WEIRD * spec.weird)
+    noise = _noise(positive.tokens, seeds, CHAOS) if spec.chaos else None
+    return Conditioning(
+        prompt,
+        rows_or_none(positive.pooled),
+        rows(negative.tokens) if negative else None,
+        rows_or_none(negative.pooled) if negative else None,
+        noise,
+        spec.chaos,
+    )
+
+
+def _noise(tokens: torch.Tensor, seeds: Sequence[int], salt: int) -> torch.Tensor:
+    """Noise (B, T, D) with the mean and the deviation of ``tokens`` (1, T, D), from each picture's seed
+    alone; on the CPU, as all noise here."""
+    generators = [torch.Generator("cpu").manual_seed(seed + salt) for seed in seeds]
+    drawn = torch.stack([torch.randn(tokens.shape[1:], generator=generator) for generator in generators])
+    return (drawn * tokens.float().std().cpu() + tokens.float().mean().cpu()).to(tokens)
+
+
+def _blurred(text: torch.Tensor, noise: torch.Tensor, share: float) -> torch.Tensor:
+    """``text`` with ``noise`` in it, from which ``share`` (0..1) of the variance comes."""
+    return (1 - share) ** 0.5 * text + share**0.5 * noise
+
+
+MIN_SIDE, MAX_ASPECT = 64, 8.0  # px and aspect that FLUX.2 takes
+
+
+@dataclass(frozen=True)
+class ReferencePicture:
+    """One picture of a request. flag: how it was given. weight: against the others. influence: 0..1, how near
+    the result should be to it."""
+
+    flag: str
+    image: Image.Image
+    weight: float
+    influence: float
+
+
+def reference_pictures(request: GenerateRequest, images: Mapping[str, Image.Image]) -> list[ReferencePicture]:
+    """Return the request's pictures that count, strongest first. images: SHA-256 → picture."""
+    return sorted(_each(request, images), key=lambda one: -one.weight * one.influence)
+
+
+def _each(request: GenerateRequest, images: Mapping[str, Image.Image]) -> Iterator[ReferencePicture]:
+    character = 1.0 if request.character_weight is None else request.character_weight / 100
+    kinds = (
+        ("an image prompt", request.image_prompts, influence(request.image_weight)),
+        ("--sref", request.style_references, 0.1 * parameters.weight_factor(request.style_weight)),
+        ("--cref", request.character_references, 0.1 + 0.2 * character),
+        ("--oref", request.omni_references, 0.3 * parameters.weight_factor(request.omni_weight)),
+    )
+    for flag, weighted, amount in kinds:
+        yield from (
+            ReferencePicture(flag, images[sha256], weight, amount)
+            for sha256, weight in weighted
+            if weight > 0 and amount > 0
+        )
+
+
+def influence(image_weight: float | None) -> float:
+    """Convert ``--iw`` 0 to 3 to an influence of 0 to 0.6; 1 is usual, more than 3 counts as 3."""
+    return 0.2 * (1.0 if image_weight is None else min(image_weight, IMAGE_WEIGHT_CAP))
+
+
+def mean(pictures: list[ReferencePicture], size: tuple[int, int]) -> tuple[Image.Image, float]:
+    """Return the weighted mean of the pictures, cut to ``size`` (w, h), and the strength to begin at it with,
+    which follows from the largest influence."""
+    total = sum(one.weight * one.influence for one in pictures)
+    fitted = [
+        np.asarray(ImageOps.fit(one.image, size, Image.Resampling.LANCZOS), np.float32)
+        * (one.weight * one.influence / total)
+        for one in pictures
+    ]
+    mean = np.sum(fitted, 0).round().clip(0, 255).astype(np.uint8)
+    return Image.fromarray(mean), 1 - max(one.influence for one in pictures)
+
+
+def references(pictures: list[ReferencePicture], count: int) -> tuple[Image.Image, ...]:
+    """Return the strongest ``count`` pictures as a model with references takes them: cut to MAX_ASPECT and
+    enlarged to MIN_SIDE."""
+    return tuple(_acceptable(one.image) for one in pictures[:count])
+
+
+def _acceptable(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    width, height = min(width, int(height * MAX_ASPECT)), min(height, int(width * MAX_ASPECT))
+    cut = ImageOps.fit(image, (width, height)) if (width, height) != image.size else image
+    scale = max(1.0, MIN_SIDE / min(cut.size))
+    return (
+        cut
+        if scale == 1
+        else cut.resize((round(cut.width * scale), round(cut.height * scale)), Image.Resampling.LANCZOS)
+    )
+
+
+def ignored_pictures_notes(request: GenerateRequest) -> list[str]:
+    """Return notes about pictures with negative weights, which no model can keep away from."""
+    against = [weight for _, weight in request.image_prompts if weight < 0]
+    return ["Image prompts with a negative weight had no effect."] if against else []
+
+
+def ip_adapter_note(pictures: list[ReferencePicture], name: str, scale: float) -> str:
+    """Return a note that the model ``name`` was shown the pictures by its IP-Adapter at ``scale``."""
+    several = " All count alike." if len({one.weight * one.influence for one in pictures}) > 1 else ""
+    return (
+        f"{name} was shown the picture{'s' if len(pictures) > 1 else ''} ({_flags(pictures)}) by IP-Adapter,"
+        f" at scale {scale:.2g}.{several}"
+    )
+
+
+def _flags(pictures: list[ReferencePicture]) -> str:
+    return ", ".join(
+        f"`{flag}`" if flag.startswith("--") else flag for flag in dict.fromkeys(one.flag for one in pictures)
+    )
+
+
+def references_note(pictures: list[ReferencePicture], name: str, count: int) -> str:
+    """Return a note that the model ``name``, which takes ``count`` references, was shown the pictures."""
+    left = f" Only the first {count} were." if len(pictures) > count else ""
+    return (
+        f"{name} was shown the picture{'s' if len(pictures) > 1 else ''} ({_flags(pictures)}) as references;"
+        f" weights count as their order.{left}"
+    )
+
+
+def mean_note(pictures: list[ReferencePicture], name: str, strength: float) -> str:
+    """Return a note that the model ``name`` began to draw at the pictures' mean, with ``strength``."""
+    what = "the picture" if len(pictures) == 1 else "the mean of the pictures"
+    return (
+        f"{name} can't look at pictures ({_flags(pictures)}): drawing began at {what}, at strength"
+        f" {strength:.2g}. Layout and colours come along, not style alone."
+    )

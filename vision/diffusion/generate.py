@@ -1,0 +1,189 @@
+"""Draws: one generation from noise (or a picture) to finished pictures, and a smaller second try when memory
+runs out.
+
+A drawing is one or several whole calls of a diffusers pipeline (``pipeline``), whose denoiser is evaluated at
+once or, for a job with a fiber in the engine, together with the other jobs' steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from PIL import Image
+
+from core.errors import OutOfMemory
+from vision import devices
+from vision.diffusion import checkpoint
+from vision.diffusion.edit_mask import keeping_of
+from vision.diffusion.model import ImageModel, decode
+from vision.diffusion.parameters import Drawn, Generation
+from vision.diffusion.pipeline import JobPipeline, Position, StepCallback, denoise
+from vision.images import encode
+from vision.reporter import Reporter
+
+log = logging.getLogger(__name__)
+
+
+def generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
+    """Draw all pictures in one batch; when memory runs out, once more one by one. Continues from the job's
+    checkpoint, if another process left one.
+
+    Raises OutOfMemory when that isn't enough either, and JobCancelled from ``reporter.check`` between two
+    steps.
+    """
+    with model.loras.in_use(generation.loras):  # also while the second of several is still being read
+        model.loras.ensure_loaded(generation.loras, reporter)
+        return _generate(model, generation, reporter)
+
+
+def _generate(model: ImageModel, generation: Generation, reporter: Reporter) -> Drawn:
+    batch = min(len(generation.seeds), generation.at_once or len(generation.seeds))
+    saved, problem = None, None
+    # other models' result can't be reproduced from a saved step
+    if reporter.checkpoint is not None and model.family.unpack is not None and not model.has_step_memory:
+        saved = reporter.checkpoint.open(_fingerprint(model, generation))
+    if saved is None or saved.batch == batch:
+        try:
+            return _draw(model, generation, reporter, batch, saved)
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            problem = str(error)[:200]
+        log.warning("out of memory, trying smaller: %s", problem)
+        saved = None
+        if reporter.checkpoint is not None:
+            reporter.checkpoint.remove()
+    with reporter.fiber.exclusive() if reporter.fiber else contextlib.nullcontext():
+        return _draw_small(model, generation, reporter, saved)
+
+
+def _draw_small(
+    model: ImageModel, generation: Generation, reporter: Reporter, saved: checkpoint.State | None
+) -> Drawn:
+    devices.release()  # here, not in the except block: the traceback held the tensors
+    model.shrink()
+    try:
+        return _draw(model, generation, reporter, 1, saved)
+    except Exception as error:
+        if devices.is_out_of_memory(error):
+            raise OutOfMemory(
+                f"{generation.width}x{generation.height} px is too large for the memory of this device."
+            ) from error
+        raise
+    finally:
+        devices.release()
+
+
+def _fingerprint(model: ImageModel, generation: Generation) -> str:
+    scheduler, pipe = model.scheduler(generation.sampler), model.pipeline(generation.mode)
+    config = sorted(  # which comes in any order
+        (name, str(value)) for name, value in scheduler.config.items() if not name.startswith("_")
+    )
+    tiny_decoder = model.tiny_decoder if generation.draft else None
+    return checkpoint.fingerprint(
+        generation,
+        model.identity,
+        model.card,
+        model.device,
+        pipe.dtype,
+        type(pipe).__name__,
+        type(scheduler).__name__,
+        config,
+        model.loras.identity(generation.loras),
+        tiny_decoder.identity if tiny_decoder else None,
+        model.controlnet.identity if model.controlnet and generation.edges else None,
+        model.compiled is not None,
+    )
+
+
+@torch.no_grad()
+def _draw(
+    model: ImageModel, generation: Generation, reporter: Reporter, batch: int, saved: checkpoint.State | None
+) -> Drawn:
+    """Draw at most ``batch`` pictures in a pipeline call, from ``saved`` on."""
+    images = [Image.fromarray(image.numpy()) for image in saved.images] if saved else []
+    veiled = list(saved.veiled) if saved else []
+    chunks = [generation.seeds[i : i + batch] for i in range(0, len(generation.seeds), batch)]
+    try:
+        for number, seeds in enumerate(chunks):
+            if saved and number < saved.chunk:
+                continue
+            # on the CPU: the same noise on every device
+            generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+            position = Position(batch, number, len(chunks), generators, list(images), list(veiled))
+            state = saved if saved and number == saved.chunk else None
+            part = _part(generation, number * batch, seeds)
+            for image, flagged in _draw_chunk(model, part, reporter, position, state):
+                images.append(_veil(image) if flagged else image)
+                veiled += [len(images)] if flagged else []
+    finally:
+        model.free_hooks()
+    numbers = ", ".join(map(str, veiled))
+    notes = (f"The model's own safety check has veiled picture {numbers}.",) if veiled else ()
+    return Drawn(tuple(images), notes)
+
+
+def _part(generation: Generation, begin: int, seeds: Sequence[int]) -> Generation:
+    """Of ``generation``, the pictures from ``begin`` on, which have ``seeds``."""
+    return replace(generation, seeds=tuple(seeds), images=generation.images[begin : begin + len(seeds)])
+
+
+def _draw_chunk(
+    model: ImageModel,
+    generation: Generation,
+    reporter: Reporter,
+    position: Position,
+    saved: checkpoint.State | None,
+) -> list[tuple[Image.Image, bool]]:
+    """Draw ``generation`` in one pipeline call: each picture, and whether the safety checker objects."""
+    nothing = contextlib.nullcontext()
+    job = JobPipeline(model, generation, reporter, position.chunks)
+    resume = checkpoint.Resume(job.pipe, saved, position.generators) if saved else None
+    # in an engine each pass applies the LoRAs of its rows
+    loras = model.loras.applied([generation.loras]) if job.fiber is None else nothing
+    with StepCallback(model, job.pipe, generation, reporter, position, resume) as on_step:
+        with job, resume or nothing, loras:
+            result = denoise(model, job.pipe, generation, position.generators, on_step)
+        reporter.check()
+        finished = list(_finish(model, job.pipe, generation, reporter, result))
+    keeping = keeping_of(job.pipe)
+    masks = [None] * len(finished) if keeping is None else keeping.masks()
+    return [(_marked(image, mask), flagged) for (image, flagged), mask in zip(finished, masks, strict=True)]
+
+
+def _marked(image: Image.Image, changed: Image.Image | None) -> Image.Image:
+    """``image``, transparent where it has not ``changed``; None = all of it has."""
+    if changed is not None:
+        image.putalpha(changed.resize(image.size, Image.Resampling.NEAREST))
+    return image
+
+
+def _finish(
+    model: ImageModel, pipe: Any, generation: Generation, reporter: Reporter, result: Any
+) -> Iterator[tuple[Image.Image, bool]]:
+    """What ``denoise`` returned → pictures of the generation's size, and whether the safety checker
+    objects."""
+    size = (generation.width, generation.height)  # FLUX.2 klein shrinks inputs over 1 megapixel
+    if model.family.unpack is None:
+        yield from ((encode.resize(image, size), False) for image in result)
+        return
+    if generation.draft and model.tiny_decoder is not None:
+        pipe = model.tiny_decoder.replace_in(pipe)
+    run = reporter.in_thread if model.shares_steps else reporter.inline
+    for latents in model.family.unpack(pipe, result, generation.height, generation.width):
+        work = partial(decode, model, pipe, latents[None], generation.seamless)
+        if generation.frames:
+            reporter.give_way()
+        image, flagged = run(work, lock=model.decoder_lock)
+        yield encode.resize(image, size), flagged
+
+
+def _veil(image: Image.Image) -> Image.Image:
+    small = image.convert("RGB").resize((8, 8), Image.Resampling.BOX)
+    return small.resize(image.size, Image.Resampling.BICUBIC)

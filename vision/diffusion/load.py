@@ -1,0 +1,178 @@
+"""Loads an image model from a folder or a single file, quantised where the plan says so.
+
+Quantised loading by diffusers' own configurations, one for each part of a pipeline."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from core.errors import ModelError, first_line
+from vision.diffusion import loras
+from vision.diffusion.model import FindLora, ImageModel
+from vision.engine import denoiser
+from vision.engine.denoiser import denoiser_of
+from vision.families import Family
+from vision.images import upscaler
+from vision.weights import card as identify
+from vision.weights import files
+from vision.weights.files import read_json
+from vision.weights.memory import Plan, quantizable_parts
+
+
+def configuration(path: Path, kind: str, dtype: torch.dtype) -> Any:
+    """Return the ``quantization_config`` with which the image model in ``path`` is loaded; None = as it is.
+
+    kind: off, int8, fp8 or nf4. dtype: in which nf4's products are made.
+    """
+    parts, folder = quantizable_parts(path), path if path.is_dir() else files.gguf_folder(path)
+    if kind == "off" or not parts or folder is None:
+        return None
+    index = read_json(folder / "model_index.json")
+    libraries = {"diffusers": diffusers, "transformers": transformers}
+    mapping = {part: _part(libraries[index[part][0]], kind, dtype) for part in parts}
+    return diffusers.PipelineQuantizationConfig(quant_mapping=mapping)
+
+
+def _part(library: Any, kind: str, dtype: torch.dtype) -> Any:
+    """Return ``library``'s configuration: weights alone are quantised, so that rows of a pass never count for
+    each other."""
+    if kind == "nf4":
+        return library.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
+        )
+    from torchao.quantization import Float8WeightOnlyConfig, Int8WeightOnlyConfig
+
+    return library.TorchAoConfig(Int8WeightOnlyConfig() if kind == "int8" else Float8WeightOnlyConfig())
+
+
+log = logging.getLogger(__name__)
+
+
+def load_image_model(
+    path: Path,
+    name: str,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    plan: Plan,
+    offline: bool,
+    report: Callable[[float], None],
+    find_lora: FindLora | None = None,
+) -> ImageModel:
+    """Load the folder or single file ``path``. Raises ModelError when its contents don't fit together.
+
+    plan: whether it is quantised, and stays on the device. offline: fetch nothing, also no configuration of a
+    single file. report: gets 0.9 once the weights are read. find_lora: see Loras.
+    """
+    family, card = identify.family_and_card(path)
+    try:
+        pipe = _pipeline(family, path, dtype, plan.quantize, offline)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        if "out of memory" in str(error).lower():
+            raise
+        log.exception("%s doesn't load", name)
+        raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
+    if card.merged_lora:
+        loras.merge(pipe, path if path.is_dir() else path.with_suffix(""), card.merged_lora)
+    report(0.9)
+    if plan.offload == "sequential":
+        pipe.enable_sequential_cpu_offload(device=device)
+    elif plan.offload == "none":
+        pipe.to(device)
+    if card.cache_threshold and not denoiser.enable(denoiser_of(pipe), card.cache_threshold):
+        log.warning("%s: its denoiser takes no cache; cache_threshold has no effect", name)
+    identity = f"{files.identity(path)}{'' if plan.quantize == 'off' else f' {plan.quantize}'}"
+    shared = files.shared_parts(path).get(upscaler.FOLDER)
+    found = upscaler.load_upscaler(path if shared is None else shared.parent, card.output_scale, device)
+    return ImageModel(name, family, card, pipe, device, plan.offload, identity, find_lora, found)
+
+
+def _pipeline(family: Family, path: Path, dtype: torch.dtype, kind: str, offline: bool) -> Any:
+    """The text-to-image pipeline of folder or file ``path``. kind: off, int8, fp8 or nf4."""
+    config = configuration(path, kind, dtype)
+    if path.is_dir():
+        files.check_folder(path)
+        return _from_folder(family, path, dtype, config)
+    folder = files.gguf_folder(path)
+    if folder is None:
+        return _from_file(family, path, dtype, offline)
+    files.check_file(path)
+    return _from_folder(family, folder, dtype, config, transformer=_gguf_transformer(path, folder, dtype))
+
+
+def _gguf_transformer(file: Path, folder: Path, dtype: torch.dtype) -> Any:
+    """The transformer in ``file``, with the configuration of the pipeline in ``folder``."""
+    name = files.read_json(folder / "model_index.json")[files.GGUF_PART][1]
+    return getattr(diffusers, name).from_single_file(
+        str(file),
+        config=str(folder),
+        subfolder=files.GGUF_PART,
+        quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=dtype),
+        dtype=dtype,
+        local_files_only=True,
+    )
+
+
+def _from_folder(family: Family, folder: Path, dtype: torch.dtype, config: Any, **parts: Any) -> Any:
+    """The text-to-image pipeline; for a UNet made for masks (9 channels in) the inpainting one. parts: those
+    that are loaded already."""
+    masks = files.read_json(folder / "unet" / "config.json").get("in_channels") == 9
+    parts = {**_shared(folder, dtype), **parts}
+    return _class(
+        family, family.inpaint if masks else family.text or _editor(family, folder)
+    ).from_pretrained(
+        folder,
+        dtype=dtype,
+        variant=files.variant(folder),
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        **({} if config is None else {"quantization_config": config}),
+        **parts,
+    )
+
+
+def _shared(folder: Path, dtype: torch.dtype) -> dict[str, Any]:
+    """The parts that lie in folders beside it; of diffusers' own classes alone, which are all that has
+    weights worth it."""
+    index = files.read_json(folder / "model_index.json")
+    return {
+        name: getattr(diffusers, index[name][1]).from_pretrained(
+            part, dtype=dtype, use_safetensors=True, local_files_only=True
+        )
+        for name, part in files.shared_parts(folder).items()
+        if name != upscaler.FOLDER
+    }
+
+
+def _from_file(family: Family, file: Path, dtype: torch.dtype, offline: bool) -> Any:
+    cls, config = _class(family, family.text), files.config_folder(file)
+    if not hasattr(cls, "from_single_file"):
+        raise ModelError(
+            f"{family.title} can't be loaded from one file; name its folder or its Hugging Face id."
+        )
+    return cls.from_single_file(
+        str(file),
+        config=str(config) if config else None,
+        dtype=dtype,
+        local_files_only=offline or config is not None,
+    )
+
+
+def _editor(family: Family, folder: Path) -> str | None:
+    """The class of a pipeline that only edits, as its folder names it: Qwen-Image-Edit has two."""
+    named = files.read_json(folder / "model_index.json").get("_class_name")
+    return named if named in family.pipelines else family.edit
+
+
+def _class(family: Family, name: str | None) -> Any:
+    if name is None:
+        raise ModelError(f"{family.title} has no pipeline for this.")
+    return getattr(diffusers, name)

@@ -1,0 +1,298 @@
+"""Translates the parameters of a request for one model: steps, guidance, and the text for its encoder. Plain
+numbers and words; no torch.
+
+Each of them either has an effect or leaves a note for the person who asked. docs/meaning.md has the table.
+
+What to draw, and what was drawn: the values that pass between requests and ``generate``."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from core.limits import NEGATIVE_WEIGHT, STYLIZE_CAP
+from core.requests import GenerateRequest
+from vision.families import Mode
+from vision.images import encode
+from vision.weights.card import Card
+
+MAX_STEPS = 100
+USUAL_STYLIZE = 100
+STYLES = (  # ``--sref <number>`` picks one of each; a change of these lists changes every number's style
+    (
+        "watercolor",
+        "oil painting",
+        "ink drawing",
+        "pixel art",
+        "line art",
+        "woodcut print",
+        "pastel drawing",
+        "flat illustration",
+        "risograph print",
+        "gouache painting",
+        "charcoal sketch",
+        "stained glass",
+        "paper collage",
+        "low poly 3d render",
+        "film photograph",
+        "comic book art",
+    ),
+    (
+        "muted colours",
+        "bright colours",
+        "earthy colours",
+        "black and white",
+        "pastel colours",
+        "neon colours",
+        "blue and orange colours",
+        "sepia colours",
+        "deep green and gold colours",
+        "red and cream colours",
+    ),
+    (
+        "soft light",
+        "hard shadows",
+        "golden light",
+        "moonlight",
+        "mist",
+        "high contrast",
+        "flat light",
+        "glowing edges",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """How texts steer a picture beyond one prompt and one negative prompt. By default: not at all.
+
+    wanted, unwanted: parts of the prompt and of the negative prompt, with shares that sum to 1; empty = one
+    part. refusal: how far to keep away from what is unwanted, 1 = as a plain negative prompt does. styles:
+    (text, amount), 1 = as if it stood in the prompt. chaos, weird: 0..1.
+    """
+
+    wanted: tuple[tuple[str, float], ...] = ()
+    unwanted: tuple[tuple[str, float], ...] = ()
+    refusal: float = 1.0
+    styles: tuple[tuple[str, float], ...] = ()
+    chaos: float = 0.0
+    weird: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelText:
+    """The text for one model: prompt and negative prompt, each as one sentence, the parts and weights they
+    are made of, and notes for the person who asked."""
+
+    prompt: str
+    negative_prompt: str
+    spec: TextSpec
+    notes: tuple[str, ...] = ()
+
+
+def steps(request: GenerateRequest, card: Card) -> int:
+    """Return ``--steps``, else the model's own (for ``--draft`` its draft's) times ``--quality``."""
+    usual = card.draft.num_inference_steps if request.draft else card.num_inference_steps
+    return request.num_inference_steps or min(MAX_STEPS, max(1, round(usual * (request.quality or 1))))
+
+
+def guidance(request: GenerateRequest, card: Card) -> tuple[float, float, list[str]]:
+    """Return (guidance_scale, guidance_rescale, notes). ``--stylize`` and ``--exp`` act on its distance from
+    1, where guidance does nothing.
+
+    Rescaling keeps the contrast of strong guidance in bounds (arXiv:2305.08891, 3.4, with its φ = 0.7).
+    """
+    if request.guidance_scale is not None:
+        over = [
+            f"--{name}"
+            for name, given in (("stylize", request.stylize is not None), ("exp", request.exp))
+            if given
+        ]
+        return (
+            request.guidance_scale,
+            0.0,
+            [f"`--cfg` was given, so {' and '.join(over)} left the guidance alone."] if over else [],
+        )
+    usual = card.draft.guidance_scale if request.draft else card.guidance_scale
+    if usual <= 1:
+        return (
+            usual,
+            0.0,
+            ["This model draws without guidance; `--exp` had no effect."] if request.exp else [],
+        )
+    exp = request.exp or 0
+    more = guidance_factor(request.stylize) * (1 + exp / 100)
+    return 1 + (usual - 1) * more, 0.7 * exp / 100, []
+
+
+def guidance_factor(stylize: int | None) -> float:
+    """Return what ``--stylize`` multiplies guidance with: 1.5 at 0 (keeps to the text), 1 at 100, 0.4 at 1000
+    (the model's own taste)."""
+    value = USUAL_STYLIZE if stylize is None else min(stylize, STYLIZE_CAP)
+    return 1.5 - 0.5 * value / 100 if value <= USUAL_STYLIZE else 1 - 0.6 * (value - 100) / 900
+
+
+def weight_factor(weight: int | None) -> float:
+    """Convert a weight of which 100 is usual (``--stylize``, ``--sw``, ``--ow``) to a factor: 0 at 0, 1 at
+    100, 1.5 at 1000 and more."""
+    value = 100 if weight is None else min(weight, STYLIZE_CAP)
+    return value / 100 if value <= 100 else 1 + 0.5 * (value - 100) / 900
+
+
+def styles(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
+    """Return (text, amount) of the house style, unless ``--raw``, and of each ``--sref <number>``."""
+    house = (
+        [(card.style.words, weight_factor(request.stylize))] if card.style.words and not request.raw else []
+    )
+    total = sum(weight for _, weight in request.style_codes)
+    codes = [
+        (style_of_code(code), weight_factor(request.style_weight) * weight / total)
+        for code, weight in request.style_codes
+        if total
+    ]
+    return tuple((words, share) for words, share in (*house, *codes) if share > 0)
+
+
+def style_of_code(code: int) -> str:
+    """Return the style that a number stands for: the same words for the same number, whatever the model."""
+    chance = random.Random(code)
+    return ", ".join(chance.choice(kinds) for kinds in STYLES)
+
+
+def model_text(
+    request: GenerateRequest, card: Card, name: str, *, supports_weights: bool, guided: bool
+) -> ModelText:
+    """Return the text for the model ``name``.
+
+    supports_weights: whether the parts of its texts can have weights. guided: whether it draws with guidance
+    away from a negative prompt. Midjourney's rule: weights count in relation to each other, and ``--no x`` is
+    ``x::-0.5``.
+    """
+    wanted, unwanted = _parts(request)
+    styled, negative = styles(request, card), ", ".join(text for text, _ in unwanted)
+    notes = [
+        *_ignored_notes(request, card, name, supports_weights=supports_weights, guided=guided),
+        *(f"`--sref {code}`: {style_of_code(code)}." for code, _ in request.style_codes),
+    ]
+    if unwanted and not guided:
+        notes.append(_negative_ignored_note(request, card, name))
+    if not supports_weights:
+        if len({weight for _, weight in wanted}) > 1:
+            notes.append(f"{name} reads one sentence, not weights; the heaviest part stands first.")
+        ordered = [text for text, _ in sorted(wanted, key=lambda part: -part[1])]
+        strong = (text for text, share in styled if share >= 0.5)
+        return ModelText(_sentence([*ordered, *strong]), negative, TextSpec(), tuple(notes))
+    ratio = sum(weight for _, weight in unwanted) / sum(weight for _, weight in wanted)
+    spec = TextSpec(
+        _shares(wanted),
+        _shares(unwanted),
+        ratio / NEGATIVE_WEIGHT if unwanted else 1.0,
+        styled,
+        (request.chaos or 0) / 100,
+        (request.weird or 0) / 3000,
+    )
+    return ModelText(_sentence(text for text, _ in wanted), negative, spec, tuple(notes))
+
+
+def _parts(request: GenerateRequest) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """The texts that are wanted, and those that aren't, with weights over 0."""
+    parts = [(text.strip(), weight) for text, weight in request.prompt_parts if text.strip() and weight]
+    parts = parts or [(request.prompt.strip(), 1.0)]
+    negative = request.negative_prompt.strip()
+    unwanted = [(negative, NEGATIVE_WEIGHT)] if negative else []
+    unwanted += [(text, -weight) for text, weight in parts if weight < 0]
+    return [part for part in parts if part[1] > 0], unwanted
+
+
+def _sentence(parts: Iterable[str]) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _shares(parts: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    total = sum(weight for _, weight in parts)
+    return tuple((text, weight / total) for text, weight in parts) if len(parts) > 1 else ()
+
+
+def _negative_ignored_note(request: GenerateRequest, card: Card, name: str) -> str:
+    why = (
+        "doesn't take negative prompts"
+        if card.negative == "none"
+        else "ignores negative prompts without guidance"
+    )
+    what = "`--no`" if request.negative_prompt.strip() else "a negative weight"
+    return f"{name} {why}; {what} had no effect."
+
+
+def _ignored_notes(
+    request: GenerateRequest, card: Card, name: str, *, supports_weights: bool, guided: bool
+) -> list[str]:
+    """A note for each parameter that has no effect on this model."""
+    mixed = [flag for flag, given in (("chaos", request.chaos), ("weird", request.weird)) if given]
+    ignored = [] if supports_weights else mixed
+    notes = [f"{name} can't be told words by halves; `--{flag}` had no effect." for flag in ignored]
+    has_style = bool(card.style.words or card.style.lora)
+    if request.stylize is not None and not has_style and not guided:
+        notes.append(f"{name} draws without guidance and has no house style; `--stylize` had no effect.")
+    if request.raw and not has_style:
+        notes.append(f"{name} has no house style to leave out; `--raw` changed nothing.")
+    return notes
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Everything a drawing depends on besides the model.
+
+    seeds: one for each picture. width, height: px at the model's scale, whole multiples of the card's.
+    image (IMAGE, INPAINT): of exactly that size. images: one for each seed in place of ``image``. mask_image
+    (INPAINT): "L", white = paint. strength: 0..1, how far to move from ``image``. text_spec: how texts steer
+    the picture beyond one prompt and one negative prompt. guidance_rescale: 0..1. stop: share of the schedule
+    that is run. loras: (name the host has set up, weight), each name once. at_once: pictures in one batch at
+    most, None = all. seamless: opposite edges meet. references (TEXT): pictures that are shown to a model
+    that takes them, or to its IP-Adapter. reference_scale (IP-Adapter): how much they count, 0..1. draft:
+    decoded by the model's tiny decoder, if it has one. edges (IMAGE): a picture of the same size that the
+    model's ControlNet keeps to. shape: (w, h) of the middle that the finished picture
+    keeps, as small whole numbers; None = the whole picture. frames (IMAGE): the pictures are frames of a film
+    and look at the first of them while they are drawn, where the model is a UNet.
+    """
+
+    mode: Mode
+    prompt: str
+    seeds: tuple[int, ...]
+    width: int
+    height: int
+    num_inference_steps: int
+    guidance_scale: float
+    negative_prompt: str = ""
+    strength: float | None = None
+    sampler: str | None = None
+    image: Image.Image | None = field(default=None, repr=False)
+    mask_image: Image.Image | None = field(default=None, repr=False)
+    text_spec: TextSpec = TextSpec()
+    guidance_rescale: float = 0.0
+    stop: float = 1.0
+    loras: tuple[tuple[str, float], ...] = ()
+    images: tuple[Image.Image, ...] = field(default=(), repr=False)
+    at_once: int | None = None
+    seamless: bool = False
+    references: tuple[Image.Image, ...] = field(default=(), repr=False)
+    reference_scale: float | None = None
+    draft: bool = False
+    edges: Image.Image | None = field(default=None, repr=False)
+    shape: tuple[int, int] | None = None
+    frames: bool = False
+
+    def finished_size(self, scale: int) -> tuple[int, int]:
+        """Return (w, h) in px of the finished picture, which is ``scale`` times as large as the drawn one."""
+        return encode.largest((self.width * scale, self.height * scale), self.shape)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The result. images: one for each seed, at the model's scale; RGBA where the picture that was edited
+    stays, which is transparent then. notes: sentences for the person who asked."""
+
+    images: tuple[Image.Image, ...]
+    notes: tuple[str, ...] = ()

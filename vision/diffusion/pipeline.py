@@ -1,0 +1,335 @@
+"""One job's pipeline: a diffusers pipeline of its own over the model's weights, and its call.
+
+What happens after each denoising step: cancel, progress, preview, checkpoint."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vision.diffusion import checkpoint, conditioning, vae
+from vision.diffusion.adapters import looking_at_first
+from vision.diffusion.conditioning import Encoded
+from vision.diffusion.edit_mask import Keeping, keeping_of
+from vision.diffusion.model import ImageModel, arguments
+from vision.diffusion.parameters import Generation, TextSpec
+from vision.diffusion.seamless import Rolling
+from vision.engine.denoiser import Call, Denoiser, denoiser_attribute, evaluate_now
+from vision.engine.fiber import Fiber
+from vision.families import Mode, stable_diffusion
+from vision.images import encode
+from vision.reporter import Leaving, Reporter
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in a drawing a pipeline call stands.
+
+    batch: pictures in one call at most. chunk: the number of this call, of ``chunks``. generators: one for
+    each picture of it. images, veiled: finished by the calls before it, see checkpoint.State.
+    """
+
+    batch: int
+    chunk: int
+    chunks: int
+    generators: list[torch.Generator]
+    images: list[Image.Image]
+    veiled: list[int]
+
+
+class StepCallback:
+    """A pipeline's ``callback_on_step_end``. As a context manager around the call and the decoding it writes
+    a checkpoint when the worker is to exit."""
+
+    def __init__(
+        self,
+        model: ImageModel,
+        pipe: Any,
+        generation: Generation,
+        reporter: Reporter,
+        position: Position,
+        resume: checkpoint.Resume | None,
+    ) -> None:
+        self.model, self.pipe, self.generation = model, pipe, generation
+        self.reporter, self.position, self.resume = reporter, position, resume
+        self.before: torch.Tensor | None = None
+        keeps = model.family.unpack and not model.has_step_memory
+        self.checkpoint = reporter.checkpoint if keeps else None
+        self.done: tuple[int, int] | None = None  # (step, of)
+        reporter.check()
+
+    def __enter__(self) -> StepCallback:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        leaving = kind is not None and issubclass(kind, Leaving)
+        if leaving and self.done is not None and self.checkpoint is not None:
+            (step, total), latents = self.done, self.before
+            self.checkpoint.write(lambda: self._state(step, total, latents))
+
+    def __call__(self, pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
+        """Handle the end of step ``i`` (from 0) and return ``values``, as diffusers wants it.
+
+        An exception from here ends the call at once and leaves the pipeline usable.
+        """
+        if self.resume is not None and not self.resume.over:
+            return self._skip(self.resume, i + 1, values)
+        latents: Any = values.get("latents")
+        before = self.before
+        total = getattr(pipe, "num_timesteps", None) or self.generation.num_inference_steps
+        self.before, self.done = latents, (i + 1, total)
+        self.reporter.check()
+        step, steps = self._set_progress(i + 1, total)
+        if self.checkpoint is not None and self.checkpoint.due(step, steps):
+            self.checkpoint.write(lambda: self._state(i + 1, total, latents))
+        has_preview = latents is not None and self.model.family.unpack is not None
+        self.reporter.step(step, steps, (lambda: self._preview(before, latents)) if has_preview else None)
+        return values
+
+    def _skip(self, resume: checkpoint.Resume, step: int, values: dict[str, Any]) -> dict[str, Any]:
+        """Handle a step that was done before the checkpoint."""
+        self.reporter.check()
+        if (latents := resume.after_step(step)) is not None:
+            values["latents"] = self.before = latents
+            if (keeping := keeping_of(self.pipe)) is not None:
+                keeping.relevance = resume.state.relevance
+            self._set_progress(step, resume.state.total)
+        return values
+
+    def _set_progress(self, step: int, total: int) -> tuple[int, int]:
+        """Convert ``step`` of ``total`` of a pipeline call to those of the drawing. The fiber gets those of
+        the whole job, as if all its steps were like these."""
+        step, steps = self.position.chunk * total + step, self.position.chunks * total
+        if self.reporter.fiber is not None:
+            begin, end = self.reporter.share
+            before = round(begin * steps / (end - begin))
+            self.reporter.fiber.set_progress(before + step, round(steps / (end - begin)))
+        return step, steps
+
+    def _state(self, step: int, total: int, latents: Any) -> checkpoint.State:
+        position, keeping = self.position, keeping_of(self.pipe)
+        return checkpoint.State(
+            batch=position.batch,
+            chunk=position.chunk,
+            step=step,
+            total=total,
+            latents=latents,
+            scheduler=checkpoint.scheduler_state(self.pipe.scheduler),
+            generators=[generator.get_state() for generator in position.generators],
+            images=[torch.from_numpy(np.array(image)) for image in position.images],
+            veiled=list(position.veiled),
+            relevance=None if keeping is None else keeping.relevance,
+        )
+
+    def _preview(self, before: torch.Tensor | None, latents: torch.Tensor) -> bytes | None:
+        latent_map, unpack = self.model.latent_map, self.model.family.unpack
+        if latent_map is None or unpack is None:
+            return None
+        predicted = vae.predicted(checkpoint.unwrapped(self.pipe.scheduler), before, latents)
+        if predicted.shape != latents.shape:
+            predicted = latents
+        g = self.generation
+        unpacked = unpack(self.pipe, predicted, g.height, g.width)
+        show = encode.strip if g.frames else encode.preview
+        return show(latent_map.pictures(unpacked), g.shape)
+
+
+class JobPipeline:
+    """A job's own pipeline: its own noise scheduler and, in an engine, a denoiser that waits for shared
+    passes.
+
+    pipe: the diffusers pipeline. fiber: of the job; None = its steps aren't shared.
+
+    As a context manager it holds the decoder, which otherwise works in a thread beside the steps, until the
+    first step: pictures to start from are encoded before.
+    """
+
+    def __init__(self, model: ImageModel, generation: Generation, reporter: Reporter, chunks: int) -> None:
+        self.fiber = reporter.fiber if model.shares_steps else None
+        self._calls = chunks / (reporter.share[1] - reporter.share[0])  # like this one, in the whole job
+        self._lock = model.decoder_lock
+        self._starts_from_picture, self._has_decoder = generation.mode is not Mode.TEXT, False
+        self._denoiser: Denoiser | None = None
+        self.pipe = copy.copy(model.pipeline(generation.mode))
+        scheduler = model.scheduler(generation.sampler)
+        self._replace(scheduler=checkpoint.stopped_at(scheduler, generation.stop, generation.strength))
+        if hasattr(self.pipe, "encode_prompt"):
+            self._replace(
+                encode_prompt=cached_encoder(model, generation, self.pipe.encode_prompt, "pipeline")
+            )
+        self._replace_denoiser(model, generation)
+
+    def _replace(self, **parts: Any) -> None:
+        vars(self.pipe).update(parts)  # not setattr: that would note their classes in the configuration
+
+    def _replace_denoiser(self, model: ImageModel, generation: Generation) -> None:
+        name = denoiser_attribute(self.pipe)
+        # hooks of offloading sit on the module itself, so that no copy of it can be used
+        copies = name == "unet" and model.offload == "none"
+        if generation.seamless and copies:
+            self._replace(unet=model.circular_unet())
+        if generation.reference_scale is not None and model.adapter is not None:
+            self._replace(**model.adapter.parts(generation.reference_scale, circular=generation.seamless))
+        control = None
+        if generation.edges is not None and model.controlnet is not None:
+            self._replace(unet=model.controlnet.over(self.pipe.unet))
+            control = model.controlnet.control(generation.edges)
+        if generation.frames and copies:
+            self._replace(unet=looking_at_first(self.pipe.unet, len(generation.seeds)))
+        wanted, pictures = generation.loras, len(generation.seeds)
+        loras = partial(model.loras.rows, wanted, pictures, generation.guidance_scale)
+        if self.fiber is not None and name:
+            module, label = model.denoiser(self.pipe, wanted)
+            evaluate = partial(self._evaluate, self.fiber)
+            self._denoiser = Denoiser(module, evaluate, label, model.loras.applied, loras, control=control)
+            self._replace(**{name: self._denoiser})
+        elif name and model.loras.is_guided(wanted):
+            own = getattr(self.pipe, name)
+            unet = Denoiser(own, evaluate_now, "", model.loras.applied, loras, control=control)
+            self._replace(**{name: unet})
+        elif control is not None:
+            self._replace(unet=Denoiser(self.pipe.unet, evaluate_now, control=control))
+        if generation.mode is Mode.EDIT and model.family is stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
+            self._keep_to_picture(model, generation)
+        if generation.seamless and name and not copies:
+            aspect = generation.width / generation.height
+            self._replace(**{name: Rolling(getattr(self.pipe, name), aspect)})
+
+    def _keep_to_picture(self, model: ImageModel, generation: Generation) -> None:
+        if model.card.relevance_threshold:
+            unet = Keeping(
+                self.pipe.unet,
+                self.pipe.scheduler,
+                scale=self.pipe.vae.config.scaling_factor,
+                threshold=model.card.relevance_threshold,
+                steps=generation.num_inference_steps,
+                count=len(generation.seeds),
+            )
+            self._replace(unet=unet)
+
+    def __enter__(self) -> JobPipeline:
+        if self.fiber is not None and self._starts_from_picture:
+            with self._lock.reserve():
+                self.fiber.wait_until(self._lock.try_acquire)
+            self._has_decoder = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release_decoder()
+        if self._denoiser is not None:
+            self._denoiser.forget()
+
+    def _release_decoder(self) -> None:
+        if self._has_decoder:
+            self._lock.release()
+        self._has_decoder = False
+
+    def _evaluate(self, fiber: Fiber, call: Call) -> Any:
+        self._release_decoder()
+        steps = getattr(self.pipe, "num_timesteps", None) or 0
+        fiber.total = fiber.total or round(steps * self._calls)
+        return fiber.evaluate(call)
+
+
+def cached_encoder(
+    model: ImageModel, generation: Generation, encode: Callable[..., Any], name: str
+) -> Callable[..., Any]:
+    """Return ``encode`` with the generation's LoRAs in the text encoders, and cached. name: of the encoder,
+    for the cache."""
+
+    def with_loras(*args: Any, **kwargs: Any) -> Any:
+        with model.loras.applied([generation.loras]):
+            return encode(*args, **kwargs)
+
+    key = f"{name} {generation.loras} {model.loras.identity(generation.loras)}"
+    return model.text_cache.cached(with_loras, key)
+
+
+def denoise(
+    model: ImageModel,
+    pipe: Any,
+    generation: Generation,
+    generators: list[torch.Generator],
+    on_step: StepCallback,
+) -> Any:
+    """Call ``pipe``, and return latents as it returns them, one for each of ``generators``; pictures where
+    the family's pipeline decodes itself."""
+    g, card, family = generation, model.card, model.family
+    negative = g.negative_prompt or family.usual_negative or None
+    given = {
+        "prompt": g.prompt,
+        "width": g.width,
+        "height": g.height,
+        "num_inference_steps": g.num_inference_steps,
+        "num_images_per_prompt": len(generators),
+        "strength": g.strength,
+        "ip_adapter_image": [list(g.references)] if g.reference_scale is not None else None,
+        "negative_prompt": negative if card.negative != "none" else None,
+        "guidance_rescale": g.guidance_rescale,
+        "max_area": g.width * g.height if g.mode is Mode.EDIT else None,  # Kontext's, else a megapixel
+        "image_guidance_scale": card.image_guidance_scale,
+        "true_cfg_scale": card.true_cfg_scale if negative and card.negative == "true_cfg" else None,
+        "generator": generators,
+        family.guidance_argument: g.guidance_scale,
+        "output_type": "latent" if family.unpack else "pil",
+        "callback_on_step_end": on_step,
+        **_picture_arguments(model, g, len(generators)),
+        **(family.extra or {}),
+        **_text_arguments(model, pipe, g, on_step),
+    }
+    return pipe(**arguments(pipe, given)).images
+
+
+def _picture_arguments(model: ImageModel, generation: Generation, count: int) -> dict[str, Any]:
+    g, mask = generation, generation.mask_image
+    # SD3 wants a picture for each seed; the others take a list, too
+    image: Any = list(g.images) or (g.image and [g.image] * count)
+    if g.mode is Mode.EDIT and model.family is not stable_diffusion.INSTRUCT_PIX2PIX_FAMILY:
+        image = g.image  # the others take a list for several pictures to look at
+    elif model.family.whole_mask and image:  # FLUX.2: a list would be several references
+        mask, image = (Image.new("L", image[0].size, 255) if g.mode is Mode.IMAGE else mask), image[0]
+    if g.references and g.reference_scale is None:
+        image = list(g.references)
+    return {"image": image, "mask_image": mask}
+
+
+def _text_arguments(
+    model: ImageModel, pipe: Any, generation: Generation, on_step: StepCallback
+) -> dict[str, Any]:
+    """Arguments that replace the prompt with embeddings, where the pipeline can't do what the texts ask for;
+    else none."""
+    g, family = generation, model.family
+    is_long = any(model.prompt_limit(text) is not None for text in (g.prompt, g.negative_prompt))
+    if family.encode is None or (g.text_spec == TextSpec() and not is_long):
+        return {}
+    begin = 1 - g.strength if g.strength is not None else 0.0
+    end = begin + (1 - begin) * g.stop
+    encoder = cached_encoder(model, g, partial(family.encode, pipe), "family")
+    encoded = conditioning.encode(
+        lambda text: Encoded(*encoder(text)),
+        g.prompt,
+        g.negative_prompt,
+        g.text_spec,
+        g.seeds,
+        guided=model.guided(g.guidance_scale),
+        zeros=bool(pipe.config.get("force_zeros_for_empty_prompt")),
+    )
+    given: dict[str, Any] = {
+        **encoded.arguments(begin),
+        "prompt": None,
+        "negative_prompt": None,
+        "num_images_per_prompt": 1,
+    }
+    if encoded.noise is not None:
+        given |= {
+            "callback_on_step_end": encoded.following(on_step, begin, end),
+            "callback_on_step_end_tensor_inputs": ["latents", "prompt_embeds"],
+        }
+    return given

@@ -1,0 +1,294 @@
+"""Prepares a request for one model, and makes an Output of the drawn pictures; shared by the capabilities
+that draw.
+
+Draws an enlarged picture again in tiles, at a strength that keeps it, so that it gets sharp detail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from PIL import Image
+
+from core.errors import UserError
+from core.events import Output, Picture
+from core.limits import MAX_SEED, STYLIZE_CAP
+from core.prompt.parameters import field_names
+from core.requests import GenerateRequest
+from vision.diffusion import adapters, conditioning, parameters
+from vision.diffusion.generate import generate
+from vision.diffusion.model import ImageModel
+from vision.diffusion.parameters import Drawn, Generation
+from vision.families import Mode
+from vision.images import encode, upscaler
+from vision.reporter import Reporter
+from vision.weights import card
+from vision.weights.card import Card
+
+
+@dataclass(frozen=True)
+class Task:
+    """A prepared request. parameters: to report with the result. notes: sentences about what had no effect.
+    extra: what the capability needs to finish."""
+
+    generation: Generation
+    parameters: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def seeds(request: GenerateRequest) -> tuple[int, ...]:
+    """Return a seed for each picture: picture *i* has seed + i, within 32 bits."""
+    return tuple((request.seed + i) % (MAX_SEED + 1) for i in range(request.num_images))
+
+
+def choose_size(
+    request: GenerateRequest, card: Card, default: tuple[int, int] = (1, 1)
+) -> tuple[tuple[int, int], tuple[int, int] | None, list[str]]:
+    """Return (w, h) at the model's scale, the shape that the finished picture is cut to, and notes.
+
+    A size in the request is in px of the finished picture, and one side alone means a square. Without a size
+    the shape is the request's ``aspect_ratio``, else ``default``; the model's sides come only near to it.
+
+    Raises UserError when it is over what the model can draw.
+    """
+    scale, step = card.output_scale, card.multiple
+    if request.width is None and request.height is None:
+        shape = request.aspect_ratio or default
+        step = max(step, card.native_size // 16 // step * step)
+        return encode.size_for_area(shape[0] / shape[1], card.native_size, step), shape, []
+    width, height = request.width or request.height or 0, request.height or request.width or 0
+    size = encode.round_to(width / scale, step), encode.round_to(height / scale, step)
+    limit = card.max_area * card.native_size**2
+    if size[0] * size[1] > limit:
+        side = round(limit**0.5) * scale
+        raise UserError(
+            f"`size` is {width}x{height}; this model draws up to {side}x{side} px ({side**2 / 1e6:.1f}"
+            " megapixels in all)."
+        )
+    got = size[0] * scale, size[1] * scale
+    return (
+        size,
+        None,
+        []
+        if got == (width, height)
+        else [f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."],
+    )
+
+
+def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:
+    """Return the request's LoRAs, the draft's and, unless ``--raw``, the house style's, scaled by
+    ``--stylize``. The weights of a name given twice are added."""
+    weights: dict[str, float] = {}
+    for name, weight in request.loras:
+        weights[name] = weights.get(name, 0.0) + weight
+    if request.draft and card.draft.lora:
+        weights.setdefault(card.draft.lora, card.draft.weight)
+    stylize = 100 if request.stylize is None else min(request.stylize, STYLIZE_CAP)
+    share = 0 if request.raw else stylize / 100
+    if card.style.lora and share:
+        weights.setdefault(card.style.lora, min(2.0, card.style.weight * share))
+    return tuple(sorted(weights.items()))
+
+
+def prepare(
+    request: GenerateRequest, model: ImageModel, mode: Mode, size: tuple[int, int], **given: Any
+) -> Task:
+    """Fill in what the request leaves open from the model's card. given: fields of the generation (strength,
+    image, mask_image, references, shape)."""
+    card = model.card
+    steps = parameters.steps(request, card)
+    guidance, rescale, guidance_notes = parameters.guidance(request, card)
+    sampler, sampler_notes = _sampler(request, model)
+    weights, guided = model.supports_weights, model.guided(guidance)
+    text = parameters.model_text(request, card, model.name, supports_weights=weights, guided=guided)
+    generation = Generation(
+        mode,
+        text.prompt,
+        seeds(request),
+        *size,
+        steps,
+        guidance,
+        text.negative_prompt,
+        sampler=sampler,
+        text_spec=text.spec,
+        guidance_rescale=rescale if model.family.rescales else 0.0,
+        stop=(request.stop or 100) / 100,
+        seamless=request.tile and mode not in (Mode.INPAINT, Mode.EDIT) and model.family.unpack is not None,
+        loras=loras(request, card),
+        draft=request.draft,
+        **_with_strength(given, steps),
+    )
+    notes = *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text.prompt)
+    return Task(generation, _reported(request, model, generation), notes)
+
+
+def with_references(
+    task: Task,
+    request: GenerateRequest,
+    images: Mapping[str, Image.Image],
+    model: ImageModel,
+    attach: Callable[[], None],
+) -> Task:
+    """The task of a request that begins at a picture, with those of a style, a person or a thing beside it: a
+    model with an IP-Adapter is shown them. With any other they have no effect, which is noted.
+
+    attach: gives the model its IP-Adapter, if it can have one.
+    """
+    shown = [one for one in conditioning.reference_pictures(request, images) if one.flag.startswith("--")]
+    if not shown:
+        return task
+    attach()
+    if model.adapter is None:
+        note = (
+            f"{model.name} has no IP-Adapter, so it can't be shown pictures of a style, a person or a thing"
+            " while it draws from another picture: they had no effect."
+        )
+        return replace(task, notes=(note, *task.notes))
+    scale = round(adapters.scale(max(one.influence for one in shown)), 3)
+    pictures = tuple(one.image for one in shown)
+    generation = replace(task.generation, references=pictures, reference_scale=scale)
+    note = conditioning.ip_adapter_note(shown, model.name, scale)
+    return replace(task, generation=generation, notes=(note, *task.notes))
+
+
+def _with_strength(given: dict[str, Any], steps: int) -> dict[str, Any]:
+    """``given`` with a strength that leaves at least one of ``steps``."""
+    strength = given.get("strength")
+    return given if strength is None else {**given, "strength": min(1.0, max(strength, 1.0001 / steps))}
+
+
+def _sampler(request: GenerateRequest, model: ImageModel) -> tuple[str | None, list[str]]:
+    """The sampler that is used, None = the model's own, and notes."""
+    sampler = request.sampler or (model.card.draft.sampler if request.draft else None)
+    if sampler and not model.takes_sampler(sampler):
+        return None, [f"{model.name} has a sampler of its own; `{sampler}` wasn't used."]
+    return sampler, []
+
+
+def _ignored_notes(request: GenerateRequest, model: ImageModel, prompt: str) -> list[str]:
+    notes = []
+    if not model.supports_weights and (limit := model.prompt_limit(prompt)) is not None:
+        notes.append(
+            f"The prompt is longer than the {limit} tokens that {model.name} reads; its end had no effect."
+        )
+    if request.tile and model.family.unpack is None:
+        notes.append(f"{model.name} decodes its pictures itself; `--tile` had no effect.")
+    references = request.style_references or request.character_references or request.omni_references
+    if request.kind in ("upscale", "blend") and references:
+        notes.append("Pictures of a style, a person or a thing had no effect here.")
+    if request.kind != "upscale":  # which draws what is there, whatever the words
+        texts = (request.prompt, *(part for part, _ in request.prompt_parts), request.negative_prompt)
+        notes += card.notes(texts, model.card.vocabulary)
+    return notes
+
+
+def _reported(request: GenerateRequest, model: ImageModel, generation: Generation) -> dict[str, Any]:
+    """The parameters that are reported with the result, without those that are off."""
+    card, strength = model.card, generation.strength
+    width, height = generation.finished_size(card.output_scale)
+    reported = {
+        "kind": request.kind,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt.strip(),
+        "width": width,
+        "height": height,
+        "num_inference_steps": generation.num_inference_steps,
+        "guidance_scale": generation.guidance_scale,
+        "seed": request.seed,
+        "num_images": request.num_images,
+        "sampler": generation.sampler or card.sampler,
+        "strength": strength and round(strength, 4),
+        "draft": request.draft,
+        "image": request.image,
+        "model": model.name,
+        **_asked_for(request),
+    }
+    return {k: v for k, v in reported.items() if v is not None and v is not False and v != ""}
+
+
+def _asked_for(request: GenerateRequest) -> dict[str, Any]:
+    """The parameters that are reported as they were asked for, without those that nobody asked for."""
+    known = field_names(type(request), lambda parameter: parameter.reported)
+    asked = {name: getattr(request, name) for name in known}
+    return {name: value for name, value in asked.items() if value != getattr(type(request), name)}
+
+
+def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
+    """Encode each picture as PNG with its parameters, and a grid when there are several."""
+    parameters = {**task.parameters, "notes": [*task.notes, *drawn.notes]}
+    own = {k: v for k, v in parameters.items() if k not in ("notes", "num_images")}
+    singles: tuple[Picture, ...] = tuple(
+        encode.png(image, own, seed) for image, seed in zip(finished, task.generation.seeds, strict=True)
+    )
+    return Output(singles, encode.grid(finished) if len(finished) > 1 else None, parameters=parameters)
+
+
+BATCH = 4  # tiles in one batch
+
+
+def refine(
+    model: ImageModel,
+    images: Sequence[Image.Image],
+    generation: Generation,
+    strength: float,
+    reporter: Reporter,
+) -> list[Image.Image]:
+    """Return ``images`` (of one size, at the model's scale, already enlarged and so still soft) with detail
+    drawn by the model.
+
+    generation: its texts, steps and guidance are used; its seeds are those of ``images``. Colours stay: the
+    low frequencies are the old picture's.
+    """
+    side, multiple = model.card.native_size, model.card.multiple
+    margin = side // 4 if generation.seamless else 0  # past an edge comes the picture's own opposite side
+    canvases = [
+        upscaler.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images
+    ]
+    plan = upscaler.plan(canvases[0].size, side, multiple)
+    count, batch = len(plan.places), 1 if model.family.whole_mask else BATCH
+    drawn = generate(model, _in_tiles(generation, canvases, plan, strength, batch), reporter).images
+    joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]
+    middles = [
+        new.crop((margin, margin, margin + old.width, margin + old.height))
+        for new, old in zip(joined, images, strict=True)
+    ]
+    return [upscaler.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]
+
+
+def _in_tiles(
+    generation: Generation, canvases: Sequence[Image.Image], plan: upscaler.Tiles, strength: float, batch: int
+) -> Generation:
+    """The generation that draws every tile of ``canvases``; the tiles of a picture have the seeds from its
+    own on."""
+    (width, height), count = plan.tile, len(plan.places)
+    return replace(
+        generation,
+        mode=Mode.IMAGE,
+        width=width,
+        height=height,
+        image=None,
+        mask_image=None,
+        strength=strength,
+        seamless=False,
+        shape=None,
+        references=(),
+        reference_scale=None,
+        images=tuple(tile for canvas in canvases for tile in plan.cut(canvas)),
+        seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),
+        at_once=batch,
+    )
+
+
+def enlarged(
+    model: ImageModel,
+    images: Sequence[Image.Image],
+    factor: int,
+    generation: Generation,
+    strength: float,
+    reporter: Reporter,
+) -> list[Image.Image]:
+    """Return ``images``, as the model drew them, refined at ``factor`` times their size."""
+    size = images[0].width * factor, images[0].height * factor
+    return refine(model, [encode.resize(image, size) for image in images], generation, strength, reporter)

@@ -1,0 +1,183 @@
+"""Tiny decoders (AutoencoderTiny: TAESD, TAESDXL, TAEF1, …), which the host sets up by family. Only drafts
+are decoded by them.
+
+Cheap previews of unfinished latents: the noise-free latents that a step predicts, then a linear map from
+latents to RGB.
+
+Encodes and decodes pictures with any VAE. One made for videos (Qwen-Image's) takes a picture as its first
+and only frame."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderTiny
+from PIL import Image
+
+from core.errors import ModelError
+from vision.weights import files
+
+
+def is_video(vae: Any) -> bool:
+    """Return whether ``vae`` takes (B, C, frames, h, w): its first layer is a convolution over time, too."""
+    kinds = (torch.nn.Conv2d, torch.nn.Conv3d)
+    first = next((layer for layer in vae.modules() if isinstance(layer, kinds)), None)
+    return isinstance(first, torch.nn.Conv3d)
+
+
+def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Decode latents (B, C, h, w) to (B, 3, H, W), -1..1."""
+    if is_video(vae):
+        return vae.decode(latents[:, :, None], return_dict=False)[0][:, :, 0]
+    return vae.decode(latents, return_dict=False)[0]
+
+
+def encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Encode (B, 3, H, W), -1..1, to the likeliest latents (B, C, h, w)."""
+    encoded = vae.encode(pixels[:, :, None] if is_video(vae) else pixels)
+    latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
+    return latents[:, :, 0] if is_video(vae) else latents
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TinyDecoder:
+    """A tiny decoder in memory. identity: where its weights came from, and their files' sizes and times."""
+
+    vae: Any = field(repr=False)
+    identity: str
+
+    def replace_in(self, pipe: Any) -> Any:
+        """Return a copy of ``pipe`` with this decoder in place of its VAE, so that latents are also unpacked
+        at this decoder's scale."""
+        pipe = copy.copy(pipe)
+        vars(pipe)["vae"] = self.vae
+        return pipe
+
+
+def check(folder: Path, pipe: Any) -> None:
+    """Raise ModelError when ``folder`` holds no tiny decoder, or one for other latents than those of
+    ``pipe``."""
+    config = files.tiny_config(folder)
+    if hasattr(pipe.vae, "bn") or is_video(pipe.vae):
+        raise ModelError(
+            f"{folder.name}: latents of this family are normalised by the model's own decoder; no tiny one"
+            " reads them."
+        )
+    channels, factor = (
+        config.get("latent_channels", 4),
+        2 ** (len(config.get("decoder_block_out_channels", [0] * 4)) - 1),
+    )
+    if channels != pipe.vae.config.latent_channels:
+        raise ModelError(
+            f"{folder.name} decodes latents of {channels} channels; this model's have"
+            f" {pipe.vae.config.latent_channels}."
+        )
+    if factor != pipe.vae_scale_factor:
+        raise ModelError(
+            f"{folder.name} enlarges latents {factor} times; this model's {pipe.vae_scale_factor} times."
+        )
+
+
+def load_tiny_decoder(folder: Path, pipe: Any, device: str, dtype: torch.dtype) -> TinyDecoder:
+    """Load the decoder in ``folder`` for ``pipe``. Raises ModelError when it doesn't fit, or some of its
+    weights are missing."""
+    check(folder, pipe)
+    try:
+        vae, info = AutoencoderTiny.from_pretrained(
+            folder, use_safetensors=True, dtype=dtype, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        if "out of memory" in str(error).lower():
+            raise
+        raise ModelError(f"{folder.name} doesn't load as a tiny decoder.") from error
+    if info["missing_keys"]:
+        raise ModelError(f"{folder.name} lacks weights: {', '.join(sorted(info['missing_keys'])[:3])}.")
+    return TinyDecoder(vae.to(device), files.identity(folder))
+
+
+@dataclass(frozen=True)
+class LatentMap:
+    """RGB ≈ latents · weight + bias, for the decoder's input, RGB in 0..1. patch: a latent is as many px wide
+    and high: 1, and more where one stands for more than 8 px (LTX: 32). weight: (C, 3·patch²), bias:
+    (3·patch²,)."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    patch: int = 1
+
+    @classmethod
+    @torch.no_grad()
+    def fit(cls, vae: Any, device: str) -> LatentMap:
+        """Fit the map by least squares to what the encoder makes of 16 pictures of soft and hard random
+        patches: 128 px, or 512 px where a latent stands for many px and has as many channels. A decoder of
+        films takes each as its only frame."""
+        latents, rgb = _encoded(vae, device, 128)
+        patch = max(1, 128 // latents.shape[-1] // 8)
+        if patch > 1:
+            latents, rgb = _encoded(vae, device, 512)
+        sides = [patch * side for side in latents.shape[-2:]]
+        small = torch.nn.functional.interpolate(rgb, size=sides, mode="area")  # (16, 3, h·p, w·p)
+        if patch > 1:
+            small = torch.nn.functional.pixel_unshuffle(small, patch)  # (16, 3·p², h, w)
+        x = latents.permute(0, 2, 3, 1).flatten(0, 2)  # (N, C)
+        y = small.permute(0, 2, 3, 1).flatten(0, 2)  # (N, 3·p²)
+        x1 = torch.cat([x, torch.ones(len(x), 1)], 1).double()
+        ridge = 1e-6 * x1.square().mean() * len(x1) * torch.eye(x1.shape[1], dtype=torch.double)
+        solution = torch.linalg.solve(x1.T @ x1 + ridge, x1.T @ y.double()).float()  # (C + 1, 3·p²)
+        return cls(solution[:-1], solution[-1], patch)
+
+    def pictures(self, latents: torch.Tensor) -> list[Image.Image]:
+        """Convert latents (B, C, h, w), as the decoder takes them, to B small pictures of w·p × h·p px."""
+        rgb = latents.float().cpu().permute(0, 2, 3, 1) @ self.weight + self.bias  # (B, h, w, 3·p²)
+        if self.patch > 1:
+            shuffled = torch.nn.functional.pixel_shuffle(rgb.permute(0, 3, 1, 2), self.patch)
+            rgb = shuffled.permute(0, 2, 3, 1)
+        return [Image.fromarray(a) for a in (rgb.nan_to_num(0.5).clamp(0, 1) * 255).byte().numpy()]
+
+
+def _encoded(vae: Any, device: str, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the latents (16, C, h, w) of 16 pictures of random patches, and the pictures: RGB in 0..1
+    (16, 3, side, side)."""
+    generator = torch.Generator().manual_seed(0)
+    patches = torch.rand(16, 3, 4, 4, generator=generator)
+    soft = torch.nn.functional.interpolate(patches[:8], size=side, mode="bilinear")
+    hard = torch.nn.functional.interpolate(patches[8:], size=side, mode="nearest")
+    rgb = torch.cat([soft, hard])
+    return encode(vae, (rgb * 2 - 1).to(device, vae.dtype)).float().cpu(), rgb
+
+
+def predicted(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) -> torch.Tensor:
+    """Return the noise-free latents x₀ that the last step predicted, from the latents before and after it;
+    ``after``, scaled, when they can't be known.
+
+    Multistep solvers keep their x₀. Elsewhere x = α·x₀ + σ·ε holds before and after with the same x₀ and ε,
+    so x₀ = (σ₀·x₁ - σ₁·x₀') / (σ₀·α₁ - σ₁·α₀), with α = 1 (variance exploding), 1 - σ (flow); exact for
+    Euler's deterministic step.
+    """
+    outputs = [o for o in getattr(scheduler, "model_outputs", ()) or () if o is not None]
+    if outputs and (
+        getattr(scheduler.config, "predict_x0", False)
+        or "++" in str(getattr(scheduler.config, "algorithm_type", ""))
+    ):
+        return outputs[-1]
+    sigmas, index = getattr(scheduler, "sigmas", None), getattr(scheduler, "step_index", None)
+    if sigmas is None or not index or index >= len(sigmas):
+        return after
+    flow = type(scheduler).__name__.startswith("FlowMatch")
+    s0, s1 = float(sigmas[index - 1]), float(sigmas[index])
+    a0, a1 = (1 - s0, 1 - s1) if flow else (1.0, 1.0)
+    if (
+        before is None
+        or type(scheduler).__name__ not in ("EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler")
+        or s0 == s1
+    ):
+        return after if flow else after / (1 + s1**2) ** 0.5
+    return (s0 * after - s1 * before) / (s0 * a1 - s1 * a0)

@@ -1,0 +1,304 @@
+"""Finds the files of configured models, fetches those that are missing, checks them, and loads them into
+memory."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core import profiles
+from core.errors import ModelError, UserError, first_line
+from core.prompt.values import stored_lora
+from vision import devices
+from vision.diffusion import model as compiled
+from vision.diffusion.load import load_image_model as load_image_model
+from vision.diffusion.model import ImageModel
+from vision.protocol import WorkerConfig
+from vision.readers import READERS
+from vision.readers.photo import fetch
+from vision.reporter import Reporter
+from vision.video.model import VideoModel
+from vision.video.model import load_video_model as load_video_model
+from vision.weights import card as cards
+from vision.weights import files, hub, memory, packaged
+from vision.weights.files import ModelSource
+from vision.weights.memory import Plan, Sizes
+
+log = logging.getLogger(__name__)
+
+CHUNK = 16 * 2**20  # bytes read at a time while the files come into the page cache
+AGAIN = 300.0  # seconds until a package that couldn't be fetched is tried again
+DRAWING = ("image", "edit", "video")  # roles whose weights may be quantised or moved about
+PRELOADED = 64 * 2**20  # bytes of weights from which on the files are read beforehand
+LOADERS = {
+    **READERS,
+    "ask": "vision.chat.talker:load_chat_model",
+    "ocr": "vision.readers.ocr:load_ocr",
+}  # role → module:function(folder, name, card, device, dtype)
+Report = Callable[[float], None]  # takes the share that is done, 0..1
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A model whose files are on this machine and have been checked.
+
+    bytes: of its weights in memory, if it has the device to itself. sizes: of an image model, by kind of
+    quantising.
+    """
+
+    name: str
+    path: Path
+    bytes: int
+    sizes: Mapping[str, Sizes] = field(default_factory=dict)
+
+
+class ModelLoader:
+    """Loads models as one worker's configuration says. Keeps none of them.
+
+    tiny_problems: family → what was wrong with its decoder for drafts, "" = nothing; of those that were
+    tried.
+    """
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        # the worker sees one GPU only
+        self.device = "cuda:0" if config.device.startswith("cuda") else config.device
+        self.dtype = devices.choose_dtype(self.device, config.dtype)
+        self.tiny_problems: dict[str, str] = {}
+        self._cache = Path(config.cache_dir)
+        self._stored: dict[str, Path] = {}  # SHA-256 → file of a LoRA that members have made
+        self._refused: dict[str, tuple[float, str]] = {}  # package → when it couldn't be had, and why
+
+    def find(self, source: ModelSource, report: Report, role: str = "") -> FoundModel:
+        """Return where the files of a model for ``role`` lie, fetched if need be.
+
+        Raises ModelError when it can't be had, or its files aren't what they should be.
+        """
+        path = self._path(source, report)
+        hub.verify(source, path, self._cache)
+        if source.kind == "package":
+            return FoundModel(source.name, path, packaged.packages_size(path))
+        if source.kind == "program":
+            return FoundModel(source.name, path, packaged.size(source.id, path))
+        if role not in DRAWING:
+            return FoundModel(source.name, path, memory.bytes_in_memory(path, self.dtype.itemsize))
+        found = memory.sizes(path, self.dtype.itemsize)
+        plan = self._plan(found, devices.memory(self.device)[1])
+        return FoundModel(source.name, path, found[plan.quantize].total, found)
+
+    def _plan(self, found: Mapping[str, Sizes], free: int) -> Plan:
+        """Return how an image model of these sizes is held where ``free`` bytes are."""
+        return memory.choose(
+            self.device,
+            free,
+            found,
+            quantize=self.config.quantize,
+            offload=self.config.offload,
+            installed=memory.installed(self.device),
+        )
+
+    def load(
+        self, role: str, found: FoundModel, report: Report, check: Callable[[], None], *, threads: int
+    ) -> Any:
+        """Return the model that was found: an ImageModel, VideoModel, Matcher, Captioner, Classifier,
+        Segmenter or Talker.
+
+        check: called between pieces of the work; what it raises ends the loading. threads: of the CPU, that
+        the model will run on. Raises ModelError for a model that doesn't load.
+        """
+        begun = time.monotonic()
+        if role != "ocr":  # tesseract's folder is one of programs
+            _read_ahead(files.weight_files(found.path), report, check)
+        model: Any
+        if role in ("image", "edit"):
+            model = self._load_image_model(found, report, threads)
+        elif role == "video":
+            model = self._load_video_model(found, report)
+        else:
+            model = self._load_reader(role, found.path, found.name)
+        report(1.0)
+        log.info(
+            "%s loaded in %.1f s: %s on %s, %d MB",
+            found.name,
+            time.monotonic() - begun,
+            self.dtype,
+            self.device,
+            found.bytes >> 20,
+        )
+        return model
+
+    def _load_image_model(self, found: FoundModel, report: Report, threads: int) -> ImageModel:
+        plan = self._plan(found.sizes, devices.memory(self.device)[0])
+        if plan != Plan():
+            log.info("%s is held %s", found.name, plan)
+        model = load_image_model(
+            found.path,
+            found.name,
+            device=self.device,
+            dtype=self.dtype,
+            plan=plan,
+            offline=not self.config.allow_download,
+            report=report,
+            find_lora=self.lora,
+        )
+        self._attach_tiny_decoder(model)
+        if compiled.wanted(self.config.compile, self.device):
+            torch.set_num_threads(threads)  # of this thread: what is compiled is for so many
+            model.compile()
+        return model
+
+    def _load_video_model(self, found: FoundModel, report: Report) -> VideoModel:
+        plan = self._plan(found.sizes, devices.memory(self.device)[0])
+        if plan != Plan():
+            log.info("%s is held %s", found.name, plan)
+        return load_video_model(
+            found.path, found.name, device=self.device, dtype=self.dtype, plan=plan, report=report
+        )
+
+    def _attach_tiny_decoder(self, model: ImageModel) -> None:
+        """Attach the decoder that the host has configured for drafts of this family. When something is wrong
+        with it, the model keeps its own."""
+        spec = self.config.tiny_vaes.get(model.family.name)
+        if not spec:
+            return
+        problem = ""
+        try:
+            model.attach_tiny_decoder(self.find(files.parse(spec), _ignore).path)
+        except ModelError as error:
+            problem = str(error)
+            log.warning("%s decodes drafts with its own decoder: %s", model.name, error)
+        self.tiny_problems[model.family.name] = problem
+
+    def _load_reader(self, role: str, path: Path, name: str) -> Any:
+        if not path.is_dir():
+            raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
+        if role not in (*profiles.PACKAGED, "ocr"):
+            files.check_folder(path)
+        module, _, function = LOADERS[role].partition(":")
+        load = getattr(importlib.import_module(module), function)
+        try:
+            return load(path, name, cards.read(path), self.device, self.dtype)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+            if devices.is_out_of_memory(error):
+                raise
+            log.exception("%s doesn't load", name)
+            raise ModelError(f"{name} doesn't load: {first_line(error)}") from error
+
+    def adapter(self) -> Path:
+        """Return the folder of the configured IP-Adapter. Raises ModelError when it can't be had."""
+        return self._pinned(self.config.ip_adapter, _ignore)
+
+    def controlnet(self) -> Path:
+        """Return the folder of the configured ControlNet. Raises ModelError when it can't be had."""
+        return self._pinned(self.config.controlnet, _ignore)
+
+    def note_stored(self, files: Mapping[str, Path]) -> None:
+        """Note where LoRAs lie that members have made: SHA-256 → file."""
+        self._stored.update(files)
+
+    def lora(self, name: str, reporter: Reporter) -> Path:
+        """Return the file of the LoRA that the host calls ``name``, or that members have made.
+
+        Raises UserError for one that is neither, ModelError when it can't be had.
+        """
+        if (stored := stored_lora(name)) is not None:
+            if stored.sha256 not in self._stored:
+                raise UserError(f"The style `{stored.shown}` isn't there any more.")
+            return self._stored[stored.sha256]
+        known = {configured.lower(): spec for configured, spec in self.config.loras.items()}
+        spec = known.get(name.lower())
+        if spec is None:
+            names = ", ".join(sorted(self.config.loras))
+            advice = f"it takes one of: {names}" if names else "the host hasn't set up any"
+            raise UserError(f"`lora` is `{name}`; {advice}.")
+        path = self._pinned(spec, Progress(files.parse(spec).name, reporter))
+        if path.is_dir():
+            files.check_contents(path)
+        return files.lora_file(path)
+
+    def _pinned(self, spec: str, report: Report) -> Path:
+        """Return where ``spec`` lies. Raises ModelError if it isn't what was pinned or fetched."""
+        source = files.parse(spec)
+        path = self._path(source, report)
+        hub.check_pin(source, path, self._cache)
+        return path
+
+    def _path(self, source: ModelSource, report: Report) -> Path:
+        path = hub.find(source, self._cache)
+        if path is not None:
+            return path
+        if source.kind == "package":
+            return self._fetch_package(source, report)
+        if source.kind == "program":
+            raise ModelError(f"{source.name} isn't installed on this machine: {packaged.fix(source.id)}.")
+        if source.kind != "hub":
+            raise ModelError(f"{source.name} isn't there: no such {source.kind}.")
+        if not self.config.allow_download:
+            raise ModelError(f"{source.name} isn't downloaded, and ALLOW_DOWNLOAD is off.")
+        half = self.dtype != torch.float32
+        token = self.config.hf_token
+        return hub.fetch(
+            source, self._cache, token=token, half=half, report=lambda fraction: report(fraction * 0.5)
+        )
+
+    def _fetch_package(self, source: ModelSource, report: Report) -> Path:
+        """Return the folder of a model out of a package. What can't be had is asked for again after a
+        while: jobs that do without it needn't wait for the same once more."""
+        if not self.config.allow_download:
+            raise ModelError(f"{source.name} isn't fetched, and ALLOW_DOWNLOAD is off.")
+        when, why = self._refused.get(source.id, (0.0, ""))
+        if why and time.monotonic() - when < AGAIN:
+            raise ModelError(why)
+        try:
+            return fetch.fetch(source.id, self._cache, lambda fraction: report(fraction * 0.5))
+        except ModelError as error:
+            self._refused[source.id] = time.monotonic(), str(error)
+            raise
+
+
+class Progress:
+    """Hands the progress of loading to the reporter, to those of jobs that wait for it to end, and, in steps
+    of a quarter, to the log.
+
+    waiting: reporters of those jobs. A job that gives no sign for long counts as forgotten.
+    """
+
+    def __init__(self, name: str, reporter: Reporter, waiting: Collection[Reporter] = ()) -> None:
+        self.name, self.reporter, self.waiting, self.quarter = name, reporter, waiting, 0
+        log.info("loading %s", name)
+        reporter.loading(name, None)
+
+    def __call__(self, fraction: float) -> None:
+        for reporter in (self.reporter, *self.waiting):
+            reporter.loading(self.name, fraction)
+        if int(fraction * 4) > self.quarter:
+            self.quarter = int(fraction * 4)
+            log.info("loading %s: %d %%", self.name, round(fraction * 100))
+
+
+def _ignore(fraction: float) -> None:
+    """Report nothing."""
+
+
+def _read_ahead(files: list[Path], report: Report, check: Callable[[], None]) -> None:
+    """Read the files once, so that loading finds them in memory: the slow part, in pieces that can be counted
+    and stopped.
+
+    Skipped when they don't fit into half of the free memory: reading them twice would cost more.
+    """
+    total, done = sum(file.stat().st_size for file in files), 0
+    if not PRELOADED < total < devices.memory("cpu")[0] // 2:
+        return
+    for path in files:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(CHUNK):
+                check()
+                done += len(piece)
+                report(0.1 + 0.7 * done / total)

@@ -1,0 +1,521 @@
+"""The steps of a training: which pictures, which noise, the optimizer; and what must be kept so that one that
+was cut off ends in the same bits.
+
+All random numbers of a step come from a generator that is seeded by the step's number, so that no state of
+generators has to be kept.
+
+A style from pictures to a file: prepares them, takes the steps between those of other jobs, keeps where it
+stands, draws samples, and lets another model have the room when one is needed.
+
+How strong a style is in its file: of a few strengths the weakest one at which nearly everything that the
+model draws comes nearer to the style's pictures, by the host's CLIP, and still shows what was asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import diffusers
+import peft
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from core.errors import ModelError, OutOfMemory, UserError
+from vision import devices
+from vision.custom_models.steps import Store
+from vision.diffusion.loras import ABOUT, GuidedUse
+from vision.diffusion.loras import ENTRY as GUIDED_LORA_ENTRY
+from vision.diffusion.model import ImageModel
+from vision.families import Mode
+from vision.lora_training import dataset, families
+from vision.lora_training.config import Settings, check_count, worded
+from vision.lora_training.dataset import Example, Sampling
+from vision.lora_training.families import Recipe, Row
+from vision.reporter import Reporter
+from vision.store import Models
+
+BETAS, EPSILON, DECAY, CLIP = (0.9, 0.999), 1e-8, 1e-4, 1.0  # as in diffusers' examples
+ENTRY = "__step__"
+MOMENTS = ("exp_avg", "exp_avg_sq")
+STRIDE = 1_000_003  # apart from the seeds of the steps those of other seeds begin
+FIRST, ORDER = -1, -2  # numbers of the generators of the first weights, and of the pictures' order
+Weights = Mapping[str, torch.nn.Parameter]
+
+
+@dataclass(frozen=True)
+class State:
+    """A training after ``step`` steps. tensors: the weights by their names, and each one's moments; on the
+    CPU. losses: of each step."""
+
+    step: int = 0
+    tensors: Mapping[str, torch.Tensor] | None = None
+    losses: tuple[float, ...] = ()
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights without their moments."""
+        return {name: value for name, value in (self.tensors or {}).items() if not name.startswith(MOMENTS)}
+
+    def encode(self, fingerprint: str) -> bytes:
+        """Return it as a file. fingerprint: of all that the training depends on."""
+        about = json.dumps({"fingerprint": fingerprint, "step": self.step, "losses": self.losses})
+        return save(
+            {**(self.tensors or {}), ENTRY: torch.frombuffer(bytearray(about, "ascii"), dtype=torch.uint8)}
+        )
+
+    @classmethod
+    def decode(cls, data: bytes, fingerprint: str) -> State | None:
+        """Return what ``encode`` wrote; None for a damaged file or another training's."""
+        try:
+            tensors = load(data)
+            about = json.loads(bytes(tensors.pop(ENTRY).tolist()))
+            if about["fingerprint"] != fingerprint:
+                return None
+            return cls(int(about["step"]), tensors, tuple(about["losses"]))
+        except (SafetensorError, KeyError, ValueError, TypeError):
+            return None
+
+
+def config(recipe: Recipe, settings: Settings, module: Any) -> LoraConfig:
+    """Return what peft inserts into ``module``."""
+    targets = recipe.targets(settings.layers, module)
+    return LoraConfig(r=settings.rank, lora_alpha=settings.rank, target_modules=targets)
+
+
+def generator(seed: int, number: int) -> torch.Generator:
+    """Return the random numbers of step ``number``."""
+    return torch.Generator().manual_seed((seed * STRIDE + number) % 2**63)
+
+
+class Training:
+    """Trains ``weights`` on ``rows``, from ``state`` on. side: of the pictures, px. Raises ModelError for a
+    state that isn't of such weights."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        pipe: Any,
+        weights: Weights,
+        rows: Sequence[Row],
+        settings: Settings,
+        side: int,
+        state: State,
+    ) -> None:
+        self._recipe, self._pipe, self._settings, self._side = recipe, pipe, settings, side
+        self._weights = dict(sorted(weights.items()))
+        self._schedule = recipe.schedule(pipe)
+        self._own = [row for row in rows if not row.is_prior]
+        self._prior = [row for row in rows if row.is_prior]
+        self._optimizer = torch.optim.AdamW(
+            list(self._weights.values()),
+            lr=settings.learning_rate,
+            betas=BETAS,
+            eps=EPSILON,
+            weight_decay=DECAY,
+        )
+        self.step, self.losses = state.step, list(state.losses)
+        if state.tensors is None:
+            self._initialise()
+        else:
+            self._restore(state.tensors)
+
+    def state(self) -> State:
+        """Return where it stands, as a copy."""
+        tensors = {name: value.detach().cpu().clone() for name, value in self._weights.items()}
+        for name, value in self._weights.items():
+            for moment in MOMENTS if value in self._optimizer.state else ():
+                tensors[f"{moment} {name}"] = self._optimizer.state[value][moment].detach().cpu().clone()
+        return State(self.step, tensors, tuple(self.losses))
+
+    def take_step(self) -> float:
+        """Take one step of the optimizer and return its loss. Gradients are computed whatever the caller has
+        switched off; other things that use the model mustn't run meanwhile."""
+        settings, module = self._settings, self._pipe.components[self._recipe.part]
+        share = self.step / settings.steps
+        for group in self._optimizer.param_groups:
+            group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+        if settings.recompute:
+            module.enable_gradient_checkpointing()
+        try:
+            with torch.enable_grad():
+                numbers = generator(settings.seed, self.step)
+                loss = self._recipe.loss(self._pipe, self._schedule, self._rows(), self._side, numbers)
+                loss.backward()
+        finally:
+            module.disable_gradient_checkpointing()
+        torch.nn.utils.clip_grad_norm_(self._weights.values(), CLIP)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self.step += 1
+        self.losses.append(float(loss.detach()))
+        if not math.isfinite(self.losses[-1]):
+            raise ModelError(f"The training lost itself in numbers that are none, at step {self.step}.")
+        return self.losses[-1]
+
+    def _rows(self) -> list[Row]:
+        """The rows of the next step: each picture once before any comes again."""
+        own = _next(self._own, self.step, self._settings)
+        return own + (_next(self._prior, self.step, self._settings) if self._prior else [])
+
+    def _initialise(self) -> None:
+        """Fill the weights as peft does (kaiming-uniform and 0), by our generator."""
+        numbers = generator(self._settings.seed, FIRST)
+        with torch.no_grad():
+            for name, value in self._weights.items():
+                if name.endswith("lora_B.weight"):
+                    value.zero_()
+                    continue
+                drawn = torch.empty(value.shape)
+                torch.nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=numbers)
+                value.copy_(drawn)
+
+    def _restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        try:
+            with torch.no_grad():
+                for name, value in self._weights.items():
+                    value.copy_(tensors[name])
+                    if self.step:
+                        self._optimizer.state[value] = {
+                            "step": torch.tensor(float(self.step)),
+                            **{
+                                moment: tensors[f"{moment} {name}"].to(value.device, copy=True)
+                                for moment in MOMENTS
+                            },
+                        }
+        except (KeyError, RuntimeError) as error:
+            raise ModelError("What was kept of the training doesn't fit this model.") from error
+
+
+def _next(rows: Sequence[Row], step: int, settings: Settings) -> list[Row]:
+    found = []
+    for place in range(step * settings.batch, (step + 1) * settings.batch):
+        epoch, number = divmod(place, len(rows))
+        order = torch.randperm(len(rows), generator=generator(settings.seed, ORDER - epoch)).tolist()
+        found.append(rows[order[number]])
+    return found
+
+
+STEADY = 1.5  # times its deviation the mean gain is: of a normal distribution, 93 % come nearer
+FAITHFUL = 0.8  # of the likeness of pictures and prompts without the style, which is the least to be kept
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What CLIP sees of drawings at one strength. steady: how much nearer they come to the style's pictures
+    than those without it, mean by deviation. faithful: how like their prompts they are, as a share of those
+    without it."""
+
+    steady: float
+    faithful: float
+
+
+def can_be_chosen(models: Models) -> bool:
+    """Return whether the host has set up a CLIP."""
+    return bool(models.config.models.get("clip"))
+
+
+def chosen(
+    pictures: Sequence[Image.Image],
+    prompts: Sequence[str],
+    tries: Mapping[float, Sequence[Image.Image]],
+    usual: float,
+    models: Models,
+    reporter: Reporter,
+) -> float:
+    """Return the strength to keep: ``usual`` where no CLIP can be had.
+
+    pictures: of the style. tries: drawings of ``prompts``, by strength; 0 = without it.
+    """
+    try:
+        matcher = models.get("clip", reporter)
+    except (ModelError, OutOfMemory) as error:
+        log.warning("the strength of a style isn't chosen: %s", error)
+        return usual
+
+    look = partial(reporter.batched, "clip", matcher.embed_image_lists)
+    own, before = (
+        look(list(pictures)).float(),
+        look(list(tries[0.0])).float(),
+    )  # (N, D), (P, D) of unit length
+    asked = reporter.batched("clip", matcher.embed_text_lists, list(prompts)).float().to(own)  # (P, D)
+    middle = F.normalize(own.mean(0), dim=0)
+    seen = {}
+    for strength in sorted(tries)[1:]:
+        after = look(list(tries[strength])).float()
+        gain = (after - before) @ middle
+        like, was = (float((one * asked).sum(1).mean()) for one in (after, before))
+        steady = float(gain.mean() / gain.std().clamp(min=1e-6))
+        seen[strength] = Seen(steady, like / was if was > 0 else 1.0)
+    log.info("a style by its strengths: %s", seen)
+    return best(seen)
+
+
+def best(seen: Mapping[float, Seen]) -> float:
+    """Return the weakest strength that is steady; where none is, the strongest that is faithful; never one
+    that isn't faithful, but for the weakest of all."""
+    weakest = min(seen)
+    faithful = [one for one in sorted(seen) if seen[one].faithful >= FAITHFUL] or [weakest]
+    return next((one for one in faithful if seen[one].steady >= STEADY), faithful[-1])
+
+
+def scaled(weights: Mapping[str, torch.Tensor], strength: float) -> dict[str, torch.Tensor]:
+    """Return a LoRA whose changes are ``strength`` times as large."""
+    return {
+        name: value * strength if name.endswith("lora_B.weight") else value for name, value in weights.items()
+    }
+
+
+log = logging.getLogger(__name__)
+
+STATE, NAME = "state.safetensors", "style-in-training"
+KEEP_EVERY, KEEP_SHARE = 10.0, 0.02  # seconds between two writes of the state, and their share of the time
+GUIDED_STRENGTH = 1.5  # that suits most styles where they count for the prompt alone
+TIMED = 5  # steps, after which it is known how long all of them take
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained style. file: the LoRA as safetensors, as diffusers names it. about: what it says of itself.
+    losses: of each step. rows: (words, pictures), those drawn without it first. sheet: of all of them."""
+
+    file: bytes = field(repr=False)
+    about: Mapping[str, Any]
+    losses: tuple[float, ...] = field(repr=False)
+    rows: tuple[tuple[str, list[Image.Image]], ...] = field(repr=False)
+    sheet: Image.Image = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be learned on which model. prompts: of the samples, without the trigger. seconds: of the
+    device's time that it may take, 0 = any."""
+
+    model: str | None
+    examples: tuple[Example, ...] = field(repr=False)
+    prompts: tuple[str, ...] = field(repr=False)
+    settings: Settings
+    seconds: float = 0.0
+
+    def fingerprint(self, model: ImageModel) -> str:
+        """Return a digest of all that the weights depend on."""
+        versions = [torch.__version__, diffusers.__version__, peft.__version__]
+        module = model.pipeline(Mode.TEXT).dtype
+        told = [versions, model.identity, str(module), model.device, asdict(self.settings)]
+        data = json.dumps([*told, [example.digest for example in self.examples]], sort_keys=True)
+        return hashlib.sha256(data.encode()).hexdigest()
+
+
+def learn(plan: Plan, models: Models, store: Store, reporter: Reporter) -> Learned:
+    """Train and return the style. store: where the training finds what an earlier process left, and leaves
+    what a later one needs.
+
+    Raises UserError for a model that can't be trained, OutOfMemory where the device is too small after all,
+    and what ``reporter.check`` raises, between two steps.
+    """
+    check_count(len(plan.examples))
+    state: State | None = None
+    while True:
+        model = models.image(plan.model, reporter)
+        recipe = families.of(model)
+        fingerprint = plan.fingerprint(model)
+        state = state or State.decode(store.get(STATE) or b"", fingerprint) or State()
+        run = _Run(plan, model, recipe, fingerprint, store, reporter, models)
+        try:
+            finished, state = run.go_on(state)
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            raise OutOfMemory(f"{model.name} can't be trained with the memory that is free here.") from error
+        if finished:
+            return run.learned(state)
+        models.let_go(reporter)
+
+
+class _Run:
+    """A training while its model is in memory."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        model: ImageModel,
+        recipe: families.Recipe,
+        fingerprint: str,
+        store: Store,
+        reporter: Reporter,
+        models: Models,
+    ) -> None:
+        self.plan, self.model, self.recipe, self.fingerprint = plan, model, recipe, fingerprint
+        self.store, self.reporter, self.models = store, reporter, models
+        self.settings = plan.settings
+        self.prompts = [worded(prompt, self.settings.trigger) for prompt in plan.prompts[: dataset.MOST]]
+        self.is_guided = recipe.is_guided and self.settings.whole < 1
+        self.rows: list[tuple[str, list[Image.Image]]] = []
+        self.tries: dict[float, list[Image.Image]] = {}  # samples at the end, by strength; 0 = without
+        self._written, self._cost = time.monotonic(), 0.0
+        self._threads = torch.get_num_threads()
+        self._steps, self._seconds = 0, 0.0  # taken here, and how long they took
+
+    def go_on(self, state: State) -> tuple[bool, State]:
+        """Train on from ``state``; return whether it is finished, or another model needs the room first, and
+        the state then."""
+        model, settings, reporter = self.model, self.settings, self.reporter
+        side = settings.resolution or model.card.native_size
+        self.rows = [("without", self._samples("", 0, state.step))]
+        examples = [*self._worded(), *self._prior(state.step)]
+        rows = dataset.rows(examples, model, self.recipe, side, self.store, reporter)
+        pipe = model.pipeline(Mode.TEXT)
+        with ExitStack() as stack:
+            use = GuidedUse(1.0, settings.whole) if self.is_guided else None
+            inserted = config(self.recipe, settings, pipe.components[self.recipe.part])
+            opened = model.loras.in_training(NAME, self.recipe.part, inserted, use)
+            weights = reporter.build(lambda: stack.enter_context(opened), inline=True)
+            training = Training(self.recipe, pipe, weights, rows, settings, side, state)
+            for number in settings.sampled_after:
+                while training.step < number:
+                    if self.models.room_is_wanted and reporter.fiber is not None:
+                        return False, training.state()
+                    self._take_step(training)
+                made = self._samples(NAME, number, training.step, self._usual)
+                self.rows.append((f"{number} steps", made))
+            if len(settings.strengths) > 1 and self.prompts and can_be_chosen(self.models):
+                self._try(training.step)
+            return True, training.state()
+
+    @property
+    def _usual(self) -> float:
+        """The strength of samples on the way, and of a style where none is chosen."""
+        near = GUIDED_STRENGTH if self.is_guided else 1.0
+        return min(self.settings.strengths, key=lambda strength: abs(strength - near))
+
+    def _try(self, step: int) -> None:
+        """Draw what the strength is chosen by: enough prompts, some of them several times, at each one."""
+        last, prompts = self.settings.steps, [worded(one, self.settings.trigger) for one in self._tried]
+        self.tries = {0.0: self._samples("", 0, step, prompts=prompts)}
+        for strong in self.settings.strengths:
+            self.tries[strong] = self._samples(NAME, last, step, strong, prompts)
+
+    @property
+    def _tried(self) -> list[str]:
+        given = self.plan.prompts
+        return [given[number % len(given)] for number in range(dataset.TRIED)]
+
+    def _worded(self) -> list[Example]:
+        """The examples with the trigger in their captions."""
+        trigger = self.settings.trigger
+        return [Example(one.picture, worded(one.caption, trigger)) for one in self.plan.examples]
+
+    def _prior(self, step: int) -> list[Example]:
+        """What the model draws for the captions without the trigger, which it is to go on drawing
+        (DreamBooth's prior preservation, arXiv:2208.12242, 3.3)."""
+        given = [example.caption for example in self.plan.examples if example.caption]
+        words = [given[number % len(given)] for number in range(self.settings.prior)]
+        reporter = Sampling(self.reporter, step, self.settings.steps)
+        name = f"prior-{self.fingerprint[:16]}"
+        drawn = dataset.draw(words, "", name, self.settings.seed + 1, self.model, self.store, reporter)
+        return [Example(picture, caption, True) for picture, caption in zip(drawn, words, strict=True)]
+
+    def _take_step(self, training: Training) -> None:
+        reporter = self.reporter
+        reporter.check()
+        if reporter.fiber is not None:
+            reporter.fiber.pause("style")
+        if self.model.offload != "none":
+            raise OutOfMemory(
+                f"{self.model.name} had to make room for a drawing; there is too little memory."
+            )
+        before, begun = torch.get_num_threads(), time.monotonic()
+        torch.set_num_threads(self._threads)  # sums may depend on it
+        try:
+            with self.model.loras.applied([((NAME, 1.0),)]):
+                training.take_step()
+        finally:
+            torch.set_num_threads(before)
+        self._check_time(time.monotonic() - begun)
+        reporter.step(training.step, self.settings.steps)
+        self._keep(training)
+
+    def _check_time(self, seconds: float) -> None:
+        """Raise UserError when the training is going to take longer than it may."""
+        self._steps, self._seconds = self._steps + 1, self._seconds + seconds
+        if not self.plan.seconds or self._steps < TIMED:
+            return
+        needed = self._seconds / self._steps * self.settings.steps
+        if needed > self.plan.seconds:
+            raise UserError(
+                f"This training would take about {needed / 60:.0f} minutes of {self.model.device}; it may"
+                f" take {self.plan.seconds / 60:.0f}."
+            )
+
+    def _keep(self, training: Training) -> None:
+        """Keep where the training stands, unless that was done lately."""
+        now = time.monotonic()
+        if now - self._written < max(KEEP_EVERY, self._cost / KEEP_SHARE):
+            return
+        self.store.put(STATE, training.state().encode(self.fingerprint))
+        self._written = time.monotonic()
+        self._cost = self._written - now
+
+    def _samples(
+        self, lora: str, number: int, step: int, strong: float = 1.0, prompts: Sequence[str] | None = None
+    ) -> list[Image.Image]:
+        reporter = Sampling(self.reporter, step, self.settings.steps)
+        name = f"sample-{self.fingerprint[:16]}-{number}" + (f"-{strong:g}" if strong != 1.0 else "")
+        given, seed = self.prompts if prompts is None else prompts, self.settings.seed
+        return dataset.draw(given, lora, name, seed, self.model, self.store, reporter, strong)
+
+    def learned(self, state: State) -> Learned:
+        """Return what a finished training has come to, as strong as CLIP, which may need the room by now,
+        finds best. state: its last one."""
+        rows, strong = list(self.rows), self._usual
+        if self.tries:
+            own = [example.picture for example in self.plan.examples]
+            strong = chosen(own, self._tried, self.tries, strong, self.models, self.reporter)
+        if strong != self._usual:
+            rows.append((f"times {strong:g}", self.tries[strong][: len(self.prompts)]))
+        about = self._about(strong)
+        weights = state.weights if self.is_guided else scaled(state.weights, strong)
+        file = lora_file(self.recipe.part, weights, about)
+        return Learned(file, about, state.losses, tuple(rows), dataset.sheet(self.prompts, rows))
+
+    def _about(self, strong: float) -> dict[str, Any]:
+        """What the file says of itself."""
+        use = GuidedUse(strong, self.settings.whole).told() if self.is_guided else None
+        return {
+            "model": self.model.name,
+            "family": self.model.family.name,
+            "pictures": len(self.plan.examples),
+            **asdict(self.settings),
+            "strength": strong,
+            **({GUIDED_LORA_ENTRY: use} if use else {}),
+        }
+
+
+def lora_file(part: str, weights: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> bytes:
+    """Return a LoRA as safetensors, in half precision, by the names that diffusers' ``save_lora_weights``
+    gives."""
+    tensors = {
+        f"{part}.{name}": value.detach().to("cpu", torch.float16).contiguous()
+        for name, value in sorted(weights.items())
+    }
+    # one entry only: the library writes several in any order
+    return save(tensors, {ABOUT: json.dumps(dict(about), sort_keys=True)})
+
+
+def prompts_of(captions: Sequence[str]) -> tuple[str, ...]:
+    """Return prompts for samples where nobody gives any: captions that differ. Raises UserError for none."""
+    found = tuple(dict.fromkeys(caption for caption in captions if caption))[: dataset.TRIED]
+    if not found:
+        raise UserError("The pictures have no captions; say in a few words what each one shows.")
+    return found

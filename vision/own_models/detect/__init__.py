@@ -1,1 +1,0 @@
-"""Boxes around things, from few pictures in which they were marked."""

@@ -1,1 +1,0 @@
-"""What a model is worth, in figures with intervals and as pictures."""

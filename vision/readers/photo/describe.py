@@ -1,0 +1,316 @@
+"""ImageNet's classes by name, and everyday words for groups of them.
+
+Who reads a picture: where the host has left the demo models in a role, which know drawings only,
+photographs are read by the readers of photographs. Real models read everything themselves.
+
+Sentences about a photograph from what is known of it: the things in it, faces, colours and light. A
+captioner would say more; these claim nothing that wasn't looked for."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from core.errors import ModelError
+from core.profiles import PROFILES
+from vision.readers.photo import models as kind
+from vision.readers.photo.models import Face
+from vision.reporter import Reporter
+from vision.store import Models
+from vision.weights import files, hub
+
+GROUPS: dict[str, tuple[tuple[int, int], ...]] = {  # word → first and last class: ILSVRC 2012 sorts by kind
+    "animal": ((0, 397),),
+    "pet": ((151, 268), (281, 285)),
+    "fish": ((0, 6), (389, 397)),
+    "bird": ((7, 24), (80, 100), (127, 146)),
+    "snake": ((52, 68),),
+    "lizard": ((38, 48),),
+    "turtle": ((33, 37),),
+    "frog": ((30, 32),),
+    "spider": ((72, 77),),
+    "dog": ((151, 268),),
+    "wolf": ((269, 272),),
+    "fox": ((277, 280),),
+    "cat": ((281, 285),),
+    "bear": ((294, 297),),
+    "insect": ((300, 326),),
+    "butterfly": ((321, 326),),
+    "rabbit": ((330, 332),),
+    "horse": ((339, 339),),
+    "monkey": ((365, 384),),
+    "elephant": ((385, 386),),
+    "whale": ((147, 148),),
+    "crab": ((118, 121),),
+    "boat": ((403, 403), (472, 472), (484, 484), (510, 510), (554, 554), (576, 576), (625, 625), (628, 628))
+    + ((724, 724), (780, 780), (814, 814), (833, 833), (871, 871), (914, 914)),
+    "car": ((407, 407), (436, 436), (468, 468), (479, 479), (511, 511), (609, 609), (627, 627), (656, 656))
+    + ((661, 661), (717, 717), (751, 751), (817, 817)),
+    "truck": ((555, 555), (569, 569), (675, 675), (717, 717), (864, 864), (867, 867)),
+    "bus": ((654, 654), (779, 779), (874, 874)),
+    "train": ((466, 466), (547, 547), (705, 705), (820, 820), (829, 829)),
+    "bicycle": ((444, 444), (671, 671)),
+    "motorcycle": ((665, 665), (670, 670)),
+    "vehicle": ((407, 407), (436, 436), (444, 444), (466, 468), (511, 511), (555, 555), (569, 569))
+    + ((609, 609), (627, 627), (654, 656), (661, 661), (665, 665), (670, 671), (675, 675), (705, 705))
+    + ((717, 717), (751, 751), (779, 779), (817, 817), (829, 829), (864, 864), (867, 867), (874, 874)),
+    "aeroplane": ((404, 404), (895, 895)),
+    "plane": ((404, 404), (895, 895)),
+    "rocket": ((657, 657), (744, 744), (812, 812)),
+    "house": ((425, 425), (449, 449), (580, 580), (624, 624), (663, 663), (698, 698), (762, 762), (853, 853)),
+    "building": ((410, 410), (425, 425), (437, 437), (442, 442), (449, 449), (483, 483), (497, 498))
+    + ((624, 624), (663, 663), (668, 668), (698, 698), (727, 727), (762, 762), (832, 832)),
+    "church": ((442, 442), (497, 497), (663, 663)),
+    "mountain": ((970, 970), (972, 972), (979, 980)),
+    "beach": ((977, 978),),
+    "sea": ((973, 973), (976, 978)),
+    "lake": ((975, 975),),
+    "flower": ((985, 986), (723, 723), (738, 738)),
+    "fruit": ((948, 957),),
+    "vegetable": ((936, 947),),
+    "mushroom": ((947, 947), (991, 997)),
+    "food": ((924, 969),),
+    "drink": ((967, 969), (504, 504), (441, 441), (966, 966)),
+    "coffee": ((967, 967), (504, 505)),
+    "cup": ((504, 504), (968, 968), (967, 967)),
+    "bottle": ((440, 440), (720, 720), (737, 737), (898, 898), (907, 907)),
+    "ball": ((429, 430), (522, 522), (574, 574), (722, 722), (768, 768), (805, 805), (852, 852), (890, 890)),
+    "chair": ((423, 423), (559, 559), (765, 765)),
+    "clock": ((409, 409), (530, 530), (892, 892)),
+    "phone": ((487, 487), (528, 528), (707, 707)),
+    "computer": ((508, 508), (527, 527), (590, 590), (620, 620), (681, 681)),
+    "guitar": ((402, 402), (546, 546)),
+}
+PEOPLE = frozenset("person people human man woman boy girl child face portrait crowd somebody".split())
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the name of each of the thousand classes, in the order of the probabilities."""
+    from torchvision.models import MobileNet_V3_Small_Weights
+
+    return tuple(MobileNet_V3_Small_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+@cache
+def classes_of(label: str) -> tuple[int, ...]:
+    """Return the classes that a label means: those of its group, or those with its last word in their name;
+    none where ImageNet has none. "a red cat" is looked for as "cat"."""
+    words = [_singular(word) for word in re.findall(r"[^\W\d_]+", label.lower())]
+    if not words:
+        return ()
+    whole = [number for number, name in enumerate(names()) if _words(name) == words]
+    if whole:
+        return tuple(whole)
+    if words[-1] in GROUPS:
+        return tuple(sorted({n for first, last in GROUPS[words[-1]] for n in range(first, last + 1)}))
+    return tuple(number for number, name in enumerate(names()) if _words(name)[-1] == words[-1])
+
+
+def means_people(label: str) -> bool:
+    """Return whether a label asks for people, whom ImageNet has no class for."""
+    return not PEOPLE.isdisjoint(_words(label))
+
+
+def best(chances: np.ndarray, count: int) -> list[tuple[str, float]]:
+    """Return the ``count`` likeliest classes with their probabilities, best first."""
+    return [(names()[at], float(chances[at])) for at in np.argsort(-chances)[:count]]
+
+
+def _words(text: str) -> list[str]:
+    return [_singular(word) for word in re.findall(r"[^\W\d_]+", text.lower())] or [""]
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us")) and len(word) > 3 else word
+
+
+PHOTOGRAPH, DRAWING = "photographs", "drawings"  # what a reader knows, as a message says it
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the readers of photographs make of a picture.
+
+    chances: of ImageNet's classes (1000,), None unless it is photographed. knows: what the right reader
+    knows, "" where there is no choice. note: why they couldn't be asked.
+    """
+
+    chances: np.ndarray | None = None
+    knows: str = ""
+    note: str = ""
+
+
+def look(image: Image.Image, models: Models, reporter: Reporter, role: str) -> Look:
+    """Return what is seen in a picture that the model of ``role`` is to read."""
+    if not helps(models, role) or (reporter.is_guest and not is_here(models, "photograph")):
+        return Look()
+    try:
+        reader = models.get("photograph", reporter)
+    except ModelError as error:
+        return Look(note=f"{error} Until then a demo model, which knows drawings, reads photographs, too.")
+    chances, features = reporter.batched("photograph", reader.read_each, image)
+    if kind.photographed(features):
+        return Look(chances, PHOTOGRAPH)
+    return Look(knows=DRAWING)
+
+
+def helps(models: Models, role: str) -> bool:
+    """Return whether the model of ``role`` is the demo's, and there are readers of photographs."""
+    return is_demo(models, role) and "photograph" in models.config.models
+
+
+def is_demo(models: Models, role: str) -> bool:
+    """Return whether the model of ``role`` is the demo's."""
+    return models.config.models.get(role) == PROFILES["demo"][f"{role.upper()}_MODEL"]
+
+
+def is_here(models: Models, role: str) -> bool:
+    """Return whether the model of a reader of photographs is on this machine; guests don't have it
+    fetched."""
+    source = files.parse(models.config.models[role])
+    return hub.find(source, Path(models.config.cache_dir)) is not None
+
+
+def faces(image: Image.Image, models: Models, reporter: Reporter) -> list[Face]:
+    """Return the faces in a photograph; none where their finder can't be had."""
+    try:
+        finder = models.get("faces", reporter)
+    except ModelError:
+        return []
+    return reporter.in_thread(lambda: finder.find(image))
+
+
+def looking_best(chances: np.ndarray, found: Sequence[Face], count: int) -> list[tuple[str, float]]:
+    """Return the ``count`` likeliest things in a photograph, best first: people, by their faces, among
+    ImageNet's classes."""
+    scores = best(chances, count)
+    if found:
+        scores.append((_people(len(found)), found[0].score))
+    return sorted(scores, key=lambda pair: -pair[1])[:count]
+
+
+def compare(
+    chances: np.ndarray, found: Sequence[Face], asked: Sequence[str]
+) -> tuple[list[tuple[str, float]], list[str]]:
+    """Return how well each of some labels fits a photograph, as shares that sum to 1 and best first, and the
+    labels that mean nothing to these readers."""
+    unknown = [label for label in asked if not means_people(label) and not classes_of(label)]
+    fits = [_fit(chances, found, label) for label in asked]
+    total = sum(fits)
+    shares = ((label, fit / total) for label, fit in zip(asked, fits, strict=True))
+    return sorted(shares, key=lambda pair: -pair[1]), unknown
+
+
+def knows(asked: Sequence[str]) -> bool:
+    """Return whether all of some labels mean something to these readers."""
+    return all(means_people(label) or classes_of(label) for label in asked)
+
+
+def _fit(chances: np.ndarray, found: Sequence[Face], label: str) -> float:
+    if means_people(label):
+        return max(found[0].score if found else 0.0, 1e-6)
+    return max(float(chances[list(classes_of(label))].sum()), 1e-6)
+
+
+def _people(count: int) -> str:
+    return "person" if count == 1 else f"{count} people"
+
+
+LEAST = 0.1  # probability from which a class is spoken of
+ALIKE = 0.4  # of the best one's probability: others that are spoken of, too
+UNKNOWN = "something"  # where no class is likely
+SIDE = 64  # px, at which colours are counted
+SHARE = 0.18  # of the pixels, that a colour takes to be named
+HUES = (  # up to which hue, of 0..255
+    (14, "red"),
+    (32, "orange"),
+    (46, "yellow"),
+    (112, "green"),
+    (136, "turquoise"),
+    (178, "blue"),
+    (204, "purple"),
+    (240, "pink"),
+    (256, "red"),
+)
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def captions(
+    image: Image.Image, likely: Sequence[tuple[str, float]], people: int, count: int, seed: int
+) -> Iterator[str]:
+    """Yield up to ``count`` sentences that differ. likely: (class, probability), best first. people: faces
+    that were found. The same seed gives the same sentences."""
+    rng = random.Random(seed)
+    least = max([LEAST, *(ALIKE * chance for _, chance in likely[:1])])
+    things = [] if people else [with_article(name) for name, chance in likely if chance >= least]
+    things = [_sentences_people(people)] if people else things or [UNKNOWN]
+    colours, light = " and ".join(colours_of(image)), light_of(image)
+    close = "portrait" if people else rng.choice(("close view", "detailed view"))
+    rest = [
+        f"a {light} photograph of {{thing}}, {colours} tones",
+        f"{{thing}}, {close}, {light}, photograph",
+        f"photograph of {{thing}} in {colours}, {shape_of(image)}",
+        f"{light} {shape_of(image)} photograph of {{thing}}",
+        f"{{thing}} in {colours}, {close}, photograph",
+        f"{{thing}}, natural colours, {light}, {shape_of(image)}",
+        f"a candid photograph of {{thing}}, {colours}, {light}",
+    ]
+    rng.shuffle(rest)
+    patterns, told = ["a photograph of {thing}", *rest], set[str]()
+    for number in range(len(patterns) * len(things)):
+        pattern = patterns[number % len(patterns)]
+        sentence = pattern.format(thing=things[(number + number // len(patterns)) % len(things)])
+        if sentence not in told:
+            told.add(sentence)
+            yield sentence
+        if len(told) == count:
+            return
+
+
+def with_article(name: str) -> str:
+    """Return "a tiger cat", "an Egyptian cat"."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def colours_of(image: Image.Image) -> list[str]:
+    """Return the names of the one or two colours that cover most of a picture, the largest first."""
+    small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX).convert("HSV")
+    hue, saturation, value = np.asarray(small, np.int32).reshape(-1, 3).T
+    names = np.select([hue < limit for limit, _ in HUES], [name for _, name in HUES], "red")
+    names = np.where(np.isin(names, ("orange", "red", "yellow")) & (value < 160), "brown", names)
+    names = np.where(saturation < 40, np.where(value > 215, "white", "grey"), names)
+    names = np.where(value < 50, "black", names)
+    found, counts = np.unique(names, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    most = [str(found[at]) for at in order if counts[at] >= SHARE * names.size]
+    return most[:2] or [str(found[order[0]])]
+
+
+def light_of(image: Image.Image) -> str:
+    """Return a word for how light a picture is."""
+    grey = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), np.float32)
+    if grey.mean() < 70:
+        return "dark"
+    if grey.mean() > 180:
+        return "bright"
+    return "high contrast" if grey.std() > 65 else "softly lit"
+
+
+def shape_of(image: Image.Image) -> str:
+    """Return a word for the shape of a picture."""
+    ratio = image.width / image.height
+    return "wide format" if ratio > 1.15 else "upright format" if ratio < 0.87 else "square format"
+
+
+def _sentences_people(count: int) -> str:
+    if count == 1:
+        return "a person"
+    return f"{NUMBERS[count] if count < len(NUMBERS) else count} people"

@@ -1,0 +1,458 @@
+"""CLIPSeg: a mask of what a text names.
+
+SAM: the outline of what somebody points at. A picture is looked at once, which is slow; then a click takes
+milliseconds (arXiv:2304.02643).
+
+All things of a picture with their outlines: by a model of semantic segmentation (UPerNet, SegFormer) that
+has one class for the ground.
+
+It looks twice: at the whole picture for things, then at each one more closely for its outline.
+
+The outline of a thing whose place is known roughly: what differs from the ground that lies around it.
+
+For things before a plain or slowly changing ground, as in drawings. Where no outline stands out, the rough
+place stays. SAM (SEGMENT_MODEL) is for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cachetools import LRUCache
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForSemanticSegmentation,
+    AutoProcessor,
+    CLIPSegForImageSegmentation,
+    SamModel,
+)
+
+from core.errors import ModelError, UserError
+from vision.images.ops import Box, connected, pieces
+from vision.images.ops import Flags as LayersFlags
+from vision.images.upscaler import dilated
+
+SEEN = 8  # pictures whose features are kept; 256 × 64 × 64 numbers each
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A thing. mask: "L" at the picture's size, 255 = the thing. score: 0..1, how sure the model is."""
+
+    mask: Image.Image
+    score: float
+
+
+@dataclass(frozen=True)
+class _Seen:
+    features: torch.Tensor
+    original: torch.Tensor  # (1, 2): height and width of the picture
+    reshaped: torch.Tensor  # (1, 2): what of the model's square it fills
+
+
+class PointSegmenter:
+    """A SAM in memory."""
+
+    takes_words, takes_points = False, True
+
+    def __init__(self, name: str, model: Any, processor: Any) -> None:
+        self.name, self.model, self.processor = name, model, processor
+        self._seen = LRUCache[str, _Seen](SEEN)
+
+    def see(self, image: Image.Image, key: str = "") -> _Seen:
+        """Return what the model sees in a picture, kept under ``key`` unless that is empty."""
+        if not key:
+            return self._embed(image)
+        if key not in self._seen:
+            self._seen[key] = self._embed(image)
+        return self._seen[key]
+
+    def _embed(self, image: Image.Image) -> _Seen:
+        given = self.processor(images=image, return_tensors="pt")
+        pixels = given["pixel_values"].to(self.model.device, self.model.dtype)
+        with torch.no_grad():
+            features = self.model.get_image_embeddings(pixels)
+        return _Seen(features, given["original_sizes"], given["reshaped_input_sizes"])
+
+    def pick(
+        self,
+        image: Image.Image,
+        points: Sequence[tuple[float, float, int]] = (),
+        box: Sequence[float] | None = None,
+        *,
+        key: str = "",
+    ) -> Picked:
+        """Return what is at ``points`` (x, y, 1 = belongs to it, 0 = doesn't) and in ``box``, px: the outline
+        that the model trusts most of three, or the one that a box or several points leave."""
+        seen = self.see(image, key)
+        across, down = (float(seen.reshaped[0, i] / seen.original[0, i]) for i in (1, 0))
+        given: dict[str, Any] = {}
+        if points:
+            places = [[[[x * across, y * down] for x, y, _ in points]]]
+            given["input_points"] = torch.tensor(places, dtype=self.model.dtype, device=self.model.device)
+            labels = [[[label for *_, label in points]]]
+            given["input_labels"] = torch.tensor(labels, device=self.model.device)
+        if box is not None:
+            edges = [[[edge * (across, down)[i % 2] for i, edge in enumerate(box)]]]
+            given["input_boxes"] = torch.tensor(edges, dtype=self.model.dtype, device=self.model.device)
+        several = len(points) == 1 and box is None
+        with torch.no_grad():
+            found = self.model(image_embeddings=seen.features, multimask_output=several, **given)
+        scores = found.iou_scores[0, 0].float().cpu()
+        masks = self.processor.image_processor.post_process_masks(
+            found.pred_masks.float().cpu(), seen.original, seen.reshaped
+        )
+        best = int(scores.argmax())
+        flags = masks[0][0, best].numpy()
+        score = min(1.0, max(0.0, float(scores[best])))
+        return Picked(Image.fromarray(flags.astype("uint8") * 255), score)
+
+
+def load_point_segmenter(folder: Path, name: str, device: str, dtype: torch.dtype) -> PointSegmenter:
+    """Load the folder of a SAM."""
+    common = {"local_files_only": True, "trust_remote_code": False}
+    model = SamModel.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common).to(device).eval()
+    return PointSegmenter(name, model, AutoProcessor.from_pretrained(folder, **common))
+
+
+GROUND = ("ground", "background")  # names of the class that is no thing
+KINDS = ("upernet", "segformer")  # model types
+WHOLE = 32  # px: sides of what the model sees are multiples, else it halves them unevenly
+LEAST = 0.002  # of the picture: smaller pieces are no things
+AROUND = 1.5  # times a thing's longer side: the part that the second look is at
+ALIKE = 0.02  # cosine: things of one class that fit words within this are all meant
+MAX_SIDE = 512  # px of the longer side of what CLIP is shown
+Edges = tuple[float, float, float, float]  # left, top, right, bottom
+Real = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """A thing as the first look finds it. piece: its cells in a grid over the picture. box: around them
+    (left, top, right, bottom), shares of the sides. label: the model's class."""
+
+    piece: LayersFlags
+    box: Edges
+    label: int
+
+    def part(self, size: tuple[int, int]) -> Box:
+        """Return the part of a picture of ``size`` that shows the thing with some of its surroundings, px."""
+        left, top, right, bottom = (share * size[at % 2] for at, share in enumerate(self.box))
+        side = AROUND * max(right - left, bottom - top)
+        (x0, x1), (y0, y1) = _span(left, right, side, size[0]), _span(top, bottom, side, size[1])
+        return x0, y0, x1, y1
+
+    def at(self, x: float, y: float) -> bool:
+        """Return whether the thing is at a place, shares of the sides."""
+        rows, columns = self.piece.shape
+        return bool(
+            self.piece[min(max(int(y * rows), 0), rows - 1), min(max(int(x * columns), 0), columns - 1)]
+        )
+
+    def inside(self, box: Edges) -> bool:
+        """Return whether most of the thing lies in a box, shares of the sides."""
+        rows, columns = self.piece.shape
+        ys, xs = np.nonzero(self.piece)
+        x, y = (xs + 0.5) / columns, (ys + 0.5) / rows
+        left, top, right, bottom = box
+        return bool(((x > left) & (x < right) & (y > top) & (y < bottom)).mean() > 0.5)
+
+
+class ThingSegmenter:
+    """A model of semantic segmentation in memory."""
+
+    takes_words, takes_points = False, True
+
+    def __init__(self, name: str, model: Any, processor: Any) -> None:
+        self.name, self.model, self.processor = name, model, processor
+        labels = {label.lower(): number for number, label in model.config.id2label.items()}
+        known = [labels[name] for name in GROUND if name in labels]
+        if not known:
+            raise ModelError(f"{name} has no class that is called “ground” or “background”.")
+        self.ground = known[0]
+        self.side = int(processor.size.get("height") or processor.size["shortest_edge"])
+        self._seen = LRUCache[str, list[Thing]](SEEN)
+
+    def see(self, image: Image.Image, key: str = "") -> list[Thing]:
+        """Return the things of a picture, the largest first, kept under ``key`` unless that is empty."""
+        if not key:
+            return self._things(image)
+        if key not in self._seen:
+            self._seen[key] = self._things(image)
+        return self._seen[key]
+
+    def pick(
+        self,
+        image: Image.Image,
+        points: Sequence[tuple[float, float, int]] = (),
+        box: Sequence[float] | None = None,
+        *,
+        key: str = "",
+    ) -> Picked:
+        """Return the things at ``points`` (x, y, 1 = belongs to it, 0 = doesn't), px, and those that lie
+        mostly in ``box``; an empty mask for none."""
+        wide, high = image.size
+        edges = None if box is None else (box[0] / wide, box[1] / high, box[2] / wide, box[3] / high)
+        chosen = []
+        for thing in self.see(image, key):
+            meant = {label for x, y, label in points if thing.at(x / wide, y / high)}
+            if 0 not in meant and (1 in meant or (edges is not None and thing.inside(edges))):
+                chosen.append(thing)
+        return self.outline(image, chosen)
+
+    def shown(self, image: Image.Image, things: Sequence[Thing]) -> list[Image.Image]:
+        """Return a picture of each thing, and last one of the ground with all of them painted over."""
+        small = image.convert("RGB")
+        small.thumbnail((MAX_SIDE, MAX_SIDE), reducing_gap=2)
+        covered = np.logical_or.reduce([thing.piece for thing in things])
+        colours = np.asarray(small.resize(covered.shape[::-1], Image.Resampling.BOX)).copy()
+        covered = dilated(covered, max(1, covered.shape[1] // 32))
+        for y, row in enumerate(covered):
+            rest = colours[y][~row] if not row.all() else colours[~covered]
+            if row.any() and len(rest):
+                colours[y][row] = rest.mean(0)
+        return [*(small.crop(thing.part(small.size)) for thing in things), Image.fromarray(colours)]
+
+    def outline(self, image: Image.Image, things: Sequence[Thing]) -> Picked:
+        """Return the outlines of ``things`` in one mask, each looked at closely."""
+        mask, scores = Image.new("L", image.size), []
+        for thing in things:
+            part = thing.part(image.size)
+            likely = 1 - self._look(image, part)[self.ground]
+            piece = Image.fromarray(thing.piece.astype(np.uint8) * 255)
+            across, down = piece.width / image.width, piece.height / image.height
+            edges = (part[0] * across, part[1] * down, part[2] * across, part[3] * down)
+            place = np.asarray(piece.resize(likely.shape[::-1], Image.Resampling.BILINEAR, edges)) > 127
+            found = connected(place & (likely > 0.5), likely > 0.5)
+            scores.append(float(likely[found].mean()) if found.any() else 0.0)
+            alone = Image.fromarray(np.where(dilated(found, 1), likely, np.float32(0)))
+            large = alone.resize((part[2] - part[0], part[3] - part[1]), Image.Resampling.BILINEAR)
+            level = _levelled(np.asarray(large), np.asarray(image.convert("RGB").crop(part)))
+            mask.paste(255, part[:2], Image.fromarray((level > 0.5).astype(np.uint8) * 255))
+        return Picked(mask, min(scores, default=0.0))
+
+    @torch.no_grad()
+    def _look(self, image: Image.Image, part: Box) -> Real:
+        """Return (classes, h, w): how likely each class is in the cells of a part of the picture, px."""
+        wide, high = part[2] - part[0], part[3] - part[1]
+        scale = self.side / (wide * high) ** 0.5
+        size = [max(1, round(length * scale / WHOLE)) * WHOLE for length in (wide, high)]
+        filter = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+        seen = image.convert("RGB").resize((size[0], size[1]), filter, part)
+        pixels = self.processor(images=seen, do_resize=False, return_tensors="pt")["pixel_values"]
+        logits = self.model(pixel_values=pixels.to(self.model.device, self.model.dtype)).logits
+        shares: Real = logits[0].float().softmax(0).cpu().numpy()
+        return shares
+
+    def _things(self, image: Image.Image) -> list[Thing]:
+        """Return the pieces of what is no ground."""
+        shares = self._look(image, (0, 0, *image.size))
+        inside, things = shares[self.ground] < 0.5, []
+        for piece in pieces(inside, inside):
+            if piece.sum() >= LEAST * piece.size:
+                likely = shares[:, piece].sum(1)
+                likely[self.ground] = 0
+                things.append(Thing(piece, _box(piece), int(likely.argmax())))
+        return sorted(things, key=lambda thing: -int(thing.piece.sum()))
+
+
+def meant(things: Sequence[Thing], fits: Sequence[float], ground: float) -> list[Thing]:
+    """Return the thing that fits words best, with those of its class that fit about as well; none where the
+    ground fits them better.
+
+    fits, ground: how well the words fit each picture of ``ThingSegmenter.shown``, cosines.
+    """
+    if not things or ground > max(fits):
+        return []
+    best = max(range(len(things)), key=fits.__getitem__)
+    return [
+        thing
+        for thing, fit in zip(things, fits, strict=True)
+        if thing.label == things[best].label and fit >= fits[best] - ALIKE
+    ]
+
+
+def load_object_segmenter(folder: Path, name: str, device: str, dtype: torch.dtype) -> ThingSegmenter:
+    """Load the folder of such a model. Raises ModelError when it has no class for the ground."""
+    common: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    model = AutoModelForSemanticSegmentation.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, **common
+    )
+    return ThingSegmenter(name, model.to(device).eval(), AutoImageProcessor.from_pretrained(folder, **common))
+
+
+def _levelled(likely: Real, colours: NDArray[np.uint8]) -> Real:
+    """Return (h, w) with its mean in every field between the rows and columns where the picture changes: a
+    block of pixel art is of a thing or not, as a whole. Elsewhere a field is one pixel."""
+    edges = _changes(colours), _changes(colours.swapaxes(0, 1))
+    if all(len(found) == side for found, side in zip(edges, likely.shape, strict=True)):
+        return likely
+    rows, columns = (np.diff(found, append=side) for found, side in zip(edges, likely.shape, strict=True))
+    sums = np.add.reduceat(np.add.reduceat(likely, edges[0], 0), edges[1], 1)
+    means = sums / np.outer(rows, columns)
+    return means.repeat(rows, 0).repeat(columns, 1).astype(np.float32)
+
+
+def _changes(colours: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return the rows that differ from the row before, the first one among them."""
+    return np.flatnonzero(np.concatenate(([True], (colours[1:] != colours[:-1]).any((1, 2)))))
+
+
+def _box(piece: LayersFlags) -> Edges:
+    (rows, columns), (ys, xs) = piece.shape, np.nonzero(piece)
+    return (
+        float(xs.min() / columns),
+        float(ys.min() / rows),
+        float((xs.max() + 1) / columns),
+        float((ys.max() + 1) / rows),
+    )
+
+
+def _span(begin: float, end: float, wanted: float, length: int) -> tuple[int, int]:
+    """``wanted`` px around begin..end, inside of 0..length."""
+    wanted = min(float(length), wanted)
+    start = min(max(0.0, (begin + end - wanted) / 2), length - wanted)
+    return int(start), min(length, max(int(start) + 1, round(start + wanted)))
+
+
+THRESHOLD = 0.4  # of the probability; its authors' examples use 0.3 to 0.5
+
+
+class Segmenter:
+    """A CLIPSeg in memory. card: the folder's ``atelier.json``; its "threshold" replaces THRESHOLD."""
+
+    takes_words, takes_points = True, False
+
+    def __init__(self, name: str, model: Any, processor: Any, card: Mapping[str, Any]) -> None:
+        self.name, self.model, self.processor = name, model, processor
+        self.threshold = float(card.get("threshold", THRESHOLD))
+
+    @torch.no_grad()
+    def probabilities(self, image: Image.Image, words: str) -> torch.Tensor:
+        """Return (h, w) of 0..1 at the model's own size, whatever the picture's shape."""
+        given = self.processor(
+            text=[words], images=[image], padding=True, truncation=True, return_tensors="pt"
+        )
+        given = {
+            k: v.to(self.model.device, self.model.dtype if v.is_floating_point() else v.dtype)
+            for k, v in given.items()
+        }
+        return (
+            self.model(**given)
+            .logits.float()
+            .sigmoid()
+            .cpu()
+            .reshape(self.model.config.vision_config.image_size, -1)
+        )
+
+    def mask(self, image: Image.Image, words: str) -> Image.Image:
+        """Return an "L" mask at the picture's size, 255 where the words fit and a little around it.
+
+        Raises UserError when nothing in the picture fits.
+        """
+        likely = self.probabilities(image, words)
+        if float(likely.max()) < self.threshold:
+            raise UserError(
+                "Nothing in the picture fits these words. Try other words, or choose the part by `mask` or"
+                " `fields`."
+            )
+        small = Image.fromarray((likely * 255).round().byte().numpy())
+        large = small.resize(image.size, Image.Resampling.BILINEAR).point(
+            lambda value: 255 * (value >= self.threshold * 255 - 0.5)
+        )
+        return widened(large)
+
+
+def widened(mask: Image.Image) -> Image.Image:
+    """Return a mask with a rim of a 128th of its shorter side."""
+    return mask.filter(ImageFilter.MaxFilter(2 * max(1, min(mask.size) // 128) + 1))
+
+
+def load_segmenter(
+    folder: Path, name: str, card: Mapping[str, Any], device: str, dtype: torch.dtype
+) -> Segmenter | PointSegmenter | ThingSegmenter:
+    """Load the folder of a CLIPSeg, a SAM, a UPerNet or a SegFormer. Raises ModelError for any other kind."""
+    kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
+    if kind == "sam":
+        return load_point_segmenter(folder, name, device, dtype)
+    if kind in KINDS:
+        return load_object_segmenter(folder, name, device, dtype)
+    if kind != "clipseg":
+        raise ModelError(f"{name} is a {kind} model; SEGMENT_MODEL takes CLIPSeg, SAM, UPerNet or SegFormer.")
+    common = {"local_files_only": True, "trust_remote_code": False}
+    model = (
+        CLIPSegForImageSegmentation.from_pretrained(folder, dtype=dtype, use_safetensors=True, **common)
+        .to(device)
+        .eval()
+    )
+    return Segmenter(name, model, AutoProcessor.from_pretrained(folder, **common), card)
+
+
+SIDE = 256  # px of the longer side, at which pictures are looked at
+NEAR = (
+    28.0  # distance in RGB within which a pixel shows the ground; about what drawings' paper and noise have
+)
+BAND, SAMPLES = 12, 32  # a row's ground is sampled in a band of a twelfth of the height: that of a horizon
+OUTLINE_LEAST, MOST = 0.1, 4.0  # of the rough place's area: an outline of less or more is of something else
+Flags = NDArray[np.bool_]
+
+
+def outlined(image: Image.Image, rough: Image.Image) -> Image.Image:
+    """Return the mask ("L", 255 = the thing) of what stands out at about ``rough``, a mask of the same size;
+    ``rough`` itself where nothing does."""
+    scale = min(1.0, SIDE / max(image.size))
+    size = max(8, round(image.width * scale)), max(8, round(image.height * scale))
+    colours = np.asarray(image.resize(size, Image.Resampling.BOX), np.float32)
+    near = np.asarray(rough.resize(size, Image.Resampling.BOX)) > 127
+    if not near.any():
+        return rough
+    thing = _thing(_solid(_apart(colours, near)), near)
+    if thing is None or not OUTLINE_LEAST <= thing.sum() / near.sum() <= MOST:
+        return rough
+    large = Image.fromarray(thing.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BILINEAR)
+    return large.point(lambda value: 255 * (value > 127))
+
+
+def _apart(colours: NDArray[np.float32], near: Flags) -> Flags:
+    """Return which pixels show none of the colours that lie around the thing at about their height."""
+    ys, xs = np.nonzero(near)
+    reach = max(3, round(0.3 * max(np.ptp(ys), np.ptp(xs))))
+    around = ~dilated(near, reach)
+    if not around.any():
+        return np.zeros_like(near)
+    chance, height = np.random.default_rng(0), len(colours)
+    band, found = max(1, height // BAND), np.zeros(near.shape, np.float32)
+    every = np.argwhere(around)
+    for y in range(height):
+        some = every[(every[:, 0] >= y - band) & (every[:, 0] <= y + band)]
+        some = some if len(some) >= SAMPLES else every
+        chosen = some[chance.integers(0, len(some), SAMPLES)]
+        ground = colours[chosen[:, 0], chosen[:, 1]]  # (S, 3)
+        found[y] = np.sqrt(np.square(colours[y][:, None] - ground).sum(-1).min(-1))
+    return found > NEAR
+
+
+def _solid(apart: Flags) -> Flags:
+    """Return the flags with their holes filled: all that the ground can't reach from the picture's border."""
+    border = np.zeros_like(apart)
+    border[0] = border[-1] = border[:, 0] = border[:, -1] = True
+    return ~connected(border & ~apart, ~apart)
+
+
+def _thing(solid: Flags, near: Flags) -> Flags | None:
+    """Return the pieces that lie mostly in the rough place, or else the one that has most of it; None for
+    none."""
+    found = list(pieces(solid & near, solid))
+    if not found:
+        return None
+    best = max(found, key=lambda piece: int((piece & near).sum()))
+    inside = [piece for piece in found if (piece & near).sum() > 0.5 * piece.sum()]
+    least = 0.02 * best.sum()
+    return np.logical_or.reduce([best, *(piece for piece in inside if piece.sum() > least)])

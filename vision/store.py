@@ -1,0 +1,319 @@
+"""The models that a worker holds: loaded at first use, kept while memory lasts, the least recently used given
+up first.
+
+Own models that were read from their files, kept in memory for the next picture."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from cachetools import LRUCache
+
+from core.errors import ModelError, UserError
+from core.requests.custom_models import ANOMALY, DETECT
+from vision import devices
+from vision.diffusion.model import ImageModel
+from vision.engine.engine import Fiber
+from vision.families import editing
+from vision.loader import FoundModel, ModelLoader, Progress
+from vision.protocol import WorkerConfig
+from vision.reporter import Reporter
+from vision.weights import files
+from vision.weights.memory import MARGIN
+
+if TYPE_CHECKING:
+    from vision.custom_models.anomaly.detector import Detector, Inspector
+    from vision.custom_models.classification.model import Classifier
+    from vision.custom_models.detection import Detector as BoxDetector
+    from vision.custom_models.features import Extractor
+
+
+MOST = 8  # models, of a few megabytes each
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with what it sees with. detector: of an inspection."""
+
+    model: Inspector | Classifier | BoxDetector
+    extractor: Extractor
+    detector: Detector | None = None
+
+
+class OwnModels:
+    """loaded: the last MOST that were asked, by the SHA-256 of their files. towers: (role, model as
+    configured) → what is seen with it."""
+
+    def __init__(self) -> None:
+        self.towers: dict[tuple[str, str], Extractor] = {}
+        self.loaded = LRUCache[str, Loaded](MOST)
+
+    def forget(self, names: Collection[str]) -> None:
+        """Give up the models of these files (SHA-256)."""
+        for name in names:
+            self.loaded.pop(name, None)
+
+
+def read(path: Path, task: str) -> Inspector | Classifier | BoxDetector:
+    """Return the model in a file. Raises ModelError for a file that is gone, of another task, or of none."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError("The model's file is gone. Train it again.") from error
+    return unpack(data, task)
+
+
+def unpack(data: bytes, task: str) -> Inspector | Classifier | BoxDetector:
+    """Return the model in the bytes of a file. Raises ModelError for one of another task, or none."""
+    from vision.custom_models.anomaly.detector import Inspector
+    from vision.custom_models.classification.model import Classifier
+    from vision.custom_models.detection import Detector as BoxDetector
+
+    if task == DETECT:
+        return BoxDetector.unpack(data)
+    return Inspector.unpack(data) if task == ANOMALY else Classifier.unpack(data)
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Held:
+    """A model in memory. bytes: of its weights. threads: of the CPU, that it runs on. fibers: of jobs that
+    have asked for it, and for no other since; it is in use while one of them hasn't ended."""
+
+    model: Any
+    bytes: int
+    threads: int
+    fibers: set[Fiber] = field(default_factory=set)
+
+    def in_use(self) -> bool:
+        self.fibers = {fiber for fiber in self.fibers if not fiber.ended}
+        return bool(self.fibers)
+
+
+class Models:
+    """The models of one worker by role: image, edit, clip, caption, vit, segment, ask, and those of
+    photographs.
+
+    For one thread; one model at a time is loaded in another. A job uses one model at a time: when it asks for
+    the next, it is done with the last.
+    """
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        self.loader = ModelLoader(config)
+        self.device, self.dtype = self.loader.device, self.loader.dtype
+        self.own = OwnModels()
+        self._held: OrderedDict[str, _Held] = OrderedDict()  # role:spec → model, the last used at the end
+        self._arrived: dict[str, _Held] = {}  # just loaded; its job may have been stopped in the meantime
+        self._coming = set[str]()  # the keys of models that are being fetched or loaded
+        self._loading: str | None = None  # the key of the model that is being read into memory
+        self._waiting: list[Reporter] = []  # of jobs that wait for what others fetch or load
+        self._waits_for_room = False  # that model, until others are given up
+
+    def image(self, spec: str | None, reporter: Reporter | None = None) -> ImageModel:
+        """Return the image model ``spec``: its name for ``--model``, or as it is configured; None = the usual
+        one.
+
+        Waits while it is loaded. Raises UserError for one that the host hasn't configured.
+        """
+        return self._chosen("image", self.config.image_models, spec, reporter or Reporter())
+
+    def editor(self, spec: str | None, reporter: Reporter) -> ImageModel:
+        """Return the image model that edits by words: ``spec`` as ``image`` takes it, None = the configured
+        one, which shares its weights with one of the same name that draws. Waits and raises as ``image``
+        does, also ModelError without one."""
+        usual = self.config.models.get("edit")
+        if usual is None:
+            raise ModelError(f"No edit model is configured; {editing()} can be one.")
+        if spec is None or spec == usual:
+            return self._get("image", usual, reporter)
+        return self.image(spec, reporter)
+
+    def film(self, spec: str | None, reporter: Reporter) -> Any:
+        """Return the film model ``spec``, a VideoModel: its name for ``--model``, or as it is configured;
+        None = the usual one. Waits and raises as ``image`` does, also ModelError when it can't be had."""
+        return self._chosen("video", self.config.video_models, spec, reporter)
+
+    def _chosen(self, role: str, more: Mapping[str, str], spec: str | None, reporter: Reporter) -> Any:
+        usual = self.config.models[role]
+        wanted = {**more, **{model: model for model in (usual, *more.values())}}.get(spec or usual)
+        if wanted is None:
+            raise UserError(f"`model` is {spec!r}; the host hasn't set that one up.")
+        return self._get(role, wanted, reporter)
+
+    def get(self, role: str, reporter: Reporter | None = None) -> Any:
+        """Return the configured model of ``role``: an ImageModel, Matcher, Captioner, Classifier, Segmenter
+        or Talker.
+
+        Waits while it is loaded. Raises ModelError when it can't be had.
+        """
+        if not self.config.models.get(role):
+            raise ModelError(f"No {role} model is configured.")
+        return self._get(role, self.config.models[role], reporter or Reporter())
+
+    def clip(self, spec: str, reporter: Reporter) -> Any:
+        """Return the CLIP model ``spec``, also one that was configured earlier. Raises ModelError when it
+        can't be had."""
+        return self._get("clip", spec, reporter)
+
+    def attach_adapter(self, model: ImageModel, reporter: Reporter) -> None:
+        """Attach the configured IP-Adapter to ``model``, beside the steps of other jobs; without one do
+        nothing."""
+        if self.config.ip_adapter:
+            reporter.build(lambda: model.attach_adapter(self.loader.adapter()))
+
+    def attach_controlnet(self, model: ImageModel, reporter: Reporter) -> None:
+        """Attach the configured ControlNet to ``model``, beside the steps of other jobs; without one do
+        nothing. Raises ModelError when its files can't be had."""
+        if self.config.controlnet:
+            folder = reporter.in_thread(self.loader.controlnet, thread="fetching")
+            reporter.build(lambda: model.attach_controlnet(folder))
+
+    @property
+    def room_is_wanted(self) -> bool:
+        """Whether a model waits until others are given up, and all jobs that begin with it."""
+        return self._waits_for_room
+
+    def let_go(self, reporter: Reporter) -> None:
+        """Note that a job doesn't need its model for now; it must ask for it again before it goes on."""
+        for held in self._held.values():
+            held.fibers -= {reporter.fiber} if reporter.fiber else set()
+
+    @property
+    def share_steps(self) -> bool:
+        """Whether jobs on the models in memory can go on beside each other, step by step."""
+        return all(getattr(held.model, "shares_steps", True) for held in self._held.values())
+
+    def forget(self, names: Collection[str]) -> None:
+        """Give up what is kept of these jobs' conversations, and of these pictures and own models
+        (SHA-256)."""
+        self.own.forget(names)
+        for held in self._held.values():
+            if hasattr(held.model, "forget"):
+                held.model.forget(names)
+
+    def release(self) -> None:
+        """Give up every model but the last used and those in use, and what is kept for later."""
+        for model in self._keeping():
+            model.make_room()
+        for key in list(self._held)[:-1]:
+            if not self._held[key].in_use():
+                del self._held[key]
+        devices.release()
+
+    def _get(self, role: str, spec: str, reporter: Reporter) -> Any:
+        key, fiber = f"{role}:{spec}", reporter.fiber
+        if fiber is not None:
+            for held in self._held.values():
+                held.fibers.discard(fiber)
+            fiber.wait_until(lambda: not self._waits_for_room or key == self._loading)
+        while key not in self._held:
+            if fiber is None or key not in self._coming:
+                self._fetch_and_load(key, role, spec, reporter)
+            else:
+                self._wait_while(lambda: key in self._coming, reporter)
+        held = self._held[key]
+        self._held.move_to_end(key)
+        if fiber is not None:
+            held.fibers.add(fiber)
+        self._choose_threads(held)
+        return held.model
+
+    def _choose_threads(self, taken: _Held) -> None:
+        """Let torch use as many threads as the largest model in use wants: the passes of all models run on
+        this thread, and a small model beside a large one must not slow it down."""
+        torch.set_num_threads(
+            max(held.threads for held in self._held.values() if held is taken or held.in_use())
+        )
+
+    def _wait_while(self, busy: Callable[[], bool], reporter: Reporter) -> None:
+        """Let others go on while ``busy()``; what they load is reported as this job's progress, too."""
+        fiber = reporter.fiber
+        if fiber is None:
+            return
+        self._waiting.append(reporter)
+        try:
+            while busy():
+                fiber.wait_until(lambda: not busy())
+        finally:
+            self._waiting.remove(reporter)
+
+    def _fetch_and_load(self, key: str, role: str, spec: str, reporter: Reporter) -> None:
+        """Find a model's files, fetched if need be, while others are fetched, too; then load it, one model
+        after the other."""
+        self._coming.add(key)
+        try:
+            source = files.parse(spec)
+            report = Progress(source.name, reporter, self._waiting)
+            found = reporter.in_thread(lambda: self.loader.find(source, report, role), thread="fetching")
+            self._wait_while(lambda: self._loading is not None, reporter)
+            self._load(key, role, found, report, reporter)
+        finally:
+            self._coming.discard(key)
+
+    def _load(self, key: str, role: str, found: FoundModel, report: Progress, reporter: Reporter) -> None:
+        """Load a model beside the steps of other jobs. Without room for both, wait until the jobs on other
+        models have ended; none begins in the meantime."""
+        self._loading = key
+        try:
+            # behind what a job that was stopped meanwhile has left to the thread
+            reporter.in_thread(lambda: None, thread="loading")
+            self._take_arrived()
+            if key in self._held:
+                return
+            self._wait_for_room(found, reporter)
+            threads = devices.choose_threads(self.config.cpu_threads, found.bytes)
+
+            def load() -> None:
+                model = self.loader.load(role, found, report, reporter.check, threads=threads)
+                self._arrived[key] = _Held(model, found.bytes, threads)
+
+            reporter.build(load)
+            self._take_arrived()
+        finally:
+            self._loading, self._waits_for_room = None, False
+
+    def _take_arrived(self) -> None:
+        for key in list(self._arrived):
+            self._held[key] = self._arrived.pop(key)
+
+    def _wait_for_room(self, found: FoundModel, reporter: Reporter) -> None:
+        if reporter.is_guest and not self._fits(found.bytes):
+            raise ModelError(f"{found.name} has no room beside the models that are loaded.")
+        if self._make_room(found.bytes):
+            return
+        if reporter.fiber is None:
+            raise ModelError(f"{found.name} doesn't fit into memory beside the models in use.")
+        self._waits_for_room = True
+        reporter.fiber.wait_until(lambda: self._make_room(found.bytes))
+
+    def _keeping(self) -> list[Any]:
+        """The models that keep something for later."""
+        return [held.model for held in self._held.values() if getattr(held.model, "keeps", False)]
+
+    def _make_room(self, weights: int) -> bool:
+        """Give up what is kept for later, then models that nobody uses, the least recently used first, until
+        ``weights`` bytes fit with a margin. Returns False when they don't fit yet."""
+        if (keeping := self._keeping()) and not self._fits(weights):
+            for model in keeping:
+                model.make_room()
+            devices.release()
+        for key in [key for key, held in self._held.items() if not held.in_use()]:
+            if self._fits(weights):
+                break
+            del self._held[key]
+            log.info("%s is given up to make room", key)
+            devices.release()
+        return self._fits(weights)
+
+    def _fits(self, weights: int) -> bool:
+        """Return whether ``weights`` bytes fit beside the models in memory; alone, they are always tried."""
+        return not self._held or weights * MARGIN <= devices.memory(self.device)[0]

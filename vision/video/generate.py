@@ -1,0 +1,623 @@
+"""Draws a film: its windows one after the other, decoded a piece at a time as somebody asks for frames.
+
+Keeps a film's colours where one window goes on from the pixels of another: encoding frames again shifts
+them a little at every join.
+
+Plans a shot as windows: calls of a pipeline, each of which may go on from the one before. Numbers and
+pictures only; loads no torch.
+
+What is asked of a film model in its own terms, and the film that comes of it: frames a piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from core.errors import ModelError, OutOfMemory, UserError
+from vision import devices
+from vision.diffusion import checkpoint
+from vision.diffusion.checkpoint import State
+from vision.reporter import Reporter, Stage
+from vision.video import decode, pipeline
+from vision.video.families.family import FilmCard, Known, Operation, Take, VideoFamily
+from vision.video.model import VideoModel
+from vision.video.pipeline import Place
+
+FORMAT = "atelier.film-ends"
+
+
+@dataclass(frozen=True, repr=False)
+class Clip:
+    """A film to start from. frames: RGB pictures of one size; all of them for a remix, else as many of its
+    start and its end as there are. sha256: of its file, which stands for it in fingerprints. ends: "head" and
+    "tail", see VideoFamily.ends; none for a film that another model drew."""
+
+    frames: tuple[Image.Image, ...]
+    sha256: str
+    ends: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Clip({self.sha256}, {len(self.frames)} frames, {sorted(self.ends)})"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One film to draw, with everything that its model's card leaves open filled in.
+
+    operation: one of core.requests.video.OPERATIONS. width, height: px, whole multiples of the card's.
+    frames: to be drawn, at ``fps`` a second. first, last: pictures of that size, of "new". loop: of "new",
+    the end leads to the start. clip, clip_2: of the other operations, frames of that size. strength: of a
+    remix, 0..1.
+    """
+
+    operation: str
+    prompt: str
+    negative_prompt: str
+    seed: int
+    width: int
+    height: int
+    frames: int
+    fps: float
+    num_inference_steps: int
+    guidance_scale: float
+    first: Image.Image | None = None
+    last: Image.Image | None = None
+    loop: bool = False
+    clip: Clip | None = None
+    clip_2: Clip | None = None
+    strength: float = 0.55
+
+
+@dataclass
+class Film:
+    """A film that is being drawn. chunks: its frames in order, uint8 (f, H, W, 3); the drawing goes on as
+    they are asked for. count: of its frames. sound: once the first chunk is out, see VideoFamily.sounds.
+    ends: once all are, see VideoFamily.ends. notes: sentences for the user."""
+
+    chunks: Iterator[np.ndarray]
+    count: int
+    fps: float
+    width: int
+    height: int
+    notes: tuple[str, ...] = ()
+    ends: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    sound: tuple[np.ndarray, int] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self.count / self.fps
+
+
+def save_ends(ends: Mapping[str, Any], path: Path, family: str) -> None:
+    """Write ``ends`` of a film that a model of ``family`` has drawn, for Clip.ends later."""
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.to("cpu", torch.bfloat16).contiguous() for name, tensor in ends.items()}
+    save_file(tensors, path, {FORMAT: family})
+
+
+def load_ends(path: Path, family: str) -> dict[str, Any]:
+    """Return the ends in ``path``; {} when another family's model has drawn the film. Raises ModelError for a
+    file that isn't one of those."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            drawn_by = (file.metadata() or {})[FORMAT]
+            if drawn_by != family:
+                return {}
+            return {name: file.get_tensor(name).float() for name in ("head", "tail")}
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ModelError(f"The ends that were kept of a film can't be read: {error}.") from error
+
+
+OPERATIONS = {
+    "extend": Operation.EXTEND,
+    "extend_back": Operation.EXTEND_BACK,
+    "remix": Operation.REMIX,
+    "blend": Operation.BLEND,
+    "loop": Operation.LOOP,
+}
+
+
+@dataclass(frozen=True)
+class Window:
+    """One call. frames: of it. begin, end: of those, the ones that are the film's; the others are there
+    already, or only lead on. known: given from outside. follows: it is shown the end of the window before, in
+    front. precedes: it is shown the start of the window before, behind, at ``end``. closes: it is shown the
+    film's own start, behind. source: of the film that is remixed, the first and the last frame but one of
+    this window."""
+
+    frames: int
+    begin: int
+    end: int
+    known: tuple[Known, ...] = ()
+    follows: bool = False
+    precedes: bool = False
+    closes: bool = False
+    source: tuple[int, int] | None = None
+
+    @property
+    def count(self) -> int:
+        """Frames of the film."""
+        return self.end - self.begin
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Windows in the order of drawing. backwards: the last one drawn is the first of the film. notes:
+    sentences about what didn't fit."""
+
+    windows: tuple[Window, ...]
+    backwards: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def count(self) -> int:
+        """Frames of the film."""
+        return sum(window.count for window in self.windows)
+
+
+def operation_of(shot: Shot) -> Operation:
+    """Return what a shot asks of the family."""
+    if shot.operation != "new":
+        return OPERATIONS[shot.operation]
+    if shot.loop:
+        return Operation.LOOP
+    if shot.last is not None:
+        return Operation.FIRST_LAST
+    return Operation.WORDS if shot.first is None else Operation.FIRST
+
+
+def windows_plan(family: VideoFamily, card: FilmCard, shot: Shot, model: str) -> Plan:
+    """Return how ``shot`` is drawn. Raises UserError for what the family can't do, or when there is too
+    little of a film. model: its name, for that."""
+    operation = operation_of(shot)
+    family.require(operation, model)
+    planner = _Planner(family, card, model, shot)
+    if shot.operation == "new":
+        return planner.new()
+    return {
+        "extend": planner.extend,
+        "extend_back": planner.extend_back,
+        "remix": planner.remix,
+        "blend": planner.join,
+        "loop": planner.join,
+    }[shot.operation]()
+
+
+@dataclass(frozen=True)
+class _Planner:
+    family: VideoFamily
+    card: FilmCard
+    model: str
+    shot: Shot
+
+    @property
+    def longest(self) -> int:
+        """Frames of one call."""
+        return self.floor(self.card.longest)
+
+    def floor(self, frames: int) -> int:
+        """The largest allowed number of frames up to ``frames``; 1 at least."""
+        return self.family.step * ((max(1, frames) - 1) // self.family.step) + 1
+
+    def new(self) -> Plan:
+        shot, total = self.shot, self.family.at_least(self.shot.frames)
+        known = () if shot.first is None else (Known((shot.first,), 0),)
+        if shot.loop and shot.first is None:
+            return self.loop_of_words(total)
+        # the last frame of a loop is the first one again
+        last = shot.first if shot.loop else shot.last
+        windows = list(self.forward(Window(0, 0, 0, known), total, last))
+        if shot.loop:
+            windows[-1] = replace(windows[-1], end=windows[-1].end - 1)
+        return self.limited(windows, total - shot.loop)
+
+    def loop_of_words(self, total: int) -> Plan:
+        """A film, and a window that leads from its end to its start."""
+        overlap = self.family.overlap
+        between = max(1, min(total // 3, round(self.shot.fps)))
+        film = self.family.at_least(max(total - between, 2 * overlap))
+        windows = list(self.forward(Window(0, 0, 0), film, None))
+        frames, at = self.family.around(overlap, between, overlap)
+        return Plan((*windows, Window(frames, overlap, at, follows=True, closes=True)))
+
+    def forward(self, first: Window, total: int, last: Any) -> Iterator[Window]:
+        """Windows of ``total`` frames in all, from ``first`` on, of which ``begin`` are there already. last:
+        a picture that the last one ends on."""
+        window, left = first, total
+        while left > 0:
+            frames = min(self.longest, self.family.at_least(window.begin + left))
+            left -= frames - window.begin
+            known = window.known
+            if left <= 0 and last is not None:
+                known = (*known, Known((last,), self.family.last_at(frames)))
+            yield replace(window, frames=frames, end=frames, known=known)
+            if not self.family.goes_on:
+                return
+            window = Window(0, self.family.overlap, 0, follows=True)
+
+    def limited(self, windows: list[Window], total: int) -> Plan:
+        """The plan, with a note if it is shorter than ``total`` because the family can't go on."""
+        made = Plan(tuple(windows))
+        if made.count >= total:
+            return made
+        seconds = made.count / self.shot.fps
+        return replace(
+            made, notes=(f"{self.model} draws {seconds:.1f} s at a time, so the film is shorter.",)
+        )
+
+    def extend(self) -> Plan:
+        count, known = self.tail(self.clip, 0)
+        windows = self.forward(Window(0, count, 0, (known,)), self.shot.frames, None)
+        return Plan(tuple(windows))
+
+    def extend_back(self) -> Plan:
+        windows = list[Window]()
+        left, after = self.shot.frames, self.shown(self.clip)
+        known: Known | None = None
+        while left > 0:
+            frames, at = self.family.around(0, left, after)
+            while frames > self.longest:
+                frames, at = self.family.around(0, at - self.family.step, after)
+            if not windows:
+                known = self.head(self.clip, at)[1]
+            windows.append(Window(frames, 0, at, (known,) if known else (), precedes=known is None))
+            left, after, known = left - at, self.family.overlap, None
+        return Plan(tuple(windows), backwards=True)
+
+    def join(self) -> Plan:
+        """The way from the end of the clip to the start of the other, or to its own."""
+        second = self.clip if self.shot.clip_2 is None else self.shot.clip_2
+        before, behind, wanted = self.shown(self.clip), self.shown(second), self.shot.frames
+        frames, at = self.family.around(before, wanted, behind)
+        while frames > self.longest and wanted > 1:
+            wanted -= min(self.family.step, wanted - 1)
+            frames, at = self.family.around(before, wanted, behind)
+        known = (self.tail(self.clip, 0)[1], self.head(second, at)[1])
+        return self.limited([Window(frames, before, at, known)], self.shot.frames)
+
+    def remix(self) -> Plan:
+        total = self.floor(len(self.clip.frames))
+        if total < self.family.at_least(2):
+            raise UserError(
+                f"The film is too short: {self.model} takes {self.family.at_least(2)} frames or more."
+            )
+        frames = min(total, self.longest)
+        windows, done = [Window(frames, 0, frames, source=(0, frames))], frames
+        while done < total and self.family.remixes_in_windows:
+            frames = min(self.longest, self.family.overlap + total - done)
+            begin = done - self.family.overlap
+            windows.append(
+                Window(frames, self.family.overlap, frames, follows=True, source=(begin, begin + frames))
+            )
+            done = begin + frames
+        made = Plan(tuple(windows))
+        left = len(self.clip.frames) - made.count
+        if left == 0:
+            return made
+        note = f"The last {left / self.shot.fps:.1f} s were left out: {self.model} takes whole steps"
+        return replace(made, notes=(f"{note} of {self.family.step} frames, up to {self.longest} at a time.",))
+
+    @property
+    def clip(self) -> Clip:
+        if self.shot.clip is None:
+            raise UserError("There is no film to start from.")
+        return self.shot.clip
+
+    def shown(self, clip: Clip) -> int:
+        """How many frames of an end of ``clip`` a call is shown."""
+        return self.family.overlap if clip.ends else min(self.family.overlap, self.floor(len(clip.frames)))
+
+    def tail(self, clip: Clip, at: int) -> tuple[int, Known]:
+        """Of its end: how many frames, and what is known."""
+        count = self.shown(clip)
+        return count, Known(self.padded(clip.frames[-count:], count), at, clip.ends.get("tail"))
+
+    def head(self, clip: Clip, at: int) -> tuple[int, Known]:
+        """Of its start: how many frames, and what is known."""
+        count = self.shown(clip)
+        return count, Known(self.padded(clip.frames[:count], count), at, clip.ends.get("head"))
+
+    @staticmethod
+    def padded(frames: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+        """``count`` frames: where latents are kept, the frames themselves only count."""
+        return frames + frames[-1:] * (count - len(frames))
+
+
+SCENE = 25.5  # of 255: a channel's mean that differs by more is another scene, not a shift
+LEAST, MOST = 0.8, 1.25  # of a channel's deviation
+
+
+@dataclass(frozen=True)
+class Colours:
+    """What brings frames back to the colours they had: value · gain + shift, for each channel."""
+
+    gain: np.ndarray  # (3,)
+    shift: np.ndarray  # (3,)
+
+    @classmethod
+    def between(cls, were: np.ndarray, are: np.ndarray) -> Colours | None:
+        """Return what makes mean and deviation of each channel of ``are`` those of ``were``, the same frames
+        (f, H, W, 3) uint8; None if they show different things."""
+        mean_were, mean_are = (frames.mean((0, 1, 2), dtype=np.float64) for frames in (were, are))
+        if np.abs(mean_were - mean_are).max() > SCENE:
+            return None
+        deviations = [np.maximum(frames.std((0, 1, 2), dtype=np.float64), 1.0) for frames in (were, are)]
+        gain = np.clip(deviations[0] / deviations[1], LEAST, MOST)
+        return cls(gain, mean_were - mean_are * gain)
+
+    def applied(self, frames: np.ndarray) -> np.ndarray:
+        """Return ``frames`` (f, H, W, 3) uint8 with these colours, a frame at a time."""
+        return np.stack(
+            [np.clip(np.rint(frame * self.gain + self.shift), 0, 255).astype(np.uint8) for frame in frames]
+        )
+
+
+STEPS_SHARE = 0.85  # of a window: its steps; the rest is its decoding
+SHARE = 0.95  # of the job: drawing and decoding; the rest is left to whoever writes the film
+MOST_PAUSE = 30.0  # seconds between two checkpoints: a film's are large, and its steps long
+
+
+def generate(model: VideoModel, shot: Shot, reporter: Reporter, *, sound: bool = True) -> Film:
+    """Return the film of ``shot``; it is drawn while its ``chunks`` are taken. Continues from the job's
+    checkpoint, if another process left one.
+
+    Of "extend" and "extend_back" the chunks are the new frames, of "blend" and of a clip's "loop" those of
+    the way between; ``ends`` are always those of the whole, with the clip's own frames. sound: whether it may
+    have some.
+
+    Raises UserError for what the model can't do, before anything is drawn; from ``chunks``, OutOfMemory, and
+    JobCancelled from ``reporter.check`` between two steps or two pieces.
+    """
+    plan = windows_plan(model.family, model.card, shot, model.name)
+    film = Film(iter(()), plan.count, shot.fps, shot.width, shot.height, plan.notes)
+    wants_sound = sound and model.family.sound and shot.operation != "remix"
+    film.chunks = _Drawing(model, shot, plan, reporter, film, wants_sound).chunks()
+    return film
+
+
+@dataclass
+class _Drawing:
+    """One film on its way. drawn: the latents of the windows that are done, in the order of drawing."""
+
+    model: VideoModel
+    shot: Shot
+    plan: Plan
+    reporter: Reporter
+    film: Film
+    wants_sound: bool
+    drawn: list[torch.Tensor] = field(default_factory=list)
+    sounds: list[tuple[np.ndarray, int]] = field(default_factory=list)
+    tail: tuple[Image.Image, ...] = ()  # of the film so far, where frames go on from pixels
+    head: tuple[Image.Image, ...] = ()
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yield the film's frames (f, H, W, 3) in order."""
+        saved = self._open()
+        if saved is not None:
+            self.drawn = [latents.to(self.model.device) for latents in saved.images]
+        try:
+            if self.plan.backwards or self._is_joined:
+                yield from self._drawn_first(saved)
+            else:
+                yield from self._in_turn(saved)
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            devices.release()
+            most = max(window.frames for window in self.plan.windows)
+            raise OutOfMemory(
+                f"{most} frames of {self.shot.width}x{self.shot.height} px are too much for the memory of"
+                " this device; take a smaller or a shorter film."
+            ) from error
+        self.film.ends = self._ends()
+
+    @property
+    def _is_joined(self) -> bool:
+        """Whether the windows' latents are one film, which is decoded as a whole: without a seam."""
+        return self.model.family.keeps_latents and not self.plan.backwards
+
+    def _drawn_first(self, saved: State | None) -> Iterator[np.ndarray]:
+        """Draw all windows, then decode them in the film's order."""
+        count = len(self.plan.windows)
+        for number in range(count):
+            self._draw(number, saved, (STEPS_SHARE * number / count, STEPS_SHARE * (number + 1) / count))
+        self.film.sound = self._sound()
+        if self._is_joined:
+            yield from self._decode(
+                self._whole(), self.plan.windows[0].begin, self.plan.count, (STEPS_SHARE, 1)
+            )
+            return
+        for place, number in enumerate(reversed(range(count))):
+            window, length = self.plan.windows[number], (1 - STEPS_SHARE) / count
+            part = STEPS_SHARE + place * length, STEPS_SHARE + (place + 1) * length
+            yield from self._decode(self.drawn[number], window.begin, window.count, part)
+
+    def _in_turn(self, saved: State | None) -> Iterator[np.ndarray]:
+        """Draw a window and decode it, which the next one goes on from."""
+        count = len(self.plan.windows)
+        for number, window in enumerate(self.plan.windows):
+            begin, middle, end = ((number + part) / count for part in (0.0, STEPS_SHARE, 1.0))
+            self._draw(number, saved, (begin, middle))
+            were = self.tail if window.follows else _in_front(window)
+            for frames in self._decode(self.drawn[number], window.begin, window.count, (middle, end), were):
+                self._keep(frames)
+                yield frames
+
+    def _keep(self, frames: np.ndarray) -> None:
+        """Keep the pixels that later windows are shown."""
+        overlap, pictures = self.model.family.overlap, tuple(map(Image.fromarray, frames))
+        self.head = (self.head + pictures)[:overlap]
+        self.tail = (self.tail + pictures)[-overlap:]
+
+    # Windows
+
+    def _draw(self, number: int, saved: State | None, part: tuple[float, float]) -> None:
+        """Draw a window, unless that is done."""
+        if number < len(self.drawn):
+            return
+        window, count = self.plan.windows[number], len(self.plan.windows)
+        stage = Stage(self.reporter, part[0] * SHARE, part[1] * SHARE, keeps=True)
+        state = saved if saved is not None and saved.chunk == number else None
+        place = Place(number, count, tuple(self.drawn))
+        made = pipeline.call(self.model, self._take(window), stage, place, state, sound=self.wants_sound)
+        self.drawn.append(made.latents)
+        if made.sound is not None:
+            self.sounds.append(made.sound)
+
+    def _take(self, window: Window) -> Take:
+        shot, family = self.shot, self.model.family
+        known = list(window.known)
+        if window.follows:
+            known.append(self._handed_on(0, "tail"))
+        if window.precedes or window.closes:
+            known.append(self._handed_on(window.end, "head"))
+        source = shot.clip.frames[slice(*window.source)] if shot.clip and window.source else ()
+        return Take(
+            prompt=shot.prompt,
+            negative_prompt=shot.negative_prompt,
+            seed=shot.seed,
+            width=shot.width,
+            height=shot.height,
+            frames=window.frames,
+            fps=shot.fps,
+            num_inference_steps=shot.num_inference_steps,
+            guidance_scale=shot.guidance_scale,
+            known=tuple(sorted(known, key=lambda one: one.at)),
+            source=tuple(source),
+            strength=shot.strength if family and source else 0.0,
+        )
+
+    def _handed_on(self, at: int, end: str) -> Known:
+        """What a window is shown of those before it: the "tail" of the last one, or the "head" of the film so
+        far."""
+        family = self.model.family
+        overlap = family.overlap
+        if not family.keeps_latents:
+            if end == "head" and self.plan.backwards:
+                return Known(self._first_frames(), at)
+            return Known(self.tail if end == "tail" else self.head, at)
+        latents = self._so_far() if end == "tail" else self.drawn[-1 if self.plan.backwards else 0]
+        blank = (Image.new("RGB", (self.shot.width, self.shot.height)),) * overlap
+        return Known(blank, at, family.ends(latents)[end])
+
+    def _first_frames(self) -> tuple[Image.Image, ...]:
+        """The first frames of the window drawn last, which a causal decoder makes of its first latents."""
+        overlap = self.model.family.overlap
+        latents = self.drawn[-1][:, :, : self.model.family.frame_latents(overlap)]
+        return tuple(Image.fromarray(frame) for frames in self._pieces(latents) for frame in frames)[:overlap]
+
+    def _so_far(self) -> torch.Tensor:
+        """The latents of the window drawn last, as far as it is the film's."""
+        window = self.plan.windows[len(self.drawn) - 1]
+        return self.drawn[-1][:, :, : self.model.family.frame_latents(window.end)]
+
+    def _whole(self) -> torch.Tensor:
+        """The latents of all windows as those of one film; each begins with some of the one before."""
+        shared = self.model.family.frame_latents(self.model.family.overlap)
+        return torch.cat([self.drawn[0], *(latents[:, :, shared:] for latents in self.drawn[1:])], 2)
+
+    # Frames
+
+    def _decode(
+        self,
+        latents: torch.Tensor,
+        begin: int,
+        count: int,
+        part: tuple[float, float],
+        were: tuple[Image.Image, ...] = (),
+    ) -> Iterator[np.ndarray]:
+        """Yield the frames from ``begin`` on, ``count`` of them. part: of the drawing, for the progress.
+        were: what the frames before ``begin`` looked like before they were encoded, for the colours of the
+        others."""
+        decode.check(latents)
+        stage = Stage(self.reporter, part[0] * SHARE, part[1] * SHARE)
+        seen, skipped, colours = 0, list[np.ndarray](), None
+        for frames in self._pieces(latents):
+            before = max(0, begin - seen)
+            if before and were:
+                skipped.append(frames[:before])
+            own = frames[before : begin + count - seen]
+            seen += len(frames)
+            stage.step(min(seen, begin + count), begin + count)
+            if len(own) == 0:
+                continue
+            if skipped:
+                are = np.concatenate(skipped)
+                colours, skipped = Colours.between(_stacked(were[-len(are) :]), are), []
+            yield own if colours is None else colours.applied(own)
+            del own, frames  # before the next are decoded
+            if seen >= begin + count:
+                return
+
+    def _pieces(self, latents: torch.Tensor) -> Iterator[np.ndarray]:
+        """Decode beside other jobs' steps, a piece at a time; a stop is seen between two."""
+        model = self.model
+        pieces = model.family.chunks(model.vae, latents, model.card)
+        run = self.reporter.in_thread if model.shares_steps else self.reporter.inline
+        while (frames := run(lambda: next(pieces, None), lock=model.decoder_lock)) is not None:
+            self.reporter.check()
+            yield frames
+            del frames  # before the next are decoded
+
+    # The end
+
+    def _ends(self) -> dict[str, torch.Tensor]:
+        """Those of the film with the clip's own frames; none where a side of it has none."""
+        family, shot = self.model.family, self.shot
+        if not family.keeps_latents:
+            return {}
+        first = self.drawn[-1] if self.plan.backwards else self.drawn[0]
+        last = self.drawn[0] if self.plan.backwards else self._so_far()
+        own = {"head": family.ends(first)["head"], "tail": family.ends(last)["tail"]}
+        joined = shot.operation in ("extend", "blend", "loop") and shot.clip is not None
+        found: dict[str, Any] = dict(own)
+        if joined and shot.clip is not None:
+            found["head"] = shot.clip.ends.get("head")
+        if shot.operation == "extend_back" and shot.clip is not None:
+            found["tail"] = shot.clip.ends.get("tail")
+        if shot.operation == "blend" and shot.clip_2 is not None:
+            found["tail"] = shot.clip_2.ends.get("tail")
+        return {} if None in found.values() else {name: one.cpu() for name, one in found.items()}
+
+    def _sound(self) -> tuple[np.ndarray, int] | None:
+        """The sound of the film's own frames, (channels, N), and its rate."""
+        if not self.sounds:
+            return None
+        order = list(zip(self.plan.windows, self.sounds, strict=True))
+        pieces = []
+        for window, (samples, _) in reversed(order) if self.plan.backwards else order:
+            each = samples.shape[1] / window.frames
+            pieces.append(samples[:, round(window.begin * each) : round(window.end * each)])
+        return np.concatenate(pieces, 1), self.sounds[0][1]
+
+    def _open(self) -> State | None:
+        kept = self.reporter.checkpoint
+        if kept is None or not self.model.family.keeps_steps:
+            return None
+        kept.pace = replace(kept.pace, max_pause=MOST_PAUSE)
+        model = self.model
+        return kept.open(
+            checkpoint.fingerprint(
+                self.shot, model.identity, model.card, model.device, model.pipe.dtype, model.base
+            )
+        )
+
+
+def _in_front(window: Window) -> tuple[Image.Image, ...]:
+    """The known frames in front of a window's own."""
+    return next((known.frames for known in window.known if known.at == 0), ())[: window.begin]
+
+
+def _stacked(pictures: tuple[Image.Image, ...]) -> np.ndarray:
+    return np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])

@@ -1,0 +1,263 @@
+"""One call of a film pipeline: a pipeline of the job's own over the model's weights, and what happens after
+each of its steps."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import torch
+from PIL import Image
+
+from vision.diffusion import checkpoint, vae
+from vision.diffusion.checkpoint import EarlyStop, State
+from vision.diffusion.model import arguments
+from vision.engine.denoiser import Call, Denoiser, denoiser_attributes, evaluate_now
+from vision.engine.fiber import Fiber
+from vision.reporter import Leaving, Reporter
+from vision.video.families.family import Take
+from vision.video.model import VideoModel
+
+STRIP, STRIP_WIDTH = 8, 160  # frames of a preview, and px of each
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a film a call stands. window: its number, of ``windows``. drawn: the latents of those before
+    it, as the decoder takes them."""
+
+    window: int
+    windows: int
+    drawn: Sequence[torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a call has drawn. latents: as the decoder takes them, (1, C, f, h, w). sound: see
+    VideoFamily.sounds."""
+
+    latents: torch.Tensor
+    sound: Any = None
+
+
+@torch.no_grad()
+def call(
+    model: VideoModel, take: Take, reporter: Reporter, place: Place, saved: State | None, *, sound: bool
+) -> Drawn:
+    """Draw ``take``, from ``saved`` on if that is a step of it. sound: whether the model's is wanted."""
+    own = JobPipeline(model, take, reporter, place.windows)
+    generator = torch.Generator("cpu").manual_seed(take.seed)  # the same noise on every device
+    try:
+        with own:
+            take = model.family.prepare(own.pipe, take, model.card)
+            resume = checkpoint.Resume(own.pipe, saved, [generator]) if saved else None
+            with StepCallback(model, own.pipe, take, reporter, place, generator, resume) as on_step:
+                if not model.family.calls_back:
+                    # not setattr: that would note its class in the configuration
+                    vars(own.pipe)["scheduler"] = Watched(own.pipe.scheduler, partial(on_step, own.pipe))
+                given = _given(model, own.pipe, take, generator, on_step)
+                with resume or nullcontext():
+                    result = own.pipe(**arguments(own.pipe, given))
+        reporter.check()
+        latents = model.family.latents(own.pipe, result, take)
+        return Drawn(latents, model.family.sounds(own.pipe, result) if sound else None)
+    finally:
+        model.free_hooks()
+
+
+def _given(
+    model: VideoModel, pipe: Any, take: Take, generator: torch.Generator, on_step: StepCallback
+) -> dict[str, Any]:
+    family = model.family
+    return {
+        "prompt": take.prompt,
+        "negative_prompt": take.negative_prompt or family.usual_negative,
+        "width": take.width,
+        "height": take.height,
+        "num_frames": take.frames,
+        "num_inference_steps": take.num_inference_steps,
+        "guidance_scale": take.guidance_scale,
+        "generator": generator,
+        "output_type": "latent",
+        "callback_on_step_end": on_step,
+        **family.arguments(pipe, take, model.card),
+    }
+
+
+class Watched(EarlyStop):
+    """Stands for the noise scheduler of a pipeline that calls nothing back after a step: calls
+    ``after(number, t, values)`` then, as a pipeline calls its ``callback_on_step_end``."""
+
+    def __init__(self, wrapped: Any, after: Callable[[int, Any, dict[str, Any]], dict[str, Any]]) -> None:
+        super().__init__(wrapped, 1, None)
+        self._after, self._steps = after, 0
+
+    def _set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+        self.wrapped.set_timesteps(*args, **kwargs)
+
+    def _step(self, *args: Any, **kwargs: Any) -> Any:
+        made = self.wrapped.step(*args, **kwargs)
+        values = self._after(self._steps, args[1], {"latents": made[0]})
+        self._steps += 1
+        return (values["latents"], *made[1:])
+
+
+class JobPipeline:
+    """A job's own pipeline: its own noise scheduler and, in an engine, denoisers that wait for shared passes.
+
+    As a context manager it holds the decoder, which otherwise works beside the steps, until the first step:
+    known frames are encoded before.
+    """
+
+    def __init__(self, model: VideoModel, take: Take, reporter: Reporter, windows: int) -> None:
+        self.fiber: Fiber | None = reporter.fiber if model.shares_steps else None
+        self._windows = windows
+        self._lock, self._has_decoder = model.decoder_lock, False
+        name = model.family.pipeline(take, model.base)
+        self.pipe = copy.copy(model.pipeline(name))
+        self._denoisers: list[Denoiser] = []
+        # not setattr: that would note their classes in the configuration
+        vars(self.pipe)["scheduler"] = model.scheduler()
+        if hasattr(self.pipe, "encode_prompt"):
+            encode = model.text_cache.cached(self.pipe.encode_prompt, name)
+            vars(self.pipe)["encode_prompt"] = encode
+        evaluate = partial(self._evaluate, self.fiber) if self.fiber is not None else self._at_once
+        for attribute in denoiser_attributes(self.pipe):
+            module = getattr(self.pipe, attribute)
+            stand_in = Denoiser(module, evaluate, f"{model.label} {attribute}")
+            self._denoisers.append(stand_in)
+            vars(self.pipe)[attribute] = stand_in
+
+    def __enter__(self) -> JobPipeline:
+        if self.fiber is not None:
+            with self._lock.reserve():
+                self.fiber.wait_until(self._lock.try_acquire)
+            self._has_decoder = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release_decoder()
+        for denoiser in self._denoisers:
+            denoiser.forget()
+
+    def _release_decoder(self) -> None:
+        if self._has_decoder:
+            self._lock.release()
+        self._has_decoder = False
+
+    def _at_once(self, call: Call) -> Any:
+        return evaluate_now(call)
+
+    def _evaluate(self, fiber: Fiber, call: Call) -> Any:
+        self._release_decoder()
+        steps = getattr(self.pipe, "num_timesteps", None) or 0
+        fiber.total = fiber.total or steps * self._windows
+        return fiber.evaluate(call)
+
+
+class StepCallback:
+    """A film pipeline's ``callback_on_step_end``: puts known frames back, checks for a stop, reports,
+    previews and saves. As a context manager around the call it saves when the worker is to exit."""
+
+    def __init__(
+        self,
+        model: VideoModel,
+        pipe: Any,
+        take: Take,
+        reporter: Reporter,
+        place: Place,
+        generator: torch.Generator,
+        resume: checkpoint.Resume | None,
+    ) -> None:
+        self.model, self.pipe, self.take, self.reporter = model, pipe, take, reporter
+        self.place, self.generator, self.resume = place, generator, resume
+        self.checkpoint = reporter.checkpoint if model.family.keeps_steps else None
+        self.before: torch.Tensor | None = None
+        self.done: tuple[int, int] | None = None
+        reporter.check()
+
+    def __enter__(self) -> StepCallback:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        leaving = kind is not None and issubclass(kind, Leaving)
+        if leaving and self.done is not None and self.checkpoint is not None and self.before is not None:
+            (step, total), latents = self.done, self.before
+            self.checkpoint.write(lambda: self._state(step, total, latents))
+
+    def __call__(self, pipe: Any, i: int, t: Any, values: dict[str, Any]) -> dict[str, Any]:
+        """Handle the end of step ``i`` (from 0) and return ``values``, as diffusers wants it. An exception
+        from here ends the call at once."""
+        if self.resume is not None and not self.resume.over:
+            return self._skip(self.resume, i + 1, values)
+        total = getattr(pipe, "num_timesteps", None) or self.take.num_inference_steps
+        latents = self.model.family.after_step(pipe, self.take, i + 1, values["latents"], self.model.card)
+        before, self.before, self.done = self.before, latents, (i + 1, total)
+        self.reporter.check()
+        step, steps = self._set_progress(i + 1, total)
+        if self.checkpoint is not None and self.checkpoint.due(step, steps, ends=i + 1 == total):
+            self.checkpoint.write(lambda: self._state(i + 1, total, latents))
+        self.reporter.step(i + 1, total, lambda: self._preview(before, latents))
+        return {**values, "latents": latents}
+
+    def _skip(self, resume: checkpoint.Resume, step: int, values: dict[str, Any]) -> dict[str, Any]:
+        """Handle a step that was done before the checkpoint."""
+        self.reporter.check()
+        if (latents := resume.after_step(step)) is not None:
+            values = {**values, "latents": latents}
+            self.before, self.done = latents, (step, resume.state.total)
+            self._set_progress(step, resume.state.total)
+        return values
+
+    def _set_progress(self, step: int, total: int) -> tuple[int, int]:
+        """Convert ``step`` of ``total`` of this call to those of all windows, and tell the fiber."""
+        step, steps = self.place.window * total + step, self.place.windows * total
+        if self.reporter.fiber is not None:
+            self.reporter.fiber.set_progress(step, steps)
+        return step, steps
+
+    def _state(self, step: int, total: int, latents: torch.Tensor) -> State:
+        return State(
+            batch=1,
+            chunk=self.place.window,
+            step=step,
+            total=total,
+            latents=latents,
+            scheduler=checkpoint.scheduler_state(self.pipe.scheduler),
+            generators=[self.generator.get_state()],
+            images=list(self.place.drawn),
+            veiled=[],
+        )
+
+    def _preview(self, before: torch.Tensor | None, latents: torch.Tensor) -> bytes | None:
+        """A strip of what the film would be by now."""
+        found = self.model.latent_map
+        if found is None:
+            return None
+        predicted = vae.predicted(self.pipe.scheduler, before, latents)
+        shown = predicted if predicted.shape == latents.shape else latents
+        unpacked = self.model.family.running_latents(self.pipe, shown, self.take)[0]  # (C, f, h, w)
+        count = min(STRIP, unpacked.shape[1])
+        places = [round(i * (unpacked.shape[1] - 1) / max(1, count - 1)) for i in range(count)]
+        return strip(found.pictures(unpacked[:, places].transpose(0, 1)))
+
+
+def strip(pictures: Sequence[Image.Image]) -> bytes:
+    """Return small pictures of one size side by side, each STRIP_WIDTH px wide, as JPEG."""
+    width, height = STRIP_WIDTH, max(1, round(STRIP_WIDTH * pictures[0].height / pictures[0].width))
+    joined = Image.new("RGB", (width * len(pictures), height))
+    for i, picture in enumerate(pictures):
+        joined.paste(picture.resize((width, height), Image.Resampling.BILINEAR), (i * width, 0))
+    file = io.BytesIO()
+    joined.save(file, "JPEG", quality=75)
+    return file.getvalue()

@@ -1,0 +1,259 @@
+"""Films by a film model: prepares a request for it, and puts what it draws between the frames of the films
+that it goes on from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from core.errors import ModelError
+from core.limits import MAX_SEED
+from core.requests.video import VideoRequest
+from vision.images import encode
+from vision.reporter import Reporter, Stage
+from vision.store import Models
+from vision.video import generate, reader
+from vision.video.families.family import FilmCard
+from vision.video.generate import Clip, Film, Shot, load_ends, save_ends
+from vision.video.model import VideoModel
+from vision.video.reader import Drawing, Sources
+from vision.video.writer import Sound
+
+SECONDS = {"extend": 4.0, "extend_back": 4.0, "blend": 2.0, "loop": 2.0}  # of what is drawn
+WIDE = 16 / 9  # shape of a film of which only words are known
+PIECE = 8  # frames at a time that are read of other films
+SOUNDLESS = "{model} draws no sound."
+
+
+@dataclass
+class VideoFilms:
+    """The films of one request. shot: the first of them. size: px of the finished film."""
+
+    request: VideoRequest
+    sources: Sources
+    model: VideoModel
+    shot: Shot
+    size: tuple[int, int]
+    reporter: Reporter
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """To report with the films."""
+        shot, request = self.shot, self.request
+        told = {
+            "kind": request.kind,
+            "operation": request.operation,
+            "prompt": request.prompt,
+            "negative_prompt": request.negative_prompt.strip(),
+            "width": self.size[0],
+            "height": self.size[1],
+            "fps": shot.fps,
+            "seconds": round(shot.frames / shot.fps, 3),
+            "num_inference_steps": shot.num_inference_steps,
+            "guidance_scale": shot.guidance_scale,
+            "strength": shot.strength if request.operation == "remix" else None,
+            "seed": request.seed,
+            "num_images": request.num_images,
+            "model": self.model.name,
+        }
+        return {name: value for name, value in told.items() if value not in (None, "")}
+
+    @property
+    def count(self) -> int:
+        """How many films there are."""
+        return self.request.num_images
+
+    def draw(self, number: int) -> Drawing:
+        """Draw film ``number``."""
+        seed = (self.request.seed + number) % (MAX_SEED + 1)
+        stage = Stage(self.reporter, number / self.count, (number + 1) / self.count, keeps=self.count == 1)
+        film = generate.generate(
+            self.model, replace(self.shot, seed=seed), stage, sound=self.request.sound is not False
+        )
+        self.notes += [note for note in film.notes if note not in self.notes]
+        chunks = (self._finished(chunk) for chunk in film.chunks)
+        return Drawing(
+            self._joined(chunks),
+            self.size,
+            self.shot.fps,
+            seed,
+            0,
+            partial(self._keep, film),
+            partial(self._sound, film),
+        )
+
+    def writing(self, number: int) -> Reporter:
+        """Return what the writing of film ``number`` is reported to."""
+        return Stage(self.reporter, number / self.count, (number + 1) / self.count)
+
+    def _finished(self, chunk: np.ndarray) -> np.ndarray:
+        """Return frames at the film's size."""
+        if chunk.shape[2::-1][:2] == self.size:
+            return chunk
+        return np.stack([np.asarray(reader.placed(Image.fromarray(frame), self.size)) for frame in chunk])
+
+    def _joined(self, drawn: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """Put what is drawn where it belongs."""
+        one, two = self.sources.clip, self.sources.clip_2
+        operation = self.request.operation
+        if one is None or operation in ("new", "remix"):
+            return drawn
+        own = self._read(one.frames())
+        if operation == "extend_back":
+            return chain(drawn, own)
+        if operation == "blend" and two is not None:
+            behind = reader.at_rate(reader.fitted(two.frames(), self.size), two.fps, self.shot.fps)
+            return chain(own, drawn, self._read(behind))
+        return chain(own, drawn)
+
+    def _read(self, frames: Iterator[Image.Image]) -> Iterator[np.ndarray]:
+        while (frame := self.reporter.in_thread(lambda: next(frames, None))) is not None:
+            yield np.asarray(frame.convert("RGB"))[None]
+
+    def _sound(self, film: Film) -> Sound | None:
+        """Return what is heard of the whole film: silence where frames of others stand, whose sound isn't
+        kept."""
+        if film.sound is None:
+            return None
+        samples, rate = film.sound
+        one, two, operation = self.sources.clip, self.sources.clip_2, self.request.operation
+        before = one.count / one.fps if one is not None and operation in ("extend", "blend", "loop") else 0.0
+        last = one if operation == "extend_back" else two if operation == "blend" else None
+        after = last.count / last.fps if last is not None else 0.0
+        around = (round(before * rate), round(after * rate))
+        return Sound(np.pad(samples[:2].astype(np.float32), ((0, 0), around)).clip(-1, 1), rate)
+
+    def _keep(self, film: Film, path: Path, first: Image.Image, last: Image.Image) -> None:
+        """Write the latents of the film's ends, or, of a model that can't be shown them, its end frames."""
+        if film.ends:
+            save_ends(film.ends, path, self.model.family.name)
+        else:
+            reader.keep(path, first, last)
+
+
+def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: Reporter) -> VideoFilms:
+    """Return the films of ``request``. Raises UserError for what the film model can't do."""
+    model: VideoModel = models.film(request.model, reporter)
+    card, notes = model.card, list[str]()
+    drawn_at, size = _sizes(request, sources, card, notes)
+    fps = _fps(request, sources, model, notes)
+    frames = _frames(request, model, fps, notes)
+    is_remix = request.operation == "remix"
+    clip, clip_2 = (
+        None if film is None else _clip(film, sha, ends, drawn_at, model, every=is_remix)
+        for film, sha, ends in (
+            (sources.clip, request.clip, sources.clip_ends),
+            (sources.clip_2, request.clip_2, sources.clip_2_ends),
+        )
+    )
+    if request.sound and not model.family.sound:
+        notes.append(SOUNDLESS.format(model=model.name))
+    usual = card.draft_steps if request.draft else card.num_inference_steps
+    words = card.motion.get(request.motion or "", "")
+    shot = Shot(
+        operation=request.operation,
+        prompt=", ".join(part for part in (request.prompt.strip(), words) if part),
+        negative_prompt=request.negative_prompt.strip() or model.family.usual_negative,
+        seed=request.seed,
+        width=drawn_at[0],
+        height=drawn_at[1],
+        frames=frames,
+        fps=fps,
+        num_inference_steps=request.num_inference_steps or max(1, round(usual * (request.quality or 1))),
+        guidance_scale=card.guidance_scale if request.guidance_scale is None else request.guidance_scale,
+        first=None if sources.first is None else reader.placed(sources.first, drawn_at),
+        last=None if sources.last is None else reader.placed(sources.last, drawn_at),
+        loop=request.loop,
+        clip=clip,
+        clip_2=clip_2,
+        strength=card.remix["mild"] if request.strength is None else request.strength,
+    )
+    return VideoFilms(request, sources, model, shot, size, reporter, notes)
+
+
+def _sizes(
+    request: VideoRequest, sources: Sources, card: FilmCard, notes: list[str]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the size that is drawn, px, and that of the film: a clip keeps its own."""
+    known = sources.clip or sources.first
+    wide, high = known.size if known is not None else (WIDE, 1.0)
+    if sources.clip is None and request.width and request.height:
+        wide, high = request.width, request.height
+    elif sources.clip is None and request.aspect_ratio:
+        wide, high = request.aspect_ratio
+    aspect, side = wide / high, float(card.native_size)
+    if request.resolution and sources.clip is None:
+        side = request.resolution / card.output_scale * max(aspect, 1 / aspect) ** 0.5
+        most = card.native_size * card.max_area**0.5
+        if side > most:
+            side = most
+            notes.append("The film is smaller than that: this model draws no larger frames.")
+    drawn = encode.size_for_area(aspect, round(side), card.multiple)
+    if sources.clip is not None:
+        return _own_size(sources.clip.size, card) or drawn, sources.clip.size
+    return drawn, (drawn[0] * card.output_scale, drawn[1] * card.output_scale)
+
+
+def _own_size(size: tuple[int, int], card: FilmCard) -> tuple[int, int] | None:
+    """Return at which size a film of ``size`` is drawn as it is; None where the model can't do that."""
+    width, height = (side // card.output_scale for side in size)
+    whole = all(side % (card.output_scale * card.multiple) == 0 for side in size)
+    return (width, height) if whole and width * height <= card.max_area * card.native_size**2 else None
+
+
+def _fps(request: VideoRequest, sources: Sources, model: VideoModel, notes: list[str]) -> float:
+    family = model.family
+    if sources.clip is not None:
+        if request.fps and request.fps != sources.clip.fps:
+            notes.append(f"The film keeps its {sources.clip.fps:g} frames a second; `--fps` had no effect.")
+        return sources.clip.fps
+    if request.fps is None:
+        return model.card.fps
+    fps = min(max(float(request.fps), family.least_fps), family.most_fps)
+    if fps != request.fps:
+        notes.append(f"{model.name} draws {family.least_fps:g} to {family.most_fps:g} frames a second.")
+    return fps
+
+
+def _frames(request: VideoRequest, model: VideoModel, fps: float, notes: list[str]) -> int:
+    """Return how many frames are drawn: a number that the family takes."""
+    if request.operation == "new":
+        frames = model.family.frames(request.seconds, fps) if request.seconds else model.card.usual_frames
+    elif request.operation == "remix":
+        return 0
+    else:
+        frames = max(1, round((request.seconds or SECONDS[request.operation]) * fps))
+    if request.seconds and abs(frames / fps - request.seconds) > 0.01:
+        notes.append(f"{request.seconds:g} s became {frames / fps:.3g} s: {frames} frames.")
+    return frames
+
+
+def _clip(
+    film: reader.OpenClip,
+    sha256: str | None,
+    ends: str,
+    size: tuple[int, int],
+    model: VideoModel,
+    *,
+    every: bool,
+) -> Clip:
+    """Return a film as the model is shown it. every: all of its frames, else those of its ends."""
+    shown = max(1, model.family.overlap)
+    frames: Iterable[Image.Image] = film.frames()
+    if not every and film.count > 2 * shown:
+        frames = (frame for number, frame in enumerate(frames) if not shown <= number < film.count - shown)
+    kept, own = {}, _own_size(film.size, model.card)
+    if ends and own == size:  # latents of another size are no use
+        try:
+            kept = load_ends(Path(ends), model.family.name)
+        except ModelError:
+            kept = {}  # what lies there are frames, which the film has read itself
+    return Clip(tuple(reader.placed(frame, size) for frame in frames), sha256 or "", kept)

