@@ -73,7 +73,7 @@ async def _watch(path: Path) -> None:
 
 def _start_later(seconds: float) -> None:
     """So that nothing of the worker's start lies before the probe."""
-    from jobs.workers.local import LocalExecutor
+    from jobs.executors.local import LocalExecutor
 
     plain = LocalExecutor.start
 
@@ -91,7 +91,7 @@ def _start_later(seconds: float) -> None:
 
 
 class _Thread:
-    """Looks like a process to jobs.workers.worker."""
+    """Looks like a process to jobs.executors.worker_process."""
 
     exitcode, daemon = None, True
 
@@ -120,11 +120,11 @@ class _Thread:
 
 
 def _work_in_a_thread() -> None:
-    import jobs.workers.worker
+    import jobs.executors.worker_process
     import vision.worker.main
 
-    real = jobs.workers.worker.PROCESSES
-    jobs.workers.worker.PROCESSES = SimpleNamespace(Pipe=real.Pipe, Process=_Thread)
+    real = jobs.executors.worker_process.PROCESSES
+    jobs.executors.worker_process.PROCESSES = SimpleNamespace(Pipe=real.Pipe, Process=_Thread)
     vision.worker.main.signal = SimpleNamespace(
         signal=lambda *_: None, SIGINT=0, SIG_IGN=0
     )  # signals belong to the main thread

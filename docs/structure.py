@@ -20,7 +20,7 @@ from docs.structure_svg import picture
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("core",),
-    ("bus", "storage", "vision"),
+    ("storage", "vision"),
     ("jobs",),
     ("studio",),
     ("bot", "web"),
@@ -363,7 +363,7 @@ Written by `make structure` from the code; a test holds that arrows and folders 
 ![The packages and their import arrows](structure.svg)
 
 An arrow goes from a package to one that it imports, with the number of imports; types and imports inside
-functions count. Arrows point down only: `core ← bus, storage, vision ← jobs ← studio ← bot, web ← host`.
+functions count. Arrows point down only: `core ← storage, vision ← jobs ← studio ← bot, web ← host`.
 
 | folder | what it is | modules | lines | longest | imports |
 |---|---|---|---|---|---|"""

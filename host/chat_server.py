@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from core.settings import Settings
-from jobs.remote.server import Answering, Refused, Silent, Unreachable
-from jobs.remote.stream import said
+from jobs.executors.openai_api import Answering, Refused, Silent, Unreachable, said
 
 CONNECT, FIRST_BYTE, BETWEEN = 5.0, 120.0, 30.0  # seconds
 ERROR_READ = 1 << 16  # bytes of an error that are looked at

@@ -205,7 +205,7 @@ async def chat_server(settings: Settings) -> list[Check]:
     if not settings.vlm_url:
         return []
     from host.chat_server import opened_by
-    from jobs.remote.trial import tried
+    from jobs.executors.chat_server import tried
 
     server = opened_by(settings)
     try:

@@ -14,18 +14,16 @@ from core.settings import Settings
 from core.supervisor import Supervisor
 from host.elsewhere.executors import executor_of
 from host.operating.traces import opened_tracing
-from jobs.executor import Executor
-from jobs.films import FilmLimits
-from jobs.limits import Limits
+from jobs.admission import FilmLimits, Limits
+from jobs.executors.base import Executor
 from jobs.queue import Queue
 from storage.blobs import open_files
 from storage.blobs.base import Files
 from storage.blobs.removal import Removal
-from storage.copy_database import refuse_half_moved
 from storage.database import Database, open_database
 from storage.embeddings import VectorFiles
 from storage.engines.sqlite import AHEAD, newest_backup, stamped
-from storage.identity import Identity
+from storage.identity import Identity, refuse_half_moved
 from storage.members import Members
 from storage.sessions import Sessions
 from studio.asking.conversations import Conversations
@@ -85,7 +83,7 @@ async def services(
         moderator = Moderator(database, files, check, rules, directory)
         bus = None
         if settings.bus_url:
-            from bus.connection import connected  # here: a bot without one needs nothing of it
+            from jobs.cluster.nats import connected  # here: a bot without one needs nothing of it
 
             bus = await stack.enter_async_context(connected(settings))
         if executor is None:
@@ -105,7 +103,7 @@ async def services(
             tracing=await stack.enter_async_context(opened_tracing(settings)),
         )
         if bus is not None:
-            from jobs.elsewhere.load import answer_for_ever
+            from jobs.cluster.executor import answer_for_ever
 
             telling = partial(answer_for_ever, bus, queue)
             await stack.enter_async_context(running("load", telling, database.supervisor))

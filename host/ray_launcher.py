@@ -22,7 +22,6 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
-from bus.connection import connected
 from core.errors import AtelierError, BusError, SettingsError
 from core.settings import Settings, for_workers
 from host.elsewhere import rights
@@ -30,8 +29,9 @@ from host.elsewhere.worker import NO_BUS
 from host.logs import set_up_logs
 from host.operating.manager import ServiceManager
 from host.operating.signals import stop_on_signals
-from jobs.elsewhere.load import SUBJECT, AskLoad, Load
-from jobs.views import Health
+from jobs.cluster.executor import SUBJECT, AskLoad, Load
+from jobs.cluster.nats import connected
+from jobs.queue import Health
 
 COMMAND = (sys.executable, "-m", "bot", "worker", "--attached")
 PATIENCE = 2.0  # seconds for bot and actors to answer, and between two looks

@@ -1,4 +1,9 @@
-"""What happens before a job waits: is it known already, allowed, within the limits; then its row."""
+"""What happens before a job waits: is it known already, allowed, within the limits; then its row.
+
+Who may ask, and how much at once: pure functions over plain values.
+
+What a film may be and what it takes: its limits, the room it needs on the disk, the films of one member at
+once. Pure functions over plain values."""
 
 from __future__ import annotations
 
@@ -6,24 +11,249 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import sqlalchemy as sa
 
-from core.errors import FilesAway, ImageError, LimitError, UserError
-from core.job import NOBODY, Job
+from core.errors import FilesAway, ImageError, LimitError, NotAllowedError, UserError
+from core.job import NOBODY, Job, Origin
+from core.limits import RESOLUTIONS
 from core.requests import AskRequest, Request
-from core.requests.custom_models import TrainRequest
+from core.requests.custom_models import BundleRequest, TrainRequest
 from core.requests.video import VideoRequest
-from jobs.films import bytes_of, check_day, check_film, check_films_waiting, in_proportion, no_room
-from jobs.limits import Limits, allowance, check_limits, check_tokens, check_trainings, tokens_a_day
-from jobs.order.cost import cost_key
+from jobs.scheduling.fairness import Takes, Waiting, cost_key, kind_of
 from storage import conversations, job_queries, jobs, usage
 from storage.blobs.base import Files
+from storage.conversations import Use
 from storage.database import Database
 from storage.job_queries import StoredOutput, WaitingRow
+from storage.people import RoleLimit, Rules
 from storage.projects import versions
+
+USUAL_SECONDS = 5.0  # where nobody says how long, and what a model draws at once
+USUAL_FPS, USUAL_SIDES = 24, (854, 480)
+BYTES_A_PIXEL = 0.15  # of a film at the quality that is kept (H.264, CRF 15)
+WRITTEN = {VideoRequest.kind: "film", TrainRequest.kind: "training", BundleRequest.kind: "bundle"}
+ENDS_BYTES = 3 * 10**6  # latents of a film's ends, at most
+
+
+@dataclass(frozen=True)
+class FilmLimits:
+    """What may be asked of films. running, waiting: of one member at once. seconds: of one film. max_pixels:
+    of a frame. per_day: seconds of film that one member may have made in a day, 0 = as many as they like."""
+
+    running: int = 1
+    waiting: int = 3
+    seconds: float = 20.0
+    max_pixels: int = 1920 * 1088
+    per_day: int = 0
+
+
+def in_proportion(films: int, own: int, everybody: int) -> int:
+    """Return how many films a member may have whose roles let them have ``own`` jobs where everybody may have
+    ``everybody``, and ``films`` of these may be films: at least one, and no more than jobs."""
+    return min(own, max(1, films * own // everybody))
+
+
+def is_film(cost_key: str) -> bool:
+    """Return whether jobs with this cost key draw films."""
+    return kind_of(cost_key) == VideoRequest.kind
+
+
+def check_film(limits: FilmLimits, request: Request) -> None:
+    """Raise UserError for a film that is longer or larger than any may be."""
+    if not isinstance(request, VideoRequest):
+        return
+    if request.seconds is not None and request.seconds > limits.seconds:
+        raise UserError(
+            f"That film would be {request.seconds:g} seconds long; this studio makes films of up to"
+            f" {limits.seconds:g} seconds."
+        )
+    sides = sides_of(request)
+    if sides is None or sides[0] * sides[1] <= limits.max_pixels:
+        return
+    ratio = max(sides) / min(sides)
+    fitting = [side for side in RESOLUTIONS if side * round(side * ratio) <= limits.max_pixels]
+    advice = f" `--res {max(fitting)}` fits." if fitting else ""
+    raise UserError(
+        f"A frame of {sides[0]}×{sides[1]} has {sides[0] * sides[1]:,} pixels; this studio makes films of up"
+        f" to {limits.max_pixels:,}.{advice}"
+    )
+
+
+def check_films_waiting(allowed: int, waiting: int) -> None:
+    """Raise LimitError when a member may have no more films waiting."""
+    if waiting >= allowed:
+        raise LimitError(
+            f"You have {waiting} films waiting; the limit is {allowed}. One has to start or be cancelled"
+            " first."
+        )
+
+
+def check_day(limits: FilmLimits, used: float, coming: Iterable[Request], request: Request) -> None:
+    """Raise LimitError when a film is more than its asker may have today. used: seconds of film that were
+    made for them. coming: what they have asked for and isn't made yet."""
+    if not limits.per_day or not isinstance(request, VideoRequest):
+        return
+    expected = used + sum(seconds_of(one) for one in coming)
+    asked = seconds_of(request)
+    if expected + asked > limits.per_day:
+        left = max(0.0, limits.per_day - expected)
+        raise LimitError(
+            f"That is {asked:g} seconds of film, and you have {left:g} of today's {limits.per_day} left. New"
+            " ones come at 0:00 UTC."
+        )
+
+
+def no_room(request: Request, free: int) -> LimitError:
+    """Return that what a request's worker writes doesn't fit on the disk. free: bytes over the floor."""
+    what = WRITTEN.get(request.kind, "job")
+    advice = "A shorter or smaller one may fit; please" if what == "film" else "Please"
+    return LimitError(
+        f"The studio's disk has no room for this {what}: it needs about {bytes_of(request) / 10**6:,.0f} MB,"
+        f" and {max(0, free) / 10**6:,.0f} MB are free. {advice} tell the host."
+    )
+
+
+def sides_of(request: VideoRequest) -> tuple[int, int] | None:
+    """Return the sides that a film is asked for with, px; None = its model's own."""
+    if request.width and request.height:
+        return request.width, request.height
+    if request.resolution is None:
+        return None
+    across, down = request.aspect_ratio or (16, 9)
+    longer = round(request.resolution * max(across, down) / min(across, down))
+    return (longer, request.resolution) if across >= down else (request.resolution, longer)
+
+
+def seconds_of(request: Request) -> float:
+    """Return how many seconds of film a request asks for, all its films together; 0 for one of no films."""
+    if not isinstance(request, VideoRequest):
+        return 0.0
+    return (request.seconds or USUAL_SECONDS) * request.num_images
+
+
+def bytes_of(request: Request) -> int:
+    """Return about how many bytes the disk needs for what a request's worker writes; 0 for one that writes
+    nothing, whose pictures the disk's floor has room for."""
+    if not isinstance(request, VideoRequest):
+        return request.writes
+    width, height = sides_of(request) or USUAL_SIDES
+    frames = seconds_of(request) * (request.fps or USUAL_FPS)
+    return round(frames * width * height * BYTES_A_PIXEL) + ENDS_BYTES * request.num_images
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be asked at once. ``disk_floor``: bytes that must stay free on the disk. ``tokens_per_day``:
+    of one person's questions and answers, 0 = as many as they like; ``answer_tokens``: most of an answer;
+    ``conversation_tokens``: most that are sent with a question and answered; ``turns``: most that are told
+    again.
+    ``trainings``: of own models that wait or run for a server, or for somebody's own projects."""
+
+    user_running: int = 3
+    user_waiting: int = 10
+    guild_waiting: int = 200
+    disk_floor: int = 500 * 10**6
+    tokens_per_day: int = 0
+    answer_tokens: int = 512
+    conversation_tokens: int = 8192
+    turns: int = 24
+    trainings: int = 2
+    films: FilmLimits = FilmLimits()
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The limits of one member, with the best of their roles."""
+
+    user_running: int
+    user_waiting: int
+
+
+def allowance(limits: Limits, roles: Iterable[RoleLimit]) -> Allowance:
+    """Return what a member with limits by role may have: the best of each, or else everybody's."""
+    roles = tuple(roles)
+    if not roles:
+        return Allowance(limits.user_running, limits.user_waiting)
+    return Allowance(max(role.user_running for role in roles), max(role.user_waiting for role in roles))
+
+
+def check_limits(
+    origin: Origin, rules: Rules, allowed: Allowance, limits: Limits, *, user_waiting: int, guild_waiting: int
+) -> None:
+    """Raise, in plain words with the limit named, when this request may not be queued. What the studio asks
+    by itself always may."""
+    if origin.user_id == NOBODY:
+        return
+    if rules.banned:
+        raise NotAllowedError("You can't use Atelier here: an admin has blocked you.")
+    if rules.channels and not rules.channels & {origin.channel_id, origin.parent_channel_id}:
+        places = ", ".join(f"<#{channel}>" for channel in sorted(rules.channels)[:5])
+        raise NotAllowedError(f"Atelier isn't allowed in this channel. It works in {places}.")
+    if rules.roles and not rules.roles & set(origin.roles):
+        names = ", ".join(f"<@&{role}>" for role in sorted(rules.roles)[:5])
+        raise NotAllowedError(f"Only members with these roles can use Atelier here: {names}.")
+    if not allowed.user_running:
+        raise LimitError(
+            "Your roles may have 0 jobs running here, so none would ever start; the server's managers set"
+            " that."
+        )
+    if user_waiting >= allowed.user_waiting:
+        raise LimitError(
+            f"You have {user_waiting} jobs waiting; the limit is {allowed.user_waiting}. One has to start or"
+            " be cancelled first."
+        )
+    if origin.guild_id is not None and guild_waiting >= limits.guild_waiting:
+        raise LimitError(
+            f"This server has {guild_waiting} jobs waiting; the limit is {limits.guild_waiting}. Try again in"
+            " a while."
+        )
+
+
+def check_trainings(most: int, waiting: int) -> None:
+    """Raise LimitError when no further training of a server's, or of somebody's own projects, may wait."""
+    if waiting >= most:
+        raise LimitError(
+            f"{waiting} trainings wait or run already; the limit is {most}. One has to end first."
+        )
+
+
+def films_fit(limits: Limits, filming: Mapping[int, int]) -> Takes:
+    """Return whether a job may start beside those films of its member that run. filming: member → films."""
+
+    def fits(job: Waiting) -> bool:
+        return not is_film(job.cost_key) or filming.get(job.user_id, 0) < films_at_once(limits, job)
+
+    return fits
+
+
+def films_at_once(limits: Limits, job: Waiting) -> int:
+    """Return how many films the member of ``job`` may have running."""
+    return in_proportion(limits.films.running, job.max_running, limits.user_running)
+
+
+def tokens_a_day(everybody: int, roles: Collection[int]) -> int:
+    """Return how many tokens a member may use a day, 0 = as many as they like: the most of their roles that
+    have a number of their own, or else what everybody has."""
+    if not roles:
+        return everybody
+    return 0 if 0 in roles else max(roles)
+
+
+def check_tokens(most: int, used: Use, coming: int, question: int) -> None:
+    """Raise LimitError when a question that is sent with about so many tokens is more than its asker may have
+    today, at ``most``. coming: tokens of those that aren't answered yet, with answers as long as they may
+    be."""
+    if used.tokens + coming + question > most:
+        waiting = f" and {used.open} questions not answered yet" if used.open else ""
+        raise LimitError(
+            f"You have used {used.tokens:,} of today's {most:,} tokens{waiting}, so this question doesn't"
+            " fit. New ones come at 0:00 UTC."
+        )
+
 
 NO_DEVICE = "none"  # of a job that no worker had to run
 AWAY = "The studio can't reach its pictures at the moment; nothing was queued. Try again in a minute."

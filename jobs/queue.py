@@ -1,12 +1,15 @@
 """The queue as the rest of the program sees it: ask, watch, cancel, look, administer. The rows are the
-truth."""
+truth.
+
+What the queue answers: frozen values for the bot to show."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -14,28 +17,111 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from core.errors import LimitError
-from core.events import TERMINAL, Cancelled, Event, Failed, Paused, Queued, Rendered
+from core.events import TERMINAL, Cancelled, ChatAnswer, Event, Failed, Paused, Progress, Queued, Rendered
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request, check_texts
+from core.results import TextLine
 from core.tracing import UNTRACED, Tracing
-from jobs.active import ActiveJob, Converse, Gate, open_gate, question_alone
-from jobs.admin import Admin
-from jobs.admission import Admission
-from jobs.executor import Executor
-from jobs.feed import Feed, News, Wait, Watch
-from jobs.limits import Limits
-from jobs.order.fairness import Waiting
-from jobs.people import People
-from jobs.running.dispatcher import Dispatcher
-from jobs.running.traced import note_asked
-from jobs.views import Health, JobView, Result, Snapshot, Submitted
+from jobs.admission import Admission, Limits
+from jobs.dispatcher import Dispatcher, note_asked
+from jobs.executors.base import Device, Executor
+from jobs.feed import ActiveJob, Converse, Feed, Gate, News, Wait, Watch, open_gate, question_alone
+from jobs.people import Admin, People
+from jobs.scheduling.fairness import Waiting
 from storage import job_queries, people
 from storage import jobs as rows
 from storage.blobs.base import Files
 from storage.collections import hidden
 from storage.database import Database
-from storage.job_queries import StoredOutput
+from storage.job_queries import StoredOutput, StoredPicture
 from storage.people import AuditRow, audited
+from storage.videos import StoredFilm
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """``position`` 1 runs next, 0 is running or over already. ``duplicate``: the request had made this job
+    before."""
+
+    job: Job
+    position: int
+    eta: float | None = None  # seconds until it starts
+    duplicate: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished job and what it made. ``parameters``: the values really used, "model" and "notes" among
+    them. ``pictures`` are the posters of ``films`` where there are any, those with the same index."""
+
+    job: Job
+    pictures: tuple[StoredPicture, ...] = ()
+    grid: StoredPicture | None = None
+    captions: tuple[str, ...] = ()
+    scores: tuple[tuple[str, float], ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    answer: ChatAnswer | None = None
+    lines: tuple[TextLine, ...] = ()
+    films: tuple[StoredFilm, ...] = ()
+
+    @classmethod
+    def of(cls, job: Job, output: StoredOutput) -> Result:
+        """Return the result that rows hold."""
+        return cls(
+            job,
+            output.pictures,
+            output.grid,
+            output.captions,
+            output.scores,
+            output.parameters or {},
+            output.answer,
+            output.lines,
+            output.films,
+        )
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A live job. ``since``: asked or started. ``eta``: seconds until it starts, or ends if it is running."""
+
+    job: Job
+    since: datetime
+    position: int = 0
+    eta: float | None = None
+    progress: Progress | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The queue now. ``waiting`` holds its first ones, ``total_waiting`` counts all."""
+
+    paused: bool
+    draining: bool
+    running: tuple[JobView, ...] = ()
+    waiting: tuple[JobView, ...] = ()
+    total_waiting: int = 0
+    devices: tuple[Device, ...] = ()
+
+    @property
+    def jobs(self) -> tuple[JobView, ...]:
+        """Those that run, then those that wait."""
+        return (*self.running, *self.waiting)
+
+
+@dataclass(frozen=True)
+class Health:
+    """Whether work moves. ``last_step``: seconds since the last finished step, None before the first.
+    ``ok`` is False when there is work and nothing has moved for longer than a step may take (``hung``,
+    which a restart may mend), or when something else is wrong."""
+
+    ok: bool
+    last_step: float | None
+    running: int
+    waiting: int
+    problem: str | None = None
+    hung: bool = False
+
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -5,6 +5,7 @@ and files in a mark. A start looks whether they are one studio's, and so does wh
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import secrets
@@ -21,12 +22,14 @@ import sqlalchemy as sa
 from core.errors import FilesAway, StorageError
 from storage import people
 from storage.blobs.base import Files, studio_of
-from storage.copy_database import LEFT
 from storage.database import Database
 from storage.engines import sqlite
 from storage.engines.base import Work, our_errors, sqlite_path
 from storage.schema import jobs, pictures, settings, uploads, users
 
+NOTE = "moving"  # key of the note in the target's settings
+LEFT = "moved_to"  # of that in the source's: where the rows are now
+CAME_FROM = "moved_from"  # in the target's, once it is finished: {"source": …, "at": seconds since 1970}
 MARK = "studio"  # the file in DATA_DIR with the studio's name
 TURN = "turn"  # setting: what was put behind the name in the files' mark when these rows were last swept by
 ADOPTED = "adopted"  # setting: rows elsewhere may name files of before then, in seconds since 1970
@@ -260,3 +263,18 @@ def _look(path: Path, work: Work) -> Any:
     )
     with our_errors(), engine.connect() as connection:
         return work(connection)
+
+
+def note_of(connection: sa.Connection) -> Any:
+    """Return what the move has noted, None when none is under way."""
+    text = connection.scalar(sa.select(settings.c.value).where(settings.c.key == NOTE))
+    return None if text is None else json.loads(text)
+
+
+async def refuse_half_moved(database: Database) -> None:
+    """Raise StorageError when a move into the database isn't finished."""
+    if await database.read(note_of) is not None:
+        raise StorageError(
+            "A move into this database isn't finished. Run `atelier move-database` again, which goes on with"
+            " it, or set DATABASE_URL back to where the rows came from."
+        )

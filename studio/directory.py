@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from jobs.views import Result
+from jobs.queue import Result
 from studio.actor import Place
 
 

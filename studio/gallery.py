@@ -17,8 +17,7 @@ from core.events import Progress
 from core.job import Job, Status
 from core.requests.base import Answer
 from core.results import text_of_lines
-from jobs.queue import Queue
-from jobs.views import Result
+from jobs.queue import Queue, Result
 from storage import gallery as rows
 from storage.collections import first_shown
 from storage.database import Database

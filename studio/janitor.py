@@ -26,9 +26,9 @@ from storage import collections, conversations, documents, people, sessions, usa
 from storage import privacy as rows
 from storage.blobs import removal
 from storage.collections import Named, pages
-from storage.copy_database import CAME_FROM, LEFT
 from storage.database import Database
 from storage.engines import sqlite
+from storage.identity import CAME_FROM, LEFT
 from storage.privacy import Removed
 from storage.schema import jobs, uploads
 from storage.schema import trash as trashed

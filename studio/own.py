@@ -12,8 +12,7 @@ from core.convert import MAX_OPTIONS, Preferences, check_option, check_suffix
 from core.errors import NotAllowedError, UserError
 from core.job import Job
 from core.limits import MAX_PROMPT
-from jobs.queue import Queue
-from jobs.views import Result, Snapshot
+from jobs.queue import Queue, Result, Snapshot
 from storage.members import Favourite, Members, Usage
 from storage.privacy import Holdings
 from studio.actor import Actor

@@ -8,8 +8,7 @@ from datetime import datetime
 
 from core.errors import ImageError, NotAllowedError
 from core.job import Job, Surface
-from jobs.queue import Queue
-from jobs.views import Result
+from jobs.queue import Queue, Result
 from storage.job_queries import StoredPicture
 from storage.projects.projects import Project
 from studio.actor import Actor, Place

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.errors import UserError
-from jobs.queue import Queue
-from jobs.views import JobView, Snapshot
+from jobs.queue import JobView, Queue, Snapshot
 from storage.moderation import Strike
 from storage.people import AuditRow, RoleLimit, RoleTokens
 from studio.actor import Actor

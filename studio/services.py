@@ -21,7 +21,7 @@ from studio.search.indexing import Indexing
 from studio.web_links import WebLinks
 
 if TYPE_CHECKING:
-    from bus.connection import Bus
+    from jobs.cluster.nats import Bus
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from core.job import Job, Origin, Reply
 from core.prompt.parser import MAX_JOBS, Prompt, format_prompt, parse_prompt
 from core.requests.base import Answer
 from jobs.feed import News, Watch
-from jobs.views import Result, Submitted
+from jobs.queue import Result, Submitted
 from storage.members import Members
 from studio.actor import Actor
 from studio.answers.feedback import Feedback

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 CONTAINERS = (dict, set, frozenset, list, deque)
-OURS = ("bot", "bus", "core", "host", "jobs", "storage", "studio", "vision")
+OURS = ("bot", "core", "host", "jobs", "storage", "studio", "vision")
 LIBRARIES = ("aiohttp", "aiosqlite", "alembic", "asyncio", "discord", "prometheus_client", "sqlalchemy")
 Census = Counter[str]  # what → how many
 

@@ -22,7 +22,7 @@ IMPORTED = (
     "alembic.command",
     "av",
     "discord.ext.commands",
-    "jobs.workers.child",
+    "jobs.executors.worker_process",
     "numpy",
     "prometheus_client",
     "sqlalchemy.ext.asyncio",

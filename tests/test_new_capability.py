@@ -12,7 +12,6 @@ from core.settings import ROOT
 
 COPIED = (
     "core",
-    "bus",
     "storage",
     "vision",
     "jobs",
@@ -209,7 +208,7 @@ async def setup(bot: Atelier) -> None:
 '''
 TEST = '''"""A toy in Discord, and in the order of the queue."""
 
-from jobs.order.cost import cost_key
+from jobs.scheduling.fairness import cost_key
 from tests.bot.conftest import Studio
 
 

@@ -19,7 +19,6 @@ from vision.capabilities import CAPABILITIES
 MAY_NOT_LOAD = {  # package → libraries that importing all of its modules never loads
     "core": {"discord", "aiohttp", "torch", "numpy", "sqlalchemy", "PIL"},
     "storage": {"discord", "aiohttp", "torch", "numpy"},
-    "bus": {"discord", "aiohttp", "torch", "numpy", "sqlalchemy", "PIL", "nats"},
     "jobs": {"discord", "aiohttp", "torch", "numpy", "nats"},
     "studio": {"discord", "aiohttp", "starlette", "jinja2", "torch", "diffusers", "transformers"},
     "bot": {"starlette", "jinja2", "torch", "diffusers", "transformers", "numpy"},
@@ -28,12 +27,11 @@ MAY_NOT_LOAD = {  # package → libraries that importing all of its modules neve
 }
 MAY_NOT_IMPORT = MAY_NOT_LOAD | {  # anywhere in a module
     "vision": {"discord", "aiohttp", "sqlalchemy"},
-    "bus": MAY_NOT_LOAD["bus"] - {"nats"},  # in a function, once there is a server
+    "jobs": MAY_NOT_LOAD["jobs"] - {"nats"},  # in a function, once there is a server
 }
 WAY_IN = "bot.__main__ → host.cli"  # `python -m bot`, the one arrow up
 DOCUMENTED = (
     "core",
-    "bus",
     "storage",
     "vision",
     "jobs",
@@ -185,7 +183,7 @@ def _loads() -> dict[str, list[str]]:
                 importlib.import_module(name)
             print(json.dumps([package, sorted(set(barred) & set(sys.modules))]), flush=True)
 
-        asked, first = json.load(sys.stdin), ("core", "bus", "storage", "jobs")
+        asked, first = json.load(sys.stdin), ("core", "storage", "jobs")
         for package in first:
             look(package)
         for package in asked.keys() - set(first):

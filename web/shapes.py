@@ -14,7 +14,7 @@ from core.requests import AskRequest, GenerateRequest
 from core.requests.base import Answer
 from core.requests.custom_models import ProjectRequest
 from core.results import text_of_lines
-from jobs.views import JobView, Result
+from jobs.queue import JobView, Result
 from storage.gallery import Tile
 from storage.job_queries import StoredPicture
 from storage.videos import StoredFilm

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from benchmarks.measure import Chart, Figure, Goal, Result, check, quantile
 from benchmarks.rows import Options
-from bus.connection import connected
 from core.requests import ImagineRequest, to_json
 from core.settings import load_settings
-from jobs.agents.wire import News
-from jobs.elsewhere.executor import BusExecutor
-from jobs.executor import Executor
-from jobs.workers.local import LocalExecutor
+from jobs.cluster.executor import BusExecutor
+from jobs.cluster.nats import connected
+from jobs.cluster.protocol import News
+from jobs.executors.base import Executor
+from jobs.executors.local import LocalExecutor
 from tests import nats
 from tests.jobs.agents.live import started
 from tests.jobs.conftest import until

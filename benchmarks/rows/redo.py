@@ -16,8 +16,8 @@ from benchmarks.measure import ROUNDED, Chart, Figure, Goal, Result, check, mean
 from benchmarks.models import DEMO
 from benchmarks.rows import Options
 from core.requests import ImagineRequest, to_json
-from jobs.executor import Lost
-from jobs.workers.local import LocalExecutor
+from jobs.executors.base import Lost
+from jobs.executors.local import LocalExecutor
 from vision.protocol import Done, LoadingModel, Run, Step, WorkerConfig
 
 TITLE = "kill -9 of the worker in mid-batch: steps drawn twice"

@@ -12,7 +12,7 @@ from bot.delivery.post import Picture, Post, alt
 from bot.ui import messages
 from core.job import Job
 from core.requests import GenerateRequest
-from jobs.views import Result
+from jobs.queue import Result
 from storage.videos import StoredFilm
 from studio.actor import Place
 from studio.asking.films.sources import film_of

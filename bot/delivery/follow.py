@@ -24,8 +24,7 @@ from core.events import Cancelled, Event, Failed, Paused, Progress, Queued, Rend
 from core.job import DEFAULT_FILE_LIMIT, Job, Surface
 from core.requests.base import Answer
 from jobs.feed import Wait
-from jobs.queue import Queue
-from jobs.views import Result
+from jobs.queue import Queue, Result
 from studio.actor import Place
 
 log = logging.getLogger(__name__)

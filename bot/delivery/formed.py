@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bot.delivery.reading import block, files
 from bot.ui.messages import quote
 from core.requests import AskRequest
-from jobs.views import Result
+from jobs.queue import Result
 from studio.answers import tables
 
 CSV, JSON = "table.csv", "table.json"

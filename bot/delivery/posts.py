@@ -19,7 +19,7 @@ from core.job import Job
 from core.requests import GenerateRequest, TryRequest
 from core.requests.base import Answer
 from core.results import text_of_lines
-from jobs.views import Result
+from jobs.queue import Result
 from storage.job_queries import StoredPicture
 from studio.actor import Place
 from studio.asking.films.words import running

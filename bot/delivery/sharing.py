@@ -19,8 +19,7 @@ from core.errors import AtelierError, UserError
 from core.events import Cancelled, Failed, Paused, Rendered
 from core.job import DEFAULT_FILE_LIMIT, Job
 from jobs.feed import Wait
-from jobs.queue import Queue
-from jobs.views import Result
+from jobs.queue import Queue, Result
 from storage.members import Members
 from studio.actor import Place
 from studio.asking.words import duration

@@ -19,7 +19,7 @@ from bot.ui.messages import fit, quote
 from core.job import Job
 from core.requests.base import Answer
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, ProjectRequest
-from jobs.views import Result
+from jobs.queue import Result
 from storage.blobs.base import Files
 from storage.database import Database
 from storage.projects import projects, versions

@@ -10,7 +10,7 @@ from bot.ui.buttons import JobButton
 from bot.ui.messages import asker, pages, quote
 from bot.ui.replies import SILENT, add_whisper
 from core.job import Job
-from jobs.views import JobView, Snapshot
+from jobs.queue import JobView, Snapshot
 from studio.asking.prompts import remix_text
 from studio.asking.words import duration, ordinal
 

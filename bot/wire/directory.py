@@ -12,7 +12,7 @@ import aiohttp
 import discord
 
 from core.errors import UserError
-from jobs.views import Result
+from jobs.queue import Result
 from studio.actor import Place
 from studio.directory import Member, Unanswered
 

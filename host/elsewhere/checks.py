@@ -14,7 +14,7 @@ from core.settings import Settings
 from host.installed import Check
 
 if TYPE_CHECKING:
-    from bus.connection import Bus
+    from jobs.cluster.nats import Bus
 
 PATIENCE = 6.0  # seconds for a connection
 LISTENED = 1.6  # seconds in which every machine that works is heard once
@@ -31,7 +31,7 @@ def checks(settings: Settings) -> list[Check]:
 
 async def _checks(settings: Settings) -> list[Check]:
     try:
-        from bus.connection import connected
+        from jobs.cluster.nats import connected
 
         async with connected(settings, "doctor") as bus:
             where = ", ".join(settings.bus_url)
@@ -71,7 +71,7 @@ def _in_the_clear(servers: tuple[str, ...]) -> bool:
 
 async def _rights(bus: Bus) -> Check:
     """Publish what nobody may."""
-    from bus.messages import Message
+    from jobs.cluster.nats import Message
 
     class Nothing(Message, frozen=True):
         pass
@@ -88,7 +88,7 @@ async def _rights(bus: Bus) -> Check:
 
 async def _machines(bus: Bus) -> list[Check]:
     """Tell who is heard, where this account may hear it."""
-    from jobs.agents.wire import BEAT_MOST, Beat
+    from jobs.cluster.protocol import BEAT_MOST, Beat
 
     heard, unread, refused = dict[str, tuple[Beat, float]](), set[str](), bus.counts.refused
     processes = defaultdict[str, set[str]](set)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from core.errors import AtelierError
 from core.settings import Settings
 from host.workers import worker_configs
-from jobs.executor import Executor
-from jobs.remote.both import Both
-from jobs.workers.local import LocalExecutor
+from jobs.executors.base import Both, Executor
+from jobs.executors.local import LocalExecutor
 
 if TYPE_CHECKING:
-    from bus.connection import Bus
+    from jobs.cluster.nats import Bus
 
 NO_DEVICES = "DEVICES=none leaves nothing to draw with: name devices, or workers elsewhere by BUS_URL."
 
@@ -30,7 +29,7 @@ async def executor_of(settings: Settings, target: str, bus: Bus | None) -> Execu
         raise AtelierError(NO_DEVICES)
     if settings.vlm_url:
         from host.chat_server import opened_by  # here: nothing else needs aiohttp
-        from jobs.remote.remote import RemoteExecutor
+        from jobs.executors.chat_server import RemoteExecutor
 
         remote = RemoteExecutor(
             opened_by(settings), settings.vlm_slots, look=executor.ask, boxes=settings.vlm_boxes
@@ -40,8 +39,8 @@ async def executor_of(settings: Settings, target: str, bus: Bus | None) -> Execu
 
 
 async def _elsewhere(settings: Settings, bus: Bus) -> Executor:
-    from jobs.agents.models import digest  # here: nothing else needs the bus
-    from jobs.elsewhere.executor import BusExecutor
+    from jobs.cluster.executor import BusExecutor
+    from jobs.cluster.protocol import digest  # here: nothing else needs the bus
 
     [config] = await worker_configs(replace(settings, devices=("cpu",)))  # as every agent's are
     models = await asyncio.to_thread(digest, config)

@@ -11,12 +11,12 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from bus.connection import Bus
 from core.errors import AtelierError
 from host.operating.metrics import of_bus, of_devices
 from host.operating.pages import answering, metrics_page
-from jobs.agents.agent import Agent
-from jobs.views import Health
+from jobs.cluster.agent import Agent
+from jobs.cluster.nats import Bus
+from jobs.queue import Health
 
 log = logging.getLogger(__name__)
 OWN = "atelier_agent"  # the bot tells of the same devices and steps: sums must not count them twice

@@ -9,7 +9,6 @@ import os
 import threading
 from contextlib import suppress
 
-from bus.connection import connected
 from core.errors import AtelierError, FilesAway, SettingsError
 from core.settings import Settings
 from core.tracing import release
@@ -19,10 +18,10 @@ from host.logs import set_up_logs
 from host.operating.manager import ServiceManager
 from host.operating.signals import stop_on_signals
 from host.workers import worker_configs
-from jobs.agents.agent import Agent, Known
-from jobs.agents.fetching import Fetching
-from jobs.agents.models import digest
-from jobs.workers.local import LocalExecutor
+from jobs.cluster.agent import Agent, Fetching, Known
+from jobs.cluster.nats import connected
+from jobs.cluster.protocol import digest
+from jobs.executors.local import LocalExecutor
 from storage.blobs import open_files
 from storage.blobs.cache import Cache
 

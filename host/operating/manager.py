@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from core.supervisor import Supervisor
-from jobs.views import Health
+from jobs.queue import Health
 
 log = logging.getLogger(__name__)
 TELL_EVERY = 10.0  # seconds between two looks at what there is to tell; sooner for a shorter watchdog

@@ -16,11 +16,11 @@ from prometheus_client.core import (
 
 from core.job import Job, Lane
 from core.tracing import Timings
-from jobs.executor import Device
+from jobs.executors.base import Device
 from jobs.queue import Queue
 
 if TYPE_CHECKING:
-    from bus.connection import Bus
+    from jobs.cluster.nats import Bus
 
 SEPARATOR = "/"  # between a machine and its device
 SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)

@@ -33,7 +33,7 @@ from core.requests import (
 from core.requests.custom_models import ProjectRequest
 from core.requests.images import SAY_WHAT, Layer
 from core.requests.video import VideoRequest
-from jobs.views import Result
+from jobs.queue import Result
 from studio.asking.canvas import PANS, aspect_sides, cell_box, direction_sides, zoom_sides
 from studio.asking.films import actions as film_actions
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, adds_words, new_seed, source_of

@@ -12,8 +12,8 @@ from core.limits import MAX_FILM_SECONDS
 from core.requests import AskRequest, TryRequest
 from core.requests.chat import WHAT
 from core.settings import Settings
-from jobs.active import Conversation
-from jobs.limits import tokens_a_day
+from jobs.admission import tokens_a_day
+from jobs.feed import Conversation
 from storage import conversations, people
 from storage.conversations import Asked
 from storage.database import Database

@@ -11,7 +11,7 @@ from core.job import Job, Lane
 from core.limits import MAX_SEED
 from core.prompt.parser import Prompt
 from core.requests import EditRequest, GenerateRequest, Request
-from jobs.views import Result
+from jobs.queue import Result
 from storage.job_queries import StoredOutput, StoredPicture
 from studio.moderation.rules import texts_of
 

@@ -7,8 +7,7 @@ import re
 from core.errors import ImageError, LimitError, UserError
 from core.job import ID_LENGTH, Job
 from core.requests.base import Answer
-from jobs.queue import Queue
-from jobs.views import Result
+from jobs.queue import Queue, Result
 from studio.actor import Actor
 from studio.asking.new_job import Source, source_of
 from studio.asking.words import duration

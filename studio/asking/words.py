@@ -26,7 +26,7 @@ from core.requests import (
     VariationRequest,
 )
 from core.requests.video import VideoRequest
-from jobs.views import Result
+from jobs.queue import Result
 
 # Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn")

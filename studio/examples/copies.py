@@ -13,7 +13,7 @@ from typing import Any
 
 from core.errors import ImageError, StorageError
 from core.job import Job
-from jobs.views import Result
+from jobs.queue import Result
 from storage import conversations as rows
 from storage.blobs.base import Files
 from storage.conversations import ExampleSet

@@ -12,8 +12,7 @@ from core.errors import FilesAway, ImageError, StorageError
 from core.job import Job
 from core.requests import AskRequest
 from core.requests.chat import cited_frames, frame_labels
-from jobs.queue import Queue
-from jobs.views import Result
+from jobs.queue import Queue, Result
 from storage.blobs.base import Files
 from studio.actor import Place
 from studio.films import intake

@@ -24,7 +24,7 @@ from core.requests.custom_models import (
     ProjectRequest,
 )
 from core.results import TEST, LearnedFrom
-from jobs.views import Result
+from jobs.queue import Result
 from storage import job_queries
 from storage.projects import dataset, versions
 from storage.projects.dataset import Box, Incoming, Mark

@@ -12,7 +12,7 @@ from pathlib import Path
 from cachetools import LRUCache
 
 from core.errors import AtelierError
-from jobs.executor import Executor
+from jobs.executors.base import Executor
 from vision.protocol import Check, Checked, Declined, Embed, Nearest, Neighbours, Question, Select, Selected
 from vision.weights import files
 

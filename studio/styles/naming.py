@@ -13,7 +13,7 @@ from core.prompt.values import StoredLora, hint, lora_name, stored_lora
 from core.requests import GenerateRequest, Request
 from core.requests.custom_models import STYLE, TrainRequest
 from core.settings import Settings
-from jobs.executor import Device, Executor
+from jobs.executors.base import Device, Executor
 from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.projects.trying import Trying

@@ -10,7 +10,7 @@ import pytest
 from bot.ui import answer_text
 from core.job import Status
 from core.requests import AskRequest
-from jobs.remote.remote import CUT_OFF
+from jobs.executors.chat_server import CUT_OFF
 from studio.asking.talking import NO_MODEL
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_presses import job_of, single

@@ -9,10 +9,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bus.connection import connected
-from bus.messages import Message
 from core.errors import BusAway, BusError, WireError
 from core.settings import Settings, load_settings
+from jobs.cluster.nats import Message, connected
 from tests import nats
 
 pytestmark = pytest.mark.bus

@@ -3,8 +3,8 @@ import random
 import msgspec
 import pytest
 
-from bus.messages import VERSION, Message, OtherVersion, decode, encode
 from core.errors import WireError
+from jobs.cluster.nats import VERSION, Message, OtherVersion, decode, encode
 
 
 class Told(Message, frozen=True):

@@ -18,10 +18,10 @@ from core.events import Event, Failed, Rendered
 from core.job import Origin
 from core.requests import AskRequest
 from host.chat_server import HttpChatServer
-from jobs.limits import Limits
-from jobs.remote.both import Both
-from jobs.remote.remote import RemoteExecutor
-from jobs.views import Result
+from jobs.admission import Limits
+from jobs.executors.base import Both
+from jobs.executors.chat_server import RemoteExecutor
+from jobs.queue import Result
 from tests.chat_server import FAULTS, Behave, chat_server
 from tests.jobs.conftest import open_queue
 from tests.jobs.hand_executor import HandExecutor

@@ -27,9 +27,8 @@ from tests.wire.process import BotProcess
 
 PACKAGES = ("nats", "obstore", "psycopg", "psycopg_binary", "opentelemetry", "ray", "nkeys")
 FOLDERS = (  # of the program, that belong to several machines
-    "bus", "jobs.elsewhere", "jobs.agents", "storage.several", "storage.engines.postgres",
-    "storage.engines.postgres", "storage.blobs.s3", "storage.blobs.s3", "storage.blobs.cache",
-    "storage.moving", "host.elsewhere", "host.ray_launcher",
+    "jobs.cluster", "storage.engines.postgres", "storage.blobs.s3", "storage.blobs.cache",
+    "storage.copy_database", "host.elsewhere", "host.ray_launcher",
     "host.rows", "core.otlp",
 )  # fmt: skip
 LAUNCH = """

@@ -10,9 +10,10 @@ import pytest
 
 from core.results import Table, TextLine
 from host.chat_server import HttpChatServer
-from jobs.remote import hints
-from jobs.remote.remote import RemoteExecutor
-from tests.chat_server import Exchange, chat_server, well
+from jobs.executors import chat_server
+from jobs.executors.chat_server import RemoteExecutor
+from tests.chat_server import Exchange, well
+from tests.chat_server import chat_server as chat_server_chat_server
 from tests.host.test_chat_server import WAITS, run_of
 from vision.chat.output_parsing import BOXES, TABLE
 from vision.chat.output_rendering import BY_AXIS, BY_OCR, NO_FORM
@@ -47,7 +48,7 @@ def said(body: dict, place: int = -1) -> str:
 
 
 async def test_a_server_is_asked_for_a_table_and_its_numbers_are_drawn(tmp_path: Path) -> None:
-    async with chat_server(saying(f"```json\n{ROWS}\n```")) as server:
+    async with chat_server_chat_server(saying(f"```json\n{ROWS}\n```")) as server:
         output = await asked(server.url, run_of(tmp_path, "The rain?", form="table"))
     [body] = server.asked
     assert said(body) == f"The rain?\n{TABLE}"
@@ -56,7 +57,7 @@ async def test_a_server_is_asked_for_a_table_and_its_numbers_are_drawn(tmp_path:
 
 
 async def test_it_is_asked_once_more_with_the_reason_and_both_are_paid(tmp_path: Path) -> None:
-    async with chat_server(saying(ROWS.replace('["Feb", 3]', '["Feb"]'), ROWS)) as server:
+    async with chat_server_chat_server(saying(ROWS.replace('["Feb", 3]', '["Feb"]'), ROWS)) as server:
         output = await asked(server.url, run_of(tmp_path, form="table"))
     first, second = server.asked
     assert "row 2 has 1 cells" in said(second) and TABLE in said(second)
@@ -69,7 +70,7 @@ async def test_it_is_asked_once_more_with_the_reason_and_both_are_paid(tmp_path:
 
 
 async def test_what_is_no_table_twice_is_shown_as_words(tmp_path: Path) -> None:
-    async with chat_server(saying("A chart of rain.", "I can't do that.")) as server:
+    async with chat_server_chat_server(saying("A chart of rain.", "I can't do that.")) as server:
         output = await asked(server.url, run_of(tmp_path, form="table"))
     assert len(server.asked) == 2
     assert (output.answer.text, output.answer.table, output.grid) == ("I can't do that.", None, None)
@@ -88,7 +89,7 @@ async def test_boxes_are_read_as_the_servers_model_tells_them(
     tmp_path: Path, model: str, how: str, box: str
 ) -> None:
     text = f'[{{"bbox_2d": {box}, "label": "boat"}}]'
-    async with chat_server(saying(text), models=(model,)) as server:
+    async with chat_server_chat_server(saying(text), models=(model,)) as server:
         output = await asked(server.url, run_of(tmp_path, "Where is the boat?", form="boxes"), boxes=how)
     assert BOXES in said(server.asked[0])
     [found] = output.answer.boxes
@@ -100,11 +101,11 @@ async def test_boxes_of_a_later_question_are_drawn_on_the_picture_before(tmp_pat
     run = run_of(tmp_path, "What is it?", form="boxes")
     turns = (run.talk.turns[0], Turn("assistant", "A boat."), Turn("user", "Where?", (), "abcdefghjkmn"))
     run = replace(run, talk=replace(run.talk, turns=turns))
-    async with chat_server(saying('[{"bbox_2d": [0, 0, 500, 500], "label": "boat"}]')) as server:
+    async with chat_server_chat_server(saying('[{"bbox_2d": [0, 0, 500, 500], "label": "boat"}]')) as server:
         output = await asked(server.url, run)
     assert output.grid is not None
     gone = replace(run, paths={}, talk=replace(run.talk, turns=(replace(turns[0], pictures=()), *turns[1:])))
-    async with chat_server(saying('[{"bbox_2d": [0, 0, 500, 500], "label": "boat"}]')) as server:
+    async with chat_server_chat_server(saying('[{"bbox_2d": [0, 0, 500, 500], "label": "boat"}]')) as server:
         output = await asked(server.url, gone)
     assert output.grid is None and "picture is gone" in output.parameters["notes"][0]
 
@@ -122,21 +123,21 @@ class Eyes:
 
 async def test_what_is_measured_needs_no_server(tmp_path: Path) -> None:
     eyes = Eyes(Measured((64, 48), "rapidocr", Table(("", "mm"), READ)))
-    async with chat_server() as server:
+    async with chat_server_chat_server() as server:
         output = await asked(server.url, run_of(tmp_path, form="table"), look=eyes.look)
         assert server.asked == []
     assert output.answer.table.rows == READ and output.answer.tokens_out == 0
     assert output.parameters["notes"] == [BY_AXIS] and output.grid is not None
     line = TextLine("EXIT", 0.99, ((1, 1), (20, 1), (20, 9), (1, 9)))
     eyes = Eyes(Measured((64, 48), "rapidocr", lines=(line,)))
-    async with chat_server() as server:
+    async with chat_server_chat_server() as server:
         output = await asked(server.url, run_of(tmp_path, form="text"), look=eyes.look)
     assert output.answer.text == "EXIT" and output.lines == (line,) and output.parameters["notes"] == [BY_OCR]
 
 
 async def test_what_cant_be_measured_is_asked_of_the_server(tmp_path: Path) -> None:
     eyes = Eyes(None)
-    async with chat_server(saying(ROWS)) as server:
+    async with chat_server_chat_server(saying(ROWS)) as server:
         output = await asked(server.url, run_of(tmp_path, form="table"), look=eyes.look)
         assert len(server.asked) == len(eyes.asked) == 1
         again = run_of(tmp_path, form="table", temperature=0.8)
@@ -148,7 +149,7 @@ async def test_what_cant_be_measured_is_asked_of_the_server(tmp_path: Path) -> N
     async def declines(question: Measure) -> Declined:
         return Declined(question.question_id, "no worker")
 
-    async with chat_server(saying("EXIT")) as server:
+    async with chat_server_chat_server(saying("EXIT")) as server:
         output = await asked(server.url, run_of(tmp_path, form="text"), look=declines)
     assert output.answer.text == "EXIT"
 
@@ -165,7 +166,7 @@ def reading(run: Run) -> Run:
 
 async def test_a_server_is_told_the_text_in_the_pictures_as_a_part_of_them(tmp_path: Path) -> None:
     eyes, seen = Eyes(Measured((64, 48), "rapidocr", lines=BILL)), list[str]()
-    async with chat_server(saying("7.30")) as server:
+    async with chat_server_chat_server(saying("7.30")) as server:
         executor = RemoteExecutor(HttpChatServer(server.url, waits=WAITS), 8, look=eyes.look)
         await executor.start(lambda: None)
         run = reading(run_of(tmp_path, "The sum?"))
@@ -196,7 +197,7 @@ async def test_without_enough_text_or_a_reader_a_server_is_asked_without_it(tmp_
 
     looks = [Eyes(Measured((64, 48), "rapidocr", lines=(sign,))).look, Eyes(None).look, declines]
     for look in looks:
-        async with chat_server(saying("A sign.")) as server:
+        async with chat_server_chat_server(saying("A sign.")) as server:
             output = await asked(server.url, reading(run_of(tmp_path, "What is it?")), look=look)
             assert said(server.asked[0]) == "What is it?" and not output.parameters.get("notes")
 
@@ -208,8 +209,8 @@ async def test_reading_that_takes_too_long_is_told_and_one_that_is_stopped_asks_
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr(hints, "PATIENCE", 0.05)
-    async with chat_server(saying("A bill.")) as server:
+    monkeypatch.setattr(chat_server, "PATIENCE", 0.05)
+    async with chat_server_chat_server(saying("A bill.")) as server:
         output = await asked(server.url, reading(run_of(tmp_path, "What is it?")), look=never)
         assert output.answer.text == "A bill." and output.parameters["notes"] == [UNREAD]
         executor = RemoteExecutor(HttpChatServer(server.url, waits=WAITS), 8, look=Eyes(None).look)
@@ -220,7 +221,7 @@ async def test_reading_that_takes_too_long_is_told_and_one_that_is_stopped_asks_
             executor.cancel(run.job_id)
             return Answered(question.question_id, (Measured((64, 48), "rapidocr", lines=BILL),))
 
-        executor._hints = hints.Hints(stops)
+        executor._hints = chat_server.Hints(stops)
         outcome = await executor.run("server", run, lambda step: None)
         assert isinstance(outcome, Stopped) and len(server.asked) == 1
         await executor.stop()

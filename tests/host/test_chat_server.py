@@ -17,13 +17,12 @@ from core.requests import AskRequest, to_json
 from core.settings import load_settings
 from host import doctor
 from host.chat_server import HttpChatServer, opened_by
-from jobs.executor import Lost
-from jobs.remote import remote
-from jobs.remote.both import Both
-from jobs.remote.messages import neutral, prompt_of
-from jobs.remote.remote import CUT_OFF, THINKING, RemoteExecutor
-from jobs.remote.stream import Stream
-from tests.chat_server import CUT, FAULTS, TEXT, Exchange, chat_server, well
+from jobs.executors import chat_server
+from jobs.executors.base import Both, Lost
+from jobs.executors.chat_server import CUT_OFF, THINKING, RemoteExecutor
+from jobs.executors.openai_api import Stream, neutral, prompt_of
+from tests.chat_server import CUT, FAULTS, TEXT, Exchange, well
+from tests.chat_server import chat_server as chat_server_chat_server
 from tests.jobs.conftest import until
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import png
@@ -58,7 +57,7 @@ async def answered(url: str, run: Run, **options):
 
 
 async def test_an_answer_streams_with_what_it_cost(tmp_path: Path) -> None:
-    async with chat_server() as server:
+    async with chat_server_chat_server() as server:
         outcome, steps = await answered(server.url, run_of(tmp_path), key="a-secret-key")
     assert isinstance(outcome, Done)
     answer = outcome.output.answer
@@ -74,14 +73,14 @@ async def test_an_answer_streams_with_what_it_cost(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("called", ["sees-7b", "maker/sees-7b", "/models/sees-7b", r"D:\models\sees-7b"])
 async def test_people_read_which_model_answered_and_not_where(tmp_path: Path, called: str) -> None:
-    async with chat_server(models=(called,)) as server:
+    async with chat_server_chat_server(models=(called,)) as server:
         outcome, _ = await answered(server.url, run_of(tmp_path))
         assert isinstance(outcome, Done) and server.asked[0]["model"] == called
     assert outcome.output.parameters == {"kind": "ask", "model": "sees-7b"}
 
 
 async def test_another_try_asks_for_other_words(tmp_path: Path) -> None:
-    async with chat_server() as server:
+    async with chat_server_chat_server() as server:
         await answered(server.url, run_of(tmp_path, temperature=0.8, seed=7))
     assert (server.asked[0]["temperature"], server.asked[0]["seed"]) == (0.8, 7)
 
@@ -93,7 +92,7 @@ async def test_each_fault_ends_in_an_answer_a_part_or_a_sentence(
     behave, expected = FAULTS[fault]
     began = time.monotonic()
     with caplog.at_level(logging.DEBUG):
-        async with chat_server(behave) as server:
+        async with chat_server_chat_server(behave) as server:
             outcome, _ = await answered(server.url, run_of(tmp_path, "A very private question"))
     assert time.monotonic() - began < 10
     if isinstance(outcome, Done):
@@ -115,7 +114,7 @@ async def test_a_server_whose_error_repeats_the_question_brings_it_into_no_log(
         await exchange.event({"error": {"message": "can't answer: A very private question"}})
 
     with caplog.at_level(logging.DEBUG):
-        async with chat_server(repeats) as server:
+        async with chat_server_chat_server(repeats) as server:
             outcome, _ = await answered(server.url, run_of(tmp_path, "A very private question"))
     assert isinstance(outcome, Broke) and "A very private question" in outcome.message  # its asker reads it
     assert "private question" not in caplog.text and "an error instead of an answer" in caplog.text
@@ -125,14 +124,14 @@ async def test_a_server_whose_error_repeats_the_question_brings_it_into_no_log(
 async def test_an_answer_without_an_end_is_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streams: bool
 ) -> None:
-    monkeypatch.setattr(remote, "MOST", 20_000)
+    monkeypatch.setattr(chat_server, "MOST", 20_000)
 
     async def endless(exchange: Exchange) -> None:
         await exchange.head(kind="text/event-stream" if streams else "application/json")
         for _ in range(10_000):
             await (exchange.piece("word ") if streams else exchange.chunk(b" " * 100))
 
-    async with chat_server(endless) as server:
+    async with chat_server_chat_server(endless) as server:
         outcome, _ = await answered(server.url, run_of(tmp_path))
     if streams:
         assert isinstance(outcome, Done) and outcome.output.parameters["notes"] == [CUT_OFF]
@@ -142,7 +141,7 @@ async def test_an_answer_without_an_end_is_cut_off(
 
 
 async def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
-    async with chat_server() as server:
+    async with chat_server_chat_server() as server:
         url = server.url
     outcome, _ = await answered(url, run_of(tmp_path))
     assert isinstance(outcome, Broke) and "can't be reached" in outcome.message
@@ -159,7 +158,7 @@ async def test_a_cancel_keeps_what_there_is_and_ends_it_on_the_server(tmp_path: 
             going.set()
             await asyncio.sleep(0.005)
 
-    async with chat_server(endless) as server:
+    async with chat_server_chat_server(endless) as server:
         executor = await executor_of(server.url)
         steps: list[Step] = []
         task = asyncio.create_task(executor.run("server", run_of(tmp_path), steps.append))
@@ -184,7 +183,7 @@ async def test_a_cancel_before_the_first_word_stops(tmp_path: Path) -> None:
         asked.set()
         await asyncio.sleep(60)
 
-    async with chat_server(slow) as server:
+    async with chat_server_chat_server(slow) as server:
         executor = RemoteExecutor(HttpChatServer(server.url), 1)
         await executor.start(lambda: None)
         task = asyncio.create_task(executor.run("server", run_of(tmp_path), lambda step: None))
@@ -195,7 +194,7 @@ async def test_a_cancel_before_the_first_word_stops(tmp_path: Path) -> None:
 
 
 async def test_a_stop_of_the_studio_gives_the_question_back(tmp_path: Path) -> None:
-    async with chat_server(FAULTS["silent"][0]) as server:
+    async with chat_server_chat_server(FAULTS["silent"][0]) as server:
         executor = RemoteExecutor(HttpChatServer(server.url), 1)
         await executor.start(lambda: None)
         task = asyncio.create_task(executor.run("server", run_of(tmp_path), lambda step: None))
@@ -217,7 +216,7 @@ async def test_the_last_words_are_told_while_a_stream_stands_still(tmp_path: Pat
         await exchange.piece("", "stop")
         await exchange.end()
 
-    async with chat_server(pauses) as server:
+    async with chat_server_chat_server(pauses) as server:
         executor = RemoteExecutor(HttpChatServer(server.url), 1)
         await executor.start(lambda: None)
         task = asyncio.create_task(
@@ -236,7 +235,7 @@ async def test_several_questions_are_answered_at_once(tmp_path: Path) -> None:
         await together.wait()
         await well(exchange)
 
-    async with chat_server(waits) as server:
+    async with chat_server_chat_server(waits) as server:
         executor = await executor_of(server.url, 3)
         runs = [run_of(tmp_path) for _ in range(3)]
         for number, run in enumerate(runs):
@@ -247,7 +246,7 @@ async def test_several_questions_are_answered_at_once(tmp_path: Path) -> None:
 
 
 async def test_questions_go_to_the_server_and_pictures_to_the_others(tmp_path: Path) -> None:
-    async with chat_server() as server:
+    async with chat_server_chat_server() as server:
         local = HandExecutor()
         both = Both(local, await executor_of(server.url))
         await both.start(lambda: None)
@@ -282,7 +281,7 @@ async def _sees(exchange: Exchange) -> None:
     ],
 )
 async def test_the_doctor_says_whether_it_sees_pictures(behave, ok: bool, words: str, tmp_path: Path) -> None:
-    async with chat_server(behave) as server:
+    async with chat_server_chat_server(behave) as server:
         [check] = await doctor.chat_server(load_settings({"VLM_URL": server.url}, tmp_path / "none.env"))
     assert check.ok is ok and words in check.found and "questions and their pictures go there" in check.found
     assert await doctor.chat_server(load_settings({}, tmp_path / "none.env")) == []
@@ -358,7 +357,7 @@ async def test_a_server_that_has_another_model_by_now_is_asked_for_its_name(tmp_
             return await exchange.whole(404, {"error": {"message": "model not found"}})
         await well(exchange)
 
-    async with chat_server(strict, models) as server:
+    async with chat_server_chat_server(strict, models) as server:
         executor = await executor_of(server.url)
         named = await executor_of(server.url, model="first")
         for asked, model in ((executor, "first"), (executor, "second"), (named, "second")):
@@ -385,7 +384,7 @@ async def test_thoughts_are_told_as_thinking_and_have_room_beside_the_answer(
         await exchange.piece("", "length")
         await exchange.end()
 
-    async with chat_server(think) as server:
+    async with chat_server_chat_server(think) as server:
         run = run_of(tmp_path)
         outcome, steps = await answered(server.url, run)
     assert run.talk is not None

@@ -16,8 +16,7 @@ from host.elsewhere.executors import executor_of
 from host.opening import services
 from tests.jobs.hand_executor import HandExecutor
 
-unwanted = {"nats", "nkeys", "obstore", "psycopg", "ray", "opentelemetry", "bus"}
-unwanted |= {"jobs.agents", "jobs.elsewhere"}
+unwanted = {"nats", "nkeys", "obstore", "psycopg", "ray", "opentelemetry", "jobs.cluster"}
 unwanted |= {"storage.engines.postgres", "storage.blobs.s3", "storage.copy_database"}
 
 async def main():

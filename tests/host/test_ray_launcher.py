@@ -21,7 +21,7 @@ from host import ray_launcher
 from host.cli import _parser
 from host.elsewhere import rights
 from host.ray_launcher import ClusterError, Keeper, Launcher, Report, connect, launch
-from jobs.elsewhere.load import Load, Machine
+from jobs.cluster.executor import Load, Machine
 
 UP = Report("10.0.0.7", False, "")
 GONE = Report("10.0.0.7", True, "")

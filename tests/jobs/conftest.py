@@ -15,10 +15,9 @@ import pytest
 
 from core.job import Origin, Reply
 from core.requests import ImagineRequest
-from jobs.executor import Executor
-from jobs.limits import Limits
-from jobs.queue import Queue
-from jobs.views import Submitted
+from jobs.admission import Limits
+from jobs.executors.base import Executor
+from jobs.queue import Queue, Submitted
 from storage.blobs.base import Files
 from storage.blobs.local import Folder
 from storage.database import open_database

@@ -25,9 +25,9 @@ from typing import Any
 from unittest import mock
 
 from core.job import new_job_id
-from jobs.limits import Limits
-from jobs.order import fairness
+from jobs.admission import Limits
 from jobs.queue import Queue
+from jobs.scheduling import fairness
 from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.engines.base import sqlite_path

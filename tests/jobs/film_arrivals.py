@@ -21,8 +21,8 @@ import psutil
 
 from core.job import Origin
 from core.requests.video import VideoRequest
+from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
-from jobs.workers.local import LocalExecutor
 from tests.jobs import film_worker
 from tests.jobs.conftest import LIMITS, open_queue, until
 from vision.protocol import WorkerConfig

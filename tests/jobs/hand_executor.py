@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.executor import Device, Lease, Lost, Outcome, Report
+from jobs.executors.base import Device, Lease, Lost, Outcome, Report
 from vision.protocol import Answered, Declined, LoadingModel, Question, Run, Step
 
 

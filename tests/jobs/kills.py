@@ -46,11 +46,10 @@ from core.events import Failed, Rendered, Started
 from core.job import Job, Origin, Reply
 from core.requests import ImagineRequest
 from core.requests.video import VideoRequest
-from jobs.limits import Limits
-from jobs.queue import Queue
-from jobs.running.incoming import Incoming
-from jobs.views import Result
-from jobs.workers.local import LocalExecutor
+from jobs.admission import Limits
+from jobs.executors.local import LocalExecutor
+from jobs.inputs import Incoming
+from jobs.queue import Queue, Result
 from storage import job_queries
 from storage import jobs as rows
 from storage.blobs import local as files_module

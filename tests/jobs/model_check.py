@@ -41,15 +41,15 @@ from core.errors import LimitError
 from core.events import TERMINAL, Cancelled, Failed, Output, Rendered
 from core.job import Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
-from jobs.executor import Lost
-from jobs.limits import Limits
-from jobs.order import fairness, placement
-from jobs.order.estimate import Estimate
-from jobs.order.fairness import RANKS
-from jobs.order.placement import Placement
+from jobs import results
+from jobs.admission import Limits
+from jobs.executors.base import Lost
 from jobs.queue import Queue
-from jobs.running import outcomes
-from jobs.running.outcomes import Outcomes
+from jobs.results import Outcomes
+from jobs.scheduling import fairness, placement
+from jobs.scheduling.eta import Estimate
+from jobs.scheduling.fairness import RANKS
+from jobs.scheduling.placement import Placement
 from storage import jobs
 from storage.blobs.local import Folder
 from storage.database import open_database
@@ -697,7 +697,7 @@ def without_threads_and_clocks() -> Iterator[None]:
         mock.patch.object(Estimate, "pictures", lambda self, seconds: None),
         mock.patch.object(placement, "REFUSAL_PAUSES", NO_PAUSES),
         mock.patch.object(placement, "BROKEN_PAUSES", NO_PAUSES),
-        mock.patch.object(outcomes, "REFUSAL_PAUSES", NO_PAUSES),
+        mock.patch.object(results, "REFUSAL_PAUSES", NO_PAUSES),
         mock.patch.object(sqlite.Connection, "_execute", _at_once),
         mock.patch.object(asyncio, "to_thread", _here),
     ):

@@ -1,4 +1,4 @@
-"""What members have had of the devices, as simply as one can say it: ``jobs.order.virtual_time`` is compared
+"""What members have had of the devices, as simply as one can say it: ``jobs.scheduling.fairness`` is compared
 with."""
 
 from __future__ import annotations

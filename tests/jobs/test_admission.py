@@ -11,9 +11,8 @@ from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.job import Job
 from core.requests import BlendRequest, ImagineRequest
 from jobs import admission
-from jobs.admission import DISK_KNOWN, Admission
-from jobs.limits import Limits
-from jobs.order.cost import cost_key
+from jobs.admission import DISK_KNOWN, Admission, Limits
+from jobs.scheduling.fairness import cost_key
 from storage import jobs as rows
 from storage import people
 from storage.database import Database

@@ -13,8 +13,8 @@ from core.errors import LimitError, NotAllowedError
 from core.events import Cancelled, ChatAnswer, Failed, Output, Progress, Rendered
 from core.job import Job, Origin, Status
 from core.requests import AskRequest
-from jobs.active import Conversation, question_alone
-from jobs.executor import Lost
+from jobs.executors.base import Lost
+from jobs.feed import Conversation, question_alone
 from jobs.queue import Queue
 from storage import conversations
 from tests.jobs.conftest import LIMITS, ask, open_queue, until

@@ -13,10 +13,10 @@ import pytest
 
 from core.errors import StorageError
 from core.events import Cancelled
-from jobs.limits import Limits
+from jobs import dispatcher as dispatching
+from jobs.admission import Limits
+from jobs.dispatcher import Claims
 from jobs.queue import Queue
-from jobs.running import dispatcher as dispatching
-from jobs.running.claiming import Claims
 from tests.jobs.conftest import LIMITS, ask, done, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 

@@ -11,7 +11,7 @@ from tests.jobs.faults import SHORT, check, measure, seeded
 @pytest.fixture(autouse=True)
 def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As starting them took most of the time."""
-    monkeypatch.setattr("jobs.workers.worker.PROCESSES", forks())
+    monkeypatch.setattr("jobs.executors.worker_process.PROCESSES", forks())
 
 
 @pytest.mark.slow

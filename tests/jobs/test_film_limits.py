@@ -11,22 +11,22 @@ from core.job import Lane, Status
 from core.requests import ImagineRequest
 from core.requests.custom_models import BundleRequest, TrainRequest
 from core.requests.video import VideoRequest
-from jobs.films import (
+from jobs.admission import (
     FilmLimits,
+    Limits,
     bytes_of,
     check_day,
     check_film,
+    films_fit,
     in_proportion,
     is_film,
     no_room,
     seconds_of,
     sides_of,
 )
-from jobs.limits import Limits, films_fit
-from jobs.order.cost import cost_key
-from jobs.order.fairness import Waiting
+from jobs.executors.worker_process import Pulse, Running, SlowestSteps, Timeouts
 from jobs.queue import Queue
-from jobs.workers.pulse import Pulse, Running, SlowestSteps, Timeouts
+from jobs.scheduling.fairness import Waiting, cost_key
 from tests.jobs import film_worker
 from tests.jobs.conftest import ask as ask_picture
 from tests.jobs.conftest import done, open_queue, until

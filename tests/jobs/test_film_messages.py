@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.requests.chat import FILM
-from jobs.remote.messages import PICTURES_KEPT, prompt_of
+from jobs.executors.openai_api import PICTURES_KEPT, prompt_of
 from tests.studio.conftest import png
 from vision.protocol import Talk, Turn
 

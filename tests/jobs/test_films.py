@@ -12,9 +12,9 @@ import pytest
 
 from core.job import Origin, Status
 from core.requests.video import VideoRequest
-from jobs.executor import Lost
+from jobs.executors.base import Lost
+from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
-from jobs.workers.local import LocalExecutor
 from tests.jobs import film_worker
 from tests.jobs.conftest import LIMITS, open_queue, until
 from tests.jobs.fake_worker import picture_of

@@ -9,8 +9,8 @@ import pytest
 
 from core.errors import BusAway
 from core.settings import for_workers
-from jobs.elsewhere.load import SUBJECT, AskLoad, Load, Machine, answer_for_ever
-from jobs.executor import Device
+from jobs.cluster.executor import SUBJECT, AskLoad, Load, Machine, answer_for_ever
+from jobs.executors.base import Device
 from tests.jobs.conftest import ask, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 from tests.scale.line import Pipe

@@ -3,9 +3,9 @@ import itertools
 import pytest
 
 from core.job import Lane
-from jobs.order.fairness import Waiting
-from jobs.order.placement import BROKEN_PAUSES, CLEARED_WITHIN, REFUSAL_PAUSES, Placement, Room
-from jobs.order.waitlist import Waitlist
+from jobs.scheduling.fairness import Waiting
+from jobs.scheduling.placement import BROKEN_PAUSES, CLEARED_WITHIN, REFUSAL_PAUSES, Placement, Room
+from jobs.scheduling.waitlist import Waitlist
 
 _seq = itertools.count(1)
 EMPTY = Room(4, 0)

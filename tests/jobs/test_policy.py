@@ -17,13 +17,11 @@ from core.requests import (
     ShortenRequest,
     UpscaleRequest,
 )
-from jobs.limits import Allowance, Limits, allowance, check_limits
-from jobs.order import fairness
-from jobs.order.cost import cost_key, model_of
-from jobs.order.estimate import MAX_KEYS, Estimate, Line, Shares, until_start
-from jobs.order.fairness import LIFT_SECONDS, MAX_PASSED_OVER, Waiting
-from jobs.order.virtual_time import MEMBERS_KEPT
-from jobs.order.waitlist import AT_ONCE, Waitlist
+from jobs.admission import Allowance, Limits, allowance, check_limits
+from jobs.scheduling import fairness
+from jobs.scheduling.eta import MAX_KEYS, Estimate, Line, Shares, until_start
+from jobs.scheduling.fairness import LIFT_SECONDS, MAX_PASSED_OVER, MEMBERS_KEPT, Waiting, cost_key, model_of
+from jobs.scheduling.waitlist import AT_ONCE, Waitlist
 from storage.people import RoleLimit, Rules
 
 _seq = itertools.count(1)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from jobs.workers.local import LocalExecutor
+from jobs.executors.local import LocalExecutor
 from tests.jobs.conftest import until
 from tests.jobs.test_local import config, run_of, working
 from vision.protocol import Answered, Declined, Done, Embed, Nearest

@@ -15,14 +15,14 @@ from core.errors import ImageError, LimitError, NotAllowedError, NotYet, PromptE
 from core.events import Cancelled, Failed, Loading, Paused, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Status
 from core.requests import DescribeRequest, ImagineRequest, VariationRequest
-from jobs.executor import Lost
+from jobs import results
+from jobs.admission import Limits
+from jobs.dispatcher import INPUT_GONE, UNREADABLE
+from jobs.executors.base import Lost
 from jobs.feed import Wait
-from jobs.limits import Limits
-from jobs.order import placement, positions
 from jobs.queue import Queue
-from jobs.running import outcomes, saving
-from jobs.running.dispatcher import INPUT_GONE, UNREADABLE
-from jobs.running.outcomes import CUT_OFF, GAVE_UP, NOT_BEGUN
+from jobs.results import CUT_OFF, GAVE_UP, NOT_BEGUN
+from jobs.scheduling import eta, placement
 from storage import privacy
 from storage.blobs.local import Folder
 from storage.database import open_database
@@ -362,7 +362,7 @@ async def test_a_disk_that_fills_up_is_helped_by_the_ballast(queue: Queue, execu
 async def test_what_a_full_disk_does_not_take_waits_until_there_is_room(
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saving, "AWAY_PAUSES", (0.01,))
+    monkeypatch.setattr(results, "AWAY_PAUSES", (0.01,))
     job_id = (await ask(queue)).job.id
     await held(executor, job_id)
     put, tries = queue.files.put, 0
@@ -554,7 +554,7 @@ async def test_the_time_told_heeds_how_many_a_member_may_run(tmp_path: Path) -> 
 async def test_the_time_told_runs_down_while_nothing_moves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(positions, "COUNT_DOWN", 0.1)
+    monkeypatch.setattr(eta, "COUNT_DOWN", 0.1)
     executor = HandExecutor({"cuda:0": 1})
     async with open_queue(tmp_path, executor) as queue:
         queue._dispatcher.positions.estimate.add("imagine|0x0x4s0|image", 5.0)
@@ -657,7 +657,7 @@ async def test_a_cancel_that_shares_the_claims_commit_leaves_nothing_behind(
 async def test_a_job_of_which_nobody_can_tell_whether_it_may_run_waits_for_that(
     tmp_path: Path, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outcomes, "LATER", 0.02)
+    monkeypatch.setattr(results, "LATER", 0.02)
     known, asked = asyncio.Event(), []
 
     async def gate(job: Job, running: bool) -> None:
@@ -1079,7 +1079,7 @@ async def test_a_retried_job_shares_the_only_device_when_a_long_one_does_not_end
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(placement, "CLEARED_WITHIN", 0.02)
-    monkeypatch.setattr("jobs.running.dispatcher.CLEARED_WITHIN", 0.02)
+    monkeypatch.setattr("jobs.dispatcher.CLEARED_WITHIN", 0.02)
     executor = HandExecutor({"cuda:0": 4})
     async with open_queue(tmp_path, executor) as queue:
         long, again = [(await ask(queue, user=user)).job.id for user in (1, 2)]

@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.job import Lane
-from jobs.order.estimate import Estimate
-from jobs.order.fairness import RANKS, Waiting
-from jobs.order.virtual_time import Had
-from jobs.order.waitlist import Waitlist
+from jobs.scheduling.eta import Estimate
+from jobs.scheduling.fairness import RANKS, Had, Waiting
+from jobs.scheduling.waitlist import Waitlist
 from tests.jobs.plain_shares import PlainShares
 from tests.jobs.test_policy import job
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from bus.messages import decode, encode
 from core.job import Job, Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
 from core.tracing import DISCORDS_EPOCH, Untraced
-from jobs.agents.wire import Order
-from jobs.elsewhere.handed import order_of
-from jobs.running.traced import note_asked, note_waited
+from jobs.cluster.hosts import order_of
+from jobs.cluster.nats import decode, encode
+from jobs.cluster.protocol import Order
+from jobs.dispatcher import note_asked, note_waited
 from vision.protocol import Run
 
 JOB = "abcdefghjkmn"

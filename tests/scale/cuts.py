@@ -22,9 +22,8 @@ import sqlalchemy as sa
 
 from core.events import Cancelled, Event, Failed, Rendered
 from core.job import Status
-from jobs.executor import Lost, Outcome
-from jobs.queue import Queue
-from jobs.views import Submitted
+from jobs.executors.base import Lost, Outcome
+from jobs.queue import Queue, Submitted
 from storage.blobs.local import Folder
 from storage.database import open_database
 from storage.engines import postgres as engine

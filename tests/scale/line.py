@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bus.messages import MOST, Message, decode, encode
 from core.errors import BusAway
+from jobs.cluster.nats import MESSAGES_MOST, Message, decode, encode
 
 
 class Pipe:
@@ -42,7 +42,7 @@ class Pipe:
         return _put(self._hearers.setdefault(subject, []), (kind, hear))
 
     async def serve(
-        self, subject: str, kind: type[Any], answer: Any, *, most: int = MOST
+        self, subject: str, kind: type[Any], answer: Any, *, most: int = MESSAGES_MOST
     ) -> Callable[[], Awaitable[None]]:
         return _put(self._servers.setdefault(subject, []), (kind, answer))
 

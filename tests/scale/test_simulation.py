@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from core.requests import ImagineRequest, to_json
-from jobs.executor import Lost
+from jobs.executors.base import Lost
 from tests.jobs.fake_worker import output_of
 from tests.scale.simulation.fleet import Timers, Work
 from tests.scale.simulation.measure import Plan, reckoned

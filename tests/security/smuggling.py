@@ -2,8 +2,8 @@
 
 Texts made to smuggle them into a prompt, on every tokenizer that the tests can build: alone, as the worker
 neutralises them; as text that was read in a picture; as question, answer and question in the whole prompt of
-every tiny model; and as questions to a server, whose tokenizer isn't known here, as ``jobs.remote.messages``
-sends them.
+every tiny model; and as questions to a server, whose tokenizer isn't known here, as
+``jobs.executors.openai_api`` sends them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobs.remote.messages import neutral
+from jobs.executors.openai_api import neutral
 from tests.servers import model as served
 from tests.vision.chat import fuzz, shapes
 from vision.chat.prompt import ControlTokens, PromptMaker

@@ -24,8 +24,8 @@ from PIL import Image, ImageDraw
 
 from core.requests import AskRequest, to_json
 from host.chat_server import HttpChatServer
-from jobs.remote.messages import Prompt, prompt_of
-from jobs.remote.remote import RemoteExecutor
+from jobs.executors.chat_server import RemoteExecutor
+from jobs.executors.openai_api import Prompt, prompt_of
 from tests.servers import model, start
 from vision.chat import talker as load
 from vision.chat.prompt import Picture

@@ -20,8 +20,8 @@ import aiohttp
 from core.events import Event, Failed, Rendered
 from core.requests import AskRequest
 from host.chat_server import HttpChatServer
-from jobs.remote.stream import Stream
-from jobs.views import Result
+from jobs.executors.openai_api import Stream
+from jobs.queue import Result
 from tests.chat_server import Behave, Exchange
 from tests.host.chat_faults import MOST, Judge, tried
 from tests.servers import model, start

@@ -14,7 +14,7 @@ from core.requests import AskRequest, to_json
 from core.settings import load_settings
 from host import doctor
 from host.chat_server import HttpChatServer
-from jobs.remote.remote import RemoteExecutor
+from jobs.executors.chat_server import RemoteExecutor
 from tests.jobs.conftest import until
 from tests.servers import compare, faults, start
 from vision.chat.talker import Talker

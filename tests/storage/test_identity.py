@@ -15,9 +15,8 @@ from core.errors import FilesAway, StorageError
 from storage import people
 from storage.blobs.base import studio_of
 from storage.blobs.local import Folder
-from storage.copy_database import LEFT
 from storage.database import Database, open_database
-from storage.identity import ADOPTED, MARK, TURN, Identity
+from storage.identity import ADOPTED, LEFT, MARK, TURN, Identity
 from storage.people import user_seen
 from storage.privacy import note_upload
 from tests.fresh import address_in, fresh_database

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from core.errors import StorageError
 from storage import copy_database, people
 from storage.blobs.local import Folder
-from storage.copy_database import move, refuse_half_moved
+from storage.copy_database import move
 from storage.database import Database, open_database
-from storage.identity import Identity
+from storage.identity import Identity, refuse_half_moved
 from storage.schema import jobs, metadata
 from tests.fresh import address_in, fresh_database
 from tests.storage.conftest import NOW, added

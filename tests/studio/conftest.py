@@ -16,9 +16,8 @@ from PIL import Image
 from core.requests import REQUESTS, GenerateRequest, from_json
 from core.settings import load_settings
 from host.opening import services
-from jobs.executor import Outcome, Report
-from jobs.queue import Queue
-from jobs.views import Result
+from jobs.executors.base import Outcome, Report
+from jobs.queue import Queue, Result
 from storage.blobs.removal import Removal, utc_now
 from storage.embeddings import VectorFiles
 from storage.identity import Identity

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.requests import from_json
 from core.requests.base import Answer
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from tests.bot.pretend_worker import films_of
 from tests.studio.conftest import AtOnce
 from vision.protocol import Done, Run

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import partial
 
-from jobs.views import Result
+from jobs.queue import Result
 from studio.actor import Place
 from studio.directory import CurrentDirectory, Member, Unanswered
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.events import ChatAnswer
 from core.requests import from_json
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import AtOnce
 from vision.chat.output_parsing import wanted
 from vision.chat.output_rendering import finished

@@ -21,10 +21,9 @@ from storage import people, schema
 from storage import privacy as rows
 from storage.blobs import removal
 from storage.blobs.local import Folder
-from storage.copy_database import CAME_FROM, LEFT
 from storage.database import open_database
 from storage.engines import sqlite
-from storage.identity import TURN, Identity
+from storage.identity import CAME_FROM, LEFT, TURN, Identity
 from storage.schema import sessions
 from storage.sessions import Sessions
 from studio import janitor as module

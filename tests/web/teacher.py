@@ -12,7 +12,7 @@ from core.events import File, Output, Picture
 from core.requests import from_json
 from core.requests.custom_models import ANOMALY, BundleRequest, InspectRequest, TrainRequest
 from core.results import Learned, LearnedFrom, Verdict
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import AtOnce
 from vision.custom_models.snapshot import GOOD, Snapshot
 from vision.protocol import Done, Run, Step

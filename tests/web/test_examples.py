@@ -9,7 +9,7 @@ import pytest
 
 from core.events import Output
 from core.requests import TryRequest
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
 from tests.web.conftest import OTHER, Browser, Site, open_site

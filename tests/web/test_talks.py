@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from core.events import ChatAnswer, Output
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from studio.asking.talking import NO_MODEL, NOT_WHO
 from studio.gallery import HIDDEN
 from tests.films import BLUE, GREEN, RED, WHITE, animation, plain

@@ -21,7 +21,7 @@ from bot.wire.transport import Breaker, Transport
 from core.events import ChatAnswer, Event, Progress, Queued, Rendered, Started
 from core.job import Job
 from core.requests import AskRequest
-from jobs.views import Result
+from jobs.queue import Result
 from tests.wire import delivery
 from tests.wire.delivery import RUNGS, Bench, open_bench
 from tests.wire.discord import FAULTS, Call

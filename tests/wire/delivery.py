@@ -36,7 +36,7 @@ from core.events import Event, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest
 from jobs.feed import Wait
-from jobs.views import Result
+from jobs.queue import Result
 from storage.blobs.local import Folder
 from storage.job_queries import StoredPicture
 from studio.actor import Place

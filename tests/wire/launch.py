@@ -26,9 +26,9 @@ WORKER = "tests.bot.pretend_worker:main"
 CRASHES = {  # name → (what, when): the whole process group is killed there, once it has been connected
     "acknowledged": ("jobs.queue:Queue._submit", "before"),
     "row written": ("jobs.queue:Queue._submit", "after"),
-    "job claimed": ("jobs.running.dispatcher:Dispatcher._on_device", "before"),
-    "files saved": ("jobs.running.saving:Saving.save", "after"),
-    "job rendered": ("jobs.running.outcomes:Outcomes._rendered", "after"),
+    "job claimed": ("jobs.dispatcher:Dispatcher._on_device", "before"),
+    "files saved": ("jobs.results:Saving.save", "after"),
+    "job rendered": ("jobs.results:Outcomes._rendered", "after"),
     "message stands": ("bot.delivery.ladder:Ladder.climb", "after"),
     "delivery noted": ("bot.delivery.follow:Delivery._note", "after"),
 }

@@ -160,22 +160,22 @@ def _few_are_kept() -> dict[str, int]:
     what is kept → how much of it at most."""
     from bot.wire import session
     from jobs import feed, people
-    from jobs.order import virtual_time
+    from jobs.scheduling import fairness
     from storage.engines import base
 
     base.PRAGMAS = (
         *base.PRAGMAS,
         f"PRAGMA cache_size=-{KEPT}",
     )  # KiB, where it is 2,000: ten MB in all
-    session.REMEMBERED = feed.CHANGES_KEPT = people.SEEN_AT_MOST = virtual_time.MEMBERS_KEPT = KEPT
+    session.REMEMBERED = feed.CHANGES_KEPT = people.SEEN_AT_MOST = fairness.MEMBERS_KEPT = KEPT
     return dict.fromkeys(
         (
             "bot.wire.session.KeptSessions._seen",
             "jobs.feed.Feeds._changes",
             "jobs.people.People._seen",
-            "jobs.order.virtual_time.VirtualTime._had",
-            "jobs.order.virtual_time.VirtualTime._stamps",
-            "objects of jobs.order.virtual_time.Had",
+            "jobs.scheduling.fairness.VirtualTime._had",
+            "jobs.scheduling.fairness.VirtualTime._stamps",
+            "objects of jobs.scheduling.fairness.Had",
         ),
         KEPT,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.errors import UserError
 from core.job import Job
-from jobs.views import Snapshot
+from jobs.queue import Snapshot
 from studio.asking.actions import RIGHTS
 from studio.asking.films.actions import OF_FILMS
 from studio.asking.films.filming import Asked, Material

@@ -12,7 +12,7 @@ from core.job import Job
 from core.requests import PICTURE_KINDS, GenerateRequest
 from core.requests.base import Answer as Kind
 from core.results import text_of_lines
-from jobs.views import Result
+from jobs.queue import Result
 from storage.job_queries import StoredPicture
 from studio.asking.new_job import picture_of
 from studio.asking.prompts import remix_text

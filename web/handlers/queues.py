@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.job import NOBODY
-from jobs.views import JobView
+from jobs.queue import JobView
 from studio.asking.prompts import remix_text
 from studio.server import ServerQueue
 from web.call import Answer, Call, Json

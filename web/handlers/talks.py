@@ -10,7 +10,7 @@ from core.job import Job, Status
 from core.requests import AskRequest
 from core.requests.chat import cited_frames, frame_labels, pieces_by_frame
 from core.results import Table
-from jobs.views import JobView
+from jobs.queue import JobView
 from storage.conversations import Asked
 from studio.answers import tables
 from studio.asking.new_job import NewJob

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from core.errors import ImageError
 from core.job import Job
 from core.requests import GenerateRequest
-from jobs.views import Result
+from jobs.queue import Result
 from storage.videos import StoredFilm
 from studio.asking.new_job import OfJob, new_seed
 

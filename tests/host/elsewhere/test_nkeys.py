@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
-from bus.connection import connected
-from bus.credentials import credentials
 from core.errors import BusError, SettingsError
 from core.events import Rendered
 from core.settings import Settings, load_settings
 from host.elsewhere import rights
-from jobs.elsewhere.executor import BusExecutor
+from jobs.cluster.executor import BusExecutor
+from jobs.cluster.nats import connected, credentials
 from tests import nats
 from tests.jobs.agents.conftest import QUICK, agent_of
 from tests.jobs.conftest import ask, open_queue, until

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
-from bus.connection import connected
 from core.errors import SettingsError
 from core.events import Rendered
 from core.settings import load_settings
 from host.elsewhere import checks, rights
-from jobs.elsewhere.executor import BusExecutor
-from jobs.elsewhere.load import SUBJECT, AskLoad, Load, answer_for_ever
+from jobs.cluster.executor import SUBJECT, AskLoad, BusExecutor, Load, answer_for_ever
+from jobs.cluster.nats import connected
 from tests import nats
 from tests.jobs.agents.conftest import QUICK, agent_of
 from tests.jobs.conftest import ask, open_queue, until

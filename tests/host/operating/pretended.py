@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from types import SimpleNamespace
 
-from bus.connection import Counts
-from jobs.executor import Device
+from jobs.cluster.nats import Counts
+from jobs.executors.base import Device
 
 
 class PretendedWire:

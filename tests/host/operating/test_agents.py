@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from host.operating.metrics import Metrics
-from jobs.executor import Device
+from jobs.executors.base import Device
 from tests.host.operating.pretended import PretendedBus
 from tests.jobs.conftest import open_queue
 from tests.jobs.hand_executor import HandExecutor

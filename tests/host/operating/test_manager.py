@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from host.operating.manager import ServiceManager
-from jobs.views import Health
+from jobs.queue import Health
 
 WELL = Health(True, 1.0, 2, 3)
 HUNG = Health(False, 950.0, 1, 0, "no step was finished for 950 s", hung=True)

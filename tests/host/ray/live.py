@@ -8,13 +8,12 @@ import logging
 import sys
 from pathlib import Path
 
-from bus.connection import connected
 from core.settings import load_settings
 from host.cli import _parser
 from host.elsewhere.worker import work
 from host.ray_launcher import launch
-from jobs.elsewhere.executor import BusExecutor
-from jobs.elsewhere.load import answer_for_ever
+from jobs.cluster.executor import BusExecutor, answer_for_ever
+from jobs.cluster.nats import connected
 from tests.jobs.agents.live import LIMITS, Plan, ask_for
 from tests.jobs.conftest import open_queue
 

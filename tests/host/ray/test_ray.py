@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from bus.connection import connected
 from core.settings import ROOT
 from core.settings import load_settings as load
 from host.elsewhere import rights
-from jobs.agents.wire import Beat
+from jobs.cluster.nats import connected
+from jobs.cluster.protocol import Beat
 from tests import nats
 from tests.host.ray import nodes
 from tests.jobs.agents.live import Jobs, Plan, kill

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from bus.connection import Bus, connected
 from core.settings import Settings, load_settings
-from jobs.agents.agent import Agent, Known
-from jobs.agents.fetching import Fetching
-from jobs.agents.holding import Timing
-from jobs.elsewhere.executor import BusExecutor
+from jobs.cluster.agent import Agent, Fetching, Known
+from jobs.cluster.executor import BusExecutor
+from jobs.cluster.nats import Bus, connected
+from jobs.cluster.protocol import Timing
+from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
-from jobs.workers.local import LocalExecutor
 from storage.blobs.cache import Cache
 from tests import nats
 from tests.jobs.conftest import open_queue

@@ -19,15 +19,14 @@ from typing import Any
 
 import msgspec
 
-from bus.messages import MOST, VERSION, Message, decode, encode
 from core.errors import BusAway, WireError
 from core.events import Output, Picture
-from jobs.agents import wire
-from jobs.agents.agent import Agent, Known
-from jobs.agents.fetching import Fetching
-from jobs.agents.holding import Timing
-from jobs.elsewhere.executor import BusExecutor
-from jobs.executor import Device
+from jobs.cluster import protocol
+from jobs.cluster.agent import Agent, Fetching, Known
+from jobs.cluster.executor import BusExecutor
+from jobs.cluster.nats import MESSAGES_MOST, VERSION, Message, decode, encode
+from jobs.cluster.protocol import Timing
+from jobs.executors.base import Device
 from storage.blobs.cache import Cache
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Broke, Embed, Fault, LoadingModel, Run, Step, Talk, Turn
@@ -50,7 +49,7 @@ class Figures:
 class Line:
     """A bus without a server: notes who listens."""
 
-    is_up, most = True, MOST
+    is_up, most = True, MESSAGES_MOST
 
     def __init__(self) -> None:
         self.takers: dict[str, tuple[Any, Callable[..., Any], int, Any]] = {}
@@ -69,19 +68,21 @@ class Line:
     async def request(self, subject: str, message: Message, kind: Any, *, patience: float) -> Any:
         encode(message)
         await asyncio.sleep(0)
-        if isinstance(message, wire.Order):
-            return wire.Taken(True)
-        if isinstance(message, wire.Fetch):
-            return wire.Piece(-1)
+        if isinstance(message, protocol.Order):
+            return protocol.Taken(True)
+        if isinstance(message, protocol.Fetch):
+            return protocol.Piece(-1)
         raise BusAway("nobody")
 
     async def listen(
-        self, subject: str, kind: Any, hear: Any, *, most: int = MOST, unread: Any = None
+        self, subject: str, kind: Any, hear: Any, *, most: int = MESSAGES_MOST, unread: Any = None
     ) -> Any:
         self.takers[subject] = kind, hear, most, unread
         return self.end
 
-    async def serve(self, subject: str, kind: Any, answer: Any, *, most: int = MOST, at_once: int = 0) -> Any:
+    async def serve(
+        self, subject: str, kind: Any, answer: Any, *, most: int = MESSAGES_MOST, at_once: int = 0
+    ) -> Any:
         self.takers[subject] = kind, answer, most, None
         return self.end
 
@@ -95,32 +96,32 @@ def samples() -> dict[str, list[Message]]:
     device = Device("cpu", "ready", "a card", 2**30, 4, 1)
     done = Output((picture,) * 2, picture, ("a",), (("cat", 0.5),), {"model": "m", "notes": []})
     turn = Turn("user", "what is it", (SHA,), "job", (1.0,), 2.0)
-    order = wire.Order(
+    order = protocol.Order(
         TOKEN, "0b" * 16, "another", "cpu", "imagine", '{"prompt":"x"}', {}, "d", "k", Talk((turn,))
     )
     with_files = msgspec.structs.replace(order, token="0c" * 16, files={SHA: "png"}, folder={"a.json": SHA})
     return {
         "beat.h1": [
-            wire.Beat(TOKEN, (device,), (wire.Holding("job", TOKEN, "cpu", "d", 1, 2),), "", "1", 1.5)
+            protocol.Beat(TOKEN, (device,), (protocol.Holding("job", TOKEN, "cpu", "d", 1, 2),), "", "1", 1.5)
         ],
         "job.job": [
-            wire.News(TOKEN, step=Step("job", 1, 3, b"jpeg", (0, 0, 1, 1), "text")),
-            wire.News(TOKEN, loading=LoadingModel("job", "m", 0.5)),
+            protocol.News(TOKEN, step=Step("job", 1, 3, b"jpeg", (0, 0, 1, 1), "text")),
+            protocol.News(TOKEN, loading=LoadingModel("job", "m", 0.5)),
         ],
         "done.h1": [
-            wire.Final(TOKEN, "job", broke=Broke("job", Fault.ERROR, "no")),
-            wire.Final("0d" * 16, "job", done=done, sent=("", "", SHA)),
+            protocol.Final(TOKEN, "job", broke=Broke("job", Fault.ERROR, "no")),
+            protocol.Final("0d" * 16, "job", done=done, sent=("", "", SHA)),
         ],
-        "file.h1": [wire.Fetch(TOKEN, SHA, 0)],
-        "put.h1": [wire.Put(TOKEN, SHA, 100, 0, b"some"), wire.Put(TOKEN, SHA, 100, 4, b"more")],
+        "file.h1": [protocol.Fetch(TOKEN, SHA, 0)],
+        "put.h1": [protocol.Put(TOKEN, SHA, 100, 0, b"some"), protocol.Put(TOKEN, SHA, 100, 4, b"more")],
         "run.h1": [order, with_files],
-        "stop.h1": [wire.StopRun(TOKEN)],
-        "hold.h1": [wire.Hold(TOKEN, (TOKEN,), ()), wire.Hold(TOKEN, (), (TOKEN,))],
+        "stop.h1": [protocol.StopRun(TOKEN)],
+        "hold.h1": [protocol.Hold(TOKEN, (TOKEN,), ()), protocol.Hold(TOKEN, (), (TOKEN,))],
         "ask.h1": [
-            wire.Ask(TOKEN, {SHA: "png"}, embed=Embed("q", "m", ("words",), (SHA,))),
-            wire.Ask(TOKEN, {}),
+            protocol.Ask(TOKEN, {SHA: "png"}, embed=Embed("q", "m", ("words",), (SHA,))),
+            protocol.Ask(TOKEN, {}),
         ],
-        "forget": [wire.ForgetAll(("job", SHA, "../../etc"))],
+        "forget": [protocol.ForgetAll(("job", SHA, "../../etc"))],
     }
 
 

@@ -20,7 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bus.connection import connected
 from core.events import Rendered
 from core.job import Origin
 from core.requests import (
@@ -40,13 +39,13 @@ from core.requests import (
 )
 from core.settings import load_settings
 from host.workers import worker_configs
-from jobs.agents.agent import Agent, Known
-from jobs.agents.fetching import Fetching
-from jobs.agents.models import digest
-from jobs.elsewhere.executor import BusExecutor
-from jobs.executor import Executor
+from jobs.cluster.agent import Agent, Fetching, Known
+from jobs.cluster.executor import BusExecutor
+from jobs.cluster.nats import connected
+from jobs.cluster.protocol import digest
+from jobs.executors.base import Executor
+from jobs.executors.local import LocalExecutor
 from jobs.queue import Queue
-from jobs.workers.local import LocalExecutor
 from storage.blobs.cache import Cache
 from tests import nats
 from tests.jobs.agents.live import LIMITS

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bus.connection import connected
 from core.job import Origin
 from core.requests import ImagineRequest
 from core.settings import load_settings
-from jobs.agents.holding import Timing
-from jobs.elsewhere.executor import BusExecutor
-from jobs.limits import Limits
+from jobs.admission import Limits
+from jobs.cluster.executor import BusExecutor
+from jobs.cluster.nats import connected
+from jobs.cluster.protocol import Timing
 from jobs.queue import Queue
 from storage import jobs as rows
 from tests.jobs.agents.conftest import agent_of

@@ -16,10 +16,9 @@ from core.events import Cancelled, Failed, Progress, Rendered
 from core.job import Origin, Status
 from core.requests import DescribeRequest
 from core.requests.video import VideoRequest
-from jobs.agents.agent import Agent
-from jobs.queue import Queue
-from jobs.views import Result
-from jobs.workers.local import LocalExecutor
+from jobs.cluster.agent import Agent
+from jobs.executors.local import LocalExecutor
+from jobs.queue import Queue, Result
 from tests import nats
 from tests.jobs import film_worker
 from tests.jobs.agents.conftest import FAKE, FILMS, agents, bot

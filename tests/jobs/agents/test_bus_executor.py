@@ -11,19 +11,17 @@ from typing import Any
 
 import pytest
 
-from bus.messages import MOST, Message
 from core.errors import BusAway
 from core.events import File, Output
 from host.elsewhere.checks import _machines
-from jobs.agents.agent import Agent, Known
-from jobs.agents.holding import Timing
-from jobs.agents.wire import Ask, Beat, Final, Holding, Order, Reply, StopRun, Taken
-from jobs.elsewhere import executor as module
-from jobs.elsewhere.ends import outcome_of
-from jobs.elsewhere.executor import BusExecutor
-from jobs.elsewhere.hosts import FORGOTTEN, MISSED, SAME_NAME, Hosts
-from jobs.elsewhere.lending import Receiving
-from jobs.executor import Device, Lost, Outcome
+from jobs.cluster import executor as module
+from jobs.cluster.agent import Agent, Known
+from jobs.cluster.executor import BusExecutor, outcome_of
+from jobs.cluster.file_transfer import Receiving
+from jobs.cluster.hosts import FORGOTTEN, MISSED, SAME_NAME, Hosts
+from jobs.cluster.nats import MESSAGES_MOST, Message
+from jobs.cluster.protocol import Ask, Beat, Final, Holding, Order, Reply, StopRun, Taken, Timing
+from jobs.executors.base import Device, Lost, Outcome
 from tests.jobs.conftest import until
 from tests.jobs.hand_executor import HandExecutor
 from vision.protocol import Check, Done, Run, Stopped
@@ -34,7 +32,7 @@ SILENT = Timing().silent
 class Line:
     """A bus without a server: notes who listens and what is said."""
 
-    is_up, most = True, MOST
+    is_up, most = True, MESSAGES_MOST
 
     def __init__(self) -> None:
         self.takers: dict[str, Callable[..., Any]] = {}

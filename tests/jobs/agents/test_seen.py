@@ -12,12 +12,10 @@ from unittest import mock
 import msgspec
 import pytest
 
-from jobs.agents.holding import Timing
-from jobs.agents.wire import Beat, Holding
-from jobs.elsewhere.executor import BusExecutor
-from jobs.elsewhere.handed import Handed
-from jobs.elsewhere.seen import Seen
-from jobs.executor import Device, Lost
+from jobs.cluster.executor import BusExecutor
+from jobs.cluster.hosts import Handed, Seen
+from jobs.cluster.protocol import Beat, Holding, Timing
+from jobs.executors.base import Device, Lost
 from vision.protocol import Run
 
 HOSTS, DEVICES = ("h1", "h2", "h3"), ("cuda:0", "cuda:1")

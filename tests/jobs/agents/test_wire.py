@@ -13,10 +13,8 @@ from core.errors import WireError
 from core.events import File, Film, Output, Picture
 from core.results import Learned
 from core.settings import ROOT
-from jobs.agents.events import Telling
-from jobs.agents.outputs import hashed, put_together, taken_apart
-from jobs.agents.wire import Fetch, News, Put
-from jobs.elsewhere.lending import Lending, Receiving
+from jobs.cluster.file_transfer import Lending, Receiving
+from jobs.cluster.protocol import Fetch, News, Put, Telling, hashed, put_together, taken_apart
 from tests.jobs.agents import fuzz
 from vision.protocol import LoadingModel, Step
 

@@ -29,10 +29,10 @@ from core.events import Output, Picture
 from core.job import Origin, Reply
 from core.requests import ImagineRequest, from_json
 from core.tracing import Attribute, Untraced
-from jobs.executor import Device, Outcome, Report
-from jobs.limits import Limits
-from jobs.order.fairness import Waiting
+from jobs.admission import Limits
+from jobs.executors.base import Device, Outcome, Report
 from jobs.queue import Queue
+from jobs.scheduling.fairness import Waiting
 from storage.blobs.local import Folder
 from storage.database import Database
 from storage.engines.postgres import Pulse

@@ -8,13 +8,12 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bus.connection import Bus, connected
 from core.requests import from_json
 from core.settings import load_settings
-from jobs.agents.agent import Agent, Known
-from jobs.agents.fetching import Fetching
-from jobs.agents.holding import Timing
-from jobs.executor import Device, Lease, Lost, Outcome, Report
+from jobs.cluster.agent import Agent, Fetching, Known
+from jobs.cluster.nats import Bus, connected
+from jobs.cluster.protocol import Timing
+from jobs.executors.base import Device, Lease, Lost, Outcome, Report
 from storage.blobs.cache import Cache
 from tests.jobs.fake_worker import output_of
 from tests.scale.simulation.sampling import Notes

@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from bus.messages import encode
 from core.job import Job, Lane, Origin, Status
 from core.requests import ImagineRequest, to_json
 from core.tracing import UNTRACED
-from jobs.active import ActiveJob, open_gate, question_alone
-from jobs.agents.wire import Beat, Holding, Taken
-from jobs.elsewhere.executor import BusExecutor
-from jobs.executor import Device
-from jobs.limits import Limits
-from jobs.order.fairness import Waiting
-from jobs.running.dispatcher import Dispatcher
+from jobs.admission import Limits
+from jobs.cluster.executor import BusExecutor
+from jobs.cluster.nats import encode
+from jobs.cluster.protocol import Beat, Holding, Taken
+from jobs.dispatcher import Dispatcher
+from jobs.executors.base import Device
+from jobs.feed import ActiveJob, open_gate, question_alone
+from jobs.scheduling.fairness import Waiting
 from tests.jobs.conftest import until
 from vision.protocol import Run
 

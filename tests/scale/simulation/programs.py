@@ -13,17 +13,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bus.connection import connected
 from core.errors import LimitError
 from core.events import Failed, Rendered, Started
 from core.job import Origin, Reply
 from core.requests import ImagineRequest
 from core.settings import load_settings
 from host import garbage
-from jobs.elsewhere.executor import BusExecutor
-from jobs.limits import Limits
-from jobs.order import positions
+from jobs.admission import Limits
+from jobs.cluster.executor import BusExecutor
+from jobs.cluster.nats import connected
 from jobs.queue import Queue
+from jobs.scheduling import eta
 from storage.blobs.local import Folder
 from storage.database import open_database
 from tests.scale.simulation import fleet
@@ -45,7 +45,7 @@ async def bot(
 ) -> None:  # fmt: skip
     """Be the bot until cancelled. rate: jobs a second that its members ask for. slow: how many times slower
     time goes."""
-    positions.ANNOUNCE_GAP *= slow
+    eta.ANNOUNCE_GAP *= slow
     settings = load_settings({"BUS_URL": url, "NODE_NAME": name}, Path("/nowhere"))
     async with connected(settings) as bus, open_database(address, None) as database:
         await bus.until_up(30)

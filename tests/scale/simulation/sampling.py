@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from bus.connection import Bus
+from jobs.cluster.nats import Bus
 
 EVERY = 1.0  # s between two samples
 LOOK = 0.004  # s of processor time between two looks at where it goes

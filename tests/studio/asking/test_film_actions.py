@@ -10,7 +10,7 @@ from core.job import Job, Lane, Origin, Status
 from core.prompt.parser import format_prompt, parse_prompt
 from core.requests import ImagineRequest, Request
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
-from jobs.views import Result
+from jobs.queue import Result
 from storage.job_queries import StoredPicture
 from storage.videos import StoredFilm
 from studio.asking.actions import REMIXABLE, RIGHTS, after_button, again, imagine_prompt

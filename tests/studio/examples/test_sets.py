@@ -17,7 +17,7 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.events import Failed, Output, Rendered
 from core.job import Job, Surface
 from core.requests import TryRequest, from_json
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from storage.schema import example_sets, examples
 from studio.actor import Actor
 from studio.authority import Action, Authority, Belonging

@@ -21,7 +21,7 @@ from core.job import Job, Status
 from core.requests import from_json
 from core.requests.custom_models import BundleRequest, InspectRequest, TrainRequest
 from core.results import TEST, Learned, LearnedFrom, Verdict
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from storage.projects import dataset
 from storage.projects.dataset import Incoming
 from storage.projects.projects import Project

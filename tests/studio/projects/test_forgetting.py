@@ -17,7 +17,7 @@ import pytest
 from core.errors import UserError
 from core.job import Status
 from core.requests import ImagineRequest
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from storage import privacy as rows
 from storage.projects import versions
 from storage.projects.projects import Project

@@ -9,7 +9,7 @@ import pytest
 from core.errors import NotAllowedError, PromptError, UserError
 from core.prompt.values import stored_lora
 from core.requests import ImagineRequest
-from jobs.executor import Device
+from jobs.executors.base import Device
 from studio.actor import Actor
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import World

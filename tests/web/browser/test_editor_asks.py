@@ -13,7 +13,7 @@ import pytest_asyncio
 from PIL import Image
 
 from core.events import ChatAnswer, Output
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from tests.studio.talker import Talker
 from tests.web.browser.desk import drag, editing
 from tests.web.browser.test_accessibility import axe  # noqa: F401

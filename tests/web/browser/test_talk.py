@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from core.events import ChatAnswer, Output
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import png
 from tests.studio.talker import Talker
 from tests.web.browser.test_accessibility import LOOKS, RULES, RUN, axe, look  # noqa: F401  a fixture of theirs

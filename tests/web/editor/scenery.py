@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from core.events import Picture
 from core.requests import GenerateRequest, from_json
-from jobs.executor import Outcome, Report
+from jobs.executors.base import Outcome, Report
 from tests.jobs.fake_worker import output_of
 from tests.studio.conftest import AtOnce
 from vision.protocol import Answered, Broke, Declined, Done, Fault, Question, Run, Select, Selected, Step

@@ -26,8 +26,8 @@ from bot.delivery.follow import Delivery
 from bot.delivery.post import Post
 from core.job import Job, Surface
 from core.requests import ImagineRequest
-from jobs.executor import Outcome, Report
-from jobs.views import Result
+from jobs.executors.base import Outcome, Report
+from jobs.queue import Result
 from studio.actor import Actor, Place
 from studio.asking.new_job import NewJob
 from tests.jobs.hand_executor import HandExecutor

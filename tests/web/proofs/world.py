@@ -20,7 +20,7 @@ from PIL import Image
 from core.events import Progress
 from core.job import Surface
 from jobs.feed import News
-from jobs.views import Result
+from jobs.queue import Result
 from storage import moderation
 from storage import schema as own_models
 from storage.schema import (

@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import FilesAway, StorageError, UserError
 from core.job import Job, Status
 from core.requests import AskRequest
-from jobs.views import Result
+from jobs.queue import Result
 from storage.conversations import ExampleSet
 from studio.examples.copies import Summary
 from studio.examples.sets import Contents

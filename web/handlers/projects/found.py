@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from core.errors import UserError
 from core.job import Job
 from core.requests.custom_models import DETECT
-from jobs.views import Submitted
+from jobs.queue import Submitted
 from studio.asking.new_job import NewJob
 from studio.pictures.intake import Sent
 from studio.projects.pictures import Brought

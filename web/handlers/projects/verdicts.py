@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.job import Job, Status
-from jobs.views import Result
+from jobs.queue import Result
 from web.call import Call
 from web.handlers import talks
 from web.handlers.projects import shapes

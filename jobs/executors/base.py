@@ -1,0 +1,184 @@
+"""Where jobs run, seen from the queue: submit a request, get events, cancel. Local processes are one way to
+do it.
+
+Two executors as one: each job goes to the devices of the one that has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vision.protocol import Answered, Broke, Declined, Done, LoadingModel, Question, Run, Step, Stopped
+
+SEPARATOR = "/"  # between a machine of the bus and its device
+
+
+def host_of(device: str) -> str:
+    """Return the machine of a device, or the device itself where that is of this machine."""
+    return device.partition(SEPARATOR)[0]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The worker died or hung with the job in hand. ``reason`` is for the log.
+
+    ``untouched``: surely not this job's fault; the worker didn't have it yet, or another job is known to have
+    broken it.
+    ``shared``: the worker had other jobs in hand too, and nobody knows whose fault it was.
+    ``goes_on``: only we have lost it, since we stop; the next process takes it up.
+    """
+
+    job_id: str
+    reason: str
+    untouched: bool = False
+    shared: bool = False
+    goes_on: bool = False
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A run that a row tells of. token: the row's."""
+
+    job_id: str
+    token: str
+    device: str
+
+
+Outcome = Done | Stopped | Broke | Lost
+Report = Callable[[LoadingModel | Step], None]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A worker as admins see it. ``state``: starting, ready, or down (it keeps being tried). ``memory`` in
+    bytes. ``only``: the role whose jobs it takes, which then no other device does; empty = all others."""
+
+    name: str
+    state: str
+    card: str = ""
+    memory: int = 0
+    slots: int = 1
+    running: int = 0
+    restarts: int = 0
+    problem: str | None = None
+    only: str = ""
+
+
+class Executor(Protocol):
+    """Runs jobs on devices. Every method is called on the event loop's thread."""
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """One for each worker, whatever its state."""
+        ...
+
+    async def start(self, changed: Callable[[], None]) -> None:
+        """Begin to start workers; call ``changed`` whenever a slot becomes free or a device changes its
+        state."""
+        ...
+
+    async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
+        """Return the jobs of these runs that go on although the process that began them has ended; each may
+        be given to ``run`` again, on its device, and ends there. Called before ``start``."""
+        ...
+
+    async def stop(self) -> None:
+        """End every worker of this process now. Runs in progress end as Lost."""
+        ...
+
+    def outlives(self, job_id: str) -> bool:
+        """Return whether a running job goes on when this process ends, to be taken up by the next."""
+        ...
+
+    def settle(self, job_id: str) -> None:
+        """Note that the end of a job's run is written down, or nobody wants it."""
+        ...
+
+    def free(self) -> Mapping[str, int]:
+        """Free slots of the devices that can take a job now, by name; not to be changed."""
+        ...
+
+    def has(self, job_id: str) -> bool:
+        """Whether this job is being run: its slot and its user's share are taken."""
+        ...
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        """Run one job to its end, whatever that is; ``report`` is called with each sign of life before it."""
+        ...
+
+    async def ask(self, question: Question) -> Answered | Declined:
+        """Put a question to a device beside its jobs; Declined also when none is ready, or it is lost."""
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """Ask a running job to stop between two steps. It ends as Stopped, or as Done when it was too
+        late."""
+        ...
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Give up whatever is kept of these jobs and pictures (SHA-256), whose rows are gone."""
+        ...
+
+
+class Both:
+    """``first`` answers questions beside jobs while one of its devices is ready, else ``second`` does."""
+
+    def __init__(self, first: Executor, second: Executor) -> None:
+        self._first, self._second = first, second
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """The devices of both."""
+        return (*self._first.devices, *self._second.devices)
+
+    async def start(self, changed: Callable[[], None]) -> None:
+        """Start both."""
+        await self._first.start(changed)
+        await self._second.start(changed)
+
+    async def take_up(self, leases: Sequence[Lease]) -> Collection[str]:
+        """Return the jobs that go on at either."""
+        return {*await self._first.take_up(leases), *await self._second.take_up(leases)}
+
+    def outlives(self, job_id: str) -> bool:
+        """Return whether a job goes on at either when this process ends."""
+        return self._first.outlives(job_id) or self._second.outlives(job_id)
+
+    def settle(self, job_id: str) -> None:
+        """Note it at both."""
+        self._first.settle(job_id)
+        self._second.settle(job_id)
+
+    async def stop(self) -> None:
+        """Stop both."""
+        await asyncio.gather(self._first.stop(), self._second.stop())
+
+    def free(self) -> Mapping[str, int]:
+        """Return the free slots of both."""
+        return {**self._first.free(), **self._second.free()}
+
+    def has(self, job_id: str) -> bool:
+        """Return whether one of them has the job in hand."""
+        return self._first.has(job_id) or self._second.has(job_id)
+
+    async def run(self, device: str, run: Run, report: Report) -> Outcome:
+        """Run a job on the device of whichever has it."""
+        is_firsts = any(known.name == device for known in self._first.devices)
+        return await (self._first if is_firsts else self._second).run(device, run, report)
+
+    async def ask(self, question: Question) -> Answered | Declined:
+        """Ask the first, or the second while no device of the first is ready."""
+        can = any(device.state == "ready" for device in self._first.devices)
+        return await (self._first if can else self._second).ask(question)
+
+    def cancel(self, job_id: str) -> None:
+        """Ask whichever has the job to stop it."""
+        self._first.cancel(job_id)
+        self._second.cancel(job_id)
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Ask both to give up what they keep of these jobs and pictures."""
+        self._first.forget(names)
+        self._second.forget(names)

@@ -1,1 +1,0 @@
-"""The remote executor: questions put to a server with OpenAI's interface."""

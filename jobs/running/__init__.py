@@ -1,1 +1,0 @@
-"""The jobs that are not over, taken to devices and brought to the rows."""
