@@ -24,8 +24,8 @@ from bot.wire.transport import FAILURES
 from bot.wire.unanswered import Unanswered
 from core.errors import UserError
 from core.job import Job, Status
-from studio.asking.new_job import NewJob
 from studio.authority import Action
+from studio.new_job import NewJob
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)

@@ -21,9 +21,9 @@ from core.errors import UserError
 from core.job import Job
 from core.prompt.parser import Prompt, format_prompt
 from studio.actor import Actor
-from studio.asking.new_job import NewJob, PromptWithPictures, Source
-from studio.asking.prompts import attached, jobs_of, pictures_of
-from studio.asking.sources import Given
+from studio.inputs import Given
+from studio.new_job import NewJob, PromptWithPictures, Source
+from studio.requests.prompts import attached, jobs_of, pictures_of
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)

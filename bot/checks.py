@@ -12,10 +12,10 @@ from bot.ui.messages import quote
 from bot.ui.replies import add_whisper
 from bot.wire.attachments import Links
 from bot.wire.interactions import actor_of
-from studio.asking.words import code, counted
 from studio.message_check import Judged, Report
 from studio.moderation.rules import Rule
 from studio.studio import Studio
+from studio.texts import code, counted
 
 MANY = 20  # files of a message, forwarded ones included
 HEAD = "**Check** by the rules of this server (level {level}). Nothing was done, and nothing is kept."

@@ -53,10 +53,10 @@ from core.errors import UserError
 from core.job import Job
 from jobs.feed import Wait
 from storage.members import Members
-from studio.asking.words import counted
-from studio.films.strips import Strips
+from studio.library.clips import Strips
 from studio.services import Services
 from studio.studio import Studio
+from studio.texts import counted
 
 log = logging.getLogger(__name__)
 UNPOST_LATER = 600.0  # seconds at a time

@@ -12,9 +12,9 @@ from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.job import Job
 from studio.actor import Actor
-from studio.asking.films.filming import Asked, Material
-from studio.asking.new_job import NewJob
-from studio.asking.sources import Given
+from studio.inputs import Given
+from studio.new_job import NewJob
+from studio.requests.video import Asked, Material
 from studio.studio import Studio
 
 

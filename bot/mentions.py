@@ -20,9 +20,9 @@ from core.errors import NotAllowedError, UserError
 from core.job import DEFAULT_FILE_LIMIT, Job, Reply
 from core.requests import AskRequest
 from studio.actor import Actor
-from studio.asking.new_job import NewJob
-from studio.asking.sources import Given
 from studio.authority import Action
+from studio.inputs import Given
+from studio.new_job import NewJob
 from studio.studio import Studio
 
 GOES_ON = timedelta(days=1)  # a direct message is the next turn of a conversation that is no older

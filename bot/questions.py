@@ -20,11 +20,11 @@ from core.job import Job
 from core.requests import AskRequest
 from core.requests.chat import FORMS, Form
 from studio.actor import Actor
-from studio.asking.new_job import NewJob
-from studio.asking.sources import Given
-from studio.asking.words import caption_prompt
 from studio.authority import Action
+from studio.inputs import Given
+from studio.new_job import NewJob
 from studio.studio import Studio
+from studio.texts import caption_prompt
 
 MORE, ABOUT = "Ask more", "Ask about this picture"
 HINT = "How many boats are there, and what colour are they?"

@@ -16,8 +16,8 @@ from core.errors import ImageError
 from core.job import Job
 from core.requests import ReadRequest
 from studio.actor import Actor
-from studio.asking.new_job import NewJob, Source
 from studio.authority import Action
+from studio.new_job import NewJob, Source
 from studio.studio import Studio
 
 MOST = 4  # pictures of one message

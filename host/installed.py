@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from core.errors import AtelierError
-from studio.marking.credentials import Credentials
+from studio.media.provenance import Credentials
 from vision.video import codecs
 
 FLOORS = {  # the lowest versions with known fixes that the code is written for

@@ -26,28 +26,22 @@ from storage.engines.sqlite import AHEAD, newest_backup, stamped
 from storage.identity import Identity, refuse_half_moved
 from storage.members import Members
 from storage.sessions import Sessions
-from studio.asking.conversations import Conversations
+from studio.actor import CurrentDirectory
 from studio.authority import Authority
-from studio.deletions import Deletions
-from studio.directory import CurrentDirectory
+from studio.embeddings import Eyes, Indexing
 from studio.janitor import Janitor
-from studio.marking.credentials import Credentials
-from studio.marking.marker import Marker
+from studio.library.rendition import Showing, Thumbnails
+from studio.media.provenance import Credentials, Marker
+from studio.media.uploads import Intake
 from studio.moderation.classifier import PictureCheck
-from studio.moderation.moderator import Moderator
+from studio.moderation.moderator import Moderator, Starting
 from studio.moderation.rules import ModerationSettings
-from studio.pictures.intake import Intake
-from studio.pictures.showing import Showing
-from studio.pictures.thumbnails import Thumbnails
-from studio.places.memberships import Memberships
-from studio.places.sight import Sight
-from studio.places.starting import Starting
-from studio.privacy import Privacy, Retention
-from studio.projects.projects import limits_of
-from studio.projects.retraining import Retraining
-from studio.search.eyes import Eyes
-from studio.search.indexing import Indexing
+from studio.privacy import Deletions, Privacy, Retention
+from studio.projects.training import Retraining
+from studio.requests.chat import Conversations
+from studio.rights import Memberships, Sight
 from studio.services import Services
+from studio.studio import limits_of
 from studio.web_links import WebLinks
 from vision.weights import files
 

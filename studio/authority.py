@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from core.errors import NotAllowedError
 from core.job import NOBODY, Job
 from storage.projects.projects import RIGHTS, Project
-from studio.actor import Actor, Place
-from studio.directory import Directory
+from studio.actor import Actor, Directory, Place
 
 
 class Action(enum.StrEnum):

@@ -18,8 +18,8 @@ from core.errors import FilesAway, LimitError, StorageError
 from storage import privacy as rows
 from storage.blobs.base import Files
 from storage.database import Database
+from studio.media.zip_stream import Archive
 from studio.moderation.moderator import Moderator
-from studio.organise.archive import Archive
 
 WITH_FILES = {  # table → the column that names a file
     "pictures": "sha256",

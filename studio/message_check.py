@@ -12,10 +12,10 @@ from pathlib import Path
 from core.errors import ImageError, UserError
 from studio.actor import Actor
 from studio.authority import Action
+from studio.embeddings import Blind
+from studio.media.uploads import Readable
 from studio.moderation.rules import THRESHOLDS, Rule, rule_of
-from studio.pictures.intake import Readable
 from studio.rights import Rights
-from studio.search.eyes import Blind
 from studio.services import Services
 from vision.protocol import Checked
 

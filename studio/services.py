@@ -9,15 +9,14 @@ from core.settings import Settings
 from jobs.queue import Queue
 from storage.blobs.base import Files
 from storage.database import Database
-from studio.directory import CurrentDirectory
+from studio.actor import CurrentDirectory
+from studio.embeddings import Eyes, Indexing
 from studio.janitor import Janitor
-from studio.marking.marker import Marker
+from studio.library.rendition import Showing
+from studio.media.provenance import Marker
+from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator
-from studio.pictures.intake import Intake
-from studio.pictures.showing import Showing
 from studio.privacy import Privacy
-from studio.search.eyes import Eyes
-from studio.search.indexing import Indexing
 from studio.web_links import WebLinks
 
 if TYPE_CHECKING:

@@ -9,7 +9,10 @@ one's own things, ``gallery`` pictures, ``search`` finds some, ``explore`` has o
 ``server`` has what managers decide, ``checks`` looks into messages for them, ``regions`` masks, ``editor``
 documents, ``talking`` questions, ``feedback`` on answers, ``filming`` films, ``examples`` sets, ``copies``
 what people take of them, ``projects`` own models.
-"""
+
+What members do with their pictures, as one: the trash, folders, zip files, shares, posts.
+
+What people do with their own models, as one: projects, pictures, labels, versions, verdicts."""
 
 from __future__ import annotations
 
@@ -22,43 +25,84 @@ from core.errors import NotAllowedError, UserError
 from core.job import Job, Origin, Reply
 from core.prompt.parser import MAX_JOBS, Prompt, format_prompt, parse_prompt
 from core.requests.base import Answer
+from core.settings import Settings
 from jobs.feed import News, Watch
 from jobs.queue import Result, Submitted
 from storage.members import Members
+from studio.account import Own
 from studio.actor import Actor
-from studio.answers.feedback import Feedback
-from studio.asking import actions
-from studio.asking.completion import Completion
-from studio.asking.films.actions import OF_FILMS
-from studio.asking.films.filming import Filming
-from studio.asking.hints import Hints
-from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed
-from studio.asking.prompts import Prompts, check_imagine, jobs_of, with_attached
-from studio.asking.regions import Regions
-from studio.asking.sources import Given, Sources
-from studio.asking.talking import Talking
-from studio.asking.words import caption_prompt, offered, shorter_prompts
+from studio.admin import Server
 from studio.authority import Action, Authority
 from studio.editor.editor import Editor
-from studio.examples.copies import Copies
-from studio.examples.lessons import Lessons
-from studio.examples.sets import Sets
+from studio.example_sets import Copies, Lessons, Sets
 from studio.export import Export
-from studio.gallery import Gallery
+from studio.inputs import Given, Sources
+from studio.library.clips import FilmShowing, clips_of
+from studio.library.collections import Folders, Trash
+from studio.library.downloads import Zips
+from studio.library.gallery import Explore, Gallery
+from studio.library.rendition import Shown
+from studio.library.shares import Posting, Shares
 from studio.message_check import Checks
 from studio.moderation.rules import Blocked
-from studio.organise.organise import Organise
-from studio.own import Own
-from studio.pictures.showing import Shown
-from studio.places.explore import Explore
-from studio.places.memberships import Memberships
+from studio.new_job import NewJob, PromptWithPictures, Source, new_seed
 from studio.privacy import Deleted
-from studio.projects.projects import Projects
-from studio.rights import Rights
-from studio.search.search import Search
-from studio.server import Server
+from studio.projects.dataset import Bringing, Pictures
+from studio.projects.inference import Styles, Trying
+from studio.projects.labels import Labelling
+from studio.projects.projects import Access, ProjectLimits, Shelf
+from studio.projects.training import Training
+from studio.requests import actions
+from studio.requests.actions import OF_FILMS
+from studio.requests.chat import Feedback, Talking
+from studio.requests.prompts import Completion, Hints, Prompts, Regions, check_imagine, jobs_of, with_attached
+from studio.requests.video import Filming
+from studio.rights import Memberships, Rights
+from studio.search import Search
 from studio.services import Services
+from studio.texts import caption_prompt, offered, shorter_prompts
 from vision.capabilities import CAPABILITIES
+
+
+class Organise:
+    """Holds what sorts pictures; every method of its parts takes an actor and checks their right."""
+
+    def __init__(self, rights: Rights, services: Services) -> None:
+        database, queue = services.database, services.queue
+        self.trash = Trash(rights, database, queue, services.privacy)
+        self.folders = Folders(rights, database, queue)
+        days = services.settings.share_days
+        films = FilmShowing(services.files, clips_of(services.files, services.settings), services.marker)
+        self.zips = Zips(rights, database, queue, services.showing, films)
+        showing, moderator = services.showing, services.moderator
+        self.shares = Shares(rights, database, queue, showing, films, moderator, services.web, days)
+        self.posting = Posting(rights, queue, services.showing, services.directory)
+
+
+class Projects:
+    """Holds what is about own models; every method of its parts takes an actor and checks their right."""
+
+    def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
+        access = Access(rights, services.database, services.moderator)
+        bringing, limits = Bringing(sources, services), limits_of(services.settings)
+        self.shelf = Shelf(access, services, limits)
+        self.pictures = Pictures(access, bringing, services, limits)
+        self.labelling = Labelling(access, services, limits)
+        self.training = Training(access, rights, services, limits)
+        self.trying = Trying(access, rights, bringing, services, limits)
+        self.styles = Styles(services.settings, self.trying, services.queue.executor)
+
+
+def limits_of(settings: Settings) -> ProjectLimits:
+    """Return how large projects may grow, as the host has set it."""
+    return ProjectLimits(
+        settings.projects_per_server,
+        settings.projects_per_person,
+        settings.project_pictures,
+        settings.trainings_waiting,
+        settings.training_seconds,
+        settings.project_versions,
+    )
 
 
 class Studio:

@@ -11,10 +11,10 @@ from multiprocessing.context import ForkServerContext
 import PIL
 
 CONFINED = (  # read strangers' bytes; see tests.confined
-    "studio.films.transcode",
-    "studio.films.video_process",
-    "studio.pictures.image_process",
-    "studio.projects.unzip",
+    "studio.media.transcode",
+    "studio.media.video_process",
+    "studio.media.image_process",
+    "studio.projects.label_formats",
 )
 IMPORTED = (
     "aiohttp.web",

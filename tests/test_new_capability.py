@@ -61,7 +61,7 @@ from discord.ext import commands
 from bot.client import Atelier
 from bot.wire.interactions import actor_of
 from core.requests.mirror import MirrorRequest
-from studio.asking.new_job import NewJob
+from studio.new_job import NewJob
 
 
 class Mirror(commands.Cog):
@@ -188,7 +188,7 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from core.requests.{kind} import {name}Request
-from studio.asking.new_job import NewJob
+from studio.new_job import NewJob
 
 
 class {name}(commands.Cog):

@@ -20,14 +20,14 @@ from docs import structure
 from host import workers
 from host.operating import signals
 from storage.blobs import local
-from studio.pictures import confine
+from studio.media import confinement
 from tests.jobs.conftest import until
 from tests.test_structure import modules
 from vision import devices
 
 # name → the modules that use it, each with a way out that a test below takes
 ONLY_SOME = {
-    "resource": {"studio.pictures.confine"},
+    "resource": {"studio.media.confinement"},
     "fcntl": set(),
     "pwd": set(),
     "termios": set(),
@@ -37,13 +37,13 @@ ONLY_SOME = {
     "os.nice": {"core.process"},
     "os.sched_setscheduler": {"core.process"},
     "os.sched_getaffinity": set(),
-    "os.sysconf": {"studio.pictures.confine"},
-    "os.uname": {"studio.pictures.confine"},
+    "os.sysconf": {"studio.media.confinement"},
+    "os.uname": {"studio.media.confinement"},
     "signal.SIGKILL": set(),
     "signal.SIGHUP": set(),
-    "signal.setitimer": {"studio.pictures.confine"},
+    "signal.setitimer": {"studio.media.confinement"},
     "add_signal_handler": {"host.operating.signals"},
-    "/proc": {"studio.pictures.confine", "vision.devices"},
+    "/proc": {"studio.media.confinement", "vision.devices"},
 }
 MODULES = {"resource", "fcntl", "pwd", "termios"}
 SOME = re.compile("|".join(re.escape(name.rpartition(".")[2]) for name in ONLY_SOME))
@@ -100,12 +100,12 @@ def test_a_worker_steps_back_as_far_as_the_system_lets_it(monkeypatch: pytest.Mo
 
 def test_limits_are_left_out_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)  # importing it raises ImportError
-    confine.limit(2**30, 10)
+    confinement.limit(2**30, 10)
 
 
 def test_a_system_without_proc_is_asked_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(confine, "open", _missing, raising=False)
-    assert confine._address_space() == 0
+    monkeypatch.setattr(confinement, "open", _missing, raising=False)
+    assert confinement._address_space() == 0
     monkeypatch.setattr(devices, "Path", lambda name: tmp_path / "none")
     assert devices.name("cpu") == "cpu"
 
@@ -116,9 +116,9 @@ def _missing(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_the_filter_of_calls_is_linuxs_alone(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confine.sys, "platform", system)
+    monkeypatch.setattr(confinement.sys, "platform", system)
     monkeypatch.delattr(os, "uname")
-    assert confine.shut_in() is False
+    assert confinement.shut_in() is False
 
 
 def test_folders_are_not_synced_where_they_cannot_be_opened(
@@ -142,7 +142,7 @@ def test_pictures_are_read_on_a_system_without_limits_or_filter() -> None:
     picture = ROOT / "docs" / "demo-contact-sheet.png"
     code = (
         "import sys; sys.modules['resource'] = None; sys.platform = 'win32'\n"
-        "from studio.pictures import confine, image_process as gate\n"
+        "from studio.media import confinement as confine; from studio.media import image_process as gate\n"
         "confine.limit(2**30, 10)\n"
         f"header, data = gate.answer(open({str(picture)!r}, 'rb').read(), 'clean')\n"
         "print(confine.shut_in(), data[:4] == bytes([137]) + b'PNG')"

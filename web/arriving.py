@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from aiohttp import web
 
-from studio.pictures.intake import BLOCK, InMemory, OnDisk, Sent
+from studio.media.uploads import BLOCK, InMemory, OnDisk, Sent
 from web.call import Refused
 
 IN_MEMORY = 2**20  # bytes of a body beyond which it goes to the disk as it comes

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.actor import Actor
-from studio.pictures.intake import Sent
+from studio.media.uploads import Sent
 from studio.studio import Studio
 
 

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from core.errors import ImageError, LimitError, MissingError, NotAllowedError, StorageError, UserError
 from storage.database import CAN_WAIT
-from studio.pictures.intake import Sent
+from studio.media.uploads import Sent
 from studio.studio import Studio
 from web import guard, multipart
 from web.arriving import Bodies

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from core.errors import UserError
 from core.requests.chat import FORMS, Form
 from storage.collections import Named
-from studio.pictures.intake import Sent
+from studio.media.uploads import Sent
 from web.call import Call, Gone
 
 MOST_PICTURES = 64  # of one job

@@ -9,7 +9,7 @@ from mmap import mmap
 
 from aiohttp.multipart import parse_content_disposition
 
-from studio.pictures.intake import Sent
+from studio.media.uploads import Sent
 
 MOST_PARTS = 120
 LONGEST_NAME, LONGEST_TEXT = 200, 8000  # of a file's name, characters; of a field, bytes

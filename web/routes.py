@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.settings import Settings
-from studio.pictures.bits import MAX_BYTES
-from studio.projects.limits import MAX_ZIP
+from studio.media.masks import MAX_BYTES
+from studio.projects.projects import MAX_ZIP
 from web.api import bodies
 from web.call import Body, Bucket, Route
 from web.fields import MOST_CHOSEN

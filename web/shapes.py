@@ -18,11 +18,11 @@ from jobs.queue import JobView, Result
 from storage.gallery import Tile
 from storage.job_queries import StoredPicture
 from storage.videos import StoredFilm
-from studio.asking import offers
-from studio.asking.actions import RIGHTS
-from studio.asking.prompts import remix_text
-from studio.gallery import Looked
+from studio.library.gallery import Looked
 from studio.moderation.rules import Visibility
+from studio.requests import actions
+from studio.requests.actions import RIGHTS
+from studio.requests.prompts import remix_text
 
 LONGEST_ALT = 200  # characters
 
@@ -39,7 +39,7 @@ class Label:
 
 GROUPS = ("Upscale", "Vary", "Frame", "Pan", "Read")
 FILM_GROUPS = ("Go on", "Change", "Take from it", "Keep")
-LABELS = {  # actions of ``studio.asking.actions.RIGHTS`` that a page offers as buttons
+LABELS = {  # actions of ``studio.requests.actions.RIGHTS`` that a page offers as buttons
     "up2s": Label("2× subtle"),
     "up2c": Label("2× creative"),
     "up4s": Label("4× subtle"),
@@ -119,19 +119,19 @@ def actions_of(
 ) -> list[dict[str, Any]]:
     """Return what can be made from a picture or film, as buttons in groups. may: the actions that are
     allowed. films: whether they are made here. edits: whether pictures are changed as words say."""
-    groups = [*zip(GROUPS, offers.for_picture(job, picture), strict=True)]
+    groups = [*zip(GROUPS, actions.for_picture(job, picture), strict=True)]
     if job.request.answer is Answer.FILMS:
-        groups = [*zip(FILM_GROUPS, offers.for_film(job), strict=True)]
+        groups = [*zip(FILM_GROUPS, actions.for_film(job), strict=True)]
     else:
-        groups[2:2] = [("Vary", offers.EDITS)] if edits else []
-        groups[1:1] = [("Animate", offers.ANIMATES)] if films else []
+        groups[2:2] = [("Vary", actions.EDITS)] if edits else []
+        groups[1:1] = [("Animate", actions.ANIMATES)] if films else []
     offered = [(action, group) for group, names in groups for action in names if action in LABELS]
     return [_action(action, group) for action, group in offered if action in may]
 
 
 def actions_of_job(job: Job, may: Collection[str] = EVERY) -> list[dict[str, Any]]:
     """Return what can be done with a job as a whole, as buttons. may: the actions that are allowed."""
-    offered = [action for action in offers.for_job(job) if action in LABELS | OF_A_JOB]
+    offered = [action for action in actions.for_job(job) if action in LABELS | OF_A_JOB]
     return [_action(action, "Job") for action in offered if action in may]
 
 
@@ -202,8 +202,8 @@ def job(
     edits: bool = False,
 ) -> dict[str, Any]:
     """Return a job as ``reader`` (a user id) sees it. view: while it is live. held: the queue is paused. may:
-    the actions of ``studio.asking.actions.RIGHTS`` that the reader is allowed. films, edits: whether they are
-    made here."""
+    the actions of ``studio.requests.actions.RIGHTS`` that the reader is allowed. films, edits: whether they
+    are made here."""
     row, result = seen.job, seen.result
     progress = view.progress if view else None
     own = isinstance(row.request, ProjectRequest)  # its charts belong to the page of its project

@@ -10,8 +10,8 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from bot.wire.interactions import actor_of
-from studio.asking import actions
-from studio.asking.new_job import NewJob, new_seed
+from studio.new_job import NewJob, new_seed
+from studio.requests import actions
 
 SHAPES = {"Portrait": (2, 3), "Square": (1, 1), "Landscape": (3, 2)}  # Midjourney's
 

@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.limits import MAX_LABELS
 from core.requests import ClassifyRequest
 from core.requests.custom_models import CLASSIFY
-from studio.asking.new_job import NewJob
+from studio.new_job import NewJob
 
 OWN = "@"  # begins the name of a project whose labels are meant
 

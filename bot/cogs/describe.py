@@ -10,7 +10,7 @@ from bot.client import Atelier
 from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.requests import DescribeRequest
-from studio.asking.new_job import NewJob, new_seed
+from studio.new_job import NewJob, new_seed
 
 
 class Describe(commands.Cog):

@@ -21,10 +21,10 @@ from bot.wire.interactions import actor_of, file_limit, press_key
 from core.errors import ImageError, UserError
 from core.limits import MAX_SET_LABELS, MAX_SHOTS
 from studio.actor import Actor
-from studio.asking.new_job import NewJob
-from studio.asking.sources import Given
-from studio.asking.words import counted
-from studio.examples.copies import PAGE
+from studio.example_sets import PAGE
+from studio.inputs import Given
+from studio.new_job import NewJob
+from studio.texts import counted
 
 LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
 MOST_PARTS = 20  # files of an export

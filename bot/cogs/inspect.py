@@ -17,7 +17,7 @@ from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT
 from storage.projects.projects import EVERYBODY, MOST_VOICES
-from studio.projects.shelf import Card
+from studio.projects.projects import Card
 
 LINK = "Or a link to a Discord attachment or to one of my messages, or a job id and number"
 TASKS = (ANOMALY, CLASSIFY, DETECT)

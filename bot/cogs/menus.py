@@ -19,9 +19,9 @@ from core.errors import ImageError, UserError
 from core.job import Job
 from core.requests import ClassifyRequest, DescribeRequest
 from studio.actor import Actor
-from studio.asking import actions
-from studio.asking.new_job import NewJob, Source, new_seed
 from studio.authority import Action
+from studio.new_job import NewJob, Source, new_seed
+from studio.requests import actions
 
 
 class Menus(commands.Cog):

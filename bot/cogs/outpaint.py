@@ -10,10 +10,17 @@ from discord.ext import commands
 
 from bot.client import Atelier
 from core.errors import UserError
-from studio.asking import actions
-from studio.asking.canvas import aspect_sides, direction_sides, read_aspect, zoom_sides
-from studio.asking.completion import SHAPES
-from studio.asking.new_job import NewJob, PromptWithPictures, Source
+from studio.new_job import (
+    NewJob,
+    PromptWithPictures,
+    Source,
+    aspect_sides,
+    direction_sides,
+    read_aspect,
+    zoom_sides,
+)
+from studio.requests import actions
+from studio.requests.prompts import SHAPES
 
 
 class Outpaint(commands.Cog):

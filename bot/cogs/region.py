@@ -10,9 +10,8 @@ from bot.client import Atelier
 from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.limits import MAX_LABEL
-from studio.asking import actions
-from studio.asking.canvas import read_cells
-from studio.asking.new_job import NewJob, PromptWithPictures, Source
+from studio.new_job import NewJob, PromptWithPictures, Source, read_cells
+from studio.requests import actions
 
 Label = app_commands.Range[str, 1, MAX_LABEL]
 

@@ -9,7 +9,7 @@ from discord.ext import commands
 from bot.client import Atelier
 from bot.wire.interactions import actor_of
 from core.requests import ShortenRequest
-from studio.asking.new_job import NewJob
+from studio.new_job import NewJob
 
 
 class Shorten(commands.Cog):

@@ -12,7 +12,7 @@ from bot.wire.attachments import files_of
 from core.errors import PromptError, UserError
 from core.prompt.parser import parse_prompt
 from studio.actor import Actor
-from studio.films.kinds import may_be_film
+from studio.media.file_types import may_be_film
 
 MAX_PICTURES = 10  # of one message; Discord's own limit
 A_FILM = "Send the film again with a question beside it, such as “What happens?”, or use `/ask`."

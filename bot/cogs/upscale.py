@@ -9,8 +9,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from studio.asking import actions
-from studio.asking.new_job import NewJob, PromptWithPictures, Source
+from studio.new_job import NewJob, PromptWithPictures, Source
+from studio.requests import actions
 
 
 class Upscale(commands.Cog):

@@ -12,8 +12,8 @@ from bot.client import Atelier
 from bot.filming import Files
 from bot.ui.choices import choices
 from core.limits import MAX_SECONDS
-from studio.asking.films.filming import Asked
-from studio.asking.films.words import seconds as seconds_of
+from studio.requests.video import Asked
+from studio.texts import seconds as seconds_of
 
 LONGEST = float(MAX_SECONDS)
 Operation = Literal["new", "extend", "extend backward", "remix", "blend", "loop", "cut"]

@@ -9,7 +9,7 @@ import discord
 from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import cut
 from core.job import Job
-from studio.asking.words import plain
+from studio.texts import plain
 
 ASKED = ("Why {}?", "Why not {}?", "Why not {}?")  # of the best label, and of those that come next
 MAX_LABEL = 60  # characters on a button, which takes 80

@@ -15,13 +15,12 @@ from core.requests import GenerateRequest
 from jobs.queue import Result
 from storage.videos import StoredFilm
 from studio.actor import Place
-from studio.asking.films.sources import film_of
-from studio.asking.films.words import facts
-from studio.asking.words import aspect_ratio
-from studio.films.showing import FilmShowing
+from studio.inputs import film_of
+from studio.library.clips import FilmShowing
+from studio.library.rendition import Showing, Shown
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
-from studio.pictures.showing import Showing, Shown
+from studio.texts import aspect_ratio, facts
 
 SUFFIXES = {
     "video/mp4": "mp4",

@@ -9,7 +9,7 @@ from bot.delivery.reading import block, files
 from bot.ui.messages import quote
 from core.requests import AskRequest
 from jobs.queue import Result
-from studio.answers import tables
+from studio import texts
 
 CSV, JSON = "table.csv", "table.json"
 GROWN = 1200  # characters of a text that is shown while it grows: the newest
@@ -22,7 +22,7 @@ def body(result: Result, text: str) -> str | None:
     assert answer is not None
     if answer.table is not None:
         title = f"**{quote(answer.table.title, 200)}**\n" if answer.table.title else ""
-        return title + block(tables.as_text(answer.table))
+        return title + block(texts.as_text(answer.table))
     if answer.boxes:
         labels = (quote(box.label, LABEL) or "a thing" for box in answer.boxes)
         return "\n".join(f"{number}\\. {label}" for number, label in enumerate(labels, 1))
@@ -35,7 +35,7 @@ def attached(result: Result, text: str) -> dict[str, bytes]:
     """Return the files that come along, by name."""
     table = result.answer.table if result.answer else None
     if table is not None:
-        return {CSV: tables.as_csv(table).encode("utf-8-sig"), JSON: tables.as_json(table).encode()}
+        return {CSV: texts.as_csv(table).encode("utf-8-sig"), JSON: texts.as_json(table).encode()}
     return files(result, text) if result.lines else {}
 
 
@@ -44,6 +44,6 @@ def _form(result: Result) -> str:
 
 
 GROWING: dict[str, Callable[[str], str]] = {  # form → how what there is already is shown
-    "table": lambda text: block(tables.growing(text)),
+    "table": lambda text: block(texts.growing(text)),
     "text": lambda text: block(text[-GROWN:].partition("\n")[2] if len(text) > GROWN else text),
 }

@@ -9,7 +9,7 @@ import discord
 from bot.ui.buttons import MOST_IN_ROW, JobButton, view_of
 from core.job import Job
 from storage.job_queries import StoredPicture
-from studio.asking import offers
+from studio.requests import actions
 
 LINKED = (2, 0, 3)  # rows of a single picture's buttons that may have room for links
 ZOOMS, LAST = 2, 4  # the row of the zooms, and the one that looks and ends
@@ -37,11 +37,11 @@ def for_single(
     """Return what can be done with picture ``index`` (from 0) at its size, in Midjourney's order. web: as for
     ``for_grid``. asks: whether anything here answers questions; Ask is there where the links leave room.
     films: whether they are made here. edits: whether pictures are changed as words say."""
-    rows, left_out = offers.for_picture(job, picture), {"read"}  # a menu of the message has it
+    rows, left_out = actions.for_picture(job, picture), {"read"}  # a menu of the message has it
     if films:  # one beside the zooms, the other in the place of what the message's menu has as well
         rows, left_out = _animated(rows), left_out | {"classify"}
     if edits:  # in the place of what the message's menu has as well
-        rows = (*rows[:LAST], (*offers.EDITS, *rows[LAST]))
+        rows = (*rows[:LAST], (*actions.EDITS, *rows[LAST]))
         left_out.add("describe" if films else "classify")
     if web and all(len(rows[row]) >= MOST_IN_ROW for row in LINKED):  # a place for the link to the editor
         left_out.add("cutout" if not films else "dm" if edits else "describe")  # a reaction sends it, too
@@ -60,7 +60,7 @@ def for_single(
 def _animated(rows: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
     """Return the rows with both buttons that make films; Cut out gives way where its row is full."""
     zooms = tuple(action for action in rows[ZOOMS] if action != "cutout" or len(rows[ZOOMS]) < MOST_IN_ROW)
-    high, low = offers.ANIMATES
+    high, low = actions.ANIMATES
     return (*rows[:ZOOMS], (*zooms, high), *rows[ZOOMS + 1 : LAST], (low, *rows[LAST]))
 
 
@@ -73,7 +73,7 @@ def for_films(job: Job, count: int, web: str = "") -> discord.ui.View:
 
 def for_film(job: Job, index: int, web: str = "") -> discord.ui.View:
     """Return what can be done with film ``index`` (from 0). web: as for ``for_grid``."""
-    rows = offers.for_film(job)
+    rows = actions.for_film(job)
     acting = [JobButton(job.id, action, index, row=row) for row, group in enumerate(rows) for action in group]
     links = [_link("Web", f"{web}/pictures/{job.id}/{index + 1}", row=len(rows) - 1)] if web else []
     return view_of(*acting, *links)

@@ -13,7 +13,7 @@ import discord
 from bot.ui import messages
 from bot.ui.replies import SILENT
 from core.job import Job
-from studio.asking.words import plain
+from studio.texts import plain
 
 TOO_LARGE = 413  # HTTP status
 # Bytes of the files of a message that is tried next: what Discord takes anywhere, then less

@@ -22,14 +22,13 @@ from core.results import text_of_lines
 from jobs.queue import Result
 from storage.job_queries import StoredPicture
 from studio.actor import Place
-from studio.asking.films.words import running
-from studio.asking.new_job import picture_of
-from studio.asking.words import aspect_ratio, shorter_prompts
-from studio.films.strips import Strips
+from studio.library.clips import Strips
+from studio.library.rendition import Showing, Shown
+from studio.media.uploads import Intake
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
-from studio.pictures.intake import Intake
-from studio.pictures.showing import Showing, Shown
+from studio.new_job import picture_of
+from studio.texts import aspect_ratio, running, shorter_prompts
 
 SOME_DELETED = "Some pictures of this job were deleted."
 _OF_WORDS = (Answer.WEIGHTS, Answer.LABELS, Answer.MAP)  # whose answers are the words that were asked with

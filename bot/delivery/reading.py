@@ -14,7 +14,7 @@ from bot.ui.messages import cut, length, quote
 from core.job import Job
 from core.results import count_words, lines_as_json
 from jobs.queue import Result
-from studio.asking.words import counted, visible
+from studio.texts import counted, visible
 
 MAX_TEXT = 1500  # characters of the text in its message; the files have the rest
 MORE = "… the rest is in the file"

@@ -21,9 +21,8 @@ from core.job import DEFAULT_FILE_LIMIT, Job
 from jobs.feed import Wait
 from jobs.queue import Queue, Result
 from storage.members import Members
-from studio.actor import Place
-from studio.asking.words import duration
-from studio.pace import Pace
+from studio.actor import Pace, Place
+from studio.texts import duration
 
 log = logging.getLogger(__name__)
 ANSWER_PATIENCE = 60.0  # seconds of pauses

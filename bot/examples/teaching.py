@@ -12,9 +12,9 @@ from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.job import Job
 from core.limits import LONGEST_NAME, MAX_LABEL, MAX_QUESTION
-from studio.asking.words import counted
 from studio.authority import Action
 from studio.studio import Studio
+from studio.texts import counted
 
 TAUGHT = (
     "Noted. Later answers to you in this conversation are told so; `/examples show` has it in your set"

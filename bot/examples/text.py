@@ -12,9 +12,8 @@ from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import fit, quote, title
 from core.job import Job
 from storage.conversations import ExampleSet
-from studio.asking.words import counted
-from studio.examples.copies import PAGE
-from studio.examples.sets import Contents
+from studio.example_sets import PAGE, Contents
+from studio.texts import counted
 
 LISTED = 20  # labels, or questions, of a message
 NONE = "You have no sets yet. `/examples new` makes one; then `/examples add` puts labelled pictures into it."

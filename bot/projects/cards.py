@@ -24,10 +24,10 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.requests.custom_models import DETECT, STYLE
 from storage.projects.projects import Project
 from studio.actor import Actor
-from studio.asking.sources import Given
-from studio.asking.words import counted
-from studio.projects.shelf import Card
+from studio.inputs import Given
+from studio.projects.projects import Card
 from studio.studio import Studio
+from studio.texts import counted
 
 ZIP = (".zip",)
 UNFIT = {STYLE: ("label", "try"), DETECT: ("label",)}  # task → buttons that it hasn't

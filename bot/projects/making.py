@@ -18,8 +18,8 @@ from core.errors import UserError
 from core.job import Lane
 from core.requests.custom_models import STYLE
 from studio.actor import Actor
-from studio.asking.new_job import NewJob
-from studio.asking.sources import Given
+from studio.inputs import Given
+from studio.new_job import NewJob
 from studio.studio import Studio
 
 

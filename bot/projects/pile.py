@@ -21,9 +21,9 @@ from core.errors import UserError
 from core.requests.custom_models import DETECT
 from storage.projects.dataset import DISPUTED, Item
 from studio.actor import Actor
-from studio.asking.words import counted
-from studio.projects.shelf import Card
+from studio.projects.projects import Card
 from studio.studio import Studio
+from studio.texts import counted
 
 MOST_BUTTONS = 10  # labels that have a button each; more are a menu
 SIDE = 512  # px of the picture that is shown

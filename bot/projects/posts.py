@@ -25,8 +25,8 @@ from storage.database import Database
 from storage.projects import projects, versions
 from storage.projects.projects import Project
 from storage.projects.versions import ACTIVE, Version
-from studio.asking.words import counted
-from studio.projects.trying import table_of
+from studio.projects.inference import table_of
+from studio.texts import counted
 
 GONE = "The project was deleted meanwhile."
 MOST_LINES, MOST_REGIONS = 12, 5  # pictures, and places of one, that a message names

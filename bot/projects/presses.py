@@ -18,9 +18,9 @@ from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, TASKS
-from studio.asking.actions import NEWER
 from studio.authority import Action
 from studio.projects.training import MOVES
+from studio.requests.actions import NEWER
 from studio.studio import Studio
 
 PILE = ("skip", "back", "leave", "newlabel", "done")

@@ -13,10 +13,9 @@ from core.results import TEST
 from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW
 from storage.projects.projects import EVERYBODY, Project
 from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
-from studio.asking.words import counted
-from studio.projects.limits import FEW_GOOD
-from studio.projects.shelf import GOOD, LEAST_MARKED, Card
+from studio.projects.projects import FEW_GOOD, GOOD, LEAST_MARKED, Card
 from studio.projects.training import LEAST_LABELLED, LEAST_STYLE, Report
+from studio.texts import counted
 
 TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", DETECT: "boxes", STYLE: "style"}
 GROUPS = {STYLE: "style"}  # task → the group of its commands

@@ -17,9 +17,9 @@ from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
 from core.job import Job
 from core.requests.custom_models import DETECT, ProjectRequest
-from studio.asking.words import counted
 from studio.authority import Action
 from studio.studio import Studio
+from studio.texts import counted
 
 NO_VERDICT = "That job has no verdict."
 

@@ -9,8 +9,7 @@ from bot.ui.windows import Window
 from core.limits import MAX_LABEL
 from core.requests.custom_models import ANOMALY, DETECT, STYLE
 from storage.projects.projects import Project
-from studio.projects.limits import MAX_FILES
-from studio.projects.shelf import GOOD, Card
+from studio.projects.projects import GOOD, MAX_FILES, Card
 
 ADD, TRY, NAME, WRONG, MENU_ADD, MENU_TRY = "pjadd", "pjtry", "pjname", "pjwrong", "pjmenuadd", "pjmenutry"
 WINDOWS = (ADD, TRY, NAME, WRONG, MENU_ADD, MENU_TRY)

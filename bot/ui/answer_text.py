@@ -16,7 +16,7 @@ from core.events import ChatAnswer
 from core.job import Job
 from core.requests import AskRequest
 from storage.conversations import Feedback
-from studio.asking.words import counted, visible
+from studio.texts import counted, visible
 
 MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
 FILE = "answer.md"

@@ -19,7 +19,7 @@ from bot.ui.messages import cut
 from bot.wire.interactions import press_key
 from core.job import Job
 from core.requests.custom_models import ProjectRequest
-from studio.asking.canvas import GRID
+from studio.new_job import GRID
 
 MOST_IN_ROW = 5
 Style = discord.ButtonStyle

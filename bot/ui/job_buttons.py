@@ -26,14 +26,12 @@ from core.errors import UserError
 from core.job import Job
 from core.requests import GenerateRequest
 from core.requests.base import Answer
-from studio.asking import actions
-from studio.asking.actions import NEWER, RIGHTS
-from studio.asking.canvas import custom_sides, read_aspect, read_zoom, split_zoom
-from studio.asking.films import actions as film_actions
-from studio.asking.new_job import NewJob, picture_of
-from studio.asking.prompts import remix_text
 from studio.authority import Action
 from studio.moderation.rules import Visibility
+from studio.new_job import NewJob, custom_sides, picture_of, read_aspect, read_zoom, split_zoom
+from studio.requests import actions
+from studio.requests.actions import NEWER, RIGHTS
+from studio.requests.prompts import remix_text
 from studio.studio import Studio
 
 HELD_BACK = "A rule of this server hides what was found in that picture."
@@ -103,7 +101,7 @@ class JobButtons:
         words = isinstance(job.request, GenerateRequest)
         if words and (action == "remix" or (chosen.remix and action in actions.REMIXABLE)):
             title = "Remix" if action == "remix" else f"Remix: {_name_of(action, index)}"
-            text = film_actions.moving_text(job) if action in film_actions.MOTIONS_OF else remix_text(job)
+            text = actions.moving_text(job) if action in actions.MOTIONS_OF else remix_text(job)
             await interaction.response.send_modal(windows.remix_window(job.id, index, action, title, text))
             return
         strong = chosen.strong
@@ -213,7 +211,7 @@ class JobButtons:
         self, interaction: discord.Interaction, job: Job, sent: Submission, chosen: Preferences
     ) -> NewJob:
         actor = actor_of(interaction)
-        film = sent.more in film_actions.REMIXABLE or job.request.answer is Answer.FILMS
+        film = sent.more in actions.ACTIONS_REMIXABLE or job.request.answer is Answer.FILMS
         words = await self._asking.words(actor, sent.text("prompt"), job, film=film)
         return await self._studio.from_button(
             actor, job.id, sent.more, sent.index, words, strong=chosen.strong

@@ -31,16 +31,7 @@ from core.requests import (
 from core.requests.custom_models import ANOMALY, DETECT, STYLE, BundleRequest, InspectRequest, ProjectRequest
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from storage.job_queries import StoredPicture
-from studio.asking.films.words import made
-from studio.asking.words import (
-    code,
-    duration,
-    ordinal,
-    plain,
-    prompt_text,
-    shorter_prompts,
-    unsupported_notes,
-)
+from studio.texts import code, duration, made, ordinal, plain, prompt_text, shorter_prompts, unsupported_notes
 
 NO_FILES = "Discord refused the files as too large, even small ones. `/show` brings them where they fit."
 WITHHELD = "*a rule of this place hides the words*"

@@ -11,8 +11,8 @@ from bot.ui.messages import asker, pages, quote
 from bot.ui.replies import SILENT, add_whisper
 from core.job import Job
 from jobs.queue import JobView, Snapshot
-from studio.asking.prompts import remix_text
-from studio.asking.words import duration, ordinal
+from studio.requests.prompts import remix_text
+from studio.texts import duration, ordinal
 
 MAX_ROWS = 15
 MAX_BUTTONS = 25  # of a message, https://discord.com/developers/docs/components/reference#action-row

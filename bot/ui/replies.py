@@ -16,7 +16,7 @@ from bot.ui.windows import Submission
 from bot.wire.interactions import acknowledge
 from bot.wire.transport import FAILURES
 from core.errors import NotAllowedError, UserError
-from studio.asking.words import visible
+from studio.texts import visible
 
 log = logging.getLogger(__name__)
 _TYPED = ("prompt", "question")  # fields with words that would have to be typed again

@@ -18,13 +18,13 @@ from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of, file_limit, place_of
 from core.errors import UserError
 from storage.gallery import Tile
-from studio.asking.new_job import picture_of
-from studio.asking.prompts import remix_text
-from studio.asking.words import plain
+from studio import search
 from studio.authority import Action
-from studio.search import tokens
-from studio.search.search import Found
+from studio.new_job import picture_of
+from studio.requests.prompts import remix_text
+from studio.search import Found
 from studio.studio import Studio
+from studio.texts import plain
 
 PAGE, ROW = 9, 5  # pictures of a page; buttons that fit beside each other
 LONGEST = 60  # characters of a picture's prompt
@@ -121,7 +121,7 @@ class SearchPages:
         await post.answer(interaction)
 
     async def _find(self, interaction: discord.Interaction, text: str, page: int) -> Found:
-        query = tokens.read(text)
+        query = search.read(text)
         return await self._studio.search.find(actor_of(interaction), query, skip=page * PAGE, limit=PAGE)
 
     async def _post(
@@ -135,7 +135,7 @@ class SearchPages:
 
 def _text(text: str, found: Found, page: int) -> str:
     first = page * PAGE + 1
-    lines = [f"🔍 **{messages.quote(tokens.shown(text), 200)}** · {first} to {first + len(found.tiles) - 1}"]
+    lines = [f"🔍 **{messages.quote(search.shown(text), 200)}** · {first} to {first + len(found.tiles) - 1}"]
     lines += [f"-# {number}: {_words(tile)}" for number, tile in enumerate(found.tiles, 1)]
     return "\n".join([*lines, *(f"-# {said}" for said in (found.note, found.order) if said)])
 

@@ -15,9 +15,9 @@ from core.convert import STYLIZE, Preferences
 from core.errors import UserError
 from core.job import Lane
 from core.prompt.parameters import VERSIONS
-from studio.asking.prompts import model_of_version
-from studio.asking.words import code
+from studio.requests.prompts import model_of_version
 from studio.studio import Studio
+from studio.texts import code
 
 TOGGLES = {
     "raw": "RAW",

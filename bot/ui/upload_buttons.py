@@ -10,7 +10,7 @@ import discord
 from bot.wire.interactions import actor_of
 from core.errors import PromptError
 from core.prompt.parser import Prompt, parse_prompt
-from studio.asking.new_job import NewJob
+from studio.new_job import NewJob
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ from bot.wire import addresses, private_api
 from core.errors import ImageError, UserError
 from core.job import Job
 from studio.actor import Actor
-from studio.asking.sources import Given
 from studio.authority import Action
-from studio.films.kinds import may_be_film
-from studio.pictures.intake import Readable, short_name
+from studio.inputs import Given
+from studio.media.file_types import may_be_film
+from studio.media.uploads import Readable, short_name
 
 _LINK = re.compile(
     r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d{1,19})/(\d{1,19})/(\d{1,19})/?>?"

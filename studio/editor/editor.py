@@ -1,33 +1,417 @@
 """The editor as every door sees it: what a document asks for, with every source's right checked, and the
-masks that it names."""
+masks that it names.
+
+From a document to a request: which kind it is, and what is told of it. Pure; the rules are these:
+
+| the document | becomes |
+|---|---|
+| one picture on a canvas of its size, something painted | ``RegionRequest`` |
+| one picture at whole px inside of a larger canvas, nothing painted | ``OutpaintRequest`` |
+| one picture on a canvas of its size, nothing painted, but words or an amount | ``VariationRequest`` |
+| anything else that leaves something to draw | ``ComposeRequest`` |
+
+Questions about a thing in a picture, answered by a worker beside the jobs: one at a time for each.
+
+Documents that people work on, saved as they go: by one person, from any number of tabs and devices."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import msgspec
 
-from core.errors import FilesAway, ImageError, StorageError, UserError
+from core.errors import FilesAway, ImageError, LimitError, StorageError, UserError
+from core.limits import KEPT, MAX_SIDE, name_of
+from core.requests import GenerateRequest
 from jobs.queue import Queue
+from storage import documents as rows
 from storage.blobs.base import Files
+from storage.database import Database
+from storage.documents import Content, Kept
 from studio.actor import Actor
-from studio.asking.new_job import NewJob, PromptWithPictures
-from studio.asking.new_job import Source as Found
-from studio.asking.prompts import Prompts, pictures_of
-from studio.asking.sources import Sources
 from studio.authority import Action
-from studio.editor import edits
-from studio.editor.document import Document, Source
-from studio.editor.documents import Documents
-from studio.editor.edits import Laid, Plan
-from studio.editor.selecting import Selecting, Selection, Wanted
-from studio.pictures import bits
-from studio.pictures.bits import Bits
-from studio.pictures.intake import Intake
+from studio.editor.document import Document, Layer, Source, read_document
+from studio.embeddings import Blind, Eyes
+from studio.inputs import Sources
+from studio.media import masks
+from studio.media.masks import Bits
+from studio.media.uploads import Intake
+from studio.new_job import NewJob, PromptWithPictures
+from studio.new_job import Source as Found
+from studio.requests import actions
+from studio.requests.prompts import Prompts, pictures_of
 from studio.rights import Rights
 from studio.services import Services
+
+ROLES = {"style": "style_references", "character": "character_references", "thing": "omni_references"}
+NOTHING = (
+    "There is nothing to draw: paint over a part, make the canvas larger than the picture, or say what is to"
+    " be different."
+)
+SEEN = "No picture can be seen on the canvas: show a layer, or make one less transparent."
+REGION, OUTPAINT, VARIATION, RETEXTURE, COMPOSE = "region", "outpaint", "variation", "retexture", "compose"
+SAID = {
+    REGION: "The painted part is drawn anew; every other pixel stays.",
+    OUTPAINT: "What is added to the canvas is drawn; the picture fades into it along that edge.",
+    VARIATION: "The whole picture is drawn anew from itself (image-to-image).",
+    RETEXTURE: (
+        "Other looks for the same shapes, by image-to-image: this studio has no ControlNet, so shapes may"
+        " move a little; a smaller amount keeps them better."
+    ),
+    COMPOSE: "The layers are put together; what is painted over, and what no layer covers, is drawn.",
+}
+CONTROLLED = (
+    "Other looks for the same shapes, which are kept by their edges (ControlNet); with a model that it"
+    " doesn't fit, by image-to-image, which the result tells."
+)
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A layer that can be seen, with its picture."""
+
+    layer: Layer
+    source: Found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a document becomes. said: what it does, in a sentence. seam: px of what is covered that change
+    along uncovered parts, None = the model decides."""
+
+    kind: str
+    said: str
+    seam: int | None = 0
+
+
+def plan(document: Document, laid: Sequence[Laid], painted: bool, *, controlnet: bool = False) -> Plan:
+    """Return what ``document`` becomes. laid: its layers that can be seen. painted: its mask isn't empty.
+    controlnet: the host has set one up.
+
+    Raises UserError when nothing is seen, or nothing is left to draw.
+    """
+    if not laid:
+        raise UserError(SEEN)
+    kind = _kind(document, laid, painted)
+    if kind == COMPOSE:
+        request = _compose(document, laid, None, None).request
+        return Plan(kind, SAID[kind], getattr(request, "seam", 0))
+    said = CONTROLLED if kind == RETEXTURE and controlnet else SAID[kind]
+    return Plan(kind, said, None if kind == OUTPAINT else 0)
+
+
+def _kind(document: Document, laid: Sequence[Laid], painted: bool) -> str:
+    first = laid[0]
+    if len(laid) > 1 or not first.layer.is_plain:
+        return COMPOSE
+    x, y, source = int(first.layer.x), int(first.layer.y), first.source
+    right, bottom = document.width - x - source.width, document.height - y - source.height
+    if (x, y, right, bottom) == (0, 0, 0, 0):
+        if painted:
+            return REGION
+        if document.keep_structure:
+            return RETEXTURE
+        if document.words.strip() or document.amount is not None:
+            return VARIATION
+        raise UserError(NOTHING)
+    fits = max(document.width, document.height) <= MAX_SIDE
+    if min(x, y, right, bottom) >= 0 and not painted and not document.keep_seam and fits:
+        return OUTPAINT
+    if max(x, y, right, bottom) <= 0 and not painted:
+        raise UserError(NOTHING)
+    return COMPOSE
+
+
+def job_of(
+    document: Document,
+    laid: Sequence[Laid],
+    words: PromptWithPictures | None,
+    mask: str | None,
+    references: Mapping[str, Sequence[str]] | None = None,
+) -> NewJob:
+    """Return the job that ``document`` asks for.
+
+    words: None = the picture's own. mask: SHA-256 of what is painted, None for nothing. references: role →
+    SHA-256 of pictures beside the words. Raises UserError as ``plan`` does, and for numbers out of range.
+    """
+    kind = plan(document, laid, mask is not None).kind
+    source = laid[0].source
+    if kind == REGION:
+        new = actions.region(source, words, mask=mask)
+    elif kind == OUTPAINT:
+        new = actions.outpaint(source, _sides(document, laid[0]), words)
+    elif kind in (VARIATION, RETEXTURE):
+        new = actions.variation(source, "subtle" if kind == RETEXTURE else "strong", words)
+    else:
+        new = _compose(document, laid, words, mask)
+    private = new.private or any(one.source.private for one in laid)
+    request: Any = new.request
+    given = _chosen(document, references or {}, request)
+    if kind == RETEXTURE:
+        given["keep_structure"] = True
+    elif document.keep_structure:
+        given.setdefault("strength", KEPT)
+    return replace(new, request=replace(request, **given), private=private)
+
+
+def _sides(document: Document, one: Laid) -> dict[str, int]:
+    x, y = int(one.layer.x), int(one.layer.y)
+    right, bottom = document.width - x - one.source.width, document.height - y - one.source.height
+    return {"left": x, "top": y, "right": right, "bottom": bottom}
+
+
+def _compose(
+    document: Document, laid: Sequence[Laid], words: PromptWithPictures | None, mask: str | None
+) -> NewJob:
+    """Return the composed job: a child of the lowest layer that a job has made."""
+    made = [one.source for one in laid if one.source.job is not None]
+    layers = [
+        (one.source.sha256, one.layer.x, one.layer.y, one.layer.scale, one.layer.opacity, one.layer.clip)
+        for one in laid
+    ]
+    return actions.compose(
+        made[0] if made else laid[0].source,
+        words,
+        canvas=(document.width, document.height),
+        layers=layers,
+        mask=mask,
+        keep_seam=document.keep_seam,
+    )
+
+
+def _chosen(
+    document: Document, references: Mapping[str, Sequence[str]], request: GenerateRequest
+) -> dict[str, Any]:
+    """Return the fields of the request that the document sets beside its words."""
+    given: dict[str, Any] = {"num_images": document.images}
+    if document.amount is not None:
+        given["strength"] = document.amount
+    if document.seed is not None:
+        given["seed"] = document.seed
+    for role, pictures in references.items():
+        before = getattr(request, ROLES[role])
+        given[ROLES[role]] = (*before, *((sha256, 1.0) for sha256 in pictures))
+    return given
+
+
+MOST_DOCUMENTS, MOST_BYTES = 200, 256 * 1024  # of a person; of one, as JSON
+ELSEWHERE = "This document was changed in another tab or on another device. Keep yours, or take theirs."
+
+
+class EditedElsewhere(UserError):
+    """Somebody's other tab has saved meanwhile. version: what is there now."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(ELSEWHERE)
+        self.version = version
+
+
+class Documents:
+    """Keeps documents. Where a method returns None or False, the actor has no such document."""
+
+    def __init__(self, rights: Rights, database: Database) -> None:
+        self._rights, self._database = rights, database
+
+    async def all(self, actor: Actor) -> list[Kept]:
+        """Return the actor's documents, the last changed first, without what is in them."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._database.read(partial(rows.of_person, user_id=actor.user_id))
+
+    async def one(self, actor: Actor, document_id: str) -> Kept | None:
+        """Return a document of the actor's."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._database.read(partial(rows.one, user_id=actor.user_id, document_id=document_id))
+
+    async def create(self, actor: Actor, data: Any, name: str = "") -> Kept:
+        """Keep a new document. Raises UserError for one that isn't a document, and after too many."""
+        await self._rights.check(actor, Action.MINE)
+        content, now = await _content(lambda: data), datetime.now(UTC)
+        work = partial(
+            rows.add,
+            user_id=actor.user_id,
+            name=_name(name),
+            content=content,
+            now=now,
+            most=MOST_DOCUMENTS,
+        )
+        if (document_id := await self._database.write(work)) is None:
+            raise UserError(
+                f"You have {MOST_DOCUMENTS} documents, which is the limit, so this one isn't kept. Delete"
+                " some on the page Documents."
+            )
+        return Kept(document_id, _name(name), 1, now, now, content.summary)
+
+    async def save(
+        self, actor: Actor, document_id: str, version: int, data: Any, name: str | None = None
+    ) -> int | None:
+        """Save a document over ``version`` and return the new version. name: None = the one it has.
+
+        Raises EditedElsewhere when another version is there, UserError for what isn't a document.
+        """
+        await self._rights.check(actor, Action.MINE)
+        return await self._save(actor, document_id, version, await _content(lambda: data), name)
+
+    async def extend(
+        self,
+        actor: Actor,
+        document_id: str,
+        version: int,
+        keep: int,
+        strokes: Sequence[Any],
+        words: str | None = None,
+    ) -> int | None:
+        """Save ``strokes`` behind the first ``keep`` of the document's mask, and new ``words``; return the
+        new version.
+
+        Raises EditedElsewhere when another version is there, UserError for what isn't a document.
+        """
+        found = await self.one(actor, document_id)
+        if found is None:
+            return None
+        if found.version != version:
+            raise EditedElsewhere(found.version)
+        longer = partial(_extended, found.content or "{}", keep, strokes, words)
+        return await self._save(actor, document_id, version, await _content(longer), None)
+
+    async def _save(
+        self, actor: Actor, document_id: str, version: int, content: Content, name: str | None
+    ) -> int | None:
+        work = partial(
+            rows.save,
+            user_id=actor.user_id,
+            document_id=document_id,
+            version=version,
+            content=content,
+            now=datetime.now(UTC),
+            name=None if name is None else _name(name),
+        )
+        if (saved := await self._database.write(work)) is not None:
+            return saved
+        there = await self.one(actor, document_id)
+        if there is None:
+            return None
+        raise EditedElsewhere(there.version)
+
+    async def rename(self, actor: Actor, document_id: str, name: str) -> bool:
+        """Give a document another name, which tabs that have it open needn't know. Raises UserError for one
+        that isn't taken."""
+        await self._rights.check(actor, Action.MINE)
+        work = partial(rows.rename, user_id=actor.user_id, document_id=document_id, name=_name(name))
+        return await self._database.write(work)
+
+    async def delete(self, actor: Actor, document_id: str) -> bool:
+        """Delete a document; pictures made from it stay."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._database.write(
+            partial(rows.delete, user_id=actor.user_id, document_id=document_id)
+        )
+
+
+async def _content(data: Callable[[], Any]) -> Content:
+    """Return a document as it is kept, read in a thread: hundreds of strokes take a while."""
+    return await asyncio.to_thread(lambda: _read(data()))
+
+
+def _read(data: Any) -> Content:
+    found = read_document(data)
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    if (size := len(text.encode())) > MOST_BYTES:
+        raise UserError(
+            f"The document has {size:,} bytes; up to {MOST_BYTES:,} fit. Bake its strokes into the mask below"
+            " them."
+        )
+    return Content(text, _summary(found), found.files)
+
+
+def _summary(found: Document) -> dict[str, Any]:
+    source = found.layers[0].source
+    return {"width": found.width, "height": found.height, "source": msgspec.to_builtins(source)}
+
+
+def _extended(text: str, keep: int, strokes: Sequence[Any], words: str | None) -> Any:
+    data = json.loads(text)
+    mask = data.setdefault("mask", {})
+    mask["strokes"] = [*mask.get("strokes", [])[: max(0, keep)], *strokes]
+    return data if words is None else {**data, "words": words}
+
+
+def _name(text: str) -> str:
+    """Return a document's name as it is kept, "" for none. Raises UserError."""
+    return name_of(text, "A document")
+
+
+READY_PATIENCE = 30.0  # seconds; a model may have to be loaded first
+BUSY = "Your last question about a picture isn't answered yet."
+NOBODY = (
+    "Nobody can look at pictures right now: the studio is starting or busy. Use the magic wand meanwhile."
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a thing is found by: points (x, y, 1 = belongs to it, 0 = doesn't), a box around it, words. None
+    of them: get ready for the picture."""
+
+    points: tuple[tuple[float, float, int], ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A thing. mask: a file as ``studio.media.masks`` writes it, None when none was asked for. by: "sam",
+    "segment", "cutout" or "clip". box: around it, px. points, words: what can be asked here."""
+
+    mask: bytes | None = field(repr=False)
+    score: float
+    box: tuple[int, int, int, int]
+    by: str
+    points: bool
+    words: bool
+
+
+class Selecting:
+    """Asks a worker."""
+
+    def __init__(self, eyes: Eyes, files: Files) -> None:
+        self._eyes, self._files = eyes, files
+        self._asking: set[int] = set()
+
+    async def select(self, user_id: int, sha256: str, wanted: Wanted) -> Selection:
+        """Return the thing in a picture.
+
+        Raises LimitError while the person's last question isn't answered, or nobody can answer; ImageError
+        when the picture is gone or nothing in it fits, which says what to do.
+        """
+        if user_id in self._asking:
+            raise LimitError(BUSY)
+        self._asking.add(user_id)
+        try:
+            path = await self._files.local(sha256)
+            found = await self._eyes.select(
+                path, wanted.points, wanted.box, wanted.words, patience=READY_PATIENCE
+            )
+        except FilesAway:
+            raise
+        except StorageError as error:
+            raise ImageError("That picture is gone.") from error
+        except Blind as error:
+            raise LimitError(NOBODY) from error
+        finally:
+            self._asking.discard(user_id)
+        if found.refused:
+            raise ImageError(found.refused)
+        mask = None
+        if found.rows:
+            mask = await asyncio.to_thread(masks.write, Bits(*found.size, found.rows))
+        return Selection(mask, found.score, found.box, found.by, found.points, found.words)
+
 
 NOT_YOURS = "That mask is gone; paint it again."
 NOT_THERE = "A picture of the document is gone, or it isn't yours to see. Take its layer away."
@@ -71,7 +455,7 @@ class Editor:
             raise ImageError(NOT_YOURS)
         try:
             data = await self._files.get(sha256)
-            await asyncio.to_thread(bits.read, data)
+            await asyncio.to_thread(masks.read, data)
         except FilesAway:
             raise
         except StorageError as error:
@@ -115,11 +499,11 @@ class Editor:
             found = await self._find(actor, one.source)
             references.setdefault(one.role, []).append(found.sha256)
         mask = await self._painted(actor, document, painted)
-        new = edits.job_of(document, laid, words, mask, references)
+        new = job_of(document, laid, words, mask, references)
         return Asked(new, self._plan(document, laid, mask is not None))
 
     def _plan(self, document: Document, laid: Sequence[Laid], painted: bool) -> Plan:
-        return edits.plan(document, laid, painted, controlnet=self._controlnet)
+        return plan(document, laid, painted, controlnet=self._controlnet)
 
     async def _laid(self, actor: Actor, document: Document) -> list[Laid]:
         """Return the layers that can be seen; each picture's right is checked, and that the actor has sent
@@ -144,7 +528,7 @@ class Editor:
         return Found(sha256, *await self._intake.size(sha256))
 
     async def _check_clip(self, actor: Actor, sha256: str, source: Found) -> None:
-        mask = await asyncio.to_thread(bits.read, await self.mask(actor, sha256))
+        mask = await asyncio.to_thread(masks.read, await self.mask(actor, sha256))
         if (mask.width, mask.height) != (source.width, source.height):
             raise UserError(
                 f"`clip` has {mask.width}×{mask.height} px; its layer's picture has"

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from core.errors import AtelierError
-from studio.pictures.child import Child
+from studio.media.child import Child
 
 ANSWER = 60.0  # seconds for one picture, the start included
 IDLE = 900.0  # seconds without a picture until the process is let go

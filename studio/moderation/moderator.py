@@ -1,43 +1,55 @@
 """Decides what may be asked for and what may be shown, with the rows: policies, strikes, time-outs, scores.
 
 The rules themselves are in ``rules``. Nothing here keeps or repeats what somebody wrote.
-"""
+
+How fit stored pictures and films are to be shown: each is judged once, and what came of it is a row.
+
+The rules on answers that grow while they are read: each part is judged with all before it, first.
+
+What is asked again when a job's turn comes: the rules of its place, and of own models whether whoever
+asked still may. Hours can lie between asking and then."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import re
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from core.errors import NotAllowedError, NotYet, StorageError
-from core.job import Job, Origin
+from core.errors import FilesAway, ImageError, NotAllowedError, NotYet, StorageError, UserError
+from core.job import NOBODY, Job, Origin
 from core.requests.base import Answer
-from core.requests.custom_models import STYLE, TrainRequest
+from core.requests.custom_models import STYLE, BundleRequest, ProjectRequest, TrainRequest
 from storage import moderation as rows
 from storage import people
 from storage.blobs.base import Files
 from storage.database import Database
 from storage.moderation import Strike
 from storage.people import AuditRow
-from studio.authority import Place
-from studio.directory import Directory
-from studio.films.intake import checked_frames
+from storage.projects import projects
+from storage.projects.projects import Project
+from storage.videos import of_posters
+from studio.actor import Actor, Directory, Unanswered
+from studio.authority import TABLE, Action, Authority, Place
+from studio.media.uploads import checked_frames
 from studio.moderation.classifier import PictureCheck, Unchecked
-from studio.moderation.minors import Minors
 from studio.moderation.rules import (
     THRESHOLDS,
     Blocked,
     Deed,
+    Minors,
     ModerationSettings,
     Rule,
     Verdict,
     Visibility,
     Words,
+    all_text,
     by_score,
     in_time_out,
     judge,
@@ -45,7 +57,61 @@ from studio.moderation.rules import (
     shows_all,
     words_of,
 )
-from studio.moderation.scoring import Frames, Scores
+
+FILM, LATENTS = "mp4", "safetensors"  # how the files of a film and of its ends are called
+Frames = Callable[[bytes], Awaitable[Sequence[bytes]]]
+
+
+class Scores:
+    """Asks the classifier. check: gives it. frames: gives those of a film that are looked at, as encoded
+    pictures; it raises ImageError."""
+
+    def __init__(
+        self, database: Database, files: Files, check: Callable[[], PictureCheck], frames: Frames
+    ) -> None:
+        self._database, self._files, self._check, self._frames = database, files, check, frames
+
+    async def of(self, sha256s: Sequence[str]) -> list[float | None]:
+        """Return the score of each stored picture, film or file of latents; None for one that can't be
+        judged. A film and its poster are as the worst of its frames that were looked at."""
+        if not sha256s:
+            return []
+        films = await self._database.read(partial(of_posters, posters=sha256s), once=True)
+        groups = [(name, *sorted(films.get(name, ()))) for name in sha256s]
+        every = list(dict.fromkeys(name for group in groups for name in group))
+        work = partial(rows.scores, sha256s=every, classifier=self._check().name)
+        known: dict[str, float | None] = dict(await self._database.read(work, once=True))
+        for name in every:
+            if name not in known:
+                known[name] = await self._judge(name)
+        return [_worst([known[name] for name in group]) for group in groups]
+
+    async def _judge(self, sha256: str) -> float | None:
+        try:
+            score = await self._score(sha256)
+        except FilesAway:
+            raise  # later it can be judged
+        except (Unchecked, StorageError, ImageError) as error:
+            log.warning("moderation: a picture wasn't judged: %s", error)
+            return None
+        name = self._check().name
+        await self._database.write(partial(rows.set_score, sha256=sha256, classifier=name, nsfw=score))
+        return score
+
+    async def _score(self, sha256: str) -> float:
+        kind = (await self._files.entry(sha256)).extension
+        if kind == LATENTS:  # nothing to be seen
+            return 0.0
+        data = await self._files.get(sha256)
+        seen = await self._frames(data) if kind == FILM else [data]
+        return max([await self._check().score(one) for one in seen])
+
+
+def _worst(scores: Sequence[float | None]) -> float | None:
+    """Return the highest of scores; None if one isn't known."""
+    found = [score for score in scores if score is not None]
+    return max(found) if len(found) == len(scores) else None
+
 
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
 LONG = 400  # characters; longer texts are read in a thread
@@ -400,3 +466,165 @@ class Moderator:
     ):
         row = AuditRow(datetime.now(UTC), actor_id, action, guild_id, target, dict(detail))
         return await self._database.write(people.audited(row, work))
+
+
+HELD_BACK = 60  # characters at the end of a growing answer that nobody reads yet: a word may be half written
+_SPELLED = re.compile(r"\s*\S(?:\s+\S)*(?=\s|\Z)")  # letters by themselves, read from the end
+JUDGED_EVERY = 0.5  # seconds; judging 2,000 characters takes some milliseconds
+
+
+class AnswerBlocked(NotAllowedError):
+    """A rule stopped an answer. The text names the rule, never what was said."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(f"A rule stopped this answer: {rule}. What it said is gone.")
+        self.rule = rule
+
+
+class TextBlocked(NotAllowedError):
+    """A rule stopped a question for the text in its pictures. The text names the rule, never what was
+    read."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(f"A rule stopped this question for the text in its pictures: {rule}.")
+        self.rule = rule
+
+
+class Listener:
+    """Hears one answer. level, words: the rules where it is read. adult: that place is age-restricted.
+    question: judged together with the answer, for some rules look at both. of_minor: so does what they say
+    of a picture of one."""
+
+    def __init__(
+        self,
+        question: str,
+        level: str,
+        words: tuple[str, ...],
+        *,
+        adult: bool,
+        of_minor: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._question = question
+        self._words = partial(Words, of_minor=of_minor)
+        self._judge = partial(judge, level=level, own=words, adult=adult)
+        self._level = level
+        self._clock, self._judged_at, self._shown = clock, float("-inf"), ""
+
+    def see(self, text: str) -> None:
+        """Take in what was read in the pictures of the question, which is judged with it and its answer.
+        Raises TextBlocked."""
+        self._question = f"{self._question}\n{text}"
+        verdict = self._judge(self._words(self._question))
+        if verdict is not None:
+            raise TextBlocked(verdict.rule)
+
+    def __call__(self, text: str, whole: bool) -> str:
+        """Return what may be read of an answer so far: at level strict nothing before its end. Raises
+        AnswerBlocked."""
+        if not whole:
+            now = self._clock()
+            if now < self._judged_at + JUDGED_EVERY:
+                return self._shown
+            self._judged_at = now
+        verdict = self._judge(self._words(f"{self._question}\n{text}"))
+        if verdict is not None:
+            raise AnswerBlocked(verdict.rule)
+        if whole:
+            return text
+        self._shown = "" if self._level == "strict" else _without_end(text)
+        return self._shown
+
+
+def _without_end(text: str) -> str:
+    """Return ``text`` without its last HELD_BACK characters, and without a word that this would cut, also one
+    whose letters are spelled out."""
+    kept = text[:-HELD_BACK]
+    kept = kept if text[len(kept) : len(kept) + 1].isspace() else kept[: _last_space(kept)]
+    spelled = _SPELLED.match(kept[::-1])
+    return kept[: -spelled.end()] if spelled else kept
+
+
+def _last_space(text: str) -> int:
+    return max((place for place, char in enumerate(text) if char.isspace()), default=0)
+
+
+async def listener(
+    job: Job, moderator: Moderator, directory: Directory, pictures: Iterable[str] = ()
+) -> Listener:
+    """Return who hears the answer to a question where it was asked. pictures: of the turns before it."""
+    place = Place(job.origin.guild_id, job.origin.channel_id)
+    settings = await moderator.settings(place.guild_id)
+    words = () if place.guild_id is None else tuple(await moderator.words(place.guild_id))
+    adult = bool(directory.age_restricted(place))
+    of_minor = await moderator.of_minors((*job.request.pictures, *pictures))
+    return Listener(all_text(job.request), settings.level, words, adult=adult, of_minor=of_minor)
+
+
+ACTIONS = {TrainRequest.kind: Action.TRAIN, BundleRequest.kind: Action.EXPORT}
+GONE = "Its project was deleted after you asked; this job was not run."
+BARRED = "An admin blocked you after you asked; this job was not run."
+TAKEN = "This job was not run, since you may no longer ask for it. {reason}"
+
+
+class Starting:
+    """Asks the moderator about every job, and the table of rights about trainings and bundles, by what people
+    are now where the project belongs."""
+
+    def __init__(
+        self, database: Database, moderator: Moderator, authority: Authority, directory: Directory
+    ) -> None:
+        self._database, self._moderator = database, moderator
+        self._authority, self._directory = authority, directory
+
+    async def gate(self, job: Job, running: bool) -> None:
+        """Raise NotAllowedError or UserError unless a job may be queued, or (``running``) still may run,
+        NotYet when that can't be told at the moment. What the studio asks by itself has no roles that could
+        have been taken from it."""
+        by_itself = job.origin.user_id == NOBODY
+        await self._moderator.gate(job, running and not by_itself)
+        if running and not by_itself and isinstance(job.request, ProjectRequest):
+            if (action := ACTIONS.get(job.request.kind)) is not None:
+                await self._check(job.origin, action, job.request.project)
+
+    async def _check(self, origin: Origin, action: Action, project_id: str) -> None:
+        project = await self._database.read(partial(projects.one, project_id=project_id))
+        if project is None:
+            raise UserError(GONE)
+        asker = await self._asker(origin, project)
+        asker = replace(asker, barred=await self._barred(origin.user_id, project.guild_id))
+        if self._authority.allows_in(asker, action, project):
+            return
+        if asker.barred:
+            raise NotAllowedError(BARRED)
+        raise NotAllowedError(TAKEN.format(reason=TABLE[action].reason))
+
+    async def _barred(self, user_id: int, guild_id: int | None) -> bool:
+        rules = await self._database.read(
+            partial(people.rules, user_id=user_id, guild_id=guild_id), once=True
+        )
+        return rules.banned or await self._moderator.time_out_ends(user_id, guild_id) is not None
+
+    async def _asker(self, origin: Origin, project: Project) -> Actor:
+        """Return what whoever asked is now where a project belongs. Raises NotYet when that can't be told:
+        the roles of when they asked tell nothing."""
+        asker = Actor(origin.user_id, None, surface=origin.surface)
+        if project.guild_id is None:
+            return asker
+        if (now := await self._standing(asker, project.guild_id)) is None:
+            raise NotYet(f"the roles of user {origin.user_id} can't be told")
+        return now
+
+    async def _standing(self, asker: Actor, guild_id: int) -> Actor | None:
+        """Return what somebody is in a server, nothing there once they have left; None while that can't be
+        told."""
+        roles = await self._directory.roles(asker.user_id, guild_id)
+        if roles is None:
+            return None
+        try:
+            member = await self._directory.member(asker.user_id, guild_id)
+        except Unanswered:
+            return None
+        if member is None:
+            return asker
+        return replace(asker, guild_id=guild_id, manages=member.manages, roles=tuple(sorted(roles)))

@@ -1,43 +1,424 @@
-"""What people do with their own models, as one: projects, pictures, labels, versions, verdicts."""
+"""Projects as wholes: made, listed, named, shared, and forgotten.
+
+Finds the project that somebody means, and checks that they may.
+
+How large projects may grow."""
 
 from __future__ import annotations
 
-from core.settings import Settings
-from studio.asking.sources import Sources
-from studio.projects.access import Access
-from studio.projects.bringing import Bringing
-from studio.projects.labelling import Labelling
-from studio.projects.limits import ProjectLimits
-from studio.projects.pictures import Pictures
-from studio.projects.shelf import Shelf
-from studio.projects.training import Training
-from studio.projects.trying import Trying
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from core.errors import LimitError, UserError
+from core.job import Surface
+from core.requests.custom_models import ALIKE, ANOMALY, DETECT, STYLE, TASKS
+from storage.database import Database
+from storage.projects import dataset, erasure, projects, versions
+from storage.projects.dataset import Counts
+from storage.projects.projects import EVERYBODY, MOST_VOICES, RIGHTS, Label, Project
+from storage.projects.versions import Tally, Version
+from studio.actor import Actor
+from studio.authority import Action
+from studio.moderation.moderator import Moderator
 from studio.rights import Rights
 from studio.services import Services
-from studio.styles.naming import Styles
+
+NO_PROJECT = "There is no such project here. `/inspect new` makes one, and the list offers yours."
+RULE = "A rule of this place doesn't allow {what}, so nothing was {done}."
 
 
-class Projects:
-    """Holds what is about own models; every method of its parts takes an actor and checks their right."""
+class Access:
+    """Every part's questions about projects end here."""
 
-    def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
-        access = Access(rights, services.database, services.moderator)
-        bringing, limits = Bringing(sources, services), limits_of(services.settings)
-        self.shelf = Shelf(access, services, limits)
-        self.pictures = Pictures(access, bringing, services, limits)
-        self.labelling = Labelling(access, services, limits)
-        self.training = Training(access, rights, services, limits)
-        self.trying = Trying(access, rights, bringing, services, limits)
-        self.styles = Styles(services.settings, self.trying, services.queue.executor)
+    def __init__(self, rights: Rights, database: Database, moderator: Moderator) -> None:
+        self._rights, self._database, self._moderator = rights, database, moderator
+
+    async def all(self, actor: Actor) -> list[Project]:
+        """Return the actor's own projects, then those that they may look at where they are (on the web, in
+        any server that they share with the studio), by name."""
+        await self._rights.check(actor, Action.MINE)
+        guilds = {actor.guild_id} - {None}
+        if actor.surface is Surface.WEB and actor.guild_id is None:
+            guilds = {member.guild_id for member, _ in await self._rights.in_servers(actor)}
+        work = partial(projects.of, user_id=actor.user_id, guilds=[one for one in guilds if one is not None])
+        found = await self._database.read(work)
+        return [one for one in found if await self._is_known(actor, one)]
+
+    async def find(self, actor: Actor, name: str, action: Action) -> tuple[Project, Actor]:
+        """Return the project that somebody means by its name or id, their own one before a server's, and who
+        they are where it belongs.
+
+        Raises UserError where there is none, or several, NotAllowedError unless they may do ``action`` to it.
+        """
+        wanted = " ".join(name.split())
+        found = await self._database.read(partial(projects.one, project_id=wanted.lower()))
+        if found is None or not await self._is_known(actor, found):
+            found = self._named(await self.all(actor), wanted)
+        return found, await self._rights.check_in(actor, action, found)
+
+    async def _is_known(self, actor: Actor, found: Project) -> bool:
+        """Return whether somebody may know that a project is there: its owner also while they are banned."""
+        for one in (Action.SEE_PROJECT, Action.FORGET_PROJECT):
+            if await self._rights.may_in(actor, one, found):
+                return True
+        return False
+
+    def _named(self, projects: list[Project], wanted: str) -> Project:
+        found: list[Project] = []
+        for alike in (lambda one: one.name == wanted, lambda one: one.name.casefold() == wanted.casefold()):
+            own = [one for one in projects if one.guild_id is None and alike(one)]
+            found = found or own[:1] or [one for one in projects if alike(one)]
+        if not found:
+            raise UserError(NO_PROJECT)
+        if len(found) > 1:
+            raise UserError("Several projects are called so. Choose yours from the list.")
+        return found[0]
+
+    async def may(self, actor: Actor, action: Action, project: Project) -> bool:
+        """Return whether ``actor`` may do ``action`` to a project here and now."""
+        return await self._rights.may_in(actor, action, project)
+
+    async def check_new(self, actor: Actor, *, shared: bool) -> None:
+        """Raise NotAllowedError unless somebody may make a project here, UserError for one to be shared where
+        there is no server."""
+        await self._rights.check(actor, Action.ASK)
+        if shared and actor.guild_id is None:
+            raise UserError("A server's project is made in that server. Here it would be yours alone.")
+
+    async def check_words(self, actor: Actor, words: list[str], done: str) -> None:
+        """Raise UserError for words that break a rule where the actor is."""
+        if None in await self._moderator.captions([text for text in words if text], actor.place):
+            raise UserError(RULE.format(what="these words", done=done))
 
 
-def limits_of(settings: Settings) -> ProjectLimits:
-    """Return how large projects may grow, as the host has set it."""
-    return ProjectLimits(
-        settings.projects_per_server,
-        settings.projects_per_person,
-        settings.project_pictures,
-        settings.trainings_waiting,
-        settings.training_seconds,
-        settings.project_versions,
+def own(found: Project) -> bool:
+    """Return whether a project is somebody's alone, so that what comes of it is for their eyes only."""
+    return found.guild_id is None
+
+
+FEW_GOOD = 4  # good pictures from which on an inspection is worth its while
+MAX_LABELS, MAX_MEANING = 25, 300  # as many as a select menu has; characters
+MAX_FILES, MAX_ZIP, MAX_UNPACKED, MAX_RATIO = 500, 25 * 2**20, 100 * 2**20, 100  # of a zip file
+
+
+@dataclass(frozen=True)
+class ProjectLimits:
+    """per_server, per_person: projects. pictures: of a project. trainings: that wait or run at once for a
+    server, or for somebody's own projects. seconds: of the device for one of them. versions: whose files are
+    kept."""
+
+    per_server: int = 20
+    per_person: int = 5
+    pictures: int = 2000
+    trainings: int = 2
+    seconds: int = 600
+    versions: int = 30
+
+    def too_many(self, most: int, *, shared: bool) -> LimitError:
+        """Return that there may be no more projects."""
+        whose = "This server has" if shared else "You have"
+        return LimitError(f"{whose} {most} projects, which is the limit. Forget one first.")
+
+    def check_labels(self, names: Collection[str]) -> None:
+        """Raise LimitError for more labels than a project may have."""
+        if len(names) > MAX_LABELS:
+            raise LimitError(f"A project takes {MAX_LABELS} labels; this would be number {len(names)}.")
+
+    def check_meaning(self, meaning: str) -> None:
+        """Raise UserError for a description of a label that is too long."""
+        if len(meaning) > MAX_MEANING:
+            raise UserError(
+                f"What a label means takes up to {MAX_MEANING} characters; this has {len(meaning)}."
+            )
+
+
+GOOD = "good"  # label of a part without a defect
+LEAST_MARKED = 4  # pictures whose things are marked
+NO_GOOD = "No good picture yet: one is enough to begin with, and 20 are better."
+AGAIN = "It is being trained again, without pictures that were deleted."
+MAX_NAME, MAX_WORDS = 40, 80  # characters
+ACTIONS = {
+    "add": Action.ADD_TO,
+    "label": Action.LABEL,
+    "train": Action.TRAIN,
+    "use": Action.JUDGE,
+    "export": Action.EXPORT,
+    "manage": Action.MANAGE_PROJECT,
+}
+_NAME = re.compile(r"[\w][\w .+-]*")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A project as it is looked at. may: what the actor may do with it, of ACTIONS. version: the one that is
+    used, None = none yet. training: job of the training that waits or runs, "" = none. new: labelled pictures
+    since that version. advice: the next best thing to do, a sentence. boxes: how many there are of each
+    label, where things are marked."""
+
+    project: Project
+    book: tuple[Label, ...]
+    counts: Counts
+    version: Version | None
+    tally: Tally
+    may: frozenset[str]
+    training: str = ""
+    new: int = 0
+    advice: str = ""
+    boxes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def since(self) -> str:
+        """How many labelled pictures are newer than the version that is used; "" where there is none, or
+        nothing new."""
+        if self.version is None or not self.new:
+            return ""
+        return f"{self.new} new since version {self.version.number}"
+
+
+class Shelf:
+    """What people do with whole projects."""
+
+    def __init__(self, access: Access, services: Services, limits: ProjectLimits) -> None:
+        self._access, self._limits, self._directory = access, limits, services.directory
+        self._database, self._privacy, self._queue = services.database, services.privacy, services.queue
+
+    async def new(
+        self, actor: Actor, name: str, task: str = ANOMALY, *, shared: bool | None = None, words: str = ""
+    ) -> Project:
+        """Make an empty project of the actor's, with the labels that its task needs.
+
+        shared: it belongs to the server where the actor is, whose members may use it; None = wherever there
+        is one. words: what calls a style. Raises UserError for what isn't taken, LimitError for too many
+        projects, NotAllowedError for a barred person.
+        """
+        shared = actor.guild_id is not None if shared is None else shared
+        await self._access.check_new(actor, shared=shared)
+        if task not in TASKS:
+            raise UserError(f"`task` is {task[:40]!r}; it takes {', '.join(TASKS)}.")
+        wanted, words = name_of(name), " ".join(words.split())
+        if len(words) > MAX_WORDS:
+            raise UserError(
+                f"The words of a style take up to {MAX_WORDS} characters; these have {len(words)}."
+            )
+        await self._access.check_words(actor, [wanted, words], "made")
+        granted = frozenset({(EVERYBODY, "use")}) if shared else frozenset()
+        made = Project(
+            projects.new_id(),
+            actor.user_id,
+            actor.guild_id if shared else None,
+            wanted,
+            task,
+            datetime.now(UTC),
+            words=words or (wanted if task == STYLE else ""),
+            granted=granted,
+        )
+        names = [GOOD] if task == ANOMALY else []
+        most = self._limits.per_server if shared else self._limits.per_person
+        try:
+            work = partial(projects.add, made=made, names=names, most=most)
+            written = await self._database.write(work)
+        except IntegrityError as error:
+            raise UserError(f"There is a project called {wanted} already.") from error
+        if written is None:
+            raise self._limits.too_many(most, shared=shared)
+        return written
+
+    async def all(self, actor: Actor) -> list[Project]:
+        """Return the actor's own projects, then those that they may look at where they are, by name."""
+        return await self._access.all(actor)
+
+    async def card(self, actor: Actor, name: str) -> Card:
+        """Return a project with what there is of it. name: its name or id. Raises UserError where there is
+        none, NotAllowedError unless the actor may look at it."""
+        found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
+        book = await self._database.read(partial(projects.book, project_id=found.id))
+        counts = await self._database.read(
+            partial(dataset.counts, project_id=found.id, user_id=actor.user_id)
+        )
+        version = await self._database.read(partial(versions.version, project_id=found.id))
+        waiting = await self._database.read(partial(versions.unfinished, project_id=found.id))
+        tally, new = Tally(), 0
+        if version is not None:
+            number, asked = version.number, version.asked_at
+            tally = await self._database.read(partial(versions.tally, project_id=found.id, number=number))
+            new = await self._database.read(partial(versions.new_since, project_id=found.id, asked_at=asked))
+        may = {right for right, action in ACTIONS.items() if await self._access.may(actor, action, found)}
+        card = Card(found, tuple(book), counts, version, tally, frozenset(may), next(iter(waiting), ""), new)
+        if found.task == DETECT:
+            card = replace(card, boxes=await self._database.read(partial(dataset.boxes, project_id=found.id)))
+        return replace(card, advice=advice(card))
+
+    async def rename(self, actor: Actor, name: str, new: str) -> Project:
+        """Call a project something else. Raises UserError for a name that isn't taken, NotAllowedError unless
+        the actor is its owner or manages its server."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        wanted = name_of(new)
+        await self._access.check_words(actor, [wanted], "changed")
+        return await self._change(found, name=wanted)
+
+    async def set_alike(self, actor: Actor, name: str, alike: str) -> Project:
+        """Say how parts lie in an inspection's pictures, see ``core.requests.custom_models.ALIKE``. Raises
+        UserError for another word, NotAllowedError as ``rename`` does."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        if alike not in ALIKE:
+            raise UserError(f"`alike` is {alike[:40]!r}; it takes {', '.join(ALIKE)}.")
+        return await self._change(found, alike=alike)
+
+    async def set_voices(self, actor: Actor, name: str, voices: int) -> Project:
+        """Say how many people have to agree on a label before it counts, 1 to MOST_VOICES; pictures that have
+        fewer are asked about again. Raises UserError for another number, or where nobody else labels,
+        NotAllowedError as ``rename`` does."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        if not 1 <= voices <= MOST_VOICES:
+            raise UserError(f"`voices` is {voices}; it takes 1 to {MOST_VOICES}.")
+        if voices > 1 and (found.guild_id is None or found.task == STYLE):
+            raise UserError("Labels are agreed on in a server's project. Here nobody else gives any.")
+        work = partial(dataset.take_voices, project_id=found.id, voices=voices, now=datetime.now(UTC))
+        await self._database.write(work)
+        return replace(found, voices=voices)
+
+    async def _change(self, found: Project, **values: str) -> Project:
+        try:
+            await self._database.write(partial(projects.change, project_id=found.id, values=values))
+        except IntegrityError as error:
+            raise UserError(f"There is a project called {values['name']} already.") from error
+        return replace(found, **values)  # type: ignore[arg-type]
+
+    async def share(self, actor: Actor, name: str, role_id: int, rights: Collection[str]) -> Project:
+        """Let a role of the project's server (0 = every member) have exactly these of RIGHTS.
+
+        Raises UserError for another right, or a project that is somebody's alone, NotAllowedError unless the
+        actor is its owner or manages its server.
+        """
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        if found.guild_id is None:
+            raise UserError("This project is yours alone. One that others may use is made in a server.")
+        if wrong := sorted(set(rights) - set(RIGHTS)):
+            raise UserError(f"There is no right {wrong[0][:40]!r}; there are {', '.join(RIGHTS)}.")
+        work = partial(projects.grant, project_id=found.id, role_id=role_id, rights=set(rights))
+        await self._database.write(work)
+        changed = await self._database.read(partial(projects.one, project_id=found.id))
+        return changed or found
+
+    async def roles(self, actor: Actor, name: str) -> Mapping[int, str]:
+        """Return the roles that a project can be shared with, id → name; none of somebody's own project.
+        Raises as ``share`` does."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        return {} if found.guild_id is None else self._directory.role_names(found.guild_id)
+
+    async def forget(self, actor: Actor, name: str) -> None:
+        """Delete a project for good: pictures, labels, versions, and trainings that wait or run. Raises
+        UserError where there is none, NotAllowedError unless the actor may."""
+        found, _ = await self._access.find(actor, name, Action.FORGET_PROJECT)
+        for job_id in await self._database.read(partial(versions.unfinished, project_id=found.id)):
+            await self._queue.cancel(job_id)
+        await self._privacy.delete_learned(partial(erasure.forget_project, project_id=found.id))
+
+    async def put_label(self, actor: Actor, name: str, label: str, meaning: str = "") -> tuple[Label, ...]:
+        """Add a label to the book of a project, or change what it means; return the book.
+
+        Raises UserError for words that aren't taken or too many labels, NotAllowedError unless the actor is
+        the project's owner or manages its server.
+        """
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        made = Label(label_of(label), " ".join(meaning.split()))
+        self._limits.check_meaning(made.meaning)
+        await self._access.check_words(actor, [made.name, made.meaning], "changed")
+        book = await self._database.read(partial(projects.book, project_id=found.id))
+        self._limits.check_labels({made.name, *(one.name for one in book)})
+        await self._database.write(partial(projects.put_label, project_id=found.id, label=made))
+        return tuple(await self._database.read(partial(projects.book, project_id=found.id)))
+
+    async def drop_label(self, actor: Actor, name: str, label: str, instead: str = "") -> tuple[Label, ...]:
+        """Take a label out of the book; its pictures get the label ``instead``, "" = none. Raises UserError
+        where there is no such label, or it is "good" of an inspection, NotAllowedError as ``put_label``."""
+        found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
+        book = {one.name for one in await self._database.read(partial(projects.book, project_id=found.id))}
+        if label not in book or (instead and instead not in book):
+            raise UserError(f"There is no label {(label if label not in book else instead)[:40]!r}.")
+        if label == GOOD and found.task == ANOMALY:
+            raise UserError(f"An inspection needs the label {GOOD!r}.")
+
+        def work(connection: sa.Connection) -> None:
+            dataset.relabel(connection, found.id, label, instead, now=datetime.now(UTC))
+            projects.drop_label(connection, found.id, label)
+
+        await self._database.write(work)
+        return tuple(await self._database.read(partial(projects.book, project_id=found.id)))
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'s' * (count != 1)}"
+
+
+def name_of(text: str) -> str:
+    """Return the name of a project as it is kept. Raises UserError."""
+    name = " ".join(text.split())
+    if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
+        raise UserError(
+            f"A project's name takes 1 to {MAX_NAME} letters, digits, spaces and .+-_; this one is"
+            f" {text[:MAX_NAME]!r}."
+        )
+    return name
+
+
+def label_of(text: str) -> str:
+    """Return a label as it is kept. Raises UserError."""
+    label = " ".join(text.split())
+    if not label or len(label) > MAX_WORDS or not label.isprintable():
+        raise UserError(f"A label takes 1 to {MAX_WORDS} characters; this one is {text[:40]!r}.")
+    return label
+
+
+def few_good(count: int) -> str:
+    """Return what can be said of an inspection that learns from so few good pictures."""
+    if count == 1:
+        return (
+            "1 good picture. It can be trained, but from one nothing can be promised: its limit is a guess. "
+            f"{FEW_GOOD} are better, 20 are good."
+        )
+    return (
+        f"{count} good pictures. It can be trained, but may stop 1 good part in {count + 1}. {FEW_GOOD} are"
+        " better, 20 are good."
     )
+
+
+def advice(card: Card) -> str:
+    """Return the next best thing to do with a project, in a sentence; "" when there is nothing to say."""
+    task, counted = card.project.task, card.counts
+    if card.project.due:
+        return AGAIN
+    if card.training:
+        return "A version is being trained."
+    if task == STYLE:
+        return "" if counted.total >= 5 else f"{counted.total} pictures; a style needs at least 5."
+    if task == ANOMALY:
+        good = counted.labels.get(GOOD, 0)
+        if good == 0:
+            return NO_GOOD
+        if good < FEW_GOOD and card.version is None:
+            return few_good(good)
+        if card.version is None:
+            return "Train it: there are enough good pictures."
+        if good < 20:
+            return f"10 more good pictures would lower the promise from 1 in {good + 1} to 1 in {good + 11}."
+    elif task == DETECT:
+        if (marked := counted.states.get(dataset.LABELLED, 0)) < LEAST_MARKED or not card.boxes:
+            return f"{_pictures(marked)} with boxes; at least {LEAST_MARKED} are needed, and 10 are better."
+        if card.version is None:
+            return "Train it: there are enough pictures with boxes."
+    elif len([name for name, count in counted.labels.items() if count >= 3]) < 2:
+        return "A classifier needs two labels with 3 pictures each; 10 each are better."
+    elif card.version is None:
+        return "Train it: there are enough labelled pictures."
+    if counted.states.get(dataset.DISPUTED):
+        return f"People disagree about {counted.states[dataset.DISPUTED]} pictures. Look at them again."
+    if card.new and card.version is not None:
+        return f"{card.since}. Train version {card.version.number + 1}."
+    return ""

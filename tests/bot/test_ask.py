@@ -11,7 +11,7 @@ from bot.ui import answer_text
 from core.job import Status
 from core.requests import AskRequest
 from jobs.executors.chat_server import CUT_OFF
-from studio.asking.talking import NO_MODEL
+from studio.requests.chat import NO_MODEL
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_presses import job_of, single
 from tests.chat_server import CUT, FAULTS, TEXT, chat_server

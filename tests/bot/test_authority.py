@@ -8,8 +8,8 @@ import pytest
 
 from bot.ui.buttons import BUTTONS
 from core.settings import ROOT
-from studio.asking.actions import RIGHTS
 from studio.authority import TABLE, Action
+from studio.requests.actions import RIGHTS
 from tests.bot.conftest import Studio
 
 

@@ -5,7 +5,7 @@ import pytest
 from bot.cogs.classify import split_labels
 from core.errors import UserError
 from core.requests import WhyRequest
-from studio.asking import actions
+from studio.requests import actions
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_moderation import Judge
 

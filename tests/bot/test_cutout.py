@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.requests import CutOutRequest
-from studio.marking import marks
+from studio.media import provenance
 from tests.bot.conftest import Studio, open_studio, png
 
 
@@ -34,7 +34,7 @@ async def test_of_ones_last_picture_and_of_a_button(studio: Studio) -> None:
     job = await job_of(studio, studio.last())
     assert "**a boat** - Cut out by" in studio.last().content and job.parent_index == 2
     assert job.origin.user_id == studio.bob.id
-    assert marks.MADE.encode() in await studio.last().attachments[0].read()
+    assert provenance.MADE.encode() in await studio.last().attachments[0].read()
 
 
 async def test_of_a_picture_in_a_direct_message(studio: Studio) -> None:

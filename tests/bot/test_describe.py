@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from studio.asking.words import aspect_ratio, counted
+from studio.texts import aspect_ratio, counted
 from tests.bot.conftest import Studio, png
 from tests.bot.test_presses import job_of, single
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from core.requests import EditRequest, VariationRequest
-from studio.marking import marks
+from studio.media import provenance
 from tests.bot.conftest import Studio, open_studio
 
 EDITOR = "owner/kontext"
@@ -43,7 +43,7 @@ async def test_of_an_attached_picture(edits: Studio, picture) -> None:
         "edit",
     )
     assert f"**make it blue** - Edit by <@{edits.alice.id}> (fast)" in message.content
-    assert marks.EXTENDED.encode() in await message.attachments[0].read()
+    assert provenance.EXTENDED.encode() in await message.attachments[0].read()
 
 
 async def test_the_button_opens_a_window_whose_words_change_the_picture(edits: Studio) -> None:

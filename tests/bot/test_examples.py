@@ -11,7 +11,7 @@ import pytest
 
 from bot.ui import guide
 from core.requests import AskRequest, TryRequest
-from studio.examples.lessons import GONE
+from studio.example_sets import GONE
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_presses import job_of
 

@@ -206,7 +206,7 @@ async def test_what_fails_beside_a_queued_job_leaves_its_message_alone(
     async def failing(self: object, actor: object) -> str:
         raise StorageError("the database failed: locked")
 
-    monkeypatch.setattr("studio.own.Own.first_hint", failing)
+    monkeypatch.setattr("studio.account.Own.first_hint", failing)
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     [shown] = studio.channel.history()
     assert shown.attachments and "job " in shown.content

@@ -8,7 +8,7 @@ import pytest
 from core.convert import fields_of
 from core.prompt.parser import FLAGS, parse_prompt, why_unsupported
 from core.requests import ImagineRequest
-from studio.asking.words import unsupported_notes
+from studio.texts import unsupported_notes
 from tests.bot.conftest import Studio
 from tests.bot.test_asking import said
 

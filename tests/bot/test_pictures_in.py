@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from studio.pace import Pace
+from studio.actor import Pace
 from tests.bot.conftest import Studio, open_studio, png
 
 

@@ -10,8 +10,8 @@ from bot.ui import buttons
 from bot.ui.buttons import DYNAMIC_ITEMS, JobButton, RegionButton, RegionMenu, view_of
 from core.job import Status
 from storage import schema
-from studio.asking.actions import RIGHTS
 from studio.authority import TABLE
+from studio.requests.actions import RIGHTS
 from tests.bot.conftest import Studio, png
 from tests.bot.test_asking import said
 from tests.bot.test_presses import press, single

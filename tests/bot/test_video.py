@@ -8,7 +8,7 @@ import pytest
 from bot.ui import buttons
 from core.profiles import DEMO
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
-from studio.asking.films.actions import STRENGTHS
+from studio.requests.actions import STRENGTHS
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_asking import said
 from tests.films import film, moving

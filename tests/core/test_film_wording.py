@@ -7,7 +7,7 @@ from core.errors import PromptError
 from core.prompt.parser import format_prompt, parse_prompt
 from core.requests import ImagineRequest
 from core.requests.video import VideoRequest
-from studio.asking.words import unsupported_notes
+from studio.texts import unsupported_notes
 
 FIRST, LAST = "ab" * 32, "cd" * 32
 GIVEN = {"<1>": FIRST, "<2>": LAST}

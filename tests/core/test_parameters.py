@@ -31,7 +31,7 @@ from core.prompt.parser import BY_NAME, FLAGS, format_prompt, parse_prompt, why_
 from core.prompt.parameters import field_names
 from core.requests import ImagineRequest, OutpaintRequest, from_json, to_json
 from core.convert import fields_of, prompt_of, with_defaults
-from studio.asking.actions import _reaching
+from studio.requests.actions import _reaching
 from core.prompt.parameters import Reach
 
 prompt = parse_prompt("a red house --g 5 --seed 1")

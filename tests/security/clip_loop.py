@@ -10,8 +10,7 @@ import struct
 import sys
 import time
 
-from studio.films import transcode, video_process
-from studio.pictures import confine
+from studio.media import confinement, transcode, video_process
 from tests.security.gate_loop import peak_of
 
 LIMITS = {"encoder": "auto", "keep": 20.0, "seconds": 60.0, "pixels": 1920 * 1088}
@@ -20,10 +19,10 @@ LIMITS = {"encoder": "auto", "keep": 20.0, "seconds": 60.0, "pixels": 1920 * 108
 def main() -> None:
     video_process.prepare("take", "auto", os.devnull)
     status = open("/proc/self/status")  # opened before this process is shut in, and until it ends
-    confine.limit(
+    confinement.limit(
         video_process.MAX_MEMORY, 100_000
     )  # seconds of all; each one's are looked at on the other side
-    shut = confine.shut_in()
+    shut = confinement.shut_in()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while head := source.read(4):
         data, began = source.read(struct.unpack(">I", head)[0]), time.process_time()

@@ -27,10 +27,9 @@ from PIL import Image
 
 from core.errors import ImageError
 from core.png import png_chunk
-from studio.films import transcode, video_process
-from studio.films.clips import Clips
-from studio.marking import marks
-from studio.pictures.intake import InMemory
+from studio.library.clips import Clips
+from studio.media import provenance, transcode, video_process
+from studio.media.uploads import InMemory
 from tests.films import ENCODED, animation, film, moving
 from tests.security import films, hostile_films
 from tests.security.clip_loop import LIMITS
@@ -181,8 +180,8 @@ def canaries(count: int) -> tuple[int, int, int]:
         transcode.make("gif", [clip], gif, limit=10**6)
         told = codecs.box_of(b"free", CANARY) + codecs.box_of(b"udta", CANARY)  # as if it had come in since
         for made, media_type in ((clip.getvalue() + told, "video/mp4"), (gif.getvalue(), "image/gif")):
-            sent = marks.outgoing(made, media_type, source=marks.EXTENDED, parameters=False)
-            unmarked += marks.EXTENDED.encode() not in sent
+            sent = provenance.outgoing(made, media_type, source=provenance.EXTENDED, parameters=False)
+            unmarked += provenance.EXTENDED.encode() not in sent
             left += CANARY in sent or CANARY in poster or CANARY in clip.getvalue()
             outputs += 1
         if outputs >= count:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from core.errors import ImageError
 from storage.blobs.local import Folder
-from studio.films.intake import Film, Films
+from studio.media.uploads import Film, Films
 from tests.security import hostile_films
 from tests.security.pictures import Loop, Sent, Tally, clean_png, tell, unnoted
 

@@ -13,16 +13,16 @@ import sys
 import time
 from typing import TextIO
 
-from studio.pictures import confine, image_process
+from studio.media import confinement, image_process
 
 
 def main() -> None:
     image_process.prepare()
     status = open("/proc/self/status")  # opened before this process is shut in, and until it ends
-    confine.limit(
+    confinement.limit(
         image_process.MAX_MEMORY, 100_000
     )  # seconds of all pictures together; each one's are looked at on the other side
-    shut = confine.shut_in()
+    shut = confinement.shut_in()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while head := source.read(4):
         data, began = source.read(struct.unpack(">I", head)[0]), time.process_time()

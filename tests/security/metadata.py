@@ -11,8 +11,7 @@ from collections.abc import Iterator
 
 from PIL import Image, PngImagePlugin
 
-from studio.marking import marks
-from studio.pictures import image_process
+from studio.media import image_process, provenance
 from tests.security import hostile
 from vision.images import encode
 
@@ -58,7 +57,7 @@ def found_in(data: bytes) -> bool:
         return True
     if not data.startswith(hostile.PNG):
         return False
-    for kind, body in marks.png_chunks(data):
+    for kind, body in provenance.png_chunks(data):
         if kind in (b"zTXt", b"iTXt", b"iCCP", b"eXIf"):
             for start in range(len(body)):
                 if body[start : start + 1] == b"\x78":
@@ -75,13 +74,13 @@ def spoken(data: bytes, media_type: str) -> set[bytes]:
     if media_type == "image/png":
         return {
             body.partition(b"\0")[0] if kind in (b"tEXt", b"iTXt", b"zTXt") else kind
-            for kind, body in marks.png_chunks(data)
+            for kind, body in provenance.png_chunks(data)
         }
     if media_type == "image/webp":
-        return {kind for kind, _ in marks.webp_chunks(data)}
+        return {kind for kind, _ in provenance.webp_chunks(data)}
     return {
         body[:28] if 0xE0 <= marker <= 0xEF or marker == 0xFE else b""
-        for marker, body in marks.jpeg_segments(data)
+        for marker, body in provenance.jpeg_segments(data)
     }
 
 
@@ -98,7 +97,7 @@ def inputs(count: int) -> tuple[int, int]:
     for (form, data), _ in zip(hidden(), range(count), strict=False):
         header, body = image_process.answer(data, "clean")
         assert "error" not in header, header
-        left += found_in(body) or set(kind for kind, _ in marks.png_chunks(body)) != {
+        left += found_in(body) or set(kind for kind, _ in provenance.png_chunks(body)) != {
             b"IHDR",
             b"IDAT",
             b"IEND",
@@ -128,9 +127,9 @@ def outputs(count: int) -> tuple[int, int, int]:
             kind = str(header["media_type"])
         dirty = _with_canary(body, kind)
         control += found_in(dirty)
-        sent = marks.outgoing(dirty, kind, source=marks.MADE, parameters=True)
+        sent = provenance.outgoing(dirty, kind, source=provenance.MADE, parameters=True)
         wrong += found_in(sent) or not spoken(sent, kind) <= ALLOWED[kind]
-        unmarked += marks.MADE.encode() not in sent or b"DigitalSourceType" not in sent
+        unmarked += provenance.MADE.encode() not in sent or b"DigitalSourceType" not in sent
         Image.open(io.BytesIO(sent)).load()
     return wrong, unmarked, control
 

@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 
 from core.requests.chat import SYSTEM
-from studio.moderation import answers
+from studio.moderation import moderator
 from tests.security import growing_answers, obeying, smuggling
 from tests.servers import model
 from vision.chat.prompt import ControlTokens
@@ -39,7 +39,7 @@ def test_text_that_was_read_in_a_picture_brings_none_in(served) -> None:
 
 def test_less_held_back_would_show_a_part_of_a_term() -> None:
     assert growing_answers.tried("purple elephant", 30, after=5).shown == 0
-    with mock.patch.object(answers, "HELD_BACK", 4):
+    with mock.patch.object(moderator, "HELD_BACK", 4):
         assert growing_answers.tried("purple elephant", 30, after=5).shown > 0
 
 

@@ -22,8 +22,8 @@ from core.events import Queued
 from core.job import Job, Lane, Origin, Status
 from core.prompt.parser import parse_prompt
 from core.requests import ClassifyRequest
-from studio.asking import actions
-from studio.asking.words import code, visible
+from studio.requests import actions
+from studio.texts import code, visible
 
 PIECES = (
     "@everyone",

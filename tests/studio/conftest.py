@@ -22,12 +22,11 @@ from storage.blobs.removal import Removal, utc_now
 from storage.embeddings import VectorFiles
 from storage.identity import Identity
 from studio.actor import Actor
-from studio.asking.prompts import jobs_of
 from studio.authority import Action
-from studio.deletions import Deletions
 from studio.janitor import Janitor
 from studio.janitor import Report as Told
-from studio.privacy import Privacy, Retention
+from studio.privacy import Deletions, Privacy, Retention
+from studio.requests.prompts import jobs_of
 from studio.services import Services
 from studio.studio import Studio
 from tests.fresh import fresh_database

@@ -16,9 +16,8 @@ from unittest import mock
 from core.job import NOBODY
 from storage.projects.projects import EVERYBODY, RIGHTS, Project
 from studio import authority
-from studio.actor import Actor
+from studio.actor import Actor, CurrentDirectory
 from studio.authority import TABLE, Action, Authority, Role
-from studio.directory import CurrentDirectory
 from tests.studio.authority_cells import HERE, HOST, OTHER, STUDIO, THERE
 
 OWNER = 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.places.sight import Sight
+from studio.rights import Sight
 from tests.studio import ask_cells
 
 

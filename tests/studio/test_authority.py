@@ -2,9 +2,8 @@
 
 import pytest
 
-from studio.actor import Actor, Place
+from studio.actor import Actor, CurrentDirectory, Place
 from studio.authority import Action, Authority
-from studio.directory import CurrentDirectory
 from tests.studio import authority_cells
 
 

@@ -27,8 +27,8 @@ from storage.identity import CAME_FROM, LEFT, TURN, Identity
 from storage.schema import sessions
 from storage.sessions import Sessions
 from studio import janitor as module
-from studio.deletions import Deletions
 from studio.janitor import REPORT, SEEN, Janitor, last_report
+from studio.privacy import Deletions
 from tests.fresh import fresh_database
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import privacy_of

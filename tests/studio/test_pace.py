@@ -1,6 +1,6 @@
 """How often one person may do something."""
 
-from studio.pace import Pace
+from studio.actor import Pace
 
 
 class Clock:

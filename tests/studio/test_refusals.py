@@ -22,42 +22,32 @@ from core.settings import ROOT
 from storage.collections import Shared
 from storage.gallery import Filter
 from storage.people import RoleLimit, RoleTokens
+from studio.account import Own
 from studio.actor import Actor, Place
-from studio.answers.feedback import Feedback
-from studio.asking.films.filming import Asked, Filming, Material
-from studio.asking.new_job import NewJob, source_of
-from studio.asking.regions import Regions
-from studio.asking.sources import Sources
-from studio.asking.talking import Talking
+from studio.admin import Server
 from studio.authority import Action
 from studio.editor import document as documents
-from studio.editor.documents import Documents
-from studio.editor.editor import NOT_YOURS, Editor
-from studio.editor.selecting import Wanted
-from studio.examples.copies import Copies
-from studio.examples.sets import Sets
-from studio.gallery import Gallery
+from studio.editor.editor import NOT_YOURS, Documents, Editor, Wanted
+from studio.example_sets import Copies, Sets
+from studio.inputs import Sources
+from studio.library.collections import NOTHING, Folders, Trash
+from studio.library.downloads import Zips
+from studio.library.gallery import Explore, Gallery
+from studio.library.shares import Posting, Shares
+from studio.media import masks
 from studio.message_check import Checks
-from studio.organise.folders import Folders
-from studio.organise.posting import Posting
-from studio.organise.shares import Shares
-from studio.organise.trash import NOTHING, Trash
-from studio.organise.zips import Zips
-from studio.own import Own
-from studio.pictures import bits
-from studio.places.explore import Explore
-from studio.projects.access import NO_PROJECT
-from studio.projects.labelling import Labelling
-from studio.projects.pictures import Pictures
-from studio.projects.shelf import Shelf
+from studio.new_job import NewJob, source_of
+from studio.projects.dataset import Pictures
+from studio.projects.inference import Styles, Trying
+from studio.projects.labels import Labelling
+from studio.projects.projects import NO_PROJECT, Shelf
 from studio.projects.training import Training
-from studio.projects.trying import Trying
+from studio.requests.chat import Feedback, Talking
+from studio.requests.prompts import Regions
+from studio.requests.video import Asked, Filming, Material
 from studio.rights import Rights
-from studio.search.search import Found, Search
-from studio.search.tokens import Query
-from studio.server import Server
+from studio.search import Found, Query, Search
 from studio.studio import Studio
-from studio.styles.naming import Styles
 from tests.films import animation, plain
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
 
@@ -230,7 +220,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         await opened.services.queue.add_view(job.id, MESSAGE, ALICE.channel_id, ALICE.guild_id)
         page = await studio.gallery.pictures(ALICE, Filter(), limit=1)
         layers = [{"id": "a", "source": {"job": job.id, "n": 1}}]
-        mask = bits.write(bits.Bits(16, 16, b"\xff" * 32))
+        mask = masks.write(masks.Bits(16, 16, b"\xff" * 32))
         drawn = {"v": 1, "width": 64, "height": 64, "layers": layers}
         values = {
             "document": documents.read_document(drawn),

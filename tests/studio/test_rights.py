@@ -15,12 +15,10 @@ from core.convert import Preferences
 from core.errors import ImageError, NotAllowedError
 from core.job import Job, Surface
 from storage import job_queries
-from studio.actor import Actor, Place
+from studio.actor import Actor, CurrentDirectory, Member, Place
 from studio.authority import TABLE, Action, Authority
-from studio.directory import CurrentDirectory, Member
 from studio.moderation.rules import in_time_out
-from studio.places.memberships import Memberships
-from studio.rights import LEFT, Rights
+from studio.rights import LEFT, Memberships, Rights
 from tests.storage.conftest import a_job
 
 HOST, AUTHOR, OTHER = 9, 1, 2

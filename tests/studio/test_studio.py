@@ -11,13 +11,12 @@ from core.events import Progress, Rendered
 from core.job import Surface
 from core.requests import DescribeRequest, UpscaleRequest, VariationRequest
 from core.settings import ROOT
+from studio.account import Own
 from studio.actor import Actor
-from studio.asking.prompts import attached
-from studio.asking.regions import Regions
+from studio.admin import Server
 from studio.authority import Action
 from studio.moderation.rules import Visibility
-from studio.own import Own
-from studio.server import Server
+from studio.requests.prompts import Regions, attached
 from studio.studio import Studio
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
 

@@ -30,12 +30,12 @@ from core.errors import UserError
 from core.job import Job, Lane, Origin, Status
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, from_json, to_json
 from storage.blobs.local import Folder
-from studio.asking.new_job import Source
 from studio.editor import document as documents
-from studio.editor import edits
-from studio.editor.edits import Laid
-from studio.pictures import intake
-from studio.pictures.intake import Intake
+from studio.editor import editor
+from studio.editor.editor import Laid
+from studio.media import uploads
+from studio.media.uploads import Intake
+from studio.new_job import Source
 from tests.studio.editor import reference
 from tests.studio.pictures.test_strokes import stroke
 from vision.capabilities import compose, outpaint
@@ -153,7 +153,7 @@ async def check(case: Case, painter: Intake, files: Folder, found: Found, rng: r
         found.bits += painted.pixels != reference.digest(plain)
     images = {f"{number:064x}": one for number, one in enumerate(case.pictures, 1)}
     laid = [_laid(read, number, sha256, case, images) for number, sha256 in enumerate(list(images))]
-    job = edits.job_of(read, laid, None, painted and painted.count and painted.sha256 or None)
+    job = editor.job_of(read, laid, None, painted and painted.count and painted.sha256 or None)
     request = from_json(job.request.kind, to_json(job.request))
     if painted is not None:
         images[painted.sha256] = mask_file
@@ -283,7 +283,7 @@ def main() -> int:
     parser.add_argument("--documents", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
     given, began = parser.parse_args(), time.monotonic()
-    with mock.patch.object(intake, "TIMEOUT", 3600.0):  # the machine may stand still meanwhile
+    with mock.patch.object(uploads, "TIMEOUT", 3600.0):  # the machine may stand still meanwhile
         found = asyncio.run(prove(given.documents, given.seed))
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(found.documents.items()))
     print(f"{given.documents} documents ({kinds}), {found.untouched} without any change")

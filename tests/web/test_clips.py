@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.actor import Actor
-from studio.organise import archive
+from studio.media import zip_stream
 from tests.films import film, moving, xmp_of
 from tests.studio.filming import FilmsAtOnce
 from tests.web.conftest import OTHER, YOU, Site, open_site
@@ -68,7 +68,7 @@ async def test_a_zip_file_holds_the_film_and_not_its_poster(films: Site) -> None
 async def test_a_film_in_a_zip_file_goes_in_pieces(films: Site, monkeypatch) -> None:
     job = await films.drawn(films.you, BOAT)
     whole = (await films.you.get(job["pictures"][0]["film"]["src"])).body
-    monkeypatch.setattr(archive, "PIECE", 1000)
+    monkeypatch.setattr(zip_stream, "PIECE", 1000)
     packed = films.opened.studio.organise.zips.pack(Actor(YOU, None), [(job["id"], 0)])
     parts = [part async for part in packed]
     assert max(map(len, parts)) < 2000 < len(whole)

@@ -5,7 +5,7 @@ import json
 import zipfile
 
 from studio.actor import Actor
-from studio.editor.documents import MOST_DOCUMENTS
+from studio.editor.editor import MOST_DOCUMENTS
 from tests.web.conftest import OTHER
 
 ONE = {

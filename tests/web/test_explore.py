@@ -11,8 +11,8 @@ from core.job import NOBODY, Job, Origin, Surface
 from core.requests import ImagineRequest
 from storage.members import Members
 from studio.actor import Actor
-from studio.asking.actions import RIGHTS
 from studio.authority import TABLE, Action, Role
+from studio.requests.actions import RIGHTS
 from tests.studio.servers import Channel, Server, Servers
 from tests.web.conftest import OTHER, YOU, Browser, Site
 from tests.web.test_folders import form
@@ -36,8 +36,8 @@ def servers(site: Site, monkeypatch) -> Servers:
     abroad = Server("Abroad", {FAR: Channel({AUTHOR})}, {AUTHOR: False})
     found = Servers({HERE: here, ABROAD: abroad})
     connected = site.opened.services.directory.connected(found)
-    monkeypatch.setattr("studio.places.memberships.KEPT", 0.0)
-    monkeypatch.setattr("studio.places.memberships.ABSENT", 0.0)
+    monkeypatch.setattr("studio.rights.KEPT", 0.0)
+    monkeypatch.setattr("studio.rights.ABSENT", 0.0)
     with connected:
         yield found
 
@@ -199,7 +199,7 @@ async def test_a_browser_keeps_others_pictures_for_minutes_and_ones_own_for_good
 
 
 async def test_a_page_of_tiles_asks_discord_once(site, servers, monkeypatch) -> None:
-    monkeypatch.setattr("studio.places.memberships.KEPT", 5.0)
+    monkeypatch.setattr("studio.rights.KEPT", 5.0)
     job = await made(site)
     await made(site)
     servers.asked.clear()

@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from storage.database import Database
-from studio.asking.actions import RIGHTS
+from studio.requests.actions import RIGHTS
 from tests.studio.conftest import png
 from tests.web.conftest import OTHER, open_site
 from web import shapes

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from studio.moderation import terms
+from studio.moderation import rules
 from tests.studio.talker import Talker
 from tests.web.conftest import Site, open_site
 from tests.web.test_examples import sent
 from tests.web.test_talks import MODEL
 
-CHILD, EXPLICIT = terms.MINOR.listed[0], terms.EXPLICIT.listed[0]
-SUGGESTIVE, CLOTHES = terms.SUGGESTIVE.listed[0], terms.CLOTHES.listed[0]
+CHILD, EXPLICIT = rules.MINOR.listed[0], rules.EXPLICIT.listed[0]
+SUGGESTIVE, CLOTHES = rules.SUGGESTIVE.listed[0], rules.CLOTHES.listed[0]
 
 
 class Judge:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from studio.actor import Place
-from studio.organise.posting import AT_ONCE
+from studio.library.shares import AT_ONCE
 from tests.studio.servers import Channel, Server, Servers
 from tests.web.conftest import OTHER, YOU, Site
 
@@ -23,7 +23,7 @@ def servers(site: Site, monkeypatch) -> Servers:
         CLOSED: Channel(set(), set(both), name="closed"),
     }
     found = Servers({HERE: Server("Here", channels, {YOU: False, OTHER: False})})
-    monkeypatch.setattr("studio.places.memberships.KEPT", 0.0)
+    monkeypatch.setattr("studio.rights.KEPT", 0.0)
     with site.opened.services.directory.connected(found):
         yield found
 

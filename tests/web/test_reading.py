@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.results import TextLine
-from studio.gallery import HIDDEN
+from studio.library.gallery import HIDDEN
 from tests.studio.conftest import AtOnce
 from tests.web.conftest import open_site
 from vision.protocol import Done

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from storage import embeddings as rows
 from storage.schema import picture_places
 from studio.actor import Actor
-from studio.search.search import WORDS_ONLY
+from studio.search import WORDS_ONLY
 from tests.jobs.conftest import eventually
 from tests.studio.search.eyes import Seeing
 from tests.web.conftest import OTHER, YOU, Browser, Site, open_site

@@ -5,7 +5,7 @@ import base64
 
 import pytest
 
-from studio.pictures import bits
+from studio.media import masks
 from tests.studio.conftest import SIDE
 from tests.web.conftest import OTHER
 from vision.protocol import Answered, Declined, Question, Select, Selected
@@ -38,7 +38,7 @@ def looker(site) -> Looker:
     return found
 
 
-ROWS = bits.Bits(SIDE, SIDE, b"\xf0" + bytes(SIDE * SIDE // 8 - 1))
+ROWS = masks.Bits(SIDE, SIDE, b"\xf0" + bytes(SIDE * SIDE // 8 - 1))
 FOUND = Selected("sam", 0.75, (0, 0, 4, 1), (SIDE, SIDE), ROWS.rows, points=True, words=True)
 
 
@@ -48,7 +48,7 @@ async def test_a_thing_is_found_and_comes_as_a_mask(site, looker) -> None:
     source = {"job": job["id"], "n": 2}
     answer = await site.you.post("/api/selects", {"source": source, "points": [[3, 4.5, 1], [9, 9, 0]]})
     assert answer.status == 200, answer.body
-    assert bits.read(base64.b64decode(answer.data["mask"])) == ROWS
+    assert masks.read(base64.b64decode(answer.data["mask"])) == ROWS
     assert (answer.data["by"], answer.data["score"], answer.data["box"]) == ("sam", 0.75, [0, 0, 4, 1])
     assert answer.data["points"] and answer.data["words"]
     [asked] = looker.asked

@@ -14,8 +14,8 @@ from PIL import Image
 
 from core.events import ChatAnswer, Output
 from jobs.executors.base import Outcome, Report
-from studio.asking.talking import NO_MODEL, NOT_WHO
-from studio.gallery import HIDDEN
+from studio.library.gallery import HIDDEN
+from studio.requests.chat import NO_MODEL, NOT_WHO
 from tests.films import BLUE, GREEN, RED, WHITE, animation, plain
 from tests.studio.conftest import png
 from tests.studio.talker import Talker

@@ -117,7 +117,7 @@ async def test_names_that_mean_nothing_are_refused(site, body) -> None:
 
 
 async def test_however_many_pictures_are_deleted_each_of_them_is(site, monkeypatch) -> None:
-    monkeypatch.setattr("studio.organise.trash.AT_ONCE", 2)  # of 200
+    monkeypatch.setattr("studio.library.collections.AT_ONCE", 2)  # of 200
     jobs = [await site.drawn(site.you) for _ in range(2)]
     names = [name for job in jobs for name in named(job, 1, 2, 3, 4)]
     await put(site.you, *names)

@@ -6,8 +6,8 @@ import zipfile
 import pytest
 
 from studio.actor import Actor
-from studio.organise import zips
-from studio.pictures.showing import Showing
+from studio.library import downloads
+from studio.library.rendition import Showing
 from tests.web.conftest import OTHER, YOU
 from tests.web.test_folders import form, make
 from tests.web.test_trash import named, put
@@ -64,10 +64,10 @@ async def test_too_many_too_large_and_two_at_once_are_refused_with_the_limit(sit
     zips_of._busy.add(1)
     assert (await form(site.you, "/api/zip", pictures=pictures)).status == 429
     zips_of._busy.clear()
-    monkeypatch.setattr(zips, "MOST_BYTES", 100)
+    monkeypatch.setattr(downloads, "MOST_BYTES", 100)
     large = await form(site.you, "/api/zip", pictures=pictures)
     assert large.status == 400 and "these pictures have" in large.data["detail"]
-    monkeypatch.setattr(zips, "MOST_PICTURES", 1)
+    monkeypatch.setattr(downloads, "MOST_PICTURES", 1)
     many = await form(site.you, "/api/zip", pictures=pictures)
     assert many.status == 400 and "up to 1 pictures; these are 2" in many.data["detail"]
     assert zips_of._busy == set()

@@ -40,14 +40,11 @@ from jobs.queue import Result
 from storage.blobs.local import Folder
 from storage.job_queries import StoredPicture
 from studio.actor import Place
-from studio.films.clips import Clips
-from studio.films.showing import FilmShowing
-from studio.films.strips import Strips
-from studio.marking.marker import Marker
+from studio.library.clips import Clips, FilmShowing, Strips
+from studio.library.rendition import Showing, Thumbnails
+from studio.media.provenance import Marker
+from studio.media.uploads import Intake
 from studio.moderation.rules import Visibility
-from studio.pictures.intake import Intake
-from studio.pictures.showing import Showing
-from studio.pictures.thumbnails import Thumbnails
 from tests.wire.discord import APPLICATION, FAULTS, GUILD, TOKEN, Call, Discord, Message
 from tests.wire.launch import point_at
 

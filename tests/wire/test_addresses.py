@@ -112,7 +112,7 @@ async def test_a_linked_file_that_leads_elsewhere_is_not_fetched_from_there(serv
 
 async def test_an_attachment_from_elsewhere_is_refused(tmp_path) -> None:
     from storage.blobs.local import Folder
-    from studio.pictures.intake import Intake
+    from studio.media.uploads import Intake
     from tests.security.pictures import unnoted
 
     url = "https://evil.example/a.png"

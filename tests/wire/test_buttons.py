@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.ui.replies import UNEXPECTED, UNEXPECTED_BESIDE
-from studio.asking.actions import RIGHTS
-from studio.asking.films.actions import OF_FILMS
+from studio.requests.actions import OF_FILMS, RIGHTS
 from tests.wire.discord import EPHEMERAL, GUILD, THINKING, Call, Discord, Interaction, Message
 from tests.wire.forked import ForkedBot
 

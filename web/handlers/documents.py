@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import UserError
 from storage.documents import Kept
 from studio.editor.document import MOST_STROKES
-from studio.editor.documents import EditedElsewhere
+from studio.editor.editor import EditedElsewhere
 from web.call import Answer, Call, Gone, Json, Refused
 from web.fields import field, text_of
 

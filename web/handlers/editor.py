@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from storage.documents import Kept
-from studio.asking.actions import RIGHTS
-from studio.asking.prompts import remix_text
-from studio.editor.documents import MOST_DOCUMENTS
+from studio.editor.editor import MOST_DOCUMENTS
 from studio.janitor import DOCUMENTS_KEPT
 from studio.moderation.rules import Visibility
+from studio.requests.actions import RIGHTS
+from studio.requests.prompts import remix_text
 from web import shapes
 from web.call import Answer, Call, Gone
 from web.fields import number_of

@@ -12,7 +12,7 @@ from typing import Any
 from core.errors import ImageError, UserError
 from core.limits import MAX_LABEL
 from studio.editor.document import Document, read_document, read_source
-from studio.editor.selecting import Wanted
+from studio.editor.editor import Wanted
 from web.call import Answer, Bytes, Call, Gone, Json
 from web.fields import field, key_of
 from web.handlers.jobs import each

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from core.errors import UserError
 from core.requests import PICTURE_KINDS
 from storage.gallery import MOST
-from studio.gallery import Page
+from studio.library.gallery import Page
 from web.call import Answer, Call, Json
 from web.fields import whole
 from web.handlers import gallery

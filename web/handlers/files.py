@@ -5,9 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from core.errors import FilesAway, ImageError, NotAllowedError, StorageError
+from studio.library.rendition import SIZES, Shown
 from studio.moderation.rules import Visibility
-from studio.pictures.showing import Shown
-from studio.pictures.thumbnails import SIZES
 from web.call import Answer, Bytes, Call, File, Gone, Refused
 from web.fields import number_of
 

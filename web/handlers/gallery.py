@@ -13,11 +13,10 @@ from urllib.parse import parse_qsl, urlencode
 from core.errors import UserError
 from core.requests import PICTURE_KINDS
 from storage.gallery import MOST, Cursor
-from studio.asking.prompts import remix_text
-from studio.gallery import Page
-from studio.search import tokens
-from studio.search.search import Found
-from studio.search.tokens import Query
+from studio import search
+from studio.library.gallery import Page
+from studio.requests.prompts import remix_text
+from studio.search import Found, Query
 from web import shapes
 from web.call import Answer, Call, Gone, Json
 from web.fields import number_of
@@ -32,7 +31,7 @@ _MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 def query_of(address: Mapping[str, str], zone: tzinfo = UTC) -> Query:
     """Return what an address asks for: the search box, and the fields beside it, which count more. zone:
     whose days and months it names. Raises UserError for a filter that can't be."""
-    asked = tokens.read(address.get("q", ""), zone)
+    asked = search.read(address.get("q", ""), zone)
     fields: dict[str, Any] = {}
     kind, month = address.get("kind") or None, address.get("month") or None
     if kind is not None and kind not in PICTURE_KINDS:
@@ -49,14 +48,14 @@ def query_of(address: Mapping[str, str], zone: tzinfo = UTC) -> Query:
     asked = replace(asked, filter=replace(asked.filter, **fields))
     for name in TOKENS:
         if value := address.get(name, "").strip():
-            asked = tokens.FILTERS[name](asked, value)
+            asked = search.FILTERS[name](asked, value)
     return asked
 
 
 def _span(month: str, zone: tzinfo) -> tuple[datetime, datetime]:
     if _MONTH.fullmatch(month) is None:
         raise UserError("`month` takes a month such as 2026-11.")
-    return tokens.days_of("month", month, zone)
+    return search.days_of("month", month, zone)
 
 
 def cursor_of(text: str | None) -> Cursor | None:

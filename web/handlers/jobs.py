@@ -9,13 +9,12 @@ from typing import Any
 from core.errors import UserError
 from core.job import Job
 from jobs.queue import Snapshot
-from studio.asking.actions import RIGHTS
-from studio.asking.films.actions import OF_FILMS
-from studio.asking.films.filming import Asked, Material
-from studio.asking.new_job import NewJob
-from studio.asking.prompts import jobs_of, pictures_of
-from studio.asking.sources import Given
-from studio.gallery import Looked
+from studio.inputs import Given
+from studio.library.gallery import Looked
+from studio.new_job import NewJob
+from studio.requests.actions import OF_FILMS, RIGHTS
+from studio.requests.prompts import jobs_of, pictures_of
+from studio.requests.video import Asked, Material
 from web import shapes
 from web.call import Answer, Call, Gone, Json, Refused
 from web.fields import field, key_of, names_of, number_of, sent_picture, text_of

@@ -14,9 +14,9 @@ from core.requests.base import Answer as Kind
 from core.results import text_of_lines
 from jobs.queue import Result
 from storage.job_queries import StoredPicture
-from studio.asking.new_job import picture_of
-from studio.asking.prompts import remix_text
-from studio.gallery import Lineage
+from studio.library.gallery import Lineage
+from studio.new_job import picture_of
+from studio.requests.prompts import remix_text
 from web import shapes
 from web.call import Answer, Call, Gone, Html, Person, Refused, SeeOther
 from web.fields import number_of, way_in

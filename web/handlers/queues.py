@@ -7,8 +7,8 @@ from typing import Any
 
 from core.job import NOBODY
 from jobs.queue import JobView
-from studio.asking.prompts import remix_text
-from studio.server import ServerQueue
+from studio.admin import ServerQueue
+from studio.requests.prompts import remix_text
 from web.call import Answer, Call, Json
 
 

@@ -12,10 +12,10 @@ from core.requests.chat import cited_frames, frame_labels, pieces_by_frame
 from core.results import Table
 from jobs.queue import JobView
 from storage.conversations import Asked
-from studio.answers import tables
-from studio.asking.new_job import NewJob
-from studio.asking.talking import NO_MODEL
+from studio import texts
 from studio.moderation.rules import Visibility
+from studio.new_job import NewJob
+from studio.requests.chat import NO_MODEL
 from web import shapes
 from web.call import Answer, Bytes, Call, Gone, Json
 from web.fields import form_of, key_of, names_of, number_of, sent_picture, text_of
@@ -92,7 +92,7 @@ async def table(call: Call) -> Answer:
     """Return the table that an answer is, as a file."""
     job_id, kind = call.path["job"], call.path["kind"]
     found = await call.studio.talking.table(call.actor, job_id)
-    text = tables.as_csv(found) if kind == "csv" else tables.as_json(found)
+    text = texts.as_csv(found) if kind == "csv" else texts.as_json(found)
     own = await call.studio.gallery.is_own(call.actor, job_id)
     data = text.encode("utf-8-sig" if kind == "csv" else "utf-8")
     return Bytes(data, TABLES[kind], own, f"{job_id}-table.{kind}")
@@ -210,12 +210,12 @@ def _times(job: Job) -> list[float]:
 
 def _table(table: Table) -> dict[str, Any]:
     """Return a table as a page shows it: every cell as a text, and which columns hold numbers."""
-    rows = [[tables.shown(cell) for cell in row] for row in table.rows]
+    rows = [[texts.shown(cell) for cell in row] for row in table.rows]
     return {
         "title": table.title,
         "columns": list(table.columns),
         "rows": rows,
-        "numbers": tables.numbers(table),
+        "numbers": texts.numbers(table),
     }
 
 

@@ -12,7 +12,7 @@ from bot.client import Atelier
 from bot.ui.messages import quote
 from bot.ui.replies import answers_privately, whisper, whisper_all
 from bot.wire.interactions import actor_of
-from studio.asking.words import code, counted
+from studio.texts import code, counted
 
 Minutes = app_commands.Range[int, 0, 40_320]  # four weeks
 

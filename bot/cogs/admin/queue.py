@@ -15,8 +15,8 @@ from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of
 from core.job import Job
 from studio.actor import Actor
-from studio.asking.prompts import remix_text
-from studio.asking.words import plain
+from studio.requests.prompts import remix_text
+from studio.texts import plain
 
 
 class QueueCog(commands.GroupCog, name="queue", description="See and manage jobs that run or wait"):

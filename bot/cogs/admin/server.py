@@ -14,7 +14,7 @@ from bot.ui.replies import answers_privately, whisper, whisper_all
 from bot.wire.interactions import actor_of
 from core.errors import UserError
 from storage.people import AuditRow, RoleLimit, RoleTokens
-from studio.asking.words import code, counted
+from studio.texts import code, counted
 
 Listable = (  # channels where commands can be used; a thread or a forum's post is also what its channel is
     discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel | discord.Thread

@@ -10,8 +10,8 @@ from bot.client import Atelier
 from bot.ui.queue_view import answer, render
 from bot.ui.replies import answers_privately
 from bot.wire.interactions import actor_of
-from studio.asking.words import counted, duration
-from studio.own import Info as Own
+from studio.account import Info as Own
+from studio.texts import counted, duration
 
 
 class Info(commands.Cog):

@@ -14,7 +14,7 @@ from bot.client import Atelier
 from bot.ui.replies import SILENT, add_whisper, answers_privately, whisper
 from bot.wire.interactions import actor_of, file_limit
 from core.errors import NotAllowedError
-from studio.asking.words import counted
+from studio.texts import counted
 
 UNPOST_NOW = 40.0  # seconds for messages, so that the whole is over within a minute
 MOST_PARTS = 20  # files of an export

@@ -12,8 +12,8 @@ from bot.ui import messages
 from bot.ui.choices import choices
 from bot.ui.replies import answers_privately, whisper
 from bot.wire.interactions import actor_of
-from studio.asking.words import code
 from studio.authority import Action
+from studio.texts import code
 
 
 class Settings(commands.Cog):

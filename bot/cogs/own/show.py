@@ -10,9 +10,9 @@ from bot.client import Atelier
 from bot.ui.choices import choices
 from bot.ui.replies import whisper
 from bot.wire.interactions import actor_of
-from studio.asking.prompts import remix_text
-from studio.asking.words import plain
 from studio.authority import Action
+from studio.requests.prompts import remix_text
+from studio.texts import plain
 
 
 class Show(commands.Cog):

@@ -9,7 +9,7 @@ from discord.ext import commands
 from bot.client import Atelier
 from bot.ui.replies import SILENT, answers_privately
 from bot.wire.interactions import actor_of
-from studio.asking.words import counted
+from studio.texts import counted
 
 
 class Web(commands.Cog):

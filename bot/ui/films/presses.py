@@ -15,13 +15,12 @@ from bot.wire.interactions import actor_of
 from core.errors import UserError
 from core.job import Job
 from studio.actor import Actor
-from studio.asking.films import actions
-from studio.asking.films.sources import FilmSource
-from studio.asking.films.words import seconds
-from studio.asking.new_job import NewJob
-from studio.asking.prompts import remix_text
-from studio.asking.sources import Given
+from studio.inputs import FilmSource, Given
+from studio.new_job import NewJob
+from studio.requests import actions
+from studio.requests.prompts import remix_text
 from studio.studio import Studio
+from studio.texts import seconds
 
 Press = Callable[[discord.Interaction, Job, int], Awaitable[None]]
 
@@ -53,7 +52,7 @@ class FilmPresses:
         await interaction.response.send_modal(cut_window(clip, job.id))
 
     async def _clip(self, actor: Actor, job: Job, index: int, action: str) -> FilmSource:
-        return await self._studio.filming.of_job(actor, job, index, actions.RIGHTS[action])
+        return await self._studio.filming.of_job(actor, job, index, actions.ACTIONS_RIGHTS[action])
 
     # Windows, sent
 
@@ -90,5 +89,7 @@ class FilmPresses:
 
     async def _gif(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.rights.result(actor_of(interaction), job.id, actions.RIGHTS["gif"])
+        result = await self._studio.rights.result(
+            actor_of(interaction), job.id, actions.ACTIONS_RIGHTS["gif"]
+        )
         await self._sharing.answer_gif(interaction, result, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.ui.windows import Window
 from core.prompt.values import decimal
-from studio.asking.films.sources import FilmSource
+from studio.inputs import FilmSource
 
 STRENGTHS = {  # of a remix → what it is called
     "mild": "Mild: the same film, other things",

@@ -3,7 +3,8 @@
 import pytest
 
 from core.errors import UserError
-from studio.asking.canvas import (
+from studio.new_job import (
+    Source,
     aspect_sides,
     cell_box,
     custom_sides,
@@ -14,7 +15,6 @@ from studio.asking.canvas import (
     split_zoom,
     zoom_sides,
 )
-from studio.asking.new_job import Source
 
 
 def test_sides_add_up_to_the_asked_canvas() -> None:

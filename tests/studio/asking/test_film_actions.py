@@ -13,11 +13,11 @@ from core.requests.video import CutRequest, FrameRequest, VideoRequest
 from jobs.queue import Result
 from storage.job_queries import StoredPicture
 from storage.videos import StoredFilm
-from studio.asking.actions import REMIXABLE, RIGHTS, after_button, again, imagine_prompt
-from studio.asking.films import actions
-from studio.asking.films.sources import FilmSource, film_source
-from studio.asking.new_job import NewJob, PromptWithPictures, Source
 from studio.authority import TABLE, Action
+from studio.inputs import FilmSource, film_source
+from studio.new_job import NewJob, PromptWithPictures, Source
+from studio.requests import actions
+from studio.requests.actions import REMIXABLE, RIGHTS, after_button, again, imagine_prompt
 
 PICTURE, FILM, OTHER, ENDS = "ab" * 32, "cd" * 32, "ef" * 32, "12" * 32
 
@@ -128,9 +128,9 @@ def test_remix_says_what_else_to_show_and_how_far_to_go() -> None:
 
 def test_a_blend_is_private_if_either_film_is() -> None:
     for mine, theirs in ((True, False), (False, True)):
-        new = actions.blend(clip(private=mine), clip(index=1, private=theirs))
+        new = actions.actions_blend(clip(private=mine), clip(index=1, private=theirs))
         assert new.private
-    request = video(actions.blend(clip(), clip(index=1), words("waves between --seconds 2")))
+    request = video(actions.actions_blend(clip(), clip(index=1), words("waves between --seconds 2")))
     assert (request.clip, request.clip_2, request.clip_2_ends) == (FILM, OTHER, ENDS)
     assert (request.operation, request.seconds, request.num_images) == ("blend", 2, 1)
 
@@ -181,5 +181,5 @@ def test_video_among_the_words_of_an_imagine_is_a_film() -> None:
 def test_every_button_of_films_has_its_right() -> None:
     for name in (*actions.MOTIONS_OF, *actions.OF_FILMS, "gif"):
         assert name.isalnum() and name.islower() and RIGHTS[name] in TABLE
-    assert set(actions.REMIXABLE) <= set(REMIXABLE)
+    assert set(actions.ACTIONS_REMIXABLE) <= set(REMIXABLE)
     assert RIGHTS["vblend"] is Action.BLEND

@@ -13,9 +13,9 @@ import pytest
 from core import profiles
 from core.errors import ImageError, StorageError, UserError
 from core.results import Table
-from studio.answers import tables
-from studio.asking.talking import HIDDEN, NO_MODEL
+from studio import texts
 from studio.moderation.rules import Visibility
+from studio.requests.chat import HIDDEN, NO_MODEL
 from tests.studio.asking.test_talking import MODEL, Chat
 from tests.studio.conftest import ALICE, MIRA, Sent, open_studio, png
 from tests.studio.talker import Talker
@@ -99,14 +99,14 @@ def test_a_wide_table_fits_and_says_what_is_missing() -> None:
         tuple(f"column {n}" for n in range(25)),
         tuple(("a name that is rather long for a row", *(1.5,) * 24) for _ in range(30)),
     )
-    lines = tables.as_text(wide).split("\n")
-    assert max(map(len, lines)) <= tables.WIDTH
+    lines = texts.as_text(wide).split("\n")
+    assert max(map(len, lines)) <= texts.WIDTH
     assert lines[-2:] == ["… 15 more columns in the file", "… 10 more rows in the file"]
     east = Table(("名前", "n"), (("東京都新宿区", 1.0), ("a`b", None)))
-    assert tables.as_text(east).split("\n")[2:] == ["東京都新宿区  1", "a'b"]
+    assert texts.as_text(east).split("\n")[2:] == ["東京都新宿区  1", "a'b"]
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-x", "@SUM(A1)", "\t=1", "\r=1"])
 def test_no_cell_is_taken_for_a_formula(cell: str) -> None:
-    found = tables.as_csv(Table(("=a", "b"), ((cell, -3.0),)))
+    found = texts.as_csv(Table(("=a", "b"), ((cell, -3.0),)))
     assert found.startswith("'=a,b\r\n") and f"'{cell}" in found and found.endswith(",-3\r\n")

@@ -16,9 +16,8 @@ from core.job import Job, Surface
 from storage import conversations
 from storage.people import RoleTokens
 from studio.actor import Actor
-from studio.asking.conversations import GONE
-from studio.asking.talking import NO_MODEL, NOT_WHO
 from studio.authority import Action
+from studio.requests.chat import GONE, NO_MODEL, NOT_WHO
 from tests.studio.conftest import ALICE, BOB, MIRA, Opened, Sent, open_studio, png
 from tests.studio.talker import Talker
 

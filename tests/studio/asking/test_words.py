@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.requests import ImagineRequest, VariationRequest
-from studio.asking.words import prompt_text, shorter_prompts
+from studio.texts import prompt_text, shorter_prompts
 
 
 def scored(prompt: str, *weak: str) -> list[tuple[str, float]]:

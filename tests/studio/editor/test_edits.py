@@ -8,10 +8,10 @@ from core.errors import UserError
 from core.job import Job, Lane, Origin, Status, new_job_id
 from core.prompt.parser import parse_prompt
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, VariationRequest
-from studio.asking.new_job import PromptWithPictures, Source
 from studio.editor.document import Document, Layer
 from studio.editor.document import Source as Named
-from studio.editor.edits import Laid, Plan, job_of, plan
+from studio.editor.editor import Laid, Plan, job_of, plan
+from studio.new_job import PromptWithPictures, Source
 
 SHA, OTHER, MASK, CLIP = "a" * 64, "b" * 64, "c" * 64, "d" * 64
 MADE_BY = ImagineRequest(prompt="a harbour", seed=5, negative_prompt="people", raw=True)

@@ -19,11 +19,10 @@ from core.job import Job, Surface
 from core.requests import TryRequest, from_json
 from jobs.executors.base import Outcome, Report
 from storage.schema import example_sets, examples
-from studio.actor import Actor
+from studio import example_sets as copies
+from studio.actor import Actor, CurrentDirectory
 from studio.authority import Action, Authority, Belonging
-from studio.directory import CurrentDirectory
-from studio.examples import copies, lessons, sets
-from studio.examples.sets import NOT_YOURS
+from studio.example_sets import NOT_YOURS
 from tests.studio.conftest import ALICE, BOB, MIRA, AllFit, Opened, Sent, open_studio, png, swept
 from tests.studio.talker import Talker
 from vision.protocol import Done, Run, Turn
@@ -129,7 +128,7 @@ async def test_a_set_that_is_forgotten_before_its_turn_is_told(school: School) -
     new = await school.sets.try_on(ALICE, "pets", picture(9))
     await school.sets.forget(ALICE, "pets")
     _, last = await school.run(ALICE, new)
-    assert isinstance(last, Failed) and last.message == lessons.GONE
+    assert isinstance(last, Failed) and last.message == copies.GONE
 
 
 # Limits
@@ -138,7 +137,7 @@ async def test_a_set_that_is_forgotten_before_its_turn_is_told(school: School) -
 async def test_limits_are_said_with_their_numbers(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (limits.MAX_SETS, limits.MAX_SET_LABELS, limits.MAX_SHOTS) == (50, 20, 32)
     for name, value in (("MAX_SETS", 2), ("MAX_SET_LABELS", 2), ("MAX_SHOTS", 3), ("MAX_TURNS", 1)):
-        monkeypatch.setattr(sets, name, value)
+        monkeypatch.setattr(copies, name, value)
     await school.filled()
     await school.sets.create(ALICE, "prices")
     with pytest.raises(UserError, match="You have 2 sets, which is the limit"):
@@ -226,7 +225,7 @@ async def test_nothing_of_a_set_reaches_another_server_or_door(school: School) -
         sent = await school.sets.try_on(BOB, "pets", picture(9))
         forged = replace(sent, request=replace(request, image=sent.request.image))
         _, last = await school.run(actor, forged)
-        assert isinstance(last, Failed) and last.message == lessons.GONE
+        assert isinstance(last, Failed) and last.message == copies.GONE
     await school.sets.share(ALICE, "pets", shared=False)
     assert await school.sets.all(BOB) == []
 
@@ -293,7 +292,7 @@ async def test_words_and_pictures_that_a_rule_forbids_are_not_added_shared_or_tr
         await moderator.add_word(MIRA.user_id, 10, "dog")
         with pytest.raises(UserError, match="Nothing was shared"):
             await school.sets.share(ALICE, "pets", shared=True)
-        assert await school.tried(ALICE) == lessons.FORBIDDEN
+        assert await school.tried(ALICE) == copies.FORBIDDEN
         await moderator.remove_word(MIRA.user_id, 10, "dog")
 
         class Unfit(AllFit):
@@ -487,4 +486,4 @@ async def test_a_set_of_questions_is_told_before_the_question(school: School) ->
     turns = school.learner.talks[job.id]
     assert [turn.text for turn in turns] == ["What does it cost?", "tea, 3", "What does it cost?"]
     _, last = await school.run(BOB, replace(new, parent=None))
-    assert isinstance(last, Failed) and last.message == lessons.GONE
+    assert isinstance(last, Failed) and last.message == copies.GONE

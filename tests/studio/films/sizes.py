@@ -16,9 +16,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from studio.films import transcode
-from studio.marking import marks
-from studio.marking.marker import MARK_BYTES
+from studio.media import provenance, transcode
+from studio.media.provenance import MARK_BYTES
 from vision.video import codecs
 from vision.video.codecs import encoder_of
 from vision.video.reader import FilmReader
@@ -92,7 +91,7 @@ def _until_ended(films: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, byte
 def right(data: bytes, limit: int) -> bool:
     """Whether a fitted film is one that plays: within its limit with its mark, boxes in order, every frame
     there."""
-    sent = marks.outgoing(data, "video/mp4", source=marks.EXTENDED, parameters=False)
+    sent = provenance.outgoing(data, "video/mp4", source=provenance.EXTENDED, parameters=False)
     file = io.BytesIO(sent)
     if len(sent) > limit or [box.kind for box in codecs.boxes(file)] != [b"ftyp", b"uuid", b"moov", b"mdat"]:
         return False
@@ -119,7 +118,7 @@ def main() -> int:
                 whole += 1  # sent as it is
                 continue
             began, target = time.process_time(), io.BytesIO()
-            room = most - MARK_BYTES  # as ``studio.films.showing`` has it
+            room = most - MARK_BYTES  # as ``studio.library.clips`` has it
             header, _ = transcode.make(
                 "fit", [io.BytesIO(data)], target, limit=room, encoder=arguments.encoder
             )

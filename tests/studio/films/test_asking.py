@@ -14,9 +14,9 @@ from PIL import Image
 from core.errors import ImageError, NotAllowedError, UserError
 from core.requests import AskRequest, from_json, to_json
 from studio.actor import Place
-from studio.asking.conversations import LONG
-from studio.films.strips import Strips
+from studio.library.clips import Strips
 from studio.moderation.rules import Visibility
+from studio.requests.chat import LONG
 from tests.films import BLUE, GREEN, RED, WHITE, animation, film, moving, plain
 from tests.studio.asking.test_talking import Chat, open_chat
 from tests.studio.conftest import ALICE, BOB, Sent, png

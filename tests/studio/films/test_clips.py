@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 from core.errors import ImageError
-from studio.films import clips as clips_module
-from studio.films import transcode
-from studio.films.clips import Clip, Clips
-from studio.pictures.intake import InMemory
+from studio.library import clips as clips_module
+from studio.library.clips import Clip, Clips
+from studio.media import transcode
+from studio.media.uploads import InMemory
 from tests.films import BLUE, ENCODED, RED, animation, film, moving, plain
 from tests.security import clips as hostile
 from tests.security.pictures import clean_png

@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 
 from core.settings import ROOT
-from studio.films import frames, streams, video_process
-from studio.films.kinds import kind_of, may_be_film, webp_durations
-from studio.pictures.child import child_environment
-from studio.pictures.confine import LENGTHS
+from studio.media import video_decode, video_process
+from studio.media.child import child_environment
+from studio.media.confinement import LENGTHS
+from studio.media.file_types import kind_of, may_be_film, webp_durations
 from tests.films import BLUE, ENCODED, GREEN, RED, WHITE, animation, film, moving, plain
 from tests.security import films, hostile_films
 from tests.security.pictures import clean_png
 from tests.studio.pictures.test_gate import DEEDS
 
 SHUT = (
-    "from studio.films import video_process as g; from studio.pictures import confine; g.prepare('frames');"
+    "from studio.media import confinement as confine, video_process as g; g.prepare('frames');"
     " confine.limit(g.MAX_MEMORY, 5); confine.shut_in();"
 )
 MORE_DEEDS = {
@@ -48,7 +48,7 @@ def read(data: bytes, most: int = 16, pixels: int = 10**6) -> tuple[dict, list[t
     """What the process answers, as it runs for a stranger's film."""
     asked = json.dumps({"most": most, "max_pixels": pixels}).encode()
     run = subprocess.run(
-        [sys.executable, "-m", "studio.films.video_process", "frames"],
+        [sys.executable, "-m", "studio.media.video_process", "frames"],
         cwd=ROOT,
         input=LENGTHS.pack(len(asked), len(data)) + asked + data,
         env=child_environment(),
@@ -176,11 +176,11 @@ def test_a_film_of_very_many_frames_is_read_in_time() -> None:
 
 
 def test_where_there_is_no_time_for_all_frames_they_are_looked_for_from_key_frames(monkeypatch) -> None:
-    monkeypatch.setattr(frames, "END", 1e9)
+    monkeypatch.setattr(video_decode, "END", 1e9)
     data = film(moving(120, cut_at=60), key_every=10, fps=10)
-    every = frames.looked_at(data, "mp4", 16, 10**6)
-    monkeypatch.setattr(frames, "ALL", 0.0)
-    some = frames.looked_at(data, "mp4", 16, 10**6)
+    every = video_decode.looked_at(data, "mp4", 16, 10**6)
+    monkeypatch.setattr(video_decode, "ALL", 0.0)
+    some = video_decode.looked_at(data, "mp4", 16, 10**6)
     times = {round(seconds, 3) for seconds, _ in every.pictures}
     assert {round(seconds, 3) for seconds, _ in some.pictures} == times and 6.0 in times
     assert [png for _, png in some.pictures] == [png for _, png in every.pictures]
@@ -189,9 +189,9 @@ def test_where_there_is_no_time_for_all_frames_they_are_looked_for_from_key_fram
 def test_a_film_that_takes_too_long_gives_those_that_were_reached(monkeypatch) -> None:
     data = film(moving(120), key_every=200, fps=10)
     now = iter(i * 0.05 for i in range(100_000))
-    monkeypatch.setattr(frames.time, "process_time", lambda: next(now))
-    found = frames.looked_at(data, "mp4", 16, 10**6)
-    real = {round(seconds, 6) for seconds in streams.opened(data, "mp4").times}
+    monkeypatch.setattr(video_decode.time, "process_time", lambda: next(now))
+    found = video_decode.looked_at(data, "mp4", 16, 10**6)
+    real = {round(seconds, 6) for seconds in video_decode.opened(data, "mp4").times}
     assert 0 < len(found.pictures) < 16 and {round(seconds, 6) for seconds, _ in found.pictures} <= real
 
 

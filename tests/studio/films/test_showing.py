@@ -11,10 +11,8 @@ from core.job import Job, Lane, Origin, Status
 from core.requests.video import VideoRequest
 from storage.blobs.local import Folder
 from storage.videos import StoredFilm
-from studio.films.clips import Clips
-from studio.films.showing import TOO_LARGE, FilmShowing
-from studio.marking.credentials import Credentials
-from studio.marking.marker import Marker
+from studio.library.clips import TOO_LARGE, Clips, FilmShowing
+from studio.media.provenance import Credentials, Marker
 from tests.films import xmp_of
 from tests.studio.films.test_clips import noisy
 from tests.studio.marking.test_credentials import SOURCE, certified, said

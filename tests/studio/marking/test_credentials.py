@@ -17,8 +17,7 @@ from PIL import Image
 from core.errors import AtelierError, SettingsError
 from core.settings import load_settings
 from host.installed import credentials
-from studio.marking.credentials import ROOM, Credentials
-from studio.marking.marker import MARK_BYTES, Marker
+from studio.media.provenance import MARK_BYTES, ROOM, Credentials, Marker
 from tests.films import moving
 from vision.video.codecs import encoder_of
 from vision.video.reader import FilmReader

@@ -14,9 +14,8 @@ from storage import jobs
 from storage.blobs.local import Folder
 from storage.database import Database, open_database
 from storage.job_queries import StoredOutput, StoredPicture
-from studio.actor import Place
-from studio.directory import CurrentDirectory
-from studio.moderation import lookalikes, rules
+from studio.actor import CurrentDirectory, Place
+from studio.moderation import confusables, rules
 from studio.moderation.classifier import Unchecked
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import ModerationSettings
@@ -105,7 +104,7 @@ class World:
 @pytest.fixture(autouse=True)
 def nothing_read_before() -> None:
     """Each test reads its texts itself, whichever test has read the same ones before."""
-    lookalikes.read.cache_clear()
+    confusables.read.cache_clear()
     rules._own_terms.cache_clear()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from studio.moderation.answers import HELD_BACK, AnswerBlocked, Listener
+from studio.moderation.moderator import HELD_BACK, AnswerBlocked, Listener
 from tests.security import growing_answers
 
 LONG = "A red house stands by the sea, and behind it there is a hill with an old stone tower on its top."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio.moderation.lookalikes import Terms, read
+from studio.moderation.confusables import Terms, read
 
 
 @pytest.mark.parametrize("unseen", ["\u0301", "\u20dd", "\u200b", "\u0007", "\ue000", "\ud800"])

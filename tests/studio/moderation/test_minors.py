@@ -22,10 +22,9 @@ from core.requests import (
 )
 from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
-from studio.moderation import terms
-from studio.moderation.lookalikes import Terms
-from studio.moderation.rules import Deed, Rule, Verdict, Words, judge, words_of
-from studio.moderation.terms import Sense
+from studio.moderation import rules
+from studio.moderation.confusables import Terms
+from studio.moderation.rules import Deed, Rule, Sense, Verdict, Words, judge, words_of
 from tests.studio.moderation.innocent import DOUBTFUL, INNOCENT, sentences
 
 LEVELS = ("off", "standard", "strict")
@@ -52,7 +51,7 @@ def ruled(request: Request, level: str = "off", *, of_minor: bool = False) -> Ve
     return judge(words_of(request, of_minor=of_minor), level, (), True)
 
 
-MINORS = words(terms.MINOR)
+MINORS = words(rules.MINOR)
 MEETING = {  # what meets a child, and what follows
     Sense.EXPLICIT: (Rule.MINORS, Deed.TELL),
     Sense.COARSE: (Rule.CHILDREN, Deed.REFUSE),
@@ -62,7 +61,7 @@ MEETING = {  # what meets a child, and what follows
 
 @pytest.mark.parametrize("sense", MEETING, ids=lambda sense: sense.name)
 def test_each_word_of_a_list_is_refused_beside_a_minor_and_each_minor_beside_one(sense: Sense) -> None:
-    for minor, word in turned(MINORS, words(terms.LISTS[sense])):
+    for minor, word in turned(MINORS, words(rules.LISTS[sense])):
         for text in (f"{minor}, {word}", f"{word} {minor}"):
             verdict = judge(Words(text), "off", (), True)
             assert verdict is not None and verdict.rule in (Rule.MINORS, Rule.CHILDREN)
@@ -72,7 +71,7 @@ def test_each_word_of_a_list_is_refused_beside_a_minor_and_each_minor_beside_one
 
 @pytest.mark.parametrize("sense", MEETING, ids=lambda sense: sense.name)
 def test_each_word_is_refused_for_a_picture_of_a_minor(sense: Sense) -> None:
-    for word in words(terms.LISTS[sense]):
+    for word in words(rules.LISTS[sense]):
         verdict = judge(Words(f"at the beach, {word}", of_minor=True), "off", (), True)
         assert verdict is not None and (verdict.rule, verdict.deed) == MEETING[sense]
         assert {hit.sense for hit in verdict.met} == {Sense.MINOR, sense}
@@ -80,13 +79,13 @@ def test_each_word_is_refused_for_a_picture_of_a_minor(sense: Sense) -> None:
 
 
 def test_each_forbidden_word_is_refused_by_itself_and_told() -> None:
-    for word in words(terms.FORBIDDEN):
+    for word in words(rules.FORBIDDEN):
         verdict = judge(Words(f"a picture of {word}"), "off", (), True)
         assert verdict is not None and (verdict.rule, verdict.deed) == (Rule.MINORS, Deed.TELL)
 
 
 def test_two_mild_words_are_refused_beside_a_minor_and_one_is_not() -> None:
-    for one, other in pairwise(words(terms.MILD)):
+    for one, other in pairwise(words(rules.MILD)):
         if one in other or other in one:
             continue
         assert judge(Words(f"{one} and {other}, kids"), "off", (), True).rule is Rule.CHILDREN
@@ -97,7 +96,7 @@ def test_two_mild_words_are_refused_beside_a_minor_and_one_is_not() -> None:
 
 @pytest.mark.parametrize("sense", [Sense.CLOTHES, Sense.GARMENTS], ids=lambda sense: sense.name)
 def test_what_a_minor_wears_is_not_left_out(sense: Sense) -> None:
-    for minor, word in turned(MINORS, words(terms.LISTS[sense])):
+    for minor, word in turned(MINORS, words(rules.LISTS[sense])):
         for text in (f"{minor} --no {word}", f"{minor}::1 {word}::-0.4"):
             verdict = ruled(asked(text))
             assert verdict is not None and (verdict.rule, verdict.deed) == (Rule.CHILDREN, Deed.REFUSE)
@@ -105,7 +104,7 @@ def test_what_a_minor_wears_is_not_left_out(sense: Sense) -> None:
 
 
 def test_clothes_that_are_left_out_are_sexual_content_by_level() -> None:
-    for word in words(terms.CLOTHES):
+    for word in words(rules.CLOTHES):
         request = asked(f"a statue --no {word}")
         for level, adult, rule in (
             ("off", False, None),
@@ -120,12 +119,12 @@ def test_clothes_that_are_left_out_are_sexual_content_by_level() -> None:
 
 
 def test_leaving_adults_out_of_sexual_words_is_asking_for_minors() -> None:
-    for word, adults in turned(words(terms.EXPLICIT) + words(terms.COARSE), words(terms.ADULTS)):
+    for word, adults in turned(words(rules.EXPLICIT) + words(rules.COARSE), words(rules.ADULTS)):
         assert ruled(asked(f"{word} --no {adults}")).rule is Rule.CHILDREN
 
 
 def test_children_and_sexual_words_that_are_left_out_accuse_nobody() -> None:
-    for minor, word in turned(MINORS, words(terms.EXPLICIT)):
+    for minor, word in turned(MINORS, words(rules.EXPLICIT)):
         assert ruled(asked(f"a house --no {minor}, {word}")) is None
         assert ruled(asked(f"{word} --no {minor}")) is None
         assert ruled(asked(f"{minor} at a lake --no {word}"), "strict") is None
@@ -152,7 +151,7 @@ def ways(text: str) -> list[Request]:
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("sense", MEETING, ids=lambda sense: sense.name)
 def test_guilty_words_are_refused_in_every_field(sense: Sense, level: str) -> None:
-    for minor, word in turned(MINORS, words(terms.LISTS[sense])):
+    for minor, word in turned(MINORS, words(rules.LISTS[sense])):
         for number, request in enumerate(ways(f"{minor} {word}")):
             assert ruled(request, level) is not None, (request.kind, number)
 
@@ -182,4 +181,4 @@ def test_what_met_is_told_by_list_and_never_shown_in_logs() -> None:
     "minor", ["12_year_old", "age_9", "_девочка_", "12-летняя", "a 7th grader", "5th grade", "schoolkids"]
 )
 def test_ways_to_write_an_age_or_a_word_for_a_child_are_read(minor: str) -> None:
-    assert judge(Words(f"{minor}, {words(terms.EXPLICIT)[0]}"), "off", (), True).rule is Rule.MINORS
+    assert judge(Words(f"{minor}, {words(rules.EXPLICIT)[0]}"), "off", (), True).rule is Rule.MINORS

@@ -9,8 +9,8 @@ import pytest
 from core.profiles import DEMO
 from core.requests import ImagineRequest
 from core.requests.base import Request
-from studio.moderation import terms
-from studio.moderation.lookalikes import Terms, check_pattern, read
+from studio.moderation import rules
+from studio.moderation.confusables import Terms, check_pattern, read
 from studio.moderation.rules import ModerationSettings, Rule, Visibility, all_text, rule_of, texts_of
 from tests.cpu import at_most
 
@@ -95,7 +95,7 @@ OVER_THE_LINE = (
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_word_is_found_however_it_is_spelt(spelling: str) -> None:
-    assert terms.EXPLICIT.found_in(read(f"a {spelling} on a hill"))
+    assert rules.EXPLICIT.found_in(read(f"a {spelling} on a hill"))
     assert rule_of(f"a {spelling} on a hill", "standard", (), False) is Rule.EXPLICIT
 
 
@@ -197,7 +197,7 @@ def test_a_term_is_found_as_its_alphabet_is_written(term: str, text: str, found:
 
 
 def test_the_lists_are_words_and_phrases_between_commas() -> None:
-    listed = terms._terms("""
+    listed = rules._terms("""
         red, dick   pic,
         blue""")
     assert [listed.found_in(read(text)) for text in ("red", "a dick pic", "blue", "dick", "red dick")] == [

@@ -12,19 +12,19 @@ from PIL import Image, PngImagePlugin
 
 from core.errors import ImageError
 from core.png import png_chunk
-from studio.pictures import bits
+from studio.media import masks
 
 
-def _mask(width: int, height: int, seed: int = 0) -> bits.Bits:
+def _mask(width: int, height: int, seed: int = 0) -> masks.Bits:
     pixels = np.random.default_rng(seed).integers(0, 2, (height, width), np.uint8)
-    return bits.Bits(width, height, np.packbits(pixels, axis=1).tobytes())
+    return masks.Bits(width, height, np.packbits(pixels, axis=1).tobytes())
 
 
 @pytest.mark.parametrize(("width", "height"), [(16, 16), (17, 31), (64, 100), (131, 97), (1024, 768)])
 def test_what_is_written_is_read_and_is_what_others_read(width: int, height: int) -> None:
     mask = _mask(width, height)
-    data = bits.write(mask)
-    assert bits.read(data) == mask
+    data = masks.write(mask)
+    assert masks.read(data) == mask
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.mode == "1" and picture.size == (width, height)
         pixels = np.asarray(picture)
@@ -33,17 +33,17 @@ def test_what_is_written_is_read_and_is_what_others_read(width: int, height: int
 
 
 def test_any_change_of_any_byte_is_seen() -> None:
-    data, random_ = bits.write(_mask(70, 40)), random.Random(3)
+    data, random_ = masks.write(_mask(70, 40)), random.Random(3)
     for at in range(len(data)):
         changed = bytearray(data)
         changed[at] ^= 1 << random_.randrange(8)
         with pytest.raises(ImageError):
-            bits.read(bytes(changed))
+            masks.read(bytes(changed))
     for end in range(len(data)):
         with pytest.raises(ImageError):
-            bits.read(data[:end])
+            masks.read(data[:end])
     with pytest.raises(ImageError, match="follows its end"):
-        bits.read(data + b"x")
+        masks.read(data + b"x")
 
 
 def _file(head: bytes, rows: bytes, *more: bytes) -> bytes:
@@ -81,12 +81,12 @@ def _head(*values: int) -> bytes:
             ),
             "other",
         ),
-        (bytes(bits.MAX_BYTES + 1), "bytes; up to"),
+        (bytes(masks.MAX_BYTES + 1), "bytes; up to"),
     ],
 )
 def test_what_is_no_mask_of_ours_is_refused_and_told(data: bytes, why: str) -> None:
     with pytest.raises(ImageError, match=why):
-        bits.read(data)
+        masks.read(data)
 
 
 def test_a_file_with_words_in_it_is_refused() -> None:
@@ -94,18 +94,18 @@ def test_a_file_with_words_in_it_is_refused() -> None:
     info.add_text("Comment", "hello")
     Image.new("1", (32, 32)).save(out, "PNG", pnginfo=info)
     with pytest.raises(ImageError, match="other parts"):
-        bits.read(out.getvalue())
+        masks.read(out.getvalue())
 
 
 def test_a_bomb_is_given_up_before_it_grows() -> None:
     bomb = _file(_head(4096, 4096, 1, 0, 0, 0, 0), bytes(200_000_000))
     began = time.process_time()
     with pytest.raises(ImageError, match="more or fewer"):
-        bits.read(bomb)
+        masks.read(bomb)
     assert time.process_time() - began < 0.5  # a tenth of unpacking it all
 
 
 def test_the_largest_noise_fits() -> None:
     mask = _mask(4096, 4096)
-    data = bits.write(mask)
-    assert len(data) < bits.MAX_BYTES and bits.read(data).painted == mask.painted
+    data = masks.write(mask)
+    assert len(data) < masks.MAX_BYTES and masks.read(data).painted == mask.painted

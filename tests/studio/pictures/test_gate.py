@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from core.settings import ROOT
-from studio.pictures import image_process as gate
-from studio.pictures.child import child_environment
-from studio.pictures.confine import LENGTHS
+from studio.media import image_process as gate
+from studio.media.child import child_environment
+from studio.media.confinement import LENGTHS
 from tests.security import hostile, pictures
 
 SHUT = (
-    "from studio.pictures import confine, image_process as g; g.prepare(); confine.limit(g.MAX_MEMORY, 5);"
+    "from studio.media import confinement as confine, image_process as g; g.prepare();"
+    " confine.limit(g.MAX_MEMORY, 5);"
     " shut = confine.shut_in();"
 )
 DEEDS = {
@@ -55,7 +56,7 @@ def test_a_picture_process_can_only_compute(deed: str) -> None:
 
 
 OPENS = """
-from studio.pictures import confine
+from studio.media import confinement as confine
 def answer(data):
     try:
         return {"opened": bool(open("/etc/hostname"))}, data
@@ -157,7 +158,7 @@ def setrlimit(name, value):
 resource.setrlimit = setrlimit
 import runpy
 sys.argv = ["image_process", "clean"]
-runpy.run_module("studio.pictures.image_process", run_name="__main__")
+runpy.run_module("studio.media.image_process", run_name="__main__")
 """
 
 

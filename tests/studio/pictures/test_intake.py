@@ -3,7 +3,7 @@
 import asyncio
 
 from storage.blobs.local import Folder
-from studio.pictures.intake import IN_MEMORY, Intake
+from studio.media.uploads import IN_MEMORY, Intake
 from tests.studio.conftest import png
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from studio.pictures import image_process
+from studio.media import image_process
 
 
 def encode(picture: Image.Image) -> bytes:

@@ -9,8 +9,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from storage.blobs.local import Folder
 from storage.job_queries import StoredPicture
-from studio.marking.marker import Marker
-from studio.pictures.showing import Showing
+from studio.library.rendition import Showing
+from studio.media.provenance import Marker
 from tests.storage.conftest import a_job
 
 

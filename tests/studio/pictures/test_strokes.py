@@ -9,8 +9,8 @@ import pytest
 
 from core.errors import ImageError
 from storage.blobs.local import Folder
-from studio.pictures import bits, image_process, strokes
-from studio.pictures.intake import Intake
+from studio.media import image_process, masks, strokes
+from studio.media.uploads import Intake
 from tests.studio.editor import reference
 from tests.studio.editor.test_reference import MASKS, base_of
 
@@ -72,7 +72,7 @@ def test_the_process_answers_what_the_definition_says(tmp_path) -> None:
     shape = {"width": vector["width"], "height": vector["height"], "length": len(sent)}
     header, png = image_process.answer(sent + base64.b64decode(vector["base"]), "paint", **shape)
     assert header == {"painted": vector["painted"], "sha256": vector["sha256"]}
-    mask = bits.read(png)
+    mask = masks.read(png)
     assert (mask.width, mask.height, mask.painted) == (vector["width"], vector["height"], vector["painted"])
 
 
@@ -90,7 +90,7 @@ async def test_a_mask_is_painted_beside_the_studio_and_kept(tmp_path) -> None:
     size = vector["width"], vector["height"]
     painted = await intake.paint(size, vector["strokes"], below, 7)
     assert (painted.pixels, painted.count) == (vector["sha256"], vector["painted"])
-    assert noted == [(7, painted.sha256)] and bits.read(await files.get(painted.sha256)).width == size[0]
+    assert noted == [(7, painted.sha256)] and masks.read(await files.get(painted.sha256)).width == size[0]
     every = MASKS[-1]  # strokes of every kind: nothing is left to import once the process is shut in
     whole = await intake.paint((every["width"], every["height"]), every["strokes"], None, 7)
     assert whole.pixels == every["sha256"]
@@ -102,7 +102,7 @@ async def test_strokes_that_take_for_ever_are_given_up_with_a_sentence(tmp_path,
     async def note(user_id: int, sha256: str) -> None:
         raise AssertionError("nothing was painted")
 
-    monkeypatch.setattr("studio.pictures.intake.TIMEOUT", 1.5)
+    monkeypatch.setattr("studio.media.uploads.TIMEOUT", 1.5)
     line = [[0, 0], *([32_000, 32_000], [0, 0]) * 9_000]
     endless = {"tool": "brush", "value": 1, "r": [16_384], "at": [0, 0], "xy": deltas(line)}
     with pytest.raises(ImageError, match="take too long to paint again"):

@@ -9,8 +9,8 @@ from PIL import Image
 
 from core.errors import ImageError
 from storage.blobs.local import Folder
-from studio.pictures import thumbnails
-from studio.pictures.thumbnails import Thumbnails
+from studio.library import rendition
+from studio.library.rendition import Thumbnails
 from tests.studio.conftest import png
 
 
@@ -88,7 +88,7 @@ async def test_a_process_that_dies_is_said_and_replaced(
         await small.get(sha256, 256)
     small.child.command = command
     assert await small.get(sha256, 256)
-    monkeypatch.setattr(thumbnails, "IDLE", 0.05)
+    monkeypatch.setattr(rendition, "IDLE", 0.05)
     process = small.child.process
     await small.get(sha256, 512)
     async with asyncio.timeout(10):

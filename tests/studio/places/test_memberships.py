@@ -9,7 +9,7 @@ import pytest
 
 from core.convert import Preferences
 from studio.actor import Actor
-from studio.places.memberships import ABSENT, FEW, HELD, KEPT, Memberships
+from studio.rights import ABSENT, FEW, HELD, KEPT, Memberships
 from tests.studio.servers import Channel, Server, Servers
 
 YOU, HERE, OPEN, ADULT, CLOSED = 1, 10, 100, 101, 102

@@ -26,9 +26,9 @@ from storage.projects import dataset
 from storage.projects.dataset import Incoming
 from storage.projects.projects import Project
 from studio.actor import Actor
-from studio.asking.new_job import NewJob
-from studio.pictures.bits import Bits, stride, write
-from studio.projects.projects import Projects
+from studio.media.masks import Bits, stride, write
+from studio.new_job import NewJob
+from studio.studio import Projects
 from tests.jobs.fake_worker import picture_of
 from tests.studio.conftest import ALICE, SIDE, AtOnce, Opened, Sent, open_studio
 from tests.studio.servers import Server, Servers

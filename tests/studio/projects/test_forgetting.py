@@ -22,7 +22,7 @@ from storage import privacy as rows
 from storage.projects import versions
 from storage.projects.projects import Project
 from studio.actor import Actor
-from studio.asking.new_job import NewJob
+from studio.new_job import NewJob
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB
 from tests.studio.projects.conftest import Learner, World, noise, open_world, sent

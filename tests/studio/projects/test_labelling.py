@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import ImageError, NotAllowedError, UserError
 from storage.projects.projects import Project
-from studio.pictures.bits import Bits, write
+from studio.media.masks import Bits, write
 from tests.studio.conftest import ALICE, BOB, MIRA, Sent
 from tests.studio.projects.conftest import LIMIT, World, noise, painted, sent_mask
 
@@ -173,7 +173,7 @@ async def test_labels_go_out_with_their_pictures_and_come_back_as_they_were(
     assert len(brought.new) == 7
     counts = (await world.projects.shelf.card(ALICE, "again")).counts
     assert counts.labels == {"good": 5, "scratch": 2}
-    monkeypatch.setattr("studio.projects.labelling.MOST_TAKEN", 1000)
+    monkeypatch.setattr("studio.projects.labels.MOST_TAKEN", 1000)
     with pytest.raises(UserError, match="Take the labels alone"):
         await anext(world.projects.labelling.pack(ALICE, "boards", "csv"))
 

@@ -13,9 +13,9 @@ import pytest
 from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.requests import ImagineRequest
 from storage.projects.projects import Project
-from studio.asking.new_job import NewJob
 from studio.moderation.classifier import PictureCheck
-from studio.projects.pictures import Brought
+from studio.new_job import NewJob
+from studio.projects.dataset import Brought
 from tests.studio.conftest import ALICE, BOB, MIRA, Sent, open_studio, png
 from tests.studio.projects.conftest import World, noise, sent
 

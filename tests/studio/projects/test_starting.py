@@ -18,7 +18,7 @@ from storage import people, privacy
 from storage.projects import versions
 from storage.projects.projects import Project
 from studio.actor import Actor
-from studio.asking.new_job import NewJob
+from studio.new_job import NewJob
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, MIRA
 from tests.studio.projects.conftest import World

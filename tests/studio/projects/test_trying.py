@@ -8,7 +8,7 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.requests.custom_models import InspectRequest
 from core.results import TEST, LearnedFrom
 from storage.projects.projects import Project
-from studio.projects.trying import golden
+from studio.projects.inference import golden
 from tests.studio.conftest import ALICE, BOB, Sent
 from tests.studio.projects.conftest import World, sent
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from storage import embeddings as rows
+from studio import search
 from studio.actor import Actor
-from studio.search import tokens
-from studio.search.search import Found
+from studio.search import Found
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import Opened, open_studio
 from tests.studio.search.eyes import Seeing
@@ -43,7 +43,7 @@ class Searched:
         return await self.opened.services.database.read(lambda c: rows.unread(c, model, sha256s))
 
     async def find(self, actor: Actor, text: str, **options: int) -> Found:
-        return await self.opened.studio.search.find(actor, tokens.read(text), **options)
+        return await self.opened.studio.search.find(actor, search.read(text), **options)
 
     async def seeds(self, actor: Actor, text: str, **options: int) -> list[int | None]:
         """The seeds of what is found, in order."""

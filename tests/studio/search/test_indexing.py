@@ -7,9 +7,9 @@ from pathlib import Path
 
 from storage import embeddings as rows
 from storage.schema import picture_vectors
+from studio import embeddings
 from studio.authority import Action
-from studio.search import indexing
-from studio.search.indexing import Indexing
+from studio.embeddings import Indexing
 from tests.jobs.conftest import eventually, until
 from tests.studio.conftest import ALICE, BOB, Opened, open_studio
 from tests.studio.search.conftest import Searched
@@ -48,7 +48,7 @@ async def test_each_picture_of_a_job_is_looked_at_and_the_file_says_what_the_row
 
 
 async def test_older_pictures_are_made_up_for_when_somebody_can_look(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(indexing, "LATER", 0.02)
+    monkeypatch.setattr(embeddings, "LATER", 0.02)
     eyes = Seeing()
     eyes.blind = True
     async with open_studio(tmp_path, executor=eyes) as opened:
@@ -68,9 +68,9 @@ async def test_older_pictures_are_made_up_for_when_somebody_can_look(tmp_path: P
 async def test_a_job_that_ends_while_nobody_can_look_is_found_by_the_walk_that_goes_on(
     tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(indexing, "LATER", 0.02)
+    monkeypatch.setattr(embeddings, "LATER", 0.02)
     monkeypatch.setattr(
-        indexing, "BUSY", 0.03
+        embeddings, "BUSY", 0.03
     )  # what tells a walk that waits for jobs from one that tries anew
     eyes, waits = Seeing(), asyncio.Event()
     look, look_at_next = Indexing._look_at_new, Indexing._look_at_next
@@ -81,7 +81,7 @@ async def test_a_job_that_ends_while_nobody_can_look_is_found_by_the_walk_that_g
         eyes.blind = eyes.blind and not waits.is_set()
 
     async def wait_for_a_job(self: Indexing, patience: float) -> None:
-        if patience == indexing.BUSY and submitted:
+        if patience == embeddings.BUSY and submitted:
             waits.set()
         await look_at_next(self, patience)
 
@@ -118,8 +118,8 @@ async def test_a_job_at_which_the_looking_broke_is_looked_at_again(tmp_path: Pat
 
 
 async def test_older_pictures_wait_while_jobs_do(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(indexing, "BUSY", 0.01)
-    monkeypatch.setattr(indexing, "LATER", 0.01)
+    monkeypatch.setattr(embeddings, "BUSY", 0.01)
+    monkeypatch.setattr(embeddings, "LATER", 0.01)
     eyes = Seeing()
     eyes.blind = True
     async with open_studio(tmp_path, executor=eyes) as opened:
@@ -224,7 +224,7 @@ async def test_a_lost_file_is_written_anew_and_what_no_row_names_is_erased(tmp_p
 
 
 async def test_a_new_model_answers_once_it_has_seen_everything(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(indexing, "LATER", 0.01)
+    monkeypatch.setattr(embeddings, "LATER", 0.01)
     old, new = "org/old@1", "org/new@1"
     async with open_studio(tmp_path, executor=Seeing(), CLIP_MODEL=old) as opened:
         await opened.drawn(ALICE, "a house --seed 3")

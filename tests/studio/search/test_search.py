@@ -9,7 +9,7 @@ import pytest
 from core.errors import ImageError, UserError
 from storage import embeddings as rows
 from studio.actor import Actor
-from studio.search.search import NOT_LIKE, NOT_LIKE_NOW, WORDS_FIRST, WORDS_ONLY
+from studio.search import NOT_LIKE, NOT_LIKE_NOW, WORDS_FIRST, WORDS_ONLY
 from tests.jobs.conftest import eventually
 from tests.studio.conftest import ALICE, BOB, Sent, png
 from tests.studio.search.conftest import Searched
@@ -173,7 +173,7 @@ async def test_what_somebody_searched_for_is_theirs_alone(searched: Searched) ->
 
 async def test_a_worker_that_says_nothing_holds_nobody_up(searched: Searched, monkeypatch) -> None:
     await searched.drawn(ALICE, "a red house --seed 0")
-    monkeypatch.setattr("studio.search.eyes.PATIENCE", 0.02)
+    monkeypatch.setattr("studio.embeddings.PATIENCE", 0.02)
 
     async def silent(question):
         await asyncio.Event().wait()

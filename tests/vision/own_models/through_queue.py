@@ -24,7 +24,7 @@ from core.settings import load_settings
 from host.opening import services
 from storage.projects import dataset
 from storage.projects.dataset import Incoming
-from studio.asking.prompts import jobs_of
+from studio.requests.prompts import jobs_of
 from studio.studio import Studio
 from tests.fresh import fresh_database
 from tests.jobs.conftest import until

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from studio.pictures import bits
+from studio.media import masks
 from tests.studio.editor import reference
 from tests.web.browser.desk import READ, SHOWN, SPOT, drag, editing, painted, point, ready, until
 from tests.web.browser.test_keyboard import tab_to
@@ -144,7 +144,7 @@ async def test_a_thing_is_named_cut_out_moved_and_sent_by_keyboard_alone(browser
         await page.wait_for_selector(".candidate img")
         for layer, wanted in zip(document["layers"], (below["clip"], above["clip"]), strict=True):
             kept = await site.you.get(f"/files/masks/{layer['clip']}.png")
-            mask = bits.read(kept.body)
+            mask = masks.read(kept.body)
             pixels = bytes(int(bit) for byte in mask.rows for bit in f"{byte:08b}")
             assert hashlib.sha256(pixels).hexdigest() == wanted
         for _ in range(3):

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from studio.marking import marks
+from studio.media import provenance
 from tests.vision.films.test_writer import tone
 from vision.video.codecs import encoder_of
 from vision.video.writer import FilmWriter
@@ -40,7 +40,7 @@ def made(colours: list[tuple[int, int, int]], encoder: str) -> bytes:
         grain[:, 30:50, 30:50] = 0
         film.write((np.array(colour) + grain).clip(0, 255).astype(np.uint8))
     film.finish()
-    return marks.outgoing(file.getvalue(), "video/mp4", source=marks.MADE, parameters=False)
+    return provenance.outgoing(file.getvalue(), "video/mp4", source=provenance.MADE, parameters=False)
 
 
 @dataclass

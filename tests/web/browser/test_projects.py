@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from studio.pictures import bits
+from studio.media import masks
 from tests.web.browser.test_accessibility import RULES, RUN, axe
 from tests.web.browser.test_examples import ALL_THERE, LOOKS, sign_in
 from tests.web.browser.test_forms import SIDEWAYS, shot
@@ -192,7 +192,7 @@ async def test_a_mask_is_painted_erased_undone_kept_and_shown_again(site: Site, 
         await page.keyboard.press("2")
     answer = await (await answered.value).json()
     [word] = await _words(site, project_id, answer["id"])
-    painted = bits.read(await site.opened.services.files.get(word.mask))
+    painted = masks.read(await site.opened.services.files.get(word.mask))
     columns = [any(_pixel(painted, x, y) for y in range(painted.height)) for x in range(painted.width)]
     assert (word.label, word.boxes, any(columns[: painted.width // 3])) == ("scratch", (), True)
     assert not any(columns[-painted.width // 4 :]), "erased"
@@ -204,7 +204,7 @@ async def test_a_mask_is_painted_erased_undone_kept_and_shown_again(site: Site, 
         await page.keyboard.press("2")
     other = await (await answered.value).json()
     [filled] = await _words(site, project_id, other["id"])
-    assert bits.read(await site.opened.services.files.get(filled.mask)).painted
+    assert masks.read(await site.opened.services.files.get(filled.mask)).painted
     # opened again from the grid
     await page.goto(f"{site.web.url}/projects/{project_id}/label?picture={answer['id']}")
     await page.get_by_role("button", name="Drop the mask").wait_for()
@@ -216,8 +216,8 @@ async def test_a_mask_is_painted_erased_undone_kept_and_shown_again(site: Site, 
     assert again.mask == word.mask, "the same pixels"
 
 
-def _pixel(mask: bits.Bits, x: int, y: int) -> int:
-    return mask.rows[y * bits.stride(mask.width) + x // 8] >> (7 - x % 8) & 1
+def _pixel(mask: masks.Bits, x: int, y: int) -> int:
+    return mask.rows[y * masks.stride(mask.width) + x // 8] >> (7 - x % 8) & 1
 
 
 async def test_the_grid_is_labelled_by_digits_and_walked_by_arrows(site: Site, page) -> None:

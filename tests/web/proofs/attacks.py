@@ -43,7 +43,7 @@ async def pictures(site: Site) -> tuple[bool, str]:
     kept, statuses = 0, Counter[int]()
     with (
         mock.patch.object(guard.Buckets, "take", lambda *_: None),
-        mock.patch("studio.asking.sources.Pace.take", lambda *_: 0.0),
+        mock.patch("studio.inputs.Pace.take", lambda *_: 0.0),
     ):
         for _, data in chain(known(), (("", one) for one in mutated(PICTURES, 5))):
             answer = await site.you.ask(

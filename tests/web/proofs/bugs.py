@@ -13,12 +13,12 @@ from jobs.people import Admin
 from storage.sessions import Sessions
 from studio.actor import Actor
 from studio.authority import Action
-from studio.gallery import Gallery
+from studio.library import gallery
+from studio.library.downloads import Zips
+from studio.library.gallery import Gallery
+from studio.library.shares import Shares
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
-from studio.organise.shares import Shares
-from studio.organise.zips import Zips
-from studio.places import explore
 from studio.rights import Rights
 from studio.studio import Studio
 from tests.web.proofs.cells import Cell, From, key_of
@@ -175,7 +175,7 @@ BUGS = (
     Bug("bans of a server aren't looked up", _replaced(Admin, "barred", _no), _on("GET /files/{job}/{n}")),
     Bug(
         "Explore shows channels that aren't read",
-        _replaced(explore, "_readable", _every_channel),
+        _replaced(gallery, "_readable", _every_channel),
         _on("GET /api/explore"),
     ),
     Bug("bans aren't looked up", _replaced(Admin, "barred", _no), _on("PATCH /api/settings")),

@@ -29,7 +29,7 @@ from core.requests import ImagineRequest
 from jobs.executors.base import Outcome, Report
 from jobs.queue import Result
 from studio.actor import Actor, Place
-from studio.asking.new_job import NewJob
+from studio.new_job import NewJob
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import AtOnce, Opened, open_studio
 from vision.protocol import Run

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from studio.asking.films.actions import OF_FILMS
+from studio.requests.actions import OF_FILMS
 from tests.studio.conftest import png
 from tests.web.proofs.world import (
     BANNED_HERE,

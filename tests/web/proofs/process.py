@@ -22,8 +22,8 @@ from PIL import Image
 from core.job import new_job_id
 from core.requests import ImagineRequest, to_json
 from storage.blobs.local import Folder
+from studio.library.rendition import SIZES
 from studio.moderation.classifier import PictureCheck
-from studio.pictures.thumbnails import SIZES
 from tests.fresh import fresh_database
 from tests.studio.conftest import png
 from tests.web.conftest import COOKIE

@@ -38,11 +38,10 @@ from storage.schema import (
     uploads,
 )
 from storage.sessions import hash_of
-from studio.actor import Actor, Place
-from studio.asking.prompts import jobs_of
+from studio.actor import Actor, CurrentDirectory, Member, Place
 from studio.authority import Action
-from studio.directory import CurrentDirectory, Member
-from studio.pictures import bits
+from studio.media import masks
+from studio.requests.prompts import jobs_of
 from tests.studio.conftest import Opened, png
 from tests.web.conftest import Browser, Site, open_site
 from web import guard
@@ -64,7 +63,7 @@ DOCUMENTED = {
     "layers": [{"id": "a", "source": {"job": GONE, "n": 1}}],
     "words": f"{CANARY}documentx",
 }
-MASK_FILE = bits.write(bits.Bits(16, 16, bytes(32)))
+MASK_FILE = masks.write(masks.Bits(16, 16, bytes(32)))
 MASK = hashlib.sha256(MASK_FILE).hexdigest()
 SHARE, LINK = "sharesharesh", "L" * 43
 

@@ -10,8 +10,7 @@ from core.job import Job, Status
 from core.requests import AskRequest
 from jobs.queue import Result
 from storage.conversations import ExampleSet
-from studio.examples.copies import Summary
-from studio.examples.sets import Contents
+from studio.example_sets import Contents, Summary
 from web.call import Answer, Bytes, Call, Gone, Json, SeeOther
 from web.fields import field, key_of, names_of, text_of, whole
 from web.handlers import talks

@@ -10,9 +10,9 @@ from core.job import Job
 from core.requests.base import Answer as Kind
 from storage.collections import Share, Shared
 from storage.job_queries import StoredPicture
-from studio.asking.prompts import remix_text
-from studio.organise.shares import Looked
-from studio.pictures.showing import Shown
+from studio.library.rendition import Shown
+from studio.library.shares import Looked
+from studio.requests.prompts import remix_text
 from web.call import Answer, Bytes, Call, File, Gone, Html, Json
 from web.fields import field, number_of, text_of
 from web.handlers import gallery

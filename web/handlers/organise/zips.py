@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from core.errors import ImageError, NotAllowedError
 from storage.collections import Named
 from storage.gallery import MOST
-from studio.organise.zips import MOST_PICTURES
+from studio.library.downloads import MOST_PICTURES
 from web.call import Answer, Call, Gone, Stream
 from web.fields import chosen_of
 from web.handlers import gallery

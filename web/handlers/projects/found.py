@@ -9,10 +9,10 @@ from core.errors import UserError
 from core.job import Job
 from core.requests.custom_models import DETECT
 from jobs.queue import Submitted
-from studio.asking.new_job import NewJob
-from studio.pictures.intake import Sent
-from studio.projects.pictures import Brought
-from studio.projects.shelf import Card
+from studio.media.uploads import Sent
+from studio.new_job import NewJob
+from studio.projects.dataset import Brought
+from studio.projects.projects import Card
 from web.call import Call, Gone
 from web.fields import chosen_of, field, names_of
 

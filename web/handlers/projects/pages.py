@@ -11,8 +11,7 @@ from core.errors import ImageError, UserError
 from core.requests.custom_models import ALIKE, DETECT, STYLE, TASKS
 from storage.projects.dataset import Box
 from storage.projects.projects import MOST_VOICES, RIGHTS
-from studio.projects.limits import MAX_FILES, MAX_ZIP
-from studio.projects.shelf import Card
+from studio.projects.projects import MAX_FILES, MAX_ZIP, Card
 from web.call import Answer, Call, Html
 from web.handlers.pages import Pages
 from web.handlers.projects import found, programs, reports, shapes, verdicts

@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import UserError
 from core.requests.custom_models import ANOMALY
 from storage.projects.dataset import Item
-from studio.projects.label_files import Box
+from studio.projects.label_formats import Box
 from web.call import Answer, Call, Json
 from web.fields import field, key_of, names_of, number_of, text_of
 from web.handlers.projects import found, shapes, verdicts

@@ -8,7 +8,7 @@ from core.errors import UserError
 from core.job import Job
 from core.requests.custom_models import DETECT
 from studio.authority import Action
-from studio.projects.shelf import Card
+from studio.projects.projects import Card
 from studio.projects.training import MOVES, Report
 from web.call import Call
 from web.handlers.projects import found, shapes

@@ -10,7 +10,7 @@ from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
 from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
 from storage.projects.projects import EVERYBODY, RIGHTS, Project
 from storage.projects.versions import Judged, Version
-from studio.projects.shelf import GOOD, Card
+from studio.projects.projects import GOOD, Card
 
 KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: "Style"}
 STATES = {NEW: "no label yet", LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "left out"}

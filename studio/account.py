@@ -1,0 +1,266 @@
+"""One's own things: settings, options, favourites, jobs and usage, and the data that is kept of oneself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from core.convert import MAX_OPTIONS, Preferences, check_option, check_suffix
+from core.errors import NotAllowedError, UserError
+from core.job import Job
+from core.limits import MAX_PROMPT
+from jobs.queue import Queue, Result, Snapshot
+from storage.members import Favourite, Members, Usage
+from storage.privacy import Holdings
+from studio.actor import Actor
+from studio.authority import Action
+from studio.export import Export
+from studio.new_job import picture_of
+from studio.privacy import Deleted, Privacy, Retention
+from studio.requests.prompts import Completion, Hints
+from studio.rights import Rights
+from studio.web_links import WebLinks
+
+_HINT = "demo_hint"
+
+
+@dataclass(frozen=True)
+class Info:
+    """What /info tells a member of themselves. ever, month: used since the beginning, since the 1st."""
+
+    preferences: Preferences
+    ever: Usage
+    month: Usage
+    jobs: Snapshot
+
+
+class Own:
+    """What people read and change of themselves; nobody else's things can be named here."""
+
+    def __init__(
+        self,
+        rights: Rights,
+        members: Members,
+        queue: Queue,
+        privacy: Privacy,
+        export: Export,
+        completion: Completion,
+        hints: Hints,
+        web: WebLinks,
+    ) -> None:
+        self._rights, self._members, self._queue, self._web = rights, members, queue, web
+        self._privacy, self._export, self._completion, self._hints = privacy, export, completion, hints
+
+    # Settings and options
+
+    async def preferences(self, actor: Actor) -> Preferences:
+        """Return the actor's settings for new jobs."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._members.preferences(actor.user_id)
+
+    async def change(self, actor: Actor, **values: Any) -> Preferences:
+        """Change the named settings and return all of them.
+
+        Raises PromptError for a suffix that can't be read, NotAllowedError for somebody who is barred.
+        """
+        await self._rights.check(actor, Action.SETTINGS)
+        if "suffix" in values:
+            values["suffix"] = check_suffix(values["suffix"])
+        return await self._members.change(actor.user_id, **values)
+
+    async def toggle(self, actor: Actor, name: str) -> Preferences:
+        """Turn a setting on if it was off, off if it was on. Raises NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.SETTINGS)
+        now = await self._members.preferences(actor.user_id)
+        return await self._members.change(actor.user_id, **{name: not getattr(now, name)})
+
+    async def reset(self, actor: Actor) -> Preferences:
+        """Forget all settings and return what holds then. Raises NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.SETTINGS)
+        await self._members.reset(actor.user_id)
+        return Preferences()
+
+    async def options(self, actor: Actor) -> dict[str, str]:
+        """Return own --names and what they stand for, in order."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._members.options(actor.user_id)
+
+    async def set_option(self, actor: Actor, name: str, value: str | None) -> tuple[str, str, bool]:
+        """Let --``name`` stand for ``value``, or take it away without one.
+
+        Returns the name and value as they were understood, and whether anything was there to take away.
+        Raises UserError for a bad name or value or too many options, NotAllowedError for a barred person.
+        """
+        await self._rights.check(actor, Action.SETTINGS)
+        name, text = check_option(name, value)
+        if not text:
+            return name, "", await self._members.remove_option(actor.user_id, name)
+        if not await self._members.set_option(actor.user_id, name, text, most=MAX_OPTIONS):
+            raise UserError(
+                f"You have {MAX_OPTIONS} options, which is the limit. Remove one first: `/prefer option set`"
+                " with its name and no value."
+            )
+        return name, text, True
+
+    async def suggestions(self, actor: Actor, current: str, longest: int = MAX_PROMPT) -> list[str]:
+        """Return whole prompts that go on from the beginning ``current``, at most 25 and each of at most
+        ``longest`` characters."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._completion.prompts(actor, current, longest)
+
+    async def first_hint(self, actor: Actor) -> str | None:
+        """Return a word about the demo models the first time somebody asks, later and with others None."""
+        await self._rights.check(actor, Action.MINE)
+        if not self._hints.prompts or await self._queue.people.user_flag(actor.user_id, _HINT):
+            return None
+        await self._queue.people.set_user_flag(actor.user_id, _HINT, True)
+        return self._hints.text()
+
+    # Pictures and jobs
+
+    async def favourite(self, actor: Actor, offset: int) -> tuple[Favourite, int, Result | None] | None:
+        """Return favourite number ``offset`` (from 0, newest first), how many there are, and its result.
+
+        The result is None when it is gone, or shown nowhere that the actor can look; all is None when there
+        is no such favourite.
+        """
+        await self._rights.check(actor, Action.MINE)
+        found = await self._members.favourites(actor.user_id, limit=1, offset=offset)
+        if not found:
+            return None
+        count = await self._members.count_favourites(actor.user_id)
+        job = await self._queue.job(found[0].job_id)
+        seen = job is not None and await self._rights.sees(actor, job)
+        result = await self._rights.made(actor, job) if job is not None and seen else None
+        there = result is not None and found[0].position in [picture.index for picture in result.pictures]
+        return found[0], count, result if there else None
+
+    async def toggle_favourite(self, actor: Actor, job_id: str, index: int) -> bool:
+        """Keep picture ``index`` (from 0) of a job, or no longer if it was kept; whether it is now.
+
+        Raises ImageError when there is no such picture, NotAllowedError when the actor may not.
+        """
+        picture_of(await self._rights.result(actor, job_id, Action.FAVOURITE), index)
+        kept = await self._members.toggle_favourites(actor.user_id, job_id, [index])
+        self._queue.note_changed(actor.user_id, job_id)
+        return kept
+
+    async def keep(self, actor: Actor, job_id: str, index: int) -> None:
+        """Make picture ``index`` (from 0) of a job a favourite; nothing happens if it is one.
+
+        Raises ImageError when there is no such picture, NotAllowedError when the actor may not.
+        """
+        picture_of(await self._rights.result(actor, job_id, Action.FAVOURITE), index)
+        await self.add_favourites(actor, job_id, [index])
+
+    async def let_go(self, actor: Actor, job_id: str, index: int) -> None:
+        """Make picture ``index`` (from 0) of a job no favourite any more; nothing happens if it is none."""
+        await self._rights.check(actor, Action.MINE)
+        await self._members.remove_favourites(actor.user_id, job_id, [index])
+        self._queue.note_changed(actor.user_id, job_id)
+
+    async def add_favourites(self, actor: Actor, job_id: str, indexes: Sequence[int] | None) -> None:
+        """Keep these pictures of a job, None = all. Raises ImageError or NotAllowedError."""
+        job = await self._rights.job(actor, job_id, Action.FAVOURITE)
+        result = await self._rights.made(actor, job)
+        there = [picture.index for picture in result.pictures] if result else []
+        wanted = [index for index in there if indexes is None or index in indexes]
+        await self._members.remove_favourites(
+            actor.user_id, job_id, wanted
+        )  # else keeping a kept one would end it
+        if wanted:
+            await self._members.toggle_favourites(actor.user_id, job_id, wanted)
+            self._queue.note_changed(actor.user_id, job_id)
+
+    async def recent(self, actor: Actor, limit: int = 25) -> list[Job]:
+        """Return the actor's newest jobs with pictures, one for each prompt."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._members.recent(actor.user_id, limit=limit)
+
+    @property
+    def point(self) -> int:
+        """The point that news end at now, whoever asks."""
+        return self._queue.point
+
+    async def jobs(self, actor: Actor) -> Snapshot:
+        """Return the actor's jobs that run or wait."""
+        await self._rights.check(actor, Action.MINE)
+        return await self._queue.mine(actor.user_id)
+
+    async def info(self, actor: Actor) -> Info:
+        """Return the actor's settings, usage and unfinished jobs."""
+        await self._rights.check(actor, Action.MINE)
+        month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0)
+        return Info(
+            await self._members.preferences(actor.user_id),
+            await self._members.usage(actor.user_id),
+            await self._members.usage(actor.user_id, month),
+            await self._queue.mine(actor.user_id),
+        )
+
+    # The web
+
+    async def web_link(self, actor: Actor) -> str:
+        """Return a link that signs the actor in on the web, once and soon.
+
+        Raises UserError while the web is closed, NotAllowedError for a barred person.
+        """
+        await self._rights.check(actor, Action.ASK)
+        link = await self._web.new(actor.user_id, actor.name)
+        if link is None:
+            raise UserError("The studio on the web isn't open here. The host opens it with `WEB_PORT`.")
+        return link
+
+    async def web_session(self, actor: Actor, label: str, *, members_only: bool) -> str:
+        """Return the token of a new session on the web of somebody whom the chat service has named. label: of
+        their browser. members_only: they must share a server with the bot, or be the host.
+
+        Raises NotAllowedError for anybody else, and for a barred person.
+        """
+        if members_only and not await self._rights.belongs(actor):
+            raise NotAllowedError(
+                "You share no server with this studio's bot, so there is nothing to sign in to. If you do,"
+                " type `/web` there instead."
+            )
+        await self._rights.check(actor, Action.ASK)
+        return await self._web.sessions.begin(actor.user_id, actor.name, label)
+
+    async def sign_out(self, actor: Actor) -> int:
+        """End all sessions of the actor's on the web; return how many there were."""
+        await self._rights.check(actor, Action.PRIVACY)
+        return await self._web.sessions.end(actor.user_id)
+
+    # Data
+
+    @property
+    def retention(self) -> Retention:
+        """How long things are kept here."""
+        return self._privacy.retention
+
+    async def holdings(self, actor: Actor) -> Holdings:
+        """Return what is kept of the actor, in numbers."""
+        await self._rights.check(actor, Action.PRIVACY)
+        return await self._privacy.holdings(actor.user_id)
+
+    async def export(
+        self, actor: Actor, limit: int | None = None, *, pictures: bool = True
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield everything that is kept of the actor, or all but the ``pictures``: ZIP files of at most
+        ``limit`` bytes, or the pieces of a single one. Raises LimitError while another copy is being made."""
+        await self._rights.check(actor, Action.PRIVACY)
+        found = (
+            self._export.whole(actor.user_id, pictures=pictures)
+            if limit is None
+            else self._export.parts(actor.user_id, limit, pictures=pictures)
+        )
+        async with aclosing(found) as parts:
+            async for part in parts:
+                yield part
+
+    async def delete(self, actor: Actor) -> Deleted:
+        """Delete everything that is kept of the actor, for good; messages are noted to be deleted."""
+        await self._rights.check(actor, Action.PRIVACY)
+        return await self._privacy.delete(actor.user_id)

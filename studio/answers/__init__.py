@@ -1,1 +1,0 @@
-"""Answers as people get them, whatever door they came by."""

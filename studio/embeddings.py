@@ -1,0 +1,299 @@
+"""What texts and pictures show, as vectors: asked of a worker, which has the model and the arithmetic.
+Nothing is computed in this process.
+
+Has what every picture shows written down, in the background: after each job, and for older pictures while
+no job waits or runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
+
+from cachetools import LRUCache
+
+from core.errors import AtelierError, StorageError
+from jobs.executors.base import Executor
+from jobs.queue import Queue
+from storage import embeddings as rows
+from storage import people
+from storage.blobs.base import Files
+from storage.database import Database
+from storage.embeddings import Slot, Vector, VectorFiles
+from vision.protocol import Check, Checked, Declined, Embed, Nearest, Neighbours, Question, Select, Selected
+from vision.weights import files
+
+PATIENCE = 8.0  # seconds that somebody who searches waits for a worker
+LONG_PATIENCE = 120.0  # … for a check, which reads pictures and asks a chat model
+KEPT = 500  # vectors of texts that were asked for lately
+log = logging.getLogger(__name__)
+
+
+class Blind(AtelierError):
+    """Nobody can say now what is in a picture: no worker is ready, or it has no model for that."""
+
+
+class Busy(Blind):
+    """A worker can, but is at something that takes longer than anybody waits."""
+
+
+class Eyes:
+    """Asks a worker. models are called as ``fingerprint.named`` calls them."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._texts = LRUCache[tuple[str, str], bytes](KEPT)
+
+    async def read(self, model: str, text: str) -> bytes:
+        """Return the vector of a text. Raises Blind, Busy."""
+        key = model, text
+        if key not in self._texts:
+            question = Embed(_new_id(), files.spec_of(model), texts=(text,))
+            [self._texts[key]] = await self._ask(question, PATIENCE)
+        return self._texts[key]
+
+    async def look(
+        self, model: str, paths: Sequence[Path], patience: float | None = PATIENCE
+    ) -> tuple[bytes, ...]:
+        """Return the vectors of pictures, b"" for one that can't be read. patience: seconds, None = as long
+        as it takes. Raises Blind, Busy."""
+        question = Embed(_new_id(), files.spec_of(model), paths=tuple(map(str, paths)))
+        return await self._ask(question, patience)
+
+    async def nearest(
+        self, path: Path, wanted: Sequence[bytes], places: str, first: str, most: int, *, clear: bool
+    ) -> Neighbours:
+        """Return the places in the file ``path`` whose vectors are nearest to all of ``wanted``: those among
+        ``first``, and others of ``places``. clear: none of these that is clearly less alike than the best.
+        Raises Blind, Busy."""
+        question = Nearest(_new_id(), str(path), tuple(wanted), places, first, most, clear)
+        return Neighbours(*await self._ask(question, PATIENCE))
+
+    async def select(
+        self,
+        path: Path,
+        points: Sequence[tuple[float, float, int]] = (),
+        box: tuple[float, float, float, float] | None = None,
+        words: str = "",
+        *,
+        patience: float = PATIENCE,
+    ) -> Selected:
+        """Return which pixels of the picture in the file ``path`` belong to a thing. Raises Blind, Busy."""
+        question = Select(_new_id(), str(path), tuple(points), box, words)
+        return Selected(*await self._ask(question, patience))
+
+    async def check(self, paths: Sequence[Path], text: str, rules: Sequence[str]) -> Checked:
+        """Return how pictures and a text stand to rules. Raises Blind, Busy."""
+        question = Check(_new_id(), tuple(map(str, paths)), text, tuple(rules))
+        return Checked(*await self._ask(question, LONG_PATIENCE))
+
+    async def _ask(self, question: Question, patience: float | None) -> tuple:
+        try:
+            async with asyncio.timeout(patience):
+                answer = await self._executor.ask(question)
+        except TimeoutError as error:
+            raise Busy("the worker takes too long") from error
+        if isinstance(answer, Declined):
+            raise Blind(answer.reason)
+        return answer.answer
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+BATCH = 8  # pictures that a worker looks at in one go
+JOBS_AT_ONCE = 50  # older ones whose pictures are looked for
+PLACES_AT_ONCE = 1000
+DROPPED_AT_ONCE = 500
+LOOKED_AT = 300.0  # seconds for a batch; a model may have to be fetched first
+BUSY = 5.0  # seconds until older pictures are tried again while jobs wait or run
+LATER = 20.0  # seconds until the next try after nobody could look, or the disk was full
+IN_USE = "vector_model"  # setting: the model whose vectors answer
+
+
+class Indexing:
+    """Writes vectors of ``model``, as ``fingerprint.named`` calls it, "" = none are wanted. Until all
+    pictures have one, those of the model before it answer. rendered: ids of jobs that were stored."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        copies: VectorFiles,
+        queue: Queue,
+        eyes: Eyes,
+        model: str,
+        rendered: asyncio.Queue[str],
+    ) -> None:
+        self._database, self._files, self._copies = database, files, copies
+        self._queue, self._eyes, self._model, self._rendered = queue, eyes, model, rendered
+        self._in_use = model
+        self._seq: int | None = None  # of the job before which the older pictures begin
+        self._missed = False  # whether a new job came while nobody could look
+
+    @property
+    def model(self) -> str:
+        """The model whose vectors answer now, "" = none."""
+        return self._in_use
+
+    def path(self, model: str) -> Path:
+        """Return the file of the vectors of ``model``."""
+        return self._copies.path(model)
+
+    async def run_for_ever(self) -> None:
+        """Bring files and rows together, look at older pictures, then at each new one."""
+        if not self._model:
+            return
+        self._in_use = await self._model_before()
+        for model in {self._in_use, self._model}:
+            await self._until_done(partial(self._mend, model))
+        await self._until_done(self._look_at_older)
+        await self._until_done(self._settle)
+        while True:
+            await self._look_at_new(await self._rendered.get())
+            if self._missed:
+                await self._until_done(self._look_at_older)
+
+    async def _model_before(self) -> str:
+        """Return the model that answered at the last start; the new one if that has changed or gone."""
+        before = await self._database.read(partial(people.setting, key=IN_USE))
+        if not isinstance(before, str) or not before:
+            return self._model
+        now = await asyncio.to_thread(files.named, files.spec_of(before))
+        return before if now == before else self._model
+
+    # Older pictures
+
+    async def _look_at_older(self) -> bool:
+        """Walk over all jobs, the newest first, from where the last try has come to, or from the newest when
+        one was missed; return whether all have been looked at."""
+        if self._missed:
+            self._missed, self._seq = False, None
+        while found := await self._database.read(
+            partial(rows.made_before, seq=self._seq, limit=JOBS_AT_ONCE)
+        ):
+            for batch in _batches(await self._missing([sha256 for _, sha256 in found])):
+                await self._wait_until_idle()
+                if not await self._write(batch):
+                    return False
+            self._seq = found[-1][0]
+        return not self._missed  # meanwhile: it may be newer than where this walk began
+
+    async def _wait_until_idle(self) -> None:
+        """Let jobs go first; what they have drawn is looked at meanwhile."""
+        while self._queue.unfinished or not self._rendered.empty():
+            await self._look_at_next(BUSY)
+
+    # New pictures
+
+    async def _look_at_next(self, patience: float) -> None:
+        """Look at the pictures of the next job, if one is stored within ``patience`` seconds."""
+        try:
+            async with asyncio.timeout(patience):
+                job_id = await self._rendered.get()
+        except TimeoutError:
+            return
+        await self._look_at_new(job_id)
+
+    async def _look_at_new(self, job_id: str) -> None:
+        """Look at the pictures of a job, or note that it was missed."""
+        missed, self._missed = self._missed, True  # for whoever begins again after an error
+        try:
+            found = await self._database.read(partial(rows.of_job, job_id=job_id))
+            looked = all([await self._write(batch) for batch in _batches(found)])
+        except StorageError:
+            log.warning("job %s: what its pictures show can't be written down now", job_id, exc_info=True)
+            looked = False
+        self._missed = missed or not looked
+
+    # Either
+
+    async def _write(self, sha256s: Sequence[str]) -> bool:
+        """Write the vectors that are missing of these pictures; return False when nobody can look now."""
+        missing = await self._missing(sha256s)
+        try:
+            async with self._files.lent(missing, some=True) as lent:
+                if not (there := list(lent)):
+                    return True
+                seen = await self._eyes.look(self._model, list(lent.values()), LOOKED_AT)
+        except Blind as reason:
+            log.info("nobody can say what pictures show: %s", reason)
+            return False
+        place = await self._database.read(rows.next_place)
+        made = [(sha256, vector) for sha256, vector in zip(there, seen, strict=True) if vector]
+        kept = [Vector(place + number, *one) for number, one in enumerate(made)]
+        if kept:
+            await self._copies.put(
+                self._model, {one.place: one.vector for one in kept}
+            )  # what a row says is there
+            unused = await self._database.write(partial(rows.add, model=self._model, made=kept))
+            await self._copies.erase(unused)
+        return True
+
+    async def _missing(self, sha256s: Sequence[str]) -> Sequence[str]:
+        """Return which of these pictures have no vector; note whose those are that somebody made again."""
+        work = partial(rows.lacking, model=self._model, sha256s=sha256s)
+        missing, unplaced = await self._database.read(work)
+        if unplaced:
+            await self._database.write(partial(rows.note_places, model=self._model, sha256s=unplaced))
+        return missing
+
+    # Files and models
+
+    async def _mend(self, model: str) -> bool:
+        """Make the file of ``model`` say what the rows say: a crash, or a backup that was put back, may have
+        parted them."""
+        size = await self._database.read(partial(rows.size_of, model=model))
+        if size is None:
+            return True
+        last, held = -1, await self._copies.count(model, size)
+        while found := await self._database.read(
+            partial(rows.places, model=model, after=last, limit=PLACES_AT_ONCE)
+        ):
+            for gap in _gaps(last, found):
+                await self._copies.erase([Slot(model, place, size) for place in gap])
+            if found[-1] >= held:
+                work = partial(rows.between, model=model, first=max(found[0], held), last=found[-1])
+                await self._copies.put(model, await self._database.read(work))
+            last = found[-1]
+        return True
+
+    async def _settle(self) -> bool:
+        """All pictures have a vector: what an older model has seen isn't needed any more."""
+        if self._in_use != self._model:
+            log.info("pictures are found by %s from now on", self._model)
+        self._in_use = self._model
+        await self._database.write(partial(people.set_setting, key=IN_USE, value=self._model))
+        while await self._database.write(partial(rows.drop_others, model=self._model, limit=DROPPED_AT_ONCE)):
+            pass
+        await self._copies.keep([self._model])
+        return True
+
+    async def _until_done(self, work: Callable[[], Awaitable[bool]]) -> None:
+        """Try ``work`` until it is done; new pictures are looked at between two tries."""
+        while True:
+            try:
+                if await work():
+                    return
+            except StorageError:
+                log.warning("what pictures show can't be written down now", exc_info=True)
+            again = monotonic() + LATER
+            while (left := again - monotonic()) > 0:
+                await self._look_at_next(left)
+
+
+def _batches(sha256s: Sequence[str]) -> list[Sequence[str]]:
+    return [sha256s[i : i + BATCH] for i in range(0, len(sha256s), BATCH)]
+
+
+def _gaps(last: int, places: Sequence[int]) -> Iterator[range]:
+    """Yield the places behind ``last`` that aren't among ``places``, at most PLACES_AT_ONCE at a time."""
+    for place in places:
+        for first in range(last + 1, place, PLACES_AT_ONCE):
+            yield range(first, min(place, first + PLACES_AT_ONCE))
+        last = place

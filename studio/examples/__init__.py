@@ -1,1 +1,0 @@
-"""Teaching by examples: the sets that people keep, and what a job is told of them."""

@@ -1,0 +1,151 @@
+"""Pictures and films packed into one file that is sent while it is made: a picture, or a piece of a film, is
+in memory at a time, however many there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from core.errors import ImageError, LimitError, NotAllowedError, StorageError, UserError
+from core.job import Job
+from core.requests import GenerateRequest
+from jobs.queue import Queue
+from storage import videos as film_rows
+from storage.blobs.base import EXTENSIONS
+from storage.collections import Named, pages, pick
+from storage.database import Database
+from storage.job_queries import StoredPicture
+from storage.videos import StoredFilm
+from studio.actor import Actor
+from studio.authority import Action
+from studio.library.clips import FilmShowing
+from studio.library.collections import NOTHING
+from studio.library.rendition import Showing
+from studio.media.zip_stream import Archive
+from studio.rights import Rights
+
+MOST_PICTURES, MOST_BYTES = 2000, 2 * 10**9
+LONGEST_WORDS = 60  # characters of the prompt in a name
+WHOLE = 2**31  # bytes of a picture: none is made smaller
+LEFT_OUT = "left out.txt"
+Chosen = tuple[Job, StoredPicture, StoredFilm | None]  # a film's picture is its poster
+
+
+class Zips:
+    """Packs pictures and films that a person may see; whatever they may not is left out as if it weren't
+    there."""
+
+    def __init__(
+        self, rights: Rights, database: Database, queue: Queue, showing: Showing, films: FilmShowing
+    ) -> None:
+        self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
+        self._films = films
+        self._busy: set[int] = set()
+
+    async def pack(self, actor: Actor, names: Sequence[Named]) -> AsyncGenerator[bytes, None]:
+        """Yield a ZIP file of the named pictures in parts, with the films whose posters are named in their
+        place. Before the first part it raises ImageError when the actor may see none of them, NotAllowedError
+        when they are barred, UserError for too many, LimitError while another is being sent."""
+        chosen = await self._chosen(actor, names)
+        _check(chosen)
+        if actor.user_id in self._busy:
+            raise LimitError("One zip file at a time: wait until the other one is there.")
+        self._busy.add(actor.user_id)
+        try:
+            archive, missing = Archive(), list[str]()
+            for job, picture, film in chosen:
+                name = name_of(job, film or picture)
+                data = await self._bytes(actor, job, picture)  # also says whether its film may be shown
+                path = await self._path(job, film) if data is not None and film is not None else None
+                if data is None or (film is not None and path is None):
+                    missing.append(name)
+                elif path is not None:
+                    pieces = archive.add_file(name, path, job.created_at)
+                    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                        yield piece
+                else:
+                    yield await asyncio.to_thread(archive.add, name, data, job.created_at)
+            if missing:
+                lines = ["These pictures may not be shown here, or are gone:", *missing, ""]
+                yield archive.add(LEFT_OUT, "\r\n".join(lines).encode(), datetime.now(UTC))
+            yield archive.end()
+        finally:
+            self._busy.discard(actor.user_id)
+
+    async def _chosen(self, actor: Actor, names: Sequence[Named]) -> list[Chosen]:
+        """Return those of the named pictures that the actor may see, with the films behind them."""
+        found, films = await self._database.read(partial(_pick, names=names))
+        jobs = {job.id: job for job, _ in found}
+        seen = await self._rights.owned(actor, Action.SHOW, jobs.values())
+        for job_id in jobs.keys() - seen:
+            if await self._is_shown(actor, jobs[job_id]):
+                seen.add(job_id)
+        own = [job for job in jobs.values() if job.origin.user_id == actor.user_id]
+        if not seen and own:
+            await self._rights.check(actor, Action.SHOW, own[0])  # says why one's own aren't seen
+        others = {job_id for job_id in seen if jobs[job_id].origin.user_id != actor.user_id}
+        away = {job_id: await self._queue.trashed(job_id) for job_id in others}
+        return [
+            (job, picture, films.get((job.id, picture.index)))
+            for job, picture in found
+            if job.id in seen and picture.index not in away.get(job.id, ())
+        ]
+
+    async def _is_shown(self, actor: Actor, job: Job) -> bool:
+        try:
+            await self._rights.check(actor, Action.SHOW, job)
+        except NotAllowedError:
+            return False
+        return True
+
+    async def _bytes(self, actor: Actor, job: Job, picture: StoredPicture) -> bytes | None:
+        """Return a picture's bytes as it may be shown; None when it may not, or has gone meanwhile."""
+        try:
+            return (await self._showing.picture_in(actor.place, picture, job, WHOLE)).data
+        except StorageError:
+            return None
+
+    async def _path(self, job: Job, film: StoredFilm) -> Path | None:
+        """Return where a film lies as anybody may have it; None when it has gone meanwhile."""
+        try:
+            return await self._films.whole(film, job)
+        except StorageError:
+            return None
+
+
+def _pick(
+    connection: sa.Connection, names: Sequence[Named]
+) -> tuple[list[tuple[Job, StoredPicture]], dict[Named, StoredFilm]]:
+    """Return the named pictures with their jobs, and the films that belong to them."""
+    found, films = pick(connection, names), dict[Named, StoredFilm]()
+    for page in pages((job.id, picture.index) for job, picture in found):
+        for job_id, made in film_rows.of_jobs(connection, {job_id for job_id, _ in page}).items():
+            films |= {(job_id, film.index): film for film in made}
+    return found, films
+
+
+def _check(chosen: Sequence[Chosen]) -> None:
+    if not chosen:
+        raise ImageError(NOTHING)
+    if len(chosen) > MOST_PICTURES:
+        raise UserError(f"A zip file holds up to {MOST_PICTURES:,} pictures; these are {len(chosen):,}.")
+    size = sum((film or picture).size for _, picture, film in chosen)
+    if size > MOST_BYTES:
+        most = f"{MOST_BYTES / 10**9:.0f} GB"
+        raise UserError(f"A zip file holds up to {most}; these pictures have {size / 10**9:.1f} GB.")
+
+
+def name_of(job: Job, picture: StoredPicture | StoredFilm) -> str:
+    """Return the name of a picture's or film's file, which any system takes: day, some words,
+    job and number."""
+    words = job.request.prompt if isinstance(job.request, GenerateRequest) else job.request.kind
+    plain = " ".join("".join(c if c.isalnum() else " " for c in words).split())
+    if len(plain) > LONGEST_WORDS:
+        plain = plain[:LONGEST_WORDS].rpartition(" ")[0] or plain[:LONGEST_WORDS]
+    parts = (f"{job.created_at:%Y-%m-%d}", plain, f"{job.id}-{picture.index + 1}")
+    return f"{' '.join(part for part in parts if part)}.{EXTENSIONS[picture.media_type]}"

@@ -1,1 +1,0 @@
-"""What pictures and films say of themselves when they leave."""

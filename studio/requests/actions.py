@@ -1,0 +1,628 @@
+"""What each button and each command on a picture makes: the next request. Pure but for random seeds.
+
+What each button under pictures and films, and each operation of ``/video``, makes: the next request. Pure
+but for random seeds.
+
+What every door offers to do with a result: which actions make sense for which job and picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from core.convert import fields_of, film_fields_of, numbered, references
+from core.errors import ImageError, UserError
+from core.job import Job, Lane
+from core.limits import MAX_SIDE, MAX_UPSCALED
+from core.prompt.parameters import Reach, field_names, parameters
+from core.prompt.parser import Prompt, format_prompt
+from core.requests import (
+    AskRequest,
+    BlendRequest,
+    ClassifyRequest,
+    ComposeRequest,
+    CutOutRequest,
+    DescribeRequest,
+    EditRequest,
+    GenerateRequest,
+    ImagineRequest,
+    OutpaintRequest,
+    ReadRequest,
+    RegionRequest,
+    Request,
+    UpscaleRequest,
+    VariationRequest,
+    WhyRequest,
+)
+from core.requests.base import Answer
+from core.requests.custom_models import ProjectRequest
+from core.requests.images import SAY_WHAT, Layer
+from core.requests.video import CutRequest, FrameRequest, VideoRequest, usual_clips
+from jobs.queue import Result
+from storage.job_queries import StoredPicture
+from studio.authority import Action
+from studio.inputs import FilmSource
+from studio.new_job import (
+    PAN_SHARE,
+    PANS,
+    NewJob,
+    PromptWithPictures,
+    Source,
+    adds_words,
+    aspect_sides,
+    cell_box,
+    direction_sides,
+    new_seed,
+    source_of,
+    zoom_sides,
+)
+from studio.texts import differs, typed_anew
+
+MOTIONS_OF = {"anilow": "low", "anihigh": "high"}  # buttons under pictures
+EXTENDS = {"extlow": ("extend", "low"), "exthigh": ("extend", "high"), "extback": ("extend_back", None)}
+OF_FILMS = (*EXTENDS, "loop", "vremix", "vblend", "cut", "lastframe")  # buttons that make a job of a film
+ACTIONS_RIGHTS = {  # button → what its presser must be allowed to do
+    **dict.fromkeys(MOTIONS_OF, Action.ANIMATE),
+    **dict.fromkeys((*EXTENDS, "loop"), Action.EXTEND),
+    "vremix": Action.REMIX_FILM,
+    "vblend": Action.BLEND,
+    **dict.fromkeys(("cut", "lastframe"), Action.CUT),
+    "gif": Action.SHOW,
+}
+ACTIONS_REMIXABLE = (*MOTIONS_OF, *EXTENDS, "loop")  # what opens a window while remix is on
+STRENGTHS = {"subtle": 0.35, "mild": 0.55, "strong": 0.75}  # of a remix, as Sora names them
+_PICTURES = ("image", "end_image")
+_WORDS = ("prompt", "prompt_parts", "negative_prompt", "raw")  # what a film keeps of its picture's request
+_KEPT = (  # and of the film's that it is made from
+    *_WORDS,
+    "model",
+    "loras",
+    "draft",
+    "num_inference_steps",
+    "guidance_scale",
+    "resolution",
+    "fps",
+    "sound",
+)
+
+
+def new(
+    prompt: Prompt,
+    pictures: Mapping[str, str] | None = None,
+    *,
+    seed: int | None = None,
+    parent: tuple[str, int] | None = None,
+    private: bool = False,
+) -> NewJob:
+    """Return the film of a parsed prompt: from its words, from its picture, or between that and a last one.
+
+    Raises PromptError for a picture that isn't there, UserError for what doesn't go together.
+    """
+    given = {"seed": new_seed() if seed is None else seed} | film_fields_of(prompt, pictures)
+    return NewJob(VideoRequest(**given), prompt.lane or Lane.FAST, parent, private)
+
+
+def animate(
+    source: Source, motion: str | None, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
+) -> NewJob:
+    """Return the film that begins with a picture: with its own words, or with new ones. motion: "low" or
+    "high", unless the words say."""
+    given = worded(words) if words else _kept(source, _WORDS)
+    given |= {"image": source.sha256, "motion": given.get("motion") or motion}
+    given = {"seed": source.next_seed, "num_images": usual_clips(None)} | given
+    return _actions_asked(VideoRequest(**given), source, words, lane)
+
+
+def moving_text(job: Job) -> str:
+    """Return the words of a picture's job to be changed before the picture is animated: without what only
+    pictures have."""
+    request = job.request
+    if not isinstance(request, GenerateRequest):
+        return ""
+    words = Prompt(text=request.prompt, parts=request.prompt_parts, negative_prompt=request.negative_prompt)
+    return format_prompt(words)
+
+
+def extend(
+    clip: FilmSource,
+    operation: str = "extend",
+    motion: str | None = None,
+    words: PromptWithPictures | None = None,
+    *,
+    lane: Lane = Lane.FAST,
+) -> NewJob:
+    """Return ``clip`` longer: "extend" behind its end, "extend_back" before its start."""
+    given = _of_clip(clip, words, operation)
+    given["motion"] = given.get("motion") or motion
+    return _actions_asked(VideoRequest(**given, operation=operation), clip, words, lane)
+
+
+def loop(clip: FilmSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST) -> NewJob:
+    """Return ``clip`` with a way back from its end to its start."""
+    given = _of_clip(clip, words) | {"loop": False, "num_images": 1}
+    return _actions_asked(VideoRequest(**given, operation="loop"), clip, words, lane)
+
+
+def remix(
+    clip: FilmSource, words: PromptWithPictures, strength: float | None = None, *, lane: Lane = Lane.FAST
+) -> NewJob:
+    """Return ``clip`` drawn anew by other words. strength: 0 keeps it, 1 ignores it; None = as the words say,
+    else mild."""
+    given = _of_clip(clip, words)
+    told = given.get("strength") if strength is None else strength
+    given |= {"strength": STRENGTHS["mild"] if told is None else told, "loop": False}
+    return _actions_asked(VideoRequest(**given, operation="remix"), clip, words, lane)
+
+
+def actions_blend(
+    clip: FilmSource, other: FilmSource, words: PromptWithPictures | None = None, *, lane: Lane = Lane.FAST
+) -> NewJob:
+    """Return both films as one, with a join that is drawn between them."""
+    given = _of_clip(clip, words) | {"loop": False, "num_images": 1}
+    given |= {"clip_2": other.sha256, "clip_2_ends": other.ends}
+    made = _actions_asked(VideoRequest(**given, operation="blend"), clip, words, lane)
+    return replace(made, private=made.private or other.private, parent=made.parent or other.parent)
+
+
+def cut(clip: FilmSource, start: float, end: float | None = None) -> NewJob:
+    """Return the part of ``clip`` from second ``start`` to second ``end``, None = its end.
+
+    Raises UserError for a part that isn't in it.
+    """
+    whole = clip.seconds
+    end = whole if end is None else min(end, whole)
+    if not 0 <= start < end:
+        raise UserError(
+            f"The film has {whole:.4g} s, and the part begins at {start:g} s and ends at {end:g} s."
+        )
+    given = _kept(clip, _KEPT) | {"clip": clip.sha256, "seed": clip.next_seed}
+    return _actions_asked(CutRequest(**given, start=start, end=end), clip, None, Lane.FAST)
+
+
+def last_frame(clip: FilmSource) -> NewJob:
+    """Return the last frame of ``clip`` as a picture."""
+    given = _kept(clip, _WORDS) | {"clip": clip.sha256, "seed": clip.next_seed}
+    return _actions_asked(FrameRequest(**given), clip, None, Lane.FAST)
+
+
+def _of_clip(clip: FilmSource, words: PromptWithPictures | None, operation: str = "remix") -> dict[str, Any]:
+    """Return the fields of a film made from another: new words or what it keeps, and what it is made from."""
+    given = _kept(clip, _KEPT)
+    if words is not None:
+        told = worded(words, operation)
+        given |= {name: value for name, value in told.items() if value is not None or name not in given}
+    given.setdefault("num_images", usual_clips(given.get("resolution"), operation))
+    shaped = ("image", "end_image", "aspect_ratio", "width", "height")  # the film's own
+    given = {name: value for name, value in given.items() if name not in shaped}
+    return {"seed": clip.next_seed} | given | {"clip": clip.sha256, "clip_ends": clip.ends}
+
+
+def worded(words: PromptWithPictures, operation: str = "new") -> dict[str, Any]:
+    """Return the fields of new words; pictures stay where they name none."""
+    given = film_fields_of(words.prompt, words.pictures, operation)
+    return {name: value for name, value in given.items() if name not in _PICTURES or value is not None}
+
+
+def _kept(source: Source | FilmSource, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return what is kept of the request that drew a picture or film."""
+    made_by = source.request
+    if made_by is None:
+        return {"prompt": ""}
+    return {name: getattr(made_by, name) for name in names if hasattr(made_by, name)}
+
+
+def _actions_asked(
+    request: VideoRequest | CutRequest | FrameRequest,
+    source: Source | FilmSource,
+    words: PromptWithPictures | None,
+    lane: Lane,
+) -> NewJob:
+    prompt = words.prompt if words else Prompt()
+    own = source.request is None or adds_words(request, source.request)
+    return NewJob(request, prompt.lane or lane, source.parent, prompt.private or source.private, own)
+
+
+UPLOAD_ZOOM = 1.5  # of the button Outpaint under a picture that somebody sent
+ZOOMS = {"zoom15": 1.5, "zoom20": 2.0}
+UPSCALES = {"up2s": (2, "subtle"), "up2c": (2, "creative"), "up4s": (4, "subtle"), "up4c": (4, "creative")}
+RIGHTS = {  # button → what its presser must be allowed to do
+    "upscale": Action.PICK,
+    "vary": Action.VARY,
+    "subtle": Action.VARY,
+    "strong": Action.VARY,
+    "region": Action.VARY,
+    "edit": Action.VARY,
+    "again": Action.REROLL,
+    "hd": Action.REROLL,
+    "remix": Action.REMIX,
+    **dict.fromkeys(ZOOMS, Action.ZOOM),
+    "zoom": Action.ZOOM,
+    "square": Action.ZOOM,
+    **dict.fromkeys(PANS, Action.PAN),
+    **dict.fromkeys(UPSCALES, Action.UPSCALE),
+    "cutout": Action.CUT_OUT,
+    "describe": Action.DESCRIBE,
+    "classify": Action.CLASSIFY,
+    "read": Action.READ,
+    "why": Action.CLASSIFY,
+    "caption": Action.IMAGINE,
+    "all": Action.IMAGINE,
+    "short": Action.IMAGINE,
+    "weights": Action.DETAILS,
+    "question": Action.USE,
+    **dict.fromkeys(("more", "teach", "thread"), Action.ASK_MORE),
+    "draw": Action.IMAGINE,
+    "details": Action.DETAILS,
+    "dm": Action.DM,
+    "favourite": Action.FAVOURITE,
+    "cancel": Action.CANCEL,
+    "stop": Action.CANCEL,
+    "delete": Action.DELETE,
+    **dict.fromkeys(("isright", "iswrong"), Action.RATE),
+    **dict.fromkeys(("verdict", "project"), Action.DETAILS),
+    **ACTIONS_RIGHTS,
+}
+# What opens a window while remix is on
+REMIXABLE = ("vary", "subtle", "strong", "again", *ZOOMS, "square", *PANS, *ACTIONS_REMIXABLE)
+OTHER_WORDS = 0.8  # temperature of an answer that is asked for once more
+OF_A_PROJECT = "Ask for that in its project: `/inspect show` or `/style show`."
+NEWER = "This button belongs to a newer version of the studio."
+_IGNORED_BY_VARIATIONS = (Reach.FIRST,)  # what new words ask for in vain, which is told
+_IGNORED_BY_OTHERS = (Reach.FIRST, Reach.GRID, Reach.SHAPE)
+
+
+def after_button(
+    result: Result,
+    action: str,
+    index: int,
+    *,
+    words: PromptWithPictures | None = None,
+    strong: bool = True,
+    children: int = 0,
+) -> NewJob:
+    """Return the job that button ``action`` under picture ``index`` (from 0) of ``result`` stands for.
+
+    words: of a remix. strong: what V does. children: how many jobs were made from that picture before.
+    Raises ImageError when there is no such picture, UserError when the button makes no sense there.
+    """
+    job, lane = result.job, result.job.lane
+    source = source_of(result, index, children=children)
+    if action == "describe":
+        return _read(DescribeRequest(image=source.sha256, seed=source.next_seed), job, index)
+    if action in ("classify", "read"):
+        reads = ClassifyRequest if action == "classify" else ReadRequest
+        return _read(reads(image=source.sha256), job, index)
+    if action in ("vary", "subtle", "strong", "remix"):
+        amount = "subtle" if action == "subtle" or (action == "vary" and not strong) else "strong"
+        return variation(source, amount, words, lane=lane)
+    if action in UPSCALES:
+        return upscale(source, *UPSCALES[action], lane=lane)
+    if action == "cutout":
+        return cut_out(source, lane=lane)
+    if action == "edit":
+        return edit(source, words, lane=lane)
+    if action in ZOOMS:
+        return outpaint(source, zoom_sides(source, ZOOMS[action]), words, lane=lane)
+    if action == "square":
+        return outpaint(source, aspect_sides(source, (1, 1)), words, lane=lane)
+    if action in PANS:
+        return outpaint(source, direction_sides(source, action), words, lane=lane)
+    if action in MOTIONS_OF:
+        return animate(source, MOTIONS_OF[action], words, lane=lane)
+    raise UserError(NEWER)
+
+
+def after_upload(source: Source, action: str, prompt: Prompt) -> NewJob:
+    """Return the job that button ``action`` under a picture that somebody sent stands for. prompt: the words
+    that came with it. Raises ImageError for a button that there isn't."""
+    words, seed = PromptWithPictures(prompt, {}), source.next_seed if prompt.seed is None else prompt.seed
+    match action:
+        case "describe":
+            return NewJob(DescribeRequest(image=source.sha256, seed=seed))
+        case "classify":
+            return NewJob(ClassifyRequest(image=source.sha256))
+        case "read":
+            return NewJob(ReadRequest(image=source.sha256))
+        case "cutout":
+            return cut_out(source)
+        case "variation":
+            return variation(source, "strong", words, seed=seed)
+        case "outpaint":
+            return outpaint(source, zoom_sides(source, UPLOAD_ZOOM), words, seed=seed)
+        case _:
+            raise ImageError(NEWER)
+
+
+def why(result: Result, place: int) -> NewJob:
+    """Return the job that shows why the label at ``place`` (from 0) was said. Raises UserError for none."""
+    job, request = result.job, result.job.request
+    if not isinstance(request, ClassifyRequest) or place >= len(result.scores):
+        raise UserError("Only a label that `/classify` said can be explained.")
+    label = result.scores[place][0]
+    return _read(WhyRequest(image=request.image, label=label, labels=request.labels), job, 0)
+
+
+def _read(request: Request, job: Job, index: int) -> NewJob:
+    return NewJob(request, job.lane, (job.id, index), job.origin.private, own_words=False)
+
+
+def again(job: Job, seed: int, words: PromptWithPictures | None = None) -> NewJob:
+    """Return the job once more, with another seed, and with other words if given. Raises UserError for one
+    about a project's model."""
+    request: Any = job.request
+    if isinstance(request, ProjectRequest):  # what it asks for may be another's to ask for by now
+        raise UserError(OF_A_PROJECT)
+    if words is not None and isinstance(request, GenerateRequest):
+        request = replace(request, **_worded(request, words))
+    if "seed" in parameters(type(request)):
+        request = replace(request, seed=seed)
+    if isinstance(request, AskRequest):  # the likeliest words would be the same ones
+        request = replace(request, temperature=request.temperature or OTHER_WORDS)
+    parent = (job.parent_id, job.parent_index or 0) if job.parent_id else None
+    return NewJob(request, job.lane, parent, job.origin.private, adds_words(request, job.request))
+
+
+def in_hd(job: Job) -> NewJob:
+    """Return the job once more with a second pass over the same pictures: same words, same seed.
+
+    Raises UserError for a job that isn't an /imagine.
+    """
+    if not isinstance(job.request, ImagineRequest):
+        raise UserError("Only pictures made by `/imagine` can be run as HD; use Upscale for this one.")
+    return replace(again(job, job.request.seed), request=replace(job.request, hd=True))
+
+
+def imagine_prompt(
+    prompt: Prompt,
+    pictures: Mapping[str, str] | None = None,
+    *,
+    seed: int,
+    parent: tuple[str, int] | None = None,
+    private: bool = False,
+) -> NewJob:
+    """Return the /imagine of a parsed prompt, or its film, with ``seed`` unless the prompt names one.
+
+    pictures: what the prompt calls a picture → SHA-256. Raises PromptError for a picture that isn't there.
+    """
+    private = private if prompt.private is None else prompt.private
+    if prompt.video:
+        return new(prompt, pictures, seed=seed, parent=parent, private=private)
+    given = {"seed": seed} | fields_of(prompt, pictures, code=new_seed())
+    return NewJob(ImagineRequest(**given), prompt.lane or Lane.FAST, parent, private)
+
+
+def blend(
+    images: Sequence[str],
+    aspect: tuple[int, int] | None,
+    *,
+    seed: int,
+    lane: Lane = Lane.FAST,
+    private: bool = False,
+) -> NewJob:
+    """Return a blend of the pictures ``images`` (SHA-256) in the shape ``aspect`` (w, h)."""
+    return NewJob(BlendRequest(images=tuple(images), aspect_ratio=aspect, seed=seed), lane, None, private)
+
+
+def variation(
+    source: Source,
+    amount: str,
+    words: PromptWithPictures | None,
+    *,
+    seed: int | None = None,
+    lane: Lane = Lane.FAST,
+) -> NewJob:
+    """Return image-to-image of ``source`` to its own prompt and settings, or to new words.
+
+    amount: "subtle" or "strong". seed: None = the source's next one, here and below.
+    """
+    given = _fields(source, words, seed, _IGNORED_BY_VARIATIONS)
+    request = VariationRequest(**given, image=source.sha256, variation=amount, remix=_remixed(source, words))
+    return _asked(request, source, words, lane)
+
+
+def upscale(
+    source: Source,
+    factor: int,
+    mode: str,
+    words: PromptWithPictures | None = None,
+    *,
+    seed: int | None = None,
+    lane: Lane = Lane.FAST,
+) -> NewJob:
+    """Return ``source`` enlarged ``factor`` times (2 or 4). mode: "subtle" or "creative".
+
+    Raises UserError when it would be larger than fits.
+    """
+    side = max(source.width, source.height) * factor
+    if side > MAX_UPSCALED:
+        raise UserError(
+            f"That would be {source.width * factor}×{source.height * factor} px; up to {MAX_UPSCALED} a side"
+            f" fit. The picture has {source.width}×{source.height}"
+            f" px{': try 2x.' if factor == 4 and side // 2 <= MAX_UPSCALED else '.'}"
+        )
+    given = _fields(source, words, seed)
+    return _asked(UpscaleRequest(**given, image=source.sha256, factor=factor, mode=mode), source, words, lane)
+
+
+def edit(source: Source, words: PromptWithPictures | None, *, lane: Lane = Lane.FAST) -> NewJob:
+    """Return ``source`` changed as ``words`` say. Raises UserError without any."""
+    if words is None:
+        raise UserError(SAY_WHAT)
+    given = _fields(source, words, None) | {"model": words.prompt.model}
+    about = source.request.prompt if source.request else ""
+    return _asked(EditRequest(**given, image=source.sha256, about=about), source, words, lane)
+
+
+def cut_out(source: Source, *, lane: Lane = Lane.FAST) -> NewJob:
+    """Return the thing in ``source`` with nothing around it."""
+    return _asked(CutOutRequest(**_fields(source, None, None), image=source.sha256), source, None, lane)
+
+
+def region(
+    source: Source,
+    words: PromptWithPictures | None,
+    *,
+    seed: int | None = None,
+    mask: str | None = None,
+    cells: Sequence[int] = (),
+    what: str = "",
+    lane: Lane = Lane.FAST,
+) -> NewJob:
+    """Return a part of ``source`` redrawn: under ``mask`` (SHA-256), in ``cells`` of the numbered grid (from
+    1), or wherever the picture shows ``what``.
+
+    Raises UserError for a field that isn't there.
+    """
+    given = _fields(source, words, seed)
+    request = RegionRequest(
+        **given,
+        image=source.sha256,
+        mask_image=mask,
+        boxes=tuple(cell_box(source, cell) for cell in cells),
+        region=what.strip(),
+        remix=_remixed(source, words),
+    )
+    return _asked(request, source, words, lane)
+
+
+def outpaint(
+    source: Source,
+    sides: dict[str, int],
+    words: PromptWithPictures | None,
+    *,
+    seed: int | None = None,
+    lane: Lane = Lane.FAST,
+) -> NewJob:
+    """Return a larger canvas around ``source``. ``sides``: px to add at left, top, right, bottom.
+
+    Raises UserError when it would be larger than fits.
+    """
+    width = source.width + sides.get("left", 0) + sides.get("right", 0)
+    height = source.height + sides.get("top", 0) + sides.get("bottom", 0)
+    if max(width, height) > MAX_SIDE:
+        raise UserError(
+            f"That would be {width}×{height} px; up to {MAX_SIDE} a side fit. The picture has"
+            f" {source.width}×{source.height} px: try a smaller zoom, or another direction."
+        )
+    given = _fields(source, words, seed) | sides
+    return _asked(OutpaintRequest(**given, image=source.sha256), source, words, lane)
+
+
+def compose(
+    source: Source,
+    words: PromptWithPictures | None,
+    *,
+    canvas: tuple[int, int],
+    layers: Sequence[Layer],
+    mask: str | None = None,
+    keep_seam: bool = False,
+    lane: Lane = Lane.FAST,
+) -> NewJob:
+    """Return pictures on a ``canvas`` (w, h), drawn where ``mask`` (SHA-256) is white or no layer lies.
+
+    source: whose words and settings it has, and whose child it is.
+    """
+    given = _fields(source, words, None) | {"canvas": canvas, "layers": tuple(layers)}
+    request = ComposeRequest(**given, mask_image=mask, keep_seam=keep_seam)
+    return _asked(request, source, words, lane)
+
+
+def _asked(request: Request, source: Source, words: PromptWithPictures | None, lane: Lane) -> NewJob:
+    prompt = words.prompt if words else Prompt()
+    own = source.request is None or adds_words(request, source.request)
+    return NewJob(request, prompt.lane or lane, source.parent, prompt.private or source.private, own)
+
+
+def _fields(
+    source: Source,
+    words: PromptWithPictures | None,
+    seed: int | None,
+    ignored: Sequence[Reach] = _IGNORED_BY_OTHERS,
+) -> dict[str, Any]:
+    """Return the fields of a request made from ``source``: those of the new words, else what it keeps of its
+    parent's request. Flags of new words whose reach is ``ignored`` are kept as unsupported."""
+    made_by, seed = source.request, source.next_seed if seed is None else seed
+    if words is None:
+        kept = _reaching(Reach.KEPT) if made_by else ()
+        return {"prompt": "", "seed": seed} | {name: getattr(made_by, name) for name in kept}
+    given = {"seed": seed} | (
+        _worded(made_by, words) if made_by else fields_of(words.prompt, words.pictures, code=new_seed())
+    )
+    given["unsupported"] = (*given["unsupported"], *typed_anew(made_by, words.prompt, ignored))
+    return _without(given, "image", *_reaching(*ignored))
+
+
+def _reaching(*reaches: Reach) -> tuple[str, ...]:
+    return field_names(GenerateRequest, lambda parameter: parameter.reach in reaches)
+
+
+def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, Any]:
+    """Return the fields of new words; the model stays if they name none."""
+    if isinstance(request, VideoRequest):
+        return worded(words, request.operation)
+    given = fields_of(words.prompt, {**numbered(references(request)), **words.pictures}, code=new_seed())
+    return _without(given, *(("image",) if given["image"] is None else ()))
+
+
+def _remixed(source: Source, words: PromptWithPictures | None) -> bool:
+    return words is not None and source.request is not None and differs(words.prompt, source.request)
+
+
+def _without(given: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in names}
+
+
+def for_picture(job: Job, picture: StoredPicture) -> tuple[tuple[str, ...], ...]:
+    """Return the actions for a picture of a job at its size, in groups and in Midjourney's order.
+
+    The groups are: enlarge, vary, frame, move and keep, look and end.
+    """
+    side = max(picture.width, picture.height)
+    upscales = [name for name, (factor, _) in UPSCALES.items() if side * factor <= MAX_UPSCALED]
+    zooms = [name for name in ("zoom20", "zoom15") if side * ZOOMS[name] <= MAX_SIDE]
+    grows = side <= MAX_SIDE  # else no canvas around it fits
+    pans = [name for name in PANS if grows and _length(picture, name) * (1 + PAN_SHARE) <= MAX_SIDE]
+    custom = ("zoom",) if grows and min(picture.width, picture.height) < MAX_SIDE else ()
+    square = ("square",) if picture.width != picture.height and grows else ()
+    hd = ("hd",) if isinstance(job.request, ImagineRequest) and not job.request.hd else ()
+    again = () if isinstance(job.request, FrameRequest) else ("again",)  # it would be the same frame
+    return (
+        (*upscales, *hd),
+        ("subtle", "strong", "region", "remix", *again),
+        (*zooms, *custom, *square, "cutout"),
+        (*pans, "favourite"),
+        ("describe", "classify", "read", "details", "dm", "delete"),
+    )
+
+
+EDITS = ("edit",)  # for a picture, where a model changes pictures as words say
+ANIMATES = ("anihigh", "anilow")  # for a picture, where films can be made
+
+
+def for_film(job: Job) -> tuple[tuple[str, ...], ...]:
+    """Return the actions for a film of a job, in groups: go on, change, take from, keep and look."""
+    again = () if isinstance(job.request, CutRequest) else ("again",)
+    return (
+        ("exthigh", "extlow", "extback", "loop"),
+        ("vremix", "vblend", *again),
+        ("cut", "lastframe", "gif"),
+        ("favourite", "details", "dm", "delete"),
+    )
+
+
+def _length(picture: StoredPicture, direction: str) -> int:
+    return picture.width if direction in ("left", "right") else picture.height
+
+
+def for_job(job: Job) -> tuple[str, ...]:
+    """Return the actions for a job as a whole: to stop it, or to ask for it once more."""
+    if not job.status.over:
+        return ("cancel",)
+    answer = job.request.answer
+    words = ("remix",) if answer is Answer.PICTURES else ()
+    texts = ("all",) if answer is Answer.CAPTIONS else ("why",) if answer is Answer.LABELS else ()
+    same = (Answer.WEIGHTS, Answer.LINES, Answer.MAP)  # would say the same again
+    cut = isinstance(job.request, (CutRequest, FrameRequest))  # as would these
+    again = () if answer in same or cut else ("again",)
+    return (*again, *words, *texts, "delete")

@@ -1,0 +1,569 @@
+"""Questions about pictures: from words and pictures to a turn of a conversation, and back to its turns.
+
+What a question is handed out with: the turns before it as its asker may read them now, and who hears its
+answer.
+
+What people find of answers: right or wrong. It is counted, and changes no later answer.
+
+What a question is about: pictures and a film that come along, named, or were sent before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from core import profiles
+from core.errors import ImageError, NotAllowedError, UserError
+from core.job import Job
+from core.limits import MAX_FILM_SECONDS
+from core.requests import AskRequest, TryRequest
+from core.requests.chat import WHAT, Form
+from core.results import Table
+from core.settings import Settings
+from jobs.admission import tokens_a_day
+from jobs.feed import Conversation
+from jobs.queue import Queue
+from storage import conversations, people
+from storage.conversations import Asked
+from storage.database import Database
+from storage.members import Members
+from studio.actor import Actor, Directory
+from studio.authority import Action
+from studio.example_sets import Lessons, asker
+from studio.inputs import Given, Sources
+from studio.library.clips import film_of
+from studio.media.uploads import Film, Films, Readable
+from studio.moderation.moderator import Moderator, listener
+from studio.moderation.rules import Visibility
+from studio.new_job import NewJob, Source
+from studio.rights import Rights, Sight
+from studio.services import Services
+from vision.protocol import Talk, Turn
+
+ONE_FILM = "There are {} films; a question takes one."
+_SHA256, _FILM = re.compile(r"[0-9a-f]{64}"), re.compile(r"film:([a-z2-9]{12})")
+
+
+@dataclass
+class Material:
+    """Pictures, and the frames of a film, in the order of a question."""
+
+    sources: list[Source] = field(default_factory=list)
+    films: list[Film] = field(default_factory=list)
+
+    @property
+    def private(self) -> bool:
+        """Whether any picture is somebody's alone."""
+        return any(source.private for source in self.sources)
+
+    @property
+    def parent(self) -> tuple[str, int] | None:
+        """The first job that a picture is of."""
+        return next((source.parent for source in self.sources if source.parent), None)
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a request: pictures, then frames with their times."""
+        stills = tuple(dict.fromkeys(source.sha256 for source in self.sources))
+        if not self.films:
+            return {"images": stills}
+        [film] = self.films
+        return {
+            "images": (*stills, *(sha256 for _, sha256 in film.frames)),
+            "times": (*[None] * len(stills), *(seconds for seconds, _ in film.frames)),
+            "film_seconds": film.seconds,
+        }
+
+
+class Materials:
+    """Finds what a question is about, and checks that its asker may use it."""
+
+    def __init__(self, sources: Sources, services: Services, members: Members) -> None:
+        self._sources, self._members, self._settings = sources, members, services.settings
+        self._films = films_of(services)
+
+    async def found(self, actor: Actor, given: Sequence[Given]) -> Material:
+        """Return what ``given`` are. Raises UserError for too many of a kind, ImageError for what isn't
+        taken, NotAllowedError for somebody else's picture."""
+        material = Material()
+        self._check(len(given) - 1)  # one may be a film
+        for one in given:
+            await self._add(actor, one, material)
+            if len(material.films) > 1:
+                raise UserError(ONE_FILM.format(len(material.films)))
+        self._check(len(material.sources))
+        return material
+
+    def _check(self, pictures: int) -> None:
+        if pictures > (most := self._settings.ask_pictures):
+            raise UserError(f"There are {pictures} pictures; a question takes up to {most} here.")
+
+    async def _add(self, actor: Actor, given: Given, material: Material) -> None:
+        if not isinstance(given, str):
+            found = await self._taken(actor, given)
+            if isinstance(found, Film):
+                material.films.append(found)
+            else:
+                material.sources.append(found)
+        elif film := _FILM.fullmatch(given):
+            material.films.append(await self._kept(actor, film[1]))
+        elif _SHA256.fullmatch(given):
+            material.sources.append(await self._sources.uploaded(actor, given))
+        else:
+            material.sources.append(await self._sources.named(actor, given))
+
+    async def _taken(self, actor: Actor, file: Readable) -> Film | Source:
+        await self._sources.check_upload(actor)
+        found = await self._films.take(file, actor.user_id)
+        return found if isinstance(found, Film) else await self._sources.read(actor, found)
+
+    async def keep(self, actor: Actor, file: Readable) -> tuple[str, Film]:
+        """Keep a film that the actor sends until a question about it comes: what ``found`` knows it by, and
+        its frames. Raises ImageError for anything else."""
+        await self._sources.check_upload(actor)
+        film = await self._films.take(file, actor.user_id)
+        if not isinstance(film, Film):
+            raise ImageError("That is no film; MP4, WebM and GIF are read.")
+        content = {"film": {"frames": film.frames, "seconds": film.seconds}}
+        return f"film:{await self._members.add_draft(actor.user_id, content)}", film
+
+    async def _kept(self, actor: Actor, draft_id: str) -> Film:
+        found = await self._members.draft(draft_id)
+        if found is None or found[0] != actor.user_id or "film" not in found[1]:
+            raise ImageError("That film is gone; send it again.")
+        kept = found[1]["film"]
+        frames = tuple((float(seconds), str(sha256)) for seconds, sha256 in kept["frames"])
+        for _, sha256 in frames:
+            await self._sources.uploaded(actor, sha256)
+        return Film(frames, float(kept["seconds"]))
+
+
+def films_of(services: Services) -> Films:
+    """Return what takes films, within the host's limits."""
+    settings = services.settings
+    return Films(
+        services.files,
+        services.queue.people.note_upload,
+        frames=settings.ask_frames,
+        pixels=round(settings.ask_frame_pixels * 10**6),
+        max_bytes=settings.max_film_mb * 2**20,
+        max_picture_bytes=settings.max_upload_mb * 2**20,
+    )
+
+
+NO_MODEL = (
+    "Nobody answers questions here yet. The host has to name a chat model in ASK_MODEL, or a server in"
+    " VLM_URL; docs/ask.md says how."
+)
+NOT_WHO = (
+    "Atelier doesn't say who somebody is by their looks. Ask what they wear or do, or what a caption in the"
+    " picture says."
+)
+_PERSON = r"(?:man|woman|person|people|guy|girl|boy|lady|child|kid|actor|actress|celebrity|face|model)"
+_WHO = re.compile(
+    r"\bwho(?:se face)?(?:'s|\s+is|\s+are|\s+was)\s+(?:this|that|these|those|he|she|"
+    rf"(?:the|this|that)\s+(?:\w+\s+){{0,2}}{_PERSON})\b(?!.*\bby\b)"
+    rf"|\bname\s+of\s+(?:this|the|that)\s+(?:\w+\s+){{0,2}}{_PERSON}\b"
+    rf"|\b(?:identify|recogni[sz]e|name)\s+(?:this|the|that|these|him|her)\s*(?:\w+\s+){{0,2}}{_PERSON}\b",
+    re.IGNORECASE,
+)
+SHOWN_REPLIES = 50
+SHOWN_CONVERSATIONS = 30
+A_THREAD = timedelta(days=7)  # for which a conversation goes on by itself in its thread
+_ENDED = "ended_talk"
+HIDDEN = "A rule of this place hides this answer."
+
+
+class Talking:
+    """Turns of conversations. Each checks its right; whether anything here can answer, too."""
+
+    def __init__(self, rights: Rights, sources: Sources, services: Services) -> None:
+        self._rights, self._database, self._queue = rights, services.database, services.queue
+        self._moderator, self._settings = services.moderator, services.settings
+        self._showing = services.showing
+        self._members = Members(services.database)
+        self._materials = Materials(sources, services, self._members)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether anything here answers questions."""
+        return self._settings.has_chat_model
+
+    @property
+    def server(self) -> str:
+        """The server that questions are sent to, "" where they stay on the host's machine."""
+        return urlsplit(self._settings.vlm_url).netloc
+
+    def check_possible(self, form: Form = "free") -> None:
+        """Raise UserError, which says what the host has to set, where nothing here answers questions in a
+        form. A reader of text is enough for a text, and for bar charts."""
+        reads = form in ("text", "table") and "ocr" in profiles.packaged_models(False, self._settings.ocr)
+        if not self.is_possible and not reads:
+            raise UserError(NO_MODEL)
+
+    async def ask(
+        self, actor: Actor, question: str, pictures: Sequence[Given], form: Form = "free"
+    ) -> NewJob:
+        """Return the first question of a conversation.
+
+        pictures: files, a film among them, names of ours such as "abcd2345efgh 2", SHA-256 of what the actor
+        has sent, or what ``keep_film`` calls a film. Raises UserError for a question that isn't taken,
+        ImageError for a picture or film, NotAllowedError for who may not ask, or somebody else's picture.
+        """
+        await self._rights.check(actor, Action.ASK)
+        found = await self._materials.found(actor, pictures)
+        self._check(question, form)
+        request = AskRequest(question=question.strip(), form=form, **found.fields())
+        return NewJob(request, parent=found.parent, private=found.private)
+
+    async def ask_more(
+        self,
+        actor: Actor,
+        job_id: str,
+        question: str,
+        pictures: Sequence[Given] = (),
+        form: Form | None = None,
+    ) -> NewJob:
+        """Return the question that follows on from a job's answer; unless a form is named, short if that was.
+
+        Raises UserError and ImageError as ``ask`` does, ImageError where there is no such answer,
+        NotAllowedError unless the actor may ask more there.
+        """
+        await self._rights.check(actor, Action.ASK)
+        result = await self._rights.result(actor, job_id, Action.ASK_MORE)
+        job, before = result.job, result.job.request
+        if not isinstance(before, AskRequest) or result.answer is None:
+            raise ImageError(f"Job `{job.id}` is no answer: it was a /{before.kind}.")
+        found = await self._materials.found(actor, pictures)
+        form = form or _next(before.form)
+        self._check(question, form)
+        request = AskRequest(question=question.strip(), form=form, follows=True, **found.fields())
+        return NewJob(request, job.lane, (job.id, 0), job.origin.private or found.private)
+
+    async def answer(self, actor: Actor, job_id: str, action: Action = Action.SHOW) -> str:
+        """Return the answer of a job. Raises ImageError or NotAllowedError, also where it breaks a rule of
+        the place where the actor is."""
+        result = await self._rights.result(actor, job_id, action)
+        if result.answer is None:
+            raise ImageError(f"Job `{job_id}` is no answer: it was a /{result.job.request.kind}.")
+        [text] = await self._moderator.captions([result.answer.text], actor.place)
+        if text is None:
+            raise ImageError("A rule of this place hides that answer.")
+        return text
+
+    async def table(self, actor: Actor, job_id: str) -> Table:
+        """Return the table that a job's answer is. Raises ImageError or NotAllowedError, also where it breaks
+        a rule of the place where the actor is."""
+        await self.answer(actor, job_id)
+        result = await self._rights.result(actor, job_id, Action.SHOW)
+        if result.answer is None or result.answer.table is None:
+            raise ImageError(f"Job `{job_id}` has no table.")
+        return result.answer.table
+
+    async def conversation(self, actor: Actor, job_id: str) -> list[Asked]:
+        """Return the turns up to and with a job, oldest first, as far back as the actor can look.
+
+        Raises ImageError for no such question, NotAllowedError unless the actor may see it.
+        """
+        job = await self._rights.job(actor, job_id, Action.SHOW)
+        if not isinstance(job.request, AskRequest):
+            raise ImageError(f"Job `{job.id}` is no question: it was a /{job.request.kind}.")
+        chain = await self._database.read(
+            partial(conversations.ancestors, job_id=job.id, limit=self._settings.ask_turns)
+        )
+        turns = [await self._database.read(partial(conversations.asked, job_id=job.id))]
+        for asked in chain:
+            if not await self._rights.sees(actor, asked.job):
+                break
+            turns.append(asked)
+        return await self._visible([turn for turn in reversed(turns) if turn is not None], actor)
+
+    async def _visible(self, turns: Sequence[Asked], actor: Actor) -> list[Asked]:
+        """Return turns with a word in place of each answer that breaks a rule of the actor's place."""
+        texts = [turn.answer.text if turn.answer else "" for turn in turns]
+        judged = await self._moderator.captions(texts, actor.place)
+        return [
+            turn
+            if text is not None or turn.answer is None
+            else Asked(turn.job, replace(turn.answer, text=HIDDEN, table=None, boxes=()))
+            for turn, text in zip(turns, judged, strict=True)
+        ]
+
+    async def notes(self, job_id: str) -> list[str]:
+        """Return what is to be said of an answer besides it; nobody's words are in it."""
+        result = await self._queue.result(job_id)
+        return list(result.parameters.get("notes", ())) if result else []
+
+    async def film(self, job: Job) -> Job | None:
+        """Return the question whose film the answer of a question is about, None where there is none."""
+        result = await self._queue.result(job.id)
+        return await film_of(self._queue, job, result.parameters if result else {})
+
+    async def frame(self, actor: Actor, job_id: str, index: int) -> bytes:
+        """Return frame ``index`` (from 0) of a question's film as WebP of at most 256 px. Raises ImageError
+        where there is none, or it may not be shown where the actor is, NotAllowedError unless they may look
+        at the question, StorageError when its file is gone."""
+        job = await self._rights.job(actor, job_id, Action.SHOW)
+        frames = job.request.frames if isinstance(job.request, AskRequest) else ()
+        if not 0 <= index < len(frames):
+            raise ImageError(f"Job `{job.id}` has no such frame.")
+        _, sha256 = frames[index]
+        if await self._moderator.visibility((sha256,), actor.place) is not Visibility.SHOW:
+            raise ImageError("A rule of this place hides that frame.")
+        return await self._showing.small(sha256)
+
+    async def index_of(self, actor: Actor, job_id: str, sha256: str) -> int | None:
+        """Return which picture (from 0) of a job that the actor may see a file is, None where it is none."""
+        try:
+            result = await self._rights.result(actor, job_id, Action.SHOW)
+        except (ImageError, NotAllowedError):
+            return None
+        return next((picture.index for picture in result.pictures if picture.sha256 == sha256), None)
+
+    async def replies(self, actor: Actor, job_id: str) -> list[Asked]:
+        """Return the questions that follow on directly from a job and that the actor can look at. Raises
+        ImageError or NotAllowedError."""
+        job = await self._rights.job(actor, job_id, Action.SHOW)
+        found = await self._database.read(
+            partial(conversations.replies, reader=actor.user_id, job_id=job.id, limit=SHOWN_REPLIES)
+        )
+        return [asked for asked in found if await self._rights.sees(actor, asked.job)]
+
+    async def mine(self, actor: Actor) -> list[Asked]:
+        """Return where the actor's conversations stand, the newest first. Raises NotAllowedError for a barred
+        person."""
+        await self._rights.check(actor, Action.ASK)
+        found = await self._database.read(
+            partial(conversations.newest, user_id=actor.user_id, limit=SHOWN_CONVERSATIONS)
+        )
+        return await self._visible(found, actor)
+
+    async def latest(self, actor: Actor, since: datetime) -> Job | None:
+        """Return the actor's newest answered question where they are, None when it is older than ``since`` or
+        they have ended that conversation. Raises NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        found = await self._database.read(
+            partial(
+                conversations.latest, channel_id=actor.channel_id, reader=actor.user_id, since=since, own=True
+            )
+        )
+        ended = await self._queue.people.user_flag(actor.user_id, _ENDED)
+        return None if found is None or found.id == ended else found
+
+    async def latest_here(self, actor: Actor) -> Job | None:
+        """Return anybody's newest answered question where the actor is, None when they can't look at it or it
+        is older than a week. Raises NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        since = datetime.now(UTC) - A_THREAD
+        found = await self._database.read(
+            partial(
+                conversations.latest,
+                channel_id=actor.channel_id,
+                reader=actor.user_id,
+                since=since,
+                own=False,
+            )
+        )
+        return found if found is not None and await self._rights.sees(actor, found) else None
+
+    async def end_direct(self, actor: Actor) -> None:
+        """Let the actor's next words where they are begin a new conversation. Raises NotAllowedError for a
+        barred person."""
+        found = await self.latest(actor, datetime.now(UTC) - A_THREAD)
+        if found is not None:
+            await self._queue.people.set_user_flag(actor.user_id, _ENDED, found.id)
+
+    async def first_time(self, actor: Actor, what: str) -> bool:
+        """Return whether the actor is told something for the first time, and note that they are now. Raises
+        NotAllowedError for a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        if await self._queue.people.user_flag(actor.user_id, what):
+            return False
+        await self._queue.people.set_user_flag(actor.user_id, what, True)
+        return True
+
+    async def keep(self, actor: Actor, content: Mapping[str, Any]) -> str:
+        """Keep what a question will be about until its words come; return its id. Raises NotAllowedError for
+        a barred person."""
+        await self._rights.check(actor, Action.ASK)
+        return await self._members.add_draft(actor.user_id, {"question": dict(content)})
+
+    async def kept(self, actor: Actor, draft_id: str) -> Mapping[str, Any]:
+        """Return what a question is about. Raises UserError when it is gone, NotAllowedError for somebody
+        else's."""
+        await self._rights.check(actor, Action.ASK)
+        found = await self._members.draft(draft_id)
+        if found is not None and found[0] != actor.user_id:
+            raise NotAllowedError("This question was for somebody else.")
+        if found is None or "question" not in found[1]:
+            raise UserError("This window has expired; open it again.")
+        return found[1]["question"]
+
+    async def keep_film(self, actor: Actor, film: Readable) -> tuple[str, Film]:
+        """Keep a film that the actor sends until a question about it comes: what ``ask`` knows it by, and its
+        frames. Raises ImageError for anything else, NotAllowedError and LimitError as a picture does."""
+        self.check_possible()
+        return await self._materials.keep(actor, film)
+
+    def _check(self, question: str, form: Form) -> None:
+        self.check_possible(form)
+        if _WHO.search(question):
+            raise UserError(NOT_WHO)
+
+
+def _next(form: Form) -> Form:
+    """Return the form of what follows on: after a table people ask about it."""
+    return form if form == "short" else "free"
+
+
+GONE = "Earlier turns of this conversation are gone, so the model didn't know them."
+LONG = f"The film lasts {{:.0f}} s; its first {MAX_FILM_SECONDS} s were looked at."
+NOT_COMPARED = "The chat server wasn't asked: servers don't tell how likely they find each of given answers."
+NEARLY = 0.8  # of a day's tokens, from which on the asker is told
+
+
+class Conversations:
+    """Reads the rows whenever a question is handed out: nothing of a conversation is kept anywhere else."""
+
+    def __init__(
+        self,
+        database: Database,
+        sight: Sight,
+        moderator: Moderator,
+        directory: Directory,
+        settings: Settings,
+    ) -> None:
+        self._database, self._sight = database, sight
+        self._moderator, self._directory, self._settings = moderator, directory, settings
+        self._lessons = Lessons(database, sight, moderator)
+
+    async def begin(self, job: Job) -> Conversation:
+        """Return what the question or try ``job`` is handed out with. Raises UserError for one that can't be
+        asked any more."""
+        request, settings = job.request, self._settings
+        if isinstance(request, TryRequest):
+            return await self._try(job, request)
+        assert isinstance(request, AskRequest)
+        before, notes = await self._before(job, request)
+        turns, right, told = await self._lessons.of_question(job, [asked.job for asked in before])
+        turns += [turn for asked in before for turn in _turns(asked, right)]
+        turns.append(_question(job, request))
+        talk = Talk(
+            tuple(turns),
+            request.form,
+            max_tokens=settings.ask_tokens,
+            context=settings.ask_context,
+            max_pixels=round(settings.ask_pixels * 10**6),
+            read=settings.ask_ocr == "auto",
+        )
+        seen = [sha256 for turn in turns for sha256 in turn.pictures]
+        heard = await listener(job, self._moderator, self._directory, seen)
+        if request.film_seconds > MAX_FILM_SECONDS:
+            notes.append(LONG.format(request.film_seconds))
+        film = next((turn.job_id for turn in reversed(turns) if turn.has_film), "")
+        return Conversation(talk, heard, (*notes, *told, *await self._use(job)), heard.see, film)
+
+    async def _try(self, job: Job, request: TryRequest) -> Conversation:
+        turns, notes = await self._lessons.of_try(job)
+        if self._settings.vlm_url:
+            notes = [*notes, NOT_COMPARED]
+        turns.append(Turn("user", WHAT, (request.image,), job.id))
+        context, pixels = self._settings.ask_context, round(self._settings.ask_pixels * 10**6)
+        return Conversation(Talk(tuple(turns), context=context, max_pixels=pixels), notes=tuple(notes))
+
+    async def _before(self, job: Job, request: AskRequest) -> tuple[list[Asked], list[str]]:
+        """Return the turns before a question, oldest first, and what is to be said of those that are
+        missing: the first that its asker can't read, or that has no answer, ends the conversation."""
+        if not request.follows:
+            return [], []
+        most, actor = self._settings.ask_turns, asker(job)
+        chain = await self._database.read(partial(conversations.ancestors, job_id=job.id, limit=most))
+        kept = list[Asked]()
+        for asked in chain:
+            if asked.answer is None or not await self._sight.sees(actor, asked.job):
+                break
+            kept.append(asked)
+        first = kept[-1].job.request if kept else request
+        if len(kept) == most and _follows(first):
+            return kept[::-1], [f"The model was told the last {most} turns of this conversation."]
+        return kept[::-1], [GONE] if _follows(first) else []
+
+    async def _use(self, job: Job) -> list[str]:
+        now, origin = datetime.now(UTC), job.origin
+        rules = await self._database.read(
+            partial(
+                people.rules, user_id=origin.user_id, guild_id=origin.guild_id, role_ids=tuple(origin.roles)
+            )
+        )
+        most = tokens_a_day(self._settings.ask_per_day, rules.role_tokens)
+        used = await self._database.read(partial(conversations.use, user_id=origin.user_id, now=now))
+        if not most or used.tokens < NEARLY * most:
+            return []
+        return [
+            f"You have used {used.tokens / most:.0%} of today's {most:,} tokens; new ones come at 0:00 UTC."
+        ]
+
+
+def _follows(request: object) -> bool:
+    return isinstance(request, AskRequest) and request.follows
+
+
+def _question(job: Job, request: AskRequest) -> Turn:
+    return Turn("user", request.question, request.images, job.id, request.times, request.film_used)
+
+
+def _turns(asked: Asked, right: Mapping[str, str]) -> tuple[Turn, Turn]:
+    """Return a turn and its answer. right: what people have taught to be right, by the ids of jobs."""
+    job, answer = asked
+    assert isinstance(job.request, AskRequest) and answer is not None
+    return (
+        _question(job, job.request),
+        Turn("assistant", right.get(job.id, answer.text), (), job.id),
+    )
+
+
+class Feedback:
+    """Notes what people find of answers that they can look at, once for each person and answer."""
+
+    def __init__(self, rights: Rights, database: Database, queue: Queue) -> None:
+        self._rights, self._database, self._queue = rights, database, queue
+
+    async def is_about(self, message_id: int) -> bool:
+        """Return whether a message shows an answer that is all there."""
+        found = await self._queue.job_of_message(message_id)
+        result = await self._queue.result(found[0].id) if found and found[0].status.over else None
+        return result is not None and result.answer is not None
+
+    async def note(self, actor: Actor, message_id: int, *, right: bool) -> None:
+        """Note that the actor finds the answer that a message shows right, or wrong.
+
+        Raises ImageError where it shows none, NotAllowedError unless the actor may say so.
+        """
+        found = await self._queue.job_of_message(message_id)
+        if found is not None:
+            await self._rights.check(actor, Action.RATE, found[0])
+        if found is None or not await self.is_about(message_id):
+            raise ImageError("That message shows no answer.")
+        mine = partial(
+            conversations.note, user_id=actor.user_id, job_id=found[0].id, right=right, now=datetime.now(UTC)
+        )
+        await self._database.write(mine)
+
+    async def withdraw(self, actor: Actor, message_id: int, *, right: bool) -> None:
+        """Forget that the actor finds the answer that a message shows right, or wrong; nothing happens if
+        they didn't."""
+        await self._rights.check(actor, Action.MINE)
+        found = await self._queue.job_of_message(message_id)
+        if found is not None:
+            mine = partial(conversations.withdraw, user_id=actor.user_id, job_id=found[0].id, right=right)
+            await self._database.write(mine)
+
+    async def of(self, actor: Actor, job_id: str) -> conversations.Feedback:
+        """Return how many people found a job's answer right, and how many wrong. Raises ImageError or
+        NotAllowedError."""
+        job = await self._rights.job(actor, job_id, Action.DETAILS)
+        return await self._database.read(partial(conversations.of_answer, job_id=job.id))

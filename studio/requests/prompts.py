@@ -1,0 +1,446 @@
+"""From typed words to prompts that can be queued: a member's options and settings, the host's models, sets in
+braces, and the pictures that the words name.
+
+What is offered while a prompt is typed: in an empty field one's recent prompts and examples, behind a
+double dash the names of flags and own options, and the values of the flag at its end.
+
+Whoever presses Enter while something is offered picks the first of it instead of sending the prompt. So free
+words are never completed, and neither is what is complete.
+
+What the demo models can draw: one kind word per member, and suggestions while they type. Silent with other
+models.
+
+Vary (Region) by a mask: from a picture's name and what somebody painted to a request. Whatever paints
+comes in here: the upload in a window or a command, an editor on a web page.
+
+    new = await regions.ask(actor, job_id, index, mask, words, kind="mask")
+
+It needs an actor, whose right it checks, and bytes. The request is queued like any other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from core.convert import (
+    Preferences,
+    may_name_options,
+    numbered,
+    prompt_of,
+    prompts_of,
+    references,
+    with_defaults,
+)
+from core.errors import ImageError, PromptError, UserError
+from core.job import Job
+from core.limits import MAX_PROMPT
+from core.profiles import DEMO
+from core.prompt.parameters import NIJI, SAMPLERS, VERSIONS
+from core.prompt.parser import FLAGS, Prompt, format_prompt
+from core.requests import EditRequest, GenerateRequest, ImagineRequest, Request
+from core.settings import Settings
+from storage.members import Favourite, Members
+from studio.actor import Actor
+from studio.authority import Action
+from studio.inputs import Given, Sources
+from studio.media.uploads import InMemory, Intake, Readable
+from studio.new_job import NewJob, PromptWithPictures, Source, new_seed
+from studio.projects.inference import Styles, configured
+from studio.requests import actions
+from studio.rights import Rights
+from vision.families import editing
+
+MAX_PICTURES = 10  # of one prompt
+PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p are called inside
+
+
+class Prompts:
+    """Reads what members type."""
+
+    def __init__(self, members: Members, settings: Settings, sources: Sources, styles: Styles) -> None:
+        self._members, self._settings, self._sources, self._styles = members, settings, sources, styles
+
+    async def read(
+        self, user_id: int, text: str, chosen: Preferences | None, *, film: bool = False
+    ) -> list[Prompt]:
+        """Return every prompt that ``text`` stands for, with the member's own options.
+
+        chosen: the member's settings, used where the words say nothing; None leaves them out. film: all are
+        for films, whether they say so or not. Raises PromptError, which says what is wrong.
+        """
+        own = await self._members.options(user_id) if may_name_options(text) else {}
+        prompts = [replace(prompt, video=prompt.video or film) for prompt in prompts_of(text, own)]
+        if chosen is not None:
+            prompts = [with_defaults(one, _defaults_for(one, chosen.defaults)) for one in prompts]
+            if chosen.sticky:
+                prompts = await self._sticky(user_id, prompts)
+        return [self.known(prompt) for prompt in prompts]
+
+    async def single(
+        self, user_id: int, text: str, chosen: Preferences | None = None, *, film: bool = False
+    ) -> Prompt:
+        """Return a prompt that must be a single one, as for something that has its settings already.
+
+        Raises PromptError, also for sets in braces and --repeat.
+        """
+        prompts = await self.read(user_id, text, chosen, film=film)
+        if len(prompts) > 1 or (prompts[0].repeat or 1) > 1:
+            raise PromptError("You can use only one prompt here: leave out sets in braces and `--repeat`.")
+        return prompts[0]
+
+    async def with_pictures(
+        self,
+        actor: Actor,
+        prompts: Sequence[Prompt],
+        given: Mapping[str, Given] | None = None,
+        known: Mapping[str, str] | None = None,
+    ) -> tuple[list[Prompt], dict[str, str]]:
+        """Return ``prompts`` with what --p stands for, and all pictures that they name: name → SHA-256.
+
+        given: pictures by the names that the prompts use (``<1>``, a link); those that no prompt names are
+        taken in as well. known: name → SHA-256 of pictures that the actor may use. Raises PromptError or
+        ImageError for what can't be found, NotAllowedError for somebody else's picture.
+        """
+        pairs = [await self._profile(actor, prompt) for prompt in prompts]
+        ready = [await self._styles.ready(actor, prompt) for prompt, _ in pairs]
+        found = {name: sha256 for _, profile in pairs for name, sha256 in profile.items()} | dict(known or {})
+        left = {name: one for name, one in (given or {}).items() if name not in found}
+        links = [name for prompt in ready for name in prompt.pictures if name.lower().startswith("http")]
+        if unknown := [name for name in links if name not in found and name not in left]:
+            raise ImageError(
+                f"`{unknown[0][:100]}` doesn't lead to a picture I can use; attach the picture itself."
+            )
+        if len(left) + len(found) > MAX_PICTURES:
+            raise ImageError(
+                f"There are {len(left) + len(found)} pictures in this prompt; the limit is {MAX_PICTURES}."
+            )
+        return ready, found | {
+            name: (await self._sources.meant(actor, one)).sha256 for name, one in left.items()
+        }
+
+    def known(self, prompt: Prompt) -> Prompt:
+        """Return a prompt with its model as the host spells it. Raises PromptError if unknown."""
+        settings = self._settings
+        models = settings.film_models if prompt.video else settings.image_models
+        model = (
+            configured("model", prompt.model, models)
+            if prompt.model
+            else model_of_version(prompt.version, models)
+        )
+        return replace(prompt, model=model)
+
+    def check_edit(self, request: Request) -> None:
+        """Raise UserError for an edit where nothing changes pictures as words say, or not the named model."""
+        if not isinstance(request, EditRequest):
+            return
+        models, named = self._settings.image_models, request.model
+        usual = self._settings.models.get("edit")
+        if usual is None:
+            raise UserError(
+                "This studio has no model that changes pictures as words say. Its host can set one as"
+                f" EDIT_MODEL: {editing()} can."
+            )
+        if named and named != usual and models.get(named) != usual:
+            known = " or ".join(f"`{name}`" for name, spec in models.items() if spec == usual)
+            instead = f"name {known}, or none" if known else "leave it out"
+            raise UserError(f"`model` is `{named}`, which isn't this studio's model for edits; {instead}.")
+
+    async def _sticky(self, user_id: int, prompts: list[Prompt]) -> list[Prompt]:
+        """Return ``prompts`` with the style of the member's last pictures, where a prompt names none."""
+        last = await self._members.last_style(user_id)
+        if last is None or not isinstance(last.request, ImagineRequest):
+            return prompts
+        before = prompt_of(last.request)
+        codes = tuple((what, weight) for what, weight in before.style_references if what.isdigit())
+        style = Prompt(style_references=codes, style_weight=before.style_weight) if codes else Prompt()
+        return [prompt if prompt.video else with_defaults(prompt, style) for prompt in prompts]
+
+    async def _profile(self, actor: Actor, prompt: Prompt) -> tuple[Prompt, dict[str, str]]:
+        """Return ``--p`` as style references to the member's newest favourites, and their SHA-256."""
+        if prompt.profile is None:
+            return prompt, {}
+        if prompt.profile:
+            return replace(
+                prompt, profile=None, unsupported=(*prompt.unsupported, f"--profile {prompt.profile}")
+            ), {}
+        kept = await self._favourites(actor)
+        if not kept:
+            raise PromptError(
+                "`--p` uses the style of your favourites, and you have none yet: press ❤️ under pictures"
+                " that you like."
+            )
+        found = dict(zip(PROFILE, (favourite.sha256 for favourite in kept), strict=False))
+        style = (*prompt.style_references, *((name, 1.0) for name in found))
+        return replace(prompt, profile=None, style_references=style), found
+
+    async def _favourites(self, actor: Actor) -> list[Favourite]:
+        """Return the newest favourites that the actor can look at, as many as a profile takes."""
+        found: list[Favourite] = []
+        for favourite in await self._members.favourites(actor.user_id, limit=4 * len(PROFILE)):
+            if len(found) < len(PROFILE) and await self._sources.is_seen(actor, favourite.job_id):
+                found.append(favourite)
+        return found
+
+
+def model_of_version(version: str | None, models: Collection[str]) -> str | None:
+    """Return which of the host's ``models`` is named for a version of Midjourney's, if any: "6.1" → v6.1 or
+    v6, "niji 6" → niji6 or niji."""
+    if version is None:
+        return None
+    names = {name.lower(): name for name in models}
+    wanted = (
+        [version.replace(" ", ""), "niji"]
+        if version.startswith("niji")
+        else [f"v{version}", f"v{version.partition('.')[0]}"]
+    )
+    return next((names[name] for name in wanted if name in names), None)
+
+
+def attached(pictures: Iterable[Readable]) -> dict[str, Given]:
+    """Return pictures that came along with a prompt by the names that it can call them: ``<1>``, ``<2>`` …"""
+    return {f"<{n}>": picture for n, picture in enumerate(pictures, 1)}
+
+
+def with_attached(prompt: Prompt, count: int) -> Prompt:
+    """Return a prompt with ``count`` attached pictures; those that its words don't name come first."""
+    named = prompt.pictures
+    rest = tuple((name, 1.0) for name in (f"<{n}>" for n in range(1, count + 1)) if name not in named)
+    return replace(prompt, images=(*rest, *prompt.images))
+
+
+def check_imagine(prompt: Prompt) -> None:
+    """Raise PromptError for what an /imagine can't do, as far as it shows before a picture is fetched."""
+    if prompt.video:
+        check_film(prompt)
+        return
+    if prompt.strength is not None and not prompt.images:
+        raise PromptError(
+            "`--strength` says how far to move from a picture; attach one as `image`, or leave it out."
+        )
+    if not prompt.text and not prompt.images:
+        raise PromptError(
+            "The prompt is empty. Say what you want to see, for example `a red house in the snow`."
+        )
+
+
+def check_film(prompt: Prompt) -> None:
+    """Raise PromptError for what a new film can't be, as far as it shows before a picture is fetched."""
+    if len(prompt.images) > 1:
+        raise PromptError(
+            f"There are {len(prompt.images)} pictures; a film starts from one. Name its last one with `--end"
+            " <2>`."
+        )
+    if prompt.end and not prompt.images:
+        raise PromptError("A last picture needs a first one. Attach it as `image`, before `--end`.")
+    if prompt.loop and prompt.end:
+        raise PromptError("A loop ends on its first picture, so `--loop` and `--end` don't go together.")
+    if not prompt.text and not prompt.images:
+        raise PromptError(
+            "The prompt is empty. Say what the film should show, for example `a red boat sails to the left`."
+        )
+
+
+def _defaults_for(prompt: Prompt, defaults: Prompt) -> Prompt:
+    """Return those of a member's settings that act on what is asked for: a film has few of a picture's."""
+    if not prompt.video:
+        return defaults
+    acting = (
+        "negative_prompt",
+        "raw",
+        "draft",
+        "lane",
+        "private",
+        "motion",
+        "seconds",
+        "resolution",
+        "clips",
+    )
+    return Prompt(**{name: getattr(defaults, name) for name in (*acting, "sound", "fps")})
+
+
+def jobs_of(prompts: Sequence[Prompt], pictures: Mapping[str, str]) -> list[NewJob]:
+    """Return one /imagine for each prompt and repeat. A repeat of a prompt with a seed counts on from it."""
+    found = []
+    for prompt in prompts:
+        for number in range(prompt.repeat or 1):
+            seed = None if prompt.seed is None else (prompt.seed + 4 * number) % 2**32
+            found.append(actions.imagine_prompt(replace(prompt, seed=seed), pictures, seed=new_seed()))
+    return found
+
+
+def remix_text(job: Job) -> str:
+    """Return a job's prompt to be changed; its pictures as numbers."""
+    if isinstance(job.request, GenerateRequest):
+        return format_prompt(prompt_of(job.request))
+    return str(getattr(job.request, "prompt", ""))
+
+
+def pictures_of(job: Job) -> dict[str, str]:
+    """Return what the numbers in ``remix_text`` stand for: name → SHA-256."""
+    return numbered(references(job.request)) if isinstance(job.request, GenerateRequest) else {}
+
+
+@dataclass(frozen=True)
+class Hints:
+    """Words of the demo world, from the pack's own ``examples.json``; empty with other models."""
+
+    objects: tuple[str, ...] = ()
+    colours: tuple[str, ...] = ()
+    backgrounds: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Hints:
+        """Return the hints of the demo pack if the settings name its image model, else empty ones."""
+        path = DEMO / "examples.json"
+        if settings.models["image"] != str(DEMO / "stable-diffusion") or not path.is_file():
+            return cls()
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{name: tuple(data.get(name, ())) for name in cls.__dataclass_fields__})
+
+    def text(self) -> str:
+        """Return a word about the demo models, with examples to try."""
+        examples = "\n".join(f"> /imagine {text}" for text in self.prompts[:3])
+        return (
+            "**A word about the demo models.** They are tiny, run anywhere, and know a small"
+            f" world:\n**things** {', '.join(self.objects)}\n**colours**"
+            f" {', '.join(self.colours)}\n**places**"
+            f" {', '.join(b for b in self.backgrounds if ' ' not in b)}, or any colour as"
+            f" background\n**styles** {', '.join(self.styles)}\nOther words spoil a picture; its message"
+            f" names them. Try:\n{examples}"
+        )
+
+
+MOST = 25  # suggestions
+Tells = Callable[[Actor], Awaitable[list[str]]]
+SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "4:5", "5:4", "2:1", "1:2", "21:9")
+VALUES: dict[str, tuple[str, ...]] = {
+    "ar": SHAPES,
+    "aspect": SHAPES,
+    "sampler": SAMPLERS,
+    "v": VERSIONS[::-1],
+    "version": VERSIONS[::-1],
+    "niji": NIJI[::-1],
+    "style": ("raw",),
+    "q": ("0.25", "0.5", "1", "2", "4"),
+    "quality": ("0.25", "0.5", "1", "2", "4"),
+    "s": ("50", "100", "250", "750"),
+    "stylize": ("50", "100", "250", "750"),
+    "chaos": ("0", "25", "50", "100"),
+    "c": ("0", "25", "50", "100"),
+    "sref": ("random",),
+}
+_END = re.compile(
+    r"(?P<before>.*)(?<!\S)(?:--|—)(?:(?P<flag>[A-Za-z]+) +(?P<value>\S*)|(?P<name>[A-Za-z0-9_-]*))$",
+    re.DOTALL,
+)
+
+
+class Completion:
+    """Suggests whole prompts for the beginning of one. styles: tells which of those that members have made
+    somebody may use."""
+
+    def __init__(self, members: Members, settings: Settings, hints: Hints, styles: Tells) -> None:
+        self._members, self._settings, self._hints = members, settings, hints
+        self._styles = styles
+
+    async def prompts(self, actor: Actor, current: str, longest: int) -> list[str]:
+        """Return at most MOST prompts of at most ``longest`` characters that go on from ``current``."""
+        current = current[:MAX_PROMPT].lstrip()
+        if not current:
+            texts = await self._beginnings(actor.user_id)
+        elif end := _END.match(current):
+            texts = await self._endings(actor, end)
+        else:
+            texts = []
+        if current in texts:
+            return []
+        return [text for text in texts if 0 < len(text) <= longest][:MOST]
+
+    async def _beginnings(self, user_id: int) -> list[str]:
+        jobs = await self._members.recent(user_id, limit=15)
+        # without those that name pictures by number: the numbers would name nothing
+        recent = [remix_text(job) for job in jobs if not pictures_of(job)]
+        return list(dict.fromkeys((*recent, *self._hints.prompts)))
+
+    async def _endings(self, actor: Actor, end: re.Match[str]) -> list[str]:
+        before, flag = end["before"], end["flag"]
+        if flag:
+            value = end["value"].lower()
+            values = list(self._values(flag, before))
+            values += await self._styles(actor) if flag.lower() == "lora" else []
+            return [f"{before}--{flag} {v}" for v in values if v.lower().startswith(value)]
+        own = await self._members.options(actor.user_id)
+        names = [*own, *(flag.name for flag in FLAGS if not flag.unsupported)]
+        return [f"{before}--{name}" for name in names if name.startswith(end["name"].lower())]
+
+    def _values(self, flag: str, before: str) -> tuple[str, ...]:
+        """Return the values of a flag behind ``before``."""
+        match flag.lower():
+            case "model":
+                settings = self._settings
+                return tuple(settings.film_models if "--video" in before else settings.image_models)
+            case "lora":
+                return tuple(self._settings.loras)
+            case name:
+                return VALUES.get(name, ())
+
+
+Kind = Literal["any", "mask"]
+
+
+class Regions:
+    """Turns what somebody painted over a picture into a request."""
+
+    def __init__(self, rights: Rights, sources: Sources, intake: Intake) -> None:
+        self._rights, self._sources, self._intake = rights, sources, intake
+
+    async def ask(
+        self,
+        actor: Actor,
+        job_id: str,
+        index: int,
+        mask: bytes,
+        words: PromptWithPictures | None = None,
+        *,
+        name: str = "mask.png",
+        kind: Kind = "any",
+    ) -> NewJob:
+        """Return the job that draws picture ``index`` (from 0) of a job once more where ``mask`` marks it.
+
+        mask: an encoded picture, at most MAX_UPLOAD_MB. kind "any": what people send, which is guessed at:
+        black and white of the same shape, white = redrawn, or the picture itself with the part erased or
+        painted over. kind "mask": opaque black and white of exactly the picture's size; nothing is guessed
+        or scaled. words: None = the picture's own. name: what messages call the mask.
+
+        Raises NotAllowedError unless the actor may vary the job; ImageError for no job, picture or mask.
+        """
+        return await self.ask_with_file(actor, job_id, index, InMemory(name, mask), words, kind=kind)
+
+    async def ask_with_file(
+        self,
+        actor: Actor,
+        job_id: str,
+        index: int,
+        mask: Readable,
+        words: PromptWithPictures | None = None,
+        *,
+        kind: Kind = "any",
+    ) -> NewJob:
+        """Do as ``ask`` does with a file that somebody sends; errors are the same."""
+        job = await self._rights.job(actor, job_id, Action.VARY)
+        source = await self._sources.of_result(await self._rights.result_of(actor, job), index)
+        sha256 = await self.marked(actor, source, mask, kind)
+        return actions.region(source, words, mask=sha256, lane=job.lane)
+
+    async def marked(self, actor: Actor, source: Source, mask: Readable, kind: Kind = "any") -> str:
+        """Return the SHA-256 of what ``mask`` marks on ``source``, stored as black and white.
+
+        Raises ImageError, which says what is wrong with the mask, and as ``Sources.check_upload`` does.
+        """
+        await self._sources.check_upload(actor)
+        return await self._intake.take_mask(mask, actor.user_id, source.sha256, exact=kind == "mask")

@@ -1,0 +1,420 @@
+"""Films as every door asks for them: from words, from a picture, or from films that were made or sent.
+
+Films that people send to go on from: read in a confined process, stored clean with their first frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from core.convert import Preferences
+from core.errors import ImageError, UserError
+from core.job import Job
+from core.prompt.parser import Prompt
+from core.requests.base import Answer
+from core.requests.video import CutRequest, VideoRequest
+from storage.job_queries import StoredOutput, StoredPicture
+from storage.members import Members
+from storage.videos import StoredFilm
+from studio.actor import Actor
+from studio.authority import Action
+from studio.inputs import FilmSource, Given, Sources, film_of, film_source
+from studio.library.clips import Clip, Clips, FilmShowing, clips_of
+from studio.library.rendition import Shown
+from studio.media.uploads import Readable
+from studio.moderation.rules import Visibility
+from studio.new_job import NewJob, PromptWithPictures, new_seed
+from studio.requests import actions
+from studio.requests.prompts import Prompts, check_film, with_attached
+from studio.rights import Rights
+from studio.services import Services
+from studio.texts import seconds
+
+KEPT = "clip:"  # how the name of a film begins that was sent before
+_KEPT = re.compile(r"clip:([a-z2-9]{12})")
+GONE = "That film is gone; send it again."
+
+
+class ClipUploads:
+    """Takes films in, within the host's limits."""
+
+    def __init__(self, services: Services, sources: Sources, clips: Clips) -> None:
+        self._files, self._people = services.files, services.queue.people
+        self._clips, self._sources = clips, sources
+        self._members = Members(services.database)
+
+    async def take(self, actor: Actor, file: Readable) -> FilmSource:
+        """Return a film that the actor sends.
+
+        Raises ImageError, which says what is wrong with it and what is taken, NotAllowedError for who may not
+        ask, LimitError after too many files or on a full disk.
+        """
+        clip, _ = await self._take(actor, file)
+        return clip
+
+    async def keep(self, actor: Actor, file: Readable) -> tuple[str, FilmSource, str]:
+        """Keep a film that the actor sends, to be worked on later; return what ``kept`` knows it by, the film
+        and the SHA-256 of its first frame. Raises as ``take`` does."""
+        clip, poster = await self._take(actor, file)
+        names = ("sha256", "width", "height", "frames", "fps", "sound")
+        content = {"clip": {name: getattr(clip, name) for name in names}}
+        return f"{KEPT}{await self._members.add_draft(actor.user_id, content)}", clip, poster
+
+    async def kept(self, actor: Actor, name: str) -> FilmSource:
+        """Return a film that was kept under a name. Raises ImageError when it is gone, or somebody else's."""
+        match = _KEPT.fullmatch(name)
+        found = await self._members.draft(match[1]) if match else None
+        if found is None or found[0] != actor.user_id or "clip" not in found[1]:
+            raise ImageError(GONE)
+        clip = FilmSource(**found[1]["clip"])
+        if not await self._people.has_sent(actor.user_id, clip.sha256):
+            raise ImageError(GONE)
+        if not await self._files.has(clip.sha256):
+            raise ImageError(GONE)
+        return clip
+
+    async def _take(self, actor: Actor, file: Readable) -> tuple[FilmSource, str]:
+        await self._sources.check_upload(actor)
+        stored = await self.stored(await self._clips.take(file))
+        [one], [poster] = stored.films, stored.pictures
+        for sha256 in (one.sha256, poster.sha256):
+            await self._people.note_upload(actor.user_id, sha256)
+        return FilmSource(one.sha256, one.width, one.height, one.frames, one.fps, one.sound), poster.sha256
+
+    async def stored(self, made: Clip) -> StoredOutput:
+        """Take a film that was made into the store, with its first frame, and return what rows say of it."""
+        film = await self._files.take(made.path, made.media_type)
+        poster = await self._files.put(made.poster, "image/png")
+        row = StoredFilm(
+            film.sha256,
+            made.media_type,
+            made.width,
+            made.height,
+            made.frames,
+            float(made.fps),
+            made.sound,
+            None,
+            0,
+            film.size,
+        )
+        size = (made.width, made.height)
+        picture = StoredPicture(poster, "image/png", *size, None, 0, len(made.poster))
+        return StoredOutput((picture,), films=(row,), parameters={"notes": list(made.notes)})
+
+
+NOT_HERE = "Films can't be made here."
+OPERATIONS = ("new", "extend", "extend backward", "remix", "blend", "loop", "cut")  # of ``/video``
+SHAPES = {"wide": (16, 9), "vertical": (9, 16), "square": (1, 1)}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What ``/video`` and a page's form are filled in with. None and "" = left open.
+
+    text: the words with their flags. do: one of ``OPERATIONS``; unless named it is guessed. shape: one of
+    ``SHAPES``. resolution, seconds, motion, loop, number, model: as the flags of those names. start, end: the
+    part to cut out, seconds. strength: of a remix, 0 to 1.
+    """
+
+    text: str = ""
+    do: str | None = None
+    shape: str | None = None
+    resolution: int | None = None
+    seconds: float | None = None
+    motion: str | None = None
+    loop: bool = False
+    number: int | None = None
+    model: str | None = None
+    strength: float | None = None
+    start: float | None = None
+    end: float | None = None
+
+    def over(self, prompt: Prompt) -> Prompt:
+        """Return a prompt with what is named here in the place of what its words say."""
+        named: dict[str, Any] = {
+            "aspect_ratio": SHAPES[self.shape] if self.shape else None,
+            "resolution": self.resolution,
+            "seconds": self.seconds,
+            "motion": self.motion,
+            "loop": self.loop or None,
+            "clips": self.number,
+            "model": self.model,
+            "strength": self.strength,
+        }
+        chosen = {name: value for name, value in named.items() if value is not None}
+        return (
+            replace(prompt, **chosen)
+            if "aspect_ratio" not in chosen
+            else replace(prompt, size=None, **chosen)
+        )
+
+
+@dataclass(frozen=True)
+class Material:
+    """What comes along: files, or names of ours such as "abcd2345efgh 2". image: the first picture; last: the
+    last one; clip, clip_2: films."""
+
+    image: Given | None = None
+    last: Given | None = None
+    clip: Given | None = None
+    clip_2: Given | None = None
+    linked: Mapping[str, Given] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pictures: Sequence[Given], clips: Sequence[Given]) -> Material:
+        """Return pictures and films in the order in which they were given. Raises UserError for too many."""
+        if len(clips) > 2 or (clips and pictures) or len(pictures) > 2:
+            raise UserError("A film is made from one or two films, or from a first picture and a last one.")
+        image, last = (*pictures, None, None)[:2]
+        clip, clip_2 = (*clips, None, None)[:2]
+        return cls(image, last, clip, clip_2)
+
+    def operation(self, asked: Asked) -> str:
+        """Return what is to be done: what is named, else what this makes likely. Raises UserError for what
+        doesn't go together."""
+        if asked.do is not None and asked.do not in OPERATIONS:
+            raise UserError(f"`do` is `{asked.do}`; it takes {', '.join(OPERATIONS)}.")
+        cuts = asked.start is not None or asked.end is not None
+        guessed = (
+            "new" if self.clip is None else "cut" if cuts else "remix" if asked.text.strip() else "extend"
+        )
+        do = asked.do or ("blend" if self.clip_2 is not None else guessed)
+        if do != "new" and self.clip is None:
+            raise UserError(f"There is no film to {do}. Attach one as `clip`, or name one as `source`.")
+        if do == "new" and self.clip is not None:
+            raise UserError(
+                "A new film starts from words or a picture; leave `clip` out, or choose another `do`."
+            )
+        if do == "blend" and self.clip_2 is None:
+            raise UserError("Blending takes two films, and there is one. Attach a second one as `clip2`.")
+        return do
+
+
+class Filming:
+    """Reads what is asked of films, finds what they are made from, and checks that the asker may use it."""
+
+    def __init__(
+        self, rights: Rights, sources: Sources, prompts: Prompts, services: Services, kinds: Collection[str]
+    ) -> None:
+        self._rights, self._sources, self._prompts = rights, sources, prompts
+        self._queue, self._kinds = services.queue, kinds
+        self._moderator, self._files = services.moderator, services.files
+        self._clips, self._models = (
+            clips_of(services.files, services.settings),
+            tuple(services.settings.film_models),
+        )
+        self.showing = FilmShowing(services.files, self._clips, services.marker)
+        self.uploads = ClipUploads(services, sources, self._clips)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether films can be made here."""
+        return VideoRequest.kind in self._kinds
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names that ``--model`` takes for films."""
+        return self._models
+
+    def check_possible(self) -> None:
+        """Raise UserError where no films can be made."""
+        if not self.is_possible:
+            raise UserError(NOT_HERE)
+
+    # From words, pictures and films
+
+    async def read(
+        self, actor: Actor, asked: Asked, material: Material, chosen: Preferences | None
+    ) -> tuple[str, Prompt]:
+        """Return what is to be done, and the prompt for it, before any file is fetched.
+
+        chosen: the actor's settings. Raises PromptError or UserError, which says what is wrong.
+        """
+        self.check_possible()
+        do = material.operation(asked)
+        typed = await self._prompts.single(actor.user_id, asked.text, chosen, film=True)
+        prompt = self._prompts.known(asked.over(typed))
+        if do == "new":
+            if material.last is not None and prompt.end is None:
+                prompt = replace(prompt, end="<2>" if material.image is not None else "<1>")
+            prompt = with_attached(prompt, 1 if material.image is not None else 0)
+            check_film(prompt)
+        elif do == "remix" and not prompt.text:
+            raise UserError("Say what the film should show instead, for example `the same boat at night`.")
+        return do, prompt
+
+    async def ask(self, actor: Actor, do: str, prompt: Prompt, asked: Asked, material: Material) -> NewJob:
+        """Return the job that ``read`` has read. Raises ImageError for a file that isn't taken or a film that
+        isn't there, NotAllowedError for who may not ask, or somebody else's film."""
+        await self._rights.check(actor, Action.ASK)
+        if do == "new":
+            along = [one for one in (material.image, material.last) if one is not None]
+            given = {f"<{n}>": one for n, one in enumerate(along, 1)} | dict(material.linked)
+            [ready], found = await self._prompts.with_pictures(actor, [prompt], given)
+            return actions.new(ready, found, seed=new_seed())
+        assert material.clip is not None
+        right = Action.BLEND if do == "blend" else Action.USE
+        clip = await self.clip(actor, material.clip, right)
+        if do == "cut":
+            return await self.cut(clip, asked.start or 0.0, asked.end)
+        words = PromptWithPictures(prompt if prompt.text else _with_words_of(clip, prompt), {})
+        if do == "blend":
+            assert material.clip_2 is not None
+            made = actions.actions_blend(clip, await self.clip(actor, material.clip_2, right), words)
+        elif do == "loop":
+            made = actions.loop(clip, words)
+        elif do == "remix":
+            made = actions.remix(clip, words)
+        else:
+            made = actions.extend(clip, "extend" if do == "extend" else "extend_back", None, words)
+        return replace(made, private=made.private or bool(prompt.private))
+
+    # Films to start from
+
+    async def clip(self, actor: Actor, given: Given, right: Action = Action.USE) -> FilmSource:
+        """Return a film to work on: a file, or one of ours by its name, such as "abcd2345efgh 2".
+
+        Raises ImageError for what isn't taken or isn't there, UserError when a job has several and none is
+        named, NotAllowedError unless the actor may do ``right`` to it.
+        """
+        if not isinstance(given, str):
+            return await self.uploads.take(actor, given)
+        if given.startswith(KEPT):
+            return await self.uploads.kept(actor, given)
+        return await self.of_job(actor, *await self._sources.job_of(given.strip()), right)
+
+    async def is_film(self, name: str) -> bool:
+        """Return whether a name is one of a film: one that was sent, or such as "abcd2345efgh 2"."""
+        if name.startswith(KEPT):
+            return True
+        try:
+            job, _ = await self._sources.job_of(name.strip())
+        except (UserError, ImageError):
+            return False
+        return job.request.answer is Answer.FILMS
+
+    async def of_job(self, actor: Actor, job: Job, index: int | None, right: Action) -> FilmSource:
+        """Return film ``index`` (from 0; None = the only one) of a job. Raises ImageError where it has none,
+        UserError where it has several and no index is given."""
+        await self._rights.check(actor, right, job)
+        if job.request.answer is not Answer.FILMS:
+            raise ImageError(f"Job `{job.id}` made no film: it was a /{job.request.kind}.")
+        result = await self._rights.result_of(actor, job)
+        if not result.films:
+            raise ImageError(f"Job `{job.id}` has no film (it is {job.status}).")
+        if index is None and len(result.films) > 1:
+            raise UserError(f"That job has {len(result.films)} films. Add the number, such as `{job.id} 2`.")
+        index = result.films[0].index if index is None else index
+        return film_source(result, index, children=await self._queue.children(job.id, index))
+
+    # What needs no model
+
+    async def cut(self, clip: FilmSource, start: float, end: float | None) -> NewJob:
+        """Return the part of a film from second ``start`` to ``end`` (None = its end), made already. Raises
+        UserError for a part that isn't in it, ImageError where the film can't be read."""
+        new = actions.cut(clip, start, end)
+        assert isinstance(new.request, CutRequest)
+        film = await self._files.local(clip.sha256)
+        part = await self._clips.cut(film, new.request.start, new.request.end)
+        return replace(new, made=await self.uploads.stored(part))
+
+    async def last_frame(self, clip: FilmSource) -> NewJob:
+        """Return the last frame of a film as a picture, made already. Raises ImageError where the film can't
+        be read."""
+        new = actions.last_frame(clip)
+        png = await self._clips.last_frame(await self._files.local(clip.sha256))
+        sha256 = await self._files.put(png, "image/png")
+        stored = StoredPicture(sha256, "image/png", clip.width, clip.height, None, 0, len(png))
+        return replace(new, made=StoredOutput((stored,)))
+
+    # To look at
+
+    async def file(self, actor: Actor, job_id: str, index: int) -> Path | None:
+        """Return where film ``index`` (from 0) of a job lies as it may be handed out; None where it may not
+        be shown to the actor. Raises ImageError, NotAllowedError, StorageError when its file is gone."""
+        found = await self._seen(actor, job_id, index)
+        return None if found is None else await self.showing.whole(*found)
+
+    async def gif(self, actor: Actor, job_id: str, index: int, limit: int) -> Shown:
+        """Return film ``index`` (from 0) of a job as a GIF in at most ``limit`` bytes, without data where it
+        may not be shown. Raises as ``file`` does."""
+        found = await self._seen(actor, job_id, index)
+        return Shown(None, "image/gif") if found is None else await self.showing.gif(*found, limit)
+
+    async def _seen(self, actor: Actor, job_id: str, index: int) -> tuple[StoredFilm, Job] | None:
+        result, poster = await self._rights.picture(actor, job_id, index, Action.SHOW)
+        film, job = film_of(result, index), result.job
+        visibility = await self._moderator.visibility((film.sha256, poster.sha256), actor.place)
+        return None if visibility is Visibility.BLOCK else (film, job)
+
+    # Buttons
+
+    async def from_button(
+        self, actor: Actor, job: Job, action: str, index: int, words: PromptWithPictures | None = None
+    ) -> NewJob:
+        """Return the job that button ``action`` under film ``index`` (from 0) of a job stands for; its right
+        has been checked. words: new ones. Raises ImageError where there is no such film, UserError for a
+        button that makes no job."""
+        clip = await self.of_job(actor, job, index, actions.ACTIONS_RIGHTS[action])
+        if action in actions.EXTENDS:
+            operation, motion = actions.EXTENDS[action]
+            return actions.extend(clip, operation, motion, words, lane=job.lane)
+        if action == "loop":
+            return actions.loop(clip, words, lane=job.lane)
+        if action == "lastframe":
+            return await self.last_frame(clip)
+        if action == "vremix" and words is not None:
+            return actions.remix(clip, words, lane=job.lane)
+        raise UserError("That button opens a window first.")
+
+    async def from_form(
+        self,
+        actor: Actor,
+        job_id: str,
+        action: str,
+        index: int,
+        words: PromptWithPictures | None,
+        *,
+        source: str = "",
+        start: str = "",
+        end: str = "",
+    ) -> NewJob:
+        """Return what *Blend* (with the film called ``source``) or *Cut* (from ``start`` to ``end``, as they
+        are typed) makes of film ``index`` (from 0) of a job. Raises as ``from_button`` does, and UserError
+        for a time that isn't one."""
+        job = await self._rights.job(actor, job_id, actions.ACTIONS_RIGHTS[action])
+        if action == "cut":
+            clip = await self.of_job(actor, job, index, Action.CUT)
+            return await self.cut(clip, seconds(start) or 0.0, seconds(end))
+        if not source.strip():
+            raise UserError("Name the film to blend with: a job id and its number, such as `abcd2345efgh 2`.")
+        return await self.blend(actor, job, index, source, words)
+
+    async def blend(
+        self,
+        actor: Actor,
+        job: Job,
+        index: int,
+        other: Given,
+        words: PromptWithPictures | None = None,
+    ) -> NewJob:
+        """Return film ``index`` (from 0) of a job joined with another one. Raises as ``clip`` does, unless
+        the actor may blend both."""
+        clip = await self.of_job(actor, job, index, Action.BLEND)
+        return actions.actions_blend(clip, await self.clip(actor, other, Action.BLEND), words, lane=job.lane)
+
+
+def _with_words_of(clip: FilmSource, prompt: Prompt) -> Prompt:
+    """Return a prompt of flags alone with the words that a film was made of, if there are any."""
+    made_by = clip.request
+    if made_by is None:
+        return prompt
+    return replace(
+        prompt,
+        text=made_by.prompt,
+        parts=made_by.prompt_parts,
+        negative_prompt=prompt.negative_prompt or made_by.negative_prompt,
+    )

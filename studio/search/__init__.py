@@ -1,1 +1,0 @@
-"""Finding pictures: by their words, by what they show, by what is known of them."""

@@ -1,1 +1,0 @@
-"""Styles that members have made, as prompts name them."""

@@ -1,0 +1,448 @@
+"""Words about requests and pictures that any door can show: pure functions to text in backticks at most.
+
+Discord's markdown and its limits are left to ``bot/ui/messages.py``.
+
+Words about films that any door can show.
+
+Tables that were read from pictures, as people get them: text in columns, CSV, JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from core.convert import prompt_of
+from core.errors import UserError
+from core.limits import IMAGE_WEIGHT_CAP, MAX_ASPECT, STYLIZE_CAP
+from core.prompt.parameters import Reach, parameters
+from core.prompt.parser import SUPPORTED, Prompt, format_prompt, why_unsupported
+from core.prompt.values import decimal, short
+from core.requests import (
+    ComposeRequest,
+    CutOutRequest,
+    EditRequest,
+    GenerateRequest,
+    OutpaintRequest,
+    RegionRequest,
+    Request,
+    UpscaleRequest,
+    VariationRequest,
+)
+from core.requests.video import CutRequest, FrameRequest, VideoRequest
+from core.results import Cell, Table
+from jobs.queue import Result
+from storage.videos import StoredFilm
+
+# Unicode's categories of control, format (zero-width, bidirectional, tags), private, surrogate, unassigned
+_INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn")
+# Letters that look like nothing, and the variation selectors
+_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(c) for c in range(0xE0100, 0xE01F0)}
+_LANDSCAPE = (Fraction(5, 4), Fraction(4, 3), Fraction(3, 2), Fraction(16, 9), Fraction(2), Fraction(21, 9))
+COMMON = (Fraction(1), *_LANDSCAPE, *(1 / ratio for ratio in _LANDSCAPE))  # aspect ratios that people type
+ROUNDED = 0.03  # how far a picture may be from the ratio that was asked: sides are whole blocks of pixels
+# as is their shape
+FROM_A_PICTURE = (
+    ComposeRequest,
+    CutOutRequest,
+    EditRequest,
+    OutpaintRequest,
+    RegionRequest,
+    UpscaleRequest,
+    VariationRequest,
+)
+ARTICLES = frozenset(("a", "an", "the", "his", "her", "its", "their", "my", "your", "our", "no"))
+LITTLE_WORDS = ARTICLES | frozenset(
+    "above after against along among and around as at before behind below beneath beside between by for from"
+    " in inside into like near of off on onto or over through to towards under up with without".split()
+)
+SHORTER = (0.8, 0.6, 0.45, 0.3, 0.2)  # shares of a prompt's words that are kept
+
+
+def visible(text: str) -> str:
+    """Return ``text`` without control, bidirectional, zero-width and other invisible characters. Line breaks
+    stay."""
+    return "".join(
+        c for c in text if c in "\n " or (unicodedata.category(c) not in _INVISIBLE and c not in _BLANK)
+    )
+
+
+def plain(text: str) -> str:
+    """Return the visible characters of ``text`` on one line, with single spaces."""
+    return " ".join(visible(" ".join(text.split())).split())
+
+
+def code(text: str, limit: int = 100) -> str:
+    """Return user text as inline code, with backticks replaced so that it can't end the span."""
+    return f"`{plain(text)[:limit].replace('`', chr(39)) or ' '}`"
+
+
+def ordinal(n: int) -> str:
+    """Return "1st", "2nd", "3rd" …"""
+    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{suffix}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 job", "2 jobs"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Return "8 s", "3 min" or "2 h": one unit, for people."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{round(seconds / 3600)} h"
+
+
+def prompt_text(request: GenerateRequest, shape: tuple[int, int] | None = None) -> str:
+    """Return the prompt as its user would type it, without the values that the model chose.
+
+    shape: aspect ratio of the pictures; it is told where they took it from another picture or a button.
+    """
+    prompt = prompt_of(request)
+    if isinstance(request, FROM_A_PICTURE) and shape is not None:
+        prompt = replace(prompt, aspect_ratio=shape, size=None)
+    return format_prompt(prompt)
+
+
+def unsupported_notes(request: Request) -> list[str]:
+    """Return sentences about what was understood but has no effect here."""
+    if not isinstance(request, GenerateRequest):
+        return []
+    reasons: dict[str, list[str]] = {}
+    for flag in request.unsupported:
+        film = isinstance(request, VideoRequest)
+        reasons.setdefault(why_unsupported(flag, film=film), []).append(code(flag))
+    return [
+        *_version_notes(request),
+        *(
+            f"{', '.join(flags)}: {why}. Everything else in the prompt was used."
+            for why, flags in reasons.items()
+        ),
+        *_limit_notes(request),
+        *_weight_notes(request),
+    ]
+
+
+def _version_notes(request: GenerateRequest) -> Iterator[str]:
+    """Say that a version of Midjourney's was asked for and that the host has no model of that name."""
+    if request.version and not request.model:
+        flag = f"--{request.version}" if request.version.startswith("niji") else f"--v {request.version}"
+        yield f"`{flag}` isn't installed here; the default model was used."
+
+
+def _limit_notes(request: GenerateRequest) -> Iterator[str]:
+    """Name the numbers that counted as the highest possible one."""
+    values = (("stylize", request.stylize, STYLIZE_CAP), ("iw", request.image_weight, IMAGE_WEIGHT_CAP))
+    for name, value, limit in values:
+        if value is not None and value > limit:
+            yield f"`--{name} {value:g}` counted as {limit}, the most here."
+
+
+def _weight_notes(request: GenerateRequest) -> Iterator[str]:
+    """Name the weights of pictures that the request doesn't have."""
+    weights = (
+        ("iw", request.image_weight, request.image_prompts, "image prompt"),
+        ("cw", request.character_weight, request.character_references, "`--cref`"),
+        ("sw", request.style_weight, (*request.style_references, *request.style_codes), "`--sref`"),
+        ("ow", request.omni_weight, request.omni_references, "`--oref`"),
+    )
+    for name, value, pictures, what in weights:
+        if value is not None and not pictures:
+            yield f"`--{name}` had no effect: there is no {what}."
+
+
+def offered(result: Result) -> list[str]:
+    """Return the words of a result that a button makes a prompt of."""
+    answered = [" ".join(result.answer.text.split())] if result.answer else []
+    return [*result.captions, *shorter_prompts(result.scores), *answered]
+
+
+def shorter_prompts(scores: Sequence[tuple[str, float]]) -> list[str]:
+    """Return up to five shorter prompts, each shorter than the one before. They consist of the words with the
+    highest weights, in the prompt's order. ``scores``: (word, weight).
+
+    Words that mean nothing alone ("in the") stay with those behind them, as long as one of those stays; and
+    so does the last word of such a phrase, which the others describe.
+    """
+    phrases = _phrases([word for word, _ in scores])
+    order = sorted((i for _, content in phrases for i in content), key=lambda i: -scores[i][1])
+    found: dict[str, int] = {}
+    for share in SHORTER:
+        kept = _whole_phrases(phrases, set(order[: max(1, round(share * len(order)))]), scores)
+        text = " ".join(scores[i][0] for i in kept).strip(" ,.;:")
+        if text and len(kept) < min(found.values(), default=len(scores)):
+            found[text] = len(kept)
+    return list(found)
+
+
+def _phrases(words: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+    """Return (little words, words behind them) of each phrase, as indices. A phrase ends at a comma or before
+    a little word; little words at the very end belong to none."""
+    phrases: list[tuple[list[int], list[int]]] = []
+    ended = True
+    for i, word in enumerate(words):
+        little = word.lower() in LITTLE_WORDS or (not ended and _is_doing(word) and bool(phrases[-1][1]))
+        if ended or (little and phrases[-1][1]):
+            phrases.append(([], []))
+        phrases[-1][0 if little else 1].append(i)
+        ended = word[-1] in ",.;:!?"
+    return [phrase for phrase in phrases if phrase[1]]
+
+
+def _is_doing(word: str) -> bool:
+    """Return whether a word behind a noun says what that does: "standing" in "a fox standing in the snow"."""
+    return len(word) > 5 and word.lower().endswith("ing")
+
+
+def _whole_phrases(
+    phrases: Sequence[tuple[list[int], list[int]]], kept: set[int], scores: Sequence[tuple[str, float]]
+) -> list[int]:
+    """Return the indices of ``kept`` and of what goes with them. A preposition goes with the phrase before
+    it."""
+    out: list[int] = []
+    follows = False
+    for little, content in phrases:
+        mine = [i for i in content if i in kept or (i == content[-1] and kept & set(content))]
+        if mine:
+            out += [i for i in little if follows or scores[i][0].lower() in ARTICLES] + mine
+        follows = bool(mine)
+    return out
+
+
+def aspect_ratio(width: int, height: int) -> tuple[int, int] | None:
+    """Return a picture's aspect ratio in small whole numbers, as close as /imagine can draw it; None for a
+    square."""
+    near = Fraction(width, height)
+    common = min(COMMON, key=lambda ratio: abs(near / ratio - 1))
+    if abs(near / common - 1) <= ROUNDED:
+        return None if common == 1 else common.as_integer_ratio()
+    near = min(
+        max(Fraction(width, height).limit_denominator(20), Fraction(1, MAX_ASPECT)), Fraction(MAX_ASPECT)
+    )
+    return None if near == 1 else near.as_integer_ratio()
+
+
+def caption_prompt(caption: str, aspect: tuple[int, int] | None) -> str:
+    """Return the prompt to type for imagining ``caption`` in the aspect ratio of the picture that it
+    describes."""
+    return format_prompt(Prompt(text=caption, aspect_ratio=aspect))
+
+
+def typed_anew(made_by: GenerateRequest | None, prompt: Prompt, reaches: Sequence[Reach]) -> list[str]:
+    """Return those flags with such a reach that ``prompt`` has and the parent's words had not, as typed."""
+    before, found = prompt_of(made_by) if made_by else Prompt(), []
+    for flag in SUPPORTED:
+        value = getattr(prompt, flag.field)
+        reach = parameters(Prompt)[flag.field].reach
+        if (
+            reach in reaches
+            and flag.value.writes(value)
+            and value not in (False, getattr(before, flag.field))
+        ):
+            found.append(flag.typed(value))
+    return found
+
+
+def differs(prompt: Prompt, request: GenerateRequest) -> bool:
+    """Return whether the words of a prompt aren't the request's own."""
+    before = prompt_of(request)
+    own = (before.text, before.parts, before.negative_prompt)
+    return (prompt.text, prompt.parts, prompt.negative_prompt) != own
+
+
+SUBTLE, STRONG = 0.45, 0.65  # strengths of a remix up to which, and from which on, it is called so
+_MADE = {
+    "new": "Video",
+    "extend": "Extended",
+    "extend_back": "Extended back",
+    "blend": "Blend of 2",
+    "loop": "Loop",
+}
+
+
+def made(request: GenerateRequest) -> str:
+    """Return what a request makes of words, pictures and films, such as "Remix (Strong)"; "" for others."""
+    match request:
+        case VideoRequest(operation="remix", strength=strength):
+            return f"Remix ({_called(strength)})"
+        case VideoRequest(operation=operation):
+            return _MADE[operation]
+        case CutRequest():
+            return "Cut"
+        case FrameRequest():
+            return "Last frame"
+    return ""
+
+
+def _called(strength: float | None) -> str:
+    if strength is None or SUBTLE < strength < STRONG:
+        return "Mild"
+    return "Subtle" if strength <= SUBTLE else "Strong"
+
+
+def facts(film: StoredFilm, parameters: Mapping[str, Any] | None = None) -> list[str]:
+    """Return what a film is, each in a few words: its length, size and frame rate, how it was drawn.
+
+    parameters: of its job's result, None = not told.
+    """
+    told = parameters or {}
+    steps, model = told.get("num_inference_steps"), told.get("model")
+    found = [f"{film.seconds:.1f} s", f"{film.width}×{film.height}", f"{decimal(film.fps)} fps"]
+    found += ["with sound"] if film.sound else []
+    found += [f"seed {film.seed}"] if film.seed is not None else []
+    found += [counted(int(steps), "step")] if steps else []
+    return [*found, str(model)] if model else found
+
+
+def running(step: int, total: int, left: float | None, *, previewed: bool) -> str:
+    """Return how far a film is: "step 17 of 50 · about 3 min left". left: seconds, None = not known.
+    previewed: a small picture of every frame stands beside it."""
+    parts = [f"step {step} of {total}"]
+    parts += [f"about {duration(left)} left"] if left is not None else []
+    parts += ["preview: every frame, small"] if previewed else []
+    return " · ".join(parts)
+
+
+def seconds(text: str) -> float | None:
+    """Return the seconds that somebody typed, "1:05" among them; None for nothing. Raises UserError."""
+    if not text:
+        return None
+    minutes, _, rest = text.strip().removesuffix("s").strip().rpartition(":")
+    try:
+        found = 60 * int(minutes or 0) + float(rest.replace(",", "."))
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < 3600:
+        raise UserError(f"`{short(text)}` isn't a time in a film; write seconds, such as `2.5`.")
+    return found
+
+
+WIDTH, ROWS, COLUMNS = 60, 20, 30  # characters across, rows and columns at most, of text in columns
+GROWN = 15  # rows that are shown while a table grows: the newest
+NARROWEST = 4  # characters of a column
+BETWEEN = "  "
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is worked out by programs for tables
+
+
+def as_text(table: Table) -> str:
+    """Return the table in columns of text, WIDTH characters wide at most; what has no room is said to be in
+    the file."""
+    rows = table.rows[:ROWS]
+    grid = [list(map(shown, row)) for row in rows]
+    return _columns([list(map(shown, table.columns)), *grid], table) + _missing(
+        len(table.rows) - len(rows), "row"
+    )
+
+
+def growing(text: str) -> str:
+    """Return lines of "a | b | c", as a table is told while it grows, in columns; other lines as they are."""
+    lines = text.split("\n")
+    split = [[shown(cell) for cell in line.split(" | ")] for line in lines]
+    wide = max(map(len, split))
+    rows = [cells for cells in split if len(cells) > 1]
+    if not rows:
+        return text
+    sizes = _sizes([[*row, *[""] * (wide - len(row))] for row in rows])
+    made = [_line(row, sizes, rows[0]) if len(row) > 1 else _cut(row[0], WIDTH) for row in split]
+    head = lines.index(next(line for line in lines if " | " in line)) + 1
+    return "\n".join([*made[:head], *made[head:][-GROWN:]])
+
+
+def as_csv(table: Table) -> str:
+    """Return the table as CSV (RFC 4180). What a program would take for a formula begins with an
+    apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([_harmless(name) for name in table.columns])
+    writer.writerows([[_harmless(cell) for cell in row] for row in table.rows])
+    return out.getvalue()
+
+
+def as_json(table: Table) -> str:
+    """Return the table as JSON: its title, its columns, and rows of numbers, texts and nulls."""
+    held = {"title": table.title, "columns": table.columns, "rows": table.rows}
+    return json.dumps(held, ensure_ascii=False, indent=1)
+
+
+def numbers(table: Table) -> list[bool]:
+    """Return which columns hold numbers, and nothing else but gaps."""
+    columns = zip(*table.rows, strict=True)
+    return [
+        any(isinstance(cell, float) for cell in cells)
+        and all(isinstance(cell, float | None) for cell in cells)
+        for cells in columns
+    ]
+
+
+def _harmless(cell: Cell) -> str:
+    if not isinstance(cell, str):
+        return _plain(cell)
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
+
+
+def _plain(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    return cell if isinstance(cell, str) else f"{cell:.10g}"
+
+
+def shown(cell: Cell) -> str:
+    """Return a cell on one line, without signs that can't be seen."""
+    text = visible(_plain(cell)).replace("`", "'")
+    return " ".join(text.split())
+
+
+def _columns(rows: Sequence[Sequence[str]], table: Table) -> str:
+    count = min(len(table.columns), COLUMNS)
+    while count > 1 and count * NARROWEST + len(BETWEEN) * (count - 1) > WIDTH:
+        count -= 1
+    rows = [row[:count] for row in rows]
+    right = numbers(table)[:count]
+    sizes = _sizes(rows)
+    head = [] if not any(rows[0]) else [_line(rows[0], sizes, right), "─" * (sum(sizes) + 2 * (count - 1))]
+    lines = [*head, *(_line(row, sizes, right) for row in rows[1:])]
+    return "\n".join(lines) + _missing(len(table.columns) - count, "column")
+
+
+def _missing(count: int, what: str) -> str:
+    return f"\n… {counted(count, f'more {what}')} in the file" if count > 0 else ""
+
+
+def _sizes(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return how wide each column is, so that all have room: the widest give way."""
+    sizes = [max(1, *(_wide(row[place]) for row in rows)) for place in range(len(rows[0]))]
+    room = WIDTH - len(BETWEEN) * (len(sizes) - 1)
+    while sum(sizes) > room and max(sizes) > NARROWEST:
+        sizes[sizes.index(max(sizes))] -= 1
+    return sizes
+
+
+def _line(row: Sequence[str], sizes: Sequence[int], right: Sequence[object]) -> str:
+    cells = []
+    for place, (text, size) in enumerate(zip(row, sizes, strict=False)):
+        fitted = _cut(text, size)
+        space = " " * (size - _wide(fitted))
+        cells.append(space + fitted if right[place] is True else fitted + space)
+    return BETWEEN.join(cells).rstrip()
+
+
+def _cut(text: str, size: int) -> str:
+    if _wide(text) <= size:
+        return text
+    while text and _wide(text) >= size:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _wide(text: str) -> int:
+    """Return how many columns a text takes up: letters of East Asia are two wide, marks none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
