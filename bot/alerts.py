@@ -11,8 +11,8 @@ from time import monotonic
 
 import discord
 
+from bot.discord_api.http import FAILURES
 from bot.ui.replies import SILENT
-from bot.wire.transport import FAILURES
 from core.errors import StorageError
 from core.redact import Redactor
 from jobs.queue import Queue

@@ -16,39 +16,30 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.answers import Answers
-from bot.asking import Asking
-from bot.checks import Checks
+from bot import button_handlers
+from bot.button_handlers import FavouritesPages, JobButtons, SearchPages, UploadButtons
+from bot.chat import Mentions, Questions, Teaching
 from bot.cogs import EXTENSIONS
-from bot.delivery.apology import apologise
-from bot.delivery.films import FilmPosts
 from bot.delivery.follow import Delivery
-from bot.delivery.ladder import Ladder
-from bot.delivery.posts import Posts
+from bot.delivery.ladder import Ladder, apologise
+from bot.delivery.render import FilmPosts, Posts
 from bot.delivery.sharing import Sharing
-from bot.examples.teaching import Teaching
-from bot.filming import Filming
-from bot.mentions import Mentions
-from bot.projects import items as project_items
-from bot.projects.posts import OwnPosts
-from bot.projects.presses import ProjectPresses
-from bot.questions import Questions
-from bot.readings import Readings
-from bot.ui import buttons, search_pages
-from bot.ui.favourites_pages import FavouritesPages
-from bot.ui.job_buttons import JobButtons
+from bot.discord_api import http, private_api
+from bot.discord_api.attachments import Links
+from bot.discord_api.directory import DiscordDirectory
+from bot.discord_api.http import GONE, Transport
+from bot.discord_api.interactions import PendingInteractions, came_too_late
+from bot.projects import views as project_items
+from bot.projects.handlers import ProjectPresses
+from bot.projects.results import OwnPosts
+from bot.reading import Checks, Readings
+from bot.submit import Answers, Asking
+from bot.ui import buttons
+from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
-from bot.ui.search_pages import SearchPages
 from bot.ui.settings_panel import SettingsPanel
-from bot.ui.upload_buttons import UploadButtons
-from bot.ui.windows import Submission
-from bot.wire import addresses, private_api
-from bot.wire.attachments import Links
-from bot.wire.directory import DiscordDirectory
-from bot.wire.interactions import came_too_late
-from bot.wire.pending import PendingInteractions
+from bot.video import Filming
 from bot.wire.session import KeptSessions
-from bot.wire.transport import GONE, Transport
 from core.errors import UserError
 from core.job import Job
 from jobs.feed import Wait
@@ -129,7 +120,7 @@ class Atelier(commands.AutoShardedBot):
         studio: Studio,
         pending: PendingInteractions,
         transport: Transport | None = None,
-        servers: frozenset[str] = addresses.CDN,
+        servers: frozenset[str] = http.CDN,
         sessions: KeptSessions | None = None,
         *,
         on_identify: Callable[[], None] | None = None,
@@ -142,7 +133,7 @@ class Atelier(commands.AutoShardedBot):
         is begun (and not resumed). on_edit: called with the id of each message that shows a job and was
         edited. on_delivered: called with each job whose end was told, and the rung that took it. wait: every
         wait for a job goes through it."""
-        transport, trace = transport or Transport(), addresses.trace()
+        transport, trace = transport or Transport(), http.trace()
         transport.watch(trace)
         if sessions is not None:
             sessions.watch(trace)
@@ -216,7 +207,7 @@ class Atelier(commands.AutoShardedBot):
         for extension in EXTENSIONS:
             await self.load_extension(extension)
             await asyncio.sleep(0)  # all at once held the event loop up for 25 ms
-        self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *search_pages.DYNAMIC_ITEMS)
+        self.add_dynamic_items(*buttons.DYNAMIC_ITEMS, *button_handlers.DYNAMIC_ITEMS)
         self.add_dynamic_items(*project_items.DYNAMIC_ITEMS)
         self.tree.on_error = self._on_command_error  # type: ignore[method-assign]
         info = self.application  # as of the login

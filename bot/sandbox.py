@@ -15,11 +15,11 @@ import discord
 import simcord
 
 from bot.client import Atelier
-from bot.ui import guide
+from bot.discord_api import private_api
+from bot.discord_api.http import SIMULATED
+from bot.discord_api.interactions import PendingInteractions
+from bot.ui import help
 from bot.ui.replies import SILENT
-from bot.wire import private_api
-from bot.wire.addresses import SIMULATED
-from bot.wire.pending import PendingInteractions
 from core.job import Job
 from studio.actor import Actor
 from studio.services import Services
@@ -152,7 +152,7 @@ def _added() -> dict[str, str]:
 async def _welcome(client: Atelier, studio: Studio, channel_id: int, user_id: int) -> None:
     """Say in the empty channel what this is, what to type, and what is kept from earlier starts."""
     held = await studio.own.holdings(Actor(user_id, None))
-    text = guide.welcome([f"/imagine {prompt}" for prompt in studio.hints.prompts[:3]], held.jobs)
+    text = help.welcome([f"/imagine {prompt}" for prompt in studio.hints.prompts[:3]], held.jobs)
     await client.get_partial_messageable(channel_id).send(text, allowed_mentions=SILENT)
 
 

@@ -17,12 +17,10 @@ from discord import app_commands
 
 from bot.alerts import Alerts
 from bot.client import Atelier, wanted_intents
-from bot.wire.connections import Connections
-from bot.wire.interactions import is_trouble
-from bot.wire.pending import PendingInteractions
-from bot.wire.serving import Serving
+from bot.discord_api.gateway import Connections, Serving
+from bot.discord_api.http import Transport
+from bot.discord_api.interactions import PendingInteractions, is_trouble
 from bot.wire.session import keep_sessions
-from bot.wire.transport import Transport
 from core.job import Job
 from core.settings import Settings
 from host import garbage, memory

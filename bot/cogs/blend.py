@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.wire.interactions import actor_of
+from bot.discord_api.interactions import actor_of
 from studio.new_job import NewJob, new_seed
 from studio.requests import actions
 

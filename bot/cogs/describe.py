@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.wire.interactions import actor_of
+from bot.discord_api.interactions import actor_of
 from core.errors import UserError
 from core.requests import DescribeRequest
 from studio.new_job import NewJob, new_seed

@@ -10,14 +10,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot import chat
 from bot.client import Atelier
-from bot.delivery.post import MAX_ALT
-from bot.examples import teaching
-from bot.examples import text as example_text
+from bot.discord_api.interactions import actor_of, file_limit, press_key
+from bot.ui import markdown as example_text
 from bot.ui import messages
-from bot.ui.choices import choices
-from bot.ui.replies import SILENT, answers_privately, takes_images, whisper
-from bot.wire.interactions import actor_of, file_limit, press_key
+from bot.ui.replies import MAX_ALT, SILENT, answers_privately, choices, takes_images, whisper
 from core.errors import ImageError, UserError
 from core.limits import MAX_SET_LABELS, MAX_SHOTS
 from studio.actor import Actor
@@ -74,7 +72,7 @@ class Examples(commands.GroupCog, name="examples", description="Teach me by a fe
             text = f"**{messages.quote(contents.set.name, 80)}** has {count} now."
         else:
             kept = " ".join(label.split())
-            text = teaching.added(contents.set.name, kept, contents.labels.get(kept, 0))
+            text = chat.added(contents.set.name, kept, contents.labels.get(kept, 0))
         await whisper(interaction, text)
 
     async def _given(self, actor: Actor, link: str) -> Given:

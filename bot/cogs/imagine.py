@@ -7,9 +7,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.ui.choices import choices
-from bot.ui.replies import add_whisper
-from bot.wire.interactions import actor_of
+from bot.discord_api.interactions import actor_of
+from bot.ui.replies import add_whisper, choices
 
 LONGEST = 100  # characters of a choice, which Discord sends back as it was offered
 

@@ -9,11 +9,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.projects import text
+from bot.discord_api.interactions import acknowledge, actor_of
+from bot.projects import views
 from bot.projects.cards import Cards
-from bot.ui.choices import choices
-from bot.ui.replies import answers_privately, takes_images, whisper
-from bot.wire.interactions import acknowledge, actor_of
+from bot.ui.replies import answers_privately, choices, takes_images, whisper
 from core.errors import UserError
 from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT
 from storage.projects.projects import EVERYBODY, MOST_VOICES
@@ -218,7 +217,7 @@ class Inspect(commands.GroupCog, name="inspect", description="Make a model of yo
         role_id = EVERYBODY if role is None or role.is_default() else role.id
         rights = {right for right, is_given in given.items() if is_given}
         changed = await self.bot.studio.projects.shelf.share(actor_of(interaction), name, role_id, rights)
-        await whisper(interaction, text.shared(changed))
+        await whisper(interaction, views.shared(changed))
 
     @app_commands.command(description="Take a model away to run it elsewhere, or the labels")
     @app_commands.describe(

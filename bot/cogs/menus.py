@@ -11,10 +11,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.projects.windows import MENU_ADD, MENU_TRY
-from bot.readings import pictures_of
+from bot.discord_api.interactions import actor_of
+from bot.projects.views import MENU_ADD, MENU_TRY
+from bot.reading import pictures_of
 from bot.ui.replies import answers_privately
-from bot.wire.interactions import actor_of
 from core.errors import ImageError, UserError
 from core.job import Job
 from core.requests import ClassifyRequest, DescribeRequest

@@ -7,8 +7,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
+from bot.discord_api.interactions import actor_of
 from bot.ui.replies import answers_privately
-from bot.wire.interactions import actor_of
 from core.errors import UserError
 
 

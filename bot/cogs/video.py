@@ -9,8 +9,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Atelier
-from bot.filming import Files
-from bot.ui.choices import choices
+from bot.ui.replies import choices
+from bot.video import Files
 from core.limits import MAX_SECONDS
 from studio.requests.video import Asked
 from studio.texts import seconds as seconds_of

@@ -7,7 +7,8 @@
 4. kept: nowhere; the result waits for ``/show``, as the message says then that stands there already.
 
 The ladder needs stored ids only, so a job that was resumed after a crash is delivered like a fresh one.
-"""
+
+Tells of interactions that an earlier process acknowledged, and then was killed before they had a row."""
 
 from __future__ import annotations
 
@@ -20,10 +21,11 @@ from time import monotonic  # by name: the sandbox's simulator stops the module'
 
 import discord
 
-from bot.delivery.post import TOO_LARGE, Post
-from bot.ui.replies import SILENT
-from bot.wire import private_api
-from bot.wire.transport import FAILURES, GONE, Transport
+from bot.discord_api import private_api
+from bot.discord_api.http import FAILURES, GONE, Transport
+from bot.discord_api.interactions import PendingInteraction, PendingInteractions
+from bot.ui import messages
+from bot.ui.replies import SILENT, TOO_LARGE, Post
 from core.job import Job, Reply
 from jobs.queue import Queue
 from studio.actor import Place
@@ -261,3 +263,22 @@ def token_lives(snowflake: int) -> bool:
 def _token_lives(job: Job) -> bool:
     began = job.reply.interaction_id or job.reply.message_id
     return bool(job.reply.interaction_token and began and token_lives(began))
+
+
+async def apologise(pending: PendingInteractions, queue: Queue, ladder: Ladder) -> None:
+    """Say in each answer that still stands there "thinking …" that the request was lost. What has a job in
+    ``queue`` is left to its delivery."""
+    for interaction in pending.take_left():
+        if await queue.job_of_interaction(interaction.interaction_id) is None:
+            await _apologise(interaction, ladder)
+        pending.drop(interaction.interaction_id)
+
+
+async def _apologise(pending: PendingInteraction, ladder: Ladder) -> None:
+    if not token_lives(pending.interaction_id):
+        return
+    reply = Reply(pending.interaction_id, pending.token, pending.application_id)
+    try:
+        await ladder.edit_answer(reply, Post(messages.FORGOTTEN))
+    except FAILURES as error:  # 404 also when the acknowledgement itself never left
+        log.info("interaction %d: no apology (%s)", pending.interaction_id, type(error).__name__)

@@ -10,11 +10,11 @@ from time import monotonic  # by name: the sandbox's simulator stops the module'
 
 import discord
 
-from bot.delivery.post import Post, send_fitting
-from bot.delivery.posts import Posts, without_result
-from bot.wire.directory import Postable
-from bot.wire.interactions import file_limit, place_of
-from bot.wire.transport import FAILURES, Transport
+from bot.delivery.render import Posts, without_result
+from bot.discord_api.directory import Postable
+from bot.discord_api.http import FAILURES, Transport
+from bot.discord_api.interactions import file_limit, place_of
+from bot.ui.replies import Post, send_fitting
 from core.errors import AtelierError, UserError
 from core.events import Cancelled, Failed, Paused, Rendered
 from core.job import DEFAULT_FILE_LIMIT, Job

@@ -1,5 +1,9 @@
 """A project's card, which leads through it by buttons: pictures come in, and each message says what is
-next."""
+next.
+
+The pile of a project's pictures that wait for a label: one message that each press turns to the next.
+
+Which picture it shows, and which came before, its buttons know; what was skipped comes again at the end."""
 
 from __future__ import annotations
 
@@ -10,18 +14,17 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.asking import Asking
-from bot.delivery.post import Post
-from bot.projects import text, windows
-from bot.projects.items import ProjectButton
+from bot.discord_api.interactions import acknowledge, actor_of, file_limit
+from bot.projects import views
+from bot.projects.views import MARK, ProjectButton, ProjectMenu, mark_of
+from bot.submit import Asking
 from bot.ui.buttons import view_of
-from bot.ui.choices import choices
-from bot.ui.messages import fit
-from bot.ui.replies import SILENT, whisper
-from bot.ui.windows import Submission, uploads
-from bot.wire.interactions import acknowledge, actor_of, file_limit
+from bot.ui.messages import fit, quote
+from bot.ui.modals import Submission, uploads
+from bot.ui.replies import SILENT, Picture, Post, choices, whisper
 from core.errors import ImageError, NotAllowedError, UserError
 from core.requests.custom_models import DETECT, STYLE
+from storage.projects.dataset import DISPUTED, Item
 from storage.projects.projects import Project
 from studio.actor import Actor
 from studio.inputs import Given
@@ -56,7 +59,7 @@ class Cards:
             return []
         wanted = typed.strip().removeprefix(before).casefold()
         fits = [one for one in found if wanted in one.name.casefold()]
-        kinds = [f"{text.TASKS[one.task]}{', yours' if one.guild_id is None else ''}" for one in fits]
+        kinds = [f"{views.TASKS[one.task]}{', yours' if one.guild_id is None else ''}" for one in fits]
         return choices(
             (f"{before}{one.name} ({kind})", f"{before}{one.id}")
             for one, kind in zip(fits, kinds, strict=True)
@@ -66,12 +69,12 @@ class Cards:
         """Show a project with what to do next, below what was ``said``; the interaction was deferred, for its
         asker alone. Raises UserError, NotAllowedError."""
         found = await self._studio.projects.shelf.card(actor_of(interaction), name)
-        content = f"{said}\n{text.card(found)}" if said else text.card(found)
+        content = f"{said}\n{views.card(found)}" if said else views.card(found)
         await Post(fit(content), view=self.view(found)).answer(interaction)
 
     def view(self, found: Card) -> discord.ui.View:
         """Return the buttons of a project: what somebody may do with it, the next thing in green."""
-        project, wanted = found.project.id, text.next_action(found)
+        project, wanted = found.project.id, views.next_action(found)
         shown = [
             action
             for action, right in (("add", "add"), ("label", "label"), ("train", "train"), ("try", "use"))
@@ -92,7 +95,7 @@ class Cards:
 
     async def show_all(self, interaction: discord.Interaction, tasks: Collection[str]) -> None:
         """Say which projects there are; the interaction was deferred."""
-        await whisper(interaction, text.projects(await self.all(actor_of(interaction), tasks)))
+        await whisper(interaction, views.projects(await self.all(actor_of(interaction), tasks)))
 
     # Pictures
 
@@ -101,12 +104,12 @@ class Cards:
         found = await self._studio.projects.shelf.card(actor_of(interaction), project)
         if "add" not in found.may:
             raise UserError("You may not add pictures to this project. Its owner can let a role of yours.")
-        await interaction.response.send_modal(windows.add_window(found))
+        await interaction.response.send_modal(views.add_window(found))
 
     async def added(self, interaction: discord.Interaction, sent: Submission) -> None:
         """Take the pictures of that window. Raises UserError, NotAllowedError."""
         if await acknowledge(interaction, ephemeral=True):
-            label = windows.label_of(sent.chosen("label"), sent.text("new"))
+            label = views.label_of(sent.chosen("label"), sent.text("new"))
             files = uploads(interaction, sent, "pictures")
             await self.add(interaction, sent.job_id, files, label, together="together" in sent.ticked)
 
@@ -162,7 +165,7 @@ class Cards:
         if drop:
             await shelf.drop_label(actor, name, drop, instead)
         found = await shelf.card(actor, name)
-        await Post(text.book(found), view=self.view(found)).answer(interaction)
+        await Post(views.book(found), view=self.view(found)).answer(interaction)
 
     async def export(self, interaction: discord.Interaction, name: str, form: str) -> None:
         """Hand out a project's labels; the interaction was deferred. Raises UserError, NotAllowedError."""
@@ -195,7 +198,7 @@ class Cards:
             raise NotAllowedError("Only the project's owner, or somebody with Manage Server, can delete it.")
         versions = await self._studio.projects.training.versions(actor, name)
         there = f"{counted(found.counts.total, 'picture')} and {counted(len(versions), 'version')}"
-        content = f"Delete {text.name(found.project)} with {there}? That can't be undone."
+        content = f"Delete {views.name(found.project)} with {there}? That can't be undone."
         await Post(content, view=view_of(ProjectButton(found.project.id, "forget"))).answer(interaction)
 
     async def forget(self, interaction: discord.Interaction, project: str) -> None:
@@ -204,7 +207,7 @@ class Cards:
             actor = actor_of(interaction)
             found = (await self._studio.projects.shelf.card(actor, project)).project
             await self._studio.projects.shelf.forget(actor, project)
-            await whisper(interaction, f"{text.name(found)} is deleted.")
+            await whisper(interaction, f"{views.name(found)} is deleted.")
 
 
 def _is_zip(file: discord.Attachment) -> bool:
@@ -212,3 +215,164 @@ def _is_zip(file: discord.Attachment) -> bool:
         "application/zip",
         "application/x-zip-compressed",
     )
+
+
+MOST_BUTTONS = 10  # labels that have a button each; more are a menu
+SIDE = 512  # px of the picture that is shown
+BOXES = "Things are marked by boxes, which are drawn on the web or come with a file, not in a message."
+CHANGED = "That label isn't in the book any more. Press Skip, and the next picture has the new ones."
+
+
+class Pile:
+    """Shows pictures that wait for a label, and takes what they are called."""
+
+    def __init__(self, studio: Studio, cards: Cards) -> None:
+        self._studio, self._cards = studio, cards
+
+    async def open(self, interaction: discord.Interaction, name: str) -> None:
+        """Show the first picture in a message of its own. Raises UserError, NotAllowedError."""
+        if await acknowledge(interaction, ephemeral=True):
+            await self.start(interaction, name)
+
+    async def start(self, interaction: discord.Interaction, name: str) -> None:
+        """As ``open`` does; the interaction was deferred."""
+        actor = actor_of(interaction)
+        found = await self._studio.projects.shelf.card(actor, name)
+        if found.project.task == DETECT:
+            await self._cards.show(interaction, name, BOXES)
+            return
+        item = await self._studio.projects.labelling.next(actor, name)
+        await self._show(interaction, actor, name, item, "")
+
+    async def press(
+        self, interaction: discord.Interaction, project: str, action: str, sha256: str, value: str = ""
+    ) -> None:
+        """Do what a button or the menu of the pile says of a picture, and show the next one.
+
+        Raises UserError, NotAllowedError.
+        """
+        if action == "newlabel":
+            await interaction.response.send_modal(views.name_window(project, sha256))
+            return
+        await interaction.response.defer()
+        actor, labelling = actor_of(interaction), self._studio.projects.labelling
+        if action == "back":
+            await self._back(interaction, actor, project, sha256)
+            return
+        if action == "done":
+            await self._end(interaction, actor, project)
+            return
+        if action == "leave":
+            await labelling.leave_out(actor, project, [sha256])
+        elif action != "skip":
+            await labelling.mark(actor, project, sha256, value or await self._named(actor, project, action))
+        await self._turn(interaction, actor, project, sha256)
+
+    async def named(self, interaction: discord.Interaction, sent: Submission) -> None:
+        """Take the new label of a window. Raises UserError, NotAllowedError."""
+        await interaction.response.defer()
+        actor = actor_of(interaction)
+        await self._studio.projects.labelling.mark(actor, sent.job_id, sent.more, sent.text("label"))
+        await self._turn(interaction, actor, sent.job_id, sent.more)
+
+    async def _named(self, actor: Actor, project: str, action: str) -> str:
+        found = await self._studio.projects.shelf.card(actor, project)
+        label = next((one.name for one in found.book if mark_of(one.name) == action), None)
+        if label is None:
+            raise UserError(CHANGED)
+        return label
+
+    async def _turn(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
+        """Show the picture after this one, or of those before it the first without a label."""
+        item = await self._studio.projects.labelling.next(actor, project, after=sha256)
+        await self._show(interaction, actor, project, item, sha256)
+
+    async def _back(self, interaction: discord.Interaction, actor: Actor, project: str, sha256: str) -> None:
+        """Show a picture that was there before; one that was left out is taken in again."""
+        labelling = self._studio.projects.labelling
+        await labelling.leave_out(actor, project, [sha256], out=False)
+        said = {mark.label for mark in await labelling.marks(actor, project, sha256)}
+        label = next(iter(said)) if len(said) == 1 else ""
+        await self._picture(interaction, actor, project, sha256, label, disputed=len(said) > 1)
+
+    async def _show(
+        self, interaction: discord.Interaction, actor: Actor, name: str, item: Item | None, before: str
+    ) -> None:
+        if item is None:
+            doubted = await self._studio.projects.labelling.doubted(actor, name, after=before)
+            if doubted is None:
+                await self._end(interaction, actor, name)
+                return
+            said = f"version {doubted.version} takes it for **{quote(doubted.rather, 80)}**. Look again:"
+            item = doubted.item
+            await self._picture(interaction, actor, name, item.sha256, item.label, before, doubt=said)
+            return
+        disputed = item.state == DISPUTED
+        await self._picture(interaction, actor, name, item.sha256, item.label, before, disputed=disputed)
+
+    async def _picture(
+        self,
+        interaction: discord.Interaction,
+        actor: Actor,
+        name: str,
+        sha256: str,
+        label: str,
+        before: str = "",
+        *,
+        disputed: bool = False,
+        doubt: str = "",
+    ) -> None:
+        found = await self._studio.projects.shelf.card(actor, name)
+        data = await self._studio.projects.pictures.show(actor, name, sha256, SIDE)
+        content = await self._text(actor, found, sha256, label, disputed=disputed, doubt=doubt)
+        picture = Picture(data, f"{sha256[:12]}.webp", f"a picture of {found.project.name}")
+        await Post(content, picture, _view(found, sha256, before)).answer(interaction)
+
+    async def _text(
+        self, actor: Actor, found: Card, sha256: str, label: str, *, disputed: bool, doubt: str
+    ) -> str:
+        lines = [f"{views.name(found.project)} · {counted(views.unlabelled(found), 'picture')} to label"]
+        if disputed:
+            marks = await self._studio.projects.labelling.marks(actor, found.project.id, sha256)
+            said = ", ".join(f"{quote(mark.label, 40)} by {_who(mark.user_id)}" for mark in marks)
+            lines.append(f"People disagree: {said}. What is it?")
+        elif label:
+            called = f"It is called **{quote(label, 80)}**"
+            lines.append(f"{called}; {doubt} what is it?" if doubt else f"{called}. What is it?")
+        else:
+            lines.append("What is it?" if found.book else "What is it? Press **New label** and name it.")
+        lines += [f"-# {quote(one.name, 80)}: {quote(one.meaning, 150)}" for one in found.book if one.meaning]
+        return fit("\n".join(lines))
+
+    async def _end(self, interaction: discord.Interaction, actor: Actor, name: str) -> None:
+        found = await self._studio.projects.shelf.card(actor, name)
+        count = views.unlabelled(found)
+        said = (
+            f"{counted(count, 'picture')} still without a label." if count else "Every picture has a label."
+        )
+        if found.counts.said:  # by whoever looks
+            said += f" {counted(found.counts.said, 'picture')} that you have labelled wait for another voice."
+        await Post(f"{said}\n{views.card(found)}", view=self._cards.view(found)).answer(interaction)
+
+
+def _who(user_id: int) -> str:
+    return f"<@{user_id}>" if user_id else "somebody who is gone"
+
+
+def _view(found: Card, sha256: str, before: str) -> discord.ui.View:
+    """Return a button, or an entry of a menu, for each label, and what turns the pile."""
+    project, labels = found.project.id, [one.name for one in found.book]
+    naming: list[discord.ui.Item[Any]] = []
+    if len(labels) > MOST_BUTTONS:
+        options = {label: label for label in labels}
+        naming.append(ProjectMenu(project, MARK, sha256, options, hint="It is …", row=0))
+    else:
+        naming += [
+            ProjectButton(project, mark_of(label), sha256, label=label, row=place // 5)
+            for place, label in enumerate(labels)
+        ]
+    turning = [ProjectButton(project, action, sha256, row=2) for action in ("skip", "leave", "newlabel")]
+    back = [ProjectButton(project, "back", before, row=2)] if before else []
+    sure = found.version is not None and "use" in found.may and views.unlabelled(found) > 1
+    look = [ProjectButton(project, "look", row=3)] if sure else []
+    return view_of(*naming, *back, *turning, ProjectButton(project, "done", row=2), *look)

@@ -7,10 +7,10 @@ from typing import Any
 
 import discord
 
+from bot.discord_api.interactions import actor_of
 from bot.ui import buttons
 from bot.ui.buttons import SettingButton, SettingMenu
 from bot.ui.replies import SILENT
-from bot.wire.interactions import actor_of
 from core.convert import STYLIZE, Preferences
 from core.errors import UserError
 from core.job import Lane

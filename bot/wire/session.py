@@ -33,7 +33,7 @@ import discord.shard
 import yarl
 from discord.gateway import DiscordWebSocket
 
-from bot.wire.transport import GARBLED
+from bot.discord_api.http import GARBLED
 
 MAX_AGE = 300.0  # seconds; Discord keeps a session "a few minutes", an older one isn't worth the try
 CLOCKS_APART = 10.0  # seconds that the wall clock and the monotonic one may differ by over a restart

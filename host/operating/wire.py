@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bot.wire.connections import Connections
-from bot.wire.serving import Serving
-from bot.wire.transport import Transport
+from bot.discord_api.gateway import Connections, Serving
+from bot.discord_api.http import Transport
 
 
 class DiscordWire:

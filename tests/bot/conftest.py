@@ -19,8 +19,8 @@ import pytest
 from simcord import Env
 
 from bot.client import Atelier
-from bot.wire.addresses import SIMULATED
-from bot.wire.pending import PendingInteractions
+from bot.discord_api.http import SIMULATED
+from bot.discord_api.interactions import PendingInteractions
 from core.job import Job
 from core.requests import REQUESTS
 from core.settings import Settings, load_settings
@@ -132,7 +132,7 @@ async def open_studio(
     loaded = load_settings({**common, **settings}, data_dir / "none.env")
     with contextlib.ExitStack() as patches:
         # A second is short on a busy machine, and then answers are private.
-        patches.enter_context(mock.patch("bot.asking.PATIENCE", 60.0))
+        patches.enter_context(mock.patch("bot.submit.PATIENCE", 60.0))
         patches.enter_context(mock.patch.object(Atelier, "load_extension", _load_once))
         patches.enter_context(mock.patch("simcord.http.router.copy", Copies))
         patches.enter_context(mock.patch("simcord.gateway.copy", Copies))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.ui import answer_text
+from bot.ui import markdown
 from core.job import Status
 from core.requests import AskRequest
 from jobs.executors.chat_server import CUT_OFF
@@ -53,7 +53,7 @@ async def test_a_question_is_answered_with_its_buttons(studio: Studio) -> None:
     message = await asked(studio)
     assert f"**What is it?** - Ask by <@{studio.alice.id}>" in message.content
     assert "This is turn 1 with 1 pictures" in message.content
-    assert answer_text.MAY_BE_WRONG in message.content
+    assert markdown.MAY_BE_WRONG in message.content
     assert labels(message) == ["Ask more", "🔄", "Imagine this", "Teach", "Thread", "Details", "Delete"]
     job = await job_of(studio, message)
     assert isinstance(job.request, AskRequest) and job.status is Status.DELIVERED
@@ -72,7 +72,7 @@ async def test_ask_more_goes_on_and_branches(studio: Studio) -> None:
     first = await asked(studio)
     second = await more(studio, first, "And the colour?")
     assert "This is turn 2 with 1 pictures" in second.content
-    assert answer_text.MAY_BE_WRONG not in second.content, "it is said once"
+    assert markdown.MAY_BE_WRONG not in second.content, "it is said once"
     third = await more(studio, second, "And now?", studio.bob)
     assert "This is turn 3" in third.content and f"<@{studio.bob.id}>" in third.content
     other = await more(studio, first, "Another way")

@@ -2,10 +2,10 @@
 
 import discord
 
-from bot.projects.items import ProjectButton
-from bot.ui.choices import choices
+from bot.projects.views import ProjectButton
 from bot.ui.messages import length
-from bot.ui.windows import Window
+from bot.ui.modals import Window
+from bot.ui.replies import choices
 
 LONG = "🐈" * 90  # 180 units
 

@@ -8,7 +8,7 @@ import pytest
 from discord import app_commands
 
 from bot.client import ENTRY_POINT, NO_ENTRY_POINT, TOO_MANY_COMMANDS, Tree
-from bot.wire import private_api
+from bot.discord_api import private_api
 from tests.bot.conftest import Studio
 
 LAUNCH = {"id": "7", "type": ENTRY_POINT, "name": "launch", "description": "", "handler": 2}

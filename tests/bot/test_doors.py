@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from discord import app_commands
 
-from bot.wire import private_api
+from bot.discord_api import private_api
 from studio.doors import CAPABILITIES
 from tests.bot.conftest import Studio
 from web.handlers.pages import Pages

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.ui import guide
+from bot.ui import help
 from core.requests import AskRequest, TryRequest
 from studio.example_sets import GONE
 from tests.bot.conftest import Studio, open_studio, png
@@ -169,4 +169,4 @@ async def test_teach_under_an_answer_tells_later_answers(studio: Studio) -> None
 
 
 async def test_help_has_a_page(studio: Studio) -> None:
-    assert "Add as example" in "".join(guide.lines("examples"))
+    assert "Add as example" in "".join(help.lines("examples"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from bot.cogs.reactions import RIGHT, WRONG
+from bot.cogs.messages import RIGHT, WRONG
 from storage import conversations as rows
 from storage import privacy
 from storage.conversations import Feedback

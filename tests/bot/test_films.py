@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.cogs.uploads import A_FILM
+from bot.cogs.messages import A_FILM
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_ask import MODEL, asked, labels, more
 from tests.bot.test_mentions import last_dm, me

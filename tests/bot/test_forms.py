@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.ui import answer_text
+from bot.ui import markdown
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_ask import MODEL, asked, labels, more, until_it_says
 from tests.bot.test_presses import job_of
@@ -45,7 +45,7 @@ async def test_a_table_comes_in_columns_as_a_chart_and_as_files(studio: Studio) 
         "=1+1    7.5",
     ]
     assert "Rain" in message.content.split("```")[0]
-    assert answer_text.MAY_BE_WRONG in message.content
+    assert markdown.MAY_BE_WRONG in message.content
     found = await files(message)
     assert found["table.csv"].decode("utf-8-sig") == "Month,2023,2024\r\nJan,12,3\r\n'=1+1,7.5,\r\n"
     assert json.loads(found["table.json"])["rows"] == [["Jan", 12.0, 3.0], ["=1+1", 7.5, None]]

@@ -7,8 +7,8 @@ import discord
 import pytest
 from PIL import Image
 
+from bot.discord_api.interactions import ACKNOWLEDGED
 from bot.ui.replies import UNEXPECTED_BESIDE
-from bot.wire.interactions import ACKNOWLEDGED
 from core.errors import StorageError
 from studio.authority import Place
 from tests.bot.conftest import Studio, open_studio, png
@@ -114,7 +114,7 @@ async def test_a_picture_to_start_from_is_taken(studio: Studio, picture) -> None
 async def test_settings_that_come_too_late_keep_the_answer_private(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.asking.PATIENCE", 0.0)
+    monkeypatch.setattr("bot.submit.PATIENCE", 0.0)
     result = await studio.alice.slash(studio.channel, "imagine", prompt="a boat")
     assert result.ephemeral and studio.channel.history() == []
 

@@ -10,8 +10,8 @@ from typing import Any
 import discord
 import pytest
 
+from bot.chat import BY_BUTTON, FRESH, STEALTH
 from bot.client import wanted_intents
-from bot.mentions import BY_BUTTON, FRESH, STEALTH
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_ask import MODEL, asked
 from tests.bot.test_presses import job_of

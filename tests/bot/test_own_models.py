@@ -190,7 +190,7 @@ async def test_a_server_s_project_is_answered_for_all_however_long_reading_takes
     await made(studio)
     await said(studio, "new", name="mine", only_me=True)
     await said(studio, "add", name="mine", label="good", image1=good(30))
-    monkeypatch.setattr("bot.asking.PATIENCE", 0.0)
+    monkeypatch.setattr("bot.submit.PATIENCE", 0.0)
     result = await studio.alice.slash(studio.channel, "inspect train", name="boards")
     assert result.ephemeral and "The answer comes below" in told(result)
     trained = studio.last()

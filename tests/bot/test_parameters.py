@@ -5,8 +5,8 @@ import ast
 import re
 
 from bot.client import Atelier
-from bot.ui import guide
-from bot.wire import private_api
+from bot.discord_api import private_api
+from bot.ui import help
 from core.prompt.parser import FLAGS
 from core.settings import ROOT
 from tests.bot.conftest import Studio
@@ -54,13 +54,13 @@ async def test_every_command_and_menu_has_a_row_and_a_page_of_help(studio: Studi
     menus = {name for name, _, _ in private_api.context_menus(bot.tree)}
     named = {row.split("`")[1] for row in ROWS}
     assert {f"/{name}" for name in commands} <= named and menus <= named
-    assert commands == set(guide.COMMANDS)
+    assert commands == set(help.COMMANDS)
 
 
 def test_help_tells_where_pictures_are_found_kept_shared_and_thrown_away() -> None:
-    [overview] = guide.lines(None)
+    [overview] = help.lines(None)
     for name in ("search", "folders", "shares", "trash"):
-        assert name in overview and name in guide.topics()
-        [text] = guide.lines(name)
+        assert name in overview and name in help.topics()
+        [text] = help.lines(name)
         assert name in text.lower() and ("`/web`" in text or name == "search")
     assert len(overview) <= 2000, "one message of Discord's"

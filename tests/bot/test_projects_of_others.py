@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.projects import windows
-from bot.projects.items import LOOKS, MARK, ProjectButton, ProjectMenu, mark_of
+from bot.projects import views
+from bot.projects.views import LOOKS, MARK, ProjectButton, ProjectMenu, mark_of
 from studio.actor import Actor
 from tests.bot.conftest import Studio
 from tests.bot.test_own_models import bad, good, ids_of, told
@@ -92,7 +92,7 @@ async def test_commands_and_windows_with_its_id_change_nothing(studio: Studio, o
         for name in {project_id, "boards"}:
             result = await studio.bob.slash(studio.channel, f"inspect {command}", name=name, **options)
             assert any(one in told(result) for one in NOT_THEIRS), (command, told(result))
-    for what in (windows.ADD, windows.NAME):
+    for what in (views.ADD, views.NAME):
         shown = await press_job(studio, picture, "remix", studio.bob)
         shown._interaction.modal["custom_id"] = f"mo:{what}:{project_id}:0:{sha256}"
         result = await studio.bob.submit_modal(shown, {"prompt": "a boat"})
@@ -107,7 +107,7 @@ async def test_a_verdict_on_somebodys_own_project_is_theirs_alone(studio: Studio
     picture = await single(studio)
     before = await state(studio)
     shown = await press_job(studio, picture, "remix", studio.bob)
-    shown._interaction.modal["custom_id"] = f"mo:{windows.WRONG}:{job}:0:"
+    shown._interaction.modal["custom_id"] = f"mo:{views.WRONG}:{job}:0:"
     result = await studio.bob.submit_modal(shown, {"prompt": "a boat"})
     assert "somebody else" in told(result)
     assert await state(studio) == before

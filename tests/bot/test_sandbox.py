@@ -15,9 +15,9 @@ import discord
 import pytest
 import simcord
 
+from bot.discord_api.interactions import PendingInteractions
 from bot.sandbox import PAGE, TEXTS, Page, create_world, serve_sandbox
-from bot.ui import guide
-from bot.wire.pending import PendingInteractions
+from bot.ui import help
 from core.job import Origin, Reply, Status
 from core.requests import ImagineRequest
 from core.settings import ROOT, load_settings
@@ -143,10 +143,10 @@ async def test_it_starts_with_a_job_of_an_earlier_run_that_still_waits(tmp_path:
 
 
 def test_the_empty_channel_says_what_to_type_and_what_is_safe() -> None:
-    text = guide.welcome(["/imagine a boat"], 0)
+    text = help.welcome(["/imagine a boat"], 0)
     assert "> /imagine a boat" in text and "Enter" in text and "safe" not in text
-    assert "Your 1 job is safe" in guide.welcome([], 1)
-    text = guide.welcome([], 1234)
+    assert "Your 1 job is safe" in help.welcome([], 1)
+    text = help.welcome([], 1234)
     assert "Your 1,234 jobs are safe" in text and "/show" in text and "Try one" not in text
 
 

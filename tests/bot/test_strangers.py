@@ -5,7 +5,7 @@ import discord
 import pytest
 import sqlalchemy as sa
 
-from bot.cogs.reactions import CROSSES, ENVELOPES, RIGHT, STARS
+from bot.cogs.messages import CROSSES, ENVELOPES, RIGHT, STARS
 from bot.ui import buttons
 from bot.ui.buttons import DYNAMIC_ITEMS, JobButton, RegionButton, RegionMenu, view_of
 from core.job import Status

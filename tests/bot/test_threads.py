@@ -8,8 +8,8 @@ from pathlib import Path
 import discord
 import pytest
 
-from bot.threads import ALREADY, HERE, NOT_ME, NOT_YOU
-from bot.ui import answer_text
+from bot.chat import ALREADY, HERE, NOT_ME, NOT_YOU
+from bot.ui import markdown
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_ask import MODEL, asked, labels
 from tests.bot.test_mentions import CAT, last_dm, me
@@ -107,7 +107,7 @@ async def test_where_there_are_no_threads_there_is_no_button(studio: Studio) -> 
     job = await job_of(studio, await asked(studio))
     private = replace(job, origin=replace(job.origin, private=True))
     for one, has in ((job, True), (private, False)):
-        shown = [item.item.custom_id for item in answer_text.view(one).children]
+        shown = [item.item.custom_id for item in markdown.view(one).children]
         assert (f"at:{job.id}:thread:0" in shown) is has
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import discord
 
-from bot.delivery import picture_buttons
+from bot.ui import buttons
 from storage.job_queries import StoredPicture
 from storage.sessions import Sessions
 from tests.bot.conftest import Studio, open_studio
@@ -53,7 +53,7 @@ async def test_where_there_is_room_for_one_link_it_leads_to_the_editor(studio: S
     await studio.alice.slash(studio.channel, "imagine", prompt="a red house --ar 3:2")
     job = (await studio.members.recent(studio.alice.id))[0]
     wide = StoredPicture("a" * 64, "image/png", 768, 512, seed=7, index=0, size=1000)
-    view = picture_buttons.for_single(job, 0, wide, "https://studio.example")
+    view = buttons.for_single(job, 0, wide, "https://studio.example")
     assert [item.url for item in view.children if isinstance(item, discord.ui.Button) and item.url] == [
         f"https://studio.example/edit/{job.id}/1"
     ]

@@ -1,6 +1,6 @@
 """Windows: what discord.py keeps of those that nobody sends off."""
 
-from bot.ui.windows import Window
+from bot.ui.modals import Window
 from tests.bot.conftest import Studio
 
 

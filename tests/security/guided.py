@@ -85,7 +85,7 @@ def _fuzz(what: str, seconds: int, bug: bool) -> None:
     import atheris
 
     with atheris.instrument_imports(
-        include=["core", "bot.ui.messages", "studio.requests.actions", "bot.ui.buttons", "bot.ui.windows"]
+        include=["core", "bot.ui.messages", "studio.requests.actions", "bot.ui.buttons", "bot.ui.modals"]
     ):
         from tests.security import words
 

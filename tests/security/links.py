@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bot.wire import addresses
+from bot.discord_api import http
 from core.errors import ImageError
 
 INSIDE = (
@@ -113,7 +113,7 @@ def let_through(links: list[str]) -> list[str]:
     taken = []
     for link in links:
         try:
-            addresses.check_attachment(link)
+            http.check_attachment(link)
             taken.append(link)
         except ImageError:
             continue

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from bot.ui.answer_text import safe
+from bot.ui.markdown import safe
 from core.requests import AskRequest, to_json
 from core.requests.chat import SYSTEM
 from tests.servers import compare, model, start

@@ -14,9 +14,9 @@ from typing import Any
 
 import discord
 
-from bot.cogs.own.privacy import DeleteButton
+from bot.cogs.privacy import DeleteButton
 from bot.ui import buttons, messages
-from bot.ui.windows import Submission
+from bot.ui.modals import Submission
 from core.errors import UserError
 from core.events import Queued
 from core.job import Job, Lane, Origin, Status

@@ -39,7 +39,7 @@ from studio.new_job import Source
 from tests.studio.editor import reference
 from tests.studio.pictures.test_strokes import stroke
 from vision.capabilities import compose, outpaint
-from vision.diffusion import edit_mask
+from vision.diffusion import inpaint
 from vision.images import encode
 from vision.weights.card import Card, Draft
 
@@ -190,10 +190,10 @@ def _drawn(request: Any, images: Any, marked: np.ndarray, case: Case, rng: rando
     if isinstance(request, RegionRequest):
         image, mask = (
             images[request.image],
-            edit_mask.from_picture(images[request.mask_image], marked.shape[::-1]),
+            inpaint.from_picture(images[request.mask_image], marked.shape[::-1]),
         )
-        layout = edit_mask.plan(mask, CARD)
-        after = edit_mask.pasted(_noise(rng, layout.size), image, mask, layout, CARD)
+        layout = inpaint.plan(mask, CARD)
+        after = inpaint.pasted(_noise(rng, layout.size), image, mask, layout, CARD)
         return np.asarray(image), np.asarray(after), marked
     if isinstance(request, OutpaintRequest):
         image = images[request.image]

@@ -129,13 +129,13 @@ def test_nothing_to_draw_is_told(models_of: Callable[..., Models]) -> None:
 
 
 def test_a_gap_is_filled_from_around_it_with_some_noise() -> None:
-    from vision.images import upscaler
+    from vision.images import seams
 
     left = np.zeros((64, 64, 3), np.uint8)
     left[:, :40] = (200, 100, 50)
     known = np.zeros((64, 64), np.uint8)
     known[:, :40] = 255
-    found = np.asarray(upscaler.filled(Image.fromarray(left), Image.fromarray(known)), int)
+    found = np.asarray(seams.filled(Image.fromarray(left), Image.fromarray(known)), int)
     assert (found[:, :40] == (200, 100, 50)).all()
     gap = found[:, 40:]
     assert np.abs(gap.mean((0, 1)) - (200, 100, 50)).max() < 12 and 20 < gap.std((0, 1)).mean() < 45
@@ -144,7 +144,7 @@ def test_a_gap_is_filled_from_around_it_with_some_noise() -> None:
 def test_a_reach_is_what_a_rank_filter_finds() -> None:
     from PIL import ImageFilter
 
-    from vision.images import upscaler
+    from vision.images import seams
 
     flags = np.random.default_rng(4).random((40, 57)) > 0.9
     picture = Image.fromarray(flags.astype(np.uint8) * 255)
@@ -153,43 +153,43 @@ def test_a_reach_is_what_a_rank_filter_finds() -> None:
         smaller = np.asarray(
             Image.fromarray(~np.asarray(picture)).filter(ImageFilter.MinFilter(2 * reach + 1))
         )
-        assert (upscaler.dilated(flags, reach) == larger).all()
-        assert (upscaler.eroded(~flags, reach) == (smaller > 0)).all()
+        assert (seams.dilated(flags, reach) == larger).all()
+        assert (seams.eroded(~flags, reach) == (smaller > 0)).all()
 
 
 def test_steps_to_the_nearest_are_counted_down_and_across() -> None:
-    from vision.images import upscaler
+    from vision.images import seams
 
     flags = np.zeros((9, 12), bool)
     flags[4, 5] = flags[0, 11] = True
-    found = upscaler.distance(flags, 6)
+    found = seams.distance(flags, 6)
     down, across = np.ogrid[:9, :12]
     wanted = np.minimum(abs(down - 4) + abs(across - 5), abs(down) + abs(across - 11))
     assert (found == np.minimum(wanted, 7)).all()
-    assert (upscaler.distance(np.zeros((3, 3), bool), 6) == 7).all()
+    assert (seams.distance(np.zeros((3, 3), bool), 6) == 7).all()
 
 
 def test_the_seam_fades_and_a_drift_of_colour_is_taken_back() -> None:
-    from vision.images import upscaler
+    from vision.images import seams
 
     uncovered = np.zeros((40, 100), bool)
     uncovered[:, 60:] = True
-    weight = upscaler.alpha(np.zeros_like(uncovered), uncovered, 20, 2)
+    weight = seams.alpha(np.zeros_like(uncovered), uncovered, 20, 2)
     row = weight[20]
     assert (row[60:] == 1).all() and (row[:40] == 0).all() and (row[40:60] > 0).all()
     assert np.diff(row).max() < 0.12
     old, painted = Image.new("RGB", (100, 40), (100, 150, 200)), Image.new("RGB", (100, 40), (108, 144, 200))
-    added = np.asarray(upscaler.drift(old, painted, ~uncovered, 4), int)[20] - 128
+    added = np.asarray(seams.drift(old, painted, ~uncovered, 4), int)[20] - 128
     assert np.abs(added[58] - (-8, 6, 0)).max() <= 1 and (added[90] == 0).all()
 
 
 def test_thick_strokes_are_soft_inside_and_thin_ones_are_painted_too() -> None:
-    from vision.images import upscaler
+    from vision.images import seams
 
     marked = np.zeros((120, 120), bool)
     marked[20:80, 20:80] = True
     marked[100] = True
-    weight = upscaler.alpha(marked, np.zeros_like(marked), 8, 5)
+    weight = seams.alpha(marked, np.zeros_like(marked), 8, 5)
     assert (weight[~marked] == 0).all()
     assert (weight[100] == 1).all() and weight[50, 50] == 1
     assert 0 < weight[50, 24] < 1

@@ -16,7 +16,7 @@ from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import FAMILY_NAMES
 from vision.capabilities import capability
-from vision.diffusion import edit_mask
+from vision.diffusion import inpaint
 from vision.reporter import Reporter
 from vision.store import Models
 from vision.weights.card import Card, Draft
@@ -52,22 +52,22 @@ def test_a_mask_of_any_shape_and_size_is_kept_to_the_pixel(models_of: Callable[.
     request = replace(REQUEST, boxes=(), mask_image="b" * 64, num_images=1)
     images = {SHA: source, "b" * 64: Image.fromarray(white).convert("RGB")}
     output = capability("region")(request, images, models_of(image="stable-diffusion"), Reporter())
-    mask = np.asarray(edit_mask.from_picture(images["b" * 64], source.size)) > 0
+    mask = np.asarray(inpaint.from_picture(images["b" * 64], source.size)) > 0
     changed = difference(output, source)
     assert changed[~mask].max() == 0 and changed[mask].mean() > 3
     assert 0.05 < mask.mean() < 0.2
 
 
 def test_boxes_are_joined_and_cut_to_the_picture() -> None:
-    mask = np.asarray(edit_mask.from_boxes(((0, 0, 10, 10), (5, 5, 500, 20)), (40, 30)))
+    mask = np.asarray(inpaint.from_boxes(((0, 0, 10, 10), (5, 5, 500, 20)), (40, 30)))
     assert mask.sum() // 255 == 100 + 35 * 15 - 25
     with pytest.raises(UserError, match="is empty"):
-        edit_mask.from_boxes(((50, 50, 60, 60),), (40, 30))
+        inpaint.from_boxes(((50, 50, 60, 60),), (40, 30))
 
 
 def test_a_black_mask_is_refused() -> None:
     with pytest.raises(UserError, match="is empty"):
-        edit_mask.from_picture(Image.new("RGB", (8, 8)), (40, 30))
+        inpaint.from_picture(Image.new("RGB", (8, 8)), (40, 30))
 
 
 def test_words_need_a_model_that_finds_things(models_of: Callable[..., Models]) -> None:
@@ -84,7 +84,7 @@ def test_words_need_a_model_that_finds_things(models_of: Callable[..., Models]) 
 )
 def test_the_crop_holds_the_mask_with_surroundings(box: tuple[int, int, int, int]) -> None:
     size = (512, 384) if box[3] <= 384 else (512, 512)
-    layout = edit_mask.plan(edit_mask.from_boxes((box,), size), CARD)
+    layout = inpaint.plan(inpaint.from_boxes((box,), size), CARD)
     left, top, right, bottom = layout.box
     assert (
         0 <= left <= box[0]
@@ -99,8 +99,8 @@ def test_the_crop_holds_the_mask_with_surroundings(box: tuple[int, int, int, int
 
 
 def test_a_thin_line_is_painted_too() -> None:
-    image, mask = tiny.picture(512, 512), edit_mask.from_boxes(((100, 100, 300, 101),), (512, 512))
-    layout = edit_mask.plan(mask, CARD)
-    result = edit_mask.pasted(Image.new("RGB", layout.size, "white"), image, mask, layout, CARD)
+    image, mask = tiny.picture(512, 512), inpaint.from_boxes(((100, 100, 300, 101),), (512, 512))
+    layout = inpaint.plan(mask, CARD)
+    result = inpaint.pasted(Image.new("RGB", layout.size, "white"), image, mask, layout, CARD)
     assert (np.asarray(result)[100, 100:300] == 255).all()
     assert (np.asarray(result) != np.asarray(image)).any(-1).sum() <= 200

@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bot.ui.answer_text import beginning
-from bot.wire.transport import Breaker, Transport
+from bot.discord_api.http import Breaker, Transport
+from bot.ui.markdown import beginning
 from core.events import ChatAnswer, Event, Progress, Queued, Rendered, Started
 from core.job import Job
 from core.requests import AskRequest

@@ -18,7 +18,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from bot.ui.answer_text import beginning
+from bot.ui.markdown import beginning
 from core.settings import ROOT
 from tests.chat_server import Exchange, chat_server
 from tests.wire import kill

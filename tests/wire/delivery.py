@@ -24,14 +24,12 @@ from typing import Any
 import discord as library
 from PIL import Image
 
-from bot.delivery.films import FilmPosts
-from bot.delivery.follow import Delivery
+from bot.delivery.follow import Delivery, Rations
 from bot.delivery.ladder import JobMessage, Ladder, Sent
-from bot.delivery.post import Post
-from bot.delivery.posts import Posts
-from bot.delivery.rations import Rations
-from bot.projects.posts import OwnPosts
-from bot.wire.transport import Breaker, Transport
+from bot.delivery.render import FilmPosts, Posts
+from bot.discord_api.http import Breaker, Transport
+from bot.projects.results import OwnPosts
+from bot.ui.replies import Post
 from core.events import Event, Progress, Queued, Rendered, Started
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest

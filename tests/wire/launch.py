@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.haste:
         _hasten(arguments.haste)
     if arguments.patience:
-        importlib.import_module("bot.asking").PATIENCE = arguments.patience
+        importlib.import_module("bot.submit").PATIENCE = arguments.patience
     if arguments.probe:
         _replace(
             "bot.client:Atelier.setup_hook",
@@ -112,10 +112,10 @@ def point_at(url: str) -> None:
     import discord.http
     import yarl
 
-    import bot.wire.addresses
+    import bot.discord_api.http
 
-    bot.wire.addresses.check_request = lambda url: None  # the pretended Discord is on loopback
-    bot.wire.addresses.check_attachment = lambda url, servers: None
+    bot.discord_api.http.check_request = lambda url: None  # the pretended Discord is on loopback
+    bot.discord_api.http.check_attachment = lambda url, servers: None
     discord.http.Route.BASE = f"{url}/api/v10"
     discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url.replace("http", "ws") + "/gateway/")
 
@@ -175,13 +175,13 @@ def _block(seconds: float) -> None:
 
 def _hasten(times: float) -> None:
     import bot.delivery.follow
-    import bot.wire.transport
+    import bot.discord_api.http
     import host.app
 
     async def pause(seconds: float) -> None:
         await asyncio.sleep(seconds / times)
 
-    host.app.Transport = partial(bot.wire.transport.Transport, pause=pause)
+    host.app.Transport = partial(bot.discord_api.http.Transport, pause=pause)
     bot.delivery.follow.FOLLOW_AGAIN = tuple(seconds / times for seconds in bot.delivery.follow.FOLLOW_AGAIN)
 
 

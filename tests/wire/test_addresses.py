@@ -7,8 +7,8 @@ import pytest
 import yarl
 from aiohttp import web
 
-from bot.wire import addresses, attachments
-from bot.wire.attachments import Attached
+from bot.discord_api import attachments, http
+from bot.discord_api.attachments import Attached
 from core.errors import ImageError
 from tests.security import links
 
@@ -39,7 +39,7 @@ def test_only_files_on_discords_own_servers_are_taken() -> None:
     ],
 )
 def test_discord_may_be_spoken_to(address: str) -> None:
-    addresses.check_request(yarl.URL(address))
+    http.check_request(yarl.URL(address))
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_discord_may_be_spoken_to(address: str) -> None:
     ],
 )
 def test_nobody_else_may_be(address: str) -> None:
-    with pytest.raises(addresses.ForeignHost):
-        addresses.check_request(yarl.URL(address))
+    with pytest.raises(http.ForeignHost):
+        http.check_request(yarl.URL(address))
 
 
 @pytest.fixture
@@ -81,10 +81,10 @@ async def server():
 
 async def test_a_foreign_host_gets_no_connection(server) -> None:
     address, calls = server
-    async with aiohttp.ClientSession(trace_configs=[addresses.trace()]) as session:
-        with pytest.raises(addresses.ForeignHost):
+    async with aiohttp.ClientSession(trace_configs=[http.trace()]) as session:
+        with pytest.raises(http.ForeignHost):
             await session.get(f"{address}/here")
-        with pytest.raises(addresses.ForeignHost):  # as a kept session might name it, to be told the token
+        with pytest.raises(http.ForeignHost):  # as a kept session might name it, to be told the token
             await session.ws_connect(f"{address}/here")
     assert calls == []
     async with aiohttp.ClientSession() as session:
@@ -93,9 +93,9 @@ async def test_a_foreign_host_gets_no_connection(server) -> None:
 
 async def test_a_redirect_is_not_followed(server, monkeypatch: pytest.MonkeyPatch) -> None:
     address, calls = server
-    monkeypatch.setattr(addresses, "check_request", lambda url: None)
-    async with aiohttp.ClientSession(trace_configs=[addresses.trace()]) as session:
-        with pytest.raises(addresses.ForeignHost, match="redirect"):
+    monkeypatch.setattr(http, "check_request", lambda url: None)
+    async with aiohttp.ClientSession(trace_configs=[http.trace()]) as session:
+        with pytest.raises(http.ForeignHost, match="redirect"):
             await session.get(f"{address}/away")
     assert calls == ["/away"]
 
@@ -118,4 +118,4 @@ async def test_an_attachment_from_elsewhere_is_refused(tmp_path) -> None:
     url = "https://evil.example/a.png"
     sent = SimpleNamespace(filename="a.png", size=1, url=url, read=None)
     with pytest.raises(ImageError, match="Discord's own servers"):
-        await Intake(Folder(tmp_path), 10**6, unnoted).take(Attached(sent, addresses.CDN), 1)
+        await Intake(Folder(tmp_path), 10**6, unnoted).take(Attached(sent, http.CDN), 1)

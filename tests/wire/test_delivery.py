@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from bot.delivery import follow, ladder
-from bot.delivery.rations import Postponed, Ration, Rations
+from bot.delivery.follow import Postponed, Ration, Rations
 from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status, Surface
 from tests.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run

@@ -6,7 +6,7 @@ from unittest import mock
 import discord
 import pytest
 
-from bot.wire.directory import readable
+from bot.discord_api.directory import readable
 
 
 def _thread(parent: object, *, private: bool = False) -> mock.Mock:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.wire.pending import SLOT_BYTES, PendingInteraction, PendingInteractions
+from bot.discord_api.interactions import SLOT_BYTES, PendingInteraction, PendingInteractions
 from core.settings import ROOT
 
 CODE = """
 import os, signal, sys
 from pathlib import Path
-from bot.wire.pending import PendingInteraction, PendingInteractions
+from bot.discord_api.interactions import PendingInteraction, PendingInteractions
 pending = PendingInteractions(Path(sys.argv[1]))
 for number in range(1, 4):
     pending.note(PendingInteraction(number, 9, f"token-{number}"))

@@ -1,4 +1,4 @@
-"""The private parts of libraries that ``bot.wire.private_api`` uses are all still there."""
+"""The private parts of libraries that ``bot.discord_api.private_api`` uses are all still there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from discord.webhook import async_
 from simcord.preview import Preview, _action_plans, _snapshot
 from simcord.preview._server import PreviewServer
 
-from bot.wire import private_api
+from bot.discord_api import private_api
 from core.settings import ROOT
 
 
@@ -71,7 +71,9 @@ def _arguments(function: object) -> set[str]:
 @pytest.mark.parametrize("part", PARTS)
 def test_the_library_still_has_this_private_part(part: str) -> None:
     library = "simcord" if part.startswith("simcord") else "discord.py"
-    assert PARTS[part](), f"{library} {version(library)} has no {part} any more: see bot/wire/private_api.py"
+    assert PARTS[part](), (
+        f"{library} {version(library)} has no {part} any more: see bot/discord_api/private_api.py"
+    )
 
 
 def test_simcords_page_shows_the_newest_messages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.wire.connections import AT_ONCE, BudgetSpent, Connections
-from bot.wire.serving import Serving
+from bot.discord_api.gateway import AT_ONCE, BudgetSpent, Connections, Serving
 from bot.wire.session import KeptSessions
 from core.errors import AtelierError
 from core.settings import load_settings

@@ -17,7 +17,8 @@ import pytest
 import yarl
 from discord.gateway import DiscordWebSocket
 
-from bot.wire import private_api, session
+from bot.discord_api import private_api
+from bot.wire import session
 from bot.wire.session import REMEMBERED, KeptSessions
 from tests.wire.discord import BOT, GUILD, TOKEN, Discord
 

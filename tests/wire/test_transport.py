@@ -8,8 +8,8 @@ import discord
 import pytest
 from aiohttp import web
 
-from bot.wire.interactions import acknowledge
-from bot.wire.transport import ROUTES, Breaker, RestCounts, Transport, route_of
+from bot.discord_api.http import ROUTES, Breaker, RestCounts, Transport, route_of
+from bot.discord_api.interactions import acknowledge
 
 
 class _Answer:

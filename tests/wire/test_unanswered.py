@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from bot.answers import Answers
-from bot.wire.unanswered import DUE, Unanswered
+from bot.discord_api.interactions import DUE, Unanswered
+from bot.submit import Answers
 
 
 class Response:

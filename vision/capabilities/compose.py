@@ -16,15 +16,15 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output
 from core.requests import ComposeRequest
-from vision.diffusion import edit_mask
+from vision.diffusion import inpaint
 from vision.diffusion import task as drawing
-from vision.diffusion.edit_mask import RegionLayout
 from vision.diffusion.generate import generate
+from vision.diffusion.inpaint import RegionLayout
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn
 from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.images import encode, upscaler
+from vision.images import encode, seams
 from vision.images.ops import Composed, Flags, compose
 from vision.reporter import Reporter
 from vision.store import Models
@@ -40,7 +40,7 @@ class Plan:
 
     composed: Composed = field(repr=False)
     layout: RegionLayout
-    alpha: upscaler.Real = field(repr=False)
+    alpha: seams.Real = field(repr=False)
 
     @property
     def crop(self) -> Image.Image:
@@ -76,16 +76,16 @@ def plan(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card)
         mask = images[request.mask_image].convert("L").resize(composed.size, Image.Resampling.NEAREST)
         marked = np.asarray(mask) >= 128
     uncovered = ~composed.covered
-    touched = marked | (upscaler.distance(uncovered, request.seam) <= request.seam)
+    touched = marked | (seams.distance(uncovered, request.seam) <= request.seam)
     if not touched.any():
         raise UserError(
             "There is nothing to draw: the pictures cover the whole canvas, and nothing is painted over."
         )
-    layout = edit_mask.plan(Image.fromarray(touched.astype(np.uint8) * 255), card)
+    layout = inpaint.plan(Image.fromarray(touched.astype(np.uint8) * 255), card)
     left, top, right, bottom = layout.box
     inside = slice(top, bottom), slice(left, right)
     edge = max(1, min(right - left, bottom - top) // 64)
-    return Plan(composed, layout, upscaler.alpha(marked[inside], uncovered[inside], request.seam, edge))
+    return Plan(composed, layout, seams.alpha(marked[inside], uncovered[inside], request.seam, edge))
 
 
 def prepare(request: ComposeRequest, plan: Plan, model: ImageModel) -> Task:
@@ -95,11 +95,11 @@ def prepare(request: ComposeRequest, plan: Plan, model: ImageModel) -> Task:
     start = encode.resize(plan.crop, size)
     usual = card.region
     if not plan.covered.all():
-        start, usual = upscaler.filled(start, known), card.outpaint.strength
+        start, usual = seams.filled(start, known), card.outpaint.strength
     given = {"image": start, "strength": usual if request.strength is None else request.strength}
     notes: tuple[str, ...] = ()
     if model.has(Mode.INPAINT):
-        mode, given["mask_image"] = Mode.INPAINT, edit_mask.widened(_marks(plan.alpha > 0), size, card)
+        mode, given["mask_image"] = Mode.INPAINT, inpaint.widened(_marks(plan.alpha > 0), size, card)
     else:
         mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
     task = drawing.prepare(request, model, mode, size, **given)
@@ -118,7 +118,7 @@ def pasted(painted: Image.Image, plan: Plan, model: ImageModel) -> Image.Image:
     left, top, right, bottom = plan.layout.box
     size = right - left, bottom - top
     kept = np.asarray(encode.resize(_marks(plan.alpha == 0), painted.size)) == 255
-    drift = upscaler.drift(
+    drift = seams.drift(
         encode.resize(plan.crop, painted.size), painted, kept, max(2.0, min(painted.size) / 16)
     ).resize(size, Image.Resampling.BICUBIC)
     large = model.enlarged(painted).resize(size, Image.Resampling.LANCZOS)

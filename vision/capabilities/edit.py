@@ -16,7 +16,7 @@ from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn
 from vision.diffusion.task import Task
 from vision.families import Mode
-from vision.images import encode, upscaler
+from vision.images import encode, seams
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -64,7 +64,7 @@ def _over(
     edge = model.card.native_size * model.card.output_scale // EDGES
     changed = np.asarray(image.getchannel("A").resize(new.size, Image.Resampling.NEAREST)) > 0
     old = encode.placed(start, new.size, shape)
-    drift = np.asarray(upscaler.drift(old, new, ~changed, edge), np.float32) - 128
-    share = upscaler.alpha(np.zeros_like(changed), changed, edge, 0)[..., None]
+    drift = np.asarray(seams.drift(old, new, ~changed, edge), np.float32) - 128
+    share = seams.alpha(np.zeros_like(changed), changed, edge, 0)[..., None]
     pixels = (np.asarray(new, np.float32) + drift) * share + np.asarray(old, np.float32) * (1 - share)
     return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))

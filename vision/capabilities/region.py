@@ -14,7 +14,7 @@ from core.errors import ModelError, UserError
 from core.events import Output
 from core.prompt.values import short
 from core.requests import RegionRequest
-from vision.diffusion import edit_mask
+from vision.diffusion import inpaint
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
@@ -62,9 +62,9 @@ def find_mask(
     """Return the mask of ``image`` at its size, 255 = paint. Raises UserError when it is empty, or nothing
     fits the words."""
     if request.mask_image is not None:
-        return edit_mask.from_picture(images[request.mask_image], image.size)
+        return inpaint.from_picture(images[request.mask_image], image.size)
     if request.boxes:
-        return edit_mask.from_boxes(request.boxes, image.size)
+        return inpaint.from_boxes(request.boxes, image.size)
     return by_words(image, request.region.strip(), models, reporter).mask
 
 
@@ -133,8 +133,8 @@ def _matcher(models: Models, reporter: Reporter) -> Any:
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
     """Return the task: the part around the mask at the model's scale, with its parameters and notes."""
-    layout = edit_mask.plan(mask, model.card)
-    start, paint = edit_mask.shown(image, mask, layout, model.card)
+    layout = inpaint.plan(mask, model.card)
+    start, paint = inpaint.shown(image, mask, layout, model.card)
     strength = model.card.region if request.strength is None else request.strength
     given: dict[str, Any] = {"image": start, "strength": strength}
     notes: tuple[str, ...] = ()
@@ -166,5 +166,5 @@ def finish(task: Task, drawn: Drawn, image: Image.Image, mask: Image.Image, mode
     layout = task.extra["layout"]
     large = [model.enlarged(painted) for painted in drawn.images]
     return drawing.output(
-        task, drawn, [edit_mask.pasted(painted, image, mask, layout, model.card) for painted in large]
+        task, drawn, [inpaint.pasted(painted, image, mask, layout, model.card) for painted in large]
     )

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
-HERE = Path(__file__).resolve()
+HERE = Path(__file__).resolve().parent
 CARD = json.loads((HERE / "card.json").read_text(encoding="utf-8"))
 OPTIONS = onnxruntime.SessionOptions()
 OPTIONS.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a thread that waits takes no time

@@ -21,7 +21,7 @@ from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn, Generation
 from vision.families import Mode
-from vision.images import encode, upscaler
+from vision.images import encode, seams
 from vision.reporter import Reporter
 from vision.weights import card
 from vision.weights.card import Card
@@ -244,9 +244,9 @@ def refine(
     side, multiple = model.card.native_size, model.card.multiple
     margin = side // 4 if generation.seamless else 0  # past an edge comes the picture's own opposite side
     canvases = [
-        upscaler.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images
+        seams.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images
     ]
-    plan = upscaler.plan(canvases[0].size, side, multiple)
+    plan = seams.plan(canvases[0].size, side, multiple)
     count, batch = len(plan.places), 1 if model.family.whole_mask else BATCH
     drawn = generate(model, _in_tiles(generation, canvases, plan, strength, batch), reporter).images
     joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]
@@ -254,11 +254,11 @@ def refine(
         new.crop((margin, margin, margin + old.width, margin + old.height))
         for new, old in zip(joined, images, strict=True)
     ]
-    return [upscaler.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]
+    return [seams.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]
 
 
 def _in_tiles(
-    generation: Generation, canvases: Sequence[Image.Image], plan: upscaler.Tiles, strength: float, batch: int
+    generation: Generation, canvases: Sequence[Image.Image], plan: seams.Tiles, strength: float, batch: int
 ) -> Generation:
     """The generation that draws every tile of ``canvases``; the tiles of a picture have the seeds from its
     own on."""

@@ -34,7 +34,6 @@ from core.tracing import UNTRACED, Tracing, open_tracing
 from vision.protocol import Broke, Done, Fault, Ready, Run, Stopped, WorkerConfig
 from vision.reporter import Reporter
 from vision.weights import card, files, hub
-from vision.worker import queries
 from vision.worker.nearest import Finder
 from vision.worker.pipe import Inbox, PipeReporter, sender
 
@@ -214,6 +213,8 @@ class WorkerLoop:
     def serve(self) -> None:
         """Serve until Quit comes or the parent is gone; jobs that are unfinished then keep their
         checkpoints."""
+        from vision.worker import queries  # loads torch
+
         while not self.inbox.closing:
             self.engine.wake.clear()
             if forgotten := self.inbox.take_forgotten():

@@ -25,6 +25,7 @@ from vision.chat import talker as scoring
 from vision.chat.prompt import Picture, stored
 from vision.images import encode
 from vision.protocol import Answered, Check, Checked, Declined, Embed, Measure, Select, Selected, Talk, Turn
+from vision.readers.charts import measure
 from vision.readers.ocr import quote
 from vision.readers.photo import describe
 from vision.readers.photo.models import Cutter
@@ -99,8 +100,6 @@ def _answer(
         if isinstance(question, Check):
             return Answered(question.question_id, check(question, models, reporter))
         if isinstance(question, Measure):
-            from vision.readers.charts import measure
-
             found = measure(question, models, reporter)
             return Answered(question.question_id, () if found is None else (found,))
         return Answered(question.question_id, embed(question, models, reporter))
@@ -129,8 +128,6 @@ def embed(question: Embed, models: Models, reporter: Reporter) -> tuple[bytes, .
 
 def _opened(path: str) -> Image.Image | None:
     """Return a picture no larger than CLIP needs it; None when it is gone or damaged."""
-    from vision.images import encode
-
     try:
         image = encode.open_picture(path)
     except AtelierError:

@@ -1,21 +1,13 @@
-"""The folder of the readers and their table."""
+"""The table of the readers."""
 
 from __future__ import annotations
 
-from core.settings import ROOT
+from importlib import import_module
+
+from vision.loader import LOADERS
 
 
-def test_the_reader_files_are_the_readers() -> None:
-    from vision.readers import READERS
-
-    theirs = [module for module in READERS.values() if module.startswith("vision.readers.")]
-    loaded = {module.rpartition(".")[2] for module in theirs}
-    files = {p.stem for p in (ROOT / "vision" / "readers").glob("*.py")}
-    assert files == loaded | {
-        "__init__",
-        "occlusion",
-        "outline",
-        "point_segmenter",
-        "thing_segmenter",
-        "word_weights",
-    }
+def test_every_reader_of_the_table_has_a_function_that_loads_it() -> None:
+    for role, name in LOADERS.items():
+        module, _, function = name.partition(":")
+        assert callable(getattr(import_module(module), function)), role

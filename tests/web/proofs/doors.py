@@ -23,7 +23,7 @@ from unittest import mock
 
 from bot.delivery import follow
 from bot.delivery.follow import Delivery
-from bot.delivery.post import Post
+from bot.ui.replies import Post
 from core.job import Job, Surface
 from core.requests import ImagineRequest
 from jobs.executors.base import Outcome, Report

@@ -47,7 +47,7 @@ from vision.diffusion.parameters import Generation
 from vision.families import Mode
 from vision.images import encode, pixels
 from vision.images.ops import connected
-from vision.images.upscaler import dilated, eroded
+from vision.images.seams import dilated, eroded
 from vision.readers.photo import describe
 from vision.readers.segmentation import Thing, ThingSegmenter, meant, outlined
 from vision.reporter import Reporter

@@ -1,0 +1,434 @@
+"""Questions on Discord: the command, the menu of a message, the buttons under pictures and answers, and the
+windows that they open.
+
+Questions that come as messages: a mention of the bot, a reply to it, words in a direct message. What they
+ask is a job like every other; its answer stands in a reply.
+
+The button Thread: a thread under an answer, in which the conversation goes on by mentions of the bot.
+
+Examples on Discord by windows: "Teach" under an answer, and "Add as example" in a message's menu."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import discord
+
+from bot.delivery.follow import Delivery
+from bot.discord_api import private_api
+from bot.discord_api.attachments import files_of, is_seen
+from bot.discord_api.http import FAILURES
+from bot.discord_api.interactions import acknowledge, actor_of, actor_of_message, press_key
+from bot.submit import Answers, Asking
+from bot.ui import messages, modals
+from bot.ui.messages import cut, length
+from bot.ui.modals import Submission
+from bot.ui.replies import SILENT, answers_privately, reply_to, whisper
+from core.errors import ImageError, NotAllowedError, UserError
+from core.job import DEFAULT_FILE_LIMIT, Job, Reply
+from core.limits import LONGEST_NAME as LIMITS_LONGEST_NAME
+from core.limits import MAX_LABEL, MAX_QUESTION
+from core.requests import AskRequest
+from core.requests.chat import FORMS, Form
+from studio.actor import Actor
+from studio.authority import Action
+from studio.inputs import Given
+from studio.new_job import NewJob
+from studio.studio import Studio
+from studio.texts import caption_prompt, counted
+
+MORE, ABOUT = "Ask more", "Ask about this picture"
+HINT = "How many boats are there, and what colour are they?"
+Build = Callable[[], Awaitable[NewJob]]
+
+
+class Questions:
+    """Asks the studio's ``talking`` on behalf of an interaction."""
+
+    def __init__(self, studio: Studio, answers: Answers, asking: Asking) -> None:
+        self._studio, self._answers, self._asking = studio, answers, asking
+
+    async def ask(
+        self,
+        interaction: discord.Interaction,
+        question: str,
+        files: Sequence[discord.Attachment],
+        link: str | None,
+        form: Form = "free",
+    ) -> None:
+        """Queue the first question of a conversation. Raises UserError where nothing answers any."""
+        actor = actor_of(interaction)
+        self._studio.talking.check_possible(form)
+
+        async def build() -> NewJob:
+            given: list[Given] = [*self._asking.links.attached(files)]
+            if link:
+                given.append(await self._given(actor, link.strip("<> ")))
+            return await self._studio.talking.ask(actor, question, given, form)
+
+        await self._queue(interaction, actor, build)
+
+    async def _given(self, actor: Actor, link: str) -> Given:
+        if link.lower().startswith("http"):
+            return await self._asking.links.given(actor, link, films=True)
+        return link
+
+    async def _queue(
+        self, interaction: discord.Interaction, actor: Actor, build: Build, private: bool = False
+    ) -> None:
+        chosen = await self._asking.preferences(actor)
+        private = private or chosen.private
+
+        async def built() -> NewJob:
+            return (await build()).chosen(chosen.lane, private=private)
+
+        await self._answers.ask(interaction, built, press_key=press_key(interaction), private=private)
+
+    # Windows, opened
+
+    async def open_more(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Open the window for a question that follows on from an answer."""
+        self._studio.talking.check_possible()
+        window = modals.question_window("more", job.id, 0, MORE, upload="Another picture, or a film")
+        await interaction.response.send_modal(window)
+
+    async def open_about(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Open the window for a question about a picture of a job."""
+        self._studio.talking.check_possible()
+        await interaction.response.send_modal(
+            modals.question_window("question", job.id, index, ABOUT, hint=HINT)
+        )
+
+    async def open_drawing(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Open the window that makes a prompt of an answer."""
+        text = await self._studio.talking.answer(actor_of(interaction), job.id, Action.IMAGINE)
+        await interaction.response.send_modal(
+            modals.caption_window(job.id, 0, caption_prompt(" ".join(text.split()), None), "draw")
+        )
+
+    async def open_menu(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        """Open the window for a question about a message: its pictures, or the answer that it shows.
+
+        Raises UserError, NotAllowedError for somebody else's.
+        """
+        actor = actor_of(interaction)
+        found = await self._studio.job_of_message(actor, message.id, Action.USE)
+        self._studio.talking.check_possible()
+        if found is not None and isinstance(found[0].request, AskRequest):
+            await self.open_more(interaction, found[0], 0)
+            return
+        content = await self.pictures_of(actor, message, found)
+        draft = await self._studio.talking.keep(actor, content)
+        await interaction.response.send_modal(
+            modals.question_window("menu", draft, 0, "Ask about this message", hint=HINT)
+        )
+
+    async def pictures_of(
+        self, actor: Actor, message: discord.Message, found: tuple[Job, int | None] | None
+    ) -> dict[str, Any]:
+        """Return what is kept of a message until its question comes: names of pictures of ours, or where its
+        files lie."""
+        if found is not None:
+            job, index = found
+            result = await self._studio.rights.result(actor, job.id, Action.USE)
+            numbers = [picture.index for picture in result.pictures] if index is None else [index]
+            if numbers and result.pictures:
+                return {"names": [f"{job.id} {number + 1}" for number in numbers]}
+        files = [file for file in files_of(message) if is_seen(file)]
+        if not files:
+            raise ImageError("That message has no picture and no film.")
+        return {"files": [dict(file.to_dict()) for file in files[:10]]}
+
+    def given_of(self, interaction: discord.Interaction, content: Mapping[str, Any]) -> list[Given]:
+        """Return the pictures that were kept of a message."""
+        files = [private_api.attachment(interaction, raw) for raw in content.get("files", ())]
+        return [*content.get("names", ()), *self._asking.links.attached(files)]
+
+    # Windows, sent
+
+    async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
+        """Queue the question that a window brings. Raises UserError, NotAllowedError."""
+        actor, question = actor_of(interaction), sent.text("question")
+        form: Form = next((form for form in FORMS if (form,) == sent.files.get("answer")), "free")
+        talking, private = self._studio.talking, False
+        if sent.what == "menu":
+            content = await talking.kept(actor, sent.job_id)
+
+            async def build() -> NewJob:
+                return await talking.ask(actor, question, self.given_of(interaction, content), form)
+
+        elif sent.what == "more":
+            private = (await self._studio.rights.job(actor, sent.job_id, Action.ASK_MORE)).origin.private
+
+            async def build() -> NewJob:
+                found = (modals.uploaded(interaction, name) for name in sent.files.get("image", ()))
+                files = self._asking.links.attached([file for file in found if file is not None])
+                chosen = form if form != "free" else None  # which goes on as it was
+                return await talking.ask_more(actor, sent.job_id, question, files, chosen)
+
+        else:
+            private = (await self._studio.rights.job(actor, sent.job_id, Action.USE)).origin.private
+
+            async def build() -> NewJob:
+                return await talking.ask(actor, question, [f"{sent.job_id} {sent.index + 1}"], form)
+
+        await self._queue(interaction, actor, build, private)
+
+
+GOES_ON = timedelta(days=1)  # a direct message is the next turn of a conversation that is no older
+NEW = ("new", "start over")  # words of a direct message that end a conversation
+ASKS = re.compile(r"\?|^\s*ask\b", re.IGNORECASE)
+BY_BUTTON = (
+    "I can't read replies here unless they mention me: press **Ask more**, or mention me in the reply."
+)
+STEALTH = "Stealth is on, and everybody would see an answer here: use `/ask` instead."
+FRESH = "A new conversation: send a picture with your next question."
+_SAID_BY_BUTTON = "told_ask_more"
+
+
+class Mentions:
+    """Asks on behalf of messages."""
+
+    def __init__(self, studio: Studio, asking: Asking, delivery: Delivery) -> None:
+        self._studio, self._asking, self._delivery = studio, asking, delivery
+
+    async def in_server(self, message: discord.Message, me: discord.ClientUser) -> None:
+        """Answer a message of a server that mentions the bot, or replies to an answer of it."""
+        if message.author.bot or message.guild is None or not self._studio.talking.is_possible:
+            return
+        actor = actor_of_message(message)
+        question = re.sub(rf"<@!?{me.id}>", " ", message.content).strip()
+        if me not in message.mentions or not question:
+            await self._tell_by_button(actor, message)
+            return
+        try:
+            before = await self._before(actor, message)
+            if before is None and not message.attachments:
+                return  # somebody talks about the bot, not to it
+            await self._ask(actor, message, question, before)
+        except UserError as error:
+            await reply_to(message, f"❌ {error}")
+
+    async def direct(self, message: discord.Message) -> bool:
+        """Take a direct message as a question; return False where it is none: a picture without one, or words
+        with nothing that they could be about."""
+        talking = self._studio.talking
+        if not talking.is_possible:
+            return False
+        actor = actor_of_message(message)
+        if message.attachments:
+            if not ASKS.search(message.content):
+                return False
+            question = re.sub(r"^\s*ask\s+", "", message.content, flags=re.IGNORECASE)
+            return await self._ask_or_say(actor, message, question, None)
+        if message.content.strip().lower() in NEW:
+            await talking.end_direct(actor)
+            await reply_to(message, FRESH)
+            return True
+        before = await self._replied_to(actor, message)
+        if before is None or not isinstance(before[0].request, AskRequest):
+            since = datetime.now(UTC) - GOES_ON
+            latest = await talking.latest(actor, since)
+            before = (latest, None) if latest else None
+        if before is None or not message.content.strip():
+            return False
+        return await self._ask_or_say(actor, message, message.content, before)
+
+    async def _ask_or_say(
+        self, actor: Actor, message: discord.Message, question: str, before: tuple[Job, int | None] | None
+    ) -> bool:
+        try:
+            await self._ask(actor, message, question, before)
+        except UserError as error:
+            await reply_to(message, f"❌ {error}")
+        return True
+
+    async def _tell_by_button(self, actor: Actor, message: discord.Message) -> None:
+        """Say once to each person how to go on, when they reply to an answer in words that don't arrive."""
+        reference = message.reference
+        if message.content or reference is None or reference.message_id is None:
+            return
+        try:
+            found = await self._studio.job_of_message(actor, reference.message_id, Action.ASK_MORE)
+        except NotAllowedError:
+            return
+        if found and isinstance(found[0].request, AskRequest):
+            if await self._studio.talking.first_time(actor, _SAID_BY_BUTTON):
+                await reply_to(message, BY_BUTTON)
+
+    async def _before(self, actor: Actor, message: discord.Message) -> tuple[Job, int | None] | None:
+        """Return what a message is about: the job that it replies to, or the latest question of its thread,
+        or the answer that the thread began under."""
+        found = await self._replied_to(actor, message)
+        if found is not None or not isinstance(message.channel, discord.Thread):
+            return found
+        latest = await self._studio.talking.latest_here(actor)
+        if latest is not None:
+            return latest, None
+        return await self._studio.job_of_message(actor, message.channel.id, Action.USE)
+
+    async def _replied_to(self, actor: Actor, message: discord.Message) -> tuple[Job, int | None] | None:
+        reference = message.reference
+        if reference is None or reference.message_id is None:
+            return None
+        return await self._studio.job_of_message(actor, reference.message_id, Action.USE)
+
+    async def _ask(
+        self,
+        actor: Actor,
+        message: discord.Message,
+        question: str,
+        before: tuple[Job, int | None] | None,
+    ) -> None:
+        """Queue a question and follow it in a reply. Raises UserError."""
+        chosen = await self._asking.preferences(actor)
+        files = [file for file in message.attachments if is_seen(file)]
+        given: list[Given] = [*self._asking.links.attached(files)]
+        talking = self._studio.talking
+        if before is not None and isinstance(before[0].request, AskRequest):
+            new = await talking.ask_more(actor, before[0].id, question, given)
+        else:
+            names = await self._names(actor, before) if before is not None else []
+            new = await talking.ask(actor, question, [*names, *given])
+        new = new.chosen(chosen.lane, private=chosen.private)
+        if new.private and actor.guild_id is not None:
+            raise UserError(STEALTH)
+        await self._submit(actor, message, new)
+
+    async def _names(self, actor: Actor, before: tuple[Job, int | None]) -> list[str]:
+        job, index = before
+        result = await self._studio.rights.result(actor, job.id, Action.USE)
+        numbers = [picture.index for picture in result.pictures] if index is None else [index]
+        return [f"{job.id} {number + 1}" for number in numbers if result.pictures]
+
+    async def _submit(self, actor: Actor, message: discord.Message, new: NewJob) -> None:
+        """Say that it waits, in the message that its answer will stand in, if
+        Discord takes that; the same message asked about twice makes one job."""
+        shown = await reply_to(message, messages.asked(new.request, message.author.id))
+        limit = message.guild.filesize_limit if message.guild else DEFAULT_FILE_LIMIT
+        reply = Reply(message_id=shown.id if shown else None, file_limit=limit)
+        try:
+            submitted = await self._studio.submit(actor, new, reply, once=f"message:{message.id}")
+        except BaseException:
+            await _take_back(shown)
+            raise
+        if submitted.duplicate:
+            await _take_back(shown)
+        self._delivery.follow(submitted.job)
+
+
+async def _take_back(shown: discord.Message | None) -> None:
+    if shown is not None:
+        with suppress(discord.HTTPException, *FAILURES):
+            await shown.delete()
+
+
+LONGEST_NAME = 90  # characters; Discord takes 100
+HAS_ONE = 160004  # Discord's code for a message that has a thread
+HERE = "Mention me here, and what you say is the next turn of this conversation."
+NOT_HERE = "A thread begins under an answer in a channel of a server. Here, **Ask more** goes on."
+ALREADY = "This is a thread already: mention me in it, or press **Ask more**."
+NOT_YOU = "You may not open threads in this channel; press **Ask more** instead."
+NOT_ME = (
+    "I may not open threads in this channel. Whoever manages it can give me *Create Public Threads* and"
+    " *Send Messages in Threads*; until then, press **Ask more**."
+)
+
+
+class Threads:
+    """Opens threads under answers."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    @answers_privately
+    async def open(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Open a thread under the message that was pressed, or lead to the one that it has. Raises
+        UserError."""
+        message, channel = interaction.message, interaction.channel
+        if isinstance(channel, discord.Thread):
+            raise UserError(ALREADY)
+        if message is None or not isinstance(channel, discord.TextChannel) or message.flags.ephemeral:
+            raise UserError(NOT_HERE)
+        if not interaction.permissions.create_public_threads:
+            raise UserError(NOT_YOU)
+        if not interaction.app_permissions.send_messages_in_threads:  # else an empty thread would stay
+            raise UserError(NOT_ME)
+        told = await self._studio.told(actor_of(interaction), job)
+        try:
+            thread = await message.create_thread(name=_name(told))
+            await thread.send(HERE, allowed_mentions=SILENT)
+        except discord.Forbidden as error:
+            raise UserError(NOT_ME) from error
+        except discord.HTTPException as error:
+            if error.code != HAS_ONE:
+                raise
+        await whisper(interaction, f"The conversation goes on in <#{message.id}>.")  # which is its id, too
+
+
+def _name(job: Job) -> str:
+    """Return the question on one line, as a thread's name, where its words may be told."""
+    question = job.request.question if isinstance(job.request, AskRequest) and job.worded else ""
+    words = " ".join(question.split()) or "Questions"
+    return words if length(words) <= LONGEST_NAME else f"{cut(words, LONGEST_NAME - 1)}…"
+
+
+TAUGHT = (
+    "Noted. Later answers to you in this conversation are told so; `/examples show` has it in your set"
+    " **{name}**."
+)
+
+
+class Teaching:
+    """Puts what windows bring into the studio's sets of examples."""
+
+    def __init__(self, studio: Studio, asking: Asking, questions: Questions) -> None:
+        self._studio, self._asking, self._questions = studio, asking, questions
+
+    async def open_teach(self, interaction: discord.Interaction, job: Job, index: int) -> None:
+        """Open the window for the right answer to a question."""
+        window = modals.Window("Teach the right answer", "teach", job.id, 0)
+        window.add_text("Right answer", "answer", long=True, most=MAX_QUESTION)
+        await interaction.response.send_modal(window)
+
+    async def open_menu(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        """Open the window for the set and label of a message's pictures.
+
+        Raises ImageError where it has none, NotAllowedError for somebody else's.
+        """
+        actor = actor_of(interaction)
+        found = await self._studio.job_of_message(actor, message.id, Action.USE)
+        content = await self._questions.pictures_of(actor, message, found)
+        draft = await self._studio.talking.keep(actor, content)
+        window = modals.Window("Add as example", "example", draft, 0)
+        last = await self._studio.examples.last(actor)
+        window.add_text(
+            "Set", "set", last, hint="mushrooms; a new name makes a set", most=LIMITS_LONGEST_NAME
+        )
+        window.add_text("Label", "label", hint="chanterelle", most=MAX_LABEL)
+        await interaction.response.send_modal(window)
+
+    async def on_window(self, interaction: discord.Interaction, sent: Submission) -> None:
+        """Keep the example that a window brings. Raises UserError, NotAllowedError."""
+        if not await acknowledge(interaction, ephemeral=True):
+            return
+        actor = actor_of(interaction)
+        if sent.what == "teach":
+            found = await self._studio.examples.teach(actor, sent.job_id, sent.text("answer"))
+            await whisper(interaction, TAUGHT.format(name=messages.quote(found.name, 80)))
+            return
+        content = await self._studio.talking.kept(actor, sent.job_id)
+        given = self._questions.given_of(interaction, content)
+        label = " ".join(sent.text("label").split())
+        contents = await self._studio.examples.add(actor, sent.text("set"), label, given, make=True)
+        await whisper(interaction, added(contents.set.name, label, contents.labels.get(label, 0)))
+
+
+def added(name: str, label: str, count: int) -> str:
+    """Return what is said when pictures have come into a set. count: those that the label has now."""
+    pictures = counted(count, "picture")
+    return f"**{messages.quote(label, 80)}** has {pictures} in **{messages.quote(name, 80)}** now."

@@ -1,0 +1,371 @@
+"""/studio: a server's rules for the bot: bans, allowed channels and roles, limits by role, and who changed
+what.
+
+/moderation: what a server lets through, its word list, and its members' strikes and time-outs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Atelier
+from bot.discord_api.interactions import actor_of
+from bot.ui.messages import quote
+from bot.ui.replies import answers_privately, whisper, whisper_all
+from core.errors import UserError
+from storage.people import AuditRow, RoleLimit, RoleTokens
+from studio.texts import code, counted
+
+Listable = (  # channels where commands can be used; a thread or a forum's post is also what its channel is
+    discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel | discord.Thread
+)
+IN_A_LINE = 40  # people, channels or roles
+MOST_TOKENS = 10**9  # a day
+
+
+@app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
+class StudioCog(
+    commands.GroupCog, name="studio", description="Who may use Atelier in this server (Manage Server)"
+):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Ban a member from Atelier here and cancel their waiting jobs")
+    @answers_privately
+    async def ban(self, interaction: discord.Interaction, user: discord.User) -> None:
+        dropped = await self.bot.studio.server.ban(actor_of(interaction), user.id)
+        await whisper(
+            interaction,
+            f"<@{user.id}> can't use Atelier here any more; {counted(dropped, 'waiting job')} cancelled.",
+        )
+
+    @app_commands.command(description="Lift a ban")
+    @answers_privately
+    async def unban(self, interaction: discord.Interaction, user: discord.User) -> None:
+        lifted = await self.bot.studio.server.unban(actor_of(interaction), user.id)
+        await whisper(
+            interaction,
+            f"<@{user.id}> may use Atelier again." if lifted else f"<@{user.id}> isn't banned here.",
+        )
+
+    @app_commands.command(
+        description="Allow Atelier only in listed channels or for listed roles, and add one to the list"
+    )
+    @answers_privately
+    async def allow(
+        self,
+        interaction: discord.Interaction,
+        channel: Listable | None = None,
+        role: discord.Role | None = None,
+    ) -> None:
+        kind, target = _one(channel, role)
+        await self.bot.studio.server.allow(actor_of(interaction), kind, target.id)
+        await whisper(interaction, f"{target.mention} is on the list of allowed {kind}s.")
+
+    @app_commands.command(description="Remove a channel or a role from the list; an empty list allows all")
+    @answers_privately
+    async def disallow(
+        self,
+        interaction: discord.Interaction,
+        channel: Listable | None = None,
+        role: discord.Role | None = None,
+    ) -> None:
+        kind, target = _one(channel, role)
+        gone = await self.bot.studio.server.disallow(actor_of(interaction), kind, target.id)
+        await whisper(
+            interaction,
+            f"{target.mention} is off the list." if gone else f"{target.mention} wasn't on the list.",
+        )
+
+    @app_commands.command(
+        description="Set how many jobs members with a role can have; their highest role limit applies"
+    )
+    @app_commands.describe(
+        running="Jobs running at once, 0 to 100; leave out both numbers to remove the limit",
+        waiting="Jobs waiting, 0 to 10000",
+    )
+    @answers_privately
+    async def limit(
+        self,
+        interaction: discord.Interaction,
+        role: discord.Role,
+        running: app_commands.Range[int, 0, 100] | None = None,
+        waiting: app_commands.Range[int, 0, 10_000] | None = None,
+    ) -> None:
+        if running is None and waiting is None:
+            gone = await self.bot.studio.server.remove_role_limit(actor_of(interaction), role.id)
+            await whisper(
+                interaction, f"{role.mention} has no limit of its own {'any more' if gone else 'here'}."
+            )
+            return
+        if running is None or waiting is None:
+            raise UserError("Give both `running` and `waiting`, or neither to remove the role's limit.")
+        await self.bot.studio.server.set_role_limit(
+            actor_of(interaction), RoleLimit(role.id, running, waiting)
+        )
+        await whisper(interaction, f"{role.mention}: {running} running, {waiting} waiting.")
+
+    @app_commands.command(
+        description="Set how many tokens a day members with a role can use in questions; the most applies"
+    )
+    @app_commands.describe(per_day="0 = as many as they like; leave it out to remove the role's number")
+    @answers_privately
+    async def tokens(
+        self,
+        interaction: discord.Interaction,
+        role: discord.Role,
+        per_day: app_commands.Range[int, 0, MOST_TOKENS] | None = None,
+    ) -> None:
+        server, actor = self.bot.studio.server, actor_of(interaction)
+        if per_day is None:
+            gone = await server.remove_role_tokens(actor, role.id)
+            said = f"has no number of tokens of its own {'any more' if gone else 'here'}."
+        else:
+            await server.set_role_tokens(actor, RoleTokens(role.id, per_day))
+            said = f"has {_tokens(per_day)} tokens a day."
+        await whisper(interaction, f"{role.mention} {said}")
+
+    @app_commands.command(description="Show the rules of this server")
+    @answers_privately
+    async def rules(self, interaction: discord.Interaction) -> None:
+        actor = actor_of(interaction)
+        channels, roles = await self.bot.studio.server.allowed(actor)
+        banned = await self.bot.studio.server.banned(actor)
+        limits = await self.bot.studio.server.role_limits(actor)
+        tokens = await self.bot.studio.server.role_tokens(actor)
+        settings = self.bot.settings
+        lines = (
+            *_listed("**Channels**", channels, "<#{}>", "all"),
+            *_listed("**Roles**", roles, "<@&{}>", "all"),
+            *_listed("**Banned**", banned, "<@{}>", "nobody"),
+            (
+                f"**Each member** {settings.user_running} running, {settings.user_waiting} waiting · **this"
+                f" server** {settings.guild_waiting} waiting"
+            ),
+            f"**Questions of each member** {_tokens(settings.ask_per_day)} tokens a day",
+            *(
+                f"**Members with** <@&{limit.role_id}> {limit.user_running} running,"
+                f" {limit.user_waiting} waiting"
+                for limit in limits
+            ),
+            *(f"**Members with** <@&{one.role_id}> {_tokens(one.per_day)} tokens a day" for one in tokens),
+        )
+        await whisper_all(interaction, lines)
+
+    @app_commands.command(description="Show who changed what, newest first")
+    @answers_privately
+    async def audit(self, interaction: discord.Interaction) -> None:
+        rows = await self.bot.studio.server.audit(actor_of(interaction))
+        lines = [
+            f"- {discord.utils.format_dt(row.at, 'f')} <@{row.actor_id}>"
+            f" {row.action}{_target(row)}{_detail(row)}"
+            for row in rows
+        ]
+        await whisper_all(interaction, lines or ["Nobody has changed anything here yet."])
+
+
+def _target(row: AuditRow) -> str:
+    """What was changed, as Discord shows people, roles and channels by name."""
+    if not row.target:
+        return ""
+    if row.action in ("ban", "unban", "pardon", "time out"):
+        return f" <@{row.target}>"
+    if "role" in row.action:
+        return f" <@&{row.target}>"
+    return f" <#{row.target}>" if "channel" in row.action else f" `{row.target}`"
+
+
+def _detail(row: AuditRow) -> str:
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row.detail.items())
+    return f": {code(said, 200)}" if said else ""
+
+
+def _tokens(per_day: int) -> str:
+    return f"{per_day:,}" if per_day else "any number of"
+
+
+def _one(channel: Listable | None, role: discord.Role | None):
+    if (channel is None) == (role is None):
+        raise UserError("Choose either a `channel` or a `role`.")
+    return ("channel", channel) if channel is not None else ("role", role)
+
+
+def _listed(name: str, ids: Collection[int], form: str, none: str) -> list[str]:
+    """Return the lines that list ids as Discord shows what they belong to."""
+    found = [form.format(one) for one in sorted(ids)]
+    lines = [", ".join(found[at : at + IN_A_LINE]) for at in range(0, len(found), IN_A_LINE)]
+    return [f"{name} {lines[0] if lines else none}", *lines[1:]]
+
+
+async def server_setup(bot: Atelier) -> None:
+    await bot.add_cog(StudioCog(bot))
+
+
+Minutes = app_commands.Range[int, 0, 40_320]  # four weeks
+
+
+@app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
+class Moderation(
+    commands.GroupCog,
+    name="moderation",
+    description="What members may make and see in this server (Manage Server)",
+):
+    def __init__(self, bot: Atelier) -> None:
+        self.bot = bot
+
+    @app_commands.command(description="Show the moderation rules of this server")
+    @answers_privately
+    async def show(self, interaction: discord.Interaction) -> None:
+        rules, words = await self.bot.studio.server.moderation(actor_of(interaction))
+        after = (
+            f"{counted(rules.strikes, 'strike')} in {rules.window} h: a time-out of {rules.timeout} min"
+            if rules.strikes
+            else "none"
+        )
+        lines = (
+            f"**Level** {rules.level}",
+            (
+                "**Pictures that the classifier flags**"
+                f" {'block' if rules.level == 'strict' else rules.pictures}"
+            ),
+            f"**Time-outs** {after}",
+            f"**Own words** {len(words)}",
+            f"**Own rules** {len(rules.rules)}",
+            "-# Sexual content with minors is blocked at every level.",
+        )
+        await whisper(interaction, "\n".join(lines))
+
+    @app_commands.command(
+        description=(
+            "Allow sexual content: off (anywhere), standard (in age-restricted channels), strict (nowhere)"
+        )
+    )
+    @answers_privately
+    async def level(
+        self, interaction: discord.Interaction, level: Literal["off", "standard", "strict", "default"]
+    ) -> None:
+        chosen = None if level == "default" else level
+        rules = await self.bot.studio.server.set_moderation(actor_of(interaction), level=chosen)
+        await whisper(interaction, f"The level here is {rules.level}.")
+
+    @app_commands.command(description="Hide or block pictures that the classifier flags, at level standard")
+    @answers_privately
+    async def pictures(
+        self, interaction: discord.Interaction, treatment: Literal["spoiler", "block", "default"]
+    ) -> None:
+        chosen = None if treatment == "default" else treatment
+        rules = await self.bot.studio.server.set_moderation(actor_of(interaction), pictures=chosen)
+        await whisper(interaction, f"Such pictures: {rules.pictures}.")
+
+    @app_commands.command(
+        description=("Give a time-out after this many strikes within this many hours; 0 strikes turns it off")
+    )
+    @answers_privately
+    async def limits(
+        self,
+        interaction: discord.Interaction,
+        strikes: app_commands.Range[int, 0, 100],
+        hours: app_commands.Range[int, 1, 720],
+        minutes: Minutes,
+    ) -> None:
+        await self.bot.studio.server.set_moderation(
+            actor_of(interaction), strikes=strikes, window=hours, timeout=minutes
+        )
+        await whisper(
+            interaction,
+            f"{counted(strikes, 'strike')} in {hours} h: {minutes} min."
+            if strikes
+            else "Strikes no longer lead to time-outs.",
+        )
+
+    @app_commands.command(
+        description="Block a word, a phrase, or a pattern such as knif*, look-alike spellings included"
+    )
+    @answers_privately
+    async def add(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
+        pattern = await self.bot.studio.server.add_word(actor_of(interaction), word)
+        await whisper(interaction, f"{code(pattern)} is now on the list.")
+
+    @app_commands.command(description="Remove a word from the list")
+    @answers_privately
+    async def remove(self, interaction: discord.Interaction, word: app_commands.Range[str, 2, 100]) -> None:
+        pattern, gone = await self.bot.studio.server.remove_word(actor_of(interaction), word)
+        await whisper(
+            interaction, f"{code(pattern)} {'is no longer on the list' if gone else 'was not on the list'}."
+        )
+
+    @app_commands.command(description="Show this server's own list of words")
+    @answers_privately
+    async def words(self, interaction: discord.Interaction) -> None:
+        _, found = await self.bot.studio.server.moderation(actor_of(interaction))
+        await whisper_all(interaction, [code(word) for word in found] or ["The list is empty."], ", ")
+
+    @app_commands.command(
+        description="Show, add or remove this server's own rules in sentences; only Check compares with them"
+    )
+    @answers_privately
+    async def rules(
+        self,
+        interaction: discord.Interaction,
+        add: app_commands.Range[str, 1, 200] | None = None,
+        remove: app_commands.Range[int, 1, 10] | None = None,
+    ) -> None:
+        actor = actor_of(interaction)
+        if add is not None:
+            await self.bot.studio.server.add_rule(actor, add)
+        if remove is not None:
+            await self.bot.studio.server.remove_rule(actor, remove)
+        found, _ = await self.bot.studio.server.moderation(actor)
+        lines = [f"{number}. {quote(rule)}" for number, rule in enumerate(found.rules, 1)]
+        await whisper_all(interaction, lines or ["There are no rules in sentences yet."])
+
+    @app_commands.command(
+        description="Check which rule would block a text here, without queuing it or giving a strike"
+    )
+    @answers_privately
+    async def test(self, interaction: discord.Interaction, text: app_commands.Range[str, 1, 1000]) -> None:
+        plain, adult = await self.bot.studio.server.judge(actor_of(interaction), text)
+        await whisper(
+            interaction,
+            f"Here: {plain or 'allowed'}. In an age-restricted channel: {adult or 'allowed'}.",
+        )
+
+    @app_commands.command(description="Show a member's strikes of the last 90 days")
+    @answers_privately
+    async def strikes(self, interaction: discord.Interaction, user: discord.User) -> None:
+        found, until = await self.bot.studio.server.strikes(actor_of(interaction), user.id)
+        lines = [f"- {discord.utils.format_dt(strike.at, 'f')} {strike.rule.lower()}" for strike in found]
+        lines += [f"In a time-out until {discord.utils.format_dt(until, 'f')}."] if until else []
+        await whisper_all(interaction, [f"<@{user.id}> has {counted(len(found), 'strike')}.", *lines])
+
+    @app_commands.command(description="Delete a member's strikes here and end their time-out")
+    @answers_privately
+    async def pardon(self, interaction: discord.Interaction, user: discord.User) -> None:
+        count = await self.bot.studio.server.pardon(actor_of(interaction), user.id)
+        await whisper(interaction, f"<@{user.id}> may use Atelier. Forgotten: {counted(count, 'strike')}.")
+
+    @app_commands.command(description="Stop a member from using Atelier here for some minutes")
+    @answers_privately
+    async def timeout(
+        self,
+        interaction: discord.Interaction,
+        user: discord.User,
+        minutes: app_commands.Range[int, 1, 40_320],
+    ) -> None:
+        until = await self.bot.studio.server.time_out(actor_of(interaction), user.id, minutes)
+        await whisper(
+            interaction, f"<@{user.id}> may use Atelier again {discord.utils.format_dt(until, 'R')}."
+        )
+
+
+async def moderation_setup(bot: Atelier) -> None:
+    await bot.add_cog(Moderation(bot))
+
+
+async def setup(bot: Atelier) -> None:
+    await server_setup(bot)
+    await moderation_setup(bot)

@@ -1,1 +1,0 @@
-"""Commands for a server's managers and the host."""

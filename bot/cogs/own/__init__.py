@@ -1,1 +1,0 @@
-"""Commands about one's own things: settings, jobs, favourites, data."""

@@ -1,0 +1,501 @@
+"""What a job's message shows: text, picture and buttons, for each kind of job and each stage of it.
+
+What the message of a film shows: the film as far as it fits, several as one mosaic, their buttons.
+
+What a message shows of an answer in a form: a table or a text as a block of code with files, boxes as a
+list.
+
+What a message shows of the text in a picture: a block of code that the text can't leave, and files with
+all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import discord
+
+from bot.projects.results import OwnPosts
+from bot.ui import buttons, messages
+from bot.ui import markdown as example_text
+from bot.ui.buttons import JobButton, view_of
+from bot.ui.messages import cut, length, quote
+from bot.ui.replies import Picture, Post, alt
+from core.errors import FilesAway, ImageError, StorageError
+from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Queued, Started
+from core.job import Job
+from core.requests import AskRequest, GenerateRequest, TryRequest
+from core.requests.base import Answer
+from core.results import count_words, lines_as_json, text_of_lines
+from jobs.queue import Result
+from storage.job_queries import StoredPicture
+from storage.videos import StoredFilm
+from studio import texts
+from studio.actor import Place
+from studio.inputs import film_of
+from studio.library.clips import FilmShowing, Strips
+from studio.library.rendition import Showing, Shown
+from studio.media.uploads import Intake
+from studio.moderation.moderator import Moderator
+from studio.moderation.rules import Visibility
+from studio.new_job import picture_of
+from studio.texts import aspect_ratio, counted, facts, running, shorter_prompts, visible
+
+MAX_TEXT = 1500  # characters of the text in its message; the files have the rest
+MORE = "… the rest is in the file"
+
+
+def read(result: Result, text: str) -> str:
+    """Return the message with the text that was read."""
+    job, parameters = result.job, result.parameters
+    count = f"{counted(len(result.lines), 'line')} · {counted(count_words(result.lines), 'word')}"
+    foot = f"-# {count} · {quote(str(parameters.get('model', '')), 60)} · job {job.id}"
+    notes = "".join(f"\n-# {quote(str(note), 300)}" for note in parameters.get("notes", ()))
+    return messages.fit(f"{messages.title(job)}\n{block(text)}\n{foot}{notes}")
+
+
+def block(text: str, limit: int = MAX_TEXT) -> str:
+    """Return as much of a text as fits in a block of code, which it can't end."""
+    shown = visible(text.expandtabs(4)).replace("```", "'''").strip("\n")
+    if length(shown) > limit:
+        shown = f"{cut(shown, limit).rpartition(chr(10))[0] or cut(shown, limit)}\n{MORE}"
+    return f"```\n{shown or ' '}\n```"
+
+
+def files(result: Result, text: str) -> dict[str, bytes]:
+    """Return the files that come along, by name: the text, and each line with its box."""
+    given: Mapping[str, Any] = result.parameters
+    size = int(given.get("width", 0)), int(given.get("height", 0))
+    told = lines_as_json(result.lines, size, str(given.get("model", "")))
+    return {f"{result.job.id}.txt": f"{text}\n".encode(), f"{result.job.id}.json": told.encode()}
+
+
+def view(job: Job) -> discord.ui.View:
+    """Return what can be done with the text."""
+    return view_of(*(JobButton(job.id, action) for action in ("details", "delete")))
+
+
+CSV, JSON = "table.csv", "table.json"
+GROWN = 1200  # characters of a text that is shown while it grows: the newest
+LABEL = 60  # characters of what a box shows
+
+
+def formed_body(result: Result, text: str) -> str | None:
+    """Return how an answer is shown that has a form, None where it is shown as words."""
+    answer = result.answer
+    assert answer is not None
+    if answer.table is not None:
+        title = f"**{quote(answer.table.title, 200)}**\n" if answer.table.title else ""
+        return title + block(texts.as_text(answer.table))
+    if answer.boxes:
+        labels = (quote(box.label, LABEL) or "a thing" for box in answer.boxes)
+        return "\n".join(f"{number}\\. {label}" for number, label in enumerate(labels, 1))
+    if _form(result) == "text" and text.strip():
+        return block(text)
+    return None
+
+
+def attached(result: Result, text: str) -> dict[str, bytes]:
+    """Return the files that come along, by name."""
+    table = result.answer.table if result.answer else None
+    if table is not None:
+        return {CSV: texts.as_csv(table).encode("utf-8-sig"), JSON: texts.as_json(table).encode()}
+    return files(result, text) if result.lines else {}
+
+
+def _form(result: Result) -> str:
+    return result.job.request.form if isinstance(result.job.request, AskRequest) else ""
+
+
+GROWING: dict[str, Callable[[str], str]] = {  # form → how what there is already is shown
+    "table": lambda text: block(texts.growing(text)),
+    "text": lambda text: block(text[-GROWN:].partition("\n")[2] if len(text) > GROWN else text),
+}
+
+
+SUFFIXES = {
+    "video/mp4": "mp4",
+    "image/gif": "gif",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/jpeg": "jpg",
+}
+FILMS_SOME_DELETED = "Some films of this job were deleted."
+
+
+class FilmPosts:
+    """Makes the posts of films, as they may be shown in the place they go to. posters: shows their first
+    frames. web: as of ``Posts``."""
+
+    def __init__(self, showing: FilmShowing, posters: Showing, moderator: Moderator, web: str) -> None:
+        self._showing, self._posters, self._moderator, self._web = showing, posters, moderator, web
+
+    async def result(self, result: Result, limit: int, place: Place) -> Post:
+        """Return the final message of a job: its film, or all of them at once, small, with U for each."""
+        job, films = result.job, result.films
+        first = films[0]
+        if len(films) > 1:
+            shown = await self._showing.mosaic(films, job, limit)
+            view = buttons.for_films(job, films[-1].index + 1, self._web)
+        else:
+            shown = await self._showing.film(first, job, limit)
+            view = buttons.for_film(job, first.index, self._web)
+        shown = await self._or_poster(shown, result, first.index, limit)
+        asked = job.request.num_images if isinstance(job.request, GenerateRequest) else len(films)
+        notes = (*shown.notes, FILMS_SOME_DELETED) if len(films) < asked else shown.notes
+        content = messages.finished(
+            job,
+            result.parameters,
+            notes=notes,
+            shape=aspect_ratio(first.width, first.height),
+            facts=facts(first, result.parameters),
+        )
+        return await self._moderated(Post(content, _films_attached(shown, job), view), result, films, place)
+
+    async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
+        """Return film ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
+        job, film = result.job, film_of(result, index)
+        content = messages.single(
+            job,
+            index,
+            user_id,
+            shape=aspect_ratio(film.width, film.height),
+            facts=facts(film, result.parameters),
+            noun="Film",
+        )
+        return await self.film(result, index, content, buttons.for_film(job, index, self._web), limit, place)
+
+    async def film(
+        self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
+    ) -> Post:
+        """Return film ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above ``view``."""
+        job, film = result.job, film_of(result, index)
+        shown = await self._or_poster(await self._showing.film(film, job, limit), result, index, limit)
+        content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
+        return await self._moderated(Post(content, _films_attached(shown, job), view), result, [film], place)
+
+    async def gif(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
+        """Return film ``index`` (from 0) as a GIF, which plays by itself."""
+        job, film = await self._moderator.told(result.job, place), film_of(result, index)
+        shown = await self._showing.gif(film, job, limit)
+        content = messages.single(job, index, user_id, noun="GIF of film")
+        content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
+        return await self._moderated(Post(content, _films_attached(shown, job)), result, [film], place)
+
+    async def _or_poster(self, shown: Shown, result: Result, index: int, limit: int) -> Shown:
+        """Return the first frame in the place of a film that doesn't fit, with what is told of that."""
+        poster = next((picture for picture in result.pictures if picture.index == index), None)
+        if shown.data is not None or poster is None:
+            return shown
+        still = await self._posters.picture(poster, result.job, limit)
+        return replace(still, notes=(*shown.notes, *still.notes))
+
+    async def _moderated(self, post: Post, result: Result, films: Sequence[StoredFilm], place: Place) -> Post:
+        """``post`` as the worst frame of ``films`` allows."""
+        posters = {picture.index: picture.sha256 for picture in result.pictures}
+        seen = [sha for film in films for sha in (film.sha256, posters.get(film.index)) if sha is not None]
+        return as_visible(post, await self._moderator.visibility(tuple(seen), place), result.job)
+
+
+def as_visible(post: Post, visibility: Visibility, job: Job) -> Post:
+    """Return ``post`` as it is, behind a spoiler, or a notice without picture and buttons."""
+    if visibility is Visibility.BLOCK:
+        return Post(messages.held_back(job))
+    if visibility is Visibility.SPOILER and post.picture is not None:
+        return replace(post, picture=post.picture._replace(name=f"SPOILER_{post.picture.name}"))
+    return post
+
+
+def _films_attached(shown: Shown, job: Job) -> Picture | None:
+    if shown.data is None:
+        return None
+    return Picture(shown.data, f"atelier-{job.id}.{SUFFIXES[shown.media_type]}", alt(job))
+
+
+SOME_DELETED = "Some pictures of this job were deleted."
+_OF_WORDS = (Answer.WEIGHTS, Answer.LABELS, Answer.MAP)  # whose answers are the words that were asked with
+_SUFFIXES = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
+
+
+class Posts:
+    """Makes the posts of jobs, as they may be shown in the place they go to. web: the address of the studio
+    on the web, "" where the world finds none. asks, animates, edits: whether anything here answers
+    questions, makes films, and changes pictures as words say."""
+
+    def __init__(
+        self,
+        showing: Showing,
+        moderator: Moderator,
+        intake: Intake,
+        strips: Strips,
+        films: FilmPosts,
+        own: OwnPosts,
+        web: str = "",
+        *,
+        asks: bool = False,
+        animates: bool = False,
+        edits: bool = False,
+    ) -> None:
+        self._showing, self._moderator, self._intake = showing, moderator, intake
+        self._strips, self._web, self._asks, self._animates = strips, web, asks, animates
+        self._edits = edits
+        self.films, self._own = films, own
+        self._made = {
+            Answer.PICTURES: self._drawn,
+            Answer.FILMS: films.result,
+            Answer.CAPTIONS: self._described,
+            Answer.WEIGHTS: self._shortened,
+            Answer.LABELS: self._classified,
+            Answer.MAP: self._explained,
+            Answer.LINES: self._read,
+            Answer.TEXT: self._answered,
+            **dict.fromkeys((Answer.MODEL, Answer.VERDICTS, Answer.FILES), self._of_own_models),
+        }
+
+    async def progress(
+        self, job: Job, event: Event, place: Place | None = None, *, ran: float = 0.0
+    ) -> Post | None:
+        """Return what to show in ``place`` (None: where it was asked for) while the job waits or runs; None
+        when ``event`` changes nothing. ran: seconds since its first step."""
+        job = job if place is None else await self.told(job, place)
+        view = buttons.while_running(job)
+        match event:
+            case Queued():
+                return Post(messages.waiting(job, event), view=view)
+            case Loading(model, fraction):
+                return Post(messages.loading(job, model, fraction), view=view)
+            case Started():
+                return Post(messages.running(job, None), view=view)
+            case Progress(text=text) if job.request.answer is Answer.TEXT:
+                content = example_text.answering(job, text, GROWING)
+                return Post(content, view=example_text.view_while_answering(job))
+            case Progress(step, total, preview, doing=doing):
+                picture = await self._preview(preview, job, place or _asked_in(job)) if preview else None
+                detail = messages.quote(doing, 100)
+                if job.request.answer is Answer.FILMS:
+                    left = ran * (total - step) / step if ran and step else None
+                    detail = running(step, total, left, previewed=picture is not None)
+                content = messages.running(job, round(100 * step / max(1, total)), detail)
+                return Post(content, picture, view)
+        return None
+
+    async def _preview(self, preview: bytes, job: Job, place: Place) -> Picture | None:
+        data = await self._showing.preview(preview, job, place)
+        return Picture(data, "preview.jpg", "preview") if data is not None else None
+
+    async def result(self, result: Result, file_limit: int, place: Place | None = None) -> Post:
+        """Return the final message of ``result``, its picture in at most ``file_limit`` bytes. It is to be
+        shown in ``place``; None: where it was asked for."""
+        place = place or _asked_in(result.job)
+        result = await self._told(result, place)
+        if not result.job.worded and result.job.request.answer in _OF_WORDS:
+            return Post(messages.held_back(result.job))
+        if isinstance(result.job.request, TryRequest):  # its set has the labels
+            labels = [label for label, _ in result.scores]
+            if None in await self._moderator.captions(labels, place):
+                return Post(messages.held_back(result.job))
+        return await self._made[result.job.request.answer](result, file_limit, place)
+
+    async def told(self, job: Job, place: Place) -> Job:
+        """Return a job as it may be told of in ``place``: without words that break a rule there."""
+        return await self._moderator.told(job, place)
+
+    async def _told(self, result: Result, place: Place) -> Result:
+        return replace(result, job=await self.told(result.job, place))
+
+    async def _drawn(self, result: Result, limit: int, place: Place) -> Post:
+        """The grid, or the only picture."""
+        job, pictures = result.job, result.pictures
+        first, several = pictures[0], len(pictures) > 1
+        stored = result.grid if result.grid is not None else first
+        count = pictures[-1].index + 1
+        grid = buttons.for_grid
+        view = grid(job, count, self._web) if several else self._single(job, first.index, stored)
+        shown = await self._showing.picture(stored, job, limit)
+        notes = (*shown.notes, SOME_DELETED) if len(pictures) < _asked_for(job) else shown.notes
+        shape = aspect_ratio(first.width, first.height)
+        content = messages.finished(job, result.parameters, notes=notes, shape=shape)
+        return await self._moderated(Post(content, _attached(shown, job), view), job, pictures, place)
+
+    async def _answered(self, result: Result, limit: int, place: Place) -> Post:
+        """The answer, as far as it fits; a longer one comes as a file, too. What is drawn of it stands below,
+        if that may be shown."""
+        job, answer = result.job, result.answer
+        assert answer is not None
+        [text] = await self._moderator.captions([answer.text], place)
+        if text is None:
+            return Post(messages.held_back(job))
+        body = formed_body(result, text)
+        content, whole = example_text.answered(job, answer, result.parameters, body)
+        more = [Picture(data, name, "") for name, data in attached(result, text).items()]
+        if not whole:
+            more.append(Picture(answer.text.encode(), example_text.FILE, ""))
+        strip = await self._strip(result, answer.text, limit, place)
+        post = Post(content, strip, example_text.view(job), tuple(more))
+        return await self._with_drawing(post, result, limit, place)
+
+    async def _strip(self, result: Result, text: str, limit: int, place: Place) -> Picture | None:
+        """The frames of the film that an answer is about; None where it is about none."""
+        strip = await self._strips.of(result, text, place)
+        if strip is None or len(strip.data) > limit:
+            return None
+        hidden = "SPOILER_" if strip.visibility is Visibility.SPOILER else ""
+        return Picture(strip.data, f"{hidden}frames-{result.job.id}.webp", strip.alt)
+
+    async def _with_drawing(
+        self, post: Post, result: Result, limit: int, place: Place, without: Post | None = None
+    ) -> Post:
+        """``post`` with what was drawn of the answer, where that is there and may be shown. without: instead
+        of ``post`` where it may not."""
+        job, drawn = result.job, result.grid
+        if drawn is None:
+            return post
+        visibility = await self._moderator.visibility((*job.request.pictures, drawn.sha256), place)
+        if visibility is Visibility.BLOCK:
+            return without or post
+        try:
+            shown = await self._showing.picture(drawn, job, limit - sum(len(one.data) for one in post.more))
+        except FilesAway:
+            raise  # it is told with its drawing, later
+        except StorageError:
+            return post
+        return as_visible(replace(post, picture=_attached(shown, job)), visibility, job)
+
+    async def _read(self, result: Result, limit: int, place: Place) -> Post:
+        """The text that was read, with its files, below the picture with boxes if that may be shown."""
+        job = result.job
+        [text] = await self._moderator.captions([text_of_lines(result.lines)], place)
+        if text is None:
+            return Post(messages.held_back(job))
+        more = tuple(Picture(data, name, "") for name, data in files(result, text).items())
+        post = Post(read(result, text), view=view(job), more=more)
+        return await self._with_drawing(post, result, limit, place)
+
+    async def _shortened(self, result: Result, limit: int, place: Place) -> Post:
+        """The words by their weight, and shorter prompts to choose from."""
+        job, scores = result.job, result.scores
+        count = len(shorter_prompts(scores))
+        return Post(messages.shortened(job, scores), view=buttons.for_shortened(job, count))
+
+    async def _classified(self, result: Result, limit: int, place: Place) -> Post:
+        """The best guess, above the chart if there is one; a chart needs no moderation."""
+        job, chart = result.job, result.grid
+        tried = isinstance(job.request, TryRequest)
+        told = example_text.tried if tried else messages.classified
+        content = told(job, result.scores, result.parameters)
+        shown = None if chart is None else await self._showing.picture(chart, job, limit)
+        if tried:
+            return Post(
+                content, None if shown is None else _attached(shown, job), example_text.text_view(job)
+            )
+        view = buttons.view(job, [label for label, _ in result.scores])
+        return Post(content, None if shown is None else _attached(shown, job), view)
+
+    async def _explained(self, result: Result, limit: int, place: Place) -> Post:
+        """The label with the map of what speaks for it, if the picture may be shown."""
+        post = Post(messages.classified(result.job, result.scores, result.parameters))
+        return await self._with_drawing(post, result, limit, place, Post(messages.held_back(result.job)))
+
+    async def _of_own_models(self, result: Result, limit: int, place: Place) -> Post:
+        """What came of a training, a try or a bundle, with the chart or the map if that may be shown."""
+        post = await self._own.result(result, limit)
+        return await self._with_drawing(post, result, limit, place)
+
+    async def _described(self, result: Result, limit: int, place: Place) -> Post:
+        """The captions under the picture they describe; without the picture if there is none, or it is gone,
+        too large, or may not be shown."""
+        job = result.job
+        captions = await self._moderator.captions(result.captions, place)
+        post = Post(
+            messages.described(job, captions, None, result.parameters),
+            view=buttons.for_captions(job, len(captions)),
+        )
+        if not job.request.pictures:
+            return post
+        described = job.request.pictures[0]
+        try:
+            size = await self._intake.size(described)
+            stored = StoredPicture(described, "image/png", *size, None, 0, 0)
+            picture = _attached(await self._showing.picture(stored, job, limit), job)
+        except FilesAway:
+            raise
+        except (ImageError, StorageError):
+            return post
+        visibility = await self._moderator.visibility((described,), place)
+        if visibility is Visibility.BLOCK:
+            return post
+        content = messages.described(job, captions, aspect_ratio(*size), result.parameters)
+        return as_visible(replace(post, content=content, picture=picture), visibility, job)
+
+    async def ended(self, job: Job, event: Failed | Cancelled | Paused) -> Post:
+        """Return what the message of a job says that ended, or pauses, without a result."""
+        return without_result(await self.told(job, _asked_in(job)), event)
+
+    async def kept(self, job: Job) -> Post:
+        """Return what the job's message says where Discord refuses its result: how to get it."""
+        job = await self.told(job, _asked_in(job))
+        on_web = self._web and job.request.answer in (Answer.PICTURES, Answer.FILMS)
+        return Post(messages.kept(job, f"{self._web}/pictures/{job.id}/1" if on_web else ""))
+
+    async def single(self, result: Result, index: int, user_id: int, limit: int, place: Place) -> Post:
+        """Return picture ``index`` (from 0) alone, in at most ``limit`` bytes, as the user asked for it."""
+        result = await self._told(result, place)
+        if result.films:
+            return await self.films.single(result, index, user_id, limit, place)
+        job, stored = result.job, picture_of(result, index)
+        content = messages.single(job, index, user_id, shape=aspect_ratio(stored.width, stored.height))
+        view = self._single(job, index, stored)
+        return await self._picture(result, index, content, view, limit, place)
+
+    def _single(self, job: Job, index: int, stored: StoredPicture) -> discord.ui.View:
+        return buttons.for_single(
+            job, index, stored, self._web, asks=self._asks, films=self._animates, edits=self._edits
+        )
+
+    async def picture(
+        self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
+    ) -> Post:
+        """Return picture or film ``index`` (from 0) in at most ``limit`` bytes, below ``content`` and above
+        ``view``. Words that break a rule there are no part of the picture; ``content`` is the caller's."""
+        return await self._picture(await self._told(result, place), index, content, view, limit, place)
+
+    async def _picture(
+        self, result: Result, index: int, content: str, view: discord.ui.View, limit: int, place: Place
+    ) -> Post:
+        if result.films:
+            return await self.films.film(result, index, content, view, limit, place)
+        job, stored = result.job, picture_of(result, index)
+        shown = await self._showing.picture(stored, job, limit)
+        content = "\n".join([content, *(f"-# {note}" for note in shown.notes)])
+        return await self._moderated(Post(content, _attached(shown, job), view), job, [stored], place)
+
+    async def _moderated(self, post: Post, job: Job, pictures: Sequence[StoredPicture], place: Place) -> Post:
+        """``post`` as the worst of ``pictures`` allows."""
+        hashes = tuple(picture.sha256 for picture in pictures)
+        return as_visible(post, await self._moderator.visibility(hashes, place), job)
+
+
+def without_result(job: Job, event: Failed | Cancelled | Paused) -> Post:
+    """Return the message of a job that ended, or pauses, without a result."""
+    match event:
+        case Failed(message):
+            return Post(messages.failed(job, message), view=buttons.after_end(job))
+        case Cancelled():
+            return Post(messages.cancelled(job), view=buttons.after_end(job))
+        case Paused():
+            return Post(messages.paused(job))
+
+
+def _asked_for(job: Job) -> int:
+    return job.request.num_images if isinstance(job.request, GenerateRequest) else 0
+
+
+def _asked_in(job: Job) -> Place:
+    return Place(job.origin.guild_id, job.origin.channel_id)
+
+
+def _attached(shown: Shown, job: Job) -> Picture | None:
+    if shown.data is None:
+        return None
+    return Picture(shown.data, f"atelier-{job.id}.{_SUFFIXES[shown.media_type]}", alt(job))

@@ -1,0 +1,1 @@
+"""The connection to Discord: retries, addresses, attachments and interactions without an answer."""

@@ -1,0 +1,177 @@
+"""Files on Discord's servers, as the studio takes them, and links as files or as names of our pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+import discord
+from discord.http import HTTPClient
+
+from bot.discord_api import http, private_api
+from core.errors import ImageError, UserError
+from core.job import Job
+from studio.actor import Actor
+from studio.authority import Action
+from studio.inputs import Given
+from studio.media.file_types import may_be_film
+from studio.media.uploads import Readable, short_name
+
+_LINK = re.compile(
+    r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d{1,19})/(\d{1,19})/(\d{1,19})/?>?"
+    r"(?:[\s#:]+(\d{1,4}))?",
+    re.IGNORECASE,
+)
+MAX_ID = 2**63 - 1  # of Discord's ids, and of what a row holds
+_MESSAGE = re.compile(r"https?://(?:\w+\.)?discord(?:app)?\.com/channels/", re.IGNORECASE)
+
+
+class Attached:
+    """A file that came with an interaction or a message."""
+
+    def __init__(self, attachment: discord.Attachment, servers: frozenset[str]) -> None:
+        self._attachment, self._servers = attachment, servers
+        self.name, self.size = attachment.filename, attachment.size
+
+    async def read(self) -> bytes:
+        """Return its bytes. Raises ImageError when it lies elsewhere, or Discord doesn't hand it over."""
+        return await _read(self.name, self._attachment.url, self._servers, self._attachment.read)
+
+
+class Linked:
+    """A file on Discord's servers that a prompt links to. Its size is known once it is read."""
+
+    def __init__(
+        self, url: str, http: Callable[[], HTTPClient], max_bytes: int, servers: frozenset[str]
+    ) -> None:
+        self._url, self._http, self._max_bytes, self._servers = url, http, max_bytes, servers
+        self.name, self.size = unquote(urlsplit(url).path.rpartition("/")[2])[:60] or "picture", 0
+
+    async def read(self) -> bytes:
+        """Return its bytes. Raises ImageError when it lies elsewhere, is too large, or can't be had."""
+        return await _read(self.name, self._url, self._servers, self._fetch)
+
+    async def _fetch(self) -> bytes:
+        http = self._http()
+        if type(http) is not HTTPClient:  # the simulator's: it has no connection
+            return await http.get_from_cdn(self._url)
+        return await read_at_most(private_api.session_of(http), self._url, self._max_bytes)
+
+
+async def _read(name: str, url: str, servers: frozenset[str], fetch: Callable[[], Awaitable[bytes]]) -> bytes:
+    http.check_attachment(url, servers)
+    short = short_name(name)
+    try:
+        return await fetch()
+    except discord.HTTPException as error:
+        raise ImageError(f"Discord didn't hand over {short} ({error.status}). Send it again.") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise ImageError(f"Discord didn't hand over {short}. Send it again.") from error
+
+
+async def read_at_most(session: aiohttp.ClientSession, url: str, max_bytes: int) -> bytes:
+    """Return a file of at most ``max_bytes``, read in pieces: discord.py reads it whole, however large it is.
+
+    Raises ImageError for a larger one, an expired link, or a redirect.
+    """
+    async with session.get(url, allow_redirects=False) as response:
+        if response.status in (403, 404):
+            raise ImageError(
+                "That link has expired: links to Discord's attachments live for a day. Attach the picture"
+                " itself."
+            )
+        if response.status != 200:
+            raise ImageError(
+                f"Discord didn't hand the linked picture over ({response.status}). Attach the picture itself."
+            )
+        data = bytearray()
+        async for piece in response.content.iter_chunked(1 << 16):
+            data += piece
+            if len(data) > max_bytes:
+                raise ImageError(
+                    f"The linked file is larger than {max_bytes / 2**20:.0f} MB; that is what is taken."
+                )
+        return bytes(data)
+
+
+class FindsJobs(Protocol):
+    """What is needed of the studio."""
+
+    async def job_of_message(
+        self, actor: Actor, message_id: int, action: Action
+    ) -> tuple[Job, int | None] | None:
+        """See ``Studio.job_of_message``."""
+
+
+class Links:
+    """Makes of attachments and links what the studio takes. ``max_film_bytes``: of a linked film, where one
+    is taken. ``servers``: hosts that files may lie on."""
+
+    def __init__(
+        self,
+        studio: FindsJobs,
+        http: Callable[[], HTTPClient],
+        max_bytes: int,
+        max_film_bytes: int,
+        servers: frozenset[str] = http.CDN,
+    ) -> None:
+        self._studio, self._http, self._servers = studio, http, servers
+        self._max_bytes, self._max_film_bytes = max_bytes, max_film_bytes
+
+    def attached(self, files: Sequence[discord.Attachment]) -> list[Readable]:
+        """Return attachments as files that the studio reads."""
+        return [Attached(file, self._servers) for file in files]
+
+    async def resolve(self, actor: Actor, names: Iterable[str]) -> dict[str, Given]:
+        """Return every link among ``names`` as a file, or as the name of one of our pictures.
+
+        Raises ImageError or UserError for a link to a message that shows none of them, NotAllowedError.
+        """
+        links = [name for name in dict.fromkeys(names) if name.lower().startswith("http")]
+        return {link: await self.given(actor, link) for link in links}
+
+    async def given(self, actor: Actor, link: str, *, films: bool = False) -> Given:
+        """Return what one link leads to, ``films`` where they are taken; errors are those of ``resolve``."""
+        if _MESSAGE.match(link):
+            return await self.name_of(actor, link)
+        is_film = films and may_be_film(urlsplit(link).path)
+        return Linked(link, self._http, self._max_film_bytes if is_film else self._max_bytes, self._servers)
+
+    async def name_of(self, actor: Actor, text: str) -> str:
+        """Return the name of the picture that a link to a message leads to, such as "abcd2345efgh 2"; another
+        text as it is.
+
+        Raises UserError for another server's message, ImageError for one that shows no picture of ours,
+        NotAllowedError for somebody else's.
+        """
+        link = _LINK.fullmatch(text.strip())
+        if link is None:
+            return text
+        guild, message_id, number = link[1], int(link[3]), link[4]
+        if message_id > MAX_ID:
+            raise ImageError("That is no link to a message: its number is too large.")
+        if guild != "@me" and int(guild) != actor.guild_id:
+            raise UserError(
+                "That link leads to another server. Pictures are only taken from this one, or by job id."
+            )
+        found = await self._studio.job_of_message(actor, message_id, Action.USE)
+        if found is None:
+            raise ImageError("Atelier made no picture in that message.")
+        job, index = found
+        shown = number or (None if index is None else str(index + 1))
+        return f"{job.id} {shown}" if shown else job.id
+
+
+def files_of(message: discord.Message) -> list[discord.Attachment]:
+    """Return the files of a message, of one that was forwarded those that it brings."""
+    forwarded = [file for snapshot in message.message_snapshots for file in snapshot.attachments]
+    return [*message.attachments, *forwarded]
+
+
+def is_seen(file: discord.Attachment) -> bool:
+    """Return whether an attachment is likely to be a picture or a film."""
+    kind = file.content_type or "image/"
+    return kind.startswith("image/") or may_be_film(file.filename, kind)

@@ -1,1 +1,0 @@
-"""Teaching by examples in Discord."""

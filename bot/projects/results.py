@@ -1,0 +1,348 @@
+"""What the messages of jobs about own models say: a version that was learned, verdicts, files to take
+elsewhere. Which pictures come along is ``bot.delivery.render``' to decide.
+
+Versions of a project's model in Discord: reported on, chosen, made stricter or looser, compared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import discord
+
+from bot.discord_api.interactions import acknowledge, actor_of
+from bot.projects import views
+from bot.projects.cards import Cards
+from bot.projects.views import ProjectButton, ProjectMenu
+from bot.ui import messages
+from bot.ui.buttons import JobButton, view_of
+from bot.ui.messages import fit, quote
+from bot.ui.replies import Picture, Post, whisper
+from core.errors import UserError
+from core.job import Job
+from core.requests.base import Answer
+from core.requests.custom_models import ANOMALY, DETECT, STYLE, ProjectRequest
+from jobs.queue import Result
+from storage.blobs.base import Files
+from storage.database import Database
+from storage.projects import projects, versions
+from storage.projects.projects import Project
+from storage.projects.versions import ACTIVE, TAINTED, Version
+from studio.actor import Actor
+from studio.projects.inference import table_of
+from studio.projects.training import MOVES, Report
+from studio.studio import Studio
+from studio.texts import counted
+
+REPORT, MISTAKES = "report", "mistakes"  # charts
+SUFFIXES = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
+MOST_CHARTS = 10  # that have a button
+KEEP = "keep"  # begins the action that keeps a move
+
+
+class Versions:
+    """Says what versions are worth, and chooses among them. Answers are for whoever asks alone."""
+
+    def __init__(self, studio: Studio, cards: Cards) -> None:
+        self._studio, self._cards = studio, cards
+
+    async def report(self, interaction: discord.Interaction, name: str, number: int | None = None) -> None:
+        """Show what is known of a version (None = the one in use); the interaction was deferred. Raises
+        UserError, NotAllowedError."""
+        actor = actor_of(interaction)
+        found = await self._studio.projects.shelf.card(actor, name)
+        report = await self._studio.projects.training.report(actor, name, number)
+        picture = None
+        if REPORT in report.charts:
+            picture = await self._chart(actor, name, report.version.number, REPORT)
+        content = f"{views.report(found.project, report)}\n➡️ {views.next_step(found)}"
+        await Post(content, picture, _charts(found.project.id, report)).answer(interaction)
+
+    async def chart(self, interaction: discord.Interaction, project: str, more: str) -> None:
+        """Show one chart of a version's report. more: "3-confusion". Raises UserError, NotAllowedError."""
+        if not await acknowledge(interaction, ephemeral=True):
+            return
+        number, _, chart = more.partition("-")
+        picture = await self._chart(actor_of(interaction), project, int(number), chart)
+        await Post(f"{_called(chart)} of version {number}", picture).answer(interaction)
+
+    async def _chart(self, actor: Actor, name: str, number: int, chart: str) -> Picture:
+        data, media_type = await self._studio.projects.training.chart(actor, name, number, chart)
+        return Picture(
+            data, f"{chart}-{number}.{SUFFIXES[media_type]}", f"{_called(chart)} of version {number}"
+        )
+
+    async def list(self, interaction: discord.Interaction, name: str) -> None:
+        """Show a project's versions, with a menu that chooses one; the interaction was deferred. Raises
+        UserError, NotAllowedError."""
+        actor = actor_of(interaction)
+        found = await self._studio.projects.shelf.card(actor, name)
+        versions = await self._studio.projects.training.versions(actor, name)
+        fit = {
+            str(one.number): f"Use version {one.number}"
+            for one in versions
+            if one.artefact and one.state not in (ACTIVE, TAINTED)
+        }
+        items: list[discord.ui.Item[Any]] = []
+        if fit and "train" in found.may:
+            items.append(ProjectMenu(found.project.id, "use", "", fit, hint="Use another version", row=0))
+        if len(versions) > 1:
+            new, old = versions[0].number, versions[1].number
+            label = f"Compare {new} with {old}"
+            items.append(ProjectButton(found.project.id, "compare", f"{old}-{new}", label=label, row=1))
+        view = view_of(*items) if items else self._cards.view(found)
+        await Post(views.versions(found.project, versions), view=view).answer(interaction)
+
+    async def use(self, interaction: discord.Interaction, project: str, number: int) -> None:
+        """Let a version be the one in use. Raises UserError, NotAllowedError."""
+        if not await acknowledge(interaction, ephemeral=True):
+            return
+        actor = actor_of(interaction)
+        await self._studio.projects.training.use(actor, project, number)
+        found = await self._studio.projects.shelf.card(actor, project)
+        content = f"Version {number} is in use from now on.\n{views.card(found)}"
+        await Post(content, view=self._cards.view(found)).answer(interaction)
+
+    async def compare(self, interaction: discord.Interaction, name: str, first: int, second: int) -> None:
+        """Say which of two versions is better; the interaction was deferred. Raises UserError,
+        NotAllowedError."""
+        await whisper(
+            interaction,
+            await self._studio.projects.training.compare(actor_of(interaction), name, first, second),
+        )
+
+    async def move(
+        self,
+        interaction: discord.Interaction,
+        name: str,
+        move: str,
+        number: int | None,
+        *,
+        keep: bool = False,
+    ) -> None:
+        """Say what a stricter, looser or the usual limit would change, or keep it; the interaction was
+        deferred. Raises UserError, NotAllowedError."""
+        actor = actor_of(interaction)
+        moved = await self._studio.projects.training.threshold(actor, name, move, number, keep=keep)
+        found = await self._studio.projects.shelf.card(actor, name)
+        used = number or (found.version.number if found.version else 0)
+        if keep:
+            content = f"Kept: version {used} judges by the new limit from now on. {moved.sentence}"
+            await Post(content, view=_moves(found.project.id, used, "")).answer(interaction)
+            return
+        content = f"{_called(move)}: {moved.sentence}\nNothing has changed yet."
+        await Post(content, view=_moves(found.project.id, used, move)).answer(interaction)
+
+
+def for_trained(
+    project: str, number: int, task: str, charts: Collection[str], *, in_use: bool
+) -> discord.ui.View:
+    """Return what can be done with a version that was trained. charts: names of its report's."""
+    use = [] if in_use else [ProjectButton(project, "use", number, next_step=True, row=0)]
+    more = [ProjectButton(project, "bundle", number, row=1), ProjectButton(project, "report", number, row=1)]
+    if task == "style":
+        return view_of(*use, *more)
+    tried = ProjectButton(project, "try", number, next_step=in_use, row=0)
+    limits = ("stricter", "looser") if task in (ANOMALY, DETECT) else ()
+    moves = [ProjectButton(project, move, number, row=0) for move in limits]
+    mistakes = ProjectButton(project, "chart", f"{number}-{MISTAKES}", label=_called(MISTAKES), row=1)
+    return view_of(tried, *use, *moves, *([mistakes] if MISTAKES in charts else []), *more)
+
+
+def _moves(project: str, number: int, move: str) -> discord.ui.View:
+    """Return the other moves, and for one that was shown what keeps it."""
+    keep = [ProjectButton(project, f"{KEEP}{move}", number)] if move else []
+    return view_of(*keep, *(ProjectButton(project, other, number) for other in MOVES if other != move))
+
+
+def _charts(project: str, report: Report) -> discord.ui.View:
+    number = report.version.number
+    shown = [chart for chart in report.charts if chart != REPORT][:MOST_CHARTS]
+    return view_of(
+        ProjectButton(project, "try", number, row=0),
+        ProjectButton(project, "bundle", number, row=0),
+        ProjectButton(project, "show", row=0),
+        *(
+            ProjectButton(project, "chart", f"{number}-{chart}", label=_called(chart), row=1 + place // 5)
+            for place, chart in enumerate(shown)
+        ),
+    )
+
+
+def _called(chart: str) -> str:
+    known = {"roc": "ROC", "pr": "Precision and recall", "scores": "Scores"}
+    return known.get(chart, chart.replace("-", " ").capitalize())
+
+
+def number_of(more: str) -> int | None:
+    """Return the version that a button names, None = the one in use. Raises UserError for none."""
+    if more and not more.isdigit():
+        raise UserError("This button names no version.")
+    return int(more) if more else None
+
+
+GONE = "The project was deleted meanwhile."
+MOST_LINES, MOST_REGIONS = 12, 5  # pictures, and places of one, that a message names
+PLACES = ("left", "middle", "right"), ("top", "middle", "bottom")
+
+
+class OwnPosts:
+    """Makes these messages, and what is attached. web: the address of the studio on the web, "" = none."""
+
+    def __init__(self, database: Database, files: Files, web: str = "") -> None:
+        self._database, self._files, self._web = database, files, web
+        self._made = {
+            Answer.MODEL: self._learned,
+            Answer.VERDICTS: self._judged,
+            Answer.FILES: self._packed,
+        }
+
+    async def result(self, result: Result, limit: int) -> Post:
+        """Return the message of a finished job, files of at most ``limit`` bytes with it, without its
+        pictures."""
+        request = result.job.request
+        assert isinstance(request, ProjectRequest)
+        project = await self._database.read(partial(projects.one, project_id=request.project))
+        if project is None:
+            return Post(fit(f"{messages.title(result.job)}\n{GONE}\n-# job {result.job.id}"))
+        return await self._made[request.answer](result, project, limit)
+
+    async def _learned(self, result: Result, project: Project, limit: int) -> Post:
+        job = result.job
+        version = await self._database.read(partial(versions.of_job, job_id=job.id))
+        if version is None:
+            return Post(fit(f"{messages.title(job)}\n{GONE}\n-# job {job.id}"))
+        lines = [f"{messages.title(job)}\n{views.name(project)} · version {version.number}"]
+        lines += [quote(one, 400) for one in sentences(version)]
+        in_use = version.state == ACTIVE
+        lines.append(f"➡️ {_next(project, version, in_use=in_use)}")
+        content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
+        work = partial(versions.charts, project_id=project.id, number=version.number)
+        charts = [name for name, _, _ in await self._database.read(work)]
+        view = for_trained(project.id, version.number, project.task, charts, in_use=in_use)
+        return Post(fit(content), view=view)
+
+    async def _judged(self, result: Result, project: Project, limit: int) -> Post:
+        job, said = result.job, result.parameters.get("verdicts", ())
+        number = result.parameters.get("version", getattr(job.request, "version", 0))
+        version = await self._database.read(partial(versions.version, project_id=project.id, number=number))
+        lines = _one(said[0]) if len(said) == 1 else _several(said, project)
+        doubts = [] if version is None else [f"-# ⚠️ {quote(one, 300)}" for one in weaknesses(version)]
+        head = lines[:1] + [f"-# {messages.title(job)} · {views.name(project)} version {number}"] + lines[1:]
+        content = "\n".join([*head, *doubts, *_notes(result.parameters), f"-# job {job.id}"])
+        view = view_of(
+            *(JobButton(job.id, action, row=0) for action in ("isright", "iswrong", "verdict")),
+            ProjectButton(project.id, "try", number, label="Try another", row=0),
+            JobButton(job.id, "delete", row=0),
+        )
+        more: tuple[Picture, ...] = ()
+        if len(said) > 1 or project.task == DETECT:
+            rows_ = await self._database.read(partial(versions.results_of_job, job_id=job.id))
+            more = (Picture(table_of(rows_, said), f"verdicts-{job.id}.csv", ""),)
+        return Post(fit(content), view=view, more=more)
+
+    async def _packed(self, result: Result, project: Project, limit: int) -> Post:
+        job = result.job
+        found = await self._database.read(partial(versions.files_of, job_id=job.id))
+        small = [one for one in found if one.size <= limit]
+        lines = [f"{messages.title(job)}\n{_packed(job, project)}"]
+        for one in found:
+            if one not in small:
+                page = f"{self._web}/projects/{project.id}"
+                where = f" The project's page on the web has it: {page}" if self._web else ""
+                size = f"{one.size / 2**20:.1f} MB"
+                lines.append(f"{quote(one.name, 80)} has {size}, more than a message takes here.{where}")
+        more = tuple([Picture(await self._files.get(one.sha256), one.name, "") for one in small])
+        content = "\n".join([*lines, *_notes(result.parameters), f"-# job {job.id}"])
+        return Post(fit(content), view=_delete(job), more=more)
+
+
+def sentences(version: Version) -> list[str]:
+    """Return what there is to say of a version, in the order of its weight."""
+    said = [str(version.metrics.get("sentence", ""))]
+    if version.promise and views.PROMISE not in said[0]:
+        said.append(f"{views.PROMISE} at most about {round(100 * version.promise)} will be stopped.")
+    return [*(one for one in said if one), *(f"⚠️ {one}" for one in weaknesses(version))]
+
+
+def weaknesses(version: Version) -> list[str]:
+    """Return what a version says itself that it can't do."""
+    found = []
+    if version.metrics.get("weak"):
+        found.append("It is weak on these pictures: look at what it lets through before you rely on it.")
+    if unsure := version.metrics.get("unsure"):
+        found.append(f"It may miss {', '.join(map(str, unsure))}.")
+    return found
+
+
+def _next(project: Project, version: Version, *, in_use: bool) -> str:
+    if project.task == STYLE:
+        how = f"`/imagine prompt:a boat --lora {project.name}`"
+        return f"It is in use: {how}" if in_use else f"Press **Use it**, then {how}"
+    if in_use:
+        return "It is in use. Press **Try** and give it a picture."
+    return "Press **Try**, or **Use it** to let it take over from the version in use."
+
+
+def _one(said: Mapping[str, Any]) -> list[str]:
+    """Return the lines of one verdict, the verdict itself first."""
+    lines = [f"**{quote(str(said['sentence']), 500)}**"]
+    names = [f"{quote(str(label), 60)} {chance:.0%}" for label, chance in said.get("names", ())[:3]]
+    if len(names) > 1 and not any(one.get("label") for one in said.get("regions", ())):
+        lines.append(f"-# {' · '.join(names)}")
+    regions = said.get("regions", ())
+    lines += [f"-# {number}: {_region(one)}" for number, one in enumerate(regions[:MOST_REGIONS], 1)]
+    if len(regions) > MOST_REGIONS:
+        lines.append(f"-# and {len(regions) - MOST_REGIONS} more; **Details** has them all")
+    return lines
+
+
+def _region(one: Mapping[str, Any]) -> str:
+    across = PLACES[0][min(2, int(3 * (one["left"] + one["right"]) / 2))]
+    down = PLACES[1][min(2, int(3 * (one["top"] + one["bottom"]) / 2))]
+    where = "middle" if across == down == "middle" else f"{down} {across}".replace("middle ", "")
+    if one.get("label"):
+        return f"{quote(str(one['label']), 60)} {one['score']:.0%}, {where}"
+    return f"{where}, {one['ratio']:.1f} × the limit, {max(0.001, one['area']):.1%} of the picture"
+
+
+def _several(said: Sequence[Mapping[str, Any]], project: Project) -> list[str]:
+    if project.task == DETECT:
+        things = sum(len(one.get("regions", ())) for one in said)
+        return _listed(
+            [f"**{counted(things, 'thing')} in {len(said)} pictures**"], said, list(enumerate(said, 1))
+        )
+    strange = sum(bool(one["strange"]) for one in said)
+    what = "not like the good ones" if project.task == ANOMALY else "like none of the labels"
+    lines = [f"**{strange} of {len(said)} pictures {what}**"]
+    order = sorted(enumerate(said, 1), key=lambda pair: (not pair[1]["strange"], pair[0]))
+    return _listed(lines, said, order)
+
+
+def _listed(
+    lines: list[str], said: Sequence[Mapping[str, Any]], order: Sequence[tuple[int, Mapping[str, Any]]]
+) -> list[str]:
+    """Return lines with what was said of the first pictures in an order, each with its number."""
+    lines += [f"-# {n}: {quote(str(one['sentence']), 90)}" for n, one in order[:MOST_LINES]]
+    if len(said) > MOST_LINES:
+        lines.append(f"-# and {len(said) - MOST_LINES} more; the table has them all")
+    return lines
+
+
+def _packed(job: Job, project: Project) -> str:
+    number = getattr(job.request, "version", 0)
+    if project.task == STYLE:
+        return f"{views.name(project)} version {number}: a LoRA file with a card that says how it is loaded."
+    return (
+        f"{views.name(project)} version {number}, to run elsewhere without this studio: unzip it, and"
+        " `python predict.py pictures/` judges a folder. README and model card are in it."
+    )
+
+
+def _notes(parameters: Mapping[str, Any]) -> list[str]:
+    return [f"-# {quote(str(note), 300)}" for note in parameters.get("notes", ())]
+
+
+def _delete(job: Job) -> discord.ui.View:
+    return view_of(JobButton(job.id, "delete"))

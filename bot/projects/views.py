@@ -1,0 +1,488 @@
+"""Projects in Discord's markdown: what one is, what to do with it next, its label book and its versions.
+
+Each text fits a message, and nobody's words in it can act as markdown or mention anybody.
+
+The buttons and menus of projects. Their ``custom_id`` is all their state, so they work for ever.
+
+``pj:<project id>:<action>:<more>`` for buttons, ``pm:<project id>:<action>:<more>`` for menus. more: what the
+action is done to, such as the number of a version or the SHA-256 of a picture.
+
+The windows of projects: to add pictures, to try some, to name a label, and to say what a verdict should
+have been."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import discord
+
+from bot.ui.buttons import ButtonStyle
+from bot.ui.messages import cut, fit, quote
+from bot.ui.modals import Window
+from core.limits import MAX_LABEL
+from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, STYLE
+from core.results import TEST
+from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW
+from storage.projects.projects import EVERYBODY, Project
+from storage.projects.versions import ACTIVE, RETIRED, TAINTED, Version
+from studio.projects.projects import FEW_GOOD, GOOD, LEAST_MARKED, MAX_FILES, Card
+from studio.projects.training import LEAST_LABELLED, LEAST_STYLE, Report
+from studio.texts import counted
+
+TASKS = {ANOMALY: "inspection", CLASSIFY: "own labels", DETECT: "boxes", STYLE: "style"}
+GROUPS = {STYLE: "style"}  # task → the group of its commands
+ENOUGH_NEW = 5  # labelled pictures since a version, for another to be worth its while
+RIGHT_TO = {"try": "use"}  # action → the right that it needs, where that is called otherwise
+LISTED = 20  # projects or versions of a message
+NONE = (
+    "There is no project here yet. `/inspect new` makes one that finds what isn't like the good ones, or one"
+    " with labels of your own, or one that finds things; `/style new` one that learns to draw."
+)
+DRAW = (
+    "they are drawn on the project's page on the web, or come from a file by `/inspect import`: COCO, YOLO or"
+    " CSV."
+)
+STATES = {ACTIVE: "in use", RETIRED: "used before", TAINTED: "gone: pictures it knew were deleted"}
+PROMISE = "Of 100 good parts"  # begins what an inspection promises
+RIGHTS = {
+    "use": "ask its model",
+    "add": "add pictures",
+    "label": "label",
+    "train": "train",
+    "export": "take labels and models away",
+}
+
+
+def name(project: Project) -> str:
+    """Return a project's name in bold."""
+    return f"**{quote(project.name, 80)}**"
+
+
+def command(project: Project, what: str) -> str:
+    """Return the command that does ``what`` with a project of this task."""
+    return f"`/{GROUPS.get(project.task, 'inspect')} {what}`"
+
+
+def projects(found: Sequence[Project]) -> str:
+    """Return which projects there are."""
+    if not found:
+        return NONE
+    lines = [f"{name(one)} · {TASKS[one.task]} · {_whose(one)}" for one in found[:LISTED]]
+    more = len(found) - LISTED
+    return fit("\n".join([*lines, *([f"-# and {more} more"] if more > 0 else [])]))
+
+
+def card(found: Card) -> str:
+    """Return a project as it stands, with the next thing to do."""
+    project = found.project
+    lines = [f"{name(project)} · {TASKS[project.task]} · {_whose(project)}", _pictures(found)]
+    if project.voices > 1:
+        lines.append(f"A label counts when {project.voices} people have given it.")
+    if found.version is not None:
+        lines.append(f"Version {found.version.number} is in use.")
+    tally = found.tally
+    if tally.verdicts:
+        strange = f", {tally.strange} not like the good ones" if project.task == ANOMALY else ""
+        wrong = f", {tally.wrong} found wrong" if tally.wrong else ""
+        lines.append(f"-# {counted(tally.verdicts, 'verdict')} of this version{strange}{wrong}")
+    return fit("\n".join([*lines, f"➡️ {next_step(found)}"]))
+
+
+def _whose(project: Project) -> str:
+    return "yours alone" if project.guild_id is None else "this server's"
+
+
+def _pictures(found: Card) -> str:
+    counts = found.counts
+    if found.project.task == DETECT:
+        return _boxed(found)
+    order = sorted(counts.labels.items(), key=lambda pair: pair[0] != GOOD)
+    named = [f"{count} {quote(label, 40)}" for label, count in order]
+    left = [
+        f"{counts.states[state]} {said}"
+        for state, said in ((NEW, "without a label"), (DISPUTED, "disputed"), (LEFT_OUT, "left out"))
+        if counts.states.get(state) and not (found.project.task == STYLE and state == NEW)
+    ]
+    parts = [*named, *left]
+    voiced = f" ({counts.voiced} wait for more voices)" if counts.voiced else ""
+    return f"{counted(counts.total, 'picture')}{': ' if parts else ''}{', '.join(parts)}{voiced}"
+
+
+def _boxed(found: Card) -> str:
+    """Return what is marked in pictures."""
+    states = found.counts.states
+    boxes = ", ".join(f"{count} {quote(one, 40)}" for one, count in found.boxes.items())
+    parts = [f"{states.get(LABELLED, 0)} with boxes{f' ({boxes})' if boxes else ''}"]
+    parts += [
+        f"{states[state]} {said}"
+        for state, said in ((NEW, "without"), (LEFT_OUT, "left out"))
+        if states.get(state)
+    ]
+    return f"{counted(found.counts.total, 'picture')}: {', '.join(parts)}"
+
+
+def next_action(found: Card) -> str:
+    """Return the action of the button to press next, of those that somebody may: add, label, train or try; ""
+    while a version is being trained, or where there is none."""
+    wanted = _wanted(found)
+    if not wanted or RIGHT_TO.get(wanted, wanted) in found.may:
+        return wanted
+    tries = found.version is not None and found.project.task != STYLE and "use" in found.may
+    return "try" if tries else ""
+
+
+def _wanted(found: Card) -> str:
+    counts, task = found.counts, found.project.task
+    if found.training or found.project.due:
+        return ""
+    if task == STYLE:
+        return "add" if counts.total < LEAST_STYLE else "train" if found.version is None else ""
+    if _is_short(found):
+        return "label" if unlabelled(found) else "add"
+    if found.version is None:
+        return "train"
+    if found.new >= ENOUGH_NEW:
+        return "train"
+    return "label" if unlabelled(found) else "try"
+
+
+def _is_short(found: Card) -> bool:
+    """Return whether labelled pictures are too few to train, or to train well."""
+    labels = found.counts.labels
+    if found.project.task == ANOMALY:
+        return labels.get(GOOD, 0) < FEW_GOOD and found.version is None
+    if found.project.task == DETECT:
+        return found.counts.states.get(LABELLED, 0) < LEAST_MARKED or not found.boxes
+    return sum(count >= LEAST_LABELLED for count in labels.values()) < 2
+
+
+def unlabelled(found: Card) -> int:
+    """Return how many pictures wait for a label of whoever looks."""
+    if found.project.task == STYLE:
+        return 0
+    states = found.counts.states
+    return states.get(NEW, 0) + states.get(DISPUTED, 0) - found.counts.said
+
+
+def next_step(found: Card) -> str:
+    """Return the next thing to do, as a sentence that names its button."""
+    project, wanted = found.project, next_action(found)
+    advice = found.advice if wanted == _wanted(found) and (wanted != "try" or "add" in found.may) else ""
+    if found.project.due:
+        return found.advice
+    if found.training:
+        return "A version is being trained. Its message tells when it is done."
+    if _wanted(found) and not wanted:
+        return f"{found.advice} Somebody who may goes on here.".strip()
+    if wanted == "add" and project.task == ANOMALY:
+        return (
+            f"Press **Add pictures** and choose good parts, up to 10 at a time. {advice} Parts with a defect"
+            " aren't needed."
+        )
+    if wanted == "add" and project.task == CLASSIFY:
+        return f"Press **Add pictures**, up to 10 of one label at a time. {advice}"
+    if wanted == "add" and project.task == DETECT:
+        return f"Press **Add pictures** and choose some that show the things, up to 10 at a time. {advice}"
+    if wanted == "add":
+        return f"Press **Add pictures**. {advice}"
+    if wanted == "label" and project.task == DETECT:
+        return f"{counted(unlabelled(found), 'picture')} without boxes: {DRAW} {advice}".strip()
+    if wanted == "label":
+        count = counted(unlabelled(found), "picture")
+        return f"Press **Label**: {count} without one. {'' if found.version else advice}".strip()
+    if wanted == "train" and found.version is None:
+        good = found.counts.labels.get(GOOD, 0)
+        more = f" ({good} good ones are enough to begin; 20 are better)" if good and good < 20 else ""
+        return f"Press **Train**{more if project.task == ANOMALY else ''}."
+    if wanted == "train":
+        return f"Press **Train**: {found.since}."
+    if project.task == STYLE:
+        return f"Write it into a prompt: `/imagine prompt:a boat --lora {project.name}`"
+    return f"Press **Try** and give it a picture. {advice}".strip()
+
+
+def book(found: Card) -> str:
+    """Return a project's label book."""
+    counts = found.counts.labels
+    lines = [
+        f"**{quote(one.name, 80)}** · {counts.get(one.name, 0)}"
+        f"{f': {quote(one.meaning, 300)}' if one.meaning else ''}"
+        for one in found.book
+    ]
+    how = "-# `add` puts one in or changes what it means; `drop` takes one out."
+    return fit("\n".join([f"Labels of {name(found.project)}", *(lines or ["None yet."]), how]))
+
+
+def report(project: Project, found: Report) -> str:
+    """Return what is known of a version."""
+    version = found.version
+    head = f"{name(project)} · version {version.number} · {_state(version)}"
+    parts = [
+        f"-# {'tested on' if part == TEST else 'learned from'} {_counts(labels)}"
+        for part, labels in sorted(found.parts.items(), reverse=True)
+        if labels
+    ]
+    return fit("\n".join([head, *(quote(one, 400) for one in _sentences(found.sentences)), *parts]))
+
+
+def _sentences(told: Sequence[str]) -> list[str]:
+    """Return the sentences of a report, what it promises only as it is by now: a training's own words are of
+    the limit that it found."""
+    first, rest = told[0] if told else "", list(told[1:])
+    now = [one for one in rest if one.startswith(PROMISE)]
+    if now and first.startswith(PROMISE):
+        first = first.partition(". ")[2]
+    return [one for one in (*now, first, *(one for one in rest if one not in now)) if one]
+
+
+def _counts(labels: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {quote(label, 40) or 'without a label'}" for label, count in labels.items())
+
+
+def _state(version: Version) -> str:
+    return STATES.get(version.state, "not used yet")
+
+
+def versions(project: Project, found: Sequence[Version]) -> str:
+    """Return a project's versions, the newest first."""
+    if not found:
+        return f"{name(project)} has no version yet. Press **Train** under {command(project, 'show')}."
+    lines = [_version(one) for one in found[:LISTED]]
+    return fit("\n".join([f"Versions of {name(project)}", *lines]))
+
+
+def _version(one: Version) -> str:
+    day = f"{one.at:%Y-%m-%d}"
+    said = quote(str(one.metrics.get("sentence", "")), 200)
+    return f"**{one.number}** {_state(one)} · {day} · {said}".rstrip(" ·")
+
+
+def shared(project: Project) -> str:
+    """Return who may do what with a server's project, beside its owner and the server's managers."""
+    by_role: dict[int, list[str]] = {}
+    for role, right in sorted(project.granted):
+        by_role.setdefault(role, []).append(RIGHTS[right])
+    lines = [
+        f"{'Every member' if role == EVERYBODY else f'<@&{role}>'}: {', '.join(rights)}"
+        for role, rights in by_role.items()
+    ]
+    head = f"{name(project)}: its owner and whoever has Manage Server may do everything."
+    return fit("\n".join([head, *(lines or ["Nobody else may do anything with it."])]))
+
+
+Style = discord.ButtonStyle
+MOST_OPTIONS = 25  # of a menu
+LOOKS: dict[str, ButtonStyle] = {
+    "show": ButtonStyle("Project", "🗂️"),
+    "add": ButtonStyle("Add pictures", "➕"),
+    "label": ButtonStyle("Label", "🏷️"),
+    "train": ButtonStyle("Train", "🎓"),
+    "try": ButtonStyle("Try", "🔍"),
+    "report": ButtonStyle("Report", "📊"),
+    "use": ButtonStyle("Use it", "✅"),
+    "stricter": ButtonStyle("Stricter"),
+    "looser": ButtonStyle("Looser"),
+    "usual": ButtonStyle("Usual"),
+    "fewest": ButtonStyle("Fewest errors"),
+    "keepstricter": ButtonStyle("Keep this limit", None, Style.success),
+    "keeplooser": ButtonStyle("Keep this limit", None, Style.success),
+    "keepusual": ButtonStyle("Keep this limit", None, Style.success),
+    "keepfewest": ButtonStyle("Keep this limit", None, Style.success),
+    "bundle": ButtonStyle("Bundle", "📦"),
+    "chart": ButtonStyle("Chart"),
+    "compare": ButtonStyle("Compare"),
+    "forget": ButtonStyle("Delete it for good", "🗑️", Style.danger),
+    "skip": ButtonStyle("Skip", "⏭️"),
+    "back": ButtonStyle("Back", "⏮️"),
+    "leave": ButtonStyle("Leave out", "🚫"),
+    "newlabel": ButtonStyle("New label", "✏️"),
+    "done": ButtonStyle("Done", "🏁"),
+    "look": ButtonStyle("Let the model look first", "🤖"),
+}
+MARK = "mark"  # of a label, by its hash: its place in the book may be another's by the time it is pressed
+
+
+class ProjectButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]],
+    template=r"pj:(?P<project>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<more>[a-z0-9-]{0,70})",
+):
+    """A button of a project."""
+
+    def __init__(
+        self,
+        project: str,
+        action: str,
+        more: str | int = "",
+        *,
+        label: str | None = None,
+        next_step: bool = False,
+        row: int | None = None,
+    ) -> None:
+        look = LOOKS.get(action, ButtonStyle(action))
+        button: discord.ui.Button[Any] = discord.ui.Button(
+            label=cut(label or look.label or "", 80),
+            emoji=look.emoji,
+            style=Style.success if next_step else look.style,
+            custom_id=f"pj:{project}:{action}:{more}",
+            row=row,
+        )
+        super().__init__(button)
+        self.project, self.action, self.more = project, action, str(more)
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> ProjectButton:
+        """Make the item of a message that may be older than this process."""
+        return cls(match["project"], match["action"], match["more"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Do what the press asks for."""
+        client = interaction.client
+        press = client.projects.on_press(interaction, self.project, self.action, self.more, "")
+        await client.answers.guarded(interaction, press)
+
+
+class ProjectMenu(
+    discord.ui.DynamicItem[discord.ui.Select[Any]],
+    template=r"pm:(?P<project>[a-z2-9]{12}):(?P<action>[a-z]+):(?P<more>[a-z0-9]{0,64})",
+):
+    """Chooses one of several in a project. options: value → what it is."""
+
+    def __init__(
+        self,
+        project: str,
+        action: str,
+        more: str = "",
+        options: Mapping[str, str] | None = None,
+        *,
+        hint: str = "",
+        row: int | None = None,
+    ) -> None:
+        made = [
+            discord.SelectOption(label=cut(label, 100), value=value)
+            for value, label in list((options or {"-": "-"}).items())[:MOST_OPTIONS]
+        ]
+        menu: discord.ui.Select[Any] = discord.ui.Select(
+            custom_id=f"pm:{project}:{action}:{more}",
+            options=made,
+            placeholder=cut(hint, 150) or None,
+            row=row,
+        )
+        super().__init__(menu)
+        self.project, self.action, self.more = project, action, more
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> ProjectMenu:
+        """Make the item of a message that may be older than this process."""
+        return cls(match["project"], match["action"], match["more"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Do what the choice asks for."""
+        data: Mapping[str, Any] = interaction.data or {}
+        values: Sequence[str] = data.get("values", ())
+        value = next(iter(values), "")
+        client = interaction.client
+        press = client.projects.on_press(interaction, self.project, self.action, self.more, value)
+        await client.answers.guarded(interaction, press)
+
+
+DYNAMIC_ITEMS = (ProjectButton, ProjectMenu)
+
+
+def mark_of(label: str) -> str:
+    """Return the action of a label's button."""
+    return f"{MARK}{zlib.crc32(label.encode()):08x}"
+
+
+ADD, TRY, NAME, WRONG, MENU_ADD, MENU_TRY = "pjadd", "pjtry", "pjname", "pjwrong", "pjmenuadd", "pjmenutry"
+WINDOWS = (ADD, TRY, NAME, WRONG, MENU_ADD, MENU_TRY)
+MOST_FILES = 10  # of a window
+DEFECT = "defect"  # what is offered while nobody has named one
+UNLABELLED = "none"  # the option that is no label
+
+
+def add_window(found: Card) -> Window:
+    """Return the window that brings pictures into a project."""
+    project = found.project
+    window = Window(f"Add pictures to {project.name}", ADD, project.id, 0)
+    inside = (
+        "with a file of boxes in it if there is one" if project.task == DETECT else "whose folders are labels"
+    )
+    many = f"Up to {MOST_FILES} at once, or a ZIP file of up to {MAX_FILES}, {inside}"
+    window.add_upload("Pictures", "pictures", many, most=MOST_FILES)
+    if project.task == STYLE:
+        return window
+    if project.task == DETECT:
+        return window.add_tick("Shots of one thing", "together", "Learned from or tested on as one")
+    labels = [one.name for one in found.book]
+    chosen = _value(GOOD) if project.task == ANOMALY else UNLABELLED
+    options = _options(labels, "I'll say so later, picture by picture")
+    window.add_choice("They show", "label", options, chosen=chosen if chosen in options else UNLABELLED)
+    window.add_text("Or a new label", "new", required=False, hint=_hint(project), most=MAX_LABEL)
+    return window.add_tick("Shots of one thing", "together", "Learned from or tested on as one")
+
+
+def try_window(found: Card, number: int | None) -> Window:
+    """Return the window that brings pictures to a model. number: of the version, None = the one in use."""
+    title = f"Try {found.project.name}"
+    window = Window(title, TRY, found.project.id, 0, str(number or ""))
+    return window.add_upload("Pictures", "pictures", f"Up to {MOST_FILES} at once", most=MOST_FILES)
+
+
+def name_window(project: str, sha256: str) -> Window:
+    """Return the window that names a label of a picture that the book doesn't have."""
+    return Window("New label", NAME, project, 0, sha256).add_text("Label", "label", most=MAX_LABEL)
+
+
+def wrong_window(job_id: str, found: Card, count: int, *, strange: bool) -> Window:
+    """Return the window for what a verdict should have been. count: of the job's pictures. strange: the only
+    verdict was that it isn't like the good ones."""
+    window = Window("What is it really?", WRONG, job_id, 0)
+    if count > 1:
+        window.add_text("Number of the picture", "number", hint=f"1 to {count}", most=3)
+    if found.project.task == DETECT:
+        return window
+    labels = [one.name for one in found.book]
+    is_inspection = found.project.task == ANOMALY
+    if is_inspection and labels == [GOOD]:
+        labels.append(DEFECT)
+    first = (
+        GOOD if strange and is_inspection else next((label for label in labels if label != GOOD), UNLABELLED)
+    )
+    options = _options(labels, "Nothing of these")
+    chosen = _value(first) if _value(first) in options else UNLABELLED
+    window.add_choice("It is", "label", options, chosen=chosen)
+    return window.add_text("Or a new label", "new", required=False, hint=_hint(found.project), most=MAX_LABEL)
+
+
+def menu_window(what: str, draft_id: str, projects: Sequence[Project]) -> Window:
+    """Return the window that says to which project a message's pictures go. what: ADD or TRY of a menu."""
+    title = "Add to project" if what == MENU_ADD else "Inspect"
+    window = Window(title, what, draft_id, 0)
+    window.add_choice("Project", "project", {one.id: one.name for one in projects[:MOST_OPTIONS]})
+    if what == MENU_ADD:
+        window.add_text("Label", "label", required=False, hint="good; nothing: later", most=MAX_LABEL)
+    return window
+
+
+def label_of(value: str, typed: str) -> str:
+    """Return the label of a window's two fields: the one that was typed, or else the one that was chosen."""
+    return typed or (value.removeprefix("l:") if value.startswith("l:") else "")
+
+
+def _options(labels: Sequence[str], none: str) -> dict[str, str]:
+    return {_value(label): label for label in labels[: MOST_OPTIONS - 1]} | {UNLABELLED: none}
+
+
+def _value(label: str) -> str:
+    return f"l:{label}"
+
+
+def _hint(project: Project) -> str:
+    return "scratch" if project.task == ANOMALY else "oak"

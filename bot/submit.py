@@ -1,0 +1,367 @@
+"""From an interaction to a queued job: acknowledge in time, queue, and say in plain words what went wrong.
+
+What commands and windows with a prompt have in common: acknowledge, ask whether so many jobs are meant,
+and hand words and pictures to the studio."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import discord
+
+from bot.discord_api.attachments import Links
+from bot.discord_api.http import FAILURES
+from bot.discord_api.interactions import (
+    PendingInteraction,
+    PendingInteractions,
+    Unanswered,
+    acknowledge,
+    acknowledged_alone,
+    actor_of,
+    came_too_late,
+    reply_beside,
+    reply_to,
+)
+from bot.ui import buttons, messages
+from bot.ui.replies import SILENT, add_whisper, belongs_to_job, refuse, tell_unexpected, whisper
+from core.convert import Preferences
+from core.errors import UserError
+from core.job import Job, Status
+from core.prompt.parser import Prompt, format_prompt
+from studio.actor import Actor
+from studio.authority import Action
+from studio.inputs import Given
+from studio.new_job import NewJob, PromptWithPictures, Source
+from studio.requests.prompts import attached, jobs_of, pictures_of
+from studio.studio import Studio
+
+log = logging.getLogger(__name__)
+FOR_ALL = "The answer comes below, where everybody here sees it."
+
+
+class Answers:
+    """Queues what interactions ask for. ``follow``: is given each queued job, to show it to its end."""
+
+    def __init__(self, studio: Studio, pending: PendingInteractions, follow: Callable[[Job], None]) -> None:
+        self._studio, self._pending, self._follow = studio, pending, follow
+        self._unanswered = Unanswered()
+
+    def note(self, interaction: discord.Interaction) -> None:
+        """An interaction came in: jobs are queued when it has its first answer."""
+        self._unanswered.add(interaction)
+
+    async def ask(
+        self,
+        interaction: discord.Interaction,
+        build: Callable[[], Awaitable[NewJob]],
+        *,
+        press_key: str | None = None,
+        private: bool | None = False,
+    ) -> Job | None:
+        """Acknowledge at once (``private``: for the asker alone); then, when others are acknowledged as well,
+        build the request, queue and follow it.
+
+        private None: who may see the answer wasn't known in time. It is acknowledged for the asker alone. A
+        request that isn't private is answered beside what only its asker sees, for everybody; an earlier
+        process may have acknowledged it so. Returns the job, or None when there is none: whatever goes wrong
+        is said to the asker.
+        """
+        with self._pending.kept(
+            PendingInteraction(interaction.id, interaction.application_id, interaction.token)
+        ):
+            if not await self.acknowledge(interaction, ephemeral=private is not False):
+                return None
+            await self._unanswered.none_left()
+            try:
+                before = await acknowledged_alone(interaction)
+                alone = private is not False if before is None else before
+                new = await build()
+                new = replace(new, private=new.private or bool(private))
+                if alone and not new.private:
+                    return await self._submit_for_all(interaction, new, press_key)
+                shown = alone or not new.private
+                return await self.submit(interaction, new, press_key=press_key, shown=shown)
+            except UserError as error:
+                await refuse(interaction, error)
+            except Exception:
+                log.exception("interaction %s failed", interaction.id)
+                await tell_unexpected(interaction)
+            return None
+
+    async def guarded(self, interaction: discord.Interaction, work: Awaitable[None]) -> None:
+        """Await ``work``, and say what goes wrong to the one who pressed."""
+        try:
+            await work
+        except UserError as error:
+            await refuse(interaction, error)
+        except Exception as error:
+            if came_too_late(error):
+                log.warning("interaction %s came too late", interaction.id)
+                return
+            log.exception("interaction %s failed", interaction.id)
+            await tell_unexpected(interaction)
+
+    async def submit(
+        self,
+        interaction: discord.Interaction,
+        new: NewJob,
+        *,
+        press_key: str | None = None,
+        shown: bool = True,
+    ) -> Job | None:
+        """Queue a job and answer in this interaction's own message, or (not ``shown``: others see that
+        message) by direct message. A double click gets a whisper, not a second job. Raises UserError."""
+        reply = reply_to(interaction) if shown else reply_beside(interaction)
+        submitted = await self._studio.submit(actor_of(interaction), new, reply, key=press_key)
+        if submitted.duplicate and submitted.job.reply.interaction_id != interaction.id:
+            await whisper(interaction, "That is on its way already.")
+            return None
+        self._follow(submitted.job)
+        if shown:
+            belongs_to_job(interaction)
+        else:
+            await whisper(interaction, "This is private: the result comes by direct message.")
+        return submitted.job
+
+    async def _submit_for_all(
+        self, interaction: discord.Interaction, new: NewJob, press_key: str | None
+    ) -> Job | None:
+        """Queue a job whose answer all may see, of an interaction that was acknowledged for its asker."""
+        await interaction.edit_original_response(content=FOR_ALL, allowed_mentions=SILENT)
+        key = press_key or f"interaction:{interaction.id}"
+        return await self.submit_beside(interaction, new, press_key=key)
+
+    async def submit_beside(
+        self, interaction: discord.Interaction, new: NewJob, *, press_key: str | None = None
+    ) -> Job | None:
+        """Queue a job with a message of its own as the place of its answer, for the asker alone if it is
+        private: that one can be edited with the interaction's token only. Returns the job, None where the
+        same was asked before.
+
+        A refused job leaves no message behind, one asked before (``press_key``) makes no second job. Raises
+        UserError.
+        """
+        self._studio.check_kind(new)
+        message = await interaction.followup.send(
+            messages.asked(new.request, interaction.user.id),
+            wait=True,
+            ephemeral=new.private,
+            allowed_mentions=SILENT,
+        )
+        reply = reply_to(interaction) if new.private else reply_beside(interaction)
+        reply = replace(reply, interaction_id=None, message_id=message.id)
+        actor = replace(actor_of(interaction), channel_id=message.channel.id)
+        try:
+            submitted = await self._studio.submit(actor, new, reply, key=press_key)
+        except BaseException:
+            with suppress(discord.HTTPException, *FAILURES):
+                await message.delete()
+            raise
+        if submitted.duplicate:
+            await message.delete()
+        self._follow(submitted.job)
+        return None if submitted.duplicate else submitted.job
+
+    async def acknowledge(self, interaction: discord.Interaction, *, ephemeral: bool = False) -> bool:
+        """Defer, as ``bot.discord_api.interactions.acknowledge`` does; return False when nobody would see an
+        answer."""
+        try:
+            return await acknowledge(interaction, ephemeral=ephemeral)
+        finally:
+            self._unanswered.answered(interaction)
+
+    async def cancel(self, interaction: discord.Interaction, job_id: str) -> None:
+        """Stop a job and say so; the interaction was deferred. Raises ImageError or NotAllowedError."""
+        actor = actor_of(interaction)
+        job, stopped = await self._studio.cancel(actor, job_id)
+        if not stopped:
+            text = f"Job `{job.id}` is over already ({job.status})."
+        else:
+            now = await self._studio.rights.job(actor, job.id, Action.CANCEL)
+            gone = now.status is Status.CANCELLED
+            text = f"Job `{job.id}` is cancelled." if gone else "It stops; what there is of it stays."
+        await whisper(interaction, text)
+
+
+# Seconds for a member's rows, before the answer to an interaction is due; then it is kept private
+PATIENCE = 1.0
+Build = Callable[[Source, PromptWithPictures | None], Awaitable[NewJob]]
+
+
+class Asking:
+    """Asks the studio on behalf of an interaction. ``links``: makes of attachments what the studio takes.
+    ``shown_once``: waits until a job's message says something, and returns whether it does."""
+
+    def __init__(
+        self, studio: Studio, answers: Answers, links: Links, shown_once: Callable[[str], Awaitable[bool]]
+    ) -> None:
+        self._studio, self._answers, self.links = studio, answers, links
+        self._shown_once = shown_once
+
+    async def preferences(self, actor: Actor) -> Preferences:
+        """Return the actor's settings, or private ones when that takes too long: an answer to an interaction
+        is due within 3 s, and whether others see it has to be said then."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._studio.own.preferences(actor)
+        except TimeoutError:
+            log.warning("the preferences of user %d came too late", actor.user_id)
+            return Preferences(private=True)
+
+    async def imagine(
+        self,
+        interaction: discord.Interaction,
+        text: str,
+        files: Sequence[discord.Attachment] = (),
+        *,
+        parent: tuple[Job, int] | None = None,
+    ) -> Job | None:
+        """Queue what ``text`` asks for, at once if it is one job; for several a button has to be pressed.
+
+        parent: the job and number that the words come from; what comes from a private one is private. Raises
+        PromptError, or NotAllowedError and ImageError when several are asked for.
+        """
+        actor = actor_of(interaction)
+        chosen = await self.preferences(actor)
+        prompts = await self._studio.read(actor, text, chosen, attached=len(files))
+        if parent and parent[0].origin.private:
+            prompts = [replace(prompt, private=True) for prompt in prompts]
+        if sum(prompt.repeat or 1 for prompt in prompts) > 1:
+            await self._offer(interaction, prompts, files)
+            return None
+
+        async def build() -> NewJob:
+            given = await self._given(actor, prompts, files)
+            came_from = (parent[0].id, parent[1]) if parent else None
+            return await self._studio.imagine(actor, prompts[0], given, came_from)
+
+        return await self._answers.ask(interaction, build, private=bool(prompts[0].private))
+
+    async def _given(
+        self, actor: Actor, prompts: Sequence[Prompt], files: Sequence[discord.Attachment] = ()
+    ) -> dict[str, Given]:
+        """Return the pictures that came along and those that the prompts link to, by what they are called."""
+        names = (name for prompt in prompts for name in prompt.pictures)
+        return {**attached(self.links.attached(files)), **await self.links.resolve(actor, names)}
+
+    async def words(
+        self, actor: Actor, text: str, job: Job | None = None, *, film: bool = False
+    ) -> PromptWithPictures:
+        """Return a single prompt with its pictures found; ``job``: whose pictures its numbers mean. film: it
+        is for one.
+
+        Raises PromptError, ImageError or NotAllowedError.
+        """
+        prompt = await self._studio.single(actor, text, film=film)
+        known = pictures_of(job) if job else {}
+        return await self._studio.words(actor, prompt, await self._given(actor, [prompt]), known)
+
+    async def about_picture(
+        self,
+        interaction: discord.Interaction,
+        image: discord.Attachment | None,
+        named: str | None,
+        text: str | None,
+        build: Build,
+    ) -> Job | None:
+        """Queue something about one picture: an attached one, one of ours by link or name, or the member's
+        last. text: new words, with flags. Raises PromptError for words that can't be read."""
+        actor = actor_of(interaction)
+        chosen = await self.preferences(actor)
+        prompt = await self._studio.single(actor, text) if text else None
+        private = chosen.private if prompt is None or prompt.private is None else prompt.private
+
+        taken: list[Source] = []
+
+        async def built() -> NewJob:
+            [picture] = self.links.attached([image]) if image else [None]
+            name = await self.links.name_of(actor, named) if named else None
+            source = await self._studio.sources.find(actor, picture, name)
+            taken.append(source)
+            words = None
+            if prompt is not None:
+                words = await self._studio.words(actor, prompt, await self._given(actor, [prompt]))
+            new = await build(source, words)
+            typed = prompt is not None and prompt.lane is not None
+            return replace(new, lane=new.lane if typed else chosen.lane or new.lane)
+
+        job = await self._answers.ask(interaction, built, private=private)
+        if job is not None and image is None and named is None:
+            await self._say_which(interaction, job, taken[0])
+        return job
+
+    async def _say_which(self, interaction: discord.Interaction, job: Job, source: Source) -> None:
+        """Say that the asker's last picture was taken, once the job's message says something: the first word
+        after an acknowledgement would take that message's place."""
+        if source.job is not None and await self._shown_once(job.id):
+            text = f"No picture was named, so this is your last one: `{source.job.id} {source.index + 1}`."
+            await add_whisper(interaction, text)
+
+    async def picture(self, actor: Actor, image: discord.Attachment | None, link: str | None) -> Source:
+        """Return an attached picture, or the one that ``link`` leads to or names. Raises UserError."""
+        if link and link.strip("<> ").lower().startswith("http"):
+            return await self._studio.sources.meant(actor, await self.links.given(actor, link.strip("<> ")))
+        [picture] = self.links.attached([image]) if image else [None]
+        return await self._studio.sources.find(actor, picture, link)
+
+    # Several jobs
+
+    async def _offer(
+        self, interaction: discord.Interaction, prompts: Sequence[Prompt], files: Sequence[discord.Attachment]
+    ) -> None:
+        """Ask whether so many jobs are meant. Pictures are taken in now: their links don't live long."""
+        if not await self._answers.acknowledge(interaction, ephemeral=True):
+            return
+        actor = actor_of(interaction)
+        given = await self._given(actor, prompts, files)
+        prompts, found = await self._studio.with_pictures(actor, prompts, given)
+        draft = await self._studio.draft(actor, prompts, found)
+        times: Counter[str] = Counter()
+        for prompt in prompts:
+            times[format_prompt(replace(prompt, repeat=None))] += prompt.repeat or 1
+        await interaction.edit_original_response(
+            content=messages.offer(times),
+            view=buttons.for_draft(draft, times.total()),
+            allowed_mentions=SILENT,
+        )
+
+    async def each(self, actor: Actor, texts: Sequence[str]) -> list[NewJob]:
+        """Return what single prompts ask for, with the member's own settings. Raises PromptError, ImageError
+        or NotAllowedError."""
+        chosen = await self.preferences(actor)
+        read = [(await self._studio.read(actor, text, chosen))[0] for text in texts]
+        prompts = [replace(prompt, repeat=None) for prompt in read]
+        given = await self._given(actor, prompts)
+        return jobs_of(*await self._studio.with_pictures(actor, prompts, given))
+
+    async def on_draft(self, interaction: discord.Interaction, draft_id: str, yes: bool) -> None:
+        """A confirm button was pressed. Pressing it again while its jobs wait makes none twice.
+
+        Raises UserError when the draft is gone, NotAllowedError when it is somebody else's.
+        """
+        jobs = await self._studio.drafted(actor_of(interaction), draft_id)
+        if not yes:
+            await interaction.response.edit_message(content="Nothing was queued.", view=None)
+            return
+        await interaction.response.edit_message(content=f"{len(jobs)} jobs are on their way.", view=None)
+        await self.queue_all(interaction, jobs, key=f"draft:{draft_id}")
+
+    async def queue_all(
+        self, interaction: discord.Interaction, jobs: Sequence[NewJob], *, key: str, before: int = 0
+    ) -> None:
+        """Queue each job in a message of its own, which nobody else sees if it is private; say where a limit
+        ended it. before: how many were queued already."""
+        for number, new in enumerate(jobs):
+            try:
+                press_key = f"{key}:{number}:{interaction.user.id}"
+                await self._answers.submit_beside(interaction, new, press_key=press_key)
+            except UserError as error:
+                await add_whisper(
+                    interaction, f"{before + number} of {before + len(jobs)} are queued. {error}"
+                )
+                return

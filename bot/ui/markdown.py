@@ -1,0 +1,282 @@
+"""Answers of a chat model as Discord's markdown: formatted as the model meant it, but no link, mention or
+footer of its own making, and no way out of a block of code.
+
+Sets of examples in Discord's markdown: what is in one, and what trying one has found."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import discord
+
+from bot.ui import messages
+from bot.ui.buttons import MOST_IN_ROW, JobButton, view_of
+from bot.ui.messages import MAX_CONTENT, fit, length, quote
+from bot.ui.messages import title as messages_title
+from core.events import ChatAnswer
+from core.job import Job
+from core.requests import AskRequest
+from storage.conversations import ExampleSet, Feedback
+from studio.example_sets import PAGE, Contents
+from studio.texts import counted, visible
+
+MAX_ANSWER = 1900  # characters of an answer in its message; the whole is in a file then
+FILE = "answer.md"
+ACTIONS = ("more", "again", "draw", "teach", "thread", "details", "delete")
+MAY_BE_WRONG = "A model wrote this and may be wrong; check what matters."
+_FENCED = re.compile(r"```(.*?)(?:```|\Z)", re.DOTALL)
+_INLINE = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]+?)\1(?!`)")
+_ADDRESS = re.compile(
+    r"(?:\w+://|\bdiscord(?:app)?\.(?:gg|com)/|\bdsc\.gg/|\bwww\.)[^\s<>`]*[^\s<>`.,:;!?)\]'\"]"
+)
+_ACTIVE = re.compile(r"([\\`\[\]<>@|])")
+_HEADING = re.compile(r"^(\s*)#{1,3}\s+(.*?)\s*$", re.MULTILINE)
+_SUBTEXT = re.compile(r"^(\s*)-#", re.MULTILINE)
+
+
+def safe(text: str) -> str:
+    """Return an answer as markdown that can only look like text, lists, emphasis and code."""
+    return "".join(_safe_parts(visible(text.expandtabs(4)).replace("\r", "")))
+
+
+def _safe_parts(text: str) -> Iterator[str]:
+    done = 0
+    for block in _FENCED.finditer(text):
+        yield from _safe_lines(text[done : block.start()])
+        body = block[1].rstrip("`")
+        if body.strip():
+            yield f"```{body}{'' if body.endswith(chr(10)) else chr(10) if chr(10) in body else ''}```"
+        done = block.end()
+    yield from _safe_lines(text[done:])
+
+
+def _safe_lines(text: str) -> Iterator[str]:
+    done = 0
+    for span in _INLINE.finditer(text):
+        yield _plain(text[done : span.start()])
+        yield f"`{span[2]}`"
+        done = span.end()
+    yield _plain(text[done:])
+
+
+def _plain(text: str) -> str:
+    """Return text outside of code. Addresses become code: nobody follows a link that a picture may have
+    dictated."""
+    done, parts = 0, list[str]()
+    for address in _ADDRESS.finditer(text):
+        parts += [_escaped(text[done : address.start()]), f"`{address[0]}`"]
+        done = address.end()
+    return "".join([*parts, _escaped(text[done:])])
+
+
+def _escaped(text: str) -> str:
+    text = _ACTIVE.sub(r"\\\1", text)
+    text = _HEADING.sub(lambda found: f"{found[1]}**{found[2].replace('**', '')}**", text)
+    return _SUBTEXT.sub(r"\1\\-#", text)
+
+
+def beginning(text: str, limit: int = MAX_ANSWER) -> tuple[str, bool]:
+    """Return as much of an answer as fits, made safe, and whether that is all of it. It ends with a paragraph
+    or line where that leaves most of it."""
+    whole = safe(text)
+    if length(whole) <= limit:
+        return whole, True
+    room = _fitting(text, limit - 2, lambda size: text[:size])
+    kept = text[:room]
+    for end in ("\n\n", "\n", ". ", " "):
+        place = kept.rfind(end)
+        if place > room // 2:
+            kept = kept[: place + len(end)]
+            break
+    return f"{safe(kept.rstrip())} …", False
+
+
+def ending(text: str, limit: int = MAX_ANSWER) -> str:
+    """Return the newest part of a growing answer, made safe; what is inside a block of code stays so."""
+    whole = safe(text)
+    if length(whole) <= limit:
+        return whole
+    room = _fitting(text, limit - 10, lambda size: _inside(text, len(text) - size))
+    start = len(text) - room
+    line = text.find("\n", start, start + room // 2)
+    return f"… {safe(_inside(text, line + 1 if line >= 0 else start))}"
+
+
+def _inside(text: str, start: int) -> str:
+    """Return the end of ``text`` from ``start`` on, opening the block of code in which that lies."""
+    return ("```\n" if text.count("```", 0, start) % 2 else "") + text[start:]
+
+
+def _fitting(text: str, limit: int, part: Any) -> int:
+    """Return how many characters of ``text`` make a part that fits once it is safe."""
+    size = min(len(text), limit)
+    while size > 0 and (made := length(safe(part(size)))) > limit:
+        size = min(size - 1, size * limit // made)
+    return size
+
+
+def title(job: Job, state: str = "") -> str:
+    """Return the question and who asked it; ``state``: what is going on with its answer."""
+    return f"{messages.title(job)}{f' ({state})' if state else ''}"
+
+
+def answering(job: Job, text: str, formed: Mapping[str, Callable[[str], str]]) -> str:
+    """Return the message while an answer grows. formed: how that of a form is shown."""
+    head = title(job, "Answering" if text.strip() else "Thinking")
+    if isinstance(job.request, AskRequest) and job.request.form in formed and text.strip():
+        return fit(f"{head}\n{formed[job.request.form](text)}")
+    room = min(MAX_ANSWER, MAX_CONTENT - length(head) - 5)
+    return f"{head}\n{ending(text, room)} …" if text.strip() else head
+
+
+def answered(
+    job: Job, answer: ChatAnswer, parameters: Mapping[str, Any], body: str | None = None
+) -> tuple[str, bool]:
+    """Return the message with an answer, and whether that holds all of it. body: what is shown in place of
+    its words."""
+    head = title(job, "Stopped" if answer.ended == "stopped" else "")
+    notes = list(parameters.get("notes", ()))
+    if answer.ended == "length":
+        notes.insert(0, "It ends here because an answer may not be longer; ask it to go on.")
+    if answer.turns_dropped:
+        notes.append(f"The model had no room for {counted(answer.turns_dropped, 'earlier turn')}.")
+    if isinstance(job.request, AskRequest) and _is_marked(job.request, answer):
+        notes.append(MAY_BE_WRONG)
+    foot = "\n".join(f"-# {quote(note, 300)}" for note in notes[:4])
+    foot = f"{foot}\n-# job {job.id}" if foot else f"-# job {job.id}"
+    room = min(MAX_ANSWER, MAX_CONTENT - length(head) - length(foot) - 80)
+    shown, whole = beginning(answer.text, room) if body is None else (body, True)
+    if not shown.strip():
+        shown = "*The model had no words for this.*"
+    more = "" if whole else f"\n-# The whole answer is in {FILE}"
+    return fit(f"{head}\n{shown}{more}\n{foot}"), whole
+
+
+def _is_marked(request: AskRequest, answer: ChatAnswer) -> bool:
+    """Whether it is said that a model wrote this: once a conversation, and of whatever looks exact. What was
+    measured says so itself."""
+    return bool(answer.tokens_out) and (not request.follows or request.form in ("table", "boxes", "text"))
+
+
+def view_while_answering(job: Job) -> discord.ui.View:
+    """Return the button that ends an answer with what there is of it."""
+    return view_of(JobButton(job.id, "stop"))
+
+
+def view(job: Job) -> discord.ui.View:
+    """Return how a conversation goes on, and what can be done with an answer."""
+    private = job.origin.guild_id is None or job.origin.private  # there are no threads
+    shown = [action for action in ACTIONS if action != "thread" or not private]
+    return view_of(
+        *(JobButton(job.id, action, row=place // MOST_IN_ROW) for place, action in enumerate(shown))
+    )
+
+
+def details(answer: ChatAnswer, feedback: Feedback) -> list[str]:
+    """Return what the model saw, how much it was, and what people found of it, a line each."""
+    seen = ", ".join(f"{width}×{height}" for width, height in answer.pictures)
+    dropped = f" · {counted(answer.turns_dropped, 'turn')} dropped" if answer.turns_dropped else ""
+    ended = {"end": "by itself", "length": "at the limit", "stopped": "when it was stopped"}[answer.ended]
+    found = f"**Found** right by {feedback.right}, wrong by {feedback.wrong}"
+    return [
+        f"**Pictures** {counted(len(answer.pictures), 'picture')} of this conversation"
+        f"{f', as the model saw them: {seen} px' if seen else ''}",
+        f"**Tokens** {answer.tokens_in:,} in, {answer.tokens_cached:,} of them known from before ·"
+        f" {answer.tokens_out:,} out · it ended {ended}{dropped}",
+        *([found] if any(feedback) else []),
+    ]
+
+
+LISTED = 20  # labels, or questions, of a message
+NONE = "You have no sets yet. `/examples new` makes one; then `/examples add` puts labelled pictures into it."
+ROUNDED = 0.01  # of an example, by which a share that was counted may be off
+FEW = 4  # pictures of a label, under which more would help most
+TEXT_ACTIONS = ("again", "details", "delete")
+
+
+def sets(found: Sequence[ExampleSet], user_id: int) -> str:
+    """Return the names of somebody's sets, and of those that others share with them."""
+    if not found:
+        return NONE
+    lines = [f"**{quote(one.name, 80)}** {_whose(one, user_id)}" for one in found]
+    return fit("\n".join(lines))
+
+
+def _whose(found: ExampleSet, user_id: int) -> str:
+    if found.user_id != user_id:
+        return f"by <@{found.user_id}>, shared here"
+    return "shared with a server" if found.guild_id is not None else "private"
+
+
+def contents(found: Contents, user_id: int, page: int) -> str:
+    """Return what is in a set. page: of its pictures, from 0."""
+    count = counted(len(found.examples), "example")
+    head = f"**{quote(found.set.name, 80)}** · {count} · {_whose(found.set, user_id)}"
+    if not found.examples:
+        return fit(f"{head}\nIt is empty. `/examples add` puts pictures into it.")
+    lines = _turns(found) if found.answers else [*_labels(found), _numbers(found, page)]
+    last = -(-len(found.examples) // PAGE)
+    pages = f"\n-# Page {page + 1} of {last}: `/examples show` with `page`" if last > 1 else ""
+    return fit("\n".join([head, *lines]) + pages)
+
+
+def _labels(found: Contents) -> list[str]:
+    lines = [f"{quote(label, 80)}: {count}" for label, count in found.labels.items()]
+    few = [quote(label, 40) for label, count in found.labels.items() if count < FEW]
+    if len(found.labels) < 2:
+        lines.append("-# It takes at least two labels to choose from.")
+    elif few:
+        lines.append(f"-# From {FEW} pictures of each label on it gets good; {', '.join(few[:5])} has fewer.")
+    return lines
+
+
+def _numbers(found: Contents, page: int) -> str:
+    """Return which labels the numbers on a page of pictures have."""
+    first, parts = page * PAGE, list[str]()
+    shown = found.examples[first : first + PAGE]
+    for label, some in itertools.groupby(enumerate(shown, first + 1), lambda pair: pair[1].label):
+        numbers = [number for number, _ in some]
+        range_ = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
+        parts.append(f"{range_}: {quote(label, 40)}")
+    return f"-# {' · '.join(parts)}"
+
+
+def _turns(found: Contents) -> list[str]:
+    shown = found.examples[:LISTED]
+    lines = [f"{n}. {quote(one.question, 60)} → {quote(one.label, 60)}" for n, one in enumerate(shown, 1)]
+    more = len(found.examples) - len(shown)
+    return [*lines, f"-# and {more} more"] if more else lines
+
+
+def tried(job: Job, scores: Sequence[tuple[str, float]], parameters: Mapping[str, Any]) -> str:
+    """Return the label that fits best, and how far either way can be trusted. scores: (label, probability).
+    parameters: of the result."""
+    best, chance = scores[0]
+    ways = sorted(parameters.get("ways", ()), key=lambda way: way["name"] != parameters.get("model"))
+    lines = [f"-# {_way(way, place)}" for place, way in enumerate(ways)]
+    notes = [f"-# {quote(str(note), 300)}" for note in parameters.get("notes", ())]
+    head = f"{messages_title(job)}\n**{quote(best, 80)}** {chance:.1%}"
+    return fit("\n".join([head, *lines, *notes, f"-# job {job.id}"]))
+
+
+def _way(way: Mapping[str, Any], place: int) -> str:
+    name = quote(str(way["name"]), 60)
+    said = (
+        f"{name} answered"
+        if place == 0
+        else f"{name} says {quote(str(way['label']), 60)} ({way['chance']:.0%})"
+    )
+    if way["accuracy"] is None:
+        return f"{said}; not tested, since that takes two examples of a label"
+    counts = f"right on {way['right']} of {way['tested']} examples left out in turn"
+    estimated = abs(way["accuracy"] * way["tested"] - way["right"]) > ROUNDED
+    about = f", about {way['accuracy']:.0%} of new pictures" if estimated else ""
+    return f"{said}: {counts}{about}"
+
+
+def text_view(job: Job) -> discord.ui.View:
+    """Return what can be done with what was found."""
+    return view_of(*(JobButton(job.id, action, row=0) for action in TEXT_ACTIONS))
