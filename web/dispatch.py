@@ -1,5 +1,9 @@
 """From an HTTP request to a call and from an answer to a response, in one order for every route: host,
-origin, session, bucket, size, body, handler."""
+origin, session, bucket, size, body, handler.
+
+Forms with files, as browsers send them (RFC 7578): a body that has come, taken apart where it lies.
+
+Bodies on their way in: how many at once, how large, how long. A large one lies on the disk."""
 
 from __future__ import annotations
 
@@ -7,24 +11,31 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Mapping
-from contextlib import AsyncExitStack, aclosing
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from email.message import Message
 from http import HTTPStatus
-from typing import Any
+from itertools import pairwise
+from mmap import mmap
+from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
 from aiohttp import web
+from aiohttp.multipart import parse_content_disposition
 
 from core.errors import ImageError, LimitError, MissingError, NotAllowedError, StorageError, UserError
 from storage.database import CAN_WAIT
-from studio.media.uploads import Sent
+from studio.media.uploads import BLOCK, InMemory, OnDisk, Sent
 from studio.studio import Studio
-from web import guard, multipart
-from web.arriving import Bodies
+from web import guard
+from web.auth import Visitors
 from web.call import (
     Answer,
     Body,
@@ -45,10 +56,177 @@ from web.call import (
     Whole,
     is_page,
 )
-from web.fields import way_in
 from web.handlers.pages import Pages
-from web.people import Visitors
+from web.schemas import way_in
 from web.static_files import StaticFiles
+
+MOST_PARTS = 120
+LONGEST_NAME, LONGEST_TEXT = 200, 8000  # of a file's name, characters; of a field, bytes
+LONGEST_HEAD = 8000  # bytes before a part's content
+_BLANK = b"\r\n\r\n"
+
+
+def parse(body: Sent, content_type: str) -> tuple[dict[str, str], tuple[Sent, ...]]:
+    """Return the fields and the files of a form, in their order; a file that wasn't chosen is none.
+
+    content_type: the header, with its boundary. Raises ValueError for what is no such form.
+    """
+    fields: dict[str, str] = {}
+    files: list[Sent] = []
+    with body.opened() as data:
+        for start, end in _parts(data, _boundary(content_type)):
+            head_end = data.find(_BLANK, start, min(end, start + LONGEST_HEAD))
+            if head_end < 0:
+                raise ValueError("a part has no end of its head")
+            name, filename = _named(data[start:head_end])
+            start = head_end + len(_BLANK)
+            if filename is None:
+                if end - start > LONGEST_TEXT:
+                    raise ValueError("a field is too long")
+                fields[name] = data[start:end].decode()
+            elif filename or end > start:
+                files.append(body.part(filename[:LONGEST_NAME] or "picture", start, end - start))
+    return fields, tuple(files)
+
+
+def _parts(data: bytes | mmap, boundary: bytes) -> Iterator[tuple[int, int]]:
+    """Return where each part begins and ends, its head included."""
+    line = b"\r\n--" + boundary
+    first = 0 if data[: len(line) - 2] == line[2:] else data.find(line)
+    marks = [first - 2 if first == 0 else first]
+    while (found := data.find(line, marks[-1] + len(line))) >= 0 and len(marks) < MOST_PARTS + 2:
+        marks.append(found)
+    end = marks[-1] + len(line)
+    if first < 0 or len(marks) > MOST_PARTS + 1 or data[end : end + 2] != b"--":
+        raise ValueError("there is no end, or there are too many parts")
+    return ((begin + len(line), end) for begin, end in pairwise(marks))
+
+
+def _boundary(content_type: str) -> bytes:
+    header = Message()
+    header["Content-Type"] = content_type
+    boundary = header.get_param("boundary")
+    if not isinstance(boundary, str) or not 0 < len(boundary) <= 70:
+        raise ValueError("the form has no boundary")
+    return boundary.encode("ascii")
+
+
+def _named(head: bytes) -> tuple[str, str | None]:
+    """Return the name of a part, and that of its file, None of a part that is no file."""
+    for line in head.decode().split("\r\n"):
+        header, _, value = line.partition(":")
+        if header.strip().lower() == "content-disposition":
+            kind, given = parse_content_disposition(value.strip())
+            if kind == "form-data" and given.get("name"):
+                return given["name"], given.get("filename")
+    raise ValueError("a part has no name")
+
+
+IN_MEMORY = 2**20  # bytes of a body beyond which it goes to the disk as it comes
+BODY_TIME = 60.0  # seconds for a body to arrive
+SLOWEST = 128 * 1024  # bytes a second of a large one, for which it has longer
+PATIENCE = 60.0  # seconds that a call waits until those before it are through
+ONE, ALL = 1, 64  # uploads at once, of a person and of everybody
+ONE_SMALL, ALL_SMALL = 8, 256  # bodies that fit into memory
+
+
+class Slots:
+    """Lets ``one`` call of each person go on at once, and ``most`` of everybody; the others wait."""
+
+    def __init__(self, one: int, most: int) -> None:
+        self._one, self._most = one, most
+        self._taken: Counter[str] = Counter()
+        self._freed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def of(self, who: str) -> AsyncIterator[None]:
+        """Hold a slot while the block runs. Raises Refused for whoever waits too long."""
+
+        def is_free() -> bool:
+            return self._taken[who] < self._one and self._taken.total() < self._most
+
+        try:
+            async with asyncio.timeout(PATIENCE), self._freed:
+                await self._freed.wait_for(is_free)
+                self._taken[who] += 1
+        except TimeoutError as error:
+            raise Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE, "Other files are still on their way. Try again soon.", 10.0
+            ) from error
+        try:
+            yield
+        finally:
+            self._taken[who] -= 1
+            if not self._taken[who]:
+                del self._taken[who]
+            async with self._freed:
+                self._freed.notify_all()
+
+
+class Bodies:
+    """Takes the bodies of calls; those too large for memory lie in ``folder`` while their call goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._large, self._small = Slots(ONE, ALL), Slots(ONE_SMALL, ALL_SMALL)
+
+    @asynccontextmanager
+    async def taken(self, request: web.Request, limit: int, who: str) -> AsyncIterator[Sent]:
+        """Hold a body of at most ``limit`` bytes while the block runs. Raises Refused for a larger one, one
+        that doesn't come, or one too many."""
+        if (request.content_length or 0) > limit:
+            raise _too_large(limit)
+        slots = self._large if limit > IN_MEMORY else self._small
+        async with slots.of(who):
+            async with AsyncExitStack() as opened:
+                try:
+                    async with asyncio.timeout(BODY_TIME + limit / SLOWEST):
+                        found = await self._arrived(request, limit, opened)
+                except TimeoutError as error:
+                    raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The rest took too long to arrive.") from error
+                yield found
+
+    async def _arrived(self, request: web.Request, limit: int, opened: AsyncExitStack) -> Sent:
+        """Return a body when it is whole; ``opened`` deletes its file, if it needs one."""
+        waiting, size = bytearray(), 0
+        file: BinaryIO | None = None
+        path = self._folder / f"sent-{secrets.token_hex(8)}"
+        async for part in request.content.iter_any():
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            waiting += part
+            if file is None and max(size, request.content_length or 0) > IN_MEMORY:
+                with _on_disk():
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    opened.push_async_callback(asyncio.to_thread, path.unlink, missing_ok=True)
+                    file = opened.enter_context(path.open("wb"))
+            if file is not None and len(waiting) >= BLOCK:
+                with _on_disk():
+                    await asyncio.to_thread(file.write, waiting)
+                waiting = bytearray()
+        if file is None:
+            return InMemory("", bytes(waiting))
+        with _on_disk():
+            await asyncio.to_thread(file.write, waiting)
+            await asyncio.to_thread(file.flush)
+        return OnDisk("", path, size)
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        log.error("a file that somebody sends can't be written: %s", error)
+        detail = "The studio's disk takes no more files. Tell its host."
+        raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, detail) from error
+
+
+def _too_large(limit: int) -> Refused:
+    detail = f"That is too much: up to {limit:,} bytes fit."
+    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
 
 PACKED_FROM = 1400  # characters, about what one packet carries
 SESSION_DAYS = 180  # days that a browser keeps the cookie; the row decides
@@ -200,7 +378,7 @@ async def _body(
         return body, ()
     try:
         if route.body is Body.FILES:
-            return await asyncio.to_thread(multipart.parse, body, request.headers["Content-Type"])
+            return await asyncio.to_thread(parse, body, request.headers["Content-Type"])
         text = (await body.read()).decode()
         if route.body is Body.FORM:
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100)), ()

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from studio.studio import Studio
-from web import shapes
+from web import views
 from web.call import Person
 
 EVERY = 0.125  # seconds
@@ -143,7 +143,7 @@ class Hub:
         news = self._studio.news(tab.person.actor, tab.at)
         if not news.live and not news.changed and news.complete:
             return news.at, None
-        jobs = [shapes.event(job_id, event) for job_id, event in news.live.items()]
+        jobs = [views.event(job_id, event) for job_id, event in news.live.items()]
         changed = sorted(news.changed)
         message = {"jobs": jobs, "changed": changed, "complete": news.complete, "at": news.at}
         return news.at, json.dumps(message, separators=(",", ":"))

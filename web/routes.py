@@ -5,23 +5,19 @@ from __future__ import annotations
 from core.settings import Settings
 from studio.media.masks import MAX_BYTES
 from studio.projects.projects import MAX_ZIP
-from web.api import bodies
+from web import schemas
 from web.call import Body, Bucket, Route
-from web.fields import MOST_CHOSEN
-from web.handlers import documents, edits, explore, files, gallery, jobs, queues, talks
+from web.handlers import chat, collections, editor, example_sets, gallery, jobs, project_pages, shares
+from web.handlers import project_api as project_files
+from web.handlers.account import PrivacyHandlers, SignIn
+from web.handlers.collections import FolderHandlers, TrashHandlers
 from web.handlers.editor import EditorPages
-from web.handlers.organise import examples, posts, zips
-from web.handlers.organise.examples import ExampleHandlers
-from web.handlers.organise.folders import FolderHandlers
-from web.handlers.organise.shares import ShareHandlers
-from web.handlers.organise.trash import TrashHandlers
+from web.handlers.example_sets import ExampleHandlers
 from web.handlers.pages import Pages
-from web.handlers.privacy import PrivacyHandlers
-from web.handlers.projects import files as project_files
-from web.handlers.projects import forms, programs
-from web.handlers.projects.pages import ProjectPages
+from web.handlers.project_pages import ProjectPages
 from web.handlers.settings import SettingsForm
-from web.handlers.sign_in import SignIn
+from web.handlers.shares import ShareHandlers
+from web.schemas import MOST_CHOSEN
 
 LIVE = "/api/live"  # the one route that isn't a question and an answer
 JOB, NUMBER = "{job:[a-z2-9]{12}}", "{n:[0-9]{1,2}}"
@@ -55,7 +51,7 @@ def table(
         *_shares(ShareHandlers(pages)),
         *_posts(),
         *_editor(),
-        *_talks(settings, talks.TalkPages(pages)),
+        *_talks(settings, chat.TalkPages(pages)),
         *_examples(ExampleHandlers(pages)),
         *_projects(ProjectPages(pages)),
         *_project_forms(ProjectPages(pages)),
@@ -68,7 +64,7 @@ def _pages(pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/", pages.create, everybody=True, query=("prompt", "from", "n")),
         Route("GET", "/pictures", pages.pictures, query=(*FILTERS, "before")),
         Route("GET", f"/pictures/{JOB}/{NUMBER}", pages.picture),
-        Route("GET", "/explore", pages.explore, query=(*explore.FILTERS, "before")),
+        Route("GET", "/explore", pages.explore, query=(*gallery.FILTERS, "before")),
         Route("GET", "/queue", pages.queue),
         Route("GET", "/settings", pages.settings),
         Route("GET", "/sessions", pages.sessions),
@@ -119,7 +115,7 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
             Body.JSON,
             Bucket.SIGN_IN,
             everybody=True,
-            takes=bodies.Link,
+            takes=schemas.Link,
         ),
         Route(
             "POST",
@@ -128,23 +124,25 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
             Body.JSON,
             Bucket.SIGN_IN,
             everybody=True,
-            takes=bodies.SignIn,
+            takes=schemas.SignIn,
         ),
         Route("DELETE", "/api/session", signing.end, bucket=change),
         Route("DELETE", f"/api/sessions/{ID}", signing.end_other, bucket=change),
         Route("GET", "/api/jobs", jobs.stream_of),
-        Route("POST", "/api/jobs", jobs.ask, Body.JSON, ask, takes=bodies.NewJobs),
-        Route("POST", "/api/drafts/{draft:[a-z2-9]{12}}", jobs.confirm, Body.JSON, ask, takes=bodies.Nothing),
+        Route("POST", "/api/jobs", jobs.ask, Body.JSON, ask, takes=schemas.NewJobs),
+        Route(
+            "POST", "/api/drafts/{draft:[a-z2-9]{12}}", jobs.confirm, Body.JSON, ask, takes=schemas.Nothing
+        ),
         Route("GET", f"/api/jobs/{JOB}", jobs.show),
         Route("DELETE", f"/api/jobs/{JOB}", jobs.delete, bucket=change),
-        Route("POST", f"/api/jobs/{JOB}/cancel", jobs.cancel, Body.JSON, change, takes=bodies.Nothing),
+        Route("POST", f"/api/jobs/{JOB}/cancel", jobs.cancel, Body.JSON, change, takes=schemas.Nothing),
         Route(
             "POST",
             f"/api/jobs/{JOB}/{NUMBER}/{{action:[a-z0-9]+}}",
             jobs.act,
             Body.JSON,
             ask,
-            takes=bodies.Press,
+            takes=schemas.Press,
         ),
         Route("GET", "/api/complete", jobs.complete, query=("text",)),
         Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, Bucket.UPLOAD, limit=upload),
@@ -158,27 +156,31 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
         ),
         Route("GET", "/api/pictures", gallery.pictures, query=ANY),
         Route("GET", "/api/months", gallery.months),
-        Route("GET", "/api/explore", explore.pictures, query=(*explore.FILTERS, "before", "limit")),
-        Route("GET", "/api/queues", queues.managed),
+        Route("GET", "/api/explore", gallery.explore_pictures, query=(*gallery.FILTERS, "before", "limit")),
+        Route("GET", "/api/queues", jobs.managed),
         Route("PUT", f"/api/favourites/{JOB}/{NUMBER}", gallery.keep, bucket=change),
         Route("DELETE", f"/api/favourites/{JOB}/{NUMBER}", gallery.let_go, bucket=change),
         Route("GET", "/api/settings", form.show),
-        Route("PATCH", "/api/settings", form.change, Body.JSON, change, takes=bodies.Changes),
+        Route("PATCH", "/api/settings", form.change, Body.JSON, change, takes=schemas.Changes),
     )
 
 
 def _bytes() -> tuple[Route, ...]:
     read = Bucket.BYTES
     return (
-        Route("GET", f"/files/{JOB}/{NUMBER}", files.original, bucket=read, query=("download",)),
+        Route("GET", f"/files/{JOB}/{NUMBER}", gallery.original, bucket=read, query=("download",)),
         Route(
-            "GET", f"/files/{JOB}/{NUMBER}/{{side:256|512}}.webp", files.small, bucket=read, query=("plain",)
+            "GET",
+            f"/files/{JOB}/{NUMBER}/{{side:256|512}}.webp",
+            gallery.small,
+            bucket=read,
+            query=("plain",),
         ),
-        Route("GET", f"/files/{JOB}/{NUMBER}.mp4", files.film, bucket=read, query=("download",)),
-        Route("GET", f"/files/{JOB}/{NUMBER}.gif", files.gif, bucket=Bucket.ASK),
-        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}", files.sent_whole, bucket=read),
-        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", files.sent, bucket=read),
-        Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", files.preview, bucket=read),
+        Route("GET", f"/files/{JOB}/{NUMBER}.mp4", gallery.film, bucket=read, query=("download",)),
+        Route("GET", f"/files/{JOB}/{NUMBER}.gif", gallery.gif, bucket=Bucket.ASK),
+        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}", gallery.sent_whole, bucket=read),
+        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", gallery.sent, bucket=read),
+        Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", gallery.preview, bucket=read),
     )
 
 
@@ -186,11 +188,11 @@ def _trash(trash: TrashHandlers) -> tuple[Route, ...]:
     change, most = Bucket.CHANGE, MOST_CHOSEN * NAME
     return (
         Route("GET", "/trash", trash.page, query=("before",)),
-        Route("POST", "/api/trash", trash.put, Body.JSON, change, limit=most, takes=bodies.Named),
+        Route("POST", "/api/trash", trash.put, Body.JSON, change, limit=most, takes=schemas.Named),
         Route(
-            "POST", "/api/trash/restore", trash.take_back, Body.JSON, change, limit=most, takes=bodies.Named
+            "POST", "/api/trash/restore", trash.take_back, Body.JSON, change, limit=most, takes=schemas.Named
         ),
-        Route("POST", "/api/trash/delete", trash.delete, Body.JSON, change, limit=most, takes=bodies.Named),
+        Route("POST", "/api/trash/delete", trash.delete, Body.JSON, change, limit=most, takes=schemas.Named),
         Route("DELETE", "/api/trash", trash.empty, bucket=change),
     )
 
@@ -201,19 +203,21 @@ def _folders(folders: FolderHandlers) -> tuple[Route, ...]:
         Route("GET", "/folders", folders.page),
         Route("GET", f"/folders/{FOLDER}", folders.one, query=(*FILTERS, "before")),
         Route("GET", "/api/folders", folders.all),
-        Route("POST", "/api/folders", folders.create, Body.JSON, change, takes=bodies.NewFolder),
-        Route("PATCH", f"/api/folders/{FOLDER}", folders.rename, Body.JSON, change, takes=bodies.Rename),
+        Route("POST", "/api/folders", folders.create, Body.JSON, change, takes=schemas.NewFolder),
+        Route("PATCH", f"/api/folders/{FOLDER}", folders.rename, Body.JSON, change, takes=schemas.Rename),
         Route("DELETE", f"/api/folders/{FOLDER}", folders.delete, bucket=change),
-        Route("POST", items, folders.put, Body.JSON, change, limit=most, takes=bodies.Named),
-        Route("POST", f"{items}/remove", folders.take_out, Body.JSON, change, limit=most, takes=bodies.Named),
+        Route("POST", items, folders.put, Body.JSON, change, limit=most, takes=schemas.Named),
+        Route(
+            "POST", f"{items}/remove", folders.take_out, Body.JSON, change, limit=most, takes=schemas.Named
+        ),
     )
 
 
 def _zips() -> tuple[Route, ...]:
     ask = Bucket.ASK
     return (
-        Route("GET", "/api/zip", zips.found, bucket=ask, query=("job", "folder")),
-        Route("POST", "/api/zip", zips.chosen, Body.FORM, ask, limit=MOST_CHOSEN * NAME),
+        Route("GET", "/api/zip", collections.found, bucket=ask, query=("job", "folder")),
+        Route("POST", "/api/zip", collections.chosen, Body.FORM, ask, limit=MOST_CHOSEN * NAME),
     )
 
 
@@ -222,7 +226,7 @@ def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
     return (
         Route("GET", "/shares", shares.page),
         Route("GET", "/api/shares", shares.all),
-        Route("POST", "/api/shares", shares.create, Body.JSON, change, takes=bodies.NewShare),
+        Route("POST", "/api/shares", shares.create, Body.JSON, change, takes=schemas.NewShare),
         Route("DELETE", f"/api/shares/{SHARE}", shares.revoke, bucket=change),
         Route("GET", f"/s/{TOKEN}", shares.look, everybody=True, query=("before",)),
         Route("GET", files, shares.original, bucket=read, everybody=True),
@@ -233,42 +237,40 @@ def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
 
 def _posts() -> tuple[Route, ...]:
     return (
-        Route("GET", "/api/channels", posts.channels),
-        Route("POST", "/api/posts", posts.post, Body.JSON, Bucket.ASK, takes=bodies.Post),
+        Route("GET", "/api/channels", shares.channels),
+        Route("POST", "/api/posts", shares.post, Body.JSON, Bucket.ASK, takes=schemas.Post),
     )
 
 
 def _editor() -> tuple[Route, ...]:
     read, change, ask, one = Bucket.READ, Bucket.CHANGE, Bucket.ASK, f"/api/documents/{DOCUMENT}"
     return (
-        Route("POST", "/api/edits", edits.ask, Body.JSON, ask, limit=LARGEST, takes=bodies.Edit),
-        Route("POST", "/api/edits/look", edits.look, Body.JSON, read, limit=LARGEST, takes=bodies.Look),
-        Route("POST", "/api/selects", edits.select, Body.JSON, Bucket.SELECT, takes=bodies.Select),
-        Route("POST", "/api/masks", edits.keep_mask, Body.PICTURE, change, limit=MAX_BYTES),
-        Route("GET", "/files/masks/{sha256:[0-9a-f]{64}}.png", edits.mask, bucket=Bucket.BYTES),
-        Route("GET", "/api/documents", documents.all),
-        Route(
-            "POST", "/api/documents", documents.create, Body.JSON, change, limit=LARGEST, takes=bodies.Saved
-        ),
-        Route("GET", one, documents.one),
-        Route("PUT", one, documents.save, Body.JSON, change, limit=LARGEST, takes=bodies.Saved),
-        Route("PATCH", one, documents.extend, Body.JSON, change, limit=LARGEST, takes=bodies.Tail),
-        Route("PUT", f"{one}/name", documents.rename, Body.JSON, change, takes=bodies.Rename),
-        Route("DELETE", one, documents.delete, bucket=change),
+        Route("POST", "/api/edits", editor.ask, Body.JSON, ask, limit=LARGEST, takes=schemas.Edit),
+        Route("POST", "/api/edits/look", editor.look, Body.JSON, read, limit=LARGEST, takes=schemas.Look),
+        Route("POST", "/api/selects", editor.select, Body.JSON, Bucket.SELECT, takes=schemas.Select),
+        Route("POST", "/api/masks", editor.keep_mask, Body.PICTURE, change, limit=MAX_BYTES),
+        Route("GET", "/files/masks/{sha256:[0-9a-f]{64}}.png", editor.mask, bucket=Bucket.BYTES),
+        Route("GET", "/api/documents", editor.documents_all),
+        Route("POST", "/api/documents", editor.create, Body.JSON, change, limit=LARGEST, takes=schemas.Saved),
+        Route("GET", one, editor.one),
+        Route("PUT", one, editor.save, Body.JSON, change, limit=LARGEST, takes=schemas.Saved),
+        Route("PATCH", one, editor.extend, Body.JSON, change, limit=LARGEST, takes=schemas.Tail),
+        Route("PUT", f"{one}/name", editor.rename, Body.JSON, change, takes=schemas.Rename),
+        Route("DELETE", one, editor.delete, bucket=change),
     )
 
 
-def _talks(settings: Settings, pages: talks.TalkPages) -> tuple[Route, ...]:
+def _talks(settings: Settings, pages: chat.TalkPages) -> tuple[Route, ...]:
     ask, film = Bucket.ASK, settings.max_film_mb * 2**20
     return (
         Route("GET", "/ask", pages.start),
         Route("GET", f"/talk/{JOB}", pages.page),
-        Route("GET", f"/api/talk/{JOB}", talks.show),
-        Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", talks.frame, bucket=Bucket.BYTES),
-        Route("POST", "/api/films", talks.keep_film, Body.PICTURE, Bucket.UPLOAD, limit=film),
-        Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", talks.table, bucket=Bucket.BYTES),
-        Route("POST", "/api/talk", talks.begin, Body.JSON, ask, takes=bodies.NewTalk),
-        Route("POST", f"/api/talk/{JOB}", talks.go_on, Body.JSON, ask, takes=bodies.NewTalk),
+        Route("GET", f"/api/talk/{JOB}", chat.show),
+        Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", chat.frame, bucket=Bucket.BYTES),
+        Route("POST", "/api/films", chat.keep_film, Body.PICTURE, Bucket.UPLOAD, limit=film),
+        Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", chat.table, bucket=Bucket.BYTES),
+        Route("POST", "/api/talk", chat.begin, Body.JSON, ask, takes=schemas.NewTalk),
+        Route("POST", f"/api/talk/{JOB}", chat.go_on, Body.JSON, ask, takes=schemas.NewTalk),
     )
 
 
@@ -279,10 +281,10 @@ def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
         Route("POST", "/examples", pages.create, Body.FORM, change),
         Route("GET", f"/examples/{SET}", pages.one),
         Route("POST", f"/examples/{SET}/delete", pages.delete, Body.FORM, change),
-        Route("GET", "/api/examples", examples.all_sets),
-        Route("POST", "/api/examples", examples.add, Body.JSON, change, takes=bodies.NewExamples),
-        Route("POST", f"/api/examples/{SET}/try", examples.try_on, Body.JSON, ask, takes=bodies.Try),
-        Route("GET", small, examples.small, bucket=Bucket.BYTES),
+        Route("GET", "/api/examples", example_sets.all_sets),
+        Route("POST", "/api/examples", example_sets.add, Body.JSON, change, takes=schemas.NewExamples),
+        Route("POST", f"/api/examples/{SET}/try", example_sets.try_on, Body.JSON, ask, takes=schemas.Try),
+        Route("GET", small, example_sets.small, bucket=Bucket.BYTES),
     )
 
 
@@ -310,22 +312,22 @@ def _projects(pages: ProjectPages) -> tuple[Route, ...]:
 
 def _project_forms(pages: ProjectPages) -> tuple[Route, ...]:
     one, ask, change = f"/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE
-    with_file = forms.ProjectForms(pages)
+    with_file = project_pages.ProjectForms(pages)
     return (
         Route("POST", f"{one}/import", with_file.import_labels, Body.FILES, ask, limit=PACKED),
-        Route("POST", f"{one}/change", forms.change, Body.FORM, change),
-        Route("POST", f"{one}/use", forms.use, Body.FORM, change),
-        Route("POST", f"{one}/threshold", forms.keep_threshold, Body.FORM, change),
-        Route("POST", f"{one}/bundle", forms.bundle, Body.FORM, ask),
-        Route("POST", f"{one}/answer", forms.answer, Body.FORM, change),
-        Route("POST", f"{one}/rename", forms.rename, Body.FORM, change),
-        Route("POST", f"{one}/alike", forms.set_alike, Body.FORM, change),
-        Route("POST", f"{one}/look", forms.look_through, Body.FORM, change),
-        Route("POST", f"{one}/voices", forms.set_voices, Body.FORM, change),
-        Route("POST", f"{one}/labels", forms.put_label, Body.FORM, change),
-        Route("POST", f"{one}/labels/drop", forms.drop_label, Body.FORM, change),
-        Route("POST", f"{one}/share", forms.share, Body.FORM, change),
-        Route("POST", f"{one}/forget", forms.forget, Body.FORM, change),
+        Route("POST", f"{one}/change", project_pages.change, Body.FORM, change),
+        Route("POST", f"{one}/use", project_pages.use, Body.FORM, change),
+        Route("POST", f"{one}/threshold", project_pages.keep_threshold, Body.FORM, change),
+        Route("POST", f"{one}/bundle", project_pages.bundle, Body.FORM, ask),
+        Route("POST", f"{one}/answer", project_pages.answer, Body.FORM, change),
+        Route("POST", f"{one}/rename", project_pages.rename, Body.FORM, change),
+        Route("POST", f"{one}/alike", project_pages.set_alike, Body.FORM, change),
+        Route("POST", f"{one}/look", project_pages.look_through, Body.FORM, change),
+        Route("POST", f"{one}/voices", project_pages.set_voices, Body.FORM, change),
+        Route("POST", f"{one}/labels", project_pages.put_label, Body.FORM, change),
+        Route("POST", f"{one}/labels/drop", project_pages.drop_label, Body.FORM, change),
+        Route("POST", f"{one}/share", project_pages.share, Body.FORM, change),
+        Route("POST", f"{one}/forget", project_pages.forget, Body.FORM, change),
     )
 
 
@@ -333,18 +335,20 @@ def _project_programs() -> tuple[Route, ...]:
     one, ask, change, verdicts = f"/api/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE, f"/api/verdicts/{JOB}"
     chosen = ("label", "state", "after")
     return (
-        Route("GET", "/api/projects", programs.all_projects),
-        Route("POST", "/api/projects", programs.create, Body.JSON, change, takes=bodies.NewProject),
-        Route("GET", one, programs.one),
-        Route("GET", f"{one}/pictures", programs.pictures, query=chosen),
-        Route("POST", f"{one}/pictures", programs.add, Body.FILES, Bucket.UPLOAD, limit=PACKED),
-        Route("POST", f"{one}/remove", programs.remove, Body.JSON, change, takes=bodies.Chosen),
-        Route("POST", f"{one}/leave-out", programs.leave_out, Body.JSON, change, takes=bodies.LeftOut),
-        Route("POST", f"{one}/next", programs.next_one, Body.JSON, takes=bodies.Skipped),
-        Route("POST", f"{one}/marks", programs.mark, Body.JSON, change, takes=bodies.Mark),
-        Route("POST", f"{one}/train", programs.train, Body.JSON, ask, takes=bodies.Training),
-        Route("GET", f"{one}/versions", programs.versions),
-        Route("POST", f"{one}/try", programs.try_on, Body.FILES, ask, limit=PACKED),
-        Route("GET", verdicts, programs.judged),
-        Route("POST", f"{verdicts}/{NUMBER}", programs.answer, Body.JSON, change, takes=bodies.Judgement),
+        Route("GET", "/api/projects", project_files.all_projects),
+        Route("POST", "/api/projects", project_files.create, Body.JSON, change, takes=schemas.NewProject),
+        Route("GET", one, project_files.one),
+        Route("GET", f"{one}/pictures", project_files.pictures, query=chosen),
+        Route("POST", f"{one}/pictures", project_files.add, Body.FILES, Bucket.UPLOAD, limit=PACKED),
+        Route("POST", f"{one}/remove", project_files.remove, Body.JSON, change, takes=schemas.Chosen),
+        Route("POST", f"{one}/leave-out", project_files.leave_out, Body.JSON, change, takes=schemas.LeftOut),
+        Route("POST", f"{one}/next", project_files.next_one, Body.JSON, takes=schemas.Skipped),
+        Route("POST", f"{one}/marks", project_files.mark, Body.JSON, change, takes=schemas.Mark),
+        Route("POST", f"{one}/train", project_files.train, Body.JSON, ask, takes=schemas.Training),
+        Route("GET", f"{one}/versions", project_files.versions),
+        Route("POST", f"{one}/try", project_files.try_on, Body.FILES, ask, limit=PACKED),
+        Route("GET", verdicts, project_files.judged),
+        Route(
+            "POST", f"{verdicts}/{NUMBER}", project_files.answer, Body.JSON, change, takes=schemas.Judgement
+        ),
     )

@@ -9,11 +9,10 @@ from discord import app_commands
 from bot.discord_api import private_api
 from studio.doors import CAPABILITIES
 from tests.bot.conftest import Studio
+from web.auth import Visitors
+from web.handlers.account import PrivacyHandlers, SignIn
 from web.handlers.pages import Pages
-from web.handlers.privacy import PrivacyHandlers
 from web.handlers.settings import SettingsForm
-from web.handlers.sign_in import SignIn
-from web.people import Visitors
 from web.routes import table
 
 

@@ -15,7 +15,7 @@ import pytest
 from studio.actor import Actor
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import Opened, open_studio
-from web.server import Web, serve
+from web.app import Web, serve
 
 YOU, GUEST, OTHER = 1, 2, 3
 COOKIE = "__Host-atelier"

@@ -11,9 +11,9 @@ from studio.media.uploads import InMemory, OnDisk, fetched
 from tests.jobs.conftest import until
 from tests.studio.conftest import png
 from tests.web.conftest import COOKIE, OTHER, Site, open_site
-from web import arriving, multipart
-from web.arriving import Slots
+from web import dispatch
 from web.call import Refused
+from web.dispatch import Slots
 
 MIB = 2**20
 
@@ -82,7 +82,7 @@ async def test_one_upload_of_a_person_comes_at_a_time_and_others_beside_it(site)
 
 
 async def test_who_waits_too_long_for_a_slot_is_told_to_come_back(monkeypatch) -> None:
-    monkeypatch.setattr(arriving, "PATIENCE", 0.01)
+    monkeypatch.setattr(dispatch, "PATIENCE", 0.01)
     slots = Slots(one=1, most=2)
     async with slots.of("you"):
         with pytest.raises(Refused) as refused:
@@ -119,7 +119,7 @@ async def test_a_form_is_taken_apart_where_it_lies(tmp_path, on_disk: bool) -> N
     path = tmp_path / "form"
     path.write_bytes(data)
     body = OnDisk("", path, len(data)) if on_disk else InMemory("", data)
-    fields, files = multipart.parse(body, "multipart/form-data; boundary=x")
+    fields, files = dispatch.parse(body, "multipart/form-data; boundary=x")
     assert fields == {"label": "a house"}
     assert [(one.name, one.size) for one in files] == [("a.png", len(content)), ("b", 0)]
     assert await files[0].read() == content and files[0].head == content[:MIB]
@@ -135,7 +135,7 @@ def test_a_form_of_countless_parts_is_given_up_early() -> None:
             return super().find(*given)
 
     with pytest.raises(ValueError, match="too many parts"):
-        multipart.parse(InMemory("", Counting(b"\r\n--axx" * 100_000)), "multipart/form-data; boundary=a")
+        dispatch.parse(InMemory("", Counting(b"\r\n--axx" * 100_000)), "multipart/form-data; boundary=a")
     assert Counting.found < 200
 
 

@@ -14,9 +14,9 @@ from tests.studio.conftest import png
 from tests.web.conftest import COOKIE, OTHER, open_site
 from tests.web.test_guard import address_of
 from tests.web.test_live import connect
-from web import connections, live
-from web.api.bodies import NewTalk, Press
+from web import app, live
 from web.call import Body
+from web.schemas import NewTalk, Press
 
 TRAVERSALS = (
     "/static/x/../../server.py",
@@ -84,8 +84,8 @@ async def test_what_is_no_http_is_refused_and_fills_no_log(site, caplog) -> None
 
 
 async def test_slow_headers_end_their_connections_and_delay_nobody(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(connections, "MOST", 12)
-    monkeypatch.setattr(connections, "HEADER_TIME", 0.3)
+    monkeypatch.setattr(app, "MOST", 12)
+    monkeypatch.setattr(app, "HEADER_TIME", 0.3)
     async with open_site(tmp_path) as site:
         host, port = site.web.url.removeprefix("http://").split(":")
         slow = [await asyncio.open_connection(host, int(port)) for _ in range(6)]

@@ -20,9 +20,9 @@ from aiohttp import web
 from tests.studio.conftest import open_studio
 from tests.studio.servers import Server, Servers
 from tests.web.conftest import COOKIE, Answered, Browser
+from web import auth as oauth
+from web.app import serve
 from web.dispatch import ATTEMPT
-from web.server import serve
-from web.sign_in import discord_page as oauth
 
 CLIENT, SECRET = "1002", "a-secret"
 MEMBER, STRANGER, HERE = 21, 22, 10

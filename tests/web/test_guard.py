@@ -220,7 +220,7 @@ async def test_an_unexpected_error_is_logged_by_its_address(site, monkeypatch, c
 
     monkeypatch.setattr(site.opened.studio.gallery, "months", fails)
     assert (await site.you.get("/api/months")).status == 500
-    [record] = [one for one in caplog.records if one.name == "web.server"]
+    [record] = [one for one in caplog.records if one.name == "web.app"]
     assert record.getMessage() == "an unexpected error at GET /api/months"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from web.handlers.projects.intervals import interval
+from web.handlers.project_views import interval
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (14, 15), (15, 15), (3, 300), (900, 2000), (1, 1)])

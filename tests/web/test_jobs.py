@@ -8,7 +8,7 @@ from storage.database import Database
 from studio.requests.actions import RIGHTS
 from tests.studio.conftest import png
 from tests.web.conftest import OTHER, open_site
-from web import shapes
+from web import views
 
 
 async def test_a_prompt_becomes_a_job_that_is_delivered_by_this_door_alone(site) -> None:
@@ -146,11 +146,11 @@ async def test_a_cut_out_lies_on_a_pattern_and_a_reading_says_who_read(site) -> 
     for made, clear in ((cut, True), (job, False)):
         page = (await site.you.get(f"/pictures/{made['id']}/1")).body.decode()
         assert ('class="stage clear"' in page) == clear
-    assert shapes._notes({"model": "vit", "knows": "drawings", "notes": ["Hm."]}) == [
+    assert views._notes({"model": "vit", "knows": "drawings", "notes": ["Hm."]}) == [
         "By vit, which knows drawings.",
         "Hm.",
     ]
-    assert shapes._notes({"model": "vit"}) == []
+    assert views._notes({"model": "vit"}) == []
 
 
 async def test_a_job_says_how_many_pictures_are_to_come(site) -> None:
@@ -226,8 +226,8 @@ async def test_a_deleted_job_is_gone_with_its_pictures(site) -> None:
 
 
 def test_a_page_offers_every_action_that_the_table_of_rights_has() -> None:
-    assert set(shapes.LABELS) | shapes.ELSEWHERE | shapes.WAITING == set(RIGHTS)
-    assert not set(shapes.LABELS) & (shapes.ELSEWHERE | shapes.WAITING)
+    assert set(views.LABELS) | views.ELSEWHERE | views.WAITING == set(RIGHTS)
+    assert not set(views.LABELS) & (views.ELSEWHERE | views.WAITING)
 
 
 async def test_a_picture_is_edited_by_words_where_a_model_does_that(tmp_path) -> None:

@@ -1,4 +1,8 @@
-"""Pictures page by page, by month, and which of them are favourites."""
+"""Pictures page by page, by month, and which of them are favourites.
+
+Pictures that channels of the person's servers have made.
+
+Bytes of pictures: originals, small copies, previews. Each is checked against its job, like everything."""
 
 from __future__ import annotations
 
@@ -10,16 +14,19 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from core.errors import UserError
+from core.errors import FilesAway, ImageError, NotAllowedError, StorageError, UserError
 from core.requests import PICTURE_KINDS
 from storage.gallery import MOST, Cursor
 from studio import search
 from studio.library.gallery import Page
+from studio.library.rendition import SIZES
+from studio.library.rendition import Shown as RenditionShown
+from studio.moderation.rules import Visibility
 from studio.requests.prompts import remix_text
 from studio.search import Found, Query
-from web import shapes
-from web.call import Answer, Call, Gone, Json
-from web.fields import number_of
+from web import views
+from web.call import Answer, Bytes, Call, File, Gone, Json, Refused
+from web.schemas import number_of, whole
 
 PAGE = 60  # pictures
 TOKENS = ("model", "seed", "from", "to", "ar", "by")  # filters of the search box that are fields as well
@@ -116,9 +123,7 @@ async def tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
     texts = {job.id: remix_text(job) for job in {tile.job.id: tile.job for tile in page.tiles}.values()}
     films = await call.studio.gallery.films(page.tiles)
     return [
-        shapes.tile(
-            tile, seen, texts[tile.job.id], reader, kept, films.get((tile.job.id, tile.picture.index))
-        )
+        views.tile(tile, seen, texts[tile.job.id], reader, kept, films.get((tile.job.id, tile.picture.index)))
         for tile, seen in zip(page.tiles, page.visible, strict=True)
     ]
 
@@ -168,3 +173,148 @@ def address(query: Mapping[str, str], page: str = "/pictures", **changes: str | 
     for name in (name for name, value in changes.items() if not value):
         kept.pop(name, None)
     return f"{page}?{urlencode(kept)}" if kept else page
+
+
+FILTERS = ("q", "kind", "server")
+
+
+async def explore_pictures(call: Call) -> Answer:
+    """Return a page of pictures and where the next one begins. Nothing is left out on the way."""
+    page = await _find(call, number(call.query, "limit", PAGE, 1, MOST))
+    older = str(page.older) if page.older else None
+    return Json({"pictures": await tiles(call, page), "older": older, "skipped": 0})
+
+
+async def values(call: Call) -> dict[str, Any]:
+    """Return what the page shows."""
+    page = await _find(call, PAGE)
+    servers = await call.studio.explore.servers(call.actor)
+    chosen = {name: call.query.get(name, "") for name in FILTERS}
+    return {
+        "pictures": await tiles(call, page),
+        "older": _address(chosen, before=str(page.older)) if page.older else None,
+        "newer": _address(chosen) if call.query.get("before") else None,
+        "servers": [{"id": str(server.id), "name": server.name} for server in servers],
+        "filters": chosen,
+        "kinds": list(PICTURE_KINDS),
+        "adult": (await call.studio.own.preferences(call.actor)).adult,
+    }
+
+
+async def _find(call: Call, limit: int) -> Page:
+    wanted = query_of({name: call.query.get(name, "") for name in ("q", "kind")}, call.zone).filter
+    before = cursor_of(call.query.get("before"))
+    server = _server(call.query.get("server", ""))
+    return await call.studio.explore.pictures(
+        call.actor, wanted, server_id=server, before=before, limit=limit
+    )
+
+
+def _server(text: str) -> int | None:
+    """Return the id of a server, None for all. Raises UserError for what can't be one."""
+    if not text:
+        return None
+    if (found := whole(text)) is None:
+        raise UserError("`server` takes a server's id.")
+    return found
+
+
+def _address(chosen: dict[str, str], **changes: str) -> str:
+    kept = {name: value for name, value in (chosen | changes).items() if value}
+    return f"/explore?{urlencode(kept)}" if kept else "/explore"
+
+
+LIMIT = 2**31  # bytes of an original; a browser takes any
+GIF_LIMIT = 25 * 2**20  # bytes
+EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "image/gif": "gif"}
+STARTS = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gif"}
+BLOCKED = "This picture isn't fit to be shown here."
+
+
+async def original(call: Call) -> Answer:
+    """Return a picture as it was made, with the marks that the host wants; number 0 is a job's chart."""
+    job_id, number = call.path["job"], _number(call)
+    if number:
+        shown = await _found(call.studio.picture(call.actor, job_id, number - 1, LIMIT))
+    else:
+        shown = await _found(call.studio.gallery.chart(call.actor, job_id, LIMIT))
+    name = f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}" if call.query.get("download") == "1" else None
+    return Bytes(_data(shown), shown.media_type, await call.studio.gallery.is_own(call.actor, job_id), name)
+
+
+async def small(call: Call) -> Answer:
+    """Return a small copy of a picture; number 0 is a job's chart. A spoiler is blurred until ?plain=1."""
+    side = int(call.path["side"])
+    if side not in SIZES:
+        raise Gone()
+    number = _number(call)
+    veiled = call.query.get("plain") != "1"
+    job_id = call.path["job"]
+    found = call.studio.gallery.thumbnail(call.actor, job_id, number - 1, side, veiled=veiled)
+    shown = await _found(found)
+    keep = shown.visibility is Visibility.SHOW and await call.studio.gallery.is_own(call.actor, job_id)
+    return Bytes(_data(shown), shown.media_type, keep)
+
+
+async def film(call: Call) -> Answer:
+    """Return a film as it was made, with the mark that the host wants, whole or in parts."""
+    job_id, number = call.path["job"], number_of(call.path["n"])
+    path = await _found(call.studio.filming.file(call.actor, job_id, number - 1))
+    if path is None:
+        raise Refused(HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS, BLOCKED)
+    name = f"{job_id}-{number}.mp4" if call.query.get("download") == "1" else None
+    return File(path, "video/mp4", await call.studio.gallery.is_own(call.actor, job_id), name)
+
+
+async def gif(call: Call) -> Answer:
+    """Return a film as a GIF, to be saved."""
+    job_id, number = call.path["job"], number_of(call.path["n"])
+    shown = await _found(call.studio.filming.gif(call.actor, job_id, number - 1, GIF_LIMIT))
+    return Bytes(_data(shown), shown.media_type, name=f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}")
+
+
+async def preview(call: Call) -> Answer:
+    """Return the newest preview of a job that runs; the number in the address only makes it new."""
+    found = await call.studio.gallery.preview(call.actor, call.path["job"])
+    if found is None:
+        raise Gone()
+    return Bytes(found, "image/jpeg")
+
+
+async def sent(call: Call) -> Answer:
+    """Return a small copy of a picture that the person has sent."""
+    return Bytes(await _sent(call), "image/webp", own=True)
+
+
+async def sent_whole(call: Call) -> Answer:
+    """Return a picture that the person has sent, whole."""
+    data = await _sent(call, whole=True)
+    kind = next((kind for start, kind in STARTS.items() if data.startswith(start)), "image/webp")
+    return Bytes(data, kind, own=True)
+
+
+async def _sent(call: Call, *, whole: bool = False) -> bytes:
+    try:
+        return await _found(call.studio.gallery.sent(call.actor, call.path["sha256"], whole=whole))
+    except (ImageError, NotAllowedError) as error:
+        raise Gone() from error
+
+
+def _number(call: Call) -> int:
+    """Return the number of a picture in the address, 0 = the chart."""
+    return 0 if call.path["n"] == "0" else number_of(call.path["n"])
+
+
+async def _found(asked):
+    try:
+        return await asked
+    except FilesAway:
+        raise
+    except StorageError as error:
+        raise Gone() from error
+
+
+def _data(shown: RenditionShown) -> bytes:
+    if shown.data is None:
+        raise Refused(HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS, BLOCKED)
+    return shown.data

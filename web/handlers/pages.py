@@ -1,4 +1,6 @@
-"""The pages: HTML that shows what there is at once, until its script takes over."""
+"""The pages: HTML that shows what there is at once, until its script takes over.
+
+What pages of pictures offer of organising them: folders to put one into, the form that makes a link."""
 
 from __future__ import annotations
 
@@ -17,13 +19,33 @@ from storage.job_queries import StoredPicture
 from studio.library.gallery import Lineage
 from studio.new_job import picture_of
 from studio.requests.prompts import remix_text
-from web import shapes
+from web import views
+from web.auth import Visitors
 from web.call import Answer, Call, Gone, Html, Person, Refused, SeeOther
-from web.fields import number_of, way_in
-from web.handlers import explore, gallery, jobs, queues
-from web.handlers.organise import offers
+from web.handlers import gallery, jobs
 from web.handlers.settings import SettingsForm
-from web.people import Visitors
+from web.schemas import number_of, way_in
+
+LASTS = (1, 7, 30, 90)  # days to choose from, beside the host's own
+
+
+async def folders(call: Call, job: Job) -> list[dict[str, Any]]:
+    """Return the folders that a picture can be put into: the author's own that aren't smart."""
+    if job.origin.user_id != call.actor.user_id:
+        return []
+    found = await call.studio.organise.folders.all(call.actor)
+    return [
+        {"id": folder.id, "name": folder.name, "links": folder.links}
+        for folder in found
+        if folder.query is None
+    ]
+
+
+def share(call: Call, **what: Any) -> dict[str, Any] | None:
+    """Return what the form to share something needs, None where nothing is shared. what: its fields."""
+    days = call.studio.organise.shares.days
+    return {"what": what, "days": days, "choices": sorted({*LASTS, days})} if days else None
+
 
 EXAMPLES = 6
 HIDDEN = (
@@ -114,7 +136,7 @@ class Pages:
 
     async def explore(self, call: Call) -> Answer:
         """A page of what channels that the person reads have made."""
-        return self.page(call, "explore", await explore.values(call))
+        return self.page(call, "explore", await gallery.values(call))
 
     async def picture(self, call: Call) -> Answer:
         """One picture with all that is known of it."""
@@ -126,7 +148,7 @@ class Pages:
             raise Gone()
         stored = picture_of(seen.result, index)
         may = await jobs.allowed(call, seen.job)
-        shape = shapes.job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
+        shape = views.job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
         lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
         values = {
             "job": shape,
@@ -144,8 +166,8 @@ class Pages:
             "can_edit": "region" in may,
             "can_ask": "question" in may and studio.talking.is_possible,
             "message": await self._message(call, seen.job),
-            "folders": await offers.folders(call, seen.job),
-            "share": offers.share(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,
+            "folders": await folders(call, seen.job),
+            "share": share(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,
         }
         if not shape["mine"]:
             values["nav"] = self.frame(call.person, "explore")["nav"]
@@ -165,7 +187,7 @@ class Pages:
             "jobs": jobs.waiting(call, live),
             "total_waiting": live.total_waiting,
             "paused": live.paused,
-            "queues": await queues.values(call),
+            "queues": await jobs.values(call),
         }
         return self.page(call, "queue", values)
 

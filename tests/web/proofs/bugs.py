@@ -24,7 +24,7 @@ from studio.studio import Studio
 from tests.web.proofs.cells import Cell, From, key_of
 from tests.web.proofs.world import AUTHOR, World
 from web import dispatch, guard
-from web.people import Visitors
+from web.auth import Visitors
 
 
 @dataclass(frozen=True)

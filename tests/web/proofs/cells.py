@@ -26,9 +26,9 @@ from tests.web.proofs.world import (
     Subject,
     World,
 )
-from web import shapes
-from web.api.openapi import PART
+from web import views
 from web.call import Body, Route
+from web.openapi import PART
 
 _CANARY = re.compile(rf"{CANARY}[a-z0-9]+x")
 
@@ -82,7 +82,7 @@ def cells(routes: Iterable[Route]) -> Iterator[Cell]:
     """Every cell; those of routes that name no job look at none."""
     for route in routes:
         about = SUBJECTS if _names_a_job(route) else (LOST,)
-        buttons = (*shapes.LABELS, "dm") if "{action" in route.path else ("",)
+        buttons = (*views.LABELS, "dm") if "{action" in route.path else ("",)
         for person, subject, origin, action in itertools.product(PEOPLE, about, From, buttons):
             yield Cell(route, person, subject, origin, action)
 

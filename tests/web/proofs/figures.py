@@ -19,7 +19,7 @@ from unittest import mock
 
 from tests.web.conftest import Site, open_site
 from tests.web.proofs.filled import fill
-from web import guard, server
+from web import app, guard
 
 WEIGHT = {"/": 60_000, "/pictures": 70_000}  # bytes on the wire, pictures left out
 SLOW = {
@@ -180,7 +180,6 @@ async def interactions(browser: Any, site: Site, report: Report) -> None:
             "ArrowRight",
             "ArrowDown",
             "Space",
-            "ArrowRight",
             "Shift+Space",
             "l",
             "Escape",
@@ -212,7 +211,7 @@ async def interactions(browser: Any, site: Site, report: Report) -> None:
 def server_times() -> Iterator[list[float]]:
     """Milliseconds of each answer of a server that is opened meanwhile, from a request to the
     response that can be sent."""
-    plain, times = server.answer, list[float]()
+    plain, times = app.answer, list[float]()
 
     async def timed(*given: Any) -> Any:
         began = time.perf_counter()
@@ -221,7 +220,7 @@ def server_times() -> Iterator[list[float]]:
         finally:
             times.append((time.perf_counter() - began) * 1000)
 
-    with mock.patch.object(server, "answer", timed):
+    with mock.patch.object(app, "answer", timed):
         yield times
 
 

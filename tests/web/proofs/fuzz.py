@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 from tests.web.conftest import COOKIE, Site, open_site
-from web import guard, server
+from web import app, guard
 
 JOBS = 24  # that the addresses name, half of them
 LEFT_OUT = ("/sign-out", "/api/session")  # would end the session that all calls come by
@@ -28,7 +28,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 async def counted(folder: Path) -> AsyncIterator[tuple[Site, Counter[int]]]:
     """A site without limits on calls, and how often it has answered with which status."""
     found: Counter[int] = Counter()
-    answer = server.answer
+    answer = app.answer
 
     async def counting(*arguments: Any) -> Any:
         try:
@@ -41,7 +41,7 @@ async def counted(folder: Path) -> AsyncIterator[tuple[Site, Counter[int]]]:
         found[given.status] += 1
         return given
 
-    with mock.patch.object(server, "answer", counting), mock.patch.object(guard.Buckets, "take", _free):
+    with mock.patch.object(app, "answer", counting), mock.patch.object(guard.Buckets, "take", _free):
         async with open_site(folder) as site:
             yield site, found
 

@@ -91,7 +91,7 @@ async def _use(
 def imports_cost() -> float:
     """Milliseconds on a core that importing the web adds to what the bot has imported."""
     code = (
-        "import time, host.app, bot.client; b = time.process_time(); import web.server;"
+        "import time, host.app, bot.client; b = time.process_time(); import web.app;"
         " print(1000 * (time.process_time() - b))"
     )
     runs = [

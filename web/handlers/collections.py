@@ -1,20 +1,26 @@
-"""Folders: their page, the page of one, what is put in and taken out. Smart ones keep a gallery's filters."""
+"""Folders: their page, the page of one, what is put in and taken out. Smart ones keep a gallery's filters.
+
+The trash: its page, what is put into it and taken out again, and its end.
+
+Pictures as one file to keep: those that are named, those of a job, or those of a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from core.errors import UserError
+from core.errors import ImageError, NotAllowedError, UserError
 from core.requests import PICTURE_KINDS
-from storage.collections import Folder
-from web.call import Answer, Call, Gone, Json
-from web.fields import chosen_of, field, text_of
-from web.handlers import gallery
-from web.handlers.organise import offers
+from storage.collections import Folder, Named
+from storage.gallery import MOST
+from studio.library.downloads import MOST_PICTURES
+from web.call import Answer, Call, Gone, Json, Stream
+from web.handlers import gallery, pages
 from web.handlers.pages import Pages
+from web.schemas import chosen_of, field, text_of
 
 COVERS = 4  # pictures that stand for a folder
 
@@ -45,7 +51,7 @@ class FolderHandlers:
             "pictures": page.pictures,
             "note": page.note,
             "months": [],
-            "share": offers.share(call, folder=folder.id),
+            "share": pages.share(call, folder=folder.id),
             "older": gallery.address(call.query, here, before=page.older) if page.older else None,
             "newer": gallery.address(call.query, here) if call.query.get("before") else None,
             "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},
@@ -138,3 +144,80 @@ async def _covers(call: Call, folder: Folder) -> list[str]:
     """Return the addresses of small copies of a folder's newest pictures."""
     page = await gallery.find(call, COVERS, folder=folder.id)
     return [tile["small"] for tile in page.pictures if tile["visibility"] != "block"]
+
+
+class TrashHandlers:
+    """Handlers about the trash."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    async def page(self, call: Call) -> Answer:
+        """A page of what is in the person's trash."""
+        page, trash = await gallery.find(call, trash="1"), call.studio.organise.trash
+        values = {
+            "pictures": page.pictures,
+            "total": await trash.count(call.actor),
+            "days": trash.days,
+            "older": f"/trash?before={page.older}" if page.older else None,
+            "newer": "/trash" if call.query.get("before") else None,
+        }
+        return self._pages.page(call, "organise/trash", values)
+
+    async def put(self, call: Call) -> Answer:
+        """Put the named pictures into the trash."""
+        names = await call.studio.organise.trash.put(call.actor, chosen_of(call.body))
+        return _told(names)
+
+    async def take_back(self, call: Call) -> Answer:
+        """Take the named pictures out of the trash."""
+        names = await call.studio.organise.trash.take_back(call.actor, chosen_of(call.body))
+        return _told(names)
+
+    async def delete(self, call: Call) -> Answer:
+        """Delete the named pictures in the trash, for good."""
+        count = await call.studio.organise.trash.delete(call.actor, chosen_of(call.body))
+        return Json({"count": count})
+
+    async def empty(self, call: Call) -> Answer:
+        """Delete all that is in the trash, for good."""
+        return Json({"count": await call.studio.organise.trash.empty(call.actor)})
+
+
+def _told(names: list[Named]) -> Json:
+    """Return pictures as they are named in addresses."""
+    return Json({"pictures": [f"{job_id}/{position + 1}" for job_id, position in names]})
+
+
+async def chosen(call: Call) -> Answer:
+    """Send the pictures that a form names."""
+    return _sent(call, chosen_of(call.body))
+
+
+async def found(call: Call) -> Answer:
+    """Send the pictures of the job or the folder that the address names."""
+    if "job" in call.query:
+        try:
+            seen = await call.studio.gallery.look(call.actor, call.query["job"])
+        except (ImageError, NotAllowedError) as error:  # neither tells whether there is such a job
+            raise Gone() from error
+        return _sent(call, [(seen.job.id, one.index) for one in seen.result.pictures] if seen.result else [])
+    if "folder" in call.query:
+        return _sent(call, await _in_folder(call))
+    raise Gone()
+
+
+async def _in_folder(call: Call) -> list[Named]:
+    """Return the pictures of a folder, at most one more than a file holds."""
+    names: list[Named] = []
+    while len(names) <= MOST_PICTURES:
+        page = await gallery.find(call, MOST, len(names))
+        names += [(tile["job"], tile["n"] - 1) for tile in page.pictures]
+        if page.older is None:
+            break
+    return names
+
+
+def _sent(call: Call, names: list[Named]) -> Stream:
+    name = f"atelier-{datetime.now(UTC):%Y-%m-%d}.zip"
+    return Stream(call.studio.organise.zips.pack(call.actor, names), "application/zip", name)

@@ -16,10 +16,10 @@ from studio import texts
 from studio.moderation.rules import Visibility
 from studio.new_job import NewJob
 from studio.requests.chat import NO_MODEL
-from web import shapes
+from web import views
 from web.call import Answer, Bytes, Call, Gone, Json
-from web.fields import form_of, key_of, names_of, number_of, sent_picture, text_of
 from web.handlers.pages import Pages
+from web.schemas import form_of, key_of, names_of, number_of, sent_picture, text_of
 
 MOST_PICTURES = 10
 MOST_OF_A_LINE = 200  # characters of an answer in a list
@@ -224,7 +224,7 @@ async def _drawing(call: Call, job: Job) -> dict[str, Any] | None:
     found = await call.studio.gallery.drawing(call.actor, job.id)
     if found is None or found[1] is Visibility.BLOCK:
         return None
-    return shapes.picture(job, *found)
+    return views.picture(job, *found)
 
 
 async def thumb(call: Call, job: Job, sha256: str) -> str | None:

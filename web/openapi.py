@@ -100,7 +100,7 @@ def _content(route: Route) -> dict[str, Any]:
 
 
 def schema_of(kind: type) -> dict[str, Any]:
-    """Return the JSON Schema of a dataclass of ``web/api/bodies.py``."""
+    """Return the JSON Schema of a dataclass of ``web/schemas.py``."""
     types, values = get_type_hints(kind), fields(kind)
     needed = [one.name for one in values if one.default is MISSING]
     schema: dict[str, Any] = {

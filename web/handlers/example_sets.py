@@ -12,9 +12,9 @@ from jobs.queue import Result
 from storage.conversations import ExampleSet
 from studio.example_sets import Contents, Summary
 from web.call import Answer, Bytes, Call, Gone, Json, SeeOther
-from web.fields import field, key_of, names_of, text_of, whole
-from web.handlers import talks
+from web.handlers import chat
 from web.handlers.pages import Pages
+from web.schemas import field, key_of, names_of, text_of, whole
 
 MOST_PICTURES = 32  # of one call: as many as a label takes
 BEST = 3  # labels of a try that are shown
@@ -181,7 +181,7 @@ async def _try(call: Call, job: Job, result: Result | None) -> dict[str, Any]:
     chosen = str(result.parameters.get("model", "")) if result else ""
     return {
         "id": job.id,
-        "thumb": await talks.thumb(call, job, job.request.pictures[0]),
+        "thumb": await chat.thumb(call, job, job.request.pictures[0]),
         "created": job.created_at.isoformat(),
         "over": job.status.over,
         "cancelled": job.status is Status.CANCELLED,

@@ -1,1 +1,0 @@
-"""Handlers of what people do with their own pictures."""

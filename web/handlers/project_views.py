@@ -1,0 +1,411 @@
+"""Reads what a call about a project says: which one it is, which pictures and version, files with it.
+
+What is known of versions, as the page of a report shows it.
+
+What is told of projects, as pages and programs read it.
+
+Shares with the interval in which they may lie."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from core.errors import UserError
+from core.job import Job
+from core.prompt.values import lora_name
+from core.requests.custom_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
+from jobs.queue import Submitted
+from storage.projects.dataset import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
+from storage.projects.projects import EVERYBODY, RIGHTS, Project
+from storage.projects.versions import Judged, Version
+from studio.authority import Action
+from studio.media.uploads import Sent
+from studio.new_job import NewJob
+from studio.projects.dataset import Brought
+from studio.projects.projects import GOOD, Card
+from studio.projects.training import MOVES, Report
+from web.call import Call, Gone
+from web.schemas import chosen_of, field, names_of
+
+MOST_NAMED = 500  # pictures of a project that a call names
+_ZIP = b"PK\x03\x04"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHECKED = re.compile(r"p-([0-9a-f]{64})")
+
+
+async def card(call: Call) -> Card:
+    """Return the project that an address names. One that the person may not see looks like none."""
+    try:
+        found = await call.studio.projects.shelf.card(call.actor, call.path["project"])
+    except UserError as error:
+        raise Gone() from error
+    if found.project.id != call.path["project"]:  # somebody called theirs so
+        raise Gone()
+    return found
+
+
+def text(call: Call, name: str) -> str:
+    """Return a text of the body, "" when it isn't there. Raises UserError for another type."""
+    return field(call.body, name, str) or ""
+
+
+def version_of(text: str) -> int | None:
+    """Return a version's number, None of nothing. Raises UserError for what can't be one."""
+    if not text:
+        return None
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) < 10**6:
+        raise UserError("`version` takes the number of a version.")
+    return int(text[:9])
+
+
+def pictures_of(call: Call) -> list[str]:
+    """Return the pictures of a project that JSON names. Raises UserError."""
+    named = names_of(call.body, "pictures", MOST_NAMED)
+    if not named or not all(_SHA256.fullmatch(name) for name in named):
+        raise UserError(f"`pictures` takes 1 to {MOST_NAMED} ids of pictures, as the project lists them.")
+    return named
+
+
+def checked_of(call: Call) -> list[str]:
+    """Return the pictures of a project that are ticked in a form. Raises UserError for none."""
+    found = [match[1] for name in call.body if (match := _CHECKED.fullmatch(name))]
+    if not found:
+        raise UserError("Choose one or more pictures first.")
+    return found
+
+
+def is_picture(text: str) -> bool:
+    """Return whether a text can be the id of a project's picture."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def brought_along(call: Call) -> list[Sent | str]:
+    """Return the pictures that come with a form: its files, and those of the studio's own that it names."""
+    own = text(call, "pictures")
+    named = [f"{job} {index + 1}" for job, index in chosen_of(call.body)] if own else []
+    return [*call.files, *named]
+
+
+async def add(call: Call, card: Card) -> Brought:
+    """Put what comes with a form into its project, zip files by their folders. A label says nothing where
+    things in pictures have their own."""
+    pictures = call.studio.projects.pictures
+    name, label = card.project.id, text(call, "label").strip()
+    label = "" if card.project.task == DETECT else label
+    given = brought_along(call)
+    zips = [one for one in given if not isinstance(one, str) and one.head.startswith(_ZIP)]
+    rest = [one for one in given if one not in zips]
+    done: list[Brought] = []
+    if rest or not zips:
+        together = text(call, "together") == "1"
+        done.append(await pictures.add(call.actor, name, rest, label, together=together))
+    for one in zips:
+        done.append(await pictures.add_zip(call.actor, name, one, label))
+    return _sum(done)
+
+
+def _sum(done: Sequence[Brought]) -> Brought:
+    return Brought(
+        tuple(name for one in done for name in one.new),
+        tuple(name for one in done for name in one.known),
+        tuple(pair for one in done for pair in one.refused),
+        sum(one.more for one in done),
+    )
+
+
+async def submit(call: Call, new: NewJob, key: str | None = None) -> Job:
+    """Queue a job of a project; with a ``key`` once."""
+    submitted: Submitted = await call.studio.submit(call.actor, new, once=key)
+    return submitted.job
+
+
+KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: "Style"}
+STATES = {NEW: "no label yet", LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "left out"}
+
+
+def project(found: Project) -> dict[str, Any]:
+    """Return a project as a list shows it."""
+    return {
+        "id": found.id,
+        "name": found.name,
+        "task": found.task,
+        "kind": KINDS[found.task],
+        "shared": found.guild_id is not None,
+        "href": f"/projects/{found.id}",
+    }
+
+
+def shapes_card(found: Card) -> dict[str, Any]:
+    """Return a project with what there is of it."""
+    counted = found.boxes if found.project.task == DETECT else found.counts.labels
+    return {
+        **project(found.project),
+        "alike": found.project.alike,
+        "words": found.project.words,
+        "lora": lora_name(found.project.name) if found.project.task == STYLE else None,
+        "labels": [
+            {
+                "name": label.name,
+                "meaning": label.meaning,
+                "count": counted.get(label.name, 0),
+                "fixed": label.name == GOOD and found.project.task == ANOMALY,
+            }
+            for label in found.book
+        ],
+        "total": found.counts.total,
+        "states": {state: found.counts.states.get(state, 0) for state in STATES},
+        "voices": found.project.voices,
+        "voiced": found.counts.voiced,
+        "said": found.counts.said,
+        "left": sum(found.counts.states.get(state, 0) for state in (NEW, DISPUTED)) - found.counts.said,
+        "version": None if found.version is None else found.version.number,
+        "verdicts": found.tally.verdicts,
+        "strange": found.tally.strange,
+        "right": found.tally.right,
+        "wrong": found.tally.wrong,
+        "training": (None if found.project.due else found.training) or None,
+        "again": bool(found.project.due),
+        "since": found.since,
+        "advice": found.advice,
+        "may": sorted(found.may),
+    }
+
+
+def granted(found: Project, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Return what each role was given, every member's first. names: of the server's roles, by id."""
+    roles = sorted({EVERYBODY, *(role for role, _ in found.granted)})
+    return [
+        {
+            "role": str(role),
+            "name": names.get(role, f"Role {role}") if role else "Every member",
+            "rights": [right for right in RIGHTS if (role, right) in found.granted],
+        }
+        for role in roles
+    ]
+
+
+def item(project_id: str, found: Item, reader: int) -> dict[str, Any]:
+    """Return a picture of a project as ``reader`` (a user id) sees it."""
+    files = f"/files/projects/{project_id}/{found.sha256}"
+    return {
+        "id": found.sha256,
+        "label": found.label,
+        "state": found.state,
+        "said": "boxes drawn" if found.label == MARKED else found.label or STATES[found.state],
+        "mine": found.user_id == reader,
+        "small": f"{files}.webp",
+        "whole": f"{files}.png",
+    }
+
+
+def marked(project_id: str, sha256: str, word: Mark | None, reader: int) -> dict[str, Any] | None:
+    """Return what somebody calls a picture, and where they see that; None for nothing."""
+    if word is None:
+        return None
+    mask = word.mask and f"/files/projects/{project_id}/{sha256}/masks/{word.mask}.png"
+    boxes, mine = [list(box) for box in word.boxes], word.user_id == reader
+    return {"label": word.label, "boxes": boxes, "mask": mask, "mine": mine}
+
+
+def shapes_version(found: Version) -> dict[str, Any]:
+    """Return a version as a list shows it."""
+    return {
+        "number": found.number,
+        "state": found.state,
+        "usable": found.artefact is not None,
+        "at": found.at.isoformat(),
+        "sentence": str(found.metrics.get("sentence", "")),
+        "promise": found.promise,
+        "threshold": found.threshold,
+        "size": found.size,
+        "pixels": found.settings.get("pixels"),
+        "seed": found.settings.get("seed"),
+    }
+
+
+def verdict(judged: Judged, said: Mapping[str, Any], thumb: str | None) -> dict[str, Any]:
+    """Return a verdict. said: as its job's result has it. thumb: where its picture is, small."""
+    return {
+        "position": judged.position,
+        "version": judged.number,
+        "thumb": thumb,
+        "strange": judged.strange,
+        "label": judged.label,
+        "score": judged.score,
+        "sentence": str(said.get("sentence", "")),
+        "names": [[str(name), float(share)] for name, share in said.get("names", ())],
+        "answer": {None: None, True: "right", False: "wrong"}[judged.is_right],
+    }
+
+
+CONFIDENCE = 0.95
+STEPS = 40  # halvings of 0..1
+
+
+@cache
+def interval(hits: int, n: int) -> tuple[float, float]:
+    """Return the lowest and the highest share that agree with ``hits`` of ``n`` at CONFIDENCE.
+
+    Clopper and Pearson, Biometrika 26 (1934): found by halving, so that no library of statistics is needed.
+    """
+    rest = (1 - CONFIDENCE) / 2
+    low = _intervals_share(hits, n, rest) if hits else 0.0
+    high = 1 - _intervals_share(n - hits, n, rest) if hits < n else 1.0
+    return low, high
+
+
+def _intervals_share(hits: int, n: int, chance: float) -> float:
+    """Return the share at which ``hits`` or more of ``n`` have this chance."""
+    below, above = 0.0, 1.0
+    for _ in range(STEPS):
+        middle = (below + above) / 2
+        if _chance(hits, n, middle) < chance:
+            below = middle
+        else:
+            above = middle
+    return (below + above) / 2
+
+
+def _chance(hits: int, n: int, share: float) -> float:
+    """Return the chance of ``hits`` or more of ``n``, each with the chance ``share``."""
+    if not 0 < share < 1:
+        return float(share >= 1)
+    whole, one, other = math.lgamma(n + 1), math.log(share), math.log1p(-share)
+    terms = (
+        math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * one + (n - k) * other)
+        for k in range(hits, n + 1)
+    )
+    return math.fsum(terms)
+
+
+CHARTS = {
+    "confusion": "Which label was said of which",
+    "scores": "How strange the pictures are, and the threshold",
+    "roc": "Found against false alarms, at every threshold",
+    "pr": "How many of those stopped are defects, at every threshold",
+    "curves": "Right against found, from the surest on",
+    "boxes": "What it learned from",
+    "mistakes": "The worst mistakes",
+    "samples": "The same words without the style, and after more and more steps",
+    "report": "The report as one picture",
+}
+SHARES = (("found", "Marked things found"), ("right", "Boxes that are right"))  # of a detector
+PARTS = {"train": "Learned from", "test": "Kept for testing"}
+
+
+async def values(call: Call, card: Card) -> dict[str, Any]:
+    """Return what the page of a report shows of the version that the address names, or of the one that is
+    used. What is wrong with a wish in the address is told on the page."""
+    training, project_id = call.studio.projects.training, card.project.id
+    every = await training.versions(call.actor, project_id)
+    shown: dict[str, Any] = {
+        "versions": [shapes_version(one) for one in every],
+        "report": None,
+        "moves_offered": [],
+        "moved": None,
+        "compared": "",
+        "bundle": None,
+    }
+    if not every:
+        return shown
+    wanted = version_of(call.query.get("version", ""))
+    usual = card.version.number if card.version else every[0].number
+    report = await training.report(call.actor, project_id, wanted or usual)
+    shown["report"] = _report(card, report)
+    shown["moves_offered"] = list(MOVES) if shown["report"]["has_threshold"] and "manage" in card.may else []
+    if move := call.query.get("move", ""):
+        shown["moved"] = await _moved(call, project_id, move, report.version.number)
+    if other := version_of(call.query.get("with", "")):
+        shown["compared"] = await _compared(call, project_id, report.version.number, other)
+    shown["bundle"] = await _bundle(call, call.query.get("bundle", ""))
+    return shown
+
+
+async def _moved(call: Call, project_id: str, move: str, number: int) -> dict[str, Any]:
+    try:
+        moved = await call.studio.projects.training.threshold(call.actor, project_id, move, number)
+    except UserError as error:
+        return {"move": move, "sentence": str(error), "can": False}
+    return {"move": move, "sentence": moved.sentence, "can": True}
+
+
+async def _compared(call: Call, project_id: str, number: int, other: int) -> str:
+    first, second = sorted((number, other))
+    try:
+        return await call.studio.projects.training.compare(call.actor, project_id, first, second)
+    except UserError as error:
+        return str(error)
+
+
+async def _bundle(call: Call, job_id: str) -> dict[str, Any] | None:
+    """Return how far a bundle is, None where the address names none of the person's."""
+    try:
+        job: Job = await call.studio.rights.job(call.actor, job_id, Action.SHOW)
+    except UserError:
+        return None
+    if job.request.kind != "bundle":
+        return None
+    return {"job": job.id, "over": job.status.over, "error": job.error, "href": f"/files/bundles/{job.id}"}
+
+
+def _report(card: Card, report: Report) -> dict[str, Any]:
+    version, metrics = report.version, report.version.metrics
+    files = f"/files/projects/{card.project.id}/versions/{version.number}"
+    charts = [name for name in report.charts if name != "report" or len(report.charts) == 1]
+    return {
+        **shapes_version(version),
+        "sentences": [sentence for sentence in report.sentences if sentence],
+        "charts": [
+            {
+                "name": name,
+                "title": CHARTS.get(name, name.replace("-", " ").capitalize()),
+                "src": f"{files}/{name}",
+            }
+            for name in charts
+        ],
+        "parts": [
+            {"name": PARTS.get(part, part), "labels": list(labels.items()), "total": sum(labels.values())}
+            for part, labels in sorted(report.parts.items(), reverse=True)
+        ],
+        "shares": [
+            _share(name, metrics[key])
+            for key, name in (("accuracy", "Right"), *(SHARES if card.project.task == DETECT else ()))
+            if metrics.get(key)
+        ],
+        "labels": [
+            {
+                "name": name,
+                "precision": _share("Precision", told.get("precision", (0, 0))),
+                "recall": _share("Recall", told.get("recall", (0, 0))),
+                "f1": told.get("f1"),
+                "ap50": told.get("ap50"),
+                "ap": told.get("ap"),
+            }
+            for name, told in metrics.get("labels", {}).items()
+        ],
+        "figures": [
+            {"name": name, "value": f"{float(metrics[key]):.3f}"}
+            for key, name in (
+                ("roc", "Area under the ROC curve"),
+                ("pr", "Area under the PR curve"),
+                ("ece", "Calibration error"),
+                ("ap50", "AP50, mean over labels"),
+                ("ap", "AP50-95, mean over labels"),
+            )
+            if isinstance(metrics.get(key), int | float)
+        ],
+        "weak": bool(metrics.get("weak")),
+        "has_threshold": version.threshold is not None
+        and (card.project.task == DETECT or bool(metrics.get("good_scores"))),
+    }
+
+
+def _share(name: str, counted: Any) -> dict[str, Any]:
+    """Return a share with the interval in which it may lie."""
+    hits, n = int(counted[0]), int(counted[1])
+    low, high = interval(hits, n)
+    return {"name": name, "hits": hits, "n": n, "value": hits / n if n else None, "low": low, "high": high}

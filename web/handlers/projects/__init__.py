@@ -1,1 +1,0 @@
-"""Handlers about people's own models."""

@@ -1,1 +1,0 @@
-"""Ways to sign in that lead over another site."""
