@@ -1,15 +1,75 @@
-"""The command line. Heavy imports happen inside commands, so that ``--help`` answers at once."""
+"""The command line. Heavy imports happen inside commands, so that ``--help`` answers at once.
+
+``atelier migrate`` and ``atelier move-database``."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import os
 import sys
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
 from core.errors import AtelierError, SettingsError, StorageError
+from core.settings import Settings
 from core.tracing import release
+from storage.copy_database import Moved, move
+from storage.database import open_database
+
+
+def migrate(settings: Settings) -> int:
+    """Bring the database to this program's schema. Return the exit status."""
+
+    async def run() -> None:
+        async with open_database(settings.database, settings.backups, may_migrate=True):
+            pass
+
+    asyncio.run(run())
+    print("The database has this program's schema. `atelier run` starts.")
+    return 0
+
+
+def move_database(settings: Settings, address: str, *, restart: bool) -> int:
+    """Move every row to the database at ``address``. Return the exit status.
+
+    Raises StorageError when one of the two can't be opened, or the target holds other rows.
+    """
+    if not address.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise StorageError(f"{address}: takes sqlite:///path or postgresql+psycopg://….")
+    if _name(address) == _name(settings.database):
+        raise StorageError("The rows are there already: that is what DATABASE_URL names.")
+    moved = asyncio.run(_move(settings, address, restart=restart))
+    for table, summary in moved.tables.items():
+        if summary.rows:
+            print(f"  {table}: {summary}")
+    if moved.cleaned:
+        print(f"{moved.cleaned} texts held NUL characters, which PostgreSQL can't keep: these were left out.")
+    print(
+        f"{moved.rows} rows in {len(moved.tables)} tables are there, the same on both sides by count and"
+        " SHA-256. Pictures stay where they are.\nSet DATABASE_URL to the new address and start Atelier. What"
+        " it came from has a note, by which Atelier starts on it no more."
+    )
+    return 0
+
+
+async def _move(settings: Settings, address: str, *, restart: bool) -> Moved:
+    backups = settings.backups
+    async with (
+        open_database(settings.database, backups, may_migrate=settings.migrate) as source,
+        open_database(address, None) as target,
+    ):
+        names = _name(settings.database), _name(address)
+        return await move(source, target, *names, restart=restart, tell=print)
+
+
+def _name(address: str | Path) -> str:
+    """The address without a password."""
+    if isinstance(address, Path) or address.startswith("sqlite:///"):
+        return str(Path(str(address).removeprefix("sqlite:///")).resolve())
+    return make_url(address).render_as_string(hide_password=True)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -233,7 +293,6 @@ def _restore(settings, arguments) -> int:
 
 
 def _migrate(settings, arguments) -> int:
-    from host.rows.commands import migrate
 
     if not arguments.yes and not _confirmed("Is there a backup of the database?"):
         print("Nothing was changed. `atelier migrate --yes` doesn't ask.")
@@ -242,19 +301,18 @@ def _migrate(settings, arguments) -> int:
 
 
 def _move_database(settings, arguments) -> int:
-    from host.rows.commands import move_database
 
     return move_database(settings, arguments.address, restart=arguments.restart)
 
 
 def _move_files(settings, arguments) -> int:
-    from host.storing import move_files
+    from host.doctor_services import move_files
 
     return move_files(settings, arguments.to, arguments.since, dry_run=arguments.dry_run)
 
 
 def _worker(settings, arguments) -> int:
-    from host.elsewhere.worker import work
+    from host.worker_app import work
 
     return work(settings, attached=arguments.attached)
 
@@ -266,7 +324,7 @@ def _workers(settings, arguments) -> int:
 
 
 def _bus(settings, arguments) -> int:
-    from host.elsewhere.rights import config, config_by_keys
+    from host.nats_accounts import config, config_by_keys
 
     machines, launcher = arguments.print_config, arguments.launcher
     if arguments.nkeys is None:

@@ -14,10 +14,8 @@ from typing import Any
 from core import profiles
 from core.errors import AtelierError, ModelError
 from core.settings import Settings, secret_files
-from host import installed, storing
-from host.elsewhere import checks as elsewhere
-from host.installed import Check
-from host.rows import checks as rows
+from host import doctor_services
+from host.doctor_services import Check
 from vision import describe_models
 from vision.readers.photo import fetch as photo_fetch
 from vision.video import codecs
@@ -40,18 +38,18 @@ def doctor(settings: Settings) -> int:
 
 
 def _checks(settings: Settings) -> Iterator[Check]:
-    yield installed.python()
-    yield installed.versions()
-    yield installed.films(settings.video_encoder, codecs.found(), date.today())
+    yield doctor_services.python()
+    yield doctor_services.versions()
+    yield doctor_services.films(settings.video_encoder, codecs.found(), date.today())
     if settings.c2pa_certificate:
-        yield installed.credentials(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
-    yield from installed.secrets(secret_files())
+        yield doctor_services.credentials(Path(settings.c2pa_certificate), Path(settings.c2pa_key))
+    yield from doctor_services.secrets(secret_files())
     disk = _disk(settings)
     yield disk
-    yield from asyncio.run(rows.look(settings, disk))
-    yield from storing.checks(settings)
-    yield from storing.swept(settings)
-    yield from elsewhere.checks(settings)
+    yield from asyncio.run(doctor_services.look(settings, disk))
+    yield from doctor_services.storing_checks(settings)
+    yield from doctor_services.swept(settings)
+    yield from doctor_services.checks_checks(settings)
     found = describe_models.probe_devices()
     yield from _devices(settings, found)
     yield from _models(settings)
@@ -204,8 +202,8 @@ async def chat_server(settings: Settings) -> list[Check]:
     """Say whether the server of VLM_URL is there, answers, and sees pictures; nothing where there is none."""
     if not settings.vlm_url:
         return []
-    from host.chat_server import opened_by
     from jobs.executors.chat_server import tried
+    from jobs.executors.openai_client import opened_by
 
     server = opened_by(settings)
     try:

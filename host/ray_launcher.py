@@ -24,11 +24,10 @@ from typing import Any, NamedTuple
 
 from core.errors import AtelierError, BusError, SettingsError
 from core.settings import Settings, for_workers
-from host.elsewhere import rights
-from host.elsewhere.worker import NO_BUS
+from host import nats_accounts
 from host.logs import set_up_logs
-from host.operating.manager import ServiceManager
-from host.operating.signals import stop_on_signals
+from host.process import ServiceManager, stop_on_signals
+from host.worker_app import NO_BUS
 from jobs.cluster.executor import SUBJECT, AskLoad, Load
 from jobs.cluster.nats import connected
 from jobs.queue import Health
@@ -258,7 +257,7 @@ def launch(settings: Settings, asked: argparse.Namespace, command: Sequence[str]
         problems.append("--waiting-per-worker takes 1 or more, --idle-seconds 0 or more.")
     if problems:
         raise SettingsError(problems)
-    creds = rights.read_accounts(asked.creds, _names(asked)) if asked.creds is not None else {}
+    creds = nats_accounts.read_accounts(asked.creds, _names(asked)) if asked.creds is not None else {}
     own = {name: {"BUS_CREDS": account} for name, account in creds.items()}
     all_ = {"DEVICES": "auto" if asked.gpus_per_worker else "cpu", **for_workers()}
     set_up_logs(settings, name="launcher")

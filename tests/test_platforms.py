@@ -17,8 +17,8 @@ import pytest
 from core import process
 from core.settings import ROOT
 from docs import structure
-from host import workers
-from host.operating import signals
+from host import app
+from host import process as signals
 from storage.blobs import local
 from studio.media import confinement
 from tests.jobs.conftest import until
@@ -42,7 +42,7 @@ ONLY_SOME = {
     "signal.SIGKILL": set(),
     "signal.SIGHUP": set(),
     "signal.setitimer": {"studio.media.confinement"},
-    "add_signal_handler": {"host.operating.signals"},
+    "add_signal_handler": {"host.process"},
     "/proc": {"studio.media.confinement", "vision.devices"},
 }
 MODULES = {"resource", "fcntl", "pwd", "termios"}
@@ -132,9 +132,9 @@ def test_folders_are_not_synced_where_they_cannot_be_opened(
 
 
 def test_other_systems_ask_torch_for_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.sys, "platform", "darwin")
-    monkeypatch.setattr(workers, "probe_devices", lambda: [{"device": "cpu"}, {"device": "mps"}])
-    assert workers.devices(("auto",)) == ("mps",)
+    monkeypatch.setattr(app.sys, "platform", "darwin")
+    monkeypatch.setattr(app, "probe_devices", lambda: [{"device": "cpu"}, {"device": "mps"}])
+    assert app.devices(("auto",)) == ("mps",)
 
 
 def test_pictures_are_read_on_a_system_without_limits_or_filter() -> None:

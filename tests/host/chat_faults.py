@@ -17,10 +17,10 @@ from pathlib import Path
 from core.events import Event, Failed, Rendered
 from core.job import Origin
 from core.requests import AskRequest
-from host.chat_server import HttpChatServer
 from jobs.admission import Limits
 from jobs.executors.base import Both
 from jobs.executors.chat_server import RemoteExecutor
+from jobs.executors.openai_client import HttpChatServer
 from jobs.queue import Result
 from tests.chat_server import FAULTS, Behave, chat_server
 from tests.jobs.conftest import open_queue

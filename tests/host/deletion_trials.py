@@ -30,8 +30,8 @@ import sqlalchemy as sa
 
 from core.errors import StorageError
 from core.settings import Settings, load_settings
-from host.opening import services
-from host.rows.commands import move_database
+from host.app import services
+from host.cli import move_database
 from storage import people
 from storage.blobs import open_files
 from storage.blobs.local import Folder

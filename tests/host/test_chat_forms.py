@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.results import Table, TextLine
-from host.chat_server import HttpChatServer
 from jobs.executors import chat_server
 from jobs.executors.chat_server import RemoteExecutor
+from jobs.executors.openai_client import HttpChatServer
 from tests.chat_server import Exchange, well
 from tests.chat_server import chat_server as chat_server_chat_server
 from tests.host.test_chat_server import WAITS, run_of

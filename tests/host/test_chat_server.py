@@ -16,11 +16,11 @@ from PIL import Image
 from core.requests import AskRequest, to_json
 from core.settings import load_settings
 from host import doctor
-from host.chat_server import HttpChatServer, opened_by
 from jobs.executors import chat_server
 from jobs.executors.base import Both, Lost
 from jobs.executors.chat_server import CUT_OFF, THINKING, RemoteExecutor
 from jobs.executors.openai_api import Stream, neutral, prompt_of
+from jobs.executors.openai_client import HttpChatServer, opened_by
 from tests.chat_server import CUT, FAULTS, TEXT, Exchange, well
 from tests.chat_server import chat_server as chat_server_chat_server
 from tests.jobs.conftest import until

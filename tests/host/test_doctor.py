@@ -20,10 +20,10 @@ from core import profiles
 from core.errors import ModelError
 from core.settings import ROOT, secret_files
 from core.settings import load_settings as load_settings
-from host import installed
+from host import doctor_services
 from host.cli import main
 from host.doctor import doctor, model_problems, sign_in
-from host.installed import films
+from host.doctor_services import films
 from storage.database import open_database
 from storage.engines import sqlite
 from storage.identity import MARK
@@ -368,7 +368,7 @@ def test_a_secret_that_every_account_can_read_is_named(tmp_path: Path) -> None:
     env.chmod(0o604)
     files = secret_files({"DISCORD_TOKEN_FILE": str(token), "AWS_ACCESS_KEY_ID_FILE": ""}, env)
     assert files == {"VLM_KEY": env, "DISCORD_TOKEN_FILE": token, "HF_TOKEN_FILE": mine}
-    found = installed.secrets({**files, "DATABASE_URL_FILE": tmp_path / "gone"})
+    found = doctor_services.secrets({**files, "DATABASE_URL_FILE": tmp_path / "gone"})
     assert [(check.ok, check.fix.split()[2].rstrip(",")) for check in found] == [
         (None, str(env)),
         (None, str(token)),

@@ -10,11 +10,11 @@ import pytest
 
 from core import process
 from core.settings import ROOT
-from host import memory
+from host import process as memory
 
 THREADS = """
 import ctypes, sys, threading
-from host.memory import configure_heap
+from host.process import configure_heap
 
 if sys.argv[1] == "share":
     assert configure_heap()
@@ -73,7 +73,7 @@ def test_elsewhere_it_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 LARGE_BLOCKS = """
 import ctypes, sys, psutil
-from host.memory import configure_heap
+from host.process import configure_heap
 
 if sys.argv[1] == "apart":
     assert configure_heap()

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from host.opening import _back_up_daily, running
+from host.app import _back_up_daily, running
 from storage.database import open_database
 from storage.engines.sqlite import backups
 from tests.jobs.conftest import until

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import host.app
 from core.settings import load_settings
-from host.elsewhere.executors import executor_of
-from host.opening import services
+from host.app import executor_of
+from host.app import services
 from tests.jobs.hand_executor import HandExecutor
 
 unwanted = {"nats", "nkeys", "obstore", "psycopg", "ray", "opentelemetry", "jobs.cluster"}

@@ -17,9 +17,8 @@ import pytest
 
 from core.errors import SettingsError
 from core.settings import load_settings as load_settings
-from host import ray_launcher
+from host import nats_accounts, ray_launcher
 from host.cli import _parser
-from host.elsewhere import rights
 from host.ray_launcher import ClusterError, Keeper, Launcher, Report, connect, launch
 from jobs.cluster.executor import Load, Machine
 
@@ -404,16 +403,16 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_accounts_are_read_as_they_are_printed(tmp_path: Path) -> None:
     path = tmp_path / "nats.conf"
-    path.write_text(rights.config("at", ["ray-1", "ray-2", "ray-3"], launcher=True))
-    found = rights.read_accounts(path, ["ray-1", "ray-3"])
+    path.write_text(nats_accounts.config("at", ["ray-1", "ray-2", "ray-3"], launcher=True))
+    found = nats_accounts.read_accounts(path, ["ray-1", "ray-3"])
     assert list(found) == ["ray-1", "ray-3"] and found["ray-1"].startswith("worker-ray-1:")
     with pytest.raises(SettingsError, match="no account for ray-4, ray-5"):
-        rights.read_accounts(path, ["ray-1", "ray-4", "ray-5"])
+        nats_accounts.read_accounts(path, ["ray-1", "ray-4", "ray-5"])
     path.write_text("BUS_CREDS=worker-ray-2:two\nworker-ray-3:three\n")
-    assert rights.read_accounts(path, ["ray-2", "ray-3"]) == {
+    assert nats_accounts.read_accounts(path, ["ray-2", "ray-3"]) == {
         "ray-2": "worker-ray-2:two",
         "ray-3": "worker-ray-3:three",
     }
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="it is no text"):
-        rights.read_accounts(path, ["ray-1"])
+        nats_accounts.read_accounts(path, ["ray-1"])

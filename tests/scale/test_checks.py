@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from host.rows.checks import OLDEST, checks, found
+from host.doctor_services import OLDEST, checks, found
 from storage.database import open_database
 from storage.identity import read_only
 from storage.migrate import newest, schema

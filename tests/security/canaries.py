@@ -24,7 +24,7 @@ from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
 from core.settings import Settings
 from host.logs import redactor
-from host.operating.metrics import Metrics
+from host.monitoring import Metrics
 
 log = logging.getLogger("tests.security.canaries")
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -23,9 +23,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from core.requests import AskRequest, to_json
-from host.chat_server import HttpChatServer
 from jobs.executors.chat_server import RemoteExecutor
 from jobs.executors.openai_api import Prompt, prompt_of
+from jobs.executors.openai_client import HttpChatServer
 from tests.servers import model, start
 from vision.chat import talker as load
 from vision.chat.prompt import Picture

@@ -13,8 +13,8 @@ import pytest
 from core.requests import AskRequest, to_json
 from core.settings import load_settings
 from host import doctor
-from host.chat_server import HttpChatServer
 from jobs.executors.chat_server import RemoteExecutor
+from jobs.executors.openai_client import HttpChatServer
 from tests.jobs.conftest import until
 from tests.servers import compare, faults, start
 from vision.chat.talker import Talker

@@ -156,7 +156,7 @@ async def test_no_key_is_told_to_anybody(
 
 def test_without_a_bucket_nothing_of_it_is_imported(tmp_path: Path) -> None:
     code = (
-        "import sys, host.storing, host.cli\n"
+        "import sys, host.doctor_services, host.cli\n"
         "from core.settings import load_settings\n"
         "from storage.blobs import open_files\n"
         "open_files(load_settings())\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import FilesAway, StorageError
-from host.storing import move_files
+from host.doctor_services import move_files
 from storage import blobs
 from storage.blobs import Moved, move
 from storage.blobs.base import Files

@@ -209,8 +209,8 @@ async def run(
     """A tenth of it to warm up, then the rest; count before and after."""
     clock = Clock()
     from core.settings import load_settings
-    from host import app, garbage, memory
-    from host.opening import services
+    from host import app, process
+    from host.app import services
     from tests.census import census, growth
     from tests.wire import launch
     from tests.wire.discord import GUILD, TOKEN, Discord
@@ -225,14 +225,14 @@ async def run(
         },
         folder / "none.env",
     )
-    memory.configure_heap()  # this, and what collects garbage, as app.run does
+    process.configure_heap()  # this, and what collects garbage, as app.run does
     bounds = _few_are_kept()
     stopping = asyncio.Event()
     async with Discord() as discord, services(settings, target=launch.WORKER) as built:
         launch.point_at(discord.url)
         with closing(app.PendingInteractions(folder / "unanswered")) as pending:
-            garbage.configure_gc()
-            collecting = asyncio.create_task(garbage.collect(lambda: built.queue.unfinished > 0))
+            process.configure_gc()
+            collecting = asyncio.create_task(process.collect(lambda: built.queue.unfinished > 0))
             serving = asyncio.create_task(app._serve_discord(built, pending, stopping))
             soak = Soak(clock, discord, GUILD + 1, on_round)
             await soak._until(lambda: discord.connected and discord.commands)
@@ -244,7 +244,7 @@ async def run(
             await soak.rest()
             before = census()  # whose own 1 MB is there at both moments
             await soak.rest()
-            memory = _resident()
+            process = _resident()
             for _ in range(restarts - warm):
                 await soak.round(max(3, jobs // restarts))
             await _all_is_quiet()
@@ -257,7 +257,7 @@ async def run(
                 discord.sessions_begun,
                 clock.ahead / 86400,
                 grown,
-                (memory, resident),
+                (process, resident),
                 len(after),
             )
             stopping.set()

@@ -99,7 +99,7 @@ def test_without_a_collector_nothing_of_opentelemetrys_sdk_is_imported() -> None
     with UNTRACED.span(JOB, "run") as traceparent, UNTRACED.part(traceparent, "work") as own:
         assert traceparent == own == ""
     code = (
-        "import sys, host.operating.traces, jobs.queue, vision.worker.main;"
+        "import sys, host.monitoring, jobs.queue, vision.worker.main;"
         "from core.tracing import open_tracing;"
         "open_tracing(''); print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     )

@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import Any
 
-from host.elsewhere.worker import _stop, _stop_when_left_alone
+from host.worker_app import _stop, _stop_when_left_alone
 
 
 class Busy:

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from host.elsewhere.watching import AgentMetrics, health, serve
+from host.worker_app import AgentMetrics, health, serve
 from tests.host.operating.pretended import PretendedAgent, PretendedBus
 
 

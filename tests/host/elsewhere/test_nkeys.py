@@ -15,7 +15,7 @@ from nats.aio.client import Client
 from core.errors import BusError, SettingsError
 from core.events import Rendered
 from core.settings import Settings, load_settings
-from host.elsewhere import rights
+from host import nats_accounts
 from jobs.cluster.executor import BusExecutor
 from jobs.cluster.nats import connected, credentials
 from tests import nats
@@ -55,7 +55,7 @@ def test_a_seed_behind_a_name_is_no_password(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.bus
 def test_seeds_are_files_of_their_own_and_never_written_over(tmp_path: Path) -> None:
     need()
-    text, made = rights.config_by_keys("at", ["h1"], tmp_path / "keys", launcher=True)
+    text, made = nats_accounts.config_by_keys("at", ["h1"], tmp_path / "keys", launcher=True)
     assert [path.name for path in made] == ["bot.creds", "worker-h1.creds", "launcher.creds"]
     for path in made:
         user, _, seed = path.read_text().strip().partition(":")
@@ -64,7 +64,7 @@ def test_seeds_are_files_of_their_own_and_never_written_over(tmp_path: Path) -> 
     assert "password" not in text and text.count('nkey: "U') == 3
     before = made[0].read_text()
     with pytest.raises(SettingsError, match="is there already"):
-        rights.config_by_keys("at", ["h2"], tmp_path / "keys")
+        nats_accounts.config_by_keys("at", ["h2"], tmp_path / "keys")
     assert made[0].read_text() == before and not (tmp_path / "keys" / "worker-h2.creds").exists()
 
 
@@ -75,8 +75,8 @@ async def test_by_keys_jobs_are_done_rights_hold_and_a_wrong_seed_is_refused(
     need()
     nats.need()
     caplog.set_level(logging.DEBUG)
-    text, (bots, workers) = rights.config_by_keys("at", ["h1"], tmp_path / "keys")
-    _, (strange, _) = rights.config_by_keys("at", ["h1"], tmp_path / "other")
+    text, (bots, workers) = nats_accounts.config_by_keys("at", ["h1"], tmp_path / "keys")
+    _, (strange, _) = nats_accounts.config_by_keys("at", ["h1"], tmp_path / "other")
     with nats.server(text) as server:
         mine, theirs = settings(server.url, bots, "x"), settings(server.url, workers, "h1")
         async with connected(mine) as bus, connected(theirs) as far:

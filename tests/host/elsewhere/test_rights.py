@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from core.errors import SettingsError
 from core.events import Rendered
 from core.settings import load_settings
-from host.elsewhere import checks, rights
+from host import doctor_services, nats_accounts
 from jobs.cluster.executor import SUBJECT, AskLoad, BusExecutor, Load, answer_for_ever
 from jobs.cluster.nats import connected
 from tests import nats
@@ -52,7 +52,7 @@ BOT_MAY_NOT_HEAR = """
 
 @pytest.fixture
 def texts() -> str:
-    return rights.config("at", ["h1", "h2"], launcher=True)
+    return nats_accounts.config("at", ["h1", "h2"], launcher=True)
 
 
 @pytest.fixture
@@ -163,10 +163,10 @@ async def test_with_these_rights_jobs_are_done_and_doctor_is_content(
                 assert asking.counts.refused == 0
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
-        found = {one.name: one for one in await checks._checks(bot_settings)}
+        found = {one.name: one for one in await doctor_services._checks(bot_settings)}
         assert found["Bus"].ok and found["Rights on the bus"].ok
         assert found["Machines"].found == "heard of, with devices: h1 (1)"
-        names = [one.name for one in await checks._checks(worker_settings)]
+        names = [one.name for one in await doctor_services._checks(worker_settings)]
         assert names == ["Bus", "Rights on the bus"]
         await agent.stop(0)
         assert bus.counts.refused == theirs.counts.refused == 0
@@ -179,7 +179,7 @@ async def test_doctor_tells_of_a_bus_that_is_away_open_or_small(tmp_path: Path) 
     settings = load_settings({"BUS_URL": f"{server.url},nats://10.255.255.1:4222"}, Path("/nowhere"))
     server.start()
     try:
-        found = {one.name + one.found: one.ok for one in await checks._checks(settings)}
+        found = {one.name + one.found: one.ok for one in await doctor_services._checks(settings)}
     finally:
         server.stop()
     assert [ok for text, ok in found.items() if "everybody who reaches" in text] == [None]
@@ -190,13 +190,15 @@ async def test_doctor_tells_of_a_bus_that_is_away_open_or_small(tmp_path: Path) 
 async def test_doctor_says_nothing_without_a_bus_and_fails_for_one_that_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(checks, "PATIENCE", 0.2)
-    assert checks.checks(load_settings({}, Path("/nowhere"))) == []
-    [found] = await checks._checks(load_settings({"BUS_URL": "nats://127.0.0.1:1"}, Path("/nowhere")))
+    monkeypatch.setattr(doctor_services, "PATIENCE", 0.2)
+    assert doctor_services.checks_checks(load_settings({}, Path("/nowhere"))) == []
+    [found] = await doctor_services._checks(
+        load_settings({"BUS_URL": "nats://127.0.0.1:1"}, Path("/nowhere"))
+    )
     assert found.ok is False and "can't be reached" in found.found
 
 
 @pytest.mark.parametrize("names", [["h 1"], ["a.b"], [""], ["h1", "h1"], [">"], ['"']])
 def test_a_machine_that_no_subject_can_name_is_refused(names: list[str]) -> None:
     with pytest.raises(SettingsError):
-        rights.config("at", names)
+        nats_accounts.config("at", names)

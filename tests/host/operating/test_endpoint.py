@@ -7,9 +7,7 @@ import aiohttp
 import pytest
 
 from core.errors import AtelierError, StorageError
-from host.operating.endpoint import not_ready, serve
-from host.operating.metrics import Metrics
-from host.operating.pages import answering
+from host.monitoring import Metrics, answering, not_ready, serve
 from tests.bot.conftest import Studio, open_studio
 from tests.host.operating.pretended import PretendedWire
 from tests.jobs.conftest import ask, open_queue, until

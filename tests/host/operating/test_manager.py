@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from host.operating.manager import ServiceManager
+from host.process import ServiceManager
 from jobs.queue import Health
 
 WELL = Health(True, 1.0, 2, 3)

@@ -15,8 +15,7 @@ import aiohttp
 import pytest
 import yaml
 
-from host.operating.endpoint import serve
-from host.operating.metrics import Metrics
+from host.monitoring import Metrics, serve
 from tests.host.operating.pretended import PretendedWire
 from tests.host.operating.test_watching import RULES, expressions
 from tests.jobs.conftest import open_queue

@@ -13,7 +13,7 @@ from core.errors import SettingsError
 from core.job import trace_ids
 from core.settings import load_settings
 from core.tracing import UNTRACED
-from host.operating.traces import note_delivered, opened_tracing
+from host.monitoring import note_delivered, opened_tracing
 from tests.bot.conftest import open_studio
 from tests.core.telemetry.collector import Collector, collecting, told
 

@@ -12,8 +12,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.settings import ROOT
-from host.elsewhere.watching import AgentMetrics
-from host.operating.metrics import Metrics
+from host.monitoring import Metrics
+from host.worker_app import AgentMetrics
 from tests.host.operating.pretended import PretendedAgent, PretendedBus, PretendedWire
 from tests.jobs.conftest import ask, done, open_queue, until
 from tests.jobs.hand_executor import HandExecutor

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from core.settings import load_settings
 from host.cli import _parser
-from host.elsewhere.worker import work
 from host.ray_launcher import launch
+from host.worker_app import work
 from jobs.cluster.executor import BusExecutor, answer_for_ever
 from jobs.cluster.nats import connected
 from tests.jobs.agents.live import LIMITS, Plan, ask_for

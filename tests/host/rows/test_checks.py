@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from host.rows.checks import Found, checks, found
+from host.doctor_services import Found, checks, found
 from storage.database import open_database
 
 GOOD = Found(150020, "15.20", 97, True, "10.0.0.5", 0.01)

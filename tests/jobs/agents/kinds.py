@@ -38,7 +38,7 @@ from core.requests import (
     WhyRequest,
 )
 from core.settings import load_settings
-from host.workers import worker_configs
+from host.app import worker_configs
 from jobs.cluster.agent import Agent, Fetching, Known
 from jobs.cluster.executor import BusExecutor
 from jobs.cluster.nats import connected

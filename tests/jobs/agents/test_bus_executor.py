@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import BusAway
 from core.events import File, Output
-from host.elsewhere.checks import _machines
+from host.doctor_services import _machines
 from jobs.cluster import executor as module
 from jobs.cluster.agent import Agent, Known
 from jobs.cluster.executor import BusExecutor, outcome_of
@@ -161,7 +161,7 @@ async def test_an_agent_leaves_orders_for_another_of_its_name_alone(
 
 
 async def test_doctor_names_what_several_agents_are_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host.elsewhere.checks.LISTENED", 0.0)
+    monkeypatch.setattr("host.doctor_services.LISTENED", 0.0)
     bus = Line()
 
     async def listen(subject: str, kind: Any, hear: Any, **options: Any) -> None:

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from host.garbage import collect, configure_gc
+from host.process import collect, configure_gc
 from storage.database import open_database
 from tests import postgres
 from tests.jobs.statements import STATEMENTS

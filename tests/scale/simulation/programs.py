@@ -18,7 +18,7 @@ from core.events import Failed, Rendered, Started
 from core.job import Origin, Reply
 from core.requests import ImagineRequest
 from core.settings import load_settings
-from host import garbage
+from host import process
 from jobs.admission import Limits
 from jobs.cluster.executor import BusExecutor
 from jobs.cluster.nats import connected
@@ -55,8 +55,8 @@ async def bot(
         await queue.start()
         async with asyncio.TaskGroup() as group:
             group.create_task(notes.sample_for_ever([bus], lambda: _counts(queue, executor), slow))
-            garbage.configure_gc()  # as the bot's process does
-            group.create_task(garbage.collect(lambda: True))
+            process.configure_gc()  # as the bot's process does
+            group.create_task(process.collect(lambda: True))
             ready()
             group.create_task(_ask_for_ever(queue, rate, seed, notes, group))
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from core.errors import AtelierError, SettingsError
 from core.settings import load_settings
-from host.installed import credentials
+from host.doctor_services import credentials
 from studio.media.provenance import MARK_BYTES, ROOM, Credentials, Marker
 from tests.films import moving
 from vision.video.codecs import encoder_of

@@ -21,7 +21,7 @@ import psutil
 
 from core.events import Progress
 from core.settings import load_settings
-from host.opening import services
+from host.app import services
 from storage.projects import dataset
 from storage.projects.dataset import Incoming
 from studio.requests.prompts import jobs_of

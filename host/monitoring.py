@@ -1,26 +1,45 @@
-"""Prometheus metrics. What is counted elsewhere is read when somebody asks; deliveries are counted here."""
+"""``/healthz``, ``/readyz``, ``/livez`` and ``/metrics``, for whoever watches from outside (METRICS_PORT).
+
+Healthy means that jobs make progress: an unhealthy process wants a look, or a restart. Ready means that it
+can serve members now: Discord's gateway is connected and the database answers. A process may be healthy and
+not ready, as while Discord is away, which no restart mends. Alive is less: the event loop turns, and no job
+hangs; what isn't alive may be ended and started again.
+
+Pages for whoever watches a program from outside: a small HTTP server on METRICS_BIND and METRICS_PORT.
+
+Prometheus metrics. What is counted elsewhere is read when somebody asks; deliveries are counted here.
+
+The connection to Discord, as far as it is counted.
+
+Opens and closes the traces of jobs, if a host has named a collector."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from time import time  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 from typing import TYPE_CHECKING, Protocol
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from bot.discord_api.gateway import Connections, Serving
+from bot.discord_api.http import Transport
+from core.errors import AtelierError, SettingsError, StorageError
 from core.job import Job, Lane
-from core.tracing import Timings
+from core.settings import Settings
+from core.tracing import Timings, Tracing, open_tracing
 from jobs.executors.base import Device
 from jobs.queue import Queue
+from storage import people
+from storage.database import Database
 
 if TYPE_CHECKING:
     from jobs.cluster.nats import Bus
+
 
 SEPARATOR = "/"  # between a machine and its device
 SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
@@ -205,3 +224,135 @@ def _histogram(name: str, help: str, timings: Timings) -> HistogramMetricFamily:
     for operation, timing in timings.by_operation.items():
         family.add_metric([operation], list(timing.cumulative()), timing.total)
     return family
+
+
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+
+
+@asynccontextmanager
+async def answering(pages: Mapping[str, Answer], port: int, bind: str) -> AsyncIterator[None]:
+    """Answer on ``bind`` and ``port`` while the block runs; port 0 serves nothing. pages: by path. Raises
+    AtelierError when the address can't be had."""
+    if not port:
+        yield
+        return
+    app = web.Application()
+    app.add_routes([web.get(path, answer) for path, answer in pages.items()])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, bind, port).start()
+        except OSError as error:
+            raise AtelierError(f"METRICS_PORT={port}: can't be had on {bind}: {error.strerror}.") from error
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def metrics_page(text: bytes) -> web.Response:
+    """Return metrics in Prometheus' text format as an answer."""
+    return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+PATIENCE = 3.0  # seconds for the database to answer
+
+
+async def not_ready(database: Database, connected: Callable[[], bool]) -> list[str]:
+    """Return a sentence for each thing that keeps this process from serving members now. connected: whether
+    the connection to Discord is there."""
+    problems = [] if connected() else ["Discord's gateway is not connected"]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await database.read(partial(people.setting, key="paused"), once=True)
+    except (StorageError, TimeoutError):
+        problems.append("the database does not answer")
+    return problems
+
+
+@asynccontextmanager
+async def serve(
+    metrics: Metrics, queue: Queue, port: int, connected: Callable[[], bool], bind: str = "127.0.0.1"
+) -> AsyncIterator[None]:
+    """Answer on ``bind`` and ``port`` while the block runs; port 0 serves nothing. connected: whether the
+    connection to Discord is there. Raises AtelierError when the address can't be had."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        health = queue.health()
+        body = {
+            "ok": health.ok,
+            "running": health.running,
+            "waiting": health.waiting,
+            "last_step": health.last_step,
+            "problem": health.problem,
+        }
+        return web.json_response(body, status=200 if health.ok else 503)
+
+    async def livez(_: web.Request) -> web.Response:
+        hung = queue.health().hung
+        return web.json_response({"alive": not hung}, status=503 if hung else 200)
+
+    async def readyz(_: web.Request) -> web.Response:
+        problems = await not_ready(queue.database, connected)
+        return web.json_response(
+            {"ready": not problems, "problems": problems}, status=503 if problems else 200
+        )
+
+    async def read(_: web.Request) -> web.Response:
+        return metrics_page(await metrics.text())
+
+    pages = {"/healthz": healthz, "/readyz": readyz, "/livez": livez, "/metrics": read}
+    async with answering(pages, port, bind):
+        yield
+
+
+class DiscordWire:
+    """What Metrics asks of the connection to Discord."""
+
+    def __init__(self, transport: Transport, connections: Connections, serving: Serving) -> None:
+        self._transport, self._connections, self._serving = transport, connections, serving
+
+    @property
+    def invalid_requests(self) -> int:
+        """401, 403 and 429 answers in the last ten minutes."""
+        return self._transport.breaker.invalid
+
+    @property
+    def identifies_left(self) -> int:
+        """How many sessions may be begun without a pause."""
+        return self._connections.left
+
+    @property
+    def shards(self) -> tuple[bool, ...]:
+        """Whether each of the bot's connections to Discord is open."""
+        return self._serving.shards
+
+    @property
+    def connected(self) -> bool:
+        """Whether the gateway's connection is open."""
+        return self._serving.connected
+
+    @property
+    def rest_requests(self) -> dict[tuple[str, int], int]:
+        """Answers by route and HTTP status."""
+        return self._transport.rest.counts
+
+
+@asynccontextmanager
+async def opened_tracing(settings: Settings) -> AsyncIterator[Tracing]:
+    """Have what takes the spans of jobs, and send the last ones when the block ends. Raises SettingsError
+    without the extra that it needs."""
+    try:
+        tracing = open_tracing(settings.otel_exporter_otlp_endpoint, settings.otel_exporter_otlp_headers)
+    except ModuleNotFoundError as error:
+        raise SettingsError(["OTEL_EXPORTER_OTLP_ENDPOINT: traces need: make setup EXTRAS=otel."]) from error
+    try:
+        yield tracing
+    finally:
+        await asyncio.to_thread(tracing.close)
+
+
+def note_delivered(tracing: Tracing, job: Job, rung: str) -> None:
+    """Take the span from a job's result to its delivery. rung: of the delivery's ladder."""
+    now = time()
+    tracing.note(job.id, "deliver", job.rendered_at.timestamp() if job.rendered_at else now, now, rung=rung)
