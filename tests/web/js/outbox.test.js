@@ -1,6 +1,4 @@
-import { Problem } from "/static/js/core/api.js";
-import { keepHere, keptHere } from "/static/js/core/kept.js";
-import { once, Outbox } from "/static/js/core/outbox.js";
+import { keepHere, keptHere, once, Outbox, Problem } from "/static/js/core/api.js";
 import { equal } from "./assert.js";
 
 const letter = (name, label = "") => ({ name, method: "POST", path: "/", body: { label } });

@@ -1,4 +1,4 @@
-import { shortcuts } from "/static/js/core/shortcuts.js";
+import { shortcuts } from "/static/js/core/page.js";
 import { download } from "/static/js/organise/chosen.js";
 import { equal } from "./assert.js";
 

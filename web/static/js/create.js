@@ -1,9 +1,7 @@
 // The page on which pictures are asked for, and on which they appear.
 import { html } from "../vendor/lit-html/lit-html.js";
-import { pageData } from "./core/page.js";
+import { emptyState, pageData, startPage } from "./core/page.js";
 import { Bar } from "./parts/bar.js";
-import { emptyState } from "./parts/empty.js";
-import { startPage } from "./parts/shell.js";
 import { Stream } from "./parts/stream.js";
 
 /** @import {Job} from "./types.js" */

@@ -1,7 +1,7 @@
 // The page of documents works by itself; this asks before one is deleted.
-import { copies, copyOf } from "./core/kept.js";
+import { copies, copyOf } from "./core/api.js";
 import { confirmed } from "./parts/dialog.js";
-import { startPage } from "./parts/shell.js";
+import { startPage } from "./core/page.js";
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;

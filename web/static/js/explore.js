@@ -1,20 +1,16 @@
 // What channels that the reader can read have made, in one long grid.
 import { readShown } from "./core/api.js";
-import { element, pageData } from "./core/page.js";
-import { shortcuts } from "./core/shortcuts.js";
-import { toggleFavourite } from "./parts/actions.js";
-import { Announcer } from "./parts/announce.js";
-import { Bar } from "./parts/bar.js";
-import { startPage } from "./parts/shell.js";
-import { live } from "./core/connection.js";
-import { complain } from "./core/toasts.js";
+import { Announcer, followNews, toggleFavourite } from "./core/jobs.js";
+import { element, pageData, shortcuts, startPage } from "./core/page.js";
+import { complain } from "./core/text.js";
 import { Grid } from "./gallery/grid.js";
 import { keyOf, Selection } from "./gallery/selection.js";
 import { PAGE, queryOf, Source } from "./gallery/source.js";
+import { Bar } from "./parts/bar.js";
 import { keepTrail } from "./viewer/trail.js";
 
-/** @import {Tile} from "./types.js" */
 /** @import {Filters} from "./gallery/source.js" */
+/** @import {Tile} from "./types.js" */
 
 const LOOK_EVERY = 20_000; // ms: nobody tells what others make
 const AROUND = 300; // pictures that the viewer knows on each side
@@ -77,6 +73,6 @@ function begin() {
 const bar = new Bar(null, (jobs) => announcer.added(jobs));
 watchFilters();
 if (pictures.length) begin();
-live((news) => announcer.take(news).catch(complain));
+followNews((news) => announcer.take(news).catch(complain));
 startPage();
 if (location.hash !== "#prompt") bar.field.blur();

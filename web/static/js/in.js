@@ -1,9 +1,8 @@
 // Signing in by a link: says whose it is first, and spends it only when the button is pressed.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { lookAt, signIn } from "./core/api.js";
-import { element, icon } from "./core/page.js";
+import { readSignIn, signIn } from "./core/api.js";
+import { element, icon, startPage } from "./core/page.js";
 import { plain } from "./core/text.js";
-import { startPage } from "./parts/shell.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
 
@@ -52,7 +51,7 @@ function refuse(error) {
 if (token) {
   history.replaceState(null, "", location.pathname + location.search); // the token stays out of the history
   show(html`<h1>Sign in</h1><p class="muted">Looking at your link</p><progress aria-label="Looking at your link"></progress>`);
-  lookAt(token).then(({ name }) => offer(name), refuse);
+  readSignIn(token).then(({ name }) => offer(name), refuse);
 }
 addEventListener("hashchange", () => location.hash && location.reload()); // a link that is opened on this very page
 startPage();

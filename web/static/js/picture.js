@@ -1,16 +1,12 @@
 // One picture: what is known of it, what can be done with it, what comes before and after.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { live } from "./core/connection.js";
-import { element, icon, pageData } from "./core/page.js";
-import { shortcuts } from "./core/shortcuts.js";
-import { complain } from "./core/toasts.js";
-import { act, copy, destroy, toggleFavourite } from "./parts/actions.js";
-import { Announcer } from "./parts/announce.js";
-import { openMenu } from "./parts/menu.js";
-import { post } from "./parts/post.js";
+import { Announcer, copyText, deleteJobForGood, followNews, pressAction, toggleFavourite } from "./core/jobs.js";
+import { element, icon, pageData, shortcuts, startPage } from "./core/page.js";
+import { complain } from "./core/text.js";
 import { tellAway } from "./organise/note.js";
 import { offerShare } from "./organise/share-offer.js";
-import { startPage } from "./parts/shell.js";
+import { openMenu } from "./parts/menu.js";
+import { post } from "./parts/post.js";
 import { commandOf } from "./viewer/command.js";
 import { Compare } from "./viewer/compare.js";
 import { around } from "./viewer/trail.js";
@@ -73,7 +69,7 @@ function copies() {
     { label: "Command", text: job.kind === "imagine" ? commandOf(job, picture.seed) : "" },
     { label: "Job id", text: job.id },
   ].filter(({ text }) => text);
-  const items = all.map(({ label, text }) => ({ label, work: () => copy(text, label) }));
+  const items = all.map(({ label, text }) => ({ label, work: () => copyText(text, label) }));
   const place = document.createElement("span");
   element("copies", HTMLElement).append(place);
   const open = (/** @type {Event} */ event) => openMenu(/** @type {HTMLElement} */ (event.currentTarget), "Copy", [{ name: "Copy", items }]);
@@ -98,7 +94,7 @@ function onAction(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
   if (form.action.endsWith("/delete")) {
     event.preventDefault();
-    return void destroy(job, sink);
+    return void deleteJobForGood(job, sink);
   }
   const [, n, name] = /\/jobs\/[^/]+\/(\d+)\/(\w+)$/.exec(form.action) ?? [];
   const action = actions.find((one) => one.action === name);
@@ -106,7 +102,7 @@ function onAction(event) {
   event.preventDefault();
   const filled = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form)));
   form.closest("details")?.removeAttribute("open");
-  act(job, Number(n), action, sink, filled);
+  pressAction(job, Number(n), action, sink, filled);
 }
 
 function play() {
@@ -133,7 +129,7 @@ document.getElementById("away")?.addEventListener("submit", (event) => {
   event.preventDefault();
   trash();
 });
-live((news) => announcer.take(news).catch(complain));
+followNews((news) => announcer.take(news).catch(complain));
 startPage();
 offerShare();
 tellAway(() => {});
@@ -143,7 +139,7 @@ shortcuts({
   l: like,
   c: () => compare?.toggle(),
   d: () => download(),
-  p: () => copy(job.prompt, "Prompt"),
+  p: () => copyText(job.prompt, "Prompt"),
   k: () => play(),
   Delete: trash,
   Escape: () => (compare?.on ? compare.toggle() : location.assign(leave)),

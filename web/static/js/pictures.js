@@ -1,18 +1,16 @@
 // The gallery: all pictures in one long grid, of which only what is seen is in the document.
 import { html } from "../vendor/lit-html/lit-html.js";
-import { element, pageData } from "./core/page.js";
-import { Announcer } from "./parts/announce.js";
-import { Bar } from "./parts/bar.js";
-import { emptyState } from "./parts/empty.js";
-import { startPage } from "./parts/shell.js";
+import { Announcer } from "./core/jobs.js";
+import { element, emptyState, pageData, startPage } from "./core/page.js";
 import { Gallery } from "./gallery/gallery.js";
 import { tellAway } from "./organise/note.js";
 import { offerSmartFolder } from "./organise/smart.js";
 import { pictureKeys, pictureTools } from "./organise/tools.js";
+import { Bar } from "./parts/bar.js";
 import { joinFields } from "./search/fields.js";
 
-/** @import {Month, Tile} from "./types.js" */
 /** @import {Filters} from "./gallery/source.js" */
+/** @import {Month, Tile} from "./types.js" */
 
 const data = /** @type {{pictures: Tile[], months: Month[], filters: Filters, newer: string | null, note: string}} */ (pageData());
 

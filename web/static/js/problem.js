@@ -1,4 +1,4 @@
 // A page that says what went wrong.
-import { startPage } from "./parts/shell.js";
+import { startPage } from "./core/page.js";
 
 startPage();

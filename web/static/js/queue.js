@@ -1,11 +1,9 @@
 // The page of what is still waiting or being drawn.
 import { html } from "../vendor/lit-html/lit-html.js";
-import { pageData } from "./core/page.js";
+import { emptyState, pageData, startPage } from "./core/page.js";
 import { Bar } from "./parts/bar.js";
-import { Managed } from "./queue/managed.js";
-import { emptyState } from "./parts/empty.js";
-import { startPage } from "./parts/shell.js";
 import { Stream } from "./parts/stream.js";
+import { Managed } from "./queue/managed.js";
 
 /** @import {Job, Queue} from "./types.js" */
 

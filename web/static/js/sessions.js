@@ -1,9 +1,7 @@
 // Where somebody is signed in: times as people say them, and an end to each without a new page.
 import { endSession } from "./core/api.js";
-import { element } from "./core/page.js";
-import { ago } from "./core/text.js";
-import { complain, toast } from "./core/toasts.js";
-import { startPage } from "./parts/shell.js";
+import { element, startPage } from "./core/page.js";
+import { ago, complain, toast } from "./core/text.js";
 
 const list = element("sessions", HTMLElement);
 

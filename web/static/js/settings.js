@@ -1,9 +1,8 @@
 // Settings are saved as they are changed; each says so, or what is wrong with it.
 import { saveSettings } from "./core/api.js";
-import { element } from "./core/page.js";
-import { complain, toast } from "./core/toasts.js";
+import { element, startPage } from "./core/page.js";
+import { complain, toast } from "./core/text.js";
 import { showHere } from "./parts/here.js";
-import { startPage } from "./parts/shell.js";
 
 /** @param {Event} event */
 async function onChange({ target }) {

@@ -1,14 +1,11 @@
 // The page of a conversation: its last answer grows, and a question goes on.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancel, change, untilAnswered } from "./core/api.js";
-import { live } from "./core/connection.js";
-import { once } from "./core/outbox.js";
-import { element, icon, oncePerFrame, pageData } from "./core/page.js";
-import { plain } from "./core/text.js";
-import { complain } from "./core/toasts.js";
+import { ask, cancelJob, change, once, untilAnswered } from "./core/api.js";
+import { followNews } from "./core/jobs.js";
+import { element, icon, oncePerFrame, pageData, startPage } from "./core/page.js";
+import { complain, plain } from "./core/text.js";
 import { QuestionBar } from "./parts/question-bar.js";
 import { said as asBlocks } from "./parts/said.js";
-import { startPage } from "./parts/shell.js";
 
 /** @import {News, Turn} from "./types.js" */
 
@@ -69,7 +66,7 @@ function drawing({ form, drawing: drawn }) {
 
 /** @param {Turn} turn */
 function actions(turn) {
-  if (!turn.over) return html`<div class="job-actions"><button class="button quiet small" type="button" @click=${() => cancel(turn.id).catch(complain)}>Stop</button></div>`;
+  if (!turn.over) return html`<div class="job-actions"><button class="button quiet small" type="button" @click=${() => cancelJob(turn.id).catch(complain)}>Stop</button></div>`;
   return html`<div class="job-actions">
     <button class="button quiet small" type="button" @click=${() => again(turn)}>Other words</button>
     ${turn.answer ? html`<a class="button quiet small" href="/?from=${turn.id}">Imagine this</a>` : nothing}
@@ -163,6 +160,6 @@ async function again(turn) {
 new QuestionBar(`/api/talk/${page.job}`);
 place.replaceChildren();
 draw();
-live(take);
+followNews(take);
 startPage();
 if (page.turns.length > 1) requestAnimationFrame(() => scrollTo({ top: document.documentElement.scrollHeight }));

@@ -1,18 +1,15 @@
 // The desk: one picture, its labels as buttons and keys, what was done undone, the next one loaded ahead.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { change, untilAnswered } from "../js/core/api.js";
-import { outbox } from "../js/core/outbox.js";
-import { icon } from "../js/core/page.js";
-import { shortcuts } from "../js/core/shortcuts.js";
-import { counted } from "../js/core/text.js";
-import { complain, say } from "../js/core/toasts.js";
-import { emptyState } from "../js/parts/empty.js";
+import { change, outbox, untilAnswered } from "../js/core/api.js";
+import { emptyState, icon, shortcuts } from "../js/core/page.js";
+import { complain, counted, say } from "../js/core/text.js";
 import { Boxes } from "./boxes.js";
 import { Brush } from "./brush.js";
 
-/** @import {Box, Item, Project} from "./types.js" */
-/** @import {Letter} from "../js/core/outbox.js" */
+/** @import {Letter} from "../js/core/api.js" */
 /** @import {Painted} from "./brush.js" */
+/** @import {Box, Item, Project} from "./types.js" */
+
 /** @typedef {{item: Item, did: "label" | "skip" | "out", boxes: Box[], painted: Painted}} Done  what was done to a picture */
 
 const KEYS = 9; // labels that have a digit

@@ -1,8 +1,8 @@
 // The grid of a project's pictures: arrows move, digits label what is ticked or has the focus, "a" ticks all.
 import { html, render } from "../vendor/lit-html/lit-html.js";
 import { change } from "../js/core/api.js";
-import { lettersOn } from "../js/core/shortcuts.js";
-import { complain, say } from "../js/core/toasts.js";
+import { lettersOn } from "../js/core/page.js";
+import { complain, say } from "../js/core/text.js";
 
 /** @import {Item, Project} from "./types.js" */
 

@@ -1,9 +1,7 @@
 // Takes pictures for a project: dropped anywhere on the page, pasted, from files, a folder, or of one's own.
 import { ask, newKey, Problem } from "../js/core/api.js";
-import { element } from "../js/core/page.js";
-import { counted } from "../js/core/text.js";
-import { complain, toast } from "../js/core/toasts.js";
-import { takeDrops } from "../js/parts/drops.js";
+import { element, takeDrops } from "../js/core/page.js";
+import { complain, counted, toast } from "../js/core/text.js";
 import { chosen, dropped, isPicture, isZip } from "./folders.js";
 import { keepSaid } from "./said.js";
 

@@ -1,7 +1,7 @@
 // Shows the page anew once a job that it waits for is over, unless somebody is about to send something.
 import { readJob, untilAnswered } from "../js/core/api.js";
-import { live } from "../js/core/connection.js";
-import { complain, toast } from "../js/core/toasts.js";
+import { followNews } from "../js/core/jobs.js";
+import { complain, toast } from "../js/core/text.js";
 
 export function startOpen() {
   const open = [...document.querySelectorAll("[data-open]")].map((one) => /** @type {HTMLElement} */ (one).dataset.open ?? "");
@@ -14,6 +14,6 @@ export function startOpen() {
     else location.reload();
   };
   const again = () => void look().catch(complain);
-  live((news) => (!news.complete || news.changed.some((id) => open.includes(id))) && again());
+  followNews((news) => (!news.complete || news.changed.some((id) => open.includes(id))) && again());
   again();
 }

@@ -1,5 +1,5 @@
 // A sentence that the page before has left for the next one to tell.
-import { toast } from "../js/core/toasts.js";
+import { toast } from "../js/core/text.js";
 
 const KEY = "atelier.said";
 

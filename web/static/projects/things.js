@@ -1,11 +1,8 @@
 // The desk of a project that finds things: boxes are drawn around them, each with its label, and the next picture comes.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { change } from "../js/core/api.js";
-import { keepHere, keptHere } from "../js/core/kept.js";
-import { icon } from "../js/core/page.js";
-import { shortcuts } from "../js/core/shortcuts.js";
-import { complain, say, toast } from "../js/core/toasts.js";
-import { emptyState } from "../js/parts/empty.js";
+import { change, keepHere, keptHere } from "../js/core/api.js";
+import { emptyState, icon, shortcuts } from "../js/core/page.js";
+import { complain, say, toast } from "../js/core/text.js";
 import { Boxes } from "./boxes.js";
 
 /** @import {Box, Item, Project} from "./types.js" */

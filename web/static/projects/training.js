@@ -1,18 +1,15 @@
 // How far the training of a project's next version is, as it goes; with a way to end it.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancel, change, readJob } from "../js/core/api.js";
-import { once } from "../js/core/outbox.js";
-import { Jobs } from "../js/core/jobs.js";
-import { live } from "../js/core/connection.js";
+import { ask, cancelJob, change, once, readJob } from "../js/core/api.js";
+import { followNews, Jobs, stepOf } from "../js/core/jobs.js";
 import { element } from "../js/core/page.js";
-import { complain, toast } from "../js/core/toasts.js";
+import { complain, toast } from "../js/core/text.js";
 import { waiting } from "../js/parts/job-card.js";
-import { step } from "../js/parts/step.js";
 import { keepSaid } from "./said.js";
 
-/** @import {Project} from "./types.js" */
-/** @import {Job} from "../js/types.js" */
 /** @import {LiveJob} from "../js/core/jobs.js" */
+/** @import {Job} from "../js/types.js" */
+/** @import {Project} from "./types.js" */
 
 /**
  * Watch the training that runs, or let the button begin one. Returns whether one runs.
@@ -60,10 +57,10 @@ async function watch(project, id) {
     render(state(now), place);
   };
   const jobs = new Jobs([job], show, (one) => one.id === id);
-  live((news) => void jobs.take(news).catch(complain));
+  followNews((news) => void jobs.take(news).catch(complain));
   element("training-cancel", HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
-    cancel(id).catch(complain);
+    cancelJob(id).catch(complain);
   });
   show();
 }
@@ -72,7 +69,7 @@ async function watch(project, id) {
 function state(job) {
   if (job.over) return html``;
   if (job.status === "queued") return html`<p>${waiting(job)}</p>`;
-  const [text, share] = step(job);
+  const [text, share] = stepOf(job);
   return html`<p>${text}</p>${share === null ? html`<progress aria-label="Training"></progress>` : html`<progress aria-label="Training" max="1" .value=${share}></progress>`}`;
 }
 

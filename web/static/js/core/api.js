@@ -1,8 +1,124 @@
-// Asks the server. Every failure becomes a Problem, whose text can be shown as it is.
-
-import { person } from "./kept.js";
+// Asks the server, and keeps in this browser what must not be lost: what is typed, what is on its way, copies of documents.
+import { complain } from "./text.js";
 
 /** @import {Job, Month, Queue, Suggestion, Tile} from "../types.js" */
+
+// What is kept: the theme and shortcuts for good; what is typed or on its way for this tab and its person; copies of
+// documents that the server hasn't got yet, each for its person. Storage may be shut off; then nothing is kept.
+
+/**
+ * @param {() => Storage} storage
+ * @param {string} name
+ * @returns {string | null}
+ */
+function readKept(storage, name) {
+  try {
+    return storage().getItem(`atelier.${name}`);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {() => Storage} storage
+ * @param {string} name
+ * @param {string | null} value  null = forget
+ */
+function writeKept(storage, name, value) {
+  try {
+    if (value === null) storage().removeItem(`atelier.${name}`);
+    else storage().setItem(`atelier.${name}`, value);
+  } catch {
+    // Shut off, or full: it holds until the page is left.
+  }
+}
+
+/** @param {string} name */
+export const kept = (name) => readKept(() => localStorage, name);
+
+/**
+ * @param {string} name
+ * @param {string | null} value  null = forget
+ */
+export const keep = (name, value) => writeKept(() => localStorage, name, value);
+
+/** Who is signed in on this page: what is kept for one isn't shown to the next. */
+export const person = () => document.body.dataset.person ?? "";
+
+/**
+ * What this tab keeps for its person.
+ * @param {string} name
+ * @returns {unknown}  null = nothing
+ */
+export const keptHere = (name) => JSON.parse(readKept(() => sessionStorage, `${person()}.${name}`) ?? "null");
+
+/**
+ * @param {string} name
+ * @param {unknown} value  null = forget
+ */
+export const keepHere = (name, value) => writeKept(() => sessionStorage, `${person()}.${name}`, value === null ? null : JSON.stringify(value));
+
+/**
+ * Let a field show again what was typed into it until that is sent, also after the page was left.
+ * @param {HTMLTextAreaElement} field
+ * @param {string} name
+ */
+export function keepField(field, name) {
+  if (!field.value) field.value = String(keptHere(name) ?? "");
+  field.addEventListener("input", () => keepHere(name, field.value || null));
+}
+
+/** @type {Promise<IDBDatabase> | undefined} stays open: a page that is left has no time to open it */
+let opened;
+
+/** @returns {Promise<IDBDatabase>} */
+const openCopies = () => new Promise((done, failed) => {
+  const opening = indexedDB.open("atelier", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("documents");
+  opening.onerror = () => failed(opening.error);
+  opening.onsuccess = () => {
+    opening.result.onclose = () => (opened = undefined);
+    done(opening.result);
+  };
+});
+
+/**
+ * Do something with the copies of documents.
+ * @template T
+ * @param {IDBTransactionMode} mode
+ * @param {(all: IDBObjectStore) => IDBRequest<T>} work
+ * @returns {Promise<T>}
+ */
+export async function copies(mode, work) {
+  const database = await (opened ??= openCopies().catch((error) => {
+    opened = undefined;
+    throw error;
+  }));
+  return new Promise((done, failed) => {
+    const asked = work(database.transaction("documents", mode).objectStore("documents"));
+    asked.transaction?.commit(); // at once: the page may be gone before it would by itself
+    asked.onsuccess = () => done(asked.result);
+    asked.onerror = () => failed(asked.error);
+  });
+}
+
+/** The key of a copy. @param {string} document  its id, or where it began */
+export const copyOf = (document) => `${person()} ${document}`;
+
+/** What is done before somebody signs out. @type {(() => unknown)[]} */
+export const lastly = [];
+
+/** Forget everything but the theme and shortcuts: who comes next shall find nothing. */
+export async function forgetAll() {
+  try {
+    for (const name of Object.keys(sessionStorage)) if (name.startsWith("atelier.")) sessionStorage.removeItem(name);
+    await copies("readwrite", (all) => all.clear());
+  } catch {
+    // Shut off: nothing was kept.
+  }
+}
+
+// Every failure to get an answer becomes a Problem, whose text can be shown as it is.
 
 const AWAY = "The studio doesn't answer. Check that it runs, then try again.";
 const PATIENCE = { read: 20_000, change: 60_000 }; // ms for a whole answer; a file may take as long as it takes
@@ -28,10 +144,10 @@ export class Problem extends Error {
  * @param {number} tries
  * @param {number} [chance]  0 to 1
  */
-export const pause = (tries, chance = Math.random()) => Math.min(LONGEST, FIRST * 2 ** tries) * (0.75 + chance / 2);
+export const pauseBefore = (tries, chance = Math.random()) => Math.min(LONGEST, FIRST * 2 ** tries) * (0.75 + chance / 2);
 
 /** Whether the same may go well a little later. @param {unknown} error */
-export const passes = (error) => error instanceof Problem && PASSES.includes(error.status);
+const isPassing = (error) => error instanceof Problem && PASSES.includes(error.status);
 
 /**
  * Do something until there is an answer; a refusal is one.
@@ -45,9 +161,9 @@ export async function untilAnswered(work, onWait = () => {}) {
     try {
       return await work();
     } catch (error) {
-      if (!passes(error)) throw error;
+      if (!isPassing(error)) throw error;
       onWait(error);
-      await new Promise((done) => setTimeout(done, pause(tries)));
+      await new Promise((done) => setTimeout(done, pauseBefore(tries)));
     }
   }
 }
@@ -59,7 +175,7 @@ export const toSignIn = () => "leaving" in document.body.dataset || location.ass
  * @param {Response} response
  * @returns {Promise<unknown>}
  */
-async function read(response) {
+async function readBody(response) {
   if (response.status === 204) return null;
   const type = response.headers.get("Content-Type") ?? "";
   return type.includes("json") ? response.json() : null;
@@ -79,7 +195,7 @@ async function answered(path, options) {
     const all = signal ? AbortSignal.any([limit.signal, signal]) : limit.signal;
     const headers = { ...options.headers, ...(person() && { "X-Person": person() }) }; // another tab may have signed somebody else in
     const response = await fetch(path, { ...options, headers, signal: all, credentials: "same-origin" });
-    return { response, body: await read(response) };
+    return { response, body: await readBody(response) };
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Problem(0, AWAY);
@@ -147,7 +263,7 @@ export async function readJob(id) {
  * @param {string} key
  * @param {string} [to]  what is to be done with films, "" = guess
  */
-export const send = async (prompt, pictures, key, to = "") => jobsOf(await asked("/api/jobs", json("POST", { prompt, pictures, key, ...(to && { do: to }) })));
+export const sendJob = async (prompt, pictures, key, to = "") => jobsOf(await asked("/api/jobs", json("POST", { prompt, pictures, key, ...(to && { do: to }) })));
 
 /**
  * Queue the jobs of a question. `detail`: why it isn't all of them.
@@ -162,20 +278,20 @@ export const confirmDraft = async (draft) => /** @type {{jobs: Job[], detail?: s
  * @param {Record<string, string>} more  what the action asks for besides, such as new words
  * @param {string} key  lets the server see that a second try is the same wish
  */
-export const press = async (job, n, action, more, key) => jobsOf(await asked(`/api/jobs/${job}/${n}/${action}`, json("POST", { ...more, key })));
+export const pressJob = async (job, n, action, more, key) => jobsOf(await asked(`/api/jobs/${job}/${n}/${action}`, json("POST", { ...more, key })));
 
 /** @param {string} job */
-export const cancel = (job) => change("POST", `/api/jobs/${job}/cancel`, {});
+export const cancelJob = (job) => change("POST", `/api/jobs/${job}/cancel`, {});
 
 /** @param {string} job */
-export const remove = (job) => change("DELETE", `/api/jobs/${job}`);
+export const deleteJob = (job) => change("DELETE", `/api/jobs/${job}`);
 
 /**
  * @param {string} job
  * @param {number} n
  * @param {boolean} on
  */
-export const favour = (job, n, on) => change(on ? "PUT" : "DELETE", `/api/favourites/${job}/${n}`);
+export const setFavourite = (job, n, on) => change(on ? "PUT" : "DELETE", `/api/favourites/${job}/${n}`);
 
 /**
  * @param {URLSearchParams} query
@@ -201,7 +317,7 @@ export const readMonths = async (query) => /** @type {{months: Month[]}} */ (awa
  * @param {string} text
  * @param {AbortSignal} signal
  */
-export const complete = async (text, signal) =>
+export const readSuggestions = async (text, signal) =>
   /** @type {{suggestions: Suggestion[]}} */ (await ask(`/api/complete?text=${encodeURIComponent(text)}`, { signal })).suggestions;
 
 /**
@@ -224,10 +340,192 @@ export const uploadFilm = async (file, name) => /** @type {{film: string, frames
 export const saveSettings = (values) => change("PATCH", "/api/settings", values);
 
 /** @param {string} token */
-export const lookAt = async (token) => /** @type {{name: string}} */ (await change("POST", "/api/sign-in/look", { token }));
+export const readSignIn = async (token) => /** @type {{name: string}} */ (await change("POST", "/api/sign-in/look", { token }));
 
 /** @param {{token?: string, who?: string}} how */
 export const signIn = (how) => change("POST", "/api/session", how);
 
 /** @param {string} id */
 export const endSession = (id) => change("DELETE", `/api/sessions/${id}`);
+
+// What was sent and must not be lost: kept in this tab until the server has answered, and tried again by itself.
+
+/** `name`: a later letter of the same name takes its place while it waits. `mask`: a PNG file in base64 that is sent first. */
+/** @typedef {{name: string, method: string, path: string, body?: Record<string, unknown>, mask?: string}} Letter */
+/** What a page does with its letters. @typedef {{changed?: () => void, refused?: (letter: Letter, error: unknown) => void}} Sender */
+
+const TRIES = 8; // of a wish that somebody waits for: 45 s, longer than a restart takes
+
+/** @param {Letter} letter */
+async function deliver({ method, path, body, mask }) {
+  if (!mask) return change(method, path, body);
+  const file = Uint8Array.from(atob(mask), (letter) => letter.charCodeAt(0));
+  const { sha256 } = /** @type {{sha256: string}} */ (await ask("/api/masks", { method: "POST", body: file, headers: { "Content-Type": "image/png" } }));
+  return change(method, path, { ...body, mask: sha256 });
+}
+
+export class Outbox {
+  /** @param {(letter: Letter) => Promise<unknown>} [send]  raises Problem */
+  constructor(send = deliver) {
+    this.send = send;
+    /** @type {Letter[]} the first one is on its way */
+    this.letters = /** @type {Letter[] | null} */ (keptHere("outbox")) ?? [];
+    /** @type {Map<string, Sender>} by the beginnings of names */
+    this.senders = new Map();
+    this.isStuck = false; // the last try found nobody
+    /** @type {Promise<void> | null} until nothing waits any more */
+    this.going = null;
+    lastly.push(() => this.going);
+    if (this.letters.length) this.#go();
+  }
+
+  /**
+   * Send a letter when its turn comes.
+   * @param {Letter} letter
+   */
+  put(letter) {
+    const [first, ...others] = this.letters;
+    this.letters = [...(first ? [first] : []), ...others.filter(({ name }) => name !== letter.name), letter];
+    this.#kept(letter.name);
+    this.#go();
+  }
+
+  /**
+   * Those whose names begin so and that have no answer yet.
+   * @param {string} beginning
+   */
+  waiting(beginning) {
+    return this.letters.filter(({ name }) => name.startsWith(beginning));
+  }
+
+  #go() {
+    this.going ??= this.#sendAll();
+  }
+
+  async #sendAll() {
+    for (let [letter] = this.letters; letter; [letter] = this.letters) {
+      const one = letter;
+      const stuck = () => {
+        this.isStuck = true;
+        this.#sender(one.name)?.changed?.();
+      };
+      const error = await untilAnswered(() => this.send(one), stuck).then(() => null, (/** @type {unknown} */ refusal) => refusal ?? "Refused");
+      this.isStuck = false;
+      if (status(error) === 401) break; // the page leads to where people sign in; it goes on afterwards
+      this.letters = this.letters.slice(1);
+      this.#kept(one.name);
+      if (error) (this.#sender(one.name)?.refused ?? ((_, why) => complain(why)))(one, error);
+    }
+    this.going = null;
+  }
+
+  /** @param {string} name  of the letter that has come or gone */
+  #kept(name) {
+    keepHere("outbox", this.letters.length ? this.letters : null);
+    this.#sender(name)?.changed?.();
+  }
+
+  /** @param {string} name */
+  #sender(name) {
+    return [...this.senders].find(([beginning]) => name.startsWith(beginning))?.[1];
+  }
+}
+
+/** @param {unknown} error */
+const status = (error) => /** @type {{status?: number} | null} */ (error)?.status;
+
+/** @type {Outbox | undefined} */
+let pageOutbox;
+
+/** The page's outbox, which goes on with what the page before it has left. */
+export const outbox = () => (pageOutbox ??= new Outbox());
+
+/** @type {Set<string>} keys of wishes that this page waits for */
+const awaited = new Set();
+
+/**
+ * Ask for something that is made once, however often it has to be asked: as long as there was no answer, the same
+ * wish has the same key, also after the page was left.
+ * @template T
+ * @param {unknown} wish  what is asked for, in JSON
+ * @param {(key: string) => Promise<T>} send
+ */
+export async function once(wish, send) {
+  const said = JSON.stringify(wish);
+  const before = /** @type {{said: string, key: string} | null} */ (keptHere("wish"));
+  const key = before?.said === said && !awaited.has(before.key) ? before.key : newKey(); // asked twice on purpose, it is two
+  awaited.add(key);
+  keepHere("wish", { said, key });
+  let tries = 0;
+  try {
+    const answer = await untilAnswered(() => send(key), (error) => {
+      tries += 1;
+      if (tries >= TRIES || status(error) === 429) throw error;
+    });
+    keepHere("wish", null);
+    return answer;
+  } catch (error) {
+    if (!isPassing(error)) keepHere("wish", null);
+    throw error;
+  } finally {
+    awaited.delete(key);
+  }
+}
+
+// About pictures that are named one by one
+
+/** @typedef {{job: string, n: number}} Named */
+/** @typedef {{id: string, name: string, href: string, query: string | null, pictures: number | null, links: number}} Folder  links: how many show it */
+
+const AT_ONCE = 2000; // pictures that one call names
+
+/** @param {Named} picture */
+export const pictureName = ({ job, n }) => `${job}/${n}`;
+
+/**
+ * Send all names to a path, so many at a time as it takes. Returns how many it counted.
+ * @param {string} path
+ * @param {string[]} names
+ */
+async function sendNames(path, names) {
+  let count = 0;
+  for (let at = 0; at < names.length; at += AT_ONCE) {
+    const told = /** @type {{count?: number}} */ (await change("POST", path, { pictures: names.slice(at, at + AT_ONCE) }));
+    count += told.count ?? 0;
+  }
+  return count;
+}
+
+/** @param {string[]} names */
+export const moveToTrash = (names) => sendNames("/api/trash", names);
+
+/** @param {string[]} names */
+export const restorePictures = (names) => sendNames("/api/trash/restore", names);
+
+/** @param {string[]} names */
+export const deletePictures = (names) => sendNames("/api/trash/delete", names);
+
+export const emptyTrash = async () => /** @type {{count: number}} */ (await change("DELETE", "/api/trash")).count;
+
+export const readFolders = async () => /** @type {{folders: Folder[]}} */ (await ask("/api/folders", {})).folders;
+
+/**
+ * @param {string} name
+ * @param {string} [query]  the filters of a smart one
+ */
+export const makeFolder = async (name, query) => /** @type {Folder} */ (await change("POST", "/api/folders", { name, ...(query === undefined ? {} : { query }) }));
+
+/**
+ * @param {string} folder
+ * @param {string[]} names
+ */
+export const putInFolder = (folder, names) => sendNames(`/api/folders/${folder}/items`, names);
+
+/**
+ * @param {string} folder
+ * @param {string[]} names
+ */
+export const takeOutOfFolder = (folder, names) => sendNames(`/api/folders/${folder}/items/remove`, names);
+
+/** @param {{job?: string, n?: number, folder?: string, title: string, words: boolean, days: number}} what */
+export const makeShare = async (what) => /** @type {{id: string, link: string}} */ (await change("POST", "/api/shares", what));

@@ -1,4 +1,4 @@
-// How prompts, times and numbers are written. Pure.
+// What a page says: how prompts, times and numbers are written, and the short messages at its foot.
 
 const FLAG = /(?:^|\s)(?:--|—)(?=[a-z])/i;
 
@@ -6,7 +6,7 @@ const FLAG = /(?:^|\s)(?:--|—)(?=[a-z])/i;
  * The words of a prompt, and its flags without dashes ("ar 3:2").
  * @param {string} prompt
  */
-export function split(prompt) {
+export function splitPrompt(prompt) {
   const [words, ...flags] = prompt.split(FLAG).map((part) => part.trim());
   return { words: words ?? "", flags };
 }
@@ -19,15 +19,15 @@ export function split(prompt) {
  * @param {string | null} value
  */
 export function withFlag(prompt, names, value) {
-  const { words, flags } = split(prompt);
-  const kept = flags.filter((flag) => !names.includes(nameOf(flag)));
+  const { words, flags } = splitPrompt(prompt);
+  const kept = flags.filter((flag) => !names.includes(flagName(flag)));
   if (value !== null) kept.push(`${names[0]} ${value}`.trim());
   const text = [words, ...kept.map((flag) => `--${flag}`)].join(" ").trim();
   return text && kept.length === 0 ? text : text && `${text} `;
 }
 
 /** @param {string} flag */
-const nameOf = (flag) => (flag.split(/\s/, 1)[0] ?? "").toLowerCase();
+const flagName = (flag) => (flag.split(/\s/, 1)[0] ?? "").toLowerCase();
 
 /**
  * What a flag is set to in a prompt: "" when it takes nothing, null when it isn't there.
@@ -35,8 +35,8 @@ const nameOf = (flag) => (flag.split(/\s/, 1)[0] ?? "").toLowerCase();
  * @param {string[]} names
  */
 export function flagValue(prompt, names) {
-  const found = split(prompt).flags.findLast((flag) => names.includes(nameOf(flag)));
-  return found === undefined ? null : found.slice(nameOf(found).length).trim();
+  const found = splitPrompt(prompt).flags.findLast((flag) => names.includes(flagName(flag)));
+  return found === undefined ? null : found.slice(flagName(found).length).trim();
 }
 
 /**
@@ -84,7 +84,7 @@ export function ago(iso, now = Date.now()) {
  * @param {string} iso
  * @param {number} [now]  ms
  */
-export function left(iso, now = Date.now()) {
+export function timeLeft(iso, now = Date.now()) {
   const days = Math.ceil((Date.parse(iso) - now) / 86_400_000);
   return days > 0 ? counted(days, "day") : "today";
 }
@@ -113,3 +113,67 @@ export const plain = (text) => text.replaceAll("`", "");
 
 /** @param {string} word */
 export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+
+// Messages. Their place has role=status, so they are read out too.
+
+const STAYS = 6000; // ms
+const MOST = 3;
+
+/**
+ * @param {string} text
+ * @param {{bad?: boolean, link?: {href: string, label: string}, press?: {label: string, work: () => void}}} [more]
+ */
+export function toast(text, { bad = false, link, press } = {}) {
+  const place = document.getElementById("toasts");
+  if (!place) return;
+  const box = document.createElement("div");
+  box.className = bad ? "toast bad" : "toast";
+  const words = document.createElement("span");
+  words.textContent = plain(text);
+  box.append(words);
+  if (link) box.append(Object.assign(document.createElement("a"), { href: link.href, textContent: link.label }));
+  if (press) box.append(button(press.label, () => { box.remove(); press.work(); }));
+  const close = button("×", () => box.remove());
+  close.setAttribute("aria-label", "Close");
+  box.append(close);
+  while (place.querySelectorAll(".toast").length >= MOST) place.querySelector(".toast")?.remove();
+  place.append(box);
+  removeLater(box, bad ? 2 * STAYS : STAYS);
+}
+
+/**
+ * Let screen readers say it; nothing is shown.
+ * @param {string} text
+ */
+export function say(text) {
+  const said = Object.assign(document.createElement("p"), { className: "sr", textContent: text });
+  document.getElementById("toasts")?.append(said);
+  setTimeout(() => said.remove(), STAYS);
+}
+
+/**
+ * @param {string} label
+ * @param {() => void} work
+ */
+function button(label, work) {
+  const made = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+  made.addEventListener("click", work);
+  return made;
+}
+
+/**
+ * Take the box away after a while, but not while somebody reads or uses it.
+ * @param {HTMLElement} box
+ * @param {number} ms
+ */
+function removeLater(box, ms) {
+  setTimeout(() => (box.matches(":hover, :focus-within") ? removeLater(box, ms) : box.remove()), ms);
+}
+
+/**
+ * Say what went wrong.
+ * @param {unknown} error
+ */
+export function complain(error) {
+  toast(error instanceof Error ? error.message : String(error), { bad: true });
+}

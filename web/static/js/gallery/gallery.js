@@ -1,10 +1,9 @@
 // Ties the gallery's parts together: what is looked for, where the reader is, what is chosen, what is new.
 import { html, render } from "../../vendor/lit-html/lit-html.js";
 import { readMonths, readPictures, untilAnswered } from "../core/api.js";
-import { live } from "../core/connection.js";
+import { followNews, toggleFavourite } from "../core/jobs.js";
 import { element } from "../core/page.js";
-import { complain } from "../core/toasts.js";
-import { toggleFavourite } from "../parts/actions.js";
+import { complain } from "../core/text.js";
 import { keepTrail } from "../viewer/trail.js";
 import { anchorOf, indexOf } from "./blocks.js";
 import { Bulk } from "./bulk.js";
@@ -14,9 +13,9 @@ import { Scale } from "./scale.js";
 import { keyOf, Selection } from "./selection.js";
 import { addressOf, PAGE, queryOf, Source } from "./source.js";
 
-/** @import {Announcer} from "../parts/announce.js" */
-/** @import {Month, News, Tile} from "../types.js" */
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
+/** @import {Announcer} from "../core/jobs.js" */
+/** @import {Month, News, Tile} from "../types.js" */
 /** @import {Tool} from "./bulk.js" */
 /** @import {Filters} from "./source.js" */
 
@@ -71,7 +70,7 @@ export class Gallery {
     if (document.getElementById("filters")) this.#watchFilters();
     if (matchMedia("(any-pointer: coarse)").matches) import("./touch.js").then(({ onLongPress }) => onLongPress(this.place, (index) => this.#choose(index)));
     this.place.addEventListener("keydown", (event) => this.#key(event));
-    live((news) => this.#take(news).catch(complain));
+    followNews((news) => this.#take(news).catch(complain));
   }
 
   draw() {

@@ -1,7 +1,5 @@
 // Draws the cells that are seen, whatever the number of pictures, and moves the focus among them by keys.
-import { html, render } from "../../vendor/lit-html/lit-html.js";
-import { repeat } from "../../vendor/lit-html/directives/repeat.js";
-import { oncePerFrame } from "../core/page.js";
+import { oncePerFrame, Rows } from "../core/page.js";
 import { layoutOf, placeOf, rowsIn, segmentHeights } from "./layout.js";
 import { tileCell } from "./tile.js";
 
@@ -26,14 +24,16 @@ export class Grid {
     this.source = source;
     this.selection = selection;
     this.tools = tools;
-    /** The cell that Tab comes to. */
-    this.current = 0;
+    /** The cell that Tab comes to, and the nearest one that is drawn. */
+    this.current = this.stop = 0;
     /** The focus was here, and what had it is gone. */
     this.holds = false;
     this.track = document.createElement("div");
     this.window = document.createElement("ul");
     this.window.className = "tiles window";
     this.window.setAttribute("aria-label", "Pictures");
+    /** @type {Rows<number>} */
+    this.cells = new Rows(this.window, (index) => index, (index) => this.#cell(index));
     place.replaceChildren(this.track);
     this.track.append(this.window);
     this.heights = "";
@@ -132,9 +132,9 @@ export class Grid {
     this.#pace();
     if (this.rush === undefined) this.source.want(first, last);
     const indexes = Array.from({ length: Math.max(0, last - first) }, (_, k) => first + k);
-    const current = Math.min(Math.max(this.current, first), Math.max(first, last - 1));
+    const current = (this.stop = Math.min(Math.max(this.current, first), Math.max(first, last - 1)));
     this.holds ||= this.has(document.activeElement);
-    render(html`${repeat(indexes, (index) => index, (index) => this.#cell(index, index === current))}`, this.window);
+    this.cells.draw(indexes);
     this.#hold(current);
   }
 
@@ -150,13 +150,10 @@ export class Grid {
     link.focus({ preventScroll: true });
   }
 
-  /**
-   * @param {number} index
-   * @param {boolean} current
-   */
-  #cell(index, current) {
+  /** @param {number} index */
+  #cell(index) {
     const tile = this.rush === undefined ? this.source.at(index) : undefined;
-    const state = { chosen: Boolean(tile && this.selection.has(tile)), current, total: this.source.isOpen ? null : this.source.total };
+    const state = { chosen: Boolean(tile && this.selection.has(tile)), current: index === this.stop, total: this.source.isOpen ? null : this.source.total };
     return tileCell(tile, index, state, this.tools);
   }
 

@@ -1,7 +1,6 @@
 // The pictures by their place in the order, read in pages when somebody looks at that place.
 import { Problem, readPictures } from "../core/api.js";
-import { plain } from "../core/text.js";
-import { complain } from "../core/toasts.js";
+import { complain, plain } from "../core/text.js";
 import { blocksOf, find, total } from "./blocks.js";
 import { keyOf } from "./selection.js";
 

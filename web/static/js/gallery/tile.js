@@ -1,7 +1,7 @@
 // One cell of the gallery: the picture whole, a mark to choose it, a heart.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { icon, length } from "../core/page.js";
-import { left } from "../core/text.js";
+import { icon, filmLength } from "../core/page.js";
+import { timeLeft } from "../core/text.js";
 
 /** @import {Tile} from "../types.js" */
 
@@ -28,7 +28,7 @@ export function tileCell(tile, index, { chosen, current, total }, tools) {
     ${tile.visibility === "spoiler" ? html`<label class="veil"><input type="checkbox" tabindex=${stop} aria-label="Show this picture, which may be sensitive">${icon("hidden")}Show it</label>` : nothing}
     ${tools.mark ? html`<button class="mark" type="button" tabindex=${stop} role="checkbox" aria-checked=${chosen} aria-label="Select: ${tile.alt}" @click=${(/** @type {MouseEvent} */ event) => tools.mark?.(event, index)}>${icon("check")}</button>` : nothing}
     ${tile.ends
-      ? html`<span class="ends length" title="Deleted for good">${left(tile.ends)}</span>`
+      ? html`<span class="ends length" title="Deleted for good">${timeLeft(tile.ends)}</span>`
       : html`<button class="like" type="button" tabindex=${stop} aria-pressed=${tile.favourite} aria-label="Favourite: ${tile.alt}" @click=${() => tools.like(index)}>${icon("heart")}</button>
           <button class="alike" type="button" tabindex=${stop} title="More like this" aria-label="More like: ${tile.alt}" @click=${() => location.assign(`/pictures?q=like:${tile.job}/${tile.n}`)}>${icon("similar")}</button>`}
   </li>`;
@@ -37,5 +37,5 @@ export function tileCell(tile, index, { chosen, current, total }, tools) {
 /** @param {Tile} tile */
 function inside(tile) {
   if (tile.visibility === "block") return html`<span class="blocked-words">${icon("block")}<span>Hidden by a rule of this studio</span></span>`;
-  return html`<img src=${tile.small} width=${tile.width} height=${tile.height} alt=${tile.alt} draggable="true">${tile.seconds ? length(tile.seconds) : nothing}`;
+  return html`<img src=${tile.small} width=${tile.width} height=${tile.height} alt=${tile.alt} draggable="true">${tile.seconds ? filmLength(tile.seconds) : nothing}`;
 }

@@ -1,19 +1,18 @@
 // Puts pictures into the trash and tells so, with a way back, on this page or on the one that comes next.
-import { counted } from "../core/text.js";
-import { complain, toast } from "../core/toasts.js";
-import { fromTrash, nameOf, toTrash } from "./api.js";
+import { moveToTrash, pictureName, restorePictures } from "../core/api.js";
+import { complain, counted, toast } from "../core/text.js";
 import { noteAway } from "./note.js";
 
-/** @import {Named} from "./api.js" */
+/** @import {Named} from "../core/api.js" */
 
 /**
  * @param {Named[]} pictures
  * @param {{gone: () => void, back: () => void | Promise<void>}} page  what it does when they are gone, and when they are back
  */
 export async function putAway(pictures, { gone, back }) {
-  const names = pictures.map(nameOf);
+  const names = pictures.map(pictureName);
   try {
-    await toTrash(names);
+    await moveToTrash(names);
   } catch (error) {
     return complain(error);
   }
@@ -28,7 +27,7 @@ export async function putAway(pictures, { gone, back }) {
 export function tell(names, back) {
   const undo = async () => {
     try {
-      await fromTrash(names);
+      await restorePictures(names);
       await back();
     } catch (error) {
       complain(error);
@@ -44,10 +43,10 @@ export function tell(names, back) {
  */
 export async function putAwayAndLeave(picture, leave) {
   try {
-    await toTrash([nameOf(picture)]);
+    await moveToTrash([pictureName(picture)]);
   } catch (error) {
     return complain(error);
   }
-  noteAway(nameOf(picture));
+  noteAway(pictureName(picture));
   leave();
 }

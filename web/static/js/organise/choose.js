@@ -1,18 +1,17 @@
 // Asks about folders: which one pictures go into, and what a smart one is called.
 import { html } from "../../vendor/lit-html/lit-html.js";
-import { counted } from "../core/text.js";
-import { complain, toast } from "../core/toasts.js";
+import { makeFolder, pictureName, putInFolder, readFolders } from "../core/api.js";
+import { complain, counted, toast } from "../core/text.js";
 import { question } from "../parts/dialog.js";
-import { intoFolder, makeFolder, nameOf, readFolders } from "./api.js";
 
-/** @import {Folder, Named} from "./api.js" */
+/** @import {Folder, Named} from "../core/api.js" */
 
 /** @param {Named[]} pictures */
 export async function chooseFolder(pictures) {
   try {
     const folder = await chosen((await readFolders()).filter(({ query }) => query === null));
     if (!folder) return;
-    const count = await intoFolder(folder.id, pictures.map(nameOf));
+    const count = await putInFolder(folder.id, pictures.map(pictureName));
     const known = count < pictures.length ? `, ${counted(pictures.length - count, "picture")} already there` : "";
     toast(`${counted(count, "picture")} added to ${folder.name}${known}`, { link: { href: folder.href, label: "Open" } });
   } catch (error) {

@@ -1,12 +1,10 @@
 // What is done with chosen pictures, loaded when it is done: keep, put into the trash or a folder, download.
-import { favour } from "../core/api.js";
-import { counted } from "../core/text.js";
-import { complain, toast } from "../core/toasts.js";
-import { nameOf } from "./api.js";
+import { pictureName, setFavourite } from "../core/api.js";
+import { complain, counted, toast } from "../core/text.js";
 import { putAway } from "./away.js";
 
-/** @import {Tile} from "../types.js" */
 /** @import {Gallery} from "../gallery/gallery.js" */
+/** @import {Tile} from "../types.js" */
 
 const AT_ONCE = 4; // requests
 const MOST_IN_ZIP = 2000; // pictures
@@ -27,7 +25,7 @@ export async function trash(tiles, gallery) {
 export async function like(all, on, gallery) {
   const tiles = all.filter((tile) => tile.favourite !== on);
   const done = await each(tiles, async (tile) => {
-    await favour(tile.job, tile.n, on);
+    await setFavourite(tile.job, tile.n, on);
     tile.favourite = on;
   });
   toast(on ? `${counted(done, "favourite")} added` : `${counted(done, "favourite")} taken back`);
@@ -42,10 +40,10 @@ export function download(tiles) {
   const [first] = tiles;
   if (!first) return;
   if (tiles.length > MOST_IN_ZIP) return toast(`A zip file holds up to ${counted(MOST_IN_ZIP, "picture")}; ${tiles.length.toLocaleString("en")} are selected.`, { bad: true });
-  const bytes = `/files/${nameOf(first)}${first.seconds === null ? "" : ".mp4"}?download=1`;
+  const bytes = `/files/${pictureName(first)}${first.seconds === null ? "" : ".mp4"}?download=1`;
   if (tiles.length === 1) return Object.assign(document.createElement("a"), { href: bytes, download: "" }).click();
   const form = Object.assign(document.createElement("form"), { method: "post", action: "/api/zip", target: "_blank", hidden: true }); // what is wrong with it is said there
-  form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "pictures", value: tiles.map(nameOf).join(" ") }));
+  form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "pictures", value: tiles.map(pictureName).join(" ") }));
   document.body.append(form);
   form.submit();
   form.remove();

@@ -1,12 +1,9 @@
 // The page of a set of examples: pictures come into it from files or from one's own, and it is tried.
-import { change, readJob, untilAnswered } from "../core/api.js";
-import { live } from "../core/connection.js";
-import { once } from "../core/outbox.js";
-import { element, pageData } from "../core/page.js";
-import { ago } from "../core/text.js";
-import { complain, toast } from "../core/toasts.js";
+import { change, once, readJob, untilAnswered } from "../core/api.js";
+import { followNews } from "../core/jobs.js";
+import { element, pageData, startPage } from "../core/page.js";
+import { ago, complain, toast } from "../core/text.js";
 import { Attachments } from "../parts/attachments.js";
-import { startPage } from "../parts/shell.js";
 
 /** @import {News} from "../types.js" */
 
@@ -134,6 +131,6 @@ element("delete", HTMLFormElement).addEventListener("submit", async (event) => {
   const { confirmed } = await import("../parts/dialog.js");
   if (await confirmed(`Delete ${set.name}?`, "The set goes with its examples. Pictures of yours stay.", "Delete", { bad: true })) form.submit();
 });
-live(take);
+followNews(take);
 startPage();
 if (open.length) tellFound().catch(complain);

@@ -1,4 +1,4 @@
 // The page of sets of examples works by itself; this adds what every page has.
-import { startPage } from "../parts/shell.js";
+import { startPage } from "../core/page.js";
 
 startPage();

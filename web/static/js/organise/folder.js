@@ -1,21 +1,18 @@
 // One folder: its pictures in the gallery's grid, and what can be done with them here.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { element, pageData } from "../core/page.js";
-import { counted } from "../core/text.js";
-import { complain, toast } from "../core/toasts.js";
+import { pictureName, putInFolder, takeOutOfFolder } from "../core/api.js";
+import { Announcer } from "../core/jobs.js";
+import { element, emptyState, pageData, startPage } from "../core/page.js";
+import { complain, counted, toast } from "../core/text.js";
 import { Gallery } from "../gallery/gallery.js";
-import { Announcer } from "../parts/announce.js";
-import { emptyState } from "../parts/empty.js";
-import { startPage } from "../parts/shell.js";
-import { intoFolder, nameOf, outOfFolder } from "./api.js";
-import { tellAway } from "./note.js";
 import { joinFields } from "../search/fields.js";
+import { tellAway } from "./note.js";
 import { offerShare } from "./share-offer.js";
 import { pictureKeys, pictureTools } from "./tools.js";
 
-/** @import {Tile} from "../types.js" */
+/** @import {Folder} from "../core/api.js" */
 /** @import {Filters} from "../gallery/source.js" */
-/** @import {Folder} from "./api.js" */
+/** @import {Tile} from "../types.js" */
 
 const data = /** @type {{folder: Folder, pictures: Tile[], newer: string | null, filters: Filters}} */ (pageData());
 const { folder } = data;
@@ -30,10 +27,10 @@ function empty({ q, kind, favourite }) {
 
 /** @param {Tile[]} tiles */
 async function takeOut(tiles) {
-  const names = tiles.map(nameOf);
-  const back = () => intoFolder(folder.id, names).then(() => gallery.renew(), complain);
+  const names = tiles.map(pictureName);
+  const back = () => putInFolder(folder.id, names).then(() => gallery.renew(), complain);
   try {
-    await outOfFolder(folder.id, names);
+    await takeOutOfFolder(folder.id, names);
     gallery.forget(tiles);
     toast(`${counted(tiles.length, "picture")} taken out of ${folder.name}`, { press: { label: "Undo", work: back } });
   } catch (error) {

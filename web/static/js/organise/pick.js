@@ -4,7 +4,7 @@ import { readPictures } from "../core/api.js";
 import { question } from "../parts/dialog.js";
 
 /** @import {Tile} from "../types.js" */
-/** @import {Named} from "./api.js" */
+/** @import {Named} from "../core/api.js" */
 
 const SHOWN = "60";
 

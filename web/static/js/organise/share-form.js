@@ -1,9 +1,9 @@
 // Makes a link from the form in the page, shows it and lets it be copied.
 import { html } from "../../vendor/lit-html/lit-html.js";
-import { complain } from "../core/toasts.js";
-import { copy } from "../parts/actions.js";
+import { complain } from "../core/text.js";
+import { copyText } from "../core/jobs.js";
 import { question } from "../parts/dialog.js";
-import { share } from "./api.js";
+import { makeShare } from "../core/api.js";
 
 /** @param {HTMLFormElement} form */
 export async function shareByForm(form) {
@@ -12,7 +12,7 @@ export async function shareByForm(form) {
   const n = Number(text("n"));
   const what = data.has("folder") ? { folder: text("folder") } : { job: text("job"), ...(n ? { n } : {}) };
   try {
-    const made = await share({ ...what, title: text("title"), words: data.has("words"), days: Number(text("days")) });
+    const made = await makeShare({ ...what, title: text("title"), words: data.has("words"), days: Number(text("days")) });
     const sheet = form.closest("[popover]");
     if (sheet instanceof HTMLElement) sheet.hidePopover();
     await show(made.link);
@@ -27,5 +27,5 @@ async function show(link) {
   const note = local ? "Only this machine can open it: the studio has no address that others know." : "It is shown only now. Take it back under Shares at any time.";
   const field = html`<label class="stacked"><span>Link</span><input type="text" readonly .value=${link} @focus=${(/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}></label>
     <p class="muted">${note}</p>`;
-  if (await question("Your link", field, { label: "Copy" })) await copy(link, "Link");
+  if (await question("Your link", field, { label: "Copy" })) await copyText(link, "Link");
 }

@@ -1,6 +1,6 @@
 // The page of shares works by itself; this says times as people do.
 import { ago } from "../core/text.js";
-import { startPage } from "../parts/shell.js";
+import { startPage } from "../core/page.js";
 
 for (const time of document.querySelectorAll("#shares time")) {
   if (!(time instanceof HTMLTimeElement)) continue;

@@ -1,5 +1,5 @@
 // Offers to keep what a gallery looks for as a smart folder.
-import { complain } from "../core/toasts.js";
+import { complain } from "../core/text.js";
 import { addressOf } from "../gallery/source.js";
 
 /** @import {Filters} from "../gallery/source.js" */

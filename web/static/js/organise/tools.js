@@ -1,5 +1,5 @@
 // The tools for chosen pictures, and what keys do with them.
-import { shortcuts } from "../core/shortcuts.js";
+import { shortcuts } from "../core/page.js";
 
 /** @import {Tile} from "../types.js" */
 /** @import {Tool} from "../gallery/bulk.js" */

@@ -1,15 +1,11 @@
 // The trash: what is in it, when it ends, and the ways out.
 import { html } from "../../vendor/lit-html/lit-html.js";
-import { element, pageData } from "../core/page.js";
-import { shortcuts } from "../core/shortcuts.js";
-import { counted } from "../core/text.js";
-import { complain, toast } from "../core/toasts.js";
+import { deletePictures, emptyTrash, pictureName, restorePictures } from "../core/api.js";
+import { Announcer } from "../core/jobs.js";
+import { element, emptyState, pageData, shortcuts, startPage } from "../core/page.js";
+import { complain, counted, toast } from "../core/text.js";
 import { Gallery } from "../gallery/gallery.js";
-import { Announcer } from "../parts/announce.js";
 import { confirmed } from "../parts/dialog.js";
-import { emptyState } from "../parts/empty.js";
-import { startPage } from "../parts/shell.js";
-import { deleteForGood, emptyTrash, fromTrash, nameOf } from "./api.js";
 
 /** @import {Tile} from "../types.js" */
 
@@ -19,7 +15,7 @@ const clear = element("empty", HTMLFormElement);
 /** @param {Tile[]} tiles */
 async function restore(tiles) {
   try {
-    await fromTrash(tiles.map(nameOf));
+    await restorePictures(tiles.map(pictureName));
     gallery.forget(tiles);
     toast(`${counted(tiles.length, "picture")} restored`);
   } catch (error) {
@@ -32,7 +28,7 @@ async function destroy(tiles) {
   const what = counted(tiles.length, "picture");
   if (!(await confirmed(`Delete ${what} for good?`, "This can't be undone.", "Delete", { bad: true }))) return;
   try {
-    await deleteForGood(tiles.map(nameOf));
+    await deletePictures(tiles.map(pictureName));
     gallery.forget(tiles);
     toast(`${what} deleted`);
   } catch (error) {

@@ -2,7 +2,7 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
 import { upload, uploadClip, uploadFilm } from "../core/api.js";
 import { icon } from "../core/page.js";
-import { complain } from "../core/toasts.js";
+import { complain } from "../core/text.js";
 
 const FILM = /^(video\/|image\/gif$)/;
 

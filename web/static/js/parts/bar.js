@@ -1,11 +1,8 @@
 // The prompt bar: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
-import { readJobs } from "../core/api.js";
-import { keepField, keepHere, keptHere } from "../core/kept.js";
-import { element, unhide } from "../core/page.js";
-import { withFlag } from "../core/text.js";
-import { complain, toast } from "../core/toasts.js";
-import { ask } from "./actions.js";
-import { takeDrops } from "./drops.js";
+import { keepField, keepHere, keptHere, readJobs } from "../core/api.js";
+import { sendPrompt } from "../core/jobs.js";
+import { element, takeDrops, unhide } from "../core/page.js";
+import { complain, toast, withFlag } from "../core/text.js";
 import { History } from "./history.js";
 
 /** @import {Job, Picture} from "../types.js" */
@@ -170,7 +167,7 @@ export class Bar {
     this.#busy(true);
     try {
       const filmed = pictures.some(({ film }) => film);
-      const jobs = await ask(typed.trim(), (await attached?.ids()) ?? [], filmed ? this.to?.value : "");
+      const jobs = await sendPrompt(typed.trim(), (await attached?.ids()) ?? [], filmed ? this.to?.value : "");
       if (jobs) this.#sent(typed, pictures, jobs);
     } catch (error) {
       const press = { label: "Bring it back", work: () => this.put(typed) };

@@ -1,6 +1,6 @@
 // The boxes of a job's pictures: waiting, sharpening, there. Each has its shape from the start, so nothing moves.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { icon, length } from "../core/page.js";
+import { icon, filmLength } from "../core/page.js";
 import { shapeOf } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
@@ -10,7 +10,7 @@ import { shapeOf } from "../core/text.js";
 /** @typedef {{favourite: (job: LiveJob, picture: Picture) => void, menu: (event: Event, job: LiveJob, picture: Picture) => void}} Tools */
 
 /** @param {LiveJob} job */
-export const pictureCount = (job) => job.pictures.length || job.count;
+const pictureCount = (job) => job.pictures.length || job.count;
 
 /** @param {LiveJob} job */
 export const drawsPictures = (job) => job.count > 0;
@@ -65,7 +65,7 @@ function cell(job, picture, index, tools) {
   const spoiler = picture.visibility === "spoiler";
   return html`<div class="cell ${spoiler ? "veiled" : ""}">
     ${sizer(picture.width, picture.height)}${sheet(job, index)}
-    <a href=${picture.href}><img src=${picture.thumb} width=${picture.width} height=${picture.height} alt=${picture.alt}>${picture.film ? length(picture.film.seconds) : nothing}</a>
+    <a href=${picture.href}><img src=${picture.thumb} width=${picture.width} height=${picture.height} alt=${picture.alt}>${picture.film ? filmLength(picture.film.seconds) : nothing}</a>
     ${spoiler ? html`<label class="veil"><input type="checkbox" aria-label="Show picture ${picture.n}, which may be sensitive">${icon("hidden")}Sensitive. Show it</label>` : nothing}
     <div class="cell-tools">
       <button class="icon-button heart" type="button" aria-pressed=${picture.favourite} aria-label="Favourite, picture ${picture.n}" title="Favourite"

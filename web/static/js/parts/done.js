@@ -1,6 +1,5 @@
 // Says that a job is over: to screen readers at once, and in the title of a tab that nobody looks at.
-import { counted } from "../core/text.js";
-import { say } from "../core/toasts.js";
+import { counted, say } from "../core/text.js";
 
 /** @import {Job} from "../types.js" */
 

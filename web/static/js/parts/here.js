@@ -1,8 +1,7 @@
 // What holds for this browser alone: the theme, whether letters are shortcuts.
 import { html, render } from "../../vendor/lit-html/lit-html.js";
+import { lettersOn, setLetters, setTheme, theme, THEMES } from "../core/page.js";
 import { capital } from "../core/text.js";
-import { lettersOn, setLetters } from "../core/shortcuts.js";
-import { setTheme, theme, THEMES } from "../core/theme.js";
 
 /** Fill the section #here of a page. */
 export function showHere() {

@@ -1,10 +1,10 @@
 // A job as an article: its pictures, its prompt, how far it is, what can be done with it.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { icon } from "../core/page.js";
-import { ago, capital, duration, plain, split } from "../core/text.js";
+import { ago, capital, duration, plain, splitPrompt } from "../core/text.js";
 import { drawsPictures, pictureCells, waitingCells } from "./cells.js";
 import { reading } from "./reading.js";
-import { step } from "./step.js";
+import { stepOf } from "../core/jobs.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Tools} from "./cells.js" */
@@ -40,7 +40,7 @@ export function jobCard(job, tools) {
  */
 function words(job, tools) {
   if (job.talk) return html`<p class="prompt"><span class="kind">Ask</span> ${job.question}</p>${job.answer ? html`<p class="answered">${job.answer}</p>` : nothing}`;
-  const { words, flags } = split(job.prompt);
+  const { words, flags } = splitPrompt(job.prompt);
   return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${capital(job.kind)}</span> `}${words}</p>
     ${flags.length
       ? html`<p class="chips">${flags.map((flag) => html`<button class="chip" type="button" title="Add --${flag} to the prompt" @click=${() => tools.flag(flag)}>${flag}</button>`)}</p>`
@@ -60,7 +60,7 @@ function told(job, tools) {
 /** @param {LiveJob} job */
 function progress(job) {
   if (job.status === "queued") return html`<p>${waiting(job)}</p>`;
-  const [text, share] = step(job);
+  const [text, share] = stepOf(job);
   return html`<p>${text}</p>
     ${share === null ? html`<progress aria-label="Progress"></progress>` : html`<progress aria-label="Progress" max="1" .value=${share}></progress>`}`;
 }

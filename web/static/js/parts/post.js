@@ -1,7 +1,7 @@
 // A picture of one's own, posted to a channel on Discord where one may write.
 import { html } from "../../vendor/lit-html/lit-html.js";
 import { ask, change } from "../core/api.js";
-import { complain, toast } from "../core/toasts.js";
+import { complain, toast } from "../core/text.js";
 import { question } from "./dialog.js";
 
 /** @typedef {{id: string, name: string, channels: {id: string, name: string}[]}} Server */

@@ -1,11 +1,8 @@
 // The bar for a question: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
-import { change } from "../core/api.js";
-import { keepField, keepHere } from "../core/kept.js";
-import { once } from "../core/outbox.js";
-import { element, unhide } from "../core/page.js";
-import { complain, toast } from "../core/toasts.js";
+import { change, keepField, keepHere, once } from "../core/api.js";
+import { element, takeDrops, unhide } from "../core/page.js";
+import { complain, toast } from "../core/text.js";
 import { Attachments } from "./attachments.js";
-import { takeDrops } from "./drops.js";
 
 const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/; // the page of a picture of the studio's
 

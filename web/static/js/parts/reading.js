@@ -4,7 +4,7 @@ import { icon } from "../core/page.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
 
-const copy = (/** @type {string} */ text) => import("./actions.js").then((actions) => actions.copy(text, "Text")); // seldom pressed
+const copy = (/** @type {string} */ text) => import("../core/jobs.js").then((actions) => actions.copyText(text, "Text")); // seldom pressed
 
 /**
  * @param {LiveJob} job

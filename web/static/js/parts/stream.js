@@ -1,19 +1,16 @@
 // A page's stream of jobs: draws the cards again when the server tells something new.
-import { html, render } from "../../vendor/lit-html/lit-html.js";
-import { repeat } from "../../vendor/lit-html/directives/repeat.js";
-import { Jobs } from "../core/jobs.js";
-import { live } from "../core/connection.js";
-import { element, oncePerFrame } from "../core/page.js";
-import { complain, toast } from "../core/toasts.js";
-import { act, copy, remove, stop, toggleFavourite } from "./actions.js";
+import { nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { copyText, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "../core/jobs.js";
+import { element, oncePerFrame, Rows } from "../core/page.js";
+import { complain, toast } from "../core/text.js";
+import { keepTrail } from "../viewer/trail.js";
 import { tellDone } from "./done.js";
 import { jobCard } from "./job-card.js";
-import { keepTrail } from "../viewer/trail.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 /** @import {LiveJob} from "../core/jobs.js" */
-/** @import {Bar} from "./bar.js" */
 /** @import {Action, Job, Picture} from "../types.js" */
+/** @import {Bar} from "./bar.js" */
 
 const MINUTE = 60_000; // ms
 
@@ -30,25 +27,28 @@ export class Stream {
     this.empty = empty;
     this.jobs = new Jobs(jobs, oncePerFrame(() => this.draw()), belongs);
     this.tools = {
-      act: (/** @type {LiveJob} */ job, /** @type {Action} */ action) => act(job, 1, action, this),
-      stop,
-      remove: (/** @type {LiveJob} */ job) => remove(job, { gone: (id) => this.gone(id), back: () => this.jobs.reload() }),
+      act: (/** @type {LiveJob} */ job, /** @type {Action} */ action) => pressAction(job, 1, action, this),
+      stop: stopJob,
+      remove: (/** @type {LiveJob} */ job) => removeJob(job, { gone: (id) => this.gone(id), back: () => this.jobs.reload() }),
       use: (/** @type {string} */ prompt) => bar.put(prompt),
       flag: (/** @type {string} */ flag) => bar.addFlag(flag),
       favourite: (/** @type {LiveJob} */ job, /** @type {Picture} */ picture) => toggleFavourite(job.id, picture, () => this.jobs.onChange()),
       menu: (/** @type {Event} */ event, /** @type {LiveJob} */ job, /** @type {Picture} */ picture) => this.#menu(event, job, picture),
     };
+    /** @type {Rows<LiveJob>} */
+    this.cards = new Rows(this.place, (job) => job.id, (job) => jobCard(job, this.tools));
     this.place.replaceChildren();
     this.draw();
     setInterval(this.jobs.onChange, MINUTE); // "5 minutes ago" goes on
-    live((news) => this.jobs.take(news).catch(complain));
+    followNews((news) => this.jobs.take(news).catch(complain));
     this.place.addEventListener("click", ({ target }) => target instanceof Element && target.closest("a") && keepTrail(this.jobs.all.flatMap((job) => job.pictures.map(({ href }) => href))), true);
   }
 
   draw() {
     const jobs = this.jobs.all;
     tellDone(jobs);
-    render(jobs.length ? html`${repeat(jobs, (job) => job.id, (job) => jobCard(job, this.tools))}` : this.empty(), this.place);
+    this.cards.draw(jobs);
+    render(jobs.length ? nothing : this.empty(), this.place);
   }
 
   /** @param {Job[]} jobs */
@@ -75,12 +75,12 @@ export class Stream {
     const names = [...new Set(job.picture_actions.map(({ group }) => group))];
     const groups = names.map((name) => ({
       name,
-      items: job.picture_actions.filter(({ group }) => group === name).map((action) => entryOf(action, picture, () => act(job, picture.n, action, this))),
+      items: job.picture_actions.filter(({ group }) => group === name).map((action) => entryOf(action, picture, () => pressAction(job, picture.n, action, this))),
     }));
     const own = [
       { label: "Open", icon: "expand", href: picture.href },
       { label: "Download", icon: "download", href: `${picture.film?.src ?? picture.original}?download=1`, download: true },
-      ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copy(String(picture.seed), "Seed") }]),
+      ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copyText(String(picture.seed), "Seed") }]),
       { label: picture.film ? "Use film" : "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
     ];
     const what = picture.film ? "film" : "picture";

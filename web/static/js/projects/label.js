@@ -1,6 +1,5 @@
 // The desk where one picture after the other is labelled, or boxes are drawn on it, by keys or by pressing.
-import { element, pageData } from "../core/page.js";
-import { startPage } from "../parts/shell.js";
+import { element, pageData, startPage } from "../core/page.js";
 import { Desk } from "../../projects/desk.js";
 import { ThingDesk } from "../../projects/things.js";
 

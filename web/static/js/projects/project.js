@@ -1,8 +1,7 @@
 // The pictures of a project: more are dropped on the page, those that are there are labelled by keys.
-import { element, pageData, unhide } from "../core/page.js";
-import { startPage } from "../parts/shell.js";
-import { Intake } from "../../projects/intake.js";
+import { element, pageData, startPage, unhide } from "../core/page.js";
 import { startGrid } from "../../projects/grid.js";
+import { Intake } from "../../projects/intake.js";
 import { tellKept } from "../../projects/said.js";
 import { startTraining } from "../../projects/training.js";
 

@@ -1,6 +1,5 @@
 // The report of a version works by itself; this tells how far a training is and when a bundle is there.
-import { pageData } from "../core/page.js";
-import { startPage } from "../parts/shell.js";
+import { pageData, startPage } from "../core/page.js";
 import { startOpen } from "../../projects/open.js";
 import { startTraining } from "../../projects/training.js";
 

@@ -1,6 +1,5 @@
 // The settings of a project work by themselves; this asks before the project goes.
-import { element, pageData } from "../core/page.js";
-import { startPage } from "../parts/shell.js";
+import { element, pageData, startPage } from "../core/page.js";
 
 /** @import {Project} from "../../projects/types.js" */
 

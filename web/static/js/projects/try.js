@@ -1,6 +1,5 @@
 // The page that asks a project's model: pictures are dropped on it, and verdicts appear as they come.
-import { element, pageData, unhide } from "../core/page.js";
-import { startPage } from "../parts/shell.js";
+import { element, pageData, startPage, unhide } from "../core/page.js";
 import { Intake } from "../../projects/intake.js";
 import { startOpen } from "../../projects/open.js";
 

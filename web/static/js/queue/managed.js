@@ -1,10 +1,9 @@
 // The queues of servers that the reader manages: drawn again every few seconds while somebody looks.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { readQueues } from "../core/api.js";
-import { element, icon } from "../core/page.js";
+import { element, icon, Rows } from "../core/page.js";
 import { capital, duration } from "../core/text.js";
-import { stop } from "../parts/actions.js";
+import { stopJob } from "../core/jobs.js";
 
 /** @import {Queue, QueuedJob} from "../types.js" */
 
@@ -14,6 +13,8 @@ export class Managed {
   /** @param {Queue[]} queues */
   constructor(queues) {
     this.queues = queues;
+    /** @type {Map<string, Rows<QueuedJob>>} by the queue's name */
+    this.rows = new Map();
     this.place = element("managed", HTMLElement);
     if (!queues.length) return;
     this.place.replaceChildren();
@@ -34,9 +35,12 @@ export class Managed {
   /** @param {Queue} queue */
   #queue(queue) {
     const state = queue.paused ? ", paused" : queue.draining ? ", taking no new jobs" : "";
+    const rows = this.rows.get(queue.name) ?? new Rows(Object.assign(document.createElement("ul"), { className: "rows" }), ({ id }) => id, (/** @type {QueuedJob} */ job) => this.#row(job));
+    this.rows.set(queue.name, rows);
+    rows.draw(queue.jobs);
     return html`<section class="managed" aria-label="Queue of ${queue.name}">
       <div class="managed-head"><h2>${queue.name}</h2><p class="muted small">${queue.running} running, ${queue.waiting} waiting${state}</p></div>
-      ${queue.jobs.length ? html`<ul class="rows">${repeat(queue.jobs, ({ id }) => id, (job) => this.#row(job))}</ul>` : html`<p class="muted managed-more">Nothing runs or waits here.</p>`}
+      ${queue.jobs.length ? rows.place : html`<p class="muted managed-more">Nothing runs or waits here.</p>`}
       ${queue.more ? html`<p class="muted small managed-more">and ${queue.more} more</p>` : nothing}
       ${queue.devices.filter(({ problem }) => problem).map(({ name, problem }) => html`<p class="muted small managed-more">${name}: ${problem}</p>`)}
     </section>`;
@@ -53,7 +57,7 @@ export class Managed {
 
   /** @param {QueuedJob} job */
   async #cancel(job) {
-    await stop(job);
+    await stopJob(job);
     await this.read();
   }
 }

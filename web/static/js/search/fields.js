@@ -1,7 +1,7 @@
 // The fields beside the search box: what is chosen there is written into the box, where it can be read and changed.
 import { upload } from "../core/api.js";
 import { element } from "../core/page.js";
-import { complain } from "../core/toasts.js";
+import { complain } from "../core/text.js";
 import { withToken } from "./box.js";
 
 /** Let the fields of the gallery write into its search box. What came with the address is moved there. Returns what is in it. */
