@@ -56,7 +56,7 @@ def test_every_import_leads_to_a_file() -> None:
 
 def test_a_page_names_every_module_it_needs_also_those_that_a_module_of_its_imports() -> None:
     files = StaticFiles()
-    for entry in ("js/create.js", "js/pictures.js"):
+    for entry in ("js/stream.js", "js/pictures.js"):
         named = files.modules(entry)
         assert {"vendor/lit-html/lit-html.js", "js/core/text.js"} <= {*named}
         assert all(files.get(name) for name in named)
@@ -81,7 +81,7 @@ def test_every_module_says_first_what_it_is_for() -> None:
 
 
 def test_what_a_page_loads_is_small() -> None:
-    assert sent("js/create.js", CREATE) <= 65_000
+    assert sent("js/stream.js", CREATE) <= 65_000
     assert sent("js/pictures.js", GALLERY) <= 78_000
     assert sent("editor/edit.js", EDITOR) <= 115_000
 

@@ -1,5 +1,5 @@
 // Labels that the folders of dropped files give.
-import { chosen, isPicture, isZip, labelOf } from "/static/projects/folders.js";
+import { chosen, isPicture, isZip, labelOf } from "/static/projects/intake.js";
 import { equal } from "./assert.js";
 
 export function a_folder_that_holds_a_file_is_its_label() {

@@ -1,12 +1,11 @@
 import { pauseBefore } from "/static/js/core/api.js";
-import { Jobs, stepOf, withState } from "/static/js/core/jobs.js";
-import { waiting } from "/static/js/parts/job-card.js";
+import { Jobs, stepOf, waitingOf, withState } from "/static/js/core/jobs.js";
 import { equal, holds } from "./assert.js";
 
 const QUEUED = { id: "a", status: "queued", over: false, position: 3, eta: 40, held: false, step: null, total: null, preview: null, loading: null, error: null };
 
 export function a_job_goes_from_its_place_to_its_steps() {
-  equal(waiting(withState(QUEUED, { id: "a", state: "queued", position: 1, eta: 95 })), "Place 1 in the queue, about 2 min");
+  equal(waitingOf(withState(QUEUED, { id: "a", state: "queued", position: 1, eta: 95 })), "Place 1 in the queue, about 2 min");
   const loading = withState(QUEUED, { id: "a", state: "loading", model: "demo", fraction: 0.4 });
   equal([loading.position, stepOf(loading)], [null, ["Loading demo, 40 %", 0.4]]);
   const drawn = withState(loading, { id: "a", state: "progress", step: 6, total: 12, preview: "/p/6" });
@@ -25,8 +24,8 @@ export function what_comes_late_does_not_wake_a_job_that_is_over() {
 }
 
 export function a_held_queue_and_a_restart_are_told() {
-  equal(waiting(withState(QUEUED, { id: "a", state: "queued", position: 1, held: true })), "On hold: the queue is paused");
-  equal(waiting(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this goes on by itself");
+  equal(waitingOf(withState(QUEUED, { id: "a", state: "queued", position: 1, held: true })), "On hold: the queue is paused");
+  equal(waitingOf(withState(QUEUED, { id: "a", state: "paused" })), "The studio restarts; this goes on by itself");
 }
 
 export function tries_come_later_and_later_but_not_over_twenty_seconds() {

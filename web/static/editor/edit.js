@@ -403,7 +403,7 @@ class Naming {
 const OWN = /\/(?:pictures|files)\/([a-z2-9]{12})\/(\d{1,2})/; // a picture of the studio's
 const MOST_REFERENCES = 10;
 
-export class Intake {
+class Intake {
   /** @param {Editor} editor @param {HTMLInputElement} field  where files are chosen */
   constructor(editor, field) {
     this.editor = editor;

@@ -1,24 +1,104 @@
 // One picture: what is known of it, what can be done with it, what comes before and after.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { Announcer, copyText, deleteJobForGood, followNews, pressAction, toggleFavourite } from "./core/jobs.js";
-import { element, icon, pageData, shortcuts, startPage } from "./core/page.js";
-import { complain } from "./core/text.js";
-import { tellAway } from "./organise/note.js";
-import { offerShare } from "./organise/share-offer.js";
+import { readTrail } from "./core/api.js";
+import { Announcer, copyText, deleteJobForGood, followNews, pressAction, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
+import { element, icon, offerShare, pageData, shortcuts, startPage } from "./core/page.js";
+import { commandOf, complain } from "./core/text.js";
+import { postPicture } from "./parts/dialog.js";
 import { openMenu } from "./parts/menu.js";
-import { post } from "./parts/post.js";
-import { commandOf } from "./viewer/command.js";
-import { Compare } from "./viewer/compare.js";
-import { around } from "./viewer/trail.js";
 
 /** @import {Action, Job, Picture} from "./types.js" */
+
+/** A picture to compare with. */
+/** @typedef {{src: string, label: string}} Other */
+
+/** Two pictures over each other: a line that is moved between them, or the other one as long as a button is held. */
+class Compare {
+  /**
+   * @param {HTMLElement} stage
+   * @param {Other[]} others
+   * @param {(on: boolean) => void} onToggle
+   */
+  constructor(stage, others, onToggle) {
+    this.stage = stage;
+    this.others = others;
+    this.onToggle = onToggle;
+    this.on = false;
+    this.at = 50; // % from the left
+    this.other = others[0];
+    this.layer = document.createElement("div");
+    this.layer.className = "compare-layer";
+    this.tools = document.createElement("div");
+    stage.append(this.layer);
+    stage.after(this.tools);
+  }
+
+  toggle() {
+    if (!this.other) return;
+    this.on = !this.on;
+    this.at = 50;
+    this.stage.classList.toggle("comparing", this.on);
+    this.#draw();
+    if (this.on) this.layer.querySelector("input")?.focus();
+    this.onToggle(this.on);
+  }
+
+  #draw() {
+    render(this.on && this.other ? this.#over(this.other) : nothing, this.layer);
+    render(this.on ? this.#bar() : nothing, this.tools);
+    this.#cut(this.at);
+  }
+
+  /** @param {Other} other */
+  #over(other) {
+    return html`<img class="other" src=${other.src} alt=${other.label}>
+      <span class="divider"></span>
+      <input class="slider" type="range" min="0" max="100" step="0.5" .value=${String(this.at)} aria-label="How much of each is shown"
+        @input=${(/** @type {Event} */ event) => this.#cut(Number(/** @type {HTMLInputElement} */ (event.target).value))}>
+      <span class="tag left">${other.label}</span><span class="tag right">This one</span>`;
+  }
+
+  #bar() {
+    const hold = (/** @type {boolean} */ on) => () => this.#cut(on ? 100 : this.at, false);
+    const key = (/** @type {boolean} */ on) => (/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== " " && event.key !== "Enter") return;
+      event.preventDefault();
+      hold(on)();
+    };
+    return html`<div class="compare-bar">
+      <label><span class="sr">Compare with</span><select @change=${(/** @type {Event} */ event) => this.#choose(/** @type {HTMLSelectElement} */ (event.target).selectedIndex)}>
+        ${this.others.map((one) => html`<option ?selected=${one === this.other}>${one.label}</option>`)}
+      </select></label>
+      <button class="button quiet" type="button" @pointerdown=${hold(true)} @pointerup=${hold(false)} @pointerleave=${hold(false)} @keydown=${key(true)} @keyup=${key(false)} @contextmenu=${(/** @type {Event} */ event) => event.preventDefault()}>Hold to see the other</button>
+      <button class="button quiet" type="button" @click=${() => this.toggle()}>Done</button>
+    </div>`;
+  }
+
+  /** @param {number} index */
+  #choose(index) {
+    this.other = this.others[index];
+    this.#draw();
+  }
+
+  /**
+   * @param {number} at  % from the left
+   * @param {boolean} [stays]
+   */
+  #cut(at, stays = true) {
+    if (stays) this.at = at;
+    const other = this.layer.querySelector("img");
+    const line = this.layer.querySelector(".divider");
+    if (other) other.style.clipPath = `inset(0 ${100 - at}% 0 0)`;
+    if (line instanceof HTMLElement) line.style.left = `${at}%`;
+  }
+}
 
 /** @typedef {{href: string, thumb: string, label: string}} Kin */
 
 const { job, picture, parent, actions } = /** @type {{job: Job, picture: Picture, parent: Kin | null, actions: Action[]}} */ (pageData());
 const stage = element("stage", HTMLElement);
 const announcer = new Announcer();
-const { before, after, back } = around(location.pathname, job.pictures.map(({ href }) => href));
+const { before, after, back } = readTrail(location.pathname, job.pictures.map(({ href }) => href));
 const leave = back ?? (job.mine ? "/pictures" : "/explore");
 const sink = { added: (/** @type {Job[]} */ jobs) => announcer.added(jobs), gone: () => location.replace(leave) };
 
@@ -80,13 +160,12 @@ function posting() {
   if (!job.mine || picture.visibility === "block") return;
   const place = document.createElement("span");
   element("copies", HTMLElement).append(place);
-  render(html`<button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => post(job.id, picture.n)}>${icon("send")}Post</button>`, place);
+  render(html`<button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => postPicture(job.id, picture.n)}>${icon("send")}Post</button>`, place);
 }
 
 async function trash() {
   if (!job.mine) return;
-  const { putAwayAndLeave } = await import("./organise/away.js");
-  await putAwayAndLeave({ job: job.id, n: picture.n }, () => location.replace(after ?? before ?? leave));
+  await trashAndLeave({ job: job.id, n: picture.n }, () => location.replace(after ?? before ?? leave));
 }
 
 /** @param {SubmitEvent} event */

@@ -1,15 +1,15 @@
-// How far the training of a project's next version is, as it goes; with a way to end it.
+// How far a project's training is, what was said before a page was left, and jobs that a page waits for.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancelJob, change, once, readJob } from "../js/core/api.js";
-import { followNews, Jobs, stepOf } from "../js/core/jobs.js";
+import { ask, cancelJob, change, leaveNote, once, readJob, untilAnswered } from "../js/core/api.js";
+import { followNews, Jobs, stepOf, waitingOf } from "../js/core/jobs.js";
 import { element } from "../js/core/page.js";
 import { complain, toast } from "../js/core/text.js";
-import { waiting } from "../js/parts/job-card.js";
-import { keepSaid } from "./said.js";
 
 /** @import {LiveJob} from "../js/core/jobs.js" */
 /** @import {Job} from "../js/types.js" */
-/** @import {Project} from "./types.js" */
+/** @import {Project} from "../js/types.js" */
+
+// How far the training of a project's next version is, as it goes; with a way to end it.
 
 /**
  * Watch the training that runs, or let the button begin one. Returns whether one runs.
@@ -68,7 +68,7 @@ async function watch(project, id) {
 /** @param {LiveJob} job */
 function state(job) {
   if (job.over) return html``;
-  if (job.status === "queued") return html`<p>${waiting(job)}</p>`;
+  if (job.status === "queued") return html`<p>${waitingOf(job)}</p>`;
   const [text, share] = stepOf(job);
   return html`<p>${text}</p>${share === null ? html`<progress aria-label="Training"></progress>` : html`<progress aria-label="Training" max="1" .value=${share}></progress>`}`;
 }
@@ -80,10 +80,27 @@ function state(job) {
 async function finish(project, job) {
   if (job.error) return toast(job.error, { bad: true, press: { label: "Show the page anew", work: () => location.reload() } });
   if (job.status === "cancelled") {
-    keepSaid("The training was stopped before it was done.");
+    leaveNote("said", "The training was stopped before it was done.");
     return location.reload();
   }
-  keepSaid("A version is trained.");
+  leaveNote("said", "A version is trained.");
   const { versions } = /** @type {{versions: {number: number}[]}} */ (await ask(`/api/projects/${project.id}/versions`, {}));
   location.assign(`${project.href}/report?version=${versions[0]?.number ?? 1}`);
+}
+
+// Shows the page anew once a job that it waits for is over, unless somebody is about to send something.
+
+export function startOpen() {
+  const open = [...document.querySelectorAll("[data-open]")].map((one) => /** @type {HTMLElement} */ (one).dataset.open ?? "");
+  if (!open.length) return;
+  const look = async () => {
+    const jobs = await untilAnswered(() => Promise.all(open.map(readJob)));
+    if (!jobs.some(({ over }) => over)) return;
+    const busy = document.querySelector("[aria-busy=true], dialog[open], .sheet:popover-open");
+    if (busy) toast("It is done.", { press: { label: "Show", work: () => location.reload() } });
+    else location.reload();
+  };
+  const again = () => void look().catch(complain);
+  followNews((news) => (!news.complete || news.changed.some((id) => open.includes(id))) && again());
+  again();
 }

@@ -3,6 +3,8 @@ import { complain } from "./text.js";
 
 /** @import {Job, Month, Queue, Suggestion, Tile} from "../types.js" */
 
+const MOST_IN_TRAIL = 600; // pictures
+
 // What is kept: the theme and shortcuts for good; what is typed or on its way for this tab and its person; copies of
 // documents that the server hasn't got yet, each for its person. Storage may be shut off; then nothing is kept.
 
@@ -57,6 +59,36 @@ export const keptHere = (name) => JSON.parse(readKept(() => sessionStorage, `${p
  * @param {unknown} value  null = forget
  */
 export const keepHere = (name, value) => writeKept(() => sessionStorage, `${person()}.${name}`, value === null ? null : JSON.stringify(value));
+
+/** Leave a note for the next page of this tab. @param {string} name @param {string} text */
+export const leaveNote = (name, text) => writeKept(() => sessionStorage, name, text);
+
+/** The note that a page before has left, for no other to find. @param {string} name */
+export function takeNote(name) {
+  const text = readKept(() => sessionStorage, name);
+  writeKept(() => sessionStorage, name, null);
+  return text;
+}
+
+/**
+ * Keep the way through the pictures: the page that is left has an order, so that the viewer knows what comes next.
+ * @param {string[]} hrefs  as they stand on the page
+ */
+export const keepTrail = (hrefs) => leaveNote("trail", JSON.stringify({ hrefs: hrefs.slice(0, MOST_IN_TRAIL), back: location.pathname + location.search + location.hash }));
+
+/**
+ * The pictures before and after this one, and the page to go back to. `own`: those of its job, for when the
+ * way doesn't lead past here.
+ * @param {string} here
+ * @param {string[]} own
+ * @returns {{before?: string, after?: string, back: string | null}}
+ */
+export function readTrail(here, own) {
+  const known = /** @type {{hrefs: string[], back: string} | null} */ (JSON.parse(readKept(() => sessionStorage, "trail") ?? "null"));
+  const hrefs = known?.hrefs.includes(here) ? known.hrefs : own;
+  const at = hrefs.indexOf(here);
+  return { before: hrefs[at - 1], after: at < 0 ? undefined : hrefs[at + 1], back: known?.back ?? null };
+}
 
 /**
  * Let a field show again what was typed into it until that is sent, also after the page was left.

@@ -1,8 +1,11 @@
 // The jobs of a page: the line on which the studio tells what is new of them, what is known of each, what a press on one does.
-import { ask, cancelJob, confirmDraft, deleteJob, once, outbox, pauseBefore, person, pressJob, Problem, readJob, readJobs, sendJob, toSignIn, untilAnswered } from "./api.js";
+import { ask, cancelJob, confirmDraft, deleteJob, leaveNote, moveToTrash, once, outbox, pauseBefore, person, pictureName, pressJob, Problem, readJob, readJobs, restorePictures, sendJob, takeNote, toSignIn, untilAnswered } from "./api.js";
 import { capital, complain, counted, duration, toast } from "./text.js";
 
 /** @import {Action, Job, News, Picture, State} from "../types.js" */
+/** @import {Named} from "./api.js" */
+
+// The jobs of a page: the line on which the studio tells what is new of them, what is known of each, what a press on one does.
 
 // The line: one WebSocket a tab. It notices a dead line, comes back by itself, and a banner says when it is away.
 
@@ -261,6 +264,14 @@ export class Jobs {
   }
 }
 
+/** Where a job waits, in words. @param {LiveJob} job */
+export function waitingOf(job) {
+  if (job.paused) return "The studio restarts; this goes on by itself";
+  if (job.held) return "On hold: the queue is paused";
+  const eta = job.eta ? `, about ${duration(job.eta)}` : "";
+  return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;
+}
+
 /**
  * How far a job is, in words and as a share.
  * @param {LiveJob} job
@@ -322,8 +333,7 @@ export async function stopJob(job) {
  */
 export async function removeJob(job, page) {
   if (!job.pictures.length) return deleteJobForGood(job, page);
-  const { putAway } = await import("../organise/away.js");
-  await putAway(job.pictures.map(({ n }) => ({ job: job.id, n })), { gone: () => page.gone(job.id), back: page.back });
+  await trashPictures(job.pictures.map(({ n }) => ({ job: job.id, n })), { gone: () => page.gone(job.id), back: page.back });
 }
 
 /**
@@ -333,7 +343,7 @@ export async function removeJob(job, page) {
  */
 export async function deleteJobForGood(job, sink) {
   const what = job.pictures.length ? `This deletes the job and its ${counted(job.pictures.length, "picture")} for good.` : "This deletes the job for good.";
-  const { confirmed } = await questions();
+  const { confirmed: confirmed } = await questions();
   if (!(await confirmed("Delete it?", what, "Delete", { bad: true }))) return;
   try {
     await deleteJob(job.id);
@@ -358,7 +368,7 @@ export async function sendPrompt(prompt, pictures, to = "") {
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 409 || !error.body.draft) throw error;
     const count = Number(error.body.count);
-    const { confirmed } = await questions();
+    const { confirmed: confirmed } = await questions();
     if (!(await confirmed(`Start ${counted(count, "job")}?`, error.message, `Start ${count}`))) return null;
     const { jobs, detail } = await confirmDraft(String(error.body.draft));
     if (detail) toast(detail, { bad: true });
@@ -423,4 +433,61 @@ export class Announcer {
       else toast(`${capital(job.kind)} done`, { link: { href: job.pictures[0]?.href ?? "/", label: "Show" } });
     }
   }
+}
+
+// Puts pictures into the trash and tells so, with a way back, on this page or on the one that comes next.
+
+/**
+ * @param {Named[]} pictures
+ * @param {{gone: () => void, back: () => void | Promise<void>}} page  what it does when they are gone, and when they are back
+ */
+export async function trashPictures(pictures, { gone, back }) {
+  const names = pictures.map(pictureName);
+  try {
+    await moveToTrash(names);
+  } catch (error) {
+    return complain(error);
+  }
+  gone();
+  tellTrashed(names, back);
+}
+
+/**
+ * @param {string[]} names
+ * @param {() => void | Promise<void>} back
+ */
+function tellTrashed(names, back) {
+  const undo = async () => {
+    try {
+      await restorePictures(names);
+      await back();
+    } catch (error) {
+      complain(error);
+    }
+  };
+  toast(`${counted(names.length, "picture")} moved to the trash`, { press: { label: "Undo", work: undo } });
+}
+
+/**
+ * Put one picture away, and let the next page tell so.
+ * @param {Named} picture
+ * @param {() => void} leave
+ */
+export async function trashAndLeave(picture, leave) {
+  try {
+    await moveToTrash([pictureName(picture)]);
+  } catch (error) {
+    return complain(error);
+  }
+  leaveNote("away", pictureName(picture));
+  leave();
+}
+
+/**
+ * Tell what the page before has put into the trash, with a way back.
+ * @param {() => void | Promise<void>} back  when it is taken back
+ */
+export function tellAway(back) {
+  const name = takeNote("away");
+  if (name) tellTrashed([name], back);
 }

@@ -247,7 +247,37 @@ function unveil({ target }) {
   if (picture && target.checked && !picture.src.includes("?")) picture.src += "?plain=1";
 }
 
-export function startPage() {
+/**
+ * Ask before a form is sent that deletes something.
+ * @param {HTMLFormElement} form
+ * @param {string} title
+ * @param {string} text
+ * @param {string} label
+ */
+export function askBefore(form, title, text, label) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const { confirmed } = await import("../parts/dialog.js");
+    if (await confirmed(title, text, label, { bad: true })) form.submit();
+  });
+}
+
+/** Take over the form that makes a link, where the page has one. */
+export function offerShare() {
+  const form = document.getElementById("share-form");
+  if (!(form instanceof HTMLFormElement)) return;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    (await import("../parts/chosen.js")).shareByForm(form);
+  });
+}
+
+/**
+ * Start what a page has of its own, by its name, then what every page has.
+ * @param {Record<string, () => void>} [pages]
+ */
+export function startPage(pages = {}) {
+  pages[document.body.dataset.page ?? ""]?.();
   if (keptHere("outbox")) outbox(); // what the page before couldn't send
   document.addEventListener("change", unveil);
   document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000`;

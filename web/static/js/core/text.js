@@ -1,5 +1,9 @@
 // What a page says: how prompts, times and numbers are written, and the short messages at its foot.
 
+/** @import {Job} from "../types.js" */
+
+// What a page says: how prompts, times and numbers are written, and the short messages at its foot.
+
 const FLAG = /(?:^|\s)(?:--|—)(?=[a-z])/i;
 
 /**
@@ -176,4 +180,16 @@ function removeLater(box, ms) {
  */
 export function complain(error) {
   toast(error instanceof Error ? error.message : String(error), { bad: true });
+}
+
+// A job as the command that asks for it in Discord. Pure.
+
+/**
+ * The prompt with the seed that drew this picture, so that the command draws it again.
+ * @param {Pick<Job, "prompt">} job
+ * @param {number | null} seed
+ */
+export function commandOf({ prompt }, seed) {
+  const own = /(?:--|—)(?:same)?seed\b/i.test(prompt) || seed === null ? "" : ` --seed ${seed}`;
+  return `/imagine prompt:${prompt}${own}`;
 }

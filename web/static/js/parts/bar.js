@@ -1,13 +1,46 @@
-// The prompt bar: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
+// The prompt bar: Enter sends, Shift+Enter makes a new line, arrows bring earlier prompts back; pictures are added, dropped or pasted.
 import { keepField, keepHere, keptHere, readJobs } from "../core/api.js";
 import { sendPrompt } from "../core/jobs.js";
 import { element, takeDrops, unhide } from "../core/page.js";
 import { complain, toast, withFlag } from "../core/text.js";
-import { History } from "./history.js";
 
 /** @import {Job, Picture} from "../types.js" */
 /** @import {Attachment, Attachments} from "./attachments.js" */
 /** @import {Completion} from "./completion.js" */
+
+// Prompts of earlier: ArrowUp in an empty field brings the last one back, again the one before. Pure.
+
+export class History {
+  /** @param {string[]} prompts  newest first */
+  constructor(prompts) {
+    this.prompts = [...new Set(prompts.filter(Boolean))];
+    this.at = -1;
+  }
+
+  /** @param {string} prompt  that was just sent */
+  add(prompt) {
+    this.prompts = [prompt, ...this.prompts.filter((other) => other !== prompt)];
+    this.at = -1;
+  }
+
+  /**
+   * What the field shows after a key, or null when the key means nothing here: only an empty field, or one that
+   * still shows an earlier prompt as it was, moves through them.
+   * @param {string} text
+   * @param {string} key
+   */
+  move(text, key) {
+    if (text !== "" && text !== this.prompts[this.at]) this.at = -1;
+    if (text !== "" && this.at < 0) return null;
+    if (text === "") this.at = -1;
+    const to = key === "ArrowUp" ? this.at + 1 : key === "ArrowDown" ? this.at - 1 : NaN;
+    if (Number.isNaN(to) || to < -1 || to >= this.prompts.length || (to < 0 && this.at < 0)) return null;
+    this.at = to;
+    return this.prompts[to] ?? "";
+  }
+}
+
+// The prompt bar: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
 
 const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/; // the page of a picture of the studio's
 
@@ -32,7 +65,7 @@ export class Bar {
     this.sending = false;
     this.#listen();
     const flags = element("bar-flags", HTMLElement);
-    flags.addEventListener("click", async () => (await import("./flag-panel.js")).togglePanel(flags, this.field));
+    flags.addEventListener("click", async () => (await import("./menu.js")).togglePanel(flags, this.field));
     unhide("bar-add", "bar-flags");
     this.field.required = false; // pictures alone may do
     if (this.field.value) this.put(this.field.value);

@@ -1,8 +1,13 @@
 // Questions in a <dialog>: the browser keeps the focus inside, closes it on Escape and gives the focus back.
 import { html, render } from "../../vendor/lit-html/lit-html.js";
-import { plain } from "../core/text.js";
+import { ask, change, readPictures } from "../core/api.js";
+import { complain, plain, toast } from "../core/text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
+/** @import {Named} from "../core/api.js" */
+/** @import {Tile} from "../types.js" */
+
+// Questions in a <dialog>: the browser keeps the focus inside, closes it on Escape and gives the focus back.
 
 /**
  * Show a form and wait for its answer: the button's value and the form's data, or null when it was left.
@@ -11,7 +16,7 @@ import { plain } from "../core/text.js";
  * @param {{label: string, bad?: boolean, no?: string}} yes
  * @returns {Promise<FormData | null>}
  */
-export function question(title, content, yes) {
+export function askForm(title, content, yes) {
   const dialog = document.createElement("dialog");
   dialog.setAttribute("aria-labelledby", "question");
   document.body.append(dialog);
@@ -44,7 +49,7 @@ export function question(title, content, yes) {
  * @returns {Promise<boolean>}
  */
 export async function confirmed(title, text, label, look = {}) {
-  return (await question(title, html`<p class="muted">${plain(text)}</p>`, { label, ...look })) !== null;
+  return (await askForm(title, html`<p class="muted">${plain(text)}</p>`, { label, ...look })) !== null;
 }
 
 /**
@@ -54,7 +59,7 @@ export async function confirmed(title, text, label, look = {}) {
  * @returns {Promise<string | null>}
  */
 export async function askWords(title, words) {
-  const answer = question(
+  const answer = askForm(
     title,
     html`<label><span class="sr">Prompt</span><textarea name="words" required .value=${words} @keydown=${sendOnEnter}></textarea></label>`,
     { label: "Send" },
@@ -71,3 +76,48 @@ function sendOnEnter(event) {
   const form = /** @type {HTMLTextAreaElement} */ (event.currentTarget).form;
   form?.requestSubmit(form.querySelector("[value=yes]"));
 }
+
+// A picture of one's own, posted to a channel on Discord where one may write.
+
+/** @typedef {{id: string, name: string, channels: {id: string, name: string}[]}} Server */
+
+/** Ask for a channel and post there. @param {string} job @param {number} n  from 1 */
+export async function postPicture(job, n) {
+  try {
+    const { servers } = /** @type {{servers: Server[]}} */ (await ask("/api/channels", {}));
+    if (!servers.length) return toast("There is no channel on Discord where both you and the bot may write.");
+    const group = (/** @type {Server} */ { id, name, channels }) => html`<optgroup label=${name}>${channels.map((one) => html`<option value="${id}/${one.id}">#${one.name}</option>`)}</optgroup>`;
+    const answer = await askForm("Post to a channel", html`<label class="stacked"><span>Whoever reads it sees the picture with its prompt, and your name</span><select name="place" aria-label="Channel">${servers.map(group)}</select></label>`, { label: "Post" });
+    if (!answer) return;
+    const [server, channel] = String(answer.get("place")).split("/");
+    await change("POST", "/api/posts", { job, n, server, channel });
+    toast("Posted");
+  } catch (error) {
+    complain(error);
+  }
+}
+
+// Asks which of one's newest pictures are meant.
+
+const SHOWN = "60";
+
+/**
+ * @param {boolean} one  a single picture is wanted
+ * @returns {Promise<Named[]>} none when the dialog was left
+ */
+export async function pickPictures(one) {
+  const { pictures } = await readPictures(new URLSearchParams({ limit: SHOWN }));
+  const shown = pictures.filter(({ visibility }) => visibility === "show");
+  const title = one ? "Choose a picture" : "Choose pictures";
+  const answer = await askForm(title, shown.length ? pictureChoices(shown, one) : html`<p class="muted">You have no pictures here yet.</p>`, { label: "Choose" });
+  const names = answer ? answer.getAll("picture").map(String) : [];
+  return names.map((name) => ({ job: name.split("/")[0] ?? "", n: Number(name.split("/")[1]) }));
+}
+
+/**
+ * @param {Tile[]} tiles
+ * @param {boolean} one
+ */
+const pictureChoices = (tiles, one) => html`<fieldset class="picks" tabindex="0"><legend class="sr">Your newest pictures</legend>
+  ${tiles.map(({ job, n, small, alt }) => html`<label class="pick"><input type=${one ? "radio" : "checkbox"} name="picture" value="${job}/${n}"><img src=${small} alt=${alt} loading="lazy" width="256" height="256"></label>`)}
+</fieldset>`;

@@ -1,13 +1,15 @@
-// The grid of a project's pictures: arrows move, digits label what is ticked or has the focus, "a" ticks all.
+// The pages of a project: its pictures, its reports, its model asked about others, its settings.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { change } from "../js/core/api.js";
-import { lettersOn } from "../js/core/page.js";
-import { complain, say } from "../js/core/text.js";
+import { change, takeNote } from "../js/core/api.js";
+import { askBefore, element, lettersOn, pageData, startPage, unhide } from "../js/core/page.js";
+import { complain, say, toast } from "../js/core/text.js";
+import { Intake } from "./intake.js";
+import { startOpen, startTraining } from "./training.js";
 
-/** @import {Item, Project} from "./types.js" */
+/** @import {Item, Project} from "../js/types.js" */
 
-/** @param {Project} project */
-export function startGrid(project) {
+/** The grid of pictures: arrows move, digits label what is ticked or has the focus, "a" ticks all. @param {Project} project */
+function startGrid(project) {
   const list = /** @type {HTMLElement} */ (document.getElementById("items"));
   const boxes = () => /** @type {HTMLInputElement[]} */ ([...list.querySelectorAll("input")]);
   const ticked = () => boxes().filter((box) => box.checked);
@@ -77,3 +79,34 @@ function hint(project, list) {
   render(html`${project.labels.slice(0, 9).map((label, index) => html`<kbd>${index + 1}</kbd> ${label.name} `)} · A digit labels what is ticked, or has the focus. Arrows move.`, place);
   list.before(place);
 }
+
+const { project } = /** @type {{project: Project}} */ (pageData());
+
+function startPictures() {
+  if (project.may.includes("add")) {
+    unhide("add-own", "add-folder-place");
+    new Intake(element("add", HTMLFormElement), "add", `/api/projects/${project.id}/pictures`, { sends: "each", zips: true });
+  }
+  if (document.getElementById("items")) startGrid(project);
+  startTraining(project);
+  const said = takeNote("said");
+  if (said) toast(said);
+}
+
+function startReport() {
+  if (!startTraining(project)) startOpen();
+}
+
+function startTry() {
+  if (document.getElementById("try")) {
+    unhide("try-own");
+    new Intake(element("try", HTMLFormElement), "try", `/api/projects/${project.id}/try`, { sends: "all", zips: false });
+  }
+  startOpen();
+}
+
+function startSettings() {
+  if (document.getElementById("forget")) askBefore(element("forget", HTMLFormElement), `Forget ${project.name}?`, "Its pictures, labels and versions go for good.", "Forget it");
+}
+
+startPage({ "projects/project": startPictures, "projects/report": startReport, "projects/try": startTry, "projects/settings": startSettings });

@@ -1,3 +1,7 @@
+// What a model writes, as blocks and pieces (bold, lists, code, tables) and drawn as nodes, never HTML. Links and pictures
+// stay the text that they are: nobody presses what a model made up.
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+
 // What a model writes, as blocks and pieces: bold, lists, code, tables. Pure; whoever draws them makes nodes of
 // them, never HTML. Links and pictures stay the text that they are: nobody presses what a model made up.
 
@@ -22,14 +26,14 @@ const MOST_COLUMNS = 20;
  * @param {string} text
  * @returns {Block[]}
  */
-export function blocks(text) {
+export function parseBlocks(text) {
   const lines = text.split("\n");
   /** @type {Block[]} */
   const found = [];
   /** @type {string[]} */
   let words = [];
   const end = () => {
-    if (words.length) found.push({ kind: "words", pieces: pieces(words.join("\n")) });
+    if (words.length) found.push({ kind: "words", pieces: parsePieces(words.join("\n")) });
     words = [];
   };
   for (let at = 0; at < lines.length; ) {
@@ -57,7 +61,7 @@ function block(lines, at, within) {
   const fence = FENCE.exec(line);
   if (fence) return code(lines, at, fence[1] ?? "", (fence[2] ?? "").trim());
   const head = HEAD.exec(line.trim());
-  if (head) return { block: { kind: "head", pieces: pieces(bare(head[1] ?? "")) }, next: at + 1 };
+  if (head) return { block: { kind: "head", pieces: parsePieces(bare(head[1] ?? "")) }, next: at + 1 };
   if (RULE.test(line.trim())) return { block: { kind: "rule" }, next: at + 1 };
   if (line.startsWith(">")) return quote(lines, at);
   const item = ITEM.exec(line);
@@ -99,7 +103,7 @@ function quote(lines, at) {
   let next = at;
   while (lines[next]?.startsWith(">")) next++;
   const text = lines.slice(at, next).map((line) => line.replace(/^>\s?/, "")).join("\n");
-  return { block: { kind: "quote", pieces: pieces(text) }, next };
+  return { block: { kind: "quote", pieces: parsePieces(text) }, next };
 }
 
 /**
@@ -137,7 +141,7 @@ function grouped(items, begin, end) {
     const item = /** @type {Line} */ (items[at]);
     let next = at + 1;
     while (next < end && (items[next]?.depth ?? 0) > first.depth) next++;
-    made.items.push({ pieces: pieces(item.text), inner: next > at + 1 ? [grouped(items, at + 1, next)] : [] });
+    made.items.push({ pieces: parsePieces(item.text), inner: next > at + 1 ? [grouped(items, at + 1, next)] : [] });
     at = next;
   }
   return made;
@@ -157,9 +161,9 @@ function table(lines, at) {
   let next = at + 2;
   for (; (lines[next] ?? "").includes("|"); next++) {
     const row = cells(lines[next] ?? "").slice(0, head.length);
-    rows.push([...row, ...Array(head.length - row.length).fill("")].map((cell) => pieces(cell)));
+    rows.push([...row, ...Array(head.length - row.length).fill("")].map((cell) => parsePieces(cell)));
   }
-  return { block: { kind: "table", head: head.map((cell) => pieces(cell)), rows }, next };
+  return { block: { kind: "table", head: head.map((cell) => parsePieces(cell)), rows }, next };
 }
 
 /** @param {string} line */
@@ -174,7 +178,7 @@ function cells(line) {
  * @param {string[]} [marks]  that all of it has
  * @returns {Piece[]}
  */
-export function pieces(text, marks = []) {
+export function parsePieces(text, marks = []) {
   /** @type {Piece[]} */
   const found = [];
   const missing = new Set(); // marks without an end from here on
@@ -231,7 +235,7 @@ function inMarks(text, at, marks, missing) {
     const begin = at + sign.length;
     if (/\s/.test(text[begin] ?? " ") || (sign[0] === "_" && WORD.test(text[at - 1] ?? ""))) continue;
     const end = closing(text, sign, begin, missing);
-    if (end > begin) return { pieces: pieces(text.slice(begin, end), [...marks, mark]), next: end + sign.length };
+    if (end > begin) return { pieces: parsePieces(text.slice(begin, end), [...marks, mark]), next: end + sign.length };
   }
   return null;
 }
@@ -250,4 +254,55 @@ function closing(text, sign, from, missing) {
   if (end >= 0 && sign.length === 2 && text[end + 2] === sign[0]) end++; // the first one ends a mark within
   if (end < 0 || /\s/.test(text[end - 1] ?? " ")) return -1;
   return sign[0] === "_" && WORD.test(text[end + sign.length] ?? "") ? -1 : end;
+}
+
+// What a model has said, drawn as nodes: nothing of it is ever taken for HTML, and nothing in it can be pressed.
+
+/** @param {string} text */
+export const drawMarkdown = (text) => parseBlocks(text).map(drawBlock);
+
+/** @param {Block} one */
+function drawBlock(one) {
+  switch (one.kind) {
+    case "head":
+      return html`<p class="said-head"><strong>${drawPieces(one.pieces)}</strong></p>`;
+    case "quote":
+      return html`<blockquote>${drawPieces(one.pieces)}</blockquote>`;
+    case "code":
+      return html`<pre tabindex="0" role="region" aria-label=${one.language ? `Code, ${one.language}` : "Code"}><code>${one.text}</code></pre>`;
+    case "rule":
+      return html`<hr>`;
+    case "list":
+      return drawList(one);
+    case "table":
+      return html`<div class="said-table" tabindex="0" role="region" aria-label="Table"><table>
+        <thead><tr>${one.head.map((cell) => html`<th scope="col">${drawPieces(cell)}</th>`)}</tr></thead>
+        <tbody>${one.rows.map((row) => html`<tr>${row.map((cell) => html`<td>${drawPieces(cell)}</td>`)}</tr>`)}</tbody>
+      </table></div>`;
+    default:
+      return html`<p>${drawPieces(one.pieces)}</p>`;
+  }
+}
+
+/**
+ * @param {List} one
+ * @returns {unknown}
+ */
+function drawList(one) {
+  const items = one.items.map(({ pieces, inner }) => html`<li>${drawPieces(pieces)}${inner.length ? inner.map(drawList) : nothing}</li>`);
+  return one.ordered ? html`<ol start=${one.start}>${items}</ol>` : html`<ul>${items}</ul>`;
+}
+
+/** @param {Piece[]} pieces */
+const drawPieces = (pieces) => pieces.map(({ text, marks }) => marks.reduceRight(withMark, /** @type {unknown} */ (text)));
+
+/**
+ * @param {unknown} inner
+ * @param {string} mark
+ * @returns {unknown}
+ */
+function withMark(inner, mark) {
+  if (mark === "code") return html`<code>${inner}</code>`;
+  if (mark === "bold") return html`<strong>${inner}</strong>`;
+  return mark === "italic" ? html`<em>${inner}</em>` : html`<s>${inner}</s>`;
 }

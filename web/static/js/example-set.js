@@ -1,11 +1,11 @@
 // The page of a set of examples: pictures come into it from files or from one's own, and it is tried.
-import { change, once, readJob, untilAnswered } from "../core/api.js";
-import { followNews } from "../core/jobs.js";
-import { element, pageData, startPage } from "../core/page.js";
-import { ago, complain, toast } from "../core/text.js";
-import { Attachments } from "../parts/attachments.js";
+import { change, once, readJob, untilAnswered } from "./core/api.js";
+import { followNews } from "./core/jobs.js";
+import { askBefore, element, pageData, startPage } from "./core/page.js";
+import { ago, complain, toast } from "./core/text.js";
+import { Attachments } from "./parts/attachments.js";
 
-/** @import {News} from "../types.js" */
+/** @import {News} from "./types.js" */
 
 const { set } = /** @type {{set: {id: string, name: string, href: string}}} */ (pageData());
 
@@ -41,9 +41,9 @@ class Taking {
     });
     this.form.addEventListener("paste", (event) => this.#addFiles([...(event.clipboardData?.files ?? [])]) && event.preventDefault());
     element(`${name}-own`, HTMLButtonElement).addEventListener("click", async () => {
-      const { pickOwn } = await import("./pick.js");
+      const { pickPictures } = await import("./parts/dialog.js");
       try {
-        for (const { job, n } of await pickOwn(this.one)) this.#room().addOwn(job, n);
+        for (const { job, n } of await pickPictures(this.one)) this.#room().addOwn(job, n);
       } catch (error) {
         complain(error);
       }
@@ -125,12 +125,7 @@ function take(news) {
 new Taking("try", true, tryOn);
 new Taking("add", false, add);
 for (const time of document.querySelectorAll("time")) time.textContent = ago(time.dateTime);
-element("delete", HTMLFormElement).addEventListener("submit", async (event) => {
-  const form = /** @type {HTMLFormElement} */ (event.target);
-  event.preventDefault();
-  const { confirmed } = await import("../parts/dialog.js");
-  if (await confirmed(`Delete ${set.name}?`, "The set goes with its examples. Pictures of yours stay.", "Delete", { bad: true })) form.submit();
-});
+askBefore(element("delete", HTMLFormElement), `Delete ${set.name}?`, "The set goes with its examples. Pictures of yours stay.", "Delete");
 followNews(take);
 startPage();
 if (open.length) tellFound().catch(complain);

@@ -1,4 +1,0 @@
-// A page that says what went wrong.
-import { startPage } from "./core/page.js";
-
-startPage();

@@ -1,4 +1,0 @@
-// The page of projects works by itself; this adds what every page has.
-import { startPage } from "../core/page.js";
-
-startPage();
