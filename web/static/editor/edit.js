@@ -1,7 +1,7 @@
 // The editor's page: what the server gave, the panels around the stage, the keys, pictures that come in, and the document's name.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { ask, change, upload } from "../js/core/api.js";
-import { element, icon, isField, lettersOn, oncePerFrame, pageData, Rows, startPage } from "../js/core/page.js";
+import { element, icon, isField, lettersOn, oncePerFrame, pageData, Rows, startPage, takeChosen } from "../js/core/page.js";
 import { complain, counted, plain, say, toast } from "../js/core/text.js";
 import { documentText, MOST_SIDE, newDocument, readDocument, Saving, sendFiles, smallOf, stepsOf, withLayer, withRaised, writeDocument } from "./document.js";
 import { Editor, FIELDS, HOW, MARKS, PAINTS, TOOLS, WAYS } from "./editor.js";
@@ -411,10 +411,7 @@ class Intake {
     this.as = /** @type {As} */ ("layer");
     /** @type {Promise<unknown>} the server takes one upload of a person at a time */
     this.before = Promise.resolve();
-    field.addEventListener("change", () => {
-      this.files(field.files ?? [], this.as);
-      field.value = "";
-    });
+    takeChosen(field, (files) => this.files(files, this.as));
     document.addEventListener("paste", (event) => {
       const files = event.clipboardData?.files ?? [];
       if (!files.length) return;
@@ -470,7 +467,7 @@ class Intake {
   }
 }
 
-// The editor's page: what the server gave, the panels around the stage, the keys, and where it is kept.
+// The page itself
 
 const SOON = 150; // ms until the mask's pixels are counted
 const LOOK_QUIET = 700; // ms without a change until the server is asked what would be drawn

@@ -14,8 +14,6 @@ import { differenceOf } from "./screen.js";
 /** @import {Box} from "./mask.js" */
 /** @import {Middle} from "./screen.js" */
 
-// What became of a document that was sent: its progress in place, then its pictures beside the original, to compare and keep.
-
 const BLINK = 700; // ms of each, when the original and a candidate take turns
 
 /** The place of candidate `at` in a sheet of previews: left, top, width, height as shares. Pure. @param {number} count @param {number} at @returns {[number, number, number, number]} */

@@ -1,7 +1,7 @@
 // The page of a set of examples: pictures come into it from files or from one's own, and it is tried.
 import { change, once, readJob, untilAnswered } from "./core/api.js";
 import { followNews } from "./core/jobs.js";
-import { askBefore, element, pageData, startPage } from "./core/page.js";
+import { askBefore, element, pageData, startPage, takeChosen } from "./core/page.js";
 import { ago, complain, toast } from "./core/text.js";
 import { Attachments } from "./parts/attachments.js";
 
@@ -28,12 +28,7 @@ class Taking {
 
   /** @param {string} name */
   #listen(name) {
-    const file = element(`${name}-file`, HTMLInputElement);
-    file.addEventListener("change", () => {
-      const files = [...(file.files ?? [])];
-      file.value = "";
-      this.#addFiles(files);
-    });
+    takeChosen(element(`${name}-file`, HTMLInputElement), (files) => this.#addFiles(files));
     this.form.addEventListener("dragover", (event) => event.preventDefault());
     this.form.addEventListener("drop", (event) => {
       event.preventDefault();

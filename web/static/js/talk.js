@@ -2,14 +2,12 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { ask, cancelJob, change, keepField, keepHere, once, untilAnswered } from "./core/api.js";
 import { followNews } from "./core/jobs.js";
-import { element, icon, oncePerFrame, pageData, startPage, takeDrops, unhide } from "./core/page.js";
+import { droppedPicture, element, icon, oncePerFrame, pageData, startPage, takeChosen, takeDrops, unhide } from "./core/page.js";
 import { ago, complain, plain, toast } from "./core/text.js";
 import { Attachments } from "./parts/attachments.js";
 import { drawMarkdown } from "./parts/markdown.js";
 
 /** @import {News, Turn} from "./types.js" */
-
-const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/; // the page of a picture of the studio's
 
 /** The bar for a question: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted. */
 class QuestionBar {
@@ -29,12 +27,7 @@ class QuestionBar {
   }
 
   #listen() {
-    const file = element("more-file", HTMLInputElement);
-    file.addEventListener("change", () => {
-      const files = [...(file.files ?? [])];
-      file.value = "";
-      this.attached.addFiles(files);
-    });
+    takeChosen(element("more-file", HTMLInputElement), (files) => this.attached.addFiles(files));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
@@ -54,10 +47,10 @@ class QuestionBar {
    */
   #take(data) {
     const files = [...(data?.files ?? [])].filter((file) => /^(image|video)\//.test(file.type));
-    const [, job, n] = OWN.exec(data?.getData("text/uri-list") ?? "") ?? [];
-    if (job && n) this.attached.addOwn(job, Number(n));
+    const own = droppedPicture(data);
+    if (own) this.attached.addOwn(own.job, own.n);
     else this.attached.addFiles(files);
-    return Boolean(job) || files.length > 0;
+    return own !== null || files.length > 0;
   }
 
   async #send() {

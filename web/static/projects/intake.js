@@ -1,6 +1,6 @@
 // Pictures that come into a project: files, folders whose names are labels, zip files, pictures of the studio's.
 import { ask, leaveNote, newKey, Problem } from "../js/core/api.js";
-import { element, takeDrops } from "../js/core/page.js";
+import { element, takeChosen, takeDrops } from "../js/core/page.js";
 import { complain, counted, toast } from "../js/core/text.js";
 
 // Files from folders that are dropped or chosen: the folder that holds a file is its label. Pure but for reading names.
@@ -111,11 +111,7 @@ export class Intake {
   #listen(id) {
     const field = document.getElementById(id);
     if (!(field instanceof HTMLInputElement)) return;
-    field.addEventListener("change", () => {
-      const files = chosen(field.files ?? []);
-      field.value = "";
-      this.#take(files);
-    });
+    takeChosen(field, (files) => this.#take(chosen(files)));
   }
 
   /** @param {Labelled[]} files */

@@ -6,10 +6,7 @@ import { element } from "../js/core/page.js";
 import { complain, toast } from "../js/core/text.js";
 
 /** @import {LiveJob} from "../js/core/jobs.js" */
-/** @import {Job} from "../js/types.js" */
-/** @import {Project} from "../js/types.js" */
-
-// How far the training of a project's next version is, as it goes; with a way to end it.
+/** @import {Job, Project} from "../js/types.js" */
 
 /**
  * Watch the training that runs, or let the button begin one. Returns whether one runs.
@@ -88,8 +85,7 @@ async function finish(project, job) {
   location.assign(`${project.href}/report?version=${versions[0]?.number ?? 1}`);
 }
 
-// Shows the page anew once a job that it waits for is over, unless somebody is about to send something.
-
+/** Show the page anew once a job that it waits for is over, unless somebody is about to send something. */
 export function startOpen() {
   const open = [...document.querySelectorAll("[data-open]")].map((one) => /** @type {HTMLElement} */ (one).dataset.open ?? "");
   if (!open.length) return;

@@ -343,7 +343,7 @@ export async function removeJob(job, page) {
  */
 export async function deleteJobForGood(job, sink) {
   const what = job.pictures.length ? `This deletes the job and its ${counted(job.pictures.length, "picture")} for good.` : "This deletes the job for good.";
-  const { confirmed: confirmed } = await questions();
+  const { confirmed } = await questions();
   if (!(await confirmed("Delete it?", what, "Delete", { bad: true }))) return;
   try {
     await deleteJob(job.id);
@@ -368,7 +368,7 @@ export async function sendPrompt(prompt, pictures, to = "") {
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 409 || !error.body.draft) throw error;
     const count = Number(error.body.count);
-    const { confirmed: confirmed } = await questions();
+    const { confirmed } = await questions();
     if (!(await confirmed(`Start ${counted(count, "job")}?`, error.message, `Start ${count}`))) return null;
     const { jobs, detail } = await confirmDraft(String(error.body.draft));
     if (detail) toast(detail, { bad: true });
@@ -435,9 +435,8 @@ export class Announcer {
   }
 }
 
-// Puts pictures into the trash and tells so, with a way back, on this page or on the one that comes next.
-
 /**
+ * Put pictures into the trash and tell so, with a way back.
  * @param {Named[]} pictures
  * @param {{gone: () => void, back: () => void | Promise<void>}} page  what it does when they are gone, and when they are back
  */

@@ -292,6 +292,28 @@ export function startPage(pages = {}) {
 }
 
 /**
+ * Hand over the files that are chosen in a field, which can then be chosen again.
+ * @param {HTMLInputElement} field
+ * @param {(files: File[]) => void} take
+ */
+export function takeChosen(field, take) {
+  field.addEventListener("change", () => {
+    const files = [...(field.files ?? [])];
+    field.value = "";
+    take(files);
+  });
+}
+
+/**
+ * The picture of the studio's whose page is dropped or pasted; null where it is something else.
+ * @param {DataTransfer | null} data
+ */
+export function droppedPicture(data) {
+  const [, job, n] = /\/pictures\/([a-z0-9]+)\/(\d+)/.exec(data?.getData("text/uri-list") ?? "") ?? [];
+  return job && n ? { job, n: Number(n) } : null;
+}
+
+/**
  * Mark a bar while files or pictures are dragged over the page, and hand it what is dropped.
  * @param {HTMLElement} bar
  * @param {(data: DataTransfer | null) => boolean} take  returns whether there was something for it

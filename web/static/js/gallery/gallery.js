@@ -12,8 +12,6 @@ import { pageQuery, anchorOf, findPlace, goneOf, indexOf, isSame, keyOf, PAGE, q
 /** @import {Month, News, Tile} from "../types.js" */
 /** @import {Block, Filters} from "./source.js" */
 
-// What can be done with all chosen pictures at once.
-
 /**
  * @typedef {object} Tool
  * @property {(tiles: Tile[]) => string} label
@@ -22,6 +20,7 @@ import { pageQuery, anchorOf, findPlace, goneOf, indexOf, isSame, keyOf, PAGE, q
  * @property {(tiles: Tile[], button: HTMLElement) => void} work
  */
 
+/** What can be done with all chosen pictures at once. */
 class Bulk {
   /**
    * @param {Selection} selection
@@ -65,7 +64,7 @@ class Bulk {
   }
 }
 
-// The scale of months at the side: links to each, and a line that can be dragged.
+// The scale of months at the side
 
 const APART = 24; // px between two labels
 const SHORT = new Intl.DateTimeFormat("en", { month: "short", timeZone: "UTC" });
@@ -223,11 +222,6 @@ function watchFilters(page) {
   form.addEventListener("change", ({ target }) => target instanceof HTMLInputElement && target.type === "search" && (isTyping = false));
 }
 
-// The text of the search box: words, and filters as tokens among them. Pure.
-
-/** What begins a value that has to be quoted. */
-const SPACE = /\s/;
-
 /**
  * The text with a filter set to a value, or without it when the value is empty.
  * @param {string} text
@@ -239,7 +233,7 @@ export function withToken(text, name, value) {
   const rest = text.replace(old, " ").replace(/\s+/g, " ").trim();
   const plain = value.replaceAll('"', "").trim();
   if (!plain) return rest;
-  return `${rest} ${name}:${SPACE.test(plain) ? `"${plain}"` : plain}`.trim();
+  return `${rest} ${name}:${/\s/.test(plain) ? `"${plain}"` : plain}`.trim();
 }
 
 // The fields beside the search box: what is chosen there is written into the box, where it can be read and changed.
@@ -286,8 +280,6 @@ async function uploadLike(field, write) {
   field.value = "";
   write("like", sha256);
 }
-
-// Ties the gallery's parts together: what is looked for, where the reader is, what is chosen, what is new.
 
 /**
  * What a page has of its own. `fixed`: filters that stay. `counted`: pictures without other filters, where

@@ -98,8 +98,6 @@ function inside(tile) {
   return html`<img src=${tile.small} width=${tile.width} height=${tile.height} alt=${tile.alt} draggable="true">${tile.seconds ? filmLength(tile.seconds) : nothing}`;
 }
 
-// Draws the cells that are seen, whatever the number of pictures, and moves the focus among them by keys.
-
 const AHEAD = 2; // rows drawn above and below what is seen
 const RUSH = 0.6; // of the window's height that lie between two frames when somebody flies past
 const REST = 90; // ms without such a leap until pictures are drawn again
@@ -325,12 +323,11 @@ function moveInto(box, child) {
   if (focused instanceof HTMLElement && child.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-// A long press on a phone chooses a picture, as it does in other galleries.
-
 const LONG = 450; // ms
 const STILL = 10; // px that a finger may move meanwhile
 
 /**
+ * Let a long press on a phone choose a picture, as it does in other galleries.
  * @param {HTMLElement} place
  * @param {(index: number) => void} work
  */

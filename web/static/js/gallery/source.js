@@ -106,8 +106,6 @@ export class Selection {
   }
 }
 
-// The pictures by their place in the order, read in pages when somebody looks at that place.
-
 /** `trash`: what is in the trash. `folder`: the id of one. The others stand in the address. */
 /** @typedef {{q?: string | null, kind?: string | null, favourite?: boolean, month?: string | null, server?: string | null, trash?: boolean, folder?: string}} Filters */
 
@@ -346,7 +344,7 @@ export class Source {
   }
 }
 
-// Compares what a gallery shows with what the server has now.
+// What a gallery shows, compared with what the server has now
 
 const MOST = 8; // jobs that are asked about
 

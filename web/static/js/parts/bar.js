@@ -1,15 +1,14 @@
 // The prompt bar: Enter sends, Shift+Enter makes a new line, arrows bring earlier prompts back; pictures are added, dropped or pasted.
 import { keepField, keepHere, keptHere, readJobs } from "../core/api.js";
 import { sendPrompt } from "../core/jobs.js";
-import { element, takeDrops, unhide } from "../core/page.js";
+import { droppedPicture, element, takeChosen, takeDrops, unhide } from "../core/page.js";
 import { complain, toast, withFlag } from "../core/text.js";
 
 /** @import {Job, Picture} from "../types.js" */
 /** @import {Attachment, Attachments} from "./attachments.js" */
 /** @import {Completion} from "./completion.js" */
 
-// Prompts of earlier: ArrowUp in an empty field brings the last one back, again the one before. Pure.
-
+/** Prompts of earlier: ArrowUp in an empty field brings the last one back, again the one before. */
 export class History {
   /** @param {string[]} prompts  newest first */
   constructor(prompts) {
@@ -39,10 +38,6 @@ export class History {
     return this.prompts[to] ?? "";
   }
 }
-
-// The prompt bar: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
-
-const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/; // the page of a picture of the studio's
 
 export class Bar {
   /**
@@ -75,7 +70,6 @@ export class Bar {
   }
 
   #listen() {
-    const file = element("bar-file", HTMLInputElement);
     this.field.addEventListener("focus", () => this.#complete().catch(complain), { once: true });
     this.field.addEventListener("keydown", (event) => this.#key(event));
     this.field.addEventListener("paste", (event) => this.#take(event.clipboardData) && event.preventDefault());
@@ -83,11 +77,7 @@ export class Bar {
       event.preventDefault();
       this.#send();
     });
-    file.addEventListener("change", () => {
-      const files = [...(file.files ?? [])];
-      file.value = "";
-      this.#attach((all) => all.addFiles(files));
-    });
+    takeChosen(element("bar-file", HTMLInputElement), (files) => this.#attach((all) => all.addFiles(files)));
     takeDrops(this.form, (data) => this.#take(data));
     if (!CSS.supports("field-sizing", "content")) this.field.addEventListener("input", () => this.#fit());
   }
@@ -119,10 +109,10 @@ export class Bar {
    */
   #take(data) {
     const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/") || (this.to && file.type.startsWith("video/")));
-    const [, job, n] = OWN.exec(data?.getData("text/uri-list") ?? "") ?? [];
-    if (job && n) this.#attach((all) => all.addOwn(job, Number(n)));
+    const own = droppedPicture(data);
+    if (own) this.#attach((all) => all.addOwn(own.job, own.n));
     else if (files.length) this.#attach((all) => all.addFiles(files));
-    return Boolean(job) || files.length > 0;
+    return own !== null || files.length > 0;
   }
 
   /** Grow with the words, where the style sheet can't do it. */

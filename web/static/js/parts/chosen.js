@@ -9,8 +9,6 @@ import { askForm } from "./dialog.js";
 /** @import {Gallery} from "../gallery/gallery.js" */
 /** @import {Tile} from "../types.js" */
 
-// What is done with chosen pictures, loaded when it is done: keep, put into the trash or a folder, download.
-
 const AT_ONCE = 4; // requests
 const MOST_IN_ZIP = 2000; // pictures
 
@@ -79,8 +77,6 @@ async function fewAtOnce(all, work) {
   return done;
 }
 
-// Asks about folders: which one pictures go into, and what a smart one is called.
-
 /** @param {Named[]} pictures */
 export async function chooseFolder(pictures) {
   try {
@@ -129,9 +125,7 @@ export async function saveSearch(query) {
   toast(`${folder.name} saved`, { link: { href: folder.href, label: "Open" } });
 }
 
-// Makes a link from the form in the page, shows it and lets it be copied.
-
-/** @param {HTMLFormElement} form */
+/** Make a link from the form in the page, show it and let it be copied. @param {HTMLFormElement} form */
 export async function shareByForm(form) {
   const data = new FormData(form);
   const text = (/** @type {string} */ name) => String(data.get(name) ?? "");

@@ -7,8 +7,6 @@ import { complain, plain, toast } from "../core/text.js";
 /** @import {Named} from "../core/api.js" */
 /** @import {Tile} from "../types.js" */
 
-// Questions in a <dialog>: the browser keeps the focus inside, closes it on Escape and gives the focus back.
-
 /**
  * Show a form and wait for its answer: the button's value and the form's data, or null when it was left.
  * @param {string} title
@@ -77,11 +75,9 @@ function sendOnEnter(event) {
   form?.requestSubmit(form.querySelector("[value=yes]"));
 }
 
-// A picture of one's own, posted to a channel on Discord where one may write.
-
 /** @typedef {{id: string, name: string, channels: {id: string, name: string}[]}} Server */
 
-/** Ask for a channel and post there. @param {string} job @param {number} n  from 1 */
+/** Ask for a channel on Discord where one may write, and post a picture of one's own there. @param {string} job @param {number} n  from 1 */
 export async function postPicture(job, n) {
   try {
     const { servers } = /** @type {{servers: Server[]}} */ (await ask("/api/channels", {}));
@@ -97,11 +93,10 @@ export async function postPicture(job, n) {
   }
 }
 
-// Asks which of one's newest pictures are meant.
-
 const SHOWN = "60";
 
 /**
+ * Ask which of one's newest pictures are meant.
  * @param {boolean} one  a single picture is wanted
  * @returns {Promise<Named[]>} none when the dialog was left
  */

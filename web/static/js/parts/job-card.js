@@ -1,4 +1,4 @@
-// The boxes of a job's pictures: waiting, sharpening, there. Each has its shape from the start, so nothing moves.
+// A job as an article: its pictures, its prompt, how far it is, what can be done with it.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { copyText, stepOf, waitingOf } from "../core/jobs.js";
 import { filmLength, icon } from "../core/page.js";
@@ -14,9 +14,6 @@ import { ago, capital, plain, shapeOf, splitPrompt } from "../core/text.js";
 
 /** @param {LiveJob} job */
 const pictureCount = (job) => job.pictures.length || job.count;
-
-/** @param {LiveJob} job */
-const drawsPictures = (job) => job.count > 0;
 
 /**
  * @param {number} width
@@ -108,8 +105,6 @@ const textRead = (job) => html`${laidOver(job, "The picture with a box around ea
     <pre class="read-text" tabindex="0" aria-label="Text">${job.text}</pre>
     <div><button class="button quiet small" type="button" @click=${() => copyText(job.text, "Text")}>${icon("copy")}Copy the text</button></div>`;
 
-// A job as an article: its pictures, its prompt, how far it is, what can be done with it.
-
 const OWN = ["cancel", "delete"]; // shown in places of their own
 
 /**
@@ -122,7 +117,7 @@ const OWN = ["cancel", "delete"]; // shown in places of their own
  * @param {CardTools} tools
  */
 export function jobCard(job, tools) {
-  const waits = !job.over && !job.pictures.length && drawsPictures(job);
+  const waits = !job.over && !job.pictures.length && job.count > 0;
   const wordless = !job.pictures.length && !waits;
   return html`<article class="job ${wordless ? "wordless" : ""}" id="job-${job.id}" aria-label=${job.prompt || capital(job.kind)} aria-busy=${!job.over}>
     ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : nothing}

@@ -2,9 +2,6 @@
 // stay the text that they are: nobody presses what a model made up.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 
-// What a model writes, as blocks and pieces: bold, lists, code, tables. Pure; whoever draws them makes nodes of
-// them, never HTML. Links and pictures stay the text that they are: nobody presses what a model made up.
-
 /** @typedef {{text: string, marks: string[]}} Piece  marks: "bold", "italic", "struck", "code" */
 /** @typedef {{pieces: Piece[], inner: List[]}} Item */
 /** @typedef {{kind: "list", ordered: boolean, start: number, items: Item[]}} List */
@@ -61,16 +58,13 @@ function block(lines, at, within) {
   const fence = FENCE.exec(line);
   if (fence) return code(lines, at, fence[1] ?? "", (fence[2] ?? "").trim());
   const head = HEAD.exec(line.trim());
-  if (head) return { block: { kind: "head", pieces: parsePieces(bare(head[1] ?? "")) }, next: at + 1 };
+  if (head) return { block: { kind: "head", pieces: parsePieces((head[1] ?? "").replace(/\s#+$/, "")) }, next: at + 1 };
   if (RULE.test(line.trim())) return { block: { kind: "rule" }, next: at + 1 };
   if (line.startsWith(">")) return quote(lines, at);
   const item = ITEM.exec(line);
   if (item && (!within || item[2] === undefined || item[2] === "1")) return list(lines, at);
   return table(lines, at);
 }
-
-/** @param {string} text */
-const bare = (text) => text.replace(/\s#+$/, "");
 
 /**
  * @param {string[]} lines
@@ -255,8 +249,6 @@ function closing(text, sign, from, missing) {
   if (end < 0 || /\s/.test(text[end - 1] ?? " ")) return -1;
   return sign[0] === "_" && WORD.test(text[end + sign.length] ?? "") ? -1 : end;
 }
-
-// What a model has said, drawn as nodes: nothing of it is ever taken for HTML, and nothing in it can be pressed.
 
 /** @param {string} text */
 export const drawMarkdown = (text) => parseBlocks(text).map(drawBlock);

@@ -3,7 +3,7 @@ import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
 import { icon } from "../core/page.js";
 import { flagValue, withFlag } from "../core/text.js";
 
-// One menu for the whole page, opened beside a button: arrow keys, Home and End move in it, Escape closes it.
+// The menu: arrow keys, Home and End move in it, Escape closes it
 
 /** @typedef {{label: string, icon?: string, href?: string, download?: boolean, work?: () => void}} Item */
 /** @typedef {{name: string, items: Item[]}} Group */
