@@ -646,7 +646,7 @@ export class Saving {
       if (!(error instanceof Problem) || status !== 412) throw error;
       const theirs = await readDocument(/** @type {string} */ (this.id));
       const isOwn = tried.includes(documentText(theirs.state)); // sent when the page before was left, or the answer was lost
-      const { confirmed } = await import("../js/parts/dialog.js");
+      const { confirmed } = await import("../js/core/dialog.js");
       if (!isOwn && !(await confirmed("Edited elsewhere", "This document was changed in another tab or on another device. Keep what you have here, or take theirs?", "Keep mine", { no: "Take theirs" }))) return this.#take();
       this.version = isOwn ? theirs.version : Number(error.body.version);
       await this.#send(state);

@@ -257,7 +257,7 @@ export class Results {
         <button class="button quiet small" type="button" aria-pressed=${this.blinking !== undefined} @click=${blink}>Blink</button>
         <button class="button quiet small" type="button" aria-pressed=${this.isDifference} @click=${differ}>Difference</button>
         <a class="button quiet small" href="/pictures/${id}/${this.shown}">Open</a>
-        <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => import("../js/parts/dialog.js").then(({ postPicture: post }) => post(id, this.shown ?? 1)).catch(complain)}>Post</button>
+        <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => import("../js/core/dialog.js").then(({ postPicture }) => postPicture(id, this.shown ?? 1)).catch(complain)}>Post</button>
         <button class="button quiet small" type="button" @click=${() => this.keep(true)}>Add as layer</button>
         <button class="button small" type="button" @click=${() => this.keep(false)}>Keep</button>
       </div>

@@ -36,7 +36,7 @@ class Taking {
     });
     this.form.addEventListener("paste", (event) => this.#addFiles([...(event.clipboardData?.files ?? [])]) && event.preventDefault());
     element(`${name}-own`, HTMLButtonElement).addEventListener("click", async () => {
-      const { pickPictures } = await import("./parts/dialog.js");
+      const { pickPictures } = await import("./core/dialog.js");
       try {
         for (const { job, n } of await pickPictures(this.one)) this.#room().addOwn(job, n);
       } catch (error) {

@@ -100,7 +100,7 @@ function startDocuments() {
     const form = event.target;
     if (!(form instanceof HTMLFormElement) || !form.dataset.name) return;
     event.preventDefault();
-    const { confirmed } = await import("./parts/dialog.js");
+    const { confirmed } = await import("./core/dialog.js");
     if (await confirmed(`Delete ${form.dataset.name}?`, "The document goes, pictures made from it stay.", "Delete", { bad: true })) {
       const [, id = ""] = /\/documents\/(\w+)\/delete$/.exec(form.action) ?? [];
       await copies("readwrite", (all) => all.delete(copyOf(id))).catch(() => {});

@@ -1,10 +1,10 @@
 // One picture: what is known of it, what can be done with it, what comes before and after.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { readTrail } from "./core/api.js";
-import { Announcer, copyText, deleteJobForGood, followNews, pressAction, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
-import { element, icon, offerShare, pageData, shortcuts, startPage } from "./core/page.js";
+import { postPicture } from "./core/dialog.js";
+import { Announcer, copyText, deleteJobForGood, followNews, offerShare, pressAction, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
+import { element, icon, pageData, shortcuts, startPage } from "./core/page.js";
 import { commandOf, complain } from "./core/text.js";
-import { postPicture } from "./parts/dialog.js";
 import { openMenu } from "./parts/menu.js";
 
 /** @import {Action, Job, Picture} from "./types.js" */

@@ -1,8 +1,8 @@
 // The pages of pictures in one long grid: one's own, a folder, the trash, and what channels that the reader can read have made.
 import { html } from "../vendor/lit-html/lit-html.js";
 import { deletePictures, emptyTrash, keepTrail, pictureName, putInFolder, readShown, restorePictures, takeOutOfFolder } from "./core/api.js";
-import { Announcer, followNews, tellAway, toggleFavourite } from "./core/jobs.js";
-import { askBefore, element, emptyState, offerShare, pageData, shortcuts, startPage } from "./core/page.js";
+import { Announcer, followNews, offerShare, tellAway, toggleFavourite } from "./core/jobs.js";
+import { askBefore, element, emptyState, pageData, shortcuts, startPage } from "./core/page.js";
 import { complain, counted, toast } from "./core/text.js";
 import { Gallery, joinSearchFields } from "./gallery/gallery.js";
 import { Grid } from "./gallery/grid.js";
@@ -16,7 +16,7 @@ import { Bar } from "./parts/bar.js";
 
 const LOOK_EVERY = 20_000; // ms: nobody tells what others make
 const chosen = () => import("./parts/chosen.js");
-const questions = () => import("./parts/dialog.js");
+const questions = () => import("./core/dialog.js");
 
 /** @param {Tile[]} tiles */
 const liked = (tiles) => tiles.every(({ favourite }) => favourite);

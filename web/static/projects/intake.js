@@ -96,7 +96,7 @@ export class Intake {
     this.#listen(`${name}-file`);
     this.#listen(`${name}-folder`);
     element(`${name}-own`, HTMLButtonElement).addEventListener("click", async () => {
-      const { pickPictures } = await import("../js/parts/dialog.js");
+      const { pickPictures } = await import("../js/core/dialog.js");
       try {
         const names = (await pickPictures(false)).map(({ job, n }) => `${job}/${n}`);
         if (names.length) await this.#send([[]], names.join(" "));

@@ -292,7 +292,7 @@ export function stepOf(job) {
 
 // A press on an action, whatever page it is on: ask what must be asked, tell the server, say what came of it
 
-const questions = () => import("../parts/dialog.js"); // asked seldom, so loaded when it is
+const questions = () => import("./dialog.js");
 
 /** What a page does with new jobs and with one that is gone. */
 /** @typedef {{added: (jobs: Job[]) => void, gone: (id: string) => void}} Sink */
@@ -408,6 +408,17 @@ export async function copyText(text, what) {
   } catch {
     await (await questions()).askWords("Copy this", text);
   }
+}
+
+/** Take over the form that makes a link, where the page has one. */
+export function offerShare() {
+  const form = document.getElementById("share-form");
+  if (!(form instanceof HTMLFormElement)) return;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const link = await (await questions()).makeLink(form);
+    if (link) await copyText(link, "Link");
+  });
 }
 
 /** On pages without a stream: says that a job was queued, and when it is done. */

@@ -257,18 +257,8 @@ function unveil({ target }) {
 export function askBefore(form, title, text, label) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const { confirmed } = await import("../parts/dialog.js");
+    const { confirmed } = await import("./dialog.js");
     if (await confirmed(title, text, label, { bad: true })) form.submit();
-  });
-}
-
-/** Take over the form that makes a link, where the page has one. */
-export function offerShare() {
-  const form = document.getElementById("share-form");
-  if (!(form instanceof HTMLFormElement)) return;
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    (await import("../parts/chosen.js")).shareByForm(form);
   });
 }
 

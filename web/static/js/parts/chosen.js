@@ -1,9 +1,9 @@
-// What is done with chosen pictures, loaded when it is done: keep, put into the trash or a folder, download, share by a link.
+// What is done with chosen pictures, loaded when it is done: keep, put into the trash or a folder, download.
 import { html } from "../../vendor/lit-html/lit-html.js";
-import { makeFolder, makeShare, pictureName, putInFolder, readFolders, setFavourite } from "../core/api.js";
-import { copyText, trashPictures } from "../core/jobs.js";
+import { makeFolder, pictureName, putInFolder, readFolders, setFavourite } from "../core/api.js";
+import { askForm } from "../core/dialog.js";
+import { trashPictures } from "../core/jobs.js";
 import { complain, counted, toast } from "../core/text.js";
-import { askForm } from "./dialog.js";
 
 /** @import {Folder, Named} from "../core/api.js" */
 /** @import {Gallery} from "../gallery/gallery.js" */
@@ -123,29 +123,4 @@ export async function saveSearch(query) {
   if (!answer) return;
   const folder = await makeFolder(String(answer.get("name")), query);
   toast(`${folder.name} saved`, { link: { href: folder.href, label: "Open" } });
-}
-
-/** Make a link from the form in the page, show it and let it be copied. @param {HTMLFormElement} form */
-export async function shareByForm(form) {
-  const data = new FormData(form);
-  const text = (/** @type {string} */ name) => String(data.get(name) ?? "");
-  const n = Number(text("n"));
-  const what = data.has("folder") ? { folder: text("folder") } : { job: text("job"), ...(n ? { n } : {}) };
-  try {
-    const made = await makeShare({ ...what, title: text("title"), words: data.has("words"), days: Number(text("days")) });
-    const sheet = form.closest("[popover]");
-    if (sheet instanceof HTMLElement) sheet.hidePopover();
-    await showLink(made.link);
-  } catch (error) {
-    complain(error);
-  }
-}
-
-/** @param {string} link */
-async function showLink(link) {
-  const local = new URL(link).hostname === "127.0.0.1";
-  const note = local ? "Only this machine can open it: the studio has no address that others know." : "It is shown only now. Take it back under Shares at any time.";
-  const field = html`<label class="stacked"><span>Link</span><input type="text" readonly .value=${link} @focus=${(/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}></label>
-    <p class="muted">${note}</p>`;
-  if (await askForm("Your link", field, { label: "Copy" })) await copyText(link, "Link");
 }

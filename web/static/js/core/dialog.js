@@ -1,10 +1,10 @@
-// Questions in a <dialog>: the browser keeps the focus inside, closes it on Escape and gives the focus back.
+// Questions in a <dialog>, loaded when they are asked: the browser keeps the focus inside, closes it on Escape and gives the focus back.
 import { html, render } from "../../vendor/lit-html/lit-html.js";
-import { ask, change, readPictures } from "../core/api.js";
-import { complain, plain, toast } from "../core/text.js";
+import { ask, change, makeShare, readPictures } from "./api.js";
+import { complain, plain, toast } from "./text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
-/** @import {Named} from "../core/api.js" */
+/** @import {Named} from "./api.js" */
 /** @import {Tile} from "../types.js" */
 
 /**
@@ -116,3 +116,24 @@ export async function pickPictures(one) {
 const pictureChoices = (tiles, one) => html`<fieldset class="picks" tabindex="0"><legend class="sr">Your newest pictures</legend>
   ${tiles.map(({ job, n, small, alt }) => html`<label class="pick"><input type=${one ? "radio" : "checkbox"} name="picture" value="${job}/${n}"><img src=${small} alt=${alt} loading="lazy" width="256" height="256"></label>`)}
 </fieldset>`;
+
+/** Make a link from a form and show it. Returns it where it is to be copied. @param {HTMLFormElement} form */
+export async function makeLink(form) {
+  const data = new FormData(form);
+  const text = (/** @type {string} */ name) => String(data.get(name) ?? "");
+  const n = Number(text("n"));
+  const what = data.has("folder") ? { folder: text("folder") } : { job: text("job"), ...(n ? { n } : {}) };
+  try {
+    const { link } = await makeShare({ ...what, title: text("title"), words: data.has("words"), days: Number(text("days")) });
+    const sheet = form.closest("[popover]");
+    if (sheet instanceof HTMLElement) sheet.hidePopover();
+    const local = new URL(link).hostname === "127.0.0.1";
+    const note = local ? "Only this machine can open it: the studio has no address that others know." : "It is shown only now. Take it back under Shares at any time.";
+    const field = html`<label class="stacked"><span>Link</span><input type="text" readonly .value=${link} @focus=${(/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}></label>
+      <p class="muted">${note}</p>`;
+    return (await askForm("Your link", field, { label: "Copy" })) && link;
+  } catch (error) {
+    complain(error);
+    return null;
+  }
+}
