@@ -8,7 +8,7 @@ from tests.web.proofs.addresses import PAGE, drawn, keys
 
 JS = ROOT / "web" / "static" / "js"
 NAMES = {"ArrowLeft": "←", "ArrowRight": "→", "ArrowUp": "↑", "ArrowDown": "↓", "Escape": "Esc", " ": "Space"}
-_TAKEN = re.compile(r"\bshortcuts\(\{(.*?)\n?\}\);", re.DOTALL)
+_TAKEN = re.compile(r"\baddShortcuts\(\{(.*?)\n?\}\);", re.DOTALL)
 _NAME = re.compile(r'(?:^|[,{\n])\s*(?:"([^"]+)"|(\w+)):')
 
 

@@ -1,4 +1,4 @@
-import { copies, copyOf, forgetAll, keepHere, keptHere } from "/static/js/core/api.js";
+import { copyKey, forgetKept, keepHere, keptHere, withCopies } from "/static/js/core/api.js";
 import { documentText, newDocument, Saving } from "/static/editor/document.js";
 import { equal } from "./assert.js";
 
@@ -10,7 +10,7 @@ async function until(holds) {
   for (let n = 0; n < 1000 && !(await holds()); n += 1) await turn();
 }
 
-const kept = (key) => copies("readonly", (all) => all.get(copyOf(key)));
+const kept = (key) => withCopies("readonly", (all) => all.get(copyKey(key)));
 
 /** A server with one document, at version 3, that answers by hand. */
 function server() {
@@ -121,7 +121,7 @@ export async function a_copy_is_its_persons_and_goes_when_the_server_has_it() {
 
 export async function who_signs_out_leaves_nothing_behind() {
   keepHere("prompt", "a house");
-  await copies("readwrite", (all) => all.put({ text: "{}" }, copyOf("x")));
-  await forgetAll();
-  equal([keptHere("prompt"), await copies("readonly", (all) => all.count())], [null, 0]);
+  await withCopies("readwrite", (all) => all.put({ text: "{}" }, copyKey("x")));
+  await forgetKept();
+  equal([keptHere("prompt"), await withCopies("readonly", (all) => all.count())], [null, 0]);
 }

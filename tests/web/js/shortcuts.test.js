@@ -1,4 +1,4 @@
-import { shortcuts } from "/static/js/core/page.js";
+import { addShortcuts } from "/static/js/core/page.js";
 import { downloadTiles } from "/static/js/parts/chosen.js";
 import { equal } from "./assert.js";
 
@@ -6,7 +6,7 @@ export function arrows_on_a_film_are_the_players() {
   const film = Object.assign(document.createElement("video"), { controls: true });
   document.body.append(film);
   const pressed = [];
-  shortcuts({ ArrowLeft: () => pressed.push("left"), k: () => pressed.push("k") });
+  addShortcuts({ ArrowLeft: () => pressed.push("left"), k: () => pressed.push("k") });
   const press = (target, key) => target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
   press(film, "ArrowLeft");
   press(film, "k");

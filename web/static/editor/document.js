@@ -1,5 +1,5 @@
 // A document: what is in it, its history, what its layers are cut by, and where it is kept.
-import { ask, change, copies, copyOf, keepHere, keptHere, lastly, Problem } from "../js/core/api.js";
+import { beforeSignOut, copyKey, fetchJson, keepHere, keptHere, Problem, sendJson, withCopies } from "../js/core/api.js";
 import { applyStroke, boxAroundLine, brushStrokes, decodePng, encodePng, Mask, pointsBetween, snapshotTiles, Tiles, touchedBox } from "./mask.js";
 
 /** @import {Box, Spot, Stroke} from "./mask.js" */
@@ -519,7 +519,7 @@ export async function sendFiles(state) {
   for (const base of filesOf(state).values()) {
     if (base.sha256) continue;
     const body = await fileOf(base);
-    const found = /** @type {{sha256: string}} */ (await ask("/api/masks", { method: "POST", body, headers: { "Content-Type": "image/png" } }));
+    const found = /** @type {{sha256: string}} */ (await fetchJson("/api/masks", { method: "POST", body, headers: { "Content-Type": "image/png" } }));
     base.sha256 = found.sha256;
   }
 }
@@ -529,7 +529,7 @@ const namesOf = ({ mask, layers }) => [["", mask?.base], ...layers.map(({ id, cl
 
 /** A document of the server's. @param {string} id */
 export async function readDocument(id) {
-  const stored = /** @type {Stored} */ (await ask(`/api/documents/${id}`, {}));
+  const stored = /** @type {Stored} */ (await fetchJson(`/api/documents/${id}`, {}));
   const file = async (/** @type {string} */ sha256) => readBase(await (await fetch(`/files/masks/${sha256}.png`, { credentials: "same-origin" })).blob(), sha256);
   const found = namesOf(stored.document).map(async ([at, sha256]) => /** @type {[string, Base]} */ ([at, await file(sha256)]));
   return { ...stored, state: fromDocument(stored.document, new Map(await Promise.all(found))) };
@@ -566,7 +566,7 @@ export class Saving {
     /** @type {Promise<unknown>} one after the other */
     this.before = Promise.resolve();
     document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && this.#leave());
-    lastly.push(() => this.save());
+    beforeSignOut.push(() => this.save());
     addEventListener("beforeunload", (event) => this.isShutOff && this.now() !== this.sent && event.preventDefault());
   }
 
@@ -581,7 +581,7 @@ export class Saving {
   /** What this browser has kept, if it is newer than what the server has. @returns {Promise<Kept & {state: State} | null>} */
   async kept() {
     const left = /** @type {Kept | null} */ (keptHere(this.#here)); // newer than the copy, where the page had no time for one
-    const kept = left ?? /** @type {Kept | undefined} */ (await copies("readonly", (all) => all.get(copyOf(this.key))).catch(() => undefined));
+    const kept = left ?? /** @type {Kept | undefined} */ (await withCopies("readonly", (all) => all.get(copyKey(this.key))).catch(() => undefined));
     if (!kept) return null;
     const document = JSON.parse(kept.text);
     const names = new Map(namesOf(document));
@@ -601,14 +601,14 @@ export class Saving {
     const all = [...filesOf(state)].map(async ([at, base]) => /** @type {[string, Blob]} */ ([at, await fileOf(base)]));
     const text = JSON.stringify(writeDocument(state, null));
     const kept = /** @type {Kept} */ ({ text, files: await Promise.all(all), version: this.version, id: this.id, tried: this.tried });
-    await copies("readwrite", (all) => all.put(kept, copyOf(this.key))).then(() => (this.isShutOff = false), () => (this.isShutOff = true)); // then the server alone has it
+    await withCopies("readwrite", (all) => all.put(kept, copyKey(this.key))).then(() => (this.isShutOff = false), () => (this.isShutOff = true)); // then the server alone has it
     if (!this.isShutOff) keepHere(this.#here, null);
   }
 
   /** The server has it: this browser needs it no longer. */
   #forget() {
     keepHere(this.#here, null);
-    return copies("readwrite", (all) => all.delete(copyOf(this.key))).catch(() => {});
+    return withCopies("readwrite", (all) => all.delete(copyKey(this.key))).catch(() => {});
   }
 
   /** Let the server have it. */
@@ -646,8 +646,8 @@ export class Saving {
       if (!(error instanceof Problem) || status !== 412) throw error;
       const theirs = await readDocument(/** @type {string} */ (this.id));
       const isOwn = tried.includes(documentText(theirs.state)); // sent when the page before was left, or the answer was lost
-      const { confirmed } = await import("../js/core/dialog.js");
-      if (!isOwn && !(await confirmed("Edited elsewhere", "This document was changed in another tab or on another device. Keep what you have here, or take theirs?", "Keep mine", { no: "Take theirs" }))) return this.#take();
+      const { askConfirmed } = await import("../js/core/dialog.js");
+      if (!isOwn && !(await askConfirmed("Edited elsewhere", "This document was changed in another tab or on another device. Keep what you have here, or take theirs?", "Keep mine", { no: "Take theirs" }))) return this.#take();
       this.version = isOwn ? theirs.version : Number(error.body.version);
       await this.#send(state);
     }
@@ -674,7 +674,7 @@ export class Saving {
     const body = { document: writeDocument(state) };
     this.#try(JSON.stringify(body.document));
     if (this.id === null) {
-      const made = /** @type {Stored} */ (await change("POST", "/api/documents", body));
+      const made = /** @type {Stored} */ (await sendJson("POST", "/api/documents", body));
       await this.#forget();
       [this.id, this.version, this.key] = [made.id, made.version, made.id];
       history.replaceState(null, "", `/edit/d/${made.id}`);
@@ -727,5 +727,5 @@ export class Saving {
 /** @param {string} id @param {number} version @param {string} body @param {"PUT" | "PATCH"} [method]  the latter is sent on when the page is gone, as is what is small */
 async function putDocument(id, version, body, method = "PUT") {
   const headers = { "Content-Type": "application/json", "If-Match": `"${version}"` };
-  return /** @type {{version: number}} */ (await ask(`/api/documents/${id}`, { method, body, headers, keepalive: body.length <= TAIL }));
+  return /** @type {{version: number}} */ (await fetchJson(`/api/documents/${id}`, { method, body, headers, keepalive: body.length <= TAIL }));
 }

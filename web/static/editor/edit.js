@@ -1,8 +1,8 @@
 // The editor's page: what the server gave, the panels around the stage, the keys, pictures that come in, and the document's name.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { ask, change, upload } from "../js/core/api.js";
-import { element, icon, isField, lettersOn, oncePerFrame, pageData, Rows, startPage, takeChosen } from "../js/core/page.js";
-import { complain, counted, plain, say, toast } from "../js/core/text.js";
+import { fetchJson, sendJson, upload } from "../js/core/api.js";
+import { elementOf, icon, isField, lettersOn, oncePerFrame, pageData, Rows, startPage, takeChosen } from "../js/core/page.js";
+import { announce, countOf, plainText, showError, showToast } from "../js/core/text.js";
 import { documentText, MOST_SIDE, newDocument, readDocument, Saving, sendFiles, smallOf, stepsOf, withLayer, withRaised, writeDocument } from "./document.js";
 import { Editor, FIELDS, HOW, MARKS, PAINTS, TOOLS, WAYS } from "./editor.js";
 import { Asking, Results } from "./results.js";
@@ -196,7 +196,7 @@ function historyPanel({ editor }) {
   const open = (/** @type {Event} */ event) => editor.set({ showsSteps: /** @type {HTMLDetailsElement} */ (event.target).open });
   const step = (/** @type {{name: string, away: number}} */ { name, away }) => html`<li><button class="step" type="button" aria-current=${away === 0 ? "step" : nothing} @click=${() => editor.jump(away)}>${away > 0 ? html`<span class="sr">Undone: </span>` : nothing}${name}</button></li>`;
   const isNone = !editor.history.past.length;
-  return html`<section aria-label="History"><details @toggle=${open}><summary><h2>History <span class="muted">${counted(editor.history.past.length, "step")}</span></h2></summary>
+  return html`<section aria-label="History"><details @toggle=${open}><summary><h2>History <span class="muted">${countOf(editor.history.past.length, "step")}</span></h2></summary>
     ${editor.showsSteps ? html`<ol class="steps" aria-label="Steps, the last first">${stepsOf(editor.history).reverse().map(step)}<li><button class="step" type="button" aria-current=${isNone ? "step" : nothing} @click=${() => editor.jump(-editor.history.past.length)}>As it was opened</button></li></ol>` : nothing}
   </details></section>`;
 }
@@ -290,7 +290,7 @@ class Cursor {
     else if (editor.shape) editor.shape.end = next;
     this.#follow(next);
     clearTimeout(this.quiet);
-    this.quiet = setTimeout(() => say(`${Math.floor(next.x)}, ${Math.floor(next.y)}`), QUIET);
+    this.quiet = setTimeout(() => announce(`${Math.floor(next.x)}, ${Math.floor(next.y)}`), QUIET);
     editor.mark();
   }
 
@@ -315,14 +315,14 @@ class Cursor {
     this.down = this.editor.gesture(false);
     this.editor.cursor = point;
     this.down?.down(point, event);
-    if (this.down) say("Down");
+    if (this.down) announce("Down");
   }
 
   #lift() {
     const { down } = this;
     this.down = null;
     down?.up();
-    if (down) say("Up");
+    if (down) announce("Up");
   }
 }
 
@@ -366,7 +366,7 @@ class Naming {
 
   /** Let the server have what is typed. */
   keep() {
-    this.before = this.before.then(() => this.#keep()).catch((error) => this.#tell(error instanceof Error ? plain(error.message) : String(error)));
+    this.before = this.before.then(() => this.#keep()).catch((error) => this.#tell(error instanceof Error ? plainText(error.message) : String(error)));
     return this.before;
   }
 
@@ -376,9 +376,9 @@ class Naming {
       if (this.saving.id === null) await this.saving.save();
       if (this.saving.id === null) throw new Error(UNSAVED);
       const headers = { "Content-Type": "application/json" };
-      await ask(`/api/documents/${this.saving.id}/name`, { method: "PUT", body: JSON.stringify({ name }), headers, keepalive: true }); // also when the page is gone
+      await fetchJson(`/api/documents/${this.saving.id}/name`, { method: "PUT", body: JSON.stringify({ name }), headers, keepalive: true }); // also when the page is gone
       this.name = name;
-      say(name ? `The document is called ${name}` : "The document has no name");
+      announce(name ? `The document is called ${name}` : "The document has no name");
       document.title = `Edit ${name || "a document"} · Atelier`;
     }
     if (this.field.value.replace(/\s+/g, " ").trim() === name) this.#reset(); // nothing was typed meanwhile
@@ -439,7 +439,7 @@ class Intake {
       isOver(false);
       const at = as === "layer" ? this.editor.pointers.at(event) : undefined;
       const [, job, n] = OWN.exec(event.dataTransfer?.getData("text/uri-list") ?? "") ?? [];
-      if (job && n) this.#take({ job, n: Number(n) }, `Picture ${n}`, as, at).catch(complain);
+      if (job && n) this.#take({ job, n: Number(n) }, `Picture ${n}`, as, at).catch(showError);
       else this.files(event.dataTransfer?.files ?? [], as, at);
     });
   }
@@ -448,11 +448,11 @@ class Intake {
   files(files, as, at) {
     for (const file of files) {
       if (!file.type.startsWith("image/")) {
-        complain(`${file.name} isn't a picture.`);
+        showError(`${file.name} isn't a picture.`);
         continue;
       }
-      say(`Sending ${file.name}`);
-      this.before = this.before.then(() => upload(file, file.name)).then(({ sha256 }) => this.#take({ upload: sha256 }, file.name, as, at)).catch(complain);
+      announce(`Sending ${file.name}`);
+      this.before = this.before.then(() => upload(file, file.name)).then(({ sha256 }) => this.#take({ upload: sha256 }, file.name, as, at)).catch(showError);
     }
   }
 
@@ -463,7 +463,7 @@ class Intake {
     if (as === "layer") await editor.add(source, name, at);
     else if (references.length >= MOST_REFERENCES) throw new Error(`There are ${MOST_REFERENCES} references already. Remove one first.`);
     else editor.change({ ...editor.state, references: [...references, { source, as: "style" }] });
-    say(as === "layer" ? `${name} is a layer` : `${name} is a reference`);
+    announce(as === "layer" ? `${name} is a layer` : `${name} is a reference`);
   }
 }
 
@@ -475,7 +475,7 @@ const NOTHING = "Paint what is to be drawn anew, make the canvas larger, or say 
 const NOT_SENT = "0".repeat(64); // instead of a mask that the server hasn't got
 
 const data = /** @type ({job: string, n: number, width: number, height: number} | {id: string}) & {asks: boolean}} */ (pageData());
-const place = (/** @type {string} */ id) => element(id, HTMLElement);
+const place = (/** @type {string} */ id) => elementOf(id, HTMLElement);
 const looked = { said: "", wrong: "" };
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let quiet;
@@ -500,18 +500,18 @@ async function opened() {
   if (theirs === kept.text && stored) return { saving, state: stored.state };
   saving.tried = kept.tried;
   if (theirs && !saving.tried.includes(theirs)) saving.version = kept.version; // somebody else's, then
-  if (!stored) toast("Your last changes are back", { press: { label: "Start anew", work: () => own && editor.open(own) } });
+  if (!stored) showToast("Your last changes are back", { press: { label: "Start anew", work: () => own && editor.open(own) } });
   return { saving, state: kept.state, isBack: true };
 }
 
 /** @type {Asking | null} only where the studio answers questions */
 let asking = null;
 const { saving, state, isBack = false } = await opened();
-const parts = { stage: place("stage"), picture: element("picture", HTMLCanvasElement), overlay: element("overlay", HTMLCanvasElement), marks: element("marks", SVGSVGElement) };
+const parts = { stage: place("stage"), picture: elementOf("picture", HTMLCanvasElement), overlay: elementOf("overlay", HTMLCanvasElement), marks: elementOf("marks", SVGSVGElement) };
 export const editor = new Editor(parts, state, changed);
-const intake = new Intake(editor, element("file", HTMLInputElement));
+const intake = new Intake(editor, elementOf("file", HTMLInputElement));
 if (isBack) saving.changed();
-const naming = new Naming(element("name", HTMLInputElement), place("name-problem"), saving, () => parts.stage.focus());
+const naming = new Naming(elementOf("name", HTMLInputElement), place("name-problem"), saving, () => parts.stage.focus());
 const results = new Results(editor, place("results"), () => draw());
 const rows = layerRows(editor);
 const draw = oncePerFrame(() => {
@@ -550,11 +550,11 @@ async function look() {
   try {
     if (isIdle(state)) return;
     await sendFiles({ ...state, mask: { ...state.mask, base: null } }); // what layers are cut by is looked at, what is painted isn't
-    const found = /** @type {{said: string, seam: number | null}} */ (await change("POST", "/api/edits/look", { document: writeDocument(state, NOT_SENT) }));
-    looked.said = plain(found.said);
+    const found = /** @type {{said: string, seam: number | null}} */ (await sendJson("POST", "/api/edits/look", { document: writeDocument(state, NOT_SENT) }));
+    looked.said = plainText(found.said);
     seam = found.seam ?? 0;
   } catch (error) {
-    Object.assign(looked, { said: "", wrong: error instanceof Error ? plain(error.message) : "" });
+    Object.assign(looked, { said: "", wrong: error instanceof Error ? plainText(error.message) : "" });
   } finally {
     [editor.seam, editor.band] = [seam, bandOf(editor, seam)];
     editor.redraw();
@@ -607,5 +607,5 @@ listenToKeys(editor, {
 });
 startPage();
 changed();
-editor.load().catch(complain);
+editor.load().catch(showError);
 if (data.asks) results.other = asking = new Asking(editor, place("asking"));

@@ -1,11 +1,11 @@
 // The editor: its tools and pointers, what lies above the mask, each way in which a person changes the document, and what is drawn
 // when. It is one module, as all of it works on one state; and a page asks for twelve files at most.
 import { nothing, render, svg } from "../vendor/lit-html/lit-html.js";
-import { change } from "../js/core/api.js";
+import { sendJson } from "../js/core/api.js";
 import { oncePerFrame } from "../js/core/page.js";
-import { complain, counted, plain, say } from "../js/core/text.js";
+import { announce, countOf, plainText, showError } from "../js/core/text.js";
 import { addressOf, Brushing, Clips, commonMask, freeId, History, LEAST_SIDE, MOST_LAYERS, MOST_SIDE, newLayer, ontoCanvas, withCanvas, withCutOut, withLayer } from "./document.js";
-import { decodePng, eighths, floodFill, lassoStroke, Mask, radius } from "./mask.js";
+import { decodePng, eighthsOf, floodFill, lassoStroke, Mask, radiusOf } from "./mask.js";
 import { fieldOf, Overlay, Pictures, Thumbs, View } from "./screen.js";
 
 /** @import {Base, Layer, Source, State} from "./document.js" */
@@ -56,8 +56,8 @@ function gestureOf(editor, tool, isOther) {
 /** @param {Editor} editor @param {0 | 1} value @param {Ground} ground @returns {Gesture} */
 function brushGesture(editor, value, { on, touched, x: left = 0, y: top = 0, scale = 1 }) {
   const line = new Brushing(on, value);
-  const spot = (/** @type {Point} */ { x, y }) => /** @type {Spot} */ ([eighths((x - left) / scale), eighths((y - top) / scale)]);
-  const thick = (/** @type {Point} */ { pressure }) => radius((editor.size * pressure) / scale);
+  const spot = (/** @type {Point} */ { x, y }) => /** @type {Spot} */ ([eighthsOf((x - left) / scale), eighthsOf((y - top) / scale)]);
+  const thick = (/** @type {Point} */ { pressure }) => radiusOf((editor.size * pressure) / scale);
   /** @type {Point | null} not painted yet, as it is so near */
   let near = null;
   const to = (/** @type {Point} */ point) => touched(line.to(spot(point), thick(point)));
@@ -169,7 +169,7 @@ function finishShape(editor, { tool, value, points, end }) {
     const [x, y] = [Math.round(first.x), Math.round(first.y)];
     const [u, v] = [Math.round(end.x), Math.round(end.y)];
     if (x !== u && y !== v) editor.paint({ tool, value, box: inside([Math.min(x, u), Math.min(y, v), Math.max(x, u), Math.max(y, v)]) });
-  } else if (tool === "lasso" && points.length > 2) editor.paint(lassoStroke(points.map((one) => /** @type {Spot} */ ([eighths(one.x), eighths(one.y)])), value));
+  } else if (tool === "lasso" && points.length > 2) editor.paint(lassoStroke(points.map((one) => /** @type {Spot} */ ([eighthsOf(one.x), eighthsOf(one.y)])), value));
 }
 
 /** @param {Box} box @returns {Box} within what a document can say */
@@ -605,7 +605,7 @@ class Picking {
       this.now = this.next;
       this.next = null;
       this.#tell("");
-      await this.#answered(this.now).catch((error) => this.#tell(error instanceof Error ? plain(error.message) : String(error)));
+      await this.#answered(this.now).catch((error) => this.#tell(error instanceof Error ? plainText(error.message) : String(error)));
     }
     this.now = null;
     this.editor.onChange();
@@ -617,7 +617,7 @@ class Picking {
     if (!layer) return;
     const { points, box, words } = wish;
     const asked = { source: layer.source, ...(points.length ? { points } : {}), ...(box ? { box } : {}), ...(words ? { words } : {}) };
-    const found = /** @type {Answer} */ (await change("POST", "/api/selects", asked));
+    const found = /** @type {Answer} */ (await sendJson("POST", "/api/selects", asked));
     this.can = { points: found.points, words: found.words };
     this.seen = addressOf(layer.source);
     if (found.mask) await this.#put(found.mask, wish);
@@ -639,7 +639,7 @@ class Picking {
     editor.found(marked.bits);
     this.last = { wish, state: editor.state };
     this.way = "new";
-    say(`Found. The mask has ${editor.mask.count.toLocaleString("en")} pixels`);
+    announce(`Found. The mask has ${editor.mask.count.toLocaleString("en")} pixels`);
   }
 }
 
@@ -820,7 +820,7 @@ export class Editor {
     const step = () => (away < 0 ? this.history.undo() : this.history.redo());
     for (let left = Math.abs(away); left > 1; left--) step();
     if (!away) return;
-    this.#went(step(), `${counted(Math.abs(away), "step")} ${away < 0 ? "undone" : "done again"}`);
+    this.#went(step(), `${countOf(Math.abs(away), "step")} ${away < 0 ? "undone" : "done again"}`);
     this.look();
   }
 
@@ -832,7 +832,7 @@ export class Editor {
     const box = /** @type {Box} */ ([edge(column, width), edge(row, height), edge(column + 1, width), edge(row + 1, height)]);
     const value = this.mask.isFull(box) ? 0 : 1;
     this.paint({ tool: "rect", value, box });
-    say(`Field ${n} ${value ? "painted" : "taken away"}`);
+    announce(`Field ${n} ${value ? "painted" : "taken away"}`);
   }
 
   /** @param {Box | null} box @param {string} said */
@@ -844,7 +844,7 @@ export class Editor {
     this.isPictureStale = true;
     this.load();
     this.changed();
-    say(said);
+    announce(said);
   }
 
   /** Another canvas, px added at the left and at the top. @param {number} left @param {number} top @param {number} width @param {number} height */
@@ -858,7 +858,7 @@ export class Editor {
     this.history.resize(withCanvas(this.state, l, t, w, h), l, t);
     this.look();
     this.changed();
-    say(`The canvas is ${w} × ${h} px`);
+    announce(`The canvas is ${w} × ${h} px`);
   }
 
   /** Put a picture on top, as small as the canvas; its middle in the canvas' or at a point. @param {Source} source @param {string} name @param {{x: number, y: number}} [at] */
@@ -882,17 +882,17 @@ export class Editor {
   /** Put what the mask marks of the selected layer on a layer of its own, over it. @param {boolean} isHole  it isn't there below any more, so that the hole is drawn */
   cutOut(isHole) {
     const from = this.layer;
-    if (!from || !this.mask.bounds) return complain("Paint or pick what is to be cut out first.");
-    if (this.state.layers.length >= MOST_LAYERS) return complain(FULL);
+    if (!from || !this.mask.bounds) return showError("Paint or pick what is to be cut out first.");
+    if (this.state.layers.length >= MOST_LAYERS) return showError(FULL);
     const id = freeId(this.state);
     const state = withCutOut(this.state, this.mask, from, this.sizeOf(from), id, isHole);
-    if (!state) return complain("Nothing of what is painted lies on the selected layer.");
+    if (!state) return showError("Nothing of what is painted lies on the selected layer.");
     this.found(new Uint8Array(this.mask.bits.length), state);
     this.take("move");
     this.select(id);
     const [left, top, right, bottom] = this.boxOf(/** @type {Layer} */ (this.layer));
     if (this.cursor) this.cursor = { x: Math.floor((left + right) / 2) + 0.5, y: Math.floor((top + bottom) / 2) + 0.5, pressure: 1 };
-    say(isHole ? "Cut out. Move it, and what it leaves will be drawn" : "Copied to a layer of its own");
+    announce(isHole ? "Cut out. Move it, and what it leaves will be drawn" : "Copied to a layer of its own");
   }
 
   // Shapes that are pressed point for point

@@ -294,10 +294,10 @@ const THICKEST = 32768;
 const POINTS = 4000; // of one brush stroke; longer ones are kept as several
 
 /** Round a place in px to ⅛ px. @param {number} px */
-export const eighths = (px) => Math.min(MOST, Math.max(LEAST, Math.round(px * 8)));
+export const eighthsOf = (px) => Math.min(MOST, Math.max(LEAST, Math.round(px * 8)));
 
 /** A radius in ⅛ px, of a size across in px. @param {number} px */
-export const radius = (px) => Math.min(THICKEST, Math.max(THINNEST, Math.round(px * 4)));
+export const radiusOf = (px) => Math.min(THICKEST, Math.max(THINNEST, Math.round(px * 4)));
 
 /** What lies between two points, if they are too far apart for one way. @param {Spot} from @param {Spot} to @returns {Spot[]} */
 export function pointsBetween(from, to) {

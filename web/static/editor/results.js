@@ -1,9 +1,9 @@
 // What comes back from the studio: pictures of a document that was sent, to compare and keep, and answers to questions about it.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancelJob, change, once, untilAnswered, upload } from "../js/core/api.js";
+import { cancelJob, fetchJson, sendJson, sendOnce, untilAnswered, upload } from "../js/core/api.js";
 import { followNews, Jobs, stepOf, stopJob } from "../js/core/jobs.js";
 import { icon, oncePerFrame } from "../js/core/page.js";
-import { complain, counted, plain, say } from "../js/core/text.js";
+import { announce, countOf, plainText, showError } from "../js/core/text.js";
 import { addressOf, freeId, newDocument, newLayer, sendFiles, writeDocument } from "./document.js";
 import { differenceOf } from "./screen.js";
 
@@ -45,7 +45,7 @@ export class Results {
     this.other = null;
     this.jobs = new Jobs([], oncePerFrame(() => this.#news()), ({ id }) => id === this.run?.id);
     followNews((news) => {
-      this.jobs.take(news).catch(complain);
+      this.jobs.take(news).catch(showError);
       this.other?.take(news);
     });
   }
@@ -65,15 +65,15 @@ export class Results {
       await sendFiles(state);
       const painted = crypto.subtle && hex(await crypto.subtle.digest("SHA-256", mask.bits)); // only where the page came safely
       const document = writeDocument(state);
-      const { jobs, said, seam } = /** @type {{jobs: Job[], said: string, seam: number | null}} */ (await once(document, (key) => change("POST", "/api/edits", { document, painted, key })));
+      const { jobs, said, seam } = /** @type {{jobs: Job[], said: string, seam: number | null}} */ (await sendOnce(document, (key) => sendJson("POST", "/api/edits", { document, painted, key })));
       const [first] = jobs;
       if (first) this.run = { id: first.id, state, seam };
       this.show(null);
-      this.said = plain(said);
+      this.said = plainText(said);
       this.jobs.add(jobs);
-      say(this.said);
+      announce(this.said);
     } catch (error) {
-      complain(error);
+      showError(error);
     }
     this.isSending = false;
     this.onChange();
@@ -87,7 +87,7 @@ export class Results {
       editor.look();
     }
     if (job?.over && job.pictures.length && !this.isTold) {
-      say(`${counted(job.pictures.length, "picture")} ready`);
+      announce(`${countOf(job.pictures.length, "picture")} ready`);
       if (editor.state === this.run?.state) this.show(1);
     }
     this.isTold = job?.over ?? false;
@@ -121,9 +121,9 @@ export class Results {
     editor.show({ state, mask: null, split: this.split });
     this.draw();
     if (!this.isDifference) return;
-    await editor.pictures.load(candidate).catch(complain);
+    await editor.pictures.load(candidate).catch(showError);
     const { mask, changed, outside } = differenceOf(editor, run.state, state, run.seam);
-    this.said = `${counted(changed, "pixel")} changed${run.seam === null ? "" : `, ${outside ? outside.toLocaleString("en") : "none"} outside of what was painted or uncovered`}`;
+    this.said = `${countOf(changed, "pixel")} changed${run.seam === null ? "" : `, ${outside ? outside.toLocaleString("en") : "none"} outside of what was painted or uncovered`}`;
     if (this.shown === n && this.isDifference) editor.show({ state, mask, split: 100 });
     this.draw();
   }
@@ -140,7 +140,7 @@ export class Results {
     editor.show({ state: run.state, mask: null, split: 100, beside });
     editor.fit();
     this.draw();
-    say("All pictures beside each other");
+    announce("All pictures beside each other");
   }
 
   #apart() {
@@ -207,7 +207,7 @@ export class Results {
   #strip(id) {
     const { job } = this;
     const close = html`<button class="icon-button" type="button" title="Close" aria-label="Close" @click=${() => this.close()}>${icon("close")}</button>`;
-    if (job?.error) return html`<div class="strip trouble">${icon("alert")}<p>${plain(job.error)}</p>${close}</div>`;
+    if (job?.error) return html`<div class="strip trouble">${icon("alert")}<p>${plainText(job.error)}</p>${close}</div>`;
     if (!job || !job.over) return this.#running(job);
     if (!job.pictures.length) return html`<div class="strip"><p>Stopped before it was done.</p>${close}</div>`;
     const button = (/** @type {boolean} */ isOn, /** @type {unknown} */ inside, /** @type {string} */ label, /** @type {() => void} */ work) =>
@@ -221,7 +221,7 @@ export class Results {
         ${close}
       </div>
       ${this.shown === null ? html`<p class="muted small">${this.said}</p>` : this.#tools(id)}
-      ${job.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
+      ${job.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
     </div>`;
   }
 
@@ -257,7 +257,7 @@ export class Results {
         <button class="button quiet small" type="button" aria-pressed=${this.blinking !== undefined} @click=${blink}>Blink</button>
         <button class="button quiet small" type="button" aria-pressed=${this.isDifference} @click=${differ}>Difference</button>
         <a class="button quiet small" href="/pictures/${id}/${this.shown}">Open</a>
-        <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => import("../js/core/dialog.js").then(({ postPicture }) => postPicture(id, this.shown ?? 1)).catch(complain)}>Post</button>
+        <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => import("../js/core/dialog.js").then(({ postPicture }) => postPicture(id, this.shown ?? 1)).catch(showError)}>Post</button>
         <button class="button quiet small" type="button" @click=${() => this.keep(true)}>Add as layer</button>
         <button class="button small" type="button" @click=${() => this.keep(false)}>Keep</button>
       </div>
@@ -357,7 +357,7 @@ export class Asking {
       last.position = state.state === "queued" ? (state.position ?? null) : null;
       this.draw();
     }
-    if (!news.complete || news.changed.includes(last.id)) this.#read(last.id).catch(complain);
+    if (!news.complete || news.changed.includes(last.id)) this.#read(last.id).catch(showError);
   }
 
   /** @param {string} id */
@@ -367,7 +367,7 @@ export class Asking {
     try {
       do {
         this.missed.length = 0;
-        this.turns = /** @type {{turns: Turn[]}} */ (await untilAnswered(() => ask(`/api/talk/${id}`, {}))).turns;
+        this.turns = /** @type {{turns: Turn[]}} */ (await untilAnswered(() => fetchJson(`/api/talk/${id}`, {}))).turns;
         this.draw();
       } while (this.missed.some(({ changed, complete }) => !complete || changed.includes(id)));
     } finally {
@@ -375,7 +375,7 @@ export class Asking {
     }
     const { turns } = this;
     const last = turns.at(-1);
-    if (last?.over && !wasOver) say(last.error ? plain(last.error) : `Answered: ${last.answer}`);
+    if (last?.over && !wasOver) announce(last.error ? plainText(last.error) : `Answered: ${last.answer}`);
   }
 
   /** @param {SubmitEvent} event */
@@ -391,14 +391,14 @@ export class Asking {
       const last = isMore ? this.turns.at(-1) : undefined;
       const pictures = last ? [] : [await this.#picture(sight)];
       const path = last ? `/api/talk/${last.id}` : "/api/talk";
-      const { job } = /** @type {{job: string}} */ (await once([path, question, pictures], (key) => change("POST", path, { question, pictures, key })));
+      const { job } = /** @type {{job: string}} */ (await sendOnce([path, question, pictures], (key) => sendJson("POST", path, { question, pictures, key })));
       this.about = sight;
       if (field.value.trim() === question) field.value = "";
       const reading = this.#read(job); // from here on it keeps the news
       this.isSending = false;
       await reading;
     } catch (error) {
-      complain(error);
+      showError(error);
     }
     this.isSending = false;
     this.draw();
@@ -423,7 +423,7 @@ export class Asking {
       <form class="asking" @submit=${(/** @type {SubmitEvent} */ event) => this.#send(event)}>
         <textarea class="field" name="question" rows="1" maxlength="4000" required aria-label="Question" placeholder=${isMore ? "Ask more" : "What is this?"} @keydown=${(/** @type {KeyboardEvent} */ event) => this.#key(event)}></textarea>
         <button class="button quiet small" ?disabled=${this.isBusy}>${isSending ? "Sending" : "Ask"}</button></form>
-      ${last && isMore ? html`<p class="job-actions">${last.over ? nothing : html`<button class="button quiet small" type="button" @click=${() => cancelJob(last.id).catch(complain)}>Stop</button>`}<a class="button quiet small" href="/talk/${last.id}" target="_blank">Open the conversation</a></p>` : nothing}
+      ${last && isMore ? html`<p class="job-actions">${last.over ? nothing : html`<button class="button quiet small" type="button" @click=${() => cancelJob(last.id).catch(showError)}>Stop</button>`}<a class="button quiet small" href="/talk/${last.id}" target="_blank">Open the conversation</a></p>` : nothing}
     </section>`;
   }
 }
@@ -431,8 +431,8 @@ export class Asking {
 /** @param {Turn} turn */
 const turn = ({ question, answer, error, over, cancelled, position, notes }) => html`<div class="turn">
   <p class="question">${question}</p>
-  ${error ? html`<p class="wrong">${plain(error)}</p>` : cancelled ? html`<p class="muted">Stopped before the first word.</p>` : answer ? html`<p class="said" aria-busy=${!over}>${answer}</p>` : html`<p class="muted">${position ? `Place ${position} in the queue` : "Looking"} …</p>`}
-  ${notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
+  ${error ? html`<p class="wrong">${plainText(error)}</p>` : cancelled ? html`<p class="muted">Stopped before the first word.</p>` : answer ? html`<p class="said" aria-busy=${!over}>${answer}</p>` : html`<p class="muted">${position ? `Place ${position} in the queue` : "Looking"} …</p>`}
+  ${notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
 </div>`;
 
 /** A part of a picture as a file, over white, no larger than a model looks at. @param {Uint8ClampedArray<ArrayBuffer>} pixels  RGBA @param {number} across  px of a row @param {Box} box */

@@ -1,8 +1,8 @@
 // The page of a set of examples: pictures come into it from files or from one's own, and it is tried.
-import { change, once, readJob, untilAnswered } from "./core/api.js";
+import { readJob, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { followNews } from "./core/jobs.js";
-import { askBefore, element, pageData, startPage, takeChosen } from "./core/page.js";
-import { ago, complain, toast } from "./core/text.js";
+import { askBefore, elementOf, pageData, startPage, takeChosen } from "./core/page.js";
+import { showError, showToast, timeAgo } from "./core/text.js";
 import { Attachments } from "./parts/attachments.js";
 
 /** @import {News} from "./types.js" */
@@ -17,30 +17,30 @@ class Taking {
    * @param {(form: FormData, pictures: string[]) => Promise<void>} send
    */
   constructor(name, one, send) {
-    this.form = element(name, HTMLFormElement);
+    this.form = elementOf(name, HTMLFormElement);
     this.form.hidden = false;
     this.one = one;
     this.send = send;
     if (!document.getElementById(`${name}-pictures`)) return; // it can't be done yet, and says why
-    this.attached = new Attachments(element(`${name}-pictures`, HTMLElement));
+    this.attached = new Attachments(elementOf(`${name}-pictures`, HTMLElement));
     this.#listen(name);
   }
 
   /** @param {string} name */
   #listen(name) {
-    takeChosen(element(`${name}-file`, HTMLInputElement), (files) => this.#addFiles(files));
+    takeChosen(elementOf(`${name}-file`, HTMLInputElement), (files) => this.#addFiles(files));
     this.form.addEventListener("dragover", (event) => event.preventDefault());
     this.form.addEventListener("drop", (event) => {
       event.preventDefault();
       this.#addFiles([...(event.dataTransfer?.files ?? [])]);
     });
     this.form.addEventListener("paste", (event) => this.#addFiles([...(event.clipboardData?.files ?? [])]) && event.preventDefault());
-    element(`${name}-own`, HTMLButtonElement).addEventListener("click", async () => {
+    elementOf(`${name}-own`, HTMLButtonElement).addEventListener("click", async () => {
       const { pickPictures } = await import("./core/dialog.js");
       try {
         for (const { job, n } of await pickPictures(this.one)) this.#room().addOwn(job, n);
       } catch (error) {
-        complain(error);
+        showError(error);
       }
     });
     this.form.addEventListener("submit", (event) => {
@@ -69,13 +69,13 @@ class Taking {
   async #submit() {
     const attached = /** @type {Attachments} */ (this.attached);
     if (this.form.ariaBusy === "true") return;
-    if (!attached.all.length) return toast("Choose a picture first: from a file, or one of yours.");
+    if (!attached.all.length) return showToast("Choose a picture first: from a file, or one of yours.");
     this.form.ariaBusy = "true";
     try {
       await this.send(new FormData(this.form), await attached.ids());
       attached.clear();
     } catch (error) {
-      complain(error);
+      showError(error);
     }
     this.form.ariaBusy = "false";
   }
@@ -86,7 +86,7 @@ class Taking {
  * @param {string[]} pictures
  */
 async function add(form, pictures) {
-  await change("POST", "/api/examples", { set: set.id, label: String(form.get("label")), question: String(form.get("question") ?? ""), pictures });
+  await sendJson("POST", "/api/examples", { set: set.id, label: String(form.get("label")), question: String(form.get("question") ?? ""), pictures });
   location.reload();
 }
 
@@ -96,7 +96,7 @@ async function add(form, pictures) {
  */
 async function tryOn(form, [picture]) {
   const asked = { picture, question: String(form.get("question") ?? "") };
-  const { href } = /** @type {{href: string}} */ (await once([set.id, asked], (key) => change("POST", `/api/examples/${set.id}/try`, { ...asked, key })));
+  const { href } = /** @type {{href: string}} */ (await sendOnce([set.id, asked], (key) => sendJson("POST", `/api/examples/${set.id}/try`, { ...asked, key })));
   location.assign(href);
   if (href.startsWith(set.href)) location.reload(); // the address was this page's own
 }
@@ -108,19 +108,19 @@ async function tellFound() {
   const jobs = await untilAnswered(() => Promise.all(open.map(readJob)));
   if (!jobs.some(({ over }) => over)) return;
   const busy = [...document.querySelectorAll(".attached, dialog[open]")].length > 0;
-  if (busy) toast("A picture that you tried is done.", { press: { label: "Show", work: () => location.reload() } });
+  if (busy) showToast("A picture that you tried is done.", { press: { label: "Show", work: () => location.reload() } });
   else location.reload();
 }
 
 /** @param {News} news */
 function take(news) {
-  if (open.length && (!news.complete || news.changed.some((id) => open.includes(id)))) tellFound().catch(complain);
+  if (open.length && (!news.complete || news.changed.some((id) => open.includes(id)))) tellFound().catch(showError);
 }
 
 new Taking("try", true, tryOn);
 new Taking("add", false, add);
-for (const time of document.querySelectorAll("time")) time.textContent = ago(time.dateTime);
-askBefore(element("delete", HTMLFormElement), `Delete ${set.name}?`, "The set goes with its examples. Pictures of yours stay.", "Delete");
+for (const time of document.querySelectorAll("time")) time.textContent = timeAgo(time.dateTime);
+askBefore(elementOf("delete", HTMLFormElement), `Delete ${set.name}?`, "The set goes with its examples. Pictures of yours stay.", "Delete");
 followNews(take);
 startPage();
-if (open.length) tellFound().catch(complain);
+if (open.length) tellFound().catch(showError);

@@ -1,18 +1,18 @@
 // Pages that work by themselves, as forms, and the little that scripts add to some of them.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { copies, copyOf, endSession, readSignIn, saveSettings, signIn } from "./core/api.js";
-import { element, icon, lettersOn, setLetters, setTheme, startPage, theme, THEMES } from "./core/page.js";
-import { ago, capital, complain, plain, toast } from "./core/text.js";
+import { copyKey, endSession, readSignIn, saveSettings, signIn, withCopies } from "./core/api.js";
+import { currentTheme, elementOf, icon, lettersOn, setLetters, setTheme, startPage, THEMES } from "./core/page.js";
+import { capitalized, plainText, showError, showToast, timeAgo } from "./core/text.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
 
 // Settings are saved as they are changed; each says so, or what is wrong with it
 
 function startSettings() {
-  const form = element("settings", HTMLFormElement);
+  const form = elementOf("settings", HTMLFormElement);
   form.addEventListener("change", saveSetting);
   form.addEventListener("submit", (event) => event.preventDefault());
-  element("save", HTMLElement).hidden = true;
+  elementOf("save", HTMLElement).hidden = true;
   showHere();
 }
 
@@ -21,9 +21,9 @@ async function saveSetting({ target }) {
   if (!(target instanceof HTMLInputElement || target instanceof HTMLSelectElement) || !target.reportValidity()) return;
   try {
     await saveSettings({ [target.name]: valueOf(target) });
-    toast("Saved");
+    showToast("Saved");
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
@@ -49,7 +49,7 @@ function showHere() {
       <div class="rows">
         <div class="row">
           <label for="here-theme">Theme</label>
-          <select id="here-theme" @change=${chooseTheme}>${THEMES.map((one) => html`<option value=${one} ?selected=${one === theme()}>${capital(one)}</option>`)}</select>
+          <select id="here-theme" @change=${chooseTheme}>${THEMES.map((one) => html`<option value=${one} ?selected=${one === currentTheme()}>${capitalized(one)}</option>`)}</select>
         </div>
         <div class="row">
           <div><label for="here-letters">Letters as shortcuts</label><p class="muted small">Off: only keys such as Escape and the arrows act outside of fields.</p></div>
@@ -63,11 +63,11 @@ function showHere() {
 // Where somebody is signed in: times as people say them, and an end to each without a new page
 
 function startSessions() {
-  const list = element("sessions", HTMLElement);
+  const list = elementOf("sessions", HTMLElement);
 
   for (const time of list.querySelectorAll("time")) {
     time.title = time.dateTime;
-    time.textContent = ago(time.dateTime);
+    time.textContent = timeAgo(time.dateTime);
   }
 
   list.addEventListener("submit", async (event) => {
@@ -78,9 +78,9 @@ function startSessions() {
     try {
       await endSession(form.dataset.session ?? "");
       row?.remove();
-      toast("Session ended");
+      showToast("Session ended");
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   });
 }
@@ -90,7 +90,7 @@ function startShares() {
   for (const time of document.querySelectorAll("#shares time")) {
     if (!(time instanceof HTMLTimeElement)) continue;
     time.title = time.dateTime;
-    time.textContent = ago(time.dateTime, Date.parse(time.dateTime) + 8 * 86_400_000); // the date
+    time.textContent = timeAgo(time.dateTime, Date.parse(time.dateTime) + 8 * 86_400_000); // the date
   }
 }
 
@@ -100,10 +100,10 @@ function startDocuments() {
     const form = event.target;
     if (!(form instanceof HTMLFormElement) || !form.dataset.name) return;
     event.preventDefault();
-    const { confirmed } = await import("./core/dialog.js");
-    if (await confirmed(`Delete ${form.dataset.name}?`, "The document goes, pictures made from it stay.", "Delete", { bad: true })) {
+    const { askConfirmed } = await import("./core/dialog.js");
+    if (await askConfirmed(`Delete ${form.dataset.name}?`, "The document goes, pictures made from it stay.", "Delete", { bad: true })) {
       const [, id = ""] = /\/documents\/(\w+)\/delete$/.exec(form.action) ?? [];
-      await copies("readwrite", (all) => all.delete(copyOf(id))).catch(() => {});
+      await withCopies("readwrite", (all) => all.delete(copyKey(id))).catch(() => {});
       form.submit();
     }
   });
@@ -129,7 +129,7 @@ function nextPage() {
 
 /** @param {TemplateResult} content */
 function showPanel(content) {
-  const panel = element("sign-in", HTMLElement);
+  const panel = elementOf("sign-in", HTMLElement);
   const brand = panel.querySelector(".brand");
   panel.replaceChildren(...(brand ? [brand] : []));
   const place = document.createElement("div");
@@ -157,7 +157,7 @@ function offerSignIn(name, token) {
 /** @param {unknown} error */
 function refuseSignIn(error) {
   showPanel(html`<h1>This link doesn't work</h1>
-    <div class="trouble">${icon("alert")}<p>${plain(error instanceof Error ? error.message : String(error))}</p></div>
+    <div class="trouble">${icon("alert")}<p>${plainText(error instanceof Error ? error.message : String(error))}</p></div>
     <p>Type <kbd>/web</kbd> in Discord for a new one, or open the address that <kbd>make run</kbd> prints.</p>`);
 }
 

@@ -3,8 +3,8 @@ import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { readTrail } from "./core/api.js";
 import { postPicture } from "./core/dialog.js";
 import { Announcer, copyText, deleteJobForGood, followNews, offerShare, pressAction, tellAway, toggleFavourite, trashAndLeave } from "./core/jobs.js";
-import { element, icon, pageData, shortcuts, startPage } from "./core/page.js";
-import { commandOf, complain } from "./core/text.js";
+import { addShortcuts, elementOf, icon, pageData, startPage } from "./core/page.js";
+import { commandOf, showError } from "./core/text.js";
 import { openMenu } from "./parts/menu.js";
 
 /** @import {Action, Job, Picture} from "./types.js" */
@@ -96,7 +96,7 @@ class Compare {
 /** @typedef {{href: string, thumb: string, label: string}} Kin */
 
 const { job, picture, parent, actions } = /** @type {{job: Job, picture: Picture, parent: Kin | null, actions: Action[]}} */ (pageData());
-const stage = element("stage", HTMLElement);
+const stage = elementOf("stage", HTMLElement);
 const announcer = new Announcer();
 const { before, after, back } = readTrail(location.pathname, job.pictures.map(({ href }) => href));
 const leave = back ?? (job.mine ? "/pictures" : "/explore");
@@ -121,7 +121,7 @@ function edges() {
 }
 
 function hearts() {
-  const button = element("heart", HTMLButtonElement);
+  const button = elementOf("heart", HTMLButtonElement);
   const press = () => toggleFavourite(job.id, picture, () => button.setAttribute("aria-pressed", String(picture.favourite)));
   button.form?.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -134,7 +134,7 @@ function comparing() {
   const others = job.pictures.filter(({ n, visibility }) => n !== picture.n && visibility === "show").map(({ n, original }) => ({ src: original, label: `Picture ${n}` }));
   if (parent) others.unshift({ src: bytesOf(parent.href), label: "Made from" });
   if (!others.length || picture.visibility === "block" || picture.film) return null;
-  const place = element("tools", HTMLElement);
+  const place = elementOf("tools", HTMLElement);
   const draw = (/** @type {boolean} */ on) =>
     render(html`<button class="icon-button" type="button" title="Compare" aria-label="Compare" aria-pressed=${on} @click=${() => compare.toggle()}>${icon("compare")}</button>`, place);
   const compare = new Compare(stage, others, draw);
@@ -151,7 +151,7 @@ function copies() {
   ].filter(({ text }) => text);
   const items = all.map(({ label, text }) => ({ label, work: () => copyText(text, label) }));
   const place = document.createElement("span");
-  element("copies", HTMLElement).append(place);
+  elementOf("copies", HTMLElement).append(place);
   const open = (/** @type {Event} */ event) => openMenu(/** @type {HTMLElement} */ (event.currentTarget), "Copy", [{ name: "Copy", items }]);
   render(html`<button class="button quiet small" type="button" aria-haspopup="menu" aria-expanded="false" @click=${open}>${icon("copy")}Copy</button>`, place);
 }
@@ -159,7 +159,7 @@ function copies() {
 function posting() {
   if (!job.mine || picture.visibility === "block") return;
   const place = document.createElement("span");
-  element("copies", HTMLElement).append(place);
+  elementOf("copies", HTMLElement).append(place);
   render(html`<button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => postPicture(job.id, picture.n)}>${icon("send")}Post</button>`, place);
 }
 
@@ -187,7 +187,7 @@ function onAction(event) {
 function play() {
   const film = document.getElementById("picture");
   if (!(film instanceof HTMLVideoElement)) return;
-  if (film.paused) film.play().catch(complain);
+  if (film.paused) film.play().catch(showError);
   else film.pause();
 }
 
@@ -196,23 +196,23 @@ function download() {
   if (link instanceof HTMLElement) link.click();
 }
 
-const close = element("close", HTMLAnchorElement);
+const close = elementOf("close", HTMLAnchorElement);
 close.href = leave;
 edges();
 copies();
 posting();
 const like = hearts();
 const compare = comparing();
-element("actions", HTMLElement).addEventListener("submit", onAction);
+elementOf("actions", HTMLElement).addEventListener("submit", onAction);
 document.getElementById("away")?.addEventListener("submit", (event) => {
   event.preventDefault();
   trash();
 });
-followNews((news) => announcer.take(news).catch(complain));
+followNews((news) => announcer.take(news).catch(showError));
 startPage();
 offerShare();
 tellAway(() => {});
-shortcuts({
+addShortcuts({
   ArrowLeft: () => go(before),
   ArrowRight: () => go(after),
   l: like,

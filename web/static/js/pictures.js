@@ -2,8 +2,8 @@
 import { html } from "../vendor/lit-html/lit-html.js";
 import { deletePictures, emptyTrash, keepTrail, pictureName, putInFolder, readShown, restorePictures, takeOutOfFolder } from "./core/api.js";
 import { Announcer, followNews, offerShare, tellAway, toggleFavourite } from "./core/jobs.js";
-import { askBefore, element, emptyState, pageData, shortcuts, startPage } from "./core/page.js";
-import { complain, counted, toast } from "./core/text.js";
+import { addShortcuts, askBefore, elementOf, emptyState, pageData, startPage } from "./core/page.js";
+import { countOf, showError, showToast } from "./core/text.js";
 import { Gallery, joinSearchFields } from "./gallery/gallery.js";
 import { Grid } from "./gallery/grid.js";
 import { keyOf, PAGE, pageQuery, queryOf, Selection, Source } from "./gallery/source.js";
@@ -38,7 +38,7 @@ const pictureTools = (gallery) => [
  * @param {Gallery} gallery
  */
 function listenForPictures(gallery) {
-  shortcuts({
+  addShortcuts({
     l: async () => gallery.meant.length && (await chosen()).likeTiles(gallery.meant, !liked(gallery.meant), gallery),
     Delete: async () => gallery.meant.length && (await chosen()).trashTiles(gallery.meant, gallery),
     Escape: () => gallery.bulk.clear(),
@@ -57,7 +57,7 @@ function offerSmartFolder(button, filters) {
     query = pageQuery(now).toString();
     button.hidden = !query;
   };
-  button.addEventListener("click", () => chosen().then(({ saveSearch }) => saveSearch(query)).catch(complain));
+  button.addEventListener("click", () => chosen().then(({ saveSearch }) => saveSearch(query)).catch(showError));
   filtered(filters);
   return filtered;
 }
@@ -77,7 +77,7 @@ function startPictures() {
   const announcer = new Announcer();
   announcingBar(announcer);
   data.filters.q = joinSearchFields();
-  const filtered = offerSmartFolder(element("save", HTMLElement), data.filters);
+  const filtered = offerSmartFolder(elementOf("save", HTMLElement), data.filters);
   const gallery = new Gallery(data, announcer, { fixed: {}, counted: null, tools: pictureTools, empty, filtered });
   listenForPictures(gallery);
   tellAway(() => gallery.renew());
@@ -85,13 +85,13 @@ function startPictures() {
 
 function startExplore() {
   const { pictures, newer, filters } = /** @type {{pictures: Tile[], newer: string | null, filters: Filters}} */ (pageData());
-  const place = element("gallery", HTMLElement);
+  const place = elementOf("gallery", HTMLElement);
   const announcer = new Announcer();
   announcingBar(announcer);
-  const form = element("filters", HTMLFormElement);
-  element("apply", HTMLElement).hidden = true;
+  const form = elementOf("filters", HTMLFormElement);
+  elementOf("apply", HTMLElement).hidden = true;
   form.addEventListener("change", () => form.requestSubmit());
-  followNews((news) => announcer.take(news).catch(complain));
+  followNews((news) => announcer.take(news).catch(showError));
   if (!pictures.length) return;
   const sourceOf = (/** @type {Tile[]} */ first) => new Source(filters, null, () => grid.draw(), first, readShown);
   const press = (/** @type {number} */ index) => {
@@ -113,10 +113,10 @@ function startExplore() {
   };
   const grid = new Grid(place, sourceOf(newer ? [] : pictures), new Selection(), { press: (_, index) => press(index), mark: null, like });
   history.scrollRestoration = "manual";
-  element("pager", HTMLElement).hidden = true;
+  elementOf("pager", HTMLElement).hidden = true;
   place.classList.add("live", "plain");
   grid.scrollTo(Number(location.hash.slice(1)) || 0);
-  shortcuts({ l: () => like(grid.current) });
+  addShortcuts({ l: () => like(grid.current) });
   setInterval(() => look().catch(() => {}), LOOK_EVERY); // a failed look is tried again
 }
 
@@ -131,13 +131,13 @@ function startFolder() {
   };
   const takeOut = async (/** @type {Tile[]} */ tiles) => {
     const names = tiles.map(pictureName);
-    const back = () => putInFolder(folder.id, names).then(() => gallery.renew(), complain);
+    const back = () => putInFolder(folder.id, names).then(() => gallery.renew(), showError);
     try {
       await takeOutOfFolder(folder.id, names);
       gallery.forget(tiles);
-      toast(`${counted(tiles.length, "picture")} taken out of ${folder.name}`, { press: { label: "Undo", work: back } });
+      showToast(`${countOf(tiles.length, "picture")} taken out of ${folder.name}`, { press: { label: "Undo", work: back } });
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   };
   if (document.getElementById("more-filters")) data.filters.q = joinSearchFields();
@@ -147,7 +147,7 @@ function startFolder() {
     empty,
     tools: (gallery) => [...pictureTools(gallery), ...(folder.query === null ? [{ icon: "folder-out", label: () => "Take out of this folder", work: takeOut }] : [])],
   });
-  askBefore(element("delete", HTMLFormElement), `Delete ${folder.name}?`, "The folder goes, its pictures stay.", "Delete");
+  askBefore(elementOf("delete", HTMLFormElement), `Delete ${folder.name}?`, "The folder goes, its pictures stay.", "Delete");
   listenForPictures(gallery);
   offerShare();
   tellAway(() => gallery.renew());
@@ -155,31 +155,31 @@ function startFolder() {
 
 function startTrash() {
   const { pictures, newer, total, days } = /** @type {{pictures: Tile[], newer: string | null, total: number, days: number}} */ (pageData());
-  const clear = element("empty", HTMLFormElement);
+  const clear = elementOf("empty", HTMLFormElement);
   const restore = async (/** @type {Tile[]} */ tiles) => {
     try {
       await restorePictures(tiles.map(pictureName));
       gallery.forget(tiles);
-      toast(`${counted(tiles.length, "picture")} restored`);
+      showToast(`${countOf(tiles.length, "picture")} restored`);
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   };
   const destroy = async (/** @type {Tile[]} */ tiles) => {
-    const what = counted(tiles.length, "picture");
-    const { confirmed } = await questions();
-    if (!(await confirmed(`Delete ${what} for good?`, "This can't be undone.", "Delete", { bad: true }))) return;
+    const what = countOf(tiles.length, "picture");
+    const { askConfirmed } = await questions();
+    if (!(await askConfirmed(`Delete ${what} for good?`, "This can't be undone.", "Delete", { bad: true }))) return;
     try {
       await deletePictures(tiles.map(pictureName));
       gallery.forget(tiles);
-      toast(`${what} deleted`);
+      showToast(`${what} deleted`);
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   };
   const empty = () => {
     clear.hidden = true;
-    const text = `What you move here is hidden everywhere on these pages, and deleted for good after ${counted(days, "day")}.`;
+    const text = `What you move here is hidden everywhere on these pages, and deleted for good after ${countOf(days, "day")}.`;
     return emptyState("trash", "The trash is empty", text, html`<a class="button quiet" href="/pictures">Pictures</a>`);
   };
   const gallery = new Gallery({ pictures, months: [], filters: {}, newer }, new Announcer(), {
@@ -193,16 +193,16 @@ function startTrash() {
   });
   clear.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const { confirmed } = await questions();
-    if (!(await confirmed("Empty the trash?", "All pictures in it are deleted for good. This can't be undone.", "Empty it", { bad: true }))) return;
+    const { askConfirmed } = await questions();
+    if (!(await askConfirmed("Empty the trash?", "All pictures in it are deleted for good. This can't be undone.", "Empty it", { bad: true }))) return;
     try {
-      toast(`${counted(await emptyTrash(), "picture")} deleted`);
+      showToast(`${countOf(await emptyTrash(), "picture")} deleted`);
       await gallery.renew();
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   });
-  shortcuts({ Delete: () => gallery.meant.length && destroy(gallery.meant), Escape: () => gallery.bulk.clear() });
+  addShortcuts({ Delete: () => gallery.meant.length && destroy(gallery.meant), Escape: () => gallery.bulk.clear() });
 }
 
 startPage({ pictures: startPictures, explore: startExplore, "organise/folder": startFolder, "organise/trash": startTrash });

@@ -2,8 +2,8 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { keepTrail, readQueues } from "./core/api.js";
 import { copyText, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
-import { element, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
-import { capital, complain, counted, duration, say, toast } from "./core/text.js";
+import { elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
+import { announce, capitalized, countOf, durationOf, showError, showToast } from "./core/text.js";
 import { Bar } from "./parts/bar.js";
 import { jobCard } from "./parts/job-card.js";
 
@@ -19,7 +19,7 @@ let live = new Set();
 function tellDone(jobs) {
   const done = jobs.filter(({ id, over }) => over && live.has(id));
   live = new Set(jobs.filter(({ over }) => !over).map(({ id }) => id));
-  for (const job of done) say(`${job.prompt || job.kind}: ${outcome(job)}`);
+  for (const job of done) announce(`${job.prompt || job.kind}: ${outcome(job)}`);
   if (document.hidden && done.length) document.title = `✓ ${title}`;
 }
 
@@ -28,7 +28,7 @@ function outcome({ status, error, pictures }) {
   if (status === "failed") return error ?? "it failed";
   if (status === "cancelled") return "stopped";
   if (!pictures.length) return "done";
-  return `${counted(pictures.length, pictures.some(({ film }) => film) ? "film" : "picture")} ready`;
+  return `${countOf(pictures.length, pictures.some(({ film }) => film) ? "film" : "picture")} ready`;
 }
 
 document.addEventListener("visibilitychange", () => {
@@ -46,7 +46,7 @@ class Stream {
    * @param {(job: Job) => boolean} [belongs]
    */
   constructor(jobs, bar, empty, belongs) {
-    this.place = element("jobs", HTMLElement);
+    this.place = elementOf("jobs", HTMLElement);
     this.bar = bar;
     this.empty = empty;
     this.jobs = new Jobs(jobs, oncePerFrame(() => this.draw()), belongs);
@@ -65,7 +65,7 @@ class Stream {
     this.place.replaceChildren(this.none);
     this.draw();
     setInterval(this.jobs.onChange, MINUTE); // "5 minutes ago" goes on
-    followNews((news) => this.jobs.take(news).catch(complain));
+    followNews((news) => this.jobs.take(news).catch(showError));
     this.place.addEventListener("click", ({ target }) => target instanceof Element && target.closest("a") && keepTrail(this.jobs.all.flatMap((job) => job.pictures.map(({ href }) => href))), true);
   }
 
@@ -80,7 +80,7 @@ class Stream {
   added(jobs) {
     this.jobs.add(jobs);
     const top = scrollY < 200;
-    if (!top) toast(jobs.length > 1 ? `${jobs.length} jobs queued` : "Queued", { press: { label: "Show", work: () => scrollTo({ top: 0 }) } });
+    if (!top) showToast(jobs.length > 1 ? `${jobs.length} jobs queued` : "Queued", { press: { label: "Show", work: () => scrollTo({ top: 0 }) } });
   }
 
   /** @param {string} id */
@@ -130,7 +130,7 @@ class Managed {
     this.queues = queues;
     /** @type {Map<string, Rows<QueuedJob>>} by the queue's name */
     this.rows = new Map();
-    this.place = element("managed", HTMLElement);
+    this.place = elementOf("managed", HTMLElement);
     if (!queues.length) return;
     this.place.replaceChildren();
     this.draw();
@@ -163,7 +163,7 @@ class Managed {
 
   /** @param {QueuedJob} job */
   #row(job) {
-    const words = job.private ? html`${icon("lock")}Private` : job.prompt || capital(job.kind);
+    const words = job.private ? html`${icon("lock")}Private` : job.prompt || capitalized(job.kind);
     return html`<li class="row">
       <div><p class="managed-words">${words}</p><p class="muted small">${aboutJob(job)}</p></div>
       <button class="button quiet small" type="button" aria-label="Cancel the job of ${job.who}" @click=${() => this.#cancel(job)}>Cancel</button>
@@ -180,7 +180,7 @@ class Managed {
 /** @param {QueuedJob} job */
 function aboutJob({ who, kind, position, percent, eta, device }) {
   const state = position ? `place ${position}` : percent === null ? "starting" : `${percent} %`;
-  return [who, capital(kind), state, eta ? `about ${duration(eta)}` : "", device ?? ""].filter(Boolean).join(" · ");
+  return [who, capitalized(kind), state, eta ? `about ${durationOf(eta)}` : "", device ?? ""].filter(Boolean).join(" · ");
 }
 
 function startCreate() {

@@ -1,9 +1,9 @@
 // Conversations about pictures: the page on which one begins, and the page of one, whose last answer grows and goes on.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancelJob, change, keepField, keepHere, once, untilAnswered } from "./core/api.js";
+import { cancelJob, fetchJson, keepField, keepHere, sendJson, sendOnce, untilAnswered } from "./core/api.js";
 import { followNews } from "./core/jobs.js";
-import { droppedPicture, element, icon, oncePerFrame, pageData, startPage, takeChosen, takeDrops, unhide } from "./core/page.js";
-import { ago, complain, plain, toast } from "./core/text.js";
+import { droppedPicture, elementOf, icon, oncePerFrame, pageData, startPage, takeChosen, takeDrops, unhide } from "./core/page.js";
+import { plainText, showError, showToast, timeAgo } from "./core/text.js";
 import { Attachments } from "./parts/attachments.js";
 import { drawMarkdown } from "./parts/markdown.js";
 
@@ -18,16 +18,16 @@ class QuestionBar {
   constructor(address, first = false) {
     this.address = address;
     this.first = first;
-    this.form = element("talk-bar", HTMLFormElement);
-    this.field = element("more-question", HTMLTextAreaElement);
-    this.attached = new Attachments(element("more-pictures", HTMLElement), { films: "ask" });
+    this.form = elementOf("talk-bar", HTMLFormElement);
+    this.field = elementOf("more-question", HTMLTextAreaElement);
+    this.attached = new Attachments(elementOf("more-pictures", HTMLElement), { films: "ask" });
     keepField(this.field, `question ${address}`);
     unhide("talk-bar", "more-add");
     this.#listen();
   }
 
   #listen() {
-    takeChosen(element("more-file", HTMLInputElement), (files) => this.attached.addFiles(files));
+    takeChosen(elementOf("more-file", HTMLInputElement), (files) => this.attached.addFiles(files));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
@@ -57,19 +57,19 @@ class QuestionBar {
     const question = this.field.value.trim();
     if (!question || this.form.ariaBusy === "true") return;
     if (this.first && !this.attached.all.length) {
-      toast("Add the picture that you ask about: drop it, paste it, or press the picture beside the field.");
+      showToast("Add the picture that you ask about: drop it, paste it, or press the picture beside the field.");
       return;
     }
     this.form.ariaBusy = "true";
     try {
-      const wanted = element("more-answer", HTMLSelectElement).value;
+      const wanted = elementOf("more-answer", HTMLSelectElement).value;
       const asked = { question, answer: wanted, pictures: await this.attached.ids() };
-      const { href } = /** @type {{href: string}} */ (await once([this.address, asked], (key) => change("POST", this.address, { ...asked, key })));
+      const { href } = /** @type {{href: string}} */ (await sendOnce([this.address, asked], (key) => sendJson("POST", this.address, { ...asked, key })));
       keepHere(`question ${this.address}`, null);
       location.assign(href);
     } catch (error) {
       this.form.ariaBusy = "false";
-      complain(error);
+      showError(error);
     }
   }
 }
@@ -94,7 +94,7 @@ const DRAWN = {
 
 /** @param {Turn} turn */
 function said(turn) {
-  if (turn.error) return html`<div class="trouble">${icon("alert")}<p>${plain(turn.error)}</p></div>`;
+  if (turn.error) return html`<div class="trouble">${icon("alert")}<p>${plainText(turn.error)}</p></div>`;
   if (turn.cancelled) return html`<p class="muted">Stopped before the first word.</p>`;
   if (turn.table) return table(turn, turn.table);
   if (turn.boxes.length) return html`<ol class="found">${turn.boxes.map((label) => html`<li>${label || "a thing"}</li>`)}</ol>`;
@@ -129,7 +129,7 @@ function drawing({ form, drawing: drawn }) {
 
 /** @param {Turn} turn @param {string} here  the question that the page is about */
 function actions(turn, here) {
-  if (!turn.over) return html`<div class="job-actions"><button class="button quiet small" type="button" @click=${() => cancelJob(turn.id).catch(complain)}>Stop</button></div>`;
+  if (!turn.over) return html`<div class="job-actions"><button class="button quiet small" type="button" @click=${() => cancelJob(turn.id).catch(showError)}>Stop</button></div>`;
   return html`<div class="job-actions">
     <button class="button quiet small" type="button" @click=${() => again(turn)}>Other words</button>
     ${turn.answer ? html`<a class="button quiet small" href="/?from=${turn.id}">Imagine this</a>` : nothing}
@@ -180,7 +180,7 @@ const drawTurn = (turn, here) => html`<article class="turn" id="turn-${turn.id}"
   </div>
   ${strip(turn)}
   <div class="answer">${said(turn)} ${drawing(turn)}
-    ${turn.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
+    ${turn.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
     ${turn.ended && END[turn.ended] ? html`<p class="muted small">${END[turn.ended]}</p>` : nothing}
     ${actions(turn, here)} ${saw(turn)} ${branches(turn, here)}
   </div>
@@ -189,16 +189,16 @@ const drawTurn = (turn, here) => html`<article class="turn" id="turn-${turn.id}"
 /** @param {Turn} turn */
 async function again(turn) {
   try {
-    const { jobs } = /** @type {{jobs: {id: string}[]}} */ (await once([turn.id, "again"], (key) => change("POST", `/api/jobs/${turn.id}/1/again`, { key })));
+    const { jobs } = /** @type {{jobs: {id: string}[]}} */ (await sendOnce([turn.id, "again"], (key) => sendJson("POST", `/api/jobs/${turn.id}/1/again`, { key })));
     location.assign(`/talk/${jobs[0]?.id}`);
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
 function startTalk() {
   const page = /** @type {{job: string, turns: Turn[]}} */ (pageData());
-  const place = element("turns", HTMLElement);
+  const place = elementOf("turns", HTMLElement);
   const draw = oncePerFrame(() => {
     const follows = innerHeight + scrollY > document.documentElement.scrollHeight - 160;
     render(html`${page.turns.map((turn) => drawTurn(turn, page.job))}`, place);
@@ -206,7 +206,7 @@ function startTalk() {
   });
 
   async function readAgain() {
-    page.turns = /** @type {{turns: Turn[]}} */ (await untilAnswered(() => ask(`/api/talk/${page.job}`, {}))).turns;
+    page.turns = /** @type {{turns: Turn[]}} */ (await untilAnswered(() => fetchJson(`/api/talk/${page.job}`, {}))).turns;
     draw();
   }
 
@@ -220,7 +220,7 @@ function startTalk() {
     }
     draw();
     const shown = new Set(page.turns.map(({ id }) => id));
-    if (!news.complete || news.changed.some((id) => shown.has(id))) readAgain().catch(complain);
+    if (!news.complete || news.changed.some((id) => shown.has(id))) readAgain().catch(showError);
   }
   new QuestionBar(`/api/talk/${page.job}`);
   place.replaceChildren();
@@ -231,7 +231,7 @@ function startTalk() {
 
 function startAsk() {
   if (document.getElementById("talk-bar")) new QuestionBar("/api/talk", true).field.focus({ preventScroll: true });
-  for (const time of document.querySelectorAll("time")) time.textContent = ago(time.dateTime);
+  for (const time of document.querySelectorAll("time")) time.textContent = timeAgo(time.dateTime);
 }
 
 startPage({ talk: startTalk, ask: startAsk });

@@ -1,8 +1,8 @@
 // The desk where one picture after the other is labelled, or boxes are drawn on it, by keys or by pressing.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { change, keepHere, keptHere, outbox, untilAnswered } from "../js/core/api.js";
-import { element, emptyState, icon, pageData, shortcuts, startPage } from "../js/core/page.js";
-import { complain, counted, say, toast } from "../js/core/text.js";
+import { keepHere, keptHere, outbox, sendJson, untilAnswered } from "../js/core/api.js";
+import { addShortcuts, elementOf, emptyState, icon, pageData, startPage } from "../js/core/page.js";
+import { announce, countOf, showError, showToast } from "../js/core/text.js";
 import { Boxes } from "./boxes.js";
 import { Brush } from "./brush.js";
 
@@ -43,7 +43,7 @@ class Desk {
     for (const name of this.unsent) this.passed.add(name);
     this.ahead = this.#fetch();
     if (this.passed.has(picture.id) && this.unsent.length) this.#next(); // it has its label, which is on its way
-    shortcuts({
+    addShortcuts({
       ArrowRight: () => this.skip(),
       ArrowLeft: () => this.undo(),
       s: () => this.skip(),
@@ -58,7 +58,7 @@ class Desk {
       ".": () => this.brush.resize(1),
     });
     for (let digit = 1; digit <= KEYS; digit++) {
-      shortcuts({
+      addShortcuts({
         [digit]: () => {
           const label = this.project.labels[digit - 1];
           if (label) this.label(label.name);
@@ -77,13 +77,13 @@ class Desk {
     const boxes = this.boxes.named(name);
     this.#mark(item, { label: name, boxes }, this.brush.file());
     this.#go("label", boxes);
-    say(name);
+    announce(name);
   }
 
   skip() {
     if (!this.now) return;
     this.#go("skip", []);
-    say("Skipped");
+    announce("Skipped");
   }
 
   leaveOut() {
@@ -91,7 +91,7 @@ class Desk {
     const item = this.now;
     this.#go("out", []);
     this.#leaveOut(item, true);
-    say("Left out");
+    announce("Left out");
   }
 
   undo() {
@@ -102,7 +102,7 @@ class Desk {
     if (did === "label") this.#mark(item, before(item));
     if (did === "out") this.#leaveOut(item, false);
     this.#again(last);
-    say("Undone");
+    announce("Undone");
   }
 
   /** Show a picture again, with what was drawn on it. @param {Done} done */
@@ -137,7 +137,7 @@ class Desk {
   #send(item, what, body, mask) {
     this.place.ariaBusy = "true";
     const letter = { name: `desk:${this.project.id}/${item.id}/${what}`, method: "POST", path: `/api/projects/${this.project.id}/${what}`, body };
-    this.before = this.before.then(async () => this.outbox.put({ ...letter, mask: (await mask) || undefined })).catch(complain);
+    this.before = this.before.then(async () => this.outbox.put({ ...letter, mask: (await mask) || undefined })).catch(showError);
   }
 
   /** The pictures about which something is on its way. */
@@ -149,12 +149,12 @@ class Desk {
   #said() {
     const { length } = this.unsent;
     this.place.ariaBusy = String(length > 0);
-    this.status.textContent = length && this.outbox.isStuck ? `${counted(length, "picture")} not sent yet: the studio doesn’t answer. They are kept, and sent by themselves.` : "";
+    this.status.textContent = length && this.outbox.isStuck ? `${countOf(length, "picture")} not sent yet: the studio doesn’t answer. They are kept, and sent by themselves.` : "";
   }
 
   /** The server takes it back: the picture comes again. @param {Letter} letter @param {unknown} error */
   #refused({ name }, error) {
-    complain(error);
+    showError(error);
     const at = this.done.findLastIndex(({ item, did }) => did !== "skip" && item.id === name.split("/")[1]);
     const [done] = at < 0 ? [] : this.done.splice(at, 1);
     if (!done) return;
@@ -184,11 +184,11 @@ class Desk {
       this.now = found && this.done.some((one) => one.item.id === found.id) ? null : found;
       if (found && !this.now) {
         this.ahead = this.#fetch();
-        this.ahead.then((other) => this.#show(other), complain);
+        this.ahead.then((other) => this.#show(other), showError);
         return;
       }
       this.#show(found);
-    }, complain);
+    }, showError);
   }
 
   /** @param {Item | null} found */
@@ -207,7 +207,7 @@ class Desk {
   async #fetch() {
     if (this.now) this.passed.add(this.now.id);
     const skipped = [...this.passed].slice(-400);
-    const { picture } = /** @type {{picture: Item | null}} */ (await untilAnswered(() => change("POST", `/api/projects/${this.project.id}/next`, { skipped })));
+    const { picture } = /** @type {{picture: Item | null}} */ (await untilAnswered(() => sendJson("POST", `/api/projects/${this.project.id}/next`, { skipped })));
     if (picture) new Image().src = picture.whole;
     return picture;
   }
@@ -336,7 +336,7 @@ class ThingDesk {
     this.things.known = [...new Set([...project.labels.map(({ name }) => name), ...drawn.map(([label]) => label)])];
     this.things.label = this.things.known[0] ?? "";
     this.things.set(drawn);
-    shortcuts({
+    addShortcuts({
       Enter: (event) => !(event.target instanceof HTMLElement && event.target.closest("button, a")) && this.done(),
       ArrowRight: () => this.skip(),
       s: () => this.skip(),
@@ -345,7 +345,7 @@ class ThingDesk {
       b: () => this.#named() && this.things.begin(),
     });
     for (let digit = 1; digit <= KEYS; digit++) {
-      shortcuts({ [digit]: () => this.choose(this.things.known[digit - 1] ?? this.things.label) });
+      addShortcuts({ [digit]: () => this.choose(this.things.known[digit - 1] ?? this.things.label) });
     }
     addEventListener("beforeunload", (event) => this.busy && event.preventDefault());
     place.replaceChildren();
@@ -355,7 +355,7 @@ class ThingDesk {
   /** @param {string} label */
   choose(label) {
     this.things.label = label;
-    say(label);
+    announce(label);
     this.#draw();
   }
 
@@ -366,7 +366,7 @@ class ThingDesk {
   done() {
     const boxes = this.things.told();
     this.#go(boxes.length ? `${boxes.length} marked` : "Nothing there", (item) =>
-      change("POST", `/api/projects/${this.project.id}/marks`, { picture: item.id, label: MARKED, boxes }));
+      sendJson("POST", `/api/projects/${this.project.id}/marks`, { picture: item.id, label: MARKED, boxes }));
   }
 
   skip() {
@@ -374,7 +374,7 @@ class ThingDesk {
   }
 
   leaveOut() {
-    this.#go("Left out", (item) => change("POST", `/api/projects/${this.project.id}/leave-out`, { pictures: [item.id], out: true }));
+    this.#go("Left out", (item) => sendJson("POST", `/api/projects/${this.project.id}/leave-out`, { pictures: [item.id], out: true }));
   }
 
   /**
@@ -392,12 +392,12 @@ class ThingDesk {
       keepHere(`boxes ${item.id}`, null);
       this.passed.add(item.id);
       const skipped = [...this.passed].slice(-400);
-      const { picture } = /** @type {{picture: Item | null}} */ (await change("POST", `/api/projects/${this.project.id}/next`, { skipped }));
+      const { picture } = /** @type {{picture: Item | null}} */ (await sendJson("POST", `/api/projects/${this.project.id}/next`, { skipped }));
       this.now = picture;
       this.things.set([]);
-      say(words);
+      announce(words);
     } catch (error) {
-      complain(error);
+      showError(error);
     }
     this.busy = false;
     this.place.ariaBusy = "false";
@@ -406,7 +406,7 @@ class ThingDesk {
 
   /** Whether the next box would have a label. */
   #named() {
-    if (!this.things.label) toast("Name what you draw a box around first.", { bad: true });
+    if (!this.things.label) showToast("Name what you draw a box around first.", { bad: true });
     return Boolean(this.things.label);
   }
 
@@ -474,7 +474,7 @@ class ThingDesk {
 const { project, picture, boxes } = /** @type {{project: Project, picture: Item | null, boxes: Box[]}} */ (pageData());
 
 if (picture) {
-  const place = element("desk", HTMLElement);
+  const place = elementOf("desk", HTMLElement);
   if (project.task === "detect") new ThingDesk(place, project, picture, boxes);
   else new Desk(place, project, picture);
 }

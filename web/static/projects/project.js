@@ -1,8 +1,8 @@
 // The pages of a project: its pictures, its reports, its model asked about others, its settings.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { change, takeNote } from "../js/core/api.js";
-import { askBefore, element, lettersOn, pageData, startPage, unhide } from "../js/core/page.js";
-import { complain, say, toast } from "../js/core/text.js";
+import { sendJson, takeNote } from "../js/core/api.js";
+import { askBefore, elementOf, lettersOn, pageData, startPage, unhide } from "../js/core/page.js";
+import { announce, showError, showToast } from "../js/core/text.js";
 import { Intake } from "./intake.js";
 import { startOpen, startTraining } from "./training.js";
 
@@ -23,7 +23,7 @@ function startGrid(project) {
     if (label && lettersOn() && project.may.includes("label")) {
       const meant = ticked().length ? ticked() : at >= 0 ? all.slice(at, at + 1) : [];
       if (meant.length === 1) all[at + 1]?.focus();
-      mark(project, meant, label.name).catch(complain);
+      mark(project, meant, label.name).catch(showError);
     } else if (event.key === "a" && lettersOn()) {
       const on = ticked().length < all.length;
       for (const box of all) box.checked = on;
@@ -57,7 +57,7 @@ function move(all, at, key) {
 async function mark(project, boxes, label) {
   for (const box of boxes) {
     const picture = box.name.slice(2);
-    const item = /** @type {Item} */ (await change("POST", `/api/projects/${project.id}/marks`, { picture, label }));
+    const item = /** @type {Item} */ (await sendJson("POST", `/api/projects/${project.id}/marks`, { picture, label }));
     const cell = box.closest("li");
     if (!cell) continue;
     cell.dataset.state = item.state;
@@ -66,7 +66,7 @@ async function mark(project, boxes, label) {
     box.ariaLabel = `${box.ariaLabel?.split(",")[0]}, ${item.said}`;
     box.checked = false;
   }
-  if (boxes.length) say(boxes.length === 1 ? label : `${boxes.length} labelled ${label}`);
+  if (boxes.length) announce(boxes.length === 1 ? label : `${boxes.length} labelled ${label}`);
 }
 
 /**
@@ -85,12 +85,12 @@ const { project } = /** @type {{project: Project}} */ (pageData());
 function startPictures() {
   if (project.may.includes("add")) {
     unhide("add-own", "add-folder-place");
-    new Intake(element("add", HTMLFormElement), "add", `/api/projects/${project.id}/pictures`, { sends: "each", zips: true });
+    new Intake(elementOf("add", HTMLFormElement), "add", `/api/projects/${project.id}/pictures`, { sends: "each", zips: true });
   }
   if (document.getElementById("items")) startGrid(project);
   startTraining(project);
   const said = takeNote("said");
-  if (said) toast(said);
+  if (said) showToast(said);
 }
 
 function startReport() {
@@ -100,13 +100,13 @@ function startReport() {
 function startTry() {
   if (document.getElementById("try")) {
     unhide("try-own");
-    new Intake(element("try", HTMLFormElement), "try", `/api/projects/${project.id}/try`, { sends: "all", zips: false });
+    new Intake(elementOf("try", HTMLFormElement), "try", `/api/projects/${project.id}/try`, { sends: "all", zips: false });
   }
   startOpen();
 }
 
 function startSettings() {
-  if (document.getElementById("forget")) askBefore(element("forget", HTMLFormElement), `Forget ${project.name}?`, "Its pictures, labels and versions go for good.", "Forget it");
+  if (document.getElementById("forget")) askBefore(elementOf("forget", HTMLFormElement), `Forget ${project.name}?`, "Its pictures, labels and versions go for good.", "Forget it");
 }
 
 startPage({ "projects/project": startPictures, "projects/report": startReport, "projects/try": startTry, "projects/settings": startSettings });

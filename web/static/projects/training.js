@@ -1,9 +1,9 @@
 // How far a project's training is, what was said before a page was left, and jobs that a page waits for.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancelJob, change, leaveNote, once, readJob, untilAnswered } from "../js/core/api.js";
+import { cancelJob, fetchJson, leaveNote, readJob, sendJson, sendOnce, untilAnswered } from "../js/core/api.js";
 import { followNews, Jobs, stepOf, waitingOf } from "../js/core/jobs.js";
-import { element } from "../js/core/page.js";
-import { complain, toast } from "../js/core/text.js";
+import { elementOf } from "../js/core/page.js";
+import { showError, showToast } from "../js/core/text.js";
 
 /** @import {LiveJob} from "../js/core/jobs.js" */
 /** @import {Job, Project} from "../js/types.js" */
@@ -25,10 +25,10 @@ export function startTraining(project) {
       form.ariaBusy = "true";
       try {
         const pixels = Number(new FormData(form).get("pixels"));
-        await once([project.id, "train", pixels], (key) => change("POST", `/api/projects/${project.id}/train`, { pixels, key }));
+        await sendOnce([project.id, "train", pixels], (key) => sendJson("POST", `/api/projects/${project.id}/train`, { pixels, key }));
         location.reload();
       } catch (error) {
-        complain(error);
+        showError(error);
         form.ariaBusy = "false";
       }
     });
@@ -41,7 +41,7 @@ export function startTraining(project) {
  * @param {string} id  of the job
  */
 async function watch(project, id) {
-  const place = element("training-state", HTMLElement);
+  const place = elementOf("training-state", HTMLElement);
   const job = await readJob(id);
   let told = false;
   const show = () => {
@@ -49,15 +49,15 @@ async function watch(project, id) {
     if (!now) return;
     if (now.over && !told) {
       told = true;
-      finish(project, now).catch(complain);
+      finish(project, now).catch(showError);
     }
     render(state(now), place);
   };
   const jobs = new Jobs([job], show, (one) => one.id === id);
-  followNews((news) => void jobs.take(news).catch(complain));
-  element("training-cancel", HTMLFormElement).addEventListener("submit", (event) => {
+  followNews((news) => void jobs.take(news).catch(showError));
+  elementOf("training-cancel", HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
-    cancelJob(id).catch(complain);
+    cancelJob(id).catch(showError);
   });
   show();
 }
@@ -75,13 +75,13 @@ function state(job) {
  * @param {Job} job
  */
 async function finish(project, job) {
-  if (job.error) return toast(job.error, { bad: true, press: { label: "Show the page anew", work: () => location.reload() } });
+  if (job.error) return showToast(job.error, { bad: true, press: { label: "Show the page anew", work: () => location.reload() } });
   if (job.status === "cancelled") {
     leaveNote("said", "The training was stopped before it was done.");
     return location.reload();
   }
   leaveNote("said", "A version is trained.");
-  const { versions } = /** @type {{versions: {number: number}[]}} */ (await ask(`/api/projects/${project.id}/versions`, {}));
+  const { versions } = /** @type {{versions: {number: number}[]}} */ (await fetchJson(`/api/projects/${project.id}/versions`, {}));
   location.assign(`${project.href}/report?version=${versions[0]?.number ?? 1}`);
 }
 
@@ -93,10 +93,10 @@ export function startOpen() {
     const jobs = await untilAnswered(() => Promise.all(open.map(readJob)));
     if (!jobs.some(({ over }) => over)) return;
     const busy = document.querySelector("[aria-busy=true], dialog[open], .sheet:popover-open");
-    if (busy) toast("It is done.", { press: { label: "Show", work: () => location.reload() } });
+    if (busy) showToast("It is done.", { press: { label: "Show", work: () => location.reload() } });
     else location.reload();
   };
-  const again = () => void look().catch(complain);
+  const again = () => void look().catch(showError);
   followNews((news) => (!news.complete || news.changed.some((id) => open.includes(id))) && again());
   again();
 }

@@ -1,5 +1,5 @@
 // Asks the server, and keeps in this browser what must not be lost: what is typed, what is on its way, copies of documents.
-import { complain } from "./text.js";
+import { showError } from "./text.js";
 
 /** @import {Job, Month, Queue, Suggestion, Tile} from "../types.js" */
 
@@ -36,29 +36,29 @@ function writeKept(storage, name, value) {
 }
 
 /** @param {string} name */
-export const kept = (name) => readKept(() => localStorage, name);
+export const keptForGood = (name) => readKept(() => localStorage, name);
 
 /**
  * @param {string} name
  * @param {string | null} value  null = forget
  */
-export const keep = (name, value) => writeKept(() => localStorage, name, value);
+export const keepForGood = (name, value) => writeKept(() => localStorage, name, value);
 
 /** Who is signed in on this page: what is kept for one isn't shown to the next. */
-export const person = () => document.body.dataset.person ?? "";
+export const personId = () => document.body.dataset.person ?? "";
 
 /**
  * What this tab keeps for its person.
  * @param {string} name
  * @returns {unknown}  null = nothing
  */
-export const keptHere = (name) => JSON.parse(readKept(() => sessionStorage, `${person()}.${name}`) ?? "null");
+export const keptHere = (name) => JSON.parse(readKept(() => sessionStorage, `${personId()}.${name}`) ?? "null");
 
 /**
  * @param {string} name
  * @param {unknown} value  null = forget
  */
-export const keepHere = (name, value) => writeKept(() => sessionStorage, `${person()}.${name}`, value === null ? null : JSON.stringify(value));
+export const keepHere = (name, value) => writeKept(() => sessionStorage, `${personId()}.${name}`, value === null ? null : JSON.stringify(value));
 
 /** Leave a note for the next page of this tab. @param {string} name @param {string} text */
 export const leaveNote = (name, text) => writeKept(() => sessionStorage, name, text);
@@ -121,7 +121,7 @@ const openCopies = () => new Promise((done, failed) => {
  * @param {(all: IDBObjectStore) => IDBRequest<T>} work
  * @returns {Promise<T>}
  */
-export async function copies(mode, work) {
+export async function withCopies(mode, work) {
   const database = await (opened ??= openCopies().catch((error) => {
     opened = undefined;
     throw error;
@@ -135,16 +135,16 @@ export async function copies(mode, work) {
 }
 
 /** The key of a copy. @param {string} document  its id, or where it began */
-export const copyOf = (document) => `${person()} ${document}`;
+export const copyKey = (document) => `${personId()} ${document}`;
 
 /** What is done before somebody signs out. @type {(() => unknown)[]} */
-export const lastly = [];
+export const beforeSignOut = [];
 
 /** Forget everything but the theme and shortcuts: who comes next shall find nothing. */
-export async function forgetAll() {
+export async function forgetKept() {
   try {
     for (const name of Object.keys(sessionStorage)) if (name.startsWith("atelier.")) sessionStorage.removeItem(name);
-    await copies("readwrite", (all) => all.clear());
+    await withCopies("readwrite", (all) => all.clear());
   } catch {
     // Shut off: nothing was kept.
   }
@@ -218,14 +218,14 @@ async function readBody(response) {
  * @param {string} path
  * @param {RequestInit} options
  */
-async function answered(path, options) {
+async function fetchWhole(path, options) {
   const limit = new AbortController();
   const { body, method = "GET", signal } = options;
   const ms = body && typeof body !== "string" ? Infinity : method === "GET" ? PATIENCE.read : PATIENCE.change;
   const timer = ms < Infinity ? setTimeout(() => limit.abort(), ms) : undefined;
   try {
     const all = signal ? AbortSignal.any([limit.signal, signal]) : limit.signal;
-    const headers = { ...options.headers, ...(person() && { "X-Person": person() }) }; // another tab may have signed somebody else in
+    const headers = { ...options.headers, ...(personId() && { "X-Person": personId() }) }; // another tab may have signed somebody else in
     const response = await fetch(path, { ...options, headers, signal: all, credentials: "same-origin" });
     return { response, body: await readBody(response) };
   } catch (error) {
@@ -241,8 +241,8 @@ async function answered(path, options) {
  * @param {string} path
  * @param {RequestInit} options
  */
-async function asked(path, options) {
-  const { response, body } = await answered(path, options);
+async function fetchAt(path, options) {
+  const { response, body } = await fetchWhole(path, options);
   if (response.ok) return { body, at: Number(response.headers.get("X-Point")) };
   const known = /** @type {Record<string, unknown>} */ (body ?? {});
   if (response.status === 401) toSignIn();
@@ -255,20 +255,20 @@ async function asked(path, options) {
  * @param {RequestInit} options
  * @returns {Promise<unknown>}
  */
-export const ask = async (path, options) => (await asked(path, options)).body;
+export const fetchJson = async (path, options) => (await fetchAt(path, options)).body;
 
 /**
  * @param {string} method
  * @param {unknown} body
  */
-const json = (method, body) => ({ method, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }) });
+const jsonOptions = (method, body) => ({ method, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }) });
 
 /**
  * @param {string} method
  * @param {string} path
  * @param {unknown} [body]
  */
-export const change = (method, path, body) => ask(path, json(method, body));
+export const sendJson = (method, path, body) => fetchJson(path, jsonOptions(method, body));
 
 /**
  * The jobs of an answer, each with its point.
@@ -280,11 +280,11 @@ const jobsOf = ({ body, at }) => /** @type {{jobs: Job[]}} */ (body).jobs.map((j
 export const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
 
 /** @returns {Promise<Job[]>} live ones first */
-export const readJobs = async () => jobsOf(await asked("/api/jobs", {}));
+export const readJobs = async () => jobsOf(await fetchAt("/api/jobs", {}));
 
 /** @param {string} id */
 export async function readJob(id) {
-  const { body, at } = await asked(`/api/jobs/${id}`, {});
+  const { body, at } = await fetchAt(`/api/jobs/${id}`, {});
   return { .../** @type {Job} */ (body), at };
 }
 
@@ -295,13 +295,13 @@ export async function readJob(id) {
  * @param {string} key
  * @param {string} [to]  what is to be done with films, "" = guess
  */
-export const sendJob = async (prompt, pictures, key, to = "") => jobsOf(await asked("/api/jobs", json("POST", { prompt, pictures, key, ...(to && { do: to }) })));
+export const sendJob = async (prompt, pictures, key, to = "") => jobsOf(await fetchAt("/api/jobs", jsonOptions("POST", { prompt, pictures, key, ...(to && { do: to }) })));
 
 /**
  * Queue the jobs of a question. `detail`: why it isn't all of them.
  * @param {string} draft
  */
-export const confirmDraft = async (draft) => /** @type {{jobs: Job[], detail?: string}} */ (await change("POST", `/api/drafts/${draft}`, {}));
+export const confirmDraft = async (draft) => /** @type {{jobs: Job[], detail?: string}} */ (await sendJson("POST", `/api/drafts/${draft}`, {}));
 
 /**
  * @param {string} job
@@ -310,27 +310,27 @@ export const confirmDraft = async (draft) => /** @type {{jobs: Job[], detail?: s
  * @param {Record<string, string>} more  what the action asks for besides, such as new words
  * @param {string} key  lets the server see that a second try is the same wish
  */
-export const pressJob = async (job, n, action, more, key) => jobsOf(await asked(`/api/jobs/${job}/${n}/${action}`, json("POST", { ...more, key })));
+export const pressJob = async (job, n, action, more, key) => jobsOf(await fetchAt(`/api/jobs/${job}/${n}/${action}`, jsonOptions("POST", { ...more, key })));
 
 /** @param {string} job */
-export const cancelJob = (job) => change("POST", `/api/jobs/${job}/cancel`, {});
+export const cancelJob = (job) => sendJson("POST", `/api/jobs/${job}/cancel`, {});
 
 /** @param {string} job */
-export const deleteJob = (job) => change("DELETE", `/api/jobs/${job}`);
+export const deleteJob = (job) => sendJson("DELETE", `/api/jobs/${job}`);
 
 /**
  * @param {string} job
  * @param {number} n
  * @param {boolean} on
  */
-export const setFavourite = (job, n, on) => change(on ? "PUT" : "DELETE", `/api/favourites/${job}/${n}`);
+export const setFavourite = (job, n, on) => sendJson(on ? "PUT" : "DELETE", `/api/favourites/${job}/${n}`);
 
 /**
  * @param {URLSearchParams} query
  * @param {AbortSignal} [signal]
  */
 export const readPictures = async (query, signal) =>
-  /** @type {{pictures: Tile[], older: string | null, skipped?: number, note?: string}} */ (await ask(`/api/pictures?${query}`, { signal }));
+  /** @type {{pictures: Tile[], older: string | null, skipped?: number, note?: string}} */ (await fetchJson(`/api/pictures?${query}`, { signal }));
 
 /**
  * What channels that the reader can read have made.
@@ -338,26 +338,26 @@ export const readPictures = async (query, signal) =>
  * @param {AbortSignal} [signal]
  */
 export const readShown = async (query, signal) =>
-  /** @type {{pictures: Tile[], older: string | null, skipped?: number}} */ (await ask(`/api/explore?${query}`, { signal }));
+  /** @type {{pictures: Tile[], older: string | null, skipped?: number}} */ (await fetchJson(`/api/explore?${query}`, { signal }));
 
-export const readQueues = async () => /** @type {{queues: Queue[]}} */ (await ask("/api/queues", {})).queues;
+export const readQueues = async () => /** @type {{queues: Queue[]}} */ (await fetchJson("/api/queues", {})).queues;
 
 /** @param {URLSearchParams} query */
-export const readMonths = async (query) => /** @type {{months: Month[]}} */ (await ask(`/api/months?${query}`, {})).months;
+export const readMonths = async (query) => /** @type {{months: Month[]}} */ (await fetchJson(`/api/months?${query}`, {})).months;
 
 /**
  * @param {string} text
  * @param {AbortSignal} signal
  */
 export const readSuggestions = async (text, signal) =>
-  /** @type {{suggestions: Suggestion[]}} */ (await ask(`/api/complete?text=${encodeURIComponent(text)}`, { signal })).suggestions;
+  /** @type {{suggestions: Suggestion[]}} */ (await fetchJson(`/api/complete?text=${encodeURIComponent(text)}`, { signal })).suggestions;
 
 /**
  * @param {string} path
  * @param {Blob} body
  * @param {string} name
  */
-const sendFile = (path, body, name) => ask(path, { method: "POST", body, headers: { "Content-Type": body.type || "application/octet-stream", "X-Name": encodeURIComponent(name) } });
+const sendFile = (path, body, name) => fetchJson(path, { method: "POST", body, headers: { "Content-Type": body.type || "application/octet-stream", "X-Name": encodeURIComponent(name) } });
 
 /** @param {Blob} file @param {string} name */
 export const upload = async (file, name) => /** @type {{sha256: string, width: number, height: number, thumb: string}} */ (await sendFile("/api/uploads", file, name));
@@ -369,16 +369,16 @@ export const uploadClip = async (file, name) => /** @type {{clip: string, second
 export const uploadFilm = async (file, name) => /** @type {{film: string, frames: number, seconds: number, thumb: string}} */ (await sendFile("/api/films", file, name));
 
 /** @param {Record<string, unknown>} values */
-export const saveSettings = (values) => change("PATCH", "/api/settings", values);
+export const saveSettings = (values) => sendJson("PATCH", "/api/settings", values);
 
 /** @param {string} token */
-export const readSignIn = async (token) => /** @type {{name: string}} */ (await change("POST", "/api/sign-in/look", { token }));
+export const readSignIn = async (token) => /** @type {{name: string}} */ (await sendJson("POST", "/api/sign-in/look", { token }));
 
 /** @param {{token?: string, who?: string}} how */
-export const signIn = (how) => change("POST", "/api/session", how);
+export const signIn = (how) => sendJson("POST", "/api/session", how);
 
 /** @param {string} id */
-export const endSession = (id) => change("DELETE", `/api/sessions/${id}`);
+export const endSession = (id) => sendJson("DELETE", `/api/sessions/${id}`);
 
 // What was sent and must not be lost: kept in this tab until the server has answered, and tried again by itself.
 
@@ -390,10 +390,10 @@ const TRIES = 8; // of a wish that somebody waits for: 45 s, longer than a resta
 
 /** @param {Letter} letter */
 async function deliver({ method, path, body, mask }) {
-  if (!mask) return change(method, path, body);
+  if (!mask) return sendJson(method, path, body);
   const file = Uint8Array.from(atob(mask), (letter) => letter.charCodeAt(0));
-  const { sha256 } = /** @type {{sha256: string}} */ (await ask("/api/masks", { method: "POST", body: file, headers: { "Content-Type": "image/png" } }));
-  return change(method, path, { ...body, mask: sha256 });
+  const { sha256 } = /** @type {{sha256: string}} */ (await fetchJson("/api/masks", { method: "POST", body: file, headers: { "Content-Type": "image/png" } }));
+  return sendJson(method, path, { ...body, mask: sha256 });
 }
 
 export class Outbox {
@@ -407,7 +407,7 @@ export class Outbox {
     this.isStuck = false; // the last try found nobody
     /** @type {Promise<void> | null} until nothing waits any more */
     this.going = null;
-    lastly.push(() => this.going);
+    beforeSignOut.push(() => this.going);
     if (this.letters.length) this.#go();
   }
 
@@ -446,7 +446,7 @@ export class Outbox {
       if (status(error) === 401) break; // the page leads to where people sign in; it goes on afterwards
       this.letters = this.letters.slice(1);
       this.#kept(one.name);
-      if (error) (this.#sender(one.name)?.refused ?? ((_, why) => complain(why)))(one, error);
+      if (error) (this.#sender(one.name)?.refused ?? ((_, why) => showError(why)))(one, error);
     }
     this.going = null;
   }
@@ -482,7 +482,7 @@ const awaited = new Set();
  * @param {unknown} wish  what is asked for, in JSON
  * @param {(key: string) => Promise<T>} send
  */
-export async function once(wish, send) {
+export async function sendOnce(wish, send) {
   const said = JSON.stringify(wish);
   const before = /** @type {{said: string, key: string} | null} */ (keptHere("wish"));
   const key = before?.said === said && !awaited.has(before.key) ? before.key : newKey(); // asked twice on purpose, it is two
@@ -522,7 +522,7 @@ export const pictureName = ({ job, n }) => `${job}/${n}`;
 async function sendNames(path, names) {
   let count = 0;
   for (let at = 0; at < names.length; at += AT_ONCE) {
-    const told = /** @type {{count?: number}} */ (await change("POST", path, { pictures: names.slice(at, at + AT_ONCE) }));
+    const told = /** @type {{count?: number}} */ (await sendJson("POST", path, { pictures: names.slice(at, at + AT_ONCE) }));
     count += told.count ?? 0;
   }
   return count;
@@ -537,15 +537,15 @@ export const restorePictures = (names) => sendNames("/api/trash/restore", names)
 /** @param {string[]} names */
 export const deletePictures = (names) => sendNames("/api/trash/delete", names);
 
-export const emptyTrash = async () => /** @type {{count: number}} */ (await change("DELETE", "/api/trash")).count;
+export const emptyTrash = async () => /** @type {{count: number}} */ (await sendJson("DELETE", "/api/trash")).count;
 
-export const readFolders = async () => /** @type {{folders: Folder[]}} */ (await ask("/api/folders", {})).folders;
+export const readFolders = async () => /** @type {{folders: Folder[]}} */ (await fetchJson("/api/folders", {})).folders;
 
 /**
  * @param {string} name
  * @param {string} [query]  the filters of a smart one
  */
-export const makeFolder = async (name, query) => /** @type {Folder} */ (await change("POST", "/api/folders", { name, ...(query === undefined ? {} : { query }) }));
+export const makeFolder = async (name, query) => /** @type {Folder} */ (await sendJson("POST", "/api/folders", { name, ...(query === undefined ? {} : { query }) }));
 
 /**
  * @param {string} folder
@@ -560,4 +560,4 @@ export const putInFolder = (folder, names) => sendNames(`/api/folders/${folder}/
 export const takeOutOfFolder = (folder, names) => sendNames(`/api/folders/${folder}/items/remove`, names);
 
 /** @param {{job?: string, n?: number, folder?: string, title: string, words: boolean, days: number}} what */
-export const makeShare = async (what) => /** @type {{id: string, link: string}} */ (await change("POST", "/api/shares", what));
+export const makeShare = async (what) => /** @type {{id: string, link: string}} */ (await sendJson("POST", "/api/shares", what));

@@ -1,7 +1,7 @@
 // Questions in a <dialog>, loaded when they are asked: the browser keeps the focus inside, closes it on Escape and gives the focus back.
 import { html, render } from "../../vendor/lit-html/lit-html.js";
-import { ask, change, makeShare, readPictures } from "./api.js";
-import { complain, plain, toast } from "./text.js";
+import { fetchJson, makeShare, readPictures, sendJson } from "./api.js";
+import { plainText, showError, showToast } from "./text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 /** @import {Named} from "./api.js" */
@@ -46,8 +46,8 @@ export function askForm(title, content, yes) {
  * @param {{bad?: boolean, no?: string}} [look]
  * @returns {Promise<boolean>}
  */
-export async function confirmed(title, text, label, look = {}) {
-  return (await askForm(title, html`<p class="muted">${plain(text)}</p>`, { label, ...look })) !== null;
+export async function askConfirmed(title, text, label, look = {}) {
+  return (await askForm(title, html`<p class="muted">${plainText(text)}</p>`, { label, ...look })) !== null;
 }
 
 /**
@@ -80,16 +80,16 @@ function sendOnEnter(event) {
 /** Ask for a channel on Discord where one may write, and post a picture of one's own there. @param {string} job @param {number} n  from 1 */
 export async function postPicture(job, n) {
   try {
-    const { servers } = /** @type {{servers: Server[]}} */ (await ask("/api/channels", {}));
-    if (!servers.length) return toast("There is no channel on Discord where both you and the bot may write.");
+    const { servers } = /** @type {{servers: Server[]}} */ (await fetchJson("/api/channels", {}));
+    if (!servers.length) return showToast("There is no channel on Discord where both you and the bot may write.");
     const group = (/** @type {Server} */ { id, name, channels }) => html`<optgroup label=${name}>${channels.map((one) => html`<option value="${id}/${one.id}">#${one.name}</option>`)}</optgroup>`;
     const answer = await askForm("Post to a channel", html`<label class="stacked"><span>Whoever reads it sees the picture with its prompt, and your name</span><select name="place" aria-label="Channel">${servers.map(group)}</select></label>`, { label: "Post" });
     if (!answer) return;
     const [server, channel] = String(answer.get("place")).split("/");
-    await change("POST", "/api/posts", { job, n, server, channel });
-    toast("Posted");
+    await sendJson("POST", "/api/posts", { job, n, server, channel });
+    showToast("Posted");
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
@@ -133,7 +133,7 @@ export async function makeLink(form) {
       <p class="muted">${note}</p>`;
     return (await askForm("Your link", field, { label: "Copy" })) && link;
   } catch (error) {
-    complain(error);
+    showError(error);
     return null;
   }
 }

@@ -1,6 +1,6 @@
 // The jobs of a page: the line on which the studio tells what is new of them, what is known of each, what a press on one does.
-import { ask, cancelJob, confirmDraft, deleteJob, leaveNote, moveToTrash, once, outbox, pauseBefore, person, pictureName, pressJob, Problem, readJob, readJobs, restorePictures, sendJob, takeNote, toSignIn, untilAnswered } from "./api.js";
-import { capital, complain, counted, duration, toast } from "./text.js";
+import { cancelJob, confirmDraft, deleteJob, fetchJson, leaveNote, moveToTrash, outbox, pauseBefore, personId, pictureName, pressJob, Problem, readJob, readJobs, restorePictures, sendJob, sendOnce, takeNote, toSignIn, untilAnswered } from "./api.js";
+import { capitalized, countOf, durationOf, showError, showToast } from "./text.js";
 
 /** @import {Action, Job, News, Picture, State} from "../types.js" */
 /** @import {Named} from "./api.js" */
@@ -45,7 +45,7 @@ export function followNews(onNews) {
     clearTimeout(again);
     heard = Date.now();
     let wasOpen = false;
-    const one = (socket = new WebSocket(new URL(`/api/live?since=${since}&person=${person()}`, location.href.replace(/^http/, "ws"))));
+    const one = (socket = new WebSocket(new URL(`/api/live?since=${since}&person=${personId()}`, location.href.replace(/^http/, "ws"))));
     one.onopen = () => {
       wasOpen = true;
       heard = Date.now();
@@ -65,7 +65,7 @@ export function followNews(onNews) {
     };
     one.onclose = ({ code }) => {
       if (code === SIGNED_OUT) return toSignIn();
-      if (!wasOpen) ask("/api/settings", {}).catch(() => {}); // a browser doesn't say why it wasn't let in; this does
+      if (!wasOpen) fetchJson("/api/settings", {}).catch(() => {}); // a browser doesn't say why it wasn't let in; this does
       lost(code);
       again = setTimeout(open, pauseBefore(tries++));
     };
@@ -268,7 +268,7 @@ export class Jobs {
 export function waitingOf(job) {
   if (job.paused) return "The studio restarts; this goes on by itself";
   if (job.held) return "On hold: the queue is paused";
-  const eta = job.eta ? `, about ${duration(job.eta)}` : "";
+  const eta = job.eta ? `, about ${durationOf(job.eta)}` : "";
   return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;
 }
 
@@ -287,7 +287,7 @@ export function stepOf(job) {
   if (job.talk) return ["Answering", null]; // nobody knows how long it will be
   const share = (job.step ?? 0) / job.total;
   const doing = job.doing ? `, ${job.doing}` : "";
-  return [`${Math.round(share * 100)} %${doing}${job.eta ? `, ${duration(job.eta)} left` : ""}`, share];
+  return [`${Math.round(share * 100)} %${doing}${job.eta ? `, ${durationOf(job.eta)} left` : ""}`, share];
 }
 
 // A press on an action, whatever page it is on: ask what must be asked, tell the server, say what came of it
@@ -310,9 +310,9 @@ export async function pressAction(job, n, action, sink, filled) {
     const words = action.words && !filled ? await (await questions()).askWords(action.label, before) : undefined;
     if (words === null) return;
     const more = filled ?? (words === undefined ? {} : { words });
-    sink.added(await once([job.id, n, action.action, more], (key) => pressJob(job.id, n, action.action, more, key)));
+    sink.added(await sendOnce([job.id, n, action.action, more], (key) => pressJob(job.id, n, action.action, more, key)));
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
@@ -320,9 +320,9 @@ export async function pressAction(job, n, action, sink, filled) {
 export async function stopJob(job) {
   try {
     const { stopped } = /** @type {{stopped: boolean}} */ (await cancelJob(job.id));
-    toast(stopped ? "Stopped" : "It was done already");
+    showToast(stopped ? "Stopped" : "It was done already");
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
@@ -342,15 +342,15 @@ export async function removeJob(job, page) {
  * @param {Pick<Sink, "gone">} sink
  */
 export async function deleteJobForGood(job, sink) {
-  const what = job.pictures.length ? `This deletes the job and its ${counted(job.pictures.length, "picture")} for good.` : "This deletes the job for good.";
-  const { confirmed } = await questions();
-  if (!(await confirmed("Delete it?", what, "Delete", { bad: true }))) return;
+  const what = job.pictures.length ? `This deletes the job and its ${countOf(job.pictures.length, "picture")} for good.` : "This deletes the job for good.";
+  const { askConfirmed } = await questions();
+  if (!(await askConfirmed("Delete it?", what, "Delete", { bad: true }))) return;
   try {
     await deleteJob(job.id);
     sink.gone(job.id);
-    toast("Deleted");
+    showToast("Deleted");
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
@@ -364,14 +364,14 @@ export async function deleteJobForGood(job, sink) {
  */
 export async function sendPrompt(prompt, pictures, to = "") {
   try {
-    return await once([prompt, pictures, to], (key) => sendJob(prompt, pictures, key, to));
+    return await sendOnce([prompt, pictures, to], (key) => sendJob(prompt, pictures, key, to));
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 409 || !error.body.draft) throw error;
     const count = Number(error.body.count);
-    const { confirmed } = await questions();
-    if (!(await confirmed(`Start ${counted(count, "job")}?`, error.message, `Start ${count}`))) return null;
+    const { askConfirmed } = await questions();
+    if (!(await askConfirmed(`Start ${countOf(count, "job")}?`, error.message, `Start ${count}`))) return null;
     const { jobs, detail } = await confirmDraft(String(error.body.draft));
-    if (detail) toast(detail, { bad: true });
+    if (detail) showToast(detail, { bad: true });
     return jobs;
   }
 }
@@ -390,7 +390,7 @@ export function toggleFavourite(job, picture, onChange) {
     refused: (_, error) => {
       if (picture.favourite === on) picture.favourite = !on;
       onChange();
-      complain(error);
+      showError(error);
     },
   });
   outbox().put({ name, method: on ? "PUT" : "DELETE", path: `/api/favourites/${job}/${picture.n}` });
@@ -404,7 +404,7 @@ export function toggleFavourite(job, picture, onChange) {
 export async function copyText(text, what) {
   try {
     await navigator.clipboard.writeText(text);
-    toast(`${what} copied`);
+    showToast(`${what} copied`);
   } catch {
     await (await questions()).askWords("Copy this", text);
   }
@@ -431,7 +431,7 @@ export class Announcer {
   /** @param {Job[]} jobs */
   added(jobs) {
     for (const { id } of jobs) this.waiting.add(id);
-    toast(jobs.length > 1 ? `${jobs.length} jobs queued` : "Queued", { link: { href: "/", label: "Watch" } });
+    showToast(jobs.length > 1 ? `${jobs.length} jobs queued` : "Queued", { link: { href: "/", label: "Watch" } });
   }
 
   /** @param {News} news */
@@ -440,8 +440,8 @@ export class Announcer {
     for (const id of [...this.waiting].filter((one) => !news.complete || changed.has(one))) {
       const job = await untilAnswered(() => readJob(id));
       if (!job.over || !this.waiting.delete(id)) continue;
-      if (job.error) toast(job.error, { bad: true, link: { href: "/", label: "Show" } });
-      else toast(`${capital(job.kind)} done`, { link: { href: job.pictures[0]?.href ?? "/", label: "Show" } });
+      if (job.error) showToast(job.error, { bad: true, link: { href: "/", label: "Show" } });
+      else showToast(`${capitalized(job.kind)} done`, { link: { href: job.pictures[0]?.href ?? "/", label: "Show" } });
     }
   }
 }
@@ -456,7 +456,7 @@ export async function trashPictures(pictures, { gone, back }) {
   try {
     await moveToTrash(names);
   } catch (error) {
-    return complain(error);
+    return showError(error);
   }
   gone();
   tellTrashed(names, back);
@@ -472,10 +472,10 @@ function tellTrashed(names, back) {
       await restorePictures(names);
       await back();
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   };
-  toast(`${counted(names.length, "picture")} moved to the trash`, { press: { label: "Undo", work: undo } });
+  showToast(`${countOf(names.length, "picture")} moved to the trash`, { press: { label: "Undo", work: undo } });
 }
 
 /**
@@ -487,7 +487,7 @@ export async function trashAndLeave(picture, leave) {
   try {
     await moveToTrash([pictureName(picture)]);
   } catch (error) {
-    return complain(error);
+    return showError(error);
   }
   leaveNote("away", pictureName(picture));
   leave();

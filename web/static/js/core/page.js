@@ -1,7 +1,7 @@
 // What every page has: its data and elements, icons, the theme, shortcuts, whoever is signed in.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { forgetAll, keep, kept, keptHere, lastly, outbox, person, signIn } from "./api.js";
-import { complain } from "./text.js";
+import { beforeSignOut, forgetKept, keepForGood, keptForGood, keptHere, outbox, personId, signIn } from "./api.js";
+import { showError } from "./text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 
@@ -31,7 +31,7 @@ export function pageData() {
  * @param {new () => T} type
  * @returns {T}
  */
-export function element(id, type) {
+export function elementOf(id, type) {
   const found = document.getElementById(id);
   if (!(found instanceof type)) throw new Error(`#${id} is missing`);
   return found;
@@ -120,11 +120,11 @@ export const THEMES = /** @type {const} */ (["system", "light", "dark"]);
 /** @typedef {typeof THEMES[number]} Theme */
 
 /** @returns {Theme} */
-export const theme = () => THEMES.find((one) => one === kept("theme")) ?? "system";
+export const currentTheme = () => THEMES.find((one) => one === keptForGood("theme")) ?? "system";
 
 /** @param {Theme} chosen */
 export function setTheme(chosen) {
-  keep("theme", chosen === "system" ? null : chosen);
+  keepForGood("theme", chosen === "system" ? null : chosen);
   if (chosen === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = chosen;
 }
@@ -142,16 +142,16 @@ const known = {};
 let before = "";
 let at = 0;
 
-export const lettersOn = () => kept("letters") !== "off";
+export const lettersOn = () => keptForGood("letters") !== "off";
 
 /** @param {boolean} on */
-export const setLetters = (on) => keep("letters", on ? null : "off");
+export const setLetters = (on) => keepForGood("letters", on ? null : "off");
 
 /** @param {EventTarget | null} target */
 export const isField = (target) => target instanceof Element && target.matches(FIELD);
 
 /** @param {Keys} keys */
-export function shortcuts(keys) {
+export function addShortcuts(keys) {
   Object.assign(known, keys);
 }
 
@@ -181,12 +181,12 @@ function themeButton() {
   if (!button) return;
   const show = () => {
     const use = button.querySelector("use");
-    use?.setAttribute("href", `${use.getAttribute("href")?.split("#")[0]}#${THEME_ICONS[theme()]}`);
-    button.setAttribute("aria-label", `Theme: ${theme()}. Change it`);
+    use?.setAttribute("href", `${use.getAttribute("href")?.split("#")[0]}#${THEME_ICONS[currentTheme()]}`);
+    button.setAttribute("aria-label", `Theme: ${currentTheme()}. Change it`);
   };
   button.hidden = false;
   button.addEventListener("click", () => {
-    setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length] ?? "system");
+    setTheme(THEMES[(THEMES.indexOf(currentTheme()) + 1) % THEMES.length] ?? "system");
     show();
   });
   show();
@@ -199,14 +199,14 @@ function otherPerson() {
   button.addEventListener("click", () => {
     lastWords().then(() => signIn({ who: button.dataset.become ?? "" })).then(() => location.assign("/"), (error) => {
       delete document.body.dataset.leaving;
-      complain(error);
+      showError(error);
     });
   });
 }
 
 /** What isn't sent yet goes, as far as it goes in a few seconds; then the page leaves. */
 async function lastWords() {
-  await Promise.race([Promise.allSettled(lastly.map((work) => work())), new Promise((done) => setTimeout(done, LAST))]);
+  await Promise.race([Promise.allSettled(beforeSignOut.map((work) => work())), new Promise((done) => setTimeout(done, LAST))]);
   document.body.dataset.leaving = "";
 }
 
@@ -214,7 +214,7 @@ async function lastWords() {
 function signForm({ target, defaultPrevented }) {
   const form = /** @type {HTMLFormElement} */ (target);
   if (defaultPrevented || form.method !== "post" || form.querySelector(":scope > [name=person]")) return;
-  form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "person", value: person() }));
+  form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "person", value: personId() }));
 }
 
 /** Who signs out, or deletes all that is kept of them, leaves nothing in this browser; what isn't sent goes first. @param {SubmitEvent} event */
@@ -225,7 +225,7 @@ async function leaveNothing(event) {
   event.preventDefault();
   if (path === "/sign-out") await lastWords();
   document.body.dataset.leaving = "";
-  await forgetAll();
+  await forgetKept();
   form.submit();
 }
 
@@ -257,8 +257,8 @@ function unveil({ target }) {
 export function askBefore(form, title, text, label) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const { confirmed } = await import("./dialog.js");
-    if (await confirmed(title, text, label, { bad: true })) form.submit();
+    const { askConfirmed } = await import("./dialog.js");
+    if (await askConfirmed(title, text, label, { bad: true })) form.submit();
   });
 }
 
@@ -275,8 +275,8 @@ export function startPage(pages = {}) {
   document.addEventListener("submit", leaveNothing);
   themeButton();
   otherPerson();
-  shortcuts({ "/": focusPrompt, "?": () => location.assign("/keys") });
-  for (const [key, href] of Object.entries(PAGES)) shortcuts({ [`g ${key}`]: () => location.assign(href) });
+  addShortcuts({ "/": focusPrompt, "?": () => location.assign("/keys") });
+  for (const [key, href] of Object.entries(PAGES)) addShortcuts({ [`g ${key}`]: () => location.assign(href) });
   if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();
   document.body.dataset.started = "";
 }

@@ -59,7 +59,7 @@ export function shapeOf(prompt) {
  * "12 s", "3 min", "1 h 5 min".
  * @param {number} seconds
  */
-export function duration(seconds) {
+export function durationOf(seconds) {
   const whole = Math.max(1, Math.round(seconds));
   if (whole < 90) return `${whole} s`;
   const minutes = Math.round(whole / 60);
@@ -76,7 +76,7 @@ const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", y
  * @param {string} iso
  * @param {number} [now]  ms
  */
-export function ago(iso, now = Date.now()) {
+export function timeAgo(iso, now = Date.now()) {
   const seconds = (now - Date.parse(iso)) / 1000;
   if (!(seconds < 7 * 86400)) return Number.isNaN(seconds) ? iso : DATE.format(new Date(iso));
   const [size, unit] = STEPS.find(([size]) => seconds >= size) ?? [0, "second"];
@@ -90,7 +90,7 @@ export function ago(iso, now = Date.now()) {
  */
 export function timeLeft(iso, now = Date.now()) {
   const days = Math.ceil((Date.parse(iso) - now) / 86_400_000);
-  return days > 0 ? counted(days, "day") : "today";
+  return days > 0 ? countOf(days, "day") : "today";
 }
 
 /**
@@ -107,16 +107,16 @@ export function monthName(month) {
  * @param {number} count
  * @param {string} noun
  */
-export const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+export const countOf = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
 /**
  * The server's sentences as they are written for Discord, without the marks of code around names.
  * @param {string} text
  */
-export const plain = (text) => text.replaceAll("`", "");
+export const plainText = (text) => text.replaceAll("`", "");
 
 /** @param {string} word */
-export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+export const capitalized = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 
 // Messages. Their place has role=status, so they are read out too.
 
@@ -127,13 +127,13 @@ const MOST = 3;
  * @param {string} text
  * @param {{bad?: boolean, link?: {href: string, label: string}, press?: {label: string, work: () => void}}} [more]
  */
-export function toast(text, { bad = false, link, press } = {}) {
+export function showToast(text, { bad = false, link, press } = {}) {
   const place = document.getElementById("toasts");
   if (!place) return;
   const box = document.createElement("div");
   box.className = bad ? "toast bad" : "toast";
   const words = document.createElement("span");
-  words.textContent = plain(text);
+  words.textContent = plainText(text);
   box.append(words);
   if (link) box.append(Object.assign(document.createElement("a"), { href: link.href, textContent: link.label }));
   if (press) box.append(button(press.label, () => { box.remove(); press.work(); }));
@@ -149,7 +149,7 @@ export function toast(text, { bad = false, link, press } = {}) {
  * Let screen readers say it; nothing is shown.
  * @param {string} text
  */
-export function say(text) {
+export function announce(text) {
   const said = Object.assign(document.createElement("p"), { className: "sr", textContent: text });
   document.getElementById("toasts")?.append(said);
   setTimeout(() => said.remove(), STAYS);
@@ -178,8 +178,8 @@ function removeLater(box, ms) {
  * Say what went wrong.
  * @param {unknown} error
  */
-export function complain(error) {
-  toast(error instanceof Error ? error.message : String(error), { bad: true });
+export function showError(error) {
+  showToast(error instanceof Error ? error.message : String(error), { bad: true });
 }
 
 // A job as the command that asks for it in Discord. Pure.

@@ -2,10 +2,10 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
 import { keepTrail, readMonths, readPictures, untilAnswered, upload } from "../core/api.js";
 import { followNews, toggleFavourite } from "../core/jobs.js";
-import { element, icon } from "../core/page.js";
-import { complain, monthName } from "../core/text.js";
+import { elementOf, icon } from "../core/page.js";
+import { monthName, showError } from "../core/text.js";
 import { Grid, onLongPress } from "./grid.js";
-import { pageQuery, anchorOf, findPlace, goneOf, indexOf, isSame, keyOf, PAGE, queryOf, Selection, Source, startOf, totalOf } from "./source.js";
+import { anchorOf, findPlace, goneOf, indexOf, isSame, keyOf, PAGE, pageQuery, queryOf, Selection, Source, startOf, totalOf } from "./source.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 /** @import {Announcer} from "../core/jobs.js" */
@@ -183,7 +183,7 @@ const PAUSE = 250; // ms of not typing
  * @param {Filters} filters
  */
 function fillFilters(filters) {
-  for (const field of element("filters", HTMLFormElement).elements) {
+  for (const field of elementOf("filters", HTMLFormElement).elements) {
     if (!(field instanceof HTMLInputElement || field instanceof HTMLSelectElement)) continue;
     const value = /** @type {Record<string, unknown>} */ (filters)[field.name];
     if (field.name === "favourite") /** @type {HTMLInputElement} */ (field).checked = Boolean(value);
@@ -196,7 +196,7 @@ function fillFilters(filters) {
  * @param {{filter: (filters: Filters, isMore: boolean) => void, jump: (month: string) => boolean}} page
  */
 function watchFilters(page) {
-  const form = element("filters", HTMLFormElement);
+  const form = elementOf("filters", HTMLFormElement);
   const month = document.getElementById("month");
   let timer = 0;
   let isTyping = false;
@@ -205,7 +205,7 @@ function watchFilters(page) {
     const text = (/** @type {string} */ name) => String(data.get(name) ?? "").trim() || null;
     page.filter({ q: text("q"), kind: text("kind"), favourite: data.has("favourite"), month: text("month") }, isMore);
   };
-  element("apply", HTMLElement).hidden = true;
+  elementOf("apply", HTMLElement).hidden = true;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     filter();
@@ -240,8 +240,8 @@ export function withToken(text, name, value) {
 
 /** Let the fields of the gallery write into its search box. What came with the address is moved there. Returns what is in it. */
 export function joinSearchFields() {
-  const box = element("search-box", HTMLInputElement);
-  const fields = element("more-filters", HTMLDetailsElement);
+  const box = elementOf("search-box", HTMLInputElement);
+  const fields = elementOf("more-filters", HTMLDetailsElement);
   const write = (/** @type {string} */ name, /** @type {string} */ value) => {
     box.value = withToken(box.value, name, value);
   };
@@ -249,12 +249,12 @@ export function joinSearchFields() {
   fields.addEventListener("input", (event) => event.stopPropagation());
   fields.addEventListener("change", ({ target }) => {
     if (!(target instanceof HTMLInputElement)) return;
-    if (target.type === "file") return void uploadLike(target, write).then(tell, complain);
+    if (target.type === "file") return void uploadLike(target, write).then(tell, showError);
     moveField(target, write);
     tell();
   });
   for (const field of fields.querySelectorAll("input")) if (field.type !== "file") moveField(field, write);
-  element("like-picture", HTMLElement).hidden = false;
+  elementOf("like-picture", HTMLElement).hidden = false;
   return box.value;
 }
 
@@ -304,7 +304,7 @@ export class Gallery {
   constructor(data, announcer, kind) {
     this.kind = kind;
     this.months = data.months;
-    this.place = element("gallery", HTMLElement);
+    this.place = elementOf("gallery", HTMLElement);
     this.note = document.createElement("div");
     this.place.before(this.note);
     this.selection = new Selection();
@@ -319,7 +319,7 @@ export class Gallery {
 
   #begin() {
     history.scrollRestoration = "manual";
-    element("pager", HTMLElement).hidden = true;
+    elementOf("pager", HTMLElement).hidden = true;
     this.draw();
     this.grid.scrollTo(indexOf(this.source.blocks, location.hash.slice(1)));
     let settled = 0;
@@ -331,7 +331,7 @@ export class Gallery {
     if (document.getElementById("filters")) this.#watchFilters();
     if (matchMedia("(any-pointer: coarse)").matches) onLongPress(this.place, (index) => this.#choose(index));
     this.place.addEventListener("keydown", (event) => this.#key(event));
-    followNews((news) => this.#take(news).catch(complain));
+    followNews((news) => this.#take(news).catch(showError));
   }
 
   draw() {
@@ -423,7 +423,7 @@ export class Gallery {
     if (!event.shiftKey) return this.#choose(index);
     const [from, to] = [Math.min(this.selection.anchor, index), Math.max(this.selection.anchor, index) + 1];
     const end = Math.min(to, from + MOST_AT_ONCE);
-    await this.source.ensure(from, end).catch(complain);
+    await this.source.ensure(from, end).catch(showError);
     const between = Array.from({ length: end - from }, (_, k) => this.source.at(from + k));
     this.selection.add(between.filter((tile) => tile !== undefined));
     this.draw();
@@ -455,7 +455,7 @@ export class Gallery {
     this.selection.clear();
     this.kind.counted = this.kind.counted === null ? null : Math.max(0, this.kind.counted - tiles.length);
     this.source.forget(tiles);
-    if (this.months.length) readMonths(new URLSearchParams()).then((months) => (this.months = months), complain);
+    if (this.months.length) readMonths(new URLSearchParams()).then((months) => (this.months = months), showError);
   }
 
   /** Read all again, at the same place. */
@@ -508,7 +508,7 @@ export class Gallery {
       await this.#renew(pictures);
       this.grid.scrollTo(0);
     };
-    render(html`<div class="fresh"><button class="button" type="button" @click=${() => show().catch(complain)}>New pictures</button></div>`, this.note);
+    render(html`<div class="fresh"><button class="button" type="button" @click=${() => show().catch(showError)}>New pictures</button></div>`, this.note);
   }
 
   /** Returns what tells whether the pictures have become others since now: some were thrown away, say. */

@@ -1,6 +1,6 @@
 // The pictures of a gallery: their order in blocks, those that are chosen, and all of them, read in pages when somebody looks at that place.
 import { Problem, readJob, readPictures } from "../core/api.js";
-import { complain, plain } from "../core/text.js";
+import { plainText, showError } from "../core/text.js";
 
 /** @import {Month, Tile} from "../types.js" */
 
@@ -254,7 +254,7 @@ export class Source {
   #failed(error) {
     this.wanted = [];
     if (error instanceof Problem && error.status === 400) return this.#refused(error.message);
-    if (!this.failed) complain(error);
+    if (!this.failed) showError(error);
     this.failed = true;
     setTimeout(() => {
       this.failed = false;
@@ -264,7 +264,7 @@ export class Source {
 
   /** @param {string} why */
   #refused(why) {
-    this.note = plain(why);
+    this.note = plainText(why);
     for (const block of this.blocks) [block.count, block.open] = [0, false];
     this.onChange();
   }

@@ -1,8 +1,8 @@
 // The prompt bar: Enter sends, Shift+Enter makes a new line, arrows bring earlier prompts back; pictures are added, dropped or pasted.
 import { keepField, keepHere, keptHere, readJobs } from "../core/api.js";
 import { sendPrompt } from "../core/jobs.js";
-import { droppedPicture, element, takeChosen, takeDrops, unhide } from "../core/page.js";
-import { complain, toast, withFlag } from "../core/text.js";
+import { droppedPicture, elementOf, takeChosen, takeDrops, unhide } from "../core/page.js";
+import { showError, showToast, withFlag } from "../core/text.js";
 
 /** @import {Job, Picture} from "../types.js" */
 /** @import {Attachment, Attachments} from "./attachments.js" */
@@ -45,9 +45,9 @@ export class Bar {
    * @param {(jobs: Job[]) => void} onSent
    */
   constructor(prompts, onSent) {
-    this.form = element("bar", HTMLFormElement);
+    this.form = elementOf("bar", HTMLFormElement);
     this.form.dataset.ready = ""; // early.js steps aside
-    this.field = element("bar-prompt", HTMLTextAreaElement);
+    this.field = elementOf("bar-prompt", HTMLTextAreaElement);
     /** what to do with a film, where films are made */
     this.to = /** @type {HTMLSelectElement | null} */ (document.getElementById("bar-do"));
     this.onSent = onSent;
@@ -59,7 +59,7 @@ export class Bar {
     this.completion = undefined;
     this.sending = false;
     this.#listen();
-    const flags = element("bar-flags", HTMLElement);
+    const flags = elementOf("bar-flags", HTMLElement);
     flags.addEventListener("click", async () => (await import("./menu.js")).togglePanel(flags, this.field));
     unhide("bar-add", "bar-flags");
     this.field.required = false; // pictures alone may do
@@ -70,28 +70,28 @@ export class Bar {
   }
 
   #listen() {
-    this.field.addEventListener("focus", () => this.#complete().catch(complain), { once: true });
+    this.field.addEventListener("focus", () => this.#complete().catch(showError), { once: true });
     this.field.addEventListener("keydown", (event) => this.#key(event));
     this.field.addEventListener("paste", (event) => this.#take(event.clipboardData) && event.preventDefault());
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
     });
-    takeChosen(element("bar-file", HTMLInputElement), (files) => this.#attach((all) => all.addFiles(files)));
+    takeChosen(elementOf("bar-file", HTMLInputElement), (files) => this.#attach((all) => all.addFiles(files)));
     takeDrops(this.form, (data) => this.#take(data));
     if (!CSS.supports("field-sizing", "content")) this.field.addEventListener("input", () => this.#fit());
   }
 
   async #complete() {
     const { Completion } = await import("./completion.js");
-    this.completion = new Completion(this.field, element("bar-suggestions", HTMLElement), (text) => this.#took(text));
+    this.completion = new Completion(this.field, elementOf("bar-suggestions", HTMLElement), (text) => this.#took(text));
     if (this.field.value) this.field.dispatchEvent(new Event("input")); // what was typed meanwhile
   }
 
   /** @param {(all: Attachments) => void} work */
   #attach(work) {
     this.attachments ??= import("./attachments.js").then(({ Attachments }) => {
-      const all = new Attachments(element("bar-pictures", HTMLElement), {
+      const all = new Attachments(elementOf("bar-pictures", HTMLElement), {
         films: this.to ? "clip" : undefined,
         onChange: () => {
           this.to?.toggleAttribute("hidden", !all.all.some(({ film }) => film));
@@ -100,7 +100,7 @@ export class Bar {
       });
       return all;
     });
-    this.attachments.then(work).catch(complain);
+    this.attachments.then(work).catch(showError);
   }
 
   /**
@@ -177,7 +177,7 @@ export class Bar {
       this.history = new History((await readJobs()).filter(({ mine }) => mine).map(({ prompt }) => prompt));
       this.put(this.history.move(this.field.value, "ArrowUp") ?? this.field.value);
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   }
 
@@ -194,8 +194,8 @@ export class Bar {
       if (jobs) this.#sent(typed, pictures, jobs);
     } catch (error) {
       const press = { label: "Bring it back", work: () => this.put(typed) };
-      if (this.field.value === typed) complain(error);
-      else toast(error instanceof Error ? error.message : String(error), { bad: true, press }); // others stand there now
+      if (this.field.value === typed) showError(error);
+      else showToast(error instanceof Error ? error.message : String(error), { bad: true, press }); // others stand there now
     }
     this.#busy(false);
     this.field.focus();

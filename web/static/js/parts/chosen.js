@@ -3,7 +3,7 @@ import { html } from "../../vendor/lit-html/lit-html.js";
 import { makeFolder, pictureName, putInFolder, readFolders, setFavourite } from "../core/api.js";
 import { askForm } from "../core/dialog.js";
 import { trashPictures } from "../core/jobs.js";
-import { complain, counted, toast } from "../core/text.js";
+import { countOf, showError, showToast } from "../core/text.js";
 
 /** @import {Folder, Named} from "../core/api.js" */
 /** @import {Gallery} from "../gallery/gallery.js" */
@@ -31,7 +31,7 @@ export async function likeTiles(all, on, gallery) {
     await setFavourite(tile.job, tile.n, on);
     tile.favourite = on;
   });
-  toast(on ? `${counted(done, "favourite")} added` : `${counted(done, "favourite")} taken back`);
+  showToast(on ? `${countOf(done, "favourite")} added` : `${countOf(done, "favourite")} taken back`);
   gallery.draw();
 }
 
@@ -42,7 +42,7 @@ export async function likeTiles(all, on, gallery) {
 export function downloadTiles(tiles) {
   const [first] = tiles;
   if (!first) return;
-  if (tiles.length > MOST_IN_ZIP) return toast(`A zip file holds up to ${counted(MOST_IN_ZIP, "picture")}; ${tiles.length.toLocaleString("en")} are selected.`, { bad: true });
+  if (tiles.length > MOST_IN_ZIP) return showToast(`A zip file holds up to ${countOf(MOST_IN_ZIP, "picture")}; ${tiles.length.toLocaleString("en")} are selected.`, { bad: true });
   const bytes = `/files/${pictureName(first)}${first.seconds === null ? "" : ".mp4"}?download=1`;
   if (tiles.length === 1) return Object.assign(document.createElement("a"), { href: bytes, download: "" }).click();
   const form = Object.assign(document.createElement("form"), { method: "post", action: "/api/zip", target: "_blank", hidden: true }); // what is wrong with it is said there
@@ -50,7 +50,7 @@ export function downloadTiles(tiles) {
   document.body.append(form);
   form.submit();
   form.remove();
-  toast(`${counted(tiles.length, "picture")} as a zip file`);
+  showToast(`${countOf(tiles.length, "picture")} as a zip file`);
 }
 
 /**
@@ -72,7 +72,7 @@ async function fewAtOnce(all, work) {
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   } catch (error) {
     left.length = 0;
-    complain(error);
+    showError(error);
   }
   return done;
 }
@@ -83,10 +83,10 @@ export async function chooseFolder(pictures) {
     const folder = await askFolder((await readFolders()).filter(({ query }) => query === null));
     if (!folder) return;
     const count = await putInFolder(folder.id, pictures.map(pictureName));
-    const known = count < pictures.length ? `, ${counted(pictures.length - count, "picture")} already there` : "";
-    toast(`${counted(count, "picture")} added to ${folder.name}${known}`, { link: { href: folder.href, label: "Open" } });
+    const known = count < pictures.length ? `, ${countOf(pictures.length - count, "picture")} already there` : "";
+    showToast(`${countOf(count, "picture")} added to ${folder.name}${known}`, { link: { href: folder.href, label: "Open" } });
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
@@ -122,5 +122,5 @@ export async function saveSearch(query) {
   const answer = await askForm("Save as a smart folder", what, { label: "Save" });
   if (!answer) return;
   const folder = await makeFolder(String(answer.get("name")), query);
-  toast(`${folder.name} saved`, { link: { href: folder.href, label: "Open" } });
+  showToast(`${folder.name} saved`, { link: { href: folder.href, label: "Open" } });
 }

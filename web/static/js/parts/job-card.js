@@ -2,7 +2,7 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { copyText, stepOf, waitingOf } from "../core/jobs.js";
 import { filmLength, icon } from "../core/page.js";
-import { ago, capital, plain, shapeOf, splitPrompt } from "../core/text.js";
+import { capitalized, plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
 /** @import {Action, Picture} from "../types.js" */
@@ -119,11 +119,11 @@ const OWN = ["cancel", "delete"]; // shown in places of their own
 export function jobCard(job, tools) {
   const waits = !job.over && !job.pictures.length && job.count > 0;
   const wordless = !job.pictures.length && !waits;
-  return html`<article class="job ${wordless ? "wordless" : ""}" id="job-${job.id}" aria-label=${job.prompt || capital(job.kind)} aria-busy=${!job.over}>
+  return html`<article class="job ${wordless ? "wordless" : ""}" id="job-${job.id}" aria-label=${job.prompt || capitalized(job.kind)} aria-busy=${!job.over}>
     ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : nothing}
     <div class="job-words">${promptWords(job, tools)} ${reading(job, tools)} ${stateTold(job, tools)}</div>
     <div class="job-foot">
-      ${job.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
+      ${job.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
       ${job.over ? meta(job, tools) : nothing} ${actions(job, tools)}
     </div>
   </article>`;
@@ -136,7 +136,7 @@ export function jobCard(job, tools) {
 function promptWords(job, tools) {
   if (job.talk) return html`<p class="prompt"><span class="kind">Ask</span> ${job.question}</p>${job.answer ? html`<p class="answered">${job.answer}</p>` : nothing}`;
   const { words, flags } = splitPrompt(job.prompt);
-  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${capital(job.kind)}</span> `}${words}</p>
+  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${capitalized(job.kind)}</span> `}${words}</p>
     ${flags.length
       ? html`<p class="chips">${flags.map((flag) => html`<button class="chip" type="button" title="Add --${flag} to the prompt" @click=${() => tools.flag(flag)}>${flag}</button>`)}</p>`
       : nothing}`;
@@ -147,7 +147,7 @@ function promptWords(job, tools) {
  * @param {CardTools} tools
  */
 function stateTold(job, tools) {
-  if (job.error) return html`<div class="trouble">${icon("alert")}<p>${plain(job.error)}</p></div>`;
+  if (job.error) return html`<div class="trouble">${icon("alert")}<p>${plainText(job.error)}</p></div>`;
   if (job.status === "cancelled") return html`<p class="muted">Stopped before it was done.</p>`;
   return job.over ? nothing : html`<div class="status">${progress(job)}</div>`;
 }
@@ -166,7 +166,7 @@ function progress(job) {
  */
 function meta(job, tools) {
   return html`<div class="meta">
-    <time datetime=${job.created}>${ago(job.created)}</time>
+    <time datetime=${job.created}>${timeAgo(job.created)}</time>
     ${job.surface === "discord" ? html`<span>from Discord</span>` : nothing}
     ${job.parent ? html`<a href="/pictures/${job.parent.job}/${job.parent.n}">from another picture</a>` : nothing}
     ${job.private ? html`<span>${icon("lock")}only you</span>` : nothing}
