@@ -83,9 +83,9 @@ export class Rows {
   /** @param {Item[]} items */
   draw(items) {
     const keys = new Set(items.map(this.keyOf));
-    for (const [key, { begin, end }] of this.edges) {
+    for (const [key, row] of this.edges) {
       if (keys.has(key)) continue;
-      rangeOf(begin, end).deleteContents();
+      for (const node of nodesOf(row)) node.remove();
       this.edges.delete(key);
     }
     /** @type {ChildNode | null} */
@@ -96,21 +96,19 @@ export class Rows {
       if (!row) {
         row = { begin: document.createComment(""), end: document.createComment("") };
         this.edges.set(key, row);
-        this.place.insertBefore(row.begin, next);
-        this.place.insertBefore(row.end, next);
-      } else if (row.end.nextSibling !== next) this.place.insertBefore(rangeOf(row.begin, row.end).extractContents(), next);
+      }
+      if (row.end.nextSibling !== next || !row.end.parentNode) for (const node of nodesOf(row)) this.place.insertBefore(node, next);
       render(this.drawn(item), this.place, { renderBefore: row.end });
       next = row.begin;
     }
   }
 }
 
-/** @param {Node} begin @param {Node} end  siblings */
-function rangeOf(begin, end) {
-  const range = document.createRange();
-  range.setStartBefore(begin);
-  range.setEndAfter(end);
-  return range;
+/** What stands in a row, its edges among it. No Range: each that lives is kept right by every later change. @param {{begin: Node, end: ChildNode}} row */
+function nodesOf({ begin, end }) {
+  const nodes = /** @type {ChildNode[]} */ ([begin]);
+  for (let node = begin.nextSibling; node && node !== end; node = node.nextSibling) nodes.push(node);
+  return [...nodes, end];
 }
 
 // The theme: light, dark, or as the system has it.
