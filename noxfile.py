@@ -40,4 +40,4 @@ def core(session: nox.Session) -> None:
 
 def project_packages() -> list[str]:
     """Return the program's own folders."""
-    return ["bot", "bus", "core", "demo", "host", "jobs", "storage", "studio", "vision", "web"]
+    return ["bot", "bus", "core", "host", "jobs", "storage", "studio", "vision", "web"]

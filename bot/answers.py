@@ -170,7 +170,7 @@ class Answers:
         if not stopped:
             text = f"Job `{job.id}` is over already ({job.status})."
         else:
-            now = await self._studio.job(actor, job.id, Action.CANCEL)
+            now = await self._studio.rights.job(actor, job.id, Action.CANCEL)
             gone = now.status is Status.CANCELLED
             text = f"Job `{job.id}` is cancelled." if gone else "It stops; what there is of it stays."
         await whisper(interaction, text)

@@ -22,7 +22,8 @@ from core.job import Job
 from core.preferences import Preferences
 from studio.actor import Actor
 from studio.asking.new_job import NewJob, PromptWithPictures, Source
-from studio.asking.prompts import Given, attached, jobs_of, pictures_of
+from studio.asking.prompts import attached, jobs_of, pictures_of
+from studio.asking.sources import Given
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class Asking:
         async def built() -> NewJob:
             [picture] = self.links.attached([image]) if image else [None]
             name = await self.links.name_of(actor, named) if named else None
-            source = await self._studio.source(actor, picture, name)
+            source = await self._studio.sources.find(actor, picture, name)
             taken.append(source)
             words = None
             if prompt is not None:
@@ -143,9 +144,9 @@ class Asking:
     async def picture(self, actor: Actor, image: discord.Attachment | None, link: str | None) -> Source:
         """Return an attached picture, or the one that ``link`` leads to or names. Raises UserError."""
         if link and link.strip("<> ").lower().startswith("http"):
-            return await self._studio.take(actor, await self.links.given(actor, link.strip("<> ")))
+            return await self._studio.sources.meant(actor, await self.links.given(actor, link.strip("<> ")))
         [picture] = self.links.attached([image]) if image else [None]
-        return await self._studio.source(actor, picture, link)
+        return await self._studio.sources.find(actor, picture, link)
 
     # Several jobs
 

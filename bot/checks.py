@@ -13,7 +13,7 @@ from bot.ui.replies import add_whisper
 from bot.wire.attachments import Links
 from bot.wire.interactions import actor_of
 from studio.asking.words import code, counted
-from studio.moderation.checking import Judged, Report
+from studio.message_check import Judged, Report
 from studio.moderation.rules import Rule
 from studio.studio import Studio
 

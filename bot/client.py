@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from contextvars import copy_context
 from typing import Any
 
@@ -45,9 +45,9 @@ from bot.ui.windows import Submission
 from bot.wire import addresses, private_api
 from bot.wire.attachments import Links
 from bot.wire.directory import DiscordDirectory
-from bot.wire.interactions import came_too_late, press_key
+from bot.wire.interactions import came_too_late
 from bot.wire.pending import PendingInteractions
-from bot.wire.session import KeptSession
+from bot.wire.session import KeptSessions
 from bot.wire.transport import GONE, Transport
 from core.errors import UserError
 from core.job import Job
@@ -59,7 +59,7 @@ from studio.services import Services
 from studio.studio import Studio
 
 log = logging.getLogger(__name__)
-UNPOST_LATER, DAY = 600.0, 86_400.0  # seconds at a time; seconds
+UNPOST_LATER = 600.0  # seconds at a time
 # https://discord.com/developers/docs/topics/opcodes-and-status-codes
 TOO_MANY_COMMANDS, NO_ENTRY_POINT = 30032, 50240
 ENTRY_POINT = 4  # the type of the command by which Discord opens an Activity
@@ -120,7 +120,7 @@ def wanted_intents(*, mentions: bool = False) -> discord.Intents:
     return intents
 
 
-class Atelier(commands.Bot):
+class Atelier(commands.AutoShardedBot):
     """The bot. It is given its services and keeps no state of its own that a restart could lose."""
 
     def __init__(
@@ -130,23 +130,22 @@ class Atelier(commands.Bot):
         pending: PendingInteractions,
         transport: Transport | None = None,
         servers: frozenset[str] = addresses.CDN,
-        session: KeptSession | None = None,
+        sessions: KeptSessions | None = None,
         *,
         on_identify: Callable[[], None] | None = None,
         on_edit: Callable[[int], None] | None = None,
         on_delivered: Callable[[Job, str], None] | None = None,
         wait: Wait | None = None,
-        **connection: Any,
     ) -> None:
-        """servers: hosts that attachments are taken from. session: the gateway's, resumed and kept; without
-        it each client begins one of its own. on_identify: called before a session with Discord
+        """servers: hosts that attachments are taken from. sessions: the gateway's, resumed and kept; without
+        them each client begins its own. on_identify: called before a session with Discord
         is begun (and not resumed). on_edit: called with the id of each message that shows a job and was
         edited. on_delivered: called with each job whose end was told, and the rung that took it. wait: every
-        wait for a job goes through it. connection: more for discord.py."""
+        wait for a job goes through it."""
         transport, trace = transport or Transport(), addresses.trace()
         transport.watch(trace)
-        if session is not None:
-            session.watch(trace)
+        if sessions is not None:
+            sessions.watch(trace)
         super().__init__(
             command_prefix=commands.when_mentioned,
             intents=wanted_intents(mentions=services.settings.has_chat_model),
@@ -158,10 +157,9 @@ class Atelier(commands.Bot):
                 guild=True, dm_channel=True, private_channel=False
             ),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
-            **connection,
         )
         self.settings, self.studio = services.settings, studio
-        self._services, self._pending, self.kept_session = services, pending, session
+        self._services, self._pending, self.kept_sessions = services, pending, sessions
         queue = services.queue
         web = services.settings.public_url if services.settings.web_port else ""
         strips = Strips(services.files, queue, services.moderator)
@@ -187,8 +185,6 @@ class Atelier(commands.Bot):
             wait=wait,
             afterwards=self.sharing.copy_for_asker,
             on_delivered=on_delivered,
-            mine=self.tells,
-            pauses=not services.settings.shard_ids,
         )
         max_bytes = services.settings.max_upload_mb * 2**20
         max_film = max(services.settings.max_film_mb, services.settings.clip_max_mb) * 2**20
@@ -207,8 +203,9 @@ class Atelier(commands.Bot):
         self.settings_panel = SettingsPanel(studio, tuple(services.settings.image_models))
         self.favourites = FavouritesPages(studio, self.posts)
         self.searches = SearchPages(studio, self.posts)
-        self._uploads = UploadButtons(studio, self.get_partial_messageable)
+        self.uploads = UploadButtons(studio, self.get_partial_messageable)
         self._on_identify, self._taken_up = on_identify, False
+        self._launching: asyncio.Task[None] | None = None
         self._attached = ExitStack()
         self._unposting: asyncio.Task[int] | None = None
 
@@ -225,65 +222,60 @@ class Atelier(commands.Bot):
         info = self.application  # as of the login
         assert info is not None
         owner_id = info.team.owner_id if info.team and info.team.owner_id else info.owner.id
-        here = self._directory({owner_id})
+        here = DiscordDirectory(self, {owner_id}, self.sharing.post)
         self._attached.enter_context(self._services.directory.connected(here))
         await self._register_commands()
 
-    def _directory(self, owner_ids: set[int]) -> DiscordDirectory:
-        return DiscordDirectory(self, owner_ids, self.sharing.post)
-
     async def _register_commands(self) -> None:
-        """Register the commands, unless the session that will be resumed began with the same ones."""
-        session, tree = self.kept_session, self.tree
+        """Register the commands, unless the sessions that will be resumed began with the same ones."""
+        sessions, tree = self.kept_sessions, self.tree
         assert isinstance(tree, Tree)
-        if session is None:
+        if sessions is None:
             await tree.sync_all()
-        elif not session.take_up(self.user.id if self.user else 0, await tree.digest()):
+        elif not sessions.take_up(self.user.id if self.user else 0, await tree.digest()):
             await tree.sync_all()
-            session.registered()
+            sessions.registered()
 
     async def connect(self, *, reconnect: bool = True) -> None:
-        """Connect to the gateway until closed; with a kept session as it was left, caches included."""
-        session = self.kept_session
-        if session is None:
+        """Connect to the gateway until closed; with kept sessions as they were left, caches included."""
+        async with self.kept_sessions.serving(self) if self.kept_sessions else nullcontext():
             await super().connect(reconnect=reconnect)
-            return
-        private_api.connect_by(private_api.KeptWebSocket)
-        await session.fill_caches(self)
-        tending = asyncio.create_task(session.tend(lambda: self.is_connected), name="gateway session")
+
+    async def launch_shards(self) -> None:
+        """Begin the connections that Discord asks for; discord.py would try to begin the next one for ever
+        after this client is closed."""
+        self._launching = asyncio.create_task(super().launch_shards(), name="begin connections")
         try:
-            await super().connect(reconnect=reconnect)
+            await asyncio.wait({self._launching})
         finally:
-            tending.cancel()
+            self._launching.cancel()
+        if not self._launching.cancelled():
+            self._launching.result()
 
     @property
     def is_connected(self) -> bool:
-        """Whether the gateway's connection is open."""
-        return self.ws is not None and self.ws.open
+        """Whether all of the gateway's connections are open."""
+        shards = self.shards.values()
+        return len(shards) == self.shard_count and not any(one.is_closed() for one in shards)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Count the identify before it is sent; discord.py waits before those that aren't the first.
 
         Raises BudgetSpent when there were too many.
         """
-        if self.kept_session is not None:
-            self.kept_session.forget()
+        if self.kept_sessions is not None:
+            self.kept_sessions.forget(shard_id or 0)
         if self._on_identify is not None:
             self._on_identify()
         await super().before_identify_hook(shard_id, initial=initial)
-
-    def tells(self, guild_id: int | None) -> bool:
-        """Return whether this process tells of a server's jobs that it hasn't taken itself."""
-        return self.settings.sharding.hold(guild_id)
-
-    async def hang_up(self) -> None:
-        """Be told nothing more, where others are told the same."""
 
     async def close(self) -> None:
         """Stop. Deliveries need this client's connection; what they leave is told by the next one."""
         await self.delivery.close(grace=0)
         if self._unposting is not None:
             self._unposting.cancel()
+        if self._launching is not None:
+            self._launching.cancel()
         await private_api.cancel_ready(self)
         await super().close()
         self._attached.close()
@@ -312,11 +304,8 @@ class Atelier(commands.Bot):
         return True
 
     async def on_ready(self) -> None:
-        """Take up what an earlier process left. "Ready" comes again after each lost session; before a kept
-        one is resumed, discord.py says it of its caches alone."""
+        """Take up what an earlier process left, once: "ready" comes again after lost sessions."""
         log.info("connected as %s, %s", self.user, counted(len(self.guilds), "server"))
-        here = {guild.id: guild.name or "" for guild in self.guilds}
-        await self._services.queue.people.guilds_are(here, self.settings.sharding.hold)
         if not self._taken_up:
             self._taken_up = True
             if count := await self.delivery.resume():
@@ -325,16 +314,24 @@ class Atelier(commands.Bot):
             own = copy_context()  # the bot's; what is deleted by another door is told in that door's
             telling = self._services.privacy.telling(lambda: own.run(self._unpost_soon))
             self._attached.enter_context(telling)
-        if self.kept_session is None or not self.kept_session.resuming:
-            await self._apologise()
 
-    async def on_resumed(self) -> None:
-        """Discord has told again all that was missed; what it didn't tell is lost."""
-        log.info("the session with Discord is resumed")
+    async def on_shard_ready(self, shard_id: int) -> None:
+        """Note which servers a connection tells of. This comes again after each lost session; before a kept
+        one is resumed, discord.py says it of its caches alone."""
+        count = self.shard_count or 1
+        here = {guild.id: guild.name or "" for guild in self.guilds if guild.shard_id == shard_id}
+        await self._services.queue.people.guilds_are(here, lambda id_: (id_ >> 22) % count == shard_id)
+        await self._apologise()
+
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        """Discord has told a connection again all that was missed; what it didn't tell is lost."""
+        log.info("session %d with Discord is resumed", shard_id)
         await self._apologise()
 
     async def _apologise(self) -> None:
-        await apologise(self._pending, self._services.queue, self._ladder)
+        """Apologise for what is lost, when no session is to be resumed any more."""
+        if self.kept_sessions is None or not self.kept_sessions.resuming:
+            await apologise(self._pending, self._services.queue, self._ladder)
 
     async def on_message(self, message: discord.Message) -> None:
         """Take no commands from messages: discord.py would log the first word after a mention of the bot."""
@@ -348,59 +345,6 @@ class Atelier(commands.Bot):
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Note that a server has been left."""
         await self._services.queue.people.guild_left(guild.id)
-
-    async def handles(self, *event: object, within: float = DAY) -> bool:
-        """Return whether this process deals with an event, as a bot's only one does."""
-        return True
-
-    # Presses and windows. They are read here, not by views in memory, so that they outlive a restart
-
-    async def on_job_button(
-        self, interaction: discord.Interaction, job_id: str, action: str, index: int
-    ) -> None:
-        """A button of a job was pressed."""
-        await self.answers.guarded(interaction, self.job_buttons.on_press(interaction, job_id, action, index))
-
-    async def on_draft_button(self, interaction: discord.Interaction, draft_id: str, answer: str) -> None:
-        """The question whether several jobs are meant was answered."""
-        await self.answers.guarded(interaction, self.asking.on_draft(interaction, draft_id, answer == "yes"))
-
-    async def on_region(
-        self, interaction: discord.Interaction, job_id: str, index: int, cells: tuple[int, ...]
-    ) -> None:
-        """Fields of a picture were chosen, or (none) another way to say which part is meant."""
-        await self.answers.guarded(interaction, self.job_buttons.on_region(interaction, job_id, index, cells))
-
-    async def on_setting(self, interaction: discord.Interaction, setting: str, value: str) -> None:
-        """A button or menu of the settings was used."""
-        await self.answers.guarded(interaction, self.settings_panel.on_change(interaction, setting, value))
-
-    async def on_favourites_page(self, interaction: discord.Interaction, offset: int) -> None:
-        """Another page of the favourites was asked for."""
-        await self.answers.guarded(interaction, self.favourites.turn_to(interaction, offset))
-
-    async def on_found(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
-        """A picture that was found is to be opened."""
-        await self.answers.guarded(interaction, self.searches.open(interaction, job_id, index))
-
-    async def on_search_page(self, interaction: discord.Interaction, search_id: str, page: int) -> None:
-        """Another page of a search was asked for."""
-        await self.answers.guarded(interaction, self.searches.turn_to(interaction, search_id, page))
-
-    async def on_project(
-        self, interaction: discord.Interaction, project: str, action: str, more: str, value: str = ""
-    ) -> None:
-        """A button or menu of a project was used."""
-        work = self.projects.on_press(interaction, project, action, more, value)
-        await self.answers.guarded(interaction, work)
-
-    async def on_upload_button(self, interaction: discord.Interaction, sha256: str, action: str) -> None:
-        """A button under a picture that somebody sent was pressed."""
-        await self.answers.ask(
-            interaction,
-            lambda: self._uploads.on_press(interaction, sha256, action),
-            press_key=press_key(interaction),
-        )
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """A window was sent, or something else came that discord.py hands on itself."""

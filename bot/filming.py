@@ -14,7 +14,7 @@ from core.job import Job
 from studio.actor import Actor
 from studio.asking.films.filming import Asked, Material
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
+from studio.asking.sources import Given
 from studio.studio import Studio
 
 

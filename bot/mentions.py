@@ -21,7 +21,7 @@ from core.job import DEFAULT_FILE_LIMIT, Job, Reply
 from core.requests import AskRequest
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
+from studio.asking.sources import Given
 from studio.authority import Action
 from studio.studio import Studio
 
@@ -147,7 +147,7 @@ class Mentions:
 
     async def _names(self, actor: Actor, before: tuple[Job, int | None]) -> list[str]:
         job, index = before
-        result = await self._studio.result(actor, job.id, Action.USE)
+        result = await self._studio.rights.result(actor, job.id, Action.USE)
         numbers = [picture.index for picture in result.pictures] if index is None else [index]
         return [f"{job.id} {number + 1}" for number in numbers if result.pictures]
 

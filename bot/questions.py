@@ -21,7 +21,7 @@ from core.requests import AskRequest
 from core.requests.ask import FORMS, Form
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
+from studio.asking.sources import Given
 from studio.asking.words import caption_prompt
 from studio.authority import Action
 from studio.studio import Studio
@@ -119,7 +119,7 @@ class Questions:
         files lie."""
         if found is not None:
             job, index = found
-            result = await self._studio.result(actor, job.id, Action.USE)
+            result = await self._studio.rights.result(actor, job.id, Action.USE)
             numbers = [picture.index for picture in result.pictures] if index is None else [index]
             if numbers and result.pictures:
                 return {"names": [f"{job.id} {number + 1}" for number in numbers]}
@@ -147,7 +147,7 @@ class Questions:
                 return await talking.ask(actor, question, self.given_of(interaction, content), form)
 
         elif sent.what == "more":
-            private = (await self._studio.job(actor, sent.job_id, Action.ASK_MORE)).origin.private
+            private = (await self._studio.rights.job(actor, sent.job_id, Action.ASK_MORE)).origin.private
 
             async def build() -> NewJob:
                 found = (windows.uploaded(interaction, name) for name in sent.files.get("image", ()))
@@ -156,7 +156,7 @@ class Questions:
                 return await talking.ask_more(actor, sent.job_id, question, files, chosen)
 
         else:
-            private = (await self._studio.job(actor, sent.job_id, Action.USE)).origin.private
+            private = (await self._studio.rights.job(actor, sent.job_id, Action.USE)).origin.private
 
             async def build() -> NewJob:
                 return await talking.ask(actor, question, [f"{sent.job_id} {sent.index + 1}"], form)

@@ -71,7 +71,7 @@ class Readings:
         return shown[:MOST] if index is None else [index] if shown else []
 
     async def _sent(self, actor: Actor, files: Sequence[discord.Attachment]) -> list[Source]:
-        return [await self._studio.take(actor, file) for file in self._asking.links.attached(files)]
+        return [await self._studio.sources.meant(actor, file) for file in self._asking.links.attached(files)]
 
     async def _queue(
         self,

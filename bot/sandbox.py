@@ -83,7 +83,7 @@ async def serve_sandbox(
         wait=outside,
         on_delivered=on_delivered,
     )
-    env = simcord.Env(client, settle_timeout=SETTLE, check_errors=False)
+    env = simcord.Env(client, settle_timeout=SETTLE, shard_count=1, check_errors=False)
     env.backend.bot_user.name = "Atelier"
     channel, viewers = create_world(env, page)
     await env.start()

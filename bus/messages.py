@@ -13,7 +13,7 @@ import msgspec
 
 from core.errors import WireError
 
-VERSION = 2  # of all messages; programs of two versions exchange none
+VERSION = 3  # of all messages; programs of two versions exchange none
 MOST = 8 * 2**20  # bytes of a message, as the server takes them (max_payload)
 
 

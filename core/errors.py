@@ -13,7 +13,6 @@ AtelierError
 ├── JobCancelled         somebody stopped the job
 ├── StorageError         database or files can't be used
 │   ├── DatabaseInUse    another Atelier has the database open
-│   ├── NotLeading       another Atelier that shares the database starts the jobs
 │   └── FilesAway        the store of files doesn't answer; nothing is known of a file
 └── BusError             other programs can't be told or asked something
     ├── BusAway          the bus can't be reached, or nobody has answered there
@@ -75,10 +74,6 @@ class JobCancelled(AtelierError):
 
 class StorageError(AtelierError):
     """The database or the files can't be used."""
-
-
-class NotLeading(StorageError):
-    """Of several Ateliers that share a database, another one starts the jobs."""
 
 
 class FilesAway(StorageError):

@@ -24,7 +24,7 @@ def new_job_id() -> str:
 
 
 class Status(enum.StrEnum):
-    """queued → running → rendered → delivered, or failed / cancelled on the way."""
+    """How far a job is; ``MOVES`` says how that changes."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -36,7 +36,57 @@ class Status(enum.StrEnum):
     @property
     def over(self) -> bool:
         """No more work for the queue: only delivery, or nothing, remains."""
-        return self not in (Status.QUEUED, Status.RUNNING)
+        return self not in moved_from("cancel")  # what can be stopped still
+
+
+@dataclass(frozen=True)
+class Move:
+    """What changes a job's status, and nothing else does. name: of the function of ``storage.jobs``."""
+
+    name: str
+    before: tuple[Status, ...]
+    after: tuple[Status, ...]
+    when: str
+
+
+MOVES = (
+    Move("claim", (Status.QUEUED,), (Status.RUNNING,), "a device takes it: an attempt, of three"),
+    Move(
+        "give_back", (Status.RUNNING,), (Status.QUEUED,), "it was not the job's fault: no attempt is counted"
+    ),
+    Move(
+        "retry",
+        (Status.RUNNING,),
+        (Status.QUEUED, Status.FAILED),
+        "its run broke or was lost; failed at the last attempt",
+    ),
+    Move(
+        "recover",
+        (Status.RUNNING,),
+        (Status.QUEUED, Status.FAILED),
+        "a start finds it cut off; failed at the tenth time",
+    ),
+    Move(
+        "finish",
+        (Status.RUNNING,),
+        (Status.RENDERED, Status.DELIVERED),
+        "it is made; elsewhere than on Discord delivered at once",
+    ),
+    Move("fail", (Status.RUNNING,), (Status.FAILED,), "it can't be made: another try would end the same"),
+    Move("cancel", (Status.QUEUED, Status.RUNNING), (Status.CANCELLED,), "its asker or an admin stops it"),
+    Move("cancel_waiting", (Status.QUEUED,), (Status.CANCELLED,), "an admin clears what waits"),
+    Move(
+        "deliver",
+        (Status.RENDERED,),
+        (Status.DELIVERED,),
+        "its message is sent; failed and cancelled stay what they are",
+    ),
+)
+
+
+def moved_from(name: str) -> tuple[Status, ...]:
+    """Return the statuses that a move of ``MOVES`` begins at."""
+    return next(move.before for move in MOVES if move.name == name)
 
 
 class Lane(enum.StrEnum):

@@ -14,6 +14,7 @@ MAX_ASPECT = 14  # to 1, either way
 MAX_SECONDS = 20  # of a film that is drawn at once
 MIN_FPS, MAX_FPS = 4, 30
 RESOLUTIONS = (480, 720, 1080)  # px of a film's shorter side
+VIDEO_ENCODERS = ("auto", "x264", "openh264", "vp9", "av1")
 CLIPS = (1, 2, 4)  # films that one job may make
 MAX_UPSCALED = 4096  # px a side of an enlarged picture
 MAX_LABELS = 50

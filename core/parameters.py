@@ -120,7 +120,7 @@ def _parameters(cls: Any) -> dict[str, Parameter]:
     return {item.name: item.metadata.get("parameter", Parameter()) for item in fields(cls)}
 
 
-def names(cls: type, chosen: Callable[[Parameter], bool]) -> tuple[str, ...]:
+def field_names(cls: type, chosen: Callable[[Parameter], bool]) -> tuple[str, ...]:
     """Return the names of those fields of a dataclass whose parameter is ``chosen``."""
     return tuple(name for name, parameter in parameters(cls).items() if chosen(parameter))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from core.errors import PromptError, UserError
 from core.grammar.flags import BY_NAME
-from core.grammar.permutations import MAX_JOBS, expand
-from core.grammar.prompt import Prompt, parse, split
+from core.grammar.permutations import MAX_JOBS, expand_sets
+from core.grammar.prompt import Prompt, parse_prompt, split_flags
 from core.grammar.spelling import short
 from core.job import Lane
 from core.wording import with_defaults
@@ -50,7 +50,7 @@ class Preferences:
     def defaults(self) -> Prompt:
         """The settings as a prompt without words, for ``core.wording.with_defaults``."""
         own = (
-            parse(self.suffix)
+            parse_prompt(self.suffix)
             if self.suffix
             else Prompt(raw=self.raw, stylize=self.stylize, model=self.model, version=self.version)
         )
@@ -85,7 +85,7 @@ def check_suffix(text: str) -> str:
     text = " ".join(text.split())
     if len(text) > MAX_VALUE:
         raise UserError(f"The suffix has {len(text):,} characters; up to {MAX_VALUE:,} fit.")
-    prompt = parse(text)
+    prompt = parse_prompt(text)
     named = prompt.text or prompt.parts or prompt.images or prompt.pictures
     if named or prompt.video or prompt.seed is not None:
         raise PromptError(
@@ -112,7 +112,7 @@ def check_option(name: str, value: str | None) -> tuple[str, str]:
     if len(value) > MAX_VALUE:
         raise UserError(f"The value has {len(value):,} characters; up to {MAX_VALUE:,} fit.")
     if value and "{" not in value:
-        parse(value)
+        parse_prompt(value)
     return name, value
 
 
@@ -124,13 +124,13 @@ def may_name_options(source: str) -> bool:
 def spell_out(source: str, options: Mapping[str, str]) -> str:
     """Return ``source`` with each own option written out: its flags in its place, its words and pictures
     behind the prompt's own."""
-    body, typed = split(source, options)
+    body, typed = split_flags(source, options)
     if not any(flag.name in options for flag in typed):
         return source
     words, flags = [body], []
     for flag in typed:
         if flag.name in options:
-            own_words, own_flags = split(options[flag.name])
+            own_words, own_flags = split_flags(options[flag.name])
             words.append(own_words)
             flags += ["".join(own.typed + own.text for own in own_flags), flag.text]
         else:
@@ -145,9 +145,10 @@ def prompts_of(source: str, options: Mapping[str, str], limit: int = MAX_JOBS) -
     ``--repeat`` isn't, but counts. Raises PromptError for more than ``limit`` jobs.
     """
     found = []
-    for one in expand(source, limit):
-        spelled = spell_out(one, options)
-        found += [parse(text) for text in (expand(spelled, limit) if spelled != one else [one])]
+    for written_out in expand_sets(source, limit):
+        with_options = spell_out(written_out, options)
+        texts = expand_sets(with_options, limit) if with_options != written_out else [written_out]
+        found += [parse_prompt(text) for text in texts]
     jobs = sum(prompt.repeat or 1 for prompt in found)
     if jobs > limit:
         raise PromptError(

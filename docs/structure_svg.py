@@ -21,7 +21,7 @@ Folder = tuple[str, int, int]  # its path, its modules, its lines
 def picture(boxes: dict[str, list[Folder]], arrows: dict[tuple[str, str], int]) -> str:
     """Return an SVG. boxes: each package with its folders, the lowest layer first; arrows: how many imports
     go from one package to another. An arrow that points up is red."""
-    order = [*_beside(boxes), *reversed([name for name in boxes if name != "demo"])]
+    order = list(reversed(boxes))
     tops, height = _tops(order, boxes)
     width = LEFT + BOX + REACH * len(order)
     parts = [
@@ -35,10 +35,6 @@ def picture(boxes: dict[str, list[Folder]], arrows: dict[tuple[str, str], int]) 
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
-
-
-def _beside(boxes: dict[str, list[Folder]]) -> list[str]:
-    return [name for name in boxes if name == "demo"]
 
 
 def _height(folders: list[Folder]) -> int:

@@ -13,20 +13,18 @@ from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING
 
-import aiohttp
 from discord import app_commands
 
 from bot.alerts import Alerts
 from bot.client import Atelier, wanted_intents
 from bot.wire.connections import Connections
 from bot.wire.interactions import is_trouble
-from bot.wire.pending import PendingInteractions, own_notes
+from bot.wire.pending import PendingInteractions
 from bot.wire.serving import Serving
-from bot.wire.session import KeptSession
+from bot.wire.session import keep_sessions
 from bot.wire.transport import Transport
 from core.job import Job
 from core.settings import Settings
-from core.sharding.settings import AUTO
 from host import garbage, memory
 from host.doctor import model_problems
 from host.logs import redactor, set_up_logs
@@ -53,8 +51,7 @@ def run(settings: Settings, *, sandbox: Page | None = None, adopt: bool = False)
     """Serve Discord, or the ``sandbox`` page, until SIGINT or SIGTERM. Return the exit status. adopt: see
     ``services``."""
     memory.configure_heap()
-    ids = settings.shard_ids  # several processes may have one DATA_DIR
-    set_up_logs(settings, name=f"atelier-{ids[0]}-{ids[-1]}" if ids else "atelier")
+    set_up_logs(settings)
     sys.setswitchinterval(SWITCH_INTERVAL)
     return asyncio.run(_serve(settings, sandbox, adopt))
 
@@ -62,22 +59,14 @@ def run(settings: Settings, *, sandbox: Page | None = None, adopt: bool = False)
 async def _serve(settings: Settings, sandbox: Page | None, adopt: bool) -> int:
     stopping = asyncio.Event()
     stop_on_signals(stopping)
-    if settings.shards == AUTO:
-        from bot.shards.asked import with_connections  # here: few bots are that large
-
-        settings = await with_connections(settings, stopping)
-        if stopping.is_set():
-            return 0
     async with services(settings, adopt=adopt) as built:
         garbage.configure_gc()
         keep, queue = built.database.supervisor, built.queue
-        ids = settings.shard_ids  # processes on one machine may share its folder
-        unanswered = settings.data_dir / (f"unanswered-{ids[0]}-{ids[-1]}" if ids else "unanswered")
         collecting = running("garbage", partial(garbage.collect, lambda: queue.unfinished > 0), keep)
         reporting = running("models", partial(_report_models, settings), keep)
         losing = running("database", partial(_stop_when_taken, built.database, stopping), keep)
         async with collecting, reporting, losing:
-            with own_notes(unanswered) if ids else closing(PendingInteractions(unanswered)) as pending:
+            with closing(PendingInteractions(settings.data_dir / "unanswered")) as pending:
                 if sandbox is not None:
                     return await _serve_sandbox(built, pending, stopping, sandbox)
                 return await _serve_discord(built, pending, stopping)
@@ -160,48 +149,30 @@ def _announce(studio: str, discord: str, settings: Settings) -> None:
         webbrowser.open(studio)
 
 
-def _pace(settings: Settings) -> Callable[[aiohttp.TraceConfig], None] | None:
-    """Return what keeps a process of several to its part of GLOBAL_RATE."""
-    if not settings.shard_ids:
-        return None
-    from bot.shards.pace import Pace
-
-    return Pace(settings.global_rate * settings.sharding.part).watch
-
-
 async def _serve_discord(built: Services, pending: PendingInteractions, stopping: asyncio.Event) -> int:
     settings, queue, studio = built.settings, built.queue, Studio(built)
-    transport = Transport(pace=_pace(settings))
+    transport = Transport()
     connections = Connections(settings.data_dir / "connections.json")
-    session = KeptSession(
-        settings.data_dir / "gateway-session",
-        settings.discord_token,
-        wanted_intents(mentions=settings.has_chat_model).value,
-        on_told_again=pending.take_over,
-    )
+    intents = wanted_intents(mentions=settings.has_chat_model).value
+    path = settings.data_dir / "gateway-session"
+    sessions = keep_sessions(path, settings.discord_token, intents, pending.take_over)
 
     def delivered(job: Job, rung: str) -> None:
         metrics.delivered(job, rung)
         note_delivered(queue.tracing, job, rung)
 
     def make_client() -> Atelier:
-        if settings.shards > 1 or settings.shard_ids:
-            from bot.shards.client import ShardedAtelier  # here: few bots are that large
-
-            return ShardedAtelier(built, studio, pending, transport, on_delivered=delivered)
         spend = connections.spend
         return Atelier(
-            built, studio, pending, transport, session=session, on_identify=spend, on_delivered=delivered
+            built, studio, pending, transport, sessions=sessions, on_identify=spend, on_delivered=delivered
         )
 
     def alerts(client: Atelier) -> Alerts:
         return Alerts(client, queue, lambda: studio.owner_ids, redactor(settings))
 
     logging.getLogger(app_commands.tree.__name__).addFilter(is_trouble)
-    serving = Serving(make_client, alerts, connections, session, queue, settings)
-    sharded = settings.shards > 1 or bool(settings.shard_ids)
-    wire = DiscordWire(transport, connections, serving, sharded=sharded)
-    metrics = Metrics(queue, wire, built.bus)
+    serving = Serving(make_client, alerts, connections, sessions, queue, settings)
+    metrics = Metrics(queue, DiscordWire(transport, connections, serving), built.bus)
     watched = _watched(built, metrics, lambda: serving.connected, stopping)
     async with watched, open_web(built, studio):
         await serving.until(stopping)

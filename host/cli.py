@@ -143,7 +143,7 @@ def _add_launchers(parser: argparse.ArgumentParser) -> None:
     add = ray.add_argument
     add("--address", default="", help="host:port of the cluster's head; default: RAY_ADDRESS")
     add("--min", type=int, default=1, help="workers that there are at least (1)")
-    add("--max", type=int, help="and at most; default: as many as the cluster has devices now")
+    add("--max", type=int, help="and at most; default: --min")
     add("--gpus-per-worker", type=float, default=1.0, help="1; 0 = workers on processors")
     add("--cpus-per-worker", type=float, default=1.0, help="processors set aside for each (1)")
     add("--waiting-per-worker", type=int, default=4, help="jobs waiting that are worth another worker (4)")
@@ -213,18 +213,20 @@ def _backup(settings, arguments) -> int:
 
 
 def _restore(settings, arguments) -> int:
-    from storage.engine import sqlite_file
+    from storage.engine import migrate, sqlite_file
 
     file, backups = _database_file(settings), settings.backups
+    chosen = sqlite_file.choose(file, backups, arguments.backup)
+    migrate.check_backup(chosen)
     if not arguments.yes and sqlite_file.is_sound(file):
-        chosen = sqlite_file.choose(file, backups, arguments.backup)
         print(f"{file} is sound. {chosen.name} would replace it, without what was made since then.")
         if not _confirmed("Replace it?"):
             print("Nothing was changed. `atelier restore --yes` doesn't ask.")
             return 1
-    used = sqlite_file.restore(file, backups, arguments.backup)
+    sqlite_file.restore(file, backups, str(chosen))
     print(
-        f"{used.name} is now the database; the file before it was kept beside it. `atelier run` starts again."
+        f"{chosen.name} is now the database; the file before it was kept beside it."
+        " `atelier run` starts again."
     )
     return 0
 
@@ -257,7 +259,7 @@ def _worker(settings, arguments) -> int:
 
 
 def _workers(settings, arguments) -> int:
-    from host.launching.command import launch
+    from host.ray_launcher import launch
 
     return launch(settings, arguments)
 

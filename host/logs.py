@@ -15,8 +15,7 @@ from urllib.parse import unquote
 
 from core.errors import StorageError
 from core.redact import RedactingFormatter, Redactor
-from core.setting.secrets import known_parts
-from core.settings import Settings
+from core.settings import Settings, known_parts
 
 Lines = queue.SimpleQueue[logging.LogRecord]
 WRITE_EVERY = 0.05  # seconds between two batches of lines

@@ -14,10 +14,8 @@ from core.settings import Settings
 from core.supervisor import Supervisor
 from host.elsewhere.executors import executor_of
 from host.operating.traces import opened_tracing
-from host.several.leading import Leading
 from jobs.executor import Executor
 from jobs.films import FilmLimits
-from jobs.job_rows import JobRows
 from jobs.limits import Limits
 from jobs.queue import Queue
 from storage.database import Database, open_database
@@ -76,12 +74,7 @@ async def services(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
-            open_database(
-                settings.database,
-                settings.backups,
-                may_migrate=settings.migrate,
-                several=bool(settings.shard_ids),
-            )
+            open_database(settings.database, settings.backups, may_migrate=settings.migrate)
         )
         await refuse_half_moved(database)
         files, directory = open_files(settings), CurrentDirectory()
@@ -90,32 +83,31 @@ async def services(
         check = PictureCheck(settings.nsfw_model)
         rules = ModerationSettings(settings.moderation, settings.moderation_pictures)
         moderator = Moderator(database, files, check, rules, directory)
-        bus, leading = None, Leading(database)
+        bus = None
         if settings.bus_url:
             from bus.connection import connected  # here: a bot without one needs nothing of it
 
             bus = await stack.enter_async_context(connected(settings))
         if executor is None:
-            executor = await executor_of(settings, target, bus, lambda: leading.epoch)
+            executor = await executor_of(settings, target, bus)
         rendered = asyncio.Queue[str]()
-        sharded = settings.shards > 1
-        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids, sharded=sharded)
+        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
         memberships = Memberships(directory, Members(database))
-        sight = Sight(authority, JobRows(database), directory, memberships)
-        queue = leading.queue_class(bus)(
+        sight = Sight(authority, database, directory, memberships)
+        queue = Queue(
             database,
             files,
             executor,
             _limits(settings),
             gate=Starting(database, moderator, authority, directory).gate,
-            on_rendered=lambda job_id: rendered.put_nowait(job_id) if leading.leads else None,
+            on_rendered=rendered.put_nowait,
             converse=Conversations(database, sight, moderator, directory, settings).begin,
             tracing=await stack.enter_async_context(opened_tracing(settings)),
         )
         if bus is not None:
             from jobs.elsewhere.load import answer_for_ever
 
-            telling = partial(leading.whenever, partial(answer_for_ever, bus, queue))
+            telling = partial(answer_for_ever, bus, queue)
             await stack.enter_async_context(running("load", telling, database.supervisor))
         copies = VectorFiles(settings.data_dir / "cache" / "vectors")
         privacy = _privacy(settings, queue, database, files, copies, Removal(database, files, identity))
@@ -125,18 +117,15 @@ async def services(
         stack.push_async_callback(check.close)
         idle = timedelta(days=settings.session_days)
         janitor = Janitor(database, privacy, settings.data_dir, idle=idle)
-        sweeping = partial(leading.whenever, janitor.run_for_ever)
-        await stack.enter_async_context(running("retention", sweeping, database.supervisor))
+        await stack.enter_async_context(running("retention", janitor.run_for_ever, database.supervisor))
         await stack.enter_async_context(
             running("backups", partial(_back_up_daily, database), database.supervisor)
         )
         again = Retraining(database, queue, privacy, limits_of(settings))
-        learning = partial(leading.whenever, again.run_for_ever)
-        await stack.enter_async_context(running("retraining", learning, database.supervisor))
+        await stack.enter_async_context(running("retraining", again.run_for_ever, database.supervisor))
         eyes, model = Eyes(executor), await asyncio.to_thread(_model_of_vectors, settings)
         indexing = Indexing(database, files, copies, queue, eyes, model, rendered)
-        looking = partial(leading.whenever, indexing.run_for_ever)
-        await stack.enter_async_context(running("indexing", looking, database.supervisor))
+        await stack.enter_async_context(running("indexing", indexing.run_for_ever, database.supervisor))
         intake = Intake(files, settings.max_upload_mb * 2**20, queue.people.note_upload)
         thumbnails = Thumbnails(files)
         stack.push_async_callback(thumbnails.close)

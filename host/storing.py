@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 
 from core.errors import FilesAway, SettingsError, StorageError
-from core.setting.files import BucketAddress, files_address
-from core.settings import Settings
+from core.settings import BucketAddress, Settings, files_address
 from host.installed import Check
 from storage.files import OWNER
 from storage.filing.moving import Moved, move

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from core.errors import FilesAway, ImageError, LimitError, UserError
 from core.job import NOBODY, Job
 from core.requests import AskRequest, Request
-from core.requests.own_models import ProjectRequest, TrainRequest
+from core.requests.own_models import TrainRequest
 from core.requests.video import VideoRequest
 from jobs.films import bytes_of, check_day, check_film, check_films_waiting, in_proportion, no_room
 from jobs.limits import Limits, allowance, check_limits, check_tokens, check_trainings, tokens_a_day
@@ -23,7 +22,7 @@ from jobs.order.cost import cost_key
 from storage import admission, lookup
 from storage import jobs as rows
 from storage.asking import chats
-from storage.database import ANYTHING, Database
+from storage.database import Database
 from storage.files import Files
 from storage.films import use
 from storage.lookup import StoredOutput, WaitingRow
@@ -91,11 +90,7 @@ class Admission:
         problem: raised unless the job is known already. made: what the job makes, which is written along.
         Raises LimitError, NotAllowedError or UserError.
         """
-        work = partial(self._admit, job, problem, made)
-        try:
-            return await self._database.write(work, keys=_counted(job))
-        except IntegrityError:  # another program was asked the same, which it can see now
-            return await self._database.write(work, keys=_counted(job))
+        return await self._database.write(partial(self._admit, job, problem, made))
 
     def _admit(
         self, job: Job, problem: UserError | None, made: StoredOutput | None, connection: sa.Connection
@@ -154,11 +149,3 @@ class Admission:
         if films.per_day:
             made = use.used(connection, user_id, now=job.created_at)
             check_day(films, made, use.coming(connection, user_id), job.request)
-
-
-def _counted(job: Job) -> tuple[str, ...]:
-    """Return whose jobs are counted before this one is written: two programs may not count them at once."""
-    origin, keys = job.origin, [f"member {job.origin.user_id}"]
-    if origin.guild_id is not None:
-        keys.append(f"server {origin.guild_id}")
-    return *keys, *(ANYTHING if isinstance(job.request, ProjectRequest) else ())

@@ -110,14 +110,10 @@ class Feeds:
     def open(self, job_id: str, user_id: int, asked: datetime) -> None:
         """Begin the feed of a job that was queued, unless it has one."""
         if job_id not in self._feeds:
-            self._feeds[job_id] = self.make(job_id, user_id)
+            self._feeds[job_id] = Feed(user_id, self._next_point)
             self._jobs[user_id].add(job_id)
             self._tracing.begin(job_id, asked.timestamp())
             self.note(user_id, job_id)
-
-    def make(self, job_id: str, user_id: int) -> Feed:
-        """Return a job's new feed."""
-        return Feed(user_id, self._next_point)
 
     def end(self, job_id: str, event: Event) -> None:
         """Tell the watchers the last event, and let the feed go."""

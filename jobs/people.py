@@ -37,7 +37,7 @@ class People:
         self._seen[user_id] = name, time.monotonic()
         work = partial(people.user_seen, user_id=user_id, name=name, now=datetime.now(UTC))
         try:
-            await self._database.write(work, keys=())
+            await self._database.write(work)
         except StorageError as error:
             self._seen.pop(user_id, None)
             log.warning("the name of user %d isn't noted (%s)", user_id, error)
@@ -49,7 +49,7 @@ class People:
     async def guild_seen(self, guild_id: int, name: str) -> None:
         """Note a guild's name."""
         work = partial(people.guild_seen, guild_id=guild_id, name=name, now=datetime.now(UTC))
-        await self._database.write(work, keys=())
+        await self._database.write(work)
 
     async def guilds_are(self, here: Mapping[int, str], mine: Callable[[int], bool]) -> None:
         """Note which guilds the bot is in, id → name, of those that are ``mine`` to tell of: it has left the
@@ -66,9 +66,7 @@ class People:
 
     async def guild_left(self, guild_id: int) -> None:
         """Note that the bot is no longer in a guild."""
-        await self._database.write(
-            partial(people.guilds_left, guild_ids=[guild_id], now=datetime.now(UTC)), keys=()
-        )
+        await self._database.write(partial(people.guilds_left, guild_ids=[guild_id], now=datetime.now(UTC)))
 
     async def guilds(self) -> frozenset[int]:
         """Return the ids of the guilds that the bot is in, by the rows of all its processes."""
@@ -81,7 +79,7 @@ class People:
     async def set_user_flag(self, user_id: int, key: str, value: Any) -> None:
         """Keep a small setting of the user. ``value``: anything JSON takes; None removes it."""
         work = partial(people.set_flag, user_id=user_id, key=key, value=value)
-        await self._database.write(work, keys=[f"member {user_id}"])
+        await self._database.write(work)
 
     async def note_upload(self, user_id: int, sha256: str) -> None:
         """Note that the person has sent this file."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,28 +18,30 @@ from core.events import TERMINAL, Cancelled, Event, Failed, Paused, Queued, Rend
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import Request, check_texts
 from core.telemetry.tracing import UNTRACED, Tracing
-from jobs.active import Converse, Gate, open_gate, question_alone
+from jobs.active import ActiveJob, Converse, Gate, open_gate, question_alone
 from jobs.admin import Admin
 from jobs.admission import Admission
 from jobs.executor import Executor
-from jobs.feed import Feed, Feeds, News, Wait, Watch
-from jobs.job_rows import JobRows
+from jobs.feed import Feed, News, Wait, Watch
 from jobs.limits import Limits
-from jobs.overview import Overview
+from jobs.order.fairness import Waiting
 from jobs.people import People
 from jobs.running.dispatcher import Dispatcher
 from jobs.running.traced import note_asked
-from jobs.views import Health, Snapshot, Submitted
+from jobs.views import Health, JobView, Result, Snapshot, Submitted
 from storage import jobs as rows
-from storage import records
+from storage import lookup, records
 from storage.database import Database
 from storage.files import Files
-from storage.lookup import StoredOutput, WaitingRow
+from storage.lookup import StoredOutput
 from storage.records import AuditRow, audited
+from storage.web.trash import hidden
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 CLEARED_AT_ONCE = 1000  # rows of a clear in one transaction: others write in between
+HUNG_AFTER = 900.0  # s without a sign of life, while a device has work
+MINE = 100  # waiting jobs of one member that are shown
 ENDS = tuple(event.__name__.lower() for event in TERMINAL)
 
 
@@ -47,16 +49,7 @@ def _nothing(connection: sa.Connection) -> None:
     """For an action that changes no row but the audit's."""
 
 
-class Hooks(TypedDict, total=False):
-    """What a queue asks and tells others: see ``Queue``."""
-
-    gate: Gate
-    on_rendered: Callable[[str], None]
-    converse: Converse
-    tracing: Tracing
-
-
-class Queue(JobRows):
+class Queue:
     """Built beside the bot and started before it. ``gate``: asked before a job is written and again before it
     runs, whatever way it came. ``on_rendered``: called with the id of each job whose pictures are stored.
     ``converse``: asked, as a question is handed out, for the turns before it. ``admin``: bans, lists, limits.
@@ -74,27 +67,30 @@ class Queue(JobRows):
         converse: Converse = question_alone,
         tracing: Tracing = UNTRACED,
     ) -> None:
-        super().__init__(database)
-        self.files, self.executor = files, executor
+        self.database, self.files, self.executor = database, files, executor
         self.limits, self.tracing = limits or Limits(), tracing
         self._on_rendered = on_rendered
-        self._hooks = gate, on_rendered, converse, tracing
-        self._dispatcher = self._new_dispatcher()
+        self._dispatcher = Dispatcher(
+            database,
+            files,
+            executor,
+            self.limits,
+            gate=gate,
+            on_rendered=on_rendered,
+            converse=converse,
+            tracing=tracing,
+        )
         self._admission = Admission(database, files, self.limits)
-        self._overview = Overview(database, executor, self._dispatcher, self._admission)
         self.admin = Admin(database, self._cancel_all)
         self.people = People(database)
         self._started = False
-        self._audits = 0  # what admins have done here since the start
         self._tasks: set[asyncio.Task[Any]] = set()
-
-    def _new_dispatcher(self, feeds: Feeds | None = None) -> Dispatcher:
-        """Return a dispatcher of this queue's that hasn't been started."""
-        return Dispatcher(self.database, self.files, self.executor, self.limits, *self._hooks, feeds)
 
     async def start(self) -> None:
         """Take up unfinished jobs, start the workers and the dispatcher."""
-        self._dispatcher.paused = bool(await self.database.read(partial(records.setting, key="paused")))
+        self._dispatcher.waitlist.paused = bool(
+            await self.database.read(partial(records.setting, key="paused"))
+        )
         await self._dispatcher.start()
         self._started = True
 
@@ -153,7 +149,8 @@ class Queue(JobRows):
             await self._dispatcher.gate(job, False)
         admitted = await self._admission.admit(job, problem, made)
         if admitted.row is None:
-            return self._duplicate(admitted.job)
+            place = self._dispatcher.positions.position(admitted.job.id) or Queued(0)
+            return Submitted(admitted.job, place.position, place.eta, duplicate=True)
         note_asked(self.tracing, job)
         if made is not None:
             log.info("job %s was made at once: %s for user %d", job.id, request.kind, origin.user_id)
@@ -162,18 +159,9 @@ class Queue(JobRows):
             self._on_rendered(job.id)
             return Submitted(job, 0)
         log.info("job %s queued: %s for user %d", job.id, request.kind, origin.user_id)
-        return await self._queued(job, admitted.row, admitted.served)
-
-    async def _queued(self, job: Job, row: WaitingRow, served: int) -> Submitted:
-        self._dispatcher.enqueue(row, served=served)
+        self._dispatcher.enqueue(admitted.row, served=admitted.served)
         queued = self._dispatcher.positions.announce(job.id) or Queued(0)
         return Submitted(job, queued.position, queued.eta)
-
-    def _duplicate(self, job: Job) -> Submitted:
-        queued = self._dispatcher.positions.position(job.id)
-        return Submitted(
-            job, queued.position if queued else 0, queued.eta if queued else None, duplicate=True
-        )
 
     # Watching
 
@@ -234,11 +222,58 @@ class Queue(JobRows):
 
     async def snapshot(self, limit: int = 25, guild_id: int | None = None) -> Snapshot:
         """Return the queue now, with the first ``limit`` of those waiting; ``guild_id``: of one server."""
-        return await self._overview.snapshot(limit, guild_id)
+        order = [
+            w for w in self._waiting(self._dispatcher.waitlist.order(time.monotonic())) if _of(w, guild_id)
+        ]
+        running = [i for i, live in self._dispatcher.running.items() if _of(live.waiting, guild_id)]
+        return await self._view([w.job_id for w in order[:limit]], running, total=len(order))
 
     async def mine(self, user_id: int) -> Snapshot:
         """Return the queue now as it concerns one member: their jobs."""
-        return await self._overview.mine(user_id)
+        listed = self._waiting(self._dispatcher.waitlist.of_user(user_id))
+        own = [w for w in listed if w.user_id == user_id]
+        ids = sorted((w.job_id for w in own[:MINE]), key=self._place)
+        running = [
+            job_id for job_id, live in self._dispatcher.running.items() if live.waiting.user_id == user_id
+        ]
+        return await self._view(ids, running, total=len(own))
+
+    def _waiting(self, listed: Iterable[Waiting]) -> list[Waiting]:
+        """Return the jobs that are being claimed, then those in the list."""
+        return [*(claim.waiting for claim in self._dispatcher.claims), *listed]
+
+    def _place(self, job_id: str) -> int:
+        """Return the place of a job that waits; 0 for one that is being claimed."""
+        queued = self._dispatcher.positions.position(job_id)
+        return queued.position if queued else 0
+
+    async def _view(self, waiting: list[str], running: list[str], total: int) -> Snapshot:
+        dispatcher = self._dispatcher
+        jobs = await self.database.read(partial(lookup.get_many, ids=[*waiting, *running]), once=True)
+        views = []
+        for job_id in waiting:
+            queued = dispatcher.positions.position(job_id)
+            claimed = job_id in dispatcher.claims
+            if job_id in jobs and (queued is not None or claimed):
+                place, eta = (queued.position, queued.eta) if queued else (1, 0.0)
+                views.append(JobView(jobs[job_id], jobs[job_id].created_at, place, eta))
+        return Snapshot(
+            paused=dispatcher.waitlist.paused,
+            draining=self._admission.draining,
+            running=tuple(
+                self._running_view(dispatcher.running[i], jobs.get(i))
+                for i in (*running, *waiting)  # some of those that waited may have started during the read
+                if i in dispatcher.running and i in dispatcher.feeds
+            ),  # a cancelled one may still be stopping
+            waiting=tuple(views),
+            total_waiting=total,
+            devices=tuple(self.executor.devices),
+        )
+
+    def _running_view(self, live: ActiveJob, job: Job | None) -> JobView:
+        job = job or live.job
+        began = job.started_at or job.created_at
+        return JobView(job, began, 0, self._dispatcher.positions.remaining(live), live.progress, live.device)
 
     @property
     def unfinished(self) -> int:
@@ -263,7 +298,7 @@ class Queue(JobRows):
     @property
     def paused(self) -> bool:
         """Whether no waiting job is started."""
-        return self._dispatcher.paused
+        return self._dispatcher.waitlist.paused
 
     def depth(self, lane: Lane) -> int:
         """Return how many jobs wait in a lane."""
@@ -271,7 +306,119 @@ class Queue(JobRows):
 
     def health(self) -> Health:
         """Return whether work moves. Cheap, and waits for nothing."""
-        return self._overview.health(started=self._started)
+        dispatcher, now = self._dispatcher, time.monotonic()
+        last = None if dispatcher.last_step is None else now - dispatcher.last_step
+        signs = [live.last_sign for live in dispatcher.running.values() if not live.waits_for]
+        silence = now - max(min(signs, default=now), dispatcher.last_sign)
+        problem, hung = None, silence > HUNG_AFTER
+        if hung:
+            problem = f"no job gave a sign of life for {silence:.0f} s"
+        elif self.database.problem is not None:
+            problem = self.database.problem
+        elif dispatcher.saving.disk_full:
+            problem = "the disk is nearly full"
+        elif dispatcher.saving.waits:
+            problem = "the store of files can't be reached"
+        elif self._started and not any(device.state != "down" for device in self.executor.devices):
+            problem = "no worker can be started"
+        return Health(problem is None, last, len(dispatcher.running), len(dispatcher.waitlist), problem, hung)
+
+    # The rows of jobs, whether they wait, run or are over
+
+    async def job(self, job_id: str) -> Job | None:
+        """Return the job as its row has it now, None when there is none."""
+        return await self.database.read(partial(lookup.get, job_id=job_id), once=True)
+
+    async def result(self, job_id: str) -> Result | None:
+        """What a finished job made; None while, or if, it made nothing."""
+        found = await self.database.read(partial(lookup.output, job_id=job_id))
+        if found is None:
+            return None
+        return Result.of(*found)
+
+    async def trashed(self, job_id: str) -> frozenset[int]:
+        """Return which pictures (from 0) of a job its author has put into the trash."""
+        found = await self.database.read(partial(hidden, job_ids=[job_id]), once=True)
+        return found.get(job_id, frozenset())
+
+    async def undelivered(self) -> list[Job]:
+        """Every job asked on Discord whose end nobody was told yet, in order of arrival; after a restart the
+        bot goes on watching these."""
+        return await self.database.read(lookup.undelivered)
+
+    async def delivered(
+        self, job_id: str, *, message_id: int | None, channel_id: int | None, rung: str
+    ) -> bool:
+        """The result, or the notice of a failed or cancelled job, was sent. False when that had been noted
+        before."""
+        return await self.database.write(
+            partial(
+                rows.deliver,
+                job_id=job_id,
+                message_id=message_id,
+                channel_id=channel_id,
+                rung=rung,
+                now=_now(),
+            ),
+            first=True,
+        )
+
+    async def remember_message(
+        self, job_id: str, message_id: int, channel_id: int, guild_id: int | None
+    ) -> bool:
+        """Note the message that shows the job. False when there is no such job."""
+        return await self.database.write(
+            partial(
+                rows.remember_message,
+                job_id=job_id,
+                message_id=message_id,
+                channel_id=channel_id,
+                guild_id=guild_id,
+                now=_now(),
+            ),
+            first=True,
+        )
+
+    async def add_view(
+        self, job_id: str, message_id: int, channel_id: int, guild_id: int | None, *, index: int | None = None
+    ) -> None:
+        """Note one more message that shows a finished job, or its picture ``index`` (from 0) alone."""
+        await self.database.write(
+            partial(
+                rows.add_view,
+                job_id=job_id,
+                message_id=message_id,
+                channel_id=channel_id,
+                guild_id=guild_id,
+                index=index,
+                now=_now(),
+            )
+        )
+
+    async def children(self, job_id: str, index: int) -> int:
+        """How many jobs were made from picture ``index`` (from 0) of this one."""
+        return await self.database.read(partial(lookup.children, job_id=job_id, index=index), once=True)
+
+    async def job_of_interaction(self, interaction_id: int) -> Job | None:
+        """Return the job that an interaction has made, None when it made none."""
+        return await self.database.read(
+            partial(lookup.of_interaction, interaction_id=interaction_id), once=True
+        )
+
+    async def job_of_message(self, message_id: int) -> tuple[Job, int | None] | None:
+        """The job a message shows, and which of its pictures alone (from 0), None = all."""
+        return await self.database.read(partial(lookup.of_message, message_id=message_id), once=True)
+
+    async def last_picture(self, user_id: int) -> tuple[Job, int] | None:
+        """The member's newest finished job that made pictures, and the index of its first."""
+        job = await self.database.read(partial(lookup.last_picture, user_id=user_id), once=True)
+        return None if job is None else (job, 0)
+
+    async def recent_prompts(self, user_id: int, prefix: str, limit: int = 25) -> list[str]:
+        """The member's own prompts that start with ``prefix``, newest first."""
+        return await self.database.read(
+            partial(lookup.recent_prompts, user_id=user_id, prefix=prefix, limit=limit), once=True
+        )
 
     # Stopping jobs
 
@@ -284,7 +431,7 @@ class Queue(JobRows):
         if self._dispatcher.stop_answer(job_id):
             log.info("job %s: its answer is stopped", job_id)
             return True
-        if not await self.database.write(partial(rows.cancel, job_id=job_id, now=_now()), keys=()):
+        if not await self.database.write(partial(rows.cancel, job_id=job_id, now=_now())):
             return False
         log.info("job %s cancelled", job_id)
         self._dispatcher.forget(job_id, Cancelled())
@@ -302,7 +449,7 @@ class Queue(JobRows):
         await self._audited(
             AuditRow(_now(), actor_id, "pause"), partial(records.set_setting, key="paused", value=True)
         )
-        self._dispatcher.paused = True
+        self._dispatcher.waitlist.paused = True
         self._dispatcher.wake()
 
     async def resume(self, actor_id: int) -> None:
@@ -310,7 +457,7 @@ class Queue(JobRows):
         await self._audited(
             AuditRow(_now(), actor_id, "resume"), partial(records.set_setting, key="paused", value=False)
         )
-        self._dispatcher.paused = self._admission.draining = False
+        self._dispatcher.waitlist.paused = self._admission.draining = False
         self._dispatcher.wake()
 
     async def drain(self, actor_id: int) -> None:
@@ -357,16 +504,14 @@ class Queue(JobRows):
 
     async def _audited(self, row: AuditRow, work: Callable[[sa.Connection], Any] = _nothing) -> Any:
         log.info("%s by user %d, target %s", row.action, row.actor_id, row.target)
-        found = await self.database.write(audited(row, work))
-        self._audits += 1
-        return found
+        return await self.database.write(audited(row, work))
 
     async def _whole(self, work: Coroutine[Any, Any, T]) -> T:
         """To its end, even if the caller is cancelled: the rows and the memory must not part."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(look_at_error)
+        task.add_done_callback(_look_at_error)
         return await asyncio.shield(task)
 
 
@@ -374,7 +519,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def look_at_error(task: asyncio.Task[Any]) -> None:
+def _look_at_error(task: asyncio.Task[Any]) -> None:
     """Let a task fail unseen: a caller that was cancelled never sees it."""
     if not task.cancelled():
         task.exception()
+
+
+def _of(waiting: Waiting, guild_id: int | None) -> bool:
+    return guild_id is None or waiting.guild_id == guild_id

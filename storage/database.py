@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import DatabaseInUse, NotLeading, StorageError
+from core.errors import DatabaseInUse, StorageError
 from core.supervisor import Supervisor
 from core.telemetry.timings import Timings, timed
 from storage.engine import sqlite_file
@@ -39,12 +39,10 @@ if TYPE_CHECKING:  # a database in a file needs none of it
 
 MAX_BATCH = 256  # functions in one commit
 MAX_ON_SERVER = 60  # PostgreSQL's sessions remember 64 savepoints; more slow all of them down
-MAX_SHARED = 20  # the same where other programs wait for keys that we hold until it ends
 WATCH = 0.5  # seconds between two looks at whether the server answers
 RESTART = 1.0  # seconds until the writer begins again after a failure
 AT_A_TIME = 8  # callers that go on in one turn of the event loop
 FOR_OTHERS = 2  # of the readers, which reads that can wait leave free
-ANYTHING = ("anything",)  # the key of what names no other
 SCRUB_PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, *12 * (5.0,))  # seconds
 OPERATIONS = ("read", "write", "commit")  # a write from handing it in; a commit may be of many
 CAN_WAIT: ContextVar[bool] = ContextVar("what a task reads can wait", default=False)
@@ -68,7 +66,6 @@ class Database:
         self.taken = asyncio.Event()  # another program has the database now: this one can only end
         self.timings = Timings(OPERATIONS)
         self._server = server
-        self.is_shared = server is not None and server.hold.several  # with other programs that write
         self._first: deque[Pending] = deque()
         self._pending: deque[Pending] = deque()
         self._wake = asyncio.Event()
@@ -102,36 +99,10 @@ class Database:
         """Writes that were handed in and not begun."""
         return len(self._first) + len(self._pending)
 
-    @property
-    def leads(self) -> bool:
-        """Whether this is the one program that starts jobs, as far as is known now."""
-        return not self.is_shared or self._server is not None and self._server.hold.leads
-
-    async def lead(self) -> bool:
-        """Return whether this program leads those that share the database; if none does, from now on.
-        StorageError while the server can't be asked."""
-        if not self.is_shared or self._server is None:
-            return True
-        async with self._writing:
-            return await self._server.lead()
-
-    async def resign(self) -> None:
-        """Let another program lead. StorageError while the server can't be asked."""
-        if self.is_shared and self._server is not None:
-            async with self._writing:
-                await self._server.resign()
-
     @timed("write")
-    async def write(
-        self, work: Work[T], *, first: bool = False, keys: Iterable[str] = ANYTHING, leads: bool = False
-    ) -> T:
+    async def write(self, work: Work[T], *, first: bool = False) -> T:
         """Run ``work`` in a write transaction. It must do nothing but use the connection: it may be run a
         second time.
-
-        ``keys``: what it reads and then changes by, such as "member 5": where several programs write, no
-        other with one of these keys runs at the same time, and of those that name none, one. ``leads``: only
-        the leader of several programs may write this. NotLeading for another: the leader's lock belongs to
-        the very session that writes.
 
         ``first``: before all that waits without it. What moves running jobs on must not stand in line behind
         a crowd that asks. When the caller is cancelled, either all of it happens or nothing. StorageError
@@ -140,7 +111,7 @@ class Database:
         """
         self._check_usable()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        (self._first if first else self._pending).append(Pending(work, tuple(keys), leads, done))
+        (self._first if first else self._pending).append(Pending(work, done))
         self._wake.set()
         return await done
 
@@ -242,7 +213,6 @@ class Database:
                 await self._wake.wait()
                 continue
             most = MAX_BATCH if self._server is None else MAX_ON_SERVER
-            most = MAX_SHARED if self.is_shared else most
             batch = [self._next() for _ in range(min(self.waiting, most))]
             try:
                 await self._write_some(batch)
@@ -285,30 +255,15 @@ class Database:
             try:
                 async with self._writing:
                     try:
-                        return await self._server.commit(partial(self._run_shared, batch, run_bare))
+                        return await self._server.commit(partial(run_bare, batch))
                     except Spoilt:
-                        return await self._server.commit(partial(self._run_shared, batch, run_all))
+                        return await self._server.commit(partial(run_all, batch))
             except DatabaseInUse:
                 self.taken.set()
                 raise
         with our_errors():
             async with self._writing, aclosing(await self.engine.connect()) as connection:
                 return await run_sync(connection, _run_one, partial(run_all, batch), WRITES)
-
-    def _run_shared(
-        self,
-        batch: list[Pending],
-        run_each: Callable[[Sequence[Pending], sa.Connection], list[Any]],
-        connection: sa.Connection,
-    ) -> list[Any]:
-        if self.is_shared:
-            from storage.engine.holding import hold_keys
-
-            hold_keys(connection, (key for pending in batch for key in pending.keys))
-        run = [pending for pending in batch if self.leads or not pending.leads]
-        results = dict(zip(map(id, run), run_each(run, connection), strict=True))
-        refused = Failed(NotLeading("another Atelier starts the jobs"))
-        return [results.get(id(pending), refused) for pending in batch]
 
 
 def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) -> T:
@@ -318,19 +273,14 @@ def _run_one(connection: sa.Connection, work: Work[T], options: dict[str, Any]) 
 
 @asynccontextmanager
 async def open_database(
-    address: str | Path, backup_dir: Path | None, *, may_migrate: bool = False, several: bool = False
+    address: str | Path, backup_dir: Path | None, *, may_migrate: bool = False
 ) -> AsyncIterator[Database]:
     """The database at ``address``, of this program's schema. StorageError says in one sentence what stands in
     the way: another process uses it, it is damaged, or it was written by a newer Atelier. ``may_migrate``:
-    whether rows on a server, of which there is no backup here, may be brought to this schema. ``several``:
-    other programs that say so too may write beside this one, which takes a server."""
+    whether rows on a server, of which there is no backup here, may be brought to this schema."""
     path = sqlite_path(address)
-    if path is not None and several:
-        raise StorageError("A SQLite file is for one Atelier; several need a server in DATABASE_URL.")
     opening = (
-        _open_server(str(address), backup_dir, may_migrate, several)
-        if path is None
-        else _open_file(path, backup_dir)
+        _open_server(str(address), backup_dir, may_migrate) if path is None else _open_file(path, backup_dir)
     )
     async with opening as database:
         try:
@@ -369,12 +319,10 @@ def _ready(path: Path, backup_dir: Path | None) -> None:
 
 
 @asynccontextmanager
-async def _open_server(
-    address: str, backup_dir: Path | None, may_migrate: bool, several: bool
-) -> AsyncIterator[Database]:
+async def _open_server(address: str, backup_dir: Path | None, may_migrate: bool) -> AsyncIterator[Database]:
     from storage.engine.postgres import Server
 
-    server = Server(address, READERS, several=several)
+    server = Server(address, READERS)
     try:
         await server.migrate(partial(migrate, path=None, backup_dir=backup_dir, may_migrate=may_migrate))
         yield Database(server.readers, None, backup_dir, server)

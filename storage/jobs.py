@@ -1,8 +1,8 @@
-"""A job's rows: every transition is one statement, fenced by the lease token of the run that may make it.
+"""A job's rows: every move of ``core.job.MOVES`` is one statement, fenced by the lease token of the run that
+may make it.
 
-queued → running → rendered → delivered, or failed / cancelled on the way. Attempts are counted when a job is
-claimed, before anything can crash. Functions here take an open connection; the caller decides what is one
-transaction.
+Attempts are counted when a job is claimed, before anything can crash. Functions here take an open connection;
+the caller decides what is one transaction.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.job import Job, Status
+from core.job import Job, Status, moved_from
 from core.requests import to_json
 from core.requests.own_models import TrainRequest
 from core.requests.video import VideoRequest
@@ -277,7 +277,7 @@ def cancel(connection: sa.Connection, job_id: str, *, now: datetime) -> bool:
     """queued or running → cancelled; the run loses its lease. False when it was over, or never was."""
     statement = (
         sa.update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.status.in_((Status.QUEUED.value, Status.RUNNING.value)))
+        .where(jobs.c.id == job_id, jobs.c.status.in_([status.value for status in moved_from("cancel")]))
         .values(status=Status.CANCELLED.value, **_over(now))
     )
     return bool(connection.execute(statement).rowcount)

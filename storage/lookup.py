@@ -22,7 +22,7 @@ from core.job import Job, Lane, Origin, Reply, Status, Surface
 from core.requests import STILL_KINDS, from_json
 from core.results.forms import Box, Table
 from core.results.own_models import Verdict
-from core.results.text_lines import TextLine, from_stored
+from core.results.text_lines import TextLine, line_from_stored
 from storage.films import rows as films
 from storage.films.rows import StoredFilm
 from storage.projects.results import StoredFile
@@ -186,7 +186,7 @@ def to_output(
         captions=tuple(json.loads(row.captions or "[]")),
         scores=tuple((label, score) for label, score in json.loads(row.scores or "[]")),
         answer=to_answer(row),
-        lines=tuple(map(from_stored, json.loads(row.lines or "[]"))),
+        lines=tuple(map(line_from_stored, json.loads(row.lines or "[]"))),
         parameters=json.loads(row.parameters or "{}"),
         films=made,
     )

@@ -71,7 +71,7 @@ class Members:
             connection.execute(upsert(connection, preferences, {"user_id": user_id, **choices}, choices))
             return new
 
-        return await self._database.write(work, keys=[f"member {user_id}"])
+        return await self._database.write(work)
 
     async def servers(self, user_id: int, look_back: int = 500) -> list[int]:
         """Return the ids of servers that the member's last ``look_back`` jobs were asked in."""
@@ -113,7 +113,7 @@ class Members:
             )
             return True
 
-        return await self._database.write(work, keys=[f"member {user_id}"])
+        return await self._database.write(work)
 
     async def remove_option(self, user_id: int, name: str) -> bool:
         """Remove an option of the member's own. Return False when there was none."""
@@ -146,7 +146,7 @@ class Members:
             connection.execute(sa.insert(favourites), new)
             return True
 
-        return await self._database.write(work, keys=[f"member {user_id}"])
+        return await self._database.write(work)
 
     async def remove_favourites(self, user_id: int, job_id: str, positions: Iterable[int]) -> None:
         """Keep these pictures of a job no more."""

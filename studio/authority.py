@@ -214,8 +214,8 @@ class Belonging:
 
 
 def is_sole(guild_id: int | None, seen: Set[int], here: Set[int]) -> bool:
-    """Return whether the bot is in one server and no other. seen: by the rows of all its processes. here: in
-    this process, which may hold some of them only."""
+    """Return whether the bot is in one server and no other. seen: by the rows. here: as Discord tells, which
+    may be some of them only while connections are begun."""
     return guild_id is not None and seen | here == {guild_id}
 
 
@@ -223,20 +223,13 @@ class Authority:
     """Decides by the table.
 
     owner_ids: users who are the host, besides those that ``directory`` names. home: servers whose managers
-    may operate the queue; empty = the only one, while the bot is in no other. sharded: the bot is made for
-    more than one server, so that there is no such one.
+    may operate the queue; empty = the only one, while the bot is in no other.
     """
 
     def __init__(
-        self,
-        directory: Directory,
-        owner_ids: Iterable[int] = (),
-        home: Collection[int] = (),
-        *,
-        sharded: bool = False,
+        self, directory: Directory, owner_ids: Iterable[int] = (), home: Collection[int] = ()
     ) -> None:
         self._directory, self._owner_ids, self._home = directory, frozenset(owner_ids), home
-        self._sharded = sharded
 
     @property
     def owner_ids(self) -> frozenset[int]:
@@ -252,7 +245,7 @@ class Authority:
         seen: all servers that it is in."""
         if self._home:
             return frozenset(self._home)
-        return seen if len(seen) == 1 and not self._sharded else frozenset()
+        return seen if len(seen) == 1 else frozenset()
 
     def check(
         self, actor: Actor, action: Action, job: Job | None = None, shown: Iterable[Place] = ()
@@ -285,7 +278,7 @@ class Authority:
         manages = actor.manages and actor.guild_id is not None
         if manages and (job is None or job.origin.guild_id == actor.guild_id):
             found |= Role.MANAGER
-        only = actor.sole and not self._home and not self._sharded
+        only = actor.sole and not self._home
         if manages and (actor.guild_id in self._home or only):
             found |= Role.OPERATOR
         if actor.barred and not barred_too:

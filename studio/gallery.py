@@ -10,12 +10,13 @@ from functools import partial
 from itertools import islice
 from time import monotonic
 
+from cachetools import LRUCache
+
 from core.errors import ImageError
 from core.events import Progress
 from core.job import Job, Status
-from core.recent import Recent
 from core.requests.base import Answer
-from core.results.text_lines import text_of
+from core.results.text_lines import text_of_lines
 from jobs.queue import Queue
 from jobs.views import Result
 from storage import gallery as rows
@@ -82,8 +83,8 @@ class Gallery:
     ) -> None:
         self._rights, self._database, self._queue, self._showing = rights, database, queue, showing
         self._moderator = moderator
-        self._judged = Recent[tuple[str, str, Place], tuple[float, Visibility]](KEPT)
-        self._months = Recent[tuple[int, str], tuple[int, list[tuple[str, int]]]](COUNTED)
+        self._judged = LRUCache[tuple[str, str, Place], tuple[float, Visibility]](KEPT)
+        self._months = LRUCache[tuple[int, str], tuple[int, list[tuple[str, int]]]](COUNTED)
 
     async def pictures(
         self, actor: Actor, wanted: Filter, *, before: Cursor | None = None, skip: int = 0, limit: int = 60
@@ -227,7 +228,7 @@ class Gallery:
     async def _drawn_visibility(self, place: Place, result: Result, picture: StoredPicture) -> Visibility:
         """Return how a picture may be shown: one with words in it that a rule hides, not at all."""
         [visibility] = await self._visible(place, [(picture, result.job)])
-        words = result.answer.text if result.answer else text_of(result.lines)
+        words = result.answer.text if result.answer else text_of_lines(result.lines)
         if picture.index != GRID or not words or visibility is Visibility.BLOCK:
             return visibility
         [judged] = await self._moderator.captions([words], place)
@@ -273,7 +274,7 @@ def _said(result: Result | None) -> list[str]:
     """Return what a job says of its pictures: captions, then the text in them, then its answer."""
     if result is None:
         return []
-    return [*result.captions, text_of(result.lines), result.answer.text if result.answer else ""]
+    return [*result.captions, text_of_lines(result.lines), result.answer.text if result.answer else ""]
 
 
 def _without(result: Result | None, judged: list[str | None]) -> Result | None:

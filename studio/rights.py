@@ -48,7 +48,7 @@ class Rights:
         self.authority, self._queue, self._moderator = authority, queue, moderator
         self._memberships, self._directory = memberships, directory
         self._members_only = members_only
-        self.sight = Sight(authority, queue, directory, memberships)
+        self.sight = Sight(authority, queue.database, directory, memberships)
 
     async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
         """Raise NotAllowedError, with the reason in plain words, unless ``actor`` may do ``action`` (to

@@ -17,9 +17,9 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from core.errors import ImageError, NotAllowedError, UserError
+from core.errors import NotAllowedError, UserError
 from core.grammar.permutations import MAX_JOBS
-from core.grammar.prompt import Prompt, format_prompt, parse
+from core.grammar.prompt import Prompt, format_prompt, parse_prompt
 from core.job import Job, Origin, Reply
 from core.preferences import Preferences
 from core.requests.base import Answer
@@ -34,9 +34,9 @@ from studio.asking.films.actions import OF_FILMS
 from studio.asking.films.filming import Filming
 from studio.asking.hints import Hints
 from studio.asking.new_job import NewJob, PromptWithPictures, Source, new_seed
-from studio.asking.prompts import Given, Prompts, check_imagine, jobs_of, with_attached
+from studio.asking.prompts import Prompts, check_imagine, jobs_of, with_attached
 from studio.asking.regions import Regions
-from studio.asking.sources import Sources
+from studio.asking.sources import Given, Sources
 from studio.asking.talking import Talking
 from studio.asking.words import caption_prompt, offered, shorter_prompts
 from studio.authority import Action, Authority
@@ -46,11 +46,10 @@ from studio.examples.lessons import Lessons
 from studio.examples.sets import Sets
 from studio.export import Export
 from studio.gallery import Gallery
-from studio.moderation.checking import Checks
+from studio.message_check import Checks
 from studio.moderation.rules import Blocked
 from studio.organise.organise import Organise
 from studio.own import Own
-from studio.pictures.intake import Readable
 from studio.pictures.showing import Shown
 from studio.places.explore import Explore
 from studio.places.memberships import Memberships
@@ -72,10 +71,9 @@ class Studio:
         self.can_edit = "edit" in settings.models
         self._showing, self._moderator, self._kinds = services.showing, services.moderator, frozenset(kinds)
         directory, self._members = services.directory, Members(services.database)
-        sharded = settings.shards > 1
-        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids, sharded=sharded)
+        authority = Authority(directory, settings.owner_ids, settings.home_guild_ids)
         memberships = Memberships(directory, self._members)
-        self._rights = Rights(
+        self.rights = Rights(
             authority,
             queue,
             services.moderator,
@@ -83,38 +81,34 @@ class Studio:
             memberships,
             members_only=settings.web_members == "members",
         )
-        self._sources = Sources(queue, intake, self._rights)
-        self.projects = Projects(self._rights, self._sources, services)
-        self._prompts = Prompts(self._members, settings, self._sources, self.projects.styles)
+        self.sources = Sources(queue, intake, self.rights)
+        self.projects = Projects(self.rights, self.sources, services)
+        self._prompts = Prompts(self._members, settings, self.sources, self.projects.styles)
         self.hints = Hints.of(settings)
-        self.gallery = Gallery(self._rights, services.database, queue, services.showing, services.moderator)
-        self.organise = Organise(self._rights, services)
-        self.explore = Explore(self._rights, services.database, self.gallery)
-        self.search = Search(self._rights, services, self._members, self.gallery, self.explore)
-        self.regions = Regions(self._rights, self._sources, intake)
-        self.talking = Talking(self._rights, self._sources, services)
-        self.filming = Filming(self._rights, self._sources, self._prompts, services, self._kinds)
-        self.feedback = Feedback(self._rights, services.database, queue)
-        lessons = Lessons(services.database, self._rights.sight, services.moderator)
-        self.examples = Sets(self._rights, self._sources, services, lessons)
+        self.gallery = Gallery(self.rights, services.database, queue, services.showing, services.moderator)
+        self.organise = Organise(self.rights, services)
+        self.explore = Explore(self.rights, services.database, self.gallery)
+        self.search = Search(self.rights, services, self._members, self.gallery, self.explore)
+        self.regions = Regions(self.rights, self.sources, intake)
+        self.talking = Talking(self.rights, self.sources, services)
+        self.filming = Filming(self.rights, self.sources, self._prompts, services, self._kinds)
+        self.feedback = Feedback(self.rights, services.database, queue)
+        lessons = Lessons(services.database, self.rights.sight, services.moderator)
+        self.examples = Sets(self.rights, self.sources, services, lessons)
         self.copies = Copies(self.examples, services, lessons)
-        self.editor = Editor(self._rights, services, self._sources, self._prompts)
+        self.editor = Editor(self.rights, services, self.sources, self._prompts)
         offers = Completion(self._members, settings, self.hints, self.projects.styles.offered)
         export = Export(services.database, services.files, services.moderator)
         self.own = Own(
-            self._rights, self._members, queue, self._privacy, export, offers, self.hints, services.web
+            self.rights, self._members, queue, self._privacy, export, offers, self.hints, services.web
         )
-        self.server = Server(self._rights, queue, services.moderator)
-        self.checks = Checks(self._rights, services)
+        self.server = Server(self.rights, queue, services.moderator)
+        self.checks = Checks(self.rights, services)
 
     @property
     def owner_ids(self) -> Set[int]:
         """User ids of everybody who is the host."""
-        return self._rights.authority.owner_ids
-
-    async def check(self, actor: Actor, action: Action, job: Job | None = None) -> None:
-        """Raise NotAllowedError, with the reason, unless ``actor`` may do ``action`` (to ``job``) now."""
-        await self._rights.check(actor, action, job)
+        return self.rights.authority.owner_ids
 
     # From words to prompts
 
@@ -149,7 +143,7 @@ class Studio:
         that the actor may use. Raises PromptError, ImageError, or NotAllowedError.
         """
         if given or any(prompt.pictures for prompt in prompts):  # of words alone, the queue asks the same
-            await self.check(actor, Action.ASK)
+            await self.rights.check(actor, Action.ASK)
         return await self._prompts.with_pictures(actor, prompts, given, known)
 
     async def words(
@@ -177,7 +171,7 @@ class Studio:
         Raises PromptError, ImageError or NotAllowedError.
         """
         if parent is not None:
-            await self._rights.job(actor, parent[0], Action.IMAGINE)
+            await self.rights.job(actor, parent[0], Action.IMAGINE)
         words = await self.words(actor, prompt, given)
         new = actions.imagine_prompt(words.prompt, words.pictures, seed=new_seed(), parent=parent)
         return new if parent is None else replace(new, own_words=not await self._offers(parent[0], prompt))
@@ -186,39 +180,14 @@ class Studio:
         """Return whether ``prompt`` has the very words that a job has found, or answered with."""
         result = await self._queue.result(job_id)
         found = offered(result) if result else ()
-        return prompt.text in (parse(caption_prompt(caption, None)).text for caption in found)
-
-    async def take(self, actor: Actor, picture: Given) -> Source:
-        """Return a picture to work on: a file, or one of ours by its name, such as "abcd2345efgh 2".
-
-        Raises ImageError for what isn't taken, NotAllowedError for who may not ask, or somebody else's.
-        """
-        if isinstance(picture, str):
-            return await self._sources.named(actor, picture)
-        return await self._sources.given(actor, picture)
-
-    async def upload(self, actor: Actor, picture: Readable) -> Source:
-        """Keep a picture that the actor sends, to be worked on later. Raises ImageError when it isn't taken,
-        NotAllowedError for a barred person, LimitError after too many or on a full disk."""
-        return await self._sources.given(actor, picture)
-
-    async def uploaded(self, actor: Actor, sha256: str) -> str:
-        """Return the SHA-256 of a picture that the actor has sent. Raises ImageError for any other."""
-        await self.check(actor, Action.ASK)
-        if not await self._queue.people.has_sent(actor.user_id, sha256):
-            raise ImageError("That picture is gone; send it again.")
-        return sha256
-
-    async def source(self, actor: Actor, picture: Readable | None, named: str | None) -> Source:
-        """Return the file, the picture called ``named``, or the actor's last one. Raises UserError."""
-        return await self._sources.find(actor, picture, named)
+        return prompt.text in (parse_prompt(caption_prompt(caption, None)).text for caption in found)
 
     async def picture_of(self, actor: Actor, job_id: str, index: int, action: Action) -> Source:
         """Return picture ``index`` (from 0) of a job, to work on.
 
         Raises ImageError for no job or picture, NotAllowedError unless the actor may do ``action`` to it.
         """
-        return await self._sources.of_result(await self.result(actor, job_id, action), index)
+        return await self.sources.of_result(await self.rights.result(actor, job_id, action), index)
 
     async def from_button(
         self,
@@ -235,14 +204,14 @@ class Studio:
         words: new ones, of a remix. strong: what V does. Raises UserError for a button that makes no job or
         no sense there, ImageError for no job or picture, NotAllowedError.
         """
-        job = await self._rights.job(actor, job_id, _right(action))
+        job = await self.rights.job(actor, job_id, _right(action))
         if action == "again":  # also of a job that failed
             return actions.again(job, new_seed(), words)
         if action == "hd":
             return actions.in_hd(job)
         if action in OF_FILMS:
             return await self.filming.from_button(actor, job, action, index, words)
-        result = await self._rights.result_of(actor, job)
+        result = await self.rights.result_of(actor, job)
         if action == "why":
             return actions.why(result, index)
         children = await self._queue.children(job.id, index)
@@ -254,8 +223,7 @@ class Studio:
         prompt: the words that came with it. Raises ImageError when the picture is gone or somebody else's,
         or for a button that there isn't, NotAllowedError for a barred person.
         """
-        await self.uploaded(actor, sha256)
-        new = actions.after_upload(Source(sha256, *await self._intake.size(sha256)), action, prompt)
+        new = actions.after_upload(await self.sources.uploaded(actor, sha256), action, prompt)
         chosen = await self._members.preferences(actor.user_id)
         return replace(new, lane=prompt.lane or chosen.lane or new.lane)
 
@@ -265,7 +233,7 @@ class Studio:
 
         Raises ImageError or NotAllowedError.
         """
-        result = await self.result(actor, job_id, Action.IMAGINE)
+        result = await self.rights.result(actor, job_id, Action.IMAGINE)
         request = result.job.request
         if request.answer is not Answer.CAPTIONS:
             return []
@@ -275,14 +243,14 @@ class Studio:
 
     async def shorter(self, actor: Actor, job_id: str) -> list[str]:
         """Return the shorter prompts of a /shorten. Raises ImageError or NotAllowedError."""
-        return shorter_prompts((await self.result(actor, job_id, Action.IMAGINE)).scores)
+        return shorter_prompts((await self.rights.result(actor, job_id, Action.IMAGINE)).scores)
 
     # Several jobs at once: a question that is kept until it is answered
 
     async def draft(self, actor: Actor, prompts: Sequence[Prompt], pictures: Mapping[str, str]) -> str:
         """Keep what would become several jobs of the actor's until they confirm it; return its id. Raises
         NotAllowedError for a barred person."""
-        await self.check(actor, Action.ASK)
+        await self.rights.check(actor, Action.ASK)
         count = sum(prompt.repeat or 1 for prompt in prompts)
         texts = [format_prompt(prompt) for prompt in prompts]
         content = {"prompts": texts, "pictures": dict(pictures), "count": count}
@@ -296,7 +264,7 @@ class Studio:
         author, content = found
         if author != actor.user_id:
             raise NotAllowedError("This question was for somebody else.")
-        return jobs_of([parse(text) for text in content["prompts"]][:MAX_JOBS], content["pictures"])
+        return jobs_of([parse_prompt(text) for text in content["prompts"]][:MAX_JOBS], content["pictures"])
 
     # Jobs
 
@@ -320,7 +288,7 @@ class Studio:
         limits of the place as it writes the row. Raises LimitError, NotAllowedError or UserError."""
         self.check_kind(new)
         if actor.guild_id is None:  # of a server, the queue asks the same
-            await self.check(actor, Action.ASK)
+            await self.rights.check(actor, Action.ASK)
         await self.projects.styles.check(actor, new.request)
         asker = (actor.user_id, actor.channel_id, actor.guild_id, actor.parent_channel_id, actor.roles)
         keys: dict[str, Any] = {"request_key": once, "press_key": key}
@@ -342,20 +310,11 @@ class Studio:
             return new.own_words
         return await self._queue.people.has_sent(actor.user_id, stopped.picture)
 
-    async def job(self, actor: Actor, job_id: str, action: Action) -> Job:
-        """Return a job's row. Raises ImageError when there is none, NotAllowedError unless the actor may do
-        ``action`` to it."""
-        return await self._rights.job(actor, job_id, action)
-
     async def told(self, actor: Actor, job: Job) -> Job:
         """Return a job as it may be told of where the actor is: without words that break a rule there. Raises
         NotAllowedError unless they may see it."""
-        await self._rights.check(actor, Action.SHOW, job)
+        await self.rights.check(actor, Action.SHOW, job)
         return await self._moderator.told(job, actor.place)
-
-    async def is_seen(self, actor: Actor, job_id: str) -> bool:
-        """Return whether a job is there and shown where the actor can look."""
-        return await self._sources.is_seen(actor, job_id)
 
     async def job_of_message(
         self, actor: Actor, message_id: int, action: Action
@@ -366,50 +325,45 @@ class Studio:
         """
         found = await self._queue.job_of_message(message_id)
         if found is not None:
-            await self.check(actor, action, found[0])
+            await self.rights.check(actor, action, found[0])
         return found
-
-    async def result(self, actor: Actor, job_id: str, action: Action) -> Result:
-        """Return what a job made. Raises ImageError when there is no job or it made nothing (yet),
-        NotAllowedError unless the actor may do ``action`` to it."""
-        return await self._rights.result(actor, job_id, action)
 
     async def made(self, actor: Actor, job_id: str, action: Action) -> tuple[Job, Result | None]:
         """Return a job and what it made, None when that is nothing (yet). Raises as ``job`` does."""
-        job = await self.job(actor, job_id, action)
-        return job, await self._rights.made(actor, job)
+        job = await self.rights.job(actor, job_id, action)
+        return job, await self.rights.made(actor, job)
 
     async def picture(self, actor: Actor, job_id: str, index: int, limit: int) -> Shown:
         """Return picture ``index`` (from 0) of a job in at most ``limit`` bytes, as it may be shown where the
         actor is. Raises ImageError or NotAllowedError."""
-        result, picture = await self._rights.picture(actor, job_id, index, Action.SHOW)
+        result, picture = await self.rights.picture(actor, job_id, index, Action.SHOW)
         return await self._showing.picture_in(actor.place, picture, result.job, limit)
 
     async def numbered(self, actor: Actor, job_id: str, index: int) -> Shown:
         """Return picture ``index`` (from 0) of a job with its numbered fields drawn over it, as WebP and as
         it may be shown where the actor is. Raises ImageError or NotAllowedError."""
-        result, picture = await self._rights.picture(actor, job_id, index, Action.VARY)
+        result, picture = await self.rights.picture(actor, job_id, index, Action.VARY)
         return await self._showing.numbered_in(actor.place, picture, result.job)
 
     async def watch(self, actor: Actor, job_id: str) -> Watch:
         """Return the events of a job from now on, to its end. Raises ImageError or NotAllowedError."""
-        return self._queue.watch((await self.job(actor, job_id, Action.SHOW)).id)
+        return self._queue.watch((await self.rights.job(actor, job_id, Action.SHOW)).id)
 
     def news(self, actor: Actor, since: int = 0) -> News:
         """Return what is new about the actor's jobs since the point that the last news ended at. Cheap: it
         may be asked several times a second."""
-        self._rights.authority.check(actor, Action.MINE)
+        self.rights.authority.check(actor, Action.MINE)
         return self._queue.news(actor.user_id, since)
 
     async def cancel(self, actor: Actor, job_id: str) -> tuple[Job, bool]:
         """Stop a job that waits or runs; its row, and False when it was over. Raises ImageError or
         NotAllowedError."""
-        job = await self.job(actor, job_id, Action.CANCEL)
+        job = await self.rights.job(actor, job_id, Action.CANCEL)
         return job, await self._queue.cancel(job.id)
 
     async def delete(self, actor: Actor, job_id: str) -> Deleted:
         """Delete a job with its pictures and messages, for good. Raises ImageError or NotAllowedError."""
-        job = await self.job(actor, job_id, Action.DELETE)
+        job = await self.rights.job(actor, job_id, Action.DELETE)
         return await self._privacy.delete_job(job.origin.user_id, job.id)
 
 

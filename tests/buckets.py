@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.setting.files import BucketAddress
-from core.settings import Settings, load
+from core.settings import BucketAddress, Settings, load
 from storage.filing.bucket import Bucket
 from storage.filing.opening import open_bucket
 

@@ -9,6 +9,8 @@ from fractions import Fraction
 import av
 from PIL import Image, ImageDraw
 
+from vision.films import boxes
+
 RED, BLUE, GREEN, WHITE = (220, 30, 30), (30, 60, 220), (30, 160, 60), (250, 250, 250)
 # name → (encoder, container, options)
 ENCODED: dict[str, tuple[str, str, dict[str, str]]] = {
@@ -85,3 +87,11 @@ def animation(
         out, form, save_all=True, append_images=frames[1:], duration=[round(1000 * s) for s in each], **how
     )
     return out.getvalue()
+
+
+def xmp_of(data: bytes) -> bytes | None:
+    """Return the XMP that a film carries, if any."""
+    for box in boxes.boxes(io.BytesIO(data)):
+        if box.kind == b"uuid" and data[box.body : box.end].startswith(boxes.XMP):
+            return data[box.body + len(boxes.XMP) : box.end]
+    return None

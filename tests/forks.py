@@ -11,11 +11,9 @@ from multiprocessing.context import ForkServerContext
 import PIL
 
 CONFINED = (  # read strangers' bytes; see tests.confined
-    "studio.films.clips.process",
-    "studio.films.gate",
-    "studio.pictures.gate",
-    "studio.pictures.painter",
-    "studio.pictures.thumbnails",
+    "studio.films.transcode",
+    "studio.films.video_process",
+    "studio.pictures.image_process",
     "studio.projects.unzip",
 )
 IMPORTED = (

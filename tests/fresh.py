@@ -1,4 +1,4 @@
-"""A database of today's schema, made once a process and copied: running all migrations took most of the time
+"""A database of today's schema, made once a process and copied: making its tables took most of the time
 in which a test opened its own. And what else makes databases of tests quick to use."""
 
 import asyncio

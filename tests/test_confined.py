@@ -15,7 +15,9 @@ from tests.confined import create_subprocess_exec
 async def test_one_whose_asker_is_cancelled_is_not_left_behind(turns: int) -> None:
     """What is left behind is told when it is collected, which fails the run."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    asked = create_subprocess_exec(sys.executable, "-m", "studio.pictures.thumbnails", env={}, **pipes)
+    asked = create_subprocess_exec(
+        sys.executable, "-m", "studio.pictures.image_process", "thumbnail", env={}, **pipes
+    )
     starting = asyncio.create_task(asked)
     for _ in range(turns):
         await asyncio.sleep(0)

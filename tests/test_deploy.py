@@ -19,15 +19,14 @@ import jsonschema
 import pytest
 import yaml
 
-from core.setting.host.running import MOST_GRACE
-from core.settings import ROOT, SECRETS, Settings, env_example, load
+from core.settings import MOST_GRACE, ROOT, SECRETS, Settings, env_example, load
 from host.cli import COMMANDS, _parser
 
 UNIT = ROOT / "deploy" / "atelier.service"
 WORKER = ROOT / "deploy" / "atelier-worker@.service"
 LAUNCHER = ROOT / "deploy" / "atelier-ray.service"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-PACKAGES = ("bot", "bus", "core", "demo", "host", "jobs", "storage", "studio", "vision", "web")
+PACKAGES = ("bot", "bus", "core", "demo/models", "host", "jobs", "storage", "studio", "vision", "web")
 EXTRA = "make setup EXTRAS=deploy"
 MAY_LACK = ("docker", "kubectl")  # under CI: no package of the machine's brings them
 OURS = {item.name.upper() for item in fields(Settings)}
@@ -118,14 +117,9 @@ def test_an_installed_package_has_every_file_of_its_folder() -> None:
     globs = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
         "package-data"
     ]
-    brought = {p for package, names in globs.items() for name in names for p in (ROOT / package).glob(name)}
-    brought |= {
-        p
-        for package, names in globs.items()
-        for name in names
-        if name.endswith("**")
-        for p in (ROOT / package).glob(f"{name}/*")
-    }
+    found = [(ROOT / package.replace(".", "/"), name) for package, names in globs.items() for name in names]
+    brought = {p for folder, name in found for p in folder.glob(name)}
+    brought |= {p for folder, name in found if name.endswith("**") for p in folder.glob(f"{name}/*")}
     missing = {p for p in _own_files() if p.suffix != ".py" and p.name != ".gitignore"} - brought
     assert {p.relative_to(ROOT).as_posix() for p in missing} == set()
 
@@ -226,23 +220,6 @@ def test_kustomize_builds_the_manifests() -> None:
     assert len(built) == sum(
         len(list(yaml.safe_load_all((KUBERNETES / name).read_text()))) for name in listed["resources"]
     )
-
-
-def test_two_bots_have_a_connection_each() -> None:
-    overlay = ROOT / "deploy" / "kubernetes-several"
-    patches = yaml.safe_load((overlay / "kustomization.yaml").read_text(encoding="utf-8"))["patches"]
-    changes = {one["target"]["kind"]: yaml.safe_load(one["patch"]) for one in patches}
-    ((shards,), (replicas, index, own)) = changes["ConfigMap"], changes["StatefulSet"]
-    assert shards["path"] == "/data/SHARDS" and int(shards["value"]) == replicas["value"] == 2
-    assert own["value"] == {"name": "SHARD_IDS", "value": f"$({index['value']['name']})"}
-    settings = {"DATABASE_URL": "postgresql+psycopg://a@b/c", "BUS_URL": "nats://nats:4222", "SHARDS": "2"}
-    for number in "01":
-        loaded = load({**settings, "SHARD_IDS": number}, Path("/nonexistent/.env"))
-        assert loaded.shard_ids == (int(number),)
-    built = list(yaml.safe_load_all(_run(_tool("kubectl"), "kustomize", overlay)))
-    (bot,) = [one for one in built if one["kind"] == "StatefulSet" and one["metadata"]["name"] == "bot"]
-    names = [one["name"] for one in bot["spec"]["template"]["spec"]["containers"][0]["env"]]
-    assert names[-2:] == ["POD_INDEX", "SHARD_IDS"] and bot["spec"]["replicas"] == 2
 
 
 def _pods() -> dict[str, dict[str, Any]]:

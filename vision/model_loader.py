@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
+from core import profiles
 from core.errors import ModelError, UserError, first_line
 from core.grammar.stored_loras import stored_lora
-from core.setting import packaged
 from vision import devices, memory_plan
 from vision.image_model import compiled
 from vision.image_model.load import load as load_image_model
@@ -181,7 +181,7 @@ class ModelLoader:
     def _load_reader(self, role: str, path: Path, name: str) -> Any:
         if not path.is_dir():
             raise ModelError(f"{name}: a {role} model is a folder or a Hugging Face id, not one file.")
-        if role not in (*packaged.ROLES, "ocr"):
+        if role not in (*profiles.PACKAGED, "ocr"):
             contents.check_folder(path)
         reader = importlib.import_module(MODULES[role])
         try:

@@ -156,8 +156,6 @@ class SignedIn:
 class SignedOut:
     """The session has ended: the cookie goes, and all that the browser has kept."""
 
-    path: str | None = None
-
 
 Whole = Json | Html | Bytes | SeeOther | Leave | SignedIn | SignedOut
 Answer = Whole | File | Stream

@@ -140,7 +140,7 @@ async def _handled(route: Route, call: Call) -> Answer:
         return await route.handler(call)
     except (ImageError, NotAllowedError) as error:
         job_id = call.path.get("job")
-        if job_id is not None and not await call.studio.is_seen(call.actor, job_id):
+        if job_id is not None and not await call.studio.sources.is_seen(call.actor, job_id):
             raise Gone() from error
         if isinstance(error, MissingError) and "n" in call.path:
             raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
@@ -256,8 +256,8 @@ def _response(context: Context, found: Whole) -> web.Response:
             return _leave(context, url, attempt)
         case SignedIn(token, path, another):
             return _signed(context, path, token, forget=another)
-        case SignedOut(path):
-            return _signed(context, path, None, forget=True)
+        case SignedOut():
+            return _signed(context, None, None, forget=True)
 
 
 def _headers(context: Context, kind: str, *, own: bool = False, shared: bool = False) -> dict[str, str]:

@@ -46,7 +46,6 @@ def table(
         *_pages(pages),
         *_edit(EditorPages(pages)),
         *_sign_in(signing),
-        *_forms(form, signing),
         *_api(settings, form, signing),
         *_privacy(own),
         *_bytes(),
@@ -80,7 +79,6 @@ def _pages(pages: Pages) -> tuple[Route, ...]:
 def _privacy(own: PrivacyHandlers) -> tuple[Route, ...]:
     return (
         Route("GET", "/privacy", own.page),
-        Route("POST", "/privacy/delete", own.delete_by_form, Body.FORM, Bucket.CHANGE),
         Route("GET", "/api/privacy", own.show),
         Route("DELETE", "/api/privacy", own.delete, bucket=Bucket.CHANGE),
         Route("GET", "/api/privacy/export", own.export, bucket=Bucket.ASK, query=("pictures",)),
@@ -92,8 +90,6 @@ def _edit(pages: EditorPages) -> tuple[Route, ...]:
         Route("GET", f"/edit/{JOB}/{NUMBER}", pages.picture),
         Route("GET", f"/edit/d/{DOCUMENT}", pages.document),
         Route("GET", "/documents", pages.documents),
-        Route("POST", f"/documents/{DOCUMENT}/rename", documents.rename_by_form, Body.FORM, Bucket.CHANGE),
-        Route("POST", f"/documents/{DOCUMENT}/delete", documents.delete_by_form, Body.FORM, Bucket.CHANGE),
     )
 
 
@@ -110,21 +106,6 @@ def _sign_in(signing: SignIn) -> tuple[Route, ...]:
             everybody=True,
             query=("code", "state", "iss", "error"),
         ),
-    )
-
-
-def _forms(form: SettingsForm, signing: SignIn) -> tuple[Route, ...]:
-    """What pages without scripts send; each answers with a page to go on with."""
-    ask, change = Bucket.ASK, Bucket.CHANGE
-    return (
-        Route("POST", "/", jobs.ask_by_form, Body.FORM, ask),
-        Route("POST", f"/jobs/{JOB}/{NUMBER}/{{action:[a-z0-9]+}}", jobs.act_by_form, Body.FORM, ask),
-        Route("POST", f"/jobs/{JOB}/cancel", jobs.cancel_by_form, Body.FORM, change),
-        Route("POST", f"/jobs/{JOB}/delete", jobs.delete_by_form, Body.FORM, change),
-        Route("POST", f"/favourites/{JOB}/{NUMBER}", gallery.toggle_by_form, Body.FORM, change),
-        Route("POST", "/settings", form.change_by_form, Body.FORM, change),
-        Route("POST", f"/sessions/{ID}/end", signing.end_other_by_form, Body.FORM, change),
-        Route("POST", "/sign-out", signing.end_by_form, Body.FORM, change),
     )
 
 
@@ -205,11 +186,6 @@ def _trash(trash: TrashHandlers) -> tuple[Route, ...]:
     change, most = Bucket.CHANGE, MOST_CHOSEN * NAME
     return (
         Route("GET", "/trash", trash.page, query=("before",)),
-        Route("POST", f"/trash/{JOB}", trash.put_job_by_form, Body.FORM, change),
-        Route("POST", f"/trash/{JOB}/{NUMBER}", trash.put_by_form, Body.FORM, change),
-        Route("POST", f"/trash/{JOB}/{NUMBER}/restore", trash.take_back_by_form, Body.FORM, change),
-        Route("POST", f"/trash/{JOB}/{NUMBER}/delete", trash.delete_by_form, Body.FORM, change),
-        Route("POST", "/trash/empty", trash.empty_by_form, Body.FORM, change),
         Route("POST", "/api/trash", trash.put, Body.JSON, change, limit=most, takes=bodies.Named),
         Route(
             "POST", "/api/trash/restore", trash.take_back, Body.JSON, change, limit=most, takes=bodies.Named
@@ -223,11 +199,7 @@ def _folders(folders: FolderHandlers) -> tuple[Route, ...]:
     change, most, items = Bucket.CHANGE, MOST_CHOSEN * NAME, f"/api/folders/{FOLDER}/items"
     return (
         Route("GET", "/folders", folders.page),
-        Route("POST", "/folders", folders.create_by_form, Body.FORM, change),
-        Route("POST", f"/folders/items/{JOB}/{NUMBER}", folders.put_by_form, Body.FORM, change),
         Route("GET", f"/folders/{FOLDER}", folders.one, query=(*FILTERS, "before")),
-        Route("POST", f"/folders/{FOLDER}/rename", folders.rename_by_form, Body.FORM, change),
-        Route("POST", f"/folders/{FOLDER}/delete", folders.delete_by_form, Body.FORM, change),
         Route("GET", "/api/folders", folders.all),
         Route("POST", "/api/folders", folders.create, Body.JSON, change, takes=bodies.NewFolder),
         Route("PATCH", f"/api/folders/{FOLDER}", folders.rename, Body.JSON, change, takes=bodies.Rename),
@@ -249,8 +221,6 @@ def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
     change, read, files = Bucket.CHANGE, Bucket.BYTES, f"/files/s/{TOKEN}/{JOB}/{NUMBER}"
     return (
         Route("GET", "/shares", shares.page),
-        Route("POST", "/shares", shares.create_by_form, Body.FORM, change),
-        Route("POST", f"/shares/{SHARE}/revoke", shares.revoke_by_form, Body.FORM, change),
         Route("GET", "/api/shares", shares.all),
         Route("POST", "/api/shares", shares.create, Body.JSON, change, takes=bodies.NewShare),
         Route("DELETE", f"/api/shares/{SHARE}", shares.revoke, bucket=change),
@@ -293,9 +263,6 @@ def _talks(settings: Settings, pages: talks.TalkPages) -> tuple[Route, ...]:
     return (
         Route("GET", "/ask", pages.start),
         Route("GET", f"/talk/{JOB}", pages.page),
-        Route("POST", f"/talk/{JOB}", talks.go_on_by_form, Body.FORM, ask),
-        Route("POST", f"/talk/{JOB}/again", talks.again_by_form, Body.FORM, ask),
-        Route("POST", f"/talk/{JOB}/{NUMBER}", talks.begin_by_form, Body.FORM, ask),
         Route("GET", f"/api/talk/{JOB}", talks.show),
         Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", talks.frame, bucket=Bucket.BYTES),
         Route("POST", "/api/films", talks.keep_film, Body.PICTURE, Bucket.UPLOAD, limit=film),
@@ -309,9 +276,9 @@ def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
     ask, change, small = Bucket.ASK, Bucket.CHANGE, f"/files/examples/{SET}/{{example:[0-9]{{1,18}}}}.webp"
     return (
         Route("GET", "/examples", pages.page),
-        Route("POST", "/examples", pages.create_by_form, Body.FORM, change),
+        Route("POST", "/examples", pages.create, Body.FORM, change),
         Route("GET", f"/examples/{SET}", pages.one),
-        Route("POST", f"/examples/{SET}/delete", pages.delete_by_form, Body.FORM, change),
+        Route("POST", f"/examples/{SET}/delete", pages.delete, Body.FORM, change),
         Route("GET", "/api/examples", examples.all_sets),
         Route("POST", "/api/examples", examples.add, Body.JSON, change, takes=bodies.NewExamples),
         Route("POST", f"/api/examples/{SET}/try", examples.try_on, Body.JSON, ask, takes=bodies.Try),
@@ -328,7 +295,7 @@ def _projects(pages: ProjectPages) -> tuple[Route, ...]:
     return (
         Route("GET", "/projects", pages.all),
         Route("GET", one, pages.one, query=("label", "state", "after")),
-        Route("GET", f"{one}/label", pages.label, query=("skipped", "picture")),
+        Route("GET", f"{one}/label", pages.label, query=("picture",)),
         Route("GET", f"{one}/report", pages.report, query=("version", "move", "with", "bundle")),
         Route("GET", f"{one}/try", pages.try_on),
         Route("GET", f"{one}/settings", pages.settings),
@@ -342,19 +309,14 @@ def _projects(pages: ProjectPages) -> tuple[Route, ...]:
 
 
 def _project_forms(pages: ProjectPages) -> tuple[Route, ...]:
-    one, ask, change, many = f"/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE, Bucket.UPLOAD
-    with_files = forms.ProjectForms(pages)
+    one, ask, change = f"/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE
+    with_file = forms.ProjectForms(pages)
     return (
-        Route("POST", "/projects", forms.create, Body.FORM, change),
-        Route("POST", f"{one}/pictures", with_files.add, Body.FILES, many, limit=PACKED),
-        Route("POST", f"{one}/import", with_files.import_labels, Body.FILES, ask, limit=PACKED),
+        Route("POST", f"{one}/import", with_file.import_labels, Body.FILES, ask, limit=PACKED),
         Route("POST", f"{one}/change", forms.change, Body.FORM, change),
-        Route("POST", f"{one}/label", forms.mark, Body.FORM, change),
-        Route("POST", f"{one}/train", forms.train, Body.FORM, ask),
         Route("POST", f"{one}/use", forms.use, Body.FORM, change),
         Route("POST", f"{one}/threshold", forms.keep_threshold, Body.FORM, change),
         Route("POST", f"{one}/bundle", forms.bundle, Body.FORM, ask),
-        Route("POST", f"{one}/try", forms.try_on, Body.FILES, ask, limit=PACKED),
         Route("POST", f"{one}/answer", forms.answer, Body.FORM, change),
         Route("POST", f"{one}/rename", forms.rename, Body.FORM, change),
         Route("POST", f"{one}/alike", forms.set_alike, Body.FORM, change),

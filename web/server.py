@@ -18,7 +18,7 @@ from aiohttp import web
 
 from core.errors import AtelierError
 from core.settings import Settings
-from studio.films.clips import clips
+from studio.films import clips
 from studio.services import Services
 from studio.studio import Studio
 from web import guard

@@ -12,7 +12,7 @@ from core.job import Job
 from core.requests import AskRequest, GenerateRequest
 from core.requests.base import Answer
 from core.requests.own_models import ProjectRequest
-from core.results.text_lines import text_of
+from core.results.text_lines import text_of_lines
 from core.wording import prompt_of
 from jobs.views import JobView, Result
 from storage.films.rows import StoredFilm
@@ -243,7 +243,7 @@ def job(
         "captions": list(result.captions) if result else [],
         **_talk(row, result, progress),
         "project": f"/projects/{row.request.project}" if isinstance(row.request, ProjectRequest) else None,
-        "text": text_of(result.lines) if result else "",
+        "text": text_of_lines(result.lines) if result else "",
         "scores": [list(score) for score in result.scores] if result else [],
         "notes": _notes(result.parameters) if result else [],
         "actions": actions_of_job(row, {*may} - {"again"} if own else may),

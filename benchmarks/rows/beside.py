@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks import pictures as samples
+from benchmarks import models as samples
 from benchmarks.measure import Chart, Figure, Goal, Result, apart, check, timed
 from benchmarks.models import DEMO
 from benchmarks.rows import Options

@@ -13,10 +13,9 @@ from unittest import mock
 import torch
 
 from benchmarks.measure import Chart, Figure, Goal, Result, Unequal, check
-from benchmarks.models import image_model
+from benchmarks.models import Life, begin, image_model
 from benchmarks.rows import Options
-from benchmarks.traces import PROMPTS
-from benchmarks.watched import Life, begin
+from benchmarks.serving import PROMPTS
 from tests import tiny
 from vision.drawing.generation import Generation
 from vision.engine import Engine

@@ -15,10 +15,9 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from benchmarks.measure import Chart, Figure, Goal, Result, apart, check
-from benchmarks.models import tiny_image_model
+from benchmarks.models import Life, begin, tiny_image_model
 from benchmarks.rows import Options
-from benchmarks.traces import PROMPTS
-from benchmarks.watched import Life, begin
+from benchmarks.serving import PROMPTS
 from core.errors import JobCancelled
 from tests import tiny
 from vision.drawing.generation import Generation

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks import pictures as samples
+from benchmarks import models as samples
 from benchmarks.measure import Chart, Figure, Goal, Result, apart, check, cpu_ms, interleaved, times_less
 from benchmarks.rows import Options
 from vision.pictures import encode as pictures

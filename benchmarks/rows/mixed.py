@@ -7,7 +7,7 @@ from benchmarks import serving
 from benchmarks.measure import Chart, Figure, Goal, Result
 from benchmarks.models import random_loras, tiny_image_model
 from benchmarks.rows import Options
-from benchmarks.traces import Mix, at_once, poisson
+from benchmarks.serving import Mix, at_once, poisson
 from vision.families import Mode
 
 TITLE = "Throughput on a mixed trace"

@@ -6,7 +6,7 @@ from benchmarks import serving
 from benchmarks.measure import Chart, Figure, Goal, Result
 from benchmarks.models import tiny_image_model
 from benchmarks.rows import Options
-from benchmarks.traces import Ask, Mix
+from benchmarks.serving import Ask, Mix
 
 TITLE = "Saturated: 4-, 28- and 50-step jobs at load 0.9"
 AGAINST = "(a) the diffusers pipeline, one job at a time in the order of arrival"

@@ -6,7 +6,7 @@ from benchmarks import serving
 from benchmarks.measure import Chart, Figure, Goal, Result
 from benchmarks.models import tiny_image_model
 from benchmarks.rows import Options
-from benchmarks.traces import Mix
+from benchmarks.serving import Mix
 
 TITLE = "Small latents at load 0.9: first step, mean and 95th percentile"
 AGAINST = (

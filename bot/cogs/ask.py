@@ -18,9 +18,7 @@ class Ask(commands.Cog):
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         me = self.bot.user
-        if message.guild is None or me is None:
-            return
-        if me not in message.mentions or await self.bot.handles("message", message.id):
+        if message.guild is not None and me is not None:
             await self.bot.mentions.in_server(message, me)
 
     @app_commands.command(description="Ask about a picture or a film, and go on asking")

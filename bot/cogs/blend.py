@@ -39,7 +39,9 @@ class Blend(commands.Cog):
         chosen = await self.bot.asking.preferences(actor)
 
         async def build() -> NewJob:
-            taken = [await self.bot.studio.take(actor, file) for file in self.bot.links.attached(files)]
+            taken = [
+                await self.bot.studio.sources.meant(actor, file) for file in self.bot.links.attached(files)
+            ]
             images = [source.sha256 for source in taken]
             shape = SHAPES[dimensions] if dimensions else None
             return actions.blend(images, shape, seed=new_seed()).chosen(chosen.lane)

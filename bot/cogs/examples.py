@@ -16,13 +16,13 @@ from bot.examples import teaching
 from bot.examples import text as example_text
 from bot.ui import messages
 from bot.ui.choices import choices
-from bot.ui.replies import SILENT, answers_privately, whisper
+from bot.ui.replies import SILENT, answers_privately, takes_images, whisper
 from bot.wire.interactions import actor_of, file_limit, press_key
 from core.errors import ImageError, UserError
 from core.limits import MAX_SET_LABELS, MAX_SHOTS
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
+from studio.asking.sources import Given
 from studio.asking.words import counted
 from studio.examples.copies import PAGE
 
@@ -50,31 +50,22 @@ class Examples(commands.GroupCog, name="examples", description="Teach me by a fe
     @app_commands.describe(
         name="The set",
         label="What the pictures show; with a question, its right answer",
-        image1="A picture",
-        image2="Another picture",
-        image3="Another picture",
-        image4="Another picture",
-        image5="Another picture",
         link=LINK,
         question="Only for a set of questions: what is asked about the pictures",
     )
     @answers_privately
+    @takes_images(5, "A picture")
     async def add(
         self,
         interaction: discord.Interaction,
         name: str,
         label: str,
-        image1: discord.Attachment | None = None,
-        image2: discord.Attachment | None = None,
-        image3: discord.Attachment | None = None,
-        image4: discord.Attachment | None = None,
-        image5: discord.Attachment | None = None,
+        images: list[discord.Attachment],
         link: str | None = None,
         question: str = "",
     ) -> None:
         actor = actor_of(interaction)
-        files = [file for file in (image1, image2, image3, image4, image5) if file is not None]
-        given: list[Given] = [*self.bot.links.attached(files)]
+        given: list[Given] = [*self.bot.links.attached(images)]
         if link:
             given.append(await self._given(actor, link))
         contents = await self.bot.studio.examples.add(actor, name, label, given, question)

@@ -12,7 +12,7 @@ from bot.client import Atelier
 from bot.projects import text
 from bot.projects.cards import Cards
 from bot.ui.choices import choices
-from bot.ui.replies import answers_privately, whisper
+from bot.ui.replies import answers_privately, takes_images, whisper
 from bot.wire.interactions import acknowledge, actor_of
 from core.errors import UserError
 from core.requests.own_models import ANOMALY, CLASSIFY, DETECT
@@ -80,42 +80,24 @@ class Inspect(commands.GroupCog, name="inspect", description="Make a model of yo
     @app_commands.describe(
         name="The project",
         label="What they all show, for example good or scratch; nothing: you say so later",
-        image1="A picture",
-        image2="Another picture",
-        image3="Another picture",
-        image4="Another picture",
-        image5="Another picture",
-        image6="Another picture",
-        image7="Another picture",
-        image8="Another picture",
-        image9="Another picture",
-        image10="Another picture",
         archive="A ZIP file of pictures, whose folders are labels",
         link=LINK,
         together="They are shots of one thing",
     )
     @answers_privately
+    @takes_images(10, "A picture")
     async def add(
         self,
         interaction: discord.Interaction,
         name: str,
+        *,
         label: str = "",
-        image1: discord.Attachment | None = None,
-        image2: discord.Attachment | None = None,
-        image3: discord.Attachment | None = None,
-        image4: discord.Attachment | None = None,
-        image5: discord.Attachment | None = None,
-        image6: discord.Attachment | None = None,
-        image7: discord.Attachment | None = None,
-        image8: discord.Attachment | None = None,
-        image9: discord.Attachment | None = None,
-        image10: discord.Attachment | None = None,
+        images: list[discord.Attachment],
         archive: discord.Attachment | None = None,
         link: str | None = None,
         together: bool = False,
     ) -> None:
-        images = (image1, image2, image3, image4, image5, image6, image7, image8, image9, image10, archive)
-        files = [file for file in images if file is not None]
+        files = [*images, archive] if archive else images
         given = await self._cards.given(actor_of(interaction), link)
         await self._cards.add(interaction, name, files, label, given, together=together)
 
@@ -153,40 +135,20 @@ class Inspect(commands.GroupCog, name="inspect", description="Make a model of yo
     @app_commands.command(name="try", description="Ask a project's model about pictures")
     @app_commands.describe(
         name="The project",
-        image1="A picture",
-        image2="Another picture; several come as one sheet, with a table",
-        image3="Another picture",
-        image4="Another picture",
-        image5="Another picture",
-        image6="Another picture",
-        image7="Another picture",
-        image8="Another picture",
-        image9="Another picture",
-        image10="Another picture",
         link=LINK,
         version="Number of a version, if not the one in use",
     )
+    @takes_images(10, "A picture", "Another picture; several come as one sheet, with a table")
     async def try_model(
         self,
         interaction: discord.Interaction,
         name: str,
-        image1: discord.Attachment | None = None,
-        image2: discord.Attachment | None = None,
-        image3: discord.Attachment | None = None,
-        image4: discord.Attachment | None = None,
-        image5: discord.Attachment | None = None,
-        image6: discord.Attachment | None = None,
-        image7: discord.Attachment | None = None,
-        image8: discord.Attachment | None = None,
-        image9: discord.Attachment | None = None,
-        image10: discord.Attachment | None = None,
+        images: list[discord.Attachment],
         link: str | None = None,
         version: app_commands.Range[int, 1] | None = None,
     ) -> None:
-        images = (image1, image2, image3, image4, image5, image6, image7, image8, image9, image10)
-        files = [file for file in images if file is not None]
         given = await self._cards.given(actor_of(interaction), link)
-        await self.bot.projects.making.try_on(interaction, name, files, given, version)
+        await self.bot.projects.making.try_on(interaction, name, images, given, version)
 
     @app_commands.command(description="Show how good a version is, with charts")
     @app_commands.describe(name="The project", version="Its number, if not the one in use")

@@ -142,12 +142,12 @@ class Menus(commands.Cog):
     ) -> Source:
         if found is not None:
             job, index = found
-            result = await self.bot.studio.result(actor, job.id, right)
+            result = await self.bot.studio.rights.result(actor, job.id, right)
             if result.pictures:
                 return await self.bot.studio.picture_of(actor, job.id, index or 0, right)
-        await self.bot.studio.check(actor, Action.ASK)
+        await self.bot.studio.rights.check(actor, Action.ASK)
         for file in self.bot.links.attached(pictures_of(message, 1)):
-            return await self.bot.studio.take(actor, file)
+            return await self.bot.studio.sources.meant(actor, file)
         raise ImageError("That message has no picture.")
 
 

@@ -18,7 +18,6 @@ from studio.authority import Action
 
 ENVELOPES, CROSSES, STARS = ("✉", "📩", "💌"), ("❌", "✖"), ("⭐", "🌟", "❤", "💖")
 RIGHT, WRONG = "✅", "❌"
-APART = 15.0  # seconds in which the same reaction again is the same one, told to another process
 log = logging.getLogger(__name__)
 
 
@@ -30,9 +29,6 @@ class Reactions(commands.Cog):
     async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
         act = self._act(payload)
         if act is None or (self.bot.user and payload.user_id == self.bot.user.id):
-            return
-        event = "reaction", payload.message_id, payload.user_id, _plain(payload)
-        if not await self.bot.handles(*event, within=APART):
             return
         try:
             await act(payload)
@@ -70,7 +66,7 @@ class Reactions(commands.Cog):
         found = await self.bot.studio.job_of_message(actor, payload.message_id, Action.DM)
         if found is not None:
             job, index = found
-            result = await self.bot.studio.result(actor, job.id, Action.DM)
+            result = await self.bot.studio.rights.result(actor, job.id, Action.DM)
             user = await self.bot.fetch_user(payload.user_id)
             await self.bot.sharing.hand_over(user, result, None if index is None else [index])
 

@@ -10,7 +10,7 @@ from bot.ui import buttons, messages
 from bot.ui.replies import reply_to
 from bot.wire.attachments import files_of
 from core.errors import PromptError, UserError
-from core.grammar.prompt import parse
+from core.grammar.prompt import parse_prompt
 from studio.actor import Actor
 from studio.films.kinds import may_be_film
 
@@ -26,15 +26,13 @@ class Uploads(commands.Cog):
     async def on_message(self, message: discord.Message) -> None:
         if message.guild is not None or message.author.bot:
             return
-        if not await self.bot.handles("message", message.id):
-            return
         if await self.bot.mentions.direct(message):
             return
         if not (attachments := files_of(message)):
             await reply_to(message, "Send me a picture, or type `/imagine`. `/help` shows everything.")
             return
         try:
-            words = parse(message.content).text
+            words = parse_prompt(message.content).text
             problem = ""
         except PromptError as error:
             words, problem = "", f"\n-# {error}"
@@ -54,7 +52,7 @@ class Uploads(commands.Cog):
         actor = Actor(message.author.id, None, message.channel.id)
         try:
             [file] = self.bot.links.attached([attachment])
-            taken = await self.bot.studio.upload(actor, file)
+            taken = await self.bot.studio.sources.given(actor, file)
         except UserError as error:
             await reply_to(message, f"❌ {error}")
             return

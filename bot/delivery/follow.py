@@ -43,8 +43,7 @@ class Delivery:
 
     ``wait``: every wait for a job goes through it. ``afterwards`` is awaited when a job's end stands in its
     place. ``on_delivered`` is called with the job as it stands in its row, and the rung of the ladder that
-    took its end. ``mine``: whether this process tells of the jobs of a server that another took. ``pauses``:
-    whether jobs pause when this process stops; beside others they go on.
+    took its end.
     """
 
     def __init__(
@@ -57,10 +56,7 @@ class Delivery:
         wait: Wait | None = None,
         afterwards: Callable[[Job], Awaitable[None]] | None = None,
         on_delivered: Callable[[Job, str], None] | None = None,
-        mine: Callable[[int | None], bool] = lambda guild_id: True,
-        pauses: bool = True,
     ) -> None:
-        self._mine, self._pauses = mine, pauses
         self._queue, self._posts, self._ladder = queue, posts, ladder
         self._wait, self._afterwards, self._on_delivered = wait, afterwards, on_delivered
         self._followed: dict[str, _Followed] = {}
@@ -93,9 +89,8 @@ class Delivery:
         return job_id not in self._first_words
 
     async def resume(self) -> int:
-        """Follow every job whose end was not told yet, after a start, and that is this process's to tell.
-        Return how many there are."""
-        jobs = [job for job in await self._queue.undelivered() if self._mine(job.origin.guild_id)]
+        """Follow every job whose end was not told yet, after a start. Return how many there are."""
+        jobs = list(await self._queue.undelivered())
         for job in jobs:
             self.follow(job, resumed=True)
         return len(jobs)
@@ -140,8 +135,7 @@ class Delivery:
                     told = await self._ladder.climb(job, followed.message, post, kept=post)
                     await self._note(job, followed, *told)
                 case Paused():
-                    if self._pauses:  # else it would stand over what another process says meanwhile
-                        await self._show(job, followed, await self._posts.ended(job, event))
+                    await self._show(job, followed, await self._posts.ended(job, event))
                 case _:
                     await self._progress(job, followed, event)
 

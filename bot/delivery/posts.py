@@ -18,7 +18,7 @@ from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Que
 from core.job import Job
 from core.requests import GenerateRequest, TryRequest
 from core.requests.base import Answer
-from core.results.text_lines import text_of
+from core.results.text_lines import text_of_lines
 from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.actor import Place
@@ -183,7 +183,7 @@ class Posts:
     async def _read(self, result: Result, limit: int, place: Place) -> Post:
         """The text that was read, with its files, below the picture with boxes if that may be shown."""
         job = result.job
-        [text] = await self._moderator.captions([text_of(result.lines)], place)
+        [text] = await self._moderator.captions([text_of_lines(result.lines)], place)
         if text is None:
             return Post(messages.held_back(job))
         more = tuple(Picture(data, name, "") for name, data in reading.files(result, text).items())

@@ -12,7 +12,7 @@ from bot.ui import messages
 from bot.ui.buttons import JobButton, view_of
 from bot.ui.messages import cut, length, quote
 from core.job import Job
-from core.results.text_lines import as_json, words
+from core.results.text_lines import count_words, lines_as_json
 from jobs.views import Result
 from studio.asking.words import counted, visible
 
@@ -23,7 +23,7 @@ MORE = "… the rest is in the file"
 def read(result: Result, text: str) -> str:
     """Return the message with the text that was read."""
     job, parameters = result.job, result.parameters
-    count = f"{counted(len(result.lines), 'line')} · {counted(words(result.lines), 'word')}"
+    count = f"{counted(len(result.lines), 'line')} · {counted(count_words(result.lines), 'word')}"
     foot = f"-# {count} · {quote(str(parameters.get('model', '')), 60)} · job {job.id}"
     notes = "".join(f"\n-# {quote(str(note), 300)}" for note in parameters.get("notes", ()))
     return messages.fit(f"{messages.title(job)}\n{block(text)}\n{foot}{notes}")
@@ -41,7 +41,7 @@ def files(result: Result, text: str) -> dict[str, bytes]:
     """Return the files that come along, by name: the text, and each line with its box."""
     given: Mapping[str, Any] = result.parameters
     size = int(given.get("width", 0)), int(given.get("height", 0))
-    told = as_json(result.lines, size, str(given.get("model", "")))
+    told = lines_as_json(result.lines, size, str(given.get("model", "")))
     return {f"{result.job.id}.txt": f"{text}\n".encode(), f"{result.job.id}.json": told.encode()}
 
 

@@ -24,7 +24,7 @@ from core.errors import ImageError, NotAllowedError, UserError
 from core.requests.own_models import DETECT, STYLE
 from storage.projects.rows import Project
 from studio.actor import Actor
-from studio.asking.prompts import Given
+from studio.asking.sources import Given
 from studio.asking.words import counted
 from studio.projects.shelf import Card
 from studio.studio import Studio

@@ -52,7 +52,7 @@ class ProjectButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
     template=r"pj:(?P<project>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<more>[a-z0-9-]{0,70})",
 ):
-    """A button of a project. The client's ``on_project`` does the work."""
+    """A button of a project."""
 
     def __init__(
         self,
@@ -83,16 +83,17 @@ class ProjectButton(
         return cls(match["project"], match["action"], match["more"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
-        await interaction.client.on_project(interaction, self.project, self.action, self.more)
+        """Do what the press asks for."""
+        client = interaction.client
+        press = client.projects.on_press(interaction, self.project, self.action, self.more, "")
+        await client.answers.guarded(interaction, press)
 
 
 class ProjectMenu(
     discord.ui.DynamicItem[discord.ui.Select[Any]],
     template=r"pm:(?P<project>[a-z2-9]{12}):(?P<action>[a-z]+):(?P<more>[a-z0-9]{0,64})",
 ):
-    """Chooses one of several in a project. options: value → what it is. The client's ``on_project`` does the
-    work."""
+    """Chooses one of several in a project. options: value → what it is."""
 
     def __init__(
         self,
@@ -125,11 +126,13 @@ class ProjectMenu(
         return cls(match["project"], match["action"], match["more"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the choice to the client."""
+        """Do what the choice asks for."""
         data: Mapping[str, Any] = interaction.data or {}
         values: Sequence[str] = data.get("values", ())
         value = next(iter(values), "")
-        await interaction.client.on_project(interaction, self.project, self.action, self.more, value)
+        client = interaction.client
+        press = client.projects.on_press(interaction, self.project, self.action, self.more, value)
+        await client.answers.guarded(interaction, press)
 
 
 DYNAMIC_ITEMS = (ProjectButton, ProjectMenu)

@@ -19,7 +19,7 @@ from core.job import Lane
 from core.requests.own_models import STYLE
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
+from studio.asking.sources import Given
 from studio.studio import Studio
 
 

@@ -70,7 +70,7 @@ class Verdicts:
         number = sent.text("number") or "1"
         if not number.isdecimal() or not int(number):
             raise UserError(f"{number[:10]!r} is no number of a picture; the first one is 1.")
-        job = await self._studio.job(actor, sent.job_id, Action.SHOW)
+        job = await self._studio.rights.job(actor, sent.job_id, Action.SHOW)
         if isinstance(job.request, ProjectRequest) and job.request.task == DETECT:
             await self._draw_anew(interaction, job.id, int(number) - 1)
             return
@@ -98,7 +98,7 @@ class Verdicts:
     async def _details(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         if not await acknowledge(interaction, ephemeral=True):
             return
-        result = await self._studio.result(actor_of(interaction), job.id, Action.DETAILS)
+        result = await self._studio.rights.result(actor_of(interaction), job.id, Action.DETAILS)
         told = {"job": job.id, **result.parameters}
         data = json.dumps(told, indent=2, ensure_ascii=False, default=str).encode()
         file = Picture(data, f"verdict-{job.id}.json", "")

@@ -16,6 +16,7 @@ from typing import Any
 import discord
 
 from bot.ui.messages import cut
+from bot.wire.interactions import press_key
 from core.job import Job
 from core.requests.own_models import ProjectRequest
 from studio.asking.canvas import GRID
@@ -106,7 +107,7 @@ class JobButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
     template=r"at:(?P<job>[a-z2-9]{12}):(?P<action>[a-z0-9]+):(?P<index>[0-9])",
 ):
-    """A button of a job. The client's ``on_job_button`` does the work."""
+    """A button of a job."""
 
     def __init__(self, job_id: str, action: str, index: int = 0, row: int | None = None) -> None:
         super().__init__(_button(f"at:{job_id}:{action}:{index}", action, index, row))
@@ -120,14 +121,16 @@ class JobButton(
         return cls(match["job"], match["action"], int(match["index"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
-        await interaction.client.on_job_button(interaction, self.job_id, self.action, self.index)
+        """Do what the press asks for."""
+        client = interaction.client
+        press = client.job_buttons.on_press(interaction, self.job_id, self.action, self.index)
+        await client.answers.guarded(interaction, press)
 
 
 class UploadButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"up:(?P<sha>[0-9a-f]{64}):(?P<action>[a-z]+)"
 ):
-    """A button of a picture that came in a DM. The client's ``on_upload_button`` does the work."""
+    """A button of a picture that came in a DM."""
 
     def __init__(self, sha256: str, action: str) -> None:
         super().__init__(_button(f"up:{sha256}:{action}", action, 0, None))
@@ -141,14 +144,19 @@ class UploadButton(
         return cls(match["sha"], match["action"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
-        await interaction.client.on_upload_button(interaction, self.sha256, self.action)
+        """Do what the press asks for."""
+        client = interaction.client
+        await client.answers.ask(
+            interaction,
+            lambda: client.uploads.on_press(interaction, self.sha256, self.action),
+            press_key=press_key(interaction),
+        )
 
 
 class DraftButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"dr:(?P<draft>[a-z2-9]{12}):(?P<answer>yes|no)"
 ):
-    """Answers whether several jobs are meant. The client's ``on_draft_button`` does the work."""
+    """Answers whether several jobs are meant."""
 
     def __init__(self, draft_id: str, answer: str, label: str | None = None) -> None:
         style = Success if answer == "yes" else Secondary
@@ -165,14 +173,16 @@ class DraftButton(
         return cls(match["draft"], match["answer"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
-        await interaction.client.on_draft_button(interaction, self.draft_id, self.answer)
+        """Do what the press asks for."""
+        client = interaction.client
+        press = client.asking.on_draft(interaction, self.draft_id, self.answer == "yes")
+        await client.answers.guarded(interaction, press)
 
 
 class SettingButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"st:(?P<setting>[a-z_]+):(?P<value>[a-z0-9 ]+)"
 ):
-    """Changes one of the presser's own settings. The cog Settings does the work."""
+    """Changes one of the presser's own settings."""
 
     def __init__(
         self, setting: str, value: str, label: str | None = None, *, on: bool = False, row: int | None = None
@@ -191,8 +201,11 @@ class SettingButton(
         return cls(match["setting"], match["value"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
-        await interaction.client.on_setting(interaction, self.setting, self.value)
+        """Do what the press asks for."""
+        client = interaction.client
+        await client.answers.guarded(
+            interaction, client.settings_panel.on_change(interaction, self.setting, self.value)
+        )
 
 
 class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:(?P<setting>[a-z_]+)"):
@@ -220,16 +233,18 @@ class SettingMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"sm:
         return cls(match["setting"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
+        """Do what the press asks for."""
         value = next(iter(_chosen(interaction)), "")
-        await interaction.client.on_setting(interaction, self.setting, value)
+        client = interaction.client
+        await client.answers.guarded(
+            interaction, client.settings_panel.on_change(interaction, self.setting, value)
+        )
 
 
 class RegionMenu(
     discord.ui.DynamicItem[discord.ui.Select[Any]], template=r"rg:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
 ):
-    """Chooses among the numbered fields of a picture, several at once. The client's ``on_region`` does the
-    work."""
+    """Chooses among the numbered fields of a picture, several at once."""
 
     def __init__(self, job_id: str, index: int) -> None:
         options = [discord.SelectOption(label=f"Field {n}", value=str(n)) for n in range(1, GRID * GRID + 1)]
@@ -252,16 +267,17 @@ class RegionMenu(
         return cls(match["job"], int(match["index"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
+        """Do what the press asks for."""
         cells = tuple(sorted(int(value) for value in _chosen(interaction) if value.isdigit()))
-        await interaction.client.on_region(interaction, self.job_id, self.index, cells)
+        client = interaction.client
+        press = client.job_buttons.on_region(interaction, self.job_id, self.index, cells)
+        await client.answers.guarded(interaction, press)
 
 
 class RegionButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"rw:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
 ):
-    """Opens the other two ways to choose a part: by words, or by a mask. The client's ``on_region`` does the
-    work."""
+    """Opens the other two ways to choose a part: by words, or by a mask."""
 
     def __init__(self, job_id: str, index: int) -> None:
         super().__init__(
@@ -279,14 +295,16 @@ class RegionButton(
         return cls(match["job"], int(match["index"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
-        await interaction.client.on_region(interaction, self.job_id, self.index, ())
+        """Do what the press asks for."""
+        client = interaction.client
+        press = client.job_buttons.on_region(interaction, self.job_id, self.index, ())
+        await client.answers.guarded(interaction, press)
 
 
 class FavouritesPageButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fv:(?P<offset>[0-9]{1,5}):(?P<side>[lr])"
 ):
-    """Turns the pages of the presser's favourites. The cog Favourites does the work."""
+    """Turns the pages of the presser's favourites."""
 
     def __init__(self, offset: int, side: str, *, disabled: bool = False) -> None:
         emoji = "◀️" if side == "l" else "▶️"
@@ -303,8 +321,10 @@ class FavouritesPageButton(
         return cls(int(match["offset"]), match["side"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
-        await interaction.client.on_favourites_page(interaction, self.offset)
+        """Do what the press asks for."""
+        client = interaction.client
+        press = client.favourites.turn_to(interaction, self.offset)
+        await client.answers.guarded(interaction, press)
 
 
 DYNAMIC_ITEMS = (

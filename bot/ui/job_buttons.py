@@ -90,7 +90,7 @@ class JobButtons:
         if action == "delete" and message and is_requester_of(message, user_id, interaction.guild_id):
             await self._delete(interaction)
             return
-        job = await self._studio.job(actor_of(interaction), job_id, RIGHTS[action])
+        job = await self._studio.rights.job(actor_of(interaction), job_id, RIGHTS[action])
         if action in self._own:
             await self._own[action](interaction, job, index)
         else:
@@ -178,7 +178,7 @@ class JobButtons:
 
         Raises ImageError or NotAllowedError.
         """
-        job = await self._studio.job(actor_of(interaction), job_id, Action.VARY)
+        job = await self._studio.rights.job(actor_of(interaction), job_id, Action.VARY)
         await interaction.response.send_modal(windows.region_window(job.id, index, remix_text(job), cells))
 
     # Windows, sent
@@ -193,7 +193,7 @@ class JobButtons:
             return
         right = RIGHTS[sent.more if sent.what == "remix" and sent.more in RIGHTS else sent.what]
         actor = actor_of(interaction)
-        job = await self._studio.job(actor, sent.job_id, right)
+        job = await self._studio.rights.job(actor, sent.job_id, right)
         chosen = await self._asking.preferences(actor)
         if sent.what in ("caption", "short", "draw"):
             await self._asking.imagine(interaction, sent.text("prompt"), parent=(job, sent.index))
@@ -265,7 +265,7 @@ class JobButtons:
 
     async def _single(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.result(actor_of(interaction), job.id, Action.PICK)
+        result = await self._studio.rights.result(actor_of(interaction), job.id, Action.PICK)
         picture_of(result, index)  # its number must exist
         await self._sharing.answer(interaction, result, index)
 
@@ -320,7 +320,7 @@ class JobButtons:
 
     @answers_privately
     async def _weights(self, interaction: discord.Interaction, job: Job, index: int) -> None:
-        result = await self._studio.result(actor_of(interaction), job.id, Action.DETAILS)
+        result = await self._studio.rights.result(actor_of(interaction), job.id, Action.DETAILS)
         await whisper(interaction, messages.weights(result.scores))
 
     @answers_privately
@@ -329,7 +329,7 @@ class JobButtons:
 
     async def send_dm(self, interaction: discord.Interaction, job_id: str, indexes: list[int] | None) -> None:
         """Send pictures of a job (None = all) to the asker of a deferred interaction. Raises UserError."""
-        result = await self._studio.result(actor_of(interaction), job_id, Action.DM)
+        result = await self._studio.rights.result(actor_of(interaction), job_id, Action.DM)
         await self._sharing.hand_over(interaction.user, result, indexes)
         await whisper(interaction, "I sent it to your direct messages.")
 

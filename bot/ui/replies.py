@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 import discord
+from discord import app_commands
 
 from bot.ui.messages import MAX_CONTENT, fit, length, pages
 from bot.ui.windows import Submission
@@ -112,3 +113,29 @@ def answers_privately(command: C) -> C:
     # discord.py reads the parameters' types as names of the wrapper's own module, which is this one
     acknowledged.__signature__ = signature(command, eval_str=True)  # type: ignore[attr-defined]
     return acknowledged  # type: ignore[return-value]
+
+
+def takes_images(count: int, *said: str) -> Callable[[C], C]:
+    """Decorate a command's method: Discord offers ``image1`` and so on, ``count`` in all, in place of its
+    parameter ``images``, a list of those that were given. said: what Discord says of the first ones."""
+    names = [f"image{number}" for number in range(1, count + 1)]
+
+    def decorate(command: C) -> C:
+        @wraps(command)
+        async def gathered(cog: Any, interaction: discord.Interaction, **given: Any) -> None:
+            found = [given.pop(name, None) for name in names]
+            await command(cog, interaction, images=[one for one in found if one is not None], **given)
+
+        plain = signature(command, eval_str=True)
+        offered = list[Parameter]()
+        for one in plain.parameters.values():
+            if one.name == "images":
+                some = discord.Attachment | None
+                offered += [Parameter(name, one.kind, default=None, annotation=some) for name in names]
+            else:
+                offered.append(one)
+        gathered.__signature__ = plain.replace(parameters=offered)  # type: ignore[attr-defined]
+        texts = [*said, *["Another picture"] * (count - len(said))]
+        return app_commands.describe(**dict(zip(names, texts, strict=True)))(gathered)  # type: ignore[return-value]
+
+    return decorate

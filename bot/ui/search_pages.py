@@ -35,7 +35,7 @@ NO_MORE = "There are no more pictures that fit."
 class FoundButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"se:(?P<job>[a-z2-9]{12}):(?P<index>[0-9])"
 ):
-    """Opens a picture that was found. The client's ``on_found`` does the work."""
+    """Opens a picture that was found."""
 
     def __init__(self, job_id: str, index: int, number: int = 1, row: int | None = None) -> None:
         custom_id = f"se:{job_id}:{index}"
@@ -50,15 +50,17 @@ class FoundButton(
         return cls(match["job"], int(match["index"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
-        await interaction.client.on_found(interaction, self.job_id, self.index)
+        """Do what the press asks for."""
+        client = interaction.client
+        press = client.searches.open(interaction, self.job_id, self.index)
+        await client.answers.guarded(interaction, press)
 
 
 class SearchPageButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
     template=r"sp:(?P<search>[a-z2-9]{12}):(?P<page>[0-9]{1,3}):(?P<side>[lr])",
 ):
-    """Turns to a page of a search. The client's ``on_search_page`` does the work."""
+    """Turns to a page of a search."""
 
     def __init__(self, search_id: str, page: int, side: str, *, disabled: bool = False) -> None:
         emoji, custom_id = "◀️" if side == "l" else "▶️", f"sp:{search_id}:{page}:{side}"
@@ -73,8 +75,11 @@ class SearchPageButton(
         return cls(match["search"], int(match["page"]), match["side"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hand the press to the client."""
-        await interaction.client.on_search_page(interaction, self.search_id, self.page)
+        """Do what the press asks for."""
+        client = interaction.client
+        await client.answers.guarded(
+            interaction, client.searches.turn_to(interaction, self.search_id, self.page)
+        )
 
 
 DYNAMIC_ITEMS = (FoundButton, SearchPageButton)
@@ -109,7 +114,7 @@ class SearchPages:
     async def open(self, interaction: discord.Interaction, job_id: str, index: int) -> None:
         """Show picture ``index`` (from 0) of a job to the presser alone, with its buttons. No row says that
         it is shown here: others don't see it. Raises ImageError or NotAllowedError."""
-        result = await self._studio.result(actor_of(interaction), job_id, Action.SHOW)
+        result = await self._studio.rights.result(actor_of(interaction), job_id, Action.SHOW)
         picture_of(result, index)  # its number must exist
         limit, place = file_limit(interaction), place_of(interaction)
         post = await self._posts.single(result, index, interaction.user.id, limit, place)

@@ -9,7 +9,7 @@ import discord
 
 from bot.wire.interactions import actor_of
 from core.errors import PromptError
-from core.grammar.prompt import Prompt, parse
+from core.grammar.prompt import Prompt, parse_prompt
 from studio.asking.new_job import NewJob
 from studio.studio import Studio
 
@@ -34,7 +34,7 @@ class UploadButtons:
             return Prompt()
         try:
             channel = self._channel(reference.channel_id)
-            return parse((await channel.fetch_message(reference.message_id)).content)
+            return parse_prompt((await channel.fetch_message(reference.message_id)).content)
         except PromptError:
             return Prompt()
         except discord.HTTPException as error:

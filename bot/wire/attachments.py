@@ -15,7 +15,7 @@ from bot.wire import addresses, private_api
 from core.errors import ImageError, UserError
 from core.job import Job
 from studio.actor import Actor
-from studio.asking.prompts import Given
+from studio.asking.sources import Given
 from studio.authority import Action
 from studio.films.kinds import may_be_film
 from studio.pictures.intake import Readable, short_name

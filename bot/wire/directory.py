@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Set
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import discord
@@ -15,21 +15,6 @@ from core.errors import UserError
 from jobs.views import Result
 from studio.actor import Place
 from studio.directory import Member, Unanswered
-
-
-class Elsewhere(Protocol):
-    """Servers that other processes of the bot are told of."""
-
-    @property
-    def ids(self) -> Set[int]:
-        """Their ids, by the rows."""
-
-    def known(self, guild_id: int) -> discord.Guild | None:
-        """Return a server that was asked for lately."""
-
-    async def guild(self, guild_id: int) -> discord.Guild | None:
-        """Return a server as Discord tells it now, None where it doesn't."""
-
 
 Postable = discord.TextChannel | discord.Thread | discord.VoiceChannel
 POSTABLE = (discord.TextChannel, discord.Thread, discord.VoiceChannel)
@@ -42,12 +27,8 @@ log = logging.getLogger(__name__)
 class DiscordDirectory:
     """Answers the studio's questions (``studio.directory.Directory``) for as long as ``client`` lives."""
 
-    def __init__(
-        self, client: discord.Client, owner_ids: Set[int], send: Send, elsewhere: Elsewhere | None = None
-    ) -> None:
-        """elsewhere: has the servers of other processes."""
+    def __init__(self, client: discord.Client, owner_ids: Set[int], send: Send) -> None:
         self._client, self._owner_ids, self._send = client, owner_ids, send
-        self._elsewhere = elsewhere
 
     @property
     def owner_ids(self) -> Set[int]:
@@ -57,30 +38,18 @@ class DiscordDirectory:
     @property
     def server_ids(self) -> Set[int]:
         """The ids of the servers that the bot is in."""
-        return {guild.id for guild in self._client.guilds} | (
-            self._elsewhere.ids if self._elsewhere else set()
-        )
+        return {guild.id for guild in self._client.guilds}
 
     def age_restricted(self, place: Place) -> bool | None:
         """Whether a channel is age-restricted; a thread is what its channel is. None for an unknown one."""
         if place.guild_id is None:
             return False
-        guild = self._known(place.guild_id)
+        guild = self._client.get_guild(place.guild_id)
         channel = guild.get_channel_or_thread(place.channel_id) if guild is not None else None
         return channel.is_nsfw() if channel is not None and hasattr(channel, "is_nsfw") else None
 
-    def _known(self, guild_id: int) -> discord.Guild | None:
-        """Return a server of this process, or one of another that was asked for lately."""
-        guild = self._client.get_guild(guild_id)
-        return guild or (self._elsewhere.known(guild_id) if self._elsewhere else None)
-
-    async def _guild(self, guild_id: int) -> discord.Guild | None:
-        """Return a server; None where the bot isn't, or where Discord doesn't tell."""
-        guild = self._client.get_guild(guild_id)
-        return guild or (await self._elsewhere.guild(guild_id) if self._elsewhere else None)
-
     async def adult(self, place: Place) -> bool | None:
-        """Whether a channel is age-restricted, asked of Discord for one of another process's servers."""
+        """Whether a channel is age-restricted, asked of Discord for one that isn't known here."""
         if (known := self.age_restricted(place)) is not None:
             return known
         try:
@@ -97,7 +66,7 @@ class DiscordDirectory:
 
     async def roles(self, user_id: int, guild_id: int) -> frozenset[int] | None:
         """Ids of a member's roles now, none for somebody who has left, None when Discord doesn't answer."""
-        guild = await self._guild(guild_id)
+        guild = self._client.get_guild(guild_id)
         if guild is None:
             gone = self._client.is_ready() and guild_id not in self.server_ids
             return frozenset() if gone else None
@@ -111,12 +80,12 @@ class DiscordDirectory:
 
     def role_names(self, guild_id: int) -> Mapping[int, str]:
         """Names of a server's roles but @everyone, by id."""
-        guild = self._known(guild_id)
+        guild = self._client.get_guild(guild_id)
         return {role.id: role.name for role in guild.roles if not role.is_default()} if guild else {}
 
     async def can_read(self, user_id: int, place: Place) -> bool:
         """Whether a member can read a channel of a server; False when Discord doesn't answer."""
-        guild = await self._guild(place.guild_id or 0)
+        guild = self._client.get_guild(place.guild_id or 0)
         if guild is None:
             return False
         try:
@@ -127,10 +96,8 @@ class DiscordDirectory:
 
     async def member(self, user_id: int, guild_id: int) -> Member | None:
         """What somebody is in a server now, None where they aren't. Raises Unanswered."""
-        guild = await self._guild(guild_id)
+        guild = self._client.get_guild(guild_id)
         if guild is None:
-            if self._elsewhere is not None and guild_id in self._elsewhere.ids:
-                raise Unanswered
             return None
         try:
             async with asyncio.timeout(PATIENCE):
@@ -152,7 +119,7 @@ class DiscordDirectory:
 
     async def post(self, place: Place, result: Result, index: int, user_id: int) -> None:
         """Send a picture to a channel in a person's name. Raises UserError when Discord refuses."""
-        guild = await self._guild(place.guild_id or 0)
+        guild = self._client.get_guild(place.guild_id or 0)
         channel = guild and guild.get_channel_or_thread(place.channel_id)
         if not isinstance(channel, POSTABLE):
             raise UserError("That channel is gone.")
@@ -160,7 +127,7 @@ class DiscordDirectory:
 
     def _writes(self, member: discord.Member, channel_id: int) -> str | None:
         """Return the name of a channel where somebody and the bot may send pictures now, None of others."""
-        guild = self._known(member.guild.id)
+        guild = self._client.get_guild(member.guild.id)
         channel = guild and guild.get_channel_or_thread(channel_id)
         if guild is None or not isinstance(channel, POSTABLE):
             return None
@@ -168,11 +135,11 @@ class DiscordDirectory:
 
     def _reads(self, member: discord.Member, channel_id: int) -> bool:
         """Whether somebody reads a channel by today's rules; nothing of a server that the bot has left."""
-        guild = self._known(member.guild.id)
+        guild = self._client.get_guild(member.guild.id)
         return guild is not None and readable(guild, member, channel_id)
 
     def _channels(self, guild_id: int) -> list[int]:
-        guild = self._known(guild_id)
+        guild = self._client.get_guild(guild_id)
         return [] if guild is None else [channel.id for channel in (*guild.channels, *guild.threads)]
 
 

@@ -4,14 +4,13 @@ large a file may be there."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import aiohttp
 import discord
 
 from bot.wire import private_api
 from bot.wire.directory import reader, reader_of
-from bot.wire.session import KeptSession
+from bot.wire.session import KeptSessions
 from bot.wire.transport import FAILURES, GARBLED
 from core.job import DEFAULT_FILE_LIMIT, Reply
 from studio.actor import Actor, Place
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 
 async def acknowledge(interaction: discord.Interaction, *, ephemeral: bool = False) -> bool:
     """Defer, unless it was answered already. Return False when Discord has given the interaction up, so that
-    nobody would see an answer, or another process with the same connection deals with it.
+    nobody would see an answer.
 
     A lost answer to the defer may mean that it arrived: what was asked is done, and shown by whichever way
     then holds. One that was acknowledged before was so by a try whose answer was lost, of this process or of
@@ -41,20 +40,12 @@ async def acknowledge(interaction: discord.Interaction, *, ephemeral: bool = Fal
         if error.code != ACKNOWLEDGED:
             log.warning("interaction %s came too late (%s, %s)", interaction.id, error.status, error.code)
             return False
-        if _is_anothers(interaction):
-            return False
         interaction.extras[_BEFORE] = True
-    session: KeptSession | None = getattr(interaction.client, "kept_session", None)
-    if session is not None:
-        session.settle(interaction.id)
+    sessions: KeptSessions | None = getattr(interaction.client, "kept_sessions", None)
+    if sessions is not None:
+        sessions.settle(interaction.id)
     private_api.mark_deferred(interaction)
     return True
-
-
-def _is_anothers(interaction: discord.Interaction) -> bool:
-    """Return whether one that was acknowledged before was so by a process that lives beside this one."""
-    left: Callable[[int], bool] | None = getattr(interaction.client, "is_anothers", None)
-    return left is not None and left(interaction.id)
 
 
 async def acknowledged_alone(interaction: discord.Interaction) -> bool | None:
@@ -78,8 +69,8 @@ def came_too_late(error: BaseException) -> bool:
 
 
 def is_trouble(record: logging.LogRecord) -> bool:
-    """Return whether a record of discord.py's tells of more than choices that came too late, or that another
-    process has offered: those are logged as errors, with a traceback."""
+    """Return whether a record of discord.py's tells of more than choices that came too late: those are logged
+    as errors, with a traceback."""
     error = record.exc_info[1] if record.exc_info else None
     return error is None or not came_too_late(error)
 

@@ -9,16 +9,13 @@ write without a sync is enough, since only a crash of the whole machine could lo
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 SLOT_BYTES = 1024  # a note takes about 300
 log = logging.getLogger(__name__)
@@ -91,23 +88,6 @@ class PendingInteractions:
         """The note of each slot, None for an empty or damaged one."""
         data = self._file.read()
         return [_parsed(data[start : start + SLOT_BYTES]) for start in range(0, len(data), SLOT_BYTES)]
-
-
-@contextmanager
-def own_notes(path: Path) -> Iterator[PendingInteractions]:
-    """Open the notes in ``path``, or, while another process has those, in ``path-2`` and so on: one that
-    replaces another begins before the other ends."""
-    for number in itertools.count(1):
-        own = path if number == 1 else path.with_name(f"{path.name}-{number}")
-        lock = FileLock(own.with_name(f"{own.name}.lock"), timeout=0, thread_local=False)
-        with suppress(Timeout):
-            lock.acquire()
-            break
-    try:
-        with closing(PendingInteractions(own)) as notes:
-            yield notes
-    finally:
-        lock.release()
 
 
 def _parsed(slot: bytes) -> PendingInteraction | None:

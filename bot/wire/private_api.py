@@ -1,5 +1,5 @@
-"""Everything that Atelier uses of the private parts of discord.py and simcord, in one place, each with its
-reason.
+"""What Atelier uses of the private parts of discord.py and simcord, in one place, each with its reason;
+what a session needs that outlives the process is in ``bot.wire.session``.
 
 A new version may change these without notice; ``tests/wire/test_private_api.py`` then says which.
 """
@@ -7,29 +7,17 @@ A new version may change these without notice; ``tests/wire/test_private_api.py`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import discord
-import discord.client
 from discord import app_commands
-from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, handle_message_parameters
 from discord.webhook.async_ import async_context
 
 PreviewAction = Callable[[str | None, Mapping[str, Any]], Awaitable[dict[str, Any]]]
-
-
-async def connections_asked_for(client: discord.Client) -> int:
-    """Return how many connections Discord asks a bot to have now. Raises GatewayNotFound.
-
-    https://discord.com/developers/docs/events/gateway#get-gateway-bot: discord.py keeps the number to itself
-    when it counts the connections, and tells only the limits that come with it.
-    """
-    asked, _, _ = await client.http.get_bot_gateway()
-    return asked
 
 
 async def edit_interaction_message(
@@ -84,98 +72,15 @@ def mark_deferred(interaction: discord.Interaction) -> None:
     interaction.response._response_type = discord.InteractionResponseType.deferred_channel_message
 
 
-class SessionKeeper(Protocol):
-    """Keeps a gateway session beyond one process."""
-
-    def offer(self) -> dict[str, Any]:
-        """Return what is known of a session to resume: arguments of ``DiscordWebSocket.from_client``."""
-
-    def receive(
-        self, sequence: int, name: str, payload: dict[str, Any], parse: Callable[[dict[str, Any]], None]
-    ) -> None:
-        """Hand an event on to ``parse``, or not."""
-
-
-class KeptWebSocket(DiscordWebSocket):
-    """A gateway connection whose session outlives the process.
-
-    discord.py begins every process with an identify and closes with 1000, which ends the session; it offers
-    no way to change either, or to see an event with its number.
-    """
-
-    @classmethod
-    async def from_client(
-        cls, client: discord.Client, *, initial: bool = False, **options: Any
-    ) -> KeptWebSocket:
-        """Connect; the first time, resume what the client's keeper has to offer."""
-        keeper: SessionKeeper | None = getattr(client, "kept_session", None)
-        if keeper is not None and initial:
-            options |= keeper.offer()
-        made = await super().from_client(client, initial=initial, **options)
-        if keeper is not None:
-            parsers = made._discord_parsers
-            made._discord_parsers = {
-                name: partial(made._receive, keeper, name, parse) for name, parse in parsers.items()
-            }
-        return made
-
-    def _receive(
-        self, keeper: SessionKeeper, name: str, parse: Callable[[Any], None], payload: dict[str, Any]
-    ) -> None:
-        keeper.receive(self.sequence or 0, name, payload, parse)
-
-    async def close(self, code: int = 4000) -> None:
-        """Close, but never with 1000: the session shall go on without us."""
-        await super().close(4000 if code == 1000 else code)
-
-
-def connect_by(websocket: type[DiscordWebSocket]) -> None:
-    """Let discord.py make its gateway connections by ``websocket``."""
-    discord.client.DiscordWebSocket = websocket  # type: ignore[misc]
-
-
-async def fill_caches(client: discord.Client, events: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Let ``client`` take in the events that a session began with, as if they came now.
-
-    After READY discord.py waits 2 s for the last server; here it comes at once.
-    """
-    state = client._connection
-    patience, state.guild_ready_timeout = state.guild_ready_timeout, 0.2
-    for name, payload in events:
-        state.parsers[name](payload)
-        await asyncio.sleep(0)
-    if state._ready_task is not None:
-        state._ready_task.add_done_callback(lambda _: setattr(state, "guild_ready_timeout", patience))
-
-
-def fill_guild(
-    guild: discord.Guild,
-    places: Iterable[discord.abc.GuildChannel | discord.Thread],
-    members: Iterable[discord.Member],
-) -> None:
-    """Let a server that was fetched know its channels, threads and members: discord.py fills in only what the
-    gateway told."""
-    for place in places:
-        if isinstance(place, discord.Thread):
-            guild._add_thread(place)
-        else:
-            guild._add_channel(place)  # type: ignore[arg-type]
-    for member in members:
-        guild._add_member(member)
-
-
 async def cancel_ready(client: discord.Client) -> None:
     """Stop waiting for the last server before ``client`` is ready: one that is closed meanwhile would fail
     with a traceback in the log. A cancel that meets a server just coming is lost, so there may be several."""
-    while (waiting := client._connection._ready_task) is not None:
-        waiting.cancel()
-        await asyncio.sleep(0)
-
-
-def answering() -> set[asyncio.Task[Any]]:
-    """Return the tasks in which discord.py deals with what it was told; it keeps no list of them."""
-    names = ("discord.py: ", "CommandTree-invoker", "discord-ui-dynamic-item-", "discord-ui-view-dispatch-")
-    return {task for task in asyncio.all_tasks() if task.get_name().startswith(names)}
+    state = client._connection
+    waiting = [state._ready_task, *getattr(state, "_ready_tasks", {}).values()]
+    for task in filter(None, waiting):
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(0)
 
 
 def wrap_preview_action(

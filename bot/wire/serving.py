@@ -14,7 +14,7 @@ import discord
 
 from bot.client import Atelier
 from bot.wire.connections import BudgetSpent, Connections
-from bot.wire.session import KeptSession
+from bot.wire.session import KeptSessions
 from core.errors import AtelierError
 from core.settings import Settings
 from jobs.queue import Queue
@@ -50,12 +50,12 @@ class Serving:
         make_client: Callable[[], Atelier],
         beside: Callable[[Atelier], AbstractContextManager[object]],
         connections: Connections,
-        session: KeptSession,
+        sessions: KeptSessions | None,
         queue: Queue,
         settings: Settings,
     ) -> None:
         self._make_client, self._beside = make_client, beside
-        self._connections, self._session = connections, session
+        self._connections, self._sessions = connections, sessions
         self._queue, self._settings = queue, settings
         self._client: Atelier | None = None
 
@@ -66,21 +66,20 @@ class Serving:
 
     @property
     def shards(self) -> tuple[bool, ...]:
-        """Whether each of this process's connections to Discord is open."""
-        several = getattr(self._client, "shards", None)
-        if several:
-            return tuple(not one.is_closed() for one in several.values())
-        return (self.connected,)
+        """Whether each of the bot's connections to Discord is open."""
+        shards = self._client.shards.values() if self._client is not None else ()
+        return tuple(not one.is_closed() for one in shards) or (False,)
 
     async def until(self, stopping: asyncio.Event) -> None:
         """Serve until ``stopping`` is set. discord.py resumes lost sessions itself; this connects again when
-        that fails, and resumes the last session or, after pauses that outlive the process, begins one.
+        that fails, and resumes the last sessions or, after pauses that outlive the process, begins new ones.
 
         Raises AtelierError when Discord refuses for good.
         """
         again = 0.0  # seconds; longer after each connection that fails
         while not stopping.is_set():
-            pause = max(again, 0.0 if self._session.load() else self._connections.pause())
+            resumes = self._sessions is not None and self._sessions.load()
+            pause = max(again, 0.0 if resumes else self._connections.pause())
             if pause:
                 log.warning("the next connection to Discord is made in %.0f s", pause)
             if await _is_set_within(stopping, pause):
@@ -111,14 +110,13 @@ class Serving:
         return True
 
     async def _run(self, client: Atelier, stopping: asyncio.Event) -> None:
-        """Run ``client`` until it fails, or stop it in order: what it is told where others are told it too,
-        the queue, then deliveries, then the connection that they need."""
+        """Run ``client`` until it fails, or stop it in order: the queue, then deliveries, then the connection
+        that they need."""
         serving = asyncio.create_task(client.start(self._settings.discord_token), name="discord")
         stop = asyncio.create_task(stopping.wait(), name="stop")
         try:
             await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():
-                await client.hang_up()
                 await self._queue.stop(self._settings.grace_seconds)
                 await client.delivery.close()
                 await client.close()

@@ -23,8 +23,6 @@ from typing import Any, TypeVar
 import aiohttp
 import discord
 
-from core.recent import Recent
-
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -39,12 +37,10 @@ GARBLED_TRIES = 6  # after that many, the answers are not what is wrong
 # All that ``Transport.attempt`` raises when Discord fails
 FAILURES = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
 ROUTES = 200  # that are told apart; Discord has about so many
-UNSURE = 1000  # interactions that are remembered
 # https://discord.com/developers/docs/reference#snowflakes, #http-api; a token stands behind its webhook's id
 _VERSION, _ID = re.compile(r"^/api(/v\d+)?"), re.compile(r"/\d+(?=/|$)")
 _TOKEN = re.compile(r"^(/(?:webhooks|interactions)/\{id\})/[^/]+")
 _EMOJI = re.compile(r"/reactions/[^/]+")
-_CALLBACK = re.compile(r"^/api(?:/v\d+)?/interactions/(\d+)/[^/]+/callback$")
 # HTTP statuses of a place that is out of reach: token expired, message or channel gone, no permission
 GONE = (401, 403, 404)
 
@@ -115,37 +111,6 @@ class RestCounts:
         self.counts[route, status] += 1
 
 
-class Unsure:
-    """Interactions of which it is open whether they were acknowledged: Discord's answer was lost, or wasn't
-    one. discord.py asks again by itself, and may hear then that it has been done."""
-
-    def __init__(self) -> None:
-        self._ids = Recent[int, None](UNSURE)
-
-    def __contains__(self, interaction_id: int) -> bool:
-        return interaction_id in self._ids
-
-    def watch(self, trace: aiohttp.TraceConfig) -> None:
-        """Look at every request in a session with ``trace``."""
-        trace.on_request_end.append(self._on_answer)
-        trace.on_request_exception.append(self._on_failure)
-
-    async def _on_answer(
-        self, session: aiohttp.ClientSession, context: SimpleNamespace, request: Any
-    ) -> None:
-        if request.response.status >= 500:
-            self._note(request.url.path)
-
-    async def _on_failure(
-        self, session: aiohttp.ClientSession, context: SimpleNamespace, request: Any
-    ) -> None:
-        self._note(request.url.path)
-
-    def _note(self, path: str) -> None:
-        if found := _CALLBACK.match(path):
-            self._ids[int(found[1])] = None
-
-
 def route_of(path: str) -> str:
     """Return the route of a path of Discord's interface, such as ``/channels/{id}/messages``."""
     path = _ID.sub("/{id}", _VERSION.sub("", path))
@@ -153,25 +118,19 @@ def route_of(path: str) -> str:
 
 
 class Transport:
-    """Repeats calls that fail. ``pause`` sleeps for some seconds. ``pace``: holds the
-    requests of a session back, in a process of several."""
+    """Repeats calls that fail. ``pause`` sleeps for some seconds."""
 
     def __init__(
         self,
         breaker: Breaker | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        pace: Callable[[aiohttp.TraceConfig], None] | None = None,
     ) -> None:
-        self.breaker, self._pause, self._pace = breaker or Breaker(), pause, pace
-        self.rest, self.unsure = RestCounts(), Unsure()
+        self.breaker, self._pause, self.rest = breaker or Breaker(), pause, RestCounts()
 
     def watch(self, trace: aiohttp.TraceConfig) -> None:
-        """Count the answers in a session with ``trace``, and keep its requests to the pace."""
+        """Count the answers in a session with ``trace``."""
         self.breaker.watch(trace)
         self.rest.watch(trace)
-        self.unsure.watch(trace)
-        if self._pace is not None:
-            self._pace(trace)
 
     async def attempt(self, call: Callable[[], Awaitable[T]], *, patience: float) -> T:
         """Return the result of ``call()``, repeated with growing, jittered pauses while it fails, as long as

@@ -14,7 +14,7 @@ from core.grammar.spelling import hint, short
 from core.grammar.values import Choice, Code, OneNumberOf, Size, Switch, Value, Whole
 from core.job import Lane
 from core.limits import CLIPS, MAX_SIDE, MIN_SIDE, Weighted
-from core.parameters import SWITCH, Flag, Parameters, Reach, flags_of, names, param, parameters
+from core.parameters import SWITCH, Flag, Parameters, Reach, field_names, flags_of, param, parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Prompt(FilmParameters, Parameters):
         return tuple(dict.fromkeys((*found, *((self.end,) if self.end else ()))))
 
 
-REFERENCES = names(Parameters, lambda parameter: isinstance(parameter.value, References))
+REFERENCES = field_names(Parameters, lambda parameter: isinstance(parameter.value, References))
 
 
 def is_style_code(what: str) -> bool:
@@ -119,7 +119,7 @@ BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.aliases)}
 _ONE_VERSION = "only the first of `--v` and `--niji` counts"
 _ONLY_FILMS = "it acts on films alone, which `/video` and `/imagine` with `--video` make"
 _NO_FILM = "not available for films"
-FILM_ONLY = (*names(FilmParameters, lambda parameter: True), "end", "clips")  # fields of a prompt
+FILM_ONLY = (*field_names(FilmParameters, lambda parameter: True), "end", "clips")  # fields of a prompt
 FILMS_HAVE = frozenset(  # fields of ``Parameters`` that act on films, besides those
     "aspect_ratio seed negative_prompt chaos raw draft hd loras model num_inference_steps guidance_scale"
     " strength unsupported".split()
@@ -164,15 +164,15 @@ def why_unsupported(typed: str, *, film: bool = False) -> str:
     return _WITHOUT_EFFECT.get(flag.name) or _WITHOUT_EFFECT.get(reach) or "nothing like it exists here"
 
 
-def unknown(names: Sequence[str]) -> str:
+def unknown_flags(names: Sequence[str]) -> str:
     """Return sentences that name flags which don't exist, with what their author may have meant."""
     wrong = list(dict.fromkeys(names))[:5]
-    found = {name: suggestion(name) for name in wrong}
+    found = {name: suggest_flag(name) for name in wrong}
     sentences = [f"There is no `--{short(name)}`.{found[name]}" for name in wrong]
     return " ".join(sentences) + ("" if all(found.values()) else " `/help topic:flags` lists every flag.")
 
 
-def suggestion(name: str) -> str:
+def suggest_flag(name: str) -> str:
     """Return " Did you mean `--seed`?" for the name of an unknown flag; empty where nothing is like it."""
     joined = re.match(r"([a-z]+)([\d.:]+)$", name)
     if joined and joined[1] in BY_NAME:

@@ -1,7 +1,7 @@
 """What is taken literally in a prompt: text in double quotes, and characters behind a backslash.
 
-``shape`` hides both from the search for flags, weights and braces; ``escape`` writes any words so that they
-are read back unchanged.
+``mask_quoted`` hides both from the search for flags, weights and braces; ``escape`` writes any words so that
+they are read back unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TO_ESCAPE = re.compile(
 )
 
 
-def shape(source: str) -> str:
+def mask_quoted(source: str) -> str:
     """Return ``source`` with every protected character replaced by NUL.
 
     The length stays the same: an index into one is an index into the other.
@@ -39,7 +39,7 @@ def shape(source: str) -> str:
     return _PROTECTED.sub(lambda match: "\0" * len(match[0]), source)
 
 
-def plain(source: str) -> str:
+def unescape(source: str) -> str:
     """Return the words that are meant: without the backslashes of escapes, with quotes, in single spaces."""
     return " ".join(
         _PROTECTED.sub(lambda match: match[0][1] if match[0][0] == "\\" else match[0], source).split()
@@ -47,5 +47,5 @@ def plain(source: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Return words in single spaces so that ``plain`` gives them back and nothing in them has a meaning."""
+    """Return words in single spaces so that ``unescape`` gives them back and none of them has a meaning."""
     return _TO_ESCAPE.sub(lambda match: match[0] if match["quoted"] else "\\" + match[0], text)

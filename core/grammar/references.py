@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.errors import PromptError, UserError
 from core.grammar.spelling import decimal, short
-from core.grammar.stored_loras import shown, stored_lora
+from core.grammar.stored_loras import shown_lora, stored_lora
 from core.grammar.values import NUMBER, Value, within
 from core.limits import MAX_REFERENCES, MAX_SEED, MAX_WEIGHT, Weighted
 
@@ -42,7 +42,7 @@ class Loras(Value):
 
     def write(self, value: Weighted) -> str:
         """Return the pairs as typed, ``ink:0.8 wet``."""
-        return write_weighted(tuple((shown(name), weight) for name, weight in value), ":")
+        return write_weighted(tuple((shown_lora(name), weight) for name, weight in value), ":")
 
     def check(self, name: str, value: Weighted) -> None:
         """Refuse names that can't be configured and weights out of range."""
@@ -70,7 +70,7 @@ class References(Value):
         return tuple(self._one(flag, token) for token in text.replace(", ", " ").split())
 
     def _one(self, flag: str, token: str) -> tuple[str, float]:
-        found = picture(token) or (self._code(flag, token) if self.codes else None)
+        found = read_picture(token) or (self._code(flag, token) if self.codes else None)
         if found is None:
             codes = ", a code or random" if self.codes else ""
             raise PromptError(
@@ -80,7 +80,7 @@ class References(Value):
         return found
 
     def _code(self, flag: str, token: str) -> tuple[str, float] | None:
-        found = weighted(token)
+        found = read_weighted(token)
         if found is None or not _CODE.fullmatch(found[0]):
             return None
         code, weight = found
@@ -116,7 +116,7 @@ class Reference(Value):
 
     def read(self, flag: str, text: str) -> str:
         """Return the link or ``<n>``."""
-        found = picture(text)
+        found = read_picture(text)
         if found is None or found[1] != 1:
             raise PromptError(
                 f"`--{flag}` is `{short(text)}`; it takes one link to a Discord attachment, or the number of"
@@ -159,18 +159,18 @@ class Pictures(Value):
         return value
 
 
-def weighted(token: str) -> tuple[str, float] | None:
+def read_weighted(token: str) -> tuple[str, float] | None:
     """Return (what, weight) of ``what::2``, weight 1 where there is none; None for a weight that isn't a
     number."""
     match = _WEIGHTED.fullmatch(token)
     return (match["what"], float(match["weight"] or 1)) if match else None
 
 
-def picture(token: str) -> tuple[str, float] | None:
+def read_picture(token: str) -> tuple[str, float] | None:
     """Return (link or ``<n>``, weight) of a word of a prompt that names a picture, else None."""
     if not token.startswith(("<", "h", "H")):
         return None
-    found = weighted(token)
+    found = read_weighted(token)
     if found is None:
         return None
     what = found[0][1:-1] if found[0].startswith("<http") and found[0].endswith(">") else found[0]

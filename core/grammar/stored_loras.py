@@ -26,12 +26,12 @@ def stored_lora(name: str) -> StoredLora | None:
     return StoredLora(*match.group("shown", "project", "sha256")) if match else None
 
 
-def shown(name: str) -> str:
+def shown_lora(name: str) -> str:
     """Return how a LoRA in a request is typed."""
     stored = stored_lora(name)
     return stored.shown if stored else name
 
 
-def typed(project: str) -> str:
+def lora_name(project: str) -> str:
     """Return how the name of a project is typed behind ``--lora``: one word."""
     return re.sub(r"[^\w.-]+", "-", project).strip("-")[:64] or "style"

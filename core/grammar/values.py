@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from core.errors import PromptError, UserError
-from core.grammar.quoting import escape, plain
+from core.grammar.quoting import escape, unescape
 from core.grammar.spelling import decimal, hint, short
 from core.limits import MAX_ASPECT
 
@@ -254,7 +254,7 @@ class Words(Value):
 
     def read(self, flag: str, text: str) -> str:
         """Return the words that are meant."""
-        return plain(text)
+        return unescape(text)
 
     def join(self, first: str, second: str) -> str:
         """Return both, separated by a comma."""

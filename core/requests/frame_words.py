@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.requests.frames import clock, labels
+from core.requests.frames import clock, frame_labels
 
 WORDS = {"SmolVLMProcessor": "smolvlm", "Qwen3VLProcessor": "qwen"}  # the processor's class → how
 INTRO = "You are provided the following series of {} frames from a {} [H:MM:SS] video.\n"
@@ -22,19 +22,19 @@ TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
 Part = dict[str, str]
 
 
-def words_for(processor: str) -> str:
+def frame_words_for(processor: str) -> str:
     """Return how a processor's class wants the times of frames told."""
     return WORDS.get(processor, "plain")
 
 
-def parts_of(times: Sequence[float | None], words: str, seconds: float) -> list[Part]:
+def parts_of_turn(times: Sequence[float | None], words: str, seconds: float) -> list[Part]:
     """Return the pictures of a turn as parts of a message, each frame behind its time. times: None for a
     picture that is no frame. seconds: of the film that were looked at."""
     at = [time for time in times if time is not None]
     clocks = list(map(clock, at))
     if words == "smolvlm" and len(set(clocks)) < len(clocks):
         words = "plain"
-    names = iter(clocks if words == "smolvlm" else labels(at))
+    names = iter(clocks if words == "smolvlm" else frame_labels(at))
     found = list[Part]()
     for number, time in enumerate(times):
         if time is not None:

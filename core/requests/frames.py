@@ -24,7 +24,7 @@ class Cited(NamedTuple):
     frame: int
 
 
-def labels(times: Sequence[float]) -> list[str]:
+def frame_labels(times: Sequence[float]) -> list[str]:
     """Return what frames are called, such as "3.5 s"; with more decimals where two would be called the
     same."""
     for decimals in range(1, MAX_DECIMALS + 1):
@@ -39,7 +39,7 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
 
 
-def cited(text: str, times: Sequence[float]) -> list[Cited]:
+def cited_frames(text: str, times: Sequence[float]) -> list[Cited]:
     """Return the times in an answer that are those of frames, in order. "3.5 s" names the frame nearest to
     3.5 among those that are 3.5 when rounded; so do "between 1.5 and 3.5 s" and 00:03."""
     found = []
@@ -66,10 +66,10 @@ def _times_in(text: str) -> Iterator[tuple[int, int, float, float]]:
             yield time.start(), time.end(), whole + 0.5, 0.5
 
 
-def pieces(text: str, times: Sequence[float]) -> list[tuple[str, int | None]]:
+def pieces_by_frame(text: str, times: Sequence[float]) -> list[tuple[str, int | None]]:
     """Return a text in pieces, each with the number of the frame that it names, None = none."""
     done, found = 0, list[tuple[str, int | None]]()
-    for begin, end, frame in cited(text, times):
+    for begin, end, frame in cited_frames(text, times):
         if begin > done:
             found.append((text[done:begin], None))
         found.append((text[begin:end], frame))

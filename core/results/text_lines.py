@@ -38,14 +38,14 @@ class TextLine:
         return [self.text, round(self.score, 4), corners]
 
 
-def from_stored(stored: Sequence[Any]) -> TextLine:
+def line_from_stored(stored: Sequence[Any]) -> TextLine:
     """Return the line that ``stored`` made. Raises ValueError for anything else."""
     text, score, corners = stored
     a, b, c, d = ((float(corners[i]), float(corners[i + 1])) for i in range(0, 8, 2))
     return TextLine(str(text), float(score), (a, b, c, d))
 
 
-def in_rows(lines: Iterable[TextLine]) -> list[list[TextLine]]:
+def lines_in_rows(lines: Iterable[TextLine]) -> list[list[TextLine]]:
     """Return lines in the order in which they are read: rows from the top, each from the left. Lines that
     slope are turned upright first, by that slope near their own with which they form the fewest rows."""
     lines = list(lines)
@@ -61,7 +61,7 @@ def _rows(lines: Sequence[TextLine], slope: float) -> list[list[TextLine]]:
     for x, y, line in sorted(placed, key=lambda each: each[1]):
         for row in reversed(rows[-LAST:]):
             _, other, last = row[-1]
-            if abs(y - other) <= SAME_ROW * min(height(line), height(last)):
+            if abs(y - other) <= SAME_ROW * min(line_height(line), line_height(last)):
                 row.append((x, y, line))
                 break
         else:
@@ -69,27 +69,27 @@ def _rows(lines: Sequence[TextLine], slope: float) -> list[list[TextLine]]:
     return [[line for _, _, line in sorted(row, key=lambda each: each[0])] for row in rows]
 
 
-def text_of(lines: Iterable[TextLine]) -> str:
+def text_of_lines(lines: Iterable[TextLine]) -> str:
     """Return what the lines say, a row a line, in the order in which they are read."""
-    return "\n".join((" " * GAP).join(line.text for line in row) for row in in_rows(lines))
+    return "\n".join((" " * GAP).join(line.text for line in row) for row in lines_in_rows(lines))
 
 
-def as_json(lines: Iterable[TextLine], size: tuple[int, int], reader: str) -> str:
+def lines_as_json(lines: Iterable[TextLine], size: tuple[int, int], reader: str) -> str:
     """Return a file that holds all that is known of the lines. size: of the picture, width and height, px."""
     rows = [
         [{"text": line.text, "score": round(line.score, 4), "box": line.stored()[2]} for line in row]
-        for row in in_rows(lines)
+        for row in lines_in_rows(lines)
     ]
     found = {"reader": reader, "width": size[0], "height": size[1], "rows": rows}
     return json.dumps(found, ensure_ascii=False, indent=1)
 
 
-def words(lines: Iterable[TextLine]) -> int:
+def count_words(lines: Iterable[TextLine]) -> int:
     """Return how many words the lines have."""
     return sum(len(_WORD.findall(line.text)) for line in lines)
 
 
-def height(line: TextLine) -> float:
+def line_height(line: TextLine) -> float:
     """Return how high a line's letters stand, px: the length of the box's side."""
     (ax, ay), _, _, (dx, dy) = line.box
     return max(1.0, ((dx - ax) ** 2 + (dy - ay) ** 2) ** 0.5)

@@ -118,10 +118,6 @@ class Traced:
             span.set_status(Status(StatusCode.ERROR))
         span.end(_ns(max(began, time())))
 
-    def forget(self, job_id: str) -> None:
-        """Let another process end the job's trace."""
-        self._began.pop(job_id, None)
-
     def close(self) -> None:
         """Send what was not sent yet, for some seconds at most. Blocks."""
         self._provider.shutdown()

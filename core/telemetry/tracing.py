@@ -33,9 +33,6 @@ class Tracing(Protocol):
     def end(self, job_id: str, how: str) -> None:
         """Let the job's trace end now, if it has begun here. how: such as "rendered"."""
 
-    def forget(self, job_id: str) -> None:
-        """Let another process end the job's trace."""
-
     def close(self) -> None:
         """Send what was not sent yet, for some seconds at most. Blocks."""
 
@@ -58,9 +55,6 @@ class Untraced:
         return nullcontext("")
 
     def end(self, job_id: str, how: str) -> None:
-        """Do nothing."""
-
-    def forget(self, job_id: str) -> None:
         """Do nothing."""
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,15 +19,13 @@ if TYPE_CHECKING:
 NO_DEVICES = "DEVICES=none leaves nothing to draw with: name devices, or workers elsewhere by BUS_URL."
 
 
-async def executor_of(
-    settings: Settings, target: str, bus: Bus | None, epoch: Callable[[], int] = lambda: 0
-) -> Executor:
-    """Return what runs jobs. target: what a worker's process runs. bus: None = no workers elsewhere. epoch:
-    of the bot among those that lead. Raises AtelierError when no device can be used."""
+async def executor_of(settings: Settings, target: str, bus: Bus | None) -> Executor:
+    """Return what runs jobs. target: what a worker's process runs. bus: None = no workers elsewhere.
+    Raises AtelierError when no device can be used."""
     configs = await worker_configs(settings)
     executor: Executor = LocalExecutor(configs, target=target)
     if bus is not None:
-        executor = Both(executor, await _elsewhere(settings, bus, epoch))
+        executor = Both(executor, await _elsewhere(settings, bus))
     elif not configs:
         raise AtelierError(NO_DEVICES)
     if settings.vlm_url:
@@ -42,11 +39,11 @@ async def executor_of(
     return executor
 
 
-async def _elsewhere(settings: Settings, bus: Bus, epoch: Callable[[], int]) -> Executor:
+async def _elsewhere(settings: Settings, bus: Bus) -> Executor:
     from jobs.agents.models import digest  # here: nothing else needs the bus
     from jobs.elsewhere.executor import BusExecutor
 
     [config] = await worker_configs(replace(settings, devices=("cpu",)))  # as every agent's are
     models = await asyncio.to_thread(digest, config)
     scratch = settings.data_dir / "cache" / "bus"
-    return BusExecutor(bus, scratch, models=models, clip=settings.models["clip"], epoch=epoch)
+    return BusExecutor(bus, scratch, models=models, clip=settings.models["clip"])

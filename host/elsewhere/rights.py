@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import SettingsError
-from core.setting.servers import word
+from core.settings import word
 
 BOT = "bot"
 WORKER = "worker-"  # before a machine's name
@@ -132,3 +133,19 @@ def _rights(says: Sequence[str], hears: Sequence[str], *, answers: bool = False)
 
 def _quoted(words: Sequence[str]) -> str:
     return ", ".join(f'"{word}"' for word in words)
+
+
+def read_accounts(path: Path, machines: Sequence[str]) -> dict[str, str]:
+    """Return the BUS_CREDS of each machine from a file that ``config`` has written, or its lines such
+    as ``BUS_CREDS=worker-card1:password``. Raises SettingsError, also where a machine has none."""
+    try:
+        text = path.expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise SettingsError([f"--creds {path}: can't be read ({why})."]) from error
+    line = re.compile(rf"^(?:#\s*)?(?:BUS_CREDS=)?({WORKER}([A-Za-z0-9_-]+):\S+)\s*$", re.M)
+    found = {match[2]: match[1] for match in line.finditer(text)}
+    if missing := [name for name in machines if name not in found]:
+        wanted = f"`atelier bus --print-config … {' '.join(missing)} --launcher` writes accounts"
+        raise SettingsError([f"--creds {path}: no account for {', '.join(missing)}; {wanted}."])
+    return {name: found[name] for name in machines}

@@ -34,12 +34,12 @@ class Wire(Protocol):
         """401, 403 and 429 answers in the last ten minutes."""
 
     @property
-    def identifies_left(self) -> int | None:
-        """How many sessions may be begun without a pause; None where that isn't counted here."""
+    def identifies_left(self) -> int:
+        """How many sessions may be begun without a pause."""
 
     @property
     def shards(self) -> tuple[bool, ...]:
-        """Whether each of this process's connections is open."""
+        """Whether each of the bot's connections is open."""
 
     @property
     def connected(self) -> bool:
@@ -105,9 +105,6 @@ class Metrics:
         yield from of_devices(self._queue.executor.devices)
         database, files = self._queue.database, self._queue.files
         yield _histogram("atelier_db_seconds", "Reads, writes and commits of the database", database.timings)
-        yield GaugeMetricFamily(
-            "atelier_leader", "1 in the process that starts jobs", value=int(database.leads)
-        )
         yield CounterMetricFamily(
             "atelier_db_unknown_commits", "Commits whose answer was lost", value=database.unknown_commits
         )
@@ -185,13 +182,10 @@ def _of_wire(wire: Wire) -> Iterator[Metric]:
         "401, 403 and 429 answers in the last 10 minutes",
         value=wire.invalid_requests,
     )
-    if (left := wire.identifies_left) is not None:
-        yield GaugeMetricFamily(
-            "atelier_identifies_left", "Sessions that may be begun without a pause", value=left
-        )
-    shards = GaugeMetricFamily(
-        "atelier_shards", "Connections of this process to Discord's gateway", labels=["state"]
+    yield GaugeMetricFamily(
+        "atelier_identifies_left", "Sessions that may be begun without a pause", value=wire.identifies_left
     )
+    shards = GaugeMetricFamily("atelier_shards", "Connections to Discord's gateway", labels=["state"])
     for state, wanted in (("open", True), ("closed", False)):
         shards.add_metric([state], wire.shards.count(wanted))
     yield shards

@@ -10,12 +10,8 @@ from bot.wire.transport import Transport
 class DiscordWire:
     """What Metrics asks of the connection to Discord."""
 
-    def __init__(
-        self, transport: Transport, connections: Connections, serving: Serving, *, sharded: bool = False
-    ) -> None:
-        """sharded: several connections, of one process or several."""
+    def __init__(self, transport: Transport, connections: Connections, serving: Serving) -> None:
         self._transport, self._connections, self._serving = transport, connections, serving
-        self._sharded = sharded
 
     @property
     def invalid_requests(self) -> int:
@@ -23,13 +19,13 @@ class DiscordWire:
         return self._transport.breaker.invalid
 
     @property
-    def identifies_left(self) -> int | None:
-        """How many sessions may be begun without a pause; None where rows count those of all processes."""
-        return None if self._sharded else self._connections.left
+    def identifies_left(self) -> int:
+        """How many sessions may be begun without a pause."""
+        return self._connections.left
 
     @property
     def shards(self) -> tuple[bool, ...]:
-        """Whether each of this process's connections to Discord is open."""
+        """Whether each of the bot's connections to Discord is open."""
         return self._serving.shards
 
     @property

@@ -18,7 +18,7 @@ from storage import identity, privacy
 from storage.engine import sqlite_file
 from storage.engine.address import sqlite_path
 from storage.engine.looking import Read, looking
-from storage.engine.migrate import newest, schema
+from storage.engine.migrate import LAST_BEFORE, newest, oldest, schema
 from storage.filing.folder import Folder
 from storage.filing.opening import open_files
 
@@ -102,6 +102,10 @@ async def _rows(read: Read, name: str, path: Path | None) -> list[Check]:
     if now is not None and now > newest():
         fix = "update Atelier, or put a backup from before that back: `atelier restore NAME`"
         told = f"schema {now} is a newer Atelier's; this one knows up to {newest()}"
+        lines.append(Check("Database", False, told, fix))
+    elif now is not None and now < oldest():
+        fix = f"start once with commit {LAST_BEFORE}, which brings it up, or begin anew in another DATA_DIR"
+        told = f"schema {now} is from before release 0.1.0; this Atelier knows schemas from {oldest()} on"
         lines.append(Check("Database", False, told, fix))
     elif now != newest():
         fix = (

@@ -73,8 +73,7 @@ class Agent:
         self._fetching, self._checkpoints = fetching, checkpoints
         self._instance = secrets.token_hex(16)
         self._runs: dict[str, Work] = {}  # token → run
-        self._epoch = 0
-        self._leader = ""
+        self._bot = ""
         self._draining = self._shares_name = False
         self._changed = asyncio.Event()
         self._news: asyncio.Queue[tuple[str, News]] = asyncio.Queue(QUEUED)
@@ -155,8 +154,7 @@ class Agent:
         if order.token in self._runs:
             self._runs[order.token].held.renew()
             return Taken(True)
-        if not self._obey(order.leader, order.epoch):
-            return Taken(False, "a newer bot gives the orders here")
+        self._note_bot(order.bot)
         if (reason := self._refusal(order)) is not None:
             return Taken(False, reason)
         older = [work for work in self.runs if work.order.job_id == order.job_id]
@@ -182,20 +180,15 @@ class Agent:
         """Return how many runs each device has, those on their way to it included."""
         return Counter(work.order.device for work in self.runs if not work.over)
 
-    def _obey(self, leader: str, epoch: int) -> bool:
-        """Return whether a bot is the newest that was heard, and note it."""
-        if epoch < self._epoch:
-            return False
-        if leader != self._leader:
+    def _note_bot(self, bot: str) -> None:
+        if bot != self._bot:
             log.info("a bot is heard that wasn't before")
             for work in self.runs:
-                work.held.note_leader(leader)
-        self._epoch, self._leader = epoch, leader
-        return True
+                work.held.note_bot(bot)
+        self._bot = bot
 
     def _hold(self, hold: Hold, subject: str) -> None:
-        if not self._obey(hold.leader, hold.epoch):
-            return
+        self._note_bot(hold.bot)
         named, stopping = set(hold.tokens), set(hold.stopping)
         for work in list(self.runs):
             token = work.order.token
@@ -204,11 +197,11 @@ class Agent:
             if token in named:
                 work.held.renew()
             else:
-                work.held.note_unnamed(hold.leader)
+                work.held.note_unnamed(hold.bot)
 
     def _stop_one(self, message: StopRun, subject: str) -> None:
         work = self._runs.get(message.token)
-        if work is not None and message.epoch >= self._epoch:
+        if work is not None:
             work.cancel()
 
     def _forget(self, message: ForgetAll, subject: str) -> None:

@@ -39,18 +39,18 @@ class Held:
         """A bot has named it."""
         self.renewed_at = monotonic()
 
-    def note_told(self, leader: str) -> None:
+    def note_told(self, bot: str) -> None:
         """A bot has its end now, and will write it down."""
-        self.told, self.unnamed, self.told_at = leader, False, monotonic()
+        self.told, self.unnamed, self.told_at = bot, False, monotonic()
 
-    def note_leader(self, leader: str) -> None:
+    def note_bot(self, bot: str) -> None:
         """Another bot is heard: whoever had the end may not have written it down."""
-        if leader != self.told:
+        if bot != self.told:
             self.told = ""
 
-    def note_unnamed(self, leader: str) -> None:
+    def note_unnamed(self, bot: str) -> None:
         """A bot waits for others, and not for this one."""
-        if self.told == leader:
+        if self.told == bot:
             self.unnamed = True
 
     @property

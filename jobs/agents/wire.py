@@ -82,13 +82,12 @@ class Beat(Message, frozen=True):
 
 
 class Order(Message, frozen=True):
-    """Do a job. leader, epoch: of the bot that asks; an agent obeys none that is older than one it has heard.
-    device: one of the host's. request, talk, cost_key, kind, traceparent: as in ``Run``. folder: the job
-    writes files; the names of those that lie there at the start, with their bytes. digest: of all that it
-    starts from. instance: of the agent's process that is meant, "" = any."""
+    """Do a job. bot: the process of the bot that asks. device: one of the host's. request, talk, cost_key,
+    kind, traceparent: as in ``Run``. folder: the job writes files; the names of those that lie there at the
+    start, with their bytes. digest: of all that it starts from. instance: of the agent's process that is
+    meant, "" = any."""
 
-    leader: Token
-    epoch: int
+    bot: Token
     token: Token
     job_id: JobId
     device: str
@@ -113,15 +112,13 @@ class Taken(Message, frozen=True):
 class StopRun(Message, frozen=True):
     """Stop a run between two steps."""
 
-    epoch: int
     token: Token
 
 
 class Hold(Message, frozen=True):
     """The runs of an agent that a bot waits for, and those of them that are to stop."""
 
-    leader: Token
-    epoch: int
+    bot: Token
     tokens: tuple[Token, ...]
     stopping: tuple[Token, ...] = ()
 
@@ -155,10 +152,10 @@ class Final(Message, frozen=True):
 
 
 class Heard(Message, frozen=True):
-    """Answers a Final. kept: the bot ``leader`` has it, and will write it down. gone: nobody wants it."""
+    """Answers a Final. kept: ``bot`` has it, and will write it down. gone: nobody wants it."""
 
     what: Literal["kept", "gone"]
-    leader: str = ""
+    bot: str = ""
 
 
 class Fetch(Message, frozen=True):

@@ -181,7 +181,7 @@ class Working:
             if heard.what == "gone":
                 log.info("job %s: nobody waits for its end", work.order.job_id)
                 return
-            work.held.note_told(heard.leader)
+            work.held.note_told(heard.bot)
 
     async def _final(self, order: Order, outcome: Outcome) -> tuple[Final, Sequence[Made]]:
         token, job_id = order.token, order.job_id

@@ -53,8 +53,7 @@ log = logging.getLogger(__name__)
 
 class BusExecutor:
     """Workers on other machines. scratch: folder for what comes in parts. models: digest of what the bot's
-    settings name, see ``models.digest``. clip: the model of vectors, as the settings name it. epoch: of the
-    bot among those that lead one after the other; agents obey none with a lower one."""
+    settings name, see ``models.digest``. clip: the model of vectors, as the settings name it."""
 
     def __init__(
         self,
@@ -63,12 +62,11 @@ class BusExecutor:
         *,
         models: str = "",
         clip: str = "",
-        epoch: Callable[[], int] = lambda: 0,
         timing: Timing | None = None,
     ) -> None:
-        self._bus, self._epoch, self._timing = bus, epoch, timing or Timing()
+        self._bus, self._timing = bus, timing or Timing()
         self._clip = clip
-        self._leader = secrets.token_hex(16)
+        self._name = secrets.token_hex(16)
         self._seen = Seen(self._timing, models)
         self._hosts, self._runs = self._seen.hosts, self._seen.runs
         self._resting: dict[str, float] = {}  # hosts that have just refused a run, until when
@@ -167,10 +165,8 @@ class BusExecutor:
         for handed in self._runs.not_ended():
             goes_on = self.outlives(handed.run.job_id)
             handed.end(Lost(handed.run.job_id, "the studio stops", untouched=True, goes_on=goes_on))
-        for end in self._hearing:  # whoever leads next hears the rest; this one may lead again
+        for end in self._hearing:  # the next process hears the rest
             await end()
-        self._hearing, self._listening, self._complete = [], False, False
-        self._leader = secrets.token_hex(16)
         await self._comparing.close()
 
     # Runs
@@ -187,7 +183,7 @@ class BusExecutor:
         self._receiving.expect(run.token, name)
         try:
             instance = host.beat.instance if host.beat is not None else ""
-            order, paths = await asyncio.to_thread(order_of, run, own, self._leader, self._epoch(), instance)
+            order, paths = await asyncio.to_thread(order_of, run, own, self._name, instance)
             with self._lending.lent(run.token, name, paths):
                 if (holding := host.runs.get(run.token)) is not None:
                     if holding.digest != order.digest:
@@ -227,7 +223,7 @@ class BusExecutor:
         if handed is None or handed.outcome.done():
             return
         handed.stopping = True
-        self._say(f"stop.{handed.host}", StopRun(self._epoch(), handed.token))
+        self._say(f"stop.{handed.host}", StopRun(handed.token))
 
     def settle(self, job_id: str) -> None:
         """Note that a run's end is written down: its host may forget it."""
@@ -276,7 +272,7 @@ class BusExecutor:
                 self._changed()
             return
         for token in [token for token in host.runs if token in self._abandoned]:
-            self._say(f"stop.{name}", StopRun(self._epoch(), token))
+            self._say(f"stop.{name}", StopRun(token))
         ours = {one.token: one for one in self._runs.of_host(name) if one.taken and not one.ended}
         for token in self._hosts.missing(host, ours):
             ours[token].end(Lost(ours[token].run.job_id, f"{name} has no such job", untouched=True))
@@ -316,7 +312,7 @@ class BusExecutor:
         async with handed.lock:
             if not handed.outcome.done():
                 handed.end(await outcome_of(final, handed.run, self._receiving))
-        return Heard("kept", self._leader)
+        return Heard("kept", self._name)
 
     # Silence
 
@@ -376,7 +372,7 @@ class BusExecutor:
         stopping = [handed.token for handed in ours if handed.stopping and not handed.outcome.done()]
         abandoned = [token for token, (host, _) in self._abandoned.items() if host == name]
         tokens = tuple(handed.token for handed in ours if handed.token not in self._abandoned)
-        return Hold(self._leader, self._epoch(), tokens, (*stopping, *abandoned))
+        return Hold(self._name, tokens, (*stopping, *abandoned))
 
     def _say(self, subject: str, message: StopRun | Hold | ForgetAll) -> None:
         self._do(self._publish(subject, message))

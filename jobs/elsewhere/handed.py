@@ -104,9 +104,7 @@ class Runs:
         return ended
 
 
-def order_of(
-    run: Run, device: str, leader: str, epoch: int, instance: str = ""
-) -> tuple[Order, dict[str, Path]]:
+def order_of(run: Run, device: str, bot: str, instance: str = "") -> tuple[Order, dict[str, Path]]:
     """Return a run as a message to a process of an agent, and the files that it names, by SHA-256. Blocks.
     Raises OSError."""
     paths = {sha256: Path(path) for sha256, path in run.paths.items()}
@@ -116,8 +114,7 @@ def order_of(
         paths[folder[SNAPSHOT]] = snapshot
     named = [run.request, sorted(run.paths), sorted(folder.items()), repr(run.talk)]
     order = Order(
-        leader,
-        epoch,
+        bot,
         run.token,
         run.job_id,
         device,

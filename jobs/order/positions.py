@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from time import (
@@ -18,6 +18,7 @@ from jobs.active import ActiveJob
 from jobs.executor import Executor
 from jobs.feed import Feeds
 from jobs.films import is_film
+from jobs.limits import Limits, films_at_once
 from jobs.order.estimate import Estimate, Line, Shares
 from jobs.order.fairness import Takes, Waiting
 from jobs.order.waitlist import Waitlist
@@ -46,8 +47,7 @@ class Floor:
 
 
 class Positions:
-    """Reckons from the waiting list and what runs; changes neither. films_at_once: how many films the member
-    of a job may have running."""
+    """Reckons from the waiting list and what runs; changes neither."""
 
     def __init__(
         self,
@@ -56,12 +56,11 @@ class Positions:
         feeds: Feeds,
         executor: Executor,
         estimate: Estimate,
-        paused: Callable[[], bool],
-        films_at_once: Callable[[Waiting], int],
+        limits: Limits,
     ) -> None:
         self.waitlist, self.running, self.feeds, self.executor = waitlist, running, feeds, executor
         self.estimate, self.shares = estimate, Shares()
-        self.paused, self._films_at_once = paused, films_at_once
+        self._limits = limits
         self._costs_known = -COSTS_HOLD  # monotonic
         self._moved = asyncio.Event()
         self._looked: Floor | None = None
@@ -117,11 +116,11 @@ class Positions:
             place = 1 + next(n for n, other in enumerate(line) if other is waiting)
         else:
             place = self.waitlist.position(waiting, monotonic())
-        return Queued(place, self._eta_of(waiting, place, floor), self.paused())
+        return Queued(place, self._eta_of(waiting, place, floor), self.waitlist.paused)
 
     def _eta_of(self, waiting: Waiting, place: int, floor: Floor) -> float | None:
         """Seconds until the job at ``place`` starts. Its member's limits count, too."""
-        if waiting.model in floor.own or self.paused() or (average := self._average()) is None:
+        if waiting.model in floor.own or self.waitlist.paused or (average := self._average()) is None:
             return None
         ahead = islice(self.waitlist.order(monotonic(), whole=False), min(place - 1, EXACT_TIMES))
         everybody = Line(floor.left, floor.devices)
@@ -155,7 +154,7 @@ class Positions:
 
     def films_of(self, waiting: Waiting, floor: Floor) -> Line:
         """The line before the films that the job's member may have at once."""
-        most = self._films_at_once(waiting)
+        most = films_at_once(self._limits, waiting)
         return self._own_line(waiting, most, floor, lambda job: is_film(job.cost_key))
 
     def _own_line(self, waiting: Waiting, most: int, floor: Floor, alike: Takes) -> Line:
@@ -181,7 +180,7 @@ class Positions:
         """Tell positions whenever they have moved, and times as they run down, in rounds with a pause
         between them."""
         while True:
-            counting = bool(self.waitlist) and not self.paused()
+            counting = bool(self.waitlist) and not self.waitlist.paused
             with contextlib.suppress(TimeoutError):  # Python 3.11's wait_for may swallow a cancel
                 async with asyncio.timeout(COUNT_DOWN if counting else None):
                     await self._moved.wait()
@@ -237,7 +236,7 @@ class _Round:
                 self._films[user_id] = positions.films_of(waiting, floor)
             lines.append(self._films[user_id])
         eta = max((one.next(seconds or 0.0) for one in lines), default=0.0)
-        held = positions.paused()
+        held = positions.waitlist.paused
         return Queued(self._places[line], None if seconds is None or held or line else eta, held)
 
 

@@ -56,6 +56,7 @@ class Waitlist:
         self._reckoned: dict[int, int] = {}  # rank → its clock as places were reckoned with
         self._lifts: list[tuple[float, int, Group]] = []  # a heap; entries may be out of date
         self._numbers = itertools.count()
+        self.paused = False  # nothing of it is started
         self.by_cost: Counter[str] = Counter()
         self.by_lane: Counter[Lane] = Counter()
 

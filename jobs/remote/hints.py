@@ -9,7 +9,8 @@ import secrets
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from core.recent import Recent
+from cachetools import LRUCache
+
 from jobs.remote.looking import Look
 from jobs.remote.messages import PICTURES_KEPT
 from vision.ocr.quoting import UNREAD, ToRead, enough, to_read, with_texts
@@ -25,7 +26,7 @@ class Hints:
 
     def __init__(self, look: Look | None) -> None:
         self._look = look
-        self._kept = Recent[tuple[str, str], str](KEPT)
+        self._kept = LRUCache[tuple[str, str], str](KEPT)
 
     async def told(self, run: Run, talk: Talk, is_stopped: Callable[[], bool]) -> tuple[Talk, str, str]:
         """Return the conversation with the text of those pictures that the model sees, all of that text, and

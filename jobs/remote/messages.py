@@ -15,7 +15,7 @@ from typing import Any
 
 from core.requests import AskRequest
 from core.requests.ask import FILM, SHORT, SYSTEM, about_tokens
-from core.requests.frame_words import parts_of
+from core.requests.frame_words import parts_of_turn
 from vision.protocol import Talk, Turn, kept_pictures
 
 PICTURES_KEPT = 8  # the newest of a conversation; several make models invent
@@ -49,7 +49,7 @@ def prompt_of(talk: Talk, paths: Mapping[str, str]) -> Prompt:
         hidden = len(turn.pictures) - len(pictures)
         parts: list[dict[str, Any]] = [{"type": "text", "text": EARLIER}] * hidden
         left = iter(pictures)
-        for part in parts_of([seconds for _, seconds in pictures], "plain", turn.film_seconds):
+        for part in parts_of_turn([seconds for _, seconds in pictures], "plain", turn.film_seconds):
             if part["type"] == "image":
                 data, size = _encoded(paths[next(left)[0]], talk.max_pixels)
                 address = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"

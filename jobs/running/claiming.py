@@ -6,20 +6,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
+
+import sqlalchemy as sa
 
 from core.job import Job
 from core.telemetry.tracing import Tracing
 from jobs.order.fairness import Waiting
 from jobs.order.placement import Placement
 from jobs.order.waitlist import Turn, Waitlist
-from storage.database import Database, Work
+from storage import jobs as rows
+from storage import people
+from storage.database import Database
 from storage.lookup import UnreadableJob
 
 AT_ONCE = 16  # claims in one commit, at most
-Write = Callable[[Waiting, str, str, int], Work[Job | UnreadableJob | None]]
+UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."
 log = logging.getLogger(__name__)
 
 
@@ -46,14 +52,13 @@ class Claim:
 
 
 class Claims:
-    """Those that are under way. write: what claims a job for a token, a device and what its member has had,
-    as a function on rows."""
+    """Those that are under way."""
 
     def __init__(
-        self, database: Database, waitlist: Waitlist, placement: Placement, tracing: Tracing, write: Write
+        self, database: Database, waitlist: Waitlist, placement: Placement, tracing: Tracing
     ) -> None:
         self._database, self._waitlist, self._placement = database, waitlist, placement
-        self._tracing, self._write = tracing, write
+        self._tracing = tracing
         self._claims: dict[str, Claim] = {}
 
     def __len__(self) -> int:
@@ -91,10 +96,10 @@ class Claims:
 
     async def _write_one(self, claim: Claim) -> None:
         waiting = claim.waiting
-        work = self._write(waiting, claim.token, claim.device, claim.turn.had.until)
+        work = partial(self._claim, waiting, claim.token, claim.device, claim.turn.had.until)
         try:
             with self._tracing.span(waiting.job_id, "claim", device=claim.device):
-                row = await self._database.write(work, first=True, keys=(), leads=True)
+                row = await self._database.write(work, first=True)
         except Exception as error:
             claim.error = error
             return
@@ -104,3 +109,18 @@ class Claims:
             claim.unreadable = row
         else:
             claim.row = row
+
+    @staticmethod
+    def _claim(
+        waiting: Waiting, token: str, device: str, served: int, connection: sa.Connection
+    ) -> Job | UnreadableJob | None:
+        """Claim a job's row for a run with ``token``, and note its asker's turn. Return None when it waits no
+        more, the error when its row is another version's, which ends it."""
+        try:
+            job = rows.claim(connection, waiting.job_id, token=token, device=device, now=datetime.now(UTC))
+        except UnreadableJob as error:
+            rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=datetime.now(UTC))
+            return error
+        if job is not None:
+            people.set_served(connection, waiting.user_id, served)
+        return job

@@ -15,23 +15,23 @@ from time import (
 )
 from typing import Any
 
-from core.errors import FilesAway, NotLeading, NotYet, StorageError, UserError
+from core.errors import FilesAway, NotYet, StorageError, UserError
 from core.events import Cancelled, Event, Failed, Loading, Paused, Progress, Started
 from core.requests import recheck
 from core.telemetry.tracing import Tracing
 from jobs.active import ActiveJob, Converse, Gate
 from jobs.executor import Executor, Outcome
 from jobs.feed import Feeds
-from jobs.limits import Limits, films_at_once
+from jobs.limits import Limits
 from jobs.order.estimate import Estimate
 from jobs.order.fairness import Waiting
 from jobs.order.placement import CLEARED_WITHIN, Placement
 from jobs.order.positions import Positions
 from jobs.order.waitlist import Waitlist
 from jobs.running.adopting import adopted, going_on, waiting_of
-from jobs.running.claiming import AT_ONCE, Claim, Claims
+from jobs.running.claiming import AT_ONCE, UNREADABLE, Claim, Claims
 from jobs.running.free import Free, Rooms
-from jobs.running.handing import UNREADABLE, claimed, lent
+from jobs.running.handing import lent
 from jobs.running.incoming import Incoming
 from jobs.running.outcomes import CUT_OFF, Outcomes
 from jobs.running.saving import RETRY_PAUSES, Saving
@@ -56,9 +56,7 @@ log = logging.getLogger(__name__)
 
 class Dispatcher:
     """The jobs that are not over, in memory, and the tasks that move them on. on_rendered: see Outcomes.
-    converse: asked for what a question is handed out with. feeds: of a program that doesn't always lead."""
-
-    _claim = staticmethod(claimed)
+    converse: asked for what a question is handed out with."""
 
     def __init__(
         self,
@@ -66,20 +64,19 @@ class Dispatcher:
         files: Files,
         executor: Executor,
         limits: Limits,
+        *,
         gate: Gate,
         on_rendered: Callable[[str], None],
         converse: Converse,
         tracing: Tracing,
-        feeds: Feeds | None = None,
     ) -> None:
         self.database, self.files, self.executor = database, files, executor
         self.limits, self.gate, self.converse, self.tracing = limits, gate, converse, tracing
         self.estimate = Estimate()
         self.waitlist = Waitlist(self.estimate.cost)
         self.running: dict[str, ActiveJob] = {}
-        self.feeds = Feeds(tracing) if feeds is None else feeds
-        self.paused = False
-        self.stopping = False
+        self.feeds = Feeds(tracing)
+        self._stopping = asyncio.Event()
         self.last_step: float | None = None  # monotonic
         self.last_sign = 0.0  # of any job's life, monotonic
         self.steps = 0  # finished since the start
@@ -89,18 +86,23 @@ class Dispatcher:
             self.feeds,
             executor,
             self.estimate,
-            lambda: self.paused,
-            partial(films_at_once, limits),
+            limits,
         )
         self._placement = Placement(self.waitlist)
         self._clearing_since: float | None = None  # as of the latest look
-        self.claims = Claims(
-            database, self.waitlist, self._placement, tracing, lambda *what: partial(self._claim, *what)
-        )
+        self.claims = Claims(database, self.waitlist, self._placement, tracing)
         self.saving = Saving(database, files)
         self._incoming = Incoming(files, limits.disk_floor)
-        kept = self.saving, self.waitlist, self.feeds, self._placement, self.positions
-        self._outcomes = Outcomes(*kept, lambda: self.stopping, on_rendered, self.wake)
+        self._outcomes = Outcomes(
+            self.saving,
+            self.waitlist,
+            self.feeds,
+            self._placement,
+            self.positions,
+            stopping=self._stopping,
+            on_rendered=on_rendered,
+            wake=self.wake,
+        )
         self._wake = asyncio.Event()
         self._rooms, self._look_again = Rooms(), 0.0  # monotonic seconds
         self._loop_tasks: list[asyncio.Task[None]] = []
@@ -113,7 +115,7 @@ class Dispatcher:
         going = await going_on(self.database, self.executor)
         kept = [one.job.id for one in going]
         recover = partial(rows.recover, message=CUT_OFF, now=_now(), but=kept)
-        recovered = await self.database.write(recover, leads=True)
+        recovered = await self.database.write(recover)
         for job_id, status in recovered:
             log.info("job %s was cut off: %s again", job_id, status.value)
         for key, seconds in await self.database.read(lookup.durations):
@@ -141,16 +143,15 @@ class Dispatcher:
         ]
         self.wake()
 
-    async def stop(self, grace: float, *, over: bool = True) -> None:
+    async def stop(self, grace: float) -> None:
         """Start nothing more; what runs may finish within ``grace`` seconds, the rest is queued again, not
-        counted as an attempt. A second call with a shorter grace cuts the first one short. ``over``: nobody
-        follows the jobs on."""
+        counted as an attempt. A second call with a shorter grace cuts the first one short."""
         if grace <= 0:
             self.saving.hurry.set()
-        if self.stopping:
+        if self._stopping.is_set():
             await asyncio.gather(*self._loop_tasks, return_exceptions=True)
             return
-        self.stopping = True
+        self._stopping.set()
         self.wake()
         if self._loop_tasks:
             await self._loop_tasks[0]
@@ -170,8 +171,7 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._loop_tasks, return_exceptions=True)
         await self._incoming.settle()
-        if over:
-            self.feeds.end_all(Paused())
+        self.feeds.end_all(Paused())
 
     async def _until_done_or_hurry(self, jobs: Iterable[ActiveJob], grace: float) -> None:
         hurry: asyncio.Future[Any] = asyncio.create_task(self.saving.hurry.wait())
@@ -183,7 +183,7 @@ class Dispatcher:
     async def _give_back(self, live: ActiveJob) -> None:
         try:
             work = partial(rows.give_back, job_id=live.job.id, token=live.token)
-            if await self.database.write(work, first=True, keys=()):
+            if await self.database.write(work, first=True):
                 log.info("job %s goes back to the queue", live.job.id)
         except StorageError:
             log.exception("a job stays marked as running; the next start takes it up")
@@ -203,10 +203,6 @@ class Dispatcher:
         self.waitlist.know(row.user_id, served, now)
         self.waitlist.add(waiting, now)
         self.wake()
-
-    def has(self, job_id: str) -> bool:
-        """Return whether the job waits here, is being claimed, runs, or is held beside the list."""
-        return any(job_id in kept for kept in (self.waitlist, self.claims, self.running, self._outcomes.held))
 
     def forget(self, job_id: str, event: Event) -> None:
         """It is over in the rows: out of the list, off the device, and the watchers are told."""
@@ -240,14 +236,12 @@ class Dispatcher:
 
     async def _dispatch_for_ever(self) -> None:
         failures = 0
-        while not self.stopping:
+        while not self._stopping.is_set():
             await self._wake.wait()
             self._wake.clear()
             try:
                 while await self._start_some():
                     failures = 0
-            except NotLeading:
-                self._wake_later(RETRY_PAUSES[-1])  # if this one is to lead again before it steps down
             except Exception:  # whatever one job does, the next one gets its turn
                 log.exception("a job could not be started")
                 self._wake_later(RETRY_PAUSES[min(failures, len(RETRY_PAUSES) - 1)])
@@ -256,14 +250,14 @@ class Dispatcher:
     async def _start_some(self) -> bool:
         """Claim what devices can take now, AT_ONCE jobs at most, and hand it out. False when there is nothing
         to do."""
-        if self.stopping or self.paused or not self.waitlist or not self.executor.free():
+        if not self._starts or not self.waitlist or not self.executor.free():
             return False
         if not await self.saving.has_room(self.limits.disk_floor):
             self._wake_later(DISK_CHECK)
             return False
         if (rest := self._look_again - monotonic()) > 0:
             await asyncio.sleep(rest)
-        if not (self.stopping or self.paused):
+        if self._starts:
             self._begin_claims()
         if not self.claims:
             return False
@@ -279,6 +273,11 @@ class Dispatcher:
         if failed is not None:
             raise failed
         return True
+
+    @property
+    def _starts(self) -> bool:
+        """Whether jobs are started: the queue is neither paused nor about to stop."""
+        return not (self._stopping.is_set() or self.waitlist.paused)
 
     def _begin_claims(self) -> None:
         free, began = self._look(), monotonic()
@@ -343,10 +342,14 @@ class Dispatcher:
             await self._outcomes.retry(live, "Something went wrong in the studio.")
         finally:
             self.running.pop(job.id, None)
-            if not self.stopping and job.id not in self.waitlist and job.id not in self._outcomes.held:
+            if (
+                not self._stopping.is_set()
+                and job.id not in self.waitlist
+                and job.id not in self._outcomes.held
+            ):
                 self._outcomes.publish_end(job.id, Cancelled())  # unless told: its row was deleted under it
             self._clean_up(job.id)
-            if not self.stopping:
+            if not self._stopping.is_set():
                 self.executor.settle(job.id)
             self.wake()
 

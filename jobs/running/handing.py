@@ -1,5 +1,5 @@
-"""How a job is claimed, and the files that it is handed out with: of a training, the pictures that its
-project's rows name by then, and a file in the job's folder that says what each is called."""
+"""The files that a job is handed out with: of a training, the pictures that its project's rows name by then,
+and a file in the job's folder that says what each is called."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-
-import sqlalchemy as sa
 
 from core.job import Job
 from core.requests import to_json
 from core.requests.own_models import DETECT, TrainRequest
 from jobs.active import ActiveJob
-from jobs.order.fairness import Waiting
 from jobs.running.talking import seen_in, without
-from storage import jobs as rows
-from storage import lookup, people
 from storage.database import Database
 from storage.files import Files
 from storage.projects import versions
@@ -29,7 +23,6 @@ from vision.own_models.snapshot import Item, Snapshot
 from vision.protocol import Run
 
 SNAPSHOT = "snapshot.json"
-UNREADABLE = "This job was made by another version of Atelier and can't be run any more. Please ask again."
 
 
 @asynccontextmanager
@@ -73,18 +66,3 @@ def _write(folder: Path, told: Told, *, named: bool) -> None:
         items.append(Item(one.sha256, one.label, one.group, one.part, sides, names, mask))
     snapshot = Snapshot.of(items)
     (folder / SNAPSHOT).write_text(snapshot.text(), encoding="utf-8")
-
-
-def claimed(
-    waiting: Waiting, token: str, device: str, served: int, connection: sa.Connection
-) -> Job | lookup.UnreadableJob | None:
-    """Claim a job's row for a run with ``token``, and note its asker's turn. Return None when it waits no
-    more, the error when its row is another version's, which ends it."""
-    try:
-        job = rows.claim(connection, waiting.job_id, token=token, device=device, now=datetime.now(UTC))
-    except lookup.UnreadableJob as error:
-        rows.fail(connection, waiting.job_id, UNREADABLE, token=token, now=datetime.now(UTC))
-        return error
-    if job is not None:
-        people.set_served(connection, waiting.user_id, served)
-    return job

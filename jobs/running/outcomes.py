@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class Outcomes:
-    """``stopping``: whether the studio stops, so that lost workers are its own doing. on_rendered: called
+    """``stopping``: is set when the studio stops, so that lost workers are its own doing. on_rendered: called
     with the id of each job whose pictures are stored. wake: called when a job may be started again."""
 
     def __init__(
@@ -47,7 +47,8 @@ class Outcomes:
         feeds: Feeds,
         placement: Placement,
         positions: Positions,
-        stopping: Callable[[], bool],
+        *,
+        stopping: asyncio.Event,
         on_rendered: Callable[[str], None],
         wake: Callable[[], None],
     ) -> None:
@@ -85,10 +86,10 @@ class Outcomes:
         itself, and if that is lost too, both count. A machine that can't begin a job may be asked again a few
         times, with pauses; then each time costs an attempt."""
         self._placement.note_loss(live.device)
-        if not self._stopping():  # else we ended it ourselves, and the row has no lease any more
+        if not self._stopping.is_set():  # else we ended it ourselves, and the row has no lease any more
             others = ", other jobs with it" if lost.shared else ""
             log.warning("job %s: worker lost: %s%s", live.job.id, lost.reason, others)
-        if lost.untouched and not live.is_begun and not self._stopping():
+        if lost.untouched and not live.is_begun and not self._stopping.is_set():
             count, pause = self._placement.note_refusal(live.device, live.waiting, monotonic())
             asyncio.get_running_loop().call_later(pause, self._wake)
             if count >= len(REFUSAL_PAUSES):

@@ -3,7 +3,7 @@ used."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -135,11 +135,6 @@ def replies_statement() -> sa.Select[Any]:
 def day_of(now: datetime) -> int:
     """Return the number of a day: whole days since 1970, in UTC."""
     return (now - _EPOCH).days
-
-
-def next_day(now: datetime) -> datetime:
-    """Return when the next day begins."""
-    return _EPOCH + timedelta(days=day_of(now) + 1)
 
 
 def use(connection: sa.Connection, user_id: int, *, now: datetime) -> Use:

@@ -20,11 +20,9 @@ WRITES = "has written"  # in the info of a connection: whether what runs now has
 
 @dataclass
 class Pending:
-    """A function that waits to be run. keys, leads: as of ``Database.write``. done: is told its result."""
+    """A function that waits to be run. done: is told its result."""
 
     work: Work
-    keys: tuple[str, ...]
-    leads: bool
     done: asyncio.Future[Any] = field(repr=False)
 
 

@@ -8,28 +8,37 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
 
+import storage.asking.schema
+import storage.films.schema
+import storage.projects.schema
+import storage.search.tables
+import storage.web.schema  # noqa: F401  all tables there are
 from core.errors import StorageError
 from storage.engine import sqlite_file
 from storage.engine.address import WRITES
+from storage.schema import metadata
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+LAST_BEFORE = "242ff906"  # commit: the last program that brings up what is older than the first schema here
 log = logging.getLogger(__name__)
 
 
 def migrate(
     connection: sa.Connection, path: Path | None, backup_dir: Path | None, *, may_migrate: bool = False
 ) -> None:
-    """Run what is missing in one transaction of ``connection``, which has none open. ``path`` of a SQLite
-    file is backed up first. StorageError for the schema of a newer Atelier, and for a migration that breaks
-    a link between rows: then nothing is changed. ``may_migrate``: whether rows of which there is no backup
-    may be changed.
+    """Make the tables of an empty database, or run the migrations that are missing, in one transaction of
+    ``connection``, which has none open. ``path`` of a SQLite file is backed up first. StorageError for a
+    schema that is too old or a newer Atelier's, and for a migration that breaks a link between rows: then
+    nothing is changed. ``may_migrate``: whether rows of which there is no backup may be changed.
 
     Alembic is imported only when something may be missing: it takes a seventh of a start.
     """
     current = schema(connection)
     if current == newest():
         return
+    check_age(current, "The database")
     if current is not None and path is None and not may_migrate and current < newest():
         raise StorageError(
             f"The database has schema {current}, this Atelier needs {newest()}, and it backs up no server."
@@ -39,14 +48,18 @@ def migrate(
         _upgrade(connection, path, backup_dir)
 
 
-def is_newest(connection: sa.Connection) -> bool:
-    """Return whether the schema is this program's."""
-    return schema(connection) == newest()
-
-
 def newest() -> str:
     """Return this program's schema, which is the number that its latest migration's file begins with."""
-    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+    return _schemas()[-1]
+
+
+def oldest() -> str:
+    """Return the schema that the first migration begins with."""
+    return _schemas()[0]
+
+
+def _schemas() -> list[str]:
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def schema(connection: sa.Connection) -> str | None:
@@ -57,6 +70,25 @@ def schema(connection: sa.Connection) -> str | None:
         return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
 
 
+def check_age(current: str | None, what: str) -> None:
+    """Raise StorageError where ``what``, of the schema ``current``, is older than the first migration."""
+    if current is not None and current < oldest():
+        raise StorageError(
+            f"{what} has schema {current}, from before release 0.1.0, and this Atelier knows schemas from"
+            f" {oldest()} on: start once with commit {LAST_BEFORE}, which brings it up, or begin anew with"
+            " another DATA_DIR or DATABASE_URL. Nothing was changed."
+        )
+
+
+def check_backup(backup: Path) -> None:
+    """Raise StorageError for a backup of a SQLite file that is too old to be brought up."""
+    engine = sa.create_engine(
+        "sqlite://", creator=lambda: sqlite_file.read_only(backup), poolclass=sa.NullPool
+    )
+    with engine.connect() as connection:
+        check_age(schema(connection), f"The backup {backup.name}")
+
+
 def _upgrade(connection: sa.Connection, path: Path | None, backup_dir: Path | None) -> None:
     from alembic import command
     from alembic.config import Config
@@ -65,22 +97,38 @@ def _upgrade(connection: sa.Connection, path: Path | None, backup_dir: Path | No
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    script = ScriptDirectory.from_config(config)
-    head = script.get_current_head()
-    current = MigrationContext.configure(connection).get_current_revision()
+    script, context = ScriptDirectory.from_config(config), MigrationContext.configure(connection)
+    head, current = script.get_current_head(), context.get_current_revision()
     if current == head:
         return
-    if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+    if current is None:
+        _create(connection)
+        context.stamp(script, "head")
+    elif current in _schemas():
+        if path is not None and backup_dir is not None:
+            sqlite_file.backup(path, backup_dir, label=f"{sqlite_file.BEFORE}{head}")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        _check_links(connection)
+    else:
         raise StorageError(
             f"The database has schema {current}, written by a newer Atelier; this one knows schemas up to"
             f" {head}. Update Atelier, or go back to a backup in {backup_dir}."
         )
-    if current is not None and path is not None and backup_dir is not None:
-        sqlite_file.backup(path, backup_dir, label=f"{sqlite_file.BEFORE}{head}")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    _check_links(connection)
     log.info("database schema brought from %s to %s", current or "nothing", head)
+
+
+def _create(connection: sa.Connection) -> None:
+    """Make all tables. Indexes have an order, which ``create_all`` doesn't keep: of two that fit as well
+    SQLite takes the one made last, so the smaller, partial ones come last."""
+    for table in metadata.sorted_tables:
+        connection.execute(CreateTable(table))
+        for index in sorted(table.indexes, key=lambda one: (_is_partial(one), str(one.name))):
+            connection.execute(CreateIndex(index))
+
+
+def _is_partial(index: sa.Index) -> bool:
+    return index.dialect_options["sqlite"]["where"] is not None
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import asyncio
 import functools
 import logging
 import os
-import random
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,8 +28,7 @@ from core.errors import DatabaseInUse, StorageError
 from storage.engine.address import on_begin
 from storage.engine.batch import note_writes
 from storage.engine.failures import Conflict, ServerAway, our_errors
-from storage.engine.holding import SHARING_PATIENCE, Hold
-from storage.engine.migrate import is_newest
+from storage.engine.holding import Hold
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -49,9 +47,7 @@ OPTIONS = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
 }
-SHARES = {"lock_timeout": f"{STATEMENT - 1}s"}  # others with the same key may be before us, one by one
 TRIES = 3  # of a transaction that has to begin anew because of another's
-OTHERS = "The schema of the database must be changed, and others use it. Stop them all, then start this one."
 UNKNOWN_TRANSACTION = "22023"  # SQLSTATE of one that the server never began
 # Begins a transaction and tells its number: a BEGIN takes in what stands before it in the same message.
 # https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
@@ -152,14 +148,14 @@ def _connection_class() -> Any:
 
 class Server:
     """The engines of one program on a database of a server. ``readers`` take snapshots and write nothing;
-    ``writer`` has one connection, which holds the lock. several: other programs may write too."""
+    ``writer`` has one connection, which holds the lock."""
 
-    def __init__(self, address: str, readers: int, *, several: bool = False) -> None:
+    def __init__(self, address: str, readers: int) -> None:
         self.url = make_url(address)
         host = "".join(one for one in socket.gethostname() if one.isalnum() or one in "-.")[:24]
         self.name = f"atelier {host} {os.getpid()} {secrets.token_hex(4)}"
         self.pulse = Pulse()
-        self.hold = Hold(self.name, str(self.url.database), several=several)
+        self.hold = Hold(self.name, str(self.url.database))
         self.closing = False  # nobody waits any longer
         self.unknown_commits = 0  # whose answer was lost
         self._stale = False  # the writer's connection was lost, and no other has been used since
@@ -192,8 +188,7 @@ class Server:
         return connection
 
     async def _connect_writer(self, *arguments: Any, **named: Any) -> Any:
-        options = OPTIONS | (SHARES if self.hold.several else {})
-        connection = await self._connect("writes", options, **named)
+        connection = await self._connect("writes", OPTIONS, **named)
         try:
             await connection.set_autocommit(True)
             await self.hold.take(connection)
@@ -332,38 +327,10 @@ class Server:
             raise StorageError(f"what was deleted can't be let go of on the server: {error}") from error
 
     async def migrate(self, work: Callable[[sa.Connection], None]) -> None:
-        """Run ``work``, which brings the schema up to this program's, while nobody else uses the database.
-        StorageError when others go on using it, and what ``work`` raises."""
+        """Run ``work``, which brings the schema up to this program's, and raise what it raises."""
         with our_errors():
             async with self.writer.connect() as connection, self.unhurried(connection):
-                if not self.hold.several:
-                    return await connection.run_sync(work)
-                driver: Any = (await connection.get_raw_connection()).driver_connection
-                end = monotonic() + SHARING_PATIENCE
-                while not await connection.run_sync(is_newest):
-                    if await self.hold.alone(driver):
-                        await connection.run_sync(work)
-                        return await self.hold.share(driver)
-                    if monotonic() > end:
-                        raise StorageError(OTHERS)
-                    await self.hold.make_way(driver, random.uniform(0.1, 0.5))
-
-    async def lead(self) -> bool:
-        """Return whether the writer's session has the leader's lock now, which it takes if nobody has it.
-        ServerAway when the session has gone: then nothing that needs the lock can be written either."""
-        with our_errors():
-            async with self.writer.connect() as connection:
-                driver: Any = (await connection.get_raw_connection()).driver_connection
-                with _drivers_errors():
-                    return await self.hold.lead(driver)
-
-    async def resign(self) -> None:
-        """Let another lead. ServerAway when the session has gone, and the lock with it."""
-        with our_errors():
-            async with self.writer.connect() as connection:
-                driver: Any = (await connection.get_raw_connection()).driver_connection
-                with _drivers_errors():
-                    await self.hold.resign(driver)
+                await connection.run_sync(work)
 
     async def close(self) -> None:
         """Close all connections, and with the writer's let the lock go."""
@@ -372,17 +339,6 @@ class Server:
             await asyncio.gather(self._asking, return_exceptions=True)
         await self.writer.dispose()
         await self.readers.dispose()
-
-
-@contextmanager
-def _drivers_errors() -> Iterator[None]:
-    """Take what the driver itself raises for a session that has gone."""
-    import psycopg
-
-    try:
-        yield
-    except psycopg.Error as error:
-        raise ServerAway(f"the database failed: {type(error).__name__}: {error}") from error
 
 
 def _run_noted(connection: sa.Connection, work: Callable[[sa.Connection], T], attempt: _Attempt) -> T:

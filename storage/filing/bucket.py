@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 import obstore
 
 from core.errors import FilesAway, StorageError
-from core.setting.files import BucketAddress
+from core.settings import BucketAddress
 from core.telemetry.timings import timed
 from storage.files import (
     MEDIA_TYPES,

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import StorageError
-from core.setting.files import BucketAddress
-from core.settings import Settings
+from core.settings import BucketAddress, Settings
 from storage.files import Files
 from storage.filing.disk import BALLAST_BYTES
 from storage.filing.folder import Folder

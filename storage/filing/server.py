@@ -15,7 +15,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from core.errors import FilesAway
-from core.setting.files import BucketAddress
+from core.settings import BucketAddress
 
 RETRIES = 3  # of a request that failed, within 20 s
 SILENT = 30  # s that the server may say nothing

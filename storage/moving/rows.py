@@ -18,13 +18,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-import storage.asking.schema
-import storage.films.schema
-import storage.projects.schema
-import storage.search.tables
-import storage.several.handled
-import storage.several.identifies
-import storage.web.schema  # noqa: F401  all tables there are
 from core.errors import StorageError
 from storage.database import Database
 from storage.moving.note import CAME_FROM, LEFT, NOTE, note_of

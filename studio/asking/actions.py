@@ -10,7 +10,7 @@ from core.errors import ImageError, UserError
 from core.grammar.prompt import Prompt
 from core.job import Job, Lane
 from core.limits import MAX_SIDE, MAX_UPSCALED
-from core.parameters import Reach, names, parameters
+from core.parameters import Reach, field_names, parameters
 from core.requests import (
     AskRequest,
     BlendRequest,
@@ -372,7 +372,7 @@ def _fields(
 
 
 def _reaching(*reaches: Reach) -> tuple[str, ...]:
-    return names(GenerateRequest, lambda parameter: parameter.reach in reaches)
+    return field_names(GenerateRequest, lambda parameter: parameter.reach in reaches)
 
 
 def _worded(request: GenerateRequest, words: PromptWithPictures) -> dict[str, Any]:

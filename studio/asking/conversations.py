@@ -11,7 +11,7 @@ from core.job import Job
 from core.limits import MAX_FILM_SECONDS
 from core.requests import AskRequest, TryRequest
 from core.requests.examples import WHAT
-from core.setting.chat import ChatSettings
+from core.settings import Settings
 from jobs.active import Conversation
 from jobs.limits import tokens_a_day
 from storage import people
@@ -40,7 +40,7 @@ class Conversations:
         sight: Sight,
         moderator: Moderator,
         directory: Directory,
-        settings: ChatSettings,
+        settings: Settings,
     ) -> None:
         self._database, self._sight = database, sight
         self._moderator, self._directory, self._settings = moderator, directory, settings

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from core.setting.profiles import DEMO
+from core.profiles import DEMO
 from core.settings import Settings
 
 

@@ -17,12 +17,11 @@ from storage.members import Favourite, Members
 from studio.actor import Actor
 from studio.asking import actions
 from studio.asking.new_job import NewJob, new_seed
-from studio.asking.sources import Sources
+from studio.asking.sources import Given, Sources
 from studio.pictures.intake import Readable
 from studio.styles.naming import Styles, configured
 from vision.families.editors import editing
 
-Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
 MAX_PICTURES = 10  # of one prompt
 PROFILE = tuple(f"<{n}>" for n in range(96, 100))  # what the pictures of --p are called inside
 
@@ -87,13 +86,9 @@ class Prompts:
             raise ImageError(
                 f"There are {len(left) + len(found)} pictures in this prompt; the limit is {MAX_PICTURES}."
             )
-        return ready, found | {name: await self.take(actor, one) for name, one in left.items()}
-
-    async def take(self, actor: Actor, given: Given) -> str:
-        """Return the SHA-256 of a file, or of a picture of ours that the actor may use. Raises UserError."""
-        if isinstance(given, str):
-            return (await self._sources.named(actor, given)).sha256
-        return (await self._sources.given(actor, given)).sha256
+        return ready, found | {
+            name: (await self._sources.meant(actor, one)).sha256 for name, one in left.items()
+        }
 
     def known(self, prompt: Prompt) -> Prompt:
         """Return a prompt with its model as the host spells it. Raises PromptError if unknown."""

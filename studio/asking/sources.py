@@ -18,6 +18,7 @@ from studio.pictures.intake import Intake, Readable
 from studio.rights import Rights
 
 UPLOADS, UPLOAD_EVERY = 40, 30.0  # files of one person at once, and seconds for each one after these
+Given = Readable | str  # a file, or the name of one of our pictures, such as "abcd2345efgh 2"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 _JOB = re.compile(rf"([a-z2-9]{{{ID_LENGTH}}})(?:[\s#:]+(\d+))?", re.IGNORECASE)
 
@@ -72,12 +73,15 @@ class Sources:
         return Source(taken.sha256, taken.width, taken.height)
 
     async def uploaded(self, actor: Actor, sha256: str) -> Source:
-        """Return a picture that the actor has sent. Raises ImageError for any other, NotAllowedError for who
-        may not ask."""
+        """Return a picture that the actor has sent. Raises as ``check_sent`` does."""
+        await self.check_sent(actor, sha256)
+        return Source(sha256, *await self._intake.size(sha256))
+
+    async def check_sent(self, actor: Actor, sha256: str) -> None:
+        """Raise ImageError unless the actor has sent a picture, NotAllowedError for who may not ask."""
         await self._rights.check(actor, Action.ASK)
         if not await self._queue.people.has_sent(actor.user_id, sha256):
             raise ImageError("That picture is gone; send it again.")
-        return Source(sha256, *await self._intake.size(sha256))
 
     async def is_seen(self, actor: Actor, job_id: str) -> bool:
         """Return whether a job is there, and shown where the actor can look."""

@@ -10,19 +10,18 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from core import profiles
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Job
 from core.requests import AskRequest
 from core.requests.ask import Form
 from core.results.forms import Table
-from core.setting import packaged
 from storage.asking import chats
 from storage.asking.chats import Asked
 from storage.members import Members
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
-from studio.asking.sources import Sources
+from studio.asking.sources import Given, Sources
 from studio.authority import Action
 from studio.films.intake import Film
 from studio.films.material import Materials
@@ -78,7 +77,7 @@ class Talking:
     def check_possible(self, form: Form = "free") -> None:
         """Raise UserError, which says what the host has to set, where nothing here answers questions in a
         form. A reader of text is enough for a text, and for bar charts."""
-        reads = form in ("text", "table") and "ocr" in packaged.roles(False, self._settings.ocr)
+        reads = form in ("text", "table") and "ocr" in profiles.packaged_models(False, self._settings.ocr)
         if not self.is_possible and not reads:
             raise UserError(NO_MODEL)
 

@@ -1,63 +1,83 @@
-"""What a document of the editor holds, read strictly from JSON as ``document.schema.json`` has it.
+"""What a document of the editor holds, read strictly from JSON.
 
-docs/editor.md says what each field means. What the schema can't tell is checked here too: ids that are
-unique, strokes that stay within bounds, as many radii as points.
+docs/editor.md says what each field means. What a schema can't tell is checked here too: ids that are unique,
+strokes that stay within bounds, as many radii as points.
 """
 
 from __future__ import annotations
 
 import base64
-import math
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, field, inspect
 
 from core.errors import UserError
 from core.limits import MAX_PROMPT, MAX_SEED, MAX_UPSCALED, MIN_SIDE
 from core.requests.compose import FARTHEST, LARGEST, MAX_LAYERS, SMALLEST
 
-VERSION = 1
 MOST_STROKES, MOST_RADII, MOST_REFERENCES = 2000, 20_000, 10
 LOWEST, HIGHEST = -32_768, 65_535  # 1/8 px, of a stroke's points
-SHA256, JOB, ID = r"[0-9a-f]{64}", r"[a-z2-9]{12}", r"[a-z0-9]{1,12}"
-Read = Callable[[Any, str], Any]
-Stroke = Mapping[str, Any]
+_END = r"$(?!\n)"
+Sha256 = Annotated[str, Meta(pattern=f"^[0-9a-f]{{64}}{_END}", extra={"takes": "a SHA-256 in hex"})]
+Side = Annotated[int, Meta(ge=MIN_SIDE, le=MAX_UPSCALED)]
+Place = Annotated[int, Meta(ge=-FARTHEST, le=FARTHEST)] | Annotated[float, Meta(ge=-FARTHEST, le=FARTHEST)]
+Scale = Annotated[int, Meta(ge=1, le=int(LARGEST))] | Annotated[float, Meta(ge=SMALLEST, le=LARGEST)]
+Share = Annotated[int, Meta(ge=0, le=1)] | Annotated[float, Meta(ge=0, le=1)]
+Eighths = Annotated[int, Meta(ge=LOWEST, le=HIGHEST)]
+Edge = Annotated[int, Meta(ge=-4096, le=8192)]
+Reach = Annotated[int, Meta(ge=1, le=128)]
+Point = Annotated[tuple[Eighths, ...], Meta(min_length=2, max_length=2)]
+Radii = Annotated[
+    tuple[Annotated[int, Meta(ge=6, le=32_768)], ...], Meta(min_length=1, max_length=MOST_RADII)
+]
+Deltas = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(?:[A-Za-z0-9+/]{{4}})*(?:[A-Za-z0-9+/]{{2}}==|[A-Za-z0-9+/]{{3}}=)?{_END}",
+        extra={"takes": "base64 of pairs of 16-bit numbers"},
+    ),
+]
 
 
-@dataclass(frozen=True)
-class OfJob:
-    """Picture ``index`` (from 0) of a job."""
-
-    job_id: str
-    index: int
+class _Strict(Struct, frozen=True, forbid_unknown_fields=True):
+    """An object that takes no other fields."""
 
 
-@dataclass(frozen=True)
-class Uploaded:
-    """A picture that the person has sent."""
+class Source(_Strict, frozen=True):
+    """A picture: number ``n`` (from 1) of a job, or one that the person has sent, by its SHA-256."""
 
-    sha256: str
+    job: Annotated[str, Meta(pattern=f"^[a-z2-9]{{12}}{_END}", extra={"takes": "a job's id"})] | UnsetType = (
+        UNSET
+    )
+    n: Annotated[int, Meta(ge=1, le=64)] | UnsetType = UNSET
+    upload: Sha256 | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        of_job = (self.job is not UNSET, self.n is not UNSET)
+        if of_job != ((True, True) if self.upload is UNSET else (False, False)):
+            raise ValueError("a `job` and its picture's number `n`, or an `upload`")
 
 
-Source = OfJob | Uploaded
+EITHER = Meta(extra_json_schema={"oneOf": [{"required": ["job", "n"]}, {"required": ["upload"]}]})
+Picture = Annotated[Source, EITHER]
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(_Strict, frozen=True):
     """A picture on the canvas. x, y: px of its upper left corner. clip: SHA-256 of a mask of its own size."""
 
-    id: str
-    source: Source
-    x: float = 0.0
-    y: float = 0.0
-    scale: float = 1.0
-    opacity: float = 1.0
+    id: Annotated[str, Meta(pattern=f"^[a-z0-9]{{1,12}}{_END}", extra={"takes": "1 to 12 of a-z and 0-9"})]
+    source: Picture
+    x: Place = 0.0
+    y: Place = 0.0
+    scale: Scale = 1.0
+    opacity: Share = 1.0
     visible: bool = True
-    name: str = ""
-    clip: str | None = None
+    name: Annotated[str, Meta(max_length=80)] = ""
+    clip: Sha256 | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -71,12 +91,72 @@ class Layer:
         return whole and self.scale == 1 and self.opacity == 1 and self.clip is None
 
 
-@dataclass(frozen=True)
-class Mask:
+class Lasso(_Strict, frozen=True, tag_field="tool", tag="lasso"):
+    """What lies within a line of at least three points. xy: how far each lies from the one before."""
+
+    value: Annotated[int, Meta(ge=0, le=1)]
+    at: Point
+    xy: Annotated[Deltas, Meta(extra_json_schema={"minLength": 12})]
+
+    def __post_init__(self) -> None:
+        if self.count_points() < 3:
+            raise ValueError("xy: at least three points")
+
+    def count_points(self) -> int:
+        """Return how many points it has. Raises ValueError for one that is out of all bounds."""
+        deltas = base64.b64decode(self.xy)
+        if len(deltas) % 4:
+            raise ValueError("xy: base64 of pairs of 16-bit numbers")
+        numbers = struct.unpack(f"<{len(deltas) // 2}h", deltas)
+        for axis in (0, 1):
+            places = list(accumulate(numbers[axis::2], initial=self.at[axis]))
+            if min(places) < LOWEST or max(places) > HIGHEST:
+                raise ValueError(f"xy: points within {LOWEST:,} to {HIGHEST:,}")
+        return len(numbers) // 2 + 1
+
+
+class Brush(Lasso, frozen=True, tag_field="tool", tag="brush"):
+    """A line as wide as its radii, one for all of its points or one for each."""
+
+    xy: Deltas
+    r: Radii
+
+    def __post_init__(self) -> None:
+        if len(self.r) not in (1, count := self.count_points()):
+            raise ValueError(f"r: one radius, or one for each of its {count:,} points")
+
+
+class Rect(_Strict, frozen=True, tag_field="tool", tag="rect"):
+    """A rectangle. box: left, top, right and bottom, px."""
+
+    value: Annotated[int, Meta(ge=0, le=1)]
+    box: Annotated[tuple[Edge, ...], Meta(min_length=4, max_length=4)]
+
+
+class Invert(_Strict, frozen=True, tag_field="tool", tag="invert"):
+    """What was painted becomes what wasn't."""
+
+
+class Grow(_Strict, frozen=True, tag_field="tool", tag="grow"):
+    """What was painted grows by ``px``."""
+
+    px: Reach
+
+
+class Shrink(_Strict, frozen=True, tag_field="tool", tag="shrink"):
+    """What was painted shrinks by ``px``."""
+
+    px: Reach
+
+
+Stroke = Brush | Lasso | Rect | Invert | Grow | Shrink
+
+
+class Mask(_Strict, frozen=True):
     """What is painted: strokes over ``base``, the SHA-256 of a mask of the canvas' size."""
 
-    base: str | None = None
-    strokes: tuple[Stroke, ...] = field(default=(), repr=False)
+    base: Sha256 | None = None
+    strokes: Annotated[tuple[Stroke, ...], Meta(max_length=MOST_STROKES)] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -84,27 +164,28 @@ class Mask:
         return self.base is None and not self.strokes
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A picture beside the words. role: "style", "character" or "thing"."""
+class Reference(_Strict, frozen=True):
+    """A picture beside the words."""
 
-    source: Source
-    role: str
+    source: Picture
+    role: Annotated[
+        Literal["style", "character", "thing"], Meta(extra={"takes": "style or character or thing"})
+    ] = field(name="as")
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(_Strict, frozen=True):
     """Layers, the lowest first, a mask and words."""
 
-    width: int
-    height: int
-    layers: tuple[Layer, ...]
+    v: Literal[1]
+    width: Side
+    height: Side
+    layers: Annotated[tuple[Layer, ...], Meta(min_length=1, max_length=MAX_LAYERS)]
     mask: Mask = Mask()
-    words: str = ""
-    references: tuple[Reference, ...] = ()
-    amount: float | None = None
-    seed: int | None = None
-    images: int = 4
+    words: Annotated[str, Meta(max_length=MAX_PROMPT)] = ""
+    references: Annotated[tuple[Reference, ...], Meta(max_length=MOST_REFERENCES)] = ()
+    amount: Share | None = None
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED)] | None = None
+    images: Annotated[int, Meta(ge=1, le=4)] = 4
     keep_seam: bool = False
     keep_structure: bool = False
 
@@ -117,16 +198,13 @@ class Document:
     def files(self) -> frozenset[str]:
         """SHA-256 of every file that it names by that: sent pictures, and masks."""
         given = (*(layer.source for layer in self.layers), *(one.source for one in self.references))
-        sent = {source.sha256 for source in given if isinstance(source, Uploaded)}
         masks = (self.mask.base, *(layer.clip for layer in self.layers))
-        return frozenset(sent | {mask for mask in masks if mask is not None})
+        return frozenset(name for name in (*(one.upload for one in given), *masks) if isinstance(name, str))
 
 
-def read(data: Any) -> Document:
+def read_document(data: Any) -> Document:
     """Return the document that JSON has brought. Raises UserError, which names the field and its range."""
-    found = _DOCUMENT(data, "document")
-    del found["v"]
-    document = Document(**found)
+    document = _read(data, Document, "document")
     ids = [layer.id for layer in document.layers]
     if len(set(ids)) < len(ids):
         raise UserError("`layers`: every layer takes an `id` of its own.")
@@ -135,209 +213,89 @@ def read(data: Any) -> Document:
 
 def read_source(data: Any) -> Source:
     """Return the picture that JSON names. Raises UserError."""
-    return _source(data, "source")
+    return _read(data, Source, "source")
 
 
-# Kinds of values. Each returns a function of a value and its path.
+T = TypeVar("T", bound=Struct)
 
 
-def _wrong(path: str, takes: str) -> UserError:
-    return UserError(f"`{path.removeprefix('document.')}` takes {takes}.")
-
-
-def _object(make: Callable[..., Any], **fields: tuple[Read, bool]) -> Read:
-    """An object with these fields and no others; True = it has to be there."""
-
-    def read_one(value: Any, path: str) -> Any:
-        if not isinstance(value, dict):
-            raise _wrong(path, "an object")
-        for name in value:
-            if name not in fields:
-                raise UserError(f"`{path}` has a field `{name[:40]}` that isn't known here.")
-        for name, (_, needed) in fields.items():
-            if needed and name not in value:
-                raise _wrong(f"{path}.{name}", "a value; it is missing")
-        return make(**{name: fields[name][0](one, f"{path}.{name}") for name, one in value.items()})
-
-    return read_one
-
-
-def _listed(kind: Read, least: int, most: int) -> Read:
-    def read_one(value: Any, path: str) -> tuple[Any, ...]:
-        if not isinstance(value, list) or not least <= len(value) <= most:
-            raise _wrong(path, f"a list of {least} to {most:,}")
-        return tuple(kind(one, f"{path}[{at}]") for at, one in enumerate(value))
-
-    return read_one
-
-
-def _whole(low: int, high: int) -> Read:
-    def read_one(value: Any, path: str) -> int:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not low <= value <= high or value != int(value):
-            raise _wrong(path, f"a whole number from {low:,} to {high:,}")
-        return int(value)
-
-    return read_one
-
-
-def _real(low: float, high: float) -> Read:
-    def read_one(value: Any, path: str) -> float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not low <= value <= high or not math.isfinite(value):
-            raise _wrong(path, f"a number from {low:g} to {high:g}")
-        return value
-
-    return read_one
-
-
-def _text(most: int) -> Read:
-    def read_one(value: Any, path: str) -> str:
-        if not isinstance(value, str) or len(value) > most:
-            raise _wrong(path, f"a text of up to {most:,} characters")
-        return value
-
-    return read_one
-
-
-def _matching(pattern: str, takes: str) -> Read:
-    form = re.compile(pattern, re.ASCII)
-
-    def read_one(value: Any, path: str) -> str:
-        if not isinstance(value, str) or not form.fullmatch(value):
-            raise _wrong(path, takes)
-        return value
-
-    return read_one
-
-
-def _one_of(*values: Any) -> Read:
-    def read_one(value: Any, path: str) -> Any:
-        if not any(value == one and type(value) is type(one) for one in values):
-            raise _wrong(path, " or ".join(map(str, values)))
-        return value
-
-    return read_one
-
-
-def _switch(value: Any, path: str) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong(path, "true or false")
-    return value
-
-
-def _or_null(kind: Read) -> Read:
-    return lambda value, path: None if value is None else kind(value, path)
-
-
-# What they are put together to
-
-
-def _source(value: Any, path: str) -> Source:
-    if isinstance(value, dict) and "upload" in value:
-        return _UPLOAD(value, path)
-    return _PICTURE(value, path)
-
-
-def _stroke(value: Any, path: str) -> Stroke:
-    tool = value.get("tool") if isinstance(value, dict) else None
-    if not isinstance(tool, str) or tool not in _STROKES:
-        raise _wrong(f"{path}.tool", "one of " + ", ".join(_STROKES))
-    stroke = _STROKES[tool](value, path)
-    if "xy" in stroke:
-        count = _check_points(stroke, path)
-        if "r" in stroke and len(stroke["r"]) not in (1, count):
-            raise _wrong(f"{path}.r", f"one radius, or one for each of its {count:,} points")
-    return stroke
-
-
-def _deltas(value: Any, path: str) -> str:
+def _read(data: Any, kind: type[T], name: str) -> T:
     try:
-        if isinstance(value, str) and len(base64.b64decode(value, validate=True)) % 4 == 0:
-            return value
-    except ValueError:
-        pass
-    raise _wrong(path, "base64 of pairs of 16-bit numbers")
+        return msgspec.convert(_with_integers(data), kind)
+    except ValidationError as error:
+        raise UserError(_said(str(error), data, kind, name)) from error
 
 
-def _check_points(stroke: Stroke, path: str) -> int:
-    """Return how many points a stroke has. Raises UserError for one that is out of all bounds."""
-    deltas = base64.b64decode(stroke["xy"])
-    numbers = struct.unpack(f"<{len(deltas) // 2}h", deltas)
-    if stroke["tool"] == "lasso" and len(numbers) < 4:
-        raise _wrong(f"{path}.xy", "at least three points")
-    for axis in (0, 1):
-        places = list(accumulate(numbers[axis::2], initial=stroke["at"][axis]))
-        if min(places) < LOWEST or max(places) > HIGHEST:
-            raise _wrong(f"{path}.xy", f"points within {LOWEST:,} to {HIGHEST:,}")
-    return len(numbers) // 2 + 1
+def _with_integers(data: Any) -> Any:
+    """Return data with 2 for 2.0, which is the same number in JSON."""
+    if isinstance(data, dict):
+        return {name: _with_integers(one) for name, one in data.items()}
+    if isinstance(data, list):
+        return [_with_integers(one) for one in data]
+    return int(data) if isinstance(data, float) and data.is_integer() else data
 
 
-def _strokes() -> Iterator[tuple[str, Read]]:
-    value, point = (_whole(0, 1), True), (_listed(_whole(LOWEST, HIGHEST), 2, 2), True)
-    line = {"value": value, "at": point, "xy": (_deltas, True)}
-    radii = (_listed(_whole(6, 32_768), 1, MOST_RADII), True)
-    reach = {"px": (_whole(1, 128), True)}
-    box = (_listed(_whole(-4096, 8192), 4, 4), True)
-    shapes = {
-        "brush": {**line, "r": radii},
-        "lasso": line,
-        "rect": {"value": value, "box": box},
-        "invert": {},
-        "grow": reach,
-        "shrink": reach,
-    }
-    for tool, fields in shapes.items():
-        yield tool, _object(dict, tool=(_one_of(tool), True), **fields)
+# What is wrong with a value, in our words: which field it is and what that takes
 
 
-_SHA = _matching(SHA256, "a SHA-256 in hex")
-_PICTURE = _object(
-    lambda job, n: OfJob(job, n - 1),
-    job=(_matching(JOB, "a job's id"), True),
-    n=(_whole(1, 64), True),
-)
-_UPLOAD = _object(lambda upload: Uploaded(upload), upload=(_SHA, True))
-_STROKES = dict(_strokes())
-_FAR = _real(-FARTHEST, FARTHEST)
-_LAYER = _object(
-    Layer,
-    id=(_matching(ID, "1 to 12 of a-z and 0-9"), True),
-    source=(_source, True),
-    x=(_FAR, False),
-    y=(_FAR, False),
-    scale=(_real(SMALLEST, LARGEST), False),
-    opacity=(_real(0, 1), False),
-    visible=(_switch, False),
-    name=(_text(80), False),
-    clip=(_or_null(_SHA), False),
-)
-_DOCUMENT = _object(
-    dict,
-    v=(_one_of(VERSION), True),
-    width=(_whole(MIN_SIDE, MAX_UPSCALED), True),
-    height=(_whole(MIN_SIDE, MAX_UPSCALED), True),
-    layers=(_listed(_LAYER, 1, MAX_LAYERS), True),
-    mask=(
-        _object(Mask, base=(_or_null(_SHA), False), strokes=(_listed(_stroke, 0, MOST_STROKES), False)),
-        False,
-    ),
-    words=(_text(MAX_PROMPT), False),
-    references=(
-        _listed(
-            _object(
-                lambda source, **role: Reference(source, role["as"]),
-                source=(_source, True),
-                **{"as": (_one_of("style", "character", "thing"), True)},
-            ),
-            0,
-            MOST_REFERENCES,
-        ),
-        False,
-    ),
-    amount=(_or_null(_real(0, 1)), False),
-    seed=(_or_null(_whole(0, MAX_SEED)), False),
-    images=(_whole(1, 4), False),
-    keep_seam=(_switch, False),
-    keep_structure=(_switch, False),
-)
+def _said(message: str, data: Any, kind: type[Struct], name: str) -> str:
+    text, _, path = message.partition(" - at `$")
+    path = path.removesuffix("`")
+    named = re.fullmatch(r"Object (missing|contains).* field `(.*?)`?", text)
+    if named and named[1] == "contains":
+        return f"`{name}{path}` has a field `{named[2][:40]}` that isn't known here."
+    takes = "a value; it is missing"
+    if named:
+        path = f"{path}.{named[2]}"
+    elif text.startswith(("Expected", "Invalid")):
+        takes = _takes(_at(path, data, inspect.type_info(kind)))
+    else:  # of a ``__post_init__``
+        field_, colon, takes = text.rpartition(": ")
+        path += f".{field_}" if colon else ""
+    if path.endswith(".tool"):
+        takes = "one of brush, lasso, rect, invert, grow, shrink"
+    return f"`{f'{name}{path}'.removeprefix('document.')}` takes {takes}."
+
+
+def _at(path: str, data: Any, kind: inspect.Type) -> inspect.Type:
+    """Return what stands at a path such as ".layers[0].x"; of several kinds of objects, that of ``data``."""
+    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+        kind = _plain(kind, data)
+        if isinstance(kind, inspect.StructType):
+            kind = next((one.type for one in kind.fields if one.encode_name == name), kind)
+            data = data.get(name)
+        elif isinstance(kind, inspect.VarTupleType):
+            kind, data = kind.item_type, data[int(index)]
+    return kind
+
+
+def _plain(kind: inspect.Type, data: Any) -> inspect.Type:
+    """Return a kind without what surrounds it: notes, and the kinds beside it that the value isn't."""
+    while isinstance(kind, inspect.Metadata) and "takes" not in (kind.extra or {}):
+        kind = kind.type
+    if isinstance(kind, inspect.UnionType):
+        tool = data.get("tool") if isinstance(data, dict) else None
+        kinds = [_plain(one, data) for one in kind.types if not isinstance(one, inspect.NoneType)]
+        kinds.sort(key=lambda one: (getattr(one, "tag", None) == tool, isinstance(one, inspect.FloatType)))
+        return kinds[-1]
+    return kind
+
+
+def _takes(kind: inspect.Type) -> str:
+    match _plain(kind, None):
+        case inspect.Metadata(extra={"takes": takes}):
+            return str(takes)
+        case inspect.IntType(ge=low, le=high):
+            return f"a whole number from {low:,} to {high:,}"
+        case inspect.FloatType(ge=low, le=high):
+            return f"a number from {low:g} to {high:g}"
+        case inspect.StrType(max_length=most):
+            return f"a text of up to {most:,} characters"
+        case inspect.VarTupleType(min_length=least, max_length=most):
+            return f"a list of {least or 0} to {most:,}"
+        case inspect.LiteralType(values=(value,)):
+            return str(value)
+        case inspect.BoolType():
+            return "true or false"
+        case _:
+            return "an object"

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from core.errors import UserError
 from core.names import name_of
 from storage.database import Database
@@ -16,8 +18,7 @@ from storage.web import documents as rows
 from storage.web.documents import Content, Kept
 from studio.actor import Actor
 from studio.authority import Action
-from studio.editor import document
-from studio.editor.document import Document, Uploaded
+from studio.editor.document import Document, read_document
 from studio.rights import Rights
 
 MOST_DOCUMENTS, MOST_BYTES = 200, 256 * 1024  # of a person; of one, as JSON
@@ -139,7 +140,7 @@ async def _content(data: Callable[[], Any]) -> Content:
 
 
 def _read(data: Any) -> Content:
-    found = document.read(data)
+    found = read_document(data)
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     if (size := len(text.encode())) > MOST_BYTES:
         raise UserError(
@@ -151,12 +152,7 @@ def _read(data: Any) -> Content:
 
 def _summary(found: Document) -> dict[str, Any]:
     source = found.layers[0].source
-    named = (
-        {"upload": source.sha256}
-        if isinstance(source, Uploaded)
-        else {"job": source.job_id, "n": source.index + 1}
-    )
-    return {"width": found.width, "height": found.height, "source": named}
+    return {"width": found.width, "height": found.height, "source": msgspec.to_builtins(source)}
 
 
 def _extended(text: str, keep: int, strokes: Sequence[Any], words: str | None) -> Any:

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from core.errors import FilesAway, ImageError, StorageError, UserError
 from jobs.queue import Queue
 from storage.files import Files
@@ -17,7 +19,7 @@ from studio.asking.prompts import Prompts, pictures_of
 from studio.asking.sources import Sources
 from studio.authority import Action
 from studio.editor import edits
-from studio.editor.document import Document, OfJob, Source
+from studio.editor.document import Document, Source
 from studio.editor.documents import Documents
 from studio.editor.edits import Laid, Plan
 from studio.editor.selecting import Selecting, Selection, Wanted
@@ -131,14 +133,15 @@ class Editor:
         return laid
 
     async def _find(self, actor: Actor, source: Source) -> Found:
-        if isinstance(source, OfJob):
-            if not await self._sources.is_seen(actor, source.job_id):
+        if isinstance(source.job, str) and isinstance(source.n, int):
+            if not await self._sources.is_seen(actor, source.job):
                 raise ImageError(NOT_THERE)
-            job = await self._rights.job(actor, source.job_id, Action.USE)
-            return await self._sources.of_job(actor, job, source.index)
-        if not await self._queue.people.has_sent(actor.user_id, source.sha256):
+            job = await self._rights.job(actor, source.job, Action.USE)
+            return await self._sources.of_job(actor, job, source.n - 1)
+        sha256 = str(source.upload)
+        if not await self._queue.people.has_sent(actor.user_id, sha256):
             raise ImageError(NOT_THERE)
-        return Found(source.sha256, *await self._intake.size(source.sha256))
+        return Found(sha256, *await self._intake.size(sha256))
 
     async def _check_clip(self, actor: Actor, sha256: str, source: Found) -> None:
         mask = await asyncio.to_thread(bits.read, await self.mask(actor, sha256))
@@ -168,7 +171,8 @@ class Editor:
         if mask.base is not None:
             await self.mask(actor, mask.base)
         size = document.width, document.height
-        found = await self._intake.paint(size, mask.strokes, mask.base, actor.user_id)
+        strokes = msgspec.to_builtins(mask.strokes)
+        found = await self._intake.paint(size, strokes, mask.base, actor.user_id)
         if painted is not None and painted != found.pixels:
             raise ImageError(DIFFERS)
         return found.sha256 if found.count else None

@@ -4,11 +4,10 @@ and a ZIP file of all there is."""
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import zipfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from storage.files import Files
 from studio.actor import Actor
 from studio.examples.lessons import Lessons
 from studio.examples.sets import Contents, Sets
+from studio.organise.archive import Archive
 from studio.pictures.intake import Intake
 from studio.services import Services
 
@@ -115,10 +115,9 @@ class Copies:
         unfit = {
             sha256 for sha256 in names if await self._moderator.unfit((sha256,), actor.place) is not None
         }
-        part = _Part()
-        part.add(
-            "examples.json", json.dumps(_told(contents, names, unfit), ensure_ascii=False, indent=1).encode()
-        )
+        told = json.dumps(_told(contents, names, unfit), ensure_ascii=False, indent=1).encode()
+        archive, now = Archive(), datetime.now(UTC)
+        packed = bytearray(archive.add("examples.json", told, now))
         for sha256, called in names.items():
             try:
                 data = b"" if sha256 in unfit else await self._files.get(sha256)
@@ -126,11 +125,11 @@ class Copies:
                 continue
             if not data or len(data) + ROOM > limit:
                 continue
-            if part.size + len(data) + ROOM > limit:
-                yield part.close()
-                part = _Part()
-            await asyncio.to_thread(part.add, called, data)
-        yield part.close()
+            if len(packed) + len(data) + ROOM > limit:
+                yield bytes(packed + archive.end())
+                archive, packed = Archive(), bytearray()
+            packed += await asyncio.to_thread(archive.add, called, data, now)
+        yield bytes(packed + archive.end())
 
 
 def _names(contents: Contents) -> dict[str, str]:
@@ -160,22 +159,3 @@ def _told(contents: Contents, names: dict[str, str], unfit: set[str]) -> dict[st
             for example in contents.examples
         ],
     }
-
-
-class _Part:
-    """A ZIP file in memory."""
-
-    def __init__(self) -> None:
-        self._buffer = io.BytesIO()
-        self._zip = zipfile.ZipFile(self._buffer, "w")
-
-    @property
-    def size(self) -> int:
-        return self._buffer.tell()
-
-    def add(self, name: str, data: bytes) -> None:
-        self._zip.writestr(name, data)
-
-    def close(self) -> bytes:
-        self._zip.close()
-        return self._buffer.getvalue()

@@ -22,8 +22,7 @@ from storage.asking import examples as rows
 from storage.asking.examples import Example, ExampleSet
 from studio.actor import Actor
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given
-from studio.asking.sources import Sources
+from studio.asking.sources import Given, Sources
 from studio.authority import Action, Belonging
 from studio.examples.lessons import Lessons
 from studio.rights import Rights

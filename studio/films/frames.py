@@ -25,7 +25,7 @@ END = 4.4  # processor seconds of the process after which no further frame is de
 CLOSE = 1e-6  # seconds between two ways of counting the same time
 SIDE = 64  # px of the small grey pictures that are compared
 MAX_FRAMES = 2000  # of an animated WebP
-RUN_LENGTHS = 3  # zlib.Z_RLE, see studio.pictures.gate
+RUN_LENGTHS = 3  # zlib.Z_RLE, see studio.pictures.image_process
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ pictures are stored, by content hash, each with its time."""
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,13 @@ from typing import Any
 from core.errors import ImageError
 from storage.files import Files
 from studio.films.kinds import READ, kind_of, may_be_film
-from studio.pictures.intake import Note, Readable, Sent, fetched, output_of, short_name
+from studio.pictures.child import ask_once
+from studio.pictures.intake import TIMEOUT, InMemory, Note, Readable, Sent, fetched, short_name
 
-GATE = "studio.films.gate"
+VIDEO_PROCESS = "studio.films.video_process"
 PATIENCE = 60.0  # seconds on the clock for one film, which has five of processor time
 AT_ONCE, IN_MEMORY = 1, 2  # film processes, and films of people from their first byte on
+CHECKED, CHECKED_PIXELS = 8, 512 * 512  # frames of a film for moderation, whose classifier takes 224×224
 TOO_MUCH = "takes too much time or memory to read; try a shorter or smaller one."
 
 
@@ -84,12 +85,17 @@ async def pictures_of(data: bytes, most: int, pixels: int) -> list[tuple[float, 
     return (await _frames(data, most, pixels, "The film"))[1]
 
 
+async def checked_frames(film: bytes) -> list[bytes]:
+    """Return the frames of a film that moderation looks at, as PNGs: some evenly, and the first after each
+    cut. Raises ImageError for what can't be read as a film."""
+    return [png for _, png in await pictures_of(film, CHECKED, CHECKED_PIXELS)]
+
+
 async def _frames(
     data: bytes | Sent, most: int, pixels: int, name: str
 ) -> tuple[dict[str, Any], list[tuple[float, bytes]]]:
     """Return what the process says of a film, and its pictures."""
-    out = await output_of(GATE, data, "frames", str(most), str(pixels), patience=PATIENCE)
-    header, body = _answer(out)
+    header, body = await _ask("frames", data, PATIENCE, most=most, max_pixels=pixels)
     if "error" in header:
         raise ImageError(f"{name} {header['error']}")
     found, start = list[tuple[float, bytes]](), 0
@@ -102,17 +108,19 @@ async def _frames(
 async def strip(pictures: Sequence[bytes], labels: Sequence[str], marked: Sequence[int]) -> bytes:
     """Return pictures of ours side by side, as WebP, each above its label; b"" is an empty place. marked:
     places that are set off. Raises ImageError when it can't be made."""
-    lengths = [len(picture) for picture in pictures]
-    given = (json.dumps(list(one)) for one in (labels, lengths, marked))
-    header, body = _answer(await output_of(GATE, b"".join(pictures), "strip", *given))
+    shown = {"labels": list(labels), "lengths": list(map(len, pictures)), "marked": list(marked)}
+    header, body = await _ask("strip", b"".join(pictures), TIMEOUT, **shown)
     if "error" in header:
         raise ImageError(f"The strip {header['error']}")
     return body
 
 
-def _answer(out: bytes) -> tuple[dict[str, Any], bytes]:
-    line, _, body = out.partition(b"\n")
-    return (json.loads(line), body) if line else ({"error": TOO_MUCH}, b"")
+async def _ask(
+    command: str, data: bytes | Sent, patience: float, **given: Any
+) -> tuple[dict[str, Any], bytes]:
+    sent = InMemory("", data) if isinstance(data, bytes) else data
+    answer = await ask_once(VIDEO_PROCESS, command, data=sent, patience=patience, **given)
+    return answer or ({"error": TOO_MUCH}, b"")
 
 
 def _is_picture(data: bytes) -> bool:

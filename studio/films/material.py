@@ -11,8 +11,7 @@ from core.errors import ImageError, UserError
 from storage.members import Members
 from studio.actor import Actor
 from studio.asking.new_job import Source
-from studio.asking.prompts import Given
-from studio.asking.sources import Sources
+from studio.asking.sources import Given, Sources
 from studio.films.intake import Film, Films
 from studio.pictures.intake import Readable
 from studio.services import Services

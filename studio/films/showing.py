@@ -15,7 +15,7 @@ from core.job import Job
 from core.requests.video import CutRequest, VideoRequest
 from storage.files import Files
 from storage.films.rows import StoredFilm
-from studio.films.clips.clips import Clip, Clips
+from studio.films.clips import Clip, Clips
 from studio.marking import marks
 from studio.marking.marker import Marker
 from studio.pictures.showing import Shown

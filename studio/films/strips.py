@@ -11,8 +11,8 @@ from typing import Any
 from core.errors import FilesAway, ImageError, StorageError
 from core.job import Job
 from core.requests import AskRequest
-from core.requests.frames import cited, labels
-from jobs.job_rows import JobRows
+from core.requests.frames import cited_frames, frame_labels
+from jobs.queue import Queue
 from jobs.views import Result
 from storage.files import Files
 from studio.actor import Place
@@ -33,10 +33,10 @@ class Strip:
 
 
 class Strips:
-    """Draws the strips of answers. rows: of jobs."""
+    """Draws the strips of answers. queue: has the jobs."""
 
-    def __init__(self, files: Files, rows: JobRows, moderator: Moderator) -> None:
-        self._files, self._rows, self._moderator = files, rows, moderator
+    def __init__(self, files: Files, queue: Queue, moderator: Moderator) -> None:
+        self._files, self._queue, self._moderator = files, queue, moderator
 
     async def of(self, result: Result, text: str, place: Place) -> Strip | None:
         """Return the strip of the film that an answer is about, as it may be shown in ``place``; None where
@@ -52,7 +52,7 @@ class Strips:
         if not any(pictures):
             return None
         times = [seconds for seconds, _ in frames]
-        named, called = {one.frame for one in cited(text, times)}, labels(times)
+        named, called = {one.frame for one in cited_frames(text, times)}, frame_labels(times)
         try:
             data = await intake.strip(pictures, called, sorted(named))
         except ImageError:
@@ -66,7 +66,7 @@ class Strips:
     async def film_of(self, job: Job, parameters: Mapping[str, Any]) -> Job | None:
         """Return the question whose film an answer is about: the job's own, or the newest one that its model
         was told. A film of a private question is no part of another's public one."""
-        return await film_of(self._rows, job, parameters)
+        return await film_of(self._queue, job, parameters)
 
     async def _bytes(self, sha256: str) -> bytes:
         try:
@@ -77,11 +77,11 @@ class Strips:
             return b""
 
 
-async def film_of(rows: JobRows, job: Job, parameters: Mapping[str, Any]) -> Job | None:
+async def film_of(queue: Queue, job: Job, parameters: Mapping[str, Any]) -> Job | None:
     """Return the question whose film an answer is about, see ``Strips.film_of``."""
     if isinstance(job.request, AskRequest) and job.request.frames:
         return job
-    found = await rows.job(str(parameters["film"])) if parameters.get("film") else None
+    found = await queue.job(str(parameters["film"])) if parameters.get("film") else None
     if found is None or not isinstance(found.request, AskRequest) or not found.request.frames:
         return None
     return None if found.origin.private and not job.origin.private else found

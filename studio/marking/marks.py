@@ -13,7 +13,7 @@ import io
 import struct
 from collections.abc import Iterator
 
-from core.png import SIGNATURE, chunk
+from core.png import PNG_SIGNATURE, png_chunk
 from vision.films import boxes
 
 MADE = "trainedAlgorithmicMedia"  # by a model
@@ -63,7 +63,7 @@ def outgoing(data: bytes, media_type: str, *, source: str | None, parameters: bo
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield (type, body) of each chunk. Raises ValueError. https://www.w3.org/TR/png-3/#5DataRep"""
-    if not data.startswith(SIGNATURE):
+    if not data.startswith(PNG_SIGNATURE):
         raise ValueError("no PNG")
     at = 8
     while at + 12 <= len(data):
@@ -80,10 +80,10 @@ def _png(data: bytes, xmp: bytes | None, parameters: bool) -> bytes:
     for kind, body in png_chunks(data):
         ours = kind in (b"tEXt", b"iTXt", b"zTXt") and body.partition(b"\0")[0] in OURS
         if kind == b"IDAT" and xmp is not None and not marked:
-            out.append(chunk(b"iTXt", _XMP_PNG + b"\0\0\0\0\0" + xmp))
+            out.append(png_chunk(b"iTXt", _XMP_PNG + b"\0\0\0\0\0" + xmp))
             marked = True
         if kind in _PIXELS or (ours and parameters):
-            out.append(chunk(kind, body))
+            out.append(png_chunk(kind, body))
     return b"".join(out)
 
 

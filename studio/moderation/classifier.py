@@ -24,11 +24,11 @@ class Unchecked(AtelierError):
     """There is no judgement: the classifier isn't there or can't read the picture."""
 
 
-class PictureCheck(Child):
+class PictureCheck:
     """``model``: a classifier's folder; empty = the one that comes as a package."""
 
     def __init__(self, model: str = "") -> None:
-        super().__init__(sys.executable, "-m", "vision.safety", *((model,) if model else ()))
+        self.child = Child(sys.executable, "-m", "vision.safety", *((model,) if model else ()))
         self.name = model or "open_nsfw"
         self._failed_at = float("-inf")
         self._starting: asyncio.Task[None] | None = None
@@ -36,15 +36,14 @@ class PictureCheck(Child):
     def get_ready(self) -> None:
         """Start the process while the picture is still being made: it takes a third of a second, longer
         beside a worker's own start."""
-        if self._gone and (self._starting is None or self._starting.done()):
+        if self.child.is_gone and (self._starting is None or self._starting.done()):
             self._starting = asyncio.create_task(self._begin(), name="start the classifier")
 
     async def _begin(self) -> None:
-        async with self._turn:
-            if self._gone and not self._pauses:
+        async with self.child.turn:
+            if self.child.is_gone and not self._pauses:
                 with contextlib.suppress(OSError):  # whoever asks for a score is told
-                    await self._start()
-                    self._rest(IDLE)
+                    await self.child.start(IDLE)
 
     @property
     def _pauses(self) -> bool:
@@ -59,11 +58,11 @@ class PictureCheck(Child):
             await asked.drain()
             return json.loads(await answers.readuntil(b"\n"))
 
-        async with self._turn:
+        async with self.child.turn:
             if self._pauses:
                 raise Unchecked("the classifier has failed a moment ago")
             try:
-                answer = await self._exchange(talk, ANSWER, IDLE)
+                answer = await self.child.ask(talk, ANSWER, IDLE)
             except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
                 self._failed_at = asyncio.get_running_loop().time()
                 log.error(
@@ -78,4 +77,4 @@ class PictureCheck(Child):
         """End the process."""
         if self._starting is not None:
             await asyncio.gather(self._starting, return_exceptions=True)
-        await super().close()
+        await self.child.close()

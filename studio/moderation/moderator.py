@@ -26,7 +26,7 @@ from storage.moderation import Strike
 from storage.records import AuditRow
 from studio.authority import Place
 from studio.directory import Directory
-from studio.films.looks import looked_at
+from studio.films.intake import checked_frames
 from studio.moderation.classifier import PictureCheck, Unchecked
 from studio.moderation.minors import Minors
 from studio.moderation.rules import (
@@ -73,7 +73,7 @@ class Moderator:
         check: PictureCheck,
         host: ModerationSettings,
         directory: Directory,
-        frames: Frames = looked_at,
+        frames: Frames = checked_frames,
     ) -> None:
         self._database, self._files, self._check, self._host = database, files, check, host
         self._directory = directory
@@ -199,7 +199,7 @@ class Moderator:
                 now=now,
                 apart=now - ONE_STRIKE,
             )
-            if not await self._database.write(work, keys=[f"member {origin.user_id}"]):
+            if not await self._database.write(work):
                 return
             if deed is Deed.TELL:
                 await self._database.write(

@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from core.errors import NotAllowedError
-from core.parameters import names, parameters
+from core.parameters import field_names, parameters
 from core.requests import Request
 from storage.moderation import ModerationRow
 from studio.moderation import terms
@@ -247,7 +247,7 @@ def _own_terms(words: tuple[str, ...]) -> Terms:
 
 def texts_of(request: Request) -> Iterator[str]:
     """Yield every text of a request that asks for something, also of fields that nothing is known of."""
-    for name in names(type(request), lambda parameter: parameter.moderated and not parameter.avoided):
+    for name in field_names(type(request), lambda parameter: parameter.moderated and not parameter.avoided):
         yield from (text for text, avoided in _strings(getattr(request, name)) if not avoided)
 
 

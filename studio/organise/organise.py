@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.films.clips.clips import clips_of
+from studio.films.clips import clips_of
 from studio.films.showing import FilmShowing
 from studio.organise.folders import Folders
 from studio.organise.posting import Posting
@@ -21,7 +21,7 @@ class Organise:
         self.trash = Trash(rights, database, queue, services.privacy)
         self.folders = Folders(rights, database, queue)
         days = services.settings.share_days
-        films = FilmShowing(services.files, clips_of(services), services.marker)
+        films = FilmShowing(services.files, clips_of(services.files, services.settings), services.marker)
         self.zips = Zips(rights, database, queue, services.showing, films)
         showing, moderator = services.showing, services.moderator
         self.shares = Shares(rights, database, queue, showing, films, moderator, services.web, days)

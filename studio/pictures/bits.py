@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass, field
 
 from core.errors import ImageError
-from core.png import SIGNATURE, chunk
+from core.png import PNG_SIGNATURE, png_chunk
 
 MIN_SIDE, MAX_SIDE = 16, 4096  # px
 MAX_BYTES = 2_200_000  # what 4096 × 4096 px of noise take, and a little
@@ -44,7 +44,7 @@ def write(mask: Bits) -> bytes:
     rows = (mask.rows[at : at + length] for at in range(0, len(mask.rows), length))
     head = _HEAD.pack(mask.width, mask.height, 1, 0, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows), 6)
-    return SIGNATURE + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return PNG_SIGNATURE + png_chunk(b"IHDR", head) + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
 
 
 def read(data: bytes) -> Bits:
@@ -72,7 +72,7 @@ def _parts(data: bytes) -> tuple[int, int, bytes]:
     """Return width, height and packed pixels of a file whose chunks are what they have to be."""
     if len(data) > MAX_BYTES:
         raise ImageError(f"A mask has {len(data):,} bytes; up to {MAX_BYTES:,} fit.")
-    if not data.startswith(SIGNATURE):
+    if not data.startswith(PNG_SIGNATURE):
         raise _other("it is no PNG")
     chunks = _chunks(data)
     kinds = [kind for kind, _ in chunks]
@@ -90,13 +90,13 @@ def _parts(data: bytes) -> tuple[int, int, bytes]:
 def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
     """Return (kind, body) of each chunk. Raises ImageError for a damaged one, or something after the last."""
     found: list[tuple[bytes, bytes]] = []
-    at = len(SIGNATURE)
+    at = len(PNG_SIGNATURE)
     while at < len(data):
         if at + 12 > len(data) or (found and found[-1][0] == b"IEND"):
             raise _other("it is cut off, or something follows its end")
         length, kind = _LENGTH.unpack_from(data, at)
         body = data[at + 8 : at + 8 + length]
-        if len(body) != length or data[at : at + 12 + length] != chunk(kind, body):
+        if len(body) != length or data[at : at + 12 + length] != png_chunk(kind, body):
             raise _other("it is damaged")
         found.append((kind, body))
         at += 12 + length

@@ -1,33 +1,114 @@
-"""A process that answers one request after another, started when it is needed and let go when it is idle."""
+"""Child processes that read strangers' bytes, seen from outside: started without the studio's secrets,
+asked, and ended; for one request, or kept for the next until they are idle."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
-from studio.pictures.intake import child_environment
+from core.settings import ROOT
+from studio.pictures.confine import LENGTHS
 
 T = TypeVar("T")
 Talk = Callable[[asyncio.StreamWriter, asyncio.StreamReader], Awaitable[T]]
+KEPT = ("PATH", "LANG", "SYSTEMROOT", "LD_LIBRARY_PATH")  # of the environment: no token, no address
+log = logging.getLogger(__name__)
+
+
+class Content(Protocol):
+    """Bytes that are handed on, wherever they lie."""
+
+    @property
+    def size(self) -> int:
+        """How many they are."""
+
+    def blocks(self) -> AsyncIterator[bytes]:
+        """Yield them, some at a time."""
+
+
+def child_environment() -> dict[str, str]:
+    """Return the few variables of the environment that a confined process may know."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+async def start_child(*command: str) -> asyncio.subprocess.Process:
+    """Start a program that is asked through stdin and answers on stdout."""
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=child_environment(),
+    )
+
+
+async def ask_once(
+    module: str, *arguments: str, data: Content | None = None, patience: float, **given: Any
+) -> tuple[dict[str, Any], bytes] | None:
+    """Return what a confined process of ``module`` answers that is started for this one request; None when it
+    ended without an answer.
+
+    arguments: the command, and what else ``module`` takes. data, given: of the request. patience: seconds
+    until it is ended.
+    """
+    child = await start_child(sys.executable, "-m", module, *arguments)
+    assert child.stdin is not None and child.stdout is not None
+    try:
+        async with asyncio.timeout(patience):
+            try:
+                return await exchange(child.stdin, child.stdout, data, **given)
+            except (BrokenPipeError, ConnectionResetError, asyncio.IncompleteReadError):
+                await child.wait()
+    except TimeoutError:
+        pass
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    log.warning("%s %s ended with %s", module, arguments[0], child.returncode)
+    return None
+
+
+async def exchange(
+    asked: asyncio.StreamWriter, answers: asyncio.StreamReader, data: Content | None, **given: Any
+) -> tuple[dict[str, Any], bytes]:
+    """Send a confined process one request, see ``studio.pictures.confine.serve``, and return its answer.
+    Raises OSError and IncompleteReadError when it ends."""
+    line = json.dumps(given).encode()
+    asked.write(LENGTHS.pack(len(line), 0 if data is None else data.size) + line)
+    if data is not None:
+        async for block in data.blocks():
+            asked.write(block)
+            await asked.drain()
+    told, size = LENGTHS.unpack(await answers.readexactly(LENGTHS.size))
+    return json.loads(await answers.readexactly(told)), await answers.readexactly(size)
 
 
 class Child:
-    """A process that runs ``command`` and knows nothing of the studio's secrets. One request at a time: who
-    asks holds ``_turn``."""
+    """A process that runs ``command``, kept for further requests. One request at a time: who asks holds
+    ``turn``."""
 
     def __init__(self, *command: str) -> None:
-        self._command = command
-        self._turn = asyncio.Lock()
-        self._process: asyncio.subprocess.Process | None = None
+        self.command = command
+        self.turn = asyncio.Lock()
+        self.process: asyncio.subprocess.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[int]] = set()
 
     @property
-    def _gone(self) -> bool:
-        return self._process is None or self._process.returncode is not None
+    def is_gone(self) -> bool:
+        """Whether the next request has to start the process."""
+        return self.process is None or self.process.returncode is not None
 
-    async def _exchange(self, talk: Talk[T], patience: float, idle: float) -> T:
+    async def ask(self, talk: Talk[T], patience: float, idle: float) -> T:
         """Return what ``talk`` makes of the process's answer; the process is started if it isn't there.
 
         patience: seconds for it all. idle: seconds until the process is let go. Raises TimeoutError, OSError,
@@ -36,7 +117,9 @@ class Child:
         """
         try:
             async with asyncio.timeout(patience):
-                process = await self._start() if self._gone else self._process
+                if self.is_gone:
+                    self.process = await start_child(*self.command)
+                process = self.process
                 assert process is not None and process.stdin is not None and process.stdout is not None
                 answer = await talk(process.stdin, process.stdout)
         except BaseException:
@@ -45,32 +128,27 @@ class Child:
         self._rest(idle)
         return answer
 
-    async def _start(self) -> asyncio.subprocess.Process:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=child_environment(),
-        )
-        return self._process
+    async def start(self, idle: float) -> None:
+        """Start the process before it is asked. idle: seconds until it is let go. Raises OSError."""
+        self.process = await start_child(*self.command)
+        self._rest(idle)
 
     def _rest(self, idle: float) -> None:
         if self._idle is not None:
             self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(idle, self._end_idle)
+        self._idle = asyncio.get_running_loop().call_later(idle, self.let_go)
 
-    def _end_idle(self) -> None:
+    def let_go(self) -> None:
         """Let the process go: it ends by itself when its pipe closes, and the next request gets another."""
-        process, self._process = self._process, None
+        process, self.process = self.process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()
-            ending = asyncio.create_task(process.wait(), name=f"end {self._command[-1]}")
+            ending = asyncio.create_task(process.wait(), name=f"end {self.command[-1]}")
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 
     async def _stop(self) -> None:
-        process, self._process = self._process, None
+        process, self.process = self.process, None
         if process is not None:
             if process.returncode is None:
                 process.kill()

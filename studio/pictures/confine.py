@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+LENGTHS = struct.Struct(">II")  # of a message: bytes of its JSON, and of what follows that
 TICK = 0.05  # seconds; how early the timer is set, so that the end comes before the limit
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2  # linux/prctl.h, linux/seccomp.h
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 1  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO with EPERM
@@ -64,25 +65,30 @@ _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARC
 
 
 def serve(
-    prepare: Callable[[], None],
-    answer: Callable[..., tuple[Mapping[str, Any], bytes]],
+    prepare: Callable[..., Callable[..., tuple[Mapping[str, Any], bytes]]],
     memory: int,
-    seconds: Mapping[str, int],
+    seconds: int,
+    file: int = 0,
 ) -> None:
-    """Answer one request from stdin on stdout, a JSON line and then bytes, in a process that can do nothing
-    else by then.
+    """Answer requests from stdin on stdout until it closes, in a process that can do nothing else by then.
 
-    prepare: imports all that is needed, as no file can be opened later. answer: (the bytes, the command and
-    what follows it in the arguments) → the line and the bytes. memory: bytes above what is used by then.
-    seconds: of processor time, for each command.
+    Both are messages: the lengths of a JSON object and of bytes, then these two. prepare: (the arguments of
+    the process, of which the first is the command) → what answers (bytes, the object's members) with both; it
+    imports and opens all that is needed, as no file can be opened later. memory, seconds, file: see
+    ``limit``.
     """
-    command = sys.argv[1]
-    prepare()
-    limit(memory, seconds[command])
+    answer = prepare(*sys.argv[1:])
+    limit(memory, seconds, file)
     shut_in()
-    header, body = answer(sys.stdin.buffer.read(), *sys.argv[1:])
-    sys.stdout.buffer.write(json.dumps(header).encode() + b"\n")
-    sys.stdout.buffer.write(body)
+    asked, out = sys.stdin.buffer, sys.stdout.buffer
+    while head := asked.read(LENGTHS.size):
+        told, size = LENGTHS.unpack(head)
+        given = json.loads(asked.read(told))
+        header, body = answer(asked.read(size), **given)
+        line = json.dumps(header).encode()
+        out.write(LENGTHS.pack(len(line), len(body)) + line)
+        out.write(body)
+        out.flush()
 
 
 def limit(memory: int, seconds: int, file: int = 0) -> None:

@@ -6,38 +6,27 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Protocol
 
 from core.errors import ImageError
-from core.settings import ROOT
 from storage.files import Files
 from studio.asking.words import aspect_ratio
 from studio.pictures import bits, runs
+from studio.pictures.child import ask_once
 
-log = logging.getLogger(__name__)
 CHILDREN = 2  # picture processes at once
 IN_MEMORY = 4  # files of people at once, from their first byte on
 HEAD, BLOCK = 2**20, 2**18  # bytes that tell what a file is, and that are handed on at a time
 SEVERAL, SEVERAL_BYTES = 16, 4 * 2**20  # pictures, and bytes of them, that one process reads
 TIMEOUT = 20.0  # seconds for one picture, waiting excluded
-TOO_MUCH = {  # why a process ended without an answer
-    "gate": "takes too much time or memory to read; try a smaller one.",
-    "painter": "These strokes take too long to paint again. Bake them into the mask below them first.",
-}
-KEPT = (
-    "PATH",
-    "LANG",
-    "SYSTEMROOT",
-    "LD_LIBRARY_PATH",
-)  # of the environment, for a picture process: no token, no address
+TOO_MUCH = "takes too much time or memory to read; try a smaller one."
+TOO_LONG = "These strokes take too long to paint again. Bake them into the mask below them first."
+IMAGE_PROCESS = "studio.pictures.image_process"
 
 
 class Readable(Protocol):
@@ -174,8 +163,8 @@ class Intake:
         Raises ImageError, which says what is wrong with it and what is taken.
         """
         async with self._room:
-            answer = await self._child(await self._fetched(picture), "clean")
-        return await self._keep(picture.name, user_id, answer)
+            answer = await self._child("clean", await self._fetched(picture), short_name(picture.name))
+        return await self._keep(user_id, *answer)
 
     async def take_all(self, pictures: Sequence[Readable], user_id: int) -> list[Taken | ImageError]:
         """Store pictures that the user sends, as ``take_several`` does, however many and large they are."""
@@ -198,15 +187,20 @@ class Intake:
         """Store pictures that the user sends together, as ``take`` does, several in one process; one that
         ends it costs the others nothing. Return an ImageError in the place of each that isn't taken."""
         async with self._room:
-            lengths = ",".join(str(picture.size) for picture in pictures)
             data = b"".join(picture.data for picture in pictures)
-            header, body = await self._child(data, "several", lengths)
-        if len(found := header.get("pictures", ())) != len(pictures):
+            try:
+                header, body = await self._child("several", data, "", lengths=[one.size for one in pictures])
+            except ImageError:
+                header, body = {"pictures": ()}, b""
+        if len(header["pictures"]) != len(pictures):
             return [await self._alone(picture, user_id) for picture in pictures]
         taken: list[Taken | ImageError] = []
-        for picture, one in zip(pictures, found, strict=True):
-            png, body = body[: one.get("size", 0)], body[one.get("size", 0) :]
-            taken.append(await self._kept(picture.name, user_id, (one, png)))
+        for picture, one in zip(pictures, header["pictures"], strict=True):
+            if "error" in one:
+                taken.append(ImageError(f"{short_name(picture.name)} {one['error']}"))
+                continue
+            png, body = body[: one["size"]], body[one["size"] :]
+            taken.append(await self._keep(user_id, one, png))
         return taken
 
     async def _alone(self, picture: InMemory, user_id: int) -> Taken | ImageError:
@@ -215,21 +209,10 @@ class Intake:
         except ImageError as error:
             return error
 
-    async def _kept(
-        self, name: str, user_id: int, answer: tuple[dict[str, Any], bytes]
-    ) -> Taken | ImageError:
-        try:
-            return await self._keep(name, user_id, answer)
-        except ImageError as error:
-            return error
-
     async def clean(self, picture: Readable) -> bytes:
         """Return a picture that isn't kept as a clean PNG. Raises ImageError as ``take`` does."""
         async with self._room:
-            header, png = await self._child(await self._fetched(picture), "clean")
-        if "error" in header:
-            raise ImageError(f"{short_name(picture.name)} {header['error']}")
-        return png
+            return (await self._child("clean", await self._fetched(picture), short_name(picture.name)))[1]
 
     async def take_mask(self, mask: Readable, user_id: int, original: str, *, exact: bool = False) -> str:
         """Store what ``mask`` marks on ``original`` (SHA-256 of a picture of ours) as a black and white PNG,
@@ -241,8 +224,9 @@ class Intake:
         command = "exact-mask" if exact else "mask"
         async with self._room:
             data = await self._read(mask)
-            answer = await self._child(data + await self._files.get(original), command, str(len(data)))
-        return (await self._keep(mask.name, user_id, answer)).sha256
+            both = data + await self._files.get(original)
+            answer = await self._child(command, both, short_name(mask.name), size=len(data))
+        return (await self._keep(user_id, *answer)).sha256
 
     async def keep_mask(self, data: bytes, user_id: int) -> bits.Bits:
         """Store a mask that the user sends, as it is, and return it. Raises ImageError for anything else."""
@@ -275,10 +259,8 @@ class Intake:
         """
         sent = await asyncio.to_thread(lambda: json.dumps(list(strokes)).encode())
         below = b"" if base is None else await self._files.get(base)
-        command = *map(str, size), str(len(sent))
-        header, png = await self._child(sent + below, *command, process="painter")
-        if "error" in header:
-            raise ImageError(str(header["error"]))
+        shape = {"width": size[0], "height": size[1], "length": len(sent)}
+        header, png = await self._child("paint", sent + below, "", TOO_LONG, **shape)
         sha256 = await self._files.put(png, "image/png")
         await self._note(user_id, sha256)
         return Painted(sha256, str(header["sha256"]), int(header["painted"]))
@@ -288,10 +270,7 @@ class Intake:
 
         Raises ImageError when it can't be read.
         """
-        header, body = await self._child(data, "numbered", str(side))
-        if "error" in header:
-            raise ImageError(f"The picture {header['error']}")
-        return body
+        return (await self._child("numbered", data, "The picture", side=side))[1]
 
     async def sheet(self, pictures: Sequence[bytes], first: int = 1) -> bytes:
         """Return small pictures of ours on one sheet, as WebP, numbered from ``first`` on; b"" is an empty
@@ -299,16 +278,11 @@ class Intake:
 
         Raises ImageError when it can't be made.
         """
-        lengths = ",".join(map(str, (first, *map(len, pictures))))
-        header, body = await self._child(b"".join(pictures), "sheet", lengths)
-        if "error" in header:
-            raise ImageError(f"The sheet {header['error']}")
-        return body
+        lengths = list(map(len, pictures))
+        answer = await self._child("sheet", b"".join(pictures), "The sheet", lengths=lengths, first=first)
+        return answer[1]
 
-    async def _keep(self, name: str, user_id: int, answer: tuple[dict[str, Any], bytes]) -> Taken:
-        header, png = answer
-        if "error" in header:
-            raise ImageError(f"{short_name(name)} {header['error']}")
+    async def _keep(self, user_id: int, header: dict[str, Any], png: bytes) -> Taken:
         sha256 = await self._files.put(png, "image/png")
         await self._note(user_id, sha256)
         return Taken(sha256, int(header["width"]), int(header["height"]))
@@ -350,73 +324,20 @@ class Intake:
 
         Raises ImageError when no encoding is small enough.
         """
-        header, body = await self._child(data, "shrink", str(limit))
-        if "error" in header:
-            raise ImageError(f"The picture {header['error']}")
+        header, body = await self._child("shrink", data, "The picture", limit=limit)
         return body, str(header["media_type"]), str(header["name"])
 
     async def _child(
-        self, data: bytes | Sent, *command: str, process: str = "gate"
+        self, command: str, data: bytes | Sent, called: str, too_much: str = TOO_MUCH, **given: Any
     ) -> tuple[dict[str, Any], bytes]:
+        """Return what the image process answers. called: how a sentence on what is wrong begins."""
+        sent = InMemory("", data) if isinstance(data, bytes) else data
         async with self._slots:
-            out = await output_of(f"studio.pictures.{process}", data, *command)
-        line, _, body = out.partition(b"\n")
-        if not line:
-            return {"error": TOO_MUCH[process]}, b""
-        return json.loads(line), body
-
-
-async def output_of(module: str, data: bytes | Sent, *command: str, patience: float | None = None) -> bytes:
-    """Return what a confined process writes that is given ``data``; b"" when it ended without an answer.
-    patience: seconds until it is ended, None = what a picture has."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=child_environment(),
-    )
-    try:
-        async with asyncio.timeout(patience or TIMEOUT):
-            out = await _answered(child, InMemory("", data) if isinstance(data, bytes) else data)
-    except TimeoutError:
-        out = b""
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    if not out.partition(b"\n")[0]:
-        log.warning("%s ended with %s", module, child.returncode)
-        return b""
-    return out
-
-
-async def _answered(child: asyncio.subprocess.Process, given: Sent) -> bytes:
-    """Return what a process writes while it is handed a file."""
-    assert child.stdin is not None and child.stdout is not None
-    reading = asyncio.create_task(child.stdout.read())
-    try:
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has seen enough
-            async for block in given.blocks():
-                child.stdin.write(block)
-                await child.stdin.drain()
-        child.stdin.close()
-        out = await reading
-        await child.wait()
-        return out
-    finally:
-        reading.cancel()
-
-
-def child_environment() -> dict[str, str]:
-    """Return the few variables of the environment that a picture process may know."""
-    return {name: os.environ[name] for name in KEPT if name in os.environ} | {
-        "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+            answer = await ask_once(IMAGE_PROCESS, command, data=sent, patience=TIMEOUT, **given)
+        header, body = answer or ({"error": too_much}, b"")
+        if "error" in header:
+            raise ImageError(f"{called} {header['error']}".strip())
+        return header, body
 
 
 def _read_head(path: Path) -> bytes:

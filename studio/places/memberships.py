@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from core.recent import Recent
+from cachetools import LRUCache
+
 from storage.members import Members
 from studio.actor import Actor, Place
 from studio.directory import Directory, Member, Unanswered
@@ -38,7 +39,7 @@ class Memberships:
         self, directory: Directory, members: Members, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._directory, self._members, self._clock = directory, members, clock
-        self._answers = Recent[tuple[int, int], _Answer](MOST)
+        self._answers = LRUCache[tuple[int, int], _Answer](MOST)
         self._asking: dict[tuple[int, int], asyncio.Task[Member | None]] = {}
 
     async def of(self, user_id: int, guild_id: int) -> Member | None:

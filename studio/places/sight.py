@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
+from functools import partial
 
 from core.job import Job, Surface
-from jobs.job_rows import JobRows
+from storage import lookup
+from storage.database import Database
 from studio.actor import Actor, Place
 from studio.authority import TABLE, Action, Authority, Role
 from studio.directory import Directory
@@ -21,14 +23,17 @@ class Sight:
     """
 
     def __init__(
-        self, authority: Authority, rows: JobRows, directory: Directory, memberships: Memberships
+        self, authority: Authority, database: Database, directory: Directory, memberships: Memberships
     ) -> None:
-        self.authority, self._rows = authority, rows
+        self.authority, self._database = authority, database
         self._directory, self._memberships = directory, memberships
 
     async def shown(self, job: Job | None) -> set[Place]:
         """Return every place where a job is shown, by the rows."""
-        return {Place(*place) for place in await self._rows.places(job.id)} if job else set()
+        if job is None:
+            return set()
+        found = await self._database.read(partial(lookup.places, job_id=job.id), once=True)
+        return {Place(*place) for place in found}
 
     async def everywhere(
         self, actor: Actor, job: Job | None, shown: Iterable[Place], actions: Iterable[Action]

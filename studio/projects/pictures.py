@@ -4,7 +4,6 @@ out."""
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from storage.projects.rows import Label, Project
 from storage.web import trash
 from studio.actor import Actor
 from studio.authority import Action
+from studio.pictures.child import ask_once
 from studio.pictures.intake import (
     CHILDREN,
     SEVERAL,
@@ -31,7 +31,6 @@ from studio.pictures.intake import (
     Readable,
     Taken,
     fetched,
-    output_of,
     short_name,
 )
 from studio.pictures.thumbnails import SIZES
@@ -295,9 +294,8 @@ async def read_confined(file: Readable, command: str) -> tuple[dict[str, Any], b
     sent = await fetched(file)
     if sent.size > MAX_ZIP:  # it may have said less before
         raise ImageError(f"{called} has {sent.size / 2**20:.1f} MB; up to {MAX_ZIP // 2**20} MB are taken.")
-    out = await output_of("studio.projects.unzip", sent, command, patience=PATIENCE)
-    line, _, body = out.partition(b"\n")
-    header = json.loads(line) if line else {"error": "takes too much time or memory to read."}
+    answer = await ask_once("studio.projects.unzip", command, data=sent, patience=PATIENCE)
+    header, body = answer or ({"error": "takes too much time or memory to read."}, b"")
     if "error" in header:
         raise ImageError(f"{called} {header['error']}")
     return header, body

@@ -1,7 +1,7 @@
 """A child process that reads strangers' zip files and label files. Runs as ``python -m
 studio.projects.unzip``.
 
-stdin: bytes. stdout: one JSON line, then the pictures' bytes, one after the other. Names in an archive say
+Names in an archive say
 what its pictures are called and never become paths. Commands: ``pictures`` (a zip file → its pictures with
 the labels that folders or label files give) and ``labels`` (a zip, CSV or JSON file → what it says).
 """
@@ -11,7 +11,9 @@ from __future__ import annotations
 import io
 import stat
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import PurePosixPath
 
 from studio.pictures import confine
@@ -19,7 +21,7 @@ from studio.projects import label_files
 from studio.projects.limits import MAX_FILES, MAX_RATIO, MAX_UNPACKED
 
 MAX_MEMORY = 440 * 2**20  # bytes above what the interpreter and its imports need
-MAX_SECONDS = {"pictures": 20, "labels": 20}  # of processor time
+MAX_SECONDS = 20  # of processor time
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 ARCHIVES = (".zip", ".gz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz", ".zst")
 LABELS = (".csv", ".json", ".txt", ".yaml", ".yml")
@@ -31,12 +33,12 @@ LONGEST = 200  # characters of a name
 
 
 def main() -> None:
-    """Answer one request from stdin on stdout, in a process that can do nothing else."""
-    confine.serve(prepare, answer, MAX_MEMORY, MAX_SECONDS)
+    """Answer requests for one command, in a process that can do nothing else."""
+    confine.serve(prepare, MAX_MEMORY, MAX_SECONDS)
 
 
-def prepare() -> None:
-    """Import all that reading will need: afterwards no file can be opened."""
+def prepare(command: str) -> Callable[[bytes], tuple[dict[str, object], bytes]]:
+    """Import all that reading will need: afterwards no file can be opened. Return what answers a command."""
     import encodings.cp437
     import encodings.utf_8_sig  # noqa: F401
 
@@ -45,6 +47,7 @@ def prepare() -> None:
         archive.writestr("a/b.csv", "file,label\nx,y\n")
     with zipfile.ZipFile(made) as archive:
         label_files.read({"b.csv": archive.read("a/b.csv")})
+    return partial(answer, command=command)
 
 
 def answer(data: bytes, command: str) -> tuple[dict[str, object], bytes]:

@@ -9,8 +9,9 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from cachetools import LRUCache
+
 from core.errors import AtelierError
-from core.recent import Recent
 from jobs.executor import Executor
 from vision.protocol import Check, Checked, Declined, Embed, Nearest, Neighbours, Question, Select, Selected
 from vision.weights import fingerprint
@@ -34,7 +35,7 @@ class Eyes:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._texts = Recent[tuple[str, str], bytes](KEPT)
+        self._texts = LRUCache[tuple[str, str], bytes](KEPT)
 
     async def read(self, model: str, text: str) -> bytes:
         """Return the vector of a text. Raises Blind, Busy."""
@@ -42,7 +43,6 @@ class Eyes:
         if key not in self._texts:
             question = Embed(_new_id(), fingerprint.spec_of(model), texts=(text,))
             [self._texts[key]] = await self._ask(question, PATIENCE)
-        self._texts.move_to_end(key)
         return self._texts[key]
 
     async def look(

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic  # by name: the sandbox's simulator stops the module's clock for the bot's tasks
 
+from cachetools import LRUCache
+
 from core.errors import ImageError, NotAllowedError, UserError
 from core.job import Surface
-from core.recent import Recent
 from storage.gallery import Tile
 from storage.members import Members
 from storage.search import query as rows
@@ -79,7 +80,7 @@ class Compared:
     hundred thousand pictures takes longest. What came since, and what may be seen, is read each time."""
 
     def __init__(self) -> None:
-        self._kept = Recent[Hashable, tuple[float, Known]](COMPARED)
+        self._kept = LRUCache[Hashable, tuple[float, Known]](COMPARED)
 
     def get(self, key: Hashable) -> Known | None:
         """Return the places that were compared; None when they weren't, or that was long ago."""

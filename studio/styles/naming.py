@@ -10,7 +10,7 @@ from dataclasses import replace
 from core.errors import ModelError, PromptError, UserError
 from core.grammar.prompt import Prompt
 from core.grammar.spelling import hint
-from core.grammar.stored_loras import StoredLora, stored_lora, typed
+from core.grammar.stored_loras import StoredLora, lora_name, stored_lora
 from core.requests import GenerateRequest, Request
 from core.requests.own_models import STYLE, TrainRequest
 from core.settings import Settings
@@ -45,7 +45,7 @@ class Styles:
     async def offered(self, actor: Actor) -> list[str]:
         """Return the styles that the actor may use where they are, as ``--lora`` names them."""
         try:
-            return [typed(found.name) for found in await self._trying.styles(actor)]
+            return [lora_name(found.name) for found in await self._trying.styles(actor)]
         except UserError:  # who may see none is offered none
             return []
 
@@ -81,7 +81,7 @@ class Styles:
                 found, version = await self._trying.style(actor, one)
             except UserError:
                 continue
-            return StoredLora(typed(found.name), found.id, str(version.artefact)), found
+            return StoredLora(lora_name(found.name), found.id, str(version.artefact)), found
         configured("lora", name, self._settings.loras)  # which says what there is
         raise PromptError(f"There is no lora `{name}` here.")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import full_size
+from benchmarks import gpu
 
 MILLIONS = {
     "sd15": ("unet", 860),
@@ -15,13 +15,13 @@ MILLIONS = {
 }  # of the published checkpoints' denoisers
 
 
-@pytest.mark.parametrize("name", full_size.NAMES)
+@pytest.mark.parametrize("name", gpu.NAMES)
 def test_a_full_size_model_has_the_published_number_of_parameters(name: str) -> None:
     def on_paper(make) -> nn.Module:
         with torch.device("meta"):
             return make()
 
-    pipe = {"sd15": full_size._sd15, "sdxl": full_size._sdxl, "flux": full_size._flux}[name](on_paper)
+    pipe = {"sd15": gpu._sd15, "sdxl": gpu._sdxl, "flux": gpu._flux}[name](on_paper)
     part, millions = MILLIONS[name]
     assert sum(p.numel() for p in getattr(pipe, part).parameters()) / 1e6 == pytest.approx(
         millions, rel=0.002
@@ -29,7 +29,7 @@ def test_a_full_size_model_has_the_published_number_of_parameters(name: str) -> 
 
 
 def test_no_weight_is_zero_and_a_signal_keeps_its_size() -> None:
-    made = full_size.drawn(
+    made = gpu.drawn(
         lambda: nn.Sequential(nn.Linear(256, 256), nn.LayerNorm(256), nn.Linear(256, 256)),
         torch.float32,
         "cpu",

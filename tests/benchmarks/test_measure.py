@@ -34,8 +34,7 @@ from benchmarks.measure import (
 )
 from benchmarks.models import DEMO, image_model, tiny_image_model
 from benchmarks.rows import LONGEST_FIRST, ROWS, exactness, row
-from benchmarks.serving import Run, Served
-from benchmarks.traces import Mix, at_once, poisson
+from benchmarks.serving import Mix, Run, Served, at_once, poisson
 from core.settings import ROOT
 from vision.engine.passes import Passes
 from vision.families import Mode

@@ -151,7 +151,7 @@ async def _opened_studio(loaded: Settings, target: str, settle: float) -> AsyncI
         pending = PendingInteractions(data_dir / "unanswered")
         hooks = Hooks()
         bot = hooks.client(built, pending)
-        env = Env(bot, settle_timeout=settle)
+        env = Env(bot, settle_timeout=settle, shard_count=1)
         await env.start()
         try:
             guild = env.create_guild("Test")

@@ -7,7 +7,7 @@ import pytest
 
 from bot.ui.buttons import SettingButton
 from core.errors import StorageError
-from core.setting.profiles import DEMO
+from core.profiles import DEMO
 from tests.bot.conftest import Studio, open_studio
 from tests.bot.test_presses import job_of, press, single
 

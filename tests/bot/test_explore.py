@@ -59,4 +59,4 @@ async def test_a_result_in_a_channel_shows_up_for_who_reads_it_until_they_cannot
     assert (await gallery.look(bob, public.id)).result is not None
     await _deny(studio, studio.channel)
     assert await _shown(studio, studio.bob.id) == set()
-    assert not await studio.bot.studio.is_seen(replace(bob), public.id)
+    assert not await studio.bot.studio.sources.is_seen(replace(bob), public.id)

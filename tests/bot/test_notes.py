@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from core.grammar.flags import FLAGS, why_unsupported
-from core.grammar.prompt import parse
+from core.grammar.prompt import parse_prompt
 from core.requests import ImagineRequest
 from core.wording import fields_of
 from studio.asking.words import unsupported_notes
@@ -18,7 +18,7 @@ PICTURE = {"<1>": "a" * 64}
 
 
 def notes(prompt: str, pictures: Mapping[str, str] | None = None) -> list[str]:
-    return unsupported_notes(ImagineRequest(**fields_of(parse(prompt), pictures)))
+    return unsupported_notes(ImagineRequest(**fields_of(parse_prompt(prompt), pictures)))
 
 
 @pytest.mark.parametrize("flag", UNSUPPORTED, ids=lambda flag: flag.name)

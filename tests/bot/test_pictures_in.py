@@ -149,7 +149,7 @@ async def test_nothing_is_stored_on_a_full_disk(tmp_path, picture, monkeypatch) 
 
 
 async def test_so_many_pictures_at_once_and_no_more(studio: Studio, picture, monkeypatch) -> None:
-    monkeypatch.setattr(studio.bot.studio._sources, "_uploads", Pace(2, 60.0))
+    monkeypatch.setattr(studio.bot.studio.sources, "_uploads", Pace(2, 60.0))
     await studio.send_dm(studio.alice.user, "", picture, picture, picture)
     assert "Send the next in" in studio.alice.user.dm_channel.history()[-1].content
     await studio.send_dm(studio.bob.user, "", picture)

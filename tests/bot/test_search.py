@@ -6,6 +6,7 @@ from typing import Any
 
 from PIL import Image
 
+from storage import lookup
 from storage.schema import drafts
 from storage.search import vectors as rows
 from tests.bot.conftest import Studio, open_studio
@@ -24,6 +25,10 @@ async def draw(studio: Studio, who, prompt: str) -> str:
 
     await eventually(seen)
     return job.id
+
+
+async def places_of(studio: Studio, job_id: str) -> set[tuple[int | None, int]]:
+    return await studio.built.database.read(lambda c: lookup.places(c, job_id))
 
 
 async def search(studio: Studio, who=None, **options: Any):
@@ -56,12 +61,12 @@ async def test_a_number_opens_its_picture_with_its_buttons_also_after_a_restart(
     job = await draw(studio, studio.alice, "a boat --seed 40")
     message = await search(studio, words="boat")
     await studio.restart()
-    places = await studio.built.queue.places(job)
+    places = await places_of(studio, job)
     result = await studio.alice.click(message, custom_id=f"se:{job}:2")
     opened = result.response or result.followups[-1]
     assert opened.ephemeral and opened.attachments and job in opened.content
     assert f"at:{job}:strong:2" in ids(opened)
-    assert await studio.built.queue.places(job) == places, "no row says that others see it there"
+    assert await places_of(studio, job) == places, "no row says that others see it there"
 
 
 async def test_a_picture_to_compare_with_is_not_told_by_its_hash(

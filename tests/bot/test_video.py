@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot.ui import buttons
+from core.profiles import DEMO
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
-from core.setting.profiles import DEMO
 from studio.asking.films.actions import STRENGTHS
 from tests.bot.conftest import Studio, open_studio, png
 from tests.bot.test_asking import said

@@ -3,7 +3,7 @@
 import pytest
 
 from core.errors import PromptError
-from core.grammar.prompt import format_prompt, parse
+from core.grammar.prompt import format_prompt, parse_prompt
 from core.requests import ImagineRequest
 from core.requests.video import VideoRequest
 from core.wording import fields_of, film_fields_of, prompt_of
@@ -15,7 +15,7 @@ TYPED = "a boat --ar 16:9 --motion high --seconds 4.5 --fps 12 --res 720 --silen
 
 
 def film(text: str, pictures: dict[str, str] | None = None) -> VideoRequest:
-    return VideoRequest(**film_fields_of(parse(text), pictures))
+    return VideoRequest(**film_fields_of(parse_prompt(text), pictures))
 
 
 def test_flags_of_films_become_fields_of_their_request() -> None:
@@ -39,7 +39,7 @@ def test_larger_films_are_fewer_unless_a_number_is_named() -> None:
 
 @pytest.mark.parametrize("text", [TYPED, f"{TYPED} --bs 1", f"{TYPED} --no fog --cfg 4", "a --loop --bs 2"])
 def test_a_films_words_are_found_in_its_request_again(text: str) -> None:
-    assert format_prompt(prompt_of(film(f"{text} --video"))) == format_prompt(parse(text))
+    assert format_prompt(prompt_of(film(f"{text} --video"))) == format_prompt(parse_prompt(text))
 
 
 def test_a_film_starts_from_one_picture() -> None:
@@ -50,7 +50,7 @@ def test_a_film_starts_from_one_picture() -> None:
 
 
 def test_flags_of_films_on_pictures_are_told() -> None:
-    request = ImagineRequest(**fields_of(parse("a boat --motion low --bs 2 --loop")))
+    request = ImagineRequest(**fields_of(parse_prompt("a boat --motion low --bs 2 --loop")))
     [note] = unsupported_notes(request)
     assert note.startswith("`--motion low`, `--loop`, `--bs 2`: it acts on films alone")
 

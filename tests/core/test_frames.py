@@ -2,19 +2,19 @@
 
 import pytest
 
-from core.requests.frames import cited, clock, labels, pieces
+from core.requests.frames import cited_frames, clock, frame_labels, pieces_by_frame
 
 TIMES = (0.5, 1.5, 3.5, 7.25, 12.0)
 
 
 def test_frames_are_called_by_their_time() -> None:
-    assert labels((0.5, 12.04)) == ["0.5 s", "12.0 s"]
-    assert labels(()) == []
+    assert frame_labels((0.5, 12.04)) == ["0.5 s", "12.0 s"]
+    assert frame_labels(()) == []
 
 
 def test_two_frames_are_never_called_the_same() -> None:
-    assert labels((0.0, 0.04, 0.08)) == ["0.00 s", "0.04 s", "0.08 s"]
-    assert labels((0.001, 0.002)) == ["0.001 s", "0.002 s"]
+    assert frame_labels((0.0, 0.04, 0.08)) == ["0.00 s", "0.04 s", "0.08 s"]
+    assert frame_labels((0.001, 0.002)) == ["0.001 s", "0.002 s"]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_two_frames_are_never_called_the_same() -> None:
     ],
 )
 def test_a_time_in_an_answer_names_its_frame(text: str, frames: list[int]) -> None:
-    assert [one.frame for one in cited(text, TIMES)] == frames
+    assert [one.frame for one in cited_frames(text, TIMES)] == frames
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,15 @@ def test_a_time_in_an_answer_names_its_frame(text: str, frames: list[int]) -> No
     ["3.5 metres", "3 ships", "9.9 s", "version 3.5.1 s", "it is 3.5", "in 2012 she", "at 6 s", "00:45", ""],
 )
 def test_other_numbers_name_none(text: str) -> None:
-    assert cited(text, TIMES) == []
-    assert cited(f"at 3.5 s {text}", ()) == []
+    assert cited_frames(text, TIMES) == []
+    assert cited_frames(f"at 3.5 s {text}", ()) == []
 
 
 def test_an_answer_comes_apart_at_its_times() -> None:
-    found = pieces("It falls [3.5 s] and lies (12 s).", TIMES)
+    found = pieces_by_frame("It falls [3.5 s] and lies (12 s).", TIMES)
     assert found == [("It falls [", None), ("3.5", 2), (" s] and lies (", None), ("12", 4), (" s).", None)]
-    assert pieces("Nothing moves.", TIMES) == [("Nothing moves.", None)]
-    assert pieces("", TIMES) == [("", None)]
+    assert pieces_by_frame("Nothing moves.", TIMES) == [("Nothing moves.", None)]
+    assert pieces_by_frame("", TIMES) == [("", None)]
 
 
 def test_a_clock_shows_whole_seconds() -> None:

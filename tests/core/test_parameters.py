@@ -9,10 +9,10 @@ import pytest
 
 from core.errors import UserError
 from core.grammar.flags import FLAGS, REFERENCES, SUPPORTED, UNSUPPORTED, Prompt
-from core.grammar.prompt import parse
+from core.grammar.prompt import parse_prompt
 from core.grammar.references import Picture, Pictures, References
 from core.grammar.values import Whole
-from core.parameters import Flag, Parameters, Reach, flags_of, names, param, parameters
+from core.parameters import Flag, Parameters, Reach, field_names, flags_of, param, parameters
 from core.requests import REQUESTS, GenerateRequest, ImagineRequest
 from core.settings import ROOT
 from core.wording import fields_of, prompt_of
@@ -30,24 +30,26 @@ TOY = """
 USES = """
 from core.errors import UserError
 from core.grammar.flags import BY_NAME, FLAGS, why_unsupported
-from core.grammar.prompt import format_prompt, parse
-from core.parameters import names
+from core.grammar.prompt import format_prompt, parse_prompt
+from core.parameters import field_names
 from core.requests import ImagineRequest, OutpaintRequest, from_json, to_json
 from core.wording import fields_of, prompt_of, with_defaults
 from studio.asking.actions import _reaching
 from core.parameters import Reach
 
-prompt = parse("a red house --g 5 --seed 1")
+prompt = parse_prompt("a red house --g 5 --seed 1")
 assert prompt.glow == 5 and BY_NAME["g"].help == "how much it shines, 0 to 9"
 assert format_prompt(prompt) == "a red house --seed 1 --glow 5"
 request = ImagineRequest(**fields_of(prompt))
 assert request.glow == 5 and from_json("imagine", to_json(request)) == request
 assert prompt_of(request, seed=True) == prompt
-assert ImagineRequest(**fields_of(parse("a --glow 0"))) == ImagineRequest(**fields_of(parse("a")))
-assert with_defaults(parse("a"), parse("b --glow 3")).glow == 3
+none, zero = (fields_of(parse_prompt(words)) for words in ("a", "a --glow 0"))
+assert ImagineRequest(**zero) == ImagineRequest(**none)
+assert with_defaults(parse_prompt("a"), parse_prompt("b --glow 3")).glow == 3
 assert "new pictures" in why_unsupported("--glow 5")
 for cls in (ImagineRequest, OutpaintRequest):
-    assert "glow" in names(cls, lambda p: p.reported) and "glow" not in names(cls, lambda p: p.moderated)
+    assert "glow" in field_names(cls, lambda p: p.reported)
+    assert "glow" not in field_names(cls, lambda p: p.moderated)
 assert "glow" in _reaching(Reach.GRID) and "glow" not in _reaching(Reach.KEPT)
 try:
     ImagineRequest(prompt="a", glow=10)
@@ -92,7 +94,7 @@ def test_every_flag_is_in_the_table_once() -> None:
 def test_what_a_field_holds_says_whether_it_names_pictures() -> None:
     kinds = (Picture, Pictures, References)
     for cls in REQUESTS:
-        held = names(cls, lambda parameter: isinstance(parameter.value, kinds))
+        held = field_names(cls, lambda parameter: isinstance(parameter.value, kinds))
         films = {name for name in held if name.startswith("clip")}
         assert all(("image" in name or "reference" in name) for name in set(held) - films)
         named = {name for name in parameters(cls) if "image" in name or name in REFERENCES}
@@ -106,7 +108,7 @@ def test_moderation_reads_a_field_that_nothing_is_known_of(cls) -> None:
         wish: str = ""
         secret: str = param("", moderated=False)
 
-    read = names(Newer, lambda parameter: parameter.moderated)
+    read = field_names(Newer, lambda parameter: parameter.moderated)
     assert "wish" in read and "secret" not in read
 
 
@@ -122,8 +124,8 @@ UNREAD = {
 
 
 def test_moderation_reads_every_field_but_names_and_pictures() -> None:
-    assert set(names(GenerateRequest, lambda parameter: not parameter.moderated)) == UNREAD
-    assert names(GenerateRequest, lambda parameter: parameter.avoided) == ("negative_prompt",)
+    assert set(field_names(GenerateRequest, lambda parameter: not parameter.moderated)) == UNREAD
+    assert field_names(GenerateRequest, lambda parameter: parameter.avoided) == ("negative_prompt",)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +138,7 @@ def test_moderation_reads_every_field_but_names_and_pictures() -> None:
     ],
 )
 def test_what_is_not_kept_of_a_picture_is_known(reach: Reach, expected: set[str]) -> None:
-    assert set(names(GenerateRequest, lambda parameter: parameter.reach is reach)) == expected
+    assert set(field_names(GenerateRequest, lambda parameter: parameter.reach is reach)) == expected
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_what_is_not_kept_of_a_picture_is_known(reach: Reach, expected: set[str]
 )
 def test_a_prompt_and_a_request_take_the_same_numbers(flag: Flag) -> None:
     low, high = flag.value.low, flag.value.high
-    makers = [lambda number: parse(f"a --{flag.name} {number}")]
+    makers = [lambda number: parse_prompt(f"a --{flag.name} {number}")]
     if flag.field in parameters(GenerateRequest):
         makers.append(lambda number: ImagineRequest(prompt="a", **{flag.field: number}))
     for make in makers:

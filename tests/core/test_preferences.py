@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import PromptError, UserError
 from core.grammar.flags import BY_NAME
-from core.grammar.prompt import Prompt, parse
+from core.grammar.prompt import Prompt, parse_prompt
 from core.job import Lane
 from core.preferences import Preferences, check_option, check_suffix, may_name_options, prompts_of, spell_out
 from core.wording import with_defaults
@@ -27,7 +27,7 @@ def test_settings_become_defaults_and_a_suffix_goes_in_their_place() -> None:
     assert replace(chosen, suffix="--ar 3:2").defaults == Prompt(
         aspect_ratio=(3, 2), lane=Lane.RELAX, private=True
     )
-    assert with_defaults(parse("a --s 5 --public"), chosen.defaults) == Prompt(
+    assert with_defaults(parse_prompt("a --s 5 --public"), chosen.defaults) == Prompt(
         text="a", stylize=5, raw=True, lane=Lane.RELAX, private=False
     )
 

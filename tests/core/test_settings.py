@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from core.setting.files import BucketAddress
-from core.settings import PROFILES, Settings, env_example, load
+from core.settings import PROFILES, BucketAddress, Settings, env_example, load
 
 NOWHERE = Path("/nonexistent/.env")
 

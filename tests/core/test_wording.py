@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from core.errors import PromptError, UserError
-from core.grammar.prompt import Prompt, format_prompt, parse
+from core.grammar.prompt import Prompt, format_prompt, parse_prompt
 from core.requests import GenerateRequest, ImagineRequest, from_json, to_json
 from core.wording import fields_of, numbered, prompt_of, references, with_defaults
 from tests.core.grammar.test_prompt import prompts
@@ -25,7 +25,9 @@ def test_what_a_request_kept_of_a_prompt_makes_the_same_request(prompt: Prompt) 
     again = ImagineRequest(**fields_of(prompt_of(request, seed=True), numbered(references(request))))
     assert again == request
     assert from_json("imagine", to_json(request)) == request
-    typed = parse(format_prompt(prompt_of(request)))  # what it kept as unsupported is read as flags again
+    typed = parse_prompt(
+        format_prompt(prompt_of(request))
+    )  # what it kept as unsupported is read as flags again
     assert (
         ImagineRequest(**fields_of(replace(typed, seed=request.seed), numbered(references(request))))
         == request
@@ -34,7 +36,7 @@ def test_what_a_request_kept_of_a_prompt_makes_the_same_request(prompt: Prompt) 
 
 def test_pictures_have_numbers_in_words() -> None:
     request = ImagineRequest(
-        **fields_of(parse("<1>::2 <2> a boat --sref <1> --cref <3> --iw 2"), numbered(SHA))
+        **fields_of(parse_prompt("<1>::2 <2> a boat --sref <1> --cref <3> --iw 2"), numbered(SHA))
     )
     assert request.image_prompts == ((SHA[0], 2.0), (SHA[1], 1.0)) and request.style_references == (
         (SHA[0], 1.0),
@@ -50,15 +52,15 @@ def test_a_picture_to_start_from_keeps_its_strength() -> None:
 
 def test_a_picture_that_is_not_there_is_told() -> None:
     with pytest.raises(PromptError, match="no picture `<4>`: <1>, <2>, <3>"):
-        fields_of(parse("<4> a"), numbered(SHA))
-    begun = ImagineRequest(**fields_of(parse("<2> <1> a boat --strength 0.4"), numbered(SHA)))
+        fields_of(parse_prompt("<4> a"), numbered(SHA))
+    begun = ImagineRequest(**fields_of(parse_prompt("<2> <1> a boat --strength 0.4"), numbered(SHA)))
     assert (begun.image, begun.image_prompts, begun.strength) == (SHA[1], ((SHA[0], 1.0),), 0.4)
     with pytest.raises(PromptError, match="you attached none"):
-        fields_of(parse("a --sref <1>"))
+        fields_of(parse_prompt("a --sref <1>"))
 
 
 def test_random_styles_get_codes_that_can_be_typed_again() -> None:
-    request = ImagineRequest(**fields_of(parse("a --sref random 5::2 random"), code=70))
+    request = ImagineRequest(**fields_of(parse_prompt("a --sref random 5::2 random"), code=70))
     assert request.style_codes == ((70, 1.0), (5, 2.0), (71, 1.0))
     assert "--sref 70 5::2 71" in format_prompt(prompt_of(request))
 
@@ -78,7 +80,7 @@ def test_random_styles_get_codes_that_can_be_typed_again() -> None:
     ],
 )
 def test_what_was_typed_goes_before_a_members_defaults(prompt: str, defaults: str, expected: str) -> None:
-    assert format_prompt(with_defaults(parse(prompt), parse(defaults))) == expected
+    assert format_prompt(with_defaults(parse_prompt(prompt), parse_prompt(defaults))) == expected
 
 
 def test_every_field_of_a_prompt_has_its_place() -> None:

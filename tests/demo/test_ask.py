@@ -5,7 +5,6 @@ a folder that transformers loads.
 import json
 import os
 import random
-from pathlib import Path
 
 import pytest
 
@@ -15,32 +14,25 @@ torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
 
-from demo.captions import background_phrase  # noqa: E402
 from demo.drawing import Placed  # noqa: E402
-from demo.evaluation.ask import chat as chats  # noqa: E402
-from demo.evaluation.ask import rows as ask_rows  # noqa: E402
-from demo.evaluation.report import CARD, AskReport  # noqa: E402
-from demo.training import loop  # noqa: E402
-from demo.training.ask import (  # noqa: E402
-    curve,
-    language,
-    lessons,
-    model,
-    pictures,
-    pool,
-    questions,
-    start,
-    talks,
-    tokens,
-    tower,
+from demo.evaluate import chat as chats  # noqa: E402
+from demo.train import (  # noqa: E402
+    chat_data,
+    chat_model,
+    chat_talks,
+    chat_train,
+    loop,
 )
-from demo.training.ask.pictures import Chart, Drawn  # noqa: E402
-from demo.training.loop import MODELS  # noqa: E402
+from demo.train.chat_data import (  # noqa: E402
+    Chart,
+    Drawn,
+)
+from demo.train.loop import MODELS  # noqa: E402
 from demo.world import COLOURS, OBJECTS, Group, Scene, is_held_out  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.training, pytest.mark.filterwarnings("ignore")]
 
-MAKERS = [lesson.make for lesson in lessons.TOLD]
+MAKERS = [lesson.make for lesson in chat_train.TOLD]
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +40,18 @@ def work(tmp_path_factory):
     """A folder of its own for what the stages leave, with a tokenizer of few conversations."""
     folder = tmp_path_factory.mktemp("work")
     patch = pytest.MonkeyPatch()
-    for module in (loop, pool, tower, language, tokens, curve):
+    for module in (loop, chat_data, chat_train, chat_model):
         patch.setattr(module, "WORK", folder)
-    tokens.tokenizer.cache_clear()
-    tokens.build_tokenizer(folder / "ask-tokenizer", conversations=300)
+    chat_model.tokenizer.cache_clear()
+    chat_model.build_tokenizer(folder / "ask-tokenizer", conversations=300)
     yield folder
     patch.undo()
-    tokens.tokenizer.cache_clear()
+    chat_model.tokenizer.cache_clear()
 
 
 @pytest.fixture(scope="module")
 def encoder(work):
-    return tokens.Encoder(tokens.tokenizer())
+    return chat_model.Encoder(chat_model.tokenizer())
 
 
 def scene(*groups, place="any"):
@@ -71,7 +63,7 @@ RED_CAT = Drawn(scene(Group(1, "red", "cat", "medium")), (Placed("cat", "red", 0
 
 def asked(drawn, kind):
     rng = random.Random(0)
-    return {a for _ in range(60) for k, _, a in questions.about_scene(drawn, rng) if k == kind}
+    return {a for _ in range(60) for k, _, a in chat_data.about_scene(drawn, rng) if k == kind}
 
 
 # Truth
@@ -91,7 +83,7 @@ def test_answers_about_one_thing_are_true():
 def test_yes_and_no_are_asked_alike_and_are_true():
     rng, said = random.Random(0), {"yes": 0, "no": 0}
     for _ in range(400):
-        for kind, question, answer in questions.about_scene(RED_CAT, rng):
+        for kind, question, answer in chat_data.about_scene(RED_CAT, rng):
             if kind == "yes_no":
                 said[answer] += 1
                 if question.endswith(tuple(f" {colour}?" for colour in COLOURS)):
@@ -117,50 +109,50 @@ def test_nobody_is_asked_where_a_thing_on_an_edge_between_fields_stands():
 
 def test_answers_about_a_chart_are_true():
     chart, rng = Chart(("red", "blue", "green"), (7, 2, 7)), random.Random(0)
-    found = {(k, a) for _ in range(60) for k, _, a in questions.about_chart(chart, rng)}
+    found = {(k, a) for _ in range(60) for k, _, a in chat_data.about_chart(chart, rng)}
     assert ("table", "red, 7\nblue, 2\ngreen, 7") in found and ("bars", "three") in found
     assert {a for k, a in found if k == "extreme"} == {"blue"}  # no bar is the highest
 
 
 def test_patches_of_a_sign_name_their_letter():
-    picture = pictures.sign_picture("RIGHT", random.Random(1))
-    letters, index = picture.labels[pictures.ROW["letter"]], picture.labels[pictures.ROW["index"]]
-    assert {(int(k), pictures.LETTERS[n]) for k, n in zip(index, letters, strict=True) if k >= 0} == {
+    picture = chat_data.sign_picture("RIGHT", random.Random(1))
+    letters, index = picture.labels[chat_data.ROW["letter"]], picture.labels[chat_data.ROW["index"]]
+    assert {(int(k), chat_data.LETTERS[n]) for k, n in zip(index, letters, strict=True) if k >= 0} == {
         (0, "R"), (1, "I"), (2, "G"), (3, "H"), (4, "T")
     }  # fmt: skip
 
 
 def test_patches_of_a_bar_name_its_value_and_colour():
-    picture = pictures.chart_picture(Chart(("red", "blue", "green"), (10, 1, 5)), random.Random(1))
-    rows = [picture.labels[pictures.ROW[name]] for name in ("colour", "value")]
+    picture = chat_data.chart_picture(Chart(("red", "blue", "green"), (10, 1, 5)), random.Random(1))
+    rows = [picture.labels[chat_data.ROW[name]] for name in ("colour", "value")]
     named = {(COLOURS[c], int(v)) for c, v in zip(*rows, strict=True) if v >= 0}
     assert named == {("red", 10), ("blue", 1), ("green", 5)}
 
 
 def test_training_never_shows_what_the_evaluation_asks():
-    shard = pool.draw_shard(0, share=0.1)
+    shard = chat_data.draw_shard(0, share=0.1)
     drawn = [p.truth for p in shard["scene"] + shard["single"]]
     drawn += [p.truth for frames, _ in shard["film"] for p in frames] + [
         one.truth for one, _ in shard["pair"]
     ]
     assert not any(is_held_out(one.scene) for one in drawn)
-    assert not any(pictures.held_word(p.truth) for p in shard["sign"])
-    assert not any(pictures.held_chart(p.truth) for p in shard["chart"])
-    rng, fresh = random.Random(0), talks.Fresh(True)
+    assert not any(chat_data.held_word(p.truth) for p in shard["sign"])
+    assert not any(chat_data.held_chart(p.truth) for p in shard["chart"])
+    rng, fresh = random.Random(0), chat_talks.Fresh(True)
     assert all(is_held_out(fresh.single(rng)[1].scene) for _ in range(5))
-    assert pictures.held_word(fresh.sign(rng)[1]) and pictures.held_chart(fresh.chart(rng)[1])
+    assert chat_data.held_word(fresh.sign(rng)[1]) and chat_data.held_chart(fresh.chart(rng)[1])
 
 
 def test_a_pair_differs_in_one_thing():
     rng = random.Random(3)
     for _ in range(10):
-        a, b = (one.truth.scene for one in pool.pair(rng, held=False))
+        a, b = (one.truth.scene for one in chat_data.pair(rng, held=False))
         g, h = a.groups[0], b.groups[0]
         assert (g.object != h.object) + (g.colour != h.colour) + (a.background != b.background) == 1
 
 
 def test_a_name_is_learned_only_where_it_was_told_before():
-    talk = talks.name_talk(talks.Facts(False), random.Random(0), ways=2, shots=2, more=2)
+    talk = chat_talks.name_talk(chat_talks.Facts(False), random.Random(0), ways=2, shots=2, more=2)
     told = set()
     for turn in talk.turns:
         assert turn.learned == (turn.answer in told)
@@ -169,17 +161,17 @@ def test_a_name_is_learned_only_where_it_was_told_before():
 
 
 def test_many_questions_about_one_picture_never_ask_twice_and_have_short_answers():
-    rng, words = random.Random(0), talks.Facts(False)
+    rng, words = random.Random(0), chat_talks.Facts(False)
     for _ in range(20):
-        drill, bars = talks.drill_talk(words, rng), talks.bars_talk(words, rng)
-        assert not {turn.kind for turn in drill.turns} & talks.LONG
+        drill, bars = chat_talks.drill_talk(words, rng), chat_talks.bars_talk(words, rng)
+        assert not {turn.kind for turn in drill.turns} & chat_talks.LONG
         for talk in (drill, bars):
             asked = [turn.parts[-1].lower() for turn in talk.turns]
             assert len(set(asked)) == len(asked) >= 3
 
 
 def test_some_things_are_never_given_another_name():
-    class Watched(talks.Facts):
+    class Watched(chat_talks.Facts):
         named = set()
 
         def single(self, rng, **wanted):
@@ -188,9 +180,9 @@ def test_some_things_are_never_given_another_name():
 
     rng, source = random.Random(0), Watched(False)
     for _ in range(80):
-        lessons.teach_names(source, rng)
-    assert source.named & set(OBJECTS) == set(talks.NAMED)
-    assert not set(talks.NAMED) & set(talks.NEVER_NAMED)
+        chat_train.teach_names(source, rng)
+    assert source.named & set(OBJECTS) == set(chat_talks.NAMED)
+    assert not set(chat_talks.NAMED) & set(chat_talks.NEVER_NAMED)
 
 
 # The model
@@ -199,7 +191,7 @@ def test_some_things_are_never_given_another_name():
 
 @pytest.mark.parametrize("make", dict.fromkeys(MAKERS), ids=lambda make: make.__name__)
 def test_ids_are_those_of_the_processor(encoder, make):
-    processor, source = tokens.processor(), talks.Fresh(True)
+    processor, source = chat_model.processor(), chat_talks.Fresh(True)
     for seed in range(3):
         talk = make(source, random.Random(seed))
         ids, learned, shown = encoder.talk(talk)
@@ -221,17 +213,17 @@ def test_words_are_tokens_and_signs_are_spelled(encoder):
 @torch.no_grad()
 def test_the_lean_way_computes_what_the_class_computes(encoder):
     torch.manual_seed(0)
-    whole = model.build(encoder.tokenizer).eval()
-    talk = talks.compare_talk(talks.Fresh(True), random.Random(0))
+    whole = chat_model.build(encoder.tokenizer).eval()
+    talk = chat_talks.compare_talk(chat_talks.Fresh(True), random.Random(0))
     messages = chats.messages(talk, [turn.answer for turn in talk.turns])
-    inputs = tokens.processor().apply_chat_template(
+    inputs = chat_model.processor().apply_chat_template(
         messages, tokenize=True, return_dict=True, return_tensors="pt"
     )
     logits = whole(**inputs).logits
-    seen = model.see(whole.model.vision_model, inputs["pixel_values"][0])
+    seen = chat_model.see(whole.model.vision_model, inputs["pixel_values"][0])
     e = whole.model.text_model.embed_tokens(inputs["input_ids"])
     shown = (inputs["input_ids"] == whole.config.image_token_id)[..., None]
-    out = model.read(whole.model.text_model, e.masked_scatter(shown, model.connect(whole, seen)))
+    out = chat_model.read(whole.model.text_model, e.masked_scatter(shown, chat_model.connect(whole, seen)))
     assert torch.allclose(whole.lm_head(out), logits, atol=1e-4)
 
 
@@ -239,7 +231,7 @@ def test_the_tower_begins_as_that_of_clip(encoder):
     from transformers import CLIPModel
 
     clip = CLIPModel.from_pretrained(MODELS / "clip", dtype=torch.float32).vision_model.state_dict()
-    own = model.build(encoder.tokenizer).model.vision_model.state_dict()
+    own = chat_model.build(encoder.tokenizer).model.vision_model.state_dict()
     name = "encoder.layers.4.mlp.fc2.weight"
     assert torch.equal(own[name], clip[name])
 
@@ -249,19 +241,19 @@ TWO = scene(Group(1, "red", "cat", "medium"), Group(1, "blue", "ball", "medium")
 
 def cat_and_ball():
     placed = [Placed("cat", "red", 0.25, 0.5, 0.2, 0), Placed("ball", "blue", 0.75, 0.5, 0.2, 1)]
-    return pictures.scene_picture(TWO, random.Random(0), placed)
+    return chat_data.scene_picture(TWO, random.Random(0), placed)
 
 
 @torch.no_grad()
 def test_a_told_picture_says_what_each_of_its_parts_shows(encoder):
     torch.manual_seed(0)
-    everything = language.Everything()
-    start.begin(everything.speaker.text, encoder)
+    everything = chat_train.Everything()
+    chat_model.begin(everything.speaker.text, encoder)
     (shown,) = everything.tell(cat_and_ball().labels[None])
     words = everything.speaker.text.embed_tokens.weight[
         [encoder.ids(w)[0] for w in (" cat", " ball", " boat")]
     ]
-    cat, ball, boat = (words[:, start.RESERVED :] @ shown[:, start.RESERVED :].T).view(3, 4, 4)
+    cat, ball, boat = (words[:, chat_model.RESERVED :] @ shown[:, chat_model.RESERVED :].T).view(3, 4, 4)
     left, right = (slice(1, 3), slice(0, 2)), (slice(1, 3), slice(2, 4))
     # Less of the other thing: that it is told too is an answer to "what is beside it?".
     assert cat[left].mean() > 0.3 > 0.25 > cat[right].mean() > 0.1
@@ -272,15 +264,15 @@ def test_a_told_picture_says_what_each_of_its_parts_shows(encoder):
 @torch.no_grad()
 def test_a_word_of_the_question_looks_for_its_thing_before_anything_is_learned(encoder):
     torch.manual_seed(0)
-    everything = language.Everything()
+    everything = chat_train.Everything()
     text = everything.speaker.text
-    start.begin(text, encoder)
+    chat_model.begin(text, encoder)
     picture = cat_and_ball()
     text.set_attn_implementation("eager")
     looked = {}
     for noun in ("cat", "kitten", "sphere", "boat"):
-        turn = talks.Turn((0, f"Is there a {noun}?"), "yes", "yes_no")
-        ids, _, _ = encoder.talk(talks.Talk([picture], [turn]))
+        turn = chat_talks.Turn((0, f"Is there a {noun}?"), "yes", "yes_no")
+        ids, _, _ = encoder.talk(chat_talks.Talk([picture], [turn]))
         x = torch.tensor([ids])
         at = ids.index(*encoder.ids(f" {noun}"))
         e = text.embed_tokens(x)
@@ -297,22 +289,22 @@ def test_a_word_of_the_question_looks_for_its_thing_before_anything_is_learned(e
 
 def test_a_loss_in_pieces_has_the_gradient_of_the_whole(encoder):
     torch.manual_seed(0)
-    speaker = language.Speaker(model.build(encoder.tokenizer), encoder)
-    rng, words = random.Random(0), talks.Facts(False)
-    encoded = [encoder.talk(talks.scene_talk(words, rng)) for _ in range(4)]
+    speaker = chat_train.Speaker(chat_model.build(encoder.tokenizer), encoder)
+    rng, words = random.Random(0), chat_talks.Facts(False)
+    encoded = [encoder.talk(chat_talks.scene_talk(words, rng)) for _ in range(4)]
     gradients = []
     for limit in (10_000, 1):
         speaker.zero_grad()
         with pytest.MonkeyPatch.context() as patch, torch.autocast("cpu", enabled=False):
-            patch.setattr(language, "autocast", lambda: torch.autocast("cpu", enabled=False))
-            patch.setattr(lessons, "CHUNK", limit)
-            language.gathered(speaker, None, encoded)[0].backward()
+            patch.setattr(chat_train, "autocast", lambda: torch.autocast("cpu", enabled=False))
+            patch.setattr(chat_train, "CHUNK", limit)
+            chat_train.gathered(speaker, None, encoded)[0].backward()
         gradients.append(speaker.text.layers[0].mlp.up_proj.weight.grad.clone())
     assert torch.allclose(*gradients, atol=1e-5)
 
 
 def test_a_box_weighs_no_more_than_a_few_words():
-    weights = language._weights([False, True, True, True, True, False, True])
+    weights = chat_train._weights([False, True, True, True, True, False, True])
     assert weights == [0, 0.5, 0.5, 0.5, 0.5, 0, 1]
 
 
@@ -324,14 +316,14 @@ def test_a_box_weighs_no_more_than_a_few_words():
 def trained(work):
     """The folder that a run of few steps leaves."""
     folder = work / "model"
-    pool.make(shards=1, share=0.02)
+    chat_data.make(shards=1, share=0.02)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tower, "PARTS", {"scene": 2, "sign": 2, "chart": 2})
-        patch.setattr(curve, "CURVE_TALKS", 1)
-        tower.train(steps=2)
-        language.train_told(steps=2, tokens=200)
-        language.train(steps=2, tokens=200, folder=folder)
-        language.train(steps=3, tokens=200, folder=folder)  # goes on where it stopped
+        patch.setattr(chat_train, "PARTS", {"scene": 2, "sign": 2, "chart": 2})
+        patch.setattr(chat_train, "CURVE_TALKS", 1)
+        chat_train.tower_train(steps=2)
+        chat_train.train_told(steps=2, tokens=200)
+        chat_train.train(steps=2, tokens=200, folder=folder)
+        chat_train.train(steps=3, tokens=200, folder=folder)  # goes on where it stopped
     return folder
 
 
@@ -339,7 +331,7 @@ def trained(work):
 def test_a_run_leaves_a_folder_that_answers(trained):
     assert sum(path.stat().st_size for path in trained.iterdir()) < 15e6
     chat = chats.Chat(trained)
-    some = [talks.sign_talk(talks.Fresh(True), random.Random(k)) for k in range(2)]
+    some = [chat_talks.sign_talk(chat_talks.Fresh(True), random.Random(k)) for k in range(2)]
     assert len(chat.last(some)) == 2 and all(isinstance(text, str) for text in chat.last(some))
     together = chat.last(some)
     assert together == [chat.last([one])[0] for one in some]
@@ -351,20 +343,20 @@ def test_a_run_draws_its_curve(trained, work):
 
 
 def test_exact_agrees_with_generating(trained, work, encoder):
-    everything = language.finished()
+    everything = chat_train.finished()
 
     def tokens_of(shown):
         return everything.look(np.stack([picture.pixels for picture in shown]))
 
-    talk = talks.sign_talk(talks.Fresh(True), random.Random(5))
+    talk = chat_talks.sign_talk(chat_talks.Fresh(True), random.Random(5))
     chat = chats.Chat(trained)
-    ((kind, right),) = curve.exact(everything.speaker, [talk], tokens_of)
+    ((kind, right),) = chat_train.exact(everything.speaker, [talk], tokens_of)
     assert kind == "sign" and right == (chat.last([talk])[0] == talk.turns[0].answer)
 
 
 def test_the_pool_gives_back_what_was_drawn(trained):
-    drawn = pool.draw_shard(0, share=0.02)
-    held = pool.Pool()
+    drawn = chat_data.draw_shard(0, share=0.02)
+    held = chat_data.Pool()
     place, word = held.index["sign"][1]
     assert word == drawn["sign"][1].truth
     assert np.array_equal(held.pixels_of([place])[0], drawn["sign"][1].pixels)
@@ -375,16 +367,16 @@ def test_the_pool_gives_back_what_was_drawn(trained):
 
 @pytest.mark.slow
 def test_the_shipped_model_goes_on_with_its_own_tokenizer(tmp_path, monkeypatch):
-    for module in (loop, pool, tower, language, tokens, curve):
+    for module in (loop, chat_data, chat_train, chat_model):
         monkeypatch.setattr(module, "WORK", tmp_path)
-    monkeypatch.setattr(tower, "REFINED", {"scene": 2, "sign": 2, "chart": 2})
-    monkeypatch.setattr(curve, "CURVE_TALKS", 1)
-    tokens.tokenizer.cache_clear()
-    pool.make(shards=1, share=0.5)  # one picture at least of everything that gets a name
-    tower.refine(steps=2)
-    language.refine(steps=2, tokens=200, folder=tmp_path / "model")
-    tokens.tokenizer.cache_clear()
-    before, after = tower.shipped().state_dict(), tower.shipped(tmp_path / "model").state_dict()
+    monkeypatch.setattr(chat_train, "REFINED", {"scene": 2, "sign": 2, "chart": 2})
+    monkeypatch.setattr(chat_train, "CURVE_TALKS", 1)
+    chat_model.tokenizer.cache_clear()
+    chat_data.make(shards=1, share=0.5)  # one picture at least of everything that gets a name
+    chat_train.tower_refine(steps=2)
+    chat_train.refine(steps=2, tokens=200, folder=tmp_path / "model")
+    chat_model.tokenizer.cache_clear()
+    before, after = chat_train.shipped().state_dict(), chat_train.shipped(tmp_path / "model").state_dict()
     names = {name for name in before if not torch.equal(before[name], after[name])}
     assert any("text_model" in name for name in names)
     assert all((before[name] - after[name]).abs().max() < 0.02 for name in names)
@@ -395,11 +387,11 @@ def test_the_shipped_model_goes_on_with_its_own_tokenizer(tmp_path, monkeypatch)
 
 
 def test_lessons_about_two_things_and_about_boxes_ask_nothing_else():
-    rng, source = random.Random(3), talks.Fresh(False)
+    rng, source = random.Random(3), chat_talks.Fresh(False)
     for _ in range(20):
-        pair = talks.pair_talk(source, rng)
+        pair = chat_talks.pair_talk(source, rng)
         assert {turn.kind for turn in pair.turns} <= {"relation", "describe"} and len(pair.turns) >= 3
-    kinds = [turn.kind for _ in range(40) for turn in talks.box_talk(source, rng).turns]
+    kinds = [turn.kind for _ in range(40) for turn in chat_talks.box_talk(source, rng).turns]
     assert kinds.count("box") >= 20
 
 
@@ -408,13 +400,13 @@ def test_lessons_about_two_things_and_about_boxes_ask_nothing_else():
 
 
 def test_boxes_are_right_at_half_of_what_they_cover_together():
-    assert ask_rows.overlaps("[0, 0, 100, 100]", "[0, 0, 100, 200]")
-    assert not ask_rows.overlaps("[0, 0, 100, 90]", "[0, 0, 100, 200]")
-    assert not ask_rows.overlaps("there is no cat", "[0, 0, 100, 200]")
+    assert chats.overlaps("[0, 0, 100, 100]", "[0, 0, 100, 200]")
+    assert not chats.overlaps("[0, 0, 100, 90]", "[0, 0, 100, 200]")
+    assert not chats.overlaps("there is no cat", "[0, 0, 100, 200]")
 
 
 def test_chance_is_the_best_constant_answer():
-    row = ask_rows.Row(right=ask_rows.near)
+    row = chats.Row(right=chats.near)
     for said, truth in (("1", "1"), ("x", "2"), ("9", "3"), ("9", "9")):
         row.add(said, truth)
     assert row.hits == [True, False, False, True] and row.chance() == 0.75
@@ -432,31 +424,8 @@ def test_every_kind_of_question_gets_its_row():
 
         walk = last
 
-    rows = ask_rows.measure(Wise(), 3, lambda pictures: ["a cat"] * len(pictures))
+    rows = chats.measure(Wise(), 3, lambda pictures: ["a cat"] * len(pictures))
     assert rows.pop("captioner").hits == [False] * 3
     assert all(all(row.hits) for row in rows.values())
-    assert set(ask_rows.LEAST) <= set(rows) and {*rows, "captioner"} == set(ask_rows.NAMES)
+    assert set(chats.LEAST) <= set(rows) and {*rows, "captioner"} == set(chats.NAMES)
     assert all(len(row.hits) >= 3 for name, row in rows.items() if name != "follow")
-
-
-@pytest.mark.skipif(not (MODELS / "ask").exists(), reason="the pack has no chat model yet")
-def test_the_shipped_model_sees_what_it_is_shown():
-    """Far under the figures of the card: this fails for a broken model, not by chance."""
-    chat, source, rng = chats.Chat(MODELS / "ask"), talks.Fresh(True), random.Random(7)
-    some = []
-    for question, answer in (
-        ("What object is this?", lambda drawn: f"a {drawn.main.object}"),
-        ("What colour is the {0.object}?", lambda drawn: drawn.main.colour),
-        ("What is the background?", lambda drawn: background_phrase(drawn.scene.background)),
-    ):
-        for _ in range(12):
-            picture, drawn = source.single(rng)
-            turn = talks.Turn((0, question.format(drawn.main)), answer(drawn), "")
-            some.append(talks.Talk([picture], [turn]))
-    right = [said == talk.turns[0].answer for said, talk in zip(chat.last(some), some, strict=True)]
-    assert sum(right) >= 27, [sum(right[k : k + 12]) for k in (0, 12, 24)]
-
-
-def test_the_card_states_the_figures_of_the_report(monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[2])
-    assert AskReport().markdown() in CARD.read_text()

@@ -9,11 +9,12 @@ from PIL import Image, ImageFilter
 from safetensors.torch import load_file, save_file
 
 from demo.drawing import Placed, draw
-from demo.evaluation.blind.__main__ import _older
-from demo.evaluation.blind.measure import Look, look, prefers_second
+from demo.evaluate.blind import Look, _older, look, prefers_second
 from demo.judge import Judge
-from demo.training.loop import MODELS
+from demo.train.loop import MODELS
 from demo.world import Group, Scene
+
+pytestmark = pytest.mark.training
 
 SCENE = Scene((Group(1, "red", "house", "large"),), "center", "yellow", "flat")
 

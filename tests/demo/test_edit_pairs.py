@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from demo.evaluation.edits import rows
+from demo.evaluate import edits
 from demo.judge import Found, Verdict
-from demo.training.edit import network
-from demo.training.edit.scenes import KINDS, any_edit, held_out_edit, training_edit
-from demo.training.edit.words import SUMMARY, instruct
+from demo.train import editor
+from demo.train.edit_words import KINDS, SUMMARY, any_edit, held_out_edit, instruct, training_edit
 from demo.world import has_held_pair, is_held_out
+
+pytestmark = pytest.mark.training
 
 
 def boxes(edit, margin=1.15):
@@ -84,7 +85,7 @@ def test_a_widened_unet_draws_what_it_drew():
     noisy, words = torch.randn(2, 4, 8, 8), torch.randn(2, 3, 8)
     with torch.no_grad():
         before = unet(noisy, 5, words).sample
-        wide = network.widen(unet)
+        wide = editor.widen(unet)
         after = wide(torch.cat([noisy, torch.randn(2, 4, 8, 8)], 1), 5, words).sample
     assert wide.config.in_channels == 8 and torch.allclose(before, after, atol=1e-6)
 
@@ -110,19 +111,19 @@ def answer(edit, **changes) -> Verdict:
 def test_the_drawn_answer_is_done_and_kept_and_the_picture_itself_is_not_done(kind):
     for seed in range(10):
         edit = held_out_edit(random.Random(f"{kind} {seed}"), kind)
-        assert rows.is_done(edit, answer(edit), told=True) and rows.is_kept(edit, answer(edit))
+        assert edits.is_done(edit, answer(edit), told=True) and edits.is_kept(edit, answer(edit))
         unchanged = replace(edit, after=edit.before, placed=(edit.placed[0], edit.placed[0]))
-        assert not rows.is_done(edit, answer(unchanged), told=True)
+        assert not edits.is_done(edit, answer(unchanged), told=True)
     other = next(b for b in ("red", "blue") if b not in (edit.before.background, edit.after.background))
     if kind != "background":
-        assert not rows.is_kept(edit, answer(edit, background=other))
+        assert not edits.is_kept(edit, answer(edit, background=other))
 
 
 def test_a_change_beside_the_box_is_counted_and_one_inside_is_not():
     edit = any_edit(random.Random("out"), "colour")
     before, after = edit.pictures()
-    assert rows.change_outside(edit.changed, before, after) < 0.1
-    assert rows.change_outside([], before, before.point(lambda value: max(0, value - 5))) == pytest.approx(
+    assert edits.change_outside(edit.changed, before, after) < 0.1
+    assert edits.change_outside([], before, before.point(lambda value: max(0, value - 5))) == pytest.approx(
         5, abs=1
     )
 
@@ -130,10 +131,10 @@ def test_a_change_beside_the_box_is_counted_and_one_inside_is_not():
 @pytest.mark.slow
 def test_the_text_encoder_learns_by_the_loss_of_a_frozen_unet(tmp_path, monkeypatch):
     for name, value in {"FOLDER": tmp_path, "SHARD": 16, "SHARDS": 1, "BATCH": 4}.items():
-        monkeypatch.setattr(network, name, value)
-    words = network.text.reader().train()
-    unet = network.shipped_editor().requires_grad_(False)
-    value, figures = network._Loss(SimpleNamespace(step=0), unet, words)(random.Random(0))
+        monkeypatch.setattr(editor, name, value)
+    words = editor.reader().train()
+    unet = editor.shipped_editor().requires_grad_(False)
+    value, figures = editor._Loss(SimpleNamespace(step=0), unet, words)(random.Random(0))
     value.backward()
     assert all(parameter.grad is None for parameter in unet.parameters())
     assert words.get_input_embeddings().weight.grad.any()

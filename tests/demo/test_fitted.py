@@ -14,11 +14,16 @@ from diffusers import AutoencoderTiny  # noqa: E402
 from transformers import UperNetForSemanticSegmentation  # noqa: E402
 
 from demo.drawing import FLOATING, SIZE, Placed, draw, draw_apart  # noqa: E402
-from demo.training import loop, unet  # noqa: E402
-from demo.training.autoencoder.network import to_tensor  # noqa: E402
-from demo.training.form import fitted, lora, low_rank  # noqa: E402
-from demo.training.loop import MODELS  # noqa: E402
+from demo.train import (  # noqa: E402
+    loop,
+    lora,
+    unet,
+)
+from demo.train.autoencoder import to_tensor  # noqa: E402
+from demo.train.loop import MODELS  # noqa: E402
 from demo.world import OBJECTS, Group, Scene  # noqa: E402
+
+pytestmark = pytest.mark.training
 
 
 def a_scene(name="boat", style="flat", background="orange", colour="blue"):
@@ -35,8 +40,8 @@ def drawn(scene, x=0.4, y=0.55, half=0.25):
 @pytest.mark.parametrize("outline", [False, True])
 @pytest.mark.parametrize("name", OBJECTS)
 def test_a_thing_is_found_where_it_was_drawn(name, outline):
-    mask = fitted.silhouette(name, (70.5, 60.0, 31.0), outline)
-    place, overlap = fitted.fit(mask, name, outline)
+    mask = lora.silhouette(name, (70.5, 60.0, 31.0), outline)
+    place, overlap = lora.fit(mask, name, outline)
     assert place == pytest.approx((70.5, 60.0, 31.0), abs=1.0)
     assert overlap > 0.93
 
@@ -46,7 +51,7 @@ def test_a_thing_is_found_where_it_was_drawn(name, outline):
 def test_what_was_drawn_well_stays_as_it_is(name, style):
     scene = a_scene(name, style)
     picture, mask = drawn(scene)
-    target, painted = fitted.meant(picture, mask, scene)
+    target, painted = lora.meant(picture, mask, scene)
     assert np.array_equal(target[~painted], picture[~painted])
     apart = np.abs(target.astype(int) - picture).mean()
     without = np.abs(
@@ -62,7 +67,7 @@ def test_a_blunt_thing_gets_its_points_and_the_ground_its_own_colours():
     blunt = (
         np.asarray(Image.fromarray((255 * mask).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4))) / 255
     )
-    target, painted = fitted.meant(np.asarray(soft), (blunt > 0.5).astype(np.float32), scene)
+    target, painted = lora.meant(np.asarray(soft), (blunt > 0.5).astype(np.float32), scene)
     assert np.array_equal(target[~painted], np.asarray(soft)[~painted])
     before, after = (np.abs(np.asarray(p).astype(int) - picture)[painted].mean() for p in (soft, target))
     assert after < 0.6 * before
@@ -73,16 +78,16 @@ def test_the_ground_goes_on_behind_a_thing_row_by_row():
     hidden = np.zeros((SIZE, SIZE), bool)
     hidden[30:60, 20:90] = True
     spoilt = np.where(hidden[..., None], 255.0, rows).astype(np.float32)
-    np.testing.assert_allclose(fitted.ground_without(spoilt, hidden), rows)
+    np.testing.assert_allclose(lora.ground_without(spoilt, hidden), rows)
     hidden[40] = True  # a row that shows nothing of the ground
-    assert np.isfinite(fitted.ground_without(spoilt, hidden)).all()
+    assert np.isfinite(lora.ground_without(spoilt, hidden)).all()
 
 
 @pytest.mark.parametrize("name", ["boat", "star"])
 def test_a_shadow_is_painted_where_the_world_draws_one(name):
     scene = a_scene(name)
     picture, mask = drawn(scene, half=0.3)
-    target, _ = fitted.meant(picture, mask, scene)
+    target, _ = lora.meant(picture, mask, scene)
     y, x = int((0.55 + 0.3 * 0.98) * SIZE), int(0.4 * SIZE)
     assert np.abs(target[y, x].astype(int) - picture[y, x]).max() <= 12
     is_dark = target[y, x].sum() < target[y, 2].sum() - 40
@@ -92,17 +97,17 @@ def test_a_shadow_is_painted_where_the_world_draws_one(name):
 @pytest.mark.parametrize("mask", [np.zeros((SIZE, SIZE), np.float32), np.eye(SIZE, dtype=np.float32)])
 def test_what_is_not_recognised_teaches_nothing(mask):
     picture, _ = drawn(a_scene())
-    assert fitted.meant(picture, mask, a_scene()) is None
+    assert lora.meant(picture, mask, a_scene()) is None
 
 
 def test_only_styles_that_come_out_badly_are_drawn():
-    styles = {fitted.single_scene(random.Random(seed)).style for seed in range(200)}
-    assert styles == set(fitted.STYLES)
-    assert all(len(fitted.single_scene(random.Random(seed)).groups) == 1 for seed in range(50))
+    styles = {lora.single_scene(random.Random(seed)).style for seed in range(200)}
+    assert styles == set(lora.STYLES)
+    assert all(len(lora.single_scene(random.Random(seed)).groups) == 1 for seed in range(50))
 
 
 def test_things_that_come_out_badly_are_drawn_again_more_often():
-    things = [fitted.single_scene(random.Random(seed), again=True).groups[0].object for seed in range(400)]
+    things = [lora.single_scene(random.Random(seed), again=True).groups[0].object for seed in range(400)]
     assert things.count("flower") > 1.5 * things.count("ball")
 
 
@@ -116,7 +121,7 @@ def shard():
     pictures.append(np.asarray(draw(Scene((), "any", "orange", "flat"), random.Random(1))))
     with torch.no_grad():
         latents = vae.encoder(to_tensor(np.stack(pictures)))
-    return latents, fitted.pairs(latents, scenes, ["heart", "house", "star"], vae, segmenter.eval())
+    return latents, lora.pairs(latents, scenes, ["heart", "house", "star"], vae, segmenter.eval())
 
 
 def test_pairs_hold_what_was_drawn_and_what_was_meant(shard):
@@ -130,11 +135,11 @@ def test_pairs_hold_what_was_drawn_and_what_was_meant(shard):
 def test_the_lora_learns_from_pairs_and_drawings(shard, tmp_path, monkeypatch):
     _, found = shard
     np.savez(tmp_path / "0000.npz", **found)
-    monkeypatch.setattr(fitted, "FOLDER", tmp_path)
+    monkeypatch.setattr(lora, "FOLDER", tmp_path)
     pool = SimpleNamespace(sample=ordinary, refresh=lambda: None)
     monkeypatch.setattr(unet, "Pool", lambda emphasis: pool)
     network = unet.build()
-    model = low_rank.LowRank(network, {"conv_out": torch.randn(4, 9 * unet.CHANNELS[0])}, 2000)
+    model = lora.LowRank(network, {"conv_out": torch.randn(4, 9 * unet.CHANNELS[0])}, 2000)
     loss = lora._Loss(SimpleNamespace(step=0), model)
     value, figures = loss(random.Random(0))
     value.backward()

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
+from demo import judge
 from demo.drawing import Placed, draw
-from demo.evaluation import form
-from demo.evaluation.sharpness import canny_edge_width, edge_width
+from demo.judge import canny_edge_width, edge_width
 from demo.world import OBJECTS, Group, Scene
+
+pytestmark = pytest.mark.training
 
 
 def asked(name, style="flat", background="yellow"):
@@ -32,21 +34,21 @@ def flat(name):
 @pytest.mark.parametrize("name", OBJECTS)
 def test_a_drawing_fits_its_own_outline_and_no_other_drawings(name):
     scene = asked(name)
-    assert form.look(flat(name), scene).fits(scene)
+    assert judge.look(flat(name), scene).fits(scene)
     for other in OBJECTS:
         if other != name:
-            assert not form.look(flat(other), scene).fits(scene)
+            assert not judge.look(flat(other), scene).fits(scene)
 
 
 @pytest.mark.parametrize("style", ["outline", "pixel", "watercolor"])
 def test_styles_and_places_keep_the_form(style):
     scene = asked("heart", style, "night")
-    assert form.look(drawn("heart", style, "night"), scene).fits(scene)
+    assert judge.look(drawn("heart", style, "night"), scene).fits(scene)
 
 
 def test_two_things_are_two_parts():
     things = [Placed("ball", "red", x, 0.5, 0.2, 0) for x in (0.25, 0.75)]
-    seen = form.look(drawn("ball", things=things), asked("ball"))
+    seen = judge.look(drawn("ball", things=things), asked("ball"))
     assert seen.parts == 2 and not seen.fits(asked("ball"))
 
 
@@ -54,7 +56,7 @@ def test_a_hole_is_seen():
     picture = drawn("ball")
     behind = picture.getpixel((2, 140))
     ImageDraw.Draw(picture).ellipse([75, 100, 155, 180], fill=behind)
-    assert form.look(picture, asked("ball")).holes > form.HOLE
+    assert judge.look(picture, asked("ball")).holes > judge.HOLE
 
 
 def test_a_star_of_six_points_is_not_well_formed():
@@ -62,18 +64,18 @@ def test_a_star_of_six_points_is_not_well_formed():
     angles = np.arange(12) * np.pi / 6
     points = [(128 + r * np.sin(a), 128 - r * np.cos(a)) for a, r in zip(angles, (80, 44) * 6, strict=True)]
     ImageDraw.Draw(picture).polygon(points, fill=(222, 44, 46))
-    seen = form.look(picture, asked("star"))
+    seen = judge.look(picture, asked("star"))
     assert seen.points == 6 and not seen.fits(asked("star"))
 
 
 def test_bare_ground_is_nothing():
     empty = draw(Scene((), "any", "yellow", "flat"), random.Random(0))
-    assert form.look(empty, asked("ball")) == form.NOTHING
+    assert judge.look(empty, asked("ball")) == judge.NOTHING
 
 
 def test_pieces_are_joined_through_bends():
     mask = np.array([[1, 0, 1, 0], [1, 0, 1, 0], [1, 1, 1, 0], [0, 0, 0, 1]], bool)
-    labels = form.pieces(mask)
+    labels = judge.pieces(mask)
     assert len(np.unique(labels[mask])) == 2 and labels[0, 0] == labels[0, 2] != labels[3, 3]
 
 
@@ -94,8 +96,8 @@ def test_soft_slopes_beside_a_small_steep_thing_widen_the_steepest_steps_and_not
 
 
 def test_the_share_of_the_drawings_rate_is_a_row_of_its_own(tmp_path):
-    rows = pytest.importorskip("demo.evaluation.form_rows")
-    report = pytest.importorskip("demo.evaluation.report").Report(tmp_path / "report.json")
+    rows = pytest.importorskip("demo.evaluate.images")
+    report = pytest.importorskip("demo.evaluate.report").Report(tmp_path / "report.json")
     scenes = [asked(name) for name in ("boat", "star", "ball", "heart")]
     made = [*(flat(name) for name in ("boat", "star", "ball")), Image.new("RGB", (128, 128), "white")]
     pack = SimpleNamespace(singles=lambda n: (scenes, None, made), decoded=lambda pictures: pictures)

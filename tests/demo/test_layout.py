@@ -3,13 +3,12 @@
 import random
 
 import pytest
-import torch
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from demo.captions import Caption, Word, describe
-from demo.training.loop import MODELS
-from demo.training.text import MIX, is_as_settled, settled
+from demo.train.unet import TEXT_MIX, is_as_settled, settled
 from demo.world import Group, Scene, training_scene
+
+pytestmark = pytest.mark.training
 
 HOUSE, STAR = Group(1, "green", "house", "large"), Group(1, "red", "star", "medium")
 
@@ -79,21 +78,9 @@ def test_which_scenes_have_the_chosen_layout(groups, place, right):
 def test_every_caption_keeps_its_words():
     rng = random.Random(0)
     for _ in range(300):
-        scene = training_scene(rng, MIX)
+        scene = training_scene(rng, TEXT_MIX)
         made = describe(scene, rng)
         kept = [(word, index) for word, index in settled(scene, made) if index >= 0]
         changed = [made.words[index].text for word, index in kept if made.words[index].text != word]
         assert set(changed) <= {"and", ",", "with", "together", "next", "beside", "to"}
         assert len(kept) == len(made.words)
-
-
-@torch.no_grad()
-def test_the_shipped_encoder_reads_and_as_left_of():
-    folder = MODELS / "stable-diffusion"
-    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().eval()
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    texts = [f"a red cat {joint} a blue star at night" for joint in ("and", "left of", "right of", "above")]
-    ids = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids
-    open_, *told = encoder(input_ids=ids).last_hidden_state[:, 20:].flatten(1)
-    apart = [(open_ - other).square().mean() for other in told]
-    assert apart[0] < min(apart[1:]) / 2

@@ -10,20 +10,24 @@ torch = pytest.importorskip("torch")
 from diffusers import StableDiffusionPipeline  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-from demo.training import unet  # noqa: E402
-from demo.training.form import correction, low_rank, shards  # noqa: E402
+from demo.train import (  # noqa: E402
+    lora,
+    unet,
+)
 from vision.image_model.attached import merged_lora  # noqa: E402
+
+pytestmark = pytest.mark.training
 
 
 def test_a_lora_begins_at_the_largest_changes():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(20, 10), torch.nn.Conv2d(4, 6, 3), torch.nn.Linear(8, 8))
     large, small = torch.randn(10, 2) @ torch.randn(2, 20), 1e-3 * torch.randn(6, 36)
-    found = low_rank.LowRank(model, {"0": large, "1": small}, 2 * 30 + 42)
+    found = lora.LowRank(model, {"0": large, "1": small}, 2 * 30 + 42)
     assert found.ranks == {"0": 2, "1": 1}
     assert sum(p.numel() for p in found.parameters()) == 2 * 30 + 42
     torch.testing.assert_close(found.up[0] @ found.down[0], large)
-    assert low_rank.ranks({"0": large, "1": small}, 59) == {"0": 1}
+    assert lora.ranks({"0": large, "1": small}, 59) == {"0": 1}
 
 
 def test_what_is_shipped_changes_a_unet_as_training_did(tmp_path):
@@ -37,11 +41,11 @@ def test_what_is_shipped_changes_a_unet_as_training_did(tmp_path):
     changes = {
         name: 0.3 * weight.std() * torch.randn_like(weight).flatten(1) for name, weight in layers.items()
     }
-    model = low_rank.LowRank(network, changes, 400_000)
-    given = torch.randn(2, 4, 16, 16), torch.tensor([500, 100]), torch.randn(2, 5, unet.TEXT_WIDTH)
+    model = lora.LowRank(network, changes, 400_000)
+    given = torch.randn(2, 4, 16, 16), torch.tensor([500, 100]), torch.randn(2, 5, unet.WIDTH)
     with torch.no_grad():
         before, wanted = network(*given).sample, model(*given).sample
-    low_rank.write(model, tmp_path, "form.safetensors", {"merged_lora": "form.safetensors"})
+    lora.write(model, tmp_path, "form.safetensors", {"merged_lora": "form.safetensors"})
     file = tmp_path / merged_lora.FOLDER / "form.safetensors"
     assert file.stat().st_size < 450_000 and "form" in (tmp_path / "atelier.json").read_text()
     tensors = load_file(file)
@@ -58,9 +62,9 @@ def test_what_is_shipped_changes_a_unet_as_training_did(tmp_path):
 def test_a_lora_tells_what_it_adds_and_begins_at_what_training_changed():
     torch.manual_seed(0)
     before, after = (torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.Conv2d(2, 3, 3)) for _ in range(2))
-    changes = low_rank.changes(before, after)
+    changes = lora.changes(before, after)
     torch.testing.assert_close(changes["1"].view(3, 2, 3, 3), after[1].weight - before[1].weight)
-    found = low_rank.LowRank(before, changes, 10_000).changes()
+    found = lora.LowRank(before, changes, 10_000).changes()
     assert set(found) == {"0", "1"}
     for layer, change in changes.items():
         torch.testing.assert_close(found[layer], change, atol=1e-5, rtol=1e-4)
@@ -69,7 +73,7 @@ def test_a_lora_tells_what_it_adds_and_begins_at_what_training_changed():
 def test_changes_that_are_added_make_the_model_that_was_trained():
     torch.manual_seed(0)
     before, after = (torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3, bias=False)) for _ in range(2))
-    low_rank.add(low_rank.changes(before, after), before)
+    lora.add(lora.changes(before, after), before)
     torch.testing.assert_close(before[0].weight, after[0].weight)
     assert before[0].weight.requires_grad
 
@@ -86,9 +90,9 @@ def test_shards_are_made_once_and_shared_among_processes(tmp_path, monkeypatch):
         made.append(index)
         return a_shard(2, index)
 
-    monkeypatch.setattr(shards, "workers", lambda: (1, 2))
+    monkeypatch.setattr(lora, "workers", lambda: (1, 2))
     for _ in range(2):
-        shards.make(tmp_path / "own", 10, 5, shard)
+        lora.shards_make(tmp_path / "own", 10, 5, shard)
     assert made == [11, 13]
     assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["0011.npz", "0013.npz"]
 
@@ -96,7 +100,7 @@ def test_shards_are_made_once_and_shared_among_processes(tmp_path, monkeypatch):
 def test_as_much_is_taken_of_each_round_and_what_is_new_on_disk(tmp_path):
     for index, value in ((0, 0.0), (1, 0.0), (2, 0.0), (7, 1.0)):
         np.savez(tmp_path / f"{index:04d}.npz", **a_shard(5, value))
-    pool = shards.Shards(tmp_path, (0, 7, 9))
+    pool = lora.Shards(tmp_path, (0, 7, 9))
     [drawn], words = pool.sample(random.Random(0), 200, ("drawn",))
     assert drawn.shape == (200, 4, 16, 16) and drawn.dtype == torch.float32
     assert 0.4 < drawn.mean() < 0.6
@@ -108,13 +112,13 @@ def test_as_much_is_taken_of_each_round_and_what_is_new_on_disk(tmp_path):
 
 def test_shards_that_are_not_made_yet_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="aren't made yet"):
-        shards.Shards(tmp_path, (0,)).sample(random.Random(0), 1, ("drawn",))
+        lora.Shards(tmp_path, (0,)).sample(random.Random(0), 1, ("drawn",))
 
 
 def test_own_pictures_come_at_all_times_at_which_they_are_seen():
-    times = correction.times(16)
+    times = lora.times(16)
     assert times.shape == (16,) and not times.is_floating_point()
-    assert correction.FIRST <= times.min() < 200 and 850 < times.max() < correction.LAST
+    assert lora.FIRST <= times.min() < 200 and 850 < times.max() < lora.LAST
 
 
 def test_the_error_is_that_of_the_latents_without_noise():
@@ -125,4 +129,4 @@ def test_the_error_is_that_of_the_latents_without_noise():
     weight = torch.zeros(2, 1, 16, 16)
     weight[:, :, :4] = 3
     expected = (clean - meant)[:, :, :4].square().mean()
-    torch.testing.assert_close(correction.error(v, noisy, alpha, meant, weight), expected)
+    torch.testing.assert_close(lora.error(v, noisy, alpha, meant, weight), expected)

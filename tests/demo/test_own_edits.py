@@ -9,11 +9,19 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from demo.drawing import SIZE, Placed  # noqa: E402
-from demo.training import unet  # noqa: E402
-from demo.training.edit import lora, network, own  # noqa: E402
-from demo.training.edit.scenes import KINDS, Edit  # noqa: E402
-from demo.training.form import fitted, low_rank  # noqa: E402
+from demo.train import editor as network  # noqa: E402
+from demo.train import (  # noqa: E402
+    editor_lora,
+    lora,
+    unet,
+)
+from demo.train.edit_words import (  # noqa: E402
+    KINDS,
+    Edit,
+)
 from demo.world import Group, Scene  # noqa: E402
+
+pytestmark = pytest.mark.training
 
 CAT, BALL = Group(1, "red", "cat", "small"), Group(1, "blue", "ball", "small")
 THERE = Placed("cat", "red", 0.3, 0.5, 0.18, 0)
@@ -29,19 +37,19 @@ def an_addition(x=0.7, y=0.3, half=0.2):
 
 def shown(*things):
     """What shows these things, (name, x, y, half as shares)."""
-    masks = [fitted.silhouette(name, (SIZE * x, SIZE * y, SIZE * half), False) for name, x, y, half in things]
+    masks = [lora.silhouette(name, (SIZE * x, SIZE * y, SIZE * half), False) for name, x, y, half in things]
     return np.max([np.zeros((SIZE, SIZE), np.float32), *masks], 0)
 
 
 def test_edits_are_of_all_kinds():
-    edits = [own.own_edit(random.Random(seed)) for seed in range(120)]
+    edits = [editor_lora.own_edit(random.Random(seed)) for seed in range(120)]
     kinds = [edit.kind for edit in edits]
     assert set(kinds) == set(KINDS) and kinds.count("thing") > kinds.count("background")
 
 
 def test_what_was_added_may_lie_where_the_picture_has_it():
     picture = shown(("cat", 0.3, 0.5, 0.18), ("ball", 0.65, 0.75, 0.15))
-    answer = own.meant(an_addition(), picture)
+    answer = editor_lora.meant(an_addition(), picture)
     ball = answer.placed[1][1]
     assert (ball.x, ball.y, ball.half) == pytest.approx((0.65, 0.75, 0.15), abs=0.02)
     assert answer.placed[1][0] == THERE and answer.placed[0] == (THERE,)
@@ -49,7 +57,7 @@ def test_what_was_added_may_lie_where_the_picture_has_it():
 
 def test_of_two_that_were_added_the_larger_one_was_meant():
     picture = shown(("cat", 0.3, 0.5, 0.18), ("ball", 0.75, 0.75, 0.1), ("ball", 0.7, 0.25, 0.17))
-    ball = own.meant(an_addition(), picture).placed[1][1]
+    ball = editor_lora.meant(an_addition(), picture).placed[1][1]
     assert (ball.x, ball.y) == pytest.approx((0.7, 0.25), abs=0.02)
 
 
@@ -57,19 +65,19 @@ def test_an_addition_that_is_not_recognised_teaches_nothing():
     bar = shown()
     bar[4:10] = 1
     for picture in (shown(), shown(("cat", 0.3, 0.5, 0.18)), bar):
-        assert own.meant(an_addition(), picture) is None
+        assert editor_lora.meant(an_addition(), picture) is None
 
 
 def test_the_answer_to_other_edits_is_the_drawn_one():
     edit = Edit("remove", an_addition().after, an_addition().before, ((THERE,), ()), 1, "seed")
-    assert own.meant(edit, shown()) is edit
+    assert editor_lora.meant(edit, shown()) is edit
 
 
 def test_a_shard_holds_pictures_before_as_made_and_as_meant(monkeypatch):
-    monkeypatch.setattr(own, "SHARD", 4)
-    monkeypatch.setattr(own, "AT_ONCE", 4)
+    monkeypatch.setattr(editor_lora, "SHARD", 4)
+    monkeypatch.setattr(editor_lora, "AT_ONCE", 4)
     monkeypatch.setitem(network.DRAFT, "num_inference_steps", 3)
-    found = own._shard(1, own._editor(), fitted.segmenter())
+    found = editor_lora._shard(1, editor_lora._editor(), lora.segmenter())
     count = len(found["words"])
     assert 1 <= count <= 4
     assert {found[name].shape for name in ("before", "drawn", "after")} == {(count, 4, 16, 16)}
@@ -84,11 +92,11 @@ def test_the_lora_learns_from_own_edits_and_drawn_ones(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     latents = {name: rng.normal(size=(3, 4, 16, 16)) for name in ("before", "drawn", "after")}
     np.savez(tmp_path / "0000.npz", words=np.array(["make it red"] * 3), **latents)
-    monkeypatch.setattr(own, "FOLDER", tmp_path)
+    monkeypatch.setattr(editor_lora, "FOLDER", tmp_path)
     monkeypatch.setattr(network, "Pairs", DrawnPairs)
-    editor = lora._network()
-    model = low_rank.LowRank(editor, {"conv_out": torch.randn(4, 9 * unet.CHANNELS[0])}, 2000)
-    value, figures = lora._Loss(SimpleNamespace(step=0), model)(random.Random(0))
+    editor = editor_lora._network()
+    model = lora.LowRank(editor, {"conv_out": torch.randn(4, 9 * unet.CHANNELS[0])}, 2000)
+    value, figures = editor_lora._Loss(SimpleNamespace(step=0), model)(random.Random(0))
     value.backward()
     assert set(figures) == {"fit", "drawings"} and value.isfinite()
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -101,7 +109,7 @@ class DrawnPairs:
 
     def sample(self, rng, count, square_share):
         assert square_share == 1.0
-        edits = [own.own_edit(random.Random(seed)) for seed in range(count)]
+        edits = [editor_lora.own_edit(random.Random(seed)) for seed in range(count)]
         return edits, torch.randn(count, 4, 16, 16), torch.randn(count, 4, 16, 16)
 
 

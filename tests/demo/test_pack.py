@@ -23,19 +23,39 @@ from transformers import (  # noqa: E402
     AutoImageProcessor,
     AutoModelForSemanticSegmentation,
     AutoProcessor,
+    CLIPTextModel,
     CLIPTokenizer,
 )
 
-from demo.captions import parse  # noqa: E402
+from demo.captions import (  # noqa: E402
+    Encoder,
+    background_phrase,
+    grammar_words,
+    known_words,
+    parse,
+)
 from demo.drawing import draw  # noqa: E402
-from demo.evaluation import select_rows  # noqa: E402
-from demo.evaluation.edits import rows as edit_rows  # noqa: E402
-from demo.evaluation.pack import Pack  # noqa: E402
-from demo.evaluation.reading_rows import captions_of, features  # noqa: E402
-from demo.evaluation.report import CARD, REPORT, Report  # noqa: E402
-from demo.evaluation.scenes import SINGLE, held_out, prompt  # noqa: E402
-from demo.training.loop import MODELS  # noqa: E402
-from demo.vocabulary import Encoder, grammar_words, known_words  # noqa: E402
+from demo.evaluate import chat as chats  # noqa: E402
+from demo.evaluate import edits as edit_rows  # noqa: E402
+from demo.evaluate import readers  # noqa: E402
+from demo.evaluate.images import (  # noqa: E402
+    SINGLE,
+    Pack,
+    held_out,
+    prompt,
+)
+from demo.evaluate.readers import (  # noqa: E402
+    captions_of,
+    features,
+)
+from demo.evaluate.report import (  # noqa: E402
+    CARD,
+    REPORT,
+    AskReport,
+    Report,
+)
+from demo.train import chat_talks  # noqa: E402
+from demo.train.loop import MODELS  # noqa: E402
 from demo.world import BACKGROUNDS, COLOURS, OBJECTS, PLACES, STYLES  # noqa: E402
 from vision.pictures import upscaler  # noqa: E402
 from vision.reporter import Reporter  # noqa: E402
@@ -197,9 +217,9 @@ def test_clip_classifier_and_captioner_see_what_is_drawn(pack):
 def test_things_are_selected_by_words_in_every_style(pack, each, most):
     found = []
     for style in STYLES:
-        for scene, rng in select_rows.styled(style, SINGLE, each):
-            picture, owner, _ = select_rows.drawn(scene, rng)
-            found.append(select_rows.overlap(pack, picture, owner == 0, select_rows.words(scene, 0)))
+        for scene, rng in readers.styled(style, SINGLE, each):
+            picture, owner, _ = readers.drawn(scene, rng)
+            found.append(readers.overlap(pack, picture, owner == 0, readers.words(scene, 0)))
     assert sum(iou >= 0.8 for iou in found) >= most and sorted(found)[len(found) // 2] >= 0.9, found
 
 
@@ -243,3 +263,37 @@ def test_the_judge_reads_drawings(pack):
         sum(v.found[0].object == s.groups[0].object for v, (s, _) in zip(verdicts, scenes, strict=True)) >= 55
     )
     assert all(v.background in BACKGROUNDS for v in verdicts)
+
+
+@torch.no_grad()
+def test_the_shipped_encoder_reads_and_as_left_of():
+    folder = MODELS / "stable-diffusion"
+    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().eval()
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    texts = [f"a red cat {joint} a blue star at night" for joint in ("and", "left of", "right of", "above")]
+    ids = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids
+    open_, *told = encoder(input_ids=ids).last_hidden_state[:, 20:].flatten(1)
+    apart = [(open_ - other).square().mean() for other in told]
+    assert apart[0] < min(apart[1:]) / 2
+
+
+def test_the_shipped_model_sees_what_it_is_shown():
+    """Far under the figures of the card: this fails for a broken model, not by chance."""
+    chat, source, rng = chats.Chat(MODELS / "ask"), chat_talks.Fresh(True), random.Random(7)
+    some = []
+    for question, answer in (
+        ("What object is this?", lambda drawn: f"a {drawn.main.object}"),
+        ("What colour is the {0.object}?", lambda drawn: drawn.main.colour),
+        ("What is the background?", lambda drawn: background_phrase(drawn.scene.background)),
+    ):
+        for _ in range(12):
+            picture, drawn = source.single(rng)
+            turn = chat_talks.Turn((0, question.format(drawn.main)), answer(drawn), "")
+            some.append(chat_talks.Talk([picture], [turn]))
+    right = [said == talk.turns[0].answer for said, talk in zip(chat.last(some), some, strict=True)]
+    assert sum(right) >= 27, [sum(right[k : k + 12]) for k in (0, 12, 24)]
+
+
+def test_the_card_states_the_figures_of_the_chat_model(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert AskReport().markdown() in CARD.read_text()

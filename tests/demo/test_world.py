@@ -23,6 +23,8 @@ from demo.world import (
     training_scene,
 )
 
+pytestmark = pytest.mark.training
+
 MIX = {"large": 1, "single": 1, "several": 1, "pair": 1, "empty": 1}
 
 

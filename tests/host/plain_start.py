@@ -25,11 +25,11 @@ from core.settings import ROOT
 from tests.wire.discord import Discord
 from tests.wire.process import BotProcess
 
-PACKAGES = ("nats", "msgspec", "obstore", "psycopg", "psycopg_binary", "opentelemetry", "ray", "nkeys")
+PACKAGES = ("nats", "obstore", "psycopg", "psycopg_binary", "opentelemetry", "ray", "nkeys")
 FOLDERS = (  # of the program, that belong to several machines
-    "bus", "jobs.sharing", "jobs.elsewhere", "jobs.agents", "storage.several", "storage.engine.postgres",
+    "bus", "jobs.elsewhere", "jobs.agents", "storage.several", "storage.engine.postgres",
     "storage.engine.holding", "storage.filing.bucket", "storage.filing.server", "storage.filing.cache",
-    "storage.moving", "bot.shards", "core.sharding", "host.several", "host.elsewhere", "host.launching",
+    "storage.moving", "host.elsewhere", "host.ray_launcher",
     "host.rows", "core.telemetry.otlp",
 )  # fmt: skip
 LAUNCH = """

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
@@ -57,6 +58,11 @@ def test_a_sound_database_is_replaced_only_on_demand(tmp_path: Path) -> None:
     assert (tmp_path / "atelier.db").stat().st_ino == before and not list(tmp_path.glob("*.replaced-*"))
     assert "no backup nowhere" in _atelier(tmp_path, "restore", "--yes", "nowhere").stderr
     (name,) = os.listdir(tmp_path / "backups")
+    with closing(sqlite3.connect(tmp_path / "backups" / "old.db")) as old, old:
+        old.execute("CREATE TABLE alembic_version AS SELECT '0001' AS version_num")
+    refused = _atelier(tmp_path, "restore", "--yes", "old.db")
+    assert refused.returncode == 1 and "old.db has schema 0001" in refused.stderr
+    assert (tmp_path / "atelier.db").stat().st_ino == before
     assert f"{name} is now the database" in _atelier(tmp_path, "restore", "--yes", name).stdout
     assert list(tmp_path.glob("atelier.db.replaced-*")) and not list(tmp_path.glob("*.damaged-*"))
 

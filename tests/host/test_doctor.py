@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from core import profiles
 from core.errors import ModelError
-from core.setting import packaged
 from core.settings import ROOT, secret_files
 from core.settings import load as load_settings
 from host import installed
@@ -204,7 +204,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
     ("schema", "status", "told"),
     [
         (None, 0, "ok    Database"),
-        ("0001", 0, "schema 0001; this Atelier's is"),
+        ("0030", 1, "schema 0030 is from before release 0.1.0"),
         ("9999", 1, "schema 9999 is a newer"),
     ],
 )
@@ -333,7 +333,7 @@ def test_signing_in_through_discord_is_looked_at(
 def test_readers_of_photographs_are_wanted_where_the_extra_is_installed(
     examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(packaged, "installed", lambda: True)
+    monkeypatch.setattr(profiles, "is_installed", lambda package: package != "rapidocr")
     status, text = examine()
     assert status == 0 and "photograph: efficientnet-lite0 isn't fetched yet; the first job" in text
     status, text = examine(ALLOW_DOWNLOAD="off")
@@ -351,10 +351,10 @@ def test_readers_of_photographs_are_wanted_where_the_extra_is_installed(
     monkeypatch.setattr(photo_fetch, "fetch", refused)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert main(["fetch"]) == 1
-    assert "there is no network" in capsys.readouterr().out and len(asked) == len(packaged.ROLES)
-    monkeypatch.setattr(packaged, "installed", lambda: False)
+    assert "there is no network" in capsys.readouterr().out and len(asked) == len(profiles.PACKAGED)
+    monkeypatch.setattr(profiles, "is_installed", lambda package: False)
     assert main(["fetch"]) == 0 and "nothing to fetch" in capsys.readouterr().out
-    assert load_settings({}, Path("/nonexistent/.env")).models.keys().isdisjoint(packaged.ROLES)
+    assert load_settings({}, Path("/nonexistent/.env")).models.keys().isdisjoint(profiles.PACKAGED)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights aren't in the mode there")

@@ -1,4 +1,4 @@
-"""What a bot doesn't use, it doesn't load: of PostgreSQL, buckets, the bus and several processes nothing."""
+"""What a bot doesn't use, it doesn't load: of PostgreSQL, buckets and the bus nothing."""
 
 import subprocess
 import sys
@@ -16,8 +16,8 @@ from host.elsewhere.executors import executor_of
 from host.opening import services
 from tests.jobs.hand_executor import HandExecutor
 
-unwanted = {"nats", "nkeys", "msgspec", "obstore", "psycopg", "ray", "opentelemetry", "bus"}
-unwanted |= {"jobs.agents", "jobs.elsewhere", "jobs.sharing"}
+unwanted = {"nats", "nkeys", "obstore", "psycopg", "ray", "opentelemetry", "bus"}
+unwanted |= {"jobs.agents", "jobs.elsewhere"}
 unwanted |= {"storage.engine.postgres", "storage.filing.bucket", "storage.moving.rows"}
 
 async def main():

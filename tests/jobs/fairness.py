@@ -253,7 +253,7 @@ def _timed(queue: Queue) -> tuple[list[float], list[float]]:
     choosing: list[float] = []
     claims: list[float] = []
     dispatcher = queue._dispatcher
-    begin, write = dispatcher._begin_claims, dispatcher._claim
+    begin, write = dispatcher._begin_claims, dispatcher.claims._claim
 
     def timed_begin() -> None:
         began = time.perf_counter()
@@ -267,7 +267,8 @@ def _timed(queue: Queue) -> tuple[list[float], list[float]]:
         claims.append(choosing[-1] + time.perf_counter() - began)
         return job
 
-    dispatcher._begin_claims, dispatcher._claim = timed_begin, timed_claim  # type: ignore[method-assign]
+    dispatcher._begin_claims = timed_begin  # type: ignore[method-assign]
+    dispatcher.claims._claim = timed_claim  # type: ignore[method-assign]
     return choosing, claims
 
 

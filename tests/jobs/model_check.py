@@ -171,7 +171,7 @@ class QueueMachine(RuleBasedStateMachine):
             or self.queue._tasks
             or self.queue.database.waiting
             or set(dispatcher.running) != set(self.executor.held)
-            or (not dispatcher.paused and dispatcher._choose(dispatcher._look()) is not None)
+            or (not dispatcher.waitlist.paused and dispatcher._choose(dispatcher._look()) is not None)
         ):
             await asyncio.sleep(self.rest)
 

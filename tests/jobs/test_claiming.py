@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,15 +16,19 @@ from core.events import Cancelled
 from jobs.limits import Limits
 from jobs.queue import Queue
 from jobs.running import dispatcher as dispatching
-from jobs.running.handing import claimed
+from jobs.running.claiming import Claims
 from tests.jobs.conftest import LIMITS, ask, done, open_queue, until
 from tests.jobs.hand_executor import HandExecutor
 
 ROOM = Limits(disk_floor=0, user_waiting=100, guild_waiting=100, user_running=50)
 
 
+def _claims(work: Any) -> bool:
+    return isinstance(work, partial) and work.func is Claims._claim
+
+
 def _go(queue: Queue) -> None:
-    queue._dispatcher.paused = False
+    queue._dispatcher.waitlist.paused = False
     queue._dispatcher.wake()
 
 
@@ -32,13 +37,13 @@ async def test_what_devices_take_now_is_claimed_in_one_commit(
 ) -> None:
     executor, commits = HandExecutor({"a": 4, "b": 4}), list[int]()
     async with open_queue(tmp_path, executor, LIMITS) as queue:
-        queue._dispatcher.paused = True
+        queue._dispatcher.waitlist.paused = True
         for user in range(10):
             await ask(queue, user=user)
         commit = queue.database._commit
 
         async def counted(batch: list[Any]) -> list[Any]:
-            commits.append(sum(pending.leads for pending in batch))
+            commits.append(sum(_claims(pending.work) for pending in batch))
             return await commit(batch)
 
         monkeypatch.setattr(queue.database, "_commit", counted)
@@ -55,14 +60,14 @@ async def _order(folder: Path, seed: int) -> list[int]:
     async with open_queue(folder, executor, ROOM) as queue:
         dispatcher, numbers = queue._dispatcher, dict[str, int]()
         dispatcher.estimate.pictures = lambda seconds: None  # how long they take by the clock doesn't count
-        dispatcher.paused = True
+        dispatcher.waitlist.paused = True
         for number in range(24):
             numbers[(await ask(queue, user=int(5 * chance.random() ** 2))).job.id] = number
         while len(executor.started) < len(numbers):
             _go(queue)
             full = min(6, len(numbers) - len(executor.started) + len(executor.held))
             await until(lambda full=full: len(executor.held) == full and not dispatcher.claims)
-            dispatcher.paused = True  # so that several devices are free at the next choice
+            dispatcher.waitlist.paused = True  # so that several devices are free at the next choice
             for job_id in list(executor.held)[: 1 + chance.randrange(5)]:
                 executor.end(done(executor, job_id))
             await until(lambda: set(dispatcher.running) == set(executor.held))
@@ -80,7 +85,7 @@ async def test_jobs_start_in_the_order_of_one_after_another(
 
 
 def _claiming(queue: Queue, monkeypatch: pytest.MonkeyPatch, claim: Callable[..., Any]) -> None:
-    monkeypatch.setattr(queue._dispatcher, "_claim", claim)
+    monkeypatch.setattr(queue._dispatcher.claims, "_claim", claim)
 
 
 async def test_jobs_whose_claims_are_not_written_wait_on_as_before(
@@ -95,19 +100,19 @@ async def test_jobs_whose_claims_are_not_written_wait_on_as_before(
     executor = HandExecutor({"a": 2, "b": 2})
     async with open_queue(tmp_path, executor, ROOM) as queue:
         dispatcher = queue._dispatcher
-        dispatcher.paused = True
+        dispatcher.waitlist.paused = True
         jobs = [(await ask(queue, user=user)).job.id for user in (1, 1, 1, 2, 2)]
         places = {job_id: dispatcher.positions.position(job_id) for job_id in jobs}
         had = [dispatcher.waitlist.had(user) for user in (1, 2)]
         _claiming(queue, monkeypatch, away)
         _go(queue)
         await until(lambda: len(tries) >= 8 and not dispatcher.claims)
-        dispatcher.paused = True
+        dispatcher.waitlist.paused = True
         assert {job_id: dispatcher.positions.position(job_id).position for job_id in jobs} == {
             job_id: place.position for job_id, place in places.items()
         }
         assert [dispatcher.waitlist.had(user) for user in (1, 2)] == had and not executor.started
-        _claiming(queue, monkeypatch, claimed)
+        _claiming(queue, monkeypatch, Claims._claim)
         _go(queue)
         await until(lambda: len(executor.held) == 4)
         assert dispatcher.waitlist.had(1) > had[0]
@@ -118,12 +123,12 @@ async def test_a_job_that_waits_no_more_costs_its_member_nothing_and_holds_up_no
 ) -> None:
     executor = HandExecutor({"a": 3})
     async with open_queue(tmp_path, executor, ROOM) as queue:
-        queue._dispatcher.paused = True
+        queue._dispatcher.waitlist.paused = True
         first, second, third = [(await ask(queue, user=user)).job.id for user in (1, 2, 3)]
         watch = queue.watch(second)
 
         def gone(waiting: Any, *rest: Any) -> Any:
-            return None if waiting.job_id == second else claimed(waiting, *rest)
+            return None if waiting.job_id == second else Claims._claim(waiting, *rest)
 
         _claiming(queue, monkeypatch, gone)
         _go(queue)

@@ -13,8 +13,7 @@ import sqlalchemy as sa
 from core.errors import FilesAway, StorageError
 from core.job import Job, Status
 from jobs.order.estimate import Estimate, Shares
-from jobs.overview import HUNG_AFTER
-from jobs.queue import Queue
+from jobs.queue import HUNG_AFTER, Queue
 from jobs.running import saving
 from storage.schema import jobs
 from tests.jobs.conftest import ask, done, eventually, open_queue, until

@@ -8,6 +8,7 @@ import pytest
 
 from jobs.executor import Device
 from jobs.feed import Feeds
+from jobs.limits import Limits
 from jobs.order.estimate import Estimate
 from jobs.order.positions import CHUNK, Positions
 from jobs.order.waitlist import Waitlist
@@ -21,9 +22,7 @@ async def test_a_cancel_is_heard_whatever_has_moved_just_before(turns: int) -> N
     waitlist, feeds, waiting = Waitlist(), Feeds(), job()
     waitlist.add(waiting, 0.0)
     feeds.open(waiting.job_id, waiting.user_id, datetime.now(UTC))
-    positions = Positions(
-        waitlist, {}, feeds, HandExecutor({"cpu": 1}), Estimate(), lambda: False, lambda job: 1
-    )
+    positions = Positions(waitlist, {}, feeds, HandExecutor({"cpu": 1}), Estimate(), Limits())
     telling = asyncio.create_task(positions.announce_for_ever())
     await asyncio.sleep(0.01)
     positions.note_moved()
@@ -47,7 +46,7 @@ class Counted(HandExecutor):
 
 async def test_devices_are_looked_at_once_for_all_the_places_of_a_round() -> None:
     waitlist, feeds, executor = Waitlist(), Feeds(), Counted({f"cuda:{n}": 1 for n in range(8)})
-    positions = Positions(waitlist, {}, feeds, executor, Estimate(), lambda: False, lambda job: 1)
+    positions = Positions(waitlist, {}, feeds, executor, Estimate(), Limits())
     for number in range(30):
         waiting = job(user=number)
         waitlist.add(waiting, 0.0)
@@ -59,7 +58,7 @@ async def test_devices_are_looked_at_once_for_all_the_places_of_a_round() -> Non
 
 async def test_a_look_that_takes_long_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     waitlist, feeds, executor = Waitlist(), Feeds(), Counted({"cuda:0": 1})
-    positions = Positions(waitlist, {}, feeds, executor, Estimate(), lambda: False, lambda job: 1)
+    positions = Positions(waitlist, {}, feeds, executor, Estimate(), Limits())
     waitlist.add(waiting := job(), 0.0)
     spent, now = iter((0.0, 0.002)), 50.0
     monkeypatch.setattr("jobs.order.positions.thread_time", lambda: next(spent))
@@ -76,7 +75,7 @@ async def test_what_moves_during_a_round_is_told_where_it_stands_by_the_next() -
     """Jobs that start, come and go to the front between two lots: nobody who waits on is left without a
     place, and after another round each knows their own."""
     waitlist, feeds, executor = Waitlist(), Feeds(), HandExecutor({"cuda:0": 1})
-    positions = Positions(waitlist, {}, feeds, executor, Estimate(), lambda: False, lambda job: 1)
+    positions = Positions(waitlist, {}, feeds, executor, Estimate(), Limits())
     jobs = [job(user=number) for number in range(10 * CHUNK)]
     for waiting in jobs:
         waitlist.add(waiting, 0.0)

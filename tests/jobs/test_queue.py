@@ -253,7 +253,7 @@ async def test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the
     queue: Queue, executor: HandExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dispatcher, go_on = queue._dispatcher, threading.Event()
-    claim, read = dispatcher._claim, queue._overview._database.read
+    claim, read = dispatcher.claims._claim, queue.database.read
 
     def held(*args):
         go_on.wait(10)
@@ -265,12 +265,12 @@ async def test_a_job_is_listed_while_it_is_claimed_and_when_it_starts_during_the
         await until(lambda: job.id in dispatcher.running)
         return found
 
-    monkeypatch.setattr(dispatcher, "_claim", held)
+    monkeypatch.setattr(dispatcher.claims, "_claim", held)
     job = (await ask(queue)).job
     await until(lambda: len(dispatcher.claims) == 1)
     for listed in (await queue.mine(1), await queue.snapshot()):
         assert [view.job.id for view in listed.jobs] == [job.id] and listed.total_waiting == 1
-    monkeypatch.setattr(queue._overview._database, "read", read_and_start)
+    monkeypatch.setattr(queue.database, "read", read_and_start)
     assert [view.job.id for view in (await queue.mine(1)).running] == [job.id]
 
 
@@ -639,7 +639,7 @@ async def test_a_cancel_that_shares_the_claims_commit_leaves_nothing_behind(
             holding = asyncio.create_task(queue.database.write(lambda connection: None))
             await asyncio.sleep(0)
             await until(lambda: not queue.database.waiting)
-            queue._dispatcher.paused = False
+            queue._dispatcher.waitlist.paused = False
             queue._dispatcher.wake()
             await until(lambda: queue.database.waiting == 1)  # the claim
             cancelling = asyncio.create_task(queue.cancel(job_id))

@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 
 from bus.messages import decode, encode
-from core.events import Rendered
 from core.job import Job, Lane, Origin, Reply, Status
 from core.requests import ImagineRequest
 from core.telemetry.tracing import DISCORDS_EPOCH, Untraced
 from jobs.agents.wire import Order
 from jobs.elsewhere.handed import order_of
 from jobs.running.traced import note_asked, note_waited
-from jobs.sharing.feeds import ToldFeeds
 from vision.protocol import Run
 
 JOB = "abcdefghjkmn"
@@ -76,26 +74,6 @@ def test_the_wait_is_told_once() -> None:
 
 
 def test_a_worker_elsewhere_is_told_whose_part_its_run_is() -> None:
-    order, _ = order_of(
-        Run(JOB, "imagine", "{}", token="a" * 32, traceparent="00-1-2-01"), "cpu", "b" * 32, 1
-    )
+    order, _ = order_of(Run(JOB, "imagine", "{}", token="a" * 32, traceparent="00-1-2-01"), "cpu", "b" * 32)
     assert order.traceparent == "00-1-2-01"
     assert decode(encode(order), Order).traceparent == "00-1-2-01"
-
-
-@pytest.mark.parametrize("leads", [True, False])
-def test_one_of_several_processes_ends_a_trace_and_the_others_forget_it(leads: bool) -> None:
-    ended, forgotten = list[str](), list[str]()
-
-    class Ends(Untraced):
-        def end(self, job_id: str, how: str) -> None:
-            ended.append(how)
-
-        def forget(self, job_id: str) -> None:
-            forgotten.append(job_id)
-
-    feeds = ToldFeeds(lambda job_id: None, lambda job_id: None, lambda: leads, Ends())
-    feeds.open("abc", 1, NOW)
-    feeds.end("abc", Rendered())
-    assert (ended, forgotten) == ((["rendered"], []) if leads else ([], ["abc"]))
-    assert feeds.ends["rendered"] == leads

@@ -78,7 +78,7 @@ class World:
         origin = {"interaction_id": number, "message_id": None}
         self._arm("admit", step, way)
         if step in ("claim", "front"):
-            queue._dispatcher.paused = True
+            queue._dispatcher.waitlist.paused = True
         submitted: Submitted = await ask(queue, f"job {number}", user=number, origin=origin)
         job_id = submitted.job.id
         watch = queue.watch(job_id)
@@ -87,7 +87,7 @@ class World:
             assert await queue.move_to_front(1, job_id), "it can't be moved to the front"
         if step in ("claim", "front"):
             self._arm("claim", step, way)
-            queue._dispatcher.paused = False
+            queue._dispatcher.waitlist.paused = False
             queue._dispatcher.wake()
         await self._handed(job_id)
         starts = 1

@@ -1,9 +1,9 @@
 """Up the ladder out of one machine, and down again, with old messages in the channel.
 
 ``python -m tests.scale.ladder --history 10000``, or ``make scale-proof PROOF=ladder``: one studio with so
-many jobs of history goes from SQLite and a folder to a bucket, to PostgreSQL, to two agents, to two
-processes, and back. On each rung old buttons are pressed that messages of the first rung left behind, and the
-same words and seed are drawn: every press is answered, and the picture is the same.
+many jobs of history goes from SQLite and a folder to a bucket, to PostgreSQL, to two agents, and back. On
+each rung old buttons are pressed that messages of the first rung left behind, and the same words and seed are
+drawn: every press is answered, and the picture is the same.
 
 Real processes: the bot and its agents with the demo models, PostgreSQL, nats-server and moto's S3. Discord is
 that of the tests. The history is four jobs that were drawn, over and over with other numbers.
@@ -34,8 +34,8 @@ from PIL import Image
 from core.job import new_job_id
 from core.settings import ROOT
 from tests import buckets, nats, postgres
-from tests.scale.bots import SHARDS, BotProcess
 from tests.wire.discord import GUILD, Interaction, Message
+from tests.wire.process import BotProcess
 from tests.wire.test_buttons import BUTTON, Screen, parts, said
 
 CHANNEL, MEMBER = GUILD + 1, 77
@@ -80,7 +80,7 @@ class Ladder:
             "OWNER_IDS": "",
             "USER_RUNNING": "8",
         }
-        self.running: list[BotProcess] = []
+        self.bot: BotProcess | None = None
         self.agents: list[asyncio.subprocess.Process] = []
         self.rungs: list[Rung] = []
         self.problems: list[str] = []
@@ -91,28 +91,21 @@ class Ladder:
 
     # Processes
 
-    async def start(self, count: int = 1) -> None:
-        """Start the bot, in so many processes."""
-        self.discord.shards = count
-        for number in range(count):
-            (self.folder / f"bot{number}").mkdir(exist_ok=True)
-            several = {"SHARDS": str(count), "SHARD_IDS": str(number), "NODE_NAME": f"bot{number}"}
-            bot = BotProcess(
-                self.discord, self.folder / f"bot{number}", "--worker", WORKER,
-                **self.settings, **(several if count > 1 else {}),
-            )  # fmt: skip
-            await bot.start()
-            self.running.append(bot)
+    async def start(self) -> None:
+        """Start the bot."""
+        (self.folder / "bot").mkdir(exist_ok=True)
+        self.bot = BotProcess(self.discord, self.folder / "bot", "--worker", WORKER, **self.settings)
+        await self.bot.start()
 
     async def stop(self) -> None:
-        """End it in order."""
-        for bot in self.running:
+        """End it in order, if it runs."""
+        bot, self.bot = self.bot, None
+        if bot is not None:
             assert bot.process is not None
             bot.process.send_signal(signal.SIGTERM)
             with suppress(TimeoutError):
                 await asyncio.wait_for(bot.process.wait(), 60)
             await bot.kill()
-        self.running.clear()
 
     async def stop_agents(self) -> None:
         """End the agents in order."""
@@ -129,7 +122,7 @@ class Ladder:
         """Run ``atelier …`` with the bot's settings; the seconds it took. Raises RuntimeError."""
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", *words, cwd=ROOT, env=self._environment("bot0"),
+            sys.executable, "-m", "bot", *words, cwd=ROOT, env=self._environment("bot"),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         out, _ = await process.communicate()
@@ -183,7 +176,7 @@ class Ladder:
 
     def remember(self, history: int) -> None:
         """Write so many jobs of history beside those that were drawn. The bot is stopped."""
-        path = self.folder / "bot0" / "atelier.db"
+        path = self.folder / "bot" / "atelier.db"
         with closing(sqlite3.connect(path)) as database:
             database.row_factory = sqlite3.Row
             place = "SELECT * FROM {} WHERE {} = ?"
@@ -262,7 +255,7 @@ class Ladder:
                 found = connection.execute(asked).fetchone()
         else:
             with closing(
-                sqlite3.connect(f"file:{self.folder / 'bot0' / 'atelier.db'}?mode=ro", uri=True)
+                sqlite3.connect(f"file:{self.folder / 'bot' / 'atelier.db'}?mode=ro", uri=True)
             ) as db:
                 found = db.execute(asked).fetchone()
         return int(found[0])
@@ -280,10 +273,10 @@ def _insert(database: sqlite3.Connection, table: str, row: dict[str, Any]) -> No
 async def climb(ladder: Ladder, history: int, presses: int, bucket: buckets.Server, bus: str) -> None:
     """Go up rung by rung, and down again."""
 
-    async def rung(name: str, *, bots: int = 1, move: Callable[[], Awaitable[float]] | None = None) -> None:
+    async def rung(name: str, move: Callable[[], Awaitable[float]] | None = None) -> None:
         await ladder.stop()
         moved = await move() if move else 0.0
-        await ladder.start(bots)
+        await ladder.start()
         await ladder.stand(name, presses, moved)
 
     await ladder.start()
@@ -299,7 +292,7 @@ async def climb(ladder: Ladder, history: int, presses: int, bucket: buckets.Serv
         ladder.settings["FILES_URL"] = address
         return taken
 
-    await rung("pictures in a bucket", move=to_bucket)
+    await rung("pictures in a bucket", to_bucket)
 
     async def to_postgres() -> float:
         url = postgres.address(ladder.server.folder, DATABASE)
@@ -307,7 +300,7 @@ async def climb(ladder: Ladder, history: int, presses: int, bucket: buckets.Serv
         ladder.settings["DATABASE_URL"] = url
         return taken
 
-    await rung("rows on PostgreSQL", move=to_postgres)
+    await rung("rows on PostgreSQL", to_postgres)
 
     async def to_agents() -> float:
         ladder.settings |= {"BUS_URL": bus, "DEVICES": "none"}
@@ -315,8 +308,7 @@ async def climb(ladder: Ladder, history: int, presses: int, bucket: buckets.Serv
             await ladder.agent(host)
         return 0.0
 
-    await rung("two agents, no card of the bot's", move=to_agents)
-    await rung("two processes that are one bot", bots=SHARDS)
+    await rung("two agents, no card of the bot's", to_agents)
 
     async def to_own_worker() -> float:
         await ladder.stop_agents()
@@ -324,24 +316,24 @@ async def climb(ladder: Ladder, history: int, presses: int, bucket: buckets.Serv
             del ladder.settings[name]
         return 0.0
 
-    await rung("back: one process, its own worker", move=to_own_worker)
+    await rung("back: its own worker", to_own_worker)
 
     async def to_sqlite() -> float:
-        path = ladder.folder / "bot0" / "atelier.db"
+        path = ladder.folder / "bot" / "atelier.db"
         for one in path.parent.glob("atelier.db*"):
             one.rename(one.with_name(f"old-{one.name}"))
         taken = await ladder.command("move-database", f"sqlite:///{path}")
         del ladder.settings["DATABASE_URL"]
         return taken
 
-    await rung("back: SQLite", move=to_sqlite)
+    await rung("back: SQLite", to_sqlite)
 
     async def to_folder() -> float:
         taken = await ladder.command("move-files", "--to", "files:")
         del ladder.settings["FILES_URL"]
         return taken
 
-    await rung("back: a folder", move=to_folder)
+    await rung("back: a folder", to_folder)
     await ladder.stop()
 
 

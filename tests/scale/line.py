@@ -1,4 +1,4 @@
-"""A bus within one process, for programs that share a queue; messages are written and read as always."""
+"""A bus within one process, for tests of what is said over it; messages are written and read as always."""
 
 from __future__ import annotations
 

@@ -36,22 +36,21 @@ def sample(at: float, cpu: float, **more: float) -> Sample:
 
 
 def test_figures_are_of_the_measured_time_and_of_the_plans_seconds(tmp_path: Path) -> None:
-    leader, fleet, asker = Notes(), Notes(), Notes()
-    leader.samples = [sample(at, at / 4, waiting=3, devices=2) for at in range(0, 30, 2)]
+    bot, fleet = Notes(), Notes()
+    bot.samples = [sample(at, at / 4, waiting=3, devices=2) for at in range(0, 30, 2)]
     fleet.samples = [sample(at, at / 8, running=1, slots=4) for at in range(0, 30, 2)]
-    asker.samples = [sample(at, 0.0) for at in range(0, 30, 2)]
     for number in range(30):  # one each second, claimed after half a second
-        asker.times.setdefault("asked", {})[f"{number}"] = float(number)
-        asker.times.setdefault("started", {})[f"{number}"] = number + 0.5
-        asker.times.setdefault("told", {})[f"{number}"] = number + 5.0
+        bot.times.setdefault("asked", {})[f"{number}"] = float(number)
+        bot.times.setdefault("started", {})[f"{number}"] = number + 0.5
+        bot.times.setdefault("told", {})[f"{number}"] = number + 5.0
         fleet.times.setdefault("on its device", {})[f"{number}"] = number + 0.75
     found = {}
-    for name, notes in {"leader": leader, "fleet": fleet, "asker": asker}.items():
+    for name, notes in {"bot": bot, "fleet": fleet}.items():
         notes.write(tmp_path / name)
         found[name] = read(tmp_path / name)
     plan = Plan(2, 2.0, slow=2.0, measured=5.0)
     figures = reckoned(plan, found, 10.0, 20.0, {"nats": 0.1, "postgres": 0.2})
-    assert figures.leader == 0.5 and figures.cpu["fleet"] == 0.25 and figures.cpu["postgres"] == 0.2
+    assert figures.bot == 0.5 and figures.cpu["fleet"] == 0.25 and figures.cpu["postgres"] == 0.2
     assert (figures.asked, figures.told) == (2.0, 2.0)
     assert (figures.messages, figures.bytes) == (30.0, 2000.0)
     assert set(figures.claimed) == {0.5} and set(figures.handed) == {0.75}

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import sys
 import time
 
-from studio.films.clips import process
+from studio.films import transcode, video_process
 from studio.pictures import confine
 from tests.security.gate_loop import peak_of
 
@@ -17,15 +18,17 @@ LIMITS = {"encoder": "auto", "keep": 20.0, "seconds": 60.0, "pixels": 1920 * 108
 
 
 def main() -> None:
-    process.prepare("auto")
+    video_process.prepare("take", "auto", os.devnull)
     status = open("/proc/self/status")  # opened before this process is shut in, and until it ends
-    confine.limit(process.MAX_MEMORY, 100_000)  # seconds of all; each one's are looked at on the other side
+    confine.limit(
+        video_process.MAX_MEMORY, 100_000
+    )  # seconds of all; each one's are looked at on the other side
     shut = confine.shut_in()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while head := source.read(4):
         data, began = source.read(struct.unpack(">I", head)[0]), time.process_time()
         target = io.BytesIO()
-        header, poster = process.answer("take", io.BytesIO(data), target, **LIMITS)
+        header, poster = transcode.make("take", [io.BytesIO(data)], target, **LIMITS)
         body = b"" if "error" in header else target.getvalue()
         took, peak = time.process_time() - began, peak_of(status)
         told = {**header, "film": len(body), "seconds": took, "peak": peak, "shut": shut}

@@ -26,9 +26,9 @@ import av
 from PIL import Image
 
 from core.errors import ImageError
-from core.png import chunk
-from studio.films.clips import process
-from studio.films.clips.clips import Clips
+from core.png import png_chunk
+from studio.films import transcode, video_process
+from studio.films.clips import Clips
 from studio.marking import marks
 from studio.pictures.intake import InMemory
 from tests.films import ENCODED, animation, film, moving
@@ -40,7 +40,7 @@ from vision.films import boxes
 from vision.films.reader import FilmReader
 
 LIMIT = 800 * 2**20  # bytes: 600 MiB above what imports need
-SECONDS = process.MAX_SECONDS["take"] + 0.05  # of processor time for one film
+SECONDS = video_process.SECONDS["take"] + 0.05  # of processor time for one film
 CANARY = b"canary-55b1"
 ALLOWED = {b"ftyp", b"moov", b"mdat"}
 
@@ -139,7 +139,7 @@ def talkative() -> Iterator[tuple[str, bytes]]:
                 words = bytes((len(CANARY),)) + CANARY + b"\0"
                 data = data[:-1] + b"!\xfe" + words + b"!\xff\x0bXMP DataXMP" + words + data[-1:]
             elif kind == "png":
-                data = data[:33] + chunk(b"tEXt", b"Comment\0" + CANARY) + data[33:]
+                data = data[:33] + png_chunk(b"tEXt", b"Comment\0" + CANARY) + data[33:]
             elif kind == "webp":
                 body = data[12:] + b"XMP " + struct.pack("<I", 12) + CANARY + b"\0"
                 data = b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
@@ -175,10 +175,10 @@ def canaries(count: int) -> tuple[int, int, int]:
     for kind, data in talkative():
         had += CANARY in data[: -len(CANARY)]
         clip = io.BytesIO()
-        header, poster = process.answer("take", io.BytesIO(data), clip, **LIMITS)
+        header, poster = transcode.make("take", [io.BytesIO(data)], clip, **LIMITS)
         assert "error" not in header, (kind, header)
         gif = io.BytesIO()
-        process.answer("gif", clip, gif, limit=10**6)
+        transcode.make("gif", [clip], gif, limit=10**6)
         told = boxes.box_of(b"free", CANARY) + boxes.box_of(b"udta", CANARY)  # as if it had come in since
         for made, media_type in ((clip.getvalue() + told, "video/mp4"), (gif.getvalue(), "image/gif")):
             sent = marks.outgoing(made, media_type, source=marks.EXTENDED, parameters=False)

@@ -13,20 +13,20 @@ import sys
 import time
 from typing import TextIO
 
-from studio.pictures import confine, gate
+from studio.pictures import confine, image_process
 
 
 def main() -> None:
-    gate.prepare()
+    image_process.prepare()
     status = open("/proc/self/status")  # opened before this process is shut in, and until it ends
     confine.limit(
-        gate.MAX_MEMORY, 100_000
+        image_process.MAX_MEMORY, 100_000
     )  # seconds of all pictures together; each one's are looked at on the other side
     shut = confine.shut_in()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while head := source.read(4):
         data, began = source.read(struct.unpack(">I", head)[0]), time.process_time()
-        header, body = gate.answer(data, "clean")
+        header, body = image_process.answer(data, "clean")
         took, peak = time.process_time() - began, peak_of(status)
         line = json.dumps({**header, "seconds": took, "peak": peak, "shut": shut}).encode()
         sink.write(struct.pack(">II", len(line), len(body)) + line + body)

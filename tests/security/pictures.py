@@ -23,7 +23,8 @@ from pathlib import Path
 from core.errors import ImageError
 from core.settings import ROOT
 from storage.filing.folder import Folder
-from studio.pictures.intake import Intake, child_environment
+from studio.pictures.child import child_environment
+from studio.pictures.intake import Intake
 from tests.security import hostile
 
 LIMIT = 512 * 2**20  # bytes
@@ -177,9 +178,9 @@ def slow_ones() -> list[tuple[str, bytes]]:
 def peak_of(data: bytes, *, confined: bool = True) -> int:
     """Bytes of memory that one gate process took at most; ``confined`` False: without its limits and caps
     (the negative control)."""
-    code = "import sys; from studio.pictures import gate as g; g.prepare();"
+    code = "import sys; from studio.pictures import image_process as g; g.prepare();"
     code += (
-        "g.confine.limit(g.MAX_MEMORY, g.MAX_SECONDS['clean']); g.confine.shut_in();"
+        "g.confine.limit(g.MAX_MEMORY, g.COMMANDS['clean'][1]); g.confine.shut_in();"
         if confined
         else "g.MAX_PIXELS = 10**12;"
     )

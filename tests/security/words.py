@@ -19,7 +19,7 @@ from bot.ui import buttons, messages
 from bot.ui.windows import Submission
 from core.errors import UserError
 from core.events import Queued
-from core.grammar.prompt import parse
+from core.grammar.prompt import parse_prompt
 from core.job import Job, Lane, Origin, Status
 from core.requests import ClassifyRequest
 from studio.asking import actions
@@ -138,7 +138,7 @@ def texts_of(source: str) -> Iterator[str]:
     yield f"**{messages.quote(source, 300)}**"
     yield _outside_spans(code(source))
     try:
-        prompt = parse(source)
+        prompt = parse_prompt(source)
         if not prompt.text:
             return
         request = replace(actions.imagine_prompt(prompt, seed=1).request)

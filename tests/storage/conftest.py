@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from core.job import Job, Lane, Origin, Reply, Status, new_job_id
 from core.requests import ImagineRequest
@@ -27,6 +28,17 @@ _interactions = itertools.count(1)
 def url_of(folder: Path) -> str:
     """Where a test with this folder has its database, which nobody has made yet unless it is a server's."""
     return address_in(folder, migrated=postgres.folder() is not None)
+
+
+def make_first_schema(folder: Path, address: str) -> None:
+    """Make the tables that the first migration begins with, in an empty database at ``address``."""
+    folder.mkdir(exist_ok=True)
+    engine = sa.create_engine(address)
+    tables = Path(__file__).with_name(f"first_schema.{engine.dialect.name}.sql").read_text()
+    with engine.begin() as connection:
+        for statement in tables.splitlines():
+            connection.exec_driver_sql(statement)
+    engine.dispose()
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Every migration on a database that has rows in all its tables."""
+"""Migrations of a database that has rows in all its tables."""
 
 import asyncio
 import shutil
@@ -9,8 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -21,41 +19,10 @@ from storage import lookup
 from storage.database import open_database
 from storage.engine import migrate
 from storage.engine.migrate import MIGRATIONS
-from storage.moving import rows  # noqa: F401  all tables there are
 from storage.schema import metadata
-from storage.search import tables
-from tests.storage.conftest import url_of
+from tests.fresh import fresh_database
+from tests.storage.conftest import make_first_schema, url_of
 
-VERSIONS = (
-    "0001",
-    "0003",
-    "0004",
-    "0005",
-    "0006",
-    "0007",
-    "0009",
-    "0010",
-    "0011",
-    "0012",
-    "0013",
-    "0014",
-    "0015",
-    "0016",
-    "0017",
-    "0018",
-    "0019",
-    "0020",
-    "0021",
-    "0022",
-    "0023",
-    "0024",
-    "0025",
-    "0026",
-    "0027",
-    "0028",
-    "0029",
-    "0030",
-)
 SPECIAL = {  # where a check or a link asks for more than any value of the type
     "status": "rendered",
     "lane": "fast",
@@ -83,16 +50,6 @@ KINDS = {"allowed": "role"}
 
 def _count(connection: sqlite3.Connection, table: str) -> int:
     return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-
-
-def _migrated(path: Path, version: str) -> None:
-    engine = sa.create_engine(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, version)
-    engine.dispose()
 
 
 def _fill(path: Path) -> dict[str, int]:
@@ -124,33 +81,61 @@ def _value(table: str, column: str, kind: str) -> object:
     return {"INTEGER": 1, "BIGINT": 1, "REAL": 0.5, "BLOB": b"1"}.get(kind, "1")
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_a_migration_loses_no_row_of_any_table(tmp_path: Path, version: str) -> None:
-    path = tmp_path / "atelier.db"
-    _migrated(path, version)
+def _number(path: Path, schema: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (schema,))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database of the first schema."""
+    make_first_schema(tmp_path, url_of(tmp_path))
+    return tmp_path / "atelier.db"
+
+
+async def test_a_database_of_the_first_schema_keeps_all_its_rows(path: Path) -> None:
     before = _fill(path)
-    async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
+    async with open_database(path, path.parent / "backups") as database:
         job = await database.read(lambda c: lookup.get(c, "job"))
         left = await database.read(lambda c: lookup.undelivered(c))
     with closing(sqlite3.connect(path)) as connection:
-        count = "SELECT count(*) FROM {}"
-        after = {name: connection.execute(count.format(name)).fetchone()[0] for name in before}
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    assert after == before
-    assert job.status is Status.RENDERED and job.origin.private, "what was ephemeral is private"
+        assert {name: _count(connection, name) for name in before} == before
+    assert job.status is Status.RENDERED and job.origin.private
     assert job.origin.surface is Surface.DISCORD and job.origin.request_key is None
     assert [one.id for one in left] == ["job"], "it still waits to be told"
 
 
-def test_every_version_is_migrated_from() -> None:
-    files = sorted(path.name[:4] for path in (MIGRATIONS / "versions").glob("*.py"))
-    assert files[:-1] == list(VERSIONS)
+async def test_an_older_schema_is_refused_with_what_to_do_and_left_as_it_is(path: Path) -> None:
+    _fill(path)
+    _number(path, "0030")
+    with closing(sqlite3.connect(path)) as connection:
+        before = list(connection.iterdump())
+    for may_migrate in (False, True):
+        with pytest.raises(StorageError, match=r"database has schema 0030.*start once with commit \w{8}"):
+            async with open_database(path, path.parent / "backups", may_migrate=may_migrate):
+                pass
+    with closing(sqlite3.connect(path)) as connection:
+        assert list(connection.iterdump()) == before
+    assert not (path.parent / "backups").exists()
 
 
-def test_rows_were_put_into_every_table_there_is(tmp_path: Path) -> None:
-    path = tmp_path / "atelier.db"
-    _migrated(path, "head")
-    assert set(_fill(path)) == set(metadata.tables)
+def test_a_backup_of_an_older_schema_is_told(path: Path) -> None:
+    migrate.check_backup(path)
+    _number(path, "0030")
+    with pytest.raises(StorageError, match=r"The backup atelier\.db has schema 0030"):
+        migrate.check_backup(path)
+
+
+def test_a_backup_of_no_schema_or_a_newer_one_is_not_too_old(tmp_path: Path, path: Path) -> None:
+    _number(path, "9999")
+    migrate.check_backup(path)
+    sqlite3.connect(tmp_path / "none.db").close()
+    migrate.check_backup(tmp_path / "none.db")
+
+
+async def test_rows_were_put_into_every_table_there_is(tmp_path: Path) -> None:
+    fresh_database(tmp_path / "atelier.db")
+    assert set(_fill(tmp_path / "atelier.db")) == set(metadata.tables)
 
 
 REBUILD = """
@@ -175,10 +160,8 @@ def _head() -> str:
 
 
 async def test_a_rebuilt_table_keeps_what_hangs_on_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "atelier.db"
-    _migrated(path, "head")
     before = _fill(path)
     more = _add_migration(tmp_path / "migrations", REBUILD.format(before=_head()))
     monkeypatch.setattr(migrate, "MIGRATIONS", more)
@@ -192,10 +175,8 @@ async def test_a_rebuilt_table_keeps_what_hangs_on_it(
 
 
 async def test_a_migration_that_breaks_a_link_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "atelier.db"
-    _migrated(path, "head")
     before = _fill(path)
     rebuild = REBUILD.format(before=_head())
     breaks = rebuild.partition("    with")[0] + '    op.execute("DELETE FROM jobs")\n'  # noqa: S608
@@ -232,14 +213,3 @@ async def test_a_start_on_a_current_file_spares_itself_alembic_and_psycopg(tmp_p
         subprocess.run, command_line, cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "set()"
-
-
-async def test_vectors_of_before_are_noted_as_their_pictures(tmp_path: Path) -> None:
-    path = tmp_path / "atelier.db"
-    _migrated(path, "0012")
-    _fill(path)
-    async with open_database(url_of(tmp_path), tmp_path / "backups") as database:
-        noted = await database.read(lambda c: c.execute(sa.select(tables.picture_places)).all())
-        assert [tuple(row) for row in noted] == [(1, 1, "1", 1)]
-        await database.write(lambda c: c.exec_driver_sql("DELETE FROM picture_vectors") and None)
-        assert await database.read(lambda c: c.execute(sa.select(tables.picture_places)).all()) == []

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.job import Lane, Status, Surface
+from core.job import MOVES, Lane, Move, Status, Surface
 from core.requests import BlendRequest, ClassifyRequest
+from core.settings import ROOT
 from storage import jobs, lookup, schema
 from storage.database import Database
 from storage.jobs import MAX_ATTEMPTS, MAX_CUT_OFF
@@ -47,6 +48,61 @@ async def _web(database: Database) -> str:
     job = await added(database, a_job(**WEB))
     await database.write(lambda c: jobs.claim(c, job.id, token="t", device="cpu", now=NOW))
     return job.id
+
+
+DOES: dict[str, Callable[[sa.Connection, str], Any]] = {
+    "claim": lambda c, i: jobs.claim(c, i, token="t", device="cpu", now=NOW),
+    "give_back": lambda c, i: jobs.give_back(c, i, token="t"),
+    "retry": lambda c, i: jobs.retry(c, i, "No.", token="t", now=NOW),
+    "recover": lambda c, i: jobs.recover(c, "No.", now=NOW),
+    "finish": lambda c, i: jobs.finish(c, i, StoredOutput(), token="t", now=NOW, run_seconds=1.0),
+    "fail": lambda c, i: jobs.fail(c, i, "No.", token="t", now=NOW),
+    "cancel": lambda c, i: jobs.cancel(c, i, now=NOW),
+    "cancel_waiting": lambda c, i: jobs.cancel_waiting(c, now=NOW),
+    "deliver": lambda c, i: jobs.deliver(c, i, message_id=5, channel_id=2, rung="edit", now=NOW),
+}
+WAYS = {  # to each status
+    Status.QUEUED: (),
+    Status.RUNNING: ("claim",),
+    Status.RENDERED: ("claim", "finish"),
+    Status.DELIVERED: ("claim", "finish", "deliver"),
+    Status.FAILED: ("claim", "fail"),
+    Status.CANCELLED: ("cancel",),
+}
+
+
+@pytest.mark.parametrize("move", MOVES, ids=lambda move: move.name)
+async def test_each_move_begins_and_ends_where_the_table_says(database: Database, move: Move) -> None:
+    does, ends = DOES[move.name], set[str]()
+    spent = sa.update(schema.jobs).values(attempts=MAX_ATTEMPTS, cut_off=MAX_CUT_OFF - 1)
+    for before, way in WAYS.items():
+        for last, surface in ((False, {}), (True, WEB)):
+            job = await added(database, a_job(**surface))
+            for step in way:
+                await database.write(lambda c, step=step, job=job: DOES[step](c, job.id))
+            if last and before is Status.RUNNING:
+                await database.write(
+                    lambda c, job=job: c.execute(spent.where(schema.jobs.c.id == job.id)) and None
+                )
+            began = (await row(database, job.id))["status"]
+            await database.write(lambda c, job=job: does(c, job.id))
+            after = (await row(database, job.id))["status"]
+            assert began == before or surface and before is Status.RENDERED
+            if began in move.before:
+                ends.add(after)
+            else:
+                assert after == began
+    assert ends == set(move.after)
+
+
+def test_the_table_of_moves_is_the_one_of_the_page() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = page.partition("## A job's states\n")[2].partition("\n## ")[0].splitlines()
+    assert [line for line in told if line.startswith("| ")][1:] == [
+        f"| {', '.join(move.before)} | {' or '.join(move.after)} | `{move.name}` | {move.when} |"
+        for move in MOVES
+    ]
+    assert {status for status in Status if not status.over} == {Status.QUEUED, Status.RUNNING}
 
 
 async def test_a_new_row_has_everything_that_was_asked(database: Database) -> None:

@@ -115,7 +115,7 @@ class Stranger:
             "answer": self.talk.answer(who, turn.job),
             "conversation": self.talk.conversation(who, turn.job),
             "replies": self.talk.replies(who, turn.job),
-            "show": self.studio.result(who, turn.job, Action.SHOW),
+            "show": self.studio.rights.result(who, turn.job, Action.SHOW),
             "imagine": self.talk.answer(who, turn.job, Action.IMAGINE),
             "ask more": self.ask_more(who, turn.job),
             "again": self.again(who, turn.job),

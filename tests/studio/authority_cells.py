@@ -47,10 +47,9 @@ class Cell:
     action: Action
     actor: Actor
     subject: Subject
-    seen: frozenset[int]  # servers that the bot is in, by the rows of all its processes
-    here: frozenset[int]  # those of them that this process is told of
+    seen: frozenset[int]  # servers that the bot is in, by the rows
+    here: frozenset[int]  # those of them that Discord has told of
     home: frozenset[int]
-    sharded: bool
 
 
 def _job(guild: int | None, channel: int, private: bool) -> Job:
@@ -81,20 +80,19 @@ def cells(actions: tuple[Action, ...] = ACTIONS) -> Iterator[Cell]:
     ]
     one, two, none = frozenset({HERE}), frozenset({HERE, THERE}), frozenset[int]()
     worlds = [
-        (one, one, none, False),
-        (two, two, none, False),
-        (two, two, one, False),
-        (one, one, frozenset({THERE}), False),
+        (one, one, none),
+        (two, two, none),
+        (two, two, one),
+        (one, one, frozenset({THERE})),
     ]
-    of_several = [  # they matter to whoever would operate the whole queue
-        (two, one, none, False),  # the other is told to another process
-        (two, frozenset({THERE}), none, False),
-        (one, none, none, False),  # its own is
-        (none, one, none, False),  # the row of a server that was joined just now isn't written yet
-        (one, two, none, False),
-        (none, none, none, False),
-        (two, one, one, True),
-        (one, one, none, True),  # other processes haven't told of theirs yet
+    half_told = [  # they matter to whoever would operate the whole queue
+        (two, one, none),  # the other one's connection isn't begun yet
+        (two, frozenset({THERE}), none),
+        (one, none, none),  # its own isn't
+        (none, one, none),  # the row of a server that was joined just now isn't written yet
+        (one, two, none),
+        (none, none, none),
+        (two, one, one),
     ]
     people = itertools.product((AUTHOR, OTHER, HOST), (False, True), (False, True), spots)
     every_subject = subjects()
@@ -102,19 +100,19 @@ def cells(actions: tuple[Action, ...] = ACTIONS) -> Iterator[Cell]:
         reads = (lambda c: c in READABLE) if spot.guild_id == HERE else (lambda c: c == ABROAD)
         actor = Actor(user, spot.guild_id, spot.channel_id, manages, barred, reads)
         for subject, action in itertools.product(every_subject, actions):
-            for world in [*worlds, *(of_several if action is Action.OPERATE else ())]:
+            for world in [*worlds, *(half_told if action is Action.OPERATE else ())]:
                 yield Cell(action, actor, subject, *world)
 
 
 def answer(cell: Cell) -> bool:
     """What the program says."""
-    rights = Authority(CurrentDirectory(), {HOST}, cell.home, sharded=cell.sharded)
+    rights = Authority(CurrentDirectory(), {HOST}, cell.home)
     actor = replace(cell.actor, sole=authority.is_sole(cell.actor.guild_id, cell.seen, cell.here))
     return rights.allows(actor, cell.action, cell.subject.job, cell.subject.shown)
 
 
 def counting_those_here() -> AbstractContextManager[object]:
-    """A program that takes the servers which its process is told of for all there are."""
+    """A program that takes the servers which Discord has told of for all there are."""
     return mock.patch.object(authority, "is_sole", lambda guild_id, seen, here: len(here) == 1)
 
 
@@ -149,9 +147,9 @@ def _without_a_job(cell: Cell) -> bool:
         return host or _runs_the_server(cell)
     if cell.home:
         return host or _runs_the_server(cell) and cell.actor.guild_id in cell.home
-    # one of several servers must not stop everybody's queue, whichever process is told of the others
+    # one of several servers must not stop everybody's queue, though Discord hasn't told of the others yet
     others = (cell.seen | cell.here) - {cell.actor.guild_id}
-    return host or _runs_the_server(cell) and bool(cell.seen | cell.here) and not others and not cell.sharded
+    return host or _runs_the_server(cell) and bool(cell.seen | cell.here) and not others
 
 
 def _with_a_job(cell: Cell) -> bool:

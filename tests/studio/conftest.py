@@ -86,7 +86,7 @@ class Opened:
         job = (await self.studio.submit(actor, new)).job
         async for _ in await self.studio.watch(actor, job.id):
             pass
-        return await self.studio.result(actor, job.id, Action.SHOW)
+        return await self.studio.rights.result(actor, job.id, Action.SHOW)
 
 
 @asynccontextmanager

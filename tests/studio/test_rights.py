@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from core.errors import ImageError, NotAllowedError
 from core.job import Job, Surface
 from core.preferences import Preferences
+from storage import lookup
 from studio.actor import Actor, Place
 from studio.authority import TABLE, Action, Authority
 from studio.directory import CurrentDirectory, Member
@@ -77,7 +80,14 @@ class Rows(CurrentDirectory):
     async def time_out_ends(self, user_id: int, guild_id: int | None) -> datetime | None:
         return UNTIL if (user_id, guild_id) in self.timed_out else None
 
-    async def places(self, job_id: str) -> set[tuple[int | None, int]]:
+    @property
+    def database(self) -> Rows:
+        return self
+
+    async def read(self, work: partial[set[tuple[int | None, int]]], *, once: bool) -> Any:
+        """Where a job is shown, which is all that is read here."""
+        assert work.func is lookup.places
+        job_id = work.keywords["job_id"]
         self.looked_up.append("places")
         return self.shown if any(job.id == job_id for job in self.known) else set()
 

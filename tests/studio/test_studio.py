@@ -43,12 +43,12 @@ async def test_nothing_of_a_private_job_is_anybody_elses(opened: Opened) -> None
     assert job.origin.private
     for tried in (
         studio.picture(BOB, job.id, 0, LIMIT),
-        studio.result(BOB, job.id, Action.SHOW),
+        studio.rights.result(BOB, job.id, Action.SHOW),
         studio.watch(BOB, job.id),
         studio.from_button(BOB, job.id, "vary", 0),
         studio.picture_of(BOB, job.id, 0, Action.UPSCALE),
-        studio.source(BOB, None, f"{job.id} 1"),
-        studio.take(BOB, f"{job.id} 1"),
+        studio.sources.find(BOB, None, f"{job.id} 1"),
+        studio.sources.meant(BOB, f"{job.id} 1"),
         studio.numbered(BOB, job.id, 0),
         studio.cancel(BOB, job.id),
         studio.own.toggle_favourite(BOB, job.id, 0),
@@ -70,8 +70,8 @@ async def test_a_banned_member_asks_for_nothing_and_ends_what_is_theirs(opened: 
     job = (await opened.drawn(BOB)).job
     await studio.server.ban(MIRA, BOB.user_id)
     for tried in (
-        studio.take(BOB, Sent(png())),
-        studio.upload(BOB, Sent(png())),
+        studio.sources.meant(BOB, Sent(png())),
+        studio.sources.given(BOB, Sent(png())),
         studio.from_button(BOB, job.id, "vary", 0),
         studio.own.change(BOB, remix=True),
         opened.drawn(BOB),
@@ -107,7 +107,7 @@ async def test_a_web_job_is_its_authors_alone_and_no_message_is_due(opened: Open
     job = (await opened.drawn(alone)).job
     assert job.origin.surface is Surface.WEB
     with pytest.raises(NotAllowedError):
-        await opened.studio.job(Actor(2, None, 0, surface=Surface.WEB), job.id, Action.SHOW)
+        await opened.studio.rights.job(Actor(2, None, 0, surface=Surface.WEB), job.id, Action.SHOW)
     assert await opened.services.queue.undelivered() == []
 
 
@@ -123,7 +123,7 @@ async def test_the_same_press_is_one_job(opened: Opened) -> None:
 
 async def test_what_is_not_built_in_is_refused_and_not_queued(opened: Opened) -> None:
     smaller = Studio(opened.services, {"imagine"})
-    source = await smaller.upload(ALICE, Sent(png()))
+    source = await smaller.sources.given(ALICE, Sent(png()))
     prompt = (await smaller.read(ALICE, "snow", None))[0]
     new = await smaller.from_upload(ALICE, source.sha256, "describe", prompt)
     with pytest.raises(UserError, match="/describe isn't built into this version yet. Nothing was queued"):
@@ -139,7 +139,7 @@ async def test_pictures_come_with_a_prompt_or_by_name(opened: Opened) -> None:
     [prompt] = await studio.read(BOB, "a house like this", chosen, attached=1)
     new = await studio.imagine(BOB, prompt, attached([Sent(png())]))
     assert len(new.request.pictures) == 1
-    source = await studio.source(BOB, None, f"{job.id} 2")
+    source = await studio.sources.find(BOB, None, f"{job.id} 2")
     assert source.parent == (job.id, 1)
     with pytest.raises(ImageError, match="doesn't lead to a picture"):
         [linked] = await studio.read(BOB, "https://evil.example/a.png a house", chosen)
@@ -150,7 +150,7 @@ async def test_pictures_come_with_a_prompt_or_by_name(opened: Opened) -> None:
 
 async def test_an_upload_is_its_senders_alone(opened: Opened) -> None:
     studio = opened.studio
-    source = await studio.upload(ALICE, Sent(png(90, 60)))
+    source = await studio.sources.given(ALICE, Sent(png(90, 60)))
     prompt = (await studio.read(ALICE, "snow", None))[0]
     described = await studio.from_upload(ALICE, source.sha256, "describe", prompt)
     assert isinstance(described.request, DescribeRequest)

@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import msgspec
 import numpy as np
 from PIL import Image, ImageFilter
 
@@ -138,13 +139,14 @@ class Found:
 
 async def check(case: Case, painter: Intake, files: Folder, found: Found, rng: random.Random) -> None:
     """Send one document all the way, and count what is wrong."""
-    read = documents.read(json.loads(json.dumps(case.data)))
+    read = documents.read_document(json.loads(json.dumps(case.data)))
     size = read.width, read.height
     painted, mask_file, marked = None, None, np.zeros(size[::-1], bool)
     if not read.mask.is_empty:
-        plain = reference.replay(*size, None, list(read.mask.strokes))
+        strokes = msgspec.to_builtins(list(read.mask.strokes))
+        plain = reference.replay(*size, None, strokes)
         marked = np.frombuffer(bytes(plain), np.uint8).reshape(size[::-1]) > 0
-        painted = await painter.paint(size, read.mask.strokes, None, 1)
+        painted = await painter.paint(size, strokes, None, 1)
         mask_file = encode.open_picture(str(files.path(painted.sha256)))
         arrived = np.asarray(mask_file.convert("L"))
         found.bits += int(((arrived == 255) != marked).sum() + ((arrived != 0) & (arrived != 255)).sum())
@@ -174,7 +176,7 @@ def _laid(read, number: int, sha256: str, case: Case, images: dict[str, Image.Im
     if clip is not None:
         name = f"{number + 100:064x}"
         images[name] = Image.fromarray(clip.astype(np.uint8) * 255).convert("RGB")
-        layer = documents.Layer(**{**layer.__dict__, "clip": name})
+        layer = msgspec.structs.replace(layer, clip=name)
     return Laid(layer, Source(sha256, one.width, one.height, row, number))
 
 

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from core.events import Output
+from core.profiles import PROFILES
 from core.redact import Redactor
 from core.requests import ImagineRequest
-from core.setting.profiles import PROFILES
-from demo.evaluation import select_rows
-from demo.evaluation.scenes import SINGLE
+from demo.evaluate import readers
+from demo.evaluate.images import SINGLE
 from vision.capabilities import capability
 from vision.engine import Engine, Fiber
 from vision.model_store import Models
@@ -123,10 +123,10 @@ def drawn(models: Models, seed: int, asking: Asking | None) -> float:
 def questions(folder: Path, count: int) -> list[Select]:
     """Drawn scenes with one thing, each a picture of its own."""
     found = []
-    for number, (scene, rng) in enumerate(select_rows.styled(None, SINGLE, count)):
+    for number, (scene, rng) in enumerate(readers.styled(None, SINGLE, count)):
         path = folder / f"{number}.png"
-        select_rows.drawn(scene, rng)[0].save(path, compress_level=1)
-        found.append(Select(str(number), str(path), words=select_rows.words(scene, 0)))
+        readers.drawn(scene, rng)[0].save(path, compress_level=1)
+        found.append(Select(str(number), str(path), words=readers.words(scene, 0)))
     return found
 
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from core.events import Output
-from core.grammar.prompt import parse
+from core.grammar.prompt import parse_prompt
 from core.requests import ImagineRequest
 from core.wording import fields_of
 from tests import tiny
@@ -26,7 +26,7 @@ USUAL = 8  # steps
 
 def draw(models: Models, typed: str, recorder: Recorder | None = None) -> Output:
     """One picture of ``typed``; ``<1>`` is SOURCE. The seed is 7 unless it names one."""
-    fields = {"seed": 7} | fields_of(parse(typed), {"<1>": SHA})
+    fields = {"seed": 7} | fields_of(parse_prompt(typed), {"<1>": SHA})
     fields["num_inference_steps"] = fields["num_inference_steps"] or (
         None if {"--q", "--draft"} & set(typed.split()) else USUAL
     )

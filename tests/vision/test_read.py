@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import JobCancelled, ModelError, UserError
 from core.requests import ReadRequest
-from core.results.text_lines import TextLine, as_json, from_stored, in_rows, text_of
+from core.results.text_lines import TextLine, line_from_stored, lines_as_json, lines_in_rows, text_of_lines
 from tests.vision.conftest import SHA, Recorder, ask
 from vision.model_store import Models
 from vision.ocr import boxes
@@ -47,7 +47,7 @@ def test_a_sign_is_read_for_real(tmp_path) -> None:
     models = Models(WorkerConfig("cpu", {"ocr": "program:rapidocr"}, str(tmp_path)))
     recorder = Recorder()
     output = ask(models, ReadRequest(image=SHA), sign(), recorder)
-    assert text_of(output.lines).replace(" ", "") == "OPEN24H"
+    assert text_of_lines(output.lines).replace(" ", "") == "OPEN24H"
     assert output.parameters["model"] == "rapidocr" and output.parameters["width"] == 300
     boxed = Image.open(io.BytesIO(output.grid.data)).convert("RGB")
     assert boxed.size == (300, 120) and boxed.tobytes() != sign().tobytes()
@@ -57,9 +57,12 @@ def test_a_sign_is_read_for_real(tmp_path) -> None:
 def test_lines_come_in_rows_from_the_top_each_from_the_left() -> None:
     models = Pretended(at(200, 52, "3"), at(10, 50, "apples"), at(12, 10, "Bill"), at(150, 90, "end"))
     output = ask(models, ReadRequest(image=SHA), sign())
-    assert text_of(output.lines) == "Bill\napples  3\nend"
-    assert text_of(map(from_stored, (line.stored() for line in output.lines))) == "Bill\napples  3\nend"
-    assert '"rows": [\n' in as_json(output.lines, (300, 120), "pretended")
+    assert text_of_lines(output.lines) == "Bill\napples  3\nend"
+    assert (
+        text_of_lines(map(line_from_stored, (line.stored() for line in output.lines)))
+        == "Bill\napples  3\nend"
+    )
+    assert '"rows": [\n' in lines_as_json(output.lines, (300, 120), "pretended")
 
 
 def test_without_text_or_a_reader_a_sentence_says_so() -> None:
@@ -110,4 +113,6 @@ def test_what_nobody_is_sure_of_has_another_colour() -> None:
 
 @pytest.mark.parametrize("lines", [[], [at(0, 0, "one")], [at(0, 0, "b"), at(0, 3, "a")]])
 def test_rows_hold_every_line_once(lines: list[TextLine]) -> None:
-    assert sorted(line.text for row in in_rows(lines) for line in row) == sorted(line.text for line in lines)
+    assert sorted(line.text for row in lines_in_rows(lines) for line in row) == sorted(
+        line.text for line in lines
+    )

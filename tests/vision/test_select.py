@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from core.errors import ModelError
+from core.profiles import DEMO
 from core.redact import Redactor
-from core.setting.profiles import DEMO
 from demo.drawing import Placed, draw_apart
 from demo.world import Group, Scene
 from tests import tiny

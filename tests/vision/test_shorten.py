@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from core.requests import ShortenRequest
-from demo.training.loop import MODELS
+from demo.train.loop import MODELS
 from tests.vision.conftest import Recorder, ask
 from vision.model_store import Models
 from vision.protocol import WorkerConfig

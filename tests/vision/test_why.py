@@ -13,10 +13,10 @@ from PIL import Image
 from transformers import ResNetConfig, ResNetForImageClassification
 
 from core.errors import UserError
+from core.profiles import PROFILES
 from core.requests import ClassifyRequest, WhyRequest
-from core.setting.profiles import PROFILES
 from demo.drawing import draw_apart, layout
-from demo.evaluation.scenes import two_objects
+from demo.evaluate.images import two_objects
 from demo.world import OBJECTS
 from tests import tiny
 from tests.vision.conftest import SHA, ask

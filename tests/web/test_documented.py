@@ -1,9 +1,8 @@
 """docs/web.md names every address, setting and key that there is; the page of shortcuts names every key."""
 
 import re
-from dataclasses import fields
 
-from core.settings import ROOT, Settings
+from core.settings import ROOT, sections
 from tests.web.proofs.addresses import PAGE, drawn, keys
 
 JS = ROOT / "web" / "static" / "js"
@@ -24,7 +23,7 @@ async def test_the_tables_of_addresses_and_keys_are_todays(site) -> None:
 
 
 def test_every_setting_of_the_web_is_explained() -> None:
-    named = [one.name.upper() for one in fields(Settings) if one.metadata.get("group") == "Web"]
+    named = [name for name, section in sections().items() if section == "Web"]
     text = PAGE.read_text(encoding="utf-8")
     assert (
         len(named) >= 5

@@ -129,14 +129,14 @@ async def test_the_page_of_documents_lists_renames_and_deletes_ones_own(site) ->
     assert f'href="/edit/d/{document}"' in page and "Untitled" in page and "512 × 256 px" in page
     other = await site.person(OTHER)
     assert document not in (await other.get("/documents")).body.decode()
-    for caller, path, status in ((other, document, 404), (site.you, document, 303)):
-        form = {"name": "  the   harbour "}
-        assert (await caller.ask("POST", f"/documents/{path}/rename", data=form)).status == status
+    path, name = f"/api/documents/{document}", {"name": "  the   harbour "}
+    for caller, status in ((other, 404), (site.you, 204)):
+        assert (await caller.ask("PUT", f"{path}/name", json=name)).status == status
     assert "the harbour" in (await site.you.get("/documents")).body.decode()
     [kept] = (await site.you.get("/api/documents")).data["documents"]
     assert (kept["name"], kept["version"]) == ("the harbour", 1), "a tab that has it open needn't know"
-    for caller, status in ((other, 404), (site.you, 303)):
-        assert (await caller.ask("POST", f"/documents/{document}/delete", data={})).status == status
+    for caller, status in ((other, 404), (site.you, 204)):
+        assert (await caller.ask("DELETE", path)).status == status
     assert b"No documents yet" in (await site.you.get("/documents")).body
 
 

@@ -68,8 +68,6 @@ async def test_somebody_elses_folder_looks_like_none(site) -> None:
         ("DELETE", "/api/folders/{}", {}),
         ("POST", "/api/folders/{}/items", {"json": {"pictures": named(job, 1)}}),
         ("POST", "/api/folders/{}/items/remove", {"json": {"pictures": named(job, 1)}}),
-        ("POST", "/folders/{}/rename", {"data": {"name": "x"}}),
-        ("POST", "/folders/{}/delete", {"data": {"x": ""}}),
     ]
     for method, path, sent in asked:
         theirs = await stranger.ask(method, path.format(folder), **sent)
@@ -98,22 +96,3 @@ async def test_a_folder_that_cant_be_is_refused_with_the_reason(site, body, said
     answer = await site.you.post("/api/folders", body)
     assert answer.status == 400 and said in answer.data["detail"]
     assert len((await site.you.get("/api/folders")).data["folders"]) == 1
-
-
-async def test_pages_without_scripts_have_folders_too(site) -> None:
-    job = await site.drawn(site.you, "a red house")
-    made = await form(site.you, "/folders", name="Houses")
-    assert made.status == 303
-    folder = made.headers["Location"].rpartition("/")[2]
-    assert folder in (await site.you.get(f"/pictures/{job['id']}/3")).body.decode()
-    added = await form(site.you, f"/folders/items/{job['id']}/3", folder=folder)
-    assert (added.status, added.headers["Location"]) == (303, f"/pictures/{job['id']}/3")
-    assert await shown(site.you, f"folder={folder}") == named(job, 3)
-    smart = await form(site.you, "/folders", name="Red", smart="1", q="red", kind="", month="")
-    assert await shown(site.you, f"folder={smart.headers['Location'].rpartition('/')[2]}") == named(
-        job, 1, 2, 3, 4
-    )
-    await form(site.you, f"/folders/{folder}/rename", name="Homes")
-    assert "Homes" in (await site.you.get("/folders")).body.decode()
-    assert (await form(site.you, f"/folders/{folder}/delete")).headers["Location"] == "/folders"
-    assert "Homes" not in (await site.you.get("/folders")).body.decode()

@@ -321,19 +321,15 @@ async def test_a_share_lasts_as_long_as_asked_and_its_row_a_while_longer(site) -
         assert len((await site.you.get("/api/shares")).data["shares"]) == left
 
 
-async def test_pages_without_scripts_share_too(site) -> None:
-    job = await site.drawn(site.you, WORDS)
-    assert 'action="/shares"' in (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
-    form = {"job": job["id"], "n": "1", "title": "", "days": "30", "words": "1"}
-    page = (await site.you.ask("POST", "/shares", data=form)).body.decode()
-    [link] = set(re.findall(rf"{site.web.url}(/s/[\w-]{{43}})", page))
-    assert "secretive" in (await site.stranger().get(link)).body.decode()
-    [listed] = (await site.you.get("/api/shares")).data["shares"]
-    listing = (await site.you.get("/shares")).body.decode()
-    assert listed["id"] in listing and link not in listing, "the link is shown once"
-    ended = await site.you.ask("POST", f"/shares/{listed['id']}/revoke", data={"x": ""})
-    assert (ended.status, ended.headers["Location"]) == (303, "/shares")
-    assert (await site.stranger().get(link)).status == 404
+async def test_pages_say_that_they_need_scripts_but_what_a_link_shows_does_not(site) -> None:
+    link = path_of(site, await share(site.you, job=(await site.drawn(site.you, WORDS))["id"]))
+    for browser, path, needed in (
+        (site.you, "/", True),
+        (site.you, "/settings", True),
+        (site.stranger(), "/in", True),
+        (site.stranger(), link, False),
+    ):
+        assert ("<noscript>" in (await browser.get(path)).body.decode()) is needed, path
 
 
 async def test_a_private_picture_that_is_put_into_a_shared_folder_later_stays_private(site) -> None:

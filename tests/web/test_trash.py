@@ -105,9 +105,6 @@ async def test_somebody_elses_pictures_look_like_none(site) -> None:
         theirs = await stranger.post(path, {"pictures": named(job, 1)})
         never = await stranger.post(path, {"pictures": ["abcdabcdabcd/1"]})
         assert (theirs.status, theirs.body) == (422, never.body), path
-    form = await stranger.ask("POST", f"/trash/{job['id']}/1", data={"x": ""})
-    never = await stranger.ask("POST", "/trash/abcdabcdabcd/1", data={"x": ""})
-    assert form.status == never.status == 404 and form.body == never.body
     assert await shown(site.you) == named(job, 1, 2, 3, 4)
 
 
@@ -117,23 +114,6 @@ async def test_somebody_elses_pictures_look_like_none(site) -> None:
 async def test_names_that_mean_nothing_are_refused(site, body) -> None:
     answer = await site.you.post("/api/trash", body)
     assert answer.status == 400 and "abcd2345efgh/2" in answer.data["detail"]
-
-
-async def test_pages_without_scripts_have_the_trash_too(site) -> None:
-    job = await site.drawn(site.you)
-
-    async def press(path: str, leads: str) -> None:
-        answer = await site.you.ask("POST", path, data={"x": ""})
-        assert (answer.status, answer.headers["Location"]) == (303, leads)
-
-    assert f'action="/trash/{job["id"]}/1"' in (await site.you.get(f"/pictures/{job['id']}/1")).body.decode()
-    await press(f"/trash/{job['id']}/1", "/pictures")
-    await press(f"/trash/{job['id']}", "/")
-    assert await shown(site.you) == []
-    await press(f"/trash/{job['id']}/1/restore", "/trash")
-    await press(f"/trash/{job['id']}/2/delete", "/trash")
-    await press("/trash/empty", "/trash")
-    assert await shown(site.you) == named(job, 1) and await shown(site.you, "trash=1") == []
 
 
 async def test_however_many_pictures_are_deleted_each_of_them_is(site, monkeypatch) -> None:

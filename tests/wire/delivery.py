@@ -40,7 +40,7 @@ from jobs.views import Result
 from storage.filing.folder import Folder
 from storage.lookup import StoredPicture
 from studio.actor import Place
-from studio.films.clips.clips import Clips
+from studio.films.clips import Clips
 from studio.films.showing import FilmShowing
 from studio.films.strips import Strips
 from studio.marking.marker import Marker

@@ -49,8 +49,6 @@ def main(argv: list[str] | None = None) -> int:
         _crash_at(*CRASHES[arguments.crash])
     if arguments.no_resume:
         _replace("bot.delivery.follow:Delivery.resume", _nothing_to_resume)
-    if arguments.bug:
-        _replace(*BUGS[arguments.bug])
     if arguments.block:
         _block(arguments.block)
     if arguments.haste:
@@ -74,7 +72,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-resume", action="store_true", help="a seeded bug: forget after a start what was not delivered"
     )
-    parser.add_argument("--bug", choices=BUGS, help="a seeded bug of processes that share connections")
     parser.add_argument(
         "--block",
         type=float,
@@ -154,7 +151,7 @@ def _connected() -> asyncio.Event:
     connected, plain = asyncio.Event(), discord.Client.dispatch
 
     def dispatch(self: discord.Client, event: str, /, *args: Any, **kwargs: Any) -> None:
-        kept = getattr(self, "kept_session", None)
+        kept = getattr(self, "kept_sessions", None)
         resumes = kept is not None and kept.resuming  # then "connect" is said of what is remembered
         if event == "resumed" or (event == "connect" and not resumes):
             connected.set()
@@ -190,26 +187,6 @@ def _hasten(times: float) -> None:
 
 async def _nothing_to_resume(self: Any) -> int:
     return 0
-
-
-async def _no_turn(self: Any, shard_id: int) -> None:
-    """Begin a connection whatever other processes do."""
-
-
-def _never(self: Any, interaction_id: int) -> bool:
-    """Deal with all that one is told, whoever else does."""
-    return False
-
-
-async def _go_on_listening(self: Any) -> None:
-    """Be told more while stopping."""
-
-
-BUGS = {  # name → what is replaced, and by what
-    "no turns": ("bot.shards.identifying:Identifying.turn", _no_turn),
-    "all answer": ("bot.shards.client:ShardedAtelier.is_anothers", _never),
-    "no hanging up": ("bot.shards.client:ShardedAtelier.hang_up", _go_on_listening),
-}
 
 
 async def _probed(plain: Any, path: Path, client: Any) -> None:

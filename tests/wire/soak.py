@@ -170,7 +170,7 @@ def _few_are_kept() -> dict[str, int]:
     session.REMEMBERED = feed.CHANGES_KEPT = people.SEEN_AT_MOST = virtual_time.MEMBERS_KEPT = KEPT
     return dict.fromkeys(
         (
-            "bot.wire.session.KeptSession._seen",
+            "bot.wire.session.KeptSessions._seen",
             "jobs.feed.Feeds._changes",
             "jobs.people.People._seen",
             "jobs.order.virtual_time.VirtualTime._had",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.wire.pending import SLOT_BYTES, PendingInteraction, PendingInteractions, own_notes
+from bot.wire.pending import SLOT_BYTES, PendingInteraction, PendingInteractions
 from core.settings import ROOT
 
 CODE = """
@@ -33,18 +33,6 @@ def path(tmp_path: Path) -> Path:
 def notes(path: Path) -> Iterator[PendingInteractions]:
     with closing(PendingInteractions(path)) as opened:
         yield opened
-
-
-def test_two_processes_with_the_same_connections_have_notes_of_their_own(path: Path) -> None:
-    with own_notes(path) as old:
-        old.note(PendingInteraction(1, 2, "old"))
-        with own_notes(path) as new:
-            assert new.take_left() == ()
-            new.note(PendingInteraction(2, 2, "new"))
-        old.note(PendingInteraction(3, 2, "old"))
-    with own_notes(path) as third, own_notes(path) as fourth:
-        assert {one.interaction_id for one in third.take_left()} == {1, 3}
-        assert {one.interaction_id for one in fourth.take_left()} == {2}
 
 
 def _left(path: Path) -> tuple[PendingInteraction, ...]:

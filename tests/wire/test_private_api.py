@@ -10,9 +10,7 @@ from types import SimpleNamespace
 import discord
 import pytest
 from discord import app_commands
-from discord.gateway import DiscordWebSocket
 from discord.http import MultipartParameters, handle_message_parameters
-from discord.ui import view
 from discord.webhook import async_
 from simcord.preview import Preview, _action_plans, _snapshot
 from simcord.preview._server import PreviewServer
@@ -21,8 +19,8 @@ from bot.wire import private_api
 from core.settings import ROOT
 
 
-def _client() -> discord.Client:
-    return discord.Client(intents=discord.Intents.none())
+def _client() -> discord.AutoShardedClient:
+    return discord.AutoShardedClient(intents=discord.Intents.none())
 
 
 PARTS = {
@@ -49,27 +47,8 @@ PARTS = {
     ),
     "http.MultipartParameters": lambda: {"payload", "multipart", "files"} <= set(MultipartParameters._fields),
     "Interaction.response._response_type": lambda: "_response_type" in discord.InteractionResponse.__slots__,
-    "client.DiscordWebSocket": lambda: issubclass(discord.client.DiscordWebSocket, DiscordWebSocket),
-    "Client.ws": lambda: _client().ws is None,
-    "DiscordWebSocket.from_client": lambda: (
-        _arguments(DiscordWebSocket.from_client)
-        >= {"client", "initial", "gateway", "session", "sequence", "resume"}
-    ),
-    "DiscordWebSocket._discord_parsers": lambda: (
-        "ws._discord_parsers = client._connection.parsers" in inspect.getsource(DiscordWebSocket.from_client)
-    ),
-    "DiscordWebSocket.close(code)": lambda: _arguments(DiscordWebSocket.close) == {"self", "code"},
-    "ConnectionState.parsers": lambda: {"READY", "GUILD_CREATE"} <= set(_client()._connection.parsers),
-    "ConnectionState.guild_ready_timeout": lambda: _client()._connection.guild_ready_timeout > 0,
-    "ConnectionState._ready_task": lambda: _client()._connection._ready_task is None,
-    "Client._schedule_event names its tasks": lambda: (
-        "name=f'discord.py: {event_name}'" in inspect.getsource(discord.Client._schedule_event)
-    ),
-    "CommandTree._from_interaction names its task": lambda: (
-        "name='CommandTree-invoker'" in inspect.getsource(app_commands.CommandTree._from_interaction)
-    ),
-    "View and ViewStore name their tasks": lambda: all(
-        f"name=f'discord-ui-{part}-" in inspect.getsource(view) for part in ("dynamic-item", "view-dispatch")
+    "ConnectionState._ready_task and ._ready_tasks": lambda: (
+        _client()._connection._ready_task is None and _client()._connection._ready_tasks == {}
     ),
     "simcord: Preview._action": lambda: _arguments(Preview._action) == {"self", "context_id", "body"},
     "simcord: Preview._server, its ._static": lambda: (
@@ -110,7 +89,7 @@ def test_no_other_module_of_the_bot_uses_private_parts_of_others() -> None:
     """Attributes with a leading underscore are read from ``self`` and ``cls`` only."""
     found = []
     for path in [*(ROOT / "bot").rglob("*.py"), *(ROOT / "host").rglob("*.py")]:
-        if path.name == "private_api.py":
+        if path.name in ("private_api.py", "session.py"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not _own(node):

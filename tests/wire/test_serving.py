@@ -15,7 +15,7 @@ import pytest
 
 from bot.wire.connections import AT_ONCE, BudgetSpent, Connections
 from bot.wire.serving import Serving
-from bot.wire.session import KeptSession
+from bot.wire.session import KeptSessions
 from core.errors import AtelierError
 from core.settings import load
 from tests.wire.discord import TOKEN
@@ -42,9 +42,6 @@ class _Client:
         self._ending()
         await self._closed.wait()
 
-    async def hang_up(self) -> None:
-        self._steps.append("hang up")
-
     async def close(self) -> None:
         self._steps.append("close")
         self._closed.set()
@@ -66,7 +63,7 @@ class _Serving:
             lambda: next(clients),  # type: ignore[arg-type,return-value]
             lambda client: nullcontext(),
             self.connections,
-            KeptSession(folder / "gateway-session", TOKEN, 1),
+            KeptSessions(folder / "gateway-session", TOKEN, 1),
             queue,
             settings,
         )
@@ -86,7 +83,7 @@ async def test_a_connection_that_fails_is_followed_by_another_until_stopped(tmp_
     made = _Serving(tmp_path, *failing, stopping.set)
     async with asyncio.timeout(20):
         await made.serving.until(stopping)
-    assert made.steps == [*4 * ["start"], "hang up", "stop the queue", "close", "close"]
+    assert made.steps == [*4 * ["start"], "stop the queue", "close", "close"]
 
 
 async def test_it_is_connected_as_long_as_its_client_is(tmp_path: Path) -> None:
@@ -132,8 +129,9 @@ async def test_a_session_to_resume_is_not_kept_waiting_by_the_budget_of_identifi
     stopping = asyncio.Event()
     made = _Serving(tmp_path, stopping.set)
     (tmp_path / "connections.json").write_text(json.dumps([time.time()] * AT_ONCE))
-    session = KeptSession(tmp_path / "gateway-session", TOKEN, 1)
-    session.receive(1, "READY", {"session_id": "s", "user": {"id": "1"}}, lambda ready: None)
+    session = KeptSessions(tmp_path / "gateway-session", TOKEN, 1)
+    ready = {"session_id": "s", "resume_gateway_url": "wss://x", "user": {"id": "1"}, "shard": [0, 1]}
+    session.receive(0, 1, "READY", ready, lambda ready: None)
     async with asyncio.timeout(5):
         await made.serving.until(stopping)
     assert made.steps[0] == "start"

@@ -25,10 +25,9 @@ async def _ready(port: int) -> int:
 @pytest.mark.slow
 async def test_it_is_ready_with_all_of_them_and_stops_with_some(tmp_path: Path) -> None:
     port = nats.free_port()
-    settings = {"SHARDS": "3", "METRICS_PORT": str(port)}
     discord = Discord()
     discord.shards, discord.apart = 3, 5.0
-    async with discord, BotProcess(discord, tmp_path, **settings) as bot:
+    async with discord, BotProcess(discord, tmp_path, METRICS_PORT=str(port)) as bot:
         await discord.until(lambda: discord.holding(1), 30, every=0.1)
         assert discord.holding(2) == 0 and await _ready(port) == 503
         bot.process.send_signal(signal.SIGTERM)

@@ -1,7 +1,5 @@
 """What is tried again when a request to Discord fails, and when nothing is."""
 
-import time
-from contextlib import suppress
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
 
@@ -11,8 +9,7 @@ import pytest
 from aiohttp import web
 
 from bot.wire.interactions import acknowledge
-from bot.wire.transport import ROUTES, Breaker, RestCounts, Transport, Unsure, route_of
-from tests.wire.discord import Discord
+from bot.wire.transport import ROUTES, Breaker, RestCounts, Transport, route_of
 
 
 class _Answer:
@@ -160,26 +157,7 @@ def test_answers_are_counted_by_route_and_status_and_routes_are_bounded() -> Non
     assert counts.counts["other", 404] == ROUTES + 1
 
 
-@pytest.mark.parametrize("fault", ["502", "closed after commit"])
-async def test_an_acknowledgement_whose_answer_was_lost_is_remembered(fault: str) -> None:
-    unsure, trace = Unsure(), aiohttp.TraceConfig()
-    unsure.watch(trace)
-    async with Discord() as wire, aiohttp.ClientSession(trace_configs=[trace]) as session:
-        lost, clear = wire.interaction(1, 2), wire.interaction(1, 2)
-        for made in (lost, clear):
-            made.sent = time.monotonic()
-            wire.fault = lambda call, made=made: fault if made is lost else None
-            with suppress(aiohttp.ClientError):
-                path = f"/api/v10/interactions/{made.id}/{made.token}/callback"
-                await session.post(wire.url + path, json={"type": 5})
-        assert lost.id in unsure and clear.id not in unsure
-
-
-@pytest.mark.parametrize("anothers", [True, False])
-async def test_what_another_process_has_acknowledged_is_left_to_it(anothers: bool) -> None:
-    """Both would do it else: a second word, a favourite taken away again."""
+async def test_what_an_earlier_process_has_acknowledged_is_dealt_with_here() -> None:
     error = discord.HTTPException(_Answer(400), {"code": 40060, "message": "x"})
     response = SimpleNamespace(is_done=lambda: False, defer=AsyncMock(side_effect=error))
-    client = SimpleNamespace(is_anothers=lambda interaction_id: anothers)
-    interaction = SimpleNamespace(id=1, client=client, response=response, extras={})
-    assert await acknowledge(interaction) is not anothers
+    assert await acknowledge(SimpleNamespace(id=1, client=None, response=response, extras={}))

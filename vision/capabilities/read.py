@@ -9,7 +9,7 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output
 from core.requests import ReadRequest
-from core.results.text_lines import in_rows
+from core.results.text_lines import lines_in_rows
 from vision.model_store import Models
 from vision.ocr import boxes
 from vision.ocr.reader import MOST_LINES
@@ -31,7 +31,7 @@ def run(
     found = reader.read(image, reporter)
     if not found:
         raise UserError(NOTHING)
-    lines = tuple(line for row in in_rows(found) for line in row)
+    lines = tuple(line for row in lines_in_rows(found) for line in row)
     sheet = reporter.in_thread(lambda: encode.grid([boxes.draw(image, lines)]))
     notes = [FULL] if len(lines) >= MOST_LINES else []
     parameters = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import AskRequest
-from core.results.text_lines import in_rows
+from core.results.text_lines import lines_in_rows
 from vision.charts import reading
 from vision.forms import showing
 from vision.model_store import Models
@@ -52,5 +52,5 @@ def measure(question: Measure, models: Models, reporter: Reporter) -> Measured |
     if question.form == "table":
         table = reading.read(image, lambda part: reader.read(part, reporter), reporter.in_thread)
         return None if table is None else Measured(image.size, reader.name, table=table)
-    lines = tuple(line for row in in_rows(reader.read(image, reporter)) for line in row)
+    lines = tuple(line for row in lines_in_rows(reader.read(image, reporter)) for line in row)
     return Measured(image.size, reader.name, lines=lines)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.requests.ask import FILM, SHORT, SYSTEM
-from core.requests.frame_words import Part, parts_of
+from core.requests.frame_words import Part, parts_of_turn
 from vision.protocol import Turn, kept_pictures
 
 MOST_PICTURES = 8  # of a conversation, beside those of a question that has more
@@ -110,7 +110,7 @@ class Messages:
             texts = [*gone, self.neutralise(turn.text), about_film, told.short if short and last else ""]
             self.pictures += [sha for sha, _ in shown]
             times = [seconds for _, seconds in shown]
-            messages.append(_message(turn.role, parts_of(times, told.frames, turn.film_seconds), texts))
+            messages.append(_message(turn.role, parts_of_turn(times, told.frames, turn.film_seconds), texts))
         return messages
 
 

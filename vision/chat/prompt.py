@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from core.errors import UserError
-from core.requests.frame_words import words_for
+from core.requests.frame_words import frame_words_for
 from vision.chat.control_tokens import ControlTokens
 from vision.chat.conversation import MOST_PICTURES, Conversation, Instructions, Messages, conversation
 from vision.chat.pictures import Picture
@@ -87,7 +87,7 @@ class PromptMaker:
 
     def __init__(self, processor: Any, image_id: int, instructions: Instructions) -> None:
         self.processor, self.tokenizer, self.image_id = processor, processor.tokenizer, image_id
-        named = instructions.frames or words_for(type(processor).__name__)
+        named = instructions.frames or frame_words_for(type(processor).__name__)
         self.instructions = replace(instructions, frames=named)
         marks = [getattr(processor, "image_token", None), getattr(processor, "video_token", None)]
         self.control_tokens = ControlTokens(self.tokenizer, [mark for mark in marks if mark])

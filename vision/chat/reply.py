@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from transformers import DynamicCache
@@ -100,7 +100,3 @@ class Reply:
             pictures=prompt.seen,
             turns_dropped=prompt.dropped,
         )
-
-    def with_prompt(self, prompt: Prompt) -> Reply:
-        """Return the same reply, not yet begun, to another prompt."""
-        return replace(self, prompt=prompt, error=None, cache=None, read=0, cached=0)

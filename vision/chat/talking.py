@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
+from cachetools import LRUCache
+
 from core.errors import JobCancelled
 from core.events import ChatAnswer
 from vision.chat import generating
@@ -14,19 +16,21 @@ from vision.chat.model import ChatModel
 from vision.chat.pictures import Picture
 from vision.chat.reply import Reply
 from vision.engine.fiber import Fiber
-from vision.few_shot.tested import Tested
 from vision.protocol import Talk
 from vision.reporter import Leaving, Reporter
+
+TESTED = 64  # sets of examples whose outcome is kept: testing costs as much as a dozen questions
 
 
 class Talker:
     """A chat model with all that is being written by it. max_kept: bytes of what is kept for next turns.
-    tested: how good it is at sets of examples."""
+    tested: SHA-256 of a set's pictures, and their labels → how many of its examples were asked about, and
+    named rightly."""
 
     def __init__(self, model: ChatModel, max_kept: int) -> None:
         self.model, self.name = model, model.name
         self.decoder = Decoder(model, KeptCaches(max_kept))
-        self.tested = Tested()
+        self.tested = LRUCache[tuple[str, ...], tuple[int, int]](TESTED)
 
     @property
     def takes_hints(self) -> bool:
@@ -36,7 +40,8 @@ class Talker:
     def forget(self, names: Collection[str]) -> None:
         """Give up what is kept of these jobs' conversations, and of these pictures (SHA-256)."""
         self.decoder.forget(names)
-        self.tested.forget(names)
+        for key in [key for key in self.tested if not set(key).isdisjoint(names)]:
+            del self.tested[key]
 
     @property
     def keeps(self) -> bool:

@@ -12,7 +12,7 @@ from PIL import Image
 from core.errors import UserError
 from core.events import Output, Picture
 from core.limits import MAX_SEED, STYLIZE_CAP
-from core.parameters import names
+from core.parameters import field_names
 from core.requests import GenerateRequest
 from vision.drawing import image_prompt, parameters
 from vision.drawing.generation import Drawn, Generation
@@ -207,7 +207,7 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
 
 def _asked_for(request: GenerateRequest) -> dict[str, Any]:
     """The parameters that are reported as they were asked for, without those that nobody asked for."""
-    known = names(type(request), lambda parameter: parameter.reported)
+    known = field_names(type(request), lambda parameter: parameter.reported)
     asked = {name: getattr(request, name) for name in known}
     return {name: value for name, value in asked.items() if value != getattr(type(request), name)}
 

@@ -64,7 +64,7 @@ def tell(
         right += max(range(len(found)), key=found.__getitem__) == lesson.places[place]
         reporter.step(number, steps)
     if known is None:
-        talker.tested.keep(key, known := (len(tested), right))
+        known = talker.tested[key] = len(tested), right
     return Told(tuple(chances), *known)
 
 

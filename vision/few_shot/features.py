@@ -7,11 +7,11 @@ numbers and positions in the patches (docs/ask.md has figures).
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
+from cachetools import LRUCache
 from PIL import Image
 from torch.nn import functional
 
@@ -33,31 +33,23 @@ class FeatureReader:
 
     def __init__(self, model: Any, processor: Any) -> None:
         self._model, self._processor = model, processor
-        self._kept: OrderedDict[str, Blocks] = OrderedDict()
-        self._bytes = 0
+        self._kept = LRUCache[str, Blocks](MAX_BYTES, getsizeof=_size)
 
     def __contains__(self, sha256: str) -> bool:
         return sha256 in self._kept
 
     def known(self, sha256: str) -> Blocks | None:
         """Return what is kept of a picture."""
-        if sha256 in self._kept:
-            self._kept.move_to_end(sha256)
         return self._kept.get(sha256)
 
     def keep(self, sha256: str, blocks: Blocks) -> None:
         """Keep the features of a picture, as long as there is room."""
-        self.forget((sha256,))
         self._kept[sha256] = blocks
-        self._bytes += _size(blocks)
-        while self._bytes > MAX_BYTES and len(self._kept) > 1:
-            self.forget((next(iter(self._kept)),))
 
     def forget(self, names: Collection[str]) -> None:
         """Give up what is kept of these pictures."""
         for name in names:
-            if (blocks := self._kept.pop(name, None)) is not None:
-                self._bytes -= _size(blocks)
+            self._kept.pop(name, None)
 
     def read_lists(
         self, lists: Sequence[Sequence[Image.Image]], before_slice: BeforeSlice

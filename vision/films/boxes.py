@@ -95,16 +95,6 @@ def box_of(kind: bytes, body: bytes) -> bytes:
     return _HEAD.pack(8 + len(body), kind) + body
 
 
-def xmp_of(file: BinaryIO) -> bytes | None:
-    """Return the XMP that a film carries, if any. Raises ValueError as ``boxes`` does."""
-    for box in boxes(file):
-        if box.kind == b"uuid" and box.end - box.body < MAX_MOOV:
-            body = _read(file, box)
-            if body.startswith(XMP):
-                return body[len(XMP) :]
-    return None
-
-
 def _read(file: BinaryIO, box: Box) -> bytes:
     file.seek(box.body)
     return file.read(box.end - box.body)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from core.setting import films
+from core.limits import VIDEO_ENCODERS
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def encoder_of(name: str) -> Encoder:
     """
     import av
 
-    if name not in films.ENCODERS:
-        raise ValueError(f"{name!r} is no encoder; there are {', '.join(films.ENCODERS)}")
+    if name not in VIDEO_ENCODERS:
+        raise ValueError(f"{name!r} is no encoder; there are {', '.join(VIDEO_ENCODERS)}")
     wanted = (X264, OPENH264) if name == "auto" else (ENCODERS[name],)
     for encoder in wanted:
         if encoder.name in av.codecs_available and _can_write(encoder.name):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.events import ChatAnswer, Output, Picture
 from core.requests.ask import Form
-from core.results.text_lines import text_of
+from core.results.text_lines import text_of_lines
 from vision.forms import boxes, tables
 from vision.forms.tables import NotInForm
 from vision.forms.wanted import Wanted, formed
@@ -113,7 +113,7 @@ def measured(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Out
             answer=answer,
             parameters={**parameters, "notes": [BY_AXIS]},
         )
-    texts = [text_of(one.lines) for one in found]
+    texts = [text_of_lines(one.lines) for one in found]
     if len(texts) > 1:
         texts = [f"Picture {number}:\n{text or NO_TEXT}" for number, text in enumerate(texts, 1)]
     answer = ChatAnswer("\n\n".join(texts) or NO_TEXT, pictures=sizes)

@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from core.errors import ModelError, UserError
-from core.grammar.stored_loras import shown, stored_lora
+from core.grammar.stored_loras import shown_lora, stored_lora
 from vision.image_model.attached import guided_lora
 from vision.image_model.attached.guided_lora import GuidedUse
 from vision.reporter import Reporter
@@ -184,11 +184,11 @@ class Loras:
 
     def _read(self, name: str, reporter: Reporter) -> tuple[dict[str, torch.Tensor], str, GuidedUse | None]:
         path = self._find(name, reporter)
-        use = guided_lora.read(contents.header(path).get("__metadata__", {}), shown(name))
+        use = guided_lora.read(contents.header(path).get("__metadata__", {}), shown_lora(name))
         try:
             return load_file(path), f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}", use
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"The LoRA {shown(name)} can't be read.") from error
+            raise ModelError(f"The LoRA {shown_lora(name)} can't be read.") from error
 
     def _add(self, name: str, tensors: dict[str, torch.Tensor], file: str) -> None:
         if name in self._adapters:  # another job was as quick
@@ -212,7 +212,7 @@ class Loras:
         except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, IndexError) as error:
             self._drop(adapter)
             log.warning("the LoRA %s doesn't fit %s: %s", name, self._name, str(error).splitlines()[:1])
-            raise UserError(f"The LoRA `{shown(name)}` doesn't fit {self._name}.") from error
+            raise UserError(f"The LoRA `{shown_lora(name)}` doesn't fit {self._name}.") from error
         finally:
             self._deactivate()
         self._adapters[name], self._files[name] = adapter, file

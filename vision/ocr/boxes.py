@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from core.results.text_lines import Point, TextLine, height
+from core.results.text_lines import Point, TextLine, line_height
 from vision.pictures.chart import BAR, BEST
 
 ROOM = 0.2  # of the letters' height, between them and the box that is drawn
@@ -21,7 +21,7 @@ def wider(line: TextLine, margin: float) -> list[Point]:
     a, b, c, d = line.box
     wide = max(1.0, math.dist(a, b))
     across = (b[0] - a[0]) / wide * margin, (b[1] - a[1]) / wide * margin
-    down = (d[0] - a[0]) / height(line) * margin, (d[1] - a[1]) / height(line) * margin
+    down = (d[0] - a[0]) / line_height(line) * margin, (d[1] - a[1]) / line_height(line) * margin
     signs = ((a, -1, -1), (b, 1, -1), (c, 1, 1), (d, -1, 1))
     return [(x + i * across[0] + j * down[0], y + i * across[1] + j * down[1]) for (x, y), i, j in signs]
 
@@ -35,7 +35,9 @@ def draw(image: Image.Image, lines: Sequence[TextLine]) -> Image.Image:
     drawn = drawn.copy() if size == image.size else drawn.resize(size, Image.Resampling.LANCZOS)
     pen, wide = ImageDraw.Draw(drawn), max(2, round(max(size) / 400))
     for line in lines:
-        corners = [(x * scale, y * scale) for x, y in wider(line, ROOM * height(line) + 2 * wide / scale)]
+        corners = [
+            (x * scale, y * scale) for x, y in wider(line, ROOM * line_height(line) + 2 * wide / scale)
+        ]
         around = [*corners, *corners[:2]]
         pen.line(around, BAR, 2 * wide, joint="curve")
         pen.line(around, BEST if line.score >= SURE else DOUBT, max(1, wide // 2), joint="curve")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from core.results.text_lines import TextLine, text_of, words
+from core.results.text_lines import TextLine, count_words, text_of_lines
 from vision.protocol import Turn
 
 LEAST = 3  # words that a picture must have
@@ -65,7 +65,7 @@ def with_texts(turns: Sequence[Turn], texts: Mapping[int, str], room: int) -> tu
 
 def enough(lines: Sequence[TextLine]) -> str:
     """Return what lines say, "" for too few words to be of help."""
-    return text_of(lines) if words(lines) >= LEAST else ""
+    return text_of_lines(lines) if count_words(lines) >= LEAST else ""
 
 
 def quote(number: int, text: str, room: int) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from cachetools import LRUCache
 from PIL import Image
 
-from core.recent import Recent
 from core.results.text_lines import TextLine
 from vision.reporter import Reporter
 
@@ -35,7 +35,7 @@ class TextReader:
 
     def __init__(self, name: str, begin: Callable[[Image.Image], Reading]) -> None:
         self.name, self._begin = name, begin
-        self.kept = Recent[tuple[str, str], str](KEPT)
+        self.kept = LRUCache[tuple[str, str], str](KEPT)
 
     def forget(self, job_ids: Collection[str]) -> None:
         """Give up what is kept of these jobs."""

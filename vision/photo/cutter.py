@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.recent import Recent
 from vision.photo.onnx_session import open_session
 from vision.pictures.pieces import connected
 from vision.readers.point_segmenter import Picked
@@ -33,7 +33,7 @@ class Cutter:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._seen = Recent[str, Image.Image](SEEN)
+        self._seen = LRUCache[str, Image.Image](SEEN)
 
     def alpha(self, image: Image.Image) -> Image.Image:
         """Return how much each pixel belongs to what stands out: "L" at the picture's size."""
@@ -49,7 +49,11 @@ class Cutter:
 
     def see(self, image: Image.Image, key: str = "") -> Image.Image:
         """Return ``alpha``, kept under ``key`` unless that is empty."""
-        return self._seen.get_or_make(key, lambda: self.alpha(image)) if key else self.alpha(image)
+        if not key:
+            return self.alpha(image)
+        if key not in self._seen:
+            self._seen[key] = self.alpha(image)
+        return self._seen[key]
 
     def pick(
         self,

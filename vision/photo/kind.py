@@ -1,5 +1,5 @@
 """Whether a picture is photographed or drawn: a head on the features of EfficientNet-Lite0, made by
-``demo.training.photograph`` from drawings of the demo world and photographs."""
+``demo.photographs`` from drawings of the demo world and photographs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from core.setting.profiles import DEMO
+from core.profiles import DEMO
 
 HEAD = DEMO / "photograph" / "model.safetensors"
 

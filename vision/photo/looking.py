@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from core.errors import ModelError
-from core.setting.profiles import PROFILES
+from core.profiles import PROFILES
 from vision.model_store import Models
 from vision.photo import kind, labels
 from vision.photo.faces import Face

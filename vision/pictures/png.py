@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 from isal import isal_zlib
 
-from core.png import SIGNATURE, chunk
+from core.png import PNG_SIGNATURE, png_chunk
 
 LEVEL = 1  # of 0..3; 2 and 3 were slower and no smaller on drawings and on photos
 
@@ -35,7 +35,7 @@ def encode(pixels: np.ndarray, extra: Iterable[tuple[bytes, bytes]] = ()) -> byt
         (b"IDAT", isal_zlib.compress(_filtered(pixels), LEVEL)),
         (b"IEND", b""),
     ]
-    return SIGNATURE + b"".join(chunk(kind, data) for kind, data in chunks)
+    return PNG_SIGNATURE + b"".join(png_chunk(kind, data) for kind, data in chunks)
 
 
 def _filtered(pixels: np.ndarray) -> np.ndarray:

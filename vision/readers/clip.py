@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from cachetools import LRUCache
 from PIL import Image
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
@@ -92,9 +92,8 @@ class Matcher:
         self.labels: tuple[str, ...] = tuple(card.get("labels", LABELS))
         self.sigmoid = model.config.model_type in SIGLIP_TYPES
         self.features = FeatureReader(model, processor)
-        self._label_cache: OrderedDict[tuple[str, tuple[str, ...]], torch.Tensor] = (
-            OrderedDict()
-        )  # (label, templates) → (D,)
+        # (label, templates) → (D,)
+        self._label_cache = LRUCache[tuple[str, tuple[str, ...]], torch.Tensor](CACHED_LABELS)
 
     @torch.no_grad()
     def probabilities(
@@ -177,9 +176,6 @@ class Matcher:
             known |= {label: mean / mean.norm() for label, mean in zip(new, means, strict=True)}
         for label in cached:
             self._label_cache[label, self.templates] = known[label]
-            self._label_cache.move_to_end((label, self.templates))
-        while len(self._label_cache) > CACHED_LABELS:
-            self._label_cache.popitem(last=False)
         return [known[label] for label in labels]
 
     @torch.no_grad()

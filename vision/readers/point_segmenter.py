@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from cachetools import LRUCache
 from PIL import Image
 from transformers import AutoProcessor, SamModel
-
-from core.recent import Recent
 
 SEEN = 8  # pictures whose features are kept; 256 × 64 × 64 numbers each
 
@@ -40,12 +38,15 @@ class PointSegmenter:
 
     def __init__(self, name: str, model: Any, processor: Any) -> None:
         self.name, self.model, self.processor = name, model, processor
-        self._seen = Recent[str, _Seen](SEEN)
+        self._seen = LRUCache[str, _Seen](SEEN)
 
     def see(self, image: Image.Image, key: str = "") -> _Seen:
         """Return what the model sees in a picture, kept under ``key`` unless that is empty."""
-        seen = partial(self._embed, image)
-        return self._seen.get_or_make(key, seen) if key else seen()
+        if not key:
+            return self._embed(image)
+        if key not in self._seen:
+            self._seen[key] = self._embed(image)
+        return self._seen[key]
 
     def _embed(self, image: Image.Image) -> _Seen:
         given = self.processor(images=image, return_tensors="pt")

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
 
 from core.errors import ModelError
-from core.recent import Recent
 from vision.pictures.layers import Box, Flags
 from vision.pictures.pieces import connected, pieces
 from vision.pictures.seam import dilated
@@ -82,12 +81,15 @@ class ThingSegmenter:
             raise ModelError(f"{name} has no class that is called “ground” or “background”.")
         self.ground = known[0]
         self.side = int(processor.size.get("height") or processor.size["shortest_edge"])
-        self._seen = Recent[str, list[Thing]](SEEN)
+        self._seen = LRUCache[str, list[Thing]](SEEN)
 
     def see(self, image: Image.Image, key: str = "") -> list[Thing]:
         """Return the things of a picture, the largest first, kept under ``key`` unless that is empty."""
-        things = partial(self._things, image)
-        return self._seen.get_or_make(key, things) if key else things()
+        if not key:
+            return self._things(image)
+        if key not in self._seen:
+            self._seen[key] = self._things(image)
+        return self._seen[key]
 
     def pick(
         self,

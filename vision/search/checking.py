@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from PIL import Image
 
 from core.errors import ModelError, UserError
-from core.results.text_lines import text_of
+from core.results.text_lines import text_of_lines
 from vision.chat import scoring
 from vision.chat.pictures import Picture, stored
 from vision.model_store import Models
@@ -44,7 +44,7 @@ def _read(paths: Sequence[str], models: Models, reporter: Reporter) -> tuple[lis
         return [], "", NO_READER
     try:
         reader = models.get("ocr", reporter)
-        texts = [text_of(reader.read(_opened(path, reporter), reporter)) for path in paths]
+        texts = [text_of_lines(reader.read(_opened(path, reporter), reporter)) for path in paths]
     except ModelError as error:
         return [], "", str(error)
     return texts, reader.name, ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ModelError
-from core.setting.packaged import PREFIX, PROGRAM
+from core.profiles import PACKAGE, PROGRAM
 from vision.weights import trust
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")  # formats that can run code when they are read
@@ -52,8 +52,8 @@ def parse(spec: str) -> ModelSource:
 
     Raises ModelError when it has none of the three forms, or names a file that can run code.
     """
-    if spec.startswith(PREFIX):
-        return ModelSource(spec, "package", id=spec.removeprefix(PREFIX))
+    if spec.startswith(PACKAGE):
+        return ModelSource(spec, "package", id=spec.removeprefix(PACKAGE))
     if spec.startswith(PROGRAM):
         return ModelSource(spec, "program", id=spec.removeprefix(PROGRAM))
     place, digest = trust.split_pin(spec)

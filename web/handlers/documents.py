@@ -11,7 +11,7 @@ from core.errors import UserError
 from storage.web.documents import Kept
 from studio.editor.document import MOST_STROKES
 from studio.editor.documents import EditedElsewhere
-from web.call import Answer, Call, Gone, Json, Refused, SeeOther
+from web.call import Answer, Call, Gone, Json, Refused
 from web.fields import field, text_of
 
 _VERSION = re.compile(r'"(\d{1,9})"')
@@ -68,20 +68,10 @@ async def extend(call: Call) -> Answer:
 
 async def rename(call: Call) -> Answer:
     """Give a document another name, which is no new version of it."""
-    await _rename(call)
+    name = text_of(call.body, "name")
+    if not await call.studio.editor.documents.rename(call.actor, call.path["document"], name):
+        raise Gone()
     return Json(None, HTTPStatus.NO_CONTENT)
-
-
-async def rename_by_form(call: Call) -> Answer:
-    """Give a document another name, from a page without scripts."""
-    await _rename(call)
-    return SeeOther("/documents")
-
-
-async def delete_by_form(call: Call) -> Answer:
-    """Delete a document, from a page without scripts; pictures made from it stay."""
-    await delete(call)
-    return SeeOther("/documents")
 
 
 async def delete(call: Call) -> Answer:
@@ -89,12 +79,6 @@ async def delete(call: Call) -> Answer:
     if not await call.studio.editor.documents.delete(call.actor, call.path["document"]):
         raise Gone()
     return Json(None, HTTPStatus.NO_CONTENT)
-
-
-async def _rename(call: Call) -> None:
-    name = text_of(call.body, "name")
-    if not await call.studio.editor.documents.rename(call.actor, call.path["document"], name):
-        raise Gone()
 
 
 def _given(body: Any) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class EditorPages:
     async def picture(self, call: Call) -> Answer:
         """The editor with one picture in it."""
         studio, index = call.studio, number_of(call.path["n"]) - 1
-        job = await studio.job(call.actor, call.path["job"], RIGHTS["region"])
+        job = await studio.rights.job(call.actor, call.path["job"], RIGHTS["region"])
         seen = await studio.gallery.look(call.actor, job.id)
         if seen.result is None or index in seen.trashed:
             raise Gone()

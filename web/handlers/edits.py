@@ -11,8 +11,7 @@ from typing import Any
 
 from core.errors import ImageError, UserError
 from core.limits import MAX_LABEL
-from studio.editor import document
-from studio.editor.document import Document
+from studio.editor.document import Document, read_document, read_source
 from studio.editor.selecting import Wanted
 from web.call import Answer, Bytes, Call, Gone, Json
 from web.fields import field, key_of
@@ -48,7 +47,7 @@ async def look(call: Call) -> Answer:
 async def select(call: Call) -> Answer:
     """Return which pixels of a picture belong to a thing, as a mask; of nothing, what can be asked here."""
     found = await call.studio.editor.select(
-        call.actor, document.read_source(field(call.body, "source", dict)), _wanted(call.body)
+        call.actor, read_source(field(call.body, "source", dict)), _wanted(call.body)
     )
     shape: dict[str, Any] = {"points": found.points, "words": found.words}
     if found.mask is not None:
@@ -105,4 +104,4 @@ async def document_of(body: Any) -> Document:
     given = field(body, "document", dict)
     if given is None:
         raise UserError("`document` is missing.")
-    return await asyncio.to_thread(document.read, given)
+    return await asyncio.to_thread(read_document, given)

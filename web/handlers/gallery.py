@@ -19,7 +19,7 @@ from studio.search import tokens
 from studio.search.search import Found
 from studio.search.tokens import Query
 from web import shapes
-from web.call import Answer, Call, Gone, Json, SeeOther
+from web.call import Answer, Call, Gone, Json
 from web.fields import number_of
 
 PAGE = 60  # pictures
@@ -156,12 +156,6 @@ async def let_go(call: Call) -> Answer:
     """Make a picture no favourite any more."""
     await call.studio.own.let_go(call.actor, call.path["job"], _index(call))
     return Json(None, HTTPStatus.NO_CONTENT)
-
-
-async def toggle_by_form(call: Call) -> Answer:
-    """Make a picture a favourite, or no longer one, from a page without scripts."""
-    await call.studio.own.toggle_favourite(call.actor, call.path["job"], _index(call))
-    return SeeOther(f"/pictures/{call.path['job']}/{call.path['n']}")
 
 
 def _index(call: Call) -> int:

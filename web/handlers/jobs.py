@@ -13,10 +13,11 @@ from studio.asking.actions import RIGHTS
 from studio.asking.films.actions import OF_FILMS
 from studio.asking.films.filming import Asked, Material
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given, jobs_of, pictures_of
+from studio.asking.prompts import jobs_of, pictures_of
+from studio.asking.sources import Given
 from studio.gallery import Looked
 from web import shapes
-from web.call import Answer, Call, Gone, Json, Refused, SeeOther
+from web.call import Answer, Call, Gone, Json, Refused
 from web.fields import field, key_of, names_of, number_of, sent_picture, text_of
 
 NEWEST = 20  # finished jobs of the stream
@@ -25,23 +26,6 @@ MOST_PICTURES = 8  # that come along with a prompt
 
 async def ask(call: Call) -> Answer:
     """Queue what the prompt asks for; for several jobs, keep them and say how many there would be."""
-    new, kept = await _asked(call)
-    if kept is not None:
-        return Json(kept, HTTPStatus.CONFLICT)
-    submitted = await call.studio.submit(call.actor, new[0], once=key_of(call))
-    return Json({"jobs": await each(call, [submitted.job])}, HTTPStatus.ACCEPTED)
-
-
-async def ask_by_form(call: Call) -> Answer:
-    """Queue what the prompt of a page without scripts asks for; several at once, up to a prompt's limit."""
-    new, kept = await _asked(call)
-    for made in await call.studio.drafted(call.actor, kept["draft"]) if kept else new:
-        await call.studio.submit(call.actor, made)
-    return SeeOther("/")
-
-
-async def _asked(call: Call) -> tuple[list[NewJob], dict[str, Any] | None]:
-    """Return the jobs of a prompt, and a question to be answered first when there are several."""
     studio, actor = call.studio, call.actor
     named = names_of(call.body, "pictures", MOST_PICTURES)
     chosen = await studio.own.preferences(actor)
@@ -51,23 +35,24 @@ async def _asked(call: Call) -> tuple[list[NewJob], dict[str, Any] | None]:
         asked = Asked(text_of(call.body, "prompt"), does)
         material = Material.of([name for name in named if name not in clips], clips)
         do, prompt = await studio.filming.read(actor, asked, material, chosen)
-        return [await studio.filming.ask(actor, do, prompt, asked, material)], None
+        return await _queued(call, await studio.filming.ask(actor, do, prompt, asked, material))
     if does:
         raise UserError(f"`do` is {does[:20]!r}, which is done to a film, and `pictures` names none.")
     prompts = await studio.read(actor, text_of(call.body, "prompt"), chosen, attached=len(named))
-    given: dict[str, Given] = {}
-    known: dict[str, str] = {}
-    for number, name in enumerate(named, 1):
-        if len(name) == 64:
-            known[f"<{number}>"] = await studio.uploaded(actor, name)
-        else:
-            given[f"<{number}>"] = name
-    ready, found = await studio.with_pictures(actor, prompts, given, known)
+    given: dict[str, Given] = {f"<{number}>": name for number, name in enumerate(named, 1)}
+    ready, found = await studio.with_pictures(actor, prompts, given)
     new = jobs_of(ready, found)
     if len(new) == 1:
-        return new, None
+        return await _queued(call, new[0])
     draft = await studio.draft(actor, ready, found)
-    return new, {"draft": draft, "count": len(new), "detail": f"This prompt makes {len(new)} jobs."}
+    detail = f"This prompt makes {len(new)} jobs."
+    return Json({"draft": draft, "count": len(new), "detail": detail}, HTTPStatus.CONFLICT)
+
+
+async def _queued(call: Call, new: NewJob) -> Json:
+    """Queue a job, with the call's key once."""
+    submitted = await call.studio.submit(call.actor, new, once=key_of(call))
+    return Json({"jobs": await each(call, [submitted.job])}, HTTPStatus.ACCEPTED)
 
 
 async def confirm(call: Call) -> Answer:
@@ -92,17 +77,6 @@ async def confirm(call: Call) -> Answer:
 
 async def act(call: Call) -> Answer:
     """Queue what a button under a picture makes."""
-    job = await _acted(call)
-    return Json({"jobs": await each(call, [job])}, HTTPStatus.ACCEPTED)
-
-
-async def act_by_form(call: Call) -> Answer:
-    """Do the same for a page without scripts."""
-    await _acted(call)
-    return SeeOther("/")
-
-
-async def _acted(call: Call) -> Job:
     studio, actor, job_id, action = call.studio, call.actor, call.path["job"], call.path["action"]
     if action not in shapes.LABELS:
         raise Gone()
@@ -110,7 +84,7 @@ async def _acted(call: Call) -> Job:
     text = field(call.body, "words", str)
     words = None
     if text is not None and text.strip():
-        known = pictures_of(await studio.job(actor, job_id, RIGHTS[action]))
+        known = pictures_of(await studio.rights.job(actor, job_id, RIGHTS[action]))
         prompt = await studio.single(actor, text, film=action in OF_FILMS)
         words = await studio.words(actor, prompt, known=known)
     chosen = await studio.own.preferences(actor)
@@ -119,8 +93,7 @@ async def _acted(call: Call) -> Job:
         new = await studio.filming.from_form(actor, job_id, action, index, words, **asked)
     else:
         new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong)
-    made = new.chosen(chosen.lane, private=chosen.private)
-    return (await studio.submit(actor, made, once=key_of(call))).job
+    return await _queued(call, new.chosen(chosen.lane, private=chosen.private))
 
 
 async def cancel(call: Call) -> Answer:
@@ -129,22 +102,10 @@ async def cancel(call: Call) -> Answer:
     return Json({"stopped": stopped})
 
 
-async def cancel_by_form(call: Call) -> Answer:
-    """Stop a job, from a page without scripts."""
-    await call.studio.cancel(call.actor, call.path["job"])
-    return SeeOther("/queue" if field(call.body, "from", str) == "queue" else "/")
-
-
 async def delete(call: Call) -> Answer:
     """Delete a job with its pictures, for good."""
     await call.studio.delete(call.actor, call.path["job"])
     return Json(None, HTTPStatus.NO_CONTENT)
-
-
-async def delete_by_form(call: Call) -> Answer:
-    """Delete a job, from a page without scripts."""
-    await call.studio.delete(call.actor, call.path["job"])
-    return SeeOther("/pictures")
 
 
 async def show(call: Call) -> Answer:
@@ -221,6 +182,6 @@ async def keep_clip(call: Call) -> Answer:
 
 async def upload(call: Call) -> Answer:
     """Keep a picture that the person sends."""
-    source = await call.studio.upload(call.actor, sent_picture(call))
+    source = await call.studio.sources.given(call.actor, sent_picture(call))
     shape = {"sha256": source.sha256, "width": source.width, "height": source.height}
     return Json(shape | {"thumb": f"/files/uploads/{source.sha256}.webp"}, HTTPStatus.CREATED)

@@ -1,4 +1,4 @@
-"""The pages: each is whole as HTML, and its script only adds to it."""
+"""The pages: HTML that shows what there is at once, until its script takes over."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.errors import ImageError, NotAllowedError
 from core.job import Job
 from core.requests import PICTURE_KINDS, GenerateRequest
 from core.requests.base import Answer as Kind
-from core.results.text_lines import text_of
+from core.results.text_lines import text_of_lines
 from jobs.views import Result
 from storage.lookup import StoredPicture
 from studio.asking.new_job import picture_of
@@ -263,7 +263,7 @@ async def _text(call: Call, lineage: Lineage) -> str:
         if _is_reading(child) and child.status.over:
             result = (await call.studio.gallery.look(call.actor, child.id)).result
             if result is not None and result.lines:
-                return text_of(result.lines)
+                return text_of_lines(result.lines)
     return ""
 
 

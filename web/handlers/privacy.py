@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from core.errors import UserError
 from web.call import Answer, Call, Json, SignedOut, Stream
 from web.handlers.pages import Pages
 from web.people import Visitors
@@ -43,20 +42,9 @@ class PrivacyHandlers:
 
     async def delete(self, call: Call) -> Answer:
         """Delete everything that is kept of the person, for good; all of their sessions end."""
-        await self._delete(call)
-        return SignedOut()
-
-    async def delete_by_form(self, call: Call) -> Answer:
-        """Delete everything that is kept of the person, from a page without scripts, if the form says that
-        they are sure."""
-        if not call.body.get("sure"):
-            raise UserError("Tick “I am sure” first: what is deleted can't be brought back.")
-        await self._delete(call)
-        return SignedOut("/in")
-
-    async def _delete(self, call: Call) -> None:
         user_id = call.actor.user_id
         sessions = await self._visitors.sessions.of(user_id)
         await call.studio.own.delete(call.actor)
         for session in sessions:
             self._ended(user_id, session.id)
+        return SignedOut()

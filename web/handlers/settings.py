@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import UserError
 from core.job import Lane
 from core.preferences import STYLIZE, Preferences
-from web.call import Answer, Call, Json, SeeOther
+from web.call import Answer, Call, Json
 
 ON = ("on", "true", "1")
 
@@ -76,12 +76,6 @@ class SettingsForm:
         changes = self._changes(call.body if isinstance(call.body, Mapping) else {})
         now = await call.studio.own.change(call.actor, **changes)
         return Json({"fields": self.values(now)})
-
-    async def change_by_form(self, call: Call) -> Answer:
-        """Set all settings, from a page without scripts: a switch that isn't sent is off."""
-        off = {name: False for name, field in self._fields.items() if field.kind == "switch"}
-        await call.studio.own.change(call.actor, **self._changes({**off, **call.body}))
-        return SeeOther("/settings")
 
     def values(self, now: Preferences) -> list[dict[str, Any]]:
         """Return the settings as a page shows them."""

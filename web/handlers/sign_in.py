@@ -94,20 +94,10 @@ class SignIn:
         await self._end(call.person.user_id, call.person.session)
         return SignedOut()
 
-    async def end_by_form(self, call: Call) -> Answer:
-        """End the session, from a page without scripts."""
-        await self.end(call)
-        return SignedOut("/")
-
     async def end_other(self, call: Call) -> Answer:
         """End any session of the person's."""
         await self._end(call.actor.user_id, call.path["session"])
         return SignedOut() if _is_own(call) else Json(None, HTTPStatus.NO_CONTENT)
-
-    async def end_other_by_form(self, call: Call) -> Answer:
-        """End any session of the person's, from a page without scripts."""
-        await self.end_other(call)
-        return SignedOut("/") if _is_own(call) else SeeOther("/sessions")
 
     async def _replaces(self, call: Call, user_id: int) -> bool:
         """Return whether somebody else was signed in by this browser until now; their session ends, with

@@ -8,17 +8,16 @@ from typing import Any
 from core.errors import FilesAway, ImageError, StorageError
 from core.job import Job, Status
 from core.requests import AskRequest
-from core.requests.frames import cited, labels, pieces
+from core.requests.frames import cited_frames, frame_labels, pieces_by_frame
 from core.results.forms import Table
 from jobs.views import JobView
 from storage.asking.chats import Asked
 from studio.answers import tables
 from studio.asking.new_job import NewJob
 from studio.asking.talking import NO_MODEL
-from studio.authority import Action
 from studio.moderation.rules import Visibility
 from web import shapes
-from web.call import Answer, Bytes, Call, Gone, Json, SeeOther
+from web.call import Answer, Bytes, Call, Gone, Json
 from web.fields import form_of, key_of, names_of, number_of, sent_picture, text_of
 from web.handlers.pages import Pages
 
@@ -78,7 +77,7 @@ async def begin(call: Call) -> Answer:
     """Queue the first question of a conversation; return its job and its page."""
     question, named, key = _wish(call)
     new = await call.studio.talking.ask(call.actor, question, named, form_of(call.body) or "free")
-    return _queued(await _submit(call, new, key))
+    return await _queued(call, new, key)
 
 
 async def go_on(call: Call) -> Answer:
@@ -86,31 +85,7 @@ async def go_on(call: Call) -> Answer:
     question, named, key = _wish(call)
     form = form_of(call.body)
     new = await call.studio.talking.ask_more(call.actor, call.path["job"], question, named, form)
-    return _queued(await _submit(call, new, key))
-
-
-async def begin_by_form(call: Call) -> Answer:
-    """Queue a question about a picture of a job, from its page."""
-    name = f"{call.path['job']} {number_of(call.path['n'])}"
-    question, form = text_of(call.body, "question"), form_of(call.body) or "free"
-    new = await call.studio.talking.ask(call.actor, question, [name], form)
-    return SeeOther(_address(await _submit(call, new)))
-
-
-async def go_on_by_form(call: Call) -> Answer:
-    """Queue a question that follows on, from a page without scripts."""
-    question, form = text_of(call.body, "question"), form_of(call.body)
-    new = await call.studio.talking.ask_more(call.actor, call.path["job"], question, form=form)
-    return SeeOther(_address(await _submit(call, new)))
-
-
-async def again_by_form(call: Call) -> Answer:
-    """Ask a question once more, for other words, from a page without scripts."""
-    await call.studio.check(call.actor, Action.ASK)
-    new = await call.studio.from_button(call.actor, call.path["job"], "again", 0)
-    if not isinstance(new.request, AskRequest):
-        raise Gone()
-    return SeeOther(_address(await _submit(call, new)))
+    return await _queued(call, new, key)
 
 
 async def table(call: Call) -> Answer:
@@ -129,13 +104,10 @@ def _wish(call: Call) -> tuple[str, list[str], str | None]:
     return text_of(body, "question"), names_of(body, "pictures", MOST_PICTURES), key_of(call)
 
 
-async def _submit(call: Call, new: NewJob, key: str | None = None) -> Job:
+async def _queued(call: Call, new: NewJob, key: str | None) -> Answer:
     chosen = await call.studio.own.preferences(call.actor)
     made = new.chosen(chosen.lane, private=chosen.private)
-    return (await call.studio.submit(call.actor, made, once=key)).job
-
-
-def _queued(job: Job) -> Answer:
+    job = (await call.studio.submit(call.actor, made, once=key)).job
     return Json({"job": job.id, "href": _address(job)}, HTTPStatus.ACCEPTED)
 
 
@@ -217,10 +189,10 @@ def _stills(job: Job) -> list[str]:
 def _frames(job: Job, answer: str) -> list[dict[str, Any]]:
     """Return the frames of a question's film, and which of them its answer names."""
     times = _times(job)
-    named = {one.frame for one in cited(answer, times)}
+    named = {one.frame for one in cited_frames(answer, times)}
     return [
         {"src": f"/files/{job.id}/frames/{n + 1}.webp", "label": label, "named": n in named}
-        for n, label in enumerate(labels(times))
+        for n, label in enumerate(frame_labels(times))
     ]
 
 
@@ -228,7 +200,7 @@ def _said(answer: str, film: Job) -> list[dict[str, str | None]]:
     """Return an answer in pieces: a time that it names leads to the frame of ``film``."""
     return [
         {"text": text, "href": None if n is None else f"#frame-{film.id}-{n + 1}"}
-        for text, n in pieces(answer, _times(film))
+        for text, n in pieces_by_frame(answer, _times(film))
     ]
 
 
@@ -258,7 +230,7 @@ async def _drawing(call: Call, job: Job) -> dict[str, Any] | None:
 async def thumb(call: Call, job: Job, sha256: str) -> str | None:
     """Return where a picture of a question is, small; None where the reader can't be shown it."""
     try:
-        await call.studio.uploaded(call.actor, sha256)
+        await call.studio.sources.check_sent(call.actor, sha256)
         return f"/files/uploads/{sha256}.webp"
     except ImageError:
         pass

@@ -22,9 +22,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+from cachetools import LRUCache
 
 from core.job import Surface
-from core.recent import Recent
 from studio.actor import Actor
 
 BACK = "/in/discord/back"
@@ -94,7 +94,7 @@ class DiscordPage:
     ) -> None:
         self._client_id, self._secret, self._endpoints = client_id, secret, endpoints
         self._redirect, self._clock = address + BACK, clock
-        self._attempts = Recent[str, _Attempt](MOST)  # by state
+        self._attempts = LRUCache[str, _Attempt](MOST)  # by state
 
     def begin(self, page: str = "/") -> tuple[str, str]:
         """Return the address of Discord's page, and what the browser has to bring back from there. page: of

@@ -9,13 +9,22 @@ try {
 }
 document.documentElement.classList.add("js");
 
-// Enter sends the prompt before bar.js is there, as a page without scripts does, in place of a new line.
+// Enter sends the prompt before bar.js is there, in place of a new line.
 addEventListener("keydown", (event) => {
   const form = event.target instanceof HTMLTextAreaElement && event.target.id === "bar-prompt" ? event.target.form : null;
   if (!form || "ready" in form.dataset || event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  if ("sent" in form.dataset || !form.reportValidity()) return;
-  form.dataset.sent = ""; // until the next page is there, or didn't come
-  setTimeout(() => delete form.dataset.sent, 5000);
   form.requestSubmit();
 });
+
+// The modules send forms; one that is sent before they are there waits for them.
+addEventListener("submit", (event) => {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  if ("started" in document.body.dataset || form.hasAttribute("method")) return;
+  event.preventDefault();
+  event.stopPropagation();
+  addEventListener("started", () => {
+    if (!form.isConnected) document.body.append(Object.assign(form, { hidden: true })); // a module has drawn over it
+    form.requestSubmit();
+  }, { once: true });
+}, true);

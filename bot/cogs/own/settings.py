@@ -24,7 +24,7 @@ class Settings(commands.Cog):
     @answers_privately
     async def settings(self, interaction: discord.Interaction) -> None:
         actor = actor_of(interaction)
-        await self.bot.studio.check(actor, Action.SETTINGS)
+        await self.bot.studio.rights.check(actor, Action.SETTINGS)
         chosen = await self.bot.studio.own.preferences(actor)
         await self.bot.settings_panel.show(interaction, chosen)
 

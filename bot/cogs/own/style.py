@@ -9,7 +9,7 @@ from discord.ext import commands
 from bot.client import Atelier
 from bot.cogs.inspect import LINK
 from bot.projects import text
-from bot.ui.replies import answers_privately, whisper
+from bot.ui.replies import answers_privately, takes_images, whisper
 from bot.wire.interactions import actor_of
 from core.requests.own_models import STYLE
 from storage.projects.rows import EVERYBODY
@@ -45,39 +45,19 @@ class Style(commands.GroupCog, name="style", description="Teach me a style from 
     @app_commands.command(description="Put pictures into a style, also as a ZIP file")
     @app_commands.describe(
         name="The style",
-        image1="A picture, or a ZIP file of many",
-        image2="Another picture",
-        image3="Another picture",
-        image4="Another picture",
-        image5="Another picture",
-        image6="Another picture",
-        image7="Another picture",
-        image8="Another picture",
-        image9="Another picture",
-        image10="Another picture",
         link=LINK,
     )
     @answers_privately
+    @takes_images(10, "A picture, or a ZIP file of many")
     async def add(
         self,
         interaction: discord.Interaction,
         name: str,
-        image1: discord.Attachment | None = None,
-        image2: discord.Attachment | None = None,
-        image3: discord.Attachment | None = None,
-        image4: discord.Attachment | None = None,
-        image5: discord.Attachment | None = None,
-        image6: discord.Attachment | None = None,
-        image7: discord.Attachment | None = None,
-        image8: discord.Attachment | None = None,
-        image9: discord.Attachment | None = None,
-        image10: discord.Attachment | None = None,
+        images: list[discord.Attachment],
         link: str | None = None,
     ) -> None:
-        images = (image1, image2, image3, image4, image5, image6, image7, image8, image9, image10)
-        files = [file for file in images if file is not None]
         given = await self.bot.projects.cards.given(actor_of(interaction), link)
-        await self.bot.projects.cards.add(interaction, name, files, "", given)
+        await self.bot.projects.cards.add(interaction, name, images, "", given)
 
     @app_commands.command(description="Train a style; it is used as --lora afterwards")
     @app_commands.describe(name="The style")

@@ -19,7 +19,8 @@ from studio.asking.films import actions
 from studio.asking.films.sources import FilmSource
 from studio.asking.films.words import seconds
 from studio.asking.new_job import NewJob
-from studio.asking.prompts import Given, remix_text
+from studio.asking.prompts import remix_text
+from studio.asking.sources import Given
 from studio.studio import Studio
 
 Press = Callable[[discord.Interaction, Job, int], Awaitable[None]]
@@ -89,5 +90,5 @@ class FilmPresses:
 
     async def _gif(self, interaction: discord.Interaction, job: Job, index: int) -> None:
         await interaction.response.defer(thinking=True, ephemeral=job.origin.private)
-        result = await self._studio.result(actor_of(interaction), job.id, actions.RIGHTS["gif"])
+        result = await self._studio.rights.result(actor_of(interaction), job.id, actions.RIGHTS["gif"])
         await self._sharing.answer_gif(interaction, result, index)

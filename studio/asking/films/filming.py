@@ -21,10 +21,10 @@ from studio.asking.films.sources import FilmSource, film_of, film_source
 from studio.asking.films.uploads import KEPT, ClipUploads
 from studio.asking.films.words import seconds
 from studio.asking.new_job import NewJob, PromptWithPictures, new_seed
-from studio.asking.prompts import Given, Prompts, check_film, with_attached
-from studio.asking.sources import Sources
+from studio.asking.prompts import Prompts, check_film, with_attached
+from studio.asking.sources import Given, Sources
 from studio.authority import Action
-from studio.films.clips.clips import clips_of
+from studio.films.clips import clips_of
 from studio.films.showing import FilmShowing
 from studio.moderation.rules import Visibility
 from studio.pictures.showing import Shown
@@ -128,7 +128,10 @@ class Filming:
         self._rights, self._sources, self._prompts = rights, sources, prompts
         self._queue, self._kinds = services.queue, kinds
         self._moderator, self._files = services.moderator, services.files
-        self._clips, self._models = clips_of(services), tuple(services.settings.film_models)
+        self._clips, self._models = (
+            clips_of(services.files, services.settings),
+            tuple(services.settings.film_models),
+        )
         self.showing = FilmShowing(services.files, self._clips, services.marker)
         self.uploads = ClipUploads(services, sources, self._clips)
 

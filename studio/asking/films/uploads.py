@@ -11,7 +11,7 @@ from storage.members import Members
 from studio.actor import Actor
 from studio.asking.films.sources import FilmSource
 from studio.asking.sources import Sources
-from studio.films.clips.clips import Clip, Clips
+from studio.films.clips import Clip, Clips
 from studio.pictures.intake import Readable
 from studio.services import Services
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from core.errors import PromptError
 from core.grammar.flags import FLAGS
-from core.grammar.permutations import count, expand
-from core.grammar.prompt import Prompt, format_prompt, parse
+from core.grammar.permutations import count_prompts, expand_sets
+from core.grammar.prompt import Prompt, format_prompt, parse_prompt
 
 WORDS = (
     "a",
@@ -140,7 +140,7 @@ def run(number: int, *, seed: int, formatter: Callable[[Prompt], str] = format_p
         source = random_source(dice)
         began = time.process_time()
         try:
-            prompts = [parse(one) for one in expand(source)]
+            prompts = [parse_prompt(one) for one in expand_sets(source)]
         except PromptError as error:
             report.refused += 1
             if not 10 < len(str(error)) < 900:
@@ -153,7 +153,7 @@ def run(number: int, *, seed: int, formatter: Callable[[Prompt], str] = format_p
             report.read, report.sets = report.read + (len(prompts) == 1), report.sets + (len(prompts) > 1)
         report.times.append(time.process_time() - began)
         if not all(_survives(prompt, formatter) for prompt in prompts) or (
-            len(prompts) > 1 and len(prompts) != count(source)
+            len(prompts) > 1 and len(prompts) != count_prompts(source)
         ):
             report.broken.append(source)
     return report
@@ -161,7 +161,9 @@ def run(number: int, *, seed: int, formatter: Callable[[Prompt], str] = format_p
 
 def _survives(prompt: Prompt, formatter: Callable[[Prompt], str]) -> bool:
     try:
-        return parse(formatter(prompt)) == prompt and expand(formatter(prompt)) == [formatter(prompt)]
+        return parse_prompt(formatter(prompt)) == prompt and expand_sets(formatter(prompt)) == [
+            formatter(prompt)
+        ]
     except PromptError:
         return False
 

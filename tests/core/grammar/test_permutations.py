@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import PromptError
-from core.grammar.permutations import MAX_JOBS, count, expand
-from core.grammar.prompt import parse
+from core.grammar.permutations import MAX_JOBS, count_prompts, expand_sets
+from core.grammar.prompt import parse_prompt
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ from core.grammar.prompt import parse
     ],
 )
 def test_sets_in_braces_are_written_out(source: str, expected: list[str]) -> None:
-    assert expand(source) == expected
-    assert count(source) == len(expected)
+    assert expand_sets(source) == expected
+    assert count_prompts(source) == len(expected)
 
 
 def test_an_escaped_comma_becomes_a_comma() -> None:
-    assert [parse(s).text for s in expand("a {red\\, white, blue} flag")] == [
+    assert [parse_prompt(s).text for s in expand_sets("a {red\\, white, blue} flag")] == [
         "a red, white flag",
         "a blue flag",
     ]
@@ -42,18 +42,18 @@ def test_an_escaped_comma_becomes_a_comma() -> None:
 @given(st.lists(st.sampled_from(["{", "}", ",", "a", " ", "\\,", "\\{", '"']), max_size=14).map("".join))
 def test_as_many_are_written_out_as_were_counted(source: str) -> None:
     try:
-        number = count(source)
+        number = count_prompts(source)
     except PromptError as error:
         assert "`" in str(error)
         return
-    assert len(expand(source, limit=10**6)) == number
+    assert len(expand_sets(source, limit=10**6)) == number
 
 
 def test_two_to_the_1200_prompts_are_refused_at_once() -> None:
     """Whoever wrote them out first would never end."""
     with pytest.raises(PromptError, match=rf"more than 10\^361 prompts; the limit is {MAX_JOBS}"):
-        expand("{a,b}" * 1200)
-    assert count("{a,b}" * 1200) == 2**1200
+        expand_sets("{a,b}" * 1200)
+    assert count_prompts("{a,b}" * 1200) == 2**1200
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_two_to_the_1200_prompts_are_refused_at_once() -> None:
 )
 def test_braces_without_partners_are_told(source: str, words: str) -> None:
     with pytest.raises(PromptError, match=words):
-        expand(source)
+        expand_sets(source)

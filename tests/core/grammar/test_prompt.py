@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from core.errors import PromptError, UserError
 from core.grammar.films import MOTIONS
 from core.grammar.flags import BY_NAME, FLAGS, SUPPORTED
-from core.grammar.permutations import MAX_JOBS, count, expand
-from core.grammar.prompt import Prompt, format_prompt, parse
-from core.grammar.quoting import escape, plain
+from core.grammar.permutations import MAX_JOBS, count_prompts, expand_sets
+from core.grammar.prompt import Prompt, format_prompt, parse_prompt
+from core.grammar.quoting import escape, unescape
 from core.grammar.spelling import is_blank
 from core.job import Lane
 from core.limits import (
@@ -123,7 +123,7 @@ FIELDS = st.fixed_dictionaries({}, optional=OPTIONAL)
 
 @st.composite
 def prompts(draw: st.DrawFn) -> Prompt:
-    """Any prompt that ``parse`` can give back."""
+    """Any prompt that ``parse_prompt`` can give back."""
     parts = tuple(draw(st.lists(st.tuples(WORDS.filter(bool), WEIGHTS), max_size=4)))
     negative = draw(st.just("") | WORDS)
     if (
@@ -141,7 +141,7 @@ def prompts(draw: st.DrawFn) -> Prompt:
 @settings(max_examples=150)
 @given(prompts())
 def test_parsing_what_was_formatted_gives_the_same_prompt(prompt: Prompt) -> None:
-    assert parse(format_prompt(prompt)) == prompt
+    assert parse_prompt(format_prompt(prompt)) == prompt
 
 
 @settings(max_examples=300)
@@ -150,9 +150,9 @@ def test_parsing_what_was_formatted_gives_the_same_prompt(prompt: Prompt) -> Non
 @example("a:")
 @example("¯\\_(ツ)_/¯")
 def test_any_words_can_be_written_so_that_they_are_read_as_they_are(text: str) -> None:
-    assert plain(escape(text)) == text
-    assert parse(escape(text)) == Prompt(text=text)
-    assert expand(escape(text)) == [escape(text)]
+    assert unescape(escape(text)) == text
+    assert parse_prompt(escape(text)) == Prompt(text=text)
+    assert expand_sets(escape(text)) == [escape(text)]
 
 
 def test_the_short_form_of_a_million_random_prompts() -> None:
@@ -178,7 +178,7 @@ def test_the_longest_prompts_are_read_in_time() -> None:
     for _ in range(50):
         source = (random_source(dice) * 4000)[:MAX_PROMPT]
         with at_most(0.1), contextlib.suppress(PromptError):
-            parse(source)
+            parse_prompt(source)
 
 
 MEAN = (
@@ -197,7 +197,7 @@ MEAN = (
 @pytest.mark.parametrize("mean", MEAN)
 def test_no_input_takes_long(mean: str) -> None:
     with at_most(0.5):
-        for read in (parse, count):
+        for read in (parse_prompt, count_prompts):
             with contextlib.suppress(PromptError):
                 read(mean)
 
@@ -304,7 +304,7 @@ def test_no_input_takes_long(mean: str) -> None:
     ],
 )
 def test_flags_are_read(text: str, expected: Prompt) -> None:
-    assert parse(text) == expected
+    assert parse_prompt(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_flags_are_read(text: str, expected: Prompt) -> None:
     ],
 )
 def test_parts_have_weights(text: str, parts: tuple, words: str) -> None:
-    prompt = parse(text)
+    prompt = parse_prompt(text)
     assert (prompt.parts, prompt.text) == (parts, words)
 
 
@@ -332,7 +332,7 @@ def test_parts_have_weights(text: str, parts: tuple, words: str) -> None:
 )
 def test_weights_must_add_up_to_more_than_nothing(text: str, total: str) -> None:
     with pytest.raises(PromptError, match=rf"add up to {total} "):
-        parse(text)
+        parse_prompt(text)
 
 
 @pytest.mark.parametrize(
@@ -394,23 +394,23 @@ def test_weights_must_add_up_to_more_than_nothing(text: str, total: str) -> None
 )
 def test_a_wrong_flag_is_named_with_its_value_and_what_is_allowed(text: str, words: list[str]) -> None:
     with pytest.raises(UserError) as caught:
-        parse(text)
+        parse_prompt(text)
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
 @pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
 def test_the_example_of_a_flag_is_one(flag) -> None:
-    prompt = parse(flag.example)
+    prompt = parse_prompt(flag.example)
     assert f"--{flag.name} " in f"{flag.example} " or any(
         f"--{alias} " in f"{flag.example} " for alias in flag.aliases
     )
     assert prompt.text and prompt != Prompt(text=prompt.text, images=prompt.images)
-    assert parse(format_prompt(prompt)) == prompt
+    assert parse_prompt(format_prompt(prompt)) == prompt
 
 
 @pytest.mark.parametrize("flag", SUPPORTED, ids=lambda flag: flag.name)
 def test_a_prompt_is_written_with_the_flags_it_has_and_no_others(flag) -> None:
-    prompt = parse(flag.example)
+    prompt = parse_prompt(flag.example)
     plain_name = {"style": "raw"}.get(flag.name, flag.name)
     typed = [word for word in format_prompt(prompt).split() if word.startswith("--")]
     others = {BY_NAME[word[2:]].name for word in flag.example.split() if word.startswith("--")}
@@ -423,6 +423,6 @@ def test_the_random_prompts_use_every_field() -> None:
 
 def test_every_value_that_a_flag_names_is_taken() -> None:
     for style in STYLES:
-        assert parse(f"a --style {style}").raw is (style == "raw")
+        assert parse_prompt(f"a --style {style}").raw is (style == "raw")
     assert BY_NAME["aspect"] is BY_NAME["ar"]
-    assert parse("a --style random-32-15").unsupported == ("--style random-32-15",)
+    assert parse_prompt("a --style random-32-15").unsupported == ("--style random-32-15",)

@@ -51,7 +51,6 @@ async def _metrics_and_health(studio: Studio, unused_tcp_port: int) -> None:
         "atelier_gateway_up 1.0",
         'atelier_shards{state="open"} 2.0',
         'atelier_shards{state="closed"} 1.0',
-        "atelier_leader 1.0",
         'atelier_rest_requests_total{route="POST /channels/{id}/messages",status="200"} 5.0',
         "atelier_healthy 1.0",
         'atelier_jobs_total{end="rendered"} 1.0',
@@ -83,7 +82,7 @@ async def test_a_process_with_a_job_that_hangs_is_not_alive_and_one_with_a_full_
             queue._dispatcher.saving.disk_full = False
             await ask(queue)
             await until(lambda: queue.health().running)
-            monkeypatch.setattr("jobs.overview.HUNG_AFTER", 0.0)
+            monkeypatch.setattr("jobs.queue.HUNG_AFTER", 0.0)
             assert [(await session.get(path)).status for path in ("/healthz", "/livez")] == [503, 503]
 
 

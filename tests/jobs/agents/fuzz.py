@@ -96,7 +96,7 @@ def samples() -> dict[str, list[Message]]:
     done = Output((picture,) * 2, picture, ("a",), (("cat", 0.5),), {"model": "m", "notes": []})
     turn = Turn("user", "what is it", (SHA,), "job", (1.0,), 2.0)
     order = wire.Order(
-        TOKEN, 0, "0b" * 16, "another", "cpu", "imagine", '{"prompt":"x"}', {}, "d", "k", Talk((turn,))
+        TOKEN, "0b" * 16, "another", "cpu", "imagine", '{"prompt":"x"}', {}, "d", "k", Talk((turn,))
     )
     with_files = msgspec.structs.replace(order, token="0c" * 16, files={SHA: "png"}, folder={"a.json": SHA})
     return {
@@ -114,8 +114,8 @@ def samples() -> dict[str, list[Message]]:
         "file.h1": [wire.Fetch(TOKEN, SHA, 0)],
         "put.h1": [wire.Put(TOKEN, SHA, 100, 0, b"some"), wire.Put(TOKEN, SHA, 100, 4, b"more")],
         "run.h1": [order, with_files],
-        "stop.h1": [wire.StopRun(0, TOKEN)],
-        "hold.h1": [wire.Hold(TOKEN, 0, (TOKEN,), ()), wire.Hold(TOKEN, 1, (), (TOKEN,))],
+        "stop.h1": [wire.StopRun(TOKEN)],
+        "hold.h1": [wire.Hold(TOKEN, (TOKEN,), ()), wire.Hold(TOKEN, (), (TOKEN,))],
         "ask.h1": [
             wire.Ask(TOKEN, {SHA: "png"}, embed=Embed("q", "m", ("words",), (SHA,))),
             wire.Ask(TOKEN, {}),

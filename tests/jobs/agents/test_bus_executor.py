@@ -155,7 +155,7 @@ async def test_an_agent_leaves_orders_for_another_of_its_name_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     agent = Agent(Line(), Known("box"), HandExecutor(), object(), tmp_path)
-    order = Order("f" * 32, 0, "0" * 32, "job1", "cpu", "imagine", "{}", {}, "", instance="b" * 32)
+    order = Order("f" * 32, "0" * 32, "job1", "cpu", "imagine", "{}", {}, "", instance="b" * 32)
     with caplog.at_level(logging.ERROR):
         assert await agent._take(order, "run.box") is None
         assert await agent._take(order, "run.box") is None
@@ -258,7 +258,7 @@ async def test_a_run_that_began_with_other_words_is_stopped_and_not_taken_up(bot
     lost = changed.result()
     assert isinstance(lost, Lost) and lost.untouched and "changed meanwhile" in lost.reason
     bot.beat("h1", same, other)
-    await until(lambda: ("stop.h1", StopRun(0, other.token)) in bot.bus.said)
+    await until(lambda: ("stop.h1", StopRun(other.token)) in bot.bus.said)
     assert not taken_up.done()
 
 

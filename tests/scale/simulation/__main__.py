@@ -1,12 +1,12 @@
-"""How much of a processor the leader needs for a thousand machines: ``make scale-sim``, or
+"""How much of a processor the bot needs for a thousand machines: ``make scale-sim``, or
 ``python -m tests.scale.simulation --agents 100 300 1000 --rates 10 20 50``.
 
 One process plays the machines: the agents of ``atelier worker`` with timers in the place of devices, each
-with its subjects, its signs of life, its steps and previews. Another is the leader, with the queue, the
-dispatcher, the executor and the rows of the bot; a third asks for jobs and follows them. Between them are a
-real NATS server and a real PostgreSQL server. All share this machine's processors, so a delay is one of this
-machine; seconds of a processor are the leader's own. Where they don't suffice, --slow lets everything go
-slower by a factor: rates, steps, signs of life; processor seconds are told for a second of the plan's.
+with its subjects, its signs of life, its steps and previews. Another is the bot, with its queue, dispatcher,
+executor and rows, whose members ask for jobs and follow them. Between them are a real NATS server and a real
+PostgreSQL server. All share this machine's processors, so a delay is one of this machine; seconds of a
+processor are the bot's own. Where they don't suffice, --slow lets everything go slower by a factor: rates,
+steps, signs of life; processor seconds are told for a second of the plan's.
 """
 
 from __future__ import annotations
@@ -29,17 +29,15 @@ def main() -> None:
     parser.add_argument("--preview", type=int, default=15_000, help="bytes of a preview, with each step")
     parser.add_argument("--warm", type=float, default=0.0, help="seconds before; default: a job and 5")
     parser.add_argument("--measured", type=float, default=30.0, help="seconds")
-    parser.add_argument("--alone", action="store_true", help="the leader is asked itself: one process")
     parser.add_argument("--slow", type=float, default=1.0, help="all goes so many times slower")
-    parser.add_argument("--profile", type=Path, help="where to write what the leader spends its time on")
+    parser.add_argument("--profile", type=Path, help="where to write what the bot spends its time on")
     given = parser.parse_args()
     print(HEAD)
     for agents in given.agents:
         for rate in given.rates:
             plan = Plan(
                 agents, rate, given.slots, given.seconds, given.steps, given.preview,
-                given.warm or given.seconds + 5, given.measured, given.alone, given.slow,
-                given.profile,
+                given.warm or given.seconds + 5, given.measured, given.slow, given.profile,
             )  # fmt: skip
             with tempfile.TemporaryDirectory(prefix="sim-") as folder:
                 print(measure(Path(folder), plan), flush=True)

@@ -23,15 +23,15 @@ from tests.scale.simulation.programs import READY
 from tests.scale.simulation.sampling import Notes, Sample, read
 
 HEAD = (
-    "agents jobs/s: asked told | leader: CPU/s CPU/job messages/s MB/s memory stall p50/most |"
-    " claim p50/p99, asked to device p50/p99 | asker machines nats postgres CPU/s | slots busy, left over"
+    "agents jobs/s: asked told | bot: CPU/s CPU/job messages/s MB/s memory stall p50/most |"
+    " claim p50/p99, asked to device p50/p99 | machines nats postgres CPU/s | slots busy, left over"
 )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """rate: jobs a second. seconds, steps: of a job. warm, measured: seconds. alone: the leader is asked
-    itself. slow: how many seconds of this machine are one of these."""
+    """rate: jobs a second. seconds, steps: of a job. warm, measured: seconds. slow: how many seconds of
+    this machine are one of these."""
 
     agents: int
     rate: float
@@ -41,7 +41,6 @@ class Plan:
     preview: int = 15_000
     warm: float = 21.4
     measured: float = 30.0
-    alone: bool = False
     slow: float = 1.0
     profile: Path | None = None
 
@@ -68,16 +67,16 @@ class Figures:
     devices: int
 
     @property
-    def leader(self) -> float:
-        """Processor seconds a second of the leader."""
-        return self.cpu["leader"]
+    def bot(self) -> float:
+        """Processor seconds a second of the bot."""
+        return self.cpu["bot"]
 
     def __str__(self) -> str:
         cpu, stalls = self.cpu, sorted(self.stalls)
-        others = " ".join(f"{cpu.get(name, 0.0):.2f}" for name in ("asker", "fleet", "nats", "postgres"))
+        others = " ".join(f"{cpu.get(name, 0.0):.2f}" for name in ("fleet", "nats", "postgres"))
         return (
             f"{self.plan.agents} {self.plan.rate:g}: {self.asked:.1f} {self.told:.1f} |"
-            f" {self.leader:.2f} {1000 * self.leader / max(self.told, 0.001):.1f} ms {self.messages:.0f}"
+            f" {self.bot:.2f} {1000 * self.bot / max(self.told, 0.001):.1f} ms {self.messages:.0f}"
             f" {self.bytes / 1e6:.1f} {self.memory / 2**20:.0f} MB"
             f" {1000 * stalls[len(stalls) // 2]:.0f}/{1000 * stalls[-1]:.0f} ms |"
             f" {_spread(self.claimed)}, {_spread(self.handed)} | {others} |"
@@ -106,21 +105,16 @@ def measure(folder: Path, plan: Plan) -> Figures:
         work = {"steps": plan.steps, "delay": delay, "preview": plan.preview}
         machines = {"url": bus.url, "agents": plan.agents, "slots": plan.slots, "work": work}
         machines["slow"] = plan.slow
-        shared = {"url": bus.url, "address": address, "slow": plan.slow}
         fleet = _started(stack, folder, "fleet", "fleet", machines)
-        rate = plan.rate / plan.slow
-        leading = {
-            **shared,
-            "seed": 1,
-            "rate": rate if plan.alone else 0.0,
-            "leads": True,
+        options = {
+            "url": bus.url,
+            "address": address,
+            "slow": plan.slow,
+            "seed": 2,
+            "rate": plan.rate / plan.slow,
             "profile": plan.profile is not None,
         }
-        leader = _started(stack, folder, "bot", "leader", leading)
-        running = [fleet, leader]
-        if not plan.alone:
-            asking = {**shared, "seed": 2, "rate": rate, "leads": False}
-            running.append(_started(stack, folder, "bot", "asker", asking))
+        running = [fleet, _started(stack, folder, "bot", "bot", options)]
         assert bus.process is not None and database.process is not None
         servers = {"nats": bus.process.pid, "postgres": database.process.pid}
         time.sleep(plan.warm * plan.slow)
@@ -132,7 +126,7 @@ def measure(folder: Path, plan: Plan) -> Figures:
             process.send_signal(signal.SIGTERM)
             assert process.wait(120) == 0
     if plan.profile is not None:
-        shutil.move(folder / "leader.profile", plan.profile)
+        shutil.move(folder / "bot.profile", plan.profile)
     found = {path.stem: read(path) for path in folder.glob("*.json")}
     return reckoned(plan, found, began, ended, spent)
 
@@ -171,14 +165,14 @@ def reckoned(
     plan: Plan, found: dict[str, Notes], began: float, ended: float, servers: dict[str, float]
 ) -> Figures:
     """Return the figures of the time between two moments."""
-    leader, fleet = _between(found["leader"].samples, began, ended), found["fleet"]
-    first, last = leader[0], leader[-1]
+    bot, fleet = found["bot"], found["fleet"]
+    samples = _between(bot.samples, began, ended)
+    first, last = samples[0], samples[-1]
     seconds = (last.at - first.at) / plan.slow
     cpu = {name: _rate(_between(notes.samples, began, ended)) * plan.slow for name, notes in found.items()}
-    asker = found.get("asker", found["leader"])
-    asked, started = asker.times.get("asked", {}), asker.times.get("started", {})
+    asked, started = bot.times.get("asked", {}), bot.times.get("started", {})
     handed, wall = fleet.times.get("on its device", {}), plan.measured
-    told = asker.times.get("told", {})
+    told = bot.times.get("told", {})
     chosen = [job for job, at in asked.items() if began <= at < ended]
     busy = [one.more["running"] / one.more["slots"] for one in _between(fleet.samples, began, ended)]
     return Figures(
@@ -189,12 +183,12 @@ def reckoned(
         (last.heard + last.said - first.heard - first.said) / seconds,
         (last.bytes - first.bytes) / seconds,
         last.memory,
-        [one.stall for one in leader[1:]],
+        [one.stall for one in samples[1:]],
         sorted(_waits(chosen, asked, started)),
         sorted(_waits(chosen, asked, handed)),
         sum(busy) / len(busy),
         int(last.more["waiting"]),
-        len(asker.times.get("failed", {})) + len(asker.times.get("refused", {})),
+        len(bot.times.get("failed", {})) + len(bot.times.get("refused", {})),
         int(last.more["devices"]),
     )
 

@@ -1,7 +1,7 @@
-"""What the leader's single steps take of a processor, by the number of machines, without a server:
+"""What the bot's single steps take of a processor, by the number of machines, without a server:
 ``python -m tests.scale.simulation.parts --agents 125 300 1000``.
 
-A sign of life of each machine, a round of the leader's own to each of them, a choice of the next job and its
+A sign of life of each machine, a round of the bot's own to each of them, a choice of the next job and its
 device after one machine has changed, the place of one job, and a round of telling places.
 """
 
@@ -90,7 +90,14 @@ async def measured(agents: int, running: int, waiting: int, folder: Path) -> str
     for host, beat in enumerate(idle):
         executor._hear_beat(beat, f"beat.h{host:04}")
     dispatcher = Dispatcher(
-        mock.Mock(), mock.Mock(), executor, Limits(disk_floor=0), open_gate, print, question_alone, UNTRACED
+        mock.Mock(),
+        mock.Mock(),
+        executor,
+        Limits(disk_floor=0),
+        gate=open_gate,
+        on_rendered=print,
+        converse=question_alone,
+        tracing=UNTRACED,
     )
     tasks = []
     for number in range(running):

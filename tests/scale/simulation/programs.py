@@ -1,4 +1,4 @@
-"""The programs of the simulation: machines, the leader, and those that ask and follow. Each is a process that
+"""The programs of the simulation: machines, and the bot whose members ask and follow. Each is a process that
 says when it is ready, and writes its notes when it is told to end."""
 
 from __future__ import annotations
@@ -23,11 +23,8 @@ from host import garbage
 from jobs.elsewhere.executor import BusExecutor
 from jobs.limits import Limits
 from jobs.order import positions
-from jobs.sharing import words
-from jobs.sharing.leading import EVERY
-from jobs.sharing.queue import SharedQueue
+from jobs.queue import Queue
 from storage.database import open_database
-from storage.engine.holding import MAY_IDLE
 from storage.filing.folder import Folder
 from tests.scale.simulation import fleet
 from tests.scale.simulation.sampling import Notes, Profile
@@ -43,42 +40,28 @@ def say_ready() -> None:
 
 
 async def bot(
-    url: str, address: str, folder: Path, name: str, seed: int, rate: float, leads: bool, slow: float,
+    url: str, address: str, folder: Path, name: str, seed: int, rate: float, slow: float,
     notes: Notes, ready: Callable[[], None],
 ) -> None:  # fmt: skip
-    """Be a bot's process until cancelled. rate: jobs a second that its members ask for. leads: it is the one
-    that starts jobs, and not only one of the others. slow: how many times slower time goes."""
+    """Be the bot until cancelled. rate: jobs a second that its members ask for. slow: how many times slower
+    time goes."""
     positions.ANNOUNCE_GAP *= slow
-    words.TOLD_EVERY *= slow
-    words.TOLD_A_SECOND /= slow
     settings = load({"BUS_URL": url, "NODE_NAME": name}, Path("/nowhere"))
-    async with connected(settings) as bus, open_database(address, None, several=True) as database:
+    async with connected(settings) as bus, open_database(address, None) as database:
         await bus.until_up(30)
         executor = BusExecutor(bus, folder / f"scratch-{name}", timing=fleet.slowed(slow))
         files = Folder(folder / "pictures", ballast_bytes=4096)
-        leading = asyncio.Event()
-        queue = SharedQueue(
-            database,
-            files,
-            executor,
-            LIMITS,
-            line=bus,
-            every=min(EVERY * slow, MAY_IDLE / 2),
-            on_leading=lambda _: leading.set(),
-        )
+        queue = Queue(database, files, executor, LIMITS)
         await queue.start()
-        if leads:
-            await leading.wait()
         async with asyncio.TaskGroup() as group:
             group.create_task(notes.sample_for_ever([bus], lambda: _counts(queue, executor), slow))
             garbage.configure_gc()  # as the bot's process does
             group.create_task(garbage.collect(lambda: True))
             ready()
-            if rate:
-                group.create_task(_ask_for_ever(queue, rate, seed, notes, group))
+            group.create_task(_ask_for_ever(queue, rate, seed, notes, group))
 
 
-def _counts(queue: SharedQueue, executor: BusExecutor) -> dict[str, float]:
+def _counts(queue: Queue, executor: BusExecutor) -> dict[str, float]:
     dispatcher = queue._dispatcher
     return {
         "waiting": len(dispatcher.waitlist),
@@ -87,9 +70,7 @@ def _counts(queue: SharedQueue, executor: BusExecutor) -> dict[str, float]:
     }
 
 
-async def _ask_for_ever(
-    queue: SharedQueue, rate: float, seed: int, notes: Notes, group: asyncio.TaskGroup
-) -> None:
+async def _ask_for_ever(queue: Queue, rate: float, seed: int, notes: Notes, group: asyncio.TaskGroup) -> None:
     chance, loop = random.Random(seed), asyncio.get_running_loop()
     at = loop.time()
     for number in itertools.count():
@@ -99,7 +80,7 @@ async def _ask_for_ever(
         group.create_task(_ask(queue, user, seed * 10**7 + number, notes))
 
 
-async def _ask(queue: SharedQueue, user: int, number: int, notes: Notes) -> None:
+async def _ask(queue: Queue, user: int, number: int, notes: Notes) -> None:
     """Ask for a picture, follow its job, and note that it was told, as a bot's delivery does."""
     request, asked = ImagineRequest(prompt="a red house", seed=number % 2**31), Notes()
     asked.note("asked", "")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import ImageError, UserError
-from core.grammar.prompt import format_prompt, parse
+from core.grammar.prompt import format_prompt, parse_prompt
 from core.job import Job, Lane, Origin, Status
 from core.requests import ImagineRequest, Request
 from core.requests.video import CutRequest, FrameRequest, VideoRequest
@@ -47,7 +47,7 @@ def picture(**fields) -> Source:
 
 
 def words(text: str) -> PromptWithPictures:
-    return PromptWithPictures(parse(text), {})
+    return PromptWithPictures(parse_prompt(text), {})
 
 
 def video(new: NewJob) -> VideoRequest:
@@ -172,7 +172,7 @@ def test_re_roll_keeps_what_a_film_was_made_from() -> None:
 
 def test_video_among_the_words_of_an_imagine_is_a_film() -> None:
     new = imagine_prompt(
-        parse("<1> a boat --video --motion high --relax --stealth"), {"<1>": PICTURE}, seed=5
+        parse_prompt("<1> a boat --video --motion high --relax --stealth"), {"<1>": PICTURE}, seed=5
     )
     request = video(new)
     assert (request.image, request.seed, new.lane, new.private) == (PICTURE, 5, Lane.RELAX, True)

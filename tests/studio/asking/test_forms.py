@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from core import profiles
 from core.errors import ImageError, StorageError, UserError
 from core.results.forms import Table
-from core.setting import packaged
 from studio.answers import tables
 from studio.asking.talking import HIDDEN, NO_MODEL
 from studio.moderation.rules import Visibility
@@ -78,12 +78,12 @@ async def test_a_table_and_its_chart_are_exported_and_deleted_with_their_job(cha
 async def test_without_a_chat_model_a_reader_of_text_is_enough_for_some(tmp_path: Path, monkeypatch) -> None:
     async with open_studio(tmp_path, Talker(), MODEL_PROFILE="small") as opened:
         ask = opened.studio.talking.ask
-        monkeypatch.setattr(packaged, "roles", lambda photo, ocr: {"ocr": "program:rapidocr"})
+        monkeypatch.setattr(profiles, "packaged_models", lambda photo, ocr: {"ocr": "program:rapidocr"})
         assert (await ask(ALICE, "Table", [Sent(png())], "table")).request.form == "table"
         for form in ("free", "boxes"):
             with pytest.raises(UserError, match=NO_MODEL[:20]):
                 await ask(ALICE, "Table", [Sent(png())], form)
-        monkeypatch.setattr(packaged, "roles", lambda photo, ocr: {})
+        monkeypatch.setattr(profiles, "packaged_models", lambda photo, ocr: {})
         with pytest.raises(UserError, match=NO_MODEL[:20]):
             await ask(ALICE, "Table", [Sent(png())], "text")
 

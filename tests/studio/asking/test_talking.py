@@ -302,4 +302,4 @@ async def test_the_right_to_go_on_is_asked_of_the_row(chat: Chat) -> None:
     with pytest.raises(NotAllowedError, match="blocked"):
         await chat.talking.ask_more(BOB, first.id, "And?")
     with pytest.raises(NotAllowedError):
-        await chat.opened.studio.check(BOB, Action.ASK_MORE, first)
+        await chat.opened.studio.rights.check(BOB, Action.ASK_MORE, first)

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 
-from core.settings import ROOT
+from studio.editor.document import Document
 
 HERE = Path(__file__).parent
 EXAMPLES = json.loads((HERE / "documents.json").read_text(encoding="utf-8"))
-SCHEMA = json.loads((ROOT / "studio" / "editor" / "document.schema.json").read_text(encoding="utf-8"))
+SCHEMA = msgspec.json.schema(Document)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 

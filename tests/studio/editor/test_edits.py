@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import UserError
-from core.grammar.prompt import parse
+from core.grammar.prompt import parse_prompt
 from core.job import Job, Lane, Origin, Status, new_job_id
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, VariationRequest
 from studio.asking.new_job import PromptWithPictures, Source
-from studio.editor.document import Document, Layer, OfJob, Uploaded
+from studio.editor.document import Document, Layer
+from studio.editor.document import Source as Named
 from studio.editor.edits import Laid, Plan, job_of, plan
 
 SHA, OTHER, MASK, CLIP = "a" * 64, "b" * 64, "c" * 64, "d" * 64
 MADE_BY = ImagineRequest(prompt="a harbour", seed=5, negative_prompt="people", raw=True)
-PLACED = OfJob("abcd2345efgh", 1)
+PLACED = Named("abcd2345efgh", 2)
 
 
 def job(private: bool = False) -> Job:
@@ -29,11 +30,11 @@ def laid(layer: Layer | None = None, source: Source | None = None, **layer_: obj
 
 
 def document(*found: Laid, width: int = 800, height: int = 600, **more: object) -> Document:
-    return Document(width, height, tuple(one.layer for one in found), **more)
+    return Document(1, width, height, tuple(one.layer for one in found), **more)
 
 
 def words(text: str) -> PromptWithPictures:
-    return PromptWithPictures(parse(text), {})
+    return PromptWithPictures(parse_prompt(text), {})
 
 
 def made(one: Document, *found: Laid, mask: str | None = None, text: str = ""):
@@ -86,7 +87,7 @@ def test_what_has_no_shorter_name_is_composed(layer, more) -> None:
 
 
 def test_several_layers_are_composed_and_the_lowest_that_was_made_here_is_the_parent() -> None:
-    below = Laid(Layer("u", Uploaded(OTHER)), Source(OTHER, 800, 600))
+    below = Laid(Layer("u", Named(upload=OTHER)), Source(OTHER, 800, 600))
     above = laid(x=40)
     new = job_of(document(below, above), [below, above], None, MASK)
     assert isinstance(new.request, ComposeRequest)

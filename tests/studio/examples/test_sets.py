@@ -22,7 +22,7 @@ from storage.asking.schema import example_sets, examples
 from studio.actor import Actor
 from studio.authority import Action, Authority, Belonging
 from studio.directory import CurrentDirectory
-from studio.examples import lessons, sets
+from studio.examples import copies, lessons, sets
 from studio.examples.sets import NOT_YOURS
 from tests.studio.conftest import ALICE, BOB, MIRA, AllFit, Opened, Sent, open_studio, png, swept
 from tests.studio.talker import Talker
@@ -309,6 +309,21 @@ async def test_words_and_pictures_that_a_rule_forbids_are_not_added_shared_or_tr
             await school.sets.share(ALICE, "pets", shared=True)
         [part] = [part async for part in opened.studio.copies.pack(ALICE, "pets", 10**6)]
         assert zipfile.ZipFile(io.BytesIO(part)).namelist() == ["examples.json"], "nothing unfit is given out"
+
+
+async def test_a_copy_that_is_too_large_for_one_file_comes_in_several(school: School) -> None:
+    await school.filled()
+
+    async def packed(limit: int) -> list[zipfile.ZipFile]:
+        parts = [part async for part in school.opened.studio.copies.pack(ALICE, "pets", limit)]
+        assert all(len(part) <= limit for part in parts)
+        return [zipfile.ZipFile(io.BytesIO(part)) for part in parts]
+
+    [whole] = await packed(10**6)
+    told, *pictures = whole.infolist()
+    parts = await packed(max(told.file_size, *(one.file_size for one in pictures)) + copies.ROOM)
+    assert len(parts) > 1 and [name for part in parts for name in part.namelist()] == whole.namelist()
+    assert all(part.read(name) == whole.read(name) for part in parts for name in part.namelist())
 
 
 # What is deleted

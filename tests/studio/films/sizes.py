@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from studio.films.clips import process
+from studio.films import transcode
 from studio.marking import marks
 from studio.marking.marker import MARK_BYTES
 from vision.films import boxes
@@ -120,7 +120,9 @@ def main() -> int:
                 continue
             began, target = time.process_time(), io.BytesIO()
             room = most - MARK_BYTES  # as ``studio.films.showing`` has it
-            header, _ = process.answer("fit", io.BytesIO(data), target, limit=room, encoder=arguments.encoder)
+            header, _ = transcode.make(
+                "fit", [io.BytesIO(data)], target, limit=room, encoder=arguments.encoder
+            )
             took.append(time.process_time() - began)
             if "error" in header or not right(target.getvalue(), most):
                 wrong.append(f"{name} into {limit:g}: {header.get('error')}")

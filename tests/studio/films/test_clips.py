@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 
 from core.errors import ImageError
-from studio.films.clips import clips as clips_module
-from studio.films.clips import ending, fitting, process, taking
-from studio.films.clips.clips import Clip, Clips
+from studio.films import clips as clips_module
+from studio.films import transcode
+from studio.films.clips import Clip, Clips
 from studio.pictures.intake import InMemory
 from tests.films import BLUE, ENCODED, RED, animation, film, moving, plain
 from tests.security import clips as hostile
@@ -34,8 +34,7 @@ LIMITS = {"encoder": "auto", "keep": 20.0, "seconds": 60.0, "pixels": 1920 * 108
 def made(command: str, *sources: bytes, **given) -> tuple[dict, bytes, bytes]:
     """What the process answers, makes and draws, without being one."""
     target = io.BytesIO()
-    lengths = [len(one) for one in sources] if len(sources) > 1 else []
-    header, picture = process.answer(command, io.BytesIO(b"".join(sources)), target, lengths=lengths, **given)
+    header, picture = transcode.make(command, list(map(io.BytesIO, sources)), target, **given)
     return header, target.getvalue(), picture
 
 
@@ -101,7 +100,7 @@ def test_each_frame_of_an_animation_is_seen_as_long_as_it_was(form: str) -> None
     ],
 )
 def test_the_rate_is_the_films_own_or_an_even_part_of_it(times: list[float], fps: float) -> None:
-    assert taking.rate(times) == fps
+    assert transcode.rate(times) == fps
 
 
 def test_no_frame_is_dropped_or_doubled_where_times_are_in_milliseconds() -> None:
@@ -248,11 +247,11 @@ def test_a_film_is_fitted_and_fills_its_limit(encoder: str) -> None:
 
 def test_a_film_of_one_byte_too_many_does_not_fit() -> None:
     with FilmReader(io.BytesIO(written(noisy(12, (64, 48))))) as film:
-        shape, number = fitting.Shape(64, 48), X264.master
-        tried = fitting.Fitting(film, io.BytesIO(), 2**20, X264)._tried(shape, number)
+        shape, number = transcode.Shape(64, 48), X264.master
+        tried = transcode.Fitting(film, io.BytesIO(), 2**20, X264)._tried(shape, number)
         assert tried.fits is not None
         for less, fits in ((0, True), (1, False)):
-            limited = fitting.Fitting(film, io.BytesIO(), int(tried.size) - less, X264)
+            limited = transcode.Fitting(film, io.BytesIO(), int(tried.size) - less, X264)
             assert (limited._tried(shape, number).fits is not None) is fits
 
 
@@ -266,8 +265,8 @@ def test_what_is_far_too_large_gets_smaller_slower_and_silent_before_it_is_given
 
 def test_the_next_number_is_aimed_by_those_before() -> None:
     def number(*tries: tuple[float, float, bool], encoder=X264) -> float | None:
-        given = [fitting.Try(n, size, {} if fits else None) for n, size, fits in tries]
-        return fitting.aimed(given, 1000, encoder, 3, 35)
+        given = [transcode.Try(n, size, {} if fits else None) for n, size, fits in tries]
+        return transcode.aimed(given, 1000, encoder, 3, 35)
 
     assert number((20, 4000, False)) == pytest.approx(32)
     assert number((20, 500, True)) == pytest.approx(14)
@@ -280,30 +279,6 @@ def test_the_next_number_is_aimed_by_those_before() -> None:
     assert number((30, 500, True), (20, 4000, False), (22, 3000, False)) == 26, "the middle"
     assert number((20, 1100, False), (20.1, 400, True)) is None
     assert number((20, 1100, False), (21, 400, True), encoder=OPENH264) is None
-
-
-def test_of_what_a_process_tells_only_what_is_right_is_believed(tmp_path: Path) -> None:
-    path = tmp_path / "made"
-    with path.open("w+b") as file:
-        file.write(b"film")
-        ending.write(file, {"width": 1}, b"png")
-    whole = path.read_bytes()
-    assert ending.read(path) == ({"width": 1, "made": 4, "picture": 3}, b"png")
-    assert path.read_bytes() == b"film"
-    for wrong in (
-        b"",
-        b"fi",
-        whole[:-1],
-        whole + b"x",
-        b"x" + whole,
-        whole.replace(b'"made": 4', b'"made": 9'),
-        whole.replace(b'"made": 4', b'"made":-4'),
-        whole[:7] + b"\xff" + whole[8:],
-        b"x" * 100 + struct.pack(">I", 2**20),
-        b"[1]" + struct.pack(">I", 3),
-    ):
-        path.write_bytes(wrong)
-        assert ending.read(path) is None, wrong
 
 
 async def test_a_stranger_s_clip_goes_through_the_real_process(clips: Clips, tmp_path: Path) -> None:

@@ -12,16 +12,17 @@ import pytest
 from PIL import Image
 
 from core.settings import ROOT
-from studio.films import frames, gate, streams
+from studio.films import frames, streams, video_process
 from studio.films.kinds import kind_of, may_be_film, webp_durations
-from studio.pictures.intake import child_environment
+from studio.pictures.child import child_environment
+from studio.pictures.confine import LENGTHS
 from tests.films import BLUE, ENCODED, GREEN, RED, WHITE, animation, film, moving, plain
 from tests.security import films, hostile_films
 from tests.security.pictures import clean_png
 from tests.studio.pictures.test_gate import DEEDS
 
 SHUT = (
-    "from studio.films import gate as g; from studio.pictures import confine; g.prepare();"
+    "from studio.films import video_process as g; from studio.pictures import confine; g.prepare('frames');"
     " confine.limit(g.MAX_MEMORY, 5); confine.shut_in();"
 )
 MORE_DEEDS = {
@@ -45,18 +46,21 @@ def shut(code: str) -> subprocess.CompletedProcess[bytes]:
 
 def read(data: bytes, most: int = 16, pixels: int = 10**6) -> tuple[dict, list[tuple[float, Image.Image]]]:
     """What the process answers, as it runs for a stranger's film."""
+    asked = json.dumps({"most": most, "max_pixels": pixels}).encode()
     run = subprocess.run(
-        [sys.executable, "-m", "studio.films.gate", "frames", str(most), str(pixels)],
+        [sys.executable, "-m", "studio.films.video_process", "frames"],
         cwd=ROOT,
-        input=data,
+        input=LENGTHS.pack(len(asked), len(data)) + asked + data,
         env=child_environment(),
         capture_output=True,
         timeout=60,
         check=False,
     )
     assert run.returncode == 0, run.stderr.decode()[-500:]
-    line, _, body = run.stdout.partition(b"\n")
-    header, found, start = json.loads(line), [], 0
+    told, size = LENGTHS.unpack_from(run.stdout)
+    body = run.stdout[LENGTHS.size + told :]
+    assert len(body) == size
+    header, found, start = json.loads(run.stdout[LENGTHS.size : LENGTHS.size + told]), [], 0
     for seconds, length in header.get("frames", ()):
         png = body[start : start + length]
         assert clean_png(png)
@@ -89,7 +93,7 @@ def test_a_film_process_can_only_compute(deed: str) -> None:
 def test_its_time_is_up_after_five_seconds() -> None:
     short = SHUT.replace("5)", "1)")
     assert shut(f"{short}\nwhile True: pass").returncode == -signal.SIGPROF
-    assert gate.MAX_SECONDS["frames"] == 5
+    assert video_process.SECONDS["frames"] == 5
 
 
 @pytest.mark.parametrize("kind", ENCODED)

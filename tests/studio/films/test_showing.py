@@ -11,14 +11,14 @@ from core.job import Job, Lane, Origin, Status
 from core.requests.video import VideoRequest
 from storage.filing.folder import Folder
 from storage.films.rows import StoredFilm
-from studio.films.clips.clips import Clips
+from studio.films.clips import Clips
 from studio.films.showing import TOO_LARGE, FilmShowing
 from studio.marking.credentials import Credentials
 from studio.marking.marker import Marker
+from tests.films import xmp_of
 from tests.studio.films.test_clips import noisy
 from tests.studio.marking.test_credentials import SOURCE, certified, said
 from tests.vision.films.test_writer import written
-from vision.films.boxes import xmp_of
 from vision.films.reader import FilmReader
 
 JOB = Job("a", VideoRequest(prompt="x"), Origin(1, 2, 3), Status.DELIVERED, Lane.FAST, datetime.now(UTC))
@@ -49,7 +49,7 @@ async def test_a_film_that_is_larger_than_the_place_takes_is_made_smaller(files,
     limit = stored.size // 2
     fitted = await shows.film(stored, JOB, limit)
     assert len(fitted.data) <= limit and fitted.notes
-    assert SOURCE.encode() in (xmp_of(io.BytesIO(fitted.data)) or b"")
+    assert SOURCE.encode() in (xmp_of(fitted.data) or b"")
     with FilmReader(io.BytesIO(fitted.data)) as film:
         assert film.seconds == FRAMES / FPS
 

@@ -9,9 +9,8 @@ from PIL import Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from studio.marking import marks
-from tests.films import film, moving
+from tests.films import film, moving, xmp_of
 from tests.security import hostile, metadata
-from vision.films import boxes
 
 FORMS = (
     ("PNG", "image/png", {}),
@@ -41,7 +40,7 @@ def test_the_mark_is_there_and_no_pixel_moves(form: str, kind: str, options: dic
 def test_the_mark_of_a_film_leaves_its_frames_as_they_are() -> None:
     data = film(moving(12))
     marked = marks.outgoing(data, "video/mp4", source=marks.EXTENDED, parameters=True)
-    assert boxes.xmp_of(io.BytesIO(marked)) == marks.packet(marks.EXTENDED)
+    assert xmp_of(marked) == marks.packet(marks.EXTENDED)
     assert marks.outgoing(marked, "video/mp4", source=marks.EXTENDED, parameters=True) == marked
     assert b"Digital" not in marks.outgoing(marked, "video/mp4", source=None, parameters=True)
 

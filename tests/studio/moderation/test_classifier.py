@@ -16,7 +16,7 @@ async def test_the_classifier_that_is_installed_judges_pictures() -> None:
     check = PictureCheck()
     try:
         assert 0 <= await check.score(png(300, 200)) < 0.5
-        assert psutil.Process(check._process.pid).nice() > os.getpriority(os.PRIO_PROCESS, 0)
+        assert psutil.Process(check.child.process.pid).nice() > os.getpriority(os.PRIO_PROCESS, 0)
         with pytest.raises(Unchecked):
             await check.score(b"no picture")
         assert 0 <= await check.score(png(300, 200, form="WEBP")) < 0.5
@@ -26,7 +26,7 @@ async def test_the_classifier_that_is_installed_judges_pictures() -> None:
 
 async def test_a_classifier_that_cannot_start_is_said_once_and_not_tried_at_each_picture() -> None:
     check = PictureCheck()
-    check._command = (sys.executable, "-c", "raise SystemExit(1)")
+    check.child.command = (sys.executable, "-c", "raise SystemExit(1)")
     for words in ("process ended", "has failed a moment ago", "has failed a moment ago"):
         with pytest.raises(Unchecked, match=f"^the classifier {words}$"):
             await check.score(png())
@@ -34,9 +34,9 @@ async def test_a_classifier_that_cannot_start_is_said_once_and_not_tried_at_each
 
 
 def test_the_model_is_the_hosts_or_the_package_s() -> None:
-    assert (PictureCheck().name, PictureCheck()._command[1:]) == ("open_nsfw", ("-m", "vision.safety"))
+    assert (PictureCheck().name, PictureCheck().child.command[1:]) == ("open_nsfw", ("-m", "vision.safety"))
     own = PictureCheck("models/mine")
-    assert (own.name, own._command[1:]) == ("models/mine", ("-m", "vision.safety", "models/mine"))
+    assert (own.name, own.child.command[1:]) == ("models/mine", ("-m", "vision.safety", "models/mine"))
 
 
 async def test_its_process_knows_no_secret_and_writes_nowhere(
@@ -46,7 +46,7 @@ async def test_its_process_knows_no_secret_and_writes_nowhere(
     told = ECHO.replace("data.decode()", "'DISCORD_TOKEN' in os.environ").replace(
         "sys, time", "os, sys, time"
     )
-    echo._command = (sys.executable, "-c", "import sys; print('noise', file=sys.stderr)" + told)
+    echo.child.command = (sys.executable, "-c", "import sys; print('noise', file=sys.stderr)" + told)
     assert await echo.score(b"") == 0.0
     assert "noise" not in capfd.readouterr().err
 
@@ -72,17 +72,17 @@ async def test_a_start_that_failed_keeps_nobody_from_closing() -> None:
 
 async def test_after_a_pause_it_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     check = PictureCheck()
-    check._command = (sys.executable, "-c", "raise SystemExit(1)")
+    check.child.command = (sys.executable, "-c", "raise SystemExit(1)")
     with pytest.raises(Unchecked, match="process ended"):
         await check.score(png())
-    check._command = (sys.executable, "-c", ECHO)
+    check.child.command = (sys.executable, "-c", ECHO)
     check.get_ready()
     await check._starting
-    assert check._process is None, "not within the pause"
+    assert check.child.process is None, "not within the pause"
     monkeypatch.setattr(classifier, "PAUSE", 0.0)
     check.get_ready()
     await check._starting
-    assert check._process is not None
+    assert check.child.process is not None
     assert await check.score(b"0.5") == 0.5
     await check.close()
 
@@ -90,19 +90,19 @@ async def test_after_a_pause_it_is_started_again(monkeypatch: pytest.MonkeyPatch
 async def test_a_classifier_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classifier, "ANSWER", 0.3)
     check = PictureCheck()
-    check._command = (sys.executable, "-c", "import time; time.sleep(60)")
+    check.child.command = (sys.executable, "-c", "import time; time.sleep(60)")
     check.get_ready()
     await check._starting
-    process = check._process
+    process = check.child.process
     async with asyncio.timeout(10):
         with pytest.raises(Unchecked, match="process ended"):
             await check.score(png())
-    assert process.returncode is not None and check._process is None
+    assert process.returncode is not None and check.child.process is None
     await check.close()
 
 
 async def test_what_it_cannot_read_is_said_with_its_reason(echo: PictureCheck) -> None:
-    echo._command = (
+    echo.child.command = (
         sys.executable,
         "-c",
         ECHO.replace('"nsfw": float(data.decode())', '"error": "no picture"'),
@@ -116,17 +116,17 @@ async def test_without_pictures_the_process_ends_after_a_while(
 ) -> None:
     monkeypatch.setattr(classifier, "IDLE", 0.4)
     assert await echo.score(b"0.5") == 0.5
-    process = echo._process
+    process = echo.child.process
     for _ in range(2):  # each picture begins the time anew
         await asyncio.sleep(0.1)
-        assert await echo.score(b"0.5") == 0.5 and echo._process is process
+        assert await echo.score(b"0.5") == 0.5 and echo.child.process is process
     async with asyncio.timeout(10):
         assert await process.wait() == 0
-    assert echo._process is None
+    assert echo.child.process is None
     monkeypatch.setattr(classifier, "IDLE", 60.0)
     assert await echo.score(b"0.5") == 0.5
-    process = echo._process
-    echo._end_idle()
+    process = echo.child.process
+    echo.child.let_go()
     await echo.close()
     assert process.returncode == 0, "closing waits for what was let go"
 
@@ -137,10 +137,10 @@ async def test_a_classifier_that_was_made_ready_is_the_one_that_judges() -> None
         check.get_ready()
         check.get_ready()
         await check._starting
-        process = check._process
+        process = check.child.process
         assert process is not None and process.returncode is None
         check.get_ready()
-        assert 0 <= await check.score(png(300, 200)) < 0.5 and check._process is process
+        assert 0 <= await check.score(png(300, 200)) < 0.5 and check.child.process is process
     finally:
         await check.close()
     assert process.returncode is not None
@@ -159,7 +159,7 @@ while len(head := sys.stdin.buffer.read(4)) == 4:
 async def echo():
     """A classifier that takes 0.1 s and answers with the number that it was sent."""
     check = PictureCheck()
-    check._command = (sys.executable, "-c", ECHO)
+    check.child.command = (sys.executable, "-c", ECHO)
     yield check
     await check.close()
 
@@ -176,7 +176,7 @@ async def test_the_answer_for_a_cancelled_picture_is_nobody_elses(echo: PictureC
 
 async def test_a_picture_that_comes_just_after_a_rest_is_judged(echo: PictureCheck) -> None:
     assert await echo.score(b"0.5") == 0.5
-    resting = echo._process
-    echo._end_idle()
+    resting = echo.child.process
+    echo.child.let_go()
     assert await echo.score(b"0.25") == 0.25
     assert resting is not None and await resting.wait() == 0

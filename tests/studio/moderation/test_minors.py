@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from core.grammar.prompt import parse
+from core.grammar.prompt import parse_prompt
 from core.requests import (
     AskRequest,
     ClassifyRequest,
@@ -44,7 +44,7 @@ def turned(some: list[str], others: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def asked(text: str) -> Request:
-    return ImagineRequest(**({"seed": 1} | fields_of(parse(text), {}, code=1)))
+    return ImagineRequest(**({"seed": 1} | fields_of(parse_prompt(text), {}, code=1)))
 
 
 def ruled(request: Request, level: str = "off", *, of_minor: bool = False) -> Verdict | None:

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import pytest
 
+from core.profiles import DEMO
 from core.requests import ImagineRequest
 from core.requests.base import Request
-from core.setting.profiles import DEMO
 from studio.moderation import terms
 from studio.moderation.lookalikes import Terms, check_pattern, read
 from studio.moderation.rules import ModerationSettings, Rule, Visibility, all_text, rule_of, texts_of

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from core.errors import ImageError
-from core.png import chunk
+from core.png import png_chunk
 from studio.pictures import bits
 
 
@@ -47,7 +47,12 @@ def test_any_change_of_any_byte_is_seen() -> None:
 
 
 def _file(head: bytes, rows: bytes, *more: bytes) -> bytes:
-    parts = (chunk(b"IHDR", head), *more, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    parts = (
+        png_chunk(b"IHDR", head),
+        *more,
+        png_chunk(b"IDAT", zlib.compress(rows)),
+        png_chunk(b"IEND", b""),
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
@@ -69,9 +74,11 @@ def _head(*values: int) -> bytes:
         (_file(_head(16, 16, 1, 0, 0, 0, 0), bytes(3 * 17)), "more or fewer"),
         (_file(_head(16, 16, 1, 0, 0, 0, 0), b"\1\0\0" * 16), "filtered"),
         (_file(_head(17, 16, 1, 0, 0, 0, 0), b"\0\0\0\x01" * 16), "right edge"),
-        (_file(_head(16, 16, 1, 0, 0, 0, 0), bytes(3 * 16), chunk(b"tEXt", b"a\0b")), "other parts"),
+        (_file(_head(16, 16, 1, 0, 0, 0, 0), bytes(3 * 16), png_chunk(b"tEXt", b"a\0b")), "other parts"),
         (
-            _file(_head(16, 16, 1, 0, 0, 0, 0), bytes(3 * 16), chunk(b"IHDR", _head(16, 16, 1, 0, 0, 0, 0))),
+            _file(
+                _head(16, 16, 1, 0, 0, 0, 0), bytes(3 * 16), png_chunk(b"IHDR", _head(16, 16, 1, 0, 0, 0, 0))
+            ),
             "other",
         ),
         (bytes(bits.MAX_BYTES + 1), "bytes; up to"),

@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from core.settings import ROOT
-from studio.pictures import gate
-from studio.pictures.intake import child_environment
+from studio.pictures import image_process as gate
+from studio.pictures.child import child_environment
+from studio.pictures.confine import LENGTHS
 from tests.security import hostile, pictures
 
 SHUT = (
-    "from studio.pictures import confine, gate as g; g.prepare(); confine.limit(g.MAX_MEMORY, 5); shut ="
-    " confine.shut_in();"
+    "from studio.pictures import confine, image_process as g; g.prepare(); confine.limit(g.MAX_MEMORY, 5);"
+    " shut = confine.shut_in();"
 )
 DEEDS = {
     "reads a file": "open('/etc/hostname').read()",
@@ -51,6 +52,33 @@ def test_a_picture_process_can_only_compute(deed: str) -> None:
     assert "done" in _run(f"import os, _socket; {tries}").stdout, (
         "the deed must work elsewhere, or the test shows nothing"
     )
+
+
+OPENS = """
+from studio.pictures import confine
+def answer(data):
+    try:
+        return {"opened": bool(open("/etc/hostname"))}, data
+    except PermissionError as error:
+        return {"stopped": str(error.errno)}, data
+confine.serve(lambda: answer, 2**28, 5)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
+def test_a_process_is_shut_in_before_it_reads_and_answers_until_nothing_more_comes() -> None:
+    request = LENGTHS.pack(2, 3) + b"{}abc"
+    run = subprocess.run(
+        [sys.executable, "-c", OPENS],
+        cwd=ROOT,
+        env=child_environment(),
+        input=2 * request,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    answer = b'{"stopped": "1"}'
+    assert run.stdout == 2 * (LENGTHS.pack(len(answer), 3) + answer + b"abc") and run.returncode == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
@@ -128,8 +156,8 @@ def setrlimit(name, value):
     plain(name, value)
 resource.setrlimit = setrlimit
 import runpy
-sys.argv = ["gate", "clean"]
-runpy.run_module("studio.pictures.gate", run_name="__main__")
+sys.argv = ["image_process", "clean"]
+runpy.run_module("studio.pictures.image_process", run_name="__main__")
 """
 
 
@@ -141,7 +169,7 @@ def test_a_system_without_a_limit_on_memory_still_takes_pictures() -> None:
         [sys.executable, "-c", MACOS],
         cwd=ROOT,
         env=child_environment(),
-        input=picture.getvalue(),
+        input=LENGTHS.pack(2, len(picture.getvalue())) + b"{}" + picture.getvalue(),
         capture_output=True,
         timeout=30,
         check=False,

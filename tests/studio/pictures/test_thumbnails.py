@@ -27,8 +27,8 @@ async def test_a_copy_is_made_once_and_goes_with_its_picture(small: Thumbnails) 
     made = await small.get(sha256, 256)
     with Image.open(io.BytesIO(made)) as picture:
         assert (picture.format, picture.size) == ("WEBP", (256, 128))
-    process = small._process
-    small._command = ("nothing that could be run",)
+    process = small.child.process
+    small.child.command = ("nothing that could be run",)
     await small.close()
     assert await small.get(sha256, 256) == made and process.returncode is not None
     await files.remove(sha256)
@@ -62,8 +62,8 @@ async def test_what_is_no_picture_ends_nothing(small: Thumbnails) -> None:
     good = await small._files.put(png(), "image/png")
     with pytest.raises(ImageError, match="can't be read"):
         await small.get(bad, 256)
-    process = small._process
-    assert await small.get(good, 256) and small._process is process
+    process = small.child.process
+    assert await small.get(good, 256) and small.child.process is process
 
 
 async def test_a_cancelled_copy_is_not_handed_to_the_next_picture(small: Thumbnails) -> None:
@@ -83,14 +83,14 @@ async def test_a_process_that_dies_is_said_and_replaced(
     small: Thumbnails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sha256 = await small._files.put(png(), "image/png")
-    command, small._command = small._command, ("false",)
+    command, small.child.command = small.child.command, ("false",)
     with pytest.raises(ImageError, match="No small copy"):
         await small.get(sha256, 256)
-    small._command = command
+    small.child.command = command
     assert await small.get(sha256, 256)
     monkeypatch.setattr(thumbnails, "IDLE", 0.05)
-    process = small._process
+    process = small.child.process
     await small.get(sha256, 512)
     async with asyncio.timeout(10):
         assert await process.wait() == 0
-    assert small._process is None
+    assert small.child.process is None

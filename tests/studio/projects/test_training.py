@@ -197,7 +197,7 @@ def test_so_many_strange_pictures_are_told_and_chance_is_not() -> None:
 
 async def test_a_training_s_charts_are_no_pictures_of_its_asker(world: World, boards: Project) -> None:
     job = await world.trained(ALICE, "boards")
-    result = await world.studio.result(ALICE, job.id, Action.SHOW)
+    result = await world.studio.rights.result(ALICE, job.id, Action.SHOW)
     assert result.pictures == () and result.grid is not None
     assert (await world.studio.gallery.pictures(ALICE, Filter())).tiles == ()
 

@@ -166,7 +166,7 @@ async def test_a_vector_goes_though_somebody_elses_job_needs_the_file(searched: 
     submitted = await opened.studio.submit(BOB, varied)
     async for _ in await opened.studio.watch(BOB, submitted.job.id):
         pass
-    [needed] = (await opened.studio.job(BOB, submitted.job.id, Action.SHOW)).request.pictures
+    [needed] = (await opened.studio.rights.job(BOB, submitted.job.id, Action.SHOW)).request.pictures
     assert await searched.missing({needed}) == []
     await opened.studio.delete(ALICE, job)
     assert opened.services.files.exists(needed) and await searched.missing({needed}) == [needed]

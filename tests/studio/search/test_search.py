@@ -93,7 +93,7 @@ async def test_like_a_picture_finds_others_than_itself(searched: Searched) -> No
     found = await searched.seeds(ALICE, f"like:{job}/2")
     assert set(found[:3]) == {90, 92, 93} and 91 not in found and len(found) == 7
     assert (await searched.seeds(ALICE, f"like:{job}/2 boat"))[0] == 200
-    taken = await searched.opened.studio.upload(ALICE, Sent(png(colour=(203, 0, 0))))
+    taken = await searched.opened.studio.sources.given(ALICE, Sent(png(colour=(203, 0, 0))))
     assert (await searched.seeds(ALICE, f"like:{taken.sha256}"))[0] == 203
 
 
@@ -151,7 +151,7 @@ async def test_a_strangers_pictures_are_never_found(searched: Searched) -> None:
 
 async def test_an_upload_of_somebody_else_is_nothing_to_compare_with(searched: Searched) -> None:
     await searched.drawn(ALICE, "a house --seed 0")
-    taken = await searched.opened.studio.upload(BOB, Sent(png()))
+    taken = await searched.opened.studio.sources.given(BOB, Sent(png()))
     with pytest.raises(ImageError, match="gone"):
         await searched.find(ALICE, f"like:{taken.sha256}")
     with pytest.raises(UserError):

@@ -11,7 +11,7 @@ from PIL import Image
 from transformers.video_utils import VideoMetadata
 
 from core.requests.ask import FILM
-from core.requests.frame_words import parts_of
+from core.requests.frame_words import parts_of_turn
 from tests import tiny
 from tests.vision.chat import mixes, shapes
 from vision.chat.conversation import Instructions, instructions
@@ -37,7 +37,7 @@ def text_of(talker: Talker, talk: Talk) -> str:
 
 
 def shown(times, words: str, seconds: float = 4.0) -> str:
-    parts = parts_of(times, words, seconds)
+    parts = parts_of_turn(times, words, seconds)
     return "".join("▢" if part["type"] == "image" else part["text"] for part in parts)
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import pytest
 
-from tests.films import film, moving
+from tests.films import film, moving, xmp_of
 from vision.films import boxes
 
 CANARY = b"canary-55b1"
@@ -50,10 +50,10 @@ def test_what_lies_behind_the_frames_comes_before_them_and_the_frames_stay_as_th
     ordered = in_order(data, XMP)
     assert kinds(ordered) == [b"ftyp", b"uuid", b"moov", b"mdat"]
     assert frames_of(ordered) == frames_of(data) and len(frames_of(data)) == 90
-    assert boxes.xmp_of(io.BytesIO(ordered)) == XMP
+    assert xmp_of(ordered) == XMP
     assert in_order(ordered, XMP) == ordered, "once is enough"
     assert kinds(in_order(ordered)) == [b"ftyp", b"moov", b"mdat"]
-    assert boxes.xmp_of(io.BytesIO(in_order(ordered))) is None
+    assert xmp_of(in_order(ordered)) is None
 
 
 def test_nothing_that_a_film_says_of_itself_is_kept() -> None:

@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from core.setting.films import ENCODERS as NAMES
+from core.limits import VIDEO_ENCODERS
+from tests.films import xmp_of
 from vision.films import boxes
 from vision.films.encoders import ENCODERS, OPENH264, VP9, X264, encoder_of
 from vision.films.reader import FilmReader
@@ -64,7 +65,7 @@ def test_every_encoder_gives_the_same_frames_back(name: str) -> None:
 
 
 def test_every_name_of_the_setting_has_an_encoder() -> None:
-    assert {"auto", *ENCODERS} == set(NAMES)
+    assert {"auto", *ENCODERS} == set(VIDEO_ENCODERS)
     assert encoder_of("auto") in (X264, OPENH264)
     with pytest.raises(ValueError, match="auto, x264, openh264, vp9, av1"):
         encoder_of("hevc")
@@ -85,7 +86,7 @@ def test_how_it_is_cut_into_chunks_changes_nothing() -> None:
 def test_it_begins_with_what_a_player_needs_and_carries_its_mark() -> None:
     data = written(clip(), xmp=b"<mark/>")
     assert [box.kind for box in boxes.boxes(io.BytesIO(data))] == [b"ftyp", b"uuid", b"moov", b"mdat"]
-    assert boxes.xmp_of(io.BytesIO(data)) == b"<mark/>"
+    assert xmp_of(data) == b"<mark/>"
 
 
 def test_a_key_frame_comes_within_two_seconds() -> None:

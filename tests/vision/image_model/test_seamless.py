@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from core.requests import ImagineRequest, VariationRequest
-from demo.training.loop import MODELS
+from demo.train.loop import MODELS
 from tests import tiny
 from tests.vision.conftest import SHA, ask
 from tests.vision.families.test_families import FAMILY_NAMES, SAME, apart, pixels

@@ -17,8 +17,8 @@ from pathlib import Path
 from PIL import Image
 from shapely.geometry import Polygon
 
-from core.results.text_lines import TextLine, in_rows, text_of
-from demo.evaluation.report import wilson
+from core.results.text_lines import TextLine, lines_in_rows, text_of_lines
+from demo.evaluate.report import wilson
 from tests.vision.ocr.drawn import EVERY_CASE, Drawn, Word, bill, sign
 from vision.ocr import programs
 from vision.ocr.reader import TextReader, load
@@ -125,7 +125,7 @@ def overlap(word: Word, line: TextLine) -> float:
 
 def rows_of(found: list[TextLine]) -> list[list[str]]:
     """Return what was read, row by row."""
-    return [[line.text.replace(" ", "") for line in line_row] for line_row in in_rows(found)]
+    return [[line.text.replace(" ", "") for line in line_row] for line_row in lines_in_rows(found)]
 
 
 def tell(reader: TextReader, path: Path) -> None:
@@ -136,7 +136,7 @@ def tell(reader: TextReader, path: Path) -> None:
     found = reader.read(picture)
     seconds = time.process_time() - began
     print(f"== {path.name}, {picture.width}×{picture.height}: {len(found)} lines in {seconds:.2f} CPU s")
-    print(text_of(found))
+    print(text_of_lines(found))
 
 
 def rapid() -> TextReader:

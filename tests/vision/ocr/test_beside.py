@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.requests import AskRequest, ReadRequest, to_json
-from core.results.text_lines import text_of
+from core.results.text_lines import text_of_lines
 from tests.vision.chat import shapes
 from tests.vision.conftest import SHA
 from tests.vision.ocr.test_reader import BILL, bill
@@ -44,7 +44,7 @@ def test_a_worker_reads_a_bill_and_tells_each_line_as_a_step(running: Running) -
     running.conn.send(read("one", running))
     heard, end = running.answer()
     assert isinstance(end, Done), end
-    rows = text_of(end.output.lines).split("\n")
+    rows = text_of_lines(end.output.lines).split("\n")
     assert rows == ["  ".join(filter(None, row)) for row in BILL]
     steps = [message.step for message in heard if isinstance(message, Step)]
     assert steps == list(range(1, 12))

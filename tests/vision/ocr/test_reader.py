@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import JobCancelled, ModelError
-from core.results.text_lines import TextLine, text_of, words
+from core.results.text_lines import TextLine, count_words, text_of_lines
 from vision.ocr import reader, tesseract
 from vision.ocr.rapid import RATIO, padded, straight, tight
 from vision.ocr.reader import MOST_LINES, TextReader
@@ -54,8 +54,8 @@ class Steps(Reporter):
 )
 def test_a_bill_is_read_cell_by_cell_in_the_order_of_its_rows(rapid, angle: float) -> None:
     found = rapid.read(bill(angle))
-    assert text_of(found).split("\n") == ["  ".join(filter(None, row)) for row in BILL]
-    assert words(found) == 14  # 4.50 has two
+    assert text_of_lines(found).split("\n") == ["  ".join(filter(None, row)) for row in BILL]
+    assert count_words(found) == 14  # 4.50 has two
     assert min(each.score for each in found) > 0.8
 
 
@@ -88,10 +88,10 @@ def test_a_line_that_fills_its_picture_is_read_and_letters_as_large_as_a_picture
     left, top, right, bottom = font.getbbox("WELCOME")
     image = Image.new("RGB", (round(right - left) + 16, round(bottom - top) + 16), "white")
     ImageDraw.Draw(image).text((8 - left, 8 - top), "WELCOME", "black", font)
-    assert text_of(rapid.read(image)) == "WELCOME"
+    assert text_of_lines(rapid.read(image)) == "WELCOME"
     large = Image.new("RGB", (1100, 700), "white")
     ImageDraw.Draw(large).text((90, 80), "H8F", "black", ImageFont.load_default(480))
-    assert "H8F" in text_of(rapid.read(large))
+    assert "H8F" in text_of_lines(rapid.read(large))
 
 
 def test_boxes_are_close_around_the_letters_on_a_board_too() -> None:
@@ -185,6 +185,6 @@ def test_tesseract_is_run_with_its_languages(tmp_path, monkeypatch) -> None:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     text = reader.load(tmp_path, "tesseract:deu+eng", {}, "cpu", None)
-    assert text_of(text.read(bill())) == "deu+eng"
+    assert text_of_lines(text.read(bill())) == "deu+eng"
     with pytest.raises(ModelError, match="no files for fra"):
         reader.load(tmp_path, "tesseract:fra", {}, "cpu", None)

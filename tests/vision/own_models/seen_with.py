@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from core.setting.profiles import ROOT
+from core.profiles import ROOT
 from vision.own_models.features.efficientnet import efficientnet
 from vision.own_models.features.extractor import Extractor
 from vision.own_models.features.filters import filters

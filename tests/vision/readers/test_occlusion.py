@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 from core.errors import ModelError, UserError
 from core.requests import RegionRequest
 from demo.drawing import draw, layout
-from demo.evaluation.scenes import held_out
-from demo.training.loop import MODELS
+from demo.evaluate.images import held_out
+from demo.train.loop import MODELS
 from tests import tiny
 from tests.vision.conftest import SHA, Recorder, ask
 from tests.vision.families.test_families import pixels

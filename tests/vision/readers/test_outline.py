@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from demo.drawing import draw, layout
-from demo.evaluation.scenes import held_out
+from demo.evaluate.images import held_out
 from vision.readers.outline import outlined
 
 

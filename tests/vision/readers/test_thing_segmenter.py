@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from core.errors import ModelError
-from core.setting.profiles import DEMO
+from core.profiles import DEMO
 from demo.drawing import Placed, draw_apart
 from demo.world import Group, Scene
 from vision.readers import segmenter

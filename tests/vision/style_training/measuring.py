@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 from demo.captions import describe
-from demo.evaluation.scenes import SINGLE
+from demo.evaluate.images import SINGLE
 from demo.judge import Judge
-from demo.training.loop import MODELS
+from demo.train.loop import MODELS
 from demo.world import Scene, held_out_scene
 from tests.vision.style_training import looks
 from vision.engine import Engine

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
-from core.grammar.prompt import format_prompt, parse
-from core.grammar.stored_loras import StoredLora, shown, stored_lora, typed
+from core.grammar.prompt import format_prompt, parse_prompt
+from core.grammar.stored_loras import StoredLora, lora_name, shown_lora, stored_lora
 from core.requests import ImagineRequest, from_json, to_json
 from core.requests.own_models import STYLE, TrainRequest
 from core.wording import prompt_of
@@ -108,6 +108,6 @@ def test_a_stored_style_is_shown_as_it_is_typed() -> None:
     request = ImagineRequest(prompt="a castle", loras=((name, 0.5), ("ink", 1.0)))
     text = format_prompt(prompt_of(request))
     assert "--lora chalk:0.5 ink" in text
-    assert parse(text).loras == (("chalk", 0.5), ("ink", 1.0))
-    assert shown("ink+wash") == "ink+wash" and stored_lora("ink+wash") is None
-    assert typed("Harbour night, 2") == "Harbour-night-2" and typed("  ") == "style"
+    assert parse_prompt(text).loras == (("chalk", 0.5), ("ink", 1.0))
+    assert shown_lora("ink+wash") == "ink+wash" and stored_lora("ink+wash") is None
+    assert lora_name("Harbour night, 2") == "Harbour-night-2" and lora_name("  ") == "style"

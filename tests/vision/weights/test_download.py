@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 
 from core.errors import ModelError
-from core.setting.profiles import DEMO
+from core.profiles import DEMO
 from vision.weights import hub, sources
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -10,7 +10,7 @@ from studio.actor import Place
 from tests.studio.conftest import png
 from tests.studio.servers import Channel, Server, Servers
 from tests.web.browser.conftest import FOUR, pages_of
-from tests.web.conftest import COOKIE, YOU, Site
+from tests.web.conftest import YOU, Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 WIDTHS = (320, 768, 1440)
@@ -63,10 +63,8 @@ async def test_an_enter_before_the_scripts_are_there_sends_the_prompt_once(opene
     await you.locator("#bar-prompt").fill("a red house")
     for _ in range(2):
         await you.keyboard.press("Enter")
-    await you.locator(".job").first.wait_for()  # the server's own page
-    await you.unroute_all(behavior="ignoreErrors")
+    assert (await opened.you.get("/api/jobs")).data["jobs"] == [], "it waits for them"
     late.set()
-    await you.goto(opened.web.url)
     await you.wait_for_selector(FOUR)
     assert await you.locator(".job").count() == 1 and await you.locator("#bar-prompt").input_value() == ""
 
@@ -245,23 +243,34 @@ async def test_a_banner_says_that_the_studio_is_away(opened: Site, you) -> None:
     assert "doesn't answer" in await you.locator("#banner").inner_text()
 
 
-async def test_without_javascript_a_prompt_makes_pictures_too(opened: Site, browser) -> None:
-    signed_in = {"Cookie": f"{COOKIE}={opened.you.cookie}"}
-    context = await browser.new_context(java_script_enabled=False, extra_http_headers=signed_in)
-    page = await context.new_page()
-    await page.goto(opened.web.url)
-    await page.locator("#bar-prompt").fill("a red house")
-    await page.get_by_role("button", name="Send").click()
-    [job] = (await opened.you.get("/api/jobs")).data["jobs"]
-    await opened.finished(job["id"])
-    await page.goto(opened.web.url)
-    assert await page.locator(FOUR).count() == 4
-    await page.locator(FOUR).first.click()
-    async with page.expect_response(lambda answer: "/favourites/" in answer.url):
-        await page.locator("#heart").click()
-    await page.goto(opened.web.url + job_page(job))
-    assert await page.locator("#heart").get_attribute("aria-pressed") == "true"
-    await context.close()
+async def test_a_folder_is_made_filled_renamed_and_deleted_by_its_forms(opened: Site, you) -> None:
+    job = await opened.drawn(opened.you)
+    await you.goto(f"{opened.web.url}/folders")
+    await you.get_by_role("button", name="New smart folder").click()
+    await you.locator(":popover-open [name=name]").fill("Red")
+    await you.locator(":popover-open [name=q]").fill("red")
+    await you.keyboard.press("Enter")
+    await you.get_by_text("Smart: “red”").wait_for()
+    await you.goto(f"{opened.web.url}/folders")
+    await you.get_by_role("button", name="New folder").click()
+    await you.locator(":popover-open [name=name]").fill("Houses")
+    await you.keyboard.press("Enter")
+    await you.get_by_role("heading", name="Houses").wait_for()
+    here = you.url
+    await you.goto(opened.web.url + job["pictures"][0]["href"])
+    await you.get_by_role("button", name="Add to a folder").click()
+    async with you.expect_response(lambda answer: answer.url.endswith("/items")) as put:
+        await you.locator(":popover-open button").click()
+    assert (await put.value).status == 200
+    await you.goto(here)
+    await you.get_by_role("button", name="Rename").click()
+    await you.locator(":popover-open [name=name]").fill("Homes")
+    await you.keyboard.press("Enter")
+    await you.get_by_role("heading", name="Homes").wait_for()
+    await you.get_by_role("button", name="Delete the folder").click()
+    await you.locator("dialog button", has_text="Delete").click()
+    await you.wait_for_url("**/folders")
+    assert await you.locator(".folder-name").all_inner_texts() == ["Red"]
 
 
 async def test_a_document_is_found_named_opened_and_deleted(opened: Site, you) -> None:

@@ -78,7 +78,6 @@ def _rule(who: str, *good: int, **more: Any) -> Rule:
 
 
 ASKED = {"question": "What is it?"}
-WORDS = {"prompt": "a red house", "words": "a blue house"}
 STOPPED = frozenset({403})  # a rule of moderation stops the job that is made from an unfit picture
 NEVER = {"pictures": [f"{GONE}/1"]}
 OF_JOB = {"job": "{job}"}
@@ -122,9 +121,6 @@ RULES: dict[str, Rule] = {
     "GET /s/{token}": _rule(EVERYBODY, 200, changes=True),  # a visit is counted
     # conversations: the jobs here are pictures; test_talks.py has those that go on
     "GET /talk/{job}": _rule(LOOK, 422),
-    "POST /talk/{job}": _rule(ASK, 422, body=ASKED),
-    "POST /talk/{job}/again": _rule(ASK, 404, body={}),
-    "POST /talk/{job}/{n}": _rule(ASK, 303, body=ASKED, blocked=STOPPED, changes=True),
     "GET /api/talk/{job}": _rule(LOOK, 422),
     "GET /files/{job}/frames/{n}.webp": _rule(LOOK, 422),  # the jobs here have no films
     "POST /api/films": _rule(NOT_BARRED, 422, body=b"no film"),
@@ -133,30 +129,8 @@ RULES: dict[str, Rule] = {
     "POST /api/talk/{job}": _rule(ASK, 422, body=ASKED),
     "GET /files/{job}/table.{kind}": _rule(LOOK, 422),
     # forms
-    "POST /": _rule(NOT_BARRED, 303, body=WORDS, changes=True),
-    "POST /jobs/{job}/{n}/{action}": _rule(ASK, 303, body={}, blocked=STOPPED, changes=True),
-    "POST /jobs/{job}/cancel": _rule(STOP, 303, body={}),
-    "POST /jobs/{job}/delete": _rule(END, 303, body={}, changes=True),
-    "POST /favourites/{job}/{n}": _rule(LOOK, 303, body={}, changes=True),
-    "POST /settings": _rule(NOT_BARRED, 303, body={"lane": "relax"}, changes=True),
-    "POST /sessions/{session}/end": _rule(AUTHOR_ONLY, 303, body={}, changes=True, kept=True),
-    "POST /privacy/delete": _rule(SIGNED_IN, 303, body={"sure": "1"}, changes=True),
-    "POST /sign-out": _rule(SIGNED_IN, 303, body={}, changes=True),
-    "POST /trash/{job}": _rule(OWN, 303, body={}, changes=True),
-    "POST /trash/{job}/{n}": _rule(OWN, 303, body={}, changes=True),
-    "POST /trash/{job}/{n}/restore": _rule(OWN, 422, body={}),  # nothing is in the trash
-    "POST /trash/{job}/{n}/delete": _rule(OWN, 422, body={}),
-    "POST /trash/empty": _rule(SIGNED_IN, 303, body={}),
-    "POST /folders": _rule(SIGNED_IN, 303, body={"name": "boats"}, changes=True),
-    "POST /folders/items/{job}/{n}": _rule(OWN, 404, body={"folder": GONE}),
-    "POST /folders/{folder}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
-    "POST /documents/{document}/rename": _rule(AUTHOR_ONLY, 303, body={"name": "boats"}, changes=True),
-    "POST /documents/{document}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
-    "POST /folders/{folder}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     "POST /examples": _rule(NOT_BARRED, 303, body={"name": "boats"}, changes=True),
     "POST /examples/{set}/delete": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
-    "POST /shares": _rule(GIVE, 200, body=OF_JOB, blocked=HIDDEN, changes=True),
-    "POST /shares/{share}/revoke": _rule(AUTHOR_ONLY, 303, body={}, changes=True),
     # data
     "POST /api/sign-in/look": _rule(EVERYBODY, 404, body={"token": "no such link"}),
     "POST /api/session": _rule(EVERYBODY, 404, body={"token": "no such link"}),
@@ -220,23 +194,18 @@ RULES: dict[str, Rule] = {
     "GET /api/openapi.json": _rule(SIGNED_IN, 200),
     # own models
     "GET /projects": _rule(SIGNED_IN, 200),
-    "POST /projects": _rule(NOT_BARRED, 303, body={"name": "boats"}, changes=True),
     "GET /projects/{project}": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/label": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/report": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/try": _rule(AUTHOR_ONLY, 200),
     "GET /projects/{project}/settings": _rule(AUTHOR_ONLY, 200),
-    "POST /projects/{project}/pictures": _rule(AUTHOR_ONLY, 200, body=PICTURE, changes=True),
     "POST /projects/{project}/import": _rule(AUTHOR_ONLY, 422, body=b"no labels"),
     "POST /projects/{project}/change": _rule(AUTHOR_ONLY, 303, body=TICKED, changes=True),
-    "POST /projects/{project}/label": _rule(AUTHOR_ONLY, 303, body=THIS, changes=True),
-    "POST /projects/{project}/train": _rule(AUTHOR_ONLY, 400, body={"pixels": "7"}),  # too small
     "POST /projects/{project}/use": _rule(AUTHOR_ONLY, 303, body={"version": "1"}),  # it is used already
     "POST /projects/{project}/threshold": _rule(
         AUTHOR_ONLY, 303, body={"version": "1", "move": "stricter"}, changes=True
     ),
     "POST /projects/{project}/bundle": _rule(AUTHOR_ONLY, 400, body={"version": "2"}),  # there is one
-    "POST /projects/{project}/try": _rule(AUTHOR_ONLY, 422, body=b"no picture"),
     "POST /projects/{project}/answer": _rule(
         AUTHOR_ONLY, 422, body={"job": GONE, "n": "1", "answer": "right"}
     ),

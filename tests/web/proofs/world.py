@@ -279,7 +279,7 @@ async def _draw(opened: Opened, subject: Subject, person: int) -> Result:
     job = (await opened.studio.submit(actor, replace(new, private=subject.private))).job
     async for _ in await opened.studio.watch(actor, job.id):
         pass
-    return await opened.studio.result(actor, job.id, Action.SHOW)
+    return await opened.studio.rights.result(actor, job.id, Action.SHOW)
 
 
 async def _judge(opened: Opened, subject: Subject, result: Result) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from diffusers import ControlNetModel
 from PIL import Image
 
 from core.errors import ModelError
-from core.recent import Recent
 from vision.weights import contents, trust
 
 SCALE = 0.8  # how much the edges count; diffusers' usual value for image-to-image
@@ -100,7 +100,7 @@ class ControlNet:
         self.identity = contents.identity(folder)
         self._module = module.to(pipe.unet.device).eval()
         # by the UNet: the model's, and its copy for seamless pictures
-        self._over = Recent[int, ControlledUNet](2)
+        self._over = LRUCache[int, ControlledUNet](2)
 
     def over(self, unet: Any) -> ControlledUNet:
         """Return ``unet`` with the ControlNet; the same module each time, so that jobs share its passes."""

@@ -18,7 +18,6 @@ from vision.own_models.anomaly.align import FIXTURE, TURNS, Aligner, Stage
 from vision.own_models.anomaly.bank import bank_of
 from vision.own_models.anomaly.cells import Cells
 from vision.own_models.anomaly.detector import Detector
-from vision.own_models.anomaly.limit import Limit, from_good, strongest
 from vision.own_models.anomaly.naming import Naming
 from vision.own_models.anomaly.taught import Taught
 from vision.own_models.features.extractor import Extractor, pixels
@@ -111,13 +110,6 @@ class Inspector:
     def limit(self) -> float:
         """The score above which a part is strange."""
         return float(self.card["limit"])
-
-    def limit_at(self, above: int) -> Limit:
-        """Return the limit that ``above`` held-out good parts lie over, see ``limit.from_good``. Raises
-        ValueError for more than there are, and where only one part was learned from."""
-        if self.card["promise"][0] == self.card["promise"][1]:
-            raise ValueError("there is no held-out part")
-        return from_good(strongest(self.card["good_scores"], self.card["good_groups"]), above)
 
     def detector(self, extractor: Extractor) -> Detector:
         """Return the network. Raises ModelError for another extractor than it was trained with."""

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, stats
+from scipy import stats
 from sklearn import metrics
 
 CONFIDENCE = 0.95
-FALSE_SHARE = 0.3  # of good pixels, up to which the per-region overlap is integrated
 
 
 @dataclass(frozen=True)
@@ -134,27 +133,3 @@ def compare(old: Sequence[bool], new: Sequence[bool]) -> str:
     if won + lost and stats.binomtest(won, won + lost).pvalue < 1 - CONFIDENCE:
         return f"better: {won} more right, {lost} fewer" if won > lost else f"worse: {lost} fewer right"
     return f"no difference that {len(old)} pictures can show: {won} more right, {lost} fewer"
-
-
-def broken_promise(alarms_seen: int, verdicts: int, promise: float) -> bool:
-    """Return whether so many alarms among verdicts on good parts are hardly what was promised: the camera may
-    have moved."""
-    return bool(stats.binomtest(alarms_seen, verdicts, promise, alternative="greater").pvalue < 0.01)
-
-
-def region_overlap(masks: Sequence[np.ndarray], heats: Sequence[np.ndarray], steps: int = 100) -> float:
-    """Return the per-region overlap (PRO, Bergmann et al., 2021): the mean share of each defect's regions
-    that is found, over shares of good pixels called strange up to FALSE_SHARE. masks: bool; heats: floats, of
-    their size."""
-    regions = []
-    for number, mask in enumerate(masks):
-        marked, count = ndimage.label(mask, np.ones((3, 3)))
-        regions += [np.sort(heats[number][marked == at]) for at in range(1, count + 1)]
-    good = np.sort(np.concatenate([heat[~mask] for mask, heat in zip(masks, heats, strict=True)]))
-    shares = np.linspace(0, FALSE_SHARE, steps + 1)
-    cuts = good[np.clip(np.floor((1 - shares) * len(good)).astype(int), 0, len(good) - 1)]
-    overlaps = [
-        float(np.mean([1 - np.searchsorted(region, cut, "right") / len(region) for region in regions]))
-        for cut in cuts
-    ]
-    return float(np.trapezoid(overlaps, shares) / FALSE_SHARE)

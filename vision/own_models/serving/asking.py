@@ -37,7 +37,7 @@ CELLS = 16  # a side of a map of what speaks for a label
 def loaded(sha256: str, path: Path, task: str, models: Models, reporter: Reporter) -> Loaded:
     """Return a model, from memory where it was asked lately. Raises ModelError when it can't be read, or the
     host has no more what it sees with."""
-    if (kept := models.own.get(sha256)) is not None:
+    if (kept := models.own.loaded.get(sha256)) is not None:
         return kept
     model = reporter.in_thread(lambda: read(path, task))
     if isinstance(model, BoxDetector):
@@ -45,8 +45,7 @@ def loaded(sha256: str, path: Path, task: str, models: Models, reporter: Reporte
     else:
         extractor = towers.named(model.card["extractor"], models, reporter)
     detector = model.detector(extractor) if isinstance(model, Inspector) else None
-    found = Loaded(model, extractor, detector)
-    models.own.keep(sha256, found)
+    found = models.own.loaded[sha256] = Loaded(model, extractor, detector)
     return found
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
 
 from core.errors import ModelError
 from core.requests.own_models import ANOMALY, DETECT
@@ -31,28 +32,17 @@ class Loaded:
 
 
 class OwnModels:
-    """The last MOST that were asked. towers: (role, model as configured) → what is seen with it."""
+    """loaded: the last MOST that were asked, by the SHA-256 of their files. towers: (role, model as
+    configured) → what is seen with it."""
 
     def __init__(self) -> None:
         self.towers: dict[tuple[str, str], Extractor] = {}
-        self._loaded: OrderedDict[str, Loaded] = OrderedDict()
-
-    def get(self, sha256: str) -> Loaded | None:
-        """Return the model of this file, None when it isn't kept."""
-        if sha256 in self._loaded:
-            self._loaded.move_to_end(sha256)
-        return self._loaded.get(sha256)
-
-    def keep(self, sha256: str, loaded: Loaded) -> None:
-        """Keep a model until MOST others were asked."""
-        self._loaded[sha256] = loaded
-        while len(self._loaded) > MOST:
-            self._loaded.popitem(last=False)
+        self.loaded = LRUCache[str, Loaded](MOST)
 
     def forget(self, names: Collection[str]) -> None:
         """Give up the models of these files (SHA-256)."""
         for name in names:
-            self._loaded.pop(name, None)
+            self.loaded.pop(name, None)
 
 
 def read(path: Path, task: str) -> Inspector | Classifier | BoxDetector:

@@ -52,12 +52,12 @@ class ExampleHandlers:
         }
         return self._pages.page(call, "organise/example-set", values)
 
-    async def create_by_form(self, call: Call) -> Answer:
+    async def create(self, call: Call) -> Answer:
         """Make an empty set."""
         made = await call.studio.examples.create(call.actor, text_of(call.body, "name"))
         return SeeOther(_address(made))
 
-    async def delete_by_form(self, call: Call) -> Answer:
+    async def delete(self, call: Call) -> Answer:
         """Delete a set, the examples of a label, or one example."""
         found, example = await _own(call), field(call.body, "example", str)
         if example is not None:

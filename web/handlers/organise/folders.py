@@ -10,9 +10,8 @@ from urllib.parse import parse_qsl, urlencode
 from core.errors import UserError
 from core.requests import PICTURE_KINDS
 from storage.web.folders import Folder
-from studio.authority import Action
-from web.call import Answer, Call, Gone, Json, SeeOther
-from web.fields import chosen_of, field, number_of, text_of
+from web.call import Answer, Call, Gone, Json
+from web.fields import chosen_of, field, text_of
 from web.handlers import gallery
 from web.handlers.organise import offers
 from web.handlers.pages import Pages
@@ -63,17 +62,20 @@ class FolderHandlers:
 
     async def create(self, call: Call) -> Answer:
         """Make a folder, a smart one of a query."""
-        made = await _create(call, field(call.body, "query", str) or None)
+        query = field(call.body, "query", str) or None
+        name, text = text_of(call.body, "name"), None if query is None else _query(query)
+        made = await call.studio.organise.folders.create(call.actor, name, text)
         return Json(_shape(made), HTTPStatus.CREATED)
 
     async def rename(self, call: Call) -> Answer:
         """Give a folder another name."""
-        await _rename(call)
+        name = text_of(call.body, "name")
+        _there(await call.studio.organise.folders.rename(call.actor, call.path["folder"], name))
         return Json(None, HTTPStatus.NO_CONTENT)
 
     async def delete(self, call: Call) -> Answer:
         """Delete a folder; its pictures stay."""
-        await _delete(call)
+        _there(await call.studio.organise.folders.delete(call.actor, call.path["folder"]))
         return Json(None, HTTPStatus.NO_CONTENT)
 
     async def put(self, call: Call) -> Answer:
@@ -88,31 +90,6 @@ class FolderHandlers:
         count = await folders.take_out(call.actor, folder_id, chosen_of(call.body))
         return Json({"count": _there(count)})
 
-    # From pages without scripts
-
-    async def create_by_form(self, call: Call) -> Answer:
-        """Make a folder, a smart one of the filters that the form has."""
-        filters = {name: call.body[name] for name in gallery.FIELDS if call.body.get(name)}
-        made = await _create(call, urlencode(filters) if "smart" in call.body else None)
-        return SeeOther(f"/folders/{made.id}")
-
-    async def rename_by_form(self, call: Call) -> Answer:
-        """Give a folder another name."""
-        await _rename(call)
-        return SeeOther(f"/folders/{call.path['folder']}")
-
-    async def delete_by_form(self, call: Call) -> Answer:
-        """Delete a folder; its pictures stay."""
-        await _delete(call)
-        return SeeOther("/folders")
-
-    async def put_by_form(self, call: Call) -> Answer:
-        """Put one picture into the folder that the form names."""
-        folder_id, job_id, number = text_of(call.body, "folder"), call.path["job"], number_of(call.path["n"])
-        await call.studio.job(call.actor, job_id, Action.ORGANISE)
-        _there(await call.studio.organise.folders.put(call.actor, folder_id, [(job_id, number - 1)]))
-        return SeeOther(f"/pictures/{job_id}/{number}")
-
 
 async def _own(call: Call) -> Folder:
     """Return the folder that an address names. Raises Refused when the person has no such one."""
@@ -124,20 +101,6 @@ def _there(found: Any) -> Any:
     if found is None or found is False:
         raise Gone()
     return found
-
-
-async def _create(call: Call, query: str | None) -> Folder:
-    name, text = text_of(call.body, "name"), None if query is None else _query(query)
-    return await call.studio.organise.folders.create(call.actor, name, text)
-
-
-async def _rename(call: Call) -> None:
-    name = text_of(call.body, "name")
-    _there(await call.studio.organise.folders.rename(call.actor, call.path["folder"], name))
-
-
-async def _delete(call: Call) -> None:
-    _there(await call.studio.organise.folders.delete(call.actor, call.path["folder"]))
 
 
 def _query(text: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from core.errors import UserError
 from core.job import Job
 from core.requests.base import Answer as Kind
 from storage.lookup import StoredPicture
@@ -15,7 +13,7 @@ from storage.web.shares import Share, Shared
 from studio.asking.prompts import remix_text
 from studio.organise.shares import Looked
 from studio.pictures.showing import Shown
-from web.call import Answer, Bytes, Call, File, Gone, Html, Json, SeeOther
+from web.call import Answer, Bytes, Call, File, Gone, Html, Json
 from web.fields import field, number_of, text_of
 from web.handlers import gallery
 from web.handlers.pages import Pages
@@ -32,27 +30,24 @@ class ShareHandlers:
 
     async def page(self, call: Call) -> Answer:
         """A page of the person's shares."""
-        return await self._list(call)
-
-    async def create_by_form(self, call: Call) -> Answer:
-        """Make a share, and show its link: only its hash is kept, so this is the only time."""
-        body = {name: value for name, value in call.body.items() if value}
-        numbers = {name: _whole(name, body[name]) for name in ("n", "days") if name in body}
-        _, link = await _create(call, {**body, "words": "words" in body, **numbers})
-        return await self._list(call, link)
-
-    async def _list(self, call: Call, link: str | None = None) -> Html:
         shares, now = call.studio.organise.shares, datetime.now(UTC)
         found = [_shape(share, now) for share in await shares.all(call.actor)]
         names = {folder.id: folder.name for folder in await call.studio.organise.folders.all(call.actor)}
         for one in found:
             one["folder_name"] = names.get(one["folder"] or "")
-        values = {"shares": found, "link": link, "days": shares.days}
+        values = {"shares": found, "days": shares.days}
         return self._pages.page(call, "organise/shares", values)
 
     async def create(self, call: Call) -> Answer:
         """Make a share and return its link."""
-        share, link = await _create(call, call.body)
+        body = call.body
+        share, link = await call.studio.organise.shares.create(
+            call.actor,
+            _what(body),
+            title=field(body, "title", str) or "",
+            words=field(body, "words", bool) or False,
+            days=field(body, "days", int),
+        )
         return Json({**_shape(share, datetime.now(UTC)), "link": link}, HTTPStatus.CREATED)
 
     async def all(self, call: Call) -> Answer:
@@ -63,13 +58,9 @@ class ShareHandlers:
 
     async def revoke(self, call: Call) -> Answer:
         """End a share: its link shows nothing from now on."""
-        await _revoke(call)
+        if not await call.studio.organise.shares.revoke(call.actor, call.path["share"]):
+            raise Gone()
         return Json(None, HTTPStatus.NO_CONTENT)
-
-    async def revoke_by_form(self, call: Call) -> Answer:
-        """End a share, from a page without scripts."""
-        await _revoke(call)
-        return SeeOther("/shares")
 
     # For whoever has a link
 
@@ -101,34 +92,13 @@ class ShareHandlers:
         return _bytes(await call.studio.organise.shares.picture(call.path["token"], _named(call), side))
 
 
-def _whole(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdecimal():
-        raise UserError(f"`{name}` takes a whole number.")
-    return int(text[:6])
-
-
-async def _create(call: Call, body: Mapping[str, Any]) -> tuple[Share, str]:
-    return await call.studio.organise.shares.create(
-        call.actor,
-        _what(body),
-        title=field(body, "title", str) or "",
-        words=field(body, "words", bool) or False,
-        days=field(body, "days", int),
-    )
-
-
-def _what(body: Mapping[str, Any]) -> Shared:
+def _what(body: Any) -> Shared:
     """Return what is to be shared: a ``folder``, or a ``job``, of which ``n`` names one picture."""
     if folder_id := field(body, "folder", str):
         return Shared(folder_id=folder_id)
     number = field(body, "n", int)
     position = None if not number else number_of(str(number)) - 1
     return Shared(text_of(body, "job"), position)
-
-
-async def _revoke(call: Call) -> None:
-    if not await call.studio.organise.shares.revoke(call.actor, call.path["share"]):
-        raise Gone()
 
 
 def _named(call: Call) -> tuple[str, int]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from storage.web.picked import Named
-from studio.authority import Action
-from web.call import Answer, Call, Json, SeeOther
-from web.fields import chosen_of, number_of
+from web.call import Answer, Call, Json
+from web.fields import chosen_of
 from web.handlers import gallery
 from web.handlers.pages import Pages
 
@@ -46,43 +45,6 @@ class TrashHandlers:
     async def empty(self, call: Call) -> Answer:
         """Delete all that is in the trash, for good."""
         return Json({"count": await call.studio.organise.trash.empty(call.actor)})
-
-    # From pages without scripts
-
-    async def put_job_by_form(self, call: Call) -> Answer:
-        """Put all pictures of a job into the trash."""
-        _, result = await call.studio.made(call.actor, call.path["job"], Action.ORGANISE)
-        names = [(call.path["job"], one.index) for one in result.pictures] if result else []
-        await call.studio.organise.trash.put(call.actor, names)
-        return SeeOther("/")
-
-    async def put_by_form(self, call: Call) -> Answer:
-        """Put one picture into the trash."""
-        await call.studio.organise.trash.put(call.actor, [await _named(call)])
-        return SeeOther("/pictures")
-
-    async def take_back_by_form(self, call: Call) -> Answer:
-        """Take one picture out of the trash."""
-        await call.studio.organise.trash.take_back(call.actor, [await _named(call)])
-        return SeeOther("/trash")
-
-    async def delete_by_form(self, call: Call) -> Answer:
-        """Delete one picture in the trash, for good."""
-        await call.studio.organise.trash.delete(call.actor, [await _named(call)])
-        return SeeOther("/trash")
-
-    async def empty_by_form(self, call: Call) -> Answer:
-        """Delete all that is in the trash, for good."""
-        await call.studio.organise.trash.empty(call.actor)
-        return SeeOther("/trash")
-
-
-async def _named(call: Call) -> Named:
-    """Return the picture that an address names. Raises ImageError or NotAllowedError unless it is the
-    person's own."""
-    number = number_of(call.path["n"])
-    job = await call.studio.job(call.actor, call.path["job"], Action.ORGANISE)
-    return job.id, number - 1
 
 
 def _told(names: list[Named]) -> Json:

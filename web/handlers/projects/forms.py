@@ -1,9 +1,9 @@
-"""What pages of projects send without scripts; each answers with a page to go on with."""
+"""What forms on pages of projects send; each answers with a page to go on with."""
 
 from __future__ import annotations
 
 from core.errors import UserError
-from core.requests.own_models import ANOMALY, DETECT
+from core.requests.own_models import DETECT
 from storage.projects.rows import RIGHTS
 from web.call import Answer, Call, SeeOther
 from web.fields import number_of, text_of, whole
@@ -15,24 +15,11 @@ def _address(call: Call, end: str = "") -> SeeOther:
     return SeeOther(f"/projects/{call.path['project']}{end}")
 
 
-async def create(call: Call) -> Answer:
-    """Make an empty project of the person's."""
-    task, words = found.text(call, "task") or ANOMALY, found.text(call, "words")
-    made = await call.studio.projects.shelf.new(call.actor, text_of(call.body, "name"), task, words=words)
-    return SeeOther(f"/projects/{made.id}")
-
-
 class ProjectForms:
-    """Handlers of forms with files, which answer with the page that they stand on."""
+    """Handlers of a form with a file, which answers with the page that it stands on."""
 
     def __init__(self, pages: ProjectPages) -> None:
         self._pages = pages
-
-    async def add(self, call: Call) -> Answer:
-        """Put pictures into a project, and show what became of them."""
-        card = await found.card(call)
-        brought = await found.add(call, card)
-        return await self._pages.pictures(call, await found.card(call), brought.sentence)
 
     async def import_labels(self, call: Call) -> Answer:
         """Take labels that another program wrote, and show what became of them."""
@@ -60,30 +47,11 @@ async def change(call: Call) -> Answer:
     return _address(call)
 
 
-async def mark(call: Call) -> Answer:
-    """Say what a picture is called, and go on with the next one."""
-    card = await found.card(call)
-    picture, label = text_of(call.body, "picture"), text_of(call.body, "label")
-    await call.studio.projects.labelling.mark(call.actor, card.project.id, picture, label)
-    skipped = [name for name in found.text(call, "skipped").split(",") if found.is_picture(name)]
-    return _address(call, f"/label?skipped={','.join(skipped)}" if skipped else "/label")
-
-
 async def look_through(call: Call) -> Answer:
     """Queue what the version that is used says of pictures without a label."""
     card = await found.card(call)
     await found.submit(call, await call.studio.projects.trying.look_through(call.actor, card.project.id))
     return _address(call, "/label")
-
-
-async def train(call: Call) -> Answer:
-    """Queue the training of a project's next version."""
-    card = await found.card(call)
-    pixels = found.whole_of(found.text(call, "pixels"), "pixels", 256)
-    seed = found.whole_of(found.text(call, "seed"), "seed", 0)
-    new = await call.studio.projects.training.train(call.actor, card.project.id, seed=seed, pixels=pixels)
-    await found.submit(call, new)
-    return _address(call)
 
 
 async def use(call: Call) -> Answer:
@@ -114,13 +82,6 @@ def _number(call: Call) -> int:
     if number is None:
         raise UserError("`version` is missing.")
     return number
-
-
-async def try_on(call: Call) -> Answer:
-    """Queue what a version says of pictures."""
-    card = await found.card(call)
-    job = await verdicts.asked(call, card.project.id)
-    return SeeOther(verdicts.page_of(card.project.id, job.id))
 
 
 async def answer(call: Call) -> Answer:
@@ -158,7 +119,9 @@ async def set_alike(call: Call) -> Answer:
 async def set_voices(call: Call) -> Answer:
     """Say how many people have to agree on a label before it counts."""
     card = await found.card(call)
-    voices = found.whole_of(text_of(call.body, "voices"), "voices", 1)
+    voices = whole(text_of(call.body, "voices"))
+    if voices is None:
+        raise UserError("`voices` takes a whole number.")
     await call.studio.projects.shelf.set_voices(call.actor, card.project.id, voices)
     return _address(call, "/settings")
 

@@ -14,7 +14,7 @@ from studio.pictures.intake import Sent
 from studio.projects.pictures import Brought
 from studio.projects.shelf import Card
 from web.call import Call, Gone
-from web.fields import chosen_of, field, names_of, whole
+from web.fields import chosen_of, field, names_of
 
 MOST_NAMED = 500  # pictures of a project that a call names
 _ZIP = b"PK\x03\x04"
@@ -45,15 +45,6 @@ def version_of(text: str) -> int | None:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) < 10**6:
         raise UserError("`version` takes the number of a version.")
     return int(text[:9])
-
-
-def whole_of(text: str, name: str, usual: int) -> int:
-    """Return a whole number of a form, ``usual`` of nothing. Raises UserError."""
-    if not text:
-        return usual
-    if (found := whole(text)) is None:
-        raise UserError(f"`{name}` takes a whole number.")
-    return found
 
 
 def pictures_of(call: Call) -> list[str]:

@@ -18,7 +18,6 @@ from web.handlers.pages import Pages
 from web.handlers.projects import found, programs, reports, shapes, verdicts
 
 COVERS = 4  # pictures that stand for a project
-MOST_SKIPPED = 20  # that an address names
 TABS = (
     ("", "Pictures"),
     ("/label", "Label"),
@@ -48,10 +47,7 @@ class ProjectPages:
 
     async def one(self, call: Call) -> Answer:
         """A page of one project: its pictures, and what brings more."""
-        return await self.pictures(call, await found.card(call))
-
-    async def pictures(self, call: Call, card: Card, said: str = "") -> Html:
-        """Return the page of a project's pictures. said: what became of those that were brought."""
+        card = await found.card(call)
         shown = await programs.page_of(call, card.project.id)
         chosen = {name: call.query[name] for name in ("label", "state") if call.query.get(name)}
         here = f"/projects/{card.project.id}"
@@ -61,7 +57,6 @@ class ProjectPages:
             "chosen": chosen,
             "next_page": f"{here}?{urlencode(older)}" if older else None,
             "first_page": f"{here}?{urlencode(chosen)}" if call.query.get("after") else None,
-            "said": said,
             "limits": {"files": MAX_FILES, "megabytes": MAX_ZIP // 2**20},
         }
         return self._page(call, "project", card, values)
@@ -71,15 +66,8 @@ class ProjectPages:
         card = await found.card(call)
         if card.project.task == DETECT:
             return await self._draw(call, card)
-        skipped = [name for name in call.query.get("skipped", "").split(",") if found.is_picture(name)]
-        wanted = call.query.get("picture", "")
-        shown = None
-        if "label" in card.may:
-            shown = await self._asked(call, card, wanted, skipped[-MOST_SKIPPED:])
-        skip = [*skipped, shown["id"]][-MOST_SKIPPED:] if shown else []
-        return self._page(
-            call, "label", card, {"picture": shown, "boxes": [], "skipped": skipped, "skip": ",".join(skip)}
-        )
+        shown = await self._asked(call, card) if "label" in card.may else None
+        return self._page(call, "label", card, {"picture": shown, "boxes": []})
 
     async def _draw(self, call: Call, card: Card) -> Html:
         """Return the page where boxes are drawn on the picture that the address names, beginning with those
@@ -96,16 +84,16 @@ class ProjectPages:
         elif "label" in card.may:
             item = await labelling.next(call.actor, card.project.id)
         shown = None if item is None else shapes.item(card.project.id, item, call.actor.user_id)
-        values = {"picture": shown, "boxes": boxes, "skipped": [], "skip": ""}
-        return self._page(call, "label", card, values)
+        return self._page(call, "label", card, {"picture": shown, "boxes": boxes})
 
-    async def _asked(self, call: Call, card: Card, wanted: str, skipped: list[str]) -> dict[str, Any] | None:
+    async def _asked(self, call: Call, card: Card) -> dict[str, Any] | None:
         """Return the picture that the address names, or else the next one that wants a label."""
+        wanted = call.query.get("picture", "")
         if found.is_picture(wanted):
             with suppress(UserError):
                 item = await call.studio.projects.labelling.one(call.actor, card.project.id, wanted)
                 return await programs.asked(call, card.project.id, item)
-        return await programs.wanted(call, card.project.id, skipped)
+        return await programs.wanted(call, card.project.id, [])
 
     async def report(self, call: Call) -> Answer:
         """A page of what is known of a version: figures, charts, threshold, how it does beside another."""

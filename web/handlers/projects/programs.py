@@ -152,7 +152,10 @@ async def versions(call: Call) -> Answer:
 async def try_on(call: Call) -> Answer:
     """Queue what a version says of pictures: files, and pictures of the studio's."""
     card = await found.card(call)
-    job = await verdicts.asked(call, card.project.id)
+    number = found.version_of(found.text(call, "version"))
+    given = found.brought_along(call)
+    new = await call.studio.projects.trying.try_(call.actor, card.project.id, given, number=number)
+    job = await found.submit(call, new, key_of(call))
     return Json({"job": job.id, "href": verdicts.page_of(card.project.id, job.id)}, HTTPStatus.ACCEPTED)
 
 

@@ -76,7 +76,7 @@ async def _compared(call: Call, project_id: str, number: int, other: int) -> str
 async def _bundle(call: Call, job_id: str) -> dict[str, Any] | None:
     """Return how far a bundle is, None where the address names none of the person's."""
     try:
-        job: Job = await call.studio.job(call.actor, job_id, Action.SHOW)
+        job: Job = await call.studio.rights.job(call.actor, job_id, Action.SHOW)
     except UserError:
         return None
     if job.request.kind != "bundle":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.grammar.stored_loras import typed
+from core.grammar.stored_loras import lora_name
 from core.requests.own_models import ANOMALY, CLASSIFY, DETECT, MARKED, STYLE
 from storage.projects.items import DISPUTED, LABELLED, LEFT_OUT, NEW, Item, Mark
 from storage.projects.results import Judged
@@ -15,7 +15,6 @@ from studio.projects.shelf import GOOD, Card
 
 KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: "Style"}
 STATES = {NEW: "no label yet", LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "left out"}
-MAY = {"add": "add", "label": "label", "train": "train", "use": "use", "export": "export"}
 
 
 def project(found: Project) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def card(found: Card) -> dict[str, Any]:
         **project(found.project),
         "alike": found.project.alike,
         "words": found.project.words,
-        "lora": typed(found.project.name) if found.project.task == STYLE else None,
+        "lora": lora_name(found.project.name) if found.project.task == STYLE else None,
         "labels": [
             {
                 "name": label.name,

@@ -7,9 +7,8 @@ from typing import Any
 from core.job import Job, Status
 from jobs.views import Result
 from web.call import Call
-from web.fields import key_of
 from web.handlers import talks
-from web.handlers.projects import found, shapes
+from web.handlers.projects import shapes
 
 NAMED = 5  # labels of a verdict that are shown
 
@@ -17,14 +16,6 @@ NAMED = 5  # labels of a verdict that are shown
 def page_of(project_id: str, job_id: str) -> str:
     """Return where a job's verdicts are shown."""
     return f"/projects/{project_id}/try#job-{job_id}"
-
-
-async def asked(call: Call, project_id: str) -> Job:
-    """Queue what a version says of the pictures that come with a form."""
-    number = found.version_of(found.text(call, "version"))
-    given = found.brought_along(call)
-    new = await call.studio.projects.trying.try_(call.actor, project_id, given, number=number)
-    return await found.submit(call, new, key_of(call))
 
 
 async def of_job(call: Call, job_id: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-// Pages that work by themselves, as forms, and the little that scripts add to some of them.
+// Pages of forms, and the little that scripts add to some of them.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { copyKey, endSession, readSignIn, saveSettings, signIn, withCopies } from "./core/api.js";
-import { currentTheme, elementOf, icon, lettersOn, setLetters, setTheme, startPage, THEMES } from "./core/page.js";
+import { copyKey, endSession, makeFolder, readSignIn, saveSettings, signIn, withCopies } from "./core/api.js";
+import { currentTheme, elementOf, icon, lettersOn, sendForm, setLetters, setTheme, startPage, THEMES } from "./core/page.js";
 import { capitalized, plainText, showError, showToast, timeAgo } from "./core/text.js";
 
 /** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
@@ -12,7 +12,6 @@ function startSettings() {
   const form = elementOf("settings", HTMLFormElement);
   form.addEventListener("change", saveSetting);
   form.addEventListener("submit", (event) => event.preventDefault());
-  elementOf("save", HTMLElement).hidden = true;
   showHere();
 }
 
@@ -94,6 +93,15 @@ function startShares() {
   }
 }
 
+/** The page of folders makes a smart one of the filters in its form. */
+function startFolders() {
+  elementOf("smart", HTMLFormElement).addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { name = "", ...filters } = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(/** @type {HTMLFormElement} */ (event.target))));
+    makeFolder(name, new URLSearchParams(filters).toString()).then(({ href }) => location.assign(href), showError);
+  });
+}
+
 /** The page of documents asks before one is deleted. */
 function startDocuments() {
   document.addEventListener("submit", async (event) => {
@@ -102,9 +110,9 @@ function startDocuments() {
     event.preventDefault();
     const { askConfirmed } = await import("./core/dialog.js");
     if (await askConfirmed(`Delete ${form.dataset.name}?`, "The document goes, pictures made from it stay.", "Delete", { bad: true })) {
-      const [, id = ""] = /\/documents\/(\w+)\/delete$/.exec(form.action) ?? [];
+      const [, id = ""] = /\/documents\/(\w+)$/.exec(form.dataset.send ?? "") ?? [];
       await withCopies("readwrite", (all) => all.delete(copyKey(id))).catch(() => {});
-      form.submit();
+      sendForm(form);
     }
   });
 }
@@ -161,4 +169,4 @@ function refuseSignIn(error) {
     <p>Type <kbd>/web</kbd> in Discord for a new one, or open the address that <kbd>make run</kbd> prints.</p>`);
 }
 
-startPage({ settings: startSettings, keys: showHere, sessions: startSessions, "organise/shares": startShares, documents: startDocuments, in: startSignIn });
+startPage({ settings: startSettings, keys: showHere, sessions: startSessions, "organise/folders": startFolders, "organise/shares": startShares, documents: startDocuments, in: startSignIn });

@@ -171,11 +171,12 @@ async function trash() {
 /** @param {SubmitEvent} event */
 function onAction(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
-  if (form.action.endsWith("/delete")) {
+  const to = form.dataset.send ?? "";
+  if (to.startsWith("DELETE")) {
     event.preventDefault();
     return void deleteJobForGood(job, sink);
   }
-  const [, n, name] = /\/jobs\/[^/]+\/(\d+)\/(\w+)$/.exec(form.action) ?? [];
+  const [, n, name] = /\/jobs\/[^/]+\/(\d+)\/(\w+)$/.exec(to) ?? [];
   const action = actions.find((one) => one.action === name);
   if (!action) return;
   event.preventDefault();

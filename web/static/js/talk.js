@@ -22,7 +22,7 @@ class QuestionBar {
     this.field = elementOf("more-question", HTMLTextAreaElement);
     this.attached = new Attachments(elementOf("more-pictures", HTMLElement), { films: "ask" });
     keepField(this.field, `question ${address}`);
-    unhide("talk-bar", "more-add");
+    unhide("more-add");
     this.#listen();
   }
 

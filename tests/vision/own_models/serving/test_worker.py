@@ -310,10 +310,10 @@ def test_what_speaks_for_a_label_is_where_the_thing_is(running: Running, tmp_pat
 def test_only_the_last_models_are_kept_and_forgotten_ones_are_not() -> None:
     own, loaded = OwnModels(), Loaded(None, None)
     for number in range(MOST + 1):
-        own.keep(str(number), loaded)
-    assert own.get("0") is None and own.get("1") is loaded
+        own.loaded[str(number)] = loaded
+    assert "0" not in own.loaded and own.loaded["1"] is loaded
     own.forget(["1", "unknown"])
-    assert own.get("1") is None
+    assert "1" not in own.loaded
 
 
 def test_a_store_of_features_keeps_to_its_room(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 // What every page has: its data and elements, icons, the theme, shortcuts, whoever is signed in.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
-import { beforeSignOut, forgetKept, keepForGood, keptForGood, keptHere, outbox, personId, signIn } from "./api.js";
+import { beforeSignOut, forgetKept, keepForGood, keptForGood, keptHere, outbox, personId, sendJson, signIn } from "./api.js";
 import { showError } from "./text.js";
 
 /** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
@@ -215,16 +215,40 @@ function signForm({ target, defaultPrevented }) {
   form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "person", value: personId() }));
 }
 
-/** Who signs out, or deletes all that is kept of them, leaves nothing in this browser; what isn't sent goes first. @param {SubmitEvent} event */
-async function leaveNothing(event) {
+/** @param {SubmitEvent} event */
+function onSubmit(event) {
   const form = /** @type {HTMLFormElement} */ (event.target);
-  const path = new URL(form.action).pathname;
-  if (!["/sign-out", "/privacy/delete"].includes(path) || event.defaultPrevented) return;
+  if (!form.dataset.send || event.defaultPrevented) return;
   event.preventDefault();
-  if (path === "/sign-out") await lastWords();
-  document.body.dataset.leaving = "";
-  await forgetKept();
-  form.submit();
+  sendForm(form);
+}
+
+/**
+ * Say what a form says to where `data-send` names, such as "PATCH /api/folders/abc"; a name in braces is that field's value.
+ * Then the page `data-then` follows, or else the one that is answered, or this one anew.
+ * Who leaves with it keeps nothing in this browser; what isn't sent goes first.
+ * @param {HTMLFormElement} form
+ */
+export async function sendForm(form) {
+  if (form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
+  const data = new FormData(form);
+  const body = { ...Object.fromEntries(data), ...(data.has("pictures") && { pictures: data.getAll("pictures") }) };
+  const [method = "", path = ""] = (form.dataset.send ?? "").replace(/\{(\w+)\}/, (_, name) => String(data.get(name))).split(" ");
+  try {
+    if ("leaves" in form.dataset) {
+      await lastWords();
+      await forgetKept();
+    }
+    const told = /** @type {{href?: string} | null} */ (await sendJson(method, path, method === "DELETE" ? undefined : body));
+    const next = form.dataset.then ?? told?.href;
+    if (next) location.assign(next);
+    else location.reload();
+  } catch (error) {
+    delete document.body.dataset.leaving;
+    form.ariaBusy = "false";
+    showError(error);
+  }
 }
 
 /** @param {KeyboardEvent} event */
@@ -256,7 +280,9 @@ export function askBefore(form, title, text, label) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const { askConfirmed } = await import("./dialog.js");
-    if (await askConfirmed(title, text, label, { bad: true })) form.submit();
+    if (!(await askConfirmed(title, text, label, { bad: true }))) return;
+    if (form.dataset.send) sendForm(form);
+    else form.submit();
   });
 }
 
@@ -270,13 +296,14 @@ export function startPage(pages = {}) {
   document.addEventListener("change", unveil);
   document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000`;
   document.addEventListener("submit", signForm);
-  document.addEventListener("submit", leaveNothing);
+  document.addEventListener("submit", onSubmit);
   themeButton();
   otherPerson();
   addShortcuts({ "/": focusPrompt, "?": () => location.assign("/keys") });
   for (const [key, href] of Object.entries(PAGES)) addShortcuts({ [`g ${key}`]: () => location.assign(href) });
   if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();
   document.body.dataset.started = "";
+  dispatchEvent(new Event("started")); // what was sent before goes now
 }
 
 /**

@@ -185,7 +185,7 @@ export class Bar {
     const typed = this.field.value;
     const attached = await this.attachments;
     const pictures = [...(attached?.all ?? [])];
-    if (this.sending || "sent" in this.form.dataset || (!typed.trim() && !pictures.length)) return;
+    if (this.sending || (!typed.trim() && !pictures.length)) return;
     this.completion?.close();
     this.#busy(true);
     try {

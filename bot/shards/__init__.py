@@ -1,1 +1,0 @@
-"""A bot of several connections to Discord, of which this process has some."""

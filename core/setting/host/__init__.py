@@ -1,1 +1,0 @@
-"""Settings of the process itself and of the machines that it runs on."""

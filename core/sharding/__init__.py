@@ -1,1 +1,0 @@
-"""A bot of several connections to Discord, in one process or several."""

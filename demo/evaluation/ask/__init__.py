@@ -1,1 +1,0 @@
-"""What `python -m demo.evaluate ask` asks the demo chat model, and how its answers are judged."""

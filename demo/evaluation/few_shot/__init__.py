@@ -1,1 +1,0 @@
-"""How well sets of examples teach, in the drawn world."""

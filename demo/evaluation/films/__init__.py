@@ -1,1 +1,0 @@
-"""How well films show and do what they were asked for."""

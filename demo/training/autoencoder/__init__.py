@@ -1,2 +1,0 @@
-"""The autoencoder of the drawn world: first on drawings alone, then its decoder on what the image generator
-makes of them."""

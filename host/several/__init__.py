@@ -1,1 +1,0 @@
-"""What a process does as one of several that are one bot."""

@@ -1,1 +1,0 @@
-"""Rows by which several programs on one database know of each other and of what the others do."""

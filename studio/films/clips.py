@@ -1,0 +1,206 @@
+"""Clips for members: taken from what they send, fitted to where they go, cut, shown as a picture, a GIF or
+side by side. Each is made by a video process of its own, from file to file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from core.errors import ImageError
+from core.settings import Settings
+from storage.files import Files
+from studio.films.intake import VIDEO_PROCESS
+from studio.films.kinds import READ, kind_of
+from studio.pictures.child import ask_once
+from studio.pictures.intake import Readable, fetched, short_name
+
+FOLDER = "clips"  # among those of jobs, which are emptied at the next start
+AT_ONCE, IN_MEMORY = 2, 2  # processes, and clips of people from their first byte on
+PATIENCE = {"take": 240.0, "fit": 900.0, "cut": 480.0, "last": 90.0, "gif": 240.0, "mosaic": 480.0}  # seconds
+KEPT_SECONDS = 20.0  # of a clip that somebody sends
+TOO_MUCH = "takes too much time or memory; try a shorter or smaller one."
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A film that was made, in a file that is the caller's: to be taken into the store, sent, or deleted.
+
+    width, height: px. poster: its first frame as PNG, b"" where none was asked for. notes: sentences that
+    say what was done to it.
+    """
+
+    path: Path
+    width: int
+    height: int
+    fps: Fraction
+    frames: int
+    sound: bool = False
+    poster: bytes = field(default=b"", repr=False)
+    notes: tuple[str, ...] = ()
+    media_type: str = "video/mp4"
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return float(self.frames / self.fps)
+
+
+class Clips:
+    """Makes clips in ``folder``, with the encoder of a setting.
+
+    max_bytes, max_seconds, max_pixels: what a clip that somebody sends may have; a pixel is one of a frame.
+    """
+
+    def __init__(
+        self, folder: Path, encoder: str, *, max_bytes: int, max_seconds: float, max_pixels: int
+    ) -> None:
+        self._folder, self._encoder = folder, encoder
+        self._max_bytes, self._max_seconds, self._max_pixels = max_bytes, max_seconds, max_pixels
+        self._slots, self._room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(IN_MEMORY)
+
+    async def take(self, file: Readable, keep: float = KEPT_SECONDS) -> Clip:
+        """Return a film that somebody sends as a clip of ours with nothing but its frames, at most ``keep``
+        seconds of them.
+
+        Raises ImageError, which says what is wrong with it and what is taken.
+        """
+        name = short_name(file.name)
+        async with self._room:
+            source = await self._sent(file)
+            limits = {"keep": keep, "seconds": self._max_seconds, "pixels": self._max_pixels}
+            try:
+                clip, told = await self._made("take", [source], name, encoder=self._encoder, **limits)
+            finally:
+                await asyncio.to_thread(source.unlink, missing_ok=True)
+        if told["whole"] > clip.seconds + 1:
+            note = f"{name} lasts {told['whole']:.0f} s; its first {clip.seconds:g} s are used."
+            return replace(clip, notes=(note,))
+        return clip
+
+    async def _sent(self, file: Readable) -> Path:
+        """Return the file with what somebody sends. Raises ImageError when that is no film, or too large."""
+        self._check_size(file.name, file.size)
+        sent = await fetched(file)
+        self._check_size(file.name, sent.size)  # it may have said less before
+        if kind_of(await asyncio.to_thread(lambda: sent.head)) is None:
+            raise ImageError(f"{short_name(file.name)} can't be read as a film; {READ} are.")
+        path = self._folder / f"sent-{secrets.token_hex(8)}"
+        try:
+            async for block in sent.blocks():
+                await _to_its_end(_append, path, block)
+        except BaseException:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            raise
+        return path
+
+    def _check_size(self, name: str, size: int) -> None:
+        if size > self._max_bytes:
+            has, fits = size / 2**20, self._max_bytes / 2**20
+            raise ImageError(f"{short_name(name)} has {has:.0f} MB; clips of up to {fits:.0f} MB are taken.")
+
+    async def fit(self, film: Path, limit: int) -> Clip:
+        """Return a film of ours in at most ``limit`` bytes, which is smaller than it is, with a note of what
+        was done. Raises ImageError when it doesn't fit, however it is made."""
+        clip, told = await self._made("fit", [film], "The film", encoder=self._encoder, limit=limit)
+        done = [f"{clip.width}×{clip.height} px, {float(clip.fps):g} frames a second"]
+        done += ["without its sound"] if told["lost"] else []
+        note = (
+            f"Sent with {', '.join(done)}: the original is larger than the {limit / 2**20:.3g} MB that fit."
+        )
+        return replace(clip, notes=(note,))
+
+    async def cut(self, film: Path, begin: float, end: float) -> Clip:
+        """Return the part of a film of ours between two times, in seconds. Raises ImageError, which says what
+        of it there is."""
+        clip, _ = await self._made("cut", [film], "The film", encoder=self._encoder, begin=begin, end=end)
+        return clip
+
+    async def last_frame(self, film: Path) -> bytes:
+        """Return the last frame of a film of ours as PNG. Raises ImageError for a damaged one."""
+        async with self._making("last", [film], "The film") as (_, _, picture):
+            return picture
+
+    async def gif(self, film: Path, limit: int) -> Clip:
+        """Return a film of ours as GIF of at most ``limit`` bytes. Raises ImageError when it doesn't fit."""
+        clip, _ = await self._made("gif", [film], "The film", limit=limit)
+        return replace(clip, media_type="image/gif")
+
+    async def mosaic(self, films: Sequence[Path]) -> Clip:
+        """Return two to four films of ours of one shape side by side, two in a row, in at most 1280×720 px.
+        Raises ImageError for others."""
+        clip, _ = await self._made("mosaic", films, "The films", encoder=self._encoder)
+        return clip
+
+    async def _made(
+        self, command: str, sources: Sequence[Path], name: str, **given: Any
+    ) -> tuple[Clip, dict[str, Any]]:
+        """Return the clip that a process makes, and what is told of it."""
+        kept = self._folder / f"made-{secrets.token_hex(8)}"
+        try:
+            async with self._making(command, sources, name, **given) as (target, told, picture):
+                await _to_its_end(os.replace, target, kept)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(kept.unlink, missing_ok=True)
+            raise
+        fps, sound = Fraction(*told["fps"]), bool(told.get("sound"))
+        return Clip(kept, told["width"], told["height"], fps, told["frames"], sound, picture), told
+
+    @asynccontextmanager
+    async def _making(
+        self, command: str, sources: Sequence[Path], name: str, **given: Any
+    ) -> AsyncIterator[tuple[Path, dict[str, Any], bytes]]:
+        """Let a process make something of films: the file in which it is, what is told of it, and a picture.
+        The file is gone afterwards, unless it was moved."""
+        folder = self._folder / f"clip-{secrets.token_hex(8)}"
+        target = folder / "made"
+        try:
+            await _to_its_end(partial(folder.mkdir, parents=True))
+            films = self._encoder, str(target), *map(str, sources)
+            async with self._slots:
+                answer = await ask_once(VIDEO_PROCESS, command, *films, patience=PATIENCE[command], **given)
+            if answer is None:
+                raise ImageError(f"{name} {TOO_MUCH}")
+            told, picture = answer
+            if "error" in told:
+                raise ImageError(f"{name} {told['error']}")
+            yield target, told, picture
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _to_its_end(function: Callable[..., Any], *given: Any) -> Any:
+    """Call a function in a thread. Where the caller is cancelled, it goes on only when that has ended: what a
+    thread still makes, nobody would clear away."""
+    running = asyncio.ensure_future(asyncio.to_thread(function, *given))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        running.exception()  # else the loop would log it as one that nobody saw
+        raise
+
+
+def _append(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def clips_of(files: Files, settings: Settings) -> Clips:
+    """Return what makes clips, within the host's limits."""
+    return Clips(
+        files.incoming / FOLDER,
+        settings.video_encoder,
+        max_bytes=settings.clip_max_mb * 2**20,
+        max_seconds=settings.clip_max_seconds,
+        max_pixels=settings.video_max_pixels,
+    )

@@ -1,0 +1,128 @@
+"""A child process that touches strangers' films, and makes films and small pictures of films. Runs as
+``python -m studio.films.video_process COMMAND``, see ``SECONDS``.
+
+Like the image process it first gives up memory, time, files and network (``studio.pictures.confine``), so a
+bomb or a parser bug ends this process and nothing else. What makes a film of films (``TRANSCODES``) is given
+an encoder, the file to write and the films as further arguments, and opens these before: no film passes
+through a pipe.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from studio.films import frames, streams
+from studio.films.kinds import READ, kind_of
+from studio.pictures import confine
+
+Answer = tuple[dict[str, Any], bytes]
+MAX_MEMORY = 600 * 2**20  # bytes above what the interpreter and its imports need
+MAX_FILE = 2**30  # bytes of a film that is written
+ACROSS, WIDTH, GAP, LINE = 4, 240, 8, 30  # frames in a row; px of a frame, between two, and of its time
+BACK, INK, MARK, ON_MARK = (24, 23, 22), (225, 222, 218), (242, 169, 59), (24, 23, 22)
+TRANSCODES = {"take": 60, "fit": 300, "cut": 120, "last": 20, "gif": 60, "mosaic": 120}
+SECONDS = {"frames": 5, "strip": 5, **TRANSCODES}  # of processor time
+
+
+def main() -> None:
+    """Answer requests for one command, in a process that can do nothing else."""
+    command = sys.argv[1]
+    confine.serve(prepare, MAX_MEMORY, SECONDS[command], MAX_FILE if command in TRANSCODES else 0)
+
+
+def prepare(command: str, encoder: str = "", *paths: str) -> Callable[..., Answer]:
+    """Import all that a command will need, and use it once: afterwards no file can be opened. Return what
+    answers it. paths: the film to write, and those to read."""
+    import warnings
+
+    from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps, ImageStat, PngImagePlugin  # noqa: F401
+
+    warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # the check of a frame's size is stricter
+    Image.init()
+    tiny = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
+    moving = [io.BytesIO() for _ in range(2)]
+    for form, out in zip(("GIF", "WEBP"), moving, strict=True):
+        tiny[0].save(out, form, save_all=True, append_images=tiny[1:], duration=100)
+    if command in TRANSCODES:
+        from studio.films import transcode
+        from vision import background
+
+        background.step_back()
+        transcode.warm_up(moving, encoder)
+        target, sources = open(paths[0], "w+b"), [open(path, "rb") for path in paths[1:]]
+        return lambda data, **given: transcode.make(command, sources, target, **given)
+    for out in moving:
+        answer(out.getvalue(), "frames", most=4, max_pixels=256)
+    return partial(answer, command=command)
+
+
+def answer(data: bytes, command: str, **given: Any) -> Answer:
+    """Return (header, bytes); a header with "error" says in a few words why there is no picture."""
+    try:
+        return (read_frames if command == "frames" else draw_strip)(data, **given)
+    except ValueError as error:
+        return {"error": str(error)}, b""
+    except MemoryError:
+        return {"error": "needs too much memory to read."}, b""
+
+
+def read_frames(data: bytes, most: int, max_pixels: int) -> Answer:
+    """Return some frames of a film as PNGs, one after the other, with their times and lengths. Raises
+    ValueError, which says why it can't be read."""
+    kind = kind_of(data)
+    if kind is None:
+        raise ValueError(f"can't be read as a film; {READ} are.")
+    try:
+        found = frames.looked_at(data, kind, most, max_pixels)
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # libraries raise whatever they like
+        raise streams.Damaged("is damaged or incomplete.") from error
+    pictures = {
+        round(seconds, 3): png for seconds, png in reversed(found.pictures)
+    }  # none a millisecond apart
+    at = sorted(pictures)
+    header = {
+        "frames": [[seconds, len(pictures[seconds])] for seconds in at],
+        "seconds": round(found.seconds, 3),
+        "whole": round(found.whole, 3),
+    }
+    return header, b"".join(pictures[seconds] for seconds in at)
+
+
+def draw_strip(data: bytes, labels: Sequence[str], lengths: Sequence[int], marked: Sequence[int]) -> Answer:
+    """Return a WebP with the pictures in ``data``, which lie there one after the other; one of length 0 is an
+    empty place. labels: what stands below each. marked: places of those that are set off."""
+    from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+    shown, start = list[Any](), 0
+    for length in lengths:
+        one = Image.open(io.BytesIO(data[start : start + length])) if length else None
+        start += length
+        shown.append(None if one is None else ImageOps.contain(one.convert("RGB"), (WIDTH, WIDTH)))
+    tall = max((one.height for one in shown if one is not None), default=WIDTH)
+    columns, rows = min(ACROSS, len(shown)), -(-len(shown) // ACROSS)
+    across, down = WIDTH + GAP, tall + LINE + GAP
+    whole = Image.new("RGB", (columns * across + GAP, rows * down + GAP), BACK)
+    canvas, font = ImageDraw.Draw(whole), ImageFont.load_default(size=18)
+    for number, one in enumerate(shown):
+        left, top = GAP + number % ACROSS * across, GAP + number // ACROSS * down
+        is_marked = number in marked
+        if is_marked:
+            canvas.rectangle((left - 4, top - 4, left + WIDTH + 3, top + tall + LINE + 1), fill=MARK)
+        if one is not None:
+            whole.paste(one, (left + (WIDTH - one.width) // 2, top + (tall - one.height) // 2))
+        at = (left + WIDTH // 2, top + tall + LINE // 2 - 1)
+        canvas.text(at, labels[number], fill=ON_MARK if is_marked else INK, font=font, anchor="mm")
+    out = io.BytesIO()
+    whole.save(out, "WEBP", quality=85, method=0)
+    return {"width": whole.width, "height": whole.height}, out.getvalue()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,441 @@
+"""A child process that touches strangers' pictures, and draws small pictures of ours. Runs as ``python -m
+studio.pictures.image_process COMMAND``, see ``COMMANDS``.
+
+Before it reads anything it gives up memory, time, files and network (``studio.pictures.confine``), so a bomb
+or a parser bug ends this process and nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from studio.pictures import confine
+
+Answer = tuple[dict[str, Any], bytes]
+MAX_PIXELS = 16_777_216  # 4096 × 4096
+MIN_SIDE = 16  # px
+MAX_MEMORY = 440 * 2**20  # bytes above what the interpreter and its imports need
+RUN_LENGTHS = 3  # zlib.Z_RLE: a third faster here than the default, and no larger
+ENCODINGS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # to make a picture smaller, best first
+    ("lossless WebP", "image/webp", {"format": "WEBP", "lossless": True, "quality": 0, "method": 0}),
+    ("WebP", "image/webp", {"format": "WEBP", "quality": 90, "method": 0}),
+    ("WebP", "image/webp", {"format": "WEBP", "quality": 75, "method": 0}),
+    ("JPEG", "image/jpeg", {"format": "JPEG", "quality": 90}),
+    ("JPEG", "image/jpeg", {"format": "JPEG", "quality": 75}),
+)
+FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow's names; by content, whatever the file is called
+MASK = 2048  # px of the longer side of a mask; it is stretched over the picture
+SHOWN = 1024  # px of the longer side of the numbered picture
+CHANGED = 24  # of 255: how far a pixel must be from the original's to count as painted over
+SAME = 0.2  # share of a picture that must be as it was, for the rest to count as painted over
+GREY = 24  # of 255: how far apart the channels of a grey pixel may be
+TWO_TONES = 0.97  # share of a mask's pixels that are nearly black or nearly white
+LEAST = 0.0005  # share of a picture that a mask must cover
+ACROSS, CELL, GAP = 3, 256, 6  # pictures in a row; px of a cell, and between two
+BACK, BADGE, INK = (24, 23, 22), (24, 23, 22, 210), (255, 255, 255, 255)
+QUALITY, BLURRED_SIDE = (
+    75,
+    24,
+)  # of a thumbnail's WebP; px that a veiled one is reduced to before it is enlarged again
+OTHER_SIZE = "The mask below the strokes has {}×{} px; the canvas has {}×{} px."
+
+
+def main() -> None:
+    """Answer requests for one command, in a process that can do nothing else."""
+    confine.serve(prepare, MAX_MEMORY, COMMANDS[sys.argv[1]][1])
+
+
+def prepare(command: str = "") -> Callable[..., Answer]:
+    """Import all that a command will need: afterwards no file can be opened. Return what answers it."""
+    import warnings
+
+    if command == "paint":
+        import os
+
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # nothing here multiplies matrices
+        from studio.pictures import bits, strokes  # noqa: F401
+
+        return partial(answer, command=command)
+    from PIL import (  # noqa: F401
+        Image,
+        ImageChops,
+        ImageDraw,
+        ImageFile,
+        ImageFilter,
+        ImageFont,
+        ImageOps,
+        JpegImagePlugin,
+        JpegPresets,
+        MpoImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
+
+    warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # the checks of a picture's header are stricter and have their own words
+    Image.init()
+    if command == "thumbnail":
+        Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+        probe = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(probe, "PNG")
+        thumbnail(probe.getvalue(), 256, veiled=True)  # loads all that the encoder needs
+    return partial(answer, command=command)
+
+
+def answer(data: bytes, command: str, **given: Any) -> Answer:
+    """Return (header, bytes); a header with "error" says in a few words why there is no picture."""
+    try:
+        return COMMANDS[command][0](data, **given)
+    except ValueError as error:
+        return {"error": str(error)}, b""
+    except MemoryError:
+        return {"error": "needs too much memory to read."}, b""
+
+
+def clean(data: bytes) -> Answer:
+    """Return a PNG in RGB, upright, with no metadata. Raises ValueError, which says why it can't be read."""
+    from PIL import Image
+
+    picture = _upright(_open(data))
+    fresh = Image.new("RGB", picture.size, "white")  # new: nothing but pixels comes along
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        fresh.paste(picture, mask=picture.getchannel("A"))
+    else:
+        fresh.paste(_eight_bits(picture).convert("RGB"))
+    del picture
+    out = io.BytesIO()
+    fresh.save(out, "PNG", compress_level=1, compress_type=RUN_LENGTHS)
+    return {"width": fresh.width, "height": fresh.height}, out.getvalue()
+
+
+def several(data: bytes, lengths: list[int]) -> Answer:
+    """Return the pictures in ``data``, which lie there one after the other, each as ``clean`` does, with its
+    size in bytes; or why it isn't taken."""
+    found: list[dict[str, object]] = []
+    bodies: list[bytes] = []
+    start = 0
+    for length in lengths:
+        try:
+            header, body = clean(data[start : start + length])
+            found.append(header | {"size": len(body)})
+            bodies.append(body)
+        except ValueError as error:
+            found.append({"error": str(error)})
+        start += length
+    return {"pictures": found}, b"".join(bodies)
+
+
+def _open(data: bytes):
+    """The picture, its header read and found acceptable; not decoded yet."""
+    from PIL import Image
+
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        frames = (
+            1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+        )  # a phone's JPEG with a second view or depth behind it
+    except MemoryError:
+        raise
+    except Exception as error:  # parsers raise whatever they like
+        kind = "is a GIF" if data[:4] == b"GIF8" else "can't be read as a picture"
+        raise ValueError(f"{kind}; send PNG, JPEG or WebP.") from error
+    if picture.width * picture.height > MAX_PIXELS:
+        raise ValueError(
+            f"has {picture.width * picture.height / 1e6:.1f} megapixels; up to {MAX_PIXELS / 1e6:.1f} are"
+            " taken."
+        )
+    if min(picture.size) < MIN_SIDE:
+        raise ValueError(f"is {picture.width}×{picture.height} px; each side must have at least {MIN_SIDE}.")
+    if frames > 1:
+        raise ValueError("is animated; send a still picture.")
+    return picture
+
+
+def _upright(picture):
+    """Decoded, turned as its EXIF says. A damaged EXIF turns nothing and spoils nothing."""
+    from PIL import ImageOps
+
+    try:
+        picture.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError("is damaged or incomplete.") from error
+    try:
+        return ImageOps.exif_transpose(picture)
+    except MemoryError:
+        raise
+    except Exception:
+        return picture
+
+
+def _eight_bits(picture):
+    """16-bit grey as 8-bit grey: Pillow's own conversion would cut off instead of scaling."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+
+
+def shrink(data: bytes, limit: int) -> Answer:
+    """Return the first of ENCODINGS that fits, at full, half or a quarter of the size.
+
+    Raises ValueError when none does.
+    """
+    from PIL import Image
+
+    opened = Image.open(io.BytesIO(data), formats=FORMATS)
+    clear = opened.mode == "RGBA"  # of a cut-out
+    picture = opened.convert("RGBA" if clear else "RGB")
+    for scale in (1, 2, 4):
+        sized = (
+            picture
+            if scale == 1
+            else picture.resize((picture.width // scale, picture.height // scale), Image.Resampling.BOX)
+        )
+        for name, media_type, options in ENCODINGS:
+            if clear and media_type == "image/jpeg":
+                continue
+            out = io.BytesIO()
+            sized.save(out, **options)
+            if out.tell() <= limit:
+                return {
+                    "media_type": media_type,
+                    "name": name,
+                    "width": sized.width,
+                    "height": sized.height,
+                }, out.getvalue()
+    raise ValueError(f"doesn't fit into {limit:,} bytes in any encoding.")
+
+
+def numbered(data: bytes, side: int) -> Answer:
+    """Return a picture of ours with ``side`` × ``side`` numbered fields drawn over it, as WebP."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    picture.thumbnail((SHOWN, SHOWN))
+    canvas = ImageDraw.Draw(picture, "RGBA")
+    width, height = picture.size
+    font = ImageFont.load_default(size=max(10, min(width, height) // (side * 3)))
+    xs, ys = ([round(length * i / side) for i in range(side + 1)] for length in (width, height))
+    for x in xs[1:-1]:
+        canvas.line((x, 0, x, height), fill=(255, 255, 255, 200), width=2)
+    for y in ys[1:-1]:
+        canvas.line((0, y, width, y), fill=(255, 255, 255, 200), width=2)
+    for cell in range(side * side):
+        down, across = divmod(cell, side)
+        middle = (xs[across] + xs[across + 1]) / 2, (ys[down] + ys[down + 1]) / 2
+        canvas.text(
+            middle,
+            str(cell + 1),
+            fill=(255, 255, 255, 255),
+            font=font,
+            anchor="mm",
+            stroke_width=2,
+            stroke_fill=(0, 0, 0, 255),
+        )
+    out = io.BytesIO()
+    picture.save(out, "WEBP", quality=85, method=0)
+    return {"width": width, "height": height}, out.getvalue()
+
+
+def mask(data: bytes, size: int) -> Answer:
+    """Return a PNG, white = to be redrawn, of what somebody's picture marks on the original.
+
+    data: ``size`` bytes of the picture, then the original's (ours). Three kinds are understood: a part erased
+    (transparent); the picture with a part painted over; black and white. Raises ValueError for others.
+    """
+    from PIL import Image
+
+    given = _upright(_open(data[:size]))
+    original = Image.open(io.BytesIO(data[size:])).convert("RGB")
+    original.thumbnail((MASK, MASK))
+    paint = _erased(given, original.size) or _painted(given, original) or _two_tones(given, original.size)
+    if paint is None:
+        raise ValueError(
+            "isn't a mask: send black and white (white = change), or this same picture with the part"
+            " erased or painted over in one strong colour."
+        )
+    covered = paint.histogram()[255] / (paint.width * paint.height)
+    if covered < LEAST:
+        raise ValueError("marks nothing; paint the part to change white.")
+    out = io.BytesIO()
+    paint.convert("RGB").save(out, "PNG", compress_level=1)
+    return {"width": paint.width, "height": paint.height, "covered": covered}, out.getvalue()
+
+
+def exact_mask(data: bytes, size: int) -> Answer:
+    """Return a PNG, white = to be redrawn, of an opaque black and white mask at the picture's own size.
+
+    data: ``size`` bytes of the mask, then the original's (ours). Nothing is guessed or scaled; grey counts by
+    the side of the middle on which it lies. Raises ValueError for another size, transparency, no white.
+    """
+    from PIL import Image
+
+    given = _upright(_open(data[:size]))
+    wide, high = Image.open(io.BytesIO(data[size:])).size
+    if given.size != (wide, high):
+        raise ValueError(f"has {given.width}×{given.height} px; a mask of this picture has {wide}×{high} px.")
+    if given.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in given.info:
+        raise ValueError("is transparent; a mask is black and white; white marks what to change.")
+    paint = given.convert("L").point(lambda value: 255 if value > 127 else 0)
+    marked = paint.histogram()[255]
+    if not marked:
+        raise ValueError("marks nothing; paint the part to change white.")
+    out = io.BytesIO()
+    paint.convert("RGB").save(out, "PNG", compress_level=1)
+    return {
+        "width": paint.width,
+        "height": paint.height,
+        "covered": marked / (paint.width * paint.height),
+    }, out.getvalue()
+
+
+def _erased(given, size):
+    """What is transparent, None where nothing is."""
+    if given.mode not in ("RGBA", "LA", "PA") and "transparency" not in given.info:
+        return None
+    alpha = given.convert("RGBA").getchannel("A").resize(size).point(lambda value: 255 if value < 128 else 0)
+    return alpha if alpha.getbbox() else None
+
+
+def _painted(given, original):
+    """What differs from the original, None where most of it does or nothing."""
+    from PIL import Image, ImageChops, ImageFilter
+
+    if abs(given.width / given.height - original.width / original.height) > 0.02:
+        return None
+    apart = ImageChops.difference(
+        given.convert("RGB").resize(original.size, Image.Resampling.BICUBIC), original
+    )
+    worst = ImageChops.lighter(ImageChops.lighter(*apart.split()[:2]), apart.getchannel(2))
+    changed = worst.point(lambda value: 255 if value > CHANGED else 0).filter(ImageFilter.MedianFilter(3))
+    same = changed.histogram()[0] / (changed.width * changed.height)
+    return changed if SAME <= same and changed.getbbox() else None
+
+
+def _two_tones(given, size):
+    """White of a black and white picture, None for others."""
+    from PIL import ImageChops
+
+    red, green, blue = given.convert("RGB").split()
+    spread = ImageChops.subtract(
+        ImageChops.lighter(ImageChops.lighter(red, green), blue),
+        ImageChops.darker(ImageChops.darker(red, green), blue),
+    )
+    grey = given.convert("L")
+    number = grey.width * grey.height
+    tones = grey.histogram()
+    extreme = sum(tones[:64]) + sum(tones[192:])
+    coloured = sum(spread.histogram()[GREY:])
+    if extreme < TWO_TONES * number or coloured > (1 - TWO_TONES) * number:
+        return None
+    return grey.resize(size).point(lambda value: 255 if value > 127 else 0)
+
+
+def sheet(data: bytes, lengths: list[int], first: int) -> Answer:
+    """Return a WebP with the pictures in ``data``, which lie there one after the other; one of length 0 is an
+    empty cell. Each has its number, from ``first`` on."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    rows = -(-len(lengths) // ACROSS)
+    columns = min(ACROSS, len(lengths))
+    size = (columns * (CELL + GAP) + GAP, rows * (CELL + GAP) + GAP)
+    whole, font = Image.new("RGB", size, BACK), ImageFont.load_default(size=22)
+    canvas, start = ImageDraw.Draw(whole, "RGBA"), 0
+    for number, length in enumerate(lengths):
+        down, across = divmod(number, ACROSS)
+        left, top = (GAP + step * (CELL + GAP) for step in (across, down))
+        if length:
+            one = Image.open(io.BytesIO(data[start : start + length])).convert("RGB")
+            one.thumbnail((CELL, CELL))
+            whole.paste(one, (left + (CELL - one.width) // 2, top + (CELL - one.height) // 2))
+        start += length
+        canvas.rounded_rectangle(
+            (left + 6, top + 6, left + 40 + 12 * (number + first > 99), top + 40), 8, fill=BADGE
+        )
+        canvas.text(
+            (left + 23 + 6 * (number + first > 99), top + 23),
+            str(number + first),
+            fill=INK,
+            font=font,
+            anchor="mm",
+        )
+    out = io.BytesIO()
+    whole.save(out, "WEBP", quality=85, method=0)
+    return {"width": whole.width, "height": whole.height}, out.getvalue()
+
+
+def paint(data: bytes, width: int, height: int, length: int) -> Answer:
+    """Return the mask that strokes make, as a file, with the number of painted pixels and the SHA-256 of all
+    of them, a byte each.
+
+    data: ``length`` bytes of strokes as JSON, then the mask below them as a file, if there is one. Raises
+    ValueError, which says in a sentence why there is no mask.
+    """
+    import hashlib
+    import json
+
+    import numpy as np
+
+    from core.errors import ImageError
+    from studio.pictures import bits, strokes
+
+    try:
+        below = np.zeros((height, width), np.uint8)
+        if data[length:]:
+            read = bits.read(data[length:])
+            if (read.width, read.height) != (width, height):
+                raise ValueError(OTHER_SIZE.format(read.width, read.height, width, height))
+            rows = np.frombuffer(read.rows, np.uint8).reshape(height, -1)
+            below = np.unpackbits(rows, axis=1, count=width)
+        found = strokes.replay(below, json.loads(data[:length]))
+        mask = bits.Bits(width, height, np.packbits(found, axis=1).tobytes())
+        digest = hashlib.sha256(found.tobytes()).hexdigest()
+        return {"painted": mask.painted, "sha256": digest}, bits.write(mask)
+    except ImageError as error:
+        raise ValueError(str(error)) from error
+    except MemoryError as error:
+        raise ValueError("These strokes need too much memory.") from error
+
+
+def thumbnail(original: bytes, side: int, veiled: bool) -> Answer:
+    """Return an encoded picture as a WebP whose longer side has at most ``side`` px; nothing when it can't
+    be read. veiled: blurred beyond recognition."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(original), formats=("PNG", "JPEG", "WEBP")) as picture:
+            picture.draft("RGB", (side, side))
+            shown = picture.convert("RGBA" if picture.mode in ("RGBA", "LA", "P") else "RGB")
+    except (OSError, ValueError, Image.DecompressionBombError, MemoryError):
+        return {}, b""
+    shown.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if veiled:
+        size = shown.size
+        shown.thumbnail((BLURRED_SIDE, BLURRED_SIDE), Image.Resampling.BOX)
+        shown = shown.resize(size, Image.Resampling.BICUBIC)
+    kept = io.BytesIO()
+    shown.save(kept, "WEBP", quality=QUALITY, method=2)
+    return {}, kept.getvalue()
+
+
+COMMANDS: dict[str, tuple[Callable[..., Answer], int]] = {  # … and seconds of processor time
+    "clean": (clean, 2),  # 16.7 megapixels of noise need 1.8 on a slow, shared core
+    "several": (several, 15),
+    "shrink": (shrink, 10),
+    "numbered": (numbered, 5),
+    "mask": (mask, 5),
+    "exact-mask": (exact_mask, 5),
+    "sheet": (sheet, 5),
+    "paint": (paint, 10),
+    "thumbnail": (thumbnail, 3600),  # of very many pictures
+}
+
+if __name__ == "__main__":
+    main()
