@@ -445,8 +445,7 @@ def _headers(context: Context, kind: str, *, own: bool = False, shared: bool = F
 def _page(
     context: Context, template: str, values: Mapping[str, Any], status: int, *, shared: bool = False
 ) -> web.Response:
-    entry = f"js/{template.removesuffix('.html')}.js"
-    shown = {"static": context.static.prefix, "modules": context.static.modules(entry), **values}
+    shown = {"static": context.static.prefix, "modules_of": context.static.modules, **values}
     text = context.templates.get_template(template).render(shown)
     headers = _headers(context, "page", shared=shared)
     return _packed(web.Response(text=text, status=status, content_type="text/html", headers=headers))

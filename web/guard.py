@@ -36,7 +36,7 @@ PAGE_POLICY = "; ".join(
     )
 )
 BYTES_POLICY = "default-src 'none'; sandbox"
-OF_EACH = {"Server": "Atelier", "X-Content-Type-Options": "nosniff"}  # a page is thirty files: each counts
+OF_EACH = {"Server": "Atelier", "X-Content-Type-Options": "nosniff"}  # a page is a dozen files: each counts
 HEADERS = OF_EACH | {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",

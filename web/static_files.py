@@ -36,6 +36,11 @@ class StaticFiles:
     def __init__(self, folder: Path = FOLDER) -> None:
         paths = sorted(path for path in folder.rglob("*") if path.suffix in TYPES)
         self._files = {path.relative_to(folder).as_posix(): _read(path) for path in paths}
+        self._imports = {
+            name: [_joined(name, target) for target in _IMPORT.findall(file.data.decode())]
+            for name, file in self._files.items()
+            if name.endswith(".js")
+        }
         digest = hashlib.sha256()
         for name, file in self._files.items():
             digest.update(name.encode() + b"\0" + file.data)
@@ -54,14 +59,12 @@ class StaticFiles:
         """Return ``entry`` and every module that it imports, directly or not, for the browser to fetch at
         once. Nothing for a module that isn't there."""
         found: dict[str, None] = {}
-        todo = [entry] if entry in self._files else []
+        todo = [entry]
         while todo:
             name = todo.pop()
-            if name in found or name not in self._files:
-                continue
-            found[name] = None
-            source = self._files[name].data.decode()
-            todo += [_joined(name, target) for target in _IMPORT.findall(source)]
+            if name not in found and name in self._imports:
+                found[name] = None
+                todo += self._imports[name]
         return list(found)
 
 

@@ -26,7 +26,7 @@ TRAVERSALS = (
     "/static/x//etc/passwd",
     "/static/x/js/../../../routes.py",
     "/static/x/%00",
-    "/static/x/js/create.js%00.png",
+    "/static/x/js/stream.js%00.png",
     "/static/x/\\..\\..\\server.py",
     "/files/..%2f..%2fatelier.db/1",
     "/files/abcd2345efgh/1/../../../../etc/passwd",

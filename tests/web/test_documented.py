@@ -7,7 +7,7 @@ from tests.web.proofs.addresses import PAGE, drawn, keys
 
 JS = ROOT / "web" / "static" / "js"
 NAMES = {"ArrowLeft": "←", "ArrowRight": "→", "ArrowUp": "↑", "ArrowDown": "↓", "Escape": "Esc", " ": "Space"}
-_TAKEN = re.compile(r"\bshortcuts\(\{(.*?)\n?\}\);", re.DOTALL)
+_TAKEN = re.compile(r"\baddShortcuts\(\{(.*?)\n?\}\);", re.DOTALL)
 _NAME = re.compile(r'(?:^|[,{\n])\s*(?:"([^"]+)"|(\w+)):')
 
 
@@ -40,6 +40,6 @@ def test_every_key_that_a_page_takes_is_on_the_page_of_shortcuts() -> None:
         for body in _TAKEN.findall(path.read_text(encoding="utf-8"))
         for quoted, name in _NAME.findall(body)
     }
-    leads = re.search(r"const PAGES = \{(.*?)\};", (JS / "parts" / "shell.js").read_text(encoding="utf-8"))
+    leads = re.search(r"const PAGES = \{(.*?)\};", (JS / "core" / "page.js").read_text(encoding="utf-8"))
     taken |= {name for _, name in _NAME.findall(leads[1] if leads else "")}
     assert len(taken) >= 10 and taken - shown == set()

@@ -196,7 +196,7 @@ async def test_a_proxy_that_adds_a_line_of_its_own_is_believed_before_the_visito
 
 async def test_a_head_answers_as_a_get_without_its_body(site) -> None:
     job = await site.drawn(site.you)
-    for path in ("/pictures", "/api/jobs", f"/files/{job['id']}/1", "/static/x/js/create.js"):
+    for path in ("/pictures", "/api/jobs", f"/files/{job['id']}/1", "/static/x/js/stream.js"):
         head, get = await site.you.ask("HEAD", path), await site.you.get(path)
         assert (head.status, head.body) == (200, b"") and get.body, path
         assert head.headers["Content-Type"] == get.headers["Content-Type"], path

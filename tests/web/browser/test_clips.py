@@ -64,7 +64,7 @@ async def test_a_part_is_cut_and_the_last_frame_taken(opened: Site, you) -> None
     await you.get_by_text("Cut", exact=True).first.click()
     await you.get_by_label("From, seconds").fill("0.25")
     await shot(you, "cut")
-    await you.locator("form[action$='/cut'] button").click()
+    await you.locator("form[data-send$='/cut'] button").click()
     await you.get_by_role("button", name="Last frame").click()
 
     async def are_there() -> bool:

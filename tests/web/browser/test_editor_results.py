@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 FIELDS = """async ([x, y]) => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame);
-  const { fieldOf } = await import(new URL('../editor/pictures.js',
+  const { fieldOf } = await import(new URL('../editor/screen.js',
     document.querySelector('script[type=module]').src));
   const { view, instead: { beside }, parts: { picture } } = editor;
   return beside.map((_, at) => {

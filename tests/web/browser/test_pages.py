@@ -58,7 +58,7 @@ async def test_an_enter_before_the_scripts_are_there_sends_the_prompt_once(opene
         await late.wait()
         await route.continue_()
 
-    await you.route("**/js/create.js", held)
+    await you.route("**/js/stream.js", held)
     await you.goto(opened.web.url, wait_until="commit")
     await you.locator("#bar-prompt").fill("a red house")
     for _ in range(2):

@@ -1,6 +1,6 @@
 import { render } from "/static/vendor/lit-html/lit-html.js";
 import { jobCard } from "/static/js/parts/job-card.js";
-import { commandOf } from "/static/js/viewer/command.js";
+import { commandOf } from "/static/js/core/text.js";
 import { equal, holds } from "./assert.js";
 
 const HOSTILE = `<img src=x onerror="window.hit=1"> "' --ar 3:2`;

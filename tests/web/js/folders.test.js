@@ -1,5 +1,5 @@
 // Labels that the folders of dropped files give.
-import { chosen, isPicture, isZip, labelOf } from "/static/projects/folders.js";
+import { chosenFiles, isPicture, isZip, labelOf } from "/static/projects/intake.js";
 import { equal } from "./assert.js";
 
 export function a_folder_that_holds_a_file_is_its_label() {
@@ -11,7 +11,7 @@ export function a_folder_that_holds_a_file_is_its_label() {
 }
 
 export function files_of_a_field_have_no_label_of_their_own() {
-  const [one] = chosen([new File(["a"], "a.png", { type: "image/png" })]);
+  const [one] = chosenFiles([new File(["a"], "a.png", { type: "image/png" })]);
   equal([one.file.name, one.label], ["a.png", ""]);
 }
 

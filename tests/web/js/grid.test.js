@@ -1,5 +1,5 @@
 import { Grid } from "/static/js/gallery/grid.js";
-import { Selection } from "/static/js/gallery/selection.js";
+import { Selection } from "/static/js/gallery/source.js";
 import { equal } from "./assert.js";
 
 const TOOLS = { press: () => {}, mark: () => {}, like: () => {} };

@@ -1,4 +1,4 @@
-import { History } from "/static/js/parts/history.js";
+import { History } from "/static/js/parts/bar.js";
 import { equal } from "./assert.js";
 
 export function arrow_up_brings_the_last_prompt_and_then_the_one_before() {

@@ -1,4 +1,4 @@
-import { layoutOf, MOST_TILES, placeOf, rowsIn, segmentHeights } from "/static/js/gallery/layout.js";
+import { layoutOf, MOST_TILES, rowPlace, rowsIn, segmentHeights } from "/static/js/gallery/grid.js";
 import { equal, holds } from "./assert.js";
 
 export function the_last_row_of_a_hundred_thousand_is_reached() {
@@ -16,7 +16,7 @@ export function segments_stay_under_a_million_px_and_hold_every_row() {
   const heights = segmentHeights(layout);
   holds(Math.max(...heights) < 1_000_000, "a segment is too high");
   equal(Math.round(heights.reduce((sum, height) => sum + height, 0)), Math.round(layout.height));
-  const { segment, top } = placeOf(layout, layout.rows - 1);
+  const { segment, top } = rowPlace(layout, layout.rows - 1);
   equal([segment, Math.round(top + layout.pitch)], [heights.length - 1, Math.round(heights.at(-1))]);
 }
 

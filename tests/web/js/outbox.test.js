@@ -1,6 +1,4 @@
-import { Problem } from "/static/js/core/api.js";
-import { keepHere, keptHere } from "/static/js/core/kept.js";
-import { once, Outbox } from "/static/js/core/outbox.js";
+import { keepHere, keptHere, Outbox, Problem, sendOnce } from "/static/js/core/api.js";
 import { equal } from "./assert.js";
 
 const letter = (name, label = "") => ({ name, method: "POST", path: "/", body: { label } });
@@ -66,10 +64,10 @@ export async function a_wish_without_an_answer_keeps_its_key_and_one_with_an_ans
     if (answer) throw answer;
     return key;
   };
-  await once("a house", send(new Problem(429, "That was a lot."))).catch(() => {});
-  await once("a house", send());
-  await once("a house", send());
+  await sendOnce("a house", send(new Problem(429, "That was a lot."))).catch(() => {});
+  await sendOnce("a house", send());
+  await sendOnce("a house", send());
   equal([keys[0] === keys[1], keys[1] === keys[2]], [true, false]);
-  await Promise.all([once("a boat", send()), once("a boat", send())]);
+  await Promise.all([sendOnce("a boat", send()), sendOnce("a boat", send())]);
   equal(new Set(keys.slice(3)).size, 2); // asked twice on purpose
 }

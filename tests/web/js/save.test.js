@@ -1,9 +1,8 @@
-import { copies, copyOf, forgetAll, keepHere, keptHere } from "/static/js/core/kept.js";
-import { fresh } from "/static/editor/document.js";
-import { Saving, textOf } from "/static/editor/save.js";
+import { copyKey, forgetKept, keepHere, keptHere, withCopies } from "/static/js/core/api.js";
+import { documentText, newDocument, Saving } from "/static/editor/document.js";
 import { equal } from "./assert.js";
 
-const START = fresh({ job: "abcd2345efgh", n: 1 }, 64, 64);
+const START = newDocument({ job: "abcd2345efgh", n: 1 }, 64, 64);
 const turn = () => new Promise((done) => setTimeout(done));
 
 /** Wait until something holds. @param {() => unknown} holds */
@@ -11,7 +10,7 @@ async function until(holds) {
   for (let n = 0; n < 1000 && !(await holds()); n += 1) await turn();
 }
 
-const kept = (key) => copies("readonly", (all) => all.get(copyOf(key)));
+const kept = (key) => withCopies("readonly", (all) => all.get(copyKey(key)));
 
 /** A server with one document, at version 3, that answers by hand. */
 function server() {
@@ -93,12 +92,12 @@ export async function a_document_that_was_deleted_elsewhere_is_saved_as_a_new_on
 export async function what_was_sent_when_the_page_before_was_left_is_nobody_elses() {
   const calls = server();
   const { saving, told } = editing();
-  saving.tried = ["{}", textOf({ ...START, words: "zero" })];
+  saving.tried = ["{}", documentText({ ...START, words: "zero" })];
   saving.save();
   await until(() => calls[0]);
   calls[0].give(412, { detail: "changed", version: 4 });
   await until(() => calls[1]);
-  calls[1].give(200, { id: "x", version: 4, document: JSON.parse(textOf({ ...START, words: "zero" })) });
+  calls[1].give(200, { id: "x", version: 4, document: JSON.parse(documentText({ ...START, words: "zero" })) });
   await until(() => calls[2]);
   calls[2].give(200, { version: 5 });
   await saving.before;
@@ -122,7 +121,7 @@ export async function a_copy_is_its_persons_and_goes_when_the_server_has_it() {
 
 export async function who_signs_out_leaves_nothing_behind() {
   keepHere("prompt", "a house");
-  await copies("readwrite", (all) => all.put({ text: "{}" }, copyOf("x")));
-  await forgetAll();
-  equal([keptHere("prompt"), await copies("readonly", (all) => all.count())], [null, 0]);
+  await withCopies("readwrite", (all) => all.put({ text: "{}" }, copyKey("x")));
+  await forgetKept();
+  equal([keptHere("prompt"), await withCopies("readonly", (all) => all.count())], [null, 0]);
 }

@@ -1,5 +1,5 @@
 // The text of the search box.
-import { withToken } from "/static/js/search/box.js";
+import { withToken } from "/static/js/gallery/gallery.js";
 import { equal } from "./assert.js";
 
 export function a_filter_is_added_changed_and_taken_away() {

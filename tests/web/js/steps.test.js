@@ -1,11 +1,9 @@
-import { fresh, layer, withBase, withCanvas, withLayer } from "/static/editor/document.js";
-import { History } from "/static/editor/history.js";
+import { History, newDocument, newLayer, stepName, stepsOf, withBase, withCanvas, withLayer } from "/static/editor/document.js";
 import { Mask } from "/static/editor/mask.js";
-import { nameOf, stepsOf } from "/static/editor/steps.js";
 import { equal } from "./assert.js";
 
 const DOT = { tool: "brush", value: 1, r: [80], at: [800, 800], xy: "" };
-const STATE = fresh({ job: "abcd2345efgh", n: 1 }, 256, 128);
+const STATE = newDocument({ job: "abcd2345efgh", n: 1 }, 256, 128);
 
 export function a_step_is_named_by_what_it_painted() {
   for (const [stroke, name] of [
@@ -17,22 +15,22 @@ export function a_step_is_named_by_what_it_painted() {
     [{ tool: "shrink", px: 2 }, "Shrink"],
   ]) {
     const before = { ...STATE, mask: { base: null, strokes: [DOT] } };
-    equal(nameOf(before, { ...before, mask: { base: null, strokes: [DOT, stroke] } }), name);
+    equal(stepName(before, { ...before, mask: { base: null, strokes: [DOT, stroke] } }), name);
   }
   const mask = new Mask(256, 128);
-  equal(nameOf({ ...STATE, mask: { base: null, strokes: [DOT] } }, withBase(STATE, mask)), "Clear");
+  equal(stepName({ ...STATE, mask: { base: null, strokes: [DOT] } }, withBase(STATE, mask)), "Clear");
   mask.rect([0, 0, 9, 9], 1);
-  equal(nameOf(STATE, withBase(STATE, mask)), "Mask");
+  equal(stepName(STATE, withBase(STATE, mask)), "Mask");
 }
 
 export function a_step_is_named_by_what_became_of_its_layers() {
   const clip = { tiles: null, width: 256, height: 128, sha256: null };
-  const boat = { ...layer("boat", { upload: "a" }), name: "boat.png" };
+  const boat = { ...newLayer("boat", { upload: "a" }), name: "boat.png" };
   const two = { ...STATE, layers: [...STATE.layers, boat] };
-  equal(nameOf(STATE, two), "Layer added: boat.png");
-  equal(nameOf(two, STATE), "Layer removed: boat.png");
-  equal(nameOf(two, { ...two, layers: [...two.layers].reverse() }), "Order of layers");
-  equal(nameOf(STATE, { ...two, layers: [...STATE.layers, { ...boat, clip }] }), "Cut-out");
+  equal(stepName(STATE, two), "Layer added: boat.png");
+  equal(stepName(two, STATE), "Layer removed: boat.png");
+  equal(stepName(two, { ...two, layers: [...two.layers].reverse() }), "Order of layers");
+  equal(stepName(STATE, { ...two, layers: [...STATE.layers, { ...boat, clip }] }), "Cut-out");
   for (const [change, name] of [
     [{ x: 4 }, "Move: boat.png"],
     [{ y: 4, scale: 2 }, "Scale: boat.png"],
@@ -41,15 +39,15 @@ export function a_step_is_named_by_what_became_of_its_layers() {
     [{ clip }, "Restore: boat.png"],
     [{ source: { job: "abcd2345efgh", n: 2 } }, "Another picture"],
   ]) {
-    equal(nameOf(two, withLayer(two, "boat", change)), name);
+    equal(stepName(two, withLayer(two, "boat", change)), name);
   }
 }
 
 export function a_step_is_named_by_the_canvas_or_the_setting_that_it_changed() {
-  equal(nameOf(STATE, withCanvas(STATE, 64, 0, 320, 128)), "Canvas, 320 × 128 px");
-  equal(nameOf(STATE, { ...STATE, words: "a boat" }), "Words");
-  equal(nameOf(STATE, { ...STATE, keep_seam: true }), "Keep every pixel outside");
-  equal(nameOf(STATE, { ...STATE, seed: 4 }), "Seed");
+  equal(stepName(STATE, withCanvas(STATE, 64, 0, 320, 128)), "Canvas, 320 × 128 px");
+  equal(stepName(STATE, { ...STATE, words: "a boat" }), "Words");
+  equal(stepName(STATE, { ...STATE, keep_seam: true }), "Keep every pixel outside");
+  equal(stepName(STATE, { ...STATE, seed: 4 }), "Seed");
 }
 
 export function steps_are_listed_with_how_far_they_are_undone_ones_too() {

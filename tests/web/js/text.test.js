@@ -1,11 +1,11 @@
-import { ago, duration, flagValue, left, monthName, plain, shapeOf, split, withFlag } from "/static/js/core/text.js";
+import { durationOf, flagValue, monthName, plainText, shapeOf, splitPrompt, timeAgo, timeLeft, withFlag } from "/static/js/core/text.js";
 import { equal } from "./assert.js";
 
 export function a_prompt_is_split_into_words_and_flags() {
-  equal(split("a red house --ar 3:2 --raw"), { words: "a red house", flags: ["ar 3:2", "raw"] });
-  equal(split("--tile a pattern"), { words: "", flags: ["tile a pattern"] });
-  equal(split("a well-made - or -- not --chaos 5"), { words: "a well-made - or -- not", flags: ["chaos 5"] });
-  equal(split("phones write —ar 1:2").flags, ["ar 1:2"]);
+  equal(splitPrompt("a red house --ar 3:2 --raw"), { words: "a red house", flags: ["ar 3:2", "raw"] });
+  equal(splitPrompt("--tile a pattern"), { words: "", flags: ["tile a pattern"] });
+  equal(splitPrompt("a well-made - or -- not --chaos 5"), { words: "a well-made - or -- not", flags: ["chaos 5"] });
+  equal(splitPrompt("phones write —ar 1:2").flags, ["ar 1:2"]);
 }
 
 export function a_flag_is_set_changed_and_taken_out() {
@@ -30,19 +30,19 @@ export function the_shape_is_that_of_the_flag_if_it_can_be_one() {
 }
 
 export function times_are_said_as_people_say_them() {
-  equal([0.2, 12, 89, 90, 3600, 3900].map(duration), ["1 s", "12 s", "89 s", "2 min", "1 h", "1 h 5 min"]);
+  equal([0.2, 12, 89, 90, 3600, 3900].map(durationOf), ["1 s", "12 s", "89 s", "2 min", "1 h", "1 h 5 min"]);
   const now = Date.parse("2026-11-26T12:00:00Z");
-  equal(ago("2026-11-26T11:59:50Z", now), "just now");
-  equal(ago("2026-11-26T11:55:00Z", now), "5 minutes ago");
-  equal(ago("2026-11-25T10:00:00Z", now), "yesterday");
-  equal(ago("2026-10-01T12:00:00Z", now), "1 October 2026");
+  equal(timeAgo("2026-11-26T11:59:50Z", now), "just now");
+  equal(timeAgo("2026-11-26T11:55:00Z", now), "5 minutes ago");
+  equal(timeAgo("2026-11-25T10:00:00Z", now), "yesterday");
+  equal(timeAgo("2026-10-01T12:00:00Z", now), "1 October 2026");
   equal(monthName("2026-11"), "November 2026");
-  equal(plain("`--ar` takes a shape."), "--ar takes a shape.");
+  equal(plainText("`--ar` takes a shape."), "--ar takes a shape.");
 }
 
 export function what_is_left_is_counted_in_begun_days() {
   const now = Date.parse("2026-11-26T12:00:00Z");
-  equal(left("2026-12-26T11:59:59Z", now), "30 days");
-  equal(left("2026-11-26T12:00:01Z", now), "1 day");
-  equal(left("2026-11-26T12:00:00Z", now), "today");
+  equal(timeLeft("2026-12-26T11:59:59Z", now), "30 days");
+  equal(timeLeft("2026-11-26T12:00:01Z", now), "1 day");
+  equal(timeLeft("2026-11-26T12:00:00Z", now), "today");
 }

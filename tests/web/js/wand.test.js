@@ -1,4 +1,4 @@
-import { flood } from "/static/editor/wand.js";
+import { floodFill } from "/static/editor/mask.js";
 import { equal } from "./assert.js";
 
 const [WIDTH, HEIGHT] = [61, 37];
@@ -29,7 +29,7 @@ export function the_wand_finds_every_pixel_that_hangs_together_and_no_other() {
     const pixels = Uint8ClampedArray.from({ length: 4 * WIDTH * HEIGHT }, (_, at) => (at % 4 === 3 ? 255 : 20 * random(shades)));
     for (let at = 0; at < pixels.length; at += 4) pixels[at + 1] = pixels[at + 2] = 0; // one channel tells
     const [start, tolerance] = [random(WIDTH * HEIGHT), 20 * random(3)];
-    const filling = flood(pixels, WIDTH, HEIGHT, start % WIDTH, Math.floor(start / WIDTH), tolerance);
+    const filling = floodFill(pixels, WIDTH, HEIGHT, start % WIDTH, Math.floor(start / WIDTH), tolerance);
     let step = filling.next();
     while (!step.done) step = filling.next();
     equal(step.value.join(""), slowly(pixels, start, tolerance).join(""));

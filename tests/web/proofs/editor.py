@@ -28,7 +28,7 @@ PAST = """async (strokes) => {
   const { editor } = await import(document.querySelector('script[type=module]').src);
   const { width, height } = editor.state;
   const at = (seed) => { const x = Math.sin(seed * 12.9898) * 43758.5453; return x - Math.floor(x); };
-  const { Brushing } = await import(new URL('../editor/history.js',
+  const { Brushing } = await import(new URL('../editor/document.js',
     document.querySelector('script[type=module]').src));
   for (let one = 0; one < strokes; one++) {
     const brush = new Brushing(editor.history, one % 5 ? 1 : 0);
@@ -78,14 +78,14 @@ UNDO = """async () => {
 }"""
 SENT = """async () => {
   const script = document.querySelector('script[type=module]').src;
-  const [{ editor }, { encode }, { written }] = [await import(script),
-    await import(new URL('../editor/png.js', script)), await import(new URL('../editor/document.js',
+  const [{ editor }, { encodePng }, { writeDocument }] = [await import(script),
+    await import(new URL('../editor/mask.js', script)), await import(new URL('../editor/document.js',
       script))];
   const began = performance.now();
   await crypto.subtle.digest('SHA-256', editor.mask.bits);
-  const text = JSON.stringify(written({ ...editor.state, mask: { ...editor.state.mask, base: null } }));
+  const text = JSON.stringify(writeDocument({ ...editor.state, mask: { ...editor.state.mask, base: null } }));
   const hashed = performance.now();
-  const file = await encode(editor.mask.bits, editor.mask.width, editor.mask.height);
+  const file = await encodePng(editor.mask.bits, editor.mask.width, editor.mask.height);
   const { past, limits } = editor.history;
   const kept = past.reduce((sum, step) => sum + (step.tiles?.bytes ?? 0) 
     + (step.state.mask.base?.tiles.bytes ?? 0), 0);

@@ -1,26 +1,23 @@
-// What became of a document that was sent: its progress in place, then its pictures beside the original, to compare and keep.
+// What comes back from the studio: pictures of a document that was sent, to compare and keep, and answers to questions about it.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { change } from "../js/core/api.js";
-import { Jobs } from "../js/core/jobs.js";
-import { live } from "../js/core/connection.js";
-import { once } from "../js/core/outbox.js";
+import { cancelJob, fetchJson, sendJson, sendOnce, untilAnswered, upload } from "../js/core/api.js";
+import { followNews, Jobs, stepOf, stopJob } from "../js/core/jobs.js";
 import { icon, oncePerFrame } from "../js/core/page.js";
-import { counted, plain } from "../js/core/text.js";
-import { complain, say } from "../js/core/toasts.js";
-import { step } from "../js/parts/step.js";
-import { fresh, freeId, layer, written } from "./document.js";
-import { sendFiles } from "./save.js";
+import { announce, countOf, plainText, showError } from "../js/core/text.js";
+import { addressOf, freeId, newDocument, newLayer, sendFiles, writeDocument } from "./document.js";
+import { differenceOf } from "./screen.js";
 
 /** @import {LiveJob} from "../js/core/jobs.js" */
-/** @import {Job, News} from "../js/types.js" */
+/** @import {Job, News, Turn} from "../js/types.js" */
 /** @import {Source, State} from "./document.js" */
 /** @import {Editor} from "./editor.js" */
-/** @import {Middle} from "./view.js" */
+/** @import {Box} from "./mask.js" */
+/** @import {Middle} from "./screen.js" */
 
 const BLINK = 700; // ms of each, when the original and a candidate take turns
 
 /** The place of candidate `at` in a sheet of previews: left, top, width, height as shares. Pure. @param {number} count @param {number} at @returns {[number, number, number, number]} */
-export function quarter(count, at) {
+function quarterOf(count, at) {
   const [columns, rows] = [count > 1 ? 2 : 1, count > 2 ? 2 : 1];
   return [(at % columns) / columns, Math.floor(at / columns) / rows, 1 / columns, 1 / rows];
 }
@@ -47,8 +44,8 @@ export class Results {
     /** @type {{take: (news: News) => void} | null} who else is told the news, of which a page reads one stream */
     this.other = null;
     this.jobs = new Jobs([], oncePerFrame(() => this.#news()), ({ id }) => id === this.run?.id);
-    live((news) => {
-      this.jobs.take(news).catch(complain);
+    followNews((news) => {
+      this.jobs.take(news).catch(showError);
       this.other?.take(news);
     });
   }
@@ -67,16 +64,16 @@ export class Results {
     try {
       await sendFiles(state);
       const painted = crypto.subtle && hex(await crypto.subtle.digest("SHA-256", mask.bits)); // only where the page came safely
-      const document = written(state);
-      const { jobs, said, seam } = /** @type {{jobs: Job[], said: string, seam: number | null}} */ (await once(document, (key) => change("POST", "/api/edits", { document, painted, key })));
+      const document = writeDocument(state);
+      const { jobs, said, seam } = /** @type {{jobs: Job[], said: string, seam: number | null}} */ (await sendOnce(document, (key) => sendJson("POST", "/api/edits", { document, painted, key })));
       const [first] = jobs;
       if (first) this.run = { id: first.id, state, seam };
       this.show(null);
-      this.said = plain(said);
+      this.said = plainText(said);
       this.jobs.add(jobs);
-      say(this.said);
+      announce(this.said);
     } catch (error) {
-      complain(error);
+      showError(error);
     }
     this.isSending = false;
     this.onChange();
@@ -90,7 +87,7 @@ export class Results {
       editor.look();
     }
     if (job?.over && job.pictures.length && !this.isTold) {
-      say(`${counted(job.pictures.length, "picture")} ready`);
+      announce(`${countOf(job.pictures.length, "picture")} ready`);
       if (editor.state === this.run?.state) this.show(1);
     }
     this.isTold = job?.over ?? false;
@@ -102,7 +99,7 @@ export class Results {
     const image = new Image();
     image.src = address; // decoded by now
     const put = () => {
-      this.editor.preview = { image, part: quarter(count, 0), box };
+      this.editor.preview = { image, part: quarterOf(count, 0), box };
       this.editor.look();
     };
     if (image.complete) put();
@@ -120,14 +117,13 @@ export class Results {
       editor.show(null);
       return this.draw();
     }
-    const state = fresh(candidate, run.state.width, run.state.height);
+    const state = newDocument(candidate, run.state.width, run.state.height);
     editor.show({ state, mask: null, split: this.split });
     this.draw();
     if (!this.isDifference) return;
-    const [module] = await Promise.all([import("./difference.js").catch(complain), editor.pictures.load(candidate).catch(complain)]);
-    if (!module) return;
-    const { mask, changed, outside } = module.difference(editor, run.state, state, run.seam);
-    this.said = `${counted(changed, "pixel")} changed${run.seam === null ? "" : `, ${outside ? outside.toLocaleString("en") : "none"} outside of what was painted or uncovered`}`;
+    await editor.pictures.load(candidate).catch(showError);
+    const { mask, changed, outside } = differenceOf(editor, run.state, state, run.seam);
+    this.said = `${countOf(changed, "pixel")} changed${run.seam === null ? "" : `, ${outside ? outside.toLocaleString("en") : "none"} outside of what was painted or uncovered`}`;
     if (this.shown === n && this.isDifference) editor.show({ state, mask, split: 100 });
     this.draw();
   }
@@ -138,13 +134,13 @@ export class Results {
     if (!run || !job?.pictures.length) return;
     this.blink(false);
     [this.shown, this.isBeside] = [null, true];
-    const all = job.pictures.slice(0, 4).map(({ n }) => ({ name: String(n), state: fresh({ job: run.id, n }, run.state.width, run.state.height) }));
+    const all = job.pictures.slice(0, 4).map(({ n }) => ({ name: String(n), state: newDocument({ job: run.id, n }, run.state.width, run.state.height) }));
     const beside = all.length > 1 ? all : [{ name: "Before", state: run.state }, ...all];
     this.looked ??= editor.isFitted ? "all" : editor.view.middle;
     editor.show({ state: run.state, mask: null, split: 100, beside });
     editor.fit();
     this.draw();
-    say("All pictures beside each other");
+    announce("All pictures beside each other");
   }
 
   #apart() {
@@ -184,7 +180,7 @@ export class Results {
     if (!source) return;
     const { state } = editor;
     const name = `Picture ${this.shown}`;
-    const base = { ...layer(isLayer ? freeId(state) : "base", source), name };
+    const base = { ...newLayer(isLayer ? freeId(state) : "base", source), name };
     editor.replace({ ...state, layers: isLayer ? [...state.layers, base] : [base] }, !isLayer);
     editor.select(base.id);
     this.close();
@@ -211,7 +207,7 @@ export class Results {
   #strip(id) {
     const { job } = this;
     const close = html`<button class="icon-button" type="button" title="Close" aria-label="Close" @click=${() => this.close()}>${icon("close")}</button>`;
-    if (job?.error) return html`<div class="strip trouble">${icon("alert")}<p>${plain(job.error)}</p>${close}</div>`;
+    if (job?.error) return html`<div class="strip trouble">${icon("alert")}<p>${plainText(job.error)}</p>${close}</div>`;
     if (!job || !job.over) return this.#running(job);
     if (!job.pictures.length) return html`<div class="strip"><p>Stopped before it was done.</p>${close}</div>`;
     const button = (/** @type {boolean} */ isOn, /** @type {unknown} */ inside, /** @type {string} */ label, /** @type {() => void} */ work) =>
@@ -225,17 +221,17 @@ export class Results {
         ${close}
       </div>
       ${this.shown === null ? html`<p class="muted small">${this.said}</p>` : this.#tools(id)}
-      ${job.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
+      ${job.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
     </div>`;
   }
 
   /** @param {LiveJob | undefined} job */
   #running(job) {
-    const [words, share] = job && job.status !== "queued" ? step(job) : [job?.position ? `Place ${job.position} in the queue` : "Waiting", null];
+    const [words, share] = job && job.status !== "queued" ? stepOf(job) : [job?.position ? `Place ${job.position} in the queue` : "Waiting", null];
     return html`<div class="strip running">
       ${job?.shown ? html`<img class="sheet-preview" src=${job.shown} alt="">` : nothing}
       <div class="status"><p>${words}</p><progress aria-label="Progress" max="1" value=${Number.isFinite(share) ? share : nothing}></progress><p class="muted small">${this.said}</p></div>
-      ${job ? html`<button class="button quiet small" type="button" @click=${() => later(import("../js/parts/actions.js"), ({ stop }) => stop(job))}>Cancel</button>` : nothing}
+      ${job ? html`<button class="button quiet small" type="button" @click=${() => stopJob(job)}>Cancel</button>` : nothing}
     </div>`;
   }
 
@@ -261,21 +257,13 @@ export class Results {
         <button class="button quiet small" type="button" aria-pressed=${this.blinking !== undefined} @click=${blink}>Blink</button>
         <button class="button quiet small" type="button" aria-pressed=${this.isDifference} @click=${differ}>Difference</button>
         <a class="button quiet small" href="/pictures/${id}/${this.shown}">Open</a>
-        <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => later(import("../js/parts/post.js"), ({ post }) => post(id, this.shown ?? 1))}>Post</button>
+        <button class="button quiet small" type="button" aria-haspopup="dialog" @click=${() => import("../js/core/dialog.js").then(({ postPicture }) => postPicture(id, this.shown ?? 1)).catch(showError)}>Post</button>
         <button class="button quiet small" type="button" @click=${() => this.keep(true)}>Add as layer</button>
         <button class="button small" type="button" @click=${() => this.keep(false)}>Keep</button>
       </div>
       ${this.isDifference ? html`<p class="muted small" role="status">${this.said}</p>` : nothing}`;
   }
 }
-
-/**
- * Do something with a module that is loaded when it is needed.
- * @template T
- * @param {Promise<T>} loading
- * @param {(module: T) => unknown} work
- */
-const later = (loading, work) => loading.then(work).catch(complain);
 
 /** @param {() => void} work */
 const keyed = (work) => (/** @type {KeyboardEvent} */ event) => {
@@ -286,3 +274,180 @@ const keyed = (work) => (/** @type {KeyboardEvent} */ event) => {
 
 /** @param {ArrayBuffer} bytes */
 const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+// Questions about what is painted, or about all that is shown; answered beside the canvas, and gone on with there.
+
+const AROUND = 8; // a part of the longer side of what is painted is shown around it
+const LEAST_AROUND = 16; // px
+const MOST_PIXELS = 2 ** 21; // a host's models see a million, by default
+
+/** What a question is about: a state, and the box of it that is shown. @typedef {{state: State, box: Box, isPart: boolean}} Sight */
+
+/** The box to show for what is painted: with some of what lies around it, inside of the canvas. Pure. @param {Box} box @param {number} width @param {number} height @returns {Box} */
+export function boxAround([left, top, right, bottom], width, height) {
+  const room = Math.max(LEAST_AROUND, Math.round(Math.max(right - left, bottom - top) / AROUND));
+  return [Math.max(0, left - room), Math.max(0, top - room), Math.min(width, right + room), Math.min(height, bottom + room)];
+}
+
+/** The picture that is all of a state, as it is kept; null where there is more to it. Pure. @param {State} state @param {{width: number, height: number} | undefined} size  of the lowest layer's picture @returns {Source | null} */
+export function onlyPicture({ layers: [one, ...others], width, height }, size) {
+  const isWhole = one && !others.length && one.visible && one.opacity === 1 && !one.clip && one.x === 0 && one.y === 0 && one.scale === 1;
+  return isWhole && size?.width === width && size.height === height ? one.source : null;
+}
+
+export class Asking {
+  /** @param {Editor} editor @param {HTMLElement} place */
+  constructor(editor, place) {
+    this.editor = editor;
+    this.place = place;
+    this.isSending = this.isReading = false;
+    /** @type {News[]} that came while something was sent or read */
+    this.missed = [];
+    /** @type {Turn[]} the conversation so far */
+    this.turns = [];
+    /** @type {Sight | null} what it is about */
+    this.about = null;
+    /** @type {{state: State, bounds: Box | null} | null} what was painted when a state came about */
+    this.painted = null;
+    this.draw = oncePerFrame(() => render(this.#section(), this.place));
+    this.draw();
+  }
+
+  /** What the next question is about: what is painted, or all of the result or document that is shown. @returns {Sight} */
+  get sight() {
+    const { instead, state, mask } = this.editor;
+    const shown = instead?.state ?? state;
+    if (this.painted?.state !== state) this.painted = { state, bounds: mask.bounds };
+    const bounds = instead ? null : this.painted.bounds;
+    return { state: shown, box: bounds ? boxAround(bounds, shown.width, shown.height) : [0, 0, shown.width, shown.height], isPart: bounds !== null };
+  }
+
+  /** Whether a question goes on from the last answer: it is about the same. */
+  get isMore() {
+    const { about, sight } = this;
+    return this.turns.length > 0 && about?.state.layers === sight.state.layers && about.box.join() === sight.box.join();
+  }
+
+  focus() {
+    this.place.querySelector("textarea")?.focus();
+  }
+
+  /** Enter asks, with Shift it makes a new line; Escape leads back to the canvas. @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.isComposing) return;
+    if (event.key === "Escape") this.editor.parts.stage.focus();
+    if (event.key !== "Enter" || event.shiftKey) return;
+    event.preventDefault();
+    /** @type {HTMLTextAreaElement} */ (event.target).form?.requestSubmit();
+  }
+
+  /** Whether no question can be asked now: one is on its way, or not answered. */
+  get isBusy() {
+    return this.isSending || (this.isMore && !this.turns.at(-1)?.over);
+  }
+
+  /** @param {News} news */
+  take(news) {
+    const last = this.turns.at(-1);
+    if (this.isSending || this.isReading) return this.missed.push(news); // may be of what isn't known yet
+    if (!last || last.over) return;
+    for (const state of news.jobs) {
+      if (state.id !== last.id) continue;
+      if (state.state === "progress") last.answer = state.text ?? last.answer;
+      last.position = state.state === "queued" ? (state.position ?? null) : null;
+      this.draw();
+    }
+    if (!news.complete || news.changed.includes(last.id)) this.#read(last.id).catch(showError);
+  }
+
+  /** @param {string} id */
+  async #read(id) {
+    const wasOver = this.turns.find((turn) => turn.id === id)?.over;
+    this.isReading = true;
+    try {
+      do {
+        this.missed.length = 0;
+        this.turns = /** @type {{turns: Turn[]}} */ (await untilAnswered(() => fetchJson(`/api/talk/${id}`, {}))).turns;
+        this.draw();
+      } while (this.missed.some(({ changed, complete }) => !complete || changed.includes(id)));
+    } finally {
+      this.isReading = false;
+    }
+    const { turns } = this;
+    const last = turns.at(-1);
+    if (last?.over && !wasOver) announce(last.error ? plainText(last.error) : `Answered: ${last.answer}`);
+  }
+
+  /** @param {SubmitEvent} event */
+  async #send(event) {
+    event.preventDefault();
+    const field = /** @type {HTMLTextAreaElement} */ (/** @type {HTMLFormElement} */ (event.target).elements.namedItem("question"));
+    const question = field.value.trim();
+    if (!question || this.isBusy) return;
+    this.isSending = true;
+    this.draw();
+    try {
+      const { sight, isMore } = this;
+      const last = isMore ? this.turns.at(-1) : undefined;
+      const pictures = last ? [] : [await this.#picture(sight)];
+      const path = last ? `/api/talk/${last.id}` : "/api/talk";
+      const { job } = /** @type {{job: string}} */ (await sendOnce([path, question, pictures], (key) => sendJson("POST", path, { question, pictures, key })));
+      this.about = sight;
+      if (field.value.trim() === question) field.value = "";
+      const reading = this.#read(job); // from here on it keeps the news
+      this.isSending = false;
+      await reading;
+    } catch (error) {
+      showError(error);
+    }
+    this.isSending = false;
+    this.draw();
+  }
+
+  /** What the server knows the picture of a question by. @param {Sight} sight */
+  async #picture({ state, box, isPart }) {
+    await this.editor.load();
+    const [base] = state.layers;
+    const whole = isPart || !base ? null : onlyPicture(state, this.editor.pictures.loaded.get(addressOf(base.source)));
+    if (whole) return "job" in whole ? `${whole.job} ${whole.n}` : whole.upload;
+    const file = await cropped(this.editor.pixelsOf(state), state.width, box);
+    return (await upload(file, "part.png")).sha256;
+  }
+
+  #section() {
+    const { isMore, isSending, turns } = this;
+    const last = turns.at(-1);
+    const about = this.sight.isPart ? "what is painted" : this.editor.instead ? "what is shown" : "all of it";
+    return html`<section aria-label="Questions"><h2>Ask <span class="muted" role="status">${isMore ? "goes on" : `about ${about}`}</span></h2>
+      ${isMore ? turns.map(turn) : nothing}
+      <form class="asking" @submit=${(/** @type {SubmitEvent} */ event) => this.#send(event)}>
+        <textarea class="field" name="question" rows="1" maxlength="4000" required aria-label="Question" placeholder=${isMore ? "Ask more" : "What is this?"} @keydown=${(/** @type {KeyboardEvent} */ event) => this.#key(event)}></textarea>
+        <button class="button quiet small" ?disabled=${this.isBusy}>${isSending ? "Sending" : "Ask"}</button></form>
+      ${last && isMore ? html`<p class="job-actions">${last.over ? nothing : html`<button class="button quiet small" type="button" @click=${() => cancelJob(last.id).catch(showError)}>Stop</button>`}<a class="button quiet small" href="/talk/${last.id}" target="_blank">Open the conversation</a></p>` : nothing}
+    </section>`;
+  }
+}
+
+/** @param {Turn} turn */
+const turn = ({ question, answer, error, over, cancelled, position, notes }) => html`<div class="turn">
+  <p class="question">${question}</p>
+  ${error ? html`<p class="wrong">${plainText(error)}</p>` : cancelled ? html`<p class="muted">Stopped before the first word.</p>` : answer ? html`<p class="said" aria-busy=${!over}>${answer}</p>` : html`<p class="muted">${position ? `Place ${position} in the queue` : "Looking"} …</p>`}
+  ${notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
+</div>`;
+
+/** A part of a picture as a file, over white, no larger than a model looks at. @param {Uint8ClampedArray<ArrayBuffer>} pixels  RGBA @param {number} across  px of a row @param {Box} box */
+async function cropped(pixels, across, [left, top, right, bottom]) {
+  const [width, height] = [right - left, bottom - top];
+  const part = new OffscreenCanvas(width, height);
+  const image = new ImageData(width, height);
+  for (let y = 0; y < height; y++) image.data.set(pixels.subarray(4 * ((top + y) * across + left), 4 * ((top + y) * across + right)), 4 * y * width);
+  /** @type {OffscreenCanvasRenderingContext2D} */ (part.getContext("2d")).putImageData(image, 0, 0);
+  const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (width * height)));
+  const shown = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (shown.getContext("2d"));
+  context.fillStyle = "white";
+  context.fillRect(0, 0, shown.width, shown.height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(part, 0, 0, shown.width, shown.height);
+  return new File([await shown.convertToBlob({ type: "image/png" })], "part.png", { type: "image/png" });
+}

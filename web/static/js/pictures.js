@@ -1,33 +1,208 @@
-// The gallery: all pictures in one long grid, of which only what is seen is in the document.
+// The pages of pictures in one long grid: one's own, a folder, the trash, and what channels that the reader can read have made.
 import { html } from "../vendor/lit-html/lit-html.js";
-import { element, pageData } from "./core/page.js";
-import { Announcer } from "./parts/announce.js";
+import { deletePictures, emptyTrash, keepTrail, pictureName, putInFolder, readShown, restorePictures, takeOutOfFolder } from "./core/api.js";
+import { Announcer, followNews, offerShare, tellAway, toggleFavourite } from "./core/jobs.js";
+import { addShortcuts, askBefore, elementOf, emptyState, pageData, startPage } from "./core/page.js";
+import { countOf, showError, showToast } from "./core/text.js";
+import { Gallery, joinSearchFields } from "./gallery/gallery.js";
+import { Grid } from "./gallery/grid.js";
+import { keyOf, PAGE, pageQuery, queryOf, Selection, Source } from "./gallery/source.js";
 import { Bar } from "./parts/bar.js";
-import { emptyState } from "./parts/empty.js";
-import { startPage } from "./parts/shell.js";
-import { Gallery } from "./gallery/gallery.js";
-import { tellAway } from "./organise/note.js";
-import { offerSmartFolder } from "./organise/smart.js";
-import { pictureKeys, pictureTools } from "./organise/tools.js";
-import { joinFields } from "./search/fields.js";
 
-/** @import {Month, Tile} from "./types.js" */
+/** @import {Folder} from "./core/api.js" */
+/** @import {Tool} from "./gallery/gallery.js" */
 /** @import {Filters} from "./gallery/source.js" */
+/** @import {Month, Tile} from "./types.js" */
 
-const data = /** @type {{pictures: Tile[], months: Month[], filters: Filters, newer: string | null, note: string}} */ (pageData());
+const LOOK_EVERY = 20_000; // ms: nobody tells what others make
+const chosen = () => import("./parts/chosen.js");
+const questions = () => import("./core/dialog.js");
 
-/** @param {Filters} filters */
-function empty({ q, kind, favourite }) {
-  if (q || kind || favourite) return emptyState("search", "No picture fits", "Try fewer words or another filter.", html`<a class="button quiet" href="/pictures">Show all pictures</a>`);
-  return emptyState("pictures", "No pictures yet", "What you make here and in Discord is kept here.", html`<a class="button" href="/">Make the first one</a>`);
+/** @param {Tile[]} tiles */
+const liked = (tiles) => tiles.every(({ favourite }) => favourite);
+
+/**
+ * The tools for chosen pictures.
+ * @param {Gallery} gallery
+ * @returns {Tool[]}
+ */
+const pictureTools = (gallery) => [
+  { icon: "heart", label: (tiles) => (liked(tiles) ? "Remove from favourites" : "Favourite"), look: (tiles) => (liked(tiles) ? "liked" : ""), work: async (tiles) => (await chosen()).likeTiles(tiles, !liked(tiles), gallery) },
+  { icon: "folder-add", label: () => "Add to a folder", work: async (tiles) => (await chosen()).chooseFolder(tiles) },
+  { icon: "download", label: () => "Download", work: async (tiles) => (await chosen()).downloadTiles(tiles) },
+  { icon: "trash", label: () => "Move to the trash", work: async (tiles) => (await chosen()).trashTiles(tiles, gallery) },
+];
+
+/**
+ * Let keys do the same with the pictures that are meant.
+ * @param {Gallery} gallery
+ */
+function listenForPictures(gallery) {
+  addShortcuts({
+    l: async () => gallery.meant.length && (await chosen()).likeTiles(gallery.meant, !liked(gallery.meant), gallery),
+    Delete: async () => gallery.meant.length && (await chosen()).trashTiles(gallery.meant, gallery),
+    Escape: () => gallery.bulk.clear(),
+  });
 }
 
-const announcer = new Announcer();
-const bar = new Bar(null, (jobs) => announcer.added(jobs));
-data.filters.q = joinFields();
-const filtered = offerSmartFolder(element("save", HTMLElement), data.filters);
-const gallery = new Gallery(data, announcer, { fixed: {}, counted: null, tools: pictureTools, empty, filtered });
-pictureKeys(gallery);
-startPage();
-tellAway(() => gallery.renew());
-if (location.hash !== "#prompt") bar.field.blur();
+/**
+ * Offer to keep what a gallery looks for as a smart folder, while there is something to keep. Returns what to call
+ * when the filters change.
+ * @param {HTMLElement} button
+ * @param {Filters} filters
+ */
+function offerSmartFolder(button, filters) {
+  let query = "";
+  const filtered = (/** @type {Filters} */ now) => {
+    query = pageQuery(now).toString();
+    button.hidden = !query;
+  };
+  button.addEventListener("click", () => chosen().then(({ saveSearch }) => saveSearch(query)).catch(showError));
+  filtered(filters);
+  return filtered;
+}
+
+/** The prompt bar of a page without a stream, whose pictures keep the focus. @param {Announcer} announcer */
+function announcingBar(announcer) {
+  const bar = new Bar(null, (jobs) => announcer.added(jobs));
+  if (location.hash !== "#prompt") bar.field.blur();
+}
+
+function startPictures() {
+  const data = /** @type {{pictures: Tile[], months: Month[], filters: Filters, newer: string | null, note: string}} */ (pageData());
+  const empty = (/** @type {Filters} */ { q, kind, favourite }) =>
+    q || kind || favourite
+      ? emptyState("search", "No picture fits", "Try fewer words or another filter.", html`<a class="button quiet" href="/pictures">Show all pictures</a>`)
+      : emptyState("pictures", "No pictures yet", "What you make here and in Discord is kept here.", html`<a class="button" href="/">Make the first one</a>`);
+  const announcer = new Announcer();
+  announcingBar(announcer);
+  data.filters.q = joinSearchFields();
+  const filtered = offerSmartFolder(elementOf("save", HTMLElement), data.filters);
+  const gallery = new Gallery(data, announcer, { fixed: {}, counted: null, tools: pictureTools, empty, filtered });
+  listenForPictures(gallery);
+  tellAway(() => gallery.renew());
+}
+
+function startExplore() {
+  const { pictures, newer, filters } = /** @type {{pictures: Tile[], newer: string | null, filters: Filters}} */ (pageData());
+  const place = elementOf("gallery", HTMLElement);
+  const announcer = new Announcer();
+  announcingBar(announcer);
+  const form = elementOf("filters", HTMLFormElement);
+  elementOf("apply", HTMLElement).hidden = true;
+  form.addEventListener("change", () => form.requestSubmit());
+  followNews((news) => announcer.take(news).catch(showError));
+  if (!pictures.length) return;
+  const sourceOf = (/** @type {Tile[]} */ first) => new Source(filters, null, () => grid.draw(), first, readShown);
+  const press = (/** @type {number} */ index) => {
+    history.replaceState(null, "", `${location.pathname}${location.search}${grid.first ? `#${grid.first}` : ""}`);
+    keepTrail(grid.source.hrefsAround(index));
+  };
+  const like = (/** @type {number} */ index) => {
+    const tile = grid.source.at(index);
+    if (tile) toggleFavourite(tile.job, tile, () => grid.draw());
+  };
+  const look = async () => { // show what is new, to somebody who is at the top
+    if (document.hidden || scrollY > innerHeight / 2) return;
+    const query = queryOf(filters);
+    query.set("limit", String(PAGE));
+    const found = await readShown(query);
+    const [newest] = found.pictures;
+    const known = grid.source.at(0);
+    if (newest && known && keyOf(newest) !== keyOf(known)) grid.show(sourceOf(found.pictures));
+  };
+  const grid = new Grid(place, sourceOf(newer ? [] : pictures), new Selection(), { press: (_, index) => press(index), mark: null, like });
+  history.scrollRestoration = "manual";
+  elementOf("pager", HTMLElement).hidden = true;
+  place.classList.add("live", "plain");
+  grid.scrollTo(Number(location.hash.slice(1)) || 0);
+  addShortcuts({ l: () => like(grid.current) });
+  setInterval(() => look().catch(() => {}), LOOK_EVERY); // a failed look is tried again
+}
+
+function startFolder() {
+  const data = /** @type {{folder: Folder, pictures: Tile[], newer: string | null, filters: Filters}} */ (pageData());
+  const { folder } = data;
+  const empty = (/** @type {Filters} */ { q, kind, favourite }) => {
+    const all = html`<a class="button quiet" href=${folder.href}>Show all pictures</a>`;
+    if (folder.query === null && (q || kind || favourite)) return emptyState("search", "No picture fits", "Try fewer words or another filter.", all);
+    if (folder.query !== null) return emptyState("folder", "Nothing fits yet", "Pictures show up here by themselves when they fit.");
+    return emptyState("folder", "This folder is empty", "Select pictures and choose “Add to a folder”.", html`<a class="button" href="/pictures">Pictures</a>`);
+  };
+  const takeOut = async (/** @type {Tile[]} */ tiles) => {
+    const names = tiles.map(pictureName);
+    const back = () => putInFolder(folder.id, names).then(() => gallery.renew(), showError);
+    try {
+      await takeOutOfFolder(folder.id, names);
+      gallery.forget(tiles);
+      showToast(`${countOf(tiles.length, "picture")} taken out of ${folder.name}`, { press: { label: "Undo", work: back } });
+    } catch (error) {
+      showError(error);
+    }
+  };
+  if (document.getElementById("more-filters")) data.filters.q = joinSearchFields();
+  const gallery = new Gallery({ ...data, months: [] }, new Announcer(), {
+    fixed: { folder: folder.id },
+    counted: folder.pictures,
+    empty,
+    tools: (gallery) => [...pictureTools(gallery), ...(folder.query === null ? [{ icon: "folder-out", label: () => "Take out of this folder", work: takeOut }] : [])],
+  });
+  askBefore(elementOf("delete", HTMLFormElement), `Delete ${folder.name}?`, "The folder goes, its pictures stay.", "Delete");
+  listenForPictures(gallery);
+  offerShare();
+  tellAway(() => gallery.renew());
+}
+
+function startTrash() {
+  const { pictures, newer, total, days } = /** @type {{pictures: Tile[], newer: string | null, total: number, days: number}} */ (pageData());
+  const clear = elementOf("empty", HTMLFormElement);
+  const restore = async (/** @type {Tile[]} */ tiles) => {
+    try {
+      await restorePictures(tiles.map(pictureName));
+      gallery.forget(tiles);
+      showToast(`${countOf(tiles.length, "picture")} restored`);
+    } catch (error) {
+      showError(error);
+    }
+  };
+  const destroy = async (/** @type {Tile[]} */ tiles) => {
+    const what = countOf(tiles.length, "picture");
+    const { askConfirmed } = await questions();
+    if (!(await askConfirmed(`Delete ${what} for good?`, "This can't be undone.", "Delete", { bad: true }))) return;
+    try {
+      await deletePictures(tiles.map(pictureName));
+      gallery.forget(tiles);
+      showToast(`${what} deleted`);
+    } catch (error) {
+      showError(error);
+    }
+  };
+  const empty = () => {
+    clear.hidden = true;
+    const text = `What you move here is hidden everywhere on these pages, and deleted for good after ${countOf(days, "day")}.`;
+    return emptyState("trash", "The trash is empty", text, html`<a class="button quiet" href="/pictures">Pictures</a>`);
+  };
+  const gallery = new Gallery({ pictures, months: [], filters: {}, newer }, new Announcer(), {
+    fixed: { trash: true },
+    counted: total,
+    empty,
+    tools: () => [
+      { icon: "restore", label: () => "Restore", work: restore },
+      { icon: "trash", label: () => "Delete for good", look: () => "bad", work: destroy },
+    ],
+  });
+  clear.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const { askConfirmed } = await questions();
+    if (!(await askConfirmed("Empty the trash?", "All pictures in it are deleted for good. This can't be undone.", "Empty it", { bad: true }))) return;
+    try {
+      showToast(`${countOf(await emptyTrash(), "picture")} deleted`);
+      await gallery.renew();
+    } catch (error) {
+      showError(error);
+    }
+  });
+  addShortcuts({ Delete: () => gallery.meant.length && destroy(gallery.meant), Escape: () => gallery.bulk.clear() });
+}
+
+startPage({ pictures: startPictures, explore: startExplore, "organise/folder": startFolder, "organise/trash": startTrash });

@@ -1,20 +1,80 @@
-// The page of a conversation: its last answer grows, and a question goes on.
+// Conversations about pictures: the page on which one begins, and the page of one, whose last answer grows and goes on.
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancel, change, untilAnswered } from "./core/api.js";
-import { live } from "./core/connection.js";
-import { once } from "./core/outbox.js";
-import { element, icon, oncePerFrame, pageData } from "./core/page.js";
-import { plain } from "./core/text.js";
-import { complain } from "./core/toasts.js";
-import { QuestionBar } from "./parts/question-bar.js";
-import { said as asBlocks } from "./parts/said.js";
-import { startPage } from "./parts/shell.js";
+import { cancelJob, fetchJson, keepField, keepHere, sendJson, sendOnce, untilAnswered } from "./core/api.js";
+import { followNews } from "./core/jobs.js";
+import { droppedPicture, elementOf, icon, oncePerFrame, pageData, startPage, takeChosen, takeDrops, unhide } from "./core/page.js";
+import { plainText, showError, showToast, timeAgo } from "./core/text.js";
+import { Attachments } from "./parts/attachments.js";
+import { drawMarkdown } from "./parts/markdown.js";
 
 /** @import {News, Turn} from "./types.js" */
 
+/** The bar for a question: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted. */
+class QuestionBar {
+  /**
+   * @param {string} address  to which questions go
+   * @param {boolean} [first]  a conversation begins here, which takes a picture
+   */
+  constructor(address, first = false) {
+    this.address = address;
+    this.first = first;
+    this.form = elementOf("talk-bar", HTMLFormElement);
+    this.field = elementOf("more-question", HTMLTextAreaElement);
+    this.attached = new Attachments(elementOf("more-pictures", HTMLElement), { films: "ask" });
+    keepField(this.field, `question ${address}`);
+    unhide("more-add");
+    this.#listen();
+  }
+
+  #listen() {
+    takeChosen(elementOf("more-file", HTMLInputElement), (files) => this.attached.addFiles(files));
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#send();
+    });
+    this.field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.form.requestSubmit();
+    });
+    this.field.addEventListener("paste", (event) => this.#take(event.clipboardData) && event.preventDefault());
+    takeDrops(this.form, (data) => this.#take(data));
+  }
+
+  /**
+   * Take what was dropped or pasted. Returns whether there was a picture in it.
+   * @param {DataTransfer | null} data
+   */
+  #take(data) {
+    const files = [...(data?.files ?? [])].filter((file) => /^(image|video)\//.test(file.type));
+    const own = droppedPicture(data);
+    if (own) this.attached.addOwn(own.job, own.n);
+    else this.attached.addFiles(files);
+    return own !== null || files.length > 0;
+  }
+
+  async #send() {
+    const question = this.field.value.trim();
+    if (!question || this.form.ariaBusy === "true") return;
+    if (this.first && !this.attached.all.length) {
+      showToast("Add the picture that you ask about: drop it, paste it, or press the picture beside the field.");
+      return;
+    }
+    this.form.ariaBusy = "true";
+    try {
+      const wanted = elementOf("more-answer", HTMLSelectElement).value;
+      const asked = { question, answer: wanted, pictures: await this.attached.ids() };
+      const { href } = /** @type {{href: string}} */ (await sendOnce([this.address, asked], (key) => sendJson("POST", this.address, { ...asked, key })));
+      keepHere(`question ${this.address}`, null);
+      location.assign(href);
+    } catch (error) {
+      this.form.ariaBusy = "false";
+      showError(error);
+    }
+  }
+}
+
 const END = { stopped: "Stopped here.", length: "It ends here because an answer may not be longer; ask it to go on.", end: "" };
-const page = /** @type {{job: string, turns: Turn[]}} */ (pageData());
-const place = element("turns", HTMLElement);
 
 /**
  * @param {string | null} thumb
@@ -34,7 +94,7 @@ const DRAWN = {
 
 /** @param {Turn} turn */
 function said(turn) {
-  if (turn.error) return html`<div class="trouble">${icon("alert")}<p>${plain(turn.error)}</p></div>`;
+  if (turn.error) return html`<div class="trouble">${icon("alert")}<p>${plainText(turn.error)}</p></div>`;
   if (turn.cancelled) return html`<p class="muted">Stopped before the first word.</p>`;
   if (turn.table) return table(turn, turn.table);
   if (turn.boxes.length) return html`<ol class="found">${turn.boxes.map((label) => html`<li>${label || "a thing"}</li>`)}</ol>`;
@@ -42,7 +102,7 @@ function said(turn) {
     return html`<p class="said">${turn.said.map(({ text, href }) => (href ? html`<a href=${href}>${text}</a>` : text))}</p>`;
   }
   if (turn.answer && ["table", "text"].includes(turn.form)) return html`<pre class="said block ${turn.over ? "" : "growing"}" tabindex="0" aria-label="Answer" aria-busy=${!turn.over}>${turn.answer}</pre>`;
-  if (turn.answer) return html`<div class="said ${turn.over ? "" : "growing"}" aria-busy=${!turn.over}>${asBlocks(turn.answer)}</div>`;
+  if (turn.answer) return html`<div class="said ${turn.over ? "" : "growing"}" aria-busy=${!turn.over}>${drawMarkdown(turn.answer)}</div>`;
   return html`<p class="muted" role="status">${turn.position ? `Place ${turn.position} in the queue` : "Looking"} …</p>`;
 }
 
@@ -67,13 +127,13 @@ function drawing({ form, drawing: drawn }) {
   return html`<a class="drawing" href=${drawn.original}><img src=${shown} width=${drawn.width} height=${drawn.height} alt=${DRAWN[form] ?? "The picture"} loading="lazy"></a>`;
 }
 
-/** @param {Turn} turn */
-function actions(turn) {
-  if (!turn.over) return html`<div class="job-actions"><button class="button quiet small" type="button" @click=${() => cancel(turn.id).catch(complain)}>Stop</button></div>`;
+/** @param {Turn} turn @param {string} here  the question that the page is about */
+function actions(turn, here) {
+  if (!turn.over) return html`<div class="job-actions"><button class="button quiet small" type="button" @click=${() => cancelJob(turn.id).catch(showError)}>Stop</button></div>`;
   return html`<div class="job-actions">
     <button class="button quiet small" type="button" @click=${() => again(turn)}>Other words</button>
     ${turn.answer ? html`<a class="button quiet small" href="/?from=${turn.id}">Imagine this</a>` : nothing}
-    ${turn.id === page.job ? nothing : html`<a class="button quiet small" href="/talk/${turn.id}">Go on from here</a>`}
+    ${turn.id === here ? nothing : html`<a class="button quiet small" href="/talk/${turn.id}">Go on from here</a>`}
   </div>`;
 }
 
@@ -98,10 +158,10 @@ function strip({ id, frames }) {
   )}</ol>`;
 }
 
-/** @param {Turn} turn */
-function branches(turn) {
+/** @param {Turn} turn @param {string} here */
+function branches(turn, here) {
   if (!turn.branches.length) return nothing;
-  const label = turn.id === page.job ? "What followed" : "Also asked here";
+  const label = turn.id === here ? "What followed" : "Also asked here";
   const links = turn.branches.map(({ href, question }) => html`<li><a href=${href}>${cut(question)}</a></li>`);
   return html`<nav class="branches" aria-label=${label}><h2 class="muted small">${label}</h2><ul>${links}</ul></nav>`;
 }
@@ -112,57 +172,66 @@ function cut(text) {
   return letters.length > 100 ? `${letters.slice(0, 97).join("")}…` : text;
 }
 
-/** @param {Turn} turn */
-const one = (turn) => html`<article class="turn" id="turn-${turn.id}" aria-label=${turn.question}>
+/** @param {Turn} turn @param {string} here */
+const drawTurn = (turn, here) => html`<article class="turn" id="turn-${turn.id}" aria-label=${turn.question}>
   <div class="asked">
     ${turn.pictures.length ? html`<p class="asked-pictures">${turn.pictures.map(picture)}</p>` : nothing}
     <p class="question">${turn.question}</p>
   </div>
   ${strip(turn)}
   <div class="answer">${said(turn)} ${drawing(turn)}
-    ${turn.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
+    ${turn.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
     ${turn.ended && END[turn.ended] ? html`<p class="muted small">${END[turn.ended]}</p>` : nothing}
-    ${actions(turn)} ${saw(turn)} ${branches(turn)}
+    ${actions(turn, here)} ${saw(turn)} ${branches(turn, here)}
   </div>
 </article>`;
-
-const draw = oncePerFrame(() => {
-  const follows = innerHeight + scrollY > document.documentElement.scrollHeight - 160;
-  render(html`${page.turns.map(one)}`, place);
-  if (follows) scrollTo({ top: document.documentElement.scrollHeight });
-});
-
-async function readAgain() {
-  page.turns = /** @type {{turns: Turn[]}} */ (await untilAnswered(() => ask(`/api/talk/${page.job}`, {}))).turns;
-  draw();
-}
-
-/** @param {News} news */
-function take(news) {
-  for (const state of news.jobs) {
-    const turn = page.turns.find(({ id }) => id === state.id);
-    if (!turn || turn.over) continue;
-    if (state.state === "progress") turn.answer = state.text ?? turn.answer;
-    turn.position = state.state === "queued" ? (state.position ?? null) : null;
-  }
-  draw();
-  const shown = new Set(page.turns.map(({ id }) => id));
-  if (!news.complete || news.changed.some((id) => shown.has(id))) readAgain().catch(complain);
-}
 
 /** @param {Turn} turn */
 async function again(turn) {
   try {
-    const { jobs } = /** @type {{jobs: {id: string}[]}} */ (await once([turn.id, "again"], (key) => change("POST", `/api/jobs/${turn.id}/1/again`, { key })));
+    const { jobs } = /** @type {{jobs: {id: string}[]}} */ (await sendOnce([turn.id, "again"], (key) => sendJson("POST", `/api/jobs/${turn.id}/1/again`, { key })));
     location.assign(`/talk/${jobs[0]?.id}`);
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
-new QuestionBar(`/api/talk/${page.job}`);
-place.replaceChildren();
-draw();
-live(take);
-startPage();
-if (page.turns.length > 1) requestAnimationFrame(() => scrollTo({ top: document.documentElement.scrollHeight }));
+function startTalk() {
+  const page = /** @type {{job: string, turns: Turn[]}} */ (pageData());
+  const place = elementOf("turns", HTMLElement);
+  const draw = oncePerFrame(() => {
+    const follows = innerHeight + scrollY > document.documentElement.scrollHeight - 160;
+    render(html`${page.turns.map((turn) => drawTurn(turn, page.job))}`, place);
+    if (follows) scrollTo({ top: document.documentElement.scrollHeight });
+  });
+
+  async function readAgain() {
+    page.turns = /** @type {{turns: Turn[]}} */ (await untilAnswered(() => fetchJson(`/api/talk/${page.job}`, {}))).turns;
+    draw();
+  }
+
+  /** @param {News} news */
+  function take(news) {
+    for (const state of news.jobs) {
+      const turn = page.turns.find(({ id }) => id === state.id);
+      if (!turn || turn.over) continue;
+      if (state.state === "progress") turn.answer = state.text ?? turn.answer;
+      turn.position = state.state === "queued" ? (state.position ?? null) : null;
+    }
+    draw();
+    const shown = new Set(page.turns.map(({ id }) => id));
+    if (!news.complete || news.changed.some((id) => shown.has(id))) readAgain().catch(showError);
+  }
+  new QuestionBar(`/api/talk/${page.job}`);
+  place.replaceChildren();
+  draw();
+  followNews(take);
+  if (page.turns.length > 1) requestAnimationFrame(() => scrollTo({ top: document.documentElement.scrollHeight }));
+}
+
+function startAsk() {
+  if (document.getElementById("talk-bar")) new QuestionBar("/api/talk", true).field.focus({ preventScroll: true });
+  for (const time of document.querySelectorAll("time")) time.textContent = timeAgo(time.dateTime);
+}
+
+startPage({ talk: startTalk, ask: startAsk });

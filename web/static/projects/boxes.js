@@ -1,7 +1,7 @@
 // Boxes on a picture that is labelled: dragged around what is meant, or placed by keys.
 import { html, nothing, render, svg } from "../vendor/lit-html/lit-html.js";
 
-/** @import {Box} from "./types.js" */
+/** @import {Box} from "../js/types.js" */
 /** @typedef {[number, number, number, number]} Sides  left, top, right, bottom in 0 to 1 */
 
 const LEAST = 0.01; // of a side: less is a press, no box

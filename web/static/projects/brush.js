@@ -1,9 +1,8 @@
 // A brush on a picture that is labelled: what is painted goes with the label, in the picture's own pixels.
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { icon } from "../js/core/page.js";
-import { say } from "../js/core/toasts.js";
-import { Mask } from "../editor/mask.js";
-import { encode } from "../editor/png.js";
+import { announce } from "../js/core/text.js";
+import { encodePng, Mask } from "../editor/mask.js";
 
 /** @typedef {[number, number]} Point  in ⅛ px of the picture */
 /** @typedef {{value: 0 | 1, radius: number, points: Point[], boxes?: [number, number, number, number][]}} Stroke  radius in ⅛ px; boxes in px, filled */
@@ -117,14 +116,14 @@ export class Brush {
   /** Paint or erase, or drag boxes again. @param {Tool} tool */
   choose(tool) {
     this.tool = this.tool === tool ? "box" : tool;
-    say({ box: "Boxes", paint: "Brush", erase: "Eraser" }[this.tool]);
+    announce({ box: "Boxes", paint: "Brush", erase: "Eraser" }[this.tool]);
     this.onChange();
   }
 
   /** @param {1 | -1} by */
   resize(by) {
     this.size = Math.min(SIZES.length - 1, Math.max(0, this.size + by));
-    say(`Size ${this.size + 1} of ${SIZES.length}`);
+    announce(`Size ${this.size + 1} of ${SIZES.length}`);
     this.onChange();
   }
 
@@ -132,7 +131,7 @@ export class Brush {
     if (!this.strokes.length) return;
     this.strokes = this.strokes.slice(0, -1);
     this.#replay();
-    say("Stroke undone");
+    announce("Stroke undone");
     this.onChange();
   }
 
@@ -213,7 +212,7 @@ export class Brush {
   async file() {
     if (!this.mask || !this.isPainted) return "";
     const { width, height, bits } = this.mask;
-    const bytes = new Uint8Array(await (await encode(bits.slice(), width, height)).arrayBuffer());
+    const bytes = new Uint8Array(await (await encodePng(bits.slice(), width, height)).arrayBuffer());
     return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
   }
 

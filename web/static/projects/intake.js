@@ -1,13 +1,70 @@
-// Takes pictures for a project: dropped anywhere on the page, pasted, from files, a folder, or of one's own.
-import { ask, newKey, Problem } from "../js/core/api.js";
-import { element } from "../js/core/page.js";
-import { counted } from "../js/core/text.js";
-import { complain, toast } from "../js/core/toasts.js";
-import { takeDrops } from "../js/parts/drops.js";
-import { chosen, dropped, isPicture, isZip } from "./folders.js";
-import { keepSaid } from "./said.js";
+// Pictures that come into a project: files, folders whose names are labels, zip files, pictures of the studio's.
+import { fetchJson, leaveNote, newKey, Problem } from "../js/core/api.js";
+import { elementOf, takeChosen, takeDrops } from "../js/core/page.js";
+import { countOf, showError, showToast } from "../js/core/text.js";
 
-/** @import {Labelled} from "./folders.js" */
+// Files from folders that are dropped or chosen: the folder that holds a file is its label. Pure but for reading names.
+
+/** @typedef {{file: File, label: string}} Labelled  label: "" = none of its own */
+
+/** Folders that are only places, as in zip files. */
+const PLACES = ["images", "image", "pictures", "train", "test", "val", "valid", "validation", "data", "dataset", ""];
+const PICTURE = /\.(png|jpe?g|webp)$/i;
+
+/**
+ * The label that a path gives, such as "scratch" of "boards/scratch/1.png".
+ * @param {string} path
+ */
+export function labelOf(path) {
+  const folder = path.split("/").at(-2)?.trim() ?? "";
+  return PLACES.includes(folder.toLowerCase()) ? "" : folder.slice(0, 80);
+}
+
+/** @param {File} file */
+export const isZip = (file) => /\.zip$/i.test(file.name) || file.type === "application/zip";
+
+/** @param {File} file */
+export const isPicture = (file) => file.type.startsWith("image/") || PICTURE.test(file.name);
+
+/**
+ * What a file field or a folder field holds.
+ * @param {Iterable<File>} files
+ * @returns {Labelled[]}
+ */
+export const chosenFiles = (files) => [...files].map((file) => ({ file, label: labelOf(file.webkitRelativePath) }));
+
+/**
+ * What was dropped, folders with all that is in them.
+ * @param {DataTransfer} data
+ * @returns {Promise<Labelled[]>}
+ */
+export async function droppedFiles(data) {
+  const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null && entry !== undefined);
+  if (!entries.length) return chosenFiles(data.files);
+  return (await Promise.all(entries.map(walk))).flat();
+}
+
+/**
+ * @param {FileSystemEntry} entry
+ * @returns {Promise<Labelled[]>}
+ */
+async function walk(entry) {
+  if (entry.isFile) {
+    const file = await new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+    return [{ file, label: labelOf(entry.fullPath.slice(1)) }];
+  }
+  const reader = /** @type {FileSystemDirectoryEntry} */ (entry).createReader();
+  /** @type {Labelled[]} */
+  const found = [];
+  for (;;) {
+    /** @type {FileSystemEntry[]} */
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return found;
+    for (const one of some) found.push(...(await walk(one)));
+  }
+}
+
+// Takes pictures for a project: dropped anywhere on the page, pasted, from files, a folder, or of one's own.
 
 const AT_ONCE = 10; // files of a call
 const BYTES = 12 * 2 ** 20; // of its files together, but for a larger one alone
@@ -26,25 +83,25 @@ export class Intake {
     this.form = form;
     this.path = path;
     this.how = how;
-    this.state = element(`${name}-state`, HTMLElement);
+    this.state = elementOf(`${name}-state`, HTMLElement);
     takeDrops(form, (data) => {
       if (!data?.types.includes("Files")) return false;
-      dropped(data).then((files) => this.#take(files), complain);
+      droppedFiles(data).then((files) => this.#take(files), showError);
       return true;
     });
     addEventListener("paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (files.length) this.#take(chosen(files));
+      if (files.length) this.#take(chosenFiles(files));
     });
     this.#listen(`${name}-file`);
     this.#listen(`${name}-folder`);
-    element(`${name}-own`, HTMLButtonElement).addEventListener("click", async () => {
-      const { pickOwn } = await import("../js/organise/pick.js");
+    elementOf(`${name}-own`, HTMLButtonElement).addEventListener("click", async () => {
+      const { pickPictures } = await import("../js/core/dialog.js");
       try {
-        const names = (await pickOwn(false)).map(({ job, n }) => `${job}/${n}`);
+        const names = (await pickPictures(false)).map(({ job, n }) => `${job}/${n}`);
         if (names.length) await this.#send([[]], names.join(" "));
       } catch (error) {
-        complain(error);
+        showError(error);
       }
     });
     form.addEventListener("submit", (event) => event.preventDefault()); // files go as soon as they are chosen
@@ -54,19 +111,15 @@ export class Intake {
   #listen(id) {
     const field = document.getElementById(id);
     if (!(field instanceof HTMLInputElement)) return;
-    field.addEventListener("change", () => {
-      const files = chosen(field.files ?? []);
-      field.value = "";
-      this.#take(files);
-    });
+    takeChosen(field, (files) => this.#take(chosenFiles(files)));
   }
 
   /** @param {Labelled[]} files */
   async #take(files) {
     const fit = files.filter(({ file }) => isPicture(file) || (this.how.zips && isZip(file)));
-    if (!fit.length) return toast(this.how.zips ? "There is no picture and no zip file among these." : "There is no picture among these.", { bad: true });
-    if (this.how.sends === "all" && fit.length > MOST) return toast(`A try takes up to ${MOST} pictures; these are ${fit.length}.`, { bad: true });
-    if (this.form.ariaBusy === "true") return toast("Wait until the pictures before these are there.");
+    if (!fit.length) return showToast(this.how.zips ? "There is no picture and no zip file among these." : "There is no picture among these.", { bad: true });
+    if (this.how.sends === "all" && fit.length > MOST) return showToast(`A try takes up to ${MOST} pictures; these are ${fit.length}.`, { bad: true });
+    if (this.form.ariaBusy === "true") return showToast("Wait until the pictures before these are there.");
     await this.#send(this.how.sends === "all" ? [fit] : this.#calls(fit), "");
   }
 
@@ -102,12 +155,12 @@ export class Intake {
     let done = 0;
     try {
       for (const files of calls) {
-        this.#show(total ? `Sending ${done} of ${counted(total, "picture")}` : "Adding", total ? done / total : null);
+        this.#show(total ? `Sending ${done} of ${countOf(total, "picture")}` : "Adding", total ? done / total : null);
         told.push(await this.#call(files, own));
         done += files.length;
       }
     } catch (error) {
-      complain(error);
+      showError(error);
     }
     this.form.ariaBusy = "false";
     this.#show("", null);
@@ -128,7 +181,7 @@ export class Intake {
     body.set("key", newKey());
     for (;;) {
       try {
-        return /** @type {Told} */ (await ask(this.path, { method: "POST", body }));
+        return /** @type {Told} */ (await fetchJson(this.path, { method: "POST", body }));
       } catch (error) {
         const wait = error instanceof Problem && error.status === 429 ? Number(error.body.retry_after) : NaN;
         if (!(wait > 0)) throw error;
@@ -151,8 +204,8 @@ export class Intake {
     if (!told.length) return;
     const why = refused.slice(0, 3).map((one) => `${one.name} ${one.why.replace(/\.$/, "")}`);
     const sentence = [`${all} taken`, ...(known ? [`${known} here already`] : []), ...(more ? [`${more} refused: ${why.join("; ")}`] : [])].join(", ");
-    if (!all && !known) return toast(`${sentence}.`, { bad: true });
-    keepSaid(`${sentence}.`);
+    if (!all && !known) return showToast(`${sentence}.`, { bad: true });
+    leaveNote("said", `${sentence}.`);
     location.reload();
   }
 

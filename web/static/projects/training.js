@@ -1,18 +1,12 @@
-// How far the training of a project's next version is, as it goes; with a way to end it.
+// How far a project's training is, what was said before a page was left, and jobs that a page waits for.
 import { html, render } from "../vendor/lit-html/lit-html.js";
-import { ask, cancel, change, readJob } from "../js/core/api.js";
-import { once } from "../js/core/outbox.js";
-import { Jobs } from "../js/core/jobs.js";
-import { live } from "../js/core/connection.js";
-import { element } from "../js/core/page.js";
-import { complain, toast } from "../js/core/toasts.js";
-import { waiting } from "../js/parts/job-card.js";
-import { step } from "../js/parts/step.js";
-import { keepSaid } from "./said.js";
+import { cancelJob, fetchJson, leaveNote, readJob, sendJson, sendOnce, untilAnswered } from "../js/core/api.js";
+import { followNews, Jobs, stepOf, waitingOf } from "../js/core/jobs.js";
+import { elementOf } from "../js/core/page.js";
+import { showError, showToast } from "../js/core/text.js";
 
-/** @import {Project} from "./types.js" */
-/** @import {Job} from "../js/types.js" */
 /** @import {LiveJob} from "../js/core/jobs.js" */
+/** @import {Job, Project} from "../js/types.js" */
 
 /**
  * Watch the training that runs, or let the button begin one. Returns whether one runs.
@@ -31,10 +25,10 @@ export function startTraining(project) {
       form.ariaBusy = "true";
       try {
         const pixels = Number(new FormData(form).get("pixels"));
-        await once([project.id, "train", pixels], (key) => change("POST", `/api/projects/${project.id}/train`, { pixels, key }));
+        await sendOnce([project.id, "train", pixels], (key) => sendJson("POST", `/api/projects/${project.id}/train`, { pixels, key }));
         location.reload();
       } catch (error) {
-        complain(error);
+        showError(error);
         form.ariaBusy = "false";
       }
     });
@@ -47,7 +41,7 @@ export function startTraining(project) {
  * @param {string} id  of the job
  */
 async function watch(project, id) {
-  const place = element("training-state", HTMLElement);
+  const place = elementOf("training-state", HTMLElement);
   const job = await readJob(id);
   let told = false;
   const show = () => {
@@ -55,15 +49,15 @@ async function watch(project, id) {
     if (!now) return;
     if (now.over && !told) {
       told = true;
-      finish(project, now).catch(complain);
+      finish(project, now).catch(showError);
     }
     render(state(now), place);
   };
   const jobs = new Jobs([job], show, (one) => one.id === id);
-  live((news) => void jobs.take(news).catch(complain));
-  element("training-cancel", HTMLFormElement).addEventListener("submit", (event) => {
+  followNews((news) => void jobs.take(news).catch(showError));
+  elementOf("training-cancel", HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
-    cancel(id).catch(complain);
+    cancelJob(id).catch(showError);
   });
   show();
 }
@@ -71,8 +65,8 @@ async function watch(project, id) {
 /** @param {LiveJob} job */
 function state(job) {
   if (job.over) return html``;
-  if (job.status === "queued") return html`<p>${waiting(job)}</p>`;
-  const [text, share] = step(job);
+  if (job.status === "queued") return html`<p>${waitingOf(job)}</p>`;
+  const [text, share] = stepOf(job);
   return html`<p>${text}</p>${share === null ? html`<progress aria-label="Training"></progress>` : html`<progress aria-label="Training" max="1" .value=${share}></progress>`}`;
 }
 
@@ -81,12 +75,28 @@ function state(job) {
  * @param {Job} job
  */
 async function finish(project, job) {
-  if (job.error) return toast(job.error, { bad: true, press: { label: "Show the page anew", work: () => location.reload() } });
+  if (job.error) return showToast(job.error, { bad: true, press: { label: "Show the page anew", work: () => location.reload() } });
   if (job.status === "cancelled") {
-    keepSaid("The training was stopped before it was done.");
+    leaveNote("said", "The training was stopped before it was done.");
     return location.reload();
   }
-  keepSaid("A version is trained.");
-  const { versions } = /** @type {{versions: {number: number}[]}} */ (await ask(`/api/projects/${project.id}/versions`, {}));
+  leaveNote("said", "A version is trained.");
+  const { versions } = /** @type {{versions: {number: number}[]}} */ (await fetchJson(`/api/projects/${project.id}/versions`, {}));
   location.assign(`${project.href}/report?version=${versions[0]?.number ?? 1}`);
+}
+
+/** Show the page anew once a job that it waits for is over, unless somebody is about to send something. */
+export function startOpen() {
+  const open = [...document.querySelectorAll("[data-open]")].map((one) => /** @type {HTMLElement} */ (one).dataset.open ?? "");
+  if (!open.length) return;
+  const look = async () => {
+    const jobs = await untilAnswered(() => Promise.all(open.map(readJob)));
+    if (!jobs.some(({ over }) => over)) return;
+    const busy = document.querySelector("[aria-busy=true], dialog[open], .sheet:popover-open");
+    if (busy) showToast("It is done.", { press: { label: "Show", work: () => location.reload() } });
+    else location.reload();
+  };
+  const again = () => void look().catch(showError);
+  followNews((news) => (!news.complete || news.changed.some((id) => open.includes(id))) && again());
+  again();
 }

@@ -1,7 +1,111 @@
-// The jobs of a page: what the server said last of each, by the point of its news, in the order in which they are shown.
-import { Problem, readJob, readJobs, untilAnswered } from "./api.js";
+// The jobs of a page: the line on which the studio tells what is new of them, what is known of each, what a press on one does.
+import { cancelJob, confirmDraft, deleteJob, fetchJson, leaveNote, moveToTrash, outbox, pauseBefore, personId, pictureName, pressJob, Problem, readJob, readJobs, restorePictures, sendJob, sendOnce, takeNote, toSignIn, untilAnswered } from "./api.js";
+import { capitalized, countOf, durationOf, showError, showToast } from "./text.js";
 
-/** @import {Job, News, State} from "../types.js" */
+/** @import {Action, Job, News, Picture, State} from "../types.js" */
+/** @import {Named} from "./api.js" */
+
+// The jobs of a page: the line on which the studio tells what is new of them, what is known of each, what a press on one does.
+
+// The line: one WebSocket a tab. It notices a dead line, comes back by itself, and a banner says when it is away.
+
+const SETTLED = 300; // ms open until it counts as back: a full house closes at once
+const SILENT = 3000; // ms away before the banner shows
+const DEAD = 40_000; // ms without a message: the studio says something every 25 s
+const LOOK = 1000; // ms between two looks at the clock
+const KEPT = 6; // connections that a browser keeps to one address
+const GIVEN = 1500; // ms for them to answer
+const SMALL = new URL("../../favicon.svg", import.meta.url).pathname;
+const SIGNED_OUT = 4401;
+const AWAY = "The studio doesn't answer. Your jobs go on; this page comes back by itself.";
+const WHY = /** @type {Record<number, string>} by code of closing */ ({
+  4429: "Too many tabs are open for this one to stay live. Close some; it comes back by itself.",
+  1013: "Many people are here, so this page doesn't show what is new. It comes back by itself.",
+});
+
+/**
+ * Hear what is new from the page's point on. After a time away the studio tells what was missed, or says that the
+ * news aren't complete: then all is read again.
+ * @param {(news: News) => void} onNews
+ */
+export function followNews(onNews) {
+  let tries = 0;
+  let since = document.body.dataset.point ?? "";
+  let heard = 0; // ms, by the clock
+  /** @type {WebSocket | null} */
+  let socket = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let again;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let silence;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let calm;
+
+  const open = () => {
+    clearTimeout(again);
+    heard = Date.now();
+    let wasOpen = false;
+    const one = (socket = new WebSocket(new URL(`/api/live?since=${since}&person=${personId()}`, location.href.replace(/^http/, "ws"))));
+    one.onopen = () => {
+      wasOpen = true;
+      heard = Date.now();
+      calm = setTimeout(() => {
+        tries = 0;
+        clearTimeout(silence);
+        silence = undefined;
+        showBanner("");
+      }, SETTLED);
+    };
+    one.onmessage = ({ data }) => {
+      heard = Date.now();
+      const news = JSON.parse(data || "{}");
+      if (news.at === undefined) return; // a sign of life
+      since = news.at;
+      onNews(/** @type {News} */ (news));
+    };
+    one.onclose = ({ code }) => {
+      if (code === SIGNED_OUT) return toSignIn();
+      if (!wasOpen) fetchJson("/api/settings", {}).catch(() => {}); // a browser doesn't say why it wasn't let in; this does
+      lost(code);
+      again = setTimeout(open, pauseBefore(tries++));
+    };
+  };
+  const lost = (/** @type {number} */ code) => {
+    socket = null;
+    clearTimeout(calm);
+    silence ??= setTimeout(() => showBanner(WHY[code] ?? AWAY), SILENT);
+  };
+  const look = () => {
+    if (!socket || Date.now() - heard < DEAD) return;
+    socket.onopen = socket.onmessage = socket.onclose = null; // it may take minutes to notice by itself
+    socket.close();
+    lost(0);
+    dropConnections();
+    open();
+  };
+  const wake = () => (socket ? look() : open());
+  setInterval(look, LOOK);
+  addEventListener("online", wake);
+  document.addEventListener("visibilitychange", () => document.hidden || wake());
+  open();
+}
+
+/** Let the browser drop the connections that it keeps for other calls, where they are as dead: it asks for nothing else by them. */
+function dropConnections() {
+  const limit = new AbortController();
+  setTimeout(() => limit.abort(), GIVEN);
+  for (let n = 0; n < KEPT; n += 1) fetch(`${SMALL}?${n}`, { signal: limit.signal, cache: "no-store" }).catch(() => {});
+}
+
+/** @param {string} text  "" = all is well */
+function showBanner(text) {
+  const banner = document.getElementById("banner");
+  if (!banner || banner.textContent === text) return;
+  banner.textContent = text;
+  banner.hidden = !text;
+}
+
+// What the server said last of each job, by the point of its news, in the order in which they are shown
 
 /** A job, and what only lives here. `shown`: the preview that is decoded and can be drawn at once. */
 /** `read`: which of this page's reads it comes from. @typedef {Job & {read?: number, shown?: string, fraction?: number | null, paused?: boolean}} LiveJob */
@@ -17,7 +121,7 @@ const STATUS = { queued: "queued", paused: "queued", rendered: "rendered", faile
  * @param {State} state
  * @returns {LiveJob}
  */
-export function changed(job, state) {
+export function withState(job, state) {
   const status = STATUS[state.state] ?? "running";
   if (job.over) return job;
   return {
@@ -134,7 +238,7 @@ export class Jobs {
     const at = job.at ?? 0;
     if (at < (known?.at ?? 0) || (at === known?.at && (job.read ?? 0) < (known.read ?? 0))) return;
     const told = this.told.get(job.id);
-    const now = told && told.at > at ? changed(job, told.state) : job;
+    const now = told && told.at > at ? withState(job, told.state) : job;
     this.byId.set(job.id, { ...now, at, shown: now.shown ?? known?.shown });
     if (now.preview && now.preview !== known?.preview) this.#decode(now);
   }
@@ -158,4 +262,242 @@ export class Jobs {
       () => {}, // the next one comes soon
     );
   }
+}
+
+/** Where a job waits, in words. @param {LiveJob} job */
+export function waitingOf(job) {
+  if (job.paused) return "The studio restarts; this goes on by itself";
+  if (job.held) return "On hold: the queue is paused";
+  const eta = job.eta ? `, about ${durationOf(job.eta)}` : "";
+  return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;
+}
+
+/**
+ * How far a job is, in words and as a share.
+ * @param {LiveJob} job
+ * @returns {[string, number | null]} what to say, and the share that is done
+ */
+export function stepOf(job) {
+  if (job.status === "rendered") return ["Almost there", 1];
+  if (job.loading) {
+    const share = job.fraction ?? null;
+    return [`Loading ${job.loading}${share === null ? "" : `, ${Math.round(share * 100)} %`}`, share];
+  }
+  if (!job.total) return ["Starting", null];
+  if (job.talk) return ["Answering", null]; // nobody knows how long it will be
+  const share = (job.step ?? 0) / job.total;
+  const doing = job.doing ? `, ${job.doing}` : "";
+  return [`${Math.round(share * 100)} %${doing}${job.eta ? `, ${durationOf(job.eta)} left` : ""}`, share];
+}
+
+// A press on an action, whatever page it is on: ask what must be asked, tell the server, say what came of it
+
+const questions = () => import("./dialog.js");
+
+/** What a page does with new jobs and with one that is gone. */
+/** @typedef {{added: (jobs: Job[]) => void, gone: (id: string) => void}} Sink */
+
+/**
+ * @param {Job} job
+ * @param {number} n  from 1; 1 too for the job as a whole
+ * @param {Action} action
+ * @param {Sink} sink
+ * @param {Record<string, string>} [filled]  what was filled in, where the page has fields for it
+ */
+export async function pressAction(job, n, action, sink, filled) {
+  try {
+    const before = action.action === "edit" ? "" : job.prompt; // an edit names what is to change
+    const words = action.words && !filled ? await (await questions()).askWords(action.label, before) : undefined;
+    if (words === null) return;
+    const more = filled ?? (words === undefined ? {} : { words });
+    sink.added(await sendOnce([job.id, n, action.action, more], (key) => pressJob(job.id, n, action.action, more, key)));
+  } catch (error) {
+    showError(error);
+  }
+}
+
+/** @param {Pick<Job, "id">} job */
+export async function stopJob(job) {
+  try {
+    const { stopped } = /** @type {{stopped: boolean}} */ (await cancelJob(job.id));
+    showToast(stopped ? "Stopped" : "It was done already");
+  } catch (error) {
+    showError(error);
+  }
+}
+
+/**
+ * Put a job's pictures into the trash; one without pictures is deleted, after a question.
+ * @param {Job} job
+ * @param {{gone: (id: string) => void, back: () => void | Promise<void>}} page
+ */
+export async function removeJob(job, page) {
+  if (!job.pictures.length) return deleteJobForGood(job, page);
+  await trashPictures(job.pictures.map(({ n }) => ({ job: job.id, n })), { gone: () => page.gone(job.id), back: page.back });
+}
+
+/**
+ * Delete a job, after a question.
+ * @param {Job} job
+ * @param {Pick<Sink, "gone">} sink
+ */
+export async function deleteJobForGood(job, sink) {
+  const what = job.pictures.length ? `This deletes the job and its ${countOf(job.pictures.length, "picture")} for good.` : "This deletes the job for good.";
+  const { askConfirmed } = await questions();
+  if (!(await askConfirmed("Delete it?", what, "Delete", { bad: true }))) return;
+  try {
+    await deleteJob(job.id);
+    sink.gone(job.id);
+    showToast("Deleted");
+  } catch (error) {
+    showError(error);
+  }
+}
+
+/**
+ * Ask for what a prompt says; when it stands for several jobs, only after a question. Returns the new jobs,
+ * null when nothing was asked for in the end. Raises Problem.
+ * @param {string} prompt
+ * @param {string[]} pictures  names, also of films
+ * @param {string} [to]  what is to be done with films, "" = guess
+ * @returns {Promise<Job[] | null>}
+ */
+export async function sendPrompt(prompt, pictures, to = "") {
+  try {
+    return await sendOnce([prompt, pictures, to], (key) => sendJob(prompt, pictures, key, to));
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 409 || !error.body.draft) throw error;
+    const count = Number(error.body.count);
+    const { askConfirmed } = await questions();
+    if (!(await askConfirmed(`Start ${countOf(count, "job")}?`, error.message, `Start ${count}`))) return null;
+    const { jobs, detail } = await confirmDraft(String(error.body.draft));
+    if (detail) showToast(detail, { bad: true });
+    return jobs;
+  }
+}
+
+/**
+ * Shown at once, and sent until there is an answer; a refusal takes it back.
+ * @param {string} job
+ * @param {Pick<Picture, "n" | "favourite">} picture
+ * @param {() => void} onChange
+ */
+export function toggleFavourite(job, picture, onChange) {
+  const on = (picture.favourite = !picture.favourite);
+  onChange();
+  const name = `heart:${job}/${picture.n}`;
+  outbox().senders.set(name, {
+    refused: (_, error) => {
+      if (picture.favourite === on) picture.favourite = !on;
+      onChange();
+      showError(error);
+    },
+  });
+  outbox().put({ name, method: on ? "PUT" : "DELETE", path: `/api/favourites/${job}/${picture.n}` });
+}
+
+/**
+ * Put text on the clipboard; where that is forbidden (http on another machine), offer it to be copied by hand.
+ * @param {string} text
+ * @param {string} what
+ */
+export async function copyText(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+    showToast(`${what} copied`);
+  } catch {
+    await (await questions()).askWords("Copy this", text);
+  }
+}
+
+/** Take over the form that makes a link, where the page has one. */
+export function offerShare() {
+  const form = document.getElementById("share-form");
+  if (!(form instanceof HTMLFormElement)) return;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const link = await (await questions()).makeLink(form);
+    if (link) await copyText(link, "Link");
+  });
+}
+
+/** On pages without a stream: says that a job was queued, and when it is done. */
+export class Announcer {
+  constructor() {
+    /** @type {Set<string>} */
+    this.waiting = new Set();
+  }
+
+  /** @param {Job[]} jobs */
+  added(jobs) {
+    for (const { id } of jobs) this.waiting.add(id);
+    showToast(jobs.length > 1 ? `${jobs.length} jobs queued` : "Queued", { link: { href: "/", label: "Watch" } });
+  }
+
+  /** @param {News} news */
+  async take(news) {
+    const changed = new Set(news.changed);
+    for (const id of [...this.waiting].filter((one) => !news.complete || changed.has(one))) {
+      const job = await untilAnswered(() => readJob(id));
+      if (!job.over || !this.waiting.delete(id)) continue;
+      if (job.error) showToast(job.error, { bad: true, link: { href: "/", label: "Show" } });
+      else showToast(`${capitalized(job.kind)} done`, { link: { href: job.pictures[0]?.href ?? "/", label: "Show" } });
+    }
+  }
+}
+
+/**
+ * Put pictures into the trash and tell so, with a way back.
+ * @param {Named[]} pictures
+ * @param {{gone: () => void, back: () => void | Promise<void>}} page  what it does when they are gone, and when they are back
+ */
+export async function trashPictures(pictures, { gone, back }) {
+  const names = pictures.map(pictureName);
+  try {
+    await moveToTrash(names);
+  } catch (error) {
+    return showError(error);
+  }
+  gone();
+  tellTrashed(names, back);
+}
+
+/**
+ * @param {string[]} names
+ * @param {() => void | Promise<void>} back
+ */
+function tellTrashed(names, back) {
+  const undo = async () => {
+    try {
+      await restorePictures(names);
+      await back();
+    } catch (error) {
+      showError(error);
+    }
+  };
+  showToast(`${countOf(names.length, "picture")} moved to the trash`, { press: { label: "Undo", work: undo } });
+}
+
+/**
+ * Put one picture away, and let the next page tell so.
+ * @param {Named} picture
+ * @param {() => void} leave
+ */
+export async function trashAndLeave(picture, leave) {
+  try {
+    await moveToTrash([pictureName(picture)]);
+  } catch (error) {
+    return showError(error);
+  }
+  leaveNote("away", pictureName(picture));
+  leave();
+}
+
+/**
+ * Tell what the page before has put into the trash, with a way back.
+ * @param {() => void | Promise<void>} back  when it is taken back
+ */
+export function tellAway(back) {
+  const name = takeNote("away");
+  if (name) tellTrashed([name], back);
 }

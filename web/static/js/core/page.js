@@ -1,5 +1,9 @@
-// What a page has from the server: its data, its elements, the icons.
-import { html } from "../../vendor/lit-html/lit-html.js";
+// What every page has: its data and elements, icons, the theme, shortcuts, whoever is signed in.
+import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { beforeSignOut, forgetKept, keepForGood, keptForGood, keptHere, outbox, personId, sendJson, signIn } from "./api.js";
+import { showError } from "./text.js";
+
+/** @import {TemplateResult} from "../../vendor/lit-html/lit-html.js" */
 
 const ICONS = new URL("../../icons.svg", import.meta.url).pathname;
 
@@ -10,7 +14,7 @@ export const icon = (name) => html`<svg class="icon" aria-hidden="true"><use hre
  * The mark of a film on its first frame: "▶ 0:05".
  * @param {number} seconds
  */
-export const length = (seconds) => html`<span class="length" aria-hidden="true">${icon("play")}${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}</span>`;
+export const filmLength = (seconds) => html`<span class="length" aria-hidden="true">${icon("play")}${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}</span>`;
 
 /**
  * The JSON that the server wrote into the page; the caller names its type.
@@ -27,7 +31,7 @@ export function pageData() {
  * @param {new () => T} type
  * @returns {T}
  */
-export function element(id, type) {
+export function elementOf(id, type) {
   const found = document.getElementById(id);
   if (!(found instanceof type)) throw new Error(`#${id} is missing`);
   return found;
@@ -56,3 +60,299 @@ export function oncePerFrame(work) {
     });
   };
 }
+
+/**
+ * Rows of a list, each of which stays with the item it shows: it keeps its elements, its picture and the focus
+ * wherever it moves to.
+ * @template Item
+ */
+export class Rows {
+  /**
+   * @param {HTMLElement} place
+   * @param {(item: Item) => unknown} keyOf
+   * @param {(item: Item) => TemplateResult} drawn
+   */
+  constructor(place, keyOf, drawn) {
+    this.place = place;
+    this.keyOf = keyOf;
+    this.drawn = drawn;
+    /** @type {Map<unknown, {begin: Comment, end: Comment}>} what stands around each row */
+    this.edges = new Map();
+  }
+
+  /** @param {Item[]} items */
+  draw(items) {
+    const keys = new Set(items.map(this.keyOf));
+    for (const [key, row] of this.edges) {
+      if (keys.has(key)) continue;
+      for (const node of nodesOf(row)) node.remove();
+      this.edges.delete(key);
+    }
+    /** @type {ChildNode | null} */
+    let next = null;
+    for (const item of items.toReversed()) {
+      const key = this.keyOf(item);
+      let row = this.edges.get(key);
+      if (!row) {
+        row = { begin: document.createComment(""), end: document.createComment("") };
+        this.edges.set(key, row);
+      }
+      if (row.end.nextSibling !== next || !row.end.parentNode) for (const node of nodesOf(row)) this.place.insertBefore(node, next);
+      render(this.drawn(item), this.place, { renderBefore: row.end });
+      next = row.begin;
+    }
+  }
+}
+
+/** What stands in a row, its edges among it. No Range: each that lives is kept right by every later change. @param {{begin: Node, end: ChildNode}} row */
+function nodesOf({ begin, end }) {
+  const nodes = /** @type {ChildNode[]} */ ([begin]);
+  for (let node = begin.nextSibling; node && node !== end; node = node.nextSibling) nodes.push(node);
+  return [...nodes, end];
+}
+
+// The theme: light, dark, or as the system has it.
+
+export const THEMES = /** @type {const} */ (["system", "light", "dark"]);
+
+/** @typedef {typeof THEMES[number]} Theme */
+
+/** @returns {Theme} */
+export const currentTheme = () => THEMES.find((one) => one === keptForGood("theme")) ?? "system";
+
+/** @param {Theme} chosen */
+export function setTheme(chosen) {
+  keepForGood("theme", chosen === "system" ? null : chosen);
+  if (chosen === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = chosen;
+}
+
+// Keys that act anywhere but in fields. Single letters can be switched off (WCAG 2.1.4).
+
+/** @typedef {Record<string, (event: KeyboardEvent) => void>} Keys  by KeyboardEvent.key; "g c" is a sequence */
+
+const PAUSE = 1200; // ms between the keys of a sequence
+const FIELD = "input:not([type=checkbox], [type=range]), textarea, select, [contenteditable]";
+const SLIDER = "input[type=range], video[controls]"; // takes arrows, but no letters
+
+/** @type {Keys} */
+const known = {};
+let before = "";
+let at = 0;
+
+export const lettersOn = () => keptForGood("letters") !== "off";
+
+/** @param {boolean} on */
+export const setLetters = (on) => keepForGood("letters", on ? null : "off");
+
+/** @param {EventTarget | null} target */
+export const isField = (target) => target instanceof Element && target.matches(FIELD);
+
+/** @param {Keys} keys */
+export function addShortcuts(keys) {
+  Object.assign(known, keys);
+}
+
+/** @param {KeyboardEvent} event */
+function onKey(event) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isField(event.target)) return;
+  if (document.querySelector("dialog[open], [popover]:popover-open")) return;
+  const isLetter = event.key.length === 1;
+  if (isLetter ? !lettersOn() : event.target instanceof Element && event.target.matches(SLIDER) && event.key !== "Escape") return;
+  const sequence = Date.now() - at < PAUSE ? `${before} ${event.key}` : "";
+  const work = known[sequence] ?? known[event.key];
+  [before, at] = [event.key, Date.now()];
+  if (!work) return;
+  work(event);
+}
+
+document.addEventListener("keydown", onKey);
+
+// The theme's button, the sandbox's other person, shortcuts to the pages
+
+const THEME_ICONS = { system: "auto", light: "sun", dark: "moon" };
+const LAST = 5000; // ms that signing out waits for what isn't sent
+const PAGES = { c: "/", p: "/pictures", e: "/explore", a: "/ask", f: "/folders", d: "/documents", m: "/projects", q: "/queue", t: "/trash", s: "/settings" };
+
+function themeButton() {
+  const button = document.getElementById("theme");
+  if (!button) return;
+  const show = () => {
+    const use = button.querySelector("use");
+    use?.setAttribute("href", `${use.getAttribute("href")?.split("#")[0]}#${THEME_ICONS[currentTheme()]}`);
+    button.setAttribute("aria-label", `Theme: ${currentTheme()}. Change it`);
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    setTheme(THEMES[(THEMES.indexOf(currentTheme()) + 1) % THEMES.length] ?? "system");
+    show();
+  });
+  show();
+}
+
+function otherPerson() {
+  const button = document.querySelector("[data-become]");
+  if (!(button instanceof HTMLElement)) return;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    lastWords().then(() => signIn({ who: button.dataset.become ?? "" })).then(() => location.assign("/"), (error) => {
+      delete document.body.dataset.leaving;
+      showError(error);
+    });
+  });
+}
+
+/** What isn't sent yet goes, as far as it goes in a few seconds; then the page leaves. */
+async function lastWords() {
+  await Promise.race([Promise.allSettled(beforeSignOut.map((work) => work())), new Promise((done) => setTimeout(done, LAST))]);
+  document.body.dataset.leaving = "";
+}
+
+/** Name whom the page was made for: another tab may have signed somebody else in. @param {SubmitEvent} event */
+function signForm({ target, defaultPrevented }) {
+  const form = /** @type {HTMLFormElement} */ (target);
+  if (defaultPrevented || form.method !== "post" || form.querySelector(":scope > [name=person]")) return;
+  form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "person", value: personId() }));
+}
+
+/** @param {SubmitEvent} event */
+function onSubmit(event) {
+  const form = /** @type {HTMLFormElement} */ (event.target);
+  if (!form.dataset.send || event.defaultPrevented) return;
+  event.preventDefault();
+  sendForm(form);
+}
+
+/**
+ * Say what a form says to where `data-send` names, such as "PATCH /api/folders/abc"; a name in braces is that field's value.
+ * Then the page `data-then` follows, or else the one that is answered, or this one anew.
+ * Who leaves with it keeps nothing in this browser; what isn't sent goes first.
+ * @param {HTMLFormElement} form
+ */
+export async function sendForm(form) {
+  if (form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
+  const data = new FormData(form);
+  const body = { ...Object.fromEntries(data), ...(data.has("pictures") && { pictures: data.getAll("pictures") }) };
+  const [method = "", path = ""] = (form.dataset.send ?? "").replace(/\{(\w+)\}/, (_, name) => String(data.get(name))).split(" ");
+  try {
+    if ("leaves" in form.dataset) {
+      await lastWords();
+      await forgetKept();
+    }
+    const told = /** @type {{href?: string} | null} */ (await sendJson(method, path, method === "DELETE" ? undefined : body));
+    const next = form.dataset.then ?? told?.href;
+    if (next) location.assign(next);
+    else location.reload();
+  } catch (error) {
+    delete document.body.dataset.leaving;
+    form.ariaBusy = "false";
+    showError(error);
+  }
+}
+
+/** @param {KeyboardEvent} event */
+function focusPrompt(event) {
+  event.preventDefault();
+  const field = document.getElementById("bar-prompt");
+  if (field) field.focus();
+  else location.assign("/#prompt");
+}
+
+/**
+ * The server sends a veiled picture blurred; whoever wants to see it fetches the plain one.
+ * @param {Event} event
+ */
+function unveil({ target }) {
+  if (!(target instanceof HTMLInputElement) || !target.closest(".veil")) return;
+  const picture = target.closest(".veiled")?.querySelector("img");
+  if (picture && target.checked && !picture.src.includes("?")) picture.src += "?plain=1";
+}
+
+/**
+ * Ask before a form is sent that deletes something.
+ * @param {HTMLFormElement} form
+ * @param {string} title
+ * @param {string} text
+ * @param {string} label
+ */
+export function askBefore(form, title, text, label) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const { askConfirmed } = await import("./dialog.js");
+    if (!(await askConfirmed(title, text, label, { bad: true }))) return;
+    if (form.dataset.send) sendForm(form);
+    else form.submit();
+  });
+}
+
+/**
+ * Start what a page has of its own, by its name, then what every page has.
+ * @param {Record<string, () => void>} [pages]
+ */
+export function startPage(pages = {}) {
+  pages[document.body.dataset.page ?? ""]?.();
+  if (keptHere("outbox")) outbox(); // what the page before couldn't send
+  document.addEventListener("change", unveil);
+  document.cookie = `zone=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000`;
+  document.addEventListener("submit", signForm);
+  document.addEventListener("submit", onSubmit);
+  themeButton();
+  otherPerson();
+  addShortcuts({ "/": focusPrompt, "?": () => location.assign("/keys") });
+  for (const [key, href] of Object.entries(PAGES)) addShortcuts({ [`g ${key}`]: () => location.assign(href) });
+  if (location.hash === "#prompt") document.getElementById("bar-prompt")?.focus();
+  document.body.dataset.started = "";
+  dispatchEvent(new Event("started")); // what was sent before goes now
+}
+
+/**
+ * Hand over the files that are chosen in a field, which can then be chosen again.
+ * @param {HTMLInputElement} field
+ * @param {(files: File[]) => void} take
+ */
+export function takeChosen(field, take) {
+  field.addEventListener("change", () => {
+    const files = [...(field.files ?? [])];
+    field.value = "";
+    take(files);
+  });
+}
+
+/**
+ * The picture of the studio's whose page is dropped or pasted; null where it is something else.
+ * @param {DataTransfer | null} data
+ */
+export function droppedPicture(data) {
+  const [, job, n] = /\/pictures\/([a-z0-9]+)\/(\d+)/.exec(data?.getData("text/uri-list") ?? "") ?? [];
+  return job && n ? { job, n: Number(n) } : null;
+}
+
+/**
+ * Mark a bar while files or pictures are dragged over the page, and hand it what is dropped.
+ * @param {HTMLElement} bar
+ * @param {(data: DataTransfer | null) => boolean} take  returns whether there was something for it
+ */
+export function takeDrops(bar, take) {
+  const over = (/** @type {boolean} */ on) => bar.classList.toggle("over", on);
+  addEventListener("dragover", (event) => {
+    if (!event.dataTransfer?.types.some((type) => type === "Files" || type === "text/uri-list")) return;
+    event.preventDefault();
+    over(true);
+  });
+  addEventListener("dragleave", (event) => event.relatedTarget === null && over(false));
+  addEventListener("drop", (event) => {
+    over(false);
+    if (take(event.dataTransfer)) event.preventDefault();
+  });
+}
+
+/**
+ * What stands where there is nothing yet.
+ * @param {string} name  of the icon
+ * @param {string} title
+ * @param {string} text
+ * @param {TemplateResult | typeof nothing} [more]
+ */
+export const emptyState = (name, title, text, more = nothing) =>
+  html`<div class="empty"><span class="figure">${icon(name)}</span><h2>${title}</h2><p class="muted">${text}</p>${more}</div>`;

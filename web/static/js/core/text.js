@@ -1,4 +1,8 @@
-// How prompts, times and numbers are written. Pure.
+// What a page says: how prompts, times and numbers are written, and the short messages at its foot.
+
+/** @import {Job} from "../types.js" */
+
+// What a page says: how prompts, times and numbers are written, and the short messages at its foot.
 
 const FLAG = /(?:^|\s)(?:--|—)(?=[a-z])/i;
 
@@ -6,7 +10,7 @@ const FLAG = /(?:^|\s)(?:--|—)(?=[a-z])/i;
  * The words of a prompt, and its flags without dashes ("ar 3:2").
  * @param {string} prompt
  */
-export function split(prompt) {
+export function splitPrompt(prompt) {
   const [words, ...flags] = prompt.split(FLAG).map((part) => part.trim());
   return { words: words ?? "", flags };
 }
@@ -19,15 +23,15 @@ export function split(prompt) {
  * @param {string | null} value
  */
 export function withFlag(prompt, names, value) {
-  const { words, flags } = split(prompt);
-  const kept = flags.filter((flag) => !names.includes(nameOf(flag)));
+  const { words, flags } = splitPrompt(prompt);
+  const kept = flags.filter((flag) => !names.includes(flagName(flag)));
   if (value !== null) kept.push(`${names[0]} ${value}`.trim());
   const text = [words, ...kept.map((flag) => `--${flag}`)].join(" ").trim();
   return text && kept.length === 0 ? text : text && `${text} `;
 }
 
 /** @param {string} flag */
-const nameOf = (flag) => (flag.split(/\s/, 1)[0] ?? "").toLowerCase();
+const flagName = (flag) => (flag.split(/\s/, 1)[0] ?? "").toLowerCase();
 
 /**
  * What a flag is set to in a prompt: "" when it takes nothing, null when it isn't there.
@@ -35,8 +39,8 @@ const nameOf = (flag) => (flag.split(/\s/, 1)[0] ?? "").toLowerCase();
  * @param {string[]} names
  */
 export function flagValue(prompt, names) {
-  const found = split(prompt).flags.findLast((flag) => names.includes(nameOf(flag)));
-  return found === undefined ? null : found.slice(nameOf(found).length).trim();
+  const found = splitPrompt(prompt).flags.findLast((flag) => names.includes(flagName(flag)));
+  return found === undefined ? null : found.slice(flagName(found).length).trim();
 }
 
 /**
@@ -55,7 +59,7 @@ export function shapeOf(prompt) {
  * "12 s", "3 min", "1 h 5 min".
  * @param {number} seconds
  */
-export function duration(seconds) {
+export function durationOf(seconds) {
   const whole = Math.max(1, Math.round(seconds));
   if (whole < 90) return `${whole} s`;
   const minutes = Math.round(whole / 60);
@@ -72,7 +76,7 @@ const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", y
  * @param {string} iso
  * @param {number} [now]  ms
  */
-export function ago(iso, now = Date.now()) {
+export function timeAgo(iso, now = Date.now()) {
   const seconds = (now - Date.parse(iso)) / 1000;
   if (!(seconds < 7 * 86400)) return Number.isNaN(seconds) ? iso : DATE.format(new Date(iso));
   const [size, unit] = STEPS.find(([size]) => seconds >= size) ?? [0, "second"];
@@ -84,9 +88,9 @@ export function ago(iso, now = Date.now()) {
  * @param {string} iso
  * @param {number} [now]  ms
  */
-export function left(iso, now = Date.now()) {
+export function timeLeft(iso, now = Date.now()) {
   const days = Math.ceil((Date.parse(iso) - now) / 86_400_000);
-  return days > 0 ? counted(days, "day") : "today";
+  return days > 0 ? countOf(days, "day") : "today";
 }
 
 /**
@@ -103,13 +107,89 @@ export function monthName(month) {
  * @param {number} count
  * @param {string} noun
  */
-export const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+export const countOf = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
 /**
  * The server's sentences as they are written for Discord, without the marks of code around names.
  * @param {string} text
  */
-export const plain = (text) => text.replaceAll("`", "");
+export const plainText = (text) => text.replaceAll("`", "");
 
 /** @param {string} word */
-export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+export const capitalized = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+
+// Messages. Their place has role=status, so they are read out too.
+
+const STAYS = 6000; // ms
+const MOST = 3;
+
+/**
+ * @param {string} text
+ * @param {{bad?: boolean, link?: {href: string, label: string}, press?: {label: string, work: () => void}}} [more]
+ */
+export function showToast(text, { bad = false, link, press } = {}) {
+  const place = document.getElementById("toasts");
+  if (!place) return;
+  const box = document.createElement("div");
+  box.className = bad ? "toast bad" : "toast";
+  const words = document.createElement("span");
+  words.textContent = plainText(text);
+  box.append(words);
+  if (link) box.append(Object.assign(document.createElement("a"), { href: link.href, textContent: link.label }));
+  if (press) box.append(button(press.label, () => { box.remove(); press.work(); }));
+  const close = button("×", () => box.remove());
+  close.setAttribute("aria-label", "Close");
+  box.append(close);
+  while (place.querySelectorAll(".toast").length >= MOST) place.querySelector(".toast")?.remove();
+  place.append(box);
+  removeLater(box, bad ? 2 * STAYS : STAYS);
+}
+
+/**
+ * Let screen readers say it; nothing is shown.
+ * @param {string} text
+ */
+export function announce(text) {
+  const said = Object.assign(document.createElement("p"), { className: "sr", textContent: text });
+  document.getElementById("toasts")?.append(said);
+  setTimeout(() => said.remove(), STAYS);
+}
+
+/**
+ * @param {string} label
+ * @param {() => void} work
+ */
+function button(label, work) {
+  const made = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+  made.addEventListener("click", work);
+  return made;
+}
+
+/**
+ * Take the box away after a while, but not while somebody reads or uses it.
+ * @param {HTMLElement} box
+ * @param {number} ms
+ */
+function removeLater(box, ms) {
+  setTimeout(() => (box.matches(":hover, :focus-within") ? removeLater(box, ms) : box.remove()), ms);
+}
+
+/**
+ * Say what went wrong.
+ * @param {unknown} error
+ */
+export function showError(error) {
+  showToast(error instanceof Error ? error.message : String(error), { bad: true });
+}
+
+// A job as the command that asks for it in Discord. Pure.
+
+/**
+ * The prompt with the seed that drew this picture, so that the command draws it again.
+ * @param {Pick<Job, "prompt">} job
+ * @param {number | null} seed
+ */
+export function commandOf({ prompt }, seed) {
+  const own = /(?:--|—)(?:same)?seed\b/i.test(prompt) || seed === null ? "" : ` --seed ${seed}`;
+  return `/imagine prompt:${prompt}${own}`;
+}

@@ -1,14 +1,102 @@
 // Draws the cells that are seen, whatever the number of pictures, and moves the focus among them by keys.
-import { html, render } from "../../vendor/lit-html/lit-html.js";
-import { repeat } from "../../vendor/lit-html/directives/repeat.js";
-import { oncePerFrame } from "../core/page.js";
-import { layoutOf, placeOf, rowsIn, segmentHeights } from "./layout.js";
-import { tileCell } from "./tile.js";
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { filmLength, icon, oncePerFrame, Rows } from "../core/page.js";
+import { timeLeft } from "../core/text.js";
 
-/** @import {Layout} from "./layout.js" */
-/** @import {Selection} from "./selection.js" */
-/** @import {Source} from "./source.js" */
-/** @import {TileTools} from "./tile.js" */
+/** @import {Tile} from "../types.js" */
+/** @import {Selection, Source} from "./source.js" */
+
+// Where each cell of the gallery lies. All cells are equal, so this is arithmetic. Pure.
+
+const SEGMENT = 900_000; // px at most: browsers cut boxes at 2²⁴ device px
+export const MOST_TILES = 400; // in the document at once
+
+/** @typedef {{columns: number, rows: number, pitch: number, perSegment: number, height: number}} Layout */
+
+/**
+ * @param {number} total  cells
+ * @param {number} columns
+ * @param {number} pitch  px from the top of a row to the top of the next
+ * @returns {Layout}
+ */
+export function layoutOf(total, columns, pitch) {
+  const rows = Math.ceil(total / columns);
+  return { columns, rows, pitch, perSegment: Math.max(1, Math.floor(SEGMENT / pitch)), height: rows * pitch };
+}
+
+/**
+ * The heights of the boxes that the rows are spread over.
+ * @param {Layout} layout
+ */
+export function segmentHeights({ rows, perSegment, pitch }) {
+  const count = Math.ceil(rows / perSegment);
+  return Array.from({ length: count }, (_, index) => Math.min(perSegment, rows - index * perSegment) * pitch);
+}
+
+/**
+ * The first and the last row (not included) that are drawn: what is seen, and `ahead` rows on both sides as far
+ * as MOST_TILES allow.
+ * @param {Layout} layout
+ * @param {number} top  px above the window, within the gallery
+ * @param {number} view  px that are seen
+ * @param {number} ahead
+ * @returns {[number, number]}
+ */
+export function rowsIn({ columns, rows, pitch }, top, view, ahead) {
+  const most = Math.max(1, Math.floor(MOST_TILES / columns));
+  const seen = Math.min(most, Math.ceil(view / pitch) + 1);
+  const begin = Math.max(0, Math.min(Math.floor(top / pitch), rows - seen));
+  const before = Math.min(ahead, Math.floor((most - seen) / 2), begin);
+  const last = Math.min(rows, begin + seen + Math.min(ahead, most - seen - before));
+  return [begin - before, last];
+}
+
+/**
+ * The segment of a row, and the row's px from that segment's top.
+ * @param {Layout} layout
+ * @param {number} row
+ */
+export function rowPlace({ perSegment, pitch }, row) {
+  const segment = Math.floor(row / perSegment);
+  return { segment, top: (row - segment * perSegment) * pitch };
+}
+
+// One cell of the gallery: the picture whole, a mark to choose it, a heart.
+
+/**
+ * @typedef {object} TileTools
+ * @property {(event: MouseEvent, index: number) => void} press
+ * @property {((event: MouseEvent, index: number) => void) | null} mark  null where nothing is chosen
+ * @property {(index: number) => void} like
+ */
+
+/**
+ * @param {Tile | undefined} tile  undefined = not read yet
+ * @param {number} index
+ * @param {{chosen: boolean, current: boolean, total: number | null}} state
+ * @param {TileTools} tools
+ */
+function tileCell(tile, index, { chosen, current, total }, tools) {
+  const stop = current ? 0 : -1; // one stop for Tab, arrows do the rest
+  if (!tile) return html`<li class="tile" data-index=${index} aria-posinset=${index + 1} aria-setsize=${total ?? -1}></li>`;
+  const look = `tile ${chosen ? "chosen" : ""} ${tile.visibility === "spoiler" ? "veiled" : ""} ${tile.visibility === "block" ? "blocked" : ""}`;
+  return html`<li class=${look} data-index=${index} aria-posinset=${index + 1} aria-setsize=${total ?? -1}>
+    <a href=${tile.href} tabindex=${stop} aria-label=${tile.visibility === "block" ? "Hidden by a rule of this studio" : nothing}
+      @click=${(/** @type {MouseEvent} */ event) => tools.press(event, index)}>${inside(tile)}</a>
+    ${tile.visibility === "spoiler" ? html`<label class="veil"><input type="checkbox" tabindex=${stop} aria-label="Show this picture, which may be sensitive">${icon("hidden")}Show it</label>` : nothing}
+    ${tools.mark ? html`<button class="mark" type="button" tabindex=${stop} role="checkbox" aria-checked=${chosen} aria-label="Select: ${tile.alt}" @click=${(/** @type {MouseEvent} */ event) => tools.mark?.(event, index)}>${icon("check")}</button>` : nothing}
+    ${tile.ends
+      ? html`<span class="ends length" title="Deleted for good">${timeLeft(tile.ends)}</span>`
+      : html`<button class="like" type="button" tabindex=${stop} aria-pressed=${tile.favourite} aria-label="Favourite: ${tile.alt}" @click=${() => tools.like(index)}>${icon("heart")}</button>
+          <button class="alike" type="button" tabindex=${stop} title="More like this" aria-label="More like: ${tile.alt}" @click=${() => location.assign(`/pictures?q=like:${tile.job}/${tile.n}`)}>${icon("similar")}</button>`}
+  </li>`;
+}
+
+/** @param {Tile} tile */
+function inside(tile) {
+  if (tile.visibility === "block") return html`<span class="blocked-words">${icon("block")}<span>Hidden by a rule of this studio</span></span>`;
+  return html`<img src=${tile.small} width=${tile.width} height=${tile.height} alt=${tile.alt} draggable="true">${tile.seconds ? filmLength(tile.seconds) : nothing}`;
+}
 
 const AHEAD = 2; // rows drawn above and below what is seen
 const RUSH = 0.6; // of the window's height that lie between two frames when somebody flies past
@@ -26,14 +114,16 @@ export class Grid {
     this.source = source;
     this.selection = selection;
     this.tools = tools;
-    /** The cell that Tab comes to. */
-    this.current = 0;
+    /** The cell that Tab comes to, and the nearest one that is drawn. */
+    this.current = this.stop = 0;
     /** The focus was here, and what had it is gone. */
     this.holds = false;
     this.track = document.createElement("div");
     this.window = document.createElement("ul");
     this.window.className = "tiles window";
     this.window.setAttribute("aria-label", "Pictures");
+    /** @type {Rows<number>} */
+    this.cells = new Rows(this.window, (index) => index, (index) => this.#cell(index));
     place.replaceChildren(this.track);
     this.track.append(this.window);
     this.heights = "";
@@ -132,9 +222,9 @@ export class Grid {
     this.#pace();
     if (this.rush === undefined) this.source.want(first, last);
     const indexes = Array.from({ length: Math.max(0, last - first) }, (_, k) => first + k);
-    const current = Math.min(Math.max(this.current, first), Math.max(first, last - 1));
+    const current = (this.stop = Math.min(Math.max(this.current, first), Math.max(first, last - 1)));
     this.holds ||= this.has(document.activeElement);
-    render(html`${repeat(indexes, (index) => index, (index) => this.#cell(index, index === current))}`, this.window);
+    this.cells.draw(indexes);
     this.#hold(current);
   }
 
@@ -150,13 +240,10 @@ export class Grid {
     link.focus({ preventScroll: true });
   }
 
-  /**
-   * @param {number} index
-   * @param {boolean} current
-   */
-  #cell(index, current) {
+  /** @param {number} index */
+  #cell(index) {
     const tile = this.rush === undefined ? this.source.at(index) : undefined;
-    const state = { chosen: Boolean(tile && this.selection.has(tile)), current, total: this.source.isOpen ? null : this.source.total };
+    const state = { chosen: Boolean(tile && this.selection.has(tile)), current: index === this.stop, total: this.source.isOpen ? null : this.source.total };
     return tileCell(tile, index, state, this.tools);
   }
 
@@ -188,7 +275,7 @@ export class Grid {
 
   /** @param {number} row */
   #place(row) {
-    const { segment, top } = placeOf(this.layout, row);
+    const { segment, top } = rowPlace(this.layout, row);
     const box = this.track.querySelectorAll(":scope > .segment")[segment] ?? this.track; // none: nothing to show
     if (this.window.parentElement !== box) moveInto(box, this.window);
     this.window.style.transform = `translateY(${top}px)`;
@@ -234,4 +321,39 @@ function moveInto(box, child) {
   const focused = document.activeElement;
   box.append(child);
   if (focused instanceof HTMLElement && child.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+const LONG = 450; // ms
+const STILL = 10; // px that a finger may move meanwhile
+
+/**
+ * Let a long press on a phone choose a picture, as it does in other galleries.
+ * @param {HTMLElement} place
+ * @param {(index: number) => void} work
+ */
+export function onLongPress(place, work) {
+  let pressed = false;
+  place.addEventListener("pointerdown", (event) => {
+    pressed = false;
+    const cell = event.target instanceof Element ? event.target.closest("[data-index]") : null;
+    if (event.pointerType !== "touch" || !cell) return;
+    const timer = setTimeout(() => {
+      pressed = true;
+      work(Number(cell.getAttribute("data-index")));
+    }, LONG);
+    const stop = () => clearTimeout(timer);
+    const move = (/** @type {PointerEvent} */ now) => Math.hypot(now.clientX - event.clientX, now.clientY - event.clientY) > STILL && stop();
+    place.addEventListener("pointermove", move);
+    for (const name of ["pointerup", "pointercancel"]) {
+      addEventListener(name, () => { stop(); place.removeEventListener("pointermove", move); }, { once: true });
+    }
+  });
+  const swallow = (/** @type {Event} */ event) => {
+    if (!pressed) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.type === "click") pressed = false;
+  };
+  place.addEventListener("click", swallow, true);
+  place.addEventListener("contextmenu", swallow, true);
 }

@@ -1,17 +1,117 @@
-// The pictures by their place in the order, read in pages when somebody looks at that place.
-import { Problem, readPictures } from "../core/api.js";
-import { plain } from "../core/text.js";
-import { complain } from "../core/toasts.js";
-import { blocksOf, find, total } from "./blocks.js";
-import { keyOf } from "./selection.js";
+// The pictures of a gallery: their order in blocks, those that are chosen, and all of them, read in pages when somebody looks at that place.
+import { Problem, readJob, readPictures } from "../core/api.js";
+import { plainText, showError } from "../core/text.js";
 
 /** @import {Month, Tile} from "../types.js" */
+
+// The order of all pictures as blocks: a month each with its count, or one of unknown length when there is a filter. Pure.
+
+/** `open`: there may be more than `count`. */
+/** @typedef {{month: string | null, count: number, open: boolean}} Block */
+
+/**
+ * @param {Month[] | null} months  newest first; null = nobody has counted
+ * @param {number} guess  of what isn't counted
+ * @returns {Block[]}
+ */
+export const blocksOf = (months, guess) =>
+  months ? months.map(({ month, pictures }) => ({ month, count: pictures, open: false })) : [{ month: null, count: guess, open: true }];
+
+/** @param {Block[]} blocks */
+export const totalOf = (blocks) => blocks.reduce((sum, { count }) => sum + count, 0);
+
+/**
+ * The block of a place, and the place within it.
+ * @param {Block[]} blocks
+ * @param {number} index
+ */
+export function findPlace(blocks, index) {
+  let start = 0;
+  for (const [number, block] of blocks.entries()) {
+    if (index < start + block.count) return { number, offset: index - start };
+    start += block.count;
+  }
+  return { number: Math.max(0, blocks.length - 1), offset: Math.max(0, index - start + (blocks.at(-1)?.count ?? 0)) };
+}
+
+/**
+ * Where a block begins.
+ * @param {Block[]} blocks
+ * @param {number} number
+ */
+export const startOf = (blocks, number) => totalOf(blocks.slice(0, number));
+
+/**
+ * A place as it stands in the address: "2026-11.120" or "120". Counted within the month, it stays right when
+ * pictures come above.
+ * @param {Block[]} blocks
+ * @param {number} index
+ */
+export function anchorOf(blocks, index) {
+  const { number, offset } = findPlace(blocks, index);
+  const month = blocks[number]?.month;
+  return index === 0 ? "" : month ? `${month}.${offset}` : String(offset);
+}
+
+/**
+ * @param {Block[]} blocks
+ * @param {string} anchor
+ */
+export function indexOf(blocks, anchor) {
+  const [, month, offset] = /^(?:(\d{4}-\d\d)\.?)?(\d*)$/.exec(anchor) ?? [];
+  const number = month ? blocks.findIndex((block) => block.month === month) : 0;
+  if (number < 0) return 0;
+  const within = Math.min(Number(offset ?? 0), Math.max(0, (blocks[number]?.count ?? 1) - 1));
+  return startOf(blocks, number) + within;
+}
+
+// Which pictures are chosen: by job and number, so that scrolling and new pictures change nothing. Pure.
+
+/** @param {Pick<Tile, "job" | "n">} tile */
+export const keyOf = ({ job, n }) => `${job} ${n}`;
+
+export class Selection {
+  constructor() {
+    /** @type {Map<string, Tile>} */
+    this.chosen = new Map();
+    /** The place from which shift chooses. */
+    this.anchor = 0;
+  }
+
+  get size() {
+    return this.chosen.size;
+  }
+
+  /** @param {Tile} tile */
+  has(tile) {
+    return this.chosen.has(keyOf(tile));
+  }
+
+  /**
+   * @param {Tile} tile
+   * @param {number} index
+   */
+  toggle(tile, index) {
+    if (!this.chosen.delete(keyOf(tile))) this.chosen.set(keyOf(tile), tile);
+    this.anchor = index;
+  }
+
+  /** @param {Tile[]} tiles */
+  add(tiles) {
+    for (const tile of tiles) this.chosen.set(keyOf(tile), tile);
+  }
+
+  clear() {
+    this.chosen.clear();
+  }
+}
 
 /** `trash`: what is in the trash. `folder`: the id of one. The others stand in the address. */
 /** @typedef {{q?: string | null, kind?: string | null, favourite?: boolean, month?: string | null, server?: string | null, trash?: boolean, folder?: string}} Filters */
 
 export const PAGE = 100; // tiles a request
 const KEPT = 150; // pages
+const AROUND = 300; // pictures that the viewer knows on each side
 const AT_ONCE = 2; // requests
 const RETRY = 5000; // ms
 
@@ -19,7 +119,7 @@ const RETRY = 5000; // ms
  * What a page's own address says.
  * @param {Filters} filters
  */
-export const addressOf = ({ q, kind, favourite, month, server }) => queryOf({ q, kind, favourite, month, server });
+export const pageQuery = ({ q, kind, favourite, month, server }) => queryOf({ q, kind, favourite, month, server });
 
 /** @param {Filters} filters */
 export function queryOf({ q, kind, favourite, month, server, trash, folder }) {
@@ -59,7 +159,7 @@ export class Source {
   }
 
   get total() {
-    return total(this.blocks);
+    return totalOf(this.blocks);
   }
 
   get isOpen() {
@@ -71,9 +171,16 @@ export class Source {
    * @returns {Tile | undefined}  undefined = not read yet
    */
   at(index) {
-    const { number, offset } = find(this.blocks, index);
+    const { number, offset } = findPlace(this.blocks, index);
     const page = this.pages.get(`${number}:${Math.floor(offset / PAGE)}`);
     return page ? page[offset % PAGE] : this.first[index];
+  }
+
+  /** The pages of the pictures around a place, as many as the viewer knows. @param {number} index */
+  hrefsAround(index) {
+    const hrefs = [];
+    for (let at = Math.max(0, index - AROUND); at < index + AROUND; at += 1) hrefs.push(this.at(at)?.href ?? "");
+    return hrefs.filter(Boolean);
   }
 
   /**
@@ -128,7 +235,7 @@ export class Source {
 
   /** @param {number} index */
   #key(index) {
-    const { number, offset } = find(this.blocks, index);
+    const { number, offset } = findPlace(this.blocks, index);
     return `${number}:${Math.floor(offset / PAGE)}`;
   }
 
@@ -147,7 +254,7 @@ export class Source {
   #failed(error) {
     this.wanted = [];
     if (error instanceof Problem && error.status === 400) return this.#refused(error.message);
-    if (!this.failed) complain(error);
+    if (!this.failed) showError(error);
     this.failed = true;
     setTimeout(() => {
       this.failed = false;
@@ -157,7 +264,7 @@ export class Source {
 
   /** @param {string} why */
   #refused(why) {
-    this.note = plain(why);
+    this.note = plainText(why);
     for (const block of this.blocks) [block.count, block.open] = [0, false];
     this.onChange();
   }
@@ -234,5 +341,42 @@ export class Source {
       if (this.pages.size <= KEPT) return;
       this.pages.delete(key);
     }
+  }
+}
+
+// What a gallery shows, compared with what the server has now
+
+const MOST = 8; // jobs that are asked about
+
+/**
+ * Whether a source begins with these pictures, as far as it has read them.
+ * @param {Tile[]} pictures
+ * @param {Source} source
+ */
+export function isSame(pictures, source) {
+  if (!pictures.length) return source.total === 0;
+  return pictures.every((tile, index) => {
+    const known = source.at(index);
+    return !known || keyOf(known) === keyOf(tile);
+  });
+}
+
+/**
+ * Those of these pictures that are gone, or in the trash.
+ * @param {Tile[]} tiles
+ */
+export async function goneOf(tiles) {
+  const jobs = [...new Set(tiles.map(({ job }) => job))].slice(0, MOST);
+  const left = new Map(await Promise.all(jobs.map(async (job) => /** @type {const} */ ([job, await numbersOf(job)]))));
+  return tiles.filter(({ job, n }) => left.get(job)?.includes(n) === false);
+}
+
+/** @param {string} id */
+async function numbersOf(id) {
+  try {
+    return (await readJob(id)).pictures.map(({ n }) => n);
+  } catch (error) {
+    if (error instanceof Problem && error.status === 404) return [];
+    throw error;
   }
 }

@@ -2,7 +2,7 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
 import { upload, uploadClip, uploadFilm } from "../core/api.js";
 import { icon } from "../core/page.js";
-import { complain } from "../core/toasts.js";
+import { showError } from "../core/text.js";
 
 const FILM = /^(video\/|image\/gif$)/;
 
@@ -107,7 +107,7 @@ export class Attachments {
         this.#draw();
       },
       (error) => {
-        complain(error);
+        showError(error);
         this.#remove(one);
       },
     );

@@ -1,18 +1,43 @@
-// The prompt bar: Enter sends, Shift+Enter makes a new line; pictures are added, dropped or pasted.
-import { readJobs } from "../core/api.js";
-import { keepField, keepHere, keptHere } from "../core/kept.js";
-import { element, unhide } from "../core/page.js";
-import { withFlag } from "../core/text.js";
-import { complain, toast } from "../core/toasts.js";
-import { ask } from "./actions.js";
-import { takeDrops } from "./drops.js";
-import { History } from "./history.js";
+// The prompt bar: Enter sends, Shift+Enter makes a new line, arrows bring earlier prompts back; pictures are added, dropped or pasted.
+import { keepField, keepHere, keptHere, readJobs } from "../core/api.js";
+import { sendPrompt } from "../core/jobs.js";
+import { droppedPicture, elementOf, takeChosen, takeDrops, unhide } from "../core/page.js";
+import { showError, showToast, withFlag } from "../core/text.js";
 
 /** @import {Job, Picture} from "../types.js" */
 /** @import {Attachment, Attachments} from "./attachments.js" */
 /** @import {Completion} from "./completion.js" */
 
-const OWN = /\/pictures\/([a-z0-9]+)\/(\d+)/; // the page of a picture of the studio's
+/** Prompts of earlier: ArrowUp in an empty field brings the last one back, again the one before. */
+export class History {
+  /** @param {string[]} prompts  newest first */
+  constructor(prompts) {
+    this.prompts = [...new Set(prompts.filter(Boolean))];
+    this.at = -1;
+  }
+
+  /** @param {string} prompt  that was just sent */
+  add(prompt) {
+    this.prompts = [prompt, ...this.prompts.filter((other) => other !== prompt)];
+    this.at = -1;
+  }
+
+  /**
+   * What the field shows after a key, or null when the key means nothing here: only an empty field, or one that
+   * still shows an earlier prompt as it was, moves through them.
+   * @param {string} text
+   * @param {string} key
+   */
+  move(text, key) {
+    if (text !== "" && text !== this.prompts[this.at]) this.at = -1;
+    if (text !== "" && this.at < 0) return null;
+    if (text === "") this.at = -1;
+    const to = key === "ArrowUp" ? this.at + 1 : key === "ArrowDown" ? this.at - 1 : NaN;
+    if (Number.isNaN(to) || to < -1 || to >= this.prompts.length || (to < 0 && this.at < 0)) return null;
+    this.at = to;
+    return this.prompts[to] ?? "";
+  }
+}
 
 export class Bar {
   /**
@@ -20,9 +45,9 @@ export class Bar {
    * @param {(jobs: Job[]) => void} onSent
    */
   constructor(prompts, onSent) {
-    this.form = element("bar", HTMLFormElement);
+    this.form = elementOf("bar", HTMLFormElement);
     this.form.dataset.ready = ""; // early.js steps aside
-    this.field = element("bar-prompt", HTMLTextAreaElement);
+    this.field = elementOf("bar-prompt", HTMLTextAreaElement);
     /** what to do with a film, where films are made */
     this.to = /** @type {HTMLSelectElement | null} */ (document.getElementById("bar-do"));
     this.onSent = onSent;
@@ -34,8 +59,8 @@ export class Bar {
     this.completion = undefined;
     this.sending = false;
     this.#listen();
-    const flags = element("bar-flags", HTMLElement);
-    flags.addEventListener("click", async () => (await import("./flag-panel.js")).togglePanel(flags, this.field));
+    const flags = elementOf("bar-flags", HTMLElement);
+    flags.addEventListener("click", async () => (await import("./menu.js")).togglePanel(flags, this.field));
     unhide("bar-add", "bar-flags");
     this.field.required = false; // pictures alone may do
     if (this.field.value) this.put(this.field.value);
@@ -45,33 +70,28 @@ export class Bar {
   }
 
   #listen() {
-    const file = element("bar-file", HTMLInputElement);
-    this.field.addEventListener("focus", () => this.#complete().catch(complain), { once: true });
+    this.field.addEventListener("focus", () => this.#complete().catch(showError), { once: true });
     this.field.addEventListener("keydown", (event) => this.#key(event));
     this.field.addEventListener("paste", (event) => this.#take(event.clipboardData) && event.preventDefault());
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
     });
-    file.addEventListener("change", () => {
-      const files = [...(file.files ?? [])];
-      file.value = "";
-      this.#attach((all) => all.addFiles(files));
-    });
+    takeChosen(elementOf("bar-file", HTMLInputElement), (files) => this.#attach((all) => all.addFiles(files)));
     takeDrops(this.form, (data) => this.#take(data));
     if (!CSS.supports("field-sizing", "content")) this.field.addEventListener("input", () => this.#fit());
   }
 
   async #complete() {
     const { Completion } = await import("./completion.js");
-    this.completion = new Completion(this.field, element("bar-suggestions", HTMLElement), (text) => this.#took(text));
+    this.completion = new Completion(this.field, elementOf("bar-suggestions", HTMLElement), (text) => this.#took(text));
     if (this.field.value) this.field.dispatchEvent(new Event("input")); // what was typed meanwhile
   }
 
   /** @param {(all: Attachments) => void} work */
   #attach(work) {
     this.attachments ??= import("./attachments.js").then(({ Attachments }) => {
-      const all = new Attachments(element("bar-pictures", HTMLElement), {
+      const all = new Attachments(elementOf("bar-pictures", HTMLElement), {
         films: this.to ? "clip" : undefined,
         onChange: () => {
           this.to?.toggleAttribute("hidden", !all.all.some(({ film }) => film));
@@ -80,7 +100,7 @@ export class Bar {
       });
       return all;
     });
-    this.attachments.then(work).catch(complain);
+    this.attachments.then(work).catch(showError);
   }
 
   /**
@@ -89,10 +109,10 @@ export class Bar {
    */
   #take(data) {
     const files = [...(data?.files ?? [])].filter((file) => file.type.startsWith("image/") || (this.to && file.type.startsWith("video/")));
-    const [, job, n] = OWN.exec(data?.getData("text/uri-list") ?? "") ?? [];
-    if (job && n) this.#attach((all) => all.addOwn(job, Number(n)));
+    const own = droppedPicture(data);
+    if (own) this.#attach((all) => all.addOwn(own.job, own.n));
     else if (files.length) this.#attach((all) => all.addFiles(files));
-    return Boolean(job) || files.length > 0;
+    return own !== null || files.length > 0;
   }
 
   /** Grow with the words, where the style sheet can't do it. */
@@ -157,7 +177,7 @@ export class Bar {
       this.history = new History((await readJobs()).filter(({ mine }) => mine).map(({ prompt }) => prompt));
       this.put(this.history.move(this.field.value, "ArrowUp") ?? this.field.value);
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   }
 
@@ -165,17 +185,17 @@ export class Bar {
     const typed = this.field.value;
     const attached = await this.attachments;
     const pictures = [...(attached?.all ?? [])];
-    if (this.sending || "sent" in this.form.dataset || (!typed.trim() && !pictures.length)) return;
+    if (this.sending || (!typed.trim() && !pictures.length)) return;
     this.completion?.close();
     this.#busy(true);
     try {
       const filmed = pictures.some(({ film }) => film);
-      const jobs = await ask(typed.trim(), (await attached?.ids()) ?? [], filmed ? this.to?.value : "");
+      const jobs = await sendPrompt(typed.trim(), (await attached?.ids()) ?? [], filmed ? this.to?.value : "");
       if (jobs) this.#sent(typed, pictures, jobs);
     } catch (error) {
       const press = { label: "Bring it back", work: () => this.put(typed) };
-      if (this.field.value === typed) complain(error);
-      else toast(error instanceof Error ? error.message : String(error), { bad: true, press }); // others stand there now
+      if (this.field.value === typed) showError(error);
+      else showToast(error instanceof Error ? error.message : String(error), { bad: true, press }); // others stand there now
     }
     this.#busy(false);
     this.field.focus();

@@ -1,6 +1,6 @@
 // Suggestions under a text field: the field keeps the focus, the list follows its keys.
 import { html, render } from "../../vendor/lit-html/lit-html.js";
-import { complete } from "../core/api.js";
+import { readSuggestions } from "../core/api.js";
 
 /** @import {Suggestion} from "../types.js" */
 
@@ -80,7 +80,7 @@ export class Completion {
   async #ask(text) {
     this.asking = new AbortController();
     try {
-      const found = await complete(text, this.asking.signal);
+      const found = await readSuggestions(text, this.asking.signal);
       if (this.field.value === text && document.activeElement === this.field) this.#show(found.filter((one) => one.text !== text));
     } catch {
       // Typing goes on without suggestions.

@@ -1,14 +1,109 @@
 // A job as an article: its pictures, its prompt, how far it is, what can be done with it.
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
-import { icon } from "../core/page.js";
-import { ago, capital, duration, plain, split } from "../core/text.js";
-import { drawsPictures, pictureCells, waitingCells } from "./cells.js";
-import { reading } from "./reading.js";
-import { step } from "./step.js";
+import { copyText, stepOf, waitingOf } from "../core/jobs.js";
+import { filmLength, icon } from "../core/page.js";
+import { capitalized, plainText, shapeOf, splitPrompt, timeAgo } from "../core/text.js";
 
 /** @import {LiveJob} from "../core/jobs.js" */
-/** @import {Tools} from "./cells.js" */
-/** @import {Action} from "../types.js" */
+/** @import {Action, Picture} from "../types.js" */
+
+// The boxes of a job's pictures: waiting, sharpening, there. Each has its shape from the start, so nothing moves.
+
+/** What the tools of a picture call. */
+/** @typedef {{favourite: (job: LiveJob, picture: Picture) => void, menu: (event: Event, job: LiveJob, picture: Picture) => void}} Tools */
+
+/** @param {LiveJob} job */
+const pictureCount = (job) => job.pictures.length || job.count;
+
+/**
+ * @param {number} width
+ * @param {number} height
+ */
+const sizer = (width, height) => html`<svg class="sizer" viewBox="0 0 ${width} ${height}" aria-hidden="true"></svg>`;
+
+/**
+ * The place of a picture on the sheet of previews: two side by side, from three on 2×2.
+ * @param {LiveJob} job
+ * @param {number} index  from 0
+ */
+function previewSheet(job, index) {
+  if (!job.shown) return nothing;
+  const count = pictureCount(job);
+  const of = count === 1 ? "" : count === 2 ? "of-2" : "of-4";
+  return html`<img class="previews ${of} ${count > 1 && index % 2 ? "right" : ""} ${index > 1 ? "low" : ""}" src=${job.shown} alt="">`;
+}
+
+/** @param {LiveJob} job */
+function waitingCells(job) {
+  const [width, height] = job.width && job.height ? [job.width, job.height] : shapeOf(job.prompt);
+  const count = pictureCount(job);
+  return html`<div class="pictures ${job.status === "running" ? "busy" : ""}" data-count=${count}>
+    ${Array.from({ length: count }, (_, index) => html`<div class="cell">${sizer(width, height)}${previewSheet(job, index)}</div>`)}
+  </div>`;
+}
+
+/**
+ * @param {LiveJob} job
+ * @param {Tools} tools
+ */
+function pictureCells(job, tools) {
+  return html`<div class="pictures" data-count=${job.pictures.length}>
+    ${job.pictures.map((picture, index) => (picture.visibility === "block" ? blockedCell(picture) : pictureCell(job, picture, index, tools)))}
+  </div>`;
+}
+
+/** @param {Picture} picture */
+const blockedCell = (picture) => html`<div class="cell blocked">${sizer(picture.width, picture.height)}<span class="blocked-words">${icon("block")}<span>Hidden by a rule of this studio</span></span></div>`;
+
+/**
+ * @param {LiveJob} job
+ * @param {Picture} picture
+ * @param {number} index
+ * @param {Tools} tools
+ */
+function pictureCell(job, picture, index, tools) {
+  const spoiler = picture.visibility === "spoiler";
+  return html`<div class="cell ${spoiler ? "veiled" : ""}">
+    ${sizer(picture.width, picture.height)}${previewSheet(job, index)}
+    <a href=${picture.href}><img src=${picture.thumb} width=${picture.width} height=${picture.height} alt=${picture.alt}>${picture.film ? filmLength(picture.film.seconds) : nothing}</a>
+    ${spoiler ? html`<label class="veil"><input type="checkbox" aria-label="Show picture ${picture.n}, which may be sensitive">${icon("hidden")}Sensitive. Show it</label>` : nothing}
+    <div class="cell-tools">
+      <button class="icon-button heart" type="button" aria-pressed=${picture.favourite} aria-label="Favourite, picture ${picture.n}" title="Favourite"
+        @click=${() => tools.favourite(job, picture)}>${icon("heart")}</button>
+      <button class="icon-button" type="button" aria-haspopup="menu" aria-expanded="false" aria-label="Actions for picture ${picture.n}" title="Actions"
+        @click=${(/** @type {Event} */ event) => tools.menu(event, job, picture)}>${icon("more")}</button>
+    </div>
+  </div>`;
+}
+
+// What was read from a picture: captions of /describe, labels of /classify and why, the text of /read.
+
+/**
+ * @param {LiveJob} job
+ * @param {{use: (prompt: string) => void}} tools
+ */
+export function reading(job, tools) {
+  if (!job.captions.length && !job.scores.length && !job.text) return nothing;
+  return html`<div class="reading">
+    ${job.captions.length
+      ? html`<ol>${job.captions.map((caption) => html`<li><span>${caption}</span><button class="button quiet small" type="button" @click=${() => tools.use(caption)}>Use it</button></li>`)}</ol>`
+      : nothing}
+    ${job.scores.length
+      ? html`<dl class="scores">${job.scores.map(([label, share]) => html`<div><dt>${label}</dt><dd><meter aria-label=${label} .value=${share}></meter></dd><dd>${Math.round(share * 100)} %</dd></div>`)}</dl>`
+      : nothing}
+    ${job.kind === "why" ? laidOver(job, "The picture, bright where it speaks for the label") : nothing}
+    ${job.text ? textRead(job) : nothing}
+  </div>`;
+}
+
+/** The picture with what was found laid over it. @param {LiveJob} job @param {string} alt */
+const laidOver = ({ grid }, alt) =>
+  grid && grid.visibility !== "block" ? html`<a class="read-picture" href=${grid.original}><img src=${grid.thumb} width=${grid.width} height=${grid.height} alt=${alt} loading="lazy"></a>` : nothing;
+
+/** @param {LiveJob} job */
+const textRead = (job) => html`${laidOver(job, "The picture with a box around each line")}
+    <pre class="read-text" tabindex="0" aria-label="Text">${job.text}</pre>
+    <div><button class="button quiet small" type="button" @click=${() => copyText(job.text, "Text")}>${icon("copy")}Copy the text</button></div>`;
 
 const OWN = ["cancel", "delete"]; // shown in places of their own
 
@@ -22,13 +117,13 @@ const OWN = ["cancel", "delete"]; // shown in places of their own
  * @param {CardTools} tools
  */
 export function jobCard(job, tools) {
-  const waits = !job.over && !job.pictures.length && drawsPictures(job);
+  const waits = !job.over && !job.pictures.length && job.count > 0;
   const wordless = !job.pictures.length && !waits;
-  return html`<article class="job ${wordless ? "wordless" : ""}" id="job-${job.id}" aria-label=${job.prompt || capital(job.kind)} aria-busy=${!job.over}>
+  return html`<article class="job ${wordless ? "wordless" : ""}" id="job-${job.id}" aria-label=${job.prompt || capitalized(job.kind)} aria-busy=${!job.over}>
     ${job.pictures.length ? pictureCells(job, tools) : waits ? waitingCells(job) : nothing}
-    <div class="job-words">${words(job, tools)} ${reading(job, tools)} ${told(job, tools)}</div>
+    <div class="job-words">${promptWords(job, tools)} ${reading(job, tools)} ${stateTold(job, tools)}</div>
     <div class="job-foot">
-      ${job.notes.map((note) => html`<p class="muted small">${plain(note)}</p>`)}
+      ${job.notes.map((note) => html`<p class="muted small">${plainText(note)}</p>`)}
       ${job.over ? meta(job, tools) : nothing} ${actions(job, tools)}
     </div>
   </article>`;
@@ -38,10 +133,10 @@ export function jobCard(job, tools) {
  * @param {LiveJob} job
  * @param {CardTools} tools
  */
-function words(job, tools) {
+function promptWords(job, tools) {
   if (job.talk) return html`<p class="prompt"><span class="kind">Ask</span> ${job.question}</p>${job.answer ? html`<p class="answered">${job.answer}</p>` : nothing}`;
-  const { words, flags } = split(job.prompt);
-  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${capital(job.kind)}</span> `}${words}</p>
+  const { words, flags } = splitPrompt(job.prompt);
+  return html`<p class="prompt" title=${words.length > 160 ? words : ""}>${job.kind === "imagine" ? nothing : html`<span class="kind">${capitalized(job.kind)}</span> `}${words}</p>
     ${flags.length
       ? html`<p class="chips">${flags.map((flag) => html`<button class="chip" type="button" title="Add --${flag} to the prompt" @click=${() => tools.flag(flag)}>${flag}</button>`)}</p>`
       : nothing}`;
@@ -51,26 +146,18 @@ function words(job, tools) {
  * @param {LiveJob} job
  * @param {CardTools} tools
  */
-function told(job, tools) {
-  if (job.error) return html`<div class="trouble">${icon("alert")}<p>${plain(job.error)}</p></div>`;
+function stateTold(job, tools) {
+  if (job.error) return html`<div class="trouble">${icon("alert")}<p>${plainText(job.error)}</p></div>`;
   if (job.status === "cancelled") return html`<p class="muted">Stopped before it was done.</p>`;
   return job.over ? nothing : html`<div class="status">${progress(job)}</div>`;
 }
 
 /** @param {LiveJob} job */
 function progress(job) {
-  if (job.status === "queued") return html`<p>${waiting(job)}</p>`;
-  const [text, share] = step(job);
+  if (job.status === "queued") return html`<p>${waitingOf(job)}</p>`;
+  const [text, share] = stepOf(job);
   return html`<p>${text}</p>
     ${share === null ? html`<progress aria-label="Progress"></progress>` : html`<progress aria-label="Progress" max="1" .value=${share}></progress>`}`;
-}
-
-/** @param {LiveJob} job */
-export function waiting(job) {
-  if (job.paused) return "The studio restarts; this goes on by itself";
-  if (job.held) return "On hold: the queue is paused";
-  const eta = job.eta ? `, about ${duration(job.eta)}` : "";
-  return job.position ? `Place ${job.position} in the queue${eta}` : `Waiting${eta}`;
 }
 
 /**
@@ -79,7 +166,7 @@ export function waiting(job) {
  */
 function meta(job, tools) {
   return html`<div class="meta">
-    <time datetime=${job.created}>${ago(job.created)}</time>
+    <time datetime=${job.created}>${timeAgo(job.created)}</time>
     ${job.surface === "discord" ? html`<span>from Discord</span>` : nothing}
     ${job.parent ? html`<a href="/pictures/${job.parent.job}/${job.parent.n}">from another picture</a>` : nothing}
     ${job.private ? html`<span>${icon("lock")}only you</span>` : nothing}

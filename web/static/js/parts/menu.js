@@ -1,6 +1,9 @@
-// One menu for the whole page, opened beside a button: arrow keys, Home and End move in it, Escape closes it.
+// What opens beside a button: one menu for the whole page, and the parameters that are set most.
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
 import { icon } from "../core/page.js";
+import { flagValue, withFlag } from "../core/text.js";
+
+// The menu: arrow keys, Home and End move in it, Escape closes it
 
 /** @typedef {{label: string, icon?: string, href?: string, download?: boolean, work?: () => void}} Item */
 /** @typedef {{name: string, items: Item[]}} Group */
@@ -12,7 +15,7 @@ let anchor = null;
 /** @type {HTMLElement | undefined} */
 let made;
 
-function menu() {
+function pageMenu() {
   if (made) return made;
   made = document.createElement("div");
   made.className = "menu";
@@ -34,14 +37,14 @@ function menu() {
  * @param {Group[]} groups
  */
 export function openMenu(button, name, groups) {
-  const box = menu();
+  const box = pageMenu();
   box.setAttribute("aria-label", name);
   render(groups.map(group), box);
   box.showPopover({ source: button });
   anchor = button;
-  place(box, button);
-  items(box).forEach((one, at) => (one.tabIndex = at ? -1 : 0)); // a menu that scrolls has to have one place for the keyboard
-  items(box)[0]?.focus({ preventScroll: true });
+  placeBeside(box, button);
+  itemsOf(box).forEach((one, at) => (one.tabIndex = at ? -1 : 0)); // a menu that scrolls has to have one place for the keyboard
+  itemsOf(box)[0]?.focus({ preventScroll: true });
 }
 
 /** @param {Group} one */
@@ -66,7 +69,7 @@ function entry(one, wide) {
 
 /** @param {Item} one */
 function choose(one) {
-  menu().hidePopover();
+  pageMenu().hidePopover();
   one.work?.();
 }
 
@@ -75,7 +78,7 @@ function choose(one) {
  * @param {HTMLElement} box
  * @param {HTMLElement} button
  */
-export function place(box, button) {
+function placeBeside(box, button) {
   const at = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = box;
   const below = at.bottom + 4 + height <= innerHeight - EDGE;
@@ -85,15 +88,103 @@ export function place(box, button) {
 }
 
 /** @param {HTMLElement} box */
-const items = (box) => /** @type {HTMLElement[]} */ ([...box.querySelectorAll("[role=menuitem]")]);
+const itemsOf = (box) => /** @type {HTMLElement[]} */ ([...box.querySelectorAll("[role=menuitem]")]);
 
 /** @param {KeyboardEvent} event */
 function move(event) {
-  const all = items(menu());
+  const all = itemsOf(pageMenu());
   const now = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
   const to = { ArrowDown: now + 1, ArrowRight: now + 1, ArrowUp: now - 1, ArrowLeft: now - 1, Home: 0, End: all.length - 1 }[event.key];
-  if (event.key === "Tab") return menu().hidePopover();
+  if (event.key === "Tab") return pageMenu().hidePopover();
   if (to === undefined) return;
   event.preventDefault();
   all[(to + all.length) % all.length]?.focus();
+}
+
+// The parameters that are set most, as controls that write their flags into the prompt. The prompt stays the truth.
+
+const SHAPES = ["1:1", "4:5", "2:3", "9:16", "5:4", "3:2", "16:9"];
+const RANGES = /** @type {const} */ ([
+  { label: "Stylize", names: ["stylize", "s"], most: 1000, usual: 100 },
+  { label: "Chaos", names: ["chaos", "c"], most: 100, usual: 0 },
+  { label: "Weird", names: ["weird", "w"], most: 3000, usual: 0 },
+]);
+const SWITCHES = /** @type {const} */ ([
+  { label: "Raw", names: ["raw"] },
+  { label: "HD", names: ["hd"] },
+  { label: "Draft", names: ["draft"] },
+  { label: "Tile", names: ["tile"] },
+  { label: "Stealth", names: ["stealth"] },
+]);
+const OF_FILMS = /** @type {const} */ ([
+  { label: "Film", names: ["video"] },
+  { label: "High motion", names: ["motion"], value: "high" },
+  { label: "Loop", names: ["loop"] },
+]);
+
+/** @type {HTMLElement | undefined} */
+let panel;
+
+/**
+ * Open or close the panel of `button`, which writes into `field`.
+ * @param {HTMLElement} button
+ * @param {HTMLTextAreaElement} field
+ */
+export function togglePanel(button, field) {
+  const box = (panel ??= panelFor(button));
+  const set = (/** @type {readonly string[]} */ names, /** @type {string | null} */ value) => {
+    field.value = withFlag(field.value, [...names], value);
+    draw();
+  };
+  const draw = () => render(controls(field.value, set), box);
+  draw();
+  box.togglePopover({ source: button });
+  placeBeside(box, button);
+  box.querySelector("button")?.focus({ preventScroll: true });
+}
+
+/** @param {HTMLElement} button */
+function panelFor(button) {
+  const box = document.createElement("div");
+  box.className = "flag-panel menu";
+  box.popover = "auto";
+  box.role = "dialog";
+  box.setAttribute("aria-label", "Parameters");
+  box.addEventListener("toggle", () => button.setAttribute("aria-expanded", String(box.matches(":popover-open"))));
+  document.body.append(box);
+  return box;
+}
+
+/**
+ * @param {string} prompt
+ * @param {(names: readonly string[], value: string | null) => void} set
+ */
+function controls(prompt, set) {
+  const shape = flagValue(prompt, ["ar", "aspect"]) ?? "1:1";
+  return html`<fieldset><legend>Shape</legend><div class="shapes">${SHAPES.map((one) => shapeButton(one, one === shape, () => set(["ar", "aspect"], one === "1:1" ? null : one)))}</div></fieldset>
+    ${RANGES.map(({ label, names, most, usual }) => {
+      const value = Number(flagValue(prompt, [...names]) ?? usual);
+      const change = (/** @type {Event} */ event) => {
+        const typed = Number(/** @type {HTMLInputElement} */ (event.target).value);
+        set(names, typed === usual ? null : String(typed));
+      };
+      return html`<label class="range"><span>${label}</span><output>${value}</output><input type="range" min="0" max=${most} step=${most / 100} .value=${String(value)} @input=${change}></label>`;
+    })}
+    <div class="chips">${[...SWITCHES, ...(document.getElementById("bar-do") ? OF_FILMS : [])].map((one) => {
+      const on = flagValue(prompt, [...one.names]) !== null;
+      return html`<button class="chip" type="button" aria-pressed=${on} @click=${() => set(one.names, on ? null : "value" in one ? one.value : "")}>${one.label}</button>`;
+    })}</div>`;
+}
+
+/**
+ * @param {string} shape
+ * @param {boolean} on
+ * @param {() => void} choose
+ */
+function shapeButton(shape, on, choose) {
+  const [w = 1, h = 1] = shape.split(":").map(Number);
+  const scale = 18 / Math.max(w, h);
+  return html`<button type="button" class="shape" aria-pressed=${on} @click=${choose}>
+    <svg viewBox="-10 -10 20 20" aria-hidden="true"><rect x=${(-w * scale) / 2} y=${(-h * scale) / 2} width=${w * scale} height=${h * scale} rx="1.5" fill="none" stroke="currentColor" stroke-width="1.5"></rect></svg>${shape}
+  </button>`;
 }

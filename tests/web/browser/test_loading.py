@@ -1,0 +1,57 @@
+"""What each page asks for: twelve scripts at most, named in its head so that none waits for another."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.web.browser.test_accessibility import filled
+from tests.web.conftest import Site, open_site
+from tests.web.proofs.scripts import taught
+from tests.web.test_examples import Trier
+from tests.web.test_examples import filled as example_set
+from tests.web.test_talks import MODEL
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+MOST = 12  # scripts
+LOADED = """() => performance.getEntriesByType('resource').map(({ name }) => name)
+  .filter((name) => name.endsWith('.js'))"""
+NAMED = """() => [...document.head.querySelectorAll('[rel=modulepreload], script')]
+  .map(({ href, src }) => href ?? src)"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(tmp_path, Trier(), **MODEL) as found:
+        yield found
+
+
+async def every_page(site: Site) -> list[str]:
+    """Fill the studio; an address of each page that it has."""
+    paths = [*await filled(site), await example_set(site), f"/projects/{(project := await taught(site))}"]
+    paths += [f"/projects/{project}/{page}" for page in ("label", "report", "try", "settings")]
+    [document, *_] = (await site.you.get("/api/documents")).data["documents"]
+    job = (await site.drawn(site.you))["id"]
+    asked = await site.you.post("/api/talk", {"question": "What is it?", "pictures": [f"{job} 1"]})
+    return [*paths, f"/edit/{job}/1", f"/edit/d/{document['id']}", f"/talk/{asked.data['job']}"]
+
+
+async def test_a_page_asks_for_twelve_scripts_at_most_and_waits_for_none_behind_another(
+    site: Site, page
+) -> None:
+    await page.goto(f"{site.web.url}/in#a-capability")
+    await page.get_by_role("button", name="Sign in as you").click()
+    await page.wait_for_selector("#bar-flags", state="visible")
+    paths = await every_page(site)
+    kinds = {route.path.split("{")[0] for route in site.web.routes if route.method == "GET" and route.is_page}
+    left = {kind for kind in kinds if not any(path.startswith(kind) for path in paths)}
+    assert left == {"/in/discord", "/in/discord/back"}  # which lead elsewhere
+    for path in paths:
+        await page.goto(site.web.url + path)
+        await page.wait_for_function("() => 'started' in document.body.dataset")
+        loaded = await page.evaluate(LOADED)
+        assert 5 <= len(loaded) <= MOST, (path, loaded)
+        assert {*loaded} <= {*await page.evaluate(NAMED)}, path

@@ -1,0 +1,172 @@
+// Pages of forms, and the little that scripts add to some of them.
+import { html, render } from "../vendor/lit-html/lit-html.js";
+import { copyKey, endSession, makeFolder, readSignIn, saveSettings, signIn, withCopies } from "./core/api.js";
+import { currentTheme, elementOf, icon, lettersOn, sendForm, setLetters, setTheme, startPage, THEMES } from "./core/page.js";
+import { capitalized, plainText, showError, showToast, timeAgo } from "./core/text.js";
+
+/** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
+
+// Settings are saved as they are changed; each says so, or what is wrong with it
+
+function startSettings() {
+  const form = elementOf("settings", HTMLFormElement);
+  form.addEventListener("change", saveSetting);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  showHere();
+}
+
+/** @param {Event} event */
+async function saveSetting({ target }) {
+  if (!(target instanceof HTMLInputElement || target instanceof HTMLSelectElement) || !target.reportValidity()) return;
+  try {
+    await saveSettings({ [target.name]: valueOf(target) });
+    showToast("Saved");
+  } catch (error) {
+    showError(error);
+  }
+}
+
+/** @param {HTMLInputElement | HTMLSelectElement} field */
+function valueOf(field) {
+  if (field.type === "checkbox") return /** @type {HTMLInputElement} */ (field).checked;
+  if (field.type === "number") return field.value === "" ? null : Number(field.value);
+  return field.value;
+}
+
+/** Fill the section #here of a page: what holds for this browser alone. */
+function showHere() {
+  const place = document.getElementById("here");
+  if (!place) return;
+  place.hidden = false;
+  const chooseTheme = (/** @type {Event} */ event) => {
+    const { value } = /** @type {HTMLSelectElement} */ (event.target);
+    setTheme(THEMES.find((one) => one === value) ?? "system");
+  };
+  const chooseLetters = (/** @type {Event} */ event) => setLetters(/** @type {HTMLInputElement} */ (event.target).checked);
+  render(
+    html`<h2>In this browser</h2>
+      <div class="rows">
+        <div class="row">
+          <label for="here-theme">Theme</label>
+          <select id="here-theme" @change=${chooseTheme}>${THEMES.map((one) => html`<option value=${one} ?selected=${one === currentTheme()}>${capitalized(one)}</option>`)}</select>
+        </div>
+        <div class="row">
+          <div><label for="here-letters">Letters as shortcuts</label><p class="muted small">Off: only keys such as Escape and the arrows act outside of fields.</p></div>
+          <input class="switch" type="checkbox" role="switch" id="here-letters" .checked=${lettersOn()} @change=${chooseLetters}>
+        </div>
+      </div>`,
+    place,
+  );
+}
+
+// Where somebody is signed in: times as people say them, and an end to each without a new page
+
+function startSessions() {
+  const list = elementOf("sessions", HTMLElement);
+
+  for (const time of list.querySelectorAll("time")) {
+    time.title = time.dateTime;
+    time.textContent = timeAgo(time.dateTime);
+  }
+
+  list.addEventListener("submit", async (event) => {
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    const row = form.closest("li");
+    if (row?.querySelector(".chip")) return; // this browser: the server signs it out
+    event.preventDefault();
+    try {
+      await endSession(form.dataset.session ?? "");
+      row?.remove();
+      showToast("Session ended");
+    } catch (error) {
+      showError(error);
+    }
+  });
+}
+
+/** The page of shares says times as people do. */
+function startShares() {
+  for (const time of document.querySelectorAll("#shares time")) {
+    if (!(time instanceof HTMLTimeElement)) continue;
+    time.title = time.dateTime;
+    time.textContent = timeAgo(time.dateTime, Date.parse(time.dateTime) + 8 * 86_400_000); // the date
+  }
+}
+
+/** The page of folders makes a smart one of the filters in its form. */
+function startFolders() {
+  elementOf("smart", HTMLFormElement).addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { name = "", ...filters } = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(/** @type {HTMLFormElement} */ (event.target))));
+    makeFolder(name, new URLSearchParams(filters).toString()).then(({ href }) => location.assign(href), showError);
+  });
+}
+
+/** The page of documents asks before one is deleted. */
+function startDocuments() {
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!(form instanceof HTMLFormElement) || !form.dataset.name) return;
+    event.preventDefault();
+    const { askConfirmed } = await import("./core/dialog.js");
+    if (await askConfirmed(`Delete ${form.dataset.name}?`, "The document goes, pictures made from it stay.", "Delete", { bad: true })) {
+      const [, id = ""] = /\/documents\/(\w+)$/.exec(form.dataset.send ?? "") ?? [];
+      await withCopies("readwrite", (all) => all.delete(copyKey(id))).catch(() => {});
+      sendForm(form);
+    }
+  });
+}
+
+// Signing in by a link: says whose it is first, and spends it only when the button is pressed
+
+function startSignIn() {
+  const token = location.hash.slice(1);
+  if (token) {
+    history.replaceState(null, "", location.pathname + location.search); // the token stays out of the history
+    showPanel(html`<h1>Sign in</h1><p class="muted">Looking at your link</p><progress aria-label="Looking at your link"></progress>`);
+    readSignIn(token).then(({ name }) => offerSignIn(name, token), refuseSignIn);
+  }
+  addEventListener("hashchange", () => location.hash && location.reload()); // a link that is opened on this very page
+}
+
+/** Where somebody wanted to go: a page of ours. */
+function nextPage() {
+  const wanted = new URL(new URLSearchParams(location.search).get("next") ?? "/", location.href);
+  return wanted.origin === location.origin && wanted.pathname !== "/in" ? wanted.href : "/";
+}
+
+/** @param {TemplateResult} content */
+function showPanel(content) {
+  const panel = elementOf("sign-in", HTMLElement);
+  const brand = panel.querySelector(".brand");
+  panel.replaceChildren(...(brand ? [brand] : []));
+  const place = document.createElement("div");
+  place.className = "panel-body";
+  panel.append(place);
+  render(content, place);
+}
+
+/** @param {string} name @param {string} token */
+function offerSignIn(name, token) {
+  const spend = async () => {
+    try {
+      await signIn({ token });
+      location.replace(nextPage());
+    } catch (error) {
+      refuseSignIn(error);
+    }
+  };
+  showPanel(html`<h1>Sign in as ${name}</h1>
+    <p class="muted">This browser then sees and makes what ${name} may see and make.</p>
+    <button class="button" type="button" @click=${spend}>Sign in as ${name}</button>
+    <p class="muted small">Not you? Close this page. The link is spent only by the button.</p>`);
+}
+
+/** @param {unknown} error */
+function refuseSignIn(error) {
+  showPanel(html`<h1>This link doesn't work</h1>
+    <div class="trouble">${icon("alert")}<p>${plainText(error instanceof Error ? error.message : String(error))}</p></div>
+    <p>Type <kbd>/web</kbd> in Discord for a new one, or open the address that <kbd>make run</kbd> prints.</p>`);
+}
+
+startPage({ settings: startSettings, keys: showHere, sessions: startSessions, "organise/folders": startFolders, "organise/shares": startShares, documents: startDocuments, in: startSignIn });

@@ -1,0 +1,126 @@
+// What is done with chosen pictures, loaded when it is done: keep, put into the trash or a folder, download.
+import { html } from "../../vendor/lit-html/lit-html.js";
+import { makeFolder, pictureName, putInFolder, readFolders, setFavourite } from "../core/api.js";
+import { askForm } from "../core/dialog.js";
+import { trashPictures } from "../core/jobs.js";
+import { countOf, showError, showToast } from "../core/text.js";
+
+/** @import {Folder, Named} from "../core/api.js" */
+/** @import {Gallery} from "../gallery/gallery.js" */
+/** @import {Tile} from "../types.js" */
+
+const AT_ONCE = 4; // requests
+const MOST_IN_ZIP = 2000; // pictures
+
+/**
+ * @param {Tile[]} tiles
+ * @param {Gallery} gallery
+ */
+export async function trashTiles(tiles, gallery) {
+  await trashPictures(tiles, { gone: () => gallery.forget(tiles), back: () => gallery.renew() });
+}
+
+/**
+ * @param {Tile[]} all
+ * @param {boolean} on
+ * @param {Gallery} gallery
+ */
+export async function likeTiles(all, on, gallery) {
+  const tiles = all.filter((tile) => tile.favourite !== on);
+  const done = await fewAtOnce(tiles, async (tile) => {
+    await setFavourite(tile.job, tile.n, on);
+    tile.favourite = on;
+  });
+  showToast(on ? `${countOf(done, "favourite")} added` : `${countOf(done, "favourite")} taken back`);
+  gallery.draw();
+}
+
+/**
+ * One picture as it is, several as a zip file: sent by a form, so that the browser saves it while it comes.
+ * @param {Tile[]} tiles
+ */
+export function downloadTiles(tiles) {
+  const [first] = tiles;
+  if (!first) return;
+  if (tiles.length > MOST_IN_ZIP) return showToast(`A zip file holds up to ${countOf(MOST_IN_ZIP, "picture")}; ${tiles.length.toLocaleString("en")} are selected.`, { bad: true });
+  const bytes = `/files/${pictureName(first)}${first.seconds === null ? "" : ".mp4"}?download=1`;
+  if (tiles.length === 1) return Object.assign(document.createElement("a"), { href: bytes, download: "" }).click();
+  const form = Object.assign(document.createElement("form"), { method: "post", action: "/api/zip", target: "_blank", hidden: true }); // what is wrong with it is said there
+  form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "pictures", value: tiles.map(pictureName).join(" ") }));
+  document.body.append(form);
+  form.submit();
+  form.remove();
+  showToast(`${countOf(tiles.length, "picture")} as a zip file`);
+}
+
+/**
+ * Do the work for each, a few at once, until one fails. Returns how many were done.
+ * @template T
+ * @param {T[]} all
+ * @param {(one: T) => Promise<void>} work
+ */
+async function fewAtOnce(all, work) {
+  const left = [...all];
+  let done = 0;
+  const worker = async () => {
+    for (let one = left.shift(); one !== undefined; one = left.shift()) {
+      await work(one);
+      done += 1;
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  } catch (error) {
+    left.length = 0;
+    showError(error);
+  }
+  return done;
+}
+
+/** @param {Named[]} pictures */
+export async function chooseFolder(pictures) {
+  try {
+    const folder = await askFolder((await readFolders()).filter(({ query }) => query === null));
+    if (!folder) return;
+    const count = await putInFolder(folder.id, pictures.map(pictureName));
+    const known = count < pictures.length ? `, ${countOf(pictures.length - count, "picture")} already there` : "";
+    showToast(`${countOf(count, "picture")} added to ${folder.name}${known}`, { link: { href: folder.href, label: "Open" } });
+  } catch (error) {
+    showError(error);
+  }
+}
+
+/**
+ * @param {Folder[]} folders
+ * @returns {Promise<Folder | undefined>}
+ */
+async function askFolder(folders) {
+  const answer = await askForm("Add to a folder", folderChoices(folders), { label: "Add" });
+  const name = String(answer?.get("name") ?? "").trim();
+  const id = String(answer?.get("folder") ?? "");
+  if (!answer) return undefined;
+  if (name) return makeFolder(name);
+  return folders.find((folder) => folder.id === id);
+}
+
+/** @param {Folder[]} folders */
+const folderChoices = (folders) => html`
+  ${folders.length
+    ? html`<fieldset class="choices"><legend class="sr">Folder</legend>
+        ${folders.map(({ id, name, pictures, links }, index) => html`<label class="choice"><input type="radio" name="folder" value=${id} ?checked=${index === 0}><span>${name}</span><span class="muted small">${pictures ?? ""}${links ? " · shared by link" : ""}</span></label>`)}
+      </fieldset>`
+    : ""}
+  <label class="stacked"><span>${folders.length ? "Or a new folder" : "New folder"}</span><input type="text" name="name" maxlength="80" ?required=${!folders.length} placeholder="Its name"></label>`;
+
+/**
+ * Keep what a gallery looks for.
+ * @param {string} query
+ */
+export async function saveSearch(query) {
+  const what = html`<p class="muted">It shows what you look for now, and whatever fits later.</p>
+    <label class="stacked"><span>Name</span><input type="text" name="name" maxlength="80" required></label>`;
+  const answer = await askForm("Save as a smart folder", what, { label: "Save" });
+  if (!answer) return;
+  const folder = await makeFolder(String(answer.get("name")), query);
+  showToast(`${folder.name} saved`, { link: { href: folder.href, label: "Open" } });
+}

@@ -1,4 +1,0 @@
-// A page that says what went wrong.
-import { startPage } from "./parts/shell.js";
-
-startPage();

@@ -1,0 +1,211 @@
+// The pages of jobs: Create, on which pictures are asked for and appear, and the queue of what waits or is being drawn.
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { keepTrail, readQueues } from "./core/api.js";
+import { copyText, followNews, Jobs, pressAction, removeJob, stopJob, toggleFavourite } from "./core/jobs.js";
+import { elementOf, emptyState, icon, oncePerFrame, pageData, Rows, startPage } from "./core/page.js";
+import { announce, capitalized, countOf, durationOf, showError, showToast } from "./core/text.js";
+import { Bar } from "./parts/bar.js";
+import { jobCard } from "./parts/job-card.js";
+
+/** @import {TemplateResult} from "../vendor/lit-html/lit-html.js" */
+/** @import {LiveJob} from "./core/jobs.js" */
+/** @import {Action, Job, Picture, Queue, QueuedJob} from "./types.js" */
+
+const title = document.title;
+/** @type {Set<string>} */
+let live = new Set();
+
+/** Say that jobs are over: to screen readers at once, and in the title of a tab that nobody looks at. @param {Job[]} jobs  as they are now */
+function tellDone(jobs) {
+  const done = jobs.filter(({ id, over }) => over && live.has(id));
+  live = new Set(jobs.filter(({ over }) => !over).map(({ id }) => id));
+  for (const job of done) announce(`${job.prompt || job.kind}: ${outcome(job)}`);
+  if (document.hidden && done.length) document.title = `✓ ${title}`;
+}
+
+/** @param {Job} job */
+function outcome({ status, error, pictures }) {
+  if (status === "failed") return error ?? "it failed";
+  if (status === "cancelled") return "stopped";
+  if (!pictures.length) return "done";
+  return `${countOf(pictures.length, pictures.some(({ film }) => film) ? "film" : "picture")} ready`;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) document.title = title;
+});
+
+const MINUTE = 60_000; // ms
+
+/** Draws the cards of jobs again when the server tells something new. */
+class Stream {
+  /**
+   * @param {Job[]} jobs
+   * @param {Bar} bar
+   * @param {() => TemplateResult} empty  shown while there is no job
+   * @param {(job: Job) => boolean} [belongs]
+   */
+  constructor(jobs, bar, empty, belongs) {
+    this.place = elementOf("jobs", HTMLElement);
+    this.bar = bar;
+    this.empty = empty;
+    this.jobs = new Jobs(jobs, oncePerFrame(() => this.draw()), belongs);
+    this.tools = {
+      act: (/** @type {LiveJob} */ job, /** @type {Action} */ action) => pressAction(job, 1, action, this),
+      stop: stopJob,
+      remove: (/** @type {LiveJob} */ job) => removeJob(job, { gone: (id) => this.gone(id), back: () => this.jobs.reload() }),
+      use: (/** @type {string} */ prompt) => bar.put(prompt),
+      flag: (/** @type {string} */ flag) => bar.addFlag(flag),
+      favourite: (/** @type {LiveJob} */ job, /** @type {Picture} */ picture) => toggleFavourite(job.id, picture, () => this.jobs.onChange()),
+      menu: (/** @type {Event} */ event, /** @type {LiveJob} */ job, /** @type {Picture} */ picture) => this.#menu(event, job, picture),
+    };
+    /** @type {Rows<LiveJob>} */
+    this.cards = new Rows(this.place, (job) => job.id, (job) => jobCard(job, this.tools));
+    this.none = document.createComment("what stands before it is shown while there is no job");
+    this.place.replaceChildren(this.none);
+    this.draw();
+    setInterval(this.jobs.onChange, MINUTE); // "5 minutes ago" goes on
+    followNews((news) => this.jobs.take(news).catch(showError));
+    this.place.addEventListener("click", ({ target }) => target instanceof Element && target.closest("a") && keepTrail(this.jobs.all.flatMap((job) => job.pictures.map(({ href }) => href))), true);
+  }
+
+  draw() {
+    const jobs = this.jobs.all;
+    tellDone(jobs);
+    this.cards.draw(jobs);
+    render(jobs.length ? nothing : this.empty(), this.place, { renderBefore: this.none });
+  }
+
+  /** @param {Job[]} jobs */
+  added(jobs) {
+    this.jobs.add(jobs);
+    const top = scrollY < 200;
+    if (!top) showToast(jobs.length > 1 ? `${jobs.length} jobs queued` : "Queued", { press: { label: "Show", work: () => scrollTo({ top: 0 }) } });
+  }
+
+  /** @param {string} id */
+  gone(id) {
+    this.jobs.drop(id);
+    this.bar.field.focus({ preventScroll: true });
+  }
+
+  /**
+   * @param {Event} event
+   * @param {LiveJob} job
+   * @param {Picture} picture
+   */
+  async #menu(event, job, picture) {
+    const button = /** @type {HTMLElement} */ (event.currentTarget);
+    const { openMenu } = await import("./parts/menu.js");
+    const names = [...new Set(job.picture_actions.map(({ group }) => group))];
+    const groups = names.map((name) => ({
+      name,
+      items: job.picture_actions.filter(({ group }) => group === name).map((action) => entryOf(action, picture, () => pressAction(job, picture.n, action, this))),
+    }));
+    const own = [
+      { label: "Open", icon: "expand", href: picture.href },
+      { label: "Download", icon: "download", href: `${picture.film?.src ?? picture.original}?download=1`, download: true },
+      ...(picture.seed === null ? [] : [{ label: "Copy seed", icon: "seed", work: () => copyText(String(picture.seed), "Seed") }]),
+      { label: picture.film ? "Use film" : "Use picture", icon: "image", work: () => this.bar.attach(job.id, picture) },
+    ];
+    const what = picture.film ? "film" : "picture";
+    openMenu(button, `Actions for ${what} ${picture.n}`, [...groups, { name: picture.film ? "Film" : "Picture", items: own }]);
+  }
+}
+
+/**
+ * An action as an entry of a menu; one that asks for more leads to the page that has the fields for it.
+ * @param {Action} action
+ * @param {Picture} picture
+ * @param {() => void} work
+ */
+const entryOf = (action, picture, work) => (action.form ? { label: `${action.label} …`, href: `${picture.href}#actions` } : { label: action.label, work });
+
+const EVERY = 3000; // ms
+
+/** The queues of servers that the reader manages: drawn again every few seconds while somebody looks. */
+class Managed {
+  /** @param {Queue[]} queues */
+  constructor(queues) {
+    this.queues = queues;
+    /** @type {Map<string, Rows<QueuedJob>>} by the queue's name */
+    this.rows = new Map();
+    this.place = elementOf("managed", HTMLElement);
+    if (!queues.length) return;
+    this.place.replaceChildren();
+    this.draw();
+    setInterval(() => this.read().catch(() => {}), EVERY); // one that failed is tried again
+  }
+
+  async read() {
+    if (document.hidden) return;
+    this.queues = await readQueues();
+    this.draw();
+  }
+
+  draw() {
+    render(html`${this.queues.map((queue) => this.#queue(queue))}`, this.place);
+  }
+
+  /** @param {Queue} queue */
+  #queue(queue) {
+    const state = queue.paused ? ", paused" : queue.draining ? ", taking no new jobs" : "";
+    const rows = this.rows.get(queue.name) ?? new Rows(Object.assign(document.createElement("ul"), { className: "rows" }), ({ id }) => id, (/** @type {QueuedJob} */ job) => this.#row(job));
+    this.rows.set(queue.name, rows);
+    rows.draw(queue.jobs);
+    return html`<section class="managed" aria-label="Queue of ${queue.name}">
+      <div class="managed-head"><h2>${queue.name}</h2><p class="muted small">${queue.running} running, ${queue.waiting} waiting${state}</p></div>
+      ${queue.jobs.length ? rows.place : html`<p class="muted managed-more">Nothing runs or waits here.</p>`}
+      ${queue.more ? html`<p class="muted small managed-more">and ${queue.more} more</p>` : nothing}
+      ${queue.devices.filter(({ problem }) => problem).map(({ name, problem }) => html`<p class="muted small managed-more">${name}: ${problem}</p>`)}
+    </section>`;
+  }
+
+  /** @param {QueuedJob} job */
+  #row(job) {
+    const words = job.private ? html`${icon("lock")}Private` : job.prompt || capitalized(job.kind);
+    return html`<li class="row">
+      <div><p class="managed-words">${words}</p><p class="muted small">${aboutJob(job)}</p></div>
+      <button class="button quiet small" type="button" aria-label="Cancel the job of ${job.who}" @click=${() => this.#cancel(job)}>Cancel</button>
+    </li>`;
+  }
+
+  /** @param {QueuedJob} job */
+  async #cancel(job) {
+    await stopJob(job);
+    await this.read();
+  }
+}
+
+/** @param {QueuedJob} job */
+function aboutJob({ who, kind, position, percent, eta, device }) {
+  const state = position ? `place ${position}` : percent === null ? "starting" : `${percent} %`;
+  return [who, capitalized(kind), state, eta ? `about ${durationOf(eta)}` : "", device ?? ""].filter(Boolean).join(" · ");
+}
+
+function startCreate() {
+  const { jobs, hints } = /** @type {{jobs: Job[], hints: string[]}} */ (pageData());
+
+  const bar = new Bar(jobs.filter(({ mine }) => mine).map(({ prompt }) => prompt), (sent) => stream.added(sent));
+  const empty = () =>
+    emptyState(
+      "create",
+      "Describe a picture",
+      "Write what you want to see and press Enter. Four pictures come back in a few seconds.",
+      html`<div class="hints">${hints.map((hint) => html`<a href="/?prompt=${encodeURIComponent(hint)}" @click=${(/** @type {Event} */ event) => { event.preventDefault(); bar.put(hint); }}>${hint}</a>`)}</div>`,
+    );
+  const stream = new Stream(jobs, bar, empty);
+  if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a reload begins anew
+}
+
+function startQueue() {
+  const { jobs, queues } = /** @type {{jobs: Job[], queues: Queue[]}} */ (pageData());
+
+  const bar = new Bar(null, (sent) => stream.added(sent));
+  const empty = () =>
+    emptyState("check", "Nothing of yours is waiting", "What you ask for, here or in Discord, shows up here until it is done.", html`<a class="button" href="/">Create</a>`);
+  const stream = new Stream(jobs, bar, empty, (job) => !job.over);
+  new Managed(queues);
+}
+
+startPage({ create: startCreate, queue: startQueue });

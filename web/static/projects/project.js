@@ -1,0 +1,112 @@
+// The pages of a project: its pictures, its reports, its model asked about others, its settings.
+import { html, render } from "../vendor/lit-html/lit-html.js";
+import { sendJson, takeNote } from "../js/core/api.js";
+import { askBefore, elementOf, lettersOn, pageData, startPage, unhide } from "../js/core/page.js";
+import { announce, showError, showToast } from "../js/core/text.js";
+import { Intake } from "./intake.js";
+import { startOpen, startTraining } from "./training.js";
+
+/** @import {Item, Project} from "../js/types.js" */
+
+/** The grid of pictures: arrows move, digits label what is ticked or has the focus, "a" ticks all. @param {Project} project */
+function startGrid(project) {
+  const list = /** @type {HTMLElement} */ (document.getElementById("items"));
+  const boxes = () => /** @type {HTMLInputElement[]} */ ([...list.querySelectorAll("input")]);
+  const ticked = () => boxes().filter((box) => box.checked);
+
+  /** @param {KeyboardEvent} event */
+  const onKey = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const all = boxes();
+    const at = all.indexOf(/** @type {HTMLInputElement} */ (event.target));
+    const label = project.task !== "detect" && /^[1-9]$/.test(event.key) && project.labels[Number(event.key) - 1];
+    if (label && lettersOn() && project.may.includes("label")) {
+      const meant = ticked().length ? ticked() : at >= 0 ? all.slice(at, at + 1) : [];
+      if (meant.length === 1) all[at + 1]?.focus();
+      mark(project, meant, label.name).catch(showError);
+    } else if (event.key === "a" && lettersOn()) {
+      const on = ticked().length < all.length;
+      for (const box of all) box.checked = on;
+    } else if (!move(all, at, event.key)) return;
+    event.preventDefault();
+  };
+  list.addEventListener("keydown", onKey);
+  if (project.task !== "detect" && project.labels.length && project.may.includes("label")) hint(project, list);
+}
+
+/**
+ * Move the focus. Returns whether the key was one that moves.
+ * @param {HTMLInputElement[]} all
+ * @param {number} at
+ * @param {string} key
+ */
+function move(all, at, key) {
+  const top = (/** @type {HTMLElement | undefined} */ box) => Math.round(box?.closest("li")?.getBoundingClientRect().top ?? 0);
+  const across = Math.max(1, all.filter((box) => top(box) === top(all[0])).length);
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across, ArrowDown: across }[key];
+  if (step === undefined || at < 0) return false;
+  all[at + step]?.focus();
+  return true;
+}
+
+/**
+ * @param {Project} project
+ * @param {HTMLInputElement[]} boxes
+ * @param {string} label
+ */
+async function mark(project, boxes, label) {
+  for (const box of boxes) {
+    const picture = box.name.slice(2);
+    const item = /** @type {Item} */ (await sendJson("POST", `/api/projects/${project.id}/marks`, { picture, label }));
+    const cell = box.closest("li");
+    if (!cell) continue;
+    cell.dataset.state = item.state;
+    const words = cell.querySelector(".item-label");
+    if (words) words.textContent = item.said;
+    box.ariaLabel = `${box.ariaLabel?.split(",")[0]}, ${item.said}`;
+    box.checked = false;
+  }
+  if (boxes.length) announce(boxes.length === 1 ? label : `${boxes.length} labelled ${label}`);
+}
+
+/**
+ * Say which key is which label.
+ * @param {Project} project
+ * @param {HTMLElement} list
+ */
+function hint(project, list) {
+  const place = Object.assign(document.createElement("p"), { className: "muted small keys-hint" });
+  render(html`${project.labels.slice(0, 9).map((label, index) => html`<kbd>${index + 1}</kbd> ${label.name} `)} · A digit labels what is ticked, or has the focus. Arrows move.`, place);
+  list.before(place);
+}
+
+const { project } = /** @type {{project: Project}} */ (pageData());
+
+function startPictures() {
+  if (project.may.includes("add")) {
+    unhide("add-own", "add-folder-place");
+    new Intake(elementOf("add", HTMLFormElement), "add", `/api/projects/${project.id}/pictures`, { sends: "each", zips: true });
+  }
+  if (document.getElementById("items")) startGrid(project);
+  startTraining(project);
+  const said = takeNote("said");
+  if (said) showToast(said);
+}
+
+function startReport() {
+  if (!startTraining(project)) startOpen();
+}
+
+function startTry() {
+  if (document.getElementById("try")) {
+    unhide("try-own");
+    new Intake(elementOf("try", HTMLFormElement), "try", `/api/projects/${project.id}/try`, { sends: "all", zips: false });
+  }
+  startOpen();
+}
+
+function startSettings() {
+  if (document.getElementById("forget")) askBefore(elementOf("forget", HTMLFormElement), `Forget ${project.name}?`, "Its pictures, labels and versions go for good.", "Forget it");
+}
+
+startPage({ "projects/project": startPictures, "projects/report": startReport, "projects/try": startTry, "projects/settings": startSettings });
