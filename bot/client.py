@@ -29,6 +29,7 @@ from bot.discord_api.attachments import Links
 from bot.discord_api.directory import DiscordDirectory
 from bot.discord_api.http import GONE, Transport
 from bot.discord_api.interactions import PendingInteractions, came_too_late
+from bot.discord_api.session import KeptSessions
 from bot.projects import views as project_items
 from bot.projects.handlers import ProjectPresses
 from bot.projects.results import OwnPosts
@@ -39,7 +40,6 @@ from bot.ui.modals import Submission
 from bot.ui.replies import SILENT, refuse, tell_unexpected, whisper
 from bot.ui.settings_panel import SettingsPanel
 from bot.video import Filming
-from bot.wire.session import KeptSessions
 from core.errors import UserError
 from core.job import Job
 from jobs.feed import Wait

@@ -30,7 +30,7 @@ from bot.client import Atelier, wanted_intents
 from bot.discord_api.gateway import Connections, Serving
 from bot.discord_api.http import Transport
 from bot.discord_api.interactions import PendingInteractions, is_trouble
-from bot.wire.session import keep_sessions
+from bot.discord_api.session import keep_sessions
 from core.errors import AtelierError
 from core.job import Job
 from core.settings import Settings

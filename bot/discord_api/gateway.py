@@ -23,7 +23,7 @@ import aiohttp
 import discord
 
 from bot.client import Atelier
-from bot.wire.session import KeptSessions
+from bot.discord_api.session import KeptSessions
 from core.errors import AtelierError
 from core.settings import Settings
 from jobs.queue import Queue

@@ -32,7 +32,7 @@ import discord
 from bot.discord_api import private_api
 from bot.discord_api.directory import reader, reader_of
 from bot.discord_api.http import FAILURES, GARBLED
-from bot.wire.session import KeptSessions
+from bot.discord_api.session import KeptSessions
 from core.job import DEFAULT_FILE_LIMIT, Reply
 from studio.actor import Actor, Place
 

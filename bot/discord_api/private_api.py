@@ -1,5 +1,5 @@
 """What Atelier uses of the private parts of discord.py and simcord, in one place, each with its reason;
-what a session needs that outlives the process is in ``bot.wire.session``.
+what a session needs that outlives the process is in ``bot.discord_api.session``.
 
 A new version may change these without notice; ``tests/wire/test_private_api.py`` then says which.
 """

@@ -159,6 +159,7 @@ def _few_are_kept() -> dict[str, int]:
     """Lower the bounds of what is kept on purpose, so that each is met while the process warms up. Return
     what is kept → how much of it at most."""
     from bot.wire import session
+
     from jobs import feed, people
     from jobs.scheduling import fairness
     from storage.engines import base
@@ -170,7 +171,7 @@ def _few_are_kept() -> dict[str, int]:
     session.REMEMBERED = feed.CHANGES_KEPT = people.SEEN_AT_MOST = fairness.MEMBERS_KEPT = KEPT
     return dict.fromkeys(
         (
-            "bot.wire.session.KeptSessions._seen",
+            "bot.discord_api.session.KeptSessions._seen",
             "jobs.feed.Feeds._changes",
             "jobs.people.People._seen",
             "jobs.scheduling.fairness.VirtualTime._had",

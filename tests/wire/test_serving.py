@@ -14,7 +14,7 @@ import discord
 import pytest
 
 from bot.discord_api.gateway import AT_ONCE, BudgetSpent, Connections, Serving
-from bot.wire.session import KeptSessions
+from bot.discord_api.session import KeptSessions
 from core.errors import AtelierError
 from core.settings import load_settings
 from tests.wire.discord import TOKEN

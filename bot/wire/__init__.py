@@ -1,1 +1,0 @@
-"""The connection to Discord: retries, addresses, attachments and interactions without an answer."""
