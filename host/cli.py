@@ -1,6 +1,4 @@
-"""The command line. Heavy imports happen inside commands, so that ``--help`` answers at once.
-
-``atelier migrate`` and ``atelier move-database``."""
+"""The command line. Heavy imports happen inside commands, so that ``--help`` answers at once."""
 
 from __future__ import annotations
 
@@ -10,18 +8,20 @@ import gc
 import os
 import sys
 from pathlib import Path
-
-from sqlalchemy.engine import make_url
+from typing import TYPE_CHECKING
 
 from core.errors import AtelierError, SettingsError, StorageError
 from core.settings import Settings
 from core.tracing import release
-from storage.copy_database import Moved, move
-from storage.database import open_database
+
+if TYPE_CHECKING:
+    from storage.copy_database import Moved
 
 
 def migrate(settings: Settings) -> int:
     """Bring the database to this program's schema. Return the exit status."""
+
+    from storage.database import open_database
 
     async def run() -> None:
         async with open_database(settings.database, settings.backups, may_migrate=True):
@@ -56,6 +56,9 @@ def move_database(settings: Settings, address: str, *, restart: bool) -> int:
 
 
 async def _move(settings: Settings, address: str, *, restart: bool) -> Moved:
+    from storage.copy_database import move
+    from storage.database import open_database
+
     backups = settings.backups
     async with (
         open_database(settings.database, backups, may_migrate=settings.migrate) as source,
@@ -69,6 +72,8 @@ def _name(address: str | Path) -> str:
     """The address without a password."""
     if isinstance(address, Path) or address.startswith("sqlite:///"):
         return str(Path(str(address).removeprefix("sqlite:///")).resolve())
+    from sqlalchemy.engine import make_url
+
     return make_url(address).render_as_string(hide_password=True)
 
 

@@ -28,7 +28,7 @@ IMPORTED = (
     "sqlalchemy.ext.asyncio",
     "tests.bot.pretend_worker",
     "tests.jobs.fake_worker",
-    "tests.jobs.kills",
+    "proofs.jobs.kills",
     *CONFINED,
     *(f"PIL.{name}" for name in PIL._plugins),
 )

@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 from packaging.requirements import Requirement
 
-from tests.security import dependencies
+from proofs.security import dependencies
 
 
 def test_no_version_with_known_holes_is_admitted_and_the_processors_build_is() -> None:

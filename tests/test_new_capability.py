@@ -19,6 +19,7 @@ COPIED = (
     "bot",
     "host",
     "docs",
+    "proofs",
     "tests",
     "pyproject.toml",
 )

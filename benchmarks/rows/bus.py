@@ -20,7 +20,7 @@ from jobs.cluster.protocol import News
 from jobs.executors.base import Executor
 from jobs.executors.local import LocalExecutor
 from tests import nats
-from tests.jobs.agents.live import started
+from tests.jobs.cluster.live import started
 from tests.jobs.conftest import until
 from vision.protocol import Done, Run, Step, Stopped, WorkerConfig
 

@@ -349,7 +349,7 @@ class Animation:
 def looked_at(data: bytes, kind: Kind, most: int, max_pixels: int) -> Frames:
     """Return at most ``most`` frames of a film, each of at most ``max_pixels``.
 
-    Raises ValueError, which says why it can't be read.
+    Raises ValueError, which says why it can't be read; Damaged where not one frame can.
     """
     film: Film = Animation(data) if kind == "webp" else opened(data, kind)
     size = _fitted(film.size, max_pixels)

@@ -83,7 +83,7 @@ async def _settled(handler: Alerts) -> None:
 
 async def test_errors_of_every_package_and_of_what_runs_below_reach_the_owner() -> None:
     told, names = _Told(), [*PACKAGES, "discord.client", "asyncio"]
-    assert {"bot", "bus", "core", "host", "jobs", "storage", "studio", "vision", "web"} <= set(names)
+    assert {"bot", "core", "host", "jobs", "storage", "studio", "vision", "web"} <= set(names)
     with Alerts(told, told, lambda: {1}, Redactor()) as handler:
         for name in names:
             logging.getLogger(f"{name}.somewhere").error("number %d broke", 1)

@@ -16,6 +16,7 @@ from bot.delivery.ladder import Ladder
 from core.errors import StorageError
 from core.events import Progress
 from core.job import NOBODY
+from proofs.security.deletion import canaries_in, lived
 from storage import moderation, privacy, schema
 from storage.blobs.removal import ORPHANS_KEPT
 from storage.engines import sqlite
@@ -25,7 +26,6 @@ from studio.moderation import confusables
 from studio.privacy import Retention
 from tests.bot.conftest import Studio, open_studio, png
 from tests.jobs.conftest import until
-from tests.security.deletion import canaries_in, lived
 from tests.studio.conftest import swept
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.ui import messages
 from core.settings import ROOT
-from tests.security import words
+from proofs.security import words
 
 SENDS = {"send", "reply", "send_message", "edit_original_response"}
 

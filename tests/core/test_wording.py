@@ -9,7 +9,7 @@ from core.convert import fields_of, numbered, prompt_of, references, with_defaul
 from core.errors import PromptError, UserError
 from core.prompt.parser import Prompt, format_prompt, parse_prompt
 from core.requests import GenerateRequest, ImagineRequest, from_json, to_json
-from tests.core.grammar.test_prompt import prompts
+from tests.core.prompt.test_prompt import prompts
 
 SHA = tuple(f"{n:064x}" for n in range(1, 4))
 

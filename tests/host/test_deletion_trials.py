@@ -1,4 +1,4 @@
-"""The short form of ``python -m tests.host.deletion_trials``, and its negative control."""
+"""The short form of ``python -m proofs.host.deletion_trials``, and its negative control."""
 
 import logging
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from proofs.host.deletion_trials import CASES, Trial, _name, measure
 from tests import buckets
-from tests.host.deletion_trials import CASES, Trial, _name, measure
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 from core.redact import GONE, Redactor
 from core.settings import ROOT, load_settings
 from host.logs import redactor
-from tests.security import canaries
+from proofs.security import canaries
 
 
 @pytest.mark.parametrize("shape", canaries.SHAPES)

@@ -1,4 +1,4 @@
-"""The short form of ``python -m tests.jobs.fairness``, its negative control, and the plans of the statements
+"""The short form of ``python -m proofs.jobs.fairness``, its negative control, and the plans of the statements
 that run all day."""
 
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from proofs.jobs.fairness import check_order, fill, measure, seeded
 from storage import job_queries
 from storage import jobs as rows
 from storage.database import Database, open_database
 from tests.fresh import address_in
-from tests.jobs.fairness import check_order, fill, measure, seeded
 from tests.jobs.statements import STATEMENTS, Work
 from tests.storage.conftest import url_of
 

@@ -1,11 +1,11 @@
-"""The short form of ``python -m tests.jobs.faults``, and its negative control."""
+"""The short form of ``python -m proofs.jobs.faults``, and its negative control."""
 
 from pathlib import Path
 
 import pytest
 
+from proofs.jobs.faults import SHORT, check, measure, seeded
 from tests.forks import forks
-from tests.jobs.faults import SHORT, check, measure, seeded
 
 
 @pytest.fixture(autouse=True)

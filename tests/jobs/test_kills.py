@@ -1,12 +1,12 @@
-"""The short form of ``python -m tests.jobs.kills``, and its negative control."""
+"""The short form of ``python -m proofs.jobs.kills``, and its negative control."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
+from proofs.jobs.kills import FILM_KINDS, FILM_POINTS, KINDS, check, left_in, measure
 from tests import buckets
-from tests.jobs.kills import FILM_KINDS, FILM_POINTS, KINDS, check, left_in, measure
 
 
 @pytest.mark.slow

@@ -1,9 +1,9 @@
-"""The short form of ``python -m tests.jobs.model_check``, and its negative control."""
+"""The short form of ``python -m proofs.jobs.model_check``, and its negative control."""
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from tests.jobs.model_check import BUGS, check, counted
+from proofs.jobs.model_check import BUGS, check, counted
 
 
 # On Python 3.14 hypothesis takes its own generator for one that nobody holds

@@ -1,7 +1,7 @@
 """The model check of the queue on a PostgreSQL server: between two steps the way there is lost, or will be at
 the next commits; kills come while a commit is under way.
 
-``python -m tests.jobs.model_check --postgres --steps 50000``. The program must settle each cut by asking the
+``python -m proofs.jobs.model_check --postgres --steps 50000``. The program must settle each cut by asking the
 server, so that the model need not know of any.
 """
 
@@ -21,10 +21,10 @@ from hypothesis.stateful import rule
 
 from core.job import Lane, Origin, Reply
 from core.requests import ImagineRequest
+from proofs.jobs import model_check
+from proofs.jobs.model_check import LIMITS, USERS, Plain, QueueMachine
 from storage.engines import postgres as engine
 from tests import postgres
-from tests.jobs import model_check
-from tests.jobs.model_check import LIMITS, USERS, Plain, QueueMachine
 from tests.scale.wire import LOST, NEVER, SILENT, WAYS, Wire
 from vision.protocol import Done
 

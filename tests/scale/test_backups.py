@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.scale import backups
+from proofs.scale import backups
 
 
 def test_the_page_has_each_command_once_and_a_configuration_that_can_be_read() -> None:

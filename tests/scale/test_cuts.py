@@ -1,12 +1,12 @@
-"""The short form of ``python -m tests.scale.cuts``, and its negative control."""
+"""The short form of ``python -m proofs.scale.cuts``, and its negative control."""
 
 from pathlib import Path
 
 import pytest
 
+from proofs.scale.cuts import STEPS, forgetful, measure, world
 from tests import postgres
 from tests.fresh import address_in
-from tests.scale.cuts import STEPS, forgetful, measure, world
 from tests.scale.wire import LOST, WAYS
 
 pytestmark = pytest.mark.postgres

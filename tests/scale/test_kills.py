@@ -1,4 +1,4 @@
-"""The short form of ``python -m tests.wire.kill --postgres``: the whole bot is killed, its rows lie on a
+"""The short form of ``python -m proofs.wire.kill --postgres``: the whole bot is killed, its rows lie on a
 server."""
 
 from functools import partial
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from proofs.wire import kill
 from tests.fresh import address_in
-from tests.wire import kill
 from tests.wire.forked import ForkedBot
 
 pytestmark = pytest.mark.postgres

@@ -1,12 +1,12 @@
-"""The short form of ``python -m tests.jobs.model_check --postgres``, and its negative controls."""
+"""The short form of ``python -m proofs.jobs.model_check --postgres``, and its negative controls."""
 
 from pathlib import Path
 
 import pytest
 
+from proofs.jobs.model_check import counted
 from tests import postgres
 from tests.fresh import address_in
-from tests.jobs.model_check import counted
 from tests.scale import model_on_server
 from tests.scale.wire import WAYS
 

@@ -8,8 +8,8 @@ from unittest import mock
 import pytest
 
 from core.requests.chat import SYSTEM
+from proofs.security import growing_answers, obeying, smuggling
 from studio.moderation import moderator
-from tests.security import growing_answers, obeying, smuggling
 from tests.servers import model
 from vision.chat.prompt import ControlTokens
 

@@ -15,8 +15,9 @@ from core.settings import load_settings
 from host import doctor
 from jobs.executors.chat_server import RemoteExecutor
 from jobs.executors.openai_client import HttpChatServer
+from proofs.servers import compare, faults
 from tests.jobs.conftest import until
-from tests.servers import compare, faults, start
+from tests.servers import start
 from vision.chat.talker import Talker
 from vision.protocol import Done, Run, Step, Talk, Turn
 

@@ -1,11 +1,11 @@
-"""A seeded stranger at conversations; the long form is ``python -m tests.studio.ask_cells``."""
+"""A seeded stranger at conversations; the long form is ``python -m proofs.studio.ask_cells``."""
 
 from pathlib import Path
 
 import pytest
 
+from proofs.studio import ask_cells
 from studio.rights import Sight
-from tests.studio import ask_cells
 
 
 @pytest.mark.slow

@@ -2,9 +2,9 @@
 
 import pytest
 
+from proofs.studio import authority_cells
 from studio.actor import Actor, CurrentDirectory, Place
 from studio.authority import Action, Authority
-from tests.studio import authority_cells
 
 
 def test_no_cell_grants_or_refuses_against_the_rules() -> None:

@@ -1,6 +1,6 @@
 """Who may do what with projects: every cell of the table against rules written apart from it."""
 
-from tests.studio import project_cells
+from proofs.studio import project_cells
 
 
 def test_no_cell_grants_or_refuses_against_the_rules() -> None:

@@ -12,7 +12,13 @@ import torch
 from core.errors import ModelError
 from tests import tiny
 from tests.vision.chat import shapes
-from tests.vision.ocr.test_hints import BILL, SAID, SIGN, Both, paths  # noqa: F401
+from tests.vision.readers.test_hints import (
+    BILL,
+    SAID,
+    SIGN,
+    Both,
+    paths,  # noqa: F401
+)
 from vision.chat import talker
 from vision.chat.prompt import stored
 from vision.protocol import Check, Talk, Turn, WorkerConfig

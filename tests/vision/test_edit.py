@@ -17,7 +17,7 @@ from core.requests import EditRequest, ImagineRequest
 from tests import tiny
 from tests.vision import tiny_editors
 from tests.vision.conftest import SHA, Recorder, ask
-from tests.vision.drawing.test_checkpoint import Died, Kept
+from tests.vision.diffusion.test_checkpoint import Died, Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Job, apart, together
 from vision.diffusion.parameters import Generation

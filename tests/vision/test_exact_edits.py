@@ -1,9 +1,9 @@
-"""A few of the random documents of ``tests.vision.exact_edits``, and that it can fail."""
+"""A few of the random documents of ``proofs.vision.exact_edits``, and that it can fail."""
 
 import numpy as np
 import pytest
 
-from tests.vision import exact_edits as exact
+from proofs.vision import exact_edits as exact
 from vision.capabilities import compose
 
 

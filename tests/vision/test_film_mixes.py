@@ -1,10 +1,10 @@
-"""The short form of ``python -m tests.vision.film_mixes``, and its negative control."""
+"""The short form of ``python -m proofs.vision.film_mixes``, and its negative control."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.vision import film_mixes
+from proofs.vision import film_mixes
 from vision.engine import engine
 
 

@@ -12,11 +12,11 @@ import torch
 from core.errors import UserError
 from core.events import ChatAnswer
 from core.requests import AskRequest
+from proofs.vision.readers.chart_rows import compared
 from tests import tiny
-from tests.vision.charts.chart_rows import compared
-from tests.vision.charts.drawn_charts import draw, some_chart
 from tests.vision.chat import shapes
 from tests.vision.conftest import SHA
+from tests.vision.readers.drawn_charts import draw, some_chart
 from vision.capabilities.ask import run
 from vision.chat.output_parsing import TABLE
 from vision.chat.output_rendering import BY_AXIS, BY_OCR

@@ -31,7 +31,7 @@ def test_a_seed_repeats_the_picture_bit_for_bit(here: Pack) -> None:
     assert [p.data for p in first] == [p.data for p in again] != [p.data for p in other]
 
 
-@pytest.mark.long  # that it changes the four is in tests/vision/drawing/test_conditioning.py
+@pytest.mark.long  # that it changes the four is in tests/vision/diffusion/test_conditioning.py
 def test_full_chaos_spreads_the_four_twice_as_far(here: Pack) -> None:
     distances = {value: [] for value in (0, 100)}
     for i, (_, words) in enumerate(scenes(2, "chaos")):

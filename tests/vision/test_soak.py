@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.vision.soak import Soak
+from proofs.vision.soak import Soak
 from vision.engine.engine import Passes
 
 

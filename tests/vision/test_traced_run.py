@@ -8,7 +8,7 @@ from typing import Any
 
 from core.redact import Redactor
 from core.tracing import open_tracing
-from tests.core.telemetry.collector import collecting, told
+from tests.core.collector import collecting, told
 from vision.protocol import Ready, Run
 from vision.worker.main import WorkerLoop
 

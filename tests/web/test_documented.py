@@ -3,7 +3,7 @@
 import re
 
 from core.settings import ROOT, sections
-from tests.web.proofs.addresses import PAGE, drawn, keys
+from proofs.web.addresses import PAGE, drawn, keys
 
 JS = ROOT / "web" / "static" / "js"
 NAMES = {"ArrowLeft": "←", "ArrowRight": "→", "ArrowUp": "↑", "ArrowDown": "↓", "Escape": "Esc", " ": "Space"}
@@ -19,7 +19,7 @@ async def test_the_page_of_shortcuts_tells_where_things_are(site) -> None:
 
 async def test_the_tables_of_addresses_and_keys_are_todays(site) -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert drawn(text, site.web.routes) == text, "run `python -m tests.web.proofs.addresses`"
+    assert drawn(text, site.web.routes) == text, "run `python -m proofs.web.addresses`"
 
 
 def test_every_setting_of_the_web_is_explained() -> None:

@@ -1,9 +1,9 @@
-"""Each job's end is told by the door it was asked at. The long form is ``tests.web.proofs.doors``."""
+"""Each job's end is told by the door it was asked at. The long form is ``proofs.web.doors``."""
 
 import pytest
 
 from core.job import Surface
-from tests.web.proofs import doors
+from proofs.web import doors
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
+from proofs.web.edit_kills import FULL, OLD, Page, Report, ended_wrongly
 from studio.editor.document import MOST_STROKES
 from tests.web.conftest import Site
-from tests.web.proofs.edit_kills import FULL, OLD, Page, Report, ended_wrongly
-from tests.web.proofs.process import Browser, Person
+from tests.web.process import Browser, Person
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 from multidict import CIMultiDict
 
+from tests.web.cells import filled
 from tests.web.conftest import YOU
-from tests.web.proofs.cells import filled
 from web.call import Body, Bucket, Refused
 from web.guard import PAGE_POLICY, Addresses, Buckets, peer
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.web.proofs.cells import walk, without_line
-from tests.web.proofs.matrix import chosen, wander
-from tests.web.proofs.world import open_world
+from proofs.web.matrix import chosen, wander
+from tests.web.cells import walk, without_line
+from tests.web.world import open_world
 
 CELLS, PAIRS = 350, 150  # of tens of thousands: `make web-proof` walks them all
 
@@ -12,7 +12,7 @@ CELLS, PAIRS = 350, 150  # of tens of thousands: `make web-proof` walks them all
 @pytest.mark.slow
 async def test_every_route_has_expectations_and_holds_to_them(tmp_path) -> None:
     async with open_world(tmp_path) as world:
-        assert without_line(world.routes) == [], "tests/web/proofs/expected.py: a line for each route"
+        assert without_line(world.routes) == [], "tests/web/expected.py: a line for each route"
         every = len(chosen(world, 1)) // CELLS
         tally = await walk(world, chosen(world, every))
         assert tally.cells >= CELLS and tally.wrong == []

@@ -12,7 +12,7 @@ from storage.schema import picture_places
 from studio.actor import Actor
 from studio.search import WORDS_ONLY
 from tests.jobs.conftest import eventually
-from tests.studio.search.eyes import Seeing
+from tests.studio.library.eyes import Seeing
 from tests.web.conftest import OTHER, YOU, Browser, Site, open_site
 from tests.web.test_explore import ABROAD, ADULT, AUTHOR, CLOSED, FAR, HALL, HERE, made, servers
 

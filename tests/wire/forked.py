@@ -67,6 +67,6 @@ def _live(begun: Connection, words: list[str], environment: dict[str, str], log:
         os.dup2(file.fileno(), sys.stderr.fileno())
     os.environ.clear()
     os.environ.update(environment)
-    from tests.wire import launch
+    from proofs.wire import launch
 
     sys.exit(launch.main(words))

@@ -48,7 +48,7 @@ class BotProcess:
         await self.kill()
 
     async def start(self, *options: str) -> None:
-        """A new life; returns when it is connected, or was. ``options``: of ``tests.wire.launch``, for this
+        """A new life; returns when it is connected, or was. ``options``: of ``proofs.wire.launch``, for this
         life only."""
         before = self.discord.sessions_begun
         await self.spawn(*options)
@@ -59,7 +59,7 @@ class BotProcess:
             )
 
     async def spawn(self, *options: str) -> None:
-        command = (sys.executable, "-m", "tests.wire.launch", self.discord.url, *self.options, *options)
+        command = (sys.executable, "-m", "proofs.wire.launch", self.discord.url, *self.options, *options)
         with self.log_file.open("ab") as log:
             self.started = time.monotonic()
             self.process = await asyncio.create_subprocess_exec(

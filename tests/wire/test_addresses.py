@@ -10,7 +10,7 @@ from aiohttp import web
 from bot.discord_api import attachments, http
 from bot.discord_api.attachments import Attached
 from core.errors import ImageError
-from tests.security import links
+from proofs.security import links
 
 
 def test_only_files_on_discords_own_servers_are_taken() -> None:
@@ -111,9 +111,9 @@ async def test_a_linked_file_that_leads_elsewhere_is_not_fetched_from_there(serv
 
 
 async def test_an_attachment_from_elsewhere_is_refused(tmp_path) -> None:
+    from proofs.security.pictures import unnoted
     from storage.blobs.local import Folder
     from studio.media.uploads import Intake
-    from tests.security.pictures import unnoted
 
     url = "https://evil.example/a.png"
     sent = SimpleNamespace(filename="a.png", size=1, url=url, read=None)

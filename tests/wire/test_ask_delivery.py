@@ -1,9 +1,9 @@
 """Answers grow in their messages, over a network that fails; the long form is ``python -m
-tests.wire.ask_delivery``."""
+proofs.wire.ask_delivery``."""
 
 from pathlib import Path
 
-from tests.wire import ask_delivery
+from proofs.wire import ask_delivery
 
 
 async def test_answers_grow_at_their_pace_and_end_once(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""SIGKILL in the middle of answers and conversations. The long form is ``python -m tests.wire.ask_kill``."""
+"""SIGKILL in the middle of answers and conversations. The long form is ``python -m proofs.wire.ask_kill``."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.wire import ask_kill
+from proofs.wire import ask_kill
 from tests.wire.forked import ForkedBot
 
 

@@ -18,7 +18,7 @@ from bot.delivery import follow, ladder
 from bot.delivery.follow import Postponed, Ration, Rations
 from core.events import Event, Failed, Progress, Queued, Rendered
 from core.job import Job, Status, Surface
-from tests.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
+from proofs.wire.delivery import Bench, Forgetful, Hasty, Impatient, open_bench, run
 from tests.wire.discord import FAULTS, Call
 
 

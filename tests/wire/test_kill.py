@@ -1,12 +1,12 @@
 """SIGKILL at named points and at random: no job is lost, none is told twice. The long form is ``python -m
-tests.wire.kill``."""
+proofs.wire.kill``."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from tests.wire import kill
+from proofs.wire import kill
 from tests.wire.discord import EPHEMERAL, GUILD, Discord
 from tests.wire.forked import ForkedBot
 

@@ -5,7 +5,7 @@ from functools import reduce
 
 import pytest
 
-from tests.wire.launch import CRASHES
+from proofs.wire.launch import CRASHES
 
 
 @pytest.mark.parametrize("point", CRASHES)

@@ -1,11 +1,11 @@
-"""A crowd at once. The long form, with figures, is ``python -m tests.wire.load``."""
+"""A crowd at once. The long form, with figures, is ``python -m proofs.wire.load``."""
 
 from pathlib import Path
 
-from tests.wire import load
+from proofs.wire import load
+from proofs.wire.kill import quantile
 from tests.wire.discord import ACK_DEADLINE
 from tests.wire.forked import ForkedBot
-from tests.wire.kill import quantile
 
 
 async def test_two_hundred_interactions_in_two_seconds_are_acknowledged_while_the_worker_is_busy(

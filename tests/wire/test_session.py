@@ -15,10 +15,9 @@ from typing import Any
 import discord
 import pytest
 import yarl
-from bot.wire import session
 from discord.gateway import DiscordWebSocket
 
-from bot.discord_api import private_api
+from bot.discord_api import private_api, session
 from bot.discord_api.session import REMEMBERED, KeptSessions
 from tests.wire.discord import BOT, GUILD, TOKEN, Discord
 

@@ -18,7 +18,7 @@ from tests.wire.process import WITHOUT
 def test_after_jobs_and_lost_connections_everything_has_its_size_again() -> None:
     """In a process of its own, whose clocks are put forward."""
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.wire.soak", "--jobs", "27", "--restarts", "9", "--any-memory"],
+        [sys.executable, "-m", "proofs.wire.soak", "--jobs", "27", "--restarts", "9", "--any-memory"],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name not in WITHOUT},
         capture_output=True,

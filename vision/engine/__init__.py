@@ -1,1 +1,1 @@
-"""vision.engine."""
+"""Several people's drawings in one pass: the engine, its fibers and how their steps are joined."""

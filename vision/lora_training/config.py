@@ -6,7 +6,7 @@ sizes of its files. Loads no torch, so that what doesn't fit is refused before i
 
 The activations are those of gradient checkpointing (arXiv:1604.06174): what goes into every block is kept,
 and one block at a time is computed again; without it, all that every block computes. The constants are upper
-bounds of what was counted on the real models' layers (tests/vision/style_training/test_memory.py)."""
+bounds of what was counted on the real models' layers (tests/vision/lora_training/test_memory.py)."""
 
 from __future__ import annotations
 

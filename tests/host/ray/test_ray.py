@@ -23,10 +23,10 @@ from jobs.cluster.nats import connected
 from jobs.cluster.protocol import Beat
 from tests import nats
 from tests.host.ray import nodes
-from tests.jobs.agents.live import Jobs, Plan, kill
+from tests.jobs.cluster.live import Jobs, Plan, kill
 
 ONE, TWO = "127.0.0.3", "127.0.0.4"
-LIVE = (sys.executable, "-m", "tests.host.ray.live")
+LIVE = (sys.executable, "-m", "proofs.host.ray.live")
 PATIENCE = 150.0  # seconds for what has no goal of its own
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 

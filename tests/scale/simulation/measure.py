@@ -18,8 +18,8 @@ from typing import Any
 
 import psutil
 
+from proofs.scale.simulation.programs import READY
 from tests import nats, postgres
-from tests.scale.simulation.programs import READY
 from tests.scale.simulation.sampling import Notes, Sample, read
 
 HEAD = (
@@ -135,7 +135,7 @@ def _started(
     stack: ExitStack, folder: Path, what: str, name: str, options: dict[str, Any]
 ) -> subprocess.Popen[str]:
     """A program that is ready, and killed at the end if it still runs then."""
-    command = [sys.executable, "-m", "tests.scale.simulation.programs", what]
+    command = [sys.executable, "-m", "proofs.scale.simulation.programs", what]
     told = json.dumps({**options, "folder": str(folder), "name": name})
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([*command, told], stdout=subprocess.PIPE, text=True, env=environment)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from proofs.security import growing_answers
 from studio.moderation.moderator import HELD_BACK, AnswerBlocked, Listener
-from tests.security import growing_answers
 
 LONG = "A red house stands by the sea, and behind it there is a hill with an old stone tower on its top."
 

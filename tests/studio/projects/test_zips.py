@@ -1,12 +1,12 @@
-"""Hostile zip files through a project's door, one of each kind; ``python -m tests.security.zips`` sends
+"""Hostile zip files through a project's door, one of each kind; ``python -m proofs.security.zips`` sends
 more."""
 
 from pathlib import Path
 
 import pytest
 
+from proofs.security import zips
 from studio.projects import label_formats
-from tests.security import zips
 from tests.studio.projects.test_pictures import zipped
 
 

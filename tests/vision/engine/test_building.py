@@ -12,7 +12,7 @@ from accelerate import init_empty_weights
 
 from core.requests import ImagineRequest
 from tests.vision.conftest import ask
-from tests.vision.image_model.test_loras import save_lora
+from tests.vision.diffusion.test_loras import save_lora
 from vision import loader
 from vision.engine.engine import Call, Engine, Fiber
 from vision.engine.fiber import BuildGuard

@@ -134,7 +134,7 @@ def test_a_stopped_request_leaves_nothing_behind(folder: Path, keep_latents) -> 
 
 
 def test_a_job_with_a_cache_has_no_checkpoint(folder: Path, tmp_path: Path) -> None:
-    from tests.vision.drawing.test_checkpoint import Kept
+    from tests.vision.diffusion.test_checkpoint import Kept
     from vision.diffusion.generate import generate
 
     run = Kept(tmp_path)

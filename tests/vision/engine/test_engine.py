@@ -21,7 +21,7 @@ from core.prompt.parameters import SAMPLERS
 from core.requests import ImagineRequest
 from tests import tiny
 from tests.vision.conftest import Recorder, ask
-from tests.vision.drawing.test_generate import full_above, tamper
+from tests.vision.diffusion.test_generate import full_above, tamper
 from vision.diffusion import generate
 from vision.diffusion.model import BlankPicture, ImageModel
 from vision.diffusion.parameters import Generation

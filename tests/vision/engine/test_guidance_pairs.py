@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.vision.drawing.test_checkpoint import Died, Kept
+from tests.vision.diffusion.test_checkpoint import Died, Kept
 from tests.vision.engine import test_engine
 from tests.vision.engine.test_engine import CLOSE, Crowd, Job, Watcher, apart, plain, together
 from vision.diffusion import generate

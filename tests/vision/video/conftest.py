@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.vision.video import operations
+from proofs.vision.video import operations
 from vision.video.model import VideoModel
 
 

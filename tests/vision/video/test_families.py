@@ -13,9 +13,10 @@ import torch
 
 from core.errors import ModelError, UserError
 from docs.structure import ROOT
+from proofs.vision.video import operations
+from proofs.vision.video.operations import SIZE, clip, drawn, shots
 from tests import tiny
-from tests.vision.video import operations, tiny_films
-from tests.vision.video.operations import SIZE, clip, drawn, shots
+from tests.vision.video import tiny_films
 from vision.reporter import Reporter
 from vision.video import decode, pipeline
 from vision.video.families import FAMILIES, Operation, Take, Way

@@ -1,4 +1,4 @@
-"""The short form of ``python -m tests.vision.video.film_kills``."""
+"""The short form of ``python -m proofs.vision.video.film_kills``."""
 
 import subprocess
 import sys
@@ -6,13 +6,13 @@ import sys
 import pytest
 
 from core.settings import ROOT
-from tests.vision.video import film_kills
+from proofs.vision.video import film_kills
 
 
 @pytest.mark.long
 def test_a_killed_film_goes_on_with_one_window_done_again_at_most() -> None:
     """In a process of its own, since one with many threads isn't to be forked again and again."""
-    command = [sys.executable, "-m", "tests.vision.video.film_kills", "--windows", "16", "--films", "1"]
+    command = [sys.executable, "-m", "proofs.vision.video.film_kills", "--windows", "16", "--films", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0 and "1 films of 16 windows" in done.stdout, done.stdout + done.stderr
 

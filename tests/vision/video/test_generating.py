@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from core.errors import JobCancelled, OutOfMemory
+from proofs.vision.video.operations import clip, drawn, shots
 from tests.vision.conftest import Recorder
 from tests.vision.engine.test_engine import Crowd
-from tests.vision.video.operations import clip, drawn, shots
 from vision.diffusion.checkpoint import Checkpoint, Pace
 from vision.diffusion.parameters import Generation
 from vision.families import Mode

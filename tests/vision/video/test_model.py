@@ -8,9 +8,9 @@ import pytest
 
 from core.errors import ModelError, UserError
 from core.settings import load_settings as load_settings
+from proofs.vision.video.operations import drawn, shots
 from tests.vision.conftest import Recorder
 from tests.vision.video import tiny_films
-from tests.vision.video.operations import drawn, shots
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models

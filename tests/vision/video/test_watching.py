@@ -1,4 +1,4 @@
-"""The short form of ``python -m tests.vision.video.watching``."""
+"""The short form of ``python -m proofs.vision.video.watching``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vision.video import watching
+from proofs.vision.video import watching
 
 
 @pytest.mark.slow

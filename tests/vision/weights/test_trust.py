@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from core.errors import ModelError
-from tests.security import weights
+from proofs.security import weights
 from tests.vision.weights.test_sources import COMMIT
 from vision.families import Mode
 from vision.protocol import WorkerConfig

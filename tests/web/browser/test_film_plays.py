@@ -14,7 +14,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from studio.media import provenance
-from tests.vision.films.test_writer import tone
+from tests.vision.video.test_writer import tone
 from vision.video.codecs import encoder_of
 from vision.video.writer import FilmWriter
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.studio.talker import Talker
-from tests.vision.charts.drawn_charts import Drawn, draw
+from tests.vision.readers.drawn_charts import Drawn, draw
 from tests.web.conftest import Site, open_site
 from tests.web.test_talks import MODEL
 from vision.chat.output_rendering import encoded

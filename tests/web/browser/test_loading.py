@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from proofs.web.scripts import taught
 from tests.web.browser.test_accessibility import filled
 from tests.web.conftest import Site, open_site
-from tests.web.proofs.scripts import taught
 from tests.web.test_examples import Trier
 from tests.web.test_examples import filled as example_set
 from tests.web.test_talks import MODEL

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.studio.search.eyes import Seeing
+from tests.studio.library.eyes import Seeing
 from tests.web.conftest import Site, open_site
 from tests.web.test_search import drawn
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
+from proofs.web.scripts import AT_ONCE, batches, hits, pages, plant, taught
 from tests.studio.conftest import png
 from tests.web.conftest import Site
-from tests.web.proofs.payloads import payloads
-from tests.web.proofs.scripts import AT_ONCE, batches, hits, pages, plant, taught
+from tests.web.payloads import payloads
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 EVERY = 20  # of the texts; `make web-proof` tries all

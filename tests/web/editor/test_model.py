@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.settings import ROOT
-from tests.web.editor.model_check import check
+from proofs.web.editor.model_check import check
 from tests.web.editor.node import Node, open_node
 
 SHARED = Path(ROOT) / "tests" / "studio" / "editor"

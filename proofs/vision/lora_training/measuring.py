@@ -1,0 +1,209 @@
+"""How a learned style is measured on the demo models: how near its drawings are to the style's pictures, and
+whether they still show what was asked for."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from demo.captions import describe
+from demo.evaluate.images import SINGLE
+from demo.judge import Judge
+from demo.train.loop import MODELS
+from demo.world import Scene, held_out_scene
+from tests.vision.lora_training import looks
+from vision.custom_models.steps import MemoryStore, Store
+from vision.diffusion.model import ImageModel, decode
+from vision.engine.engine import Engine
+from vision.engine.fiber import Fiber, unbatched
+from vision.families import Mode
+from vision.images import pixels
+from vision.lora_training import dataset, families
+from vision.lora_training.config import Settings, worded
+from vision.lora_training.dataset import Example
+from vision.lora_training.train import Learned, Plan, learn, prompts_of
+from vision.protocol import WorkerConfig
+from vision.reporter import Reporter
+from vision.store import Models
+
+UNSEEN = 7  # seed of a look's pictures that no training sees
+COMPARED = 24  # of them
+TOGETHER = 12  # drawings at once
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Shares of prompts, 0..1. nearer: drawn with the style, nearer to its pictures than without. right: all
+    three of object, colour and background as asked, drawn plainly, with the style, and, the most that can be
+    expected, plainly with the look's filter over it."""
+
+    look: str
+    count: int
+    nearer: float
+    similarity: tuple[float, float]  # without, with
+    right: tuple[float, float, float]
+
+
+def models(folder: Path, **loras: str) -> Models:
+    """Return the demo models as a worker holds them, with these LoRAs."""
+    specs = {"image": str(MODELS / "stable-diffusion"), "clip": str(MODELS / "clip")}
+    return Models(WorkerConfig("cpu", specs, str(folder), cpu_threads=1, allow_download=False, loras=loras))
+
+
+def train(look: str, pictures: int, settings: Settings) -> Learned:
+    """Train a look on the demo model."""
+    found = looks.pictures(look, pictures)
+    examples = tuple(Example(picture, caption) for picture, caption in found)
+    plan = Plan(None, examples, prompts_of([caption for _, caption in found]), settings)
+    with tempfile.TemporaryDirectory() as folder:
+        return learn(plan, models(Path(folder)), MemoryStore(), Reporter())
+
+
+def scenes(count: int) -> list[tuple[Scene, str]]:
+    """Return compositions that no training of the demo models has seen, and how they are asked for."""
+    found = []
+    for number in range(count):
+        rng = random.Random(f"style {number}")
+        scene = looks.flat(held_out_scene(rng, rng.choices(list(SINGLE), list(SINGLE.values()))[0]))
+        caption = describe(scene, rng, noise=0.0, drop=0.0)
+        while not caption.background_told:
+            caption = describe(scene, rng, noise=0.0, drop=0.0)
+        found.append((scene, caption.text))
+    return found
+
+
+def measure(
+    look: str, learned: Learned, trigger: str, count: int, plain_store: Store, keep: Path | None = None
+) -> Figures:
+    """Draw ``count`` prompts without and with the style. plain_store: for those without, which are the same
+    for all styles. keep: folder for sheets of drawings."""
+    asked = scenes(count)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "lora.safetensors"
+        file.write_bytes(learned.file)
+        own = models(Path(folder), style=str(file))
+        plain = _drawn([prompt for _, prompt in asked], "", own, plain_store)
+        styled = _drawn([worded(text, trigger) for _, text in asked], "style", own, MemoryStore())
+        own_pictures = [picture for picture, _ in looks.pictures(look, COMPARED, UNSEEN)]
+        vectors = _vectors([*own_pictures, *plain, *styled], own)
+    filtered = [looks.LOOKS[look](picture, number) for number, picture in enumerate(plain)]
+    middle = torch.nn.functional.normalize(vectors[:COMPARED].mean(0), dim=0)
+    without, with_style = (vectors[COMPARED:] @ middle).split(count)
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        learned.sheet.save(keep / f"{look}-training.png")
+        rows = [("plain", plain), ("style", styled), ("filter", filtered)]
+        dataset.sheet([prompt for _, prompt in asked][:12], [(w, p[:12]) for w, p in rows]).save(
+            keep / f"{look}-drawings.png"
+        )
+    judge = Judge()
+    right = tuple(
+        _right(judge, pictures, [scene for scene, _ in asked]) for pictures in (plain, styled, filtered)
+    )
+    return Figures(
+        look,
+        count,
+        float((with_style > without).float().mean()),
+        (round(float(without.mean()), 3), round(float(with_style.mean()), 3)),
+        (right[0], right[1], right[2]),
+    )
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What the measure can tell of a look, and the model's own autoencoder can show of it: shares of plain
+    drawings with the look's filter over them that come nearer to its pictures, by how much on average, and
+    that are right; decoded: the same after they went through the model's encoder and decoder."""
+
+    look: str
+    count: int
+    nearer: float
+    by: float
+    right: float
+    decoded_nearer: float
+    decoded_by: float
+    decoded_right: float
+
+
+def reach(look: str, count: int, plain_store: Store) -> Reach:
+    """Lay the look's filter over ``count`` plain drawings. plain_store: see measure."""
+    asked = scenes(count)
+    with tempfile.TemporaryDirectory() as folder:
+        own = models(Path(folder))
+        plain = _drawn([prompt for _, prompt in asked], "", own, plain_store)
+        filtered = [looks.LOOKS[look](picture, number) for number, picture in enumerate(plain)]
+        shown = [_decoded(picture, own.get("image")) for picture in filtered]
+        own_pictures = [picture for picture, _ in looks.pictures(look, COMPARED, UNSEEN)]
+        vectors = _vectors([*own_pictures, *plain, *filtered, *shown], own)
+    middle = torch.nn.functional.normalize(vectors[:COMPARED].mean(0), dim=0)
+    without, *others = (vectors[COMPARED:] @ middle).split(count)
+    judge, wanted = Judge(), [scene for scene, _ in asked]
+    found = [
+        (
+            round(float((near > without).float().mean()), 3),
+            round(float((near - without).mean()), 3),
+            round(_right(judge, made, wanted), 3),
+        )
+        for near, made in zip(others, (filtered, shown), strict=True)
+    ]
+    return Reach(look, count, *found[0], *found[1])
+
+
+def _decoded(picture: Image.Image, model: ImageModel) -> Image.Image:
+    """Return a picture as the model's autoencoder shows it."""
+    pipe = model.pipeline(Mode.TEXT)
+    with torch.no_grad():
+        latents, _ = families.encoded(pipe.vae, pixels.from_uint8(np.asarray(picture)))
+        return decode(model, pipe, latents)[0]
+
+
+def _drawn(prompts: Sequence[str], lora: str, own: Models, store: Store) -> list[Image.Image]:
+    """Draw them, several in a pass."""
+    model, found = own.image(None, Reporter()), dict[int, Image.Image | BaseException]()
+    for first in range(0, len(prompts), TOGETHER):
+        engine = Engine()
+        for number, prompt in list(enumerate(prompts))[first : first + TOGETHER]:
+            engine.begin(
+                str(number),
+                partial(_drawn_one, number, prompt, lora, model, store),
+                done=lambda made, error, number=number: found.update({number: error or made}),
+            )
+        engine.run()
+        engine.stop()
+    for one in found.values():
+        if isinstance(one, BaseException):
+            raise one
+    return [found[number] for number in range(len(prompts))]
+
+
+def _drawn_one(
+    number: int, prompt: str, lora: str, model: ImageModel, store: Store, fiber: Fiber
+) -> Image.Image:
+    reporter = Reporter()
+    reporter.fiber = fiber
+    return dataset.draw([prompt], lora, f"drawn-{number}", 1000 + number, model, store, reporter)[0]
+
+
+def _vectors(pictures: Sequence[Image.Image], own: Models) -> torch.Tensor:
+    """(N, D), of unit length."""
+    matcher = own.get("clip")
+    with torch.no_grad():
+        made: torch.Tensor = unbatched(matcher.embed_image_lists, list(pictures))
+    return torch.nn.functional.normalize(made.float(), dim=-1)
+
+
+def _right(judge: Judge, pictures: list[Image.Image], asked: Sequence[Scene]) -> float:
+    good = [
+        (found.found[0].object, found.found[0].colour, found.background)
+        == (scene.groups[0].object, scene.groups[0].colour, scene.background)
+        for found, scene in zip(judge(pictures), asked, strict=True)
+    ]
+    return sum(good) / len(good)

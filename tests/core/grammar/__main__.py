@@ -1,7 +1,0 @@
-"""``python -m tests.core.grammar``: reads random prompts and reports."""
-
-import sys
-
-from tests.core.grammar.random_prompts import main
-
-sys.exit(main())
