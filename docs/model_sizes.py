@@ -1,26 +1,436 @@
-"""How much memory the models of the profiles take, and films' models: ``python -m docs.model_sizes`` writes
-the tables of models.md and video.md.
+"""How much memory the image and video models of the profiles take: ``python -m docs.model_sizes`` writes the
+tables of models.md and video.md.
 
 Nothing is downloaded. Each model is built from its configuration on torch's meta device, where tensors have
 shapes and no contents; the shapes are added up as ``vision.weights.memory`` adds up those of real files.
+Configurations are defaults of the installed classes, else those of diffusers' conversion scripts and of the
+models' own config.json; PUBLISHED holds what their makers say, which the sums are compared with.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import diffusers
 import torch
+import transformers
 
 from core.settings import ROOT
-from docs import film_models, image_models
-from docs.image_models import Model
 from vision.weights import memory
+from vision.weights.memory import QUANTIZED, Sizes
+
+
+def _kl(**more: Any) -> torch.nn.Module:
+    blocks = {
+        "block_out_channels": (128, 256, 512, 512),
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+        "layers_per_block": 2,
+    }
+    return diffusers.AutoencoderKL(**blocks, **more)
+
+
+def _kl_16() -> torch.nn.Module:
+    return _kl(latent_channels=16, use_quant_conv=False, use_post_quant_conv=False)
+
+
+def clip_l() -> torch.nn.Module:
+    config = transformers.CLIPTextConfig(
+        hidden_size=768, intermediate_size=3072, num_attention_heads=12, projection_dim=768
+    )
+    return transformers.CLIPTextModelWithProjection(config)
+
+
+def _clip_bigg() -> torch.nn.Module:
+    size = {
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 20,
+    }
+    return transformers.CLIPTextModelWithProjection(transformers.CLIPTextConfig(**size, projection_dim=1280))
+
+
+def t5_xxl() -> torch.nn.Module:
+    size = {"d_model": 4096, "d_ff": 10240, "d_kv": 64, "num_heads": 64, "num_layers": 24}
+    return transformers.T5EncoderModel(transformers.T5Config(**size, feed_forward_proj="gated-gelu"))
+
+
+def _qwen3_4b(cls: Any) -> torch.nn.Module:
+    size = {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_key_value_heads": 8}
+    return cls(transformers.Qwen3Config(**size, num_attention_heads=32, tie_word_embeddings=True))
+
+
+def _qwen2_5_vl_7b() -> torch.nn.Module:
+    text = {
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6},
+    }
+    look = {"hidden_size": 1280, "intermediate_size": 3420, "out_hidden_size": 3584}
+    config = transformers.Qwen2_5_VLConfig(text_config=text, vision_config=look, tie_word_embeddings=False)
+    return transformers.Qwen2_5_VLForConditionalGeneration(config)
+
+
+def _sdxl_unet() -> torch.nn.Module:
+    return diffusers.UNet2DConditionModel(
+        block_out_channels=(320, 640, 1280),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 2, 10),
+        attention_head_dim=(5, 10, 20),
+        cross_attention_dim=2048,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=2816,
+    )
+
+
+def _sd3(layers: int, dual: int, positions: int) -> torch.nn.Module:
+    return diffusers.SD3Transformer2DModel(
+        num_layers=layers,
+        num_attention_heads=layers,
+        caption_projection_dim=64 * layers,
+        pos_embed_max_size=positions,
+        dual_attention_layers=tuple(range(dual)),
+        qk_norm="rms_norm",
+    )
+
+
+def _klein() -> torch.nn.Module:
+    return diffusers.Flux2Transformer2DModel(
+        num_layers=5,
+        num_single_layers=20,
+        num_attention_heads=24,
+        joint_attention_dim=7680,
+        guidance_embeds=False,
+    )
+
+
+def _smolvlm2_500m() -> torch.nn.Module:
+    text = {
+        "model_type": "llama",
+        "vocab_size": 49280,
+        "hidden_size": 960,
+        "intermediate_size": 2560,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 15,
+        "num_key_value_heads": 5,
+        "head_dim": 64,
+    }
+    look = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "image_size": 512}
+    config = transformers.SmolVLMConfig(
+        text_config=text, vision_config={**look, "patch_size": 16}, scale_factor=4, tie_word_embeddings=False
+    )
+    return transformers.SmolVLMForConditionalGeneration(config)
+
+
+def _qwen3_vl_2b() -> torch.nn.Module:
+    text = {
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "rope_parameters": {"rope_type": "default", "mrope_section": [24, 20, 20], "rope_theta": 5e6},
+    }
+    look = {
+        "depth": 24,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "out_hidden_size": 2048,
+        "deepstack_visual_indexes": [5, 11, 17],
+    }
+    config = transformers.Qwen3VLConfig(text_config=text, vision_config=look, tie_word_embeddings=True)
+    return transformers.Qwen3VLForConditionalGeneration(config)
+
+
+def _siglip2_base() -> torch.nn.Module:
+    text = {"vocab_size": 256000, "max_position_embeddings": 64}
+    return transformers.SiglipModel(transformers.SiglipConfig(text_config=text, vision_config={}))
+
+
+@dataclass(frozen=True)
+class Model:
+    """One row. parts: name of a part → how it is built. steps: as its card has it. on_disk: bytes of a weight
+    in the files, of parts that aren't stored in 16 bits."""
+
+    name: str
+    licence: str
+    parts: dict[str, Callable[[], torch.nn.Module]]
+    steps: str = ""
+    on_disk: tuple[tuple[str, int], ...] = ()
+
+
+COMMUNITY = "Stability Community (free under $1M a year), gated"
+MODELS = (
+    Model(
+        "Stable Diffusion 1.5",
+        "CreativeML OpenRAIL-M",
+        {
+            "unet": lambda: diffusers.UNet2DConditionModel(cross_attention_dim=768),
+            "text_encoder": clip_l,
+            "vae": _kl,
+        },
+        "30",
+    ),
+    Model(
+        "SDXL base",
+        "OpenRAIL++-M",
+        {"unet": _sdxl_unet, "text_encoder": clip_l, "text_encoder_2": _clip_bigg, "vae": _kl},
+        "30",
+    ),
+    Model(
+        "SD 3.5 medium",
+        COMMUNITY,
+        {
+            "transformer": lambda: _sd3(24, 13, 384),
+            "text_encoder": clip_l,
+            "text_encoder_2": _clip_bigg,
+            "text_encoder_3": t5_xxl,
+            "vae": _kl_16,
+        },
+        "28",
+    ),
+    Model(
+        "SD 3.5 large",
+        COMMUNITY,
+        {
+            "transformer": lambda: _sd3(38, 0, 192),
+            "text_encoder": clip_l,
+            "text_encoder_2": _clip_bigg,
+            "text_encoder_3": t5_xxl,
+            "vae": _kl_16,
+        },
+        "28",
+    ),
+    Model(
+        "FLUX.2 klein 4B",
+        "Apache-2.0",
+        {
+            "transformer": _klein,
+            "text_encoder": lambda: _qwen3_4b(transformers.Qwen3ForCausalLM),
+            "vae": diffusers.AutoencoderKLFlux2,
+        },
+        "4",
+    ),
+    Model(
+        "Z-Image-Turbo",
+        "Apache-2.0",
+        {
+            "transformer": diffusers.ZImageTransformer2DModel,
+            "text_encoder": lambda: _qwen3_4b(transformers.Qwen3Model),
+            "vae": _kl_16,
+        },
+        "9",
+        (("transformer", 4),),
+    ),
+    Model(
+        "Qwen-Image 2512",
+        "Apache-2.0",
+        {
+            "transformer": diffusers.QwenImageTransformer2DModel,
+            "text_encoder": _qwen2_5_vl_7b,
+            "vae": diffusers.AutoencoderKLQwenImage,
+        },
+        "50, two passes each",
+    ),
+    Model("SigLIP2 base", "Apache-2.0", {"clip": _siglip2_base}, "", (("clip", 4),)),
+    Model("SmolVLM2 500M", "Apache-2.0", {"caption": _smolvlm2_500m}, "", (("caption", 4),)),
+    Model("Qwen3-VL 2B", "Apache-2.0", {"caption": _qwen3_vl_2b}),
+)
+# (model, part) → weights in billions, as published; what the sums of shapes are held against
+PUBLISHED = {
+    ("Stable Diffusion 1.5", "unet"): 0.860,
+    ("SDXL base", "unet"): 2.57,
+    ("SD 3.5 large", "transformer"): 8.06,
+    ("SD 3.5 large", "text_encoder_3"): 4.76,
+    ("FLUX.2 klein 4B", "transformer"): 3.88,
+    ("Z-Image-Turbo", "transformer"): 6.15,
+    ("Z-Image-Turbo", "text_encoder"): 4.02,
+    ("Qwen-Image 2512", "transformer"): 20.43,
+    ("Qwen-Image 2512", "text_encoder"): 8.29,
+    ("SmolVLM2 500M", "caption"): 0.507,
+    ("Qwen3-VL 2B", "caption"): 2.13,
+    ("Wan 2.1 1.3B", "transformer"): 1.42,
+    ("Wan 2.1 14B", "transformer"): 14.29,
+    ("Wan 2.2 TI2V 5B", "transformer"): 5.00,
+    ("LTX-Video 2B", "transformer"): 1.92,
+    ("CogVideoX 5B", "transformer"): 5.57,
+    ("LTX-2 19B", "transformer"): 18.9,
+    ("HunyuanVideo 1.5", "transformer"): 8.3,
+}
+
+
+CARDS = (8, 12, 16, 24)  # GB of 2³⁰ bytes
+TAKEN = 0.6  # of them by the driver and torch itself
+WAYS = {"none": "", "model": ", by parts", "sequential": ", by layers"}
+
+
+def _umt5_xxl() -> torch.nn.Module:
+    size = {"d_model": 4096, "d_ff": 10240, "d_kv": 64, "num_heads": 64, "num_layers": 24}
+    config = transformers.UMT5Config(vocab_size=256384, feed_forward_proj="gated-gelu", **size)
+    return transformers.UMT5EncoderModel(config)
+
+
+def _gemma3_12b() -> torch.nn.Module:
+    text = {
+        "hidden_size": 3840,
+        "intermediate_size": 15360,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 256,
+        "vocab_size": 262208,
+    }
+    look = {
+        "hidden_size": 1152,
+        "intermediate_size": 4304,
+        "num_hidden_layers": 27,
+        "num_attention_heads": 16,
+    }
+    config = transformers.Gemma3Config(
+        text_config=text, vision_config={**look, "image_size": 896, "patch_size": 14}
+    )
+    return transformers.Gemma3ForConditionalGeneration(config)
+
+
+def _qwen2_5_7b() -> torch.nn.Module:
+    size = {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "vocab_size": 152064}
+    heads = {"num_attention_heads": 28, "num_key_value_heads": 4}
+    places = {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6}
+    config = transformers.Qwen2_5_VLTextConfig(**size, **heads, rope_parameters=places)
+    return transformers.Qwen2_5_VLTextModel(config)
+
+
+def _byt5_small() -> torch.nn.Module:
+    size = {"d_model": 1472, "d_ff": 3584, "d_kv": 64, "num_heads": 6, "num_layers": 12}
+    config = transformers.T5Config(vocab_size=384, **size, feed_forward_proj="gated-gelu")
+    return transformers.T5EncoderModel(config)
+
+
+def _wan_5b() -> torch.nn.Module:
+    return diffusers.WanTransformer3DModel(
+        num_attention_heads=24, num_layers=30, ffn_dim=14336, in_channels=48, out_channels=48
+    )
+
+
+def _wan_5b_vae() -> torch.nn.Module:
+    sizes = {"base_dim": 160, "decoder_base_dim": 256, "z_dim": 48, "patch_size": 2}
+    return diffusers.AutoencoderKLWan(in_channels=12, out_channels=12, is_residual=True, **sizes)
+
+
+def _wan(**more: Any) -> dict[str, Any]:
+    return {"text_encoder": _umt5_xxl, "vae": diffusers.AutoencoderKLWan, **more}
+
+
+VIDEO_MODELS = (
+    Model(
+        "AnimateDiff on Stable Diffusion 1.5",
+        "Apache-2.0 (adapter)",
+        {
+            "unet": lambda: diffusers.UNet2DConditionModel(cross_attention_dim=768),
+            "motion_adapter": diffusers.MotionAdapter,
+            "text_encoder": clip_l,
+            "vae": diffusers.AutoencoderKL,
+        },
+        "25",
+    ),
+    Model(
+        "Wan 2.1 1.3B",
+        "Apache-2.0",
+        _wan(
+            transformer=lambda: diffusers.WanTransformer3DModel(
+                num_attention_heads=12, num_layers=30, ffn_dim=8960
+            )
+        ),
+        "50, two passes each",
+    ),
+    Model(
+        "LTX-Video 2B",
+        "LTX open weights (free below a turnover)",
+        {
+            "transformer": diffusers.LTXVideoTransformer3DModel,
+            "text_encoder": t5_xxl,
+            "vae": diffusers.AutoencoderKLLTXVideo,
+        },
+        "50; distilled 8",
+    ),
+    Model(
+        "CogVideoX 5B",
+        "CogVideoX",
+        {
+            "transformer": lambda: diffusers.CogVideoXTransformer3DModel(
+                num_attention_heads=48, num_layers=42, use_rotary_positional_embeddings=True
+            ),
+            "text_encoder": t5_xxl,
+            "vae": diffusers.AutoencoderKLCogVideoX,
+        },
+        "50, two passes each",
+    ),
+    Model(
+        "HunyuanVideo 1.5",
+        "Tencent Hunyuan Community (not for the EU, the UK and South Korea)",
+        {
+            "transformer": diffusers.HunyuanVideo15Transformer3DModel,
+            "text_encoder": _qwen2_5_7b,
+            "text_encoder_2": _byt5_small,
+            "vae": diffusers.AutoencoderKLHunyuanVideo15,
+        },
+        "50, two passes each",
+    ),
+    Model(
+        "Wan 2.2 TI2V 5B",
+        "Apache-2.0",
+        {"transformer": _wan_5b, "text_encoder": _umt5_xxl, "vae": _wan_5b_vae},
+        "50, two passes each",
+    ),
+    Model(
+        "Wan 2.1 14B",
+        "Apache-2.0",
+        _wan(transformer=diffusers.WanTransformer3DModel),
+        "50, two passes each",
+    ),
+    Model(
+        "Wan 2.2 A14B",
+        "Apache-2.0",
+        _wan(
+            transformer=diffusers.WanTransformer3DModel,
+            transformer_2=diffusers.WanTransformer3DModel,
+        ),
+        "40, two passes each",
+    ),
+    Model(
+        "LTX-2 19B",
+        "LTX-2 Community",
+        {
+            "transformer": diffusers.LTX2VideoTransformer3DModel,
+            "text_encoder": _gemma3_12b,
+            "vae": diffusers.AutoencoderKLLTX2Video,
+            "audio_vae": diffusers.AutoencoderKLLTX2Audio,
+        },
+        "40; distilled 8",
+    ),
+)
+# (model, part) → weights in billions, as published
+
+
+def on_cards(found: dict[str, Sizes]) -> list[str]:
+    """Return how ``auto`` holds a model on each of ``CARDS`` with everything installed, in a word or two."""
+    plans = (memory.choose("cuda", int((card - TAKEN) * 2**30), found, installed=QUANTIZED) for card in CARDS)
+    return [f"{'16 bits' if plan.quantize == 'off' else plan.quantize}{WAYS[plan.offload]}" for plan in plans]
+
 
 BEGIN, END = "<!-- model sizes -->\n", "<!-- end -->\n"
 GB = 1e9
 QUANTIZABLE = ("transformer", "transformer_2", "unet", "text_encoder", "text_encoder_3")
-PUBLISHED = image_models.PUBLISHED | film_models.PUBLISHED
 COLUMNS = ("model", "licence", "weights, billions", "disk", "16 bits", "int8", "nf4", "steps")
 
 
@@ -59,7 +469,7 @@ def row(model: Model, cards: bool = False) -> str:
         f"{found[kind].total / GB:.1f}, {found[kind].largest / GB:.1f}" if kind in found else ""
         for kind in ("off", "int8", "nf4")
     ]
-    return _line([*cells, model.steps, *(film_models.on_cards(found) if cards else ())])
+    return _line([*cells, model.steps, *(on_cards(found) if cards else ())])
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -72,9 +482,9 @@ def _head(columns: Sequence[str]) -> str:
 
 def main() -> int:
     """Write the tables into their pages; return 0."""
-    _write("models.md", _head(COLUMNS) + "".join(map(row, image_models.MODELS)))
-    cards = [f"{card} GB" for card in film_models.CARDS]
-    films = (row(model, cards=True) for model in film_models.MODELS)
+    _write("models.md", _head(COLUMNS) + "".join(map(row, MODELS)))
+    cards = [f"{card} GB" for card in CARDS]
+    films = (row(model, cards=True) for model in VIDEO_MODELS)
     _write("video.md", _head([*COLUMNS, *cards]) + "".join(films))
     return 0
 
