@@ -1,8 +1,8 @@
 """Reads the shape of the program from its source: modules, who imports whom, circles, sizes, docstrings.
 
-``python -m docs.structure`` writes docs/structure.md and docs/structure.svg; with ``--check`` it writes
-nothing and says whether arrows and folders of the committed page are still those of the code. ``--figures``
-prints one line of figures for each folder.
+``python -m docs.structure`` writes docs/structure.md, docs/structure.svg and the modules of docs/glossary.md;
+with ``--check`` it writes nothing and says whether arrows and folders of the committed page are still those
+of the code. ``--figures`` prints one line of figures for each folder.
 """
 
 import argparse
@@ -143,6 +143,8 @@ LAYERS = (
 )  # the lowest first
 LONG_LINE = 110  # characters
 PAGE = ROOT / "docs" / "structure.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
+MARK = "<!-- modules -->\n"  # what stands behind it on that page is written from the code
 
 Graph = dict[str, set[str]]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -500,6 +502,22 @@ def _sums(modules: dict[str, Module]) -> Iterator[str]:
         yield f"| `{name}` | {of.functions} | {of.median:g} | {of.p90:g} | {of.over} | {share} |"
 
 
+def _first_sentence(module: Module) -> str:
+    text = " ".join((ast.get_docstring(module.tree) or "").split())
+    return re.split(r"(?<=\.) ", text)[0].rstrip(".").replace("|", "\\|")
+
+
+def nouns(modules: dict[str, Module]) -> str:
+    """Return the part of docs/glossary.md about the modules, those of seams and entry points left out."""
+    shown = [m for m in modules.values() if not m.is_init and m.path.stem != "__main__"]
+    shown = [m for m in shown if not m.folder.startswith(SEAMS)]
+    rows = [
+        f"| {m.path.stem.replace('_', ' ')} | `{m.folder}` | {_first_sentence(m)} |"
+        for m in sorted(shown, key=lambda m: (m.path.stem, m.folder))
+    ]
+    return "\n".join(["", "| noun | in | what it is |", "|---|---|---|", *rows, ""])
+
+
 def told(text: str) -> set[tuple[str, str]]:
     """Return what matters of a page: each folder with the folders that it imports."""
     rows = [line.split("|") for line in text.splitlines() if line.startswith("| `") and line.count("|") == 7]
@@ -507,17 +525,28 @@ def told(text: str) -> set[tuple[str, str]]:
 
 
 def is_current(modules: dict[str, Module]) -> bool:
-    """Whether the committed page and picture show the arrows and folders of the code."""
+    """Whether the committed pages and picture show the arrows, folders and modules of the code."""
     drawn = (ROOT / "docs" / "structure.svg").read_text(encoding="utf-8")
     shown = all(f'id="{one}-{other}"' in drawn for one, other in arrows(modules))
-    return told(PAGE.read_text(encoding="utf-8")) == told(page(modules)) and shown
+    named = GLOSSARY.read_text(encoding="utf-8").partition(MARK)[2]
+    return (
+        told(PAGE.read_text(encoding="utf-8")) == told(page(modules))
+        and shown
+        and _named(named) == _named(nouns(modules))
+    )
+
+
+def _named(text: str) -> list[list[str]]:
+    return [line.split(" | ")[:2] for line in text.splitlines()]
 
 
 def write() -> None:
-    """Write docs/structure.md and docs/structure.svg."""
+    """Write docs/structure.md, docs/structure.svg and the modules of docs/glossary.md."""
     modules = read(packages())
     boxes = {name: _folders_of(name, modules) for name in packages()}
     PAGE.write_text(page(modules), encoding="utf-8")
+    words = GLOSSARY.read_text(encoding="utf-8").partition(MARK)[0]
+    GLOSSARY.write_text(words + MARK + nouns(modules), encoding="utf-8")
     (ROOT / "docs" / "structure.svg").write_text(picture(boxes, arrows(modules)), encoding="utf-8")
 
 
