@@ -536,7 +536,7 @@ films_used = sa.Table(  # made for somebody on a day, whatever was deleted since
 
 PERSONAL, SHARED = "guild_id IS NULL", "guild_id IS NOT NULL"
 ACTIVE, VOICE = "state = 'active'", "user_id <> 0"
-_PROJECT, _SCHEMA_JOB = "projects.id", "jobs.id"
+_PROJECT, _JOBS_ID = "projects.id", "jobs.id"
 
 
 def _project(primary_key: bool = False) -> sa.Column[str]:
@@ -600,7 +600,7 @@ items = sa.Table(  # pictures; the same one twice is one item
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("user_id", Int64, nullable=False),  # who brought it
     sa.Column(
-        "job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="SET NULL")
+        "job_id", sa.Text, sa.ForeignKey(_JOBS_ID, ondelete="SET NULL")
     ),  # whose picture it is, if a job's
     sa.Column("group_key", sa.Text, nullable=False, server_default=""),  # of shots of one thing; "" = unknown
     sa.Column("label", sa.Text, nullable=False, server_default=""),  # that is agreed on; "" = none yet
@@ -645,7 +645,7 @@ marks = sa.Table(  # what somebody calls a picture; one voice for each person wh
 trainings = sa.Table(  # that aren't over
     "project_trainings",
     metadata,
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOBS_ID, ondelete="CASCADE"), primary_key=True),
     _project(),
     sa.Column(
         "spoilt", Int64, nullable=False, server_default="0"
@@ -676,7 +676,7 @@ versions = sa.Table(
     _project(primary_key=True),
     sa.Column("number", Int64, primary_key=True, autoincrement=False),  # from 1
     sa.Column("user_id", Int64, nullable=False),  # who had it trained
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="SET NULL")),
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOBS_ID, ondelete="SET NULL")),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("artefact", sa.Text),  # NULL = deleted: what it had learned from was, or it is too old
     sa.Column("size", Int64, nullable=False),  # bytes
@@ -734,7 +734,7 @@ version_files = sa.Table(  # charts and other pictures of its report
 verdicts = sa.Table(
     "verdicts",
     metadata,
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOBS_ID, ondelete="CASCADE"), primary_key=True),
     sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0
     _project(),
     sa.Column("number", Int64, nullable=False),  # of the version
@@ -756,7 +756,7 @@ verdicts = sa.Table(
 job_files = sa.Table(  # what a job made that is no picture and no film, such as a bundle
     "job_files",
     metadata,
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOBS_ID, ondelete="CASCADE"), primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("media_type", sa.Text, nullable=False),
