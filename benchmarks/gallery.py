@@ -64,7 +64,7 @@ async def _one(database: Database, user_id: int) -> dict[str, Any]:
     picture = StoredPicture("0" * 64, "image/png", 512, 512, 1, 0, 400_000)
 
     def work(connection: sa.Connection) -> dict[str, Any]:
-        rows.add(connection, job, cost_key="imagine||image", max_running=3)
+        rows.add_job(connection, job, cost_key="imagine||image", max_running=3)
         rows.claim(connection, job.id, token="t", device="cpu", now=BEGAN)
         output = StoredOutput((picture,), parameters={"model": "stable-diffusion", "seed": 1})
         rows.finish(connection, job.id, output, token="t", now=BEGAN, run_seconds=1.0)

@@ -282,7 +282,7 @@ def _restore(settings, arguments) -> int:
     from storage.engines import sqlite
 
     file, backups = _database_file(settings), settings.backups
-    chosen = sqlite.choose(file, backups, arguments.backup)
+    chosen = sqlite.choose_backup(file, backups, arguments.backup)
     migrate.check_backup(chosen)
     if not arguments.yes and sqlite.is_sound(file):
         print(f"{file} is sound. {chosen.name} would replace it, without what was made since then.")

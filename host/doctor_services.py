@@ -37,7 +37,7 @@ from storage.blobs.local import Folder
 from storage.engines import sqlite
 from storage.engines.base import sqlite_path
 from storage.identity import MARK, Read, read_only
-from storage.migrate import LAST_BEFORE, newest, oldest, schema
+from storage.migrate import LAST_BEFORE, newest_schema, oldest_schema, read_schema
 from studio.janitor import last_report
 from studio.media.provenance import Credentials
 from vision.video import codecs
@@ -220,28 +220,30 @@ def _none(settings: Settings, path: Path, disk: Check) -> Check:
 async def _rows(read: Read, name: str, path: Path | None) -> list[Check]:
     """Say whether the rows are sound and of this program's schema."""
     if path is not None:
-        if flaw := await asyncio.to_thread(sqlite.flaw, path, sqlite.read_only):
+        if flaw := await asyncio.to_thread(sqlite.find_flaw, path, sqlite.read_only):
             fix = "`atelier restore` puts the newest sound backup back"
             return [Check("Database", False, f"{path} is damaged ({flaw})", fix)]
         holder = await asyncio.to_thread(sqlite.ProcessLock(path).holder)
         name += "" if holder is None else f", in use: Atelier is running (process {holder})"
-    server, now = await read(found), await read(schema)
+    server, now = await read(found), await read(read_schema)
     lines = [Check("Database", True, name)] if server is None else checks(server, name)
-    if now is not None and now > newest():
+    if now is not None and now > newest_schema():
         fix = "update Atelier, or put a backup from before that back: `atelier restore NAME`"
-        told = f"schema {now} is a newer Atelier's; this one knows up to {newest()}"
+        told = f"schema {now} is a newer Atelier's; this one knows up to {newest_schema()}"
         lines.append(Check("Database", False, told, fix))
-    elif now is not None and now < oldest():
+    elif now is not None and now < oldest_schema():
         fix = f"start once with commit {LAST_BEFORE}, which brings it up, or begin anew in another DATA_DIR"
-        told = f"schema {now} is from before release 0.1.0; this Atelier knows schemas from {oldest()} on"
+        told = (
+            f"schema {now} is from before release 0.1.0; this Atelier knows schemas from {oldest_schema()} on"
+        )
         lines.append(Check("Database", False, told, fix))
-    elif now != newest():
+    elif now != newest_schema():
         fix = (
             "back it up, then run `atelier migrate`"
             if server
             else "the next start brings it up, after a backup"
         )
-        lines.append(Check("Database", None, f"schema {now}; this Atelier's is {newest()}", fix))
+        lines.append(Check("Database", None, f"schema {now}; this Atelier's is {newest_schema()}", fix))
     return lines
 
 
@@ -269,10 +271,10 @@ def _age(seconds: float) -> str:
 async def _files(read: Read, settings: Settings) -> list[Check]:
     """Say how many files rows name, and how many of them are there. No bucket is listed: that costs money."""
     files = open_files(settings)
-    if not isinstance(files, Folder) or await read(schema) != newest():
+    if not isinstance(files, Folder) or await read(read_schema) != newest_schema():
         return []
     try:
-        await identity.look(read, files, settings.data_dir, settings.backups)
+        await identity.inspect_studio(read, files, settings.data_dir, settings.backups)
     except StorageError as error:
         return [Check("Studio", False, str(error), "docs/hosting.md, What belongs together")]
     names = await asyncio.to_thread(lambda: list(files.all()))
@@ -463,9 +465,9 @@ async def _bucket(address: BucketAddress, settings: Settings) -> list[Check]:
         bucket = open_bucket(address, settings)
     except StorageError as error:
         return [Check("Files", False, str(error), "install it, or leave FILES_URL empty")]
-    from storage.blobs.s3 import tried
+    from storage.blobs.s3 import try_bucket
 
-    trial = await tried(bucket)
+    trial = await try_bucket(bucket)
     if trial.problem:
         fix = "look at FILES_URL and the keys; nothing is lost meanwhile: jobs wait"
         return [Check("Files", False, trial.problem, fix)]

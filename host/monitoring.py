@@ -264,7 +264,7 @@ async def not_ready(database: Database, connected: Callable[[], bool]) -> list[s
     problems = [] if connected() else ["Discord's gateway is not connected"]
     try:
         async with asyncio.timeout(PATIENCE):
-            await database.read(partial(people.setting, key="paused"), once=True)
+            await database.read(partial(people.read_setting, key="paused"), once=True)
     except (StorageError, TimeoutError):
         problems.append("the database does not answer")
     return problems

@@ -323,7 +323,10 @@ class Admission:
         self, job: Job, problem: UserError | None, made: StoredOutput | None, connection: sa.Connection
     ) -> Admitted:
         known = jobs.facts(connection, job)
-        if known.same_id is not None and (same := job_queries.get(connection, known.same_id)) is not None:
+        if (
+            known.same_id is not None
+            and (same := job_queries.read_job(connection, known.same_id)) is not None
+        ):
             return Admitted(same)
         if self.draining:
             raise LimitError(
@@ -343,17 +346,17 @@ class Admission:
         )
         most = tokens_a_day(self.limits.tokens_per_day, known.rules.role_tokens)
         if isinstance(job.request, AskRequest) and most:
-            used = conversations.use(connection, job.origin.user_id, now=job.created_at)
+            used = conversations.read_token_use(connection, job.origin.user_id, now=job.created_at)
             open_ones = conversations.unanswered(connection, job.origin.user_id)
             coming = sum(self._tokens_of(one, connection, answered=True) for one in open_ones)
             check_tokens(most, used, coming, self._tokens_of(job, connection, answered=False))
         if isinstance(job.request, VideoRequest):
             self._check_films(job, known.films_waiting, allowed.user_waiting, connection)
         if isinstance(job.request, TrainRequest) and job.origin.user_id != NOBODY:
-            check_trainings(self.limits.trainings, versions.waiting(connection, job.request.project))
+            check_trainings(self.limits.trainings, versions.count_trainings(connection, job.request.project))
         if job.parent_id is not None and not known.has_parent:
             raise UserError("The job it comes from is gone.")
-        row = jobs.add(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)
+        row = jobs.add_job(connection, job, cost_key=cost_key(job.request), max_running=allowed.user_running)
         if made is not None:
             token = secrets.token_hex(16)
             jobs.claim(connection, job.id, token=token, device=NO_DEVICE, now=job.created_at)
@@ -374,5 +377,5 @@ class Admission:
         films, user_id = self.limits.films, job.origin.user_id
         check_films_waiting(in_proportion(films.waiting, user_waiting, self.limits.user_waiting), waiting)
         if films.per_day:
-            made = usage.used(connection, user_id, now=job.created_at)
-            check_day(films, made, usage.coming(connection, user_id), job.request)
+            made = usage.seconds_used(connection, user_id, now=job.created_at)
+            check_day(films, made, usage.list_coming(connection, user_id), job.request)

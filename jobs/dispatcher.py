@@ -53,7 +53,7 @@ from vision.protocol import Broke, Done, Fault, LoadingModel, Step, Stopped
 
 async def going_on(database: Database, executor: Executor) -> list[RunningRow]:
     """Return those running jobs that an executor still has from an earlier process."""
-    known = await database.read(job_queries.running)
+    known = await database.read(job_queries.list_running)
     leases = [Lease(one.job.id, one.token, one.device) for one in known]
     kept = set(await executor.take_up(leases)) if leases else set()
     return [one for one in known if one.job.id in kept]
@@ -371,7 +371,7 @@ class Dispatcher:
         for key, seconds in await self.database.read(job_queries.durations):
             self.estimate.add(key, seconds)
         self.waitlist.resume(await self.database.read(people.last_turn))
-        waiting = await self.database.read(job_queries.waiting)
+        waiting = await self.database.read(job_queries.list_waiting)
         await self._incoming.sweep({row.id for row in waiting} | set(kept))
         turns = await self.database.read(lambda c: people.turns(c, {row.user_id for row in waiting}))
         for count, row in enumerate(waiting, 1):

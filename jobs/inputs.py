@@ -128,7 +128,7 @@ async def _lesson(job: Job, folder: Path, database: Database) -> set[str]:
     """Write the snapshot that a training learns from into its folder, and return its pictures and what
     is painted on them. What an earlier try left there is kept, unless it was told of pictures that are
     deleted."""
-    told = await database.write(partial(versions.told, job_id=job.id), first=True)
+    told = await database.write(partial(versions.read_lesson, job_id=job.id), first=True)
     named = isinstance(job.request, TrainRequest) and job.request.task == DETECT
     await asyncio.to_thread(_write, folder, told, named=named)
     return {one.sha256 for one in told.items} | set(told.masks.values())

@@ -48,7 +48,7 @@ class People:
 
     async def names(self, user_ids: Iterable[int]) -> dict[int, str]:
         """Return the names of these people, as far as they are known."""
-        return await self._database.read(partial(people.names, user_ids=user_ids), once=True)
+        return await self._database.read(partial(people.read_names, user_ids=user_ids), once=True)
 
     async def guild_seen(self, guild_id: int, name: str) -> None:
         """Note a guild's name."""
@@ -78,7 +78,7 @@ class People:
 
     async def user_flag(self, user_id: int, key: str) -> Any:
         """Return a small setting of the user, None when it was never set."""
-        return await self._database.read(partial(people.flag, user_id=user_id, key=key), once=True)
+        return await self._database.read(partial(people.read_flag, user_id=user_id, key=key), once=True)
 
     async def set_user_flag(self, user_id: int, key: str, value: Any) -> None:
         """Keep a small setting of the user. ``value``: anything JSON takes; None removes it."""
@@ -132,7 +132,7 @@ class Admin:
 
     async def barred(self, user_id: int, guild_id: int | None) -> bool:
         """Return whether the user may ask for nothing there: banned in the guild, or everywhere."""
-        work = partial(people.rules, user_id=user_id, guild_id=guild_id)
+        work = partial(people.read_rules, user_id=user_id, guild_id=guild_id)
         return (await self._database.read(work, once=True)).banned
 
     async def allow(self, actor_id: int, guild_id: int, kind: str, target_id: int) -> None:
@@ -148,7 +148,7 @@ class Admin:
 
     async def allowed(self, guild_id: int) -> tuple[frozenset[int], frozenset[int]]:
         """Return the guild's allow lists: channels, roles."""
-        work = partial(people.rules, user_id=0, guild_id=guild_id)
+        work = partial(people.read_rules, user_id=0, guild_id=guild_id)
         found = await self._database.read(work, once=True)
         return found.channels, found.roles
 

@@ -31,7 +31,7 @@ from jobs.scheduling.fairness import Waiting
 from storage import job_queries, people
 from storage import jobs as rows
 from storage.blobs.base import Files
-from storage.collections import hidden
+from storage.collections import trashed_positions
 from storage.database import Database
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.people import AuditRow, audited
@@ -175,7 +175,7 @@ class Queue:
     async def start(self) -> None:
         """Take up unfinished jobs, start the workers and the dispatcher."""
         self._dispatcher.waitlist.paused = bool(
-            await self.database.read(partial(people.setting, key="paused"))
+            await self.database.read(partial(people.read_setting, key="paused"))
         )
         await self._dispatcher.start()
         self._started = True
@@ -335,7 +335,7 @@ class Queue:
 
     async def _view(self, waiting: list[str], running: list[str], total: int) -> Snapshot:
         dispatcher = self._dispatcher
-        jobs = await self.database.read(partial(job_queries.get_many, ids=[*waiting, *running]), once=True)
+        jobs = await self.database.read(partial(job_queries.read_jobs, ids=[*waiting, *running]), once=True)
         views = []
         for job_id in waiting:
             queued = dispatcher.positions.position(job_id)
@@ -413,18 +413,18 @@ class Queue:
 
     async def job(self, job_id: str) -> Job | None:
         """Return the job as its row has it now, None when there is none."""
-        return await self.database.read(partial(job_queries.get, job_id=job_id), once=True)
+        return await self.database.read(partial(job_queries.read_job, job_id=job_id), once=True)
 
     async def result(self, job_id: str) -> Result | None:
         """What a finished job made; None while, or if, it made nothing."""
-        found = await self.database.read(partial(job_queries.output, job_id=job_id))
+        found = await self.database.read(partial(job_queries.read_output, job_id=job_id))
         if found is None:
             return None
         return Result.of(*found)
 
     async def trashed(self, job_id: str) -> frozenset[int]:
         """Return which pictures (from 0) of a job its author has put into the trash."""
-        found = await self.database.read(partial(hidden, job_ids=[job_id]), once=True)
+        found = await self.database.read(partial(trashed_positions, job_ids=[job_id]), once=True)
         return found.get(job_id, frozenset())
 
     async def undelivered(self) -> list[Job]:
@@ -483,7 +483,9 @@ class Queue:
 
     async def children(self, job_id: str, index: int) -> int:
         """How many jobs were made from picture ``index`` (from 0) of this one."""
-        return await self.database.read(partial(job_queries.children, job_id=job_id, index=index), once=True)
+        return await self.database.read(
+            partial(job_queries.count_children, job_id=job_id, index=index), once=True
+        )
 
     async def job_of_interaction(self, interaction_id: int) -> Job | None:
         """Return the job that an interaction has made, None when it made none."""

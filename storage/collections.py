@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from core.job import Job, new_job_id
 from storage import conversations, embeddings
 from storage import videos as films
-from storage.job_queries import StoredPicture, get_many, pictures_of
+from storage.job_queries import StoredPicture, read_jobs, read_pictures
 from storage.privacy import Removed, delete_jobs, note_unposted, unneeded
 from storage.projects import erasure
 from storage.schema import GRID, favourites, folder_items, folders, messages, pictures, shares, trash
@@ -38,21 +38,21 @@ def pages(names: Iterable[T]) -> Iterator[list[T]]:
         yield page
 
 
-def pick(connection: sa.Connection, names: Sequence[Named]) -> list[tuple[Job, StoredPicture]]:
+def pick_pictures(connection: sa.Connection, names: Sequence[Named]) -> list[tuple[Job, StoredPicture]]:
     """Return those of the named pictures that there are, with their jobs, in the order in which they are
     named."""
     found: dict[Named, tuple[Job, StoredPicture]] = {}
     for page in pages(names):
-        known = get_many(connection, {job_id for job_id, _ in page})
-        for job_id, stored in pictures_of(connection, known).items():
+        known = read_jobs(connection, {job_id for job_id, _ in page})
+        for job_id, stored in read_pictures(connection, known).items():
             found |= {(job_id, one.index): (known[job_id], one) for one in stored if one.index > GRID}
     return [found[name] for name in dict.fromkeys(names) if name in found]
 
 
-def trash_put(connection: sa.Connection, user_id: int, names: Iterable[Named], *, now: datetime) -> None:
+def put_in_trash(connection: sa.Connection, user_id: int, names: Iterable[Named], *, now: datetime) -> None:
     """Put pictures of the person's own into their trash; those that are there keep their time."""
     for page in pages(names):
-        there = set(among(connection, user_id, page))
+        there = set(list_trashed(connection, user_id, page))
         new = [
             {"job_id": job_id, "position": position, "user_id": user_id, "at": now}
             for job_id, position in page
@@ -72,19 +72,19 @@ def take_back(connection: sa.Connection, user_id: int, names: Iterable[Named]) -
     return back
 
 
-def count(connection: sa.Connection, user_id: int) -> int:
+def count_trash(connection: sa.Connection, user_id: int) -> int:
     """Return how many pictures are in the person's trash."""
     statement = sa.select(sa.func.count()).select_from(trash).where(trash.c.user_id == user_id)
     return connection.execute(statement).scalar_one()
 
 
-def trash_of_person(connection: sa.Connection, user_id: int, limit: int) -> list[Named]:
+def list_trash(connection: sa.Connection, user_id: int, limit: int) -> list[Named]:
     """Return pictures in the person's trash, those that came first."""
     statement = sa.select(trash.c.job_id, trash.c.position).where(trash.c.user_id == user_id)
     return _names(connection, statement, limit)
 
 
-def among(connection: sa.Connection, user_id: int, names: Iterable[Named]) -> list[Named]:
+def list_trashed(connection: sa.Connection, user_id: int, names: Iterable[Named]) -> list[Named]:
     """Return those of the named pictures that are in the person's trash."""
     found: list[Named] = []
     for page in pages(names):
@@ -93,7 +93,7 @@ def among(connection: sa.Connection, user_id: int, names: Iterable[Named]) -> li
     return found
 
 
-def ended(connection: sa.Connection, before: datetime, limit: int) -> dict[int, list[Named]]:
+def list_overdue(connection: sa.Connection, before: datetime, limit: int) -> dict[int, list[Named]]:
     """Return pictures that came into the trash before then, by whose they are."""
     statement = sa.select(trash).where(trash.c.at < before).order_by(trash.c.at).limit(limit)
     found: defaultdict[int, list[Named]] = defaultdict(list)
@@ -102,7 +102,7 @@ def ended(connection: sa.Connection, before: datetime, limit: int) -> dict[int, 
     return dict(found)
 
 
-def hidden(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, frozenset[int]]:
+def trashed_positions(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, frozenset[int]]:
     """Return which pictures (from 0) of these jobs are in the trash, of those that have any there."""
     found: defaultdict[str, set[int]] = defaultdict(set)
     statement = sa.select(trash.c.job_id, trash.c.position).where(trash.c.job_id.in_(list(job_ids)))
@@ -111,7 +111,7 @@ def hidden(connection: sa.Connection, job_ids: Collection[str]) -> dict[str, fro
     return {job_id: frozenset(positions) for job_id, positions in found.items()}
 
 
-def files(connection: sa.Connection, job_ids: Iterable[str], reader: int) -> set[tuple[str, str]]:
+def trashed_files(connection: sa.Connection, job_ids: Iterable[str], reader: int) -> set[tuple[str, str]]:
     """Return (job, SHA-256) of those pictures of these jobs that another than the reader has put into their
     trash."""
     found = set[tuple[str, str]]()
@@ -168,7 +168,7 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
     removed = delete_jobs(connection, [*whole, *learned.shown], now=now)
     for channel_id, message_id in shown:
         note_unposted(connection, channel_id, message_id, now=now)
-    seen = embeddings.forget(connection, files)
+    seen = embeddings.forget_vectors(connection, files)
     forgotten |= learned.files
     gone = unneeded(connection, files | forgotten) | set(removed.files)
     forgotten |= set(removed.forgotten)
@@ -177,7 +177,7 @@ def delete_pictures(connection: sa.Connection, names: Iterable[Named], *, now: d
     return Removed(removed.jobs, told, tuple(gone), copies, tuple(forgotten), spoilt)
 
 
-def there(connection: sa.Connection, names: Collection[Named]) -> list[Named]:
+def existing_pictures(connection: sa.Connection, names: Collection[Named]) -> list[Named]:
     """Return those of these pictures that there are."""
     found = sa.select(pictures.c.job_id, pictures.c.position)
     mine = sa.tuple_(pictures.c.job_id, pictures.c.position).in_(list(names))
@@ -232,7 +232,7 @@ class Folder:
     links: int = 0
 
 
-def of_person(connection: sa.Connection, user_id: int) -> list[Folder]:
+def list_folders(connection: sa.Connection, user_id: int) -> list[Folder]:
     """Return the person's folders by name."""
     rows = connection.execute(sa.select(folders).where(folders.c.user_id == user_id)).all()
     counts = _counts(connection, user_id)
@@ -240,7 +240,7 @@ def of_person(connection: sa.Connection, user_id: int) -> list[Folder]:
     return sorted(found, key=lambda folder: folder.name.casefold())
 
 
-def one(connection: sa.Connection, user_id: int, folder_id: str) -> Folder | None:
+def read_folder(connection: sa.Connection, user_id: int, folder_id: str) -> Folder | None:
     """Return a folder of the person's, None when there is no such one."""
     own = (folders.c.id == folder_id, folders.c.user_id == user_id)
     row = connection.execute(sa.select(folders).where(*own)).first()
@@ -269,7 +269,7 @@ def put_after(
     return {(row.job_id, row.position) for rows in found for row in rows}
 
 
-def add(
+def add_folder(
     connection: sa.Connection, user_id: int, name: str, query: str | None, *, now: datetime, most: int
 ) -> Folder | None:
     """Write a folder; None when the person has ``most`` already. IntegrityError when they have one of that
@@ -283,20 +283,20 @@ def add(
     return made
 
 
-def rename(connection: sa.Connection, user_id: int, folder_id: str, name: str) -> bool:
+def rename_folder(connection: sa.Connection, user_id: int, folder_id: str, name: str) -> bool:
     """Give a folder of the person's another name; False when there is no such one. IntegrityError when they
     have another of that name."""
     own = (folders.c.id == folder_id, folders.c.user_id == user_id)
     return bool(connection.execute(sa.update(folders).where(*own).values(name=name)).rowcount)
 
 
-def delete(connection: sa.Connection, user_id: int, folder_id: str) -> bool:
+def delete_folder(connection: sa.Connection, user_id: int, folder_id: str) -> bool:
     """Delete a folder of the person's, not its pictures; False when there is no such one."""
     own = (folders.c.id == folder_id, folders.c.user_id == user_id)
     return bool(connection.execute(sa.delete(folders).where(*own)).rowcount)
 
 
-def put(
+def put_in_folder(
     connection: sa.Connection, folder_id: str, names: Iterable[Named], *, now: datetime, most: int
 ) -> int | None:
     """Put pictures into a folder and return how many are new there; None, and nothing is done, when there
@@ -377,7 +377,7 @@ class Share:
         return self.revoked_at is not None or self.expires_at <= now
 
 
-def shares_add(
+def add_share(
     connection: sa.Connection,
     user_id: int,
     what: Shared,
@@ -410,20 +410,20 @@ def shares_add(
     return made, token
 
 
-def find(connection: sa.Connection, token: str, now: datetime) -> Share | None:
+def find_share(connection: sa.Connection, token: str, now: datetime) -> Share | None:
     """Return the share that a link carries the secret of, None when there is none or it has ended."""
     row = connection.execute(sa.select(shares).where(shares.c.token_hash == hash_of(token))).first()
     found = None if row is None else _share(row)
     return None if found is None or found.ended(now) else found
 
 
-def shares_of_person(connection: sa.Connection, user_id: int) -> list[Share]:
+def list_shares(connection: sa.Connection, user_id: int) -> list[Share]:
     """Return the person's shares, the newest first."""
     statement = sa.select(shares).where(shares.c.user_id == user_id).order_by(shares.c.created_at.desc())
     return [_share(row) for row in connection.execute(statement)]
 
 
-def of_folders(connection: sa.Connection, user_id: int, now: datetime) -> dict[str, int]:
+def count_links(connection: sa.Connection, user_id: int, now: datetime) -> dict[str, int]:
     """Return how many links show each of the person's folders now, of those that any shows."""
     live = (shares.c.user_id == user_id, shares.c.revoked_at.is_(None), shares.c.expires_at > now)
     counted = sa.select(shares.c.folder_id, sa.func.count().label("links")).where(
@@ -432,7 +432,7 @@ def of_folders(connection: sa.Connection, user_id: int, now: datetime) -> dict[s
     return {row.folder_id: row.links for row in connection.execute(counted.group_by(shares.c.folder_id))}
 
 
-def revoke(connection: sa.Connection, user_id: int, share_id: str, *, now: datetime) -> bool:
+def revoke_share(connection: sa.Connection, user_id: int, share_id: str, *, now: datetime) -> bool:
     """End a share of the person's; False when there is no such one. One that has ended stays so."""
     own = (shares.c.user_id == user_id, shares.c.id == share_id)
     ended = sa.func.coalesce(shares.c.revoked_at, sa.literal(now, shares.c.revoked_at.type))
@@ -444,7 +444,7 @@ def count_view(connection: sa.Connection, share_id: str) -> None:
     connection.execute(sa.update(shares).where(shares.c.id == share_id).values(views=shares.c.views + 1))
 
 
-def drop(connection: sa.Connection, before: datetime) -> None:
+def drop_shares(connection: sa.Connection, before: datetime) -> None:
     """Delete the rows of shares that ended before then."""
     ended = sa.or_(shares.c.expires_at < before, shares.c.revoked_at < before)
     connection.execute(sa.delete(shares).where(ended))

@@ -64,14 +64,14 @@ def ancestors(connection: sa.Connection, job_id: str, limit: int) -> list[Asked]
     return found
 
 
-def asked(connection: sa.Connection, job_id: str) -> Asked | None:
+def read_question(connection: sa.Connection, job_id: str) -> Asked | None:
     """Return one question, None when there is none of that id."""
     row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id, _IS_ASKED)).first()
     job = None if row is None else job_queries.readable(row)
     return None if row is None or job is None else Asked(job, job_queries.to_answer(row))
 
 
-def latest(
+def latest_question(
     connection: sa.Connection, channel_id: int, reader: int, since: datetime, *, own: bool
 ) -> Job | None:
     """Return the newest answered question of a channel that user ``reader`` may see, not older than
@@ -96,14 +96,14 @@ def replies(connection: sa.Connection, reader: int, job_id: str, limit: int) -> 
     return [Asked(job, job_queries.to_answer(row)) for row in rows if (job := job_queries.readable(row))]
 
 
-def newest(connection: sa.Connection, user_id: int, limit: int) -> list[Asked]:
+def newest_questions(connection: sa.Connection, user_id: int, limit: int) -> list[Asked]:
     """Return a person's questions that no question of theirs follows on from, the newest first: where each of
     their conversations stands, once for each of its branches."""
-    rows = connection.execute(newest_statement(), {"user": user_id, "limit": limit})
+    rows = connection.execute(newest_questions_statement(), {"user": user_id, "limit": limit})
     return [Asked(job, job_queries.to_answer(row)) for row in rows if (job := job_queries.readable(row))]
 
 
-def newest_statement() -> sa.Select[Any]:
+def newest_questions_statement() -> sa.Select[Any]:
     """Return the statement for the ends of the conversations of the person ``:user``."""
     later = jobs.alias("later")
     followed = sa.exists().where(
@@ -156,7 +156,7 @@ def day_of(now: datetime) -> int:
     return (now - _EPOCH).days
 
 
-def use(connection: sa.Connection, user_id: int, *, now: datetime) -> Use:
+def read_token_use(connection: sa.Connection, user_id: int, *, now: datetime) -> Use:
     """Return what a person has used of today's tokens."""
     today = sa.select(tokens_used.c.tokens).where(
         tokens_used.c.user_id == user_id, tokens_used.c.day == day_of(now)
@@ -182,7 +182,7 @@ def about_sent(
     """Return about how many tokens are sent with a question that follows on from the job ``before``: its own,
     and those of up to so many ``turns`` before it. answer: tokens of one that isn't there yet."""
     tokens = about_tokens(request.question, len(request.images))
-    latest = None if before is None else asked(connection, before)
+    latest = None if before is None else read_question(connection, before)
     if before is None or latest is None:
         return tokens
     for job, given in [latest, *ancestors(connection, before, turns - 1)]:
@@ -192,13 +192,13 @@ def about_sent(
     return tokens
 
 
-def spend(connection: sa.Connection, user_id: int, tokens: int, *, now: datetime) -> None:
+def spend_tokens(connection: sa.Connection, user_id: int, tokens: int, *, now: datetime) -> None:
     """Count tokens that a person has used."""
     values = {"user_id": user_id, "day": day_of(now), "tokens": tokens}
     connection.execute(upsert(connection, tokens_used, values, {"tokens": tokens_used.c.tokens + tokens}))
 
 
-def drop_use(connection: sa.Connection, *, now: datetime) -> None:
+def drop_token_use(connection: sa.Connection, *, now: datetime) -> None:
     """Forget what was used on days before yesterday."""
     connection.execute(sa.delete(tokens_used).where(tokens_used.c.day < day_of(now) - 1))
 
@@ -210,19 +210,21 @@ class Feedback(NamedTuple):
     wrong: int = 0
 
 
-def note(connection: sa.Connection, user_id: int, job_id: str, right: bool, *, now: datetime) -> None:
+def note_feedback(
+    connection: sa.Connection, user_id: int, job_id: str, right: bool, *, now: datetime
+) -> None:
     """Write what a person found an answer; what they found it before is overwritten."""
     found = {"is_right": int(right), "created_at": now}
     connection.execute(upsert(connection, feedback, {"user_id": user_id, "job_id": job_id, **found}, found))
 
 
-def withdraw(connection: sa.Connection, user_id: int, job_id: str, right: bool) -> None:
+def withdraw_feedback(connection: sa.Connection, user_id: int, job_id: str, right: bool) -> None:
     """Forget that a person found an answer right (or wrong); nothing happens if they didn't."""
     mine = feedback.c.user_id == user_id, feedback.c.job_id == job_id, feedback.c.is_right == int(right)
     connection.execute(sa.delete(feedback).where(*mine))
 
 
-def of_answer(connection: sa.Connection, job_id: str) -> Feedback:
+def read_feedback(connection: sa.Connection, job_id: str) -> Feedback:
     """Return what people found an answer."""
     rights = list(
         connection.execute(sa.select(feedback.c.is_right).where(feedback.c.job_id == job_id)).scalars()
@@ -307,12 +309,12 @@ def taught_in(connection: sa.Connection, job_ids: Collection[str]) -> list[Examp
     return [_set(row) for row in connection.execute(statement.order_by(example_sets.c.created_at))]
 
 
-def share(connection: sa.Connection, set_id: str, guild_id: int | None) -> None:
+def share_set(connection: sa.Connection, set_id: str, guild_id: int | None) -> None:
     """Share a set with a server, or (None) with nobody."""
     connection.execute(sa.update(example_sets).where(example_sets.c.id == set_id).values(guild_id=guild_id))
 
 
-def of_set(connection: sa.Connection, set_id: str) -> list[Example]:
+def list_examples(connection: sa.Connection, set_id: str) -> list[Example]:
     """Return the examples of a set, the oldest first."""
     return _read(connection, sa.select(examples).where(examples.c.set_id == set_id))
 
@@ -323,12 +325,12 @@ def one_example(connection: sa.Connection, set_id: str, example_id: int) -> Exam
     return next(iter(_read(connection, sa.select(examples).where(*mine))), None)
 
 
-def tries(connection: sa.Connection, user_id: int, set_id: str, limit: int) -> list[Job]:
+def list_tries(connection: sa.Connection, user_id: int, set_id: str, limit: int) -> list[Job]:
     """Return the newest jobs by which a person tried a set, the newest first."""
-    return job_queries.newest(connection, user_id, TryRequest.kind, set_id, limit)
+    return job_queries.newest_about(connection, user_id, TryRequest.kind, set_id, limit)
 
 
-def add(connection: sa.Connection, set_id: str, new: Iterable[Example], *, now: datetime) -> None:
+def add_examples(connection: sa.Connection, set_id: str, new: Iterable[Example], *, now: datetime) -> None:
     """Write examples of a set."""
     for example in new:
         values = {"question": example.question, "label": example.label, "job_id": example.job_id}
@@ -339,7 +341,7 @@ def add(connection: sa.Connection, set_id: str, new: Iterable[Example], *, now: 
             connection.execute(sa.insert(example_pictures).values(**row))
 
 
-def remove(connection: sa.Connection, ids: Sequence[int]) -> set[str]:
+def remove_examples(connection: sa.Connection, ids: Sequence[int]) -> set[str]:
     """Delete examples; return the files that they named."""
     files = set[str]()
     for page in (ids[i : i + PAGE] for i in range(0, len(ids), PAGE)):
@@ -352,7 +354,7 @@ def remove(connection: sa.Connection, ids: Sequence[int]) -> set[str]:
 def remove_set(connection: sa.Connection, set_id: str) -> set[str]:
     """Delete a set; return the files that its examples named."""
     found = sa.select(examples.c.id).where(examples.c.set_id == set_id)
-    files = remove(connection, list(connection.execute(found).scalars()))
+    files = remove_examples(connection, list(connection.execute(found).scalars()))
     connection.execute(sa.delete(example_sets).where(example_sets.c.id == set_id))
     return files
 
@@ -362,7 +364,9 @@ def remove_from_jobs(connection: sa.Connection, job_ids: Sequence[str]) -> set[s
     named."""
     shown = sa.select(example_pictures.c.example_id).where(example_pictures.c.job_id.in_(job_ids))
     some = sa.or_(examples.c.job_id.in_(job_ids), examples.c.id.in_(shown))
-    return remove(connection, list(connection.execute(sa.select(examples.c.id).where(some)).scalars()))
+    return remove_examples(
+        connection, list(connection.execute(sa.select(examples.c.id).where(some)).scalars())
+    )
 
 
 def remove_pictures(connection: sa.Connection, job_id: str, files: Collection[str]) -> set[str]:
@@ -370,7 +374,7 @@ def remove_pictures(connection: sa.Connection, job_id: str, files: Collection[st
     shown = sa.select(example_pictures.c.example_id).where(
         example_pictures.c.job_id == job_id, example_pictures.c.sha256.in_(list(files))
     )
-    return remove(connection, list(connection.execute(shown).scalars()))
+    return remove_examples(connection, list(connection.execute(shown).scalars()))
 
 
 def files_of(connection: sa.Connection, user_id: int) -> set[str]:

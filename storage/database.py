@@ -327,7 +327,7 @@ def _ready(path: Path, backup_dir: Path | None) -> None:
     except OSError as error:
         raise StorageError(f"a restored backup can't take its place: {error}") from error
     if path.exists() and not sqlite.ended_cleanly(path):
-        sqlite.check(path, backup_dir)
+        sqlite.check_database(path, backup_dir)
 
 
 @asynccontextmanager

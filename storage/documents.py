@@ -36,7 +36,7 @@ class Content:
     files: Collection[str] = ()
 
 
-def of_person(connection: sa.Connection, user_id: int) -> list[Kept]:
+def list_documents(connection: sa.Connection, user_id: int) -> list[Kept]:
     """Return the person's documents without what is in them, the last changed first."""
     columns = [column for column in documents.c if column is not documents.c.content]
     mine = sa.select(*columns).where(documents.c.user_id == user_id)
@@ -44,13 +44,13 @@ def of_person(connection: sa.Connection, user_id: int) -> list[Kept]:
     return [_kept(row) for row in rows]
 
 
-def one(connection: sa.Connection, user_id: int, document_id: str) -> Kept | None:
+def find_document(connection: sa.Connection, user_id: int, document_id: str) -> Kept | None:
     """Return a document of the person's, None when they have no such one."""
     row = connection.execute(sa.select(documents).where(*_own(user_id, document_id))).first()
     return None if row is None else _kept(row, row.content)
 
 
-def add(
+def add_document(
     connection: sa.Connection, user_id: int, name: str, content: Content, *, now: datetime, most: int
 ) -> str | None:
     """Write a new document and return its id; None when the person has ``most``."""
@@ -65,7 +65,7 @@ def add(
     return document_id
 
 
-def save(
+def save_document(
     connection: sa.Connection,
     user_id: int,
     document_id: str,
@@ -86,14 +86,14 @@ def save(
     return version + 1
 
 
-def rename(connection: sa.Connection, user_id: int, document_id: str, name: str) -> bool:
+def rename_document(connection: sa.Connection, user_id: int, document_id: str, name: str) -> bool:
     """Give a document of the person's another name, which is no new version; False when they have no such
     one."""
     named = sa.update(documents).where(*_own(user_id, document_id)).values(name=name)
     return bool(connection.execute(named).rowcount)
 
 
-def delete(connection: sa.Connection, user_id: int, document_id: str) -> bool:
+def delete_document(connection: sa.Connection, user_id: int, document_id: str) -> bool:
     """Delete a document of the person's; False when they have no such one."""
     return bool(connection.execute(sa.delete(documents).where(*_own(user_id, document_id))).rowcount)
 

@@ -40,7 +40,7 @@ class Vector:
     vector: bytes
 
 
-def unread(connection: sa.Connection, model: str, sha256s: Iterable[str]) -> list[str]:
+def without_vector(connection: sa.Connection, model: str, sha256s: Iterable[str]) -> list[str]:
     """Return which of these pictures have no vector of ``model``, in their order."""
     wanted = list(dict.fromkeys(sha256s))
     mine = (picture_vectors.c.model == model, picture_vectors.c.sha256.in_(wanted))
@@ -51,7 +51,7 @@ def unread(connection: sa.Connection, model: str, sha256s: Iterable[str]) -> lis
 def lacking(connection: sa.Connection, model: str, sha256s: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return which of these pictures are ``unread``, and which ``unplaced``."""
     names = list(sha256s)
-    return unread(connection, model, names), unplaced(connection, model, names)
+    return without_vector(connection, model, names), unplaced(connection, model, names)
 
 
 def unplaced(connection: sa.Connection, model: str, sha256s: Iterable[str]) -> list[str]:
@@ -106,7 +106,7 @@ def made_before(connection: sa.Connection, seq: int | None, limit: int) -> list[
     return [(row.seq, row.sha256) for row in connection.execute(statement)]
 
 
-def of_job(connection: sa.Connection, job_id: str) -> list[str]:
+def list_pictures(connection: sa.Connection, job_id: str) -> list[str]:
     """Return the SHA-256 of a job's pictures, without its overview."""
     mine = (pictures.c.job_id == job_id, pictures.c.position > GRID)
     statement = sa.select(pictures.c.sha256).where(*mine).order_by(pictures.c.position)
@@ -121,7 +121,7 @@ def next_place(connection: sa.Connection) -> int:
     )
 
 
-def add(connection: sa.Connection, model: str, made: Sequence[Vector]) -> list[Slot]:
+def add_vectors(connection: sa.Connection, model: str, made: Sequence[Vector]) -> list[Slot]:
     """Keep vectors of ``model`` for those pictures that are still there; return where the others lie."""
     names = [one.sha256 for one in made]
     there = set(
@@ -148,7 +148,7 @@ def places(connection: sa.Connection, model: str, after: int, limit: int) -> lis
     return list(connection.execute(statement).scalars())
 
 
-def between(connection: sa.Connection, model: str, first: int, last: int) -> dict[int, bytes]:
+def read_vectors(connection: sa.Connection, model: str, first: int, last: int) -> dict[int, bytes]:
     """Return a model's vectors from place ``first`` to ``last``, by place."""
     mine = (picture_vectors.c.model == model, picture_vectors.c.place.between(first, last))
     statement = sa.select(picture_vectors.c.place, picture_vectors.c.vector).where(*mine)
@@ -170,7 +170,7 @@ def drop_others(connection: sa.Connection, model: str, limit: int) -> int:
     return len(found)
 
 
-def forget(connection: sa.Connection, sha256s: Iterable[str]) -> list[Slot]:
+def forget_vectors(connection: sa.Connection, sha256s: Iterable[str]) -> list[Slot]:
     """Delete the vectors of those pictures that no job has made any more; return where copies of them
     lie."""
     names, gone = list(sha256s), list[Slot]()

@@ -15,12 +15,12 @@ from sqlalchemy.ext.compiler import compiles
 
 from core.job import Job, Status
 from storage import videos as films
-from storage.collections import hidden, in_trash, is_trashed
+from storage.collections import in_trash, is_trashed, trashed_positions
 from storage.job_queries import (
     StoredOutput,
     StoredPicture,
     open_to,
-    pictures_of,
+    read_pictures,
     readable,
     to_output,
     to_picture,
@@ -304,7 +304,7 @@ class Made:
     trashed: frozenset[int] = frozenset()
 
 
-def newest(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
+def newest_jobs(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
     """Return the person's newest jobs that are over, whatever came of them, as they see them; none whose
     pictures are all in the trash."""
     over = jobs.c.status.not_in((Status.QUEUED.value, Status.RUNNING.value))
@@ -314,7 +314,7 @@ def newest(connection: sa.Connection, user_id: int, limit: int) -> list[Made]:
     return _made(connection, user_id, connection.execute(statement.limit(limit)).all())
 
 
-def one(connection: sa.Connection, reader: int, job_id: str) -> Made | None:
+def read_made(connection: sa.Connection, reader: int, job_id: str) -> Made | None:
     """Return a job as user ``reader`` sees it, None when there is none."""
     found = _made(connection, reader, connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).all())
     return found[0] if found else None
@@ -323,8 +323,8 @@ def one(connection: sa.Connection, reader: int, job_id: str) -> Made | None:
 def _made(connection: sa.Connection, reader: int, rows: Sequence[sa.Row[Any]]) -> list[Made]:
     """The jobs of these rows, by four more statements however many they are."""
     ids = [row.id for row in rows]
-    stored, away = pictures_of(connection, ids), hidden(connection, ids)
-    clips = films.of_jobs(connection, ids)
+    stored, away = read_pictures(connection, ids), trashed_positions(connection, ids)
+    clips = films.films_of_jobs(connection, ids)
     kept: dict[str, set[int]] = {job_id: set() for job_id in ids}
     mine = sa.select(favourites.c.job_id, favourites.c.position).where(
         favourites.c.user_id == reader, favourites.c.job_id.in_(ids)
@@ -372,7 +372,7 @@ def made_from(connection: sa.Connection, reader: int, job_id: str, index: int) -
     return [job for row in connection.execute(statement) if (job := readable(row))]
 
 
-def message(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:
+def read_message_place(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:
     """Return (channel, message) where the whole job stands in the channel that it was asked for in."""
     statement = (
         sa.select(messages.c.channel_id, messages.c.message_id)
@@ -389,7 +389,7 @@ def message(connection: sa.Connection, job_id: str) -> tuple[int, int] | None:
     return None if row is None else (row.channel_id, row.message_id)
 
 
-def shown(
+def shown_tiles(
     connection: sa.Connection,
     reader: int,
     guild_id: int,

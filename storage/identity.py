@@ -80,7 +80,7 @@ class Identity:
     async def check(self, *, adopt: bool = False) -> None:
         """See that all belong together, and mark what isn't marked yet. adopt: make them one studio, but for
         files that are marked as another's. Raises StorageError, with what can be done; FilesAway."""
-        seen = await look(
+        seen = await inspect_studio(
             self._database.read, self._files, self._folder, self._database.backup_dir, adopt=adopt
         )
         name = seen.name
@@ -125,7 +125,7 @@ class Seen:
     ours: bool
 
 
-async def look(
+async def inspect_studio(
     read: Read, files: Files, folder: Path, backup_dir: Path | None, *, adopt: bool = False
 ) -> Seen:
     """Look whether rows, files and ``folder`` (DATA_DIR) are one studio's, and change nothing. read: runs a
@@ -190,7 +190,7 @@ def _read_mark(folder: Path) -> str | None:
 
 def _names(connection: sa.Connection) -> dict[str, str]:
     keys = (people.STUDIO, LEFT)
-    found = {key: people.setting(connection, key) for key in keys}
+    found = {key: people.read_setting(connection, key) for key in keys}
     return {key: str(value) for key, value in found.items() if value is not None}
 
 
@@ -217,7 +217,7 @@ async def _holds_a_studio(backup: Path) -> bool:
 
 def _take_turn(connection: sa.Connection) -> tuple[str, str | None, str]:
     """Return the studio's name, the turn that the rows had, and the one that they have now."""
-    last, turn = people.setting(connection, TURN), secrets.token_hex(8)
+    last, turn = people.read_setting(connection, TURN), secrets.token_hex(8)
     people.set_setting(connection, TURN, turn)
     return people.studio(connection), last, turn
 

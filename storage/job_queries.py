@@ -112,13 +112,13 @@ _OF_JOBS = pictures.c.job_id.in_(sa.bindparam("jobs", expanding=True))
 _PICTURES = sa.select(pictures).where(_OF_JOBS).order_by(pictures.c.position)
 
 
-def get(connection: sa.Connection, job_id: str) -> Job | None:
+def read_job(connection: sa.Connection, job_id: str) -> Job | None:
     """Return a job, None when there is none. Raises UnreadableJob."""
     row = connection.execute(_ONE, {"job": job_id}).first()
     return None if row is None else to_job(row)
 
 
-def get_many(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Job]:
+def read_jobs(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Job]:
     """Readable jobs by id. A few hundred at a time."""
     rows = connection.execute(sa.select(jobs).where(jobs.c.id.in_(list(ids))))
     return {job.id: job for row in rows if (job := readable(row))}
@@ -137,7 +137,7 @@ def of_message(connection: sa.Connection, message_id: int) -> tuple[Job, int | N
     return None if row is None else (to_job(row), row.position)
 
 
-def places(connection: sa.Connection, job_id: str) -> set[tuple[int | None, int]]:
+def message_places(connection: sa.Connection, job_id: str) -> set[tuple[int | None, int]]:
     """(guild or None, channel) of every message that shows the job."""
     statement = (
         sa.select(messages.c.guild_id, messages.c.channel_id).where(messages.c.job_id == job_id).distinct()
@@ -145,16 +145,16 @@ def places(connection: sa.Connection, job_id: str) -> set[tuple[int | None, int]
     return {(row.guild_id, row.channel_id) for row in connection.execute(statement)}
 
 
-def output(connection: sa.Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
+def read_output(connection: sa.Connection, job_id: str) -> tuple[Job, StoredOutput] | None:
     """A finished job with what it made; None while there is nothing."""
     row = connection.execute(_ONE, {"job": job_id}).first()
     if row is None or row.rendered_at is None:
         return None
-    made = films.of_jobs(connection, [job_id]).get(job_id, ())
-    return to_job(row), to_output(row, pictures_of(connection, [job_id])[job_id], made)
+    made = films.films_of_jobs(connection, [job_id]).get(job_id, ())
+    return to_job(row), to_output(row, read_pictures(connection, [job_id])[job_id], made)
 
 
-def pictures_of(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, list[StoredPicture]]:
+def read_pictures(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, list[StoredPicture]]:
     """The pictures of each of these jobs in order, the grid or chart first."""
     found: dict[str, list[StoredPicture]] = {job_id: [] for job_id in job_ids}
     for row in connection.execute(_PICTURES, {"jobs": list(found)}):
@@ -205,7 +205,7 @@ def _to_table(found: Mapping[str, Any] | None) -> Table | None:
     return Table(tuple(found["columns"]), tuple(map(tuple, found["rows"])), found["title"])
 
 
-def children(connection: sa.Connection, job_id: str, index: int) -> int:
+def count_children(connection: sa.Connection, job_id: str, index: int) -> int:
     """How many jobs were made from picture ``index`` of this one."""
     statement = (
         sa.select(sa.func.count())
@@ -220,12 +220,12 @@ def waiting_statement() -> sa.Select[Any]:
     return sa.select(*WAITING).where(sa.text(QUEUED)).order_by(jobs.c.seq)
 
 
-def waiting(connection: sa.Connection) -> list[WaitingRow]:
+def list_waiting(connection: sa.Connection) -> list[WaitingRow]:
     """Every queued job, in order of arrival."""
     return [to_waiting(row) for row in _pages(connection, waiting_statement())]
 
 
-def running(connection: sa.Connection) -> list[RunningRow]:
+def list_running(connection: sa.Connection) -> list[RunningRow]:
     """Every running job whose row can be read."""
     rows = connection.execute(sa.select(jobs).where(sa.text(RUNNING)).order_by(jobs.c.seq))
     found = ((readable(row), row) for row in rows)
@@ -351,7 +351,7 @@ def readable(row: sa.Row[Any]) -> Job | None:
         return None
 
 
-def newest(connection: sa.Connection, user_id: int, kind: str, about: str, limit: int) -> list[Job]:
+def newest_about(connection: sa.Connection, user_id: int, kind: str, about: str, limit: int) -> list[Job]:
     """Return the newest jobs of a kind that a person asked for and whose request names ``about``, an id, the
     newest first."""
     named = jobs.c.request.contains(f'"{about}"', autoescape=True)

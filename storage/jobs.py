@@ -92,7 +92,7 @@ _DELIVER = (
 # Asking
 
 
-def add(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int) -> WaitingRow:
+def add_job(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int) -> WaitingRow:
     """Write a queued job, the pictures it needs, and what a training is to learn from. IntegrityError when
     its interaction, request key or button press is there already."""
     origin, reply = job.origin, job.reply
@@ -130,7 +130,7 @@ def add(connection: sa.Connection, job: Job, *, cost_key: str, max_running: int)
             sa.insert(inputs), [{"job_id": job.id, "sha256": sha256} for sha256 in job.request.pictures]
         )
     if isinstance(job.request, TrainRequest):
-        own_models.begin(connection, job, job.request)
+        own_models.begin_training(connection, job, job.request)
     return to_waiting(row)
 
 
@@ -173,7 +173,7 @@ def finish(
     if row is None:
         return False
     if answer is not None:
-        conversations.spend(connection, row.user_id, answer.tokens_in + answer.tokens_out, now=now)
+        conversations.spend_tokens(connection, row.user_id, answer.tokens_in + answer.tokens_out, now=now)
     rows = [*output.pictures, *((output.grid,) if output.grid else ())]
     if rows:
         connection.execute(
@@ -192,12 +192,12 @@ def finish(
                 for p in rows
             ],
         )
-    films.add(connection, job_id, output.films)
+    films.add_films(connection, job_id, output.films)
     if row.kind == VideoRequest.kind:
-        usage.spend(connection, row.user_id, output.films, now=now)
+        usage.spend_seconds(connection, row.user_id, output.films, now=now)
     if output.files or output.model or output.verdicts:
         own = (output.files, output.model, output.verdicts)
-        own_models.write(connection, job_id, row, *own, now=now)
+        own_models.write_results(connection, job_id, row, *own, now=now)
     return True
 
 
@@ -336,7 +336,9 @@ def deliver(
     if message_id is not None and channel_id is not None:
         if row is not None:
             _add_message(connection, job_id, message_id, channel_id, row.guild_id, now)
-        elif job_queries.get(connection, job_id) is None:  # its author deleted it while it was being posted
+        elif (
+            job_queries.read_job(connection, job_id) is None
+        ):  # its author deleted it while it was being posted
             note_unposted(connection, channel_id, message_id, now=now)
     return row is not None
 

@@ -31,25 +31,26 @@ def migrate(
 
     Alembic is imported only when something may be missing: it takes a seventh of a start.
     """
-    current = schema(connection)
-    if current == newest():
+    current = read_schema(connection)
+    if current == newest_schema():
         return
     check_age(current, "The database")
-    if current is not None and path is None and not may_migrate and current < newest():
+    if current is not None and path is None and not may_migrate and current < newest_schema():
         raise StorageError(
-            f"The database has schema {current}, this Atelier needs {newest()}, and it backs up no server."
-            " Make a backup (pg_dump --format=custom), then run `atelier migrate --yes`, or set MIGRATE=on."
+            f"The database has schema {current}, this Atelier needs {newest_schema()}, and it backs up no"
+            " server. Make a backup (pg_dump --format=custom), then run `atelier migrate --yes`, or set"
+            " MIGRATE=on."
         )
     with _links_unenforced(connection), connection.execution_options(**ADDRESS_WRITES).begin():
         _upgrade(connection, path, backup_dir)
 
 
-def newest() -> str:
+def newest_schema() -> str:
     """Return this program's schema, which is the number that its latest migration's file begins with."""
     return _schemas()[-1]
 
 
-def oldest() -> str:
+def oldest_schema() -> str:
     """Return the schema that the first migration begins with."""
     return _schemas()[0]
 
@@ -58,7 +59,7 @@ def _schemas() -> list[str]:
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def schema(connection: sa.Connection) -> str | None:
+def read_schema(connection: sa.Connection) -> str | None:
     """Return the schema of the rows, None where there are none yet."""
     with connection.begin():
         if not sa.inspect(connection).has_table("alembic_version"):
@@ -68,11 +69,11 @@ def schema(connection: sa.Connection) -> str | None:
 
 def check_age(current: str | None, what: str) -> None:
     """Raise StorageError where ``what``, of the schema ``current``, is older than the first migration."""
-    if current is not None and current < oldest():
+    if current is not None and current < oldest_schema():
         raise StorageError(
             f"{what} has schema {current}, from before release 0.1.0, and this Atelier knows schemas from"
-            f" {oldest()} on: start once with commit {LAST_BEFORE}, which brings it up, or begin anew with"
-            " another DATA_DIR or DATABASE_URL. Nothing was changed."
+            f" {oldest_schema()} on: start once with commit {LAST_BEFORE}, which brings it up, or begin anew"
+            " with another DATA_DIR or DATABASE_URL. Nothing was changed."
         )
 
 
@@ -80,7 +81,7 @@ def check_backup(backup: Path) -> None:
     """Raise StorageError for a backup of a SQLite file that is too old to be brought up."""
     engine = sa.create_engine("sqlite://", creator=lambda: sqlite.read_only(backup), poolclass=sa.NullPool)
     with engine.connect() as connection:
-        check_age(schema(connection), f"The backup {backup.name}")
+        check_age(read_schema(connection), f"The backup {backup.name}")
 
 
 def _upgrade(connection: sa.Connection, path: Path | None, backup_dir: Path | None) -> None:

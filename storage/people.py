@@ -105,7 +105,7 @@ def user_seen(connection: sa.Connection, user_id: int, name: str, *, now: dateti
     )
 
 
-def names(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, str]:
+def read_names(connection: sa.Connection, user_ids: Iterable[int]) -> dict[int, str]:
     """Return the names of these people, as far as they are known."""
     rows = connection.execute(
         sa.select(users.c.id, users.c.name).where(users.c.id.in_(list(user_ids)), users.c.name != "")
@@ -150,7 +150,7 @@ def last_turn(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.coalesce(sa.func.max(users.c.served), 0))).scalar_one()
 
 
-def flag(connection: sa.Connection, user_id: int, key: str) -> Any:
+def read_flag(connection: sa.Connection, user_id: int, key: str) -> Any:
     """A small setting of the user, None when it was never set."""
     flags = connection.execute(sa.select(users.c.flags).where(users.c.id == user_id)).scalar_one_or_none()
     return None if flags is None else json.loads(flags).get(key)
@@ -164,7 +164,7 @@ def set_flag(connection: sa.Connection, user_id: int, key: str, value: Any) -> N
     connection.execute(upsert(connection, users, {"id": user_id, "flags": text}, {"flags": text}))
 
 
-def rules(
+def read_rules(
     connection: sa.Connection, user_id: int, guild_id: int | None, role_ids: Iterable[int] = ()
 ) -> Rules:
     """The rules of a guild (None: of direct messages) for a member with these roles; one statement."""
@@ -374,7 +374,7 @@ def audit_rows(connection: sa.Connection, *, guild_id: int | None = None, limit:
     return [AuditRow(r.at, r.actor_id, r.action, r.guild_id, r.target, json.loads(r.detail)) for r in rows]
 
 
-def setting(connection: sa.Connection, key: str) -> Any:
+def read_setting(connection: sa.Connection, key: str) -> Any:
     """Return a setting's value, None when it was never set."""
     value = connection.execute(sa.select(settings.c.value).where(settings.c.key == key)).scalar_one_or_none()
     return None if value is None else json.loads(value)
@@ -388,7 +388,7 @@ def set_setting(connection: sa.Connection, key: str, value: Any) -> None:
 
 def studio(connection: sa.Connection) -> str:
     """Return the name by which this database's studio is told from others; made up when it is first asked."""
-    name = setting(connection, STUDIO)
+    name = read_setting(connection, STUDIO)
     if name is None:
         set_setting(connection, STUDIO, name := secrets.token_hex(8))
     return str(name)

@@ -173,7 +173,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
         uploads=count(uploads.c.sha256, uploads.c.user_id == user_id),
         messages=count(messages.c.message_id, messages.c.job_id.in_(mine)),
         examples=count(examples.c.id, examples.c.set_id.in_(_sets_of(user_id))),
-        items=erasure.count(connection, user_id),
+        items=erasure.count_pictures(connection, user_id),
         feedback=count(feedback.c.job_id, feedback.c.user_id == user_id),
         strikes=count(strikes.c.seq, strikes.c.user_id == user_id),
         bans=count(bans.c.guild_id, bans.c.user_id == user_id),
@@ -183,7 +183,7 @@ def holdings(connection: sa.Connection, user_id: int) -> Holdings:
     )
 
 
-def told(user_id: int) -> dict[str, sa.Select[Any]]:
+def personal_rows(user_id: int) -> dict[str, sa.Select[Any]]:
     """Return, by table, the rows about the person."""
     own_folders = sa.select(folders.c.id).where(folders.c.user_id == user_id)
     own_documents = sa.select(documents.c.id).where(documents.c.user_id == user_id)
@@ -226,7 +226,7 @@ def export(
 ) -> tuple[list[dict[str, Any]], tuple[Any, ...] | None]:
     """Return the next rows about the person in a table, as JSON takes them and without secrets of ours, and
     what to go on after, None at the end. One statement."""
-    statement = told(user_id)[table]
+    statement = personal_rows(user_id)[table]
     source = next(iter(statement.selected_columns)).table
     keys = [source.c.seq] if "seq" in source.c else list(source.primary_key)
     if isinstance(statement.get_final_froms()[0], sa.Join):  # by job, as an index has them
@@ -317,7 +317,7 @@ def delete_jobs(
         connection.execute(sa.delete(jobs).where(jobs.c.id.in_(page)))
     for channel, message in shown if unpost else ():
         note_unposted(connection, channel, message, now=now)
-    gone = embeddings.forget(connection, files)
+    gone = embeddings.forget_vectors(connection, files)
     forgotten |= learned.files
     left = unneeded(connection, files | forgotten)
     spoilt = tuple(learned.spoilt - set(ids))

@@ -1,27 +1,15 @@
-"""Every table, its checks and its indexes. What a row means is said in the modules that read it.
+"""Every table, its checks and its indexes. What a row means is said in the modules that read it. It is one
+thing because tables hang on each other, and a migration is compared with all of them.
 
-Conditions of partial indexes are constants here, used by the statements too: SQLite uses such an index only
-when the statement repeats its condition word for word, with no bound parameter in it.
+Conditions of partial indexes are constants here, used by the statements too: SQLite uses such an index
+only when the statement repeats its condition word for word, with no bound parameter in it.
 
-Tables of what people teach by example: sets, their examples, and the pictures that belong to each; and of
-which answers they found right.
-
-The tables of films: those that were made, and how many seconds of them were made for whom in a day.
-
-A film's poster, its first frame, is the row of ``pictures`` with the same job and position. So whatever
-shows, finds, judges, puts away or deletes pictures does so with films without knowing of them; who knows of
-films looks here for what belongs to a poster. A film goes with its poster, and a job's deletion takes both.
-
-Tables of people's own models. A project is a person's alone (guild_id NULL) or a server's; all else hangs
-on it and goes with it.
-
-What a training learns from is kept as it was when it was asked for: in ``training_items`` until it is over,
-in ``version_items`` for what came of it. A picture that is deleted goes out of both at once.
-
-Tables of what people have on the web: sessions, the links that begin them, trash, folders, shares, and the
-editor's documents.
-
-The table of vectors, and what its columns mean."""
+A film's poster, its first frame, is the row of ``pictures`` with the same job and position: what shows,
+finds, judges, puts away or deletes pictures does so with films without knowing of them. A project is a
+person's alone (guild_id NULL) or a server's; what hangs on it goes with it. What a training learns from
+is kept as it was when it was asked for, in ``training_items`` until it is over and in ``version_items``
+for what came of it; a picture that is deleted goes out of both at once.
+"""
 
 from __future__ import annotations
 
@@ -66,6 +54,10 @@ metadata = sa.MetaData(
 )
 
 
+def _table(name: str, *parts: Any, **options: Any) -> sa.Table:
+    return sa.Table(name, metadata, *parts, sqlite_strict=True, **options)
+
+
 def _in(column: str, values: type[Status] | type[Lane]) -> str:
     return f"{column} IN ({', '.join(repr(v.value) for v in values)})"
 
@@ -82,9 +74,8 @@ ANSWERED = "kind = 'ask' AND answer IS NOT NULL"
 CHILD = "parent_id IS NOT NULL"
 SHOWN = "private = 0 AND guild_id IS NOT NULL AND rendered_at IS NOT NULL"  # in a channel of a server
 
-jobs = sa.Table(
+jobs = _table(
     "jobs",
-    metadata,
     sa.Column("seq", Int64, primary_key=True),  # order of arrival
     sa.Column("id", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
@@ -143,16 +134,14 @@ jobs = sa.Table(
         "(delivered_at IS NULL) OR status IN ('delivered', 'failed', 'cancelled')", "delivered"
     ),
     sa.CheckConstraint("(status = 'delivered') <= (delivered_at IS NOT NULL)", "told"),
-    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 IS_DISCORDS = jobs.c.surface == sa.literal_column(f"'{Surface.DISCORD}'")
 
 
-def _partial(name: str, condition: str, *columns: sa.Column[Any], unique: bool = False) -> sa.Index:
-    return sa.Index(
-        name, *columns, unique=unique, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition)
-    )
+def _partial(name: str, condition: str, *columns: sa.Column[Any] | str, unique: bool = False) -> sa.Index:
+    where = sa.text(condition)
+    return sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
 _partial("jobs_queued", QUEUED, jobs.c.seq)
@@ -174,9 +163,8 @@ sa.Index("jobs_guild", jobs.c.guild_id, jobs.c.seq)
 
 GRID = -1  # position of the overview picture or chart
 
-pictures = sa.Table(
+pictures = _table(
     "pictures",
-    metadata,
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("position", Int64, primary_key=True),  # from 0; GRID
     sa.Column("sha256", sa.Text, nullable=False),
@@ -187,21 +175,17 @@ pictures = sa.Table(
     sa.Column("size", Int64, nullable=False),  # bytes
     sa.CheckConstraint("position >= -1", "position"),
     sa.Index("pictures_sha256", "sha256"),
-    sqlite_strict=True,
 )
 
-inputs = sa.Table(  # files that a request names: with pictures, all there is to know of who needs a file
+inputs = _table(  # files that a request names: with pictures, all there is to know of who needs a file
     "inputs",
-    metadata,
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Index("inputs_sha256", "sha256"),
-    sqlite_strict=True,
 )
 
-messages = sa.Table(
+messages = _table(
     "messages",
-    metadata,
     sa.Column("message_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("channel_id", Int64, nullable=False),
     sa.Column("guild_id", Int64),
@@ -209,85 +193,69 @@ messages = sa.Table(
     sa.Column("position", Int64),  # of the one picture it shows, from 0; NULL = the whole job
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("messages_job", "job_id"),
-    sqlite_strict=True,
 )
 
-users = sa.Table(
+users = _table(
     "users",
-    metadata,
     sa.Column("id", Int64, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
     sa.Column("served", Int64, nullable=False, server_default="0"),  # number of the latest turn, 0 = none
     sa.Column("flags", sa.Text, nullable=False, server_default="{}"),  # JSON, such as "saw this hint"
     sa.Column("seen_at", UtcTimestamp),
     sa.Index("users_served", "served"),
-    sqlite_strict=True,
 )
 
-guilds = sa.Table(
+guilds = _table(
     "guilds",
-    metadata,
     sa.Column("id", Int64, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
     sa.Column("seen_at", UtcTimestamp),
     sa.Column("left_at", UtcTimestamp),  # NULL = the bot is in it
-    sqlite_strict=True,
 )
 
-bans = sa.Table(
+bans = _table(
     "bans",
-    metadata,
     sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),  # EVERYWHERE, or one server
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("actor_id", Int64, nullable=False),
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("bans_user", "user_id"),
-    sqlite_strict=True,
 )
 EVERYWHERE = 0
 
-allowed = sa.Table(  # as soon as a server has one row of a kind, only what is listed may be used
+allowed = _table(  # as soon as a server has one row of a kind, only what is listed may be used
     "allowed",
-    metadata,
     sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("target_id", Int64, primary_key=True, autoincrement=False),
     sa.CheckConstraint("kind IN ('channel', 'role')", "kind"),
-    sqlite_strict=True,
 )
 
-role_limits = sa.Table(  # a member has the best of their roles' limits
+role_limits = _table(  # a member has the best of their roles' limits
     "role_limits",
-    metadata,
     sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("role_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("user_running", Int64, nullable=False),
     sa.Column("user_waiting", Int64, nullable=False),
     sa.CheckConstraint("user_running >= 0 AND user_waiting >= 0", "positive"),
-    sqlite_strict=True,
 )
 
-role_tokens = sa.Table(  # a member has the most of their roles' tokens
+role_tokens = _table(  # a member has the most of their roles' tokens
     "role_tokens",
-    metadata,
     sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("role_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("per_day", Int64, nullable=False),  # 0 = as many as they like
     sa.CheckConstraint("per_day >= 0", "positive"),
-    sqlite_strict=True,
 )
 
-settings = sa.Table(  # what is changed while running, such as "paused"
+settings = _table(  # what is changed while running, such as "paused"
     "settings",
-    metadata,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),  # JSON
-    sqlite_strict=True,
 )
 
-audit = sa.Table(
+audit = _table(
     "audit",
-    metadata,
     sa.Column("seq", Int64, primary_key=True),
     sa.Column("at", UtcTimestamp, nullable=False),
     sa.Column("actor_id", Int64, nullable=False),
@@ -296,13 +264,11 @@ audit = sa.Table(
     sa.Column("target", sa.Text),
     sa.Column("detail", sa.Text, nullable=False, server_default="{}"),  # JSON
     sa.Index("audit_actor", "actor_id"),
-    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
-policies = sa.Table(  # what a server lets through; NULL = as the host has set it
+policies = _table(  # what a server lets through; NULL = as the host has set it
     "policies",
-    metadata,
     sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),  # EVERYWHERE = direct messages
     sa.Column("level", sa.Text),
     sa.Column("pictures", sa.Text),
@@ -312,197 +278,161 @@ policies = sa.Table(  # what a server lets through; NULL = as the host has set i
     sa.Column("rules", sa.Text),  # JSON list of sentences, of the server's own
     sa.CheckConstraint("level IN ('off', 'standard', 'strict')", "level"),
     sa.CheckConstraint("pictures IN ('spoiler', 'block')", "pictures"),
-    sqlite_strict=True,
 )
 
-filter_words = sa.Table(
+filter_words = _table(
     "filter_words",
-    metadata,
     sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("pattern", sa.Text, primary_key=True),
     sa.Column("actor_id", Int64, nullable=False),
     sa.Column("created_at", UtcTimestamp, nullable=False),
-    sqlite_strict=True,
 )
 
-strikes = sa.Table(  # what a rule stopped; never what it said
+strikes = _table(  # what a rule stopped; never what it said
     "strikes",
-    metadata,
     sa.Column("seq", Int64, primary_key=True),
     sa.Column("user_id", Int64, nullable=False),
     sa.Column("guild_id", Int64, nullable=False),
     sa.Column("rule", sa.Text, nullable=False),
     sa.Column("at", UtcTimestamp, nullable=False),
     sa.Index("strikes_user", "user_id", "guild_id"),
-    sqlite_strict=True,
 )
 
-timeouts = sa.Table(
+timeouts = _table(
     "timeouts",
-    metadata,
     sa.Column("guild_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("until", UtcTimestamp, nullable=False),
     sa.Index("timeouts_user", "user_id"),
-    sqlite_strict=True,
 )
 
-picture_scores = sa.Table(
+picture_scores = _table(
     "picture_scores",
-    metadata,
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("classifier", sa.Text, nullable=False),
     sa.Column("nsfw", Float64, nullable=False),
-    sqlite_strict=True,
 )
 
-picture_minors = sa.Table(  # what is known of pictures and films that jobs have made
+picture_minors = _table(  # what is known of pictures and films that jobs have made
     "picture_minors",
-    metadata,
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("of_minor", Int64, nullable=False),  # 0 or 1
-    sqlite_strict=True,
 )
 
-preferences = sa.Table(  # what a member has chosen for all their prompts
+preferences = _table(  # what a member has chosen for all their prompts
     "preferences",
-    metadata,
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("choices", sa.Text, nullable=False),  # JSON of core.convert
-    sqlite_strict=True,
 )
 
-options = sa.Table(  # a member's own --names
+options = _table(  # a member's own --names
     "options",
-    metadata,
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
-    sqlite_strict=True,
 )
 
-favourites = sa.Table(
+favourites = _table(
     "favourites",
-    metadata,
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("position", Int64, primary_key=True, autoincrement=False),  # of the picture, from 0
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("favourites_user", "user_id", "created_at"),
     sa.Index("favourites_job", "job_id"),
-    sqlite_strict=True,
 )
 
-drafts = sa.Table(  # what a confirm button stands for: longer than a custom_id
+drafts = _table(  # what a confirm button stands for: longer than a custom_id
     "drafts",
-    metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("user_id", Int64, nullable=False),
     sa.Column("content", sa.Text, nullable=False),  # JSON
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("drafts_user", "user_id"),
-    sqlite_strict=True,
 )
 
-uploads = sa.Table(  # who sent which file: what no job has used yet belongs to somebody too
+uploads = _table(  # who sent which file: what no job has used yet belongs to somebody too
     "uploads",
-    metadata,
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("at", UtcTimestamp, nullable=False),
     sa.Index("uploads_sha256", "sha256"),
-    sqlite_strict=True,
 )
 
-tokens_used = sa.Table(  # by somebody's questions and their answers
+tokens_used = _table(  # by somebody's questions and their answers
     "tokens_used",
-    metadata,
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("day", Int64, primary_key=True, autoincrement=False),  # since 1970, in UTC
     sa.Column("tokens", Int64, nullable=False),
-    sqlite_strict=True,
 )
 
-unposted = sa.Table(  # messages of deleted jobs that Discord shows still; whose they were is forgotten
+unposted = _table(  # messages of deleted jobs that Discord shows still; whose they were is forgotten
     "unposted",
-    metadata,
     sa.Column("message_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("channel_id", Int64, nullable=False),
     sa.Column("at", UtcTimestamp, nullable=False),
-    sqlite_strict=True,
 )
 
-going = sa.Table(  # files that no row needs any more, until they are deleted
+going = _table(  # files that no row needs any more, until they are deleted
     "going",
-    metadata,
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("at", UtcTimestamp, nullable=False),
     sa.Column("due", UtcTimestamp, nullable=False),
     sa.Index("going_due", "due"),
-    sqlite_strict=True,
 )
 
 
-_JOB = "jobs.id"
-
-example_sets = sa.Table(
+example_sets = _table(
     "example_sets",
-    metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("user_id", Int64, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("guild_id", Int64),  # whose members may use it; NULL = its owner alone
-    sa.Column("conversation", sa.Text, sa.ForeignKey(_JOB, ondelete="SET NULL")),  # its first question
+    sa.Column("conversation", sa.Text, sa.ForeignKey("jobs.id", ondelete="SET NULL")),  # its first question
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("example_sets_name", "user_id", "name", unique=True),
     sa.Index("example_sets_guild", "guild_id"),
     sa.Index("example_sets_conversation", "conversation"),
-    sqlite_strict=True,
 )
 
-examples = sa.Table(
+examples = _table(
     "examples",
-    metadata,
     sa.Column("id", Int64, primary_key=True),  # order of arrival
     sa.Column("set_id", sa.Text, sa.ForeignKey("example_sets.id", ondelete="CASCADE"), nullable=False),
     sa.Column("question", sa.Text, nullable=False),  # "" = what the picture is called
     sa.Column("label", sa.Text, nullable=False),  # the right answer
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOB, ondelete="CASCADE")),  # where its words come from
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")),  # where its words come from
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("examples_set", "set_id", "id"),
     sa.Index("examples_job", "job_id"),
-    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
-example_pictures = sa.Table(
+example_pictures = _table(
     "example_pictures",
-    metadata,
     sa.Column("example_id", Int64, sa.ForeignKey("examples.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0
     sa.Column("sha256", sa.Text, nullable=False),
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOB, ondelete="CASCADE")),  # whose picture it is, if a job's
+    sa.Column(
+        "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE")
+    ),  # whose picture it is, if a job's
     sa.Index("example_pictures_sha256", "sha256"),
     sa.Index("example_pictures_job", "job_id"),
-    sqlite_strict=True,
 )
 
-feedback = sa.Table(  # on answers
+feedback = _table(  # on answers
     "feedback",
-    metadata,
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("is_right", Int64, nullable=False),  # 0 or 1
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.CheckConstraint("is_right IN (0, 1)", "is_right"),
     sa.Index("feedback_job", "job_id"),
-    sqlite_strict=True,
 )
 
 
-films = sa.Table(
+films = _table(
     "films",
-    metadata,
     sa.Column("job_id", sa.Text, primary_key=True),
     sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0, as its poster's
     sa.Column("sha256", sa.Text, nullable=False),
@@ -521,37 +451,27 @@ films = sa.Table(
     sa.CheckConstraint("frames > 0 AND fps > 0", "length"),
     sa.Index("films_sha256", "sha256"),
     sa.Index("films_ends", "ends_sha256"),
-    sqlite_strict=True,
 )
 
-films_used = sa.Table(  # made for somebody on a day, whatever was deleted since
+films_used = _table(  # made for somebody on a day, whatever was deleted since
     "films_used",
-    metadata,
     sa.Column("user_id", Int64, primary_key=True, autoincrement=False),
     sa.Column("day", Int64, primary_key=True, autoincrement=False),  # since 1970, in UTC
     sa.Column("seconds", Float64, nullable=False),
-    sqlite_strict=True,
 )
 
 
 PERSONAL, SHARED = "guild_id IS NULL", "guild_id IS NOT NULL"
 ACTIVE, VOICE = "state = 'active'", "user_id <> 0"
-_PROJECT, _SCHEMA_JOB = "projects.id", "jobs.id"
 
 
 def _project(primary_key: bool = False) -> sa.Column[str]:
-    foreign = sa.ForeignKey(_PROJECT, ondelete="CASCADE")
+    foreign = sa.ForeignKey("projects.id", ondelete="CASCADE")
     return sa.Column("project_id", sa.Text, foreign, nullable=False, primary_key=primary_key)
 
 
-def _unique(name: str, condition: str, *columns: str) -> sa.Index:
-    where = sa.text(condition)
-    return sa.Index(name, *columns, unique=True, sqlite_where=where, postgresql_where=where)
-
-
-projects = sa.Table(
+projects = _table(
     "projects",
-    metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("guild_id", Int64),  # NULL = its owner's alone
     sa.Column("user_id", Int64, nullable=False),  # its owner; 0 = its server's managers alone
@@ -567,40 +487,34 @@ projects = sa.Table(
     sa.CheckConstraint("task IN ('anomaly', 'classify', 'detect', 'style')", "task"),
     sa.CheckConstraint("alike IN ('auto', 'fixture', 'turns', 'free')", "alike"),
     sa.CheckConstraint("voices BETWEEN 1 AND 3", "voices"),
-    _unique("projects_own_name", PERSONAL, "user_id", "name"),
-    _unique("projects_guild_name", SHARED, "guild_id", "name"),
+    _partial("projects_own_name", PERSONAL, "user_id", "name", unique=True),
+    _partial("projects_guild_name", SHARED, "guild_id", "name", unique=True),
     sa.Index("projects_user", "user_id"),
-    sqlite_strict=True,
 )
 
-project_rights = sa.Table(  # beside those of its owner and the server's managers
+project_rights = _table(  # beside those of its owner and the server's managers
     "project_rights",
-    metadata,
     _project(primary_key=True),
     sa.Column("role_id", Int64, primary_key=True, autoincrement=False),  # 0 = every member
     sa.Column("right", sa.Text, primary_key=True),
     sa.CheckConstraint("\"right\" IN ('add', 'label', 'train', 'use', 'export')", "right"),
-    sqlite_strict=True,
 )
 
-labels = sa.Table(  # the label book
+labels = _table(  # the label book
     "project_labels",
-    metadata,
     _project(primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("meaning", sa.Text, nullable=False, server_default=""),
     sa.Column("position", Int64, nullable=False),
-    sqlite_strict=True,
 )
 
-items = sa.Table(  # pictures; the same one twice is one item
+items = _table(  # pictures; the same one twice is one item
     "project_items",
-    metadata,
     _project(primary_key=True),
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Column("user_id", Int64, nullable=False),  # who brought it
     sa.Column(
-        "job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="SET NULL")
+        "job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="SET NULL")
     ),  # whose picture it is, if a job's
     sa.Column("group_key", sa.Text, nullable=False, server_default=""),  # of shots of one thing; "" = unknown
     sa.Column("label", sa.Text, nullable=False, server_default=""),  # that is agreed on; "" = none yet
@@ -612,12 +526,10 @@ items = sa.Table(  # pictures; the same one twice is one item
     sa.Index("project_items_user", "user_id"),
     sa.Index("project_items_job", "job_id"),
     sa.Index("project_items_order", "project_id", "added_at", "sha256"),
-    sqlite_strict=True,
 )
 
-marks = sa.Table(  # what somebody calls a picture; one voice for each person who is known still
+marks = _table(  # what somebody calls a picture; one voice for each person who is known still
     "project_marks",
-    metadata,
     sa.Column("seq", Int64, primary_key=True),
     _project(),
     sa.Column("sha256", sa.Text, nullable=False),
@@ -634,30 +546,26 @@ marks = sa.Table(  # what somebody calls a picture; one voice for each person wh
         ondelete="CASCADE",
         name="fk_project_marks_item",
     ),
-    _unique("project_marks_voice", VOICE, "project_id", "sha256", "user_id"),
+    _partial("project_marks_voice", VOICE, "project_id", "sha256", "user_id", unique=True),
     sa.Index("project_marks_item", "project_id", "sha256"),
     sa.Index("project_marks_user", "user_id"),
     sa.Index("project_marks_mask", "mask"),
-    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
-trainings = sa.Table(  # that aren't over
+trainings = _table(  # that aren't over
     "project_trainings",
-    metadata,
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     _project(),
     sa.Column(
         "spoilt", Int64, nullable=False, server_default="0"
     ),  # 1 = it was told of pictures that are deleted
     sa.CheckConstraint("spoilt IN (0, 1)", "spoilt"),
     sa.Index("project_trainings_project", "project_id"),
-    sqlite_strict=True,
 )
 
-training_items = sa.Table(
+training_items = _table(
     "training_items",
-    metadata,
     sa.Column(
         "job_id", sa.Text, sa.ForeignKey("project_trainings.job_id", ondelete="CASCADE"), primary_key=True
     ),
@@ -667,16 +575,14 @@ training_items = sa.Table(
     sa.Column("part", sa.Text, nullable=False),
     sa.CheckConstraint("part IN ('train', 'test')", "part"),
     sa.Index("training_items_sha256", "sha256"),
-    sqlite_strict=True,
 )
 
-versions = sa.Table(
+versions = _table(
     "project_versions",
-    metadata,
     _project(primary_key=True),
     sa.Column("number", Int64, primary_key=True, autoincrement=False),  # from 1
     sa.Column("user_id", Int64, nullable=False),  # who had it trained
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="SET NULL")),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="SET NULL")),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("artefact", sa.Text),  # NULL = deleted: what it had learned from was, or it is too old
     sa.Column("size", Int64, nullable=False),  # bytes
@@ -687,16 +593,14 @@ versions = sa.Table(
     sa.Column("asked_at", UtcTimestamp, nullable=False),  # what came later isn't in it
     sa.Column("at", UtcTimestamp, nullable=False),
     sa.CheckConstraint("state IN ('candidate', 'active', 'retired', 'tainted')", "state"),
-    _unique("project_versions_active", ACTIVE, "project_id"),
+    _partial("project_versions_active", ACTIVE, "project_id", unique=True),
     sa.Index("project_versions_artefact", "artefact"),
     sa.Index("project_versions_job", "job_id"),
     sa.Index("project_versions_user", "user_id"),
-    sqlite_strict=True,
 )
 
-version_items = sa.Table(
+version_items = _table(
     "version_items",
-    metadata,
     sa.Column("project_id", sa.Text, primary_key=True),
     sa.Column("number", Int64, primary_key=True, autoincrement=False),
     sa.Column("sha256", sa.Text, primary_key=True),
@@ -710,12 +614,10 @@ version_items = sa.Table(
     ),
     sa.CheckConstraint("part IN ('train', 'test')", "part"),
     sa.Index("version_items_sha256", "sha256"),
-    sqlite_strict=True,
 )
 
-version_files = sa.Table(  # charts and other pictures of its report
+version_files = _table(  # charts and other pictures of its report
     "version_files",
-    metadata,
     sa.Column("project_id", sa.Text, primary_key=True),
     sa.Column("number", Int64, primary_key=True, autoincrement=False),
     sa.Column("name", sa.Text, primary_key=True),
@@ -728,13 +630,11 @@ version_files = sa.Table(  # charts and other pictures of its report
         ondelete="CASCADE",
     ),
     sa.Index("version_files_sha256", "sha256"),
-    sqlite_strict=True,
 )
 
-verdicts = sa.Table(
+verdicts = _table(
     "verdicts",
-    metadata,
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("position", Int64, primary_key=True, autoincrement=False),  # from 0
     _project(),
     sa.Column("number", Int64, nullable=False),  # of the version
@@ -750,25 +650,21 @@ verdicts = sa.Table(
     sa.Index("verdicts_project", "project_id", "at"),
     sa.Index("verdicts_answered_by", "answered_by"),
     sa.Index("verdicts_sha256", "sha256"),
-    sqlite_strict=True,
 )
 
-job_files = sa.Table(  # what a job made that is no picture and no film, such as a bundle
+job_files = _table(  # what a job made that is no picture and no film, such as a bundle
     "job_files",
-    metadata,
-    sa.Column("job_id", sa.Text, sa.ForeignKey(_SCHEMA_JOB, ondelete="CASCADE"), primary_key=True),
+    sa.Column("job_id", sa.Text, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("media_type", sa.Text, nullable=False),
     sa.Column("size", Int64, nullable=False),  # bytes
     sa.Index("job_files_sha256", "sha256"),
-    sqlite_strict=True,
 )
 
 
-sessions = sa.Table(  # browsers that are signed in on the web
+sessions = _table(  # browsers that are signed in on the web
     "sessions",
-    metadata,
     sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of the cookie's value
     sa.Column("id", sa.Text, nullable=False),  # what the person ends it by
     sa.Column("user_id", Int64, nullable=False),
@@ -777,18 +673,15 @@ sessions = sa.Table(  # browsers that are signed in on the web
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Column("seen_at", UtcTimestamp, nullable=False),
     sa.Index("sessions_user", "user_id", "created_at"),
-    sqlite_strict=True,
 )
 
-sign_ins = sa.Table(  # links that make one session each
+sign_ins = _table(  # links that make one session each
     "sign_ins",
-    metadata,
     sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of what the link carries
     sa.Column("user_id", Int64, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("expires_at", UtcTimestamp, nullable=False),
     sa.Index("sign_ins_user", "user_id"),
-    sqlite_strict=True,
 )
 
 
@@ -799,45 +692,38 @@ def _picture(name: str | None = None) -> sa.ForeignKeyConstraint:
     )
 
 
-trash = sa.Table(  # pictures that their author has put away, until they are deleted for good
+trash = _table(  # pictures that their author has put away, until they are deleted for good
     "trash",
-    metadata,
     sa.Column("job_id", sa.Text, primary_key=True),
     sa.Column("position", Int64, primary_key=True, autoincrement=False),  # of the picture, from 0
     sa.Column("user_id", Int64, nullable=False),
     sa.Column("at", UtcTimestamp, nullable=False),
     _picture(),
     sa.Index("trash_user", "user_id"),
-    sqlite_strict=True,
 )
 
-folders = sa.Table(
+folders = _table(
     "folders",
-    metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("user_id", Int64, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("query", sa.Text),  # of a smart folder: the gallery's filters, as they stand in its address
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Index("folders_name", "user_id", "name", unique=True),
-    sqlite_strict=True,
 )
 
-folder_items = sa.Table(
+folder_items = _table(
     "folder_items",
-    metadata,
     sa.Column("folder_id", sa.Text, sa.ForeignKey("folders.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("job_id", sa.Text, primary_key=True),
     sa.Column("position", Int64, primary_key=True, autoincrement=False),  # of the picture, from 0
     sa.Column("added_at", UtcTimestamp, nullable=False),
     _picture(),
     sa.Index("folder_items_job", "job_id", "position"),
-    sqlite_strict=True,
 )
 
-shares = sa.Table(  # links that show something to whoever has them
+shares = _table(  # links that show something to whoever has them
     "shares",
-    metadata,
     sa.Column("token_hash", sa.Text, primary_key=True),  # SHA-256 of what the link carries
     sa.Column("id", sa.Text, nullable=False),  # what the person ends it by
     sa.Column("user_id", Int64, nullable=False),
@@ -855,12 +741,10 @@ shares = sa.Table(  # links that show something to whoever has them
     sa.Index("shares_user", "user_id", "created_at"),
     sa.Index("shares_job", "job_id"),
     sa.Index("shares_folder", "folder_id"),
-    sqlite_strict=True,
 )
 
-documents = sa.Table(  # of the editor, saved while somebody works
+documents = _table(  # of the editor, saved while somebody works
     "documents",
-    metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("user_id", Int64, nullable=False),
     sa.Column("name", sa.Text, nullable=False),  # empty until somebody gives it one
@@ -870,38 +754,31 @@ documents = sa.Table(  # of the editor, saved while somebody works
     sa.Column("created_at", UtcTimestamp, nullable=False),
     sa.Column("updated_at", UtcTimestamp, nullable=False),
     sa.Index("documents_user", "user_id", "updated_at"),
-    sqlite_strict=True,
 )
 
-document_files = sa.Table(  # files that a document needs: pictures and masks that its owner has sent
+document_files = _table(  # files that a document needs: pictures and masks that its owner has sent
     "document_files",
-    metadata,
     sa.Column("document_id", sa.Text, sa.ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("sha256", sa.Text, primary_key=True),
     sa.Index("document_files_sha256", "sha256"),
-    sqlite_strict=True,
 )
 
 
-picture_vectors = sa.Table(  # what a picture shows, as a CLIP model sees it; it goes with the picture
+picture_vectors = _table(  # what a picture shows, as a CLIP model sees it; it goes with the picture
     "picture_vectors",
-    metadata,
     sa.Column("place", Int64, primary_key=True, autoincrement=False),  # in the model's file of vectors
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("vector", sa.LargeBinary, nullable=False),  # float16, little-endian, of unit length
     sa.Index("picture_vectors_sha256", "sha256", "model", unique=True),
-    sqlite_strict=True,
 )
 
-picture_places = sa.Table(  # which vector is whose picture's, in the order in which somebody's are read
+picture_places = _table(  # which vector is whose picture's, in the order in which somebody's are read
     "picture_places",
-    metadata,
     sa.Column("seq", Int64, sa.ForeignKey("jobs.seq", ondelete="CASCADE"), primary_key=True),
     sa.Column("position", Int64, primary_key=True, autoincrement=False),  # of the picture, from 0
     sa.Column("model", sa.Text, primary_key=True),
     sa.Column("place", Int64, sa.ForeignKey("picture_vectors.place", ondelete="CASCADE"), nullable=False),
     sa.Index("picture_places_place", "place"),
-    sqlite_strict=True,
     sqlite_with_rowid=False,
 )

@@ -181,7 +181,9 @@ def _bare(
     return tuple((row.job_id, row.position) for row in found[:MOST_BARE])
 
 
-def newest(connection: sa.Connection, scope: Scope, wanted: Filter, *, skip: int, limit: int) -> list[Tile]:
+def newest_found(
+    connection: sa.Connection, scope: Scope, wanted: Filter, *, skip: int, limit: int
+) -> list[Tile]:
     """Return the newest pictures after ``skip`` others; the database walks over those."""
     found: list[Tile] = []
     for part in scope.parts():

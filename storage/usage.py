@@ -16,7 +16,7 @@ from storage.schema import UNFINISHED, films_used, jobs
 from storage.videos import StoredFilm
 
 
-def used(connection: sa.Connection, user_id: int, *, now: datetime) -> float:
+def seconds_used(connection: sa.Connection, user_id: int, *, now: datetime) -> float:
     """Return the seconds of film that were made for a person today."""
     today = sa.select(films_used.c.seconds).where(
         films_used.c.user_id == user_id, films_used.c.day == day_of(now)
@@ -24,7 +24,7 @@ def used(connection: sa.Connection, user_id: int, *, now: datetime) -> float:
     return connection.execute(today).scalar_one_or_none() or 0.0
 
 
-def coming(connection: sa.Connection, user_id: int) -> list[Request]:
+def list_coming(connection: sa.Connection, user_id: int) -> list[Request]:
     """Return the films that a person has asked for and that aren't made yet."""
     open_ = sa.select(jobs).where(
         jobs.c.user_id == user_id,
@@ -36,13 +36,15 @@ def coming(connection: sa.Connection, user_id: int) -> list[Request]:
     return [job.request for job in found if job is not None]
 
 
-def spend(connection: sa.Connection, user_id: int, made: Iterable[StoredFilm], *, now: datetime) -> None:
+def spend_seconds(
+    connection: sa.Connection, user_id: int, made: Iterable[StoredFilm], *, now: datetime
+) -> None:
     """Count films that were made for a person."""
     seconds = sum(film.seconds for film in made)
     values = {"user_id": user_id, "day": day_of(now), "seconds": seconds}
     connection.execute(upsert(connection, films_used, values, {"seconds": films_used.c.seconds + seconds}))
 
 
-def drop_use(connection: sa.Connection, *, now: datetime) -> None:
+def drop_seconds_used(connection: sa.Connection, *, now: datetime) -> None:
     """Forget what was made on days before yesterday."""
     connection.execute(sa.delete(films_used).where(films_used.c.day < day_of(now) - 1))

@@ -44,7 +44,7 @@ _OF_JOBS = (  # built once
 )
 
 
-def add(connection: sa.Connection, job_id: str, made: Sequence[StoredFilm]) -> None:
+def add_films(connection: sa.Connection, job_id: str, made: Sequence[StoredFilm]) -> None:
     """Write the rows of a job's films; those of their posters are there."""
     rows = [
         {
@@ -67,7 +67,7 @@ def add(connection: sa.Connection, job_id: str, made: Sequence[StoredFilm]) -> N
         connection.execute(sa.insert(films), rows)
 
 
-def of_jobs(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, tuple[StoredFilm, ...]]:
+def films_of_jobs(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, tuple[StoredFilm, ...]]:
     """Return the films of each of these jobs that has any, in order. A few hundred jobs at a time."""
     found: dict[str, list[StoredFilm]] = {}
     for row in connection.execute(_OF_JOBS, {"jobs": list(job_ids)}):
@@ -75,7 +75,7 @@ def of_jobs(connection: sa.Connection, job_ids: Iterable[str]) -> dict[str, tupl
     return {job_id: tuple(made) for job_id, made in found.items()}
 
 
-def of_posters(connection: sa.Connection, posters: Collection[str]) -> dict[str, set[str]]:
+def films_of_posters(connection: sa.Connection, posters: Collection[str]) -> dict[str, set[str]]:
     """Return the SHA-256 of the films whose posters these pictures (SHA-256) are, by poster. A few hundred at
     a time."""
     found: dict[str, set[str]] = {}

@@ -161,7 +161,7 @@ class Indexing:
 
     async def _model_before(self) -> str:
         """Return the model that answered at the last start; the new one if that has changed or gone."""
-        before = await self._database.read(partial(people.setting, key=IN_USE))
+        before = await self._database.read(partial(people.read_setting, key=IN_USE))
         if not isinstance(before, str) or not before:
             return self._model
         now = await asyncio.to_thread(files.named, files.spec_of(before))
@@ -204,7 +204,7 @@ class Indexing:
         """Look at the pictures of a job, or note that it was missed."""
         missed, self._missed = self._missed, True  # for whoever begins again after an error
         try:
-            found = await self._database.read(partial(rows.of_job, job_id=job_id))
+            found = await self._database.read(partial(rows.list_pictures, job_id=job_id))
             looked = all([await self._write(batch) for batch in _batches(found)])
         except StorageError:
             log.warning("job %s: what its pictures show can't be written down now", job_id, exc_info=True)
@@ -231,7 +231,7 @@ class Indexing:
             await self._copies.put(
                 self._model, {one.place: one.vector for one in kept}
             )  # what a row says is there
-            unused = await self._database.write(partial(rows.add, model=self._model, made=kept))
+            unused = await self._database.write(partial(rows.add_vectors, model=self._model, made=kept))
             await self._copies.erase(unused)
         return True
 
@@ -258,7 +258,7 @@ class Indexing:
             for gap in _gaps(last, found):
                 await self._copies.erase([Slot(model, place, size) for place in gap])
             if found[-1] >= held:
-                work = partial(rows.between, model=model, first=max(found[0], held), last=found[-1])
+                work = partial(rows.read_vectors, model=model, first=max(found[0], held), last=found[-1])
                 await self._copies.put(model, await self._database.read(work))
             last = found[-1]
         return True

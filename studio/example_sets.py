@@ -61,7 +61,7 @@ class Lessons:
 
     async def _looked(self, found: ExampleSet, actor: Actor) -> tuple[list[Example], list[str]]:
         """Return what ``seen`` does, and what is to be said of those that are left out."""
-        examples = await self._database.read(partial(rows.of_set, set_id=found.id))
+        examples = await self._database.read(partial(rows.list_examples, set_id=found.id))
         left = await self.shown(found, examples, actor)
         return left, [NOT_SEEN] if len(left) < len(examples) else []
 
@@ -71,11 +71,13 @@ class Lessons:
         named = {job_id for example in examples for job_id in example.jobs}
         hidden = set[str]()
         for job_id in named:
-            job = await self._database.read(partial(job_queries.get, job_id=job_id))
+            job = await self._database.read(partial(job_queries.read_job, job_id=job_id))
             own = job is not None and job.origin.user_id == found.user_id
             if job is None or not (own or await self._sight.sees(actor, job)):
                 hidden.add(job_id)
-        away = await self._database.read(partial(collections.files, job_ids=named, reader=actor.user_id))
+        away = await self._database.read(
+            partial(collections.trashed_files, job_ids=named, reader=actor.user_id)
+        )
         return [
             example
             for example in examples
@@ -299,12 +301,12 @@ class Sets:
         is no room."""
 
         def work(connection: sa.Connection) -> None:
-            old = rows.of_set(connection, found.id)
+            old = rows.list_examples(connection, found.id)
             gone = [one.id for one in old if any(_says_of_the_same(one, other) for other in new)]
-            rows.remove(connection, gone)
+            rows.remove_examples(connection, gone)
             kept = [one for one in old if one.id not in gone]
             _check_room(kept, new)
-            rows.add(connection, found.id, new, now=datetime.now(UTC))
+            rows.add_examples(connection, found.id, new, now=datetime.now(UTC))
 
         await self._database.write(work)
 
@@ -390,7 +392,7 @@ class Sets:
             if await self._moderator.unfit(named, actor.place) is not None:
                 raise UserError(RULE.format(what="one of its pictures", done="shared"))
         guild_id = actor.guild_id if shared else None
-        await self._database.write(partial(rows.share, set_id=found.id, guild_id=guild_id))
+        await self._database.write(partial(rows.share_set, set_id=found.id, guild_id=guild_id))
         return replace(found, guild_id=guild_id)
 
     async def forget(
@@ -419,7 +421,7 @@ class Sets:
             await self._privacy.delete_examples(partial(rows.remove_set, set_id=found.id))
         else:
             ids = [one.id for one in gone]
-            await self._privacy.delete_examples(partial(rows.remove, ids=ids))
+            await self._privacy.delete_examples(partial(rows.remove_examples, ids=ids))
         return len(gone)
 
     async def _check_words(self, actor: Actor, words: Sequence[str], done: str) -> None:
@@ -529,7 +531,7 @@ class Copies:
         """Return by which jobs the actor tried a set of labels, the newest first, and what they found, None
         where that is nothing (yet). Raises UserError for a set that isn't there, NotAllowedError."""
         found = await self._sets.find(actor, name)
-        work = partial(rows.tries, user_id=actor.user_id, set_id=found.id, limit=SHOWN_TRIES)
+        work = partial(rows.list_tries, user_id=actor.user_id, set_id=found.id, limit=SHOWN_TRIES)
         return [(job, await self._queue.result(job.id)) for job in await self._database.read(work)]
 
     async def sheet(self, actor: Actor, contents: Contents, page: int) -> bytes | None:

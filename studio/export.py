@@ -127,7 +127,7 @@ class Export:
         """Yield files of rows by table, and put the files that they name into ``names``."""
         told: dict[str, list[dict[str, Any]]] = {}
         number, size = 1, 0
-        for table in rows.told(user_id):
+        for table in rows.personal_rows(user_id):
             after: tuple[Any, ...] | None = ()
             told[table] = []
             while after is not None:

@@ -156,7 +156,7 @@ class Janitor:
         """
 
         def work(connection: sa.Connection) -> tuple[float, timedelta]:
-            seen = people.setting(connection, SEEN)
+            seen = people.read_setting(connection, SEEN)
             if seen is None:
                 newest = sa.select(jobs.c.created_at).order_by(jobs.c.seq.desc()).limit(1)
                 seen = (connection.scalar(newest) or now).timestamp()
@@ -215,7 +215,9 @@ class Janitor:
     async def _empty_trash(self, before: datetime) -> str:
         """Delete what came into the trash before then."""
         most = await self._most(trashed)
-        ended = await self._database.read(partial(collections.ended, before=before, limit=most), once=True)
+        ended = await self._database.read(
+            partial(collections.list_overdue, before=before, limit=most), once=True
+        )
         for user_id, names in ended.items():
             for page in pages(names):
                 await self._privacy.drop(partial(_delete_from_trash, names=page), wait=WAIT, whose=user_id)
@@ -239,11 +241,11 @@ class Janitor:
         """Yield what deletes rows that have no files."""
         yield partial(documents.drop_unnamed, before=now - DOCUMENTS_KEPT)
         yield partial(rows.drop_drafts, before=now - DRAFTS_KEPT)
-        yield partial(collections.drop, before=now - SHARES_KEPT)
+        yield partial(collections.drop_shares, before=now - SHARES_KEPT)
         yield partial(sessions.drop_ended, idle=self._idle, now=now)
         yield partial(rows.drop_strikes, before=now - STRIKES_KEPT, now=now)
-        yield partial(conversations.drop_use, now=now)
-        yield partial(usage.drop_use, now=now)
+        yield partial(conversations.drop_token_use, now=now)
+        yield partial(usage.drop_seconds_used, now=now)
         yield partial(removal.hasten, until=now + SELDOM)
 
     async def _write(self, work: Callable[[sa.Connection], None]) -> None:
@@ -271,7 +273,7 @@ class Janitor:
 
     async def _drop_source(self, before: datetime) -> str:
         """Delete the file that the rows were moved away from before then, and its backups."""
-        moved = await self._database.read(partial(people.setting, key=CAME_FROM), once=True)
+        moved = await self._database.read(partial(people.read_setting, key=CAME_FROM), once=True)
         if moved is None or moved["at"] >= before.timestamp():
             return ""
         told = await asyncio.to_thread(self._drop_source_here, Path(moved["source"]), before.timestamp())
@@ -300,7 +302,7 @@ class Janitor:
         """Look for files that no row names, once a day, and only in a process that has run for one."""
 
         def begin(connection: sa.Connection) -> float:
-            due = people.setting(connection, ORPHANS_FROM)
+            due = people.read_setting(connection, ORPHANS_FROM)
             if due is None:
                 people.set_setting(connection, ORPHANS_FROM, due := (now + DAY).timestamp())
             return float(due)

@@ -253,7 +253,7 @@ class Privacy:
 
         def whole(connection: sa.Connection) -> Removed:
             removed = work(connection)
-            removal.note(connection, removed.files, now=now, wait=wait)
+            removal.note_going(connection, removed.files, now=now, wait=wait)
             moderation.forget_pictures(connection, removed.files)
             return removed
 
@@ -320,7 +320,7 @@ class Privacy:
         """
         noted = await asyncio.to_thread(self.deletions.read)
         people = [note for note in noted if note.user_id is not None]
-        seen = await self._database.read(partial(records.setting, key=LAST_DELETION))
+        seen = await self._database.read(partial(records.read_setting, key=LAST_DELETION))
         news = [note for note in people if await self._is_news(note, seen)]
         for note in news:
             assert note.user_id is not None
@@ -334,7 +334,9 @@ class Privacy:
             if there := await self._database.read(partial(rows.jobs_among, ids=page), once=True):
                 await self.drop(partial(rows.delete_jobs, ids=there, now=datetime.now(UTC)))
         for some in pages(pictures):
-            if back := await self._database.read(partial(collections.there, names=some), once=True):
+            if back := await self._database.read(
+                partial(collections.existing_pictures, names=some), once=True
+            ):
                 await self.drop(partial(collections.delete_pictures, names=back, now=datetime.now(UTC)))
         return len({note.user_id for note in news})
 

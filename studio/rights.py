@@ -150,7 +150,7 @@ class Sight:
         """Return every place where a job is shown, by the rows."""
         if job is None:
             return set()
-        found = await self._database.read(partial(job_queries.places, job_id=job.id), once=True)
+        found = await self._database.read(partial(job_queries.message_places, job_id=job.id), once=True)
         return {Place(*place) for place in found}
 
     async def everywhere(

@@ -275,7 +275,7 @@ class Search:
             busy = isinstance(reason, Busy)
             if not wanted.words:
                 return Found(note=NOT_LIKE_NOW if busy else NOT_LIKE)
-            newest = partial(rows.newest, scope=scope, wanted=wanted, skip=skip, limit=limit + 1)
+            newest = partial(rows.newest_found, scope=scope, wanted=wanted, skip=skip, limit=limit + 1)
             found = await self._database.read(newest)
             return await self._shown(
                 actor, found[:limit], len(found) > limit, WORDS_FIRST if busy else WORDS_ONLY
@@ -291,7 +291,7 @@ class Search:
         if query.folder is None:
             return query
         await self._rights.check(actor, Action.MINE)
-        own = await self._database.read(partial(collections.of_person, user_id=actor.user_id))
+        own = await self._database.read(partial(collections.list_folders, user_id=actor.user_id))
         plain = {folder.name.casefold(): folder for folder in own if folder.query is None}
         found = plain.get(query.folder.casefold())
         if found is None:

@@ -123,7 +123,7 @@ async def _ready(built: Services) -> None:
     """Wait until the worker is there, and the background has seen that nothing is missing."""
     while True:
         ready = all(device.state == "ready" for device in built.queue.executor.devices)
-        if ready and await built.database.read(partial(people.setting, key=IN_USE)) is not None:
+        if ready and await built.database.read(partial(people.read_setting, key=IN_USE)) is not None:
             return
         await asyncio.sleep(0.1)
 

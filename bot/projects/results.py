@@ -203,14 +203,14 @@ class OwnPosts:
         pictures."""
         request = result.job.request
         assert isinstance(request, ProjectRequest)
-        project = await self._database.read(partial(projects.one, project_id=request.project))
+        project = await self._database.read(partial(projects.read_project, project_id=request.project))
         if project is None:
             return Post(fit(f"{messages.title(result.job)}\n{GONE}\n-# job {result.job.id}"))
         return await self._made[request.answer](result, project, limit)
 
     async def _learned(self, result: Result, project: Project, limit: int) -> Post:
         job = result.job
-        version = await self._database.read(partial(versions.of_job, job_id=job.id))
+        version = await self._database.read(partial(versions.read_version_of_job, job_id=job.id))
         if version is None:
             return Post(fit(f"{messages.title(job)}\n{GONE}\n-# job {job.id}"))
         lines = [f"{messages.title(job)}\n{views.name(project)} · version {version.number}"]
@@ -226,7 +226,9 @@ class OwnPosts:
     async def _judged(self, result: Result, project: Project, limit: int) -> Post:
         job, said = result.job, result.parameters.get("verdicts", ())
         number = result.parameters.get("version", getattr(job.request, "version", 0))
-        version = await self._database.read(partial(versions.version, project_id=project.id, number=number))
+        version = await self._database.read(
+            partial(versions.read_version, project_id=project.id, number=number)
+        )
         lines = _one(said[0]) if len(said) == 1 else _several(said, project)
         doubts = [] if version is None else [f"-# ⚠️ {quote(one, 300)}" for one in weaknesses(version)]
         head = lines[:1] + [f"-# {messages.title(job)} · {views.name(project)} version {number}"] + lines[1:]
@@ -238,7 +240,7 @@ class OwnPosts:
         )
         more: tuple[Picture, ...] = ()
         if len(said) > 1 or project.task == DETECT:
-            rows_ = await self._database.read(partial(versions.results_of_job, job_id=job.id))
+            rows_ = await self._database.read(partial(versions.read_verdicts, job_id=job.id))
             more = (Picture(table_of(rows_, said), f"verdicts-{job.id}.csv", ""),)
         return Post(fit(content), view=view, more=more)
 

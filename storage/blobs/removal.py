@@ -32,7 +32,9 @@ class Going(NamedTuple):
     at: datetime
 
 
-def note(connection: sa.Connection, sha256s: Collection[str], *, now: datetime, wait: timedelta) -> None:
+def note_going(
+    connection: sa.Connection, sha256s: Collection[str], *, now: datetime, wait: timedelta
+) -> None:
     """Note that these files go, ``wait`` from now; one that goes sooner already keeps its time."""
     insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name](going)
     new = insert.excluded
@@ -48,11 +50,11 @@ def note_orphans(
 ) -> int:
     """Note those of these files that no row names; return how many that are."""
     left = privacy.unneeded(connection, sha256s)
-    note(connection, left, now=now, wait=wait)
+    note_going(connection, left, now=now, wait=wait)
     return len(left)
 
 
-def going_orphans(connection: sa.Connection, sha256s: Collection[str]) -> list[str]:
+def find_orphans(connection: sa.Connection, sha256s: Collection[str]) -> list[str]:
     """Return those of these files that no row names and that aren't going already."""
     noted = set[str]()
     for page in _going_pages(sha256s):
@@ -68,7 +70,7 @@ def is_due(connection: sa.Connection, *, now: datetime) -> bool:
     )
 
 
-def take(
+def take_due(
     connection: sa.Connection, *, now: datetime, limit: int, among: Collection[str] | None = None
 ) -> list[Going]:
     """Return files whose time has come, and forget those that some row names again. among: only of these."""
@@ -79,13 +81,13 @@ def take(
         due = due.where(going.c.sha256.in_(list(among)))
     while rows := connection.execute(due.limit(limit)).all():
         needed = privacy.known_files(connection, [row.sha256 for row in rows])
-        forget(connection, needed)
+        forget_going(connection, needed)
         if left := [Going(row.sha256, row.at) for row in rows if row.sha256 not in needed]:
             return left
     return []
 
 
-def forget(connection: sa.Connection, sha256s: Collection[str]) -> None:
+def forget_going(connection: sa.Connection, sha256s: Collection[str]) -> None:
     """These files have gone, or stay."""
     for page in _going_pages(sha256s):
         connection.execute(sa.delete(going).where(going.c.sha256.in_(page)))
@@ -150,7 +152,7 @@ class Removal:
         some_due = await self._database.read(partial(is_due, now=now), once=True)
         asked = [None] if among is None else _pages(list(among))
         for names in asked if some_due and await self._may_delete(problems) else ():
-            work = partial(take, now=now, limit=FILES_AT_ONCE, among=names)
+            work = partial(take_due, now=now, limit=FILES_AT_ONCE, among=names)
             while taken := await self._database.write(work):
                 gone += await self._remove(taken, now + AGAIN, problems)
         if problems and not self.problem:
@@ -180,7 +182,7 @@ class Removal:
                 left.append(one.sha256)
 
         def settle(connection: sa.Connection) -> None:
-            forget(connection, done)
+            forget_going(connection, done)
             put_off(connection, left, until=again)
 
         await self._database.write(settle)
@@ -191,7 +193,7 @@ class Removal:
         jobs, and of crashes between file and row. Return what was found, "" for nothing. Raises StorageError
         when the store isn't this studio's, or more than a few of all files would go; FilesAway."""
         await self.identity.check()
-        now, adopted = self.clock(), await self._database.read(partial(people.setting, key=ADOPTED))
+        now, adopted = self.clock(), await self._database.read(partial(people.read_setting, key=ADOPTED))
         since, before = adopted or 0.0, now.timestamp() - ORPHANS_KEPT
         files, found, page, kept = 0, 0, list[str](), list[str]()
         async for entry in self._files.entries():
@@ -199,9 +201,9 @@ class Removal:
             if since <= entry.written_at < before:
                 page.append(entry.sha256)
             if len(page) == ROWS_AT_ONCE:
-                orphans, page = await self._database.read(partial(going_orphans, sha256s=page)), []
+                orphans, page = await self._database.read(partial(find_orphans, sha256s=page)), []
                 found, kept = found + len(orphans), (kept + orphans)[:MOST_ORPHANS]
-        orphans = await self._database.read(partial(going_orphans, sha256s=page))
+        orphans = await self._database.read(partial(find_orphans, sha256s=page))
         found, kept = found + len(orphans), (kept + orphans)[:MOST_ORPHANS]
         if found > max(FEW, SHARE * files):
             raise StorageError(

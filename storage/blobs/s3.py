@@ -454,7 +454,7 @@ class Trial:
     keeps: bool = False
 
 
-async def tried(bucket: Bucket) -> Trial:
+async def try_bucket(bucket: Bucket) -> Trial:
     """Write an object, read it, delete it, and look for it again."""
     server = bucket.server
     store, key, began = server.store, f"trial-{secrets.token_hex(8)}", time.time()

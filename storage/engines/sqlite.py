@@ -182,11 +182,11 @@ class ProcessLock:
             return "unknown"
 
 
-def check(database: Path, backup_dir: Path | None) -> None:
+def check_database(database: Path, backup_dir: Path | None) -> None:
     """``PRAGMA quick_check``. StorageError for a damaged file; it says which backup to go back to."""
     if not database.is_file():  # SQLite would make one
         raise StorageError(f"There is no database at {database}.")
-    first = flaw(database)
+    first = find_flaw(database)
     if first:
         last = newest_backup(database, backup_dir)
         advice = f"The last backup is {last}; `restore` puts it back." if last else "There is no backup."
@@ -229,7 +229,7 @@ def read_only(database: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False)
 
 
-def flaw(database: Path, connect: Callable[[Path], sqlite3.Connection] = sqlite3.connect) -> str:
+def find_flaw(database: Path, connect: Callable[[Path], sqlite3.Connection] = sqlite3.connect) -> str:
     """Return what is wrong with a file that is there, "" = nothing."""
     try:
         with closing(connect(database)) as connection:
@@ -317,10 +317,10 @@ def newest_backup(database: Path, backup_dir: Path | None) -> Path | None:
 
 def is_sound(database: Path) -> bool:
     """Return whether the file is there and undamaged."""
-    return database.is_file() and not flaw(database)
+    return database.is_file() and not find_flaw(database)
 
 
-def choose(database: Path, backup_dir: Path, name: str | None = None) -> Path:
+def choose_backup(database: Path, backup_dir: Path, name: str | None = None) -> Path:
     """Return the backup that ``name`` means, a file's name in the folder or a path; None = the newest that
     is sound. StorageError where there is none such."""
     found = backups(database, backup_dir)
@@ -329,7 +329,7 @@ def choose(database: Path, backup_dir: Path, name: str | None = None) -> Path:
         if not candidates:
             there = ", ".join(path.name for path in found) or "none"
             raise StorageError(f"There is no backup {name}. In {backup_dir} there are: {there}.")
-        check(candidates[0], None)
+        check_database(candidates[0], None)
         return candidates[0]
     for candidate in reversed(found):
         if is_sound(candidate):
@@ -344,7 +344,7 @@ def restore(database: Path, backup_dir: Path, name: str | None = None) -> Path:
     lock = ProcessLock(database)
     lock.acquire()
     try:
-        candidate = choose(database, backup_dir, name)
+        candidate = choose_backup(database, backup_dir, name)
         size, free = candidate.stat().st_size, shutil.disk_usage(database.parent).free
         if free < size + SPARE:
             raise StorageError(
@@ -394,7 +394,7 @@ def _copy(source: Path, target: Path) -> None:
                 connection.execute(f"PRAGMA cache_size=-{COPY_CACHE}")
             old.backup(new)
             new.execute("PRAGMA journal_mode=DELETE")
-        if wrong := flaw(partial):
+        if wrong := find_flaw(partial):
             raise OSError(f"what was copied is damaged ({wrong})")
         with partial.open("rb+") as file:
             os.fsync(file.fileno())

@@ -89,7 +89,7 @@ class Added:
         return Added(self.new + other.new, self.known + other.known, self.over + other.over)
 
 
-def add(
+def add_items(
     connection: sa.Connection,
     project_id: str,
     user_id: int,
@@ -116,11 +116,13 @@ def add(
             there.add(one.sha256)
             new.append(one.sha256)
         if one.label:
-            mark(connection, project_id, one.sha256, Mark(user_id, one.label, one.boxes, one.mask), now=now)
+            mark_item(
+                connection, project_id, one.sha256, Mark(user_id, one.label, one.boxes, one.mask), now=now
+            )
     return Added(tuple(new), tuple(dict.fromkeys(known)), tuple(over))
 
 
-def mark(connection: sa.Connection, project_id: str, sha256: str, voice: Mark, *, now: datetime) -> None:
+def mark_item(connection: sa.Connection, project_id: str, sha256: str, voice: Mark, *, now: datetime) -> None:
     """Note what somebody calls a picture, in place of what they called it before; "" takes it back."""
     mine = (*_of(marks, project_id, sha256), marks.c.user_id == voice.user_id)
     connection.execute(sa.delete(marks).where(*mine))
@@ -211,13 +213,13 @@ def _relabel_boxes(connection: sa.Connection, project_id: str, old: str, new: st
         connection.execute(sa.update(items).where(*mine).values(changed_at=now))
 
 
-def one(connection: sa.Connection, project_id: str, sha256: str) -> Item | None:
+def read_item(connection: sa.Connection, project_id: str, sha256: str) -> Item | None:
     """Return a picture of a project, None when it has none such."""
     row = connection.execute(sa.select(items).where(*_of(items, project_id, sha256))).first()
     return None if row is None else _item(row)
 
 
-def page(
+def read_items(
     connection: sa.Connection,
     project_id: str,
     *,
@@ -246,7 +248,7 @@ def called_by(user_id: int | None = None) -> sa.Exists:
     return said if user_id is None else said.where(marks.c.user_id == user_id)
 
 
-def counts(connection: sa.Connection, project_id: str, user_id: int = NOBODY) -> Counts:
+def count_items(connection: sa.Connection, project_id: str, user_id: int = NOBODY) -> Counts:
     """Return how many pictures there are of each label and in each state. user_id: of the reader."""
     number = sa.func.count()
     statement = sa.select(items.c.label, items.c.state, number).where(items.c.project_id == project_id)
@@ -262,7 +264,7 @@ def counts(connection: sa.Connection, project_id: str, user_id: int = NOBODY) ->
     return Counts(by_state.total(), *by, voiced, said)
 
 
-def boxes(connection: sa.Connection, project_id: str) -> dict[str, int]:
+def count_boxes(connection: sa.Connection, project_id: str) -> dict[str, int]:
     """Return how many boxes there are of each label, by the latest word on each labelled picture."""
     labelled = sa.select(items.c.sha256).where(items.c.project_id == project_id, items.c.state == LABELLED)
     latest = sa.select(sa.func.max(marks.c.seq)).where(
@@ -309,7 +311,7 @@ UNSURE = 0.6  # chance of its likeliest label below which a classifier isn't sur
 FIRST, NEAR_LIMIT, UNLIKE, REST = range(4)
 
 
-def after(
+def next_item(
     connection: sa.Connection, project_id: str, user_id: int, sha256: str, skipped: Collection[str] = ()
 ) -> Item | None:
     """Return the picture that a person's label is wanted for after ``sha256`` ("" = first), from the
@@ -321,7 +323,7 @@ def after(
     at = order.index(sha256) if sha256 in order else -1
     passed = {sha256, *skipped}
     wanted = next((name for name in (*order[at + 1 :], *order[: max(at, 0)]) if name not in passed), None)
-    return None if wanted is None else one(connection, project_id, wanted)
+    return None if wanted is None else read_item(connection, project_id, wanted)
 
 
 def _order(connection: sa.Connection, project_id: str, user_id: int, sha256: str) -> list[str]:

@@ -210,7 +210,7 @@ def selections(user_id: int) -> dict[str, sa.Select[Any]]:
     }
 
 
-def count(connection: sa.Connection, user_id: int) -> int:
+def count_pictures(connection: sa.Connection, user_id: int) -> int:
     """Return how many pictures a person has in projects."""
     mine = sa.select(sa.func.count()).where(items.c.user_id == user_id)
     return connection.execute(mine).scalar_one()

@@ -50,7 +50,9 @@ class Label:
     meaning: str = ""
 
 
-def add(connection: sa.Connection, made: Project, names: Iterable[str], *, most: int) -> Project | None:
+def add_project(
+    connection: sa.Connection, made: Project, names: Iterable[str], *, most: int
+) -> Project | None:
     """Write a new project with the labels ``names``; None when its owner, or its server, has ``most``
     already. IntegrityError when they have one of that name."""
     if connection.execute(_count(made)).scalar_one() >= most:
@@ -78,24 +80,24 @@ def new_id() -> str:
     return new_job_id()
 
 
-def one(connection: sa.Connection, project_id: str) -> Project | None:
+def read_project(connection: sa.Connection, project_id: str) -> Project | None:
     """Return a project, None when there is none of that id."""
     return next(iter(_read(connection, projects.c.id == project_id)), None)
 
 
-def of(connection: sa.Connection, user_id: int, guilds: Collection[int]) -> list[Project]:
+def list_projects(connection: sa.Connection, user_id: int, guilds: Collection[int]) -> list[Project]:
     """Return a person's own projects, then those of servers, each by name."""
     mine = sa.and_(projects.c.guild_id.is_(None), projects.c.user_id == user_id)
     found = _read(connection, sa.or_(mine, projects.c.guild_id.in_(list(guilds))))
     return sorted(found, key=lambda one: (one.guild_id is not None, one.name.casefold(), one.id))
 
 
-def due(connection: sa.Connection) -> list[Project]:
+def list_due(connection: sa.Connection) -> list[Project]:
     """Return the projects with a version that must be trained again."""
     return _read(connection, projects.c.due > 0)
 
 
-def change(connection: sa.Connection, project_id: str, values: Mapping[str, Any]) -> None:
+def change_project(connection: sa.Connection, project_id: str, values: Mapping[str, Any]) -> None:
     """Change columns of a project. IntegrityError for a name that its owner or server has already."""
     connection.execute(sa.update(projects).where(projects.c.id == project_id).values(**values))
 
@@ -110,7 +112,7 @@ def grant(connection: sa.Connection, project_id: str, role_id: int, rights: Iter
         )
 
 
-def book(connection: sa.Connection, project_id: str) -> list[Label]:
+def read_labels(connection: sa.Connection, project_id: str) -> list[Label]:
     """Return a project's labels in their order."""
     mine = sa.select(labels).where(labels.c.project_id == project_id).order_by(labels.c.position)
     return [Label(row.name, row.meaning) for row in connection.execute(mine)]

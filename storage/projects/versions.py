@@ -89,7 +89,7 @@ class Version:
     job_id: str | None = None
 
 
-def begin(connection: sa.Connection, job: Job, request: TrainRequest) -> int:
+def begin_training(connection: sa.Connection, job: Job, request: TrainRequest) -> int:
     """Note a training that is asked for, with what it is to learn from; return how many pictures that is.
 
     Labelled pictures, of a style all that aren't left out; what any version was tested on stays for testing.
@@ -115,7 +115,7 @@ def begin(connection: sa.Connection, job: Job, request: TrainRequest) -> int:
     return connection.execute(count).scalar_one()
 
 
-def told(connection: sa.Connection, job_id: str) -> Told:
+def read_lesson(connection: sa.Connection, job_id: str) -> Told:
     """Return what a training is to learn from now. What an earlier try was told of counts from here on as not
     told."""
     mine = trainings.c.job_id == job_id
@@ -158,7 +158,7 @@ def named_anew(found: Sequence[LearnedFrom]) -> tuple[LearnedFrom, ...]:
     return tuple(LearnedFrom(one.sha256, one.label, first.get(one.group, ""), one.part) for one in ordered)
 
 
-def learn(
+def add_version(
     connection: sa.Connection, job_id: str, job: sa.Row[Any], model: StoredModel, *, now: datetime
 ) -> Version | None:
     """Write the version that a training has made. job: its columns user_id, request and created_at.
@@ -207,7 +207,7 @@ def learn(
     due = number if spoilt and (replaces or used is None) else 0
     if due or replaces:
         connection.execute(sa.update(projects).where(projects.c.id == project_id).values(due=due))
-    return version(connection, project_id, number)
+    return read_version(connection, project_id, number)
 
 
 def _regroup(connection: sa.Connection, project_id: str, groups: Mapping[str, str]) -> None:
@@ -228,7 +228,7 @@ def _write_items(connection: sa.Connection, key: dict[str, Any], kept: Iterable[
         connection.execute(sa.insert(version_items), rows)
 
 
-def waiting(connection: sa.Connection, project_id: str) -> int:
+def count_trainings(connection: sa.Connection, project_id: str) -> int:
     """Return how many trainings aren't over of the server that a project belongs to, or of its owner's own
     projects."""
     mine = sa.select(projects.c.guild_id, projects.c.user_id).where(projects.c.id == project_id)
@@ -253,26 +253,26 @@ def unfinished(connection: sa.Connection, project_id: str) -> list[str]:
     return list(connection.execute(mine.where(sa.text(UNFINISHED)).order_by(jobs.c.seq)).scalars())
 
 
-def version(connection: sa.Connection, project_id: str, number: int | None = None) -> Version | None:
+def read_version(connection: sa.Connection, project_id: str, number: int | None = None) -> Version | None:
     """Return a version, None = the one that is used; None when there is none such."""
     chosen = versions.c.state == ACTIVE if number is None else versions.c.number == number
     row = connection.execute(sa.select(versions).where(versions.c.project_id == project_id, chosen)).first()
     return None if row is None else _version(row)
 
 
-def of_job(connection: sa.Connection, job_id: str) -> Version | None:
+def read_version_of_job(connection: sa.Connection, job_id: str) -> Version | None:
     """Return the version that a training has made."""
     row = connection.execute(sa.select(versions).where(versions.c.job_id == job_id)).first()
     return None if row is None else _version(row)
 
 
-def every(connection: sa.Connection, project_id: str) -> list[Version]:
+def list_versions(connection: sa.Connection, project_id: str) -> list[Version]:
     """Return a project's versions, the newest first."""
     mine = sa.select(versions).where(versions.c.project_id == project_id)
     return [_version(row) for row in connection.execute(mine.order_by(versions.c.number.desc()))]
 
 
-def use(connection: sa.Connection, project_id: str, number: int) -> bool:
+def use_version(connection: sa.Connection, project_id: str, number: int) -> bool:
     """Let this version be the one that is used; False when its file is gone."""
     mine = versions.c.project_id == project_id
     there = (mine, versions.c.number == number, versions.c.artefact.is_not(None), versions.c.state != TAINTED)
@@ -397,7 +397,7 @@ class Tally:
     wrong: int = 0
 
 
-def write(
+def write_results(
     connection: sa.Connection,
     job_id: str,
     job: sa.Row[Any],
@@ -412,7 +412,7 @@ def write(
         row = {"name": file.name, "sha256": file.sha256, "media_type": file.media_type, "size": file.size}
         connection.execute(sa.insert(job_files).values(job_id=job_id, **row))
     if model is not None:
-        learn(connection, job_id, job, model, now=now)
+        add_version(connection, job_id, job, model, now=now)
     if said:
         asked = json.loads(job.request)
         there = sa.select(projects.c.id).where(projects.c.id == asked["project"])
@@ -441,13 +441,13 @@ def files_of(connection: sa.Connection, job_id: str) -> list[StoredFile]:
     return [StoredFile(row.name, row.sha256, row.media_type, row.size) for row in connection.execute(mine)]
 
 
-def results_of_job(connection: sa.Connection, job_id: str) -> list[Judged]:
+def read_verdicts(connection: sa.Connection, job_id: str) -> list[Judged]:
     """Return a job's verdicts in the order of its pictures."""
     mine = sa.select(verdicts).where(verdicts.c.job_id == job_id).order_by(verdicts.c.position)
     return [_judged(row) for row in connection.execute(mine)]
 
 
-def answer(
+def answer_verdict(
     connection: sa.Connection, job_id: str, position: int, is_right: bool, user_id: int
 ) -> Judged | None:
     """Note what somebody finds a verdict, in place of what was found before; None when there is none

@@ -221,19 +221,21 @@ class Documents:
     async def all(self, actor: Actor) -> list[Kept]:
         """Return the actor's documents, the last changed first, without what is in them."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.read(partial(rows.of_person, user_id=actor.user_id))
+        return await self._database.read(partial(rows.list_documents, user_id=actor.user_id))
 
     async def one(self, actor: Actor, document_id: str) -> Kept | None:
         """Return a document of the actor's."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.read(partial(rows.one, user_id=actor.user_id, document_id=document_id))
+        return await self._database.read(
+            partial(rows.find_document, user_id=actor.user_id, document_id=document_id)
+        )
 
     async def create(self, actor: Actor, data: Any, name: str = "") -> Kept:
         """Keep a new document. Raises UserError for one that isn't a document, and after too many."""
         await self._rights.check(actor, Action.MINE)
         content, now = await _content(lambda: data), datetime.now(UTC)
         work = partial(
-            rows.add,
+            rows.add_document,
             user_id=actor.user_id,
             name=_name(name),
             content=content,
@@ -283,7 +285,7 @@ class Documents:
         self, actor: Actor, document_id: str, version: int, content: Content, name: str | None
     ) -> int | None:
         work = partial(
-            rows.save,
+            rows.save_document,
             user_id=actor.user_id,
             document_id=document_id,
             version=version,
@@ -302,14 +304,14 @@ class Documents:
         """Give a document another name, which tabs that have it open needn't know. Raises UserError for one
         that isn't taken."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(rows.rename, user_id=actor.user_id, document_id=document_id, name=_name(name))
+        work = partial(rows.rename_document, user_id=actor.user_id, document_id=document_id, name=_name(name))
         return await self._database.write(work)
 
     async def delete(self, actor: Actor, document_id: str) -> bool:
         """Delete a document; pictures made from it stay."""
         await self._rights.check(actor, Action.MINE)
         return await self._database.write(
-            partial(rows.delete, user_id=actor.user_id, document_id=document_id)
+            partial(rows.delete_document, user_id=actor.user_id, document_id=document_id)
         )
 
 

@@ -15,7 +15,7 @@ from core.errors import ImageError, UserError
 from core.limits import name_of
 from jobs.queue import Queue
 from storage import collections as rows
-from storage.collections import Folder, Named, pick
+from storage.collections import Folder, Named, pick_pictures
 from storage.database import Database
 from studio.actor import Actor
 from studio.authority import Action
@@ -42,12 +42,12 @@ class Trash:
 
     async def put(self, actor: Actor, names: Sequence[Named]) -> list[Named]:
         """Put pictures into the trash and return those that are there now. Raises ImageError for none."""
-        found = await self._database.read(partial(pick, names=names))
+        found = await self._database.read(partial(pick_pictures, names=names))
         mine = await self._rights.owned(actor, Action.ORGANISE, {job.id: job for job, _ in found}.values())
         own = [(job.id, picture.index) for job, picture in found if job.id in mine]
         if not own:
             raise ImageError(NOTHING)
-        put = partial(rows.trash_put, user_id=actor.user_id, names=own, now=datetime.now(UTC))
+        put = partial(rows.put_in_trash, user_id=actor.user_id, names=own, now=datetime.now(UTC))
         await self._database.write(put)
         self._note(actor, own)
         return own
@@ -65,7 +65,7 @@ class Trash:
     async def delete(self, actor: Actor, names: Sequence[Named]) -> int:
         """Delete pictures for good that are in the trash; return how many. Raises ImageError for none."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(rows.among, user_id=actor.user_id, names=names)
+        work = partial(rows.list_trashed, user_id=actor.user_id, names=names)
         if not (found := await self._database.read(work)):
             raise ImageError(NOTHING)
         for start in range(0, len(found), AT_ONCE):
@@ -75,7 +75,7 @@ class Trash:
     async def empty(self, actor: Actor) -> int:
         """Delete for good all that is in the trash; return how many pictures that were."""
         await self._rights.check(actor, Action.MINE)
-        some = partial(rows.trash_of_person, user_id=actor.user_id, limit=AT_ONCE)
+        some = partial(rows.list_trash, user_id=actor.user_id, limit=AT_ONCE)
         count = 0
         while names := await self._database.read(some, once=True):
             await self._privacy.delete_pictures(actor.user_id, names)
@@ -85,7 +85,7 @@ class Trash:
     async def count(self, actor: Actor) -> int:
         """Return how many pictures are in the trash."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.read(partial(rows.count, user_id=actor.user_id), once=True)
+        return await self._database.read(partial(rows.count_trash, user_id=actor.user_id), once=True)
 
     def _note(self, actor: Actor, names: Sequence[Named]) -> None:
         self._queue.note_changed(actor.user_id, *dict.fromkeys(job_id for job_id, _ in names))
@@ -103,22 +103,24 @@ class Folders:
     async def all(self, actor: Actor) -> list[Folder]:
         """Return the actor's folders by name, each with how many links show it."""
         await self._rights.check(actor, Action.MINE)
-        shown = partial(rows.of_folders, user_id=actor.user_id, now=datetime.now(UTC))
+        shown = partial(rows.count_links, user_id=actor.user_id, now=datetime.now(UTC))
         links = await self._database.read(shown)
-        found = await self._database.read(partial(rows.of_person, user_id=actor.user_id))
+        found = await self._database.read(partial(rows.list_folders, user_id=actor.user_id))
         return [replace(folder, links=links.get(folder.id, 0)) for folder in found]
 
     async def one(self, actor: Actor, folder_id: str) -> Folder | None:
         """Return a folder of the actor's."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.read(partial(rows.one, user_id=actor.user_id, folder_id=folder_id))
+        return await self._database.read(
+            partial(rows.read_folder, user_id=actor.user_id, folder_id=folder_id)
+        )
 
     async def create(self, actor: Actor, name: str, query: str | None = None) -> Folder:
         """Make a folder, a smart one of a ``query``. Raises UserError for a name that isn't taken, and after
         too many folders."""
         await self._rights.check(actor, Action.MINE)
         work = partial(
-            rows.add,
+            rows.add_folder,
             user_id=actor.user_id,
             name=_name(name),
             query=query,
@@ -136,7 +138,7 @@ class Folders:
     async def rename(self, actor: Actor, folder_id: str, name: str) -> bool:
         """Give a folder another name. Raises UserError for one that isn't taken."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(rows.rename, user_id=actor.user_id, folder_id=folder_id, name=_name(name))
+        work = partial(rows.rename_folder, user_id=actor.user_id, folder_id=folder_id, name=_name(name))
         try:
             return await self._database.write(work)
         except IntegrityError as error:
@@ -145,7 +147,9 @@ class Folders:
     async def delete(self, actor: Actor, folder_id: str) -> bool:
         """Delete a folder; its pictures stay where they are."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.write(partial(rows.delete, user_id=actor.user_id, folder_id=folder_id))
+        return await self._database.write(
+            partial(rows.delete_folder, user_id=actor.user_id, folder_id=folder_id)
+        )
 
     async def put(self, actor: Actor, folder_id: str, names: Sequence[Named]) -> int | None:
         """Put pictures of the actor's own into a folder; return how many are new there.
@@ -154,12 +158,14 @@ class Folders:
         """
         if await self._plain(actor, folder_id) is None:
             return None
-        found = await self._database.read(partial(pick, names=names))
+        found = await self._database.read(partial(pick_pictures, names=names))
         mine = await self._rights.owned(actor, Action.ORGANISE, {job.id: job for job, _ in found}.values())
         own = [(job.id, picture.index) for job, picture in found if job.id in mine]
         if not own:
             raise ImageError(NOTHING)
-        work = partial(rows.put, folder_id=folder_id, names=own, now=datetime.now(UTC), most=MOST_ITEMS)
+        work = partial(
+            rows.put_in_folder, folder_id=folder_id, names=own, now=datetime.now(UTC), most=MOST_ITEMS
+        )
         if (count := await self._database.write(work)) is None:
             raise UserError(f"A folder holds up to {MOST_ITEMS:,} pictures. Nothing was added.")
         self._note(actor, own)

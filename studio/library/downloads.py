@@ -17,7 +17,7 @@ from core.requests import GenerateRequest
 from jobs.queue import Queue
 from storage import videos as film_rows
 from storage.blobs.base import EXTENSIONS
-from storage.collections import Named, pages, pick
+from storage.collections import Named, pages, pick_pictures
 from storage.database import Database
 from storage.job_queries import StoredPicture
 from storage.videos import StoredFilm
@@ -122,9 +122,9 @@ def _pick(
     connection: sa.Connection, names: Sequence[Named]
 ) -> tuple[list[tuple[Job, StoredPicture]], dict[Named, StoredFilm]]:
     """Return the named pictures with their jobs, and the films that belong to them."""
-    found, films = pick(connection, names), dict[Named, StoredFilm]()
+    found, films = pick_pictures(connection, names), dict[Named, StoredFilm]()
     for page in pages((job.id, picture.index) for job, picture in found):
-        for job_id, made in film_rows.of_jobs(connection, {job_id for job_id, _ in page}).items():
+        for job_id, made in film_rows.films_of_jobs(connection, {job_id for job_id, _ in page}).items():
             films |= {(job_id, film.index): film for film in made}
     return found, films
 

@@ -28,7 +28,7 @@ from storage.database import Database
 from storage.gallery import Cursor, Filter, Made, Tile
 from storage.job_queries import StoredOutput, StoredPicture
 from storage.schema import GRID
-from storage.videos import StoredFilm, of_jobs
+from storage.videos import StoredFilm, films_of_jobs
 from studio.actor import Actor, Member, Place
 from studio.authority import Action
 from studio.library.rendition import Showing, Shown
@@ -109,7 +109,7 @@ class Gallery:
     async def films(self, tiles: Sequence[Tile]) -> dict[tuple[str, int], StoredFilm]:
         """Return the films whose posters are among pictures that somebody was given, by job and index."""
         jobs = {tile.job.id for tile in tiles if tile.job.request.answer is Answer.FILMS}
-        found = await self._database.read(partial(of_jobs, job_ids=jobs), once=True) if jobs else {}
+        found = await self._database.read(partial(films_of_jobs, job_ids=jobs), once=True) if jobs else {}
         return {(job_id, film.index): film for job_id, several in found.items() for film in several}
 
     async def months(self, actor: Actor, zone: tzinfo = UTC) -> list[tuple[str, int]]:
@@ -127,14 +127,14 @@ class Gallery:
     async def newest(self, actor: Actor, limit: int = 20) -> list[Looked]:
         """Return the actor's newest jobs that are over, whatever came of them."""
         await self._rights.check(actor, Action.MINE)
-        made = await self._database.read(partial(rows.newest, user_id=actor.user_id, limit=limit))
+        made = await self._database.read(partial(rows.newest_jobs, user_id=actor.user_id, limit=limit))
         return await self._looked(actor, made)
 
     async def look(self, actor: Actor, job_id: str) -> Looked:
         """Return a job with what it made. Raises ImageError when there is none, NotAllowedError unless the
         actor may see it."""
         await self._rights.job(actor, job_id, Action.SHOW)
-        made = await self._database.read(partial(rows.one, reader=actor.user_id, job_id=job_id))
+        made = await self._database.read(partial(rows.read_made, reader=actor.user_id, job_id=job_id))
         if made is None:
             raise ImageError("That job was deleted just now.")
         return (await self._looked(actor, [made]))[0]
@@ -355,7 +355,7 @@ class Explore:
         """Return the name of whoever asked for a job, "" where it isn't known. Raises NotAllowedError unless
         the actor may see the job."""
         await self._rights.check(actor, Action.SHOW, job)
-        work = partial(people.names, user_ids=[job.origin.user_id])
+        work = partial(people.read_names, user_ids=[job.origin.user_id])
         return (await self._database.read(work, once=True)).get(job.origin.user_id, "")
 
     async def channels(self, actor: Actor, server_id: int | None = None) -> dict[int, list[int]]:
@@ -372,7 +372,7 @@ class Explore:
         await self._rights.check(actor, Action.SHOW, job)
         if job.origin.private and job.origin.guild_id is not None:
             return None
-        found = await self._database.read(partial(rows.message, job_id=job.id), once=True)
+        found = await self._database.read(partial(rows.read_message_place, job_id=job.id), once=True)
         return None if found is None else Message(job.origin.guild_id, *found)
 
     async def _of(
@@ -386,7 +386,7 @@ class Explore:
     ) -> list[Tile]:
         """Return the pictures of one server."""
         work = partial(
-            rows.shown,
+            rows.shown_tiles,
             reader=actor.user_id,
             guild_id=guild_id,
             channel_ids=channels,

@@ -18,7 +18,7 @@ from core.errors import FilesAway, ImageError, LimitError, NotAllowedError, Stor
 from core.job import Job
 from jobs.queue import Queue
 from storage import collections, gallery
-from storage.collections import Named, Share, Shared, pick
+from storage.collections import Named, Share, Shared, pick_pictures
 from storage.database import Database
 from storage.gallery import Cursor, Filter
 from storage.job_queries import StoredPicture
@@ -89,7 +89,7 @@ class Shares:
         if not (await self._visible(actor.user_id, what, now)).pictures:
             raise UserError("There is nothing of yours that can be shared: gone, empty, or hidden by a rule.")
         work = partial(
-            collections.shares_add,
+            collections.add_share,
             user_id=actor.user_id,
             what=what,
             title=title,
@@ -115,14 +115,14 @@ class Shares:
     async def all(self, actor: Actor) -> list[Share]:
         """Return the actor's shares, the newest first."""
         await self._rights.check(actor, Action.MINE)
-        return await self._database.read(
-            partial(collections.shares_of_person, user_id=actor.user_id), once=True
-        )
+        return await self._database.read(partial(collections.list_shares, user_id=actor.user_id), once=True)
 
     async def revoke(self, actor: Actor, share_id: str) -> bool:
         """End a share of the actor's; False when there is no such one."""
         await self._rights.check(actor, Action.MINE)
-        work = partial(collections.revoke, user_id=actor.user_id, share_id=share_id, now=datetime.now(UTC))
+        work = partial(
+            collections.revoke_share, user_id=actor.user_id, share_id=share_id, now=datetime.now(UTC)
+        )
         return await self._database.write(work)
 
     # For whoever has a link
@@ -192,7 +192,7 @@ class Shares:
     async def _find(self, token: str) -> Share | None:
         if not self.days:
             return None
-        work = partial(collections.find, token=token, now=datetime.now(UTC))
+        work = partial(collections.find_share, token=token, now=datetime.now(UTC))
         return await self._database.read(work, once=True)
 
     async def _holds(self, share: Share, name: Named) -> bool:
@@ -228,7 +228,9 @@ class Shares:
         return _Found(await self._allowed(user_id, await self._picked(names)))
 
     async def _in_folder(self, user_id: int, folder_id: str, made: datetime, before: Cursor | None) -> _Found:
-        own = await self._database.read(partial(collections.one, user_id=user_id, folder_id=folder_id))
+        own = await self._database.read(
+            partial(collections.read_folder, user_id=user_id, folder_id=folder_id)
+        )
         if own is None:
             return _Found()
         if own.query is not None:
@@ -251,7 +253,7 @@ class Shares:
 
     async def _picked(self, names: Sequence[Named]) -> list[Visible]:
         """Return the named pictures that are there and not in the trash."""
-        found = await self._database.read(partial(pick, names=names))
+        found = await self._database.read(partial(pick_pictures, names=names))
         away = {job_id: await self._queue.trashed(job_id) for job_id in {job.id for job, _ in found}}
         return [(job, picture) for job, picture in found if picture.index not in away[job.id]]
 

@@ -34,7 +34,7 @@ from storage.moderation import Strike
 from storage.people import AuditRow
 from storage.projects import projects
 from storage.projects.projects import Project
-from storage.videos import of_posters
+from storage.videos import films_of_posters
 from studio.actor import Actor, Directory, Unanswered
 from studio.authority import TABLE, Action, Authority, Place
 from studio.media.uploads import checked_frames
@@ -76,7 +76,7 @@ class Scores:
         judged. A film and its poster are as the worst of its frames that were looked at."""
         if not sha256s:
             return []
-        films = await self._database.read(partial(of_posters, posters=sha256s), once=True)
+        films = await self._database.read(partial(films_of_posters, posters=sha256s), once=True)
         groups = [(name, *sorted(films.get(name, ()))) for name in sha256s]
         every = list(dict.fromkeys(name for group in groups for name in group))
         work = partial(rows.scores, sha256s=every, classifier=self._check().name)
@@ -237,7 +237,7 @@ class Moderator:
         if not running:
             return standing
         rules = await self._database.read(
-            partial(people.rules, user_id=origin.user_id, guild_id=origin.guild_id), once=True
+            partial(people.read_rules, user_id=origin.user_id, guild_id=origin.guild_id), once=True
         )
         if rules.banned:
             raise NotAllowedError("An admin blocked you after you asked; this job was not run.")
@@ -588,7 +588,7 @@ class Starting:
                 await self._check(job.origin, action, job.request.project)
 
     async def _check(self, origin: Origin, action: Action, project_id: str) -> None:
-        project = await self._database.read(partial(projects.one, project_id=project_id))
+        project = await self._database.read(partial(projects.read_project, project_id=project_id))
         if project is None:
             raise UserError(GONE)
         asker = await self._asker(origin, project)
@@ -601,7 +601,7 @@ class Starting:
 
     async def _barred(self, user_id: int, guild_id: int | None) -> bool:
         rules = await self._database.read(
-            partial(people.rules, user_id=user_id, guild_id=guild_id), once=True
+            partial(people.read_rules, user_id=user_id, guild_id=guild_id), once=True
         )
         return rules.banned or await self._moderator.time_out_ends(user_id, guild_id) is not None
 

@@ -260,7 +260,7 @@ class Pictures:
         refused += [("A picture", RULE.format(what="it", done="added"))] * (len(coming) - len(fit))
         most, now, added = self._limits.pictures, datetime.now(UTC), dataset.Added()
         for start in range(0, len(fit), WRITTEN):
-            work = partial(dataset.add, project_id=found.id, user_id=actor.user_id, most=most, now=now)
+            work = partial(dataset.add_items, project_id=found.id, user_id=actor.user_id, most=most, now=now)
             added |= await self._database.write(partial(work, coming=fit[start : start + WRITTEN]))
         if added.over and not added.new:
             raise LimitError(
@@ -291,7 +291,7 @@ class Pictures:
         after: SHA-256 of the last one that was seen. Raises UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
         limit = min(max(1, limit), dataset.PAGE)
-        work = partial(dataset.page, label=label, state=state, after=after, limit=limit)
+        work = partial(dataset.read_items, label=label, state=state, after=after, limit=limit)
         return await self._database.read(partial(work, project_id=found.id))
 
     async def show(
@@ -306,9 +306,11 @@ class Pictures:
         found, one = await self._access.find(actor, name, Action.SEE_PROJECT)
         if side not in SIZES:
             raise ImageError(f"`side` is {side}; it takes {', '.join(map(str, SIZES))}.")
-        item = await self._database.read(partial(dataset.one, project_id=found.id, sha256=sha256))
+        item = await self._database.read(partial(dataset.read_item, project_id=found.id, sha256=sha256))
         jobs = [item.job_id] if item is not None and item.job_id else []
-        away = await self._database.read(partial(collections.files, job_ids=jobs, reader=actor.user_id))
+        away = await self._database.read(
+            partial(collections.trashed_files, job_ids=jobs, reader=actor.user_id)
+        )
         if item is None or (item.job_id, sha256) in away:
             raise ImageError("That picture isn't in this project any more.")
         if await self._moderator.unfit((sha256,), one.place) is not None:
@@ -328,7 +330,7 @@ class Pictures:
         wanted = set(sha256s)
 
         def work(connection: sa.Connection) -> Gone:
-            there = [dataset.one(connection, found.id, sha256) for sha256 in sorted(wanted)]
+            there = [dataset.read_item(connection, found.id, sha256) for sha256 in sorted(wanted)]
             gone = [one.sha256 for one in there if one and (manages or one.user_id == actor.user_id)]
             taken.extend(gone)
             return erasure.forget_items(connection, found.id, gone)
@@ -374,7 +376,7 @@ async def labels_of(
     known = {MARKED: MARKED} if found.task == DETECT else {}
     book = {
         one.name.casefold(): one.name
-        for one in await database.read(partial(projects.book, project_id=found.id))
+        for one in await database.read(partial(projects.read_labels, project_id=found.id))
     }
     new: dict[str, str] = {}
     for text in dict.fromkeys(one for one in wanted if one and one not in known):

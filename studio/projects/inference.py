@@ -113,14 +113,16 @@ class Trying:
         None where that is nothing (yet). Raises UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.JUDGE)
         kind, limit = InspectRequest.kind, SHOWN_TRIES
-        work = partial(job_queries.newest, user_id=actor.user_id, kind=kind, about=found.id, limit=limit)
+        work = partial(
+            job_queries.newest_about, user_id=actor.user_id, kind=kind, about=found.id, limit=limit
+        )
         return [(job, await self._queue.result(job.id)) for job in await self._database.read(work)]
 
     async def judged(self, actor: Actor, job_id: str) -> list[Judged]:
         """Return the verdicts of a job, in the order of its pictures. Raises ImageError where there is no
         such job, NotAllowedError unless the actor may look at it."""
         await self._rights.job(actor, job_id, Action.SHOW)
-        return await self._database.read(partial(versions.results_of_job, job_id=job_id))
+        return await self._database.read(partial(versions.read_verdicts, job_id=job_id))
 
     async def found(self, actor: Actor, job_id: str, sha256: str) -> list[Box]:
         """Return what a detector found in a picture of a job, as boxes in 0..1, none where it found nothing
@@ -152,12 +154,12 @@ class Trying:
         if not isinstance(request, ProjectRequest):
             raise ImageError(f"Job `{job_id}` has no verdict: it was a /{request.kind}.")
         found, one = await self._access.find(actor, request.project, Action.JUDGE)
-        said = await self._database.read(partial(versions.results_of_job, job_id=job_id))
+        said = await self._database.read(partial(versions.read_verdicts, job_id=job_id))
         judged = next((each for each in said if each.position == position), None)
         if judged is None:
             raise ImageError(f"Job `{job_id}` has no verdict number {position + 1}.")
         note = partial(
-            versions.answer, job_id=job_id, position=position, is_right=right, user_id=actor.user_id
+            versions.answer_verdict, job_id=job_id, position=position, is_right=right, user_id=actor.user_id
         )
         false_alarm = not right and found.task == ANOMALY and judged.strange
         called = label or (GOOD if false_alarm else "")
@@ -189,14 +191,14 @@ class Trying:
             note(connection)
             coming = [Incoming(judged.sha256, label)]
             most = self._limits.pictures
-            added = dataset.add(connection, found.id, actor.user_id, coming, most=most, now=now)
+            added = dataset.add_items(connection, found.id, actor.user_id, coming, most=most, now=now)
             if added.known and label:
-                dataset.mark(connection, found.id, judged.sha256, Mark(actor.user_id, label), now=now)
+                dataset.mark_item(connection, found.id, judged.sha256, Mark(actor.user_id, label), now=now)
             return not added.over
 
         if not await self._database.write(work):
             return f"Noted. The project has {self._limits.pictures:,} pictures, so this one wasn't added."
-        version = await self._database.read(partial(versions.version, project_id=found.id))
+        version = await self._database.read(partial(versions.read_version, project_id=found.id))
         if version is None:
             return "Noted."
         work_ = partial(versions.new_since, project_id=found.id, asked_at=version.asked_at)
@@ -257,7 +259,7 @@ class Trying:
         found = [one for one in await self._access.all(actor) if one.task == STYLE]
         usable = []
         for one in found:
-            version = await self._database.read(partial(versions.version, project_id=one.id))
+            version = await self._database.read(partial(versions.read_version, project_id=one.id))
             if version is not None and await self._access.may(actor, Action.JUDGE, one):
                 usable.append(one)
         return usable

@@ -80,7 +80,7 @@ class Labelling:
         found, _ = await self._access.find(actor, name, Action.LABEL)
         passed = list(skipped)[-dataset.PAGE :]
         work = partial(
-            dataset.after, project_id=found.id, user_id=actor.user_id, sha256=after, skipped=passed
+            dataset.next_item, project_id=found.id, user_id=actor.user_id, sha256=after, skipped=passed
         )
         return await self._database.read(work)
 
@@ -92,7 +92,7 @@ class Labelling:
         since needs no second look. skipped, after: as of ``next``, but the first doesn't come again. Raises
         UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.LABEL)
-        version = await self._database.read(partial(versions.version, project_id=found.id))
+        version = await self._database.read(partial(versions.read_version, project_id=found.id))
         if version is None or not (told := version.metrics.get("doubtful")):
             return None
         work = partial(versions.learned_from, project_id=found.id, number=version.number)
@@ -102,7 +102,7 @@ class Labelling:
         doubts = [(taught[one["place"]].sha256, one) for one in told if one["place"] < len(taught)]
         names = [sha256 for sha256, _ in doubts]
         for sha256, one in doubts[names.index(after) + 1 if after in names else 0 :]:
-            item = await self._database.read(partial(dataset.one, project_id=found.id, sha256=sha256))
+            item = await self._database.read(partial(dataset.read_item, project_id=found.id, sha256=sha256))
             if item is None or sha256 in passed or item.state != dataset.LABELLED:
                 continue
             if item.label == one["label"]:
@@ -113,7 +113,7 @@ class Labelling:
         """Return a picture of a project, to be labelled anew. Raises ImageError where it has none such,
         UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.LABEL)
-        item = await self._database.read(partial(dataset.one, project_id=found.id, sha256=sha256))
+        item = await self._database.read(partial(dataset.read_item, project_id=found.id, sha256=sha256))
         if item is None:
             raise ImageError(GONE)
         return item
@@ -143,7 +143,7 @@ class Labelling:
         that isn't theirs or doesn't fit, NotAllowedError unless the actor may.
         """
         found, one = await self._access.find(actor, name, Action.LABEL)
-        if await self._database.read(partial(dataset.one, project_id=found.id, sha256=sha256)) is None:
+        if await self._database.read(partial(dataset.read_item, project_id=found.id, sha256=sha256)) is None:
             raise ImageError(GONE)
         if len(boxes) > MAX_BOXES:
             raise UserError(f"A picture takes {MAX_BOXES} boxes; these are {len(boxes)}.")
@@ -157,10 +157,10 @@ class Labelling:
         voice = Mark(actor.user_id, known.get(label, label), called, stored)
 
         def work(connection: sa.Connection) -> Item | None:
-            if dataset.one(connection, found.id, sha256) is None:
+            if dataset.read_item(connection, found.id, sha256) is None:
                 return None
-            dataset.mark(connection, found.id, sha256, voice, now=datetime.now(UTC))
-            return dataset.one(connection, found.id, sha256)
+            dataset.mark_item(connection, found.id, sha256, voice, now=datetime.now(UTC))
+            return dataset.read_item(connection, found.id, sha256)
 
         marked = await self._database.write(work)
         if marked is None:  # taken out meanwhile
@@ -249,12 +249,14 @@ class Labelling:
     async def _labelled(self, found: Project, reader: int) -> list[Labelled]:
         there: list[Item] = []
         after: str | None = None
-        while page := await self._database.read(partial(dataset.page, project_id=found.id, after=after)):
+        while page := await self._database.read(
+            partial(dataset.read_items, project_id=found.id, after=after)
+        ):
             there += page
             after = page[-1].sha256
         marks = await self._database.read(partial(dataset.marks_of, project_id=found.id))
         jobs = {one.job_id for one in there if one.job_id}
-        away = await self._database.read(partial(collections.files, job_ids=jobs, reader=reader))
+        away = await self._database.read(partial(collections.trashed_files, job_ids=jobs, reader=reader))
         rows = []
         for one in there:
             if not one.label or (one.job_id, one.sha256) in away:
@@ -300,14 +302,14 @@ class Labelling:
             labelled = boxes = unknown = 0
             for row in some:
                 sha256 = PurePosixPath(row.file).stem.lower()
-                if dataset.one(connection, found.id, sha256) is None:
+                if dataset.read_item(connection, found.id, sha256) is None:
                     unknown += 1
                     continue
                 mask = masks.get(row.file)
                 drawn = row.boxes if mask or not row.mask else (*row.boxes, *row.outlined)
                 called = tuple((known.get(box[0], box[0]), *box[1:]) for box in drawn[:MAX_BOXES])
                 voice = Mark(actor.user_id, known.get(row.label, row.label), called, mask)
-                dataset.mark(connection, found.id, sha256, voice, now=datetime.now(UTC))
+                dataset.mark_item(connection, found.id, sha256, voice, now=datetime.now(UTC))
                 labelled, boxes = labelled + 1, boxes + len(called)
             return Imported(labelled, boxes, unknown)
 

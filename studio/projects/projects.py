@@ -46,7 +46,9 @@ class Access:
         guilds = {actor.guild_id} - {None}
         if actor.surface is Surface.WEB and actor.guild_id is None:
             guilds = {member.guild_id for member, _ in await self._rights.in_servers(actor)}
-        work = partial(projects.of, user_id=actor.user_id, guilds=[one for one in guilds if one is not None])
+        work = partial(
+            projects.list_projects, user_id=actor.user_id, guilds=[one for one in guilds if one is not None]
+        )
         found = await self._database.read(work)
         return [one for one in found if await self._is_known(actor, one)]
 
@@ -57,7 +59,7 @@ class Access:
         Raises UserError where there is none, or several, NotAllowedError unless they may do ``action`` to it.
         """
         wanted = " ".join(name.split())
-        found = await self._database.read(partial(projects.one, project_id=wanted.lower()))
+        found = await self._database.read(partial(projects.read_project, project_id=wanted.lower()))
         if found is None or not await self._is_known(actor, found):
             found = self._named(await self.all(actor), wanted)
         return found, await self._rights.check_in(actor, action, found)
@@ -221,7 +223,7 @@ class Shelf:
         names = [GOOD] if task == ANOMALY else []
         most = self._limits.per_server if shared else self._limits.per_person
         try:
-            work = partial(projects.add, made=made, names=names, most=most)
+            work = partial(projects.add_project, made=made, names=names, most=most)
             written = await self._database.write(work)
         except IntegrityError as error:
             raise UserError(f"There is a project called {wanted} already.") from error
@@ -237,11 +239,11 @@ class Shelf:
         """Return a project with what there is of it. name: its name or id. Raises UserError where there is
         none, NotAllowedError unless the actor may look at it."""
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
-        book = await self._database.read(partial(projects.book, project_id=found.id))
+        book = await self._database.read(partial(projects.read_labels, project_id=found.id))
         counts = await self._database.read(
-            partial(dataset.counts, project_id=found.id, user_id=actor.user_id)
+            partial(dataset.count_items, project_id=found.id, user_id=actor.user_id)
         )
-        version = await self._database.read(partial(versions.version, project_id=found.id))
+        version = await self._database.read(partial(versions.read_version, project_id=found.id))
         waiting = await self._database.read(partial(versions.unfinished, project_id=found.id))
         tally, new = Tally(), 0
         if version is not None:
@@ -251,7 +253,9 @@ class Shelf:
         may = {right for right, action in ACTIONS.items() if await self._access.may(actor, action, found)}
         card = Card(found, tuple(book), counts, version, tally, frozenset(may), next(iter(waiting), ""), new)
         if found.task == DETECT:
-            card = replace(card, boxes=await self._database.read(partial(dataset.boxes, project_id=found.id)))
+            card = replace(
+                card, boxes=await self._database.read(partial(dataset.count_boxes, project_id=found.id))
+            )
         return replace(card, advice=advice(card))
 
     async def rename(self, actor: Actor, name: str, new: str) -> Project:
@@ -285,7 +289,7 @@ class Shelf:
 
     async def _change(self, found: Project, **values: str) -> Project:
         try:
-            await self._database.write(partial(projects.change, project_id=found.id, values=values))
+            await self._database.write(partial(projects.change_project, project_id=found.id, values=values))
         except IntegrityError as error:
             raise UserError(f"There is a project called {values['name']} already.") from error
         return replace(found, **values)  # type: ignore[arg-type]
@@ -303,7 +307,7 @@ class Shelf:
             raise UserError(f"There is no right {wrong[0][:40]!r}; there are {', '.join(RIGHTS)}.")
         work = partial(projects.grant, project_id=found.id, role_id=role_id, rights=set(rights))
         await self._database.write(work)
-        changed = await self._database.read(partial(projects.one, project_id=found.id))
+        changed = await self._database.read(partial(projects.read_project, project_id=found.id))
         return changed or found
 
     async def roles(self, actor: Actor, name: str) -> Mapping[int, str]:
@@ -330,16 +334,18 @@ class Shelf:
         made = Label(label_of(label), " ".join(meaning.split()))
         self._limits.check_meaning(made.meaning)
         await self._access.check_words(actor, [made.name, made.meaning], "changed")
-        book = await self._database.read(partial(projects.book, project_id=found.id))
+        book = await self._database.read(partial(projects.read_labels, project_id=found.id))
         self._limits.check_labels({made.name, *(one.name for one in book)})
         await self._database.write(partial(projects.put_label, project_id=found.id, label=made))
-        return tuple(await self._database.read(partial(projects.book, project_id=found.id)))
+        return tuple(await self._database.read(partial(projects.read_labels, project_id=found.id)))
 
     async def drop_label(self, actor: Actor, name: str, label: str, instead: str = "") -> tuple[Label, ...]:
         """Take a label out of the book; its pictures get the label ``instead``, "" = none. Raises UserError
         where there is no such label, or it is "good" of an inspection, NotAllowedError as ``put_label``."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
-        book = {one.name for one in await self._database.read(partial(projects.book, project_id=found.id))}
+        book = {
+            one.name for one in await self._database.read(partial(projects.read_labels, project_id=found.id))
+        }
         if label not in book or (instead and instead not in book):
             raise UserError(f"There is no label {(label if label not in book else instead)[:40]!r}.")
         if label == GOOD and found.task == ANOMALY:
@@ -350,7 +356,7 @@ class Shelf:
             projects.drop_label(connection, found.id, label)
 
         await self._database.write(work)
-        return tuple(await self._database.read(partial(projects.book, project_id=found.id)))
+        return tuple(await self._database.read(partial(projects.read_labels, project_id=found.id)))
 
 
 def _pictures(count: int) -> str:

@@ -111,7 +111,7 @@ class Training:
         may; how many trainings may wait is asked when it is queued.
         """
         found, _ = await self._access.find(actor, name, Action.TRAIN)
-        counts = await self._database.read(partial(dataset.counts, project_id=found.id))
+        counts = await self._database.read(partial(dataset.count_items, project_id=found.id))
         check_enough(found, counts)
         labelled = counts.total if found.task == STYLE else counts.states.get(dataset.LABELLED, 0)
         request = TrainRequest(
@@ -129,13 +129,13 @@ class Training:
     async def versions(self, actor: Actor, name: str) -> list[Version]:
         """Return a project's versions, the newest first. Raises UserError or NotAllowedError."""
         found, _ = await self._access.find(actor, name, Action.SEE_PROJECT)
-        return await self._database.read(partial(versions.every, project_id=found.id))
+        return await self._database.read(partial(versions.list_versions, project_id=found.id))
 
     async def trained(self, actor: Actor, job_id: str) -> Version | None:
         """Return the version that a training has made, None where it has made none. Raises ImageError where
         there is no such job, UserError or NotAllowedError unless the actor may look at both."""
         await self._rights.job(actor, job_id, Action.SHOW)
-        version = await self._database.read(partial(versions.of_job, job_id=job_id))
+        version = await self._database.read(partial(versions.read_version_of_job, job_id=job_id))
         if version is None:
             return None
         await self._access.find(actor, version.project_id, Action.SEE_PROJECT)
@@ -175,7 +175,7 @@ class Training:
         """Let a version be the one that is used, also an earlier one. Raises UserError where it is gone,
         NotAllowedError unless the actor is the project's owner, manages its server, or may train."""
         found, _ = await self._access.find(actor, name, Action.TRAIN)
-        if not await self._database.write(partial(versions.use, project_id=found.id, number=number)):
+        if not await self._database.write(partial(versions.use_version, project_id=found.id, number=number)):
             raise UserError(f"{found.name} has no version {number} that can be used any more.")
         return await self._version(found, number)
 
@@ -257,7 +257,7 @@ class Training:
 
 async def version_of(database: Any, found: Project, number: int | None) -> Version:
     """Return a project's version, None = the one that is used. Raises UserError where there is none such."""
-    version = await database.read(partial(versions.version, project_id=found.id, number=number))
+    version = await database.read(partial(versions.read_version, project_id=found.id, number=number))
     if version is not None:
         return version
     if number is not None:
@@ -420,7 +420,7 @@ class Retraining:
 
     async def look(self) -> None:
         """Ask for every training that is due, and give up files that nobody uses."""
-        for project in await self._database.read(projects.due):
+        for project in await self._database.read(projects.list_due):
             try:
                 await self._ask_again(project)
             except (
@@ -439,7 +439,7 @@ class Retraining:
 
     async def _ask_again(self, project: Project) -> None:
         version = await self._database.read(
-            partial(versions.version, project_id=project.id, number=project.due)
+            partial(versions.read_version, project_id=project.id, number=project.due)
         )
         request = None
         if version is not None:
@@ -457,5 +457,5 @@ class Retraining:
     async def _give_up(self, project: Project) -> None:
         """Leave a project without a model: it has too little left to learn from."""
         log.info("project %s can't be trained again by itself", project.id)
-        work = partial(projects.change, project_id=project.id, values={"due": 0})
+        work = partial(projects.change_project, project_id=project.id, values={"due": 0})
         await self._database.write(work)

@@ -275,7 +275,7 @@ class Talking:
         chain = await self._database.read(
             partial(conversations.ancestors, job_id=job.id, limit=self._settings.ask_turns)
         )
-        turns = [await self._database.read(partial(conversations.asked, job_id=job.id))]
+        turns = [await self._database.read(partial(conversations.read_question, job_id=job.id))]
         for asked in chain:
             if not await self._rights.sees(actor, asked.job):
                 break
@@ -338,7 +338,7 @@ class Talking:
         person."""
         await self._rights.check(actor, Action.ASK)
         found = await self._database.read(
-            partial(conversations.newest, user_id=actor.user_id, limit=SHOWN_CONVERSATIONS)
+            partial(conversations.newest_questions, user_id=actor.user_id, limit=SHOWN_CONVERSATIONS)
         )
         return await self._visible(found, actor)
 
@@ -348,7 +348,11 @@ class Talking:
         await self._rights.check(actor, Action.ASK)
         found = await self._database.read(
             partial(
-                conversations.latest, channel_id=actor.channel_id, reader=actor.user_id, since=since, own=True
+                conversations.latest_question,
+                channel_id=actor.channel_id,
+                reader=actor.user_id,
+                since=since,
+                own=True,
             )
         )
         ended = await self._queue.people.user_flag(actor.user_id, _ENDED)
@@ -361,7 +365,7 @@ class Talking:
         since = datetime.now(UTC) - A_THREAD
         found = await self._database.read(
             partial(
-                conversations.latest,
+                conversations.latest_question,
                 channel_id=actor.channel_id,
                 reader=actor.user_id,
                 since=since,
@@ -496,11 +500,16 @@ class Conversations:
         now, origin = datetime.now(UTC), job.origin
         rules = await self._database.read(
             partial(
-                people.rules, user_id=origin.user_id, guild_id=origin.guild_id, role_ids=tuple(origin.roles)
+                people.read_rules,
+                user_id=origin.user_id,
+                guild_id=origin.guild_id,
+                role_ids=tuple(origin.roles),
             )
         )
         most = tokens_a_day(self._settings.ask_per_day, rules.role_tokens)
-        used = await self._database.read(partial(conversations.use, user_id=origin.user_id, now=now))
+        used = await self._database.read(
+            partial(conversations.read_token_use, user_id=origin.user_id, now=now)
+        )
         if not most or used.tokens < NEARLY * most:
             return []
         return [
@@ -549,7 +558,11 @@ class Feedback:
         if found is None or not await self.is_about(message_id):
             raise ImageError("That message shows no answer.")
         mine = partial(
-            conversations.note, user_id=actor.user_id, job_id=found[0].id, right=right, now=datetime.now(UTC)
+            conversations.note_feedback,
+            user_id=actor.user_id,
+            job_id=found[0].id,
+            right=right,
+            now=datetime.now(UTC),
         )
         await self._database.write(mine)
 
@@ -559,11 +572,13 @@ class Feedback:
         await self._rights.check(actor, Action.MINE)
         found = await self._queue.job_of_message(message_id)
         if found is not None:
-            mine = partial(conversations.withdraw, user_id=actor.user_id, job_id=found[0].id, right=right)
+            mine = partial(
+                conversations.withdraw_feedback, user_id=actor.user_id, job_id=found[0].id, right=right
+            )
             await self._database.write(mine)
 
     async def of(self, actor: Actor, job_id: str) -> conversations.Feedback:
         """Return how many people found a job's answer right, and how many wrong. Raises ImageError or
         NotAllowedError."""
         job = await self._rights.job(actor, job_id, Action.DETAILS)
-        return await self._database.read(partial(conversations.of_answer, job_id=job.id))
+        return await self._database.read(partial(conversations.read_feedback, job_id=job.id))

@@ -18,7 +18,7 @@ __all__ = ["studio"]
 
 
 async def found(studio: Studio, job_id: str) -> Feedback:
-    return await studio.built.database.read(lambda c: rows.of_answer(c, job_id))
+    return await studio.built.database.read(lambda c: rows.read_feedback(c, job_id))
 
 
 async def test_what_people_find_of_an_answer_is_counted_once_for_each_and_told_in_its_details(

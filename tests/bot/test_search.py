@@ -21,14 +21,14 @@ async def draw(studio: Studio, who, prompt: str) -> str:
     wanted, model = [picture.sha256 for picture in result.pictures], studio.built.indexing.model
 
     async def seen() -> bool:
-        return not await studio.built.database.read(lambda c: rows.unread(c, model, wanted))
+        return not await studio.built.database.read(lambda c: rows.without_vector(c, model, wanted))
 
     await eventually(seen)
     return job.id
 
 
 async def places_of(studio: Studio, job_id: str) -> set[tuple[int | None, int]]:
-    return await studio.built.database.read(lambda c: job_queries.places(c, job_id))
+    return await studio.built.database.read(lambda c: job_queries.message_places(c, job_id))
 
 
 async def search(studio: Studio, who=None, **options: Any):

@@ -19,7 +19,7 @@ ASKED = replace(
 )
 Work = Callable[[sa.Connection], Any]
 STATEMENTS: dict[str, Work] = {
-    "the waiting jobs": job_queries.waiting,
+    "the waiting jobs": job_queries.list_waiting,
     "what is left to tell": job_queries.undelivered,
     "claim": lambda c: jobs.claim(c, "j", token="t", device="cpu", now=NOW),
     "turn": lambda c: people.set_served(c, 1, 2),
@@ -39,16 +39,16 @@ STATEMENTS: dict[str, Work] = {
     "deliver": lambda c: jobs.deliver(c, "j", message_id=1, channel_id=1, rung="edit", now=NOW),
     "what decides about a job": lambda c: jobs.facts(c, ASKED),
     "an interaction's job": lambda c: job_queries.of_interaction(c, 5),
-    "one job": lambda c: job_queries.get(c, "j"),
-    "a result": lambda c: job_queries.output(c, "j"),
+    "one job": lambda c: job_queries.read_job(c, "j"),
+    "a result": lambda c: job_queries.read_output(c, "j"),
     "a message's job": lambda c: job_queries.of_message(c, 1),
-    "children": lambda c: job_queries.children(c, "j", 0),
+    "children": lambda c: job_queries.count_children(c, "j", 0),
     "last picture": lambda c: job_queries.last_picture(c, 1),
     "recent prompts": lambda c: job_queries.recent_prompts(c, 1, "a", limit=5),
     "durations": job_queries.durations,
     "files in use": lambda c: privacy.known_files(c, ["a", "b"]),
-    "seconds of film": lambda c: usage.used(c, 1, now=NOW),
-    "films that are coming": lambda c: usage.coming(c, 1),
-    "films of a job": lambda c: films.of_jobs(c, ["j"]),
-    "rules": lambda c: people.rules(c, 1, 3, [5]),
+    "seconds of film": lambda c: usage.seconds_used(c, 1, now=NOW),
+    "films that are coming": lambda c: usage.list_coming(c, 1),
+    "films of a job": lambda c: films.films_of_jobs(c, ["j"]),
+    "rules": lambda c: people.read_rules(c, 1, 3, [5]),
 }

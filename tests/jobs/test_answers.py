@@ -219,13 +219,13 @@ async def test_tokens_are_counted_by_person_and_day(queue: Queue, executor: Hand
         await until(lambda job=job: job.id in executor.held)
         executor.end(answered(job.id, "fine", tokens_in=tokens, tokens_out=5))
         await end_of(queue, job.id)
-    used = await queue.database.read(lambda c: conversations.use(c, 1, now=now))
+    used = await queue.database.read(lambda c: conversations.read_token_use(c, 1, now=now))
     assert (
         used == (160, 0)
-        and (await queue.database.read(lambda c: conversations.use(c, 2, now=now))).tokens == 0
+        and (await queue.database.read(lambda c: conversations.read_token_use(c, 2, now=now))).tokens == 0
     )
     await asked(queue)
-    assert (await queue.database.read(lambda c: conversations.use(c, 1, now=now))).open == 1
+    assert (await queue.database.read(lambda c: conversations.read_token_use(c, 1, now=now))).open == 1
 
 
 async def test_a_question_counts_with_the_conversation_that_is_sent_again(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ async def test_after_a_failover_reads_and_writes_go_on(database: Database) -> No
     job = await added(database)
     for _ in range(3):
         _end_sessions(database)
-        assert await database.read(lambda c: job_queries.get(c, job.id)) is not None
+        assert await database.read(lambda c: job_queries.read_job(c, job.id)) is not None
         await added(database)
     assert await database.read(lambda c: c.scalar(sa.text("SELECT count(*) FROM jobs"))) == 4
 
@@ -219,7 +219,7 @@ async def test_rows_on_a_server_are_migrated_only_when_the_host_says_so(
 ) -> None:
     async with open_database(address_in(tmp_path, migrated=False), None):
         pass
-    monkeypatch.setattr(migrate, "newest", lambda: "9998")
+    monkeypatch.setattr(migrate, "newest_schema", lambda: "9998")
     with pytest.raises(StorageError, match="pg_dump"):
         async with open_database(address_in(tmp_path), None):
             pass
@@ -251,32 +251,32 @@ async def test_writes_at_the_same_moment_share_a_transaction_and_fail_alone(
     """Without a savepoint, as long as none of them fails after it has written."""
 
     def refused(connection: sa.Connection) -> None:
-        job_queries.waiting(connection)
+        job_queries.list_waiting(connection)
         raise LimitError("Not now.")
 
     def spoilt(connection: sa.Connection) -> None:
-        rows.add(connection, a_job(), cost_key="", max_running=3)
+        rows.add_job(connection, a_job(), cost_key="", max_running=3)
         raise LimitError("Not now.")
 
     def twice(connection: sa.Connection) -> None:
-        rows.add(connection, twin, cost_key="", max_running=3)
+        rows.add_job(connection, twin, cost_key="", max_running=3)
 
     assert database._server is not None
     twin, sent = a_job(), _sent(database._server.writer)
-    works = [partial(rows.add, job=a_job(), cost_key="", max_running=3), refused, twice]
+    works = [partial(rows.add_job, job=a_job(), cost_key="", max_running=3), refused, twice]
     works += [spoilt, twice] if spoils else []
     found = await asyncio.gather(*(database.write(work) for work in works), return_exceptions=True)
     assert [type(one).__name__ for one in found[:3]] == ["WaitingRow", "LimitError", "NoneType"]
     if spoils:
         assert [type(one).__name__ for one in found[3:]] == ["LimitError", "IntegrityError"]
-    assert len(await database.read(job_queries.waiting)) == 2
+    assert len(await database.read(job_queries.list_waiting)) == 2
     savepoints = sum("SAVEPOINT" in one for one in sent)
     assert (savepoints > 0) == spoils and sum("BEGIN" in one for one in sent) == 1 + spoils, sent
 
 
 async def test_a_single_statement_that_reads_has_no_transaction_around_it(database: Database) -> None:
     job, sent = await added(database), _sent(database.engine)
-    assert await database.read(partial(job_queries.get, job_id=job.id), once=True) == job
+    assert await database.read(partial(job_queries.read_job, job_id=job.id), once=True) == job
     assert [one.split()[0] for one in sent] == ["SELECT"]
-    assert await database.read(partial(job_queries.get, job_id=job.id)) == job
+    assert await database.read(partial(job_queries.read_job, job_id=job.id)) == job
     assert [one.split()[0] for one in sent] == ["SELECT", "BEGIN", "SELECT"]

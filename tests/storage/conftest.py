@@ -78,7 +78,7 @@ def a_job(
 
 async def added(database: Database, job: Job | None = None, **options: Any) -> Job:
     job = job or a_job(**options)
-    await database.write(lambda c: jobs.add(c, job, cost_key="imagine||image", max_running=3))
+    await database.write(lambda c: jobs.add_job(c, job, cost_key="imagine||image", max_running=3))
     return job
 
 

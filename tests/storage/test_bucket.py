@@ -19,7 +19,7 @@ from host.logs import redactor
 from storage.blobs import cache as cache_module
 from storage.blobs import s3 as server_module
 from storage.blobs.cache import Cache
-from storage.blobs.s3 import Bucket, tried
+from storage.blobs.s3 import Bucket, try_bucket
 from tests import buckets
 from tests.buckets import BUCKET, KEY, SECRET, Server
 
@@ -256,11 +256,11 @@ async def test_a_disk_that_is_full_keeps_no_copy_and_loses_nothing(
 
 
 async def test_a_bucket_is_tried_out_and_old_versions_are_noticed(server: Server, tmp_path: Path) -> None:
-    found = await tried(buckets.opened(server, tmp_path, "p"))
+    found = await try_bucket(buckets.opened(server, tmp_path, "p"))
     assert (found.problem, found.keeps) == ("", False) and abs(found.apart) < 30
     assert server.keys("p") == []
     client = server.client()
     client.create_bucket(Bucket="versioned")
     client.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
-    kept = await tried(buckets.opened(server, tmp_path, "p", FILES_URL=server.address("p", "versioned")))
+    kept = await try_bucket(buckets.opened(server, tmp_path, "p", FILES_URL=server.address("p", "versioned")))
     assert (kept.problem, kept.keeps) == ("", True)

@@ -23,17 +23,17 @@ async def kept(
 ) -> str | None:
     now = NOW + timedelta(seconds=later)
     return await database.write(
-        lambda c: documents.add(c, user, name, content("{}", *files), now=now, most=most)
+        lambda c: documents.add_document(c, user, name, content("{}", *files), now=now, most=most)
     )
 
 
 async def saved(database: Database, document: str, version: int, user: int = ANN, *files: str):
     given = content('{"v":2}', *files)
-    return await database.write(lambda c: documents.save(c, user, document, version, given, now=NOW))
+    return await database.write(lambda c: documents.save_document(c, user, document, version, given, now=NOW))
 
 
 async def names(database: Database, user: int = ANN) -> list[str]:
-    return [one.id for one in await database.read(lambda c: documents.of_person(c, user))]
+    return [one.id for one in await database.read(lambda c: documents.list_documents(c, user))]
 
 
 async def test_a_change_is_written_over_the_version_it_knows_and_over_no_other(database: Database) -> None:
@@ -43,11 +43,11 @@ async def test_a_change_is_written_over_the_version_it_knows_and_over_no_other(d
     assert await saved(database, document, 1) is None
     assert await saved(database, document, 3) is None
     assert await saved(database, document, 2, BEN) is None
-    found = await database.read(lambda c: documents.one(c, ANN, document))
+    found = await database.read(lambda c: documents.find_document(c, ANN, document))
     assert found is not None and (found.version, found.content) == (2, '{"v":2}')
-    assert await database.read(lambda c: documents.one(c, BEN, document)) is None
-    assert not await database.write(lambda c: documents.delete(c, BEN, document))
-    assert await database.write(lambda c: documents.delete(c, ANN, document))
+    assert await database.read(lambda c: documents.find_document(c, BEN, document)) is None
+    assert not await database.write(lambda c: documents.delete_document(c, BEN, document))
+    assert await database.write(lambda c: documents.delete_document(c, ANN, document))
     assert await names(database) == []
 
 

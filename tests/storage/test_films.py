@@ -52,12 +52,12 @@ def files_of(output: StoredOutput) -> set[str]:
 async def test_films_are_found_with_their_job(database: Database) -> None:
     job_id, output = await made(database)
     other, _ = await made(database, 1)
-    _, found = await database.read(lambda c: job_queries.output(c, job_id))
+    _, found = await database.read(lambda c: job_queries.read_output(c, job_id))
     assert found.films == output.films and found.pictures == output.pictures
     assert [film.seconds for film in found.films] == [1.5, 1.5]
-    one = await database.read(lambda c: gallery.one(c, ANN, job_id))
+    one = await database.read(lambda c: gallery.read_made(c, ANN, job_id))
     assert one.output.films == output.films
-    newest = await database.read(lambda c: gallery.newest(c, ANN, 5))
+    newest = await database.read(lambda c: gallery.newest_jobs(c, ANN, 5))
     assert {(m.job.id, len(m.output.films)) for m in newest} == {(job_id, 2), (other, 1)}
 
 
@@ -75,7 +75,7 @@ async def test_a_film_that_can_t_be_rolls_the_whole_result_back(database: Databa
     output = replace(output, films=(replace(output.films[0], **wrong),))
     with pytest.raises(sa.exc.IntegrityError):
         await database.write(lambda c: finish(c, job.id, output, token="t", now=NOW, run_seconds=1.0))
-    assert await database.read(lambda c: job_queries.output(c, job.id)) is None
+    assert await database.read(lambda c: job_queries.read_output(c, job.id)) is None
 
 
 async def test_rows_know_which_files_films_need(database: Database) -> None:
@@ -108,13 +108,13 @@ async def test_a_person_s_films_are_counted_exported_and_deleted(database: Datab
 
 async def test_a_film_goes_into_the_trash_and_for_good_with_its_poster(database: Database) -> None:
     job_id, output = await made(database, 4)
-    await database.write(lambda c: collections.trash_put(c, ANN, [(job_id, 1)], now=NOW))
-    one = await database.read(lambda c: gallery.one(c, ANN, job_id))
+    await database.write(lambda c: collections.put_in_trash(c, ANN, [(job_id, 1)], now=NOW))
+    one = await database.read(lambda c: gallery.read_made(c, ANN, job_id))
     assert [f.index for f in one.output.films] == [0, 2, 3] == [p.index for p in one.output.pictures]
     removed = await database.write(lambda c: collections.delete_pictures(c, [(job_id, 1)], now=NOW))
     gone = replace(output, pictures=output.pictures[1:2], films=output.films[1:2])
     assert set(removed.files) == files_of(gone) and not removed.jobs
-    _, left = await database.read(lambda c: job_queries.output(c, job_id))
+    _, left = await database.read(lambda c: job_queries.read_output(c, job_id))
     assert [f.index for f in left.films] == [0, 2, 3] == [p.index for p in left.pictures]
 
 
@@ -140,12 +140,12 @@ async def test_seconds_of_film_are_counted_by_day_and_outlive_a_deletion(databas
         )
     await database.write(lambda c: privacy.delete_person(c, ANN, now=NOW))
     tomorrow = NOW + timedelta(days=1)
-    assert await database.read(lambda c: usage.used(c, ANN, now=NOW)) == 4.5
-    assert await database.read(lambda c: usage.used(c, ANN, now=tomorrow)) == 0.0
-    await database.write(lambda c: usage.drop_use(c, now=tomorrow))
-    assert await database.read(lambda c: usage.used(c, ANN, now=NOW)) == 4.5
-    await database.write(lambda c: usage.drop_use(c, now=tomorrow + timedelta(days=1)))
-    assert await database.read(lambda c: usage.used(c, ANN, now=NOW)) == 0.0
+    assert await database.read(lambda c: usage.seconds_used(c, ANN, now=NOW)) == 4.5
+    assert await database.read(lambda c: usage.seconds_used(c, ANN, now=tomorrow)) == 0.0
+    await database.write(lambda c: usage.drop_seconds_used(c, now=tomorrow))
+    assert await database.read(lambda c: usage.seconds_used(c, ANN, now=NOW)) == 4.5
+    await database.write(lambda c: usage.drop_seconds_used(c, now=tomorrow + timedelta(days=1)))
+    assert await database.read(lambda c: usage.seconds_used(c, ANN, now=NOW)) == 0.0
 
 
 async def test_films_that_are_coming_are_those_that_wait_or_run(database: Database) -> None:
@@ -154,4 +154,4 @@ async def test_films_that_are_coming_are_those_that_wait_or_run(database: Databa
     await running(database, job=replace(a_job(), request=request))
     await made(database)
     await added(database, replace(a_job(user=BEN), request=request))
-    assert await database.read(lambda c: usage.coming(c, ANN)) == [request, request]
+    assert await database.read(lambda c: usage.list_coming(c, ANN)) == [request, request]

@@ -11,18 +11,19 @@ from tests.storage.test_trash import ANN, BEN, made
 
 
 async def folder(database: Database, name: str = "boats", user: int = ANN, query: str | None = None) -> str:
-    found = await database.write(lambda c: collections.add(c, user, name, query, now=NOW, most=3))
+    found = await database.write(lambda c: collections.add_folder(c, user, name, query, now=NOW, most=3))
     assert found is not None
     return found.id
 
 
 async def put(database: Database, folder_id: str, *names: tuple[str, int], most: int = 9) -> int | None:
-    return await database.write(lambda c: collections.put(c, folder_id, names, now=NOW, most=most))
+    return await database.write(lambda c: collections.put_in_folder(c, folder_id, names, now=NOW, most=most))
 
 
 async def counts(database: Database, user: int = ANN) -> dict[str, int]:
     return {
-        found.name: found.pictures for found in await database.read(lambda c: collections.of_person(c, user))
+        found.name: found.pictures
+        for found in await database.read(lambda c: collections.list_folders(c, user))
     }
 
 
@@ -33,7 +34,7 @@ async def test_a_folder_shows_what_was_put_in_and_not_what_is_in_the_trash(datab
     assert await put(database, boats, (first, 2), (first, 3)) == 1
     await put(database, other, (first, 0))
     assert list((await counts(database)).items()) == [("Apples", 1), ("boats", 3)]
-    await database.write(lambda c: collections.trash_put(c, ANN, [(first, 3)], now=NOW))
+    await database.write(lambda c: collections.put_in_trash(c, ANN, [(first, 3)], now=NOW))
     tiles = await database.read(lambda c: gallery.tiles(c, ANN, Filter(folder=boats), limit=9))
     assert [(tile.job.id, tile.picture.index) for tile in tiles] == [(second, 0), (first, 2)]
     assert (await counts(database))["boats"] == 2
@@ -51,7 +52,7 @@ async def test_a_full_folder_takes_nothing_more(database: Database) -> None:
     assert (await counts(database))["boats"] == 3
     for name in ("b", "c"):
         await folder(database, name)
-    assert await database.write(lambda c: collections.add(c, ANN, "d", None, now=NOW, most=3)) is None
+    assert await database.write(lambda c: collections.add_folder(c, ANN, "d", None, now=NOW, most=3)) is None
 
 
 async def test_a_name_is_given_once(database: Database) -> None:
@@ -60,15 +61,15 @@ async def test_a_name_is_given_once(database: Database) -> None:
     with pytest.raises(IntegrityError):
         await folder(database)
     with pytest.raises(IntegrityError):
-        await database.write(lambda c: collections.rename(c, ANN, other, "boats"))
-    assert await database.write(lambda c: collections.rename(c, ANN, boats, "ships"))
+        await database.write(lambda c: collections.rename_folder(c, ANN, other, "boats"))
+    assert await database.write(lambda c: collections.rename_folder(c, ANN, boats, "ships"))
     assert set(await counts(database)) == {"ships", "other"}
 
 
 async def test_nobody_sees_or_changes_somebody_elses_folder(database: Database) -> None:
     boats = await folder(database)
-    assert await database.read(lambda c: collections.one(c, BEN, boats)) is None
-    assert not await database.write(lambda c: collections.rename(c, BEN, boats, "mine"))
-    assert not await database.write(lambda c: collections.delete(c, BEN, boats))
+    assert await database.read(lambda c: collections.read_folder(c, BEN, boats)) is None
+    assert not await database.write(lambda c: collections.rename_folder(c, BEN, boats, "mine"))
+    assert not await database.write(lambda c: collections.delete_folder(c, BEN, boats))
     assert await counts(database) == {"boats": 0} and await counts(database, BEN) == {}
-    assert await database.write(lambda c: collections.delete(c, ANN, boats))
+    assert await database.write(lambda c: collections.delete_folder(c, ANN, boats))

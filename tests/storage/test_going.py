@@ -13,12 +13,12 @@ DAY, NONE = timedelta(days=1), timedelta()
 
 
 async def taken(database: Database, after: timedelta = NONE, **asked: object) -> list[str]:
-    work = partial(removal.take, now=NOW + after, limit=2, **asked)
+    work = partial(removal.take_due, now=NOW + after, limit=2, **asked)
     return sorted(one.sha256 for one in await database.write(work))
 
 
 async def note(database: Database, *sha256s: str, wait: timedelta) -> None:
-    await database.write(partial(removal.note, sha256s=sha256s, now=NOW, wait=wait))
+    await database.write(partial(removal.note_going, sha256s=sha256s, now=NOW, wait=wait))
 
 
 async def test_a_file_goes_at_the_sooner_of_two_times(database: Database) -> None:
@@ -34,7 +34,7 @@ async def test_what_is_named_again_is_passed_over_however_much_there_is(database
     for sha256 in (A, B):
         await database.write(partial(privacy.note_upload, user_id=1, sha256=sha256, now=NOW))
     assert await taken(database, among=[A, B]) == [] and await taken(database) == [C]
-    await database.write(partial(removal.forget, sha256s=[C]))
+    await database.write(partial(removal.forget_going, sha256s=[C]))
     assert not await database.read(partial(removal.is_due, now=NOW + DAY))
 
 
@@ -50,4 +50,4 @@ async def test_only_what_no_row_names_is_an_orphan_and_once(database: Database) 
     await database.write(partial(privacy.note_upload, user_id=1, sha256=A, now=NOW))
     work = partial(removal.note_orphans, sha256s=[A, B], now=NOW, wait=DAY)
     assert await database.write(work) == 1
-    assert await database.read(partial(removal.going_orphans, sha256s=[A, B, C])) == [C]
+    assert await database.read(partial(removal.find_orphans, sha256s=[A, B, C])) == [C]

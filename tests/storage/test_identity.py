@@ -37,7 +37,7 @@ class Studio:
         return sha256
 
     async def setting(self, key: str) -> object:
-        return await self.database.read(lambda c: people.setting(c, key))
+        return await self.database.read(lambda c: people.read_setting(c, key))
 
     async def marks(self) -> tuple[object, object, object]:
         """The names in the rows, in DATA_DIR and in the files."""

@@ -33,7 +33,7 @@ async def test_a_job_comes_back_as_it_was(database: Database) -> None:
         file_limit=77,
     )
     await added(database, job)
-    assert await database.read(lambda c: job_queries.get(c, job.id)) == job
+    assert await database.read(lambda c: job_queries.read_job(c, job.id)) == job
 
 
 async def test_a_claim_is_made_once(database: Database) -> None:
@@ -49,7 +49,7 @@ async def test_finishing_stores_everything_in_one_go(database: Database) -> None
     assert await database.write(
         lambda c: jobs.finish(c, job.id, OUTPUT, token="t", now=later, run_seconds=5.0)
     )
-    found, output = await database.read(lambda c: job_queries.output(c, job.id))
+    found, output = await database.read(lambda c: job_queries.read_output(c, job.id))
     assert output == OUTPUT
     assert (found.status, found.rendered_at, found.finished_at) == (Status.RENDERED, later, later)
     assert await database.read(job_queries.durations) == [("imagine||image", 5.0)]
@@ -66,8 +66,8 @@ async def test_a_run_that_lost_its_lease_changes_nothing(database: Database, end
         "give_back": lambda c: jobs.give_back(c, job.id, token="t"),
     }
     assert not await database.write(ends[end])
-    assert (await database.read(lambda c: job_queries.get(c, job.id))).status is Status.CANCELLED
-    assert await database.read(lambda c: job_queries.output(c, job.id)) is None
+    assert (await database.read(lambda c: job_queries.read_job(c, job.id))).status is Status.CANCELLED
+    assert await database.read(lambda c: job_queries.read_output(c, job.id)) is None
 
 
 async def test_the_last_attempt_ends_in_failure(database: Database) -> None:
@@ -77,21 +77,21 @@ async def test_the_last_attempt_ends_in_failure(database: Database) -> None:
         assert claimed.attempts == attempt
         status = await database.write(lambda c: jobs.retry(c, job.id, "Given up.", token="t", now=NOW))
         assert status is (Status.FAILED if attempt == MAX_ATTEMPTS else Status.QUEUED)
-    failed = await database.read(lambda c: job_queries.get(c, job.id))
+    failed = await database.read(lambda c: job_queries.read_job(c, job.id))
     assert (failed.error, failed.finished_at) == ("Given up.", NOW)
 
 
 async def test_what_was_given_back_may_be_tried_as_often_as_before(database: Database) -> None:
     job = await running(database)
     assert await database.write(lambda c: jobs.give_back(c, job.id, token="t"))
-    again = await database.read(lambda c: job_queries.get(c, job.id))
+    again = await database.read(lambda c: job_queries.read_job(c, job.id))
     assert (again.status, again.attempts, again.started_at) == (Status.QUEUED, 0, None)
 
 
 async def test_recovery_takes_up_what_ran_and_touches_nothing_else(database: Database) -> None:
     ran, waits = await running(database), await added(database)
     assert await database.write(lambda c: jobs.recover(c, "Given up.", now=NOW)) == [(ran.id, Status.QUEUED)]
-    assert [row.id for row in await database.read(job_queries.waiting)] == [ran.id, waits.id]
+    assert [row.id for row in await database.read(job_queries.list_waiting)] == [ran.id, waits.id]
 
 
 async def test_the_same_interaction_cannot_be_written_twice(database: Database) -> None:
@@ -141,7 +141,7 @@ async def test_a_failure_stays_a_failure_when_it_was_told(database: Database) ->
     assert await database.write(
         lambda c: jobs.deliver(c, job.id, message_id=None, channel_id=None, rung="kept", now=NOW)
     )
-    assert (await database.read(lambda c: job_queries.get(c, job.id))).status is Status.FAILED
+    assert (await database.read(lambda c: job_queries.read_job(c, job.id))).status is Status.FAILED
 
 
 async def test_a_message_can_come_to_show_another_job_or_one_picture(database: Database) -> None:
@@ -172,7 +172,7 @@ async def test_clearing_takes_only_what_waits_and_only_theirs(database: Database
     assert await database.write(lambda c: jobs.cancel_waiting(c, now=NOW, user_id=1, guild_id=99)) == []
     assert await database.write(lambda c: jobs.cancel_waiting(c, now=NOW, user_id=1)) == [mine.id]
     assert await database.write(lambda c: jobs.cancel_waiting(c, now=NOW)) == [other.id]
-    assert (await database.read(lambda c: job_queries.get(c, ran.id))).status is Status.RUNNING
+    assert (await database.read(lambda c: job_queries.read_job(c, ran.id))).status is Status.RUNNING
 
 
 async def test_prompts_are_the_users_own_newest_first_and_different(database: Database) -> None:
@@ -189,7 +189,9 @@ async def test_prompts_are_the_users_own_newest_first_and_different(database: Da
 async def test_children_are_counted_by_picture(database: Database) -> None:
     parent = await added(database)
     await added(database, parent=(parent.id, 1))
-    assert [await database.read(lambda c, i=i: job_queries.children(c, parent.id, i)) for i in range(3)] == [
+    assert [
+        await database.read(lambda c, i=i: job_queries.count_children(c, parent.id, i)) for i in range(3)
+    ] == [
         0,
         1,
         0,
@@ -204,7 +206,7 @@ async def test_a_row_of_another_version_hides_no_other(database: Database) -> No
     assert [job.id for job in await database.read(job_queries.undelivered)] == [good.id]
     with pytest.raises(UnreadableJob):
         await database.write(lambda c: jobs.claim(c, odd.id, token="t", device="cpu", now=NOW))
-    assert len(await database.read(job_queries.waiting)) == 2, "the claim was undone"
+    assert len(await database.read(job_queries.list_waiting)) == 2, "the claim was undone"
 
 
 async def test_deleting_a_job_takes_its_rows_along_and_frees_its_files(database: Database) -> None:
@@ -222,7 +224,7 @@ async def test_deleting_a_job_takes_its_rows_along_and_frees_its_files(database:
             == 0
         )
     assert await database.read(lambda c: privacy.known_files(c, ["a" * 64])) == set()
-    assert (await database.read(lambda c: job_queries.get(c, child.id))).parent_id is None
+    assert (await database.read(lambda c: job_queries.read_job(c, child.id))).parent_id is None
 
 
 @pytest.mark.parametrize(
@@ -253,4 +255,4 @@ async def test_a_clear_in_parts_takes_the_oldest_first_and_leaves_the_rest(datab
     assert sorted(await database.write(part)) == sorted(ids[:3])
     assert sorted(await database.write(part)) == sorted(ids[3:])
     assert await database.write(part) == []
-    assert (await database.read(lambda c: job_queries.get(c, other.id))).status is Status.QUEUED
+    assert (await database.read(lambda c: job_queries.read_job(c, other.id))).status is Status.QUEUED

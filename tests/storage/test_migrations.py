@@ -95,7 +95,7 @@ def path(tmp_path: Path) -> Path:
 async def test_a_database_of_the_first_schema_keeps_all_its_rows(path: Path) -> None:
     before = _fill(path)
     async with open_database(path, path.parent / "backups") as database:
-        job = await database.read(lambda c: job_queries.get(c, "job"))
+        job = await database.read(lambda c: job_queries.read_job(c, "job"))
         left = await database.read(lambda c: job_queries.undelivered(c))
     with closing(sqlite3.connect(path)) as connection:
         assert {name: _count(connection, name) for name in before} == before
@@ -191,7 +191,7 @@ async def test_a_migration_that_breaks_a_link_changes_nothing(
 def test_the_newest_schema_is_the_head_of_the_migrations() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    assert migrate.newest() == ScriptDirectory.from_config(config).get_current_head()
+    assert migrate.newest_schema() == ScriptDirectory.from_config(config).get_current_head()
 
 
 async def test_a_start_on_a_current_file_spares_itself_alembic_and_psycopg(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ async def test_a_character_that_a_server_cannot_keep_is_left_out_and_counted(tmp
     ):
         await source.write(lambda c: people.user_seen(c, 1, "A\0da", now=NOW))
         moved = await move(source, target, "a file", "the target")
-        name = await target.read(lambda c: people.names(c, [1])[1])
+        name = await target.read(lambda c: people.read_names(c, [1])[1])
     assert (moved.cleaned, name) == ((1, "Ada") if target.path is None else (0, "A\0da"))
 
 

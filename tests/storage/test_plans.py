@@ -18,12 +18,18 @@ from tests.storage.conftest import NOW
 @pytest.mark.parametrize(
     ("work", "index"),
     [
-        (partial(conversations.use, user_id=1, now=NOW), "jobs_unfinished_user"),
-        (partial(usage.coming, user_id=1), "jobs_unfinished_user"),
+        (partial(conversations.read_token_use, user_id=1, now=NOW), "jobs_unfinished_user"),
+        (partial(usage.list_coming, user_id=1), "jobs_unfinished_user"),
         (partial(privacy.unfinished, user_id=1), "jobs_unfinished_user"),
         (partial(erasure.bundles, numbers={"p": {1}}), "jobs_bundles"),
-        (partial(conversations.latest, channel_id=2, reader=1, since=NOW, own=False), "jobs_answered"),
-        (partial(conversations.latest, channel_id=2, reader=1, since=NOW, own=True), "jobs_answered"),
+        (
+            partial(conversations.latest_question, channel_id=2, reader=1, since=NOW, own=False),
+            "jobs_answered",
+        ),
+        (
+            partial(conversations.latest_question, channel_id=2, reader=1, since=NOW, own=True),
+            "jobs_answered",
+        ),
         (partial(privacy.old_jobs, before=NOW), "jobs_told"),
         (partial(privacy.old_films, before=NOW), "sqlite_autoindex_jobs"),
     ],

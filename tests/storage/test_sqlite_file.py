@@ -130,7 +130,7 @@ async def test_a_backup_holds_what_was_committed_while_the_database_is_in_use(da
     connection = sqlite3.connect(saved)
     assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
     connection.close()
-    sqlite.check(saved, None)
+    sqlite.check_database(saved, None)
 
 
 async def _rows_at(path: Path) -> int:
@@ -230,7 +230,7 @@ async def test_a_database_is_checked_unless_it_is_as_it_was_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked, path = list[Path](), tmp_path / "atelier.db"
-    monkeypatch.setattr(sqlite, "check", lambda database, folder: checked.append(database))
+    monkeypatch.setattr(sqlite, "check_database", lambda database, folder: checked.append(database))
 
     async def opened() -> int:
         checked.clear()

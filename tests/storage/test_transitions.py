@@ -120,7 +120,7 @@ async def test_a_new_row_has_everything_that_was_asked(database: Database) -> No
         application_id=8,
         file_limit=99,
     )
-    written = await database.write(lambda c: jobs.add(c, job, cost_key="imagine|1|m", max_running=7))
+    written = await database.write(lambda c: jobs.add_job(c, job, cost_key="imagine|1|m", max_running=7))
     assert written == WaitingRow(job.id, 2, 4, 3, Lane.TURBO, None, "imagine|1|m", 7, NOW, 0)
     stored = await row(database, job.id)
     assert {
@@ -142,14 +142,14 @@ async def test_a_new_row_has_everything_that_was_asked(database: Database) -> No
         "file_limit": 99,
         "created_at": NOW,
     }.items() <= stored.items()
-    assert await database.read(lambda c: job_queries.get(c, job.id)) == job
+    assert await database.read(lambda c: job_queries.read_job(c, job.id)) == job
     assert await rows_of(database, schema.inputs) == []
 
 
 async def test_a_new_row_names_the_pictures_it_needs(database: Database) -> None:
     one, two = "a" * 64, "b" * 64
     job = replace(a_job(), request=BlendRequest(images=(one, two)))
-    await database.write(lambda c: jobs.add(c, job, cost_key="blend||m", max_running=1))
+    await database.write(lambda c: jobs.add_job(c, job, cost_key="blend||m", max_running=1))
     assert await rows_of(database, schema.inputs) == [
         {"job_id": job.id, "sha256": one},
         {"job_id": job.id, "sha256": two},
@@ -159,7 +159,7 @@ async def test_a_new_row_names_the_pictures_it_needs(database: Database) -> None
 
 async def test_a_request_without_words_is_stored_without_a_prompt(database: Database) -> None:
     job = replace(a_job(), request=ClassifyRequest(image="a" * 64))
-    await database.write(lambda c: jobs.add(c, job, cost_key="classify||vit", max_running=1))
+    await database.write(lambda c: jobs.add_job(c, job, cost_key="classify||vit", max_running=1))
     assert (await row(database, job.id))["prompt"] is None
 
 
@@ -210,7 +210,7 @@ async def test_a_rendered_job_is_told_on_discord_and_delivered_elsewhere(
         (job_id, schema.GRID, GRID.sha256),
         (job_id, 0, PICTURE.sha256),
     }
-    found = await database.read(lambda c: job_queries.output(c, job_id))
+    found = await database.read(lambda c: job_queries.read_output(c, job_id))
     assert (found[1].pictures, found[1].grid) == ((PICTURE,), GRID)
 
 

@@ -37,7 +37,7 @@ async def names(database: Database, user: int = ANN, **wanted) -> list[tuple[str
 
 
 async def put(database: Database, *pictures: tuple[str, int], user: int = ANN, at=NOW) -> None:
-    await database.write(lambda c: collections.trash_put(c, user, pictures, now=at))
+    await database.write(lambda c: collections.put_in_trash(c, user, pictures, now=at))
 
 
 async def test_what_is_in_the_trash_is_nowhere_else(database: Database) -> None:
@@ -46,7 +46,7 @@ async def test_what_is_in_the_trash_is_nowhere_else(database: Database) -> None:
     assert await names(database) == [*((second, n) for n in (1, 2, 3)), *((first, n) for n in (0, 2, 3))]
     assert await names(database, trash=True) == [(second, 0), (first, 1)]
     assert await database.read(lambda c: gallery.months(c, ANN)) == [("2026-01", 6)]
-    one = await database.read(lambda c: gallery.one(c, ANN, first))
+    one = await database.read(lambda c: gallery.read_made(c, ANN, first))
     assert one is not None and one.output is not None and one.trashed == {1}
     assert [p.index for p in one.output.pictures] == [0, 2, 3] and one.output.grid is None
     shown = await database.read(lambda c: collections.first_shown(c, [first, second]))
@@ -95,16 +95,16 @@ async def test_putting_away_twice_keeps_the_first_end(database: Database) -> Non
     await put(database, (job, 0))
     await put(database, (job, 0), at=NOW + timedelta(days=9))
     day = timedelta(days=1)
-    assert await database.read(lambda c: collections.ended(c, NOW, 9)) == {}
-    assert await database.read(lambda c: collections.ended(c, NOW + day, 9)) == {ANN: [(job, 0)]}
+    assert await database.read(lambda c: collections.list_overdue(c, NOW, 9)) == {}
+    assert await database.read(lambda c: collections.list_overdue(c, NOW + day, 9)) == {ANN: [(job, 0)]}
 
 
 async def test_nobody_takes_anything_out_of_somebody_elses_trash(database: Database) -> None:
     job = await made(database)
     await put(database, (job, 0))
     assert await database.write(lambda c: collections.take_back(c, BEN, [(job, 0)])) == []
-    assert await database.read(lambda c: collections.among(c, BEN, [(job, 0)])) == []
-    assert await database.read(lambda c: collections.count(c, ANN)) == 1
+    assert await database.read(lambda c: collections.list_trashed(c, BEN, [(job, 0)])) == []
+    assert await database.read(lambda c: collections.count_trash(c, ANN)) == 1
 
 
 async def test_a_single_picture_goes_with_all_that_shows_it_alone(database: Database) -> None:
@@ -123,12 +123,12 @@ async def test_a_single_picture_goes_with_all_that_shows_it_alone(database: Data
     removed = await database.write(lambda c: collections.delete_pictures(c, [(job, 1)], now=NOW))
     assert removed.jobs == () and removed.messages == ((2, 11),)
     assert set(removed.files) == {stored(job, 1).sha256, stored(job, GRID).sha256}
-    found = await database.read(lambda c: job_queries.output(c, job))
+    found = await database.read(lambda c: job_queries.read_output(c, job))
     assert found is not None and [p.index for p in found[1].pictures] == [0, 2, 3] and found[1].grid is None
     assert await database.read(lambda c: c.scalars(sa.select(favourites.c.position)).all()) == [2]
     assert await database.read(lambda c: c.scalars(sa.select(unposted.c.message_id)).all()) == [11]
-    assert await database.read(lambda c: collections.count(c, ANN)) == 0
-    assert await database.read(lambda c: collections.pick(c, [(job, 1), (job, 2)])) == [
+    assert await database.read(lambda c: collections.count_trash(c, ANN)) == 0
+    assert await database.read(lambda c: collections.pick_pictures(c, [(job, 1), (job, 2)])) == [
         (found[0], found[1].pictures[1])
     ]
 
@@ -139,7 +139,7 @@ async def test_a_job_without_another_picture_goes_as_a_whole(database: Database)
     gone = [(job, 0), (job, 1), (other, 0)]
     removed = await database.write(lambda c: collections.delete_pictures(c, gone, now=NOW))
     assert removed.jobs == (job,) and removed.messages == ((2, 10),)
-    assert await database.read(lambda c: job_queries.get(c, job)) is None
+    assert await database.read(lambda c: job_queries.read_job(c, job)) is None
     assert await names(database) == [(other, n) for n in (1, 2, 3)]
 
 
@@ -154,7 +154,7 @@ async def test_thousands_are_named_at_once(database: Database) -> None:
     jobs = [await made(database) for _ in range(3)]
     every = [(job, n) for job in jobs for n in range(4)]
     named = [*every, *((f"{n:012}", 0) for n in range(2 * collections.PAGE))]
-    found = await database.read(lambda c: collections.pick(c, named))
+    found = await database.read(lambda c: collections.pick_pictures(c, named))
     assert [(job.id, picture.index) for job, picture in found] == every
     await put(database, *every)
     assert len(await database.write(lambda c: collections.take_back(c, ANN, named))) == 12

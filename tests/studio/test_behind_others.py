@@ -26,7 +26,7 @@ async def put(opened: Opened, *rows: Job) -> None:
 
     def work(connection: sa.Connection) -> None:
         for job in rows:
-            jobs.add(connection, job, cost_key="ask||", max_running=1)
+            jobs.add_job(connection, job, cost_key="ask||", max_running=1)
         over = sa.update(schema.jobs).where(schema.jobs.c.id.in_([job.id for job in rows]))
         connection.execute(over.values(status="rendered", answer='{"text": "A house."}', rendered_at=NOW))
 
@@ -57,9 +57,9 @@ async def test_replies_and_the_newest_question_are_there_beside_others_private_o
     assert len(await read(lambda c: conversations.replies(c, 2, first.id, 50))) == 50
     await put(opened, *(asked(2, question, private=True) for _ in range(MANY)))
     since = NOW - timedelta(days=1)
-    newest = await read(lambda c: conversations.latest(c, 2, 1, since, own=False))
+    newest = await read(lambda c: conversations.latest_question(c, 2, 1, since, own=False))
     assert newest is not None and newest.id == shown.id
-    assert await read(lambda c: conversations.latest(c, 2, 1, since, own=True)) is None
+    assert await read(lambda c: conversations.latest_question(c, 2, 1, since, own=True)) is None
 
 
 async def test_what_was_made_from_a_picture_is_there_beside_others_private_ones(opened: Opened) -> None:
@@ -83,7 +83,7 @@ async def test_tries_are_there_beside_those_of_others(opened: Opened, kind, name
     mine, other = "abcd2345efgh", "zzzz2345zzzz"
     first = asked(1, named(mine))
     await put(opened, first, *(asked(1, named(other)) for _ in range(MANY)), asked(2, named(mine)))
-    found = await opened.services.database.read(lambda c: job_queries.newest(c, 1, kind.kind, mine, 10))
+    found = await opened.services.database.read(lambda c: job_queries.newest_about(c, 1, kind.kind, mine, 10))
     assert [job.id for job in found] == [first.id]
 
 
@@ -91,6 +91,6 @@ async def test_the_newest_jobs_are_there_beside_those_in_the_trash(opened: Opene
     kept = (await opened.drawn(ALICE)).job
     away = [(await opened.drawn(ALICE)).job for _ in range(3)]
     names = [(job.id, index) for job in away for index in range(4)]
-    put_away = lambda c: collections.trash_put(c, ALICE.user_id, names, now=datetime.now(UTC))  # noqa: E731
+    put_away = lambda c: collections.put_in_trash(c, ALICE.user_id, names, now=datetime.now(UTC))  # noqa: E731
     await opened.services.database.write(put_away)
     assert [seen.job.id for seen in await opened.studio.gallery.newest(ALICE, 2)] == [kept.id]

@@ -144,7 +144,9 @@ async def test_the_sweep_keeps_films_and_ends_that_rows_name_and_takes_the_rest(
 
 async def test_one_film_of_a_set_is_put_away_and_deleted_alone(opened: Opened) -> None:
     job_id = await opened.made(1, 2, 3, 4)
-    await opened.database.write(lambda c: collections.trash_put(c, ANN, [(job_id, 2)], now=datetime.now(UTC)))
+    await opened.database.write(
+        lambda c: collections.put_in_trash(c, ANN, [(job_id, 2)], now=datetime.now(UTC))
+    )
     await opened.own.delete_pictures(ANN, [(job_id, 2)])
     assert opened.left() == [".mp4"] * 3 + [".png"] * 3 + [".safetensors"] * 3
     result = await opened.queue.result(job_id)

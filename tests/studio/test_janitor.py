@@ -203,7 +203,7 @@ async def test_a_file_that_is_sent_again_while_it_goes_stays(kept: Kept) -> None
     os.utime(kept.files.path(sha256), (0, kept.real.timestamp() - 2 * 86_400))
     await kept.orphans_found()
     kept.set(kept.real + timedelta(days=2))
-    taken = await kept.database.write(partial(removal.take, now=kept.now, limit=9))
+    taken = await kept.database.write(partial(removal.take_due, now=kept.now, limit=9))
     assert [one.sha256 for one in taken] == [sha256], "no row names it when it is looked at last"
     await kept.files.put(data, "image/png")
     os.utime(kept.files.path(sha256), (0, kept.real.timestamp() + 60))
@@ -214,7 +214,7 @@ async def test_a_file_that_is_sent_again_while_it_goes_stays(kept: Kept) -> None
 
 async def test_a_file_that_was_put_off_by_a_wrong_clock_goes_by_the_right_one(kept: Kept) -> None:
     sha256 = await kept.sent(days=3, named=False)
-    note = partial(removal.note, sha256s=[sha256], now=kept.now, wait=YEARS)
+    note = partial(removal.note_going, sha256s=[sha256], now=kept.now, wait=YEARS)
     await kept.database.write(note)
     await kept.later()
     for _ in range(7):

@@ -84,7 +84,7 @@ class Rows(CurrentDirectory):
 
     async def read(self, work: partial[set[tuple[int | None, int]]], *, once: bool) -> Any:
         """Where a job is shown, which is all that is read here."""
-        assert work.func is job_queries.places
+        assert work.func is job_queries.message_places
         job_id = work.keywords["job_id"]
         self.looked_up.append("places")
         return self.shown if any(job.id == job_id for job in self.known) else set()

@@ -137,8 +137,8 @@ async def until_seen(site: Site, wanted: list[str]) -> None:
     async def seen() -> bool:
         model, made = services.indexing.model, []
         for job_id in wanted:
-            made += await services.database.read(lambda c, job_id=job_id: rows.of_job(c, job_id))
-        return not await services.database.read(lambda c: rows.unread(c, model, made))
+            made += await services.database.read(lambda c, job_id=job_id: rows.list_pictures(c, job_id))
+        return not await services.database.read(lambda c: rows.without_vector(c, model, made))
 
     await eventually(seen)
 
@@ -161,11 +161,11 @@ async def test_a_folder_is_named_among_the_words(site) -> None:
 async def test_what_is_in_the_trash_is_not_found_and_its_vector_goes_with_it(site) -> None:
     job = await drawn(site, "a house --seed 90")
     you, services, trash = Actor(YOU, None), site.opened.services, site.opened.studio.organise.trash
-    made = await services.database.read(lambda c: rows.of_job(c, job["id"]))
+    made = await services.database.read(lambda c: rows.list_pictures(c, job["id"]))
     await trash.put(you, [(job["id"], 1)])
     assert sorted(await found(site, "q=91")) == [90, 92, 93]
     await services.privacy.delete_pictures(YOU, [(job["id"], 1)])
     model = services.indexing.model
-    assert await services.database.read(lambda c: rows.unread(c, model, made)) == [made[1]]
+    assert await services.database.read(lambda c: rows.without_vector(c, model, made)) == [made[1]]
     left = sa.select(picture_places.c.position)
     assert await services.database.read(lambda c: list(c.scalars(left))) == [0, 2, 3]

@@ -60,14 +60,14 @@ async def put(
         names.append(await opened.services.files.put(one, "image/png"))
         await opened.services.queue.people.note_upload(actor.user_id, names[-1])
     coming = [Incoming(name, "good", group) for name in names]
-    work = partial(dataset.add, user_id=actor.user_id, coming=coming, most=2000, now=datetime.now(UTC))
+    work = partial(dataset.add_items, user_id=actor.user_id, coming=coming, most=2000, now=datetime.now(UTC))
     await opened.services.database.write(partial(work, project_id=project.id))
     return names
 
 
 async def model_in_use(opened: Opened, project: Project) -> versions.Version:
     """Wait for a model, and return it."""
-    work = partial(versions.version, project_id=project.id)
+    work = partial(versions.read_version, project_id=project.id)
     async with asyncio.timeout(LONGEST):
         while (found := await opened.services.database.read(work)) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)

@@ -231,9 +231,9 @@ async def _checked(folder: Path, promised: Promised, wanted: str) -> dict[str, o
         pile = (await opened.studio.projects.shelf.card(ALICE, PILE)).project.id
         taught = card.project.id
         read = opened.services.database.read
-        there = [one for one in await read(partial(dataset.page, project_id=pile, limit=5000))]
+        there = [one for one in await read(partial(dataset.read_items, project_id=pile, limit=5000))]
         marks = await read(partial(dataset.marks_of, project_id=pile))
-        every = await read(partial(versions.every, project_id=taught))
+        every = await read(partial(versions.list_versions, project_id=taught))
         jobs = {job_id: await opened.services.queue.job(job_id) for job_id in promised.asked}
         files = opened.services.files
         known = {one.sha256 for one in there}

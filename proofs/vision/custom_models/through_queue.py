@@ -67,7 +67,7 @@ async def project(opened: Opened, name: str, good: int, bad: int = 0) -> None:
         put.append(Incoming(await opened.services.files.put(sent.data, "image/png"), label))
         await opened.services.queue.people.note_upload(ALICE.user_id, put[-1].sha256)
     given = {"user_id": ALICE.user_id, "coming": put, "most": 2000, "now": datetime.now(UTC)}
-    await opened.services.database.write(lambda c: dataset.add(c, found.id, **given))
+    await opened.services.database.write(lambda c: dataset.add_items(c, found.id, **given))
 
 
 async def over(opened: Opened, new, on: Callable[[object], None] = lambda event: None) -> tuple[str, float]:

@@ -40,7 +40,7 @@ class Searched:
 
     async def missing(self, sha256s: set[str]) -> list[str]:
         model = self.opened.services.indexing.model
-        return await self.opened.services.database.read(lambda c: rows.unread(c, model, sha256s))
+        return await self.opened.services.database.read(lambda c: rows.without_vector(c, model, sha256s))
 
     async def find(self, actor: Actor, text: str, **options: int) -> Found:
         return await self.opened.studio.search.find(actor, search.read(text), **options)

@@ -19,7 +19,7 @@ from tests.studio.library.eyes import Seeing, vector_of
 async def written(opened: Opened) -> dict[int, bytes]:
     """The rows: place → vector."""
     model = opened.services.indexing.model
-    return await opened.services.database.read(lambda c: rows.between(c, model, 0, 10**6))
+    return await opened.services.database.read(lambda c: rows.read_vectors(c, model, 0, 10**6))
 
 
 def wide(number: float) -> bytes:

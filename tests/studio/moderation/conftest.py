@@ -92,7 +92,7 @@ class World:
         stored = StoredPicture(sha256, "image/png", 64, 64, None, 0, len(data))
 
         def write(connection: sa.Connection) -> None:
-            jobs.add(connection, asked, cost_key="", max_running=3)
+            jobs.add_job(connection, asked, cost_key="", max_running=3)
             jobs.claim(connection, asked.id, token="t", device="cpu", now=asked.created_at)
             made = StoredOutput((stored,))
             jobs.finish(connection, asked.id, made, token="t", run_seconds=1.0, now=asked.created_at)

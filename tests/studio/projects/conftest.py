@@ -149,7 +149,7 @@ class World(Opened):
         for name in names:
             await self.services.queue.people.note_upload(actor.user_id, name)
         given = {"user_id": actor.user_id, "coming": coming, "most": 2000, "now": datetime.now(UTC)}
-        await self.services.database.write(lambda c: dataset.add(c, project.id, **given))
+        await self.services.database.write(lambda c: dataset.add_items(c, project.id, **given))
         return names
 
     async def trained(self, actor: Actor, name: str, **more: int) -> Job:

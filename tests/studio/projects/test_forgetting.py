@@ -35,7 +35,7 @@ async def _again(world: World, project: Project) -> versions.Version:
     found: list[versions.Version] = []
 
     async def used() -> bool:
-        work = partial(versions.version, project_id=project.id)
+        work = partial(versions.read_version, project_id=project.id)
         found.extend(one for one in [await world.services.database.read(work)] if one)
         return bool(found)
 

@@ -175,7 +175,7 @@ async def _again(world: World, project: Project) -> versions.Version:
     found: list[versions.Version] = []
 
     async def used() -> bool:
-        version = await world.services.database.read(partial(versions.version, project_id=project.id))
+        version = await world.services.database.read(partial(versions.read_version, project_id=project.id))
         found.extend([version] if version is not None and version.number > 1 else [])
         return bool(found)
 

@@ -244,7 +244,7 @@ async def test_one_version_is_used_whatever_happens_at_once(world: World, boards
         await world.trained(ALICE, "boards")
     database = world.services.database
     for number in (2, 3, 1, 3):
-        assert await database.write(lambda c, n=number: versions.use(c, boards.id, n))
+        assert await database.write(lambda c, n=number: versions.use_version(c, boards.id, n))
         used = [
             one for one in await world.projects.training.versions(ALICE, "boards") if one.state == "active"
         ]

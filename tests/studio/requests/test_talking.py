@@ -227,10 +227,10 @@ async def test_a_days_tokens_end_and_are_told_before(tmp_path: Path) -> None:
     async with open_chat(tmp_path, ASK_PER_DAY="2000", ASK_TOKENS="100") as chat:
         database = chat.opened.services.database
         now = datetime.now(UTC)
-        await database.write(lambda c: conversations.spend(c, ALICE.user_id, 1650, now=now))
+        await database.write(lambda c: conversations.spend_tokens(c, ALICE.user_id, 1650, now=now))
         job = await chat.first()
         assert "82%" in (await chat.notes(job))[-1]
-        await database.write(lambda c: conversations.spend(c, ALICE.user_id, 300, now=now))
+        await database.write(lambda c: conversations.spend_tokens(c, ALICE.user_id, 300, now=now))
         with pytest.raises(LimitError, match="used 1,967 of today's 2,000 tokens.*0:00 UTC"):
             await chat.first()
         assert await chat.first(BOB), "they have tokens of their own"
@@ -242,7 +242,7 @@ async def test_a_role_raises_a_members_tokens_in_its_server_and_the_most_of_them
     async with open_chat(tmp_path, ASK_PER_DAY="1000", ASK_TOKENS="100") as chat:
         database, now = chat.opened.services.database, datetime.now(UTC)
         patron, guild = replace(ALICE, roles=(7, 8)), ALICE.guild_id
-        await database.write(lambda c: conversations.spend(c, ALICE.user_id, 1650, now=now))
+        await database.write(lambda c: conversations.spend_tokens(c, ALICE.user_id, 1650, now=now))
         with pytest.raises(LimitError, match="today's 1,000 tokens"):
             await chat.first(patron)
         for role, per_day in ((7, 2000), (8, 500), (9, 0)):
