@@ -142,7 +142,7 @@ class Reading:
 
 
 @lru_cache(maxsize=256)
-def read(text: str) -> Reading:
+def read_text(text: str) -> Reading:
     """Return all readings of ``text``."""
     plain = _plain(text)
     latin = plain.translate(_LETTERS)

@@ -1,20 +1,16 @@
-"""Decides what may be asked for and what may be shown, with the rows: policies, strikes, time-outs, scores.
-
-The rules themselves are in ``rules``. Nothing here keeps or repeats what somebody wrote.
-
-How fit stored pictures and films are to be shown: each is judged once, and what came of it is a row.
-
-The rules on answers that grow while they are read: each part is judged with all before it, first.
-
-What is asked again when a job's turn comes: the rules of its place, and of own models whether whoever
-asked still may. Hours can lie between asking and then."""
+"""Decides what may be asked for, run, shown and answered: by the rules of ``rules``, the rows of policies,
+strikes, time-outs and scores, and the classifier process, which judges each picture once. Nothing here keeps
+or repeats what somebody wrote."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import re
+import struct
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from core.errors import FilesAway, ImageError, NotAllowedError, NotYet, StorageError, UserError
+from core.errors import AtelierError, FilesAway, ImageError, NotAllowedError, NotYet, StorageError, UserError
 from core.job import NOBODY, Job, Origin
 from core.requests.base import Answer
 from core.requests.custom_models import STYLE, BundleRequest, ProjectRequest, TrainRequest
@@ -37,8 +33,8 @@ from storage.projects.projects import Project
 from storage.videos import of_posters
 from studio.actor import Actor, Directory, Unanswered
 from studio.authority import TABLE, Action, Authority, Place
+from studio.media.child import Child
 from studio.media.uploads import checked_frames
-from studio.moderation.classifier import PictureCheck, Unchecked
 from studio.moderation.rules import (
     THRESHOLDS,
     Blocked,
@@ -53,10 +49,77 @@ from studio.moderation.rules import (
     by_score,
     in_time_out,
     judge,
+    judged_words,
     names_a_minor,
     shows_all,
-    words_of,
 )
+
+log = logging.getLogger(__name__)
+ANSWER = 60.0  # seconds for one picture, the start included
+IDLE = 900.0  # seconds without a picture until the process is let go
+PAUSE = 30.0  # seconds until it is started again after it failed
+
+
+class Unchecked(AtelierError):
+    """There is no judgement: the classifier isn't there or can't read the picture."""
+
+
+class PictureCheck:
+    """``model``: a classifier's folder; empty = the one that comes as a package."""
+
+    def __init__(self, model: str = "") -> None:
+        self.child = Child(sys.executable, "-m", "vision.worker.safety", *((model,) if model else ()))
+        self.name = model or "open_nsfw"
+        self.starting: asyncio.Task[None] | None = None
+        self._failed_at = float("-inf")
+
+    def get_ready(self) -> None:
+        """Start the process while the picture is still being made: it takes a third of a second, longer
+        beside a worker's own start."""
+
+        async def begin() -> None:
+            async with self.child.turn:
+                if self.child.is_gone and not self._pauses:
+                    with contextlib.suppress(OSError):  # whoever asks for a score is told
+                        await self.child.start(IDLE)
+
+        if self.child.is_gone and (self.starting is None or self.starting.done()):
+            self.starting = asyncio.create_task(begin(), name="start the classifier")
+
+    @property
+    def _pauses(self) -> bool:
+        return asyncio.get_running_loop().time() < self._failed_at + PAUSE
+
+    async def score(self, data: bytes) -> float:
+        """Return 0 (fit to be shown) to 1 for an encoded picture of ours. Raises Unchecked when there is no
+        answer."""
+
+        async def talk(asked: asyncio.StreamWriter, answers: asyncio.StreamReader) -> dict[str, Any]:
+            asked.write(struct.pack(">I", len(data)) + data)
+            await asked.drain()
+            return json.loads(await answers.readuntil(b"\n"))
+
+        async with self.child.turn:
+            if self._pauses:
+                raise Unchecked("the classifier has failed a moment ago")
+            try:
+                answer = await self.child.ask(talk, ANSWER, IDLE)
+            except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
+                self._failed_at = asyncio.get_running_loop().time()
+                log.error(
+                    "pictures can't be checked: the classifier process ended (%s)", type(error).__name__
+                )
+                raise Unchecked("the classifier process ended") from error
+        if "nsfw" not in answer:
+            raise Unchecked(f"the classifier can't read it ({answer.get('error')})")
+        return float(answer["nsfw"])
+
+    async def close(self) -> None:
+        """End the process."""
+        if self.starting is not None:
+            await asyncio.gather(self.starting, return_exceptions=True)
+        await self.child.close()
+
 
 FILM, LATENTS = "mp4", "safetensors"  # how the files of a film and of its ends are called
 Frames = Callable[[bytes], Awaitable[Sequence[bytes]]]
@@ -121,7 +184,6 @@ ADVICE = {
     Rule.CHILDREN: " Most who write so mean no harm: it is no strike, and nobody is told. Try other words.",
 }
 _STRICTER = tuple(Visibility)  # each hides more than those before it
-log = logging.getLogger(__name__)
 
 
 class Moderator:
@@ -161,7 +223,7 @@ class Moderator:
         adult = self._directory.age_restricted(place) if adult is None else adult
         pictures, lessons = job.request.pictures, await self._lessons(job)
         minors = await self._minors.among((*pictures, *lessons), job.request.files)
-        asked = words_of(job.request, of_minor=bool(minors))
+        asked = judged_words(job.request, of_minor=bool(minors))
         judged = partial(self.judge_words, asked, settings, words)
         verdict = await judged(adult=bool(adult))
         if verdict is not None and adult is None and running:
@@ -374,7 +436,7 @@ class Moderator:
 
     async def told(self, job: Job, place: Place) -> Job:
         """Return a job as it may be told of in ``place``: its words break no rule there, or stay out."""
-        words, settings = words_of(job.request), await self.settings(place.guild_id)
+        words, settings = judged_words(job.request), await self.settings(place.guild_id)
         own = tuple(await self._database.read(partial(rows.words, guild_id=place.guild_id), once=True))
         adult = self._directory.age_restricted(place)
         verdict = await self.judge_words(words, settings, own, adult=bool(adult))

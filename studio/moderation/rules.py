@@ -32,7 +32,7 @@ from core.requests import Request
 from storage import moderation as rows
 from storage.database import Database
 from storage.moderation import Made, ModerationRow
-from studio.moderation.confusables import Reading, Terms, read
+from studio.moderation.confusables import Reading, Terms, read_text
 
 
 class Sense(enum.Enum):
@@ -245,7 +245,7 @@ LISTS = {
 
 def reading(text: str) -> Reading:
     """Return a text as the lists are looked up in it, without what means something else."""
-    return read(EVERYDAY.sub(" ", text))
+    return read_text(EVERYDAY.sub(" ", text))
 
 
 def about_a_minor(reading: Reading) -> bool:
@@ -253,7 +253,7 @@ def about_a_minor(reading: Reading) -> bool:
     return MINOR.found_in(reading) or bool(_AGES.search(reading.plain))
 
 
-def found(sense: Sense, reading: Reading) -> frozenset[str]:
+def found_terms(sense: Sense, reading: Reading) -> frozenset[str]:
     """Return what of a list a text has; of minors, ages too."""
     ages = _AGES.findall(reading.plain) if sense is Sense.MINOR else ()
     return LISTS[sense].all_in(reading) | frozenset(ages)
@@ -471,7 +471,7 @@ class _Found:
             self._terms[sense, avoided] = (
                 _own_terms(self._own).all_in(self._readings[text])
                 if sense is Sense.OWN
-                else found(sense, self._readings[text])
+                else found_terms(sense, self._readings[text])
             )
         return self._terms[sense, avoided]
 
@@ -509,7 +509,7 @@ def _strings(value: object, avoided: bool = False) -> Iterator[tuple[str, bool]]
             yield from _strings(getattr(value, item.name), avoided)
 
 
-def words_of(request: Request, *, of_minor: bool = False) -> Words:
+def judged_words(request: Request, *, of_minor: bool = False) -> Words:
     """Return the words of a request. of_minor: it is about a picture of one."""
     return Words(all_text(request), " \n ".join(avoided_by(request)), of_minor)
 

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage import schema
-from studio.moderation.classifier import Unchecked
+from studio.moderation.moderator import Unchecked
 from tests.bot.conftest import Studio, open_studio
 
 # As members meet it

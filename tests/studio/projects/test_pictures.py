@@ -13,7 +13,7 @@ import pytest
 from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.requests import ImagineRequest
 from storage.projects.projects import Project
-from studio.moderation.classifier import PictureCheck
+from studio.moderation.moderator import PictureCheck
 from studio.new_job import NewJob
 from studio.projects.dataset import Brought
 from tests.studio.conftest import ALICE, BOB, MIRA, Sent, open_studio, png
