@@ -104,7 +104,7 @@ class World:
 def nothing_read_before() -> None:
     """Each test reads its texts itself, whichever test has read the same ones before."""
     confusables.read_text.cache_clear()
-    rules._own_terms.cache_clear()
+    rules.own_terms.cache_clear()
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def test_a_term_is_found_as_its_alphabet_is_written(term: str, text: str, found:
 
 
 def test_the_lists_are_words_and_phrases_between_commas() -> None:
-    listed = rules._terms("""
+    listed = rules.listed_terms("""
         red, dick   pic,
         blue""")
     assert [

@@ -146,7 +146,7 @@ class Strict:
 
 async def test_the_rules_of_the_place_hold_at_the_door(world: World, boards: Project) -> None:
     checked: PictureCheck = Strict()  # type: ignore[assignment]
-    world.services.moderator._check = checked
+    world.services.moderator.check = checked
     brought = await world.projects.pictures.add(ALICE, "boards", [sent(95)])
     assert brought == Brought((), (), brought.refused) and "rule of this place" in brought.refused[0][1]
 
