@@ -60,8 +60,7 @@ from studio.janitor import Janitor
 from studio.library.rendition import Showing, Thumbnails
 from studio.media.provenance import Credentials, Marker
 from studio.media.uploads import Intake
-from studio.moderation.classifier import PictureCheck
-from studio.moderation.moderator import Moderator, Starting
+from studio.moderation.moderator import Moderator, PictureCheck, Starting
 from studio.moderation.rules import ModerationSettings
 from studio.privacy import Deletions, Privacy, Retention
 from studio.projects.training import Retraining

@@ -259,7 +259,7 @@ class Privacy:
 
         removed = await self._database.write(whole)
         self._queue.note_deleted(whose, removed.jobs)
-        confusables.read.cache_clear()  # it holds the last prompts of everybody
+        confusables.read_text.cache_clear()  # it holds the last prompts of everybody
         self._queue.run_again(removed.spoilt)
         self.cleared.set()
         if names := (*removed.jobs, *removed.forgotten, *removed.files):

@@ -21,7 +21,7 @@ from core.errors import NotAllowedError, PromptError, UserError
 from core.prompt.parser import parse_prompt
 from studio.actor import Actor
 from studio.authority import Action
-from studio.media.file_types import may_be_film
+from studio.media.video_decode import may_be_film
 
 ENVELOPES, CROSSES, STARS = ("✉", "📩", "💌"), ("❌", "✖"), ("⭐", "🌟", "❤", "💖")
 RIGHT, WRONG = "✅", "❌"

@@ -17,8 +17,8 @@ from core.job import Job
 from studio.actor import Actor
 from studio.authority import Action
 from studio.inputs import Given
-from studio.media.file_types import may_be_film
 from studio.media.uploads import Readable, short_name
+from studio.media.video_decode import may_be_film
 
 _LINK = re.compile(
     r"<?https?://(?:\w+\.)?discord(?:app)?\.com/channels/(@me|\d{1,19})/(\d{1,19})/(\d{1,19})/?>?"

@@ -27,7 +27,7 @@ def main() -> None:
     while head := source.read(4):
         data, began = source.read(struct.unpack(">I", head)[0]), time.process_time()
         target = io.BytesIO()
-        header, poster = transcode.make("take", [io.BytesIO(data)], target, **LIMITS)
+        header, poster = transcode.make_film("take", [io.BytesIO(data)], target, **LIMITS)
         body = b"" if "error" in header else target.getvalue()
         took, peak = time.process_time() - began, peak_of(status)
         told = {**header, "film": len(body), "seconds": took, "peak": peak, "shut": shut}

@@ -175,10 +175,10 @@ def canaries(count: int) -> tuple[int, int, int]:
     for kind, data in talkative():
         had += CANARY in data[: -len(CANARY)]
         clip = io.BytesIO()
-        header, poster = transcode.make("take", [io.BytesIO(data)], clip, **LIMITS)
+        header, poster = transcode.make_film("take", [io.BytesIO(data)], clip, **LIMITS)
         assert "error" not in header, (kind, header)
         gif = io.BytesIO()
-        transcode.make("gif", [clip], gif, limit=10**6)
+        transcode.make_film("gif", [clip], gif, limit=10**6)
         told = codecs.box_of(b"free", CANARY) + codecs.box_of(b"udta", CANARY)  # as if it had come in since
         for made, media_type in ((clip.getvalue() + told, "video/mp4"), (gif.getvalue(), "image/gif")):
             sent = provenance.outgoing(made, media_type, source=provenance.EXTENDED, parameters=False)

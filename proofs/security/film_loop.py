@@ -26,7 +26,7 @@ def main() -> None:
     while head := source.read(4):
         data, began = source.read(struct.unpack(">I", head)[0]), time.process_time()
         video_decode.END = began + end  # as if the process had just begun
-        header, body = video_process.answer(data, "frames", most=16, max_pixels=100_000)
+        header, body = video_process.answer_request(data, "frames", most=16, max_pixels=100_000)
         took, peak = time.process_time() - began, peak_of(status)
         line = json.dumps({**header, "seconds": took, "peak": peak, "shut": shut}).encode()
         sink.write(struct.pack(">II", len(line), len(body)) + line + body)

@@ -26,7 +26,7 @@ def main() -> None:
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while head := source.read(4):
         data, began = source.read(struct.unpack(">I", head)[0]), time.process_time()
-        header, body = image_process.answer(data, "clean")
+        header, body = image_process.answer_request(data, "clean")
         took, peak = time.process_time() - began, peak_of(status)
         line = json.dumps({**header, "seconds": took, "peak": peak, "shut": shut}).encode()
         sink.write(struct.pack(">II", len(line), len(body)) + line + body)

@@ -90,7 +90,9 @@ class Plan:
     seam: int | None = 0
 
 
-def plan(document: Document, laid: Sequence[Laid], painted: bool, *, controlnet: bool = False) -> Plan:
+def plan_document(
+    document: Document, laid: Sequence[Laid], painted: bool, *, controlnet: bool = False
+) -> Plan:
     """Return what ``document`` becomes. laid: its layers that can be seen. painted: its mask isn't empty.
     controlnet: the host has set one up.
 
@@ -140,7 +142,7 @@ def job_of(
     words: None = the picture's own. mask: SHA-256 of what is painted, None for nothing. references: role →
     SHA-256 of pictures beside the words. Raises UserError as ``plan`` does, and for numbers out of range.
     """
-    kind = plan(document, laid, mask is not None).kind
+    kind = plan_document(document, laid, mask is not None).kind
     source = laid[0].source
     if kind == REGION:
         new = actions.region(source, words, mask=mask)
@@ -411,7 +413,7 @@ class Selecting:
             raise ImageError(found.refused)
         mask = None
         if found.rows:
-            mask = await asyncio.to_thread(masks.write, Bits(*found.size, found.rows))
+            mask = await asyncio.to_thread(masks.write_mask, Bits(*found.size, found.rows))
         return Selection(mask, found.score, found.box, found.by, found.points, found.words)
 
 
@@ -457,7 +459,7 @@ class Editor:
             raise ImageError(NOT_YOURS)
         try:
             data = await self._files.get(sha256)
-            await asyncio.to_thread(masks.read, data)
+            await asyncio.to_thread(masks.read_mask, data)
         except FilesAway:
             raise
         except StorageError as error:
@@ -505,7 +507,7 @@ class Editor:
         return Asked(new, self._plan(document, laid, mask is not None))
 
     def _plan(self, document: Document, laid: Sequence[Laid], painted: bool) -> Plan:
-        return plan(document, laid, painted, controlnet=self._controlnet)
+        return plan_document(document, laid, painted, controlnet=self._controlnet)
 
     async def _laid(self, actor: Actor, document: Document) -> list[Laid]:
         """Return the layers that can be seen; each picture's right is checked, and that the actor has sent
@@ -530,7 +532,7 @@ class Editor:
         return Found(sha256, *await self._intake.size(sha256))
 
     async def _check_clip(self, actor: Actor, sha256: str, source: Found) -> None:
-        mask = await asyncio.to_thread(masks.read, await self.mask(actor, sha256))
+        mask = await asyncio.to_thread(masks.read_mask, await self.mask(actor, sha256))
         if (mask.width, mask.height) != (source.width, source.height):
             raise UserError(
                 f"`clip` has {mask.width}×{mask.height} px; its layer's picture has"

@@ -36,9 +36,9 @@ from studio.actor import Place
 from studio.library.rendition import Shown
 from studio.media import provenance, uploads
 from studio.media.child import ask_once
-from studio.media.file_types import READ, kind_of
 from studio.media.provenance import Marker
 from studio.media.uploads import VIDEO_PROCESS, Readable, fetched, short_name
+from studio.media.video_decode import READ, kind_of
 from studio.moderation.moderator import Moderator
 from studio.moderation.rules import Visibility
 

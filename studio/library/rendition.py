@@ -38,7 +38,7 @@ class Thumbnails:
     """Makes and keeps small WebP copies of stored pictures."""
 
     def __init__(self, files: Files) -> None:
-        self._files = files
+        self.files = files
         self.child = Child(sys.executable, "-m", IMAGE_PROCESS, "thumbnail")
 
     async def get(self, sha256: str, side: int, *, veiled: bool = False) -> bytes:
@@ -48,14 +48,14 @@ class Thumbnails:
         StorageError when its file is gone.
         """
         name = f"{side}{'.veiled' if veiled else ''}.webp"
-        kept = await self._files.get_derived(sha256, name)
+        kept = await self.files.get_derived(sha256, name)
         if kept is not None:
             return kept
-        original = await self._files.get(sha256)
+        original = await self.files.get(sha256)
         made = await self._ask(original, side, veiled)
         if not made:
             raise ImageError("This picture can't be read any more.")
-        await self._files.put_derived(sha256, name, made)
+        await self.files.put_derived(sha256, name, made)
         return made
 
     async def _ask(self, original: bytes, side: int, veiled: bool) -> bytes:

@@ -80,7 +80,7 @@ async def ask_once(
 async def exchange(
     asked: asyncio.StreamWriter, answers: asyncio.StreamReader, data: Content | None, **given: Any
 ) -> tuple[dict[str, Any], bytes]:
-    """Send a confined process one request, see ``studio.media.confinement.serve``, and return its answer.
+    """Send a confined process one request, see ``confinement.serve_confined``, and return its answer.
     Raises OSError and IncompleteReadError when it ends."""
     line = json.dumps(given).encode()
     asked.write(LENGTHS.pack(len(line), 0 if data is None else data.size) + line)

@@ -64,7 +64,7 @@ _CALLS = {
 _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARCH_*, place in _CALLS
 
 
-def serve(
+def serve_confined(
     prepare: Callable[..., Callable[..., tuple[Mapping[str, Any], bytes]]],
     memory: int,
     seconds: int,

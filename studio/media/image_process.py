@@ -46,7 +46,7 @@ OTHER_SIZE = "The mask below the strokes has {}×{} px; the canvas has {}×{} px
 
 def main() -> None:
     """Answer requests for one command, in a process that can do nothing else."""
-    confinement.serve(prepare, MAX_MEMORY, COMMANDS[sys.argv[1]][1])
+    confinement.serve_confined(prepare, MAX_MEMORY, COMMANDS[sys.argv[1]][1])
 
 
 def prepare(command: str = "") -> Callable[..., Answer]:
@@ -62,7 +62,7 @@ def prepare(command: str = "") -> Callable[..., Answer]:
             strokes,  # noqa: F401
         )
 
-        return partial(answer, command=command)
+        return partial(answer_request, command=command)
     from PIL import (  # noqa: F401
         Image,
         ImageChops,
@@ -87,10 +87,10 @@ def prepare(command: str = "") -> Callable[..., Answer]:
         probe = io.BytesIO()
         Image.new("RGB", (8, 8)).save(probe, "PNG")
         thumbnail(probe.getvalue(), 256, veiled=True)  # loads all that the encoder needs
-    return partial(answer, command=command)
+    return partial(answer_request, command=command)
 
 
-def answer(data: bytes, command: str, **given: Any) -> Answer:
+def answer_request(data: bytes, command: str, **given: Any) -> Answer:
     """Return (header, bytes); a header with "error" says in a few words why there is no picture."""
     try:
         return COMMANDS[command][0](data, **given)
@@ -247,7 +247,7 @@ def numbered(data: bytes, side: int) -> Answer:
     return {"width": width, "height": height}, out.getvalue()
 
 
-def mask(data: bytes, size: int) -> Answer:
+def mark_mask(data: bytes, size: int) -> Answer:
     """Return a PNG, white = to be redrawn, of what somebody's picture marks on the original.
 
     data: ``size`` bytes of the picture, then the original's (ours). Three kinds are understood: a part erased
@@ -341,7 +341,7 @@ def _two_tones(given, size):
     return grey.resize(size).point(lambda value: 255 if value > 127 else 0)
 
 
-def sheet(data: bytes, lengths: list[int], first: int) -> Answer:
+def draw_sheet(data: bytes, lengths: list[int], first: int) -> Answer:
     """Return a WebP with the pictures in ``data``, which lie there one after the other; one of length 0 is an
     empty cell. Each has its number, from ``first`` on."""
     from PIL import Image, ImageDraw, ImageFont
@@ -392,7 +392,7 @@ def paint(data: bytes, width: int, height: int, length: int) -> Answer:
     try:
         below = np.zeros((height, width), np.uint8)
         if data[length:]:
-            read = masks.read(data[length:])
+            read = masks.read_mask(data[length:])
             if (read.width, read.height) != (width, height):
                 raise ValueError(OTHER_SIZE.format(read.width, read.height, width, height))
             rows = np.frombuffer(read.rows, np.uint8).reshape(height, -1)
@@ -400,7 +400,7 @@ def paint(data: bytes, width: int, height: int, length: int) -> Answer:
         found = strokes.replay(below, json.loads(data[:length]))
         mask = masks.Bits(width, height, np.packbits(found, axis=1).tobytes())
         digest = hashlib.sha256(found.tobytes()).hexdigest()
-        return {"painted": mask.painted, "sha256": digest}, masks.write(mask)
+        return {"painted": mask.painted, "sha256": digest}, masks.write_mask(mask)
     except ImageError as error:
         raise ValueError(str(error)) from error
     except MemoryError as error:
@@ -433,9 +433,9 @@ COMMANDS: dict[str, tuple[Callable[..., Answer], int]] = {  # … and seconds of
     "several": (several, 15),
     "shrink": (shrink, 10),
     "numbered": (numbered, 5),
-    "mask": (mask, 5),
+    "mask": (mark_mask, 5),
     "exact-mask": (exact_mask, 5),
-    "sheet": (sheet, 5),
+    "sheet": (draw_sheet, 5),
     "paint": (paint, 10),
     "thumbnail": (thumbnail, 3600),  # of very many pictures
 }

@@ -44,7 +44,7 @@ def stride(width: int) -> int:
     return (width + 7) // 8
 
 
-def write(mask: Bits) -> bytes:
+def write_mask(mask: Bits) -> bytes:
     """Return the mask as a file."""
     length = stride(mask.width)
     rows = (mask.rows[at : at + length] for at in range(0, len(mask.rows), length))
@@ -53,7 +53,7 @@ def write(mask: Bits) -> bytes:
     return PNG_SIGNATURE + png_chunk(b"IHDR", head) + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
 
 
-def read(data: bytes) -> Bits:
+def read_mask(data: bytes) -> Bits:
     """Return the mask that a file holds. Raises ImageError for any other file, however little it differs;
     one that would grow is given up at once."""
     width, height, pixels = _parts(data)
@@ -118,7 +118,7 @@ _PIXELS = [bytes(byte >> bit & 1 for bit in range(7, -1, -1)) for byte in range(
 _DIGITS = bytes([ord("0"), ord("1"), *range(2, 256)])
 
 
-def of(mask: Bits, width: int, height: int) -> tuple[int, ...]:
+def runs_of(mask: Bits, width: int, height: int) -> tuple[int, ...]:
     """Return the runs of a mask that is stretched over ``width`` × ``height`` px."""
     columns = _columns(mask)
     if (mask.width, mask.height) != (width, height):

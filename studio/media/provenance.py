@@ -317,7 +317,7 @@ class Marker:
     ) -> bytes:
         """Return a picture or film as it leaves, in a thread: the checksums of a large one take tens of
         milliseconds. source: IPTC's word for how it came to be, None = no mark. parameters: whether our own
-        texts stay in it. sign: whether it is worth credentials. Raises ValueError as ``marks.outgoing``."""
+        texts stay in it. sign: whether it is worth credentials. Raises ValueError as ``outgoing``."""
         return await asyncio.to_thread(self._mark, data, media_type, source, parameters, sign)
 
     def _mark(self, data: bytes, media_type: str, source: str | None, parameters: bool, sign: bool) -> bytes:

@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 from studio.media import video_decode
-from studio.media.file_types import READ, kind_of
+from studio.media.video_decode import READ, kind_of
 from vision.video import writer as colours
 from vision.video.codecs import Encoder, encoder_of
 from vision.video.reader import FilmReader
@@ -62,7 +62,7 @@ COLUMNS = 2
 LESS = 5.0  # how much more is thrown away than of a film that is kept
 
 
-def make(command: str, sources: Sequence[BinaryIO], target: BinaryIO, **given: Any) -> Made:
+def make_film(command: str, sources: Sequence[BinaryIO], target: BinaryIO, **given: Any) -> Made:
     """Make something of films. Return what is told of it, and a PNG; a header with "error" says in a few
     words why there is nothing."""
     try:
@@ -74,7 +74,10 @@ def make(command: str, sources: Sequence[BinaryIO], target: BinaryIO, **given: A
     except MemoryError:
         told = {"error": "needs too much memory."}
     except Exception as error:  # libraries raise whatever they like
-        told = {"error": str(video_decode.Damaged("is damaged or incomplete.")), "kind": type(error).__name__}
+        told = {
+            "error": str(video_decode.Damaged("is damaged or incomplete.")),
+            "kind": type(error).__name__,
+        }
     return told, b""
 
 
@@ -82,14 +85,14 @@ def warm_up(moving: Sequence[BinaryIO], encoder: str) -> None:
     """Use once all that making films needs: afterwards no file can be opened. moving: a GIF and a WebP."""
     os.environ["SVT_LOG"] = "0"
     for one in moving:
-        make("take", [one], io.BytesIO(), encoder="auto", keep=1.0, seconds=60.0, pixels=4096)
+        make_film("take", [one], io.BytesIO(), encoder="auto", keep=1.0, seconds=60.0, pixels=4096)
     made = io.BytesIO()
     silence = Sound(np.zeros((2, 2048), np.float32), 24_000)
     film = FilmWriter(made, (32, 32), 8, encoder_of(encoder), sound=silence)
     film.write(np.zeros((2, 32, 32, 3), np.uint8))
     film.finish()
-    make("gif", [made], io.BytesIO(), limit=10**6)
-    make("cut", [made], io.BytesIO(), begin=0.0, end=0.25, encoder=encoder)
+    make_film("gif", [made], io.BytesIO(), limit=10**6)
+    make_film("cut", [made], io.BytesIO(), begin=0.0, end=0.25, encoder=encoder)
 
 
 def take(
@@ -128,10 +131,10 @@ def take(
             raise ValueError("changes its size on the way; clips of one size are taken.")
         writer.add(_upright(frame, angle, size))
     writer.finish()
-    return told(writer) | {"whole": round(film.whole, 3)}, poster
+    return film_header(writer) | {"whole": round(film.whole, 3)}, poster
 
 
-def told(writer: FilmWriter) -> dict[str, Any]:
+def film_header(writer: FilmWriter) -> dict[str, Any]:
     """Return what is told of a film that was written."""
     width, height = writer.size
     rate = [writer.fps.numerator, writer.fps.denominator]
@@ -207,7 +210,7 @@ def _upright(frame: Any, angle: int, size: tuple[int, int]) -> av.VideoFrame:
     return colours.film_frame(av.VideoFrame.from_ndarray(turned, "rgb24"), size)
 
 
-def cut(source: BinaryIO, target: BinaryIO, *, begin: float, end: float, encoder: str) -> Made:
+def cut_film(source: BinaryIO, target: BinaryIO, *, begin: float, end: float, encoder: str) -> Made:
     """Write the frames between two times, in seconds, and what is heard with them, into ``target``. Return
     what is told of it, and its first frame as PNG.
 
@@ -230,7 +233,7 @@ def cut(source: BinaryIO, target: BinaryIO, *, begin: float, end: float, encoder
             poster = poster or png(frame)
             writer.add(frame)
         writer.finish()
-    return told(writer) | {"sound": sound is not None}, poster
+    return film_header(writer) | {"sound": sound is not None}, poster
 
 
 def last_frame(source: BinaryIO, target: BinaryIO) -> Made:
@@ -265,7 +268,7 @@ class Try:
     fits: dict[str, Any] | None
 
 
-def fit(source: BinaryIO, target: BinaryIO, *, limit: int, encoder: str) -> Made:
+def fit_film(source: BinaryIO, target: BinaryIO, *, limit: int, encoder: str) -> Made:
     """Write a film in at most ``limit`` bytes into ``target``, and return what is told of it.
 
     Raises ValueError when it doesn't fit, however it is made.
@@ -373,7 +376,7 @@ class Fitting:
                     return Try(number, size, None)
         writer.finish()
         size = self._target.seek(0, 2)
-        return Try(number, size, told(writer) if size <= self._limit else None)
+        return Try(number, size, film_header(writer) if size <= self._limit else None)
 
 
 def aimed(tries: list[Try], aim: float, encoder: Encoder, least: float, most: float) -> float | None:
@@ -504,13 +507,13 @@ def mosaic(*files: BinaryIO, encoder: str) -> Made:
         poster = poster or png(shown)
         writer.add(shown)
     writer.finish()
-    return told(writer), poster
+    return film_header(writer), poster
 
 
 MAKERS: dict[str, Callable[..., Made]] = {
     "take": take,
-    "fit": fit,
-    "cut": cut,
+    "fit": fit_film,
+    "cut": cut_film,
     "last": last_frame,
     "gif": gif,
     "mosaic": mosaic,

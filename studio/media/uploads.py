@@ -20,7 +20,7 @@ from core.errors import ImageError
 from storage.blobs.base import Files
 from studio.media import masks
 from studio.media.child import ask_once
-from studio.media.file_types import READ, kind_of, may_be_film
+from studio.media.video_decode import READ, kind_of, may_be_film
 from studio.texts import aspect_ratio
 
 CHILDREN = 2  # picture processes at once
@@ -234,7 +234,7 @@ class Intake:
 
     async def keep_mask(self, data: bytes, user_id: int) -> masks.Bits:
         """Store a mask that the user sends, as it is, and return it. Raises ImageError for anything else."""
-        mask = await asyncio.to_thread(masks.read, data)
+        mask = await asyncio.to_thread(masks.read_mask, data)
         await self._note(user_id, await self._files.put(data, "image/png"))
         return mask
 
@@ -242,7 +242,7 @@ class Intake:
         """Store a mask that a label file of the user's has as runs, and return its SHA-256; None where it is
         no mask of ours: too small, too large, or empty."""
         try:
-            data = await asyncio.to_thread(lambda: masks.write(masks.mask_of(counts, *size)))
+            data = await asyncio.to_thread(lambda: masks.write_mask(masks.mask_of(counts, *size)))
             return await self.kept(data, user_id)
         except (ImageError, ValueError):
             return None
@@ -358,9 +358,9 @@ def short_name(name: str) -> str:
 
 VIDEO_PROCESS = "studio.media.video_process"
 PATIENCE = 60.0  # seconds on the clock for one film, which has five of processor time
-AT_ONCE, INTAKE_IN_MEMORY = 1, 2  # film processes, and films of people from their first byte on
+AT_ONCE, VIDEOS_IN_MEMORY = 1, 2  # film processes, and films of people from their first byte on
 CHECKED, CHECKED_PIXELS = 8, 512 * 512  # frames of a film for moderation, whose classifier takes 224×224
-INTAKE_TOO_MUCH = "takes too much time or memory to read; try a shorter or smaller one."
+VIDEO_TOO_MUCH = "takes too much time or memory to read; try a shorter or smaller one."
 
 
 @dataclass(frozen=True)
@@ -385,7 +385,7 @@ class Films:
         self._files, self._note = files, note
         self._frames, self._pixels = frames, pixels
         self._max_bytes, self._max_picture_bytes = max_bytes, max_picture_bytes
-        self._slots, self._room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(INTAKE_IN_MEMORY)
+        self._slots, self._room = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(VIDEOS_IN_MEMORY)
 
     async def take(self, file: Readable, user_id: int) -> Film | Sent:
         """Return a film that the user sends as stored frames; anything else as it is, fetched.
@@ -421,7 +421,7 @@ class Films:
             raise ImageError(f"{short_name(name)} has {has:.0f} MB; {what} of up to {fits:.0f} MB are read.")
 
 
-async def pictures_of(data: bytes, most: int, pixels: int) -> list[tuple[float, bytes]]:
+async def read_frames(data: bytes, most: int, pixels: int) -> list[tuple[float, bytes]]:
     """Return at most ``most`` frames of a film as (seconds, PNG of at most ``pixels``), ascending. Raises
     ImageError, which says why it can't be read."""
     return (await _frames(data, most, pixels, "The film"))[1]
@@ -430,7 +430,7 @@ async def pictures_of(data: bytes, most: int, pixels: int) -> list[tuple[float, 
 async def checked_frames(film: bytes) -> list[bytes]:
     """Return the frames of a film that moderation looks at, as PNGs: some evenly, and the first after each
     cut. Raises ImageError for what can't be read as a film."""
-    return [png for _, png in await pictures_of(film, CHECKED, CHECKED_PIXELS)]
+    return [png for _, png in await read_frames(film, CHECKED, CHECKED_PIXELS)]
 
 
 async def _frames(
@@ -462,7 +462,7 @@ async def _ask(
 ) -> tuple[dict[str, Any], bytes]:
     sent = InMemory("", data) if isinstance(data, bytes) else data
     answer = await ask_once(VIDEO_PROCESS, command, data=sent, patience=patience, **given)
-    return answer or ({"error": INTAKE_TOO_MUCH}, b"")
+    return answer or ({"error": VIDEO_TOO_MUCH}, b"")
 
 
 def _is_picture(data: bytes) -> bool:

@@ -1,34 +1,32 @@
-"""Films as packets: opened by a named demuxer and decoder, and decoded from key frame to key frame. Runs in
-the film process; PyAV is imported here and nowhere else.
+"""What kind of film a file is, by its first bytes, and its frames as small pictures: some evenly, and the
+first after each cut, each with its own time. Decoding runs in the video process; only there is PyAV imported.
 
-Nothing is sought by the file's own index: all packets of the first minute are read, whose times are the
-frames' times, and each group that begins with a key frame is decoded by itself.
-
-Frames of a film as small pictures: those that were chosen evenly and at cuts, each with the time at which
-it is seen, within the processor time there is. Runs in the film process.
-
-Where all frames can be decoded in time, they are, and cuts are found between any two. Else each wanted time
-is looked for from the key frame before it, for as long as its share of the time lasts, and cuts are found
-among key frames. A frame always has its own time, never the one that was wanted.
-
-Which frames of a film are looked at: some evenly, and the first after each cut. Pure."""
+Where all frames can be decoded in the processor time there is, they are, and cuts are found between any two.
+Else each wanted time is looked for from the key frame before it, for as long as its share of the time lasts,
+and cuts are found among key frames. Nothing is sought by the file's own index."""
 
 from __future__ import annotations
 
 import io
 import math
+import struct
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
 from itertools import chain
+from pathlib import PurePath
 from statistics import median
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from core.limits import MAX_FILM_SECONDS
-from studio.media.file_types import Kind, webp_durations
+from core.png import PNG_SIGNATURE
 
+Kind = Literal["mp4", "webm", "gif", "apng", "webp"]
+READ = "MP4, WebM and GIF"  # and animated PNG and WebP, which few know they have
+NAMES = frozenset((".mp4", ".m4v", ".mov", ".webm", ".mkv", ".gif", ".apng"))
+OTHERS = frozenset((".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".ts", ".3gp", ".ogv", ".m2ts", ".vob", ".asf"))
 MAX_SECONDS = float(MAX_FILM_SECONDS)
 MAX_PIXELS = 1920 * 1088
 MAX_PACKETS = 20_000
@@ -51,6 +49,43 @@ OPTIONS = {
     "max_pixels": str(MAX_PIXELS),
     "threads": "1",
 }
+
+
+def kind_of(data: bytes) -> Kind | None:
+    """Return the kind of a film; None for everything else, a still picture among it."""
+    head = data[:64]  # where the first box or chunk begins
+    if head[4:8] == b"ftyp":
+        return "mp4"
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return "webm"
+    if head[:4] == b"GIF8":
+        return "gif"
+    if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and head[20:21]:
+        animation = 0x02  # https://developers.google.com/speed/webp/docs/riff_container
+        return "webp" if head[20] & animation else None
+    at = len(PNG_SIGNATURE)
+    while head.startswith(PNG_SIGNATURE) and at + 8 <= len(data):  # animated ones say so before their pixels
+        length, name = struct.unpack_from(">I4s", data, at)
+        if name in (b"acTL", b"IDAT"):
+            return "apng" if name == b"acTL" else None
+        at += 12 + length
+    return None
+
+
+def webp_durations(data: bytes) -> Iterator[float]:
+    """Yield the seconds of each frame of an animated WebP, as its chunks say."""
+    at = 12
+    while at + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, at)
+        if name == b"ANMF":
+            yield int.from_bytes(data[at + 20 : at + 23], "little") / 1000
+        at += 8 + length + length % 2
+
+
+def may_be_film(name: str, media_type: str = "") -> bool:
+    """Return whether a file is likely to be a film, by its name or what the sender's program calls it."""
+    end = PurePath(name).suffix.lower()
+    return end in NAMES | OTHERS or media_type.startswith("video/") or media_type == "image/gif"
 
 
 class Damaged(ValueError):
@@ -232,7 +267,7 @@ def even(seconds: float, most: int) -> list[float]:
     return [seconds * (i + 0.5) / count for i in range(count)]
 
 
-def choosing_wanted(times: Sequence[float], seconds: float, most: int) -> list[float]:
+def evenly_seen(times: Sequence[float], seconds: float, most: int) -> list[float]:
     """Return the times of the frames that are seen at even times; of a film of a few frames, all.
 
     times: of all frames, ascending, at least one.
@@ -263,7 +298,7 @@ def cuts(
     return found
 
 
-def chosen(evenly: Sequence[float], cut_at: Sequence[float], most: int) -> list[float]:
+def chosen_times(evenly: Sequence[float], cut_at: Sequence[float], most: int) -> list[float]:
     """Return the times of at most ``most`` frames, ascending: cuts take the place of even frames where there
     are too many, but of no more than half of them.
 
@@ -353,7 +388,7 @@ def looked_at(data: bytes, kind: Kind, most: int, max_pixels: int) -> Frames:
     """
     film: Film = Animation(data) if kind == "webp" else opened(data, kind)
     size = _fitted(film.size, max_pixels)
-    wanted = choosing_wanted(film.times, film.seconds, most)
+    wanted = evenly_seen(film.times, film.seconds, most)
     apart = APART * film.seconds / len(wanted)
     found = _all(film, wanted, apart, most, size)
     if found is None and isinstance(film, Stream):
@@ -437,7 +472,7 @@ def _until(running: Iterator[tuple[float, Any]], at: float, end: float) -> tuple
 def _kept(
     evenly: dict[float, Any], others: dict[float, Any], cut_at: Sequence[float], most: int
 ) -> dict[float, Any]:
-    times = chosen(list(evenly), cut_at, most)
+    times = chosen_times(list(evenly), cut_at, most)
     return {at: evenly[at] if at in evenly else others[at] for at in times}
 
 

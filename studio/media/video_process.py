@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from studio.media import confinement, video_decode
-from studio.media.file_types import READ, kind_of
+from studio.media.video_decode import READ, kind_of
 
 Answer = tuple[dict[str, Any], bytes]
 MAX_MEMORY = 600 * 2**20  # bytes above what the interpreter and its imports need
@@ -30,7 +30,9 @@ SECONDS = {"frames": 5, "strip": 5, **TRANSCODES}  # of processor time
 def main() -> None:
     """Answer requests for one command, in a process that can do nothing else."""
     command = sys.argv[1]
-    confinement.serve(prepare, MAX_MEMORY, SECONDS[command], MAX_FILE if command in TRANSCODES else 0)
+    confinement.serve_confined(
+        prepare, MAX_MEMORY, SECONDS[command], MAX_FILE if command in TRANSCODES else 0
+    )
 
 
 def prepare(command: str, encoder: str = "", *paths: str) -> Callable[..., Answer]:
@@ -54,13 +56,13 @@ def prepare(command: str, encoder: str = "", *paths: str) -> Callable[..., Answe
         process.step_back()
         transcode.warm_up(moving, encoder)
         target, sources = open(paths[0], "w+b"), [open(path, "rb") for path in paths[1:]]
-        return lambda data, **given: transcode.make(command, sources, target, **given)
+        return lambda data, **given: transcode.make_film(command, sources, target, **given)
     for out in moving:
-        answer(out.getvalue(), "frames", most=4, max_pixels=256)
-    return partial(answer, command=command)
+        answer_request(out.getvalue(), "frames", most=4, max_pixels=256)
+    return partial(answer_request, command=command)
 
 
-def answer(data: bytes, command: str, **given: Any) -> Answer:
+def answer_request(data: bytes, command: str, **given: Any) -> Answer:
     """Return (header, bytes); a header with "error" says in a few words why there is no picture."""
     try:
         return (read_frames if command == "frames" else draw_strip)(data, **given)

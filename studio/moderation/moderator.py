@@ -1,20 +1,16 @@
-"""Decides what may be asked for and what may be shown, with the rows: policies, strikes, time-outs, scores.
-
-The rules themselves are in ``rules``. Nothing here keeps or repeats what somebody wrote.
-
-How fit stored pictures and films are to be shown: each is judged once, and what came of it is a row.
-
-The rules on answers that grow while they are read: each part is judged with all before it, first.
-
-What is asked again when a job's turn comes: the rules of its place, and of own models whether whoever
-asked still may. Hours can lie between asking and then."""
+"""Decides what may be asked for, run, shown and answered: by the rules of ``rules``, the rows of policies,
+strikes, time-outs and scores, and the classifier process, which judges each picture once. Nothing here keeps
+or repeats what somebody wrote."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import re
+import struct
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from core.errors import FilesAway, ImageError, NotAllowedError, NotYet, StorageError, UserError
+from core.errors import AtelierError, FilesAway, ImageError, NotAllowedError, NotYet, StorageError, UserError
 from core.job import NOBODY, Job, Origin
 from core.requests.base import Answer
 from core.requests.custom_models import STYLE, BundleRequest, ProjectRequest, TrainRequest
@@ -33,12 +29,11 @@ from storage.database import Database
 from storage.moderation import Strike
 from storage.people import AuditRow
 from storage.projects import projects
-from storage.projects.projects import Project
 from storage.videos import films_of_posters
 from studio.actor import Actor, Directory, Unanswered
 from studio.authority import TABLE, Action, Authority, Place
+from studio.media.child import Child
 from studio.media.uploads import checked_frames
-from studio.moderation.classifier import PictureCheck, Unchecked
 from studio.moderation.rules import (
     THRESHOLDS,
     Blocked,
@@ -53,64 +48,80 @@ from studio.moderation.rules import (
     by_score,
     in_time_out,
     judge,
+    judged_words,
     names_a_minor,
     shows_all,
-    words_of,
 )
+
+log = logging.getLogger(__name__)
+ANSWER = 60.0  # seconds for one picture, the start included
+IDLE = 900.0  # seconds without a picture until the process is let go
+PAUSE = 30.0  # seconds until it is started again after it failed
+
+
+class Unchecked(AtelierError):
+    """There is no judgement: the classifier isn't there or can't read the picture."""
+
+
+class PictureCheck:
+    """``model``: a classifier's folder; empty = the one that comes as a package."""
+
+    def __init__(self, model: str = "") -> None:
+        self.child = Child(sys.executable, "-m", "vision.worker.safety", *((model,) if model else ()))
+        self.name = model or "open_nsfw"
+        self.starting: asyncio.Task[None] | None = None
+        self._failed_at = float("-inf")
+
+    def get_ready(self) -> None:
+        """Start the process while the picture is still being made: it takes a third of a second, longer
+        beside a worker's own start."""
+
+        async def begin() -> None:
+            async with self.child.turn:
+                if self.child.is_gone and not self._pauses:
+                    with contextlib.suppress(OSError):  # whoever asks for a score is told
+                        await self.child.start(IDLE)
+
+        if self.child.is_gone and (self.starting is None or self.starting.done()):
+            self.starting = asyncio.create_task(begin(), name="start the classifier")
+
+    @property
+    def _pauses(self) -> bool:
+        return asyncio.get_running_loop().time() < self._failed_at + PAUSE
+
+    async def score(self, data: bytes) -> float:
+        """Return 0 (fit to be shown) to 1 for an encoded picture of ours. Raises Unchecked when there is no
+        answer."""
+
+        async def talk(asked: asyncio.StreamWriter, answers: asyncio.StreamReader) -> dict[str, Any]:
+            asked.write(struct.pack(">I", len(data)) + data)
+            await asked.drain()
+            return json.loads(await answers.readuntil(b"\n"))
+
+        async with self.child.turn:
+            if self._pauses:
+                raise Unchecked("the classifier has failed a moment ago")
+            try:
+                answer = await self.child.ask(talk, ANSWER, IDLE)
+            except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
+                self._failed_at = asyncio.get_running_loop().time()
+                log.error(
+                    "pictures can't be checked: the classifier process ended (%s)", type(error).__name__
+                )
+                raise Unchecked("the classifier process ended") from error
+        if "nsfw" not in answer:
+            raise Unchecked(f"the classifier can't read it ({answer.get('error')})")
+        return float(answer["nsfw"])
+
+    async def close(self) -> None:
+        """End the process."""
+        if self.starting is not None:
+            await asyncio.gather(self.starting, return_exceptions=True)
+        await self.child.close()
+
 
 FILM, LATENTS = "mp4", "safetensors"  # how the files of a film and of its ends are called
 Frames = Callable[[bytes], Awaitable[Sequence[bytes]]]
-
-
-class Scores:
-    """Asks the classifier. check: gives it. frames: gives those of a film that are looked at, as encoded
-    pictures; it raises ImageError."""
-
-    def __init__(
-        self, database: Database, files: Files, check: Callable[[], PictureCheck], frames: Frames
-    ) -> None:
-        self._database, self._files, self._check, self._frames = database, files, check, frames
-
-    async def of(self, sha256s: Sequence[str]) -> list[float | None]:
-        """Return the score of each stored picture, film or file of latents; None for one that can't be
-        judged. A film and its poster are as the worst of its frames that were looked at."""
-        if not sha256s:
-            return []
-        films = await self._database.read(partial(films_of_posters, posters=sha256s), once=True)
-        groups = [(name, *sorted(films.get(name, ()))) for name in sha256s]
-        every = list(dict.fromkeys(name for group in groups for name in group))
-        work = partial(rows.scores, sha256s=every, classifier=self._check().name)
-        known: dict[str, float | None] = dict(await self._database.read(work, once=True))
-        for name in every:
-            if name not in known:
-                known[name] = await self._judge(name)
-        return [_worst([known[name] for name in group]) for group in groups]
-
-    async def _judge(self, sha256: str) -> float | None:
-        try:
-            score = await self._score(sha256)
-        except FilesAway:
-            raise  # later it can be judged
-        except (Unchecked, StorageError, ImageError) as error:
-            log.warning("moderation: a picture wasn't judged: %s", error)
-            return None
-        name = self._check().name
-        await self._database.write(partial(rows.set_score, sha256=sha256, classifier=name, nsfw=score))
-        return score
-
-    async def _score(self, sha256: str) -> float:
-        kind = (await self._files.entry(sha256)).extension
-        if kind == LATENTS:  # nothing to be seen
-            return 0.0
-        data = await self._files.get(sha256)
-        seen = await self._frames(data) if kind == FILM else [data]
-        return max([await self._check().score(one) for one in seen])
-
-
-def _worst(scores: Sequence[float | None]) -> float | None:
-    """Return the highest of scores; None if one isn't known."""
-    found = [score for score in scores if score is not None]
-    return max(found) if len(found) == len(scores) else None
 
 
 ONE_STRIKE = timedelta(seconds=10)  # several jobs of one command are one strike
@@ -121,7 +132,6 @@ ADVICE = {
     Rule.CHILDREN: " Most who write so mean no harm: it is no strike, and nobody is told. Try other words.",
 }
 _STRICTER = tuple(Visibility)  # each hides more than those before it
-log = logging.getLogger(__name__)
 
 
 class Moderator:
@@ -141,9 +151,9 @@ class Moderator:
         directory: Directory,
         frames: Frames = checked_frames,
     ) -> None:
-        self._database, self._files, self._check, self._host = database, files, check, host
+        self._database, self._files, self.check, self._host = database, files, check, host
         self._directory = directory
-        self._scores, self._minors = Scores(database, files, lambda: self._check, frames), Minors(database)
+        self._frames, self._minors = frames, Minors(database)
 
     # Words
 
@@ -161,7 +171,7 @@ class Moderator:
         adult = self._directory.age_restricted(place) if adult is None else adult
         pictures, lessons = job.request.pictures, await self._lessons(job)
         minors = await self._minors.among((*pictures, *lessons), job.request.files)
-        asked = words_of(job.request, of_minor=bool(minors))
+        asked = judged_words(job.request, of_minor=bool(minors))
         judged = partial(self.judge_words, asked, settings, words)
         verdict = await judged(adult=bool(adult))
         if verdict is not None and adult is None and running:
@@ -176,20 +186,16 @@ class Moderator:
             minors = set(pictures) if minors or names_a_minor(job.request) else minors
             picture = await self._unfit(pictures, minors, settings, bool(adult))
             if picture is not None:
-                is_judged = None not in await self._scores.of([picture])
+                is_judged = None not in await self._scores([picture])
                 verdict = Verdict(Rule.PICTURE, Deed.STRIKE if is_judged else Deed.REFUSE)
         if verdict is None:
             drawn = (Answer.PICTURES, Answer.FILMS)
             if running and job.request.answer in drawn and not shows_all(settings, bool(adult)):
-                self._check.get_ready()
+                self.check.get_ready()
             return
-        log.warning(
-            "moderation: rule %s stopped a /%s of user %d in guild %s",
-            verdict.rule.name,
-            job.request.kind,
-            origin.user_id,
-            origin.guild_id,
-        )
+        name, kind, guild_id = verdict.rule.name, job.request.kind, origin.guild_id
+        told = "moderation: rule %s stopped a /%s of user %d in guild %s"
+        log.warning(told, name, kind, origin.user_id, guild_id)
         advice = ADVICE.get(verdict.rule, "")
         if verdict.rule is Rule.EXPLICIT and settings.level != "standard":
             advice = ""
@@ -254,43 +260,24 @@ class Moderator:
         they are only refused, an audit row for admins to see where that is what follows."""
         if deed is Deed.REFUSE:
             return
-        now = datetime.now(UTC)
+        now, user_id, guild_id = datetime.now(UTC), origin.user_id, origin.guild_id
         try:
-            settings = await self.settings(origin.guild_id)
-            work = partial(
-                rows.add_strike,
-                user_id=origin.user_id,
-                guild_id=origin.guild_id,
-                rule=rule.name,
-                now=now,
-                apart=now - ONE_STRIKE,
-            )
-            if not await self._database.write(work):
+            settings = await self.settings(guild_id)
+            work = partial(rows.add_strike, user_id=user_id, guild_id=guild_id, rule=rule.name)
+            if not await self._database.write(partial(work, now=now, apart=now - ONE_STRIKE)):
                 return
             if deed is Deed.TELL:
-                await self._database.write(
-                    partial(
-                        people.add_audit,
-                        row=AuditRow(now, origin.user_id, f"stopped: {rule}", origin.guild_id),
-                    )
-                )
+                row = AuditRow(now, user_id, f"stopped: {rule}", guild_id)
+                await self._database.write(partial(people.add_audit, row=row))
             since = now - timedelta(hours=settings.window)
-            count = len(
-                await self._database.read(
-                    partial(rows.strikes_of, user_id=origin.user_id, guild_id=origin.guild_id, since=since)
-                )
-            )
+            of_them = partial(rows.strikes_of, user_id=user_id, guild_id=guild_id, since=since)
+            count = len(await self._database.read(of_them))
             if settings.strikes and count >= settings.strikes:
                 until = now + timedelta(minutes=settings.timeout)
-                await self._database.write(
-                    partial(rows.set_timeout, user_id=origin.user_id, guild_id=origin.guild_id, until=until)
-                )
-                log.warning(
-                    "moderation: user %d has %d strikes in guild %s and is in a time-out",
-                    origin.user_id,
-                    count,
-                    origin.guild_id,
-                )
+                over = partial(rows.set_timeout, user_id=user_id, guild_id=guild_id, until=until)
+                await self._database.write(over)
+                told = "moderation: user %d has %d strikes in guild %s and is in a time-out"
+                log.warning(told, user_id, count, guild_id)
         except StorageError:
             log.exception("moderation: a strike couldn't be written")
 
@@ -339,12 +326,46 @@ class Moderator:
         """Return how each picture may be shown. Where every one is, only those of minors are judged."""
         free, shown = shows_all(settings, adult), dict.fromkeys(asked, Visibility.SHOW)
         judged = [name for name in shown if not free or name in minors]
-        for name, score in zip(judged, await self._scores.of(judged), strict=True):
+        for name, score in zip(judged, await self._scores(judged), strict=True):
             if name in minors and (score is None or score >= WITH_MINORS):
                 shown[name] = Visibility.BLOCK
             elif not free:
                 shown[name] = by_score(settings, score)
         return shown
+
+    async def _scores(self, sha256s: Sequence[str]) -> list[float | None]:
+        """Return the score of each stored picture, film or file of latents; None for one that can't be
+        judged. A film and its poster are as the worst of its frames that were looked at."""
+        if not sha256s:
+            return []
+        films = await self._database.read(partial(films_of_posters, posters=sha256s), once=True)
+        groups = [(name, *sorted(films.get(name, ()))) for name in sha256s]
+        every = list(dict.fromkeys(name for group in groups for name in group))
+        work = partial(rows.scores, sha256s=every, classifier=self.check.name)
+        known = await self._database.read(work, once=True)
+        for name in every:
+            if name not in known and (score := await self._score(name)) is not None:
+                known[name] = score
+        return [
+            max(known[name] for name in group) if known.keys() >= set(group) else None for group in groups
+        ]
+
+    async def _score(self, sha256: str) -> float | None:
+        """Return what the classifier says of a stored file, and keep that; None when it can't judge it."""
+        try:
+            kind, score = (await self._files.entry(sha256)).extension, 0.0
+            if kind != LATENTS:  # of which nothing can be seen
+                data = await self._files.get(sha256)
+                seen = await self._frames(data) if kind == FILM else [data]
+                score = max([await self.check.score(one) for one in seen])
+        except FilesAway:
+            raise  # later it can be judged
+        except (Unchecked, StorageError, ImageError) as error:
+            log.warning("moderation: a picture wasn't judged: %s", error)
+            return None
+        name = self.check.name
+        await self._database.write(partial(rows.set_score, sha256=sha256, classifier=name, nsfw=score))
+        return score
 
     async def shows_preview(self, preview: bytes, job: Job, place: Place) -> bool:
         """Return whether a picture that is still being made may be seen in ``place``."""
@@ -356,26 +377,21 @@ class Moderator:
         if settings.level == "off" or adult:
             return True
         try:
-            return await self._check.score(preview) < THRESHOLDS["standard"]
+            return await self.check.score(preview) < THRESHOLDS["standard"]
         except Unchecked:
             return False
 
     async def captions(self, captions: Sequence[str], place: Place) -> list[str | None]:
         """Return ``captions`` with None in place of those that break a rule of ``place``."""
-        settings, words = (
-            await self.settings(place.guild_id),
-            await self._database.read(partial(rows.words, guild_id=place.guild_id), once=True),
-        )
+        settings, own = await self.settings(place.guild_id), tuple(await self.words(place.guild_id))
+        judged = partial(self.judge_words, settings=settings, own=own)
         adult = bool(self._directory.age_restricted(place))
-        return [
-            c if await self.judge_words(Words(c), settings, tuple(words), adult=adult) is None else None
-            for c in captions
-        ]
+        return [one if await judged(Words(one), adult=adult) is None else None for one in captions]
 
     async def told(self, job: Job, place: Place) -> Job:
         """Return a job as it may be told of in ``place``: its words break no rule there, or stay out."""
-        words, settings = words_of(job.request), await self.settings(place.guild_id)
-        own = tuple(await self._database.read(partial(rows.words, guild_id=place.guild_id), once=True))
+        words, settings = judged_words(job.request), await self.settings(place.guild_id)
+        own = tuple(await self.words(place.guild_id))
         adult = self._directory.age_restricted(place)
         verdict = await self.judge_words(words, settings, own, adult=bool(adult))
         if verdict is not None and adult is None:  # nobody has told this process of that place yet
@@ -386,8 +402,8 @@ class Moderator:
     async def look(self, data: bytes) -> tuple[str, float | None]:
         """Return the classifier's name and how it judges a picture that isn't kept, None when it can't."""
         with contextlib.suppress(Unchecked):
-            return self._check.name, await self._check.score(data)
-        return self._check.name, None
+            return self.check.name, await self.check.score(data)
+        return self.check.name, None
 
     # Policy, for admins: each change leaves an audit row
 
@@ -397,17 +413,11 @@ class Moderator:
 
     async def set_policy(self, actor_id: int, guild_id: int, **values: Any) -> None:
         """Change those of ModerationRow's fields that are named; None = as the host has it."""
-        await self._audited(
-            actor_id,
-            guild_id,
-            "set moderation",
-            None,
-            values,
-            partial(rows.set_policy, guild_id=guild_id, **values),
-        )
+        work = partial(rows.set_policy, guild_id=guild_id, **values)
+        await self._audited(actor_id, guild_id, "set moderation", None, values, work)
 
-    async def words(self, guild_id: int) -> list[str]:
-        """Return the server's own list of words and patterns."""
+    async def words(self, guild_id: int | None) -> list[str]:
+        """Return the server's own list of words and patterns, none in direct messages."""
         return await self._database.read(partial(rows.words, guild_id=guild_id), once=True)
 
     async def add_word(self, actor_id: int, guild_id: int, pattern: str) -> None:
@@ -424,24 +434,14 @@ class Moderator:
 
     async def strikes(self, user_id: int, guild_id: int) -> tuple[list[Strike], datetime | None]:
         """Return a member's strikes of the last 90 days, newest first, and when their time-out ends."""
-        now = datetime.now(UTC)
-        found = await self._database.read(
-            partial(rows.strikes_of, user_id=user_id, guild_id=guild_id, since=now - timedelta(days=90))
-        )
-        return found, await self._database.read(
-            partial(rows.timeout_until, user_id=user_id, guild_id=guild_id, now=now)
-        )
+        since = datetime.now(UTC) - timedelta(days=90)
+        work = partial(rows.strikes_of, user_id=user_id, guild_id=guild_id, since=since)
+        return await self._database.read(work), await self.time_out_ends(user_id, guild_id)
 
     async def pardon(self, actor_id: int, user_id: int, guild_id: int) -> int:
         """Forget a member's strikes and end their time-out; return how many there were."""
-        return await self._audited(
-            actor_id,
-            guild_id,
-            "pardon",
-            str(user_id),
-            {},
-            partial(rows.pardon, user_id=user_id, guild_id=guild_id),
-        )
+        work = partial(rows.pardon, user_id=user_id, guild_id=guild_id)
+        return await self._audited(actor_id, guild_id, "pardon", str(user_id), {}, work)
 
     async def time_out(self, actor_id: int, user_id: int, guild_id: int, minutes: int) -> datetime:
         """Take nothing from a member there for so long; return when that ends."""
@@ -532,21 +532,15 @@ class Listener:
             raise AnswerBlocked(verdict.rule)
         if whole:
             return text
-        self._shown = "" if self._level == "strict" else _without_end(text)
+        if self._level == "strict":
+            return ""
+        # Without its last characters, nor a word that this would cut, also one whose letters are spelled out
+        kept = text[:-HELD_BACK]
+        if not text[len(kept) : len(kept) + 1].isspace():
+            kept = kept[: max((place for place, char in enumerate(kept) if char.isspace()), default=0)]
+        spelled = _SPELLED.match(kept[::-1])
+        self._shown = kept[: -spelled.end()] if spelled else kept
         return self._shown
-
-
-def _without_end(text: str) -> str:
-    """Return ``text`` without its last HELD_BACK characters, and without a word that this would cut, also one
-    whose letters are spelled out."""
-    kept = text[:-HELD_BACK]
-    kept = kept if text[len(kept) : len(kept) + 1].isspace() else kept[: _last_space(kept)]
-    spelled = _SPELLED.match(kept[::-1])
-    return kept[: -spelled.end()] if spelled else kept
-
-
-def _last_space(text: str) -> int:
-    return max((place for place, char in enumerate(text) if char.isspace()), default=0)
 
 
 async def listener(
@@ -555,7 +549,7 @@ async def listener(
     """Return who hears the answer to a question where it was asked. pictures: of the turns before it."""
     place = Place(job.origin.guild_id, job.origin.channel_id)
     settings = await moderator.settings(place.guild_id)
-    words = () if place.guild_id is None else tuple(await moderator.words(place.guild_id))
+    words = tuple(await moderator.words(place.guild_id))
     adult = bool(directory.age_restricted(place))
     of_minor = await moderator.of_minors((*job.request.pictures, *pictures))
     return Listener(all_text(job.request), settings.level, words, adult=adult, of_minor=of_minor)
@@ -583,48 +577,32 @@ class Starting:
         have been taken from it."""
         by_itself = job.origin.user_id == NOBODY
         await self._moderator.gate(job, running and not by_itself)
-        if running and not by_itself and isinstance(job.request, ProjectRequest):
-            if (action := ACTIONS.get(job.request.kind)) is not None:
-                await self._check(job.origin, action, job.request.project)
+        action = ACTIONS.get(job.request.kind)
+        if running and not by_itself and isinstance(job.request, ProjectRequest) and action is not None:
+            await self._check(job.origin, action, job.request.project)
 
     async def _check(self, origin: Origin, action: Action, project_id: str) -> None:
         project = await self._database.read(partial(projects.read_project, project_id=project_id))
         if project is None:
             raise UserError(GONE)
-        asker = await self._asker(origin, project)
-        asker = replace(asker, barred=await self._barred(origin.user_id, project.guild_id))
-        if self._authority.allows_in(asker, action, project):
-            return
-        if asker.barred:
-            raise NotAllowedError(BARRED)
-        raise NotAllowedError(TAKEN.format(reason=TABLE[action].reason))
-
-    async def _barred(self, user_id: int, guild_id: int | None) -> bool:
+        user_id, guild_id = origin.user_id, project.guild_id
+        asker = Actor(user_id, None, surface=origin.surface)
+        # 1. What they are where the project belongs, now: the roles of when they asked tell nothing
+        if guild_id is not None:
+            try:
+                if (roles := await self._directory.roles(user_id, guild_id)) is not None:
+                    member = await self._directory.member(user_id, guild_id)
+            except Unanswered:
+                roles = None
+            if roles is None:
+                raise NotYet(f"the roles of user {user_id} can't be told")
+            if member is not None:  # who has left is nothing there
+                roles_now = tuple(sorted(roles))
+                asker = replace(asker, guild_id=guild_id, manages=member.manages, roles=roles_now)
+        # 2. Whether they may
         rules = await self._database.read(
             partial(people.read_rules, user_id=user_id, guild_id=guild_id), once=True
         )
-        return rules.banned or await self._moderator.time_out_ends(user_id, guild_id) is not None
-
-    async def _asker(self, origin: Origin, project: Project) -> Actor:
-        """Return what whoever asked is now where a project belongs. Raises NotYet when that can't be told:
-        the roles of when they asked tell nothing."""
-        asker = Actor(origin.user_id, None, surface=origin.surface)
-        if project.guild_id is None:
-            return asker
-        if (now := await self._standing(asker, project.guild_id)) is None:
-            raise NotYet(f"the roles of user {origin.user_id} can't be told")
-        return now
-
-    async def _standing(self, asker: Actor, guild_id: int) -> Actor | None:
-        """Return what somebody is in a server, nothing there once they have left; None while that can't be
-        told."""
-        roles = await self._directory.roles(asker.user_id, guild_id)
-        if roles is None:
-            return None
-        try:
-            member = await self._directory.member(asker.user_id, guild_id)
-        except Unanswered:
-            return None
-        if member is None:
-            return asker
-        return replace(asker, guild_id=guild_id, manages=member.manages, roles=tuple(sorted(roles)))
+        barred = rules.banned or await self._moderator.time_out_ends(user_id, guild_id) is not None
+        if not self._authority.allows_in(replace(asker, barred=barred), action, project):
+            raise NotAllowedError(BARRED if barred else TAKEN.format(reason=TABLE[action].reason))

@@ -1,20 +1,14 @@
-"""The rules on words and pictures, without rows: what a request's words break, and what a server has chosen.
+"""The rules on words and pictures: the words that come with Atelier, what each meeting of them leads to at a
+server's level (``TABLE``), and which pictures are of a minor. One thing because every list and line of it
+decides together; a server adds words of its own, and nobody can change or turn off the rules about minors.
 
 Levels: *off*, *standard* (sexual words and pictures only in age-restricted channels), *strict* (nowhere, nor
-gore and suggestive words; pictures that can't be checked aren't shown). The rules about minors hold at every
-level. ``TABLE`` says what each meeting of words leads to.
+gore and suggestive words; pictures that can't be checked aren't shown). Terms are whole words, with ``*`` for
+any letters, read by ``studio.moderation.confusables``: those by which people ask for such pictures, in the
+languages that are most asked in. A list is never complete, so the pictures are looked at too.
 
-The words of the rules that come with Atelier. A server adds its own; the rule about minors can't be
-changed or turned off.
-
-Terms are read by ``studio.moderation.confusables``: whole words, ``*`` for any letters. They are words people
-use to ask for such pictures, in the languages that are most asked in; a list is never complete, so the
-pictures are looked at too. What follows from which is in ``studio.moderation.rules``.
-
-Which stored pictures, films and styles are of a minor, as words say: those of the job that made one, or of
-any job that made what it was made from.
-
-Each is told once, and what came of it is a row, which outlives the jobs before it."""
+A picture, film or style is of a minor as words say: those of the job that made one, or of any job that made
+what it was made from. Each is told once, and what came of it is a row, which outlives the jobs before it."""
 
 from __future__ import annotations
 
@@ -32,7 +26,7 @@ from core.requests import Request
 from storage import moderation as rows
 from storage.database import Database
 from storage.moderation import Made, ModerationRow
-from studio.moderation.confusables import Reading, Terms, read
+from studio.moderation.confusables import Reading, Terms, read_text
 
 
 class Sense(enum.Enum):
@@ -52,11 +46,11 @@ class Sense(enum.Enum):
     OWN = "words on the server's list"
 
 
-def _terms(text: str) -> Terms:
+def listed_terms(text: str) -> Terms:
     return Terms(" ".join(term.split()) for term in text.split(","))
 
 
-EXPLICIT = _terms(
+EXPLICIT = listed_terms(
     """
     nude, nudes, nudity, nudist*, naked, topless, unclothed, nsfw, porn*, hentai, r18, sex, sexual*,
     sexting, threesome, gangbang, blowjob*, handjob*, fellatio, cunnilingus, masturbat*, orgasm*,
@@ -72,7 +66,7 @@ EXPLICIT = _terms(
 )
 
 # Refused as the ones above are, but whoever writes them may well mean something else
-COARSE = _terms(
+COARSE = listed_terms(
     """
     xxx, cock, cocks, tits, boobies, breasts, nipple*, pelad*, pelada, nudo, without clothes, without
     any clothes, without clothing, without her clothes, without his clothes, without their clothes, no
@@ -83,7 +77,7 @@ COARSE = _terms(
     """
 )
 
-SUGGESTIVE = _terms(
+SUGGESTIVE = listed_terms(
     """
     sexy, seductive*, lingerie, panties, thong, thongs, g string, underwear, bikini, bikinis, micro bikini,
     cleavage, busty, big breast*, huge breast*, large breast*, see through dress, see through shirt, see
@@ -97,7 +91,7 @@ SUGGESTIVE = _terms(
 )
 
 # Everyday words: two of them, or one beside others, are suggestive
-MILD = _terms(
+MILD = listed_terms(
     """
     sensual*, provocative*, naughty, revealing, in heat, lust, lusts, lusty, see through, pinup, pin up,
     unbuttoned
@@ -105,7 +99,7 @@ MILD = _terms(
 )
 
 # To be left out of a picture (``--no``, a weight below 0) they undress whoever is in it
-CLOTHES = _terms(
+CLOTHES = listed_terms(
     """
     clothes, clothing, clothed, garment*, dressed, underwear, undergarment*, bra, bras, panties, lingerie,
     bikini*, swimsuit*, swimwear, censor, censors, censored, censoring, censorship, censor bar*, sfw, safe
@@ -113,7 +107,7 @@ CLOTHES = _terms(
     одежда, одежды, одежду, 衣服, 下着, 内衣, 水着
     """
 )
-GARMENTS = _terms(
+GARMENTS = listed_terms(
     """
     shirt, shirts, t shirt*, tshirt*, dress, dresses, skirt*, pants, trousers, shorts, jeans, blouse*, robe,
     robes, uniform*, diaper*, nappy, nappies, towel*, swim trunks, trunks, leggings, tights, stockings,
@@ -121,11 +115,11 @@ GARMENTS = _terms(
     gonna, юбка, платье, рубашка, スカート, シャツ, 裙子, 衬衫, 裤子
     """
 )
-ADULTS = _terms(
+ADULTS = listed_terms(
     "adult, adults, grown up*, grownup*, erwachsene*, adulte, adultes, adulto*, взрослые, 大人, 成人"
 )
 
-GORE = _terms(
+GORE = listed_terms(
     """
     gore, gory, guro, dismember*, decapitat*, beheading, beheaded, disembowel*, eviscerat*, entrails,
     intestines hanging, mutilat*, torture*, tortured, snuff, necrophil*, corpse abuse, flayed, self harm,
@@ -134,7 +128,7 @@ GORE = _terms(
 )
 
 # What alone stands for a sexualised minor
-FORBIDDEN = _terms(
+FORBIDDEN = listed_terms(
     """
     loli, lolis, lolicon*, shota, shotas, shotacon*, toddlercon, child porn*, childporn*, kiddie porn*, kid
     porn*, teen porn*, preteen porn*, pedo, pedos, pedophil*, paedophil*, pedoporn*, jailbait, underage
@@ -143,7 +137,7 @@ FORBIDDEN = _terms(
     """
 )
 
-MINOR = _terms(
+MINOR = listed_terms(
     """
     child, children, childlike, child like, kid, kids, kiddo, toddler*, infant, infants, infantil*, baby
     girl*, baby boy*, babies, little girl*, little boy*, young girl*, young boy*, small girl*, small
@@ -163,7 +157,9 @@ MINOR = _terms(
     """
 )
 
-ART = _terms("putti, putto, amorini, cherub, cherubs, cherubim, cupid, cupids, renaissance, baroque, rococo")
+ART = listed_terms(
+    "putti, putto, amorini, cherub, cherubs, cherubim, cupid, cupids, renaissance, baroque, rococo"
+)
 
 _NUMBERS = (
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
@@ -245,7 +241,7 @@ LISTS = {
 
 def reading(text: str) -> Reading:
     """Return a text as the lists are looked up in it, without what means something else."""
-    return read(EVERYDAY.sub(" ", text))
+    return read_text(EVERYDAY.sub(" ", text))
 
 
 def about_a_minor(reading: Reading) -> bool:
@@ -253,7 +249,7 @@ def about_a_minor(reading: Reading) -> bool:
     return MINOR.found_in(reading) or bool(_AGES.search(reading.plain))
 
 
-def found(sense: Sense, reading: Reading) -> frozenset[str]:
+def found_terms(sense: Sense, reading: Reading) -> frozenset[str]:
     """Return what of a list a text has; of minors, ages too."""
     ages = _AGES.findall(reading.plain) if sense is Sense.MINOR else ()
     return LISTS[sense].all_in(reading) | frozenset(ages)
@@ -331,12 +327,8 @@ class ModerationSettings:
 
     def under(self, policy: ModerationRow) -> ModerationSettings:
         """Return these settings with whatever ``policy`` names in their place."""
-        given = {
-            f.name: value
-            for f in dataclasses.fields(policy)
-            if (value := getattr(policy, f.name)) is not None
-        }
-        return dataclasses.replace(self, **given)
+        given = dataclasses.asdict(policy).items()
+        return dataclasses.replace(self, **{name: value for name, value in given if value is not None})
 
 
 def shows_all(settings: ModerationSettings, adult: bool) -> bool:
@@ -469,15 +461,15 @@ class _Found:
             if text not in self._readings:
                 self._readings[text] = reading(text)
             self._terms[sense, avoided] = (
-                _own_terms(self._own).all_in(self._readings[text])
+                own_terms(self._own).all_in(self._readings[text])
                 if sense is Sense.OWN
-                else found(sense, self._readings[text])
+                else found_terms(sense, self._readings[text])
             )
         return self._terms[sense, avoided]
 
 
 @lru_cache(maxsize=64)
-def _own_terms(words: tuple[str, ...]) -> Terms:
+def own_terms(words: tuple[str, ...]) -> Terms:
     """Compile a server's own patterns; 500 of them take 20 ms."""
     return Terms(words)
 
@@ -509,7 +501,7 @@ def _strings(value: object, avoided: bool = False) -> Iterator[tuple[str, bool]]
             yield from _strings(getattr(value, item.name), avoided)
 
 
-def words_of(request: Request, *, of_minor: bool = False) -> Words:
+def judged_words(request: Request, *, of_minor: bool = False) -> Words:
     """Return the words of a request. of_minor: it is about a picture of one."""
     return Words(all_text(request), " \n ".join(avoided_by(request)), of_minor)
 
@@ -548,10 +540,14 @@ class Minors:
                 jobs = [job for several in found.values() for job in several]
                 models |= {name for job in jobs for name in job.request.files}
                 unknown = {name for job in jobs for name in job.sources} - known.keys() - made.keys()
+
+        def names_one(made: Made) -> bool:
+            return names_a_minor(made.request) or about_a_minor(reading(made.captions))
+
         # 2. And forth again: what is made from one is one
         of_minor = set[str]()
         new = {name for name, is_one in known.items() if is_one}
-        new |= {name for name, jobs in made.items() if any(_names_one(job) for job in jobs)}
+        new |= {name for name, jobs in made.items() if any(names_one(job) for job in jobs)}
         while new:
             of_minor |= new
             new = {
@@ -562,8 +558,3 @@ class Minors:
         if marks := {name: name in of_minor for name, jobs in made.items() if jobs}:
             await self._database.write(partial(rows.set_of_minors, marks=marks))
         return names & of_minor
-
-
-def _names_one(made: Made) -> bool:
-    """Return whether the words by which something was made are about a minor."""
-    return names_a_minor(made.request) or about_a_minor(reading(made.captions))

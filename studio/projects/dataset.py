@@ -38,7 +38,7 @@ from studio.media.uploads import (
     short_name,
 )
 from studio.new_job import Source
-from studio.projects.projects import GOOD, MAX_ZIP, RULE, Access, ProjectLimits, label_of
+from studio.projects.projects import GOOD, MAX_ZIP, RULE, Access, ProjectLimits, clean_label
 from studio.services import Services
 from studio.texts import duration
 
@@ -380,7 +380,7 @@ async def labels_of(
     }
     new: dict[str, str] = {}
     for text in dict.fromkeys(one for one in wanted if one and one not in known):
-        label = label_of(text)
+        label = clean_label(text)
         if found.task == ANOMALY and label.casefold() in ("ok", "normal"):
             label = GOOD
         known[text] = book.get(label.casefold()) or new.setdefault(label.casefold(), label)

@@ -53,7 +53,7 @@ class Labelled:
     outlined: tuple[Box, ...] = ()
 
 
-def write(form: str, rows: Sequence[Labelled]) -> dict[str, bytes]:
+def write_labels(form: str, rows: Sequence[Labelled]) -> dict[str, bytes]:
     """Return files by name, of one of FORMS. Raises ValueError for another form."""
     if form == "csv":
         return {"labels.csv": _csv(rows).encode()}
@@ -65,7 +65,7 @@ def write(form: str, rows: Sequence[Labelled]) -> dict[str, bytes]:
     raise ValueError(f"labels are written as {', '.join(FORMS)}, not as {form[:40]!r}")
 
 
-def read(files: Mapping[str, bytes]) -> list[Labelled]:
+def read_labels(files: Mapping[str, bytes]) -> list[Labelled]:
     """Return what the label files among these say, whichever of FORMS they are. Raises ValueError for one
     that can't be read, and for more than MOST_ROWS rows."""
     found: list[Labelled] = []
@@ -352,7 +352,7 @@ LONGEST = 200  # characters of a name
 
 def main() -> None:
     """Answer requests for one command, in a process that can do nothing else."""
-    confinement.serve(prepare, MAX_MEMORY, MAX_SECONDS)
+    confinement.serve_confined(prepare, MAX_MEMORY, MAX_SECONDS)
 
 
 def prepare(command: str) -> Callable[[bytes], tuple[dict[str, object], bytes]]:
@@ -364,14 +364,14 @@ def prepare(command: str) -> Callable[[bytes], tuple[dict[str, object], bytes]]:
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:  # loads all that reading one loads
         archive.writestr("a/b.csv", "file,label\nx,y\n")
     with zipfile.ZipFile(made) as archive:
-        read({"b.csv": archive.read("a/b.csv")})
-    return partial(answer, command=command)
+        read_labels({"b.csv": archive.read("a/b.csv")})
+    return partial(answer_request, command=command)
 
 
-def answer(data: bytes, command: str) -> tuple[dict[str, object], bytes]:
+def answer_request(data: bytes, command: str) -> tuple[dict[str, object], bytes]:
     """Return (header, bytes); a header with "error" says in a few words why nothing was read."""
     try:
-        return pictures(data) if command == "pictures" else labels(data)
+        return unpack_pictures(data) if command == "pictures" else unpack_labels(data)
     except (ValueError, zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
         known = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
         return {"error": str(error) if known else "is damaged, or no zip file."}, b""
@@ -381,7 +381,7 @@ def answer(data: bytes, command: str) -> tuple[dict[str, object], bytes]:
         return {"error": "is damaged, or no zip file."}, b""
 
 
-def pictures(data: bytes) -> tuple[dict[str, object], bytes]:
+def unpack_pictures(data: bytes) -> tuple[dict[str, object], bytes]:
     """Return the pictures of a zip file, with what they are called. Raises ValueError."""
     refused: list[tuple[str, str]] = []
     bodies: list[tuple[str, str, bytes]] = []
@@ -407,7 +407,7 @@ def pictures(data: bytes) -> tuple[dict[str, object], bytes]:
                 body = _unpacked(archive, info, room)
                 room -= len(body)
                 bodies.append((_name(path), _label(path), body))
-    said = {PurePosixPath(one.file).name: one for one in read(texts)} if texts else {}
+    said = {PurePosixPath(one.file).name: one for one in read_labels(texts)} if texts else {}
     said |= {PurePosixPath(name).stem: one for name, one in said.items()}
     listed = []
     for name, label, body in bodies:
@@ -424,7 +424,7 @@ def pictures(data: bytes) -> tuple[dict[str, object], bytes]:
     return header, b"".join(body for _, _, body in bodies)
 
 
-def labels(data: bytes) -> tuple[dict[str, object], bytes]:
+def unpack_labels(data: bytes) -> tuple[dict[str, object], bytes]:
     """Return what a label file, or a zip file of some, says. Raises ValueError."""
     if data[:2] == b"PK":
         texts: dict[str, bytes] = {}
@@ -439,7 +439,7 @@ def labels(data: bytes) -> tuple[dict[str, object], bytes]:
                     room -= len(texts[info.filename])
     else:
         texts = {"labels.json" if data.lstrip()[:1] in (b"{", b"[") else "labels.csv": data}
-    rows = read(texts)
+    rows = read_labels(texts)
     if not rows:
         raise ValueError("has no labels in it; send CSV, COCO's JSON, or a zip with YOLO's text files.")
     return {"rows": [asdict(row) for row in rows]}, b""

@@ -172,7 +172,7 @@ class Labelling:
         if not await self._people.has_sent(actor.user_id, mask):
             raise ImageError("That mask is gone; paint it again.")
         try:
-            painted = await asyncio.to_thread(masks.read, await self._files.get(mask))
+            painted = await asyncio.to_thread(masks.read_mask, await self._files.get(mask))
         except FilesAway:
             raise
         except StorageError as error:
@@ -206,7 +206,7 @@ class Labelling:
         """Return a zip file with the labels of a project, as CSV, COCO or YOLO; pictures are called by their
         SHA-256, and aren't in it. Raises UserError for another form, NotAllowedError unless the actor may."""
         rows = await self._exported(actor, name, form)
-        return await asyncio.to_thread(lambda: _zip(label_formats.write(form, rows)))
+        return await asyncio.to_thread(lambda: _zip(label_formats.write_labels(form, rows)))
 
     async def pack(self, actor: Actor, name: str, form: str) -> AsyncGenerator[bytes, None]:
         """Yield the same zip file in parts, with the labelled pictures in it, below ``images``.
@@ -223,7 +223,7 @@ class Labelling:
                 " Take the labels alone: they name each picture by its SHA-256."
             )
         archive = Archive()
-        written = await asyncio.to_thread(label_formats.write, form, rows)
+        written = await asyncio.to_thread(label_formats.write_labels, form, rows)
         for path, data in sorted(written.items()):
             yield archive.add(path, data, datetime(*EPOCH))
         for row, sha256 in zip(rows, names, strict=True):
@@ -277,7 +277,7 @@ class Labelling:
             return ()
         try:
             data = await self._files.get(mask)
-            return await asyncio.to_thread(lambda: masks.of(masks.read(data), width, height))
+            return await asyncio.to_thread(lambda: masks.runs_of(masks.read_mask(data), width, height))
         except (StorageError, ImageError):
             return ()
 

@@ -203,7 +203,7 @@ class Shelf:
         await self._access.check_new(actor, shared=shared)
         if task not in TASKS:
             raise UserError(f"`task` is {task[:40]!r}; it takes {', '.join(TASKS)}.")
-        wanted, words = name_of(name), " ".join(words.split())
+        wanted, words = clean_name(name), " ".join(words.split())
         if len(words) > MAX_WORDS:
             raise UserError(
                 f"The words of a style take up to {MAX_WORDS} characters; these have {len(words)}."
@@ -262,7 +262,7 @@ class Shelf:
         """Call a project something else. Raises UserError for a name that isn't taken, NotAllowedError unless
         the actor is its owner or manages its server."""
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
-        wanted = name_of(new)
+        wanted = clean_name(new)
         await self._access.check_words(actor, [wanted], "changed")
         return await self._change(found, name=wanted)
 
@@ -331,7 +331,7 @@ class Shelf:
         the project's owner or manages its server.
         """
         found, _ = await self._access.find(actor, name, Action.MANAGE_PROJECT)
-        made = Label(label_of(label), " ".join(meaning.split()))
+        made = Label(clean_label(label), " ".join(meaning.split()))
         self._limits.check_meaning(made.meaning)
         await self._access.check_words(actor, [made.name, made.meaning], "changed")
         book = await self._database.read(partial(projects.read_labels, project_id=found.id))
@@ -363,7 +363,7 @@ def _pictures(count: int) -> str:
     return f"{count} picture{'s' * (count != 1)}"
 
 
-def name_of(text: str) -> str:
+def clean_name(text: str) -> str:
     """Return the name of a project as it is kept. Raises UserError."""
     name = " ".join(text.split())
     if not _NAME.fullmatch(name) or len(name) > MAX_NAME:
@@ -374,7 +374,7 @@ def name_of(text: str) -> str:
     return name
 
 
-def label_of(text: str) -> str:
+def clean_label(text: str) -> str:
     """Return a label as it is kept. Raises UserError."""
     label = " ".join(text.split())
     if not label or len(label) > MAX_WORDS or not label.isprintable():

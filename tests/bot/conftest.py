@@ -147,7 +147,7 @@ async def _opened_studio(loaded: Settings, target: str, settle: float) -> AsyncI
     data_dir = loaded.data_dir
     fresh_database(loaded.database)
     async with services(loaded, target=target) as built:
-        built.moderator._check = AllFit()
+        built.moderator.check = AllFit()
         pending = PendingInteractions(data_dir / "unanswered")
         hooks = Hooks()
         bot = hooks.client(built, pending)

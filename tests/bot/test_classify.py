@@ -56,7 +56,7 @@ async def test_why_and_why_not_show_the_map_of_a_label(studio: Studio, picture) 
 
 async def test_a_map_of_a_picture_that_may_not_be_shown_is_held_back(tmp_path, picture) -> None:
     async with open_studio(tmp_path, MODERATION="standard") as strict:
-        strict.built.moderator._check = judge = Judge(0.0)
+        strict.built.moderator.check = judge = Judge(0.0)
         await strict.alice.slash(strict.channel, "classify", image=picture)
         message = strict.last()
         await strict.mira.slash(strict.channel, "moderation pictures", treatment="block")

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage import schema
-from studio.moderation.classifier import Unchecked
+from studio.moderation.moderator import Unchecked
 from tests.bot.conftest import Studio, open_studio
 
 # As members meet it
@@ -36,7 +36,7 @@ class Judge:
 @pytest.fixture
 async def strict(tmp_path):
     async with open_studio(tmp_path, MODERATION="standard") as studio:
-        studio.built.moderator._check = Judge(0.0)
+        studio.built.moderator.check = Judge(0.0)
         yield studio
 
 
@@ -122,10 +122,10 @@ async def test_buttons_on_what_the_bot_drew_bring_no_strike(strict: Studio, monk
     monkeypatch.setattr("studio.moderation.moderator.ONE_STRIKE", timedelta(0))
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat")
     grid = strict.last()
-    strict.built.moderator._check = Judge(0.95)  # unfit, as an input
+    strict.built.moderator.check = Judge(0.95)  # unfit, as an input
     await _forget_scores(strict)
     assert "isn't fit" in _told(await strict.bob.click(grid, label="V1"))
-    strict.built.moderator._check = Judge(0.0)
+    strict.built.moderator.check = Judge(0.0)
     await strict.mira.slash(strict.channel, "moderation add", word="boat")  # alice's word, forbidden now
     for label in ("V1", "U1"):
         result = await strict.bob.click(grid, label=label)
@@ -142,7 +142,7 @@ async def test_own_words_and_pictures_bring_a_strike(strict: Studio, picture, mo
     await strict.bob.slash(strict.channel, "prefer remix")
     window = await strict.bob.click(grid, label="V1")
     await strict.bob.submit_modal(window, {"prompt": "a nude boat"})
-    strict.built.moderator._check = Judge(0.95)
+    strict.built.moderator.check = Judge(0.95)
     await strict.bob.slash(strict.channel, "describe", image=picture)
     assert sorted(await _strikes(strict, strict.bob)) == ["EXPLICIT", "PICTURE"]
 
@@ -166,7 +166,7 @@ async def test_numbered_fields_are_shown_as_their_picture_may_be(strict: Studio,
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat")
     await strict.alice.click(strict.last(), label="U1")
     single = strict.last()
-    strict.built.moderator._check = Judge(0.9)
+    strict.built.moderator.check = Judge(0.9)
     await _forget_scores(strict)
     await strict.mira.slash(strict.channel, "moderation pictures", treatment=choice)
     shown = await strict.bob.click(single, label="Vary (Region)")
@@ -231,7 +231,7 @@ async def test_a_banned_member_s_role_that_was_taken_away_stops_what_waits(stric
 async def test_a_picture_that_is_not_fit_is_veiled_or_held_back(
     strict: Studio, choice, score, file, words
 ) -> None:
-    strict.built.moderator._check = Judge(score)
+    strict.built.moderator.check = Judge(score)
     await strict.mira.slash(strict.channel, "moderation pictures", treatment=choice)
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat")
     message = strict.last()
@@ -243,7 +243,7 @@ async def test_a_picture_that_is_not_fit_is_veiled_or_held_back(
 
 
 async def test_strict_holds_back_what_cannot_be_judged_and_shows_no_preview(strict: Studio) -> None:
-    strict.built.moderator._check = judge_ = Judge(None)
+    strict.built.moderator.check = judge_ = Judge(None)
     await strict.mira.slash(strict.channel, "moderation level", level="strict")
     await strict.alice.slash(strict.channel, "imagine", prompt="a slow boat")
     assert "held back" in strict.last().content and not strict.last().attachments
@@ -251,7 +251,7 @@ async def test_strict_holds_back_what_cannot_be_judged_and_shows_no_preview(stri
 
 
 async def test_a_picture_is_judged_once(strict: Studio) -> None:
-    strict.built.moderator._check = judge_ = Judge(0.1)
+    strict.built.moderator.check = judge_ = Judge(0.1)
     await strict.alice.slash(strict.channel, "imagine", prompt="a boat --seed 5")
     first = judge_.asked
     job, _ = await strict.built.queue.job_of_message(strict.last().id)
@@ -260,14 +260,14 @@ async def test_a_picture_is_judged_once(strict: Studio) -> None:
 
 
 async def test_an_unfit_picture_is_not_worked_on(strict: Studio, picture) -> None:
-    strict.built.moderator._check = Judge(0.95)
+    strict.built.moderator.check = Judge(0.95)
     result = await strict.alice.slash(strict.channel, "describe", image=picture)
     assert "isn't fit" in _told(result) and strict.channel.history() == []
 
 
 async def test_a_job_with_a_minor_in_its_words_never_shows_an_unfit_picture(tmp_path) -> None:
     async with open_studio(tmp_path, MODERATION="off") as studio:
-        studio.built.moderator._check = Judge(0.6)
+        studio.built.moderator.check = Judge(0.6)
         adult = await _adults(studio)
         await studio.alice.slash(adult, "imagine", prompt="a child in the snow")
         assert "held back" in studio.last(adult).content and not studio.last(adult).attachments
@@ -276,7 +276,7 @@ async def test_a_job_with_a_minor_in_its_words_never_shows_an_unfit_picture(tmp_
 
 
 async def test_shown_elsewhere_other_rules_hold(strict: Studio) -> None:
-    strict.built.moderator._check = Judge(0.9)
+    strict.built.moderator.check = Judge(0.9)
     adult = await _adults(strict)
     await strict.alice.slash(adult, "imagine", prompt="a boat")
     assert strict.last(adult).attachments[0].filename.startswith("atelier-")
@@ -318,7 +318,7 @@ async def test_answers_that_are_made_of_forbidden_words_are_held_back(strict: St
 async def test_a_described_picture_is_judged_where_it_is_shown_and_its_prompts_stay(
     strict: Studio, picture, choice, score, file
 ) -> None:
-    strict.built.moderator._check = Judge(score)
+    strict.built.moderator.check = Judge(score)
     adult = await _adults(strict)
     await strict.mira.slash(strict.channel, "moderation pictures", treatment=choice)
     await strict.alice.slash(adult, "describe", image=picture)
@@ -361,7 +361,7 @@ async def test_a_manager_can_try_a_text(strict: Studio) -> None:
 
 
 async def test_a_job_that_draws_has_the_classifier_ready_before_its_picture(strict: Studio) -> None:
-    judge = strict.built.moderator._check
+    judge = strict.built.moderator.check
     await strict.alice.slash(strict.channel, "shorten", prompt="a long prompt about a red house in the snow")
     await strict.alice.slash(await _adults(strict), "imagine", prompt="a red house")
     assert judge.called == [], "nothing is judged there"

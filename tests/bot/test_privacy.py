@@ -371,9 +371,9 @@ async def test_a_deletion_that_fails_is_said(studio: Studio, monkeypatch) -> Non
 async def test_a_deletion_empties_the_memory_of_read_prompts(tmp_path: Path) -> None:
     async with open_studio(tmp_path) as studio:
         await studio.alice.slash(studio.channel, "imagine", prompt="a boat of hers")
-        assert confusables.read.cache_info().currsize
+        assert confusables.read_text.cache_info().currsize
         await studio.built.privacy.delete(studio.alice.id)
-        assert confusables.read.cache_info().currsize == 0
+        assert confusables.read_text.cache_info().currsize == 0
 
 
 async def test_an_export_can_leave_the_pictures_out(studio: Studio) -> None:

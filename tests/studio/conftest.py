@@ -97,7 +97,7 @@ async def open_studio(
     loaded = load_settings({**common, **settings}, folder / "none.env")
     fresh_database(loaded.database)
     async with services(loaded, executor=executor or AtOnce()) as built:
-        built.moderator._check = AllFit()
+        built.moderator.check = AllFit()
         yield Opened(Studio(built, KINDS), built)
 
 

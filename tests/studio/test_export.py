@@ -110,7 +110,7 @@ async def test_what_is_shown_nowhere_is_in_no_copy(opened) -> None:
             return 0.6
 
     result, fine = await opened.drawn(ALICE, "a child at a lake"), await opened.drawn(ALICE, "a lake")
-    opened.services.moderator._check = Doubts()
+    opened.services.moderator.check = Doubts()
     files = read(b"".join([piece async for piece in opened.studio.own.export(ALICE)]))
     hidden = [picture.sha256 for picture in result.pictures]
     assert sorted(files["held-back.txt"].decode().split()[-len(hidden) :]) == sorted(set(hidden))

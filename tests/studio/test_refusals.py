@@ -220,7 +220,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         await opened.services.queue.add_view(job.id, MESSAGE, ALICE.channel_id, ALICE.guild_id)
         page = await studio.gallery.pictures(ALICE, Filter(), limit=1)
         layers = [{"id": "a", "source": {"job": job.id, "n": 1}}]
-        mask = masks.write(masks.Bits(16, 16, b"\xff" * 32))
+        mask = masks.write_mask(masks.Bits(16, 16, b"\xff" * 32))
         drawn = {"v": 1, "width": 64, "height": 64, "layers": layers}
         values = {
             "document": documents.read_document(drawn),

@@ -301,7 +301,7 @@ async def test_words_and_pictures_that_a_rule_forbids_are_not_added_shared_or_tr
             async def score(self, data: bytes) -> float:
                 return 0.99
 
-        moderator._check = Unfit()
+        moderator.check = Unfit()
         with pytest.raises(UserError, match="doesn't allow one of these pictures"):
             await school.sets.add(ALICE, "pets", "fox", [picture(7)])
         with pytest.raises(UserError, match="doesn't allow one of its pictures"):

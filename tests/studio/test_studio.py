@@ -204,7 +204,7 @@ async def test_unfit_pictures_leave_no_studio(tmp_path) -> None:
             return 0.99
 
     async with open_studio(tmp_path, MODERATION="strict") as opened:
-        opened.services.moderator._check = Judge()
+        opened.services.moderator.check = Judge()
         job = (await opened.drawn(ALICE)).job
         shown = await opened.studio.picture(ALICE, job.id, 0, LIMIT)
         assert shown.data is None and shown.visibility is Visibility.BLOCK

@@ -23,7 +23,7 @@ from core.job import new_job_id
 from core.requests import ImagineRequest, to_json
 from storage.blobs.local import Folder
 from studio.library.rendition import SIZES
-from studio.moderation.classifier import PictureCheck
+from studio.moderation.moderator import PictureCheck
 from tests.fresh import fresh_database
 from tests.studio.conftest import png
 from tests.web.conftest import COOKIE

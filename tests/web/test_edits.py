@@ -80,7 +80,7 @@ async def test_each_kind_of_document_becomes_its_request(site) -> None:
 async def test_pictures_that_were_sent_are_layers_too_and_inputs_of_the_job(site) -> None:
     job = await site.drawn(site.you)
     sent = await site.you.ask("POST", "/api/uploads", {"Content-Type": "image/png"}, data=png(30, 20))
-    cut = masks.write(masks.Bits(30, 20, b"\xff\xff\xff\xfc" * 20))
+    cut = masks.write_mask(masks.Bits(30, 20, b"\xff\xff\xff\xfc" * 20))
     clip = await site.you.ask("POST", "/api/masks", {"Content-Type": "image/png"}, data=cut)
     assert clip.status == 201 and clip.data["sha256"] == hashlib.sha256(cut).hexdigest()
     assert (clip.data["width"], clip.data["height"], clip.data["painted"]) == (30, 20, 600)

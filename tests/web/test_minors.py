@@ -91,12 +91,12 @@ async def made(site: Site, path: str, **body: str) -> str:
 
 async def test_a_doubtful_picture_of_a_minor_is_shown_by_nothing_that_is_made_from_it(site: Site) -> None:
     moderator = site.opened.services.moderator
-    moderator._check = Judge(0.0)
+    moderator.check = Judge(0.0)
     job = await made(site, "/api/jobs", prompt=f"a {CHILD} at a lake")
     remix = await made(site, f"/api/jobs/{job}/1/subtle", words="at a lake")
     read = await made(site, f"/api/jobs/{remix}/1/classify")
     why = await made(site, f"/api/jobs/{read}/1/why")
-    moderator._check = Judge(0.6)
+    moderator.check = Judge(0.6)
     for one in (job, remix):
         shown = (await site.you.get(f"/api/jobs/{one}")).data["pictures"]
         assert {picture["visibility"] for picture in shown} == {"block"}

@@ -48,7 +48,7 @@ async def test_a_thing_is_found_and_comes_as_a_mask(site, looker) -> None:
     source = {"job": job["id"], "n": 2}
     answer = await site.you.post("/api/selects", {"source": source, "points": [[3, 4.5, 1], [9, 9, 0]]})
     assert answer.status == 200, answer.body
-    assert masks.read(base64.b64decode(answer.data["mask"])) == ROWS
+    assert masks.read_mask(base64.b64decode(answer.data["mask"])) == ROWS
     assert (answer.data["by"], answer.data["score"], answer.data["box"]) == ("sam", 0.75, [0, 0, 4, 1])
     assert answer.data["points"] and answer.data["words"]
     [asked] = looker.asked

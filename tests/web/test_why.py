@@ -49,7 +49,7 @@ async def test_why_is_offered_under_labels_and_shows_its_map(site) -> None:
 async def test_a_map_of_an_unfit_picture_is_as_unfit(tmp_path: Path) -> None:
     async with open_site(tmp_path, MODERATION="standard") as site:
         moderator = site.opened.services.moderator
-        moderator._check = judge = Judge()
+        moderator.check = judge = Judge()
         job = await site.drawn(site.you)
         asked = await site.you.post(f"/api/jobs/{job['id']}/1/classify")
         labelled = asked.data["jobs"][0]["id"]

@@ -63,7 +63,7 @@ DOCUMENTED = {
     "layers": [{"id": "a", "source": {"job": GONE, "n": 1}}],
     "words": f"{CANARY}documentx",
 }
-MASK_FILE = masks.write(masks.Bits(16, 16, bytes(32)))
+MASK_FILE = masks.write_mask(masks.Bits(16, 16, bytes(32)))
 MASK = hashlib.sha256(MASK_FILE).hexdigest()
 SHARE, LINK = "sharesharesh", "L" * 43
 

@@ -120,7 +120,7 @@ def main() -> int:
                 continue
             began, target = time.process_time(), io.BytesIO()
             room = most - MARK_BYTES  # as ``studio.library.clips`` has it
-            header, _ = transcode.make(
+            header, _ = transcode.make_film(
                 "fit", [io.BytesIO(data)], target, limit=room, encoder=arguments.encoder
             )
             took.append(time.process_time() - began)

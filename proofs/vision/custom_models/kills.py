@@ -59,7 +59,7 @@ async def studio(folder: Path, *, fresh: bool = False) -> AsyncIterator[Opened]:
     if fresh:
         fresh_database(loaded.database)
     async with services(loaded) as built:
-        built.moderator._check = AllFit()
+        built.moderator.check = AllFit()
         yield Opened(Studio(built, KINDS), built)
 
 

@@ -44,7 +44,7 @@ async def studio(folder: Path, photo: str) -> AsyncIterator[Opened]:
     loaded = load_settings(common, folder / "none.env")
     fresh_database(loaded.database)
     async with services(loaded) as built:
-        built.moderator._check = AllFit()
+        built.moderator.check = AllFit()
         with built.directory.connected(people()):
             yield Opened(Studio(built, KINDS), built)
 

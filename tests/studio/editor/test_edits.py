@@ -10,7 +10,7 @@ from core.prompt.parser import parse_prompt
 from core.requests import ComposeRequest, ImagineRequest, OutpaintRequest, RegionRequest, VariationRequest
 from studio.editor.document import Document, Layer
 from studio.editor.document import Source as Named
-from studio.editor.editor import Laid, Plan, job_of, plan
+from studio.editor.editor import Laid, Plan, job_of, plan_document
 from studio.new_job import PromptWithPictures, Source
 
 SHA, OTHER, MASK, CLIP = "a" * 64, "b" * 64, "c" * 64, "d" * 64
@@ -112,9 +112,9 @@ def test_words_or_an_amount_for_the_whole_picture_vary_it() -> None:
 def test_keeping_the_structure_is_left_to_the_worker_and_said() -> None:
     one = laid()
     whole = document(one, keep_structure=True, words="in clay")
-    found = plan(whole, [one], False)
+    found = plan_document(whole, [one], False)
     assert found.kind == "retexture" and "no ControlNet" in found.said
-    assert "by their edges (ControlNet)" in plan(whole, [one], False, controlnet=True).said
+    assert "by their edges (ControlNet)" in plan_document(whole, [one], False, controlnet=True).said
     request = made(whole, one, text="in clay")
     assert isinstance(request, VariationRequest) and request.keep_structure and request.strength is None
     assert made(document(one, keep_structure=True, amount=0.2), one).strength == 0.2
@@ -130,21 +130,23 @@ def test_a_part_whose_structure_is_kept_is_drawn_from_what_is_there() -> None:
 def test_nothing_to_draw_is_told(layer) -> None:
     one = laid(**layer)
     with pytest.raises(UserError, match="nothing to draw"):
-        plan(document(one, width=800 + 2 * int(one.layer.x), height=600 + 2 * int(one.layer.y)), [one], False)
+        plan_document(
+            document(one, width=800 + 2 * int(one.layer.x), height=600 + 2 * int(one.layer.y)), [one], False
+        )
 
 
 def test_nothing_to_see_is_told() -> None:
     with pytest.raises(UserError, match="No picture can be seen"):
-        plan(document(laid(visible=False)), [], True)
+        plan_document(document(laid(visible=False)), [], True)
 
 
 def test_the_seam_is_told_beforehand_where_it_is_known() -> None:
     one = laid(x=100)
-    assert plan(document(one, width=1000), [one], False).seam is None
-    assert plan(document(one, width=1000), [one], True) == Plan(
-        "compose", plan(document(one, width=1000), [one], True).said, 18
+    assert plan_document(document(one, width=1000), [one], False).seam is None
+    assert plan_document(document(one, width=1000), [one], True) == Plan(
+        "compose", plan_document(document(one, width=1000), [one], True).said, 18
     )
-    assert plan(document(one, width=1000, keep_seam=True), [one], False).seam == 0
+    assert plan_document(document(one, width=1000, keep_seam=True), [one], False).seam == 0
 
 
 def test_what_comes_from_a_private_picture_is_private() -> None:

@@ -23,8 +23,8 @@ def _mask(width: int, height: int, seed: int = 0) -> masks.Bits:
 @pytest.mark.parametrize(("width", "height"), [(16, 16), (17, 31), (64, 100), (131, 97), (1024, 768)])
 def test_what_is_written_is_read_and_is_what_others_read(width: int, height: int) -> None:
     mask = _mask(width, height)
-    data = masks.write(mask)
-    assert masks.read(data) == mask
+    data = masks.write_mask(mask)
+    assert masks.read_mask(data) == mask
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.mode == "1" and picture.size == (width, height)
         pixels = np.asarray(picture)
@@ -33,17 +33,17 @@ def test_what_is_written_is_read_and_is_what_others_read(width: int, height: int
 
 
 def test_any_change_of_any_byte_is_seen() -> None:
-    data, random_ = masks.write(_mask(70, 40)), random.Random(3)
+    data, random_ = masks.write_mask(_mask(70, 40)), random.Random(3)
     for at in range(len(data)):
         changed = bytearray(data)
         changed[at] ^= 1 << random_.randrange(8)
         with pytest.raises(ImageError):
-            masks.read(bytes(changed))
+            masks.read_mask(bytes(changed))
     for end in range(len(data)):
         with pytest.raises(ImageError):
-            masks.read(data[:end])
+            masks.read_mask(data[:end])
     with pytest.raises(ImageError, match="follows its end"):
-        masks.read(data + b"x")
+        masks.read_mask(data + b"x")
 
 
 def _file(head: bytes, rows: bytes, *more: bytes) -> bytes:
@@ -86,7 +86,7 @@ def _head(*values: int) -> bytes:
 )
 def test_what_is_no_mask_of_ours_is_refused_and_told(data: bytes, why: str) -> None:
     with pytest.raises(ImageError, match=why):
-        masks.read(data)
+        masks.read_mask(data)
 
 
 def test_a_file_with_words_in_it_is_refused() -> None:
@@ -94,18 +94,18 @@ def test_a_file_with_words_in_it_is_refused() -> None:
     info.add_text("Comment", "hello")
     Image.new("1", (32, 32)).save(out, "PNG", pnginfo=info)
     with pytest.raises(ImageError, match="other parts"):
-        masks.read(out.getvalue())
+        masks.read_mask(out.getvalue())
 
 
 def test_a_bomb_is_given_up_before_it_grows() -> None:
     bomb = _file(_head(4096, 4096, 1, 0, 0, 0, 0), bytes(200_000_000))
     began = time.process_time()
     with pytest.raises(ImageError, match="more or fewer"):
-        masks.read(bomb)
+        masks.read_mask(bomb)
     assert time.process_time() - began < 0.5  # a tenth of unpacking it all
 
 
 def test_the_largest_noise_fits() -> None:
     mask = _mask(4096, 4096)
-    data = masks.write(mask)
-    assert len(data) < masks.MAX_BYTES and masks.read(data).painted == mask.painted
+    data = masks.write_mask(mask)
+    assert len(data) < masks.MAX_BYTES and masks.read_mask(data).painted == mask.painted

@@ -15,12 +15,12 @@ def test_a_frame_a_second_at_least_four_and_no_more_than_wanted() -> None:
 
 def test_a_frame_is_wanted_that_is_seen_at_the_time() -> None:
     times = [0.0, 0.1, *(1.0 + i / 10 for i in range(30))]
-    assert video_decode.choosing_wanted(times, 4.0, 16) == [0.1, 1.5, 2.5, 3.5]
+    assert video_decode.evenly_seen(times, 4.0, 16) == [0.1, 1.5, 2.5, 3.5]
 
 
 def test_of_a_film_of_a_few_frames_all_are_wanted() -> None:
-    assert video_decode.choosing_wanted([0.0, 0.1, 9.0], 10.0, 16) == [0.0, 0.1, 9.0]
-    assert len(video_decode.choosing_wanted([float(i) for i in range(9)], 3.0, 16)) < 9
+    assert video_decode.evenly_seen([0.0, 0.1, 9.0], 10.0, 16) == [0.0, 0.1, 9.0]
+    assert len(video_decode.evenly_seen([float(i) for i in range(9)], 3.0, 16)) < 9
 
 
 def test_a_cut_is_a_change_far_above_the_usual() -> None:
@@ -46,7 +46,7 @@ def test_there_are_never_more_than_wanted_and_cuts_are_among_them(seed: int) -> 
     most = rng.randrange(4, 17)
     evenly = sorted(rng.sample(range(200), rng.randrange(1, most + 1)))
     cut_at = rng.sample(range(200), rng.randrange(20))
-    found = video_decode.chosen(evenly, cut_at, most)
+    found = video_decode.chosen_times(evenly, cut_at, most)
     assert found == sorted(set(found)) and len(found) <= most
     assert set(found) <= {*evenly, *cut_at}
     assert set(cut_at[: most // 2]) <= set(found)

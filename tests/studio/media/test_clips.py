@@ -34,7 +34,7 @@ LIMITS = {"encoder": "auto", "keep": 20.0, "seconds": 60.0, "pixels": 1920 * 108
 def made(command: str, *sources: bytes, **given) -> tuple[dict, bytes, bytes]:
     """What the process answers, makes and draws, without being one."""
     target = io.BytesIO()
-    header, picture = transcode.make(command, list(map(io.BytesIO, sources)), target, **given)
+    header, picture = transcode.make_film(command, list(map(io.BytesIO, sources)), target, **given)
     return header, target.getvalue(), picture
 
 

@@ -63,7 +63,7 @@ def answer(data):
         return {"opened": bool(open("/etc/hostname"))}, data
     except PermissionError as error:
         return {"stopped": str(error.errno)}, data
-confine.serve(lambda: answer, 2**28, 5)
+confine.serve_confined(lambda: answer, 2**28, 5)
 """
 
 

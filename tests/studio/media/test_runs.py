@@ -27,7 +27,7 @@ def _pixel(mask: Bits, x: int, y: int) -> int:
 def test_a_mask_comes_back_from_its_runs(width: int, height: int) -> None:
     for seed in range(8):
         mask = _mask(seed, width, height)
-        counts = masks.of(mask, width, height)
+        counts = masks.runs_of(mask, width, height)
         assert masks.mask_of(counts, width, height) == mask
         assert sum(counts) == width * height and masks.area(counts) == mask.painted
         inside = [(x, y) for x in range(width) for y in range(height) if _pixel(mask, x, y)]
@@ -38,8 +38,8 @@ def test_a_mask_comes_back_from_its_runs(width: int, height: int) -> None:
 
 def test_runs_go_down_the_columns_beginning_with_what_is_not_marked() -> None:
     mask = Bits(16, 16, bytes([0x80, 0] * 3 + [0] * 26))  # three pixels below each other at the left
-    assert masks.of(mask, 16, 16) == (0, 3, 253)
-    assert masks.of(mask, 32, 32) == (0, 6, 26, 6, 986), "stretched"
+    assert masks.runs_of(mask, 16, 16) == (0, 3, 253)
+    assert masks.runs_of(mask, 32, 32) == (0, 6, 26, 6, 986), "stretched"
 
 
 def test_what_several_masks_mark_is_marked_once() -> None:

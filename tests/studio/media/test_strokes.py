@@ -70,9 +70,9 @@ def test_the_process_answers_what_the_definition_says(tmp_path) -> None:
     vector = next(one for one in MASKS if one["base"])
     sent = json.dumps(vector["strokes"]).encode()
     shape = {"width": vector["width"], "height": vector["height"], "length": len(sent)}
-    header, png = image_process.answer(sent + base64.b64decode(vector["base"]), "paint", **shape)
+    header, png = image_process.answer_request(sent + base64.b64decode(vector["base"]), "paint", **shape)
     assert header == {"painted": vector["painted"], "sha256": vector["sha256"]}
-    mask = masks.read(png)
+    mask = masks.read_mask(png)
     assert (mask.width, mask.height, mask.painted) == (vector["width"], vector["height"], vector["painted"])
 
 
@@ -90,7 +90,9 @@ async def test_a_mask_is_painted_beside_the_studio_and_kept(tmp_path) -> None:
     size = vector["width"], vector["height"]
     painted = await intake.paint(size, vector["strokes"], below, 7)
     assert (painted.pixels, painted.count) == (vector["sha256"], vector["painted"])
-    assert noted == [(7, painted.sha256)] and masks.read(await files.get(painted.sha256)).width == size[0]
+    assert (
+        noted == [(7, painted.sha256)] and masks.read_mask(await files.get(painted.sha256)).width == size[0]
+    )
     every = MASKS[-1]  # strokes of every kind: nothing is left to import once the process is shut in
     whole = await intake.paint((every["width"], every["height"]), every["strokes"], None, 7)
     assert whole.pixels == every["sha256"]

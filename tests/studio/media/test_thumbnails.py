@@ -22,7 +22,7 @@ async def small(tmp_path: Path):
 
 
 async def test_a_copy_is_made_once_and_goes_with_its_picture(small: Thumbnails) -> None:
-    files = small._files
+    files = small.files
     sha256 = await files.put(png(600, 300), "image/png")
     made = await small.get(sha256, 256)
     with Image.open(io.BytesIO(made)) as picture:
@@ -36,10 +36,10 @@ async def test_a_copy_is_made_once_and_goes_with_its_picture(small: Thumbnails) 
 
 
 async def test_a_copy_that_is_ready_after_its_picture_was_removed_is_not_kept(small: Thumbnails) -> None:
-    sha256 = await small._files.put(png(), "image/png")
-    await small._files.remove(sha256)
-    await small._files.put_derived(sha256, "256.webp", b"late")
-    assert await small._files.get_derived(sha256, "256.webp") is None
+    sha256 = await small.files.put(png(), "image/png")
+    await small.files.remove(sha256)
+    await small.files.put_derived(sha256, "256.webp", b"late")
+    assert await small.files.get_derived(sha256, "256.webp") is None
 
 
 async def test_a_veiled_copy_shows_nothing_of_its_picture(small: Thumbnails) -> None:
@@ -48,7 +48,7 @@ async def test_a_veiled_copy_shows_nothing_of_its_picture(small: Thumbnails) -> 
         stripes.paste("black", (x, 0, x + 6, 512))
     out = io.BytesIO()
     stripes.save(out, "PNG")
-    sha256 = await small._files.put(out.getvalue(), "image/png")
+    sha256 = await small.files.put(out.getvalue(), "image/png")
     spreads = []
     for veiled in (False, True):
         with Image.open(io.BytesIO(await small.get(sha256, 256, veiled=veiled))) as picture:
@@ -58,8 +58,8 @@ async def test_a_veiled_copy_shows_nothing_of_its_picture(small: Thumbnails) -> 
 
 
 async def test_what_is_no_picture_ends_nothing(small: Thumbnails) -> None:
-    bad = await small._files.put(b"no picture", "image/png")
-    good = await small._files.put(png(), "image/png")
+    bad = await small.files.put(b"no picture", "image/png")
+    good = await small.files.put(png(), "image/png")
     with pytest.raises(ImageError, match="can't be read"):
         await small.get(bad, 256)
     process = small.child.process
@@ -67,8 +67,8 @@ async def test_what_is_no_picture_ends_nothing(small: Thumbnails) -> None:
 
 
 async def test_a_cancelled_copy_is_not_handed_to_the_next_picture(small: Thumbnails) -> None:
-    red = await small._files.put(png(400, 400), "image/png")
-    blue = await small._files.put(png(400, 400, (20, 40, 200)), "image/png")
+    red = await small.files.put(png(400, 400), "image/png")
+    blue = await small.files.put(png(400, 400, (20, 40, 200)), "image/png")
     await small.get(red, 512)
     asking = asyncio.create_task(small.get(red, 256))
     await asyncio.sleep(0.002)
@@ -82,7 +82,7 @@ async def test_a_cancelled_copy_is_not_handed_to_the_next_picture(small: Thumbna
 async def test_a_process_that_dies_is_said_and_replaced(
     small: Thumbnails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sha256 = await small._files.put(png(), "image/png")
+    sha256 = await small.files.put(png(), "image/png")
     command, small.child.command = small.child.command, ("false",)
     with pytest.raises(ImageError, match="No small copy"):
         await small.get(sha256, 256)

@@ -17,7 +17,7 @@ from proofs.security.pictures import clean_png
 from studio.media import video_decode, video_process
 from studio.media.child import child_environment
 from studio.media.confinement import LENGTHS
-from studio.media.file_types import kind_of, may_be_film, webp_durations
+from studio.media.video_decode import kind_of, may_be_film, webp_durations
 from tests.films import BLUE, ENCODED, GREEN, RED, WHITE, animation, film, moving, plain
 from tests.security import hostile_films
 from tests.studio.media.test_image_process import DEEDS

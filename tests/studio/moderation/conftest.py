@@ -16,8 +16,7 @@ from storage.database import Database, open_database
 from storage.job_queries import StoredOutput, StoredPicture
 from studio.actor import CurrentDirectory, Place
 from studio.moderation import confusables, rules
-from studio.moderation.classifier import Unchecked
-from studio.moderation.moderator import Moderator
+from studio.moderation.moderator import Moderator, Unchecked
 from studio.moderation.rules import ModerationSettings
 from tests.fresh import address_in
 from tests.storage.conftest import a_job
@@ -104,8 +103,8 @@ class World:
 @pytest.fixture(autouse=True)
 def nothing_read_before() -> None:
     """Each test reads its texts itself, whichever test has read the same ones before."""
-    confusables.read.cache_clear()
-    rules._own_terms.cache_clear()
+    confusables.read_text.cache_clear()
+    rules.own_terms.cache_clear()
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import sys
 import psutil
 import pytest
 
-from studio.moderation import classifier
-from studio.moderation.classifier import PictureCheck, Unchecked
+from studio.moderation import moderator
+from studio.moderation.moderator import PictureCheck, Unchecked
 from tests.studio.conftest import png
 
 
@@ -56,7 +56,7 @@ async def test_its_process_knows_no_secret_and_writes_nowhere(
 
 async def test_closing_waits_for_a_start_that_is_under_way() -> None:
     check, goes_on = PictureCheck(), asyncio.Event()
-    check._starting = asyncio.create_task(goes_on.wait())
+    check.starting = asyncio.create_task(goes_on.wait())
     closing = asyncio.create_task(check.close())
     await asyncio.sleep(0.01)
     assert not closing.done()
@@ -69,7 +69,7 @@ async def test_a_start_that_failed_keeps_nobody_from_closing() -> None:
         raise RuntimeError("can't start new thread")
 
     check = PictureCheck()
-    check._starting = asyncio.create_task(fail())
+    check.starting = asyncio.create_task(fail())
     await check.close()
 
 
@@ -80,22 +80,22 @@ async def test_after_a_pause_it_is_started_again(monkeypatch: pytest.MonkeyPatch
         await check.score(png())
     check.child.command = (sys.executable, "-c", ECHO)
     check.get_ready()
-    await check._starting
+    await check.starting
     assert check.child.process is None, "not within the pause"
-    monkeypatch.setattr(classifier, "PAUSE", 0.0)
+    monkeypatch.setattr(moderator, "PAUSE", 0.0)
     check.get_ready()
-    await check._starting
+    await check.starting
     assert check.child.process is not None
     assert await check.score(b"0.5") == 0.5
     await check.close()
 
 
 async def test_a_classifier_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifier, "ANSWER", 0.3)
+    monkeypatch.setattr(moderator, "ANSWER", 0.3)
     check = PictureCheck()
     check.child.command = (sys.executable, "-c", "import time; time.sleep(60)")
     check.get_ready()
-    await check._starting
+    await check.starting
     process = check.child.process
     async with asyncio.timeout(10):
         with pytest.raises(Unchecked, match="process ended"):
@@ -117,7 +117,7 @@ async def test_what_it_cannot_read_is_said_with_its_reason(echo: PictureCheck) -
 async def test_without_pictures_the_process_ends_after_a_while(
     echo: PictureCheck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classifier, "IDLE", 0.4)
+    monkeypatch.setattr(moderator, "IDLE", 0.4)
     assert await echo.score(b"0.5") == 0.5
     process = echo.child.process
     for _ in range(2):  # each picture begins the time anew
@@ -126,7 +126,7 @@ async def test_without_pictures_the_process_ends_after_a_while(
     async with asyncio.timeout(10):
         assert await process.wait() == 0
     assert echo.child.process is None
-    monkeypatch.setattr(classifier, "IDLE", 60.0)
+    monkeypatch.setattr(moderator, "IDLE", 60.0)
     assert await echo.score(b"0.5") == 0.5
     process = echo.child.process
     echo.child.let_go()
@@ -139,7 +139,7 @@ async def test_a_classifier_that_was_made_ready_is_the_one_that_judges() -> None
     try:
         check.get_ready()
         check.get_ready()
-        await check._starting
+        await check.starting
         process = check.child.process
         assert process is not None and process.returncode is None
         check.get_ready()

@@ -24,7 +24,7 @@ from core.requests.custom_models import TrainRequest
 from core.requests.video import VideoRequest
 from studio.moderation import rules
 from studio.moderation.confusables import Terms
-from studio.moderation.rules import Deed, Rule, Sense, Verdict, Words, judge, words_of
+from studio.moderation.rules import Deed, Rule, Sense, Verdict, Words, judge, judged_words
 from tests.studio.moderation.innocent import DOUBTFUL, INNOCENT, sentences
 
 LEVELS = ("off", "standard", "strict")
@@ -48,7 +48,7 @@ def asked(text: str) -> Request:
 
 def ruled(request: Request, level: str = "off", *, of_minor: bool = False) -> Verdict | None:
     """Return what a rule says where least is refused at that level."""
-    return judge(words_of(request, of_minor=of_minor), level, (), True)
+    return judge(judged_words(request, of_minor=of_minor), level, (), True)
 
 
 MINORS = words(rules.MINOR)
@@ -112,10 +112,10 @@ def test_clothes_that_are_left_out_are_sexual_content_by_level() -> None:
             ("standard", False, Rule.EXPLICIT),
             ("strict", True, Rule.EXPLICIT),
         ):
-            verdict = judge(words_of(request), level, (), adult)
+            verdict = judge(judged_words(request), level, (), adult)
             assert (verdict and verdict.rule) == rule
             assert verdict is None or verdict.deed is Deed.REFUSE
-    assert judge(words_of(asked("a statue --no dress, towel")), "strict", (), False) is None
+    assert judge(judged_words(asked("a statue --no dress, towel")), "strict", (), False) is None
 
 
 def test_leaving_adults_out_of_sexual_words_is_asking_for_minors() -> None:
@@ -160,9 +160,9 @@ def test_innocent_words_are_let_through_and_never_bring_a_strike() -> None:
     refused = []
     for text in INNOCENT:
         for level in ("standard", "strict"):
-            verdict = judge(words_of(asked(text)), level, (), False)
+            verdict = judge(judged_words(asked(text)), level, (), False)
             assert verdict is None or verdict.deed is Deed.REFUSE, text
-        if judge(words_of(asked(text)), "standard", (), False) is not None:
+        if judge(judged_words(asked(text)), "standard", (), False) is not None:
             refused.append(text)
     assert len(INNOCENT) >= 300 and len(set(INNOCENT)) == len(INNOCENT)
     assert refused == sentences(DOUBTFUL) and len(refused) <= 0.01 * len(INNOCENT)

@@ -26,7 +26,7 @@ from storage.projects import dataset
 from storage.projects.dataset import Incoming
 from storage.projects.projects import Project
 from studio.actor import Actor
-from studio.media.masks import Bits, stride, write
+from studio.media.masks import Bits, stride, write_mask
 from studio.new_job import NewJob
 from studio.studio import Projects
 from tests.jobs.fake_worker import picture_of
@@ -172,7 +172,7 @@ def sent(seed: int, side: int = 32) -> Sent:
 def painted(width: int = 32, height: int = 32) -> bytes:
     """A mask whose left half is painted."""
     row = b"\xff" * (width // 16) + b"\0" * (stride(width) - width // 16)
-    return write(Bits(width, height, row * height))
+    return write_mask(Bits(width, height, row * height))
 
 
 async def sent_mask(world: World, actor: Actor, data: bytes) -> str:

@@ -33,7 +33,10 @@ def test_a_thousand_boxes_come_back_to_a_hundredth_of_a_pixel(form: str) -> None
     rows = _rows(7, 700)
     boxes = sum(len(row.boxes) for row in rows)
     assert boxes > 1000
-    back = {row.file.removesuffix(".png"): row for row in label_formats.read(label_formats.write(form, rows))}
+    back = {
+        row.file.removesuffix(".png"): row
+        for row in label_formats.read_labels(label_formats.write_labels(form, rows))
+    }
     assert len(back) == len(rows)
     for row in rows:
         found = back[row.file.removesuffix(".png")]
@@ -45,7 +48,7 @@ def test_a_thousand_boxes_come_back_to_a_hundredth_of_a_pixel(form: str) -> None
 
 def test_a_table_has_no_formula_in_it() -> None:
     rows = [Labelled("=cmd.png", "@evil")]
-    text = label_formats.write("csv", rows)["labels.csv"].decode()
+    text = label_formats.write_labels("csv", rows)["labels.csv"].decode()
     assert "'=cmd.png,'@evil" in text
     assert label_formats.read_csv(text)[0].label == "@evil"
 
@@ -101,13 +104,13 @@ def test_cocos_polygons_are_masks_and_ids_may_have_gaps() -> None:
 )
 def test_what_is_no_label_file_is_said_to_be_none(name: str, data: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        label_formats.read({name: data})
+        label_formats.read_labels({name: data})
 
 
 def test_any_bytes_at_all_are_read_or_refused_and_nothing_else_happens() -> None:
     rng = random.Random(3)
     letters = string.printable + "é\0"
-    seeds = [label_formats.write(form, _rows(1, 5)) for form in FORMS]
+    seeds = [label_formats.write_labels(form, _rows(1, 5)) for form in FORMS]
     for _ in range(600):
         files = dict(rng.choice(seeds))
         name = rng.choice(list(files))
@@ -117,7 +120,7 @@ def test_any_bytes_at_all_are_read_or_refused_and_nothing_else_happens() -> None
             data[at : at + rng.randrange(4)] = "".join(rng.sample(letters, rng.randrange(4))).encode()
         files[name] = bytes(data)
         try:
-            rows = label_formats.read(files)
+            rows = label_formats.read_labels(files)
         except ValueError:
             continue
         assert all(0 <= side <= 1 for row in rows for box in row.boxes for side in box[1:])

@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import ImageError, NotAllowedError, UserError
 from storage.projects.projects import Project
-from studio.media.masks import Bits, write
+from studio.media.masks import Bits, write_mask
 from tests.studio.conftest import ALICE, BOB, MIRA, Sent
 from tests.studio.projects.conftest import LIMIT, World, noise, painted, sent_mask
 
@@ -213,7 +213,7 @@ async def test_a_mask_is_one_s_own_fits_its_picture_and_marks_something(
     small = await sent_mask(world, ALICE, painted(16, 16))
     with pytest.raises(ImageError, match="has 16×16 px; its picture has 32×32 px"):
         await labelling.mark(ALICE, "boards", fresh, "scratch", (), small)
-    empty = await sent_mask(world, ALICE, write(Bits(32, 32, bytes(128))))
+    empty = await sent_mask(world, ALICE, write_mask(Bits(32, 32, bytes(128))))
     with pytest.raises(ImageError, match="mask is empty"):
         await labelling.mark(ALICE, "boards", fresh, "scratch", (), empty)
     with pytest.raises(ImageError, match="isn't a mask"):

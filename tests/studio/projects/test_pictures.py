@@ -13,7 +13,7 @@ import pytest
 from core.errors import ImageError, LimitError, NotAllowedError, UserError
 from core.requests import ImagineRequest
 from storage.projects.projects import Project
-from studio.moderation.classifier import PictureCheck
+from studio.moderation.moderator import PictureCheck
 from studio.new_job import NewJob
 from studio.projects.dataset import Brought
 from tests.studio.conftest import ALICE, BOB, MIRA, Sent, open_studio, png
@@ -146,7 +146,7 @@ class Strict:
 
 async def test_the_rules_of_the_place_hold_at_the_door(world: World, boards: Project) -> None:
     checked: PictureCheck = Strict()  # type: ignore[assignment]
-    world.services.moderator._check = checked
+    world.services.moderator.check = checked
     brought = await world.projects.pictures.add(ALICE, "boards", [sent(95)])
     assert brought == Brought((), (), brought.refused) and "rule of this place" in brought.refused[0][1]
 

@@ -23,13 +23,15 @@ async def test_one_of_each_kind_does_nothing_but_be_refused(tmp_path: Path) -> N
     ],
 )
 def test_a_file_that_is_not_taken_says_why(files: dict[str, bytes], words: str) -> None:
-    header, body = label_formats.answer(zipped(files).data, "pictures")
+    header, body = label_formats.answer_request(zipped(files).data, "pictures")
     assert header["pictures"] == [] and body == b""
     [[_, why]] = header["refused"]  # type: ignore[misc]
     assert words in why
 
 
 def test_an_empty_archive_and_what_is_none_are_told_apart() -> None:
-    assert label_formats.answer(zipped({}).data, "pictures")[0] == {"error": "has no pictures in it."}
-    assert label_formats.answer(b"hello", "pictures")[0] == {"error": "is damaged, or no zip file."}
-    assert "no labels in it" in str(label_formats.answer(zipped({"a.png": b"x"}).data, "labels")[0]["error"])
+    assert label_formats.answer_request(zipped({}).data, "pictures")[0] == {"error": "has no pictures in it."}
+    assert label_formats.answer_request(b"hello", "pictures")[0] == {"error": "is damaged, or no zip file."}
+    assert "no labels in it" in str(
+        label_formats.answer_request(zipped({"a.png": b"x"}).data, "labels")[0]["error"]
+    )

@@ -144,7 +144,7 @@ async def test_a_thing_is_named_cut_out_moved_and_sent_by_keyboard_alone(browser
         await page.wait_for_selector(".candidate img")
         for layer, wanted in zip(document["layers"], (below["clip"], above["clip"]), strict=True):
             kept = await site.you.get(f"/files/masks/{layer['clip']}.png")
-            mask = masks.read(kept.body)
+            mask = masks.read_mask(kept.body)
             pixels = bytes(int(bit) for byte in mask.rows for bit in f"{byte:08b}")
             assert hashlib.sha256(pixels).hexdigest() == wanted
         for _ in range(3):

@@ -192,7 +192,7 @@ async def test_a_mask_is_painted_erased_undone_kept_and_shown_again(site: Site, 
         await page.keyboard.press("2")
     answer = await (await answered.value).json()
     [word] = await _words(site, project_id, answer["id"])
-    painted = masks.read(await site.opened.services.files.get(word.mask))
+    painted = masks.read_mask(await site.opened.services.files.get(word.mask))
     columns = [any(_pixel(painted, x, y) for y in range(painted.height)) for x in range(painted.width)]
     assert (word.label, word.boxes, any(columns[: painted.width // 3])) == ("scratch", (), True)
     assert not any(columns[-painted.width // 4 :]), "erased"
@@ -204,7 +204,7 @@ async def test_a_mask_is_painted_erased_undone_kept_and_shown_again(site: Site, 
         await page.keyboard.press("2")
     other = await (await answered.value).json()
     [filled] = await _words(site, project_id, other["id"])
-    assert masks.read(await site.opened.services.files.get(filled.mask)).painted
+    assert masks.read_mask(await site.opened.services.files.get(filled.mask)).painted
     # opened again from the grid
     await page.goto(f"{site.web.url}/projects/{project_id}/label?picture={answer['id']}")
     await page.get_by_role("button", name="Drop the mask").wait_for()
