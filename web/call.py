@@ -166,7 +166,7 @@ Handler = Callable[[Call], Awaitable[Answer]]
 class Route:
     """A line of the table. everybody: nobody has to be signed in. limit: bytes of the body.
 
-    path: {job} is a job's id, {n} the number of a picture from 1. takes: a dataclass of ``web/schemas.py``
+    path: {job} is a job's id, {n} the number of a picture from 1. takes: the type of ``web/schemas.py``
     with what its JSON may hold. query: what may stand behind the address's question mark.
     """
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of all routes, written from their table and the dataclasses of what they take.
+"""The OpenAPI 3.1 document of all routes, written from their table and the types of what they take.
 
 https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -7,28 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
-from dataclasses import MISSING, fields
+from collections.abc import Collection
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
+
+import msgspec
 
 from web.call import Answer, Body, Call, Json, Route
 
 PART = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^}]*\})*))?\}")  # of a path: its name and what it matches
-_TYPES: dict[Any, dict[str, Any]] = {
-    str: {"type": "string"},
-    bool: {"type": "boolean"},
-    int: {"type": "integer"},
-    tuple[str, ...]: {"type": "array", "items": {"type": "string"}},
-    tuple[float, ...]: {"type": "array", "items": {"type": "number"}},
-    tuple[tuple[float, float, int], ...]: {
-        "type": "array",
-        "items": {"type": "array", "items": {"type": "number"}},
-    },
-    tuple[tuple[Any, ...], ...]: {"type": "array", "items": {"type": "array"}},
-    dict[str, Any]: {"type": "object"},
-    tuple[dict[str, Any], ...]: {"type": "array", "items": {"type": "object"}},
-}
+_SCHEMA = "#/components/schemas/{name}"
 _PROBLEM = {  # RFC 9457, with what this studio adds
     "type": "object",
     "required": ["status", "title", "detail"],
@@ -41,9 +29,11 @@ _PROBLEM = {  # RFC 9457, with what this studio adds
 }
 
 
-def document(routes: Iterable[Route]) -> dict[str, Any]:
+def document(routes: Collection[Route]) -> dict[str, Any]:
     """Return the description of ``routes``."""
     paths: dict[str, dict[str, Any]] = {}
+    taken = dict.fromkeys(route.takes for route in routes if route.takes)
+    _, shapes = msgspec.json.schema_components(taken, ref_template=_SCHEMA)
     for route in routes:
         paths.setdefault(PART.sub(r"{\1}", route.path), {})[route.method.lower()] = _operation(route)
     return {
@@ -51,7 +41,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {"title": "Atelier's studio on the web", "version": "1"},
         "paths": paths,
         "components": {
-            "schemas": {"Problem": _PROBLEM},
+            "schemas": {**shapes, "Problem": _PROBLEM},
             "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "__Host-atelier"}},
         },
     }
@@ -96,25 +86,14 @@ def _content(route: Route) -> dict[str, Any]:
     if route.body is Body.FORM:
         words = {"type": "object", "additionalProperties": {"type": "string"}}
         return {route.body.value: {"schema": words}}
-    return {route.body.value: {"schema": schema_of(route.takes) if route.takes else {"type": "object"}}}
-
-
-def schema_of(kind: type) -> dict[str, Any]:
-    """Return the JSON Schema of a dataclass of ``web/schemas.py``."""
-    types, values = get_type_hints(kind), fields(kind)
-    needed = [one.name for one in values if one.default is MISSING]
-    schema: dict[str, Any] = {
-        "type": "object",
-        "description": (kind.__doc__ or "").strip().partition("\n")[0],
-        "properties": {one.name: _TYPES[types[one.name]] for one in values},
-    }
-    return schema | ({"required": needed} if needed else {})
+    named = {"$ref": _SCHEMA.format(name=route.takes.__name__)} if route.takes else {"type": "object"}
+    return {route.body.value: {"schema": named}}
 
 
 def _answers(route: Route) -> dict[str, Any]:
     """What a route answers: pages are read by people, so of them the kind is all that there is to say."""
     kind = "text/html" if route.is_page else "application/problem+json"
-    wrong = {"schema": {"type": "string"} if route.is_page else {"$ref": "#/components/schemas/Problem"}}
+    wrong = {"schema": {"type": "string"} if route.is_page else {"$ref": _SCHEMA.format(name="Problem")}}
     return {
         "2XX": {"description": "It is done."},
         "3XX": {"description": "The page to go on with."},

@@ -19,9 +19,8 @@ from studio.requests.chat import NO_MODEL
 from web import views
 from web.call import Answer, Bytes, Call, Gone, Json
 from web.handlers.pages import Pages
-from web.schemas import form_of, key_of, names_of, number_of, sent_picture, text_of
+from web.schemas import NewTalk, key_of, number_of, read_body, sent_picture
 
-MOST_PICTURES = 10
 MOST_OF_A_LINE = 200  # characters of an answer in a list
 TABLES = {"csv": "text/csv", "json": "application/json"}
 
@@ -75,16 +74,18 @@ async def frame(call: Call) -> Answer:
 
 async def begin(call: Call) -> Answer:
     """Queue the first question of a conversation; return its job and its page."""
-    question, named, key = _wish(call)
-    new = await call.studio.talking.ask(call.actor, question, named, form_of(call.body) or "free")
+    given, key = read_body(call, NewTalk), key_of(call)
+    form = given.answer or "free"
+    new = await call.studio.talking.ask(call.actor, given.question, given.pictures, form)
     return await _queued(call, new, key)
 
 
 async def go_on(call: Call) -> Answer:
     """Queue a question that follows on from a job's answer; return its job and its page."""
-    question, named, key = _wish(call)
-    form = form_of(call.body)
-    new = await call.studio.talking.ask_more(call.actor, call.path["job"], question, named, form)
+    given, key = read_body(call, NewTalk), key_of(call)
+    new = await call.studio.talking.ask_more(
+        call.actor, call.path["job"], given.question, given.pictures, given.answer or None
+    )
     return await _queued(call, new, key)
 
 
@@ -96,12 +97,6 @@ async def table(call: Call) -> Answer:
     own = await call.studio.gallery.is_own(call.actor, job_id)
     data = text.encode("utf-8-sig" if kind == "csv" else "utf-8")
     return Bytes(data, TABLES[kind], own, f"{job_id}-table.{kind}")
-
-
-def _wish(call: Call) -> tuple[str, list[str], str | None]:
-    """Return the question that a call carries, its pictures, and its key."""
-    body = call.body
-    return text_of(body, "question"), names_of(body, "pictures", MOST_PICTURES), key_of(call)
 
 
 async def _queued(call: Call, new: NewJob, key: str | None) -> Answer:

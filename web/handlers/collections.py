@@ -17,10 +17,11 @@ from core.requests import PICTURE_KINDS
 from storage.collections import Folder, Named
 from storage.gallery import MOST
 from studio.library.downloads import MOST_PICTURES
+from web import schemas
 from web.call import Answer, Call, Gone, Json, Stream
 from web.handlers import gallery, pages
 from web.handlers.pages import Pages
-from web.schemas import chosen_of, field, text_of
+from web.schemas import chosen_of, read_body
 
 COVERS = 4  # pictures that stand for a folder
 
@@ -68,14 +69,14 @@ class FolderHandlers:
 
     async def create(self, call: Call) -> Answer:
         """Make a folder, a smart one of a query."""
-        query = field(call.body, "query", str) or None
-        name, text = text_of(call.body, "name"), None if query is None else _query(query)
-        made = await call.studio.organise.folders.create(call.actor, name, text)
+        given = read_body(call, schemas.NewFolder)
+        query = _query(given.query) if given.query else None
+        made = await call.studio.organise.folders.create(call.actor, given.name, query)
         return Json(_shape(made), HTTPStatus.CREATED)
 
     async def rename(self, call: Call) -> Answer:
         """Give a folder another name."""
-        name = text_of(call.body, "name")
+        name = read_body(call, schemas.Rename).name
         _there(await call.studio.organise.folders.rename(call.actor, call.path["folder"], name))
         return Json(None, HTTPStatus.NO_CONTENT)
 
@@ -87,13 +88,13 @@ class FolderHandlers:
     async def put(self, call: Call) -> Answer:
         """Put the named pictures into a folder."""
         folders, folder_id = call.studio.organise.folders, call.path["folder"]
-        count = await folders.put(call.actor, folder_id, chosen_of(call.body))
+        count = await folders.put(call.actor, folder_id, _chosen(call))
         return Json({"count": _there(count)})
 
     async def take_out(self, call: Call) -> Answer:
         """Take the named pictures out of a folder."""
         folders, folder_id = call.studio.organise.folders, call.path["folder"]
-        count = await folders.take_out(call.actor, folder_id, chosen_of(call.body))
+        count = await folders.take_out(call.actor, folder_id, _chosen(call))
         return Json({"count": _there(count)})
 
 
@@ -166,17 +167,17 @@ class TrashHandlers:
 
     async def put(self, call: Call) -> Answer:
         """Put the named pictures into the trash."""
-        names = await call.studio.organise.trash.put(call.actor, chosen_of(call.body))
+        names = await call.studio.organise.trash.put(call.actor, _chosen(call))
         return _told(names)
 
     async def take_back(self, call: Call) -> Answer:
         """Take the named pictures out of the trash."""
-        names = await call.studio.organise.trash.take_back(call.actor, chosen_of(call.body))
+        names = await call.studio.organise.trash.take_back(call.actor, _chosen(call))
         return _told(names)
 
     async def delete(self, call: Call) -> Answer:
         """Delete the named pictures in the trash, for good."""
-        count = await call.studio.organise.trash.delete(call.actor, chosen_of(call.body))
+        count = await call.studio.organise.trash.delete(call.actor, _chosen(call))
         return Json({"count": count})
 
     async def empty(self, call: Call) -> Answer:
@@ -191,7 +192,7 @@ def _told(names: list[Named]) -> Json:
 
 async def chosen(call: Call) -> Answer:
     """Send the pictures that a form names."""
-    return _sent(call, chosen_of(call.body))
+    return _sent(call, chosen_of(call.body.get("pictures", "").split()))
 
 
 async def found(call: Call) -> Answer:
@@ -216,6 +217,11 @@ async def _in_folder(call: Call) -> list[Named]:
         if page.older is None:
             break
     return names
+
+
+def _chosen(call: Call) -> list[Named]:
+    """Return the pictures that JSON names. Raises UserError."""
+    return chosen_of(read_body(call, schemas.Named).pictures)
 
 
 def _sent(call: Call, names: list[Named]) -> Stream:

@@ -20,29 +20,28 @@ from studio.requests.prompts import jobs_of, pictures_of, remix_text
 from studio.requests.video import Asked, Material
 from web import views as shapes
 from web.call import Answer, Call, Gone, Json, Refused
-from web.schemas import field, key_of, names_of, number_of, sent_picture, text_of
+from web.schemas import NewJobs, Press, key_of, number_of, read_body, sent_picture
 
 NEWEST = 20  # finished jobs of the stream
-MOST_PICTURES = 8  # that come along with a prompt
 
 
 async def ask(call: Call) -> Answer:
     """Queue what the prompt asks for; for several jobs, keep them and say how many there would be."""
     studio, actor = call.studio, call.actor
-    named = names_of(call.body, "pictures", MOST_PICTURES)
+    given = read_body(call, NewJobs)
+    named, does = given.pictures, given.do or None
     chosen = await studio.own.preferences(actor)
-    does = field(call.body, "do", str) or None
     clips = [name for name in named if await studio.filming.is_film(name)]
     if clips:
-        asked = Asked(text_of(call.body, "prompt"), does)
+        asked = Asked(given.prompt, does)
         material = Material.of([name for name in named if name not in clips], clips)
         do, prompt = await studio.filming.read(actor, asked, material, chosen)
         return await _queued(call, await studio.filming.ask(actor, do, prompt, asked, material))
     if does:
         raise UserError(f"`do` is {does[:20]!r}, which is done to a film, and `pictures` names none.")
-    prompts = await studio.read(actor, text_of(call.body, "prompt"), chosen, attached=len(named))
-    given: dict[str, Given] = {f"<{number}>": name for number, name in enumerate(named, 1)}
-    ready, found = await studio.with_pictures(actor, prompts, given)
+    prompts = await studio.read(actor, given.prompt, chosen, attached=len(named))
+    sources: dict[str, Given] = {f"<{number}>": name for number, name in enumerate(named, 1)}
+    ready, found = await studio.with_pictures(actor, prompts, sources)
     new = jobs_of(ready, found)
     if len(new) == 1:
         return await _queued(call, new[0])
@@ -83,16 +82,16 @@ async def act(call: Call) -> Answer:
     if action not in shapes.LABELS:
         raise Gone()
     index = number_of(call.path["n"]) - 1
-    text = field(call.body, "words", str)
-    words = None
-    if text is not None and text.strip():
+    given, words = read_body(call, Press), None
+    if given.words.strip():
         known = pictures_of(await studio.rights.job(actor, job_id, RIGHTS[action]))
-        prompt = await studio.single(actor, text, film=action in OF_FILMS)
+        prompt = await studio.single(actor, given.words, film=action in OF_FILMS)
         words = await studio.words(actor, prompt, known=known)
     chosen = await studio.own.preferences(actor)
-    asked = {name: field(call.body, name, str) or "" for name in ("source", "start", "end")}
     if shapes.LABELS[action].form:
-        new = await studio.filming.from_form(actor, job_id, action, index, words, **asked)
+        new = await studio.filming.from_form(
+            actor, job_id, action, index, words, source=given.source, start=given.start, end=given.end
+        )
     else:
         new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong)
     return await _queued(call, new.chosen(chosen.lane, private=chosen.private))

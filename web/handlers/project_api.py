@@ -15,10 +15,10 @@ from core.job import Job, Status
 from core.requests.custom_models import ANOMALY
 from jobs.queue import Result
 from storage.projects.dataset import Item
-from studio.projects.label_formats import Box
+from web import schemas
 from web.call import Answer, Bytes, Call, Gone, Json, Stream
 from web.handlers import chat, project_views
-from web.schemas import field, key_of, names_of, number_of, text_of
+from web.schemas import key_of, number_of, read_body
 
 NAMED = 5  # labels of a verdict that are shown
 
@@ -68,9 +68,8 @@ async def all_projects(call: Call) -> Answer:
 
 async def create(call: Call) -> Answer:
     """Make an empty project of the person's."""
-    body = call.body
-    task, words = field(body, "task", str) or ANOMALY, field(body, "words", str) or ""
-    made = await call.studio.projects.shelf.new(call.actor, text_of(body, "name"), task, words=words)
+    given, shelf = read_body(call, schemas.NewProject), call.studio.projects.shelf
+    made = await shelf.new(call.actor, given.name, given.task or ANOMALY, words=given.words)
     return Json(project_views.project(made), HTTPStatus.CREATED)
 
 
@@ -103,7 +102,7 @@ async def add(call: Call) -> Answer:
 
 async def remove(call: Call) -> Answer:
     """Take pictures out of a project for good."""
-    named = project_views.pictures_of(call)
+    named = read_body(call, schemas.Chosen).pictures
     card = await project_views.card(call)
     count = await call.studio.projects.pictures.remove(call.actor, card.project.id, named)
     return Json({"count": count})
@@ -111,16 +110,16 @@ async def remove(call: Call) -> Answer:
 
 async def leave_out(call: Call) -> Answer:
     """Leave pictures out of what is learned from, or take them in again."""
-    named, out = project_views.pictures_of(call), field(call.body, "out", bool)
+    given = read_body(call, schemas.LeftOut)
     card = await project_views.card(call)
     labelling = call.studio.projects.labelling
-    await labelling.leave_out(call.actor, card.project.id, named, out=out is not False)
+    await labelling.leave_out(call.actor, card.project.id, given.pictures, out=given.out)
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
 async def next_one(call: Call) -> Answer:
     """Return the picture that a label is wanted for next, and how many still want one."""
-    skipped = names_of(call.body, "skipped", project_views.MOST_NAMED)
+    skipped = read_body(call, schemas.Skipped).skipped
     card = await project_views.card(call)
     shown = await wanted(call, card.project.id, skipped)
     return Json({"picture": shown, "left": project_views.shapes_card(card)["left"]})
@@ -151,35 +150,21 @@ async def asked(call: Call, project_id: str, item: Item) -> dict[str, Any]:
 
 async def mark(call: Call) -> Answer:
     """Say what a picture of a project is called; "" takes it back."""
-    sha256, label, boxes = text_of(call.body, "picture"), text_of(call.body, "label"), _boxes(call)
-    mask = field(call.body, "mask", str) or ""
+    given = read_body(call, schemas.Mark)
     card = await project_views.card(call)
     labelling = call.studio.projects.labelling
-    item = await labelling.mark(call.actor, card.project.id, sha256, label, boxes, mask)
+    item = await labelling.mark(
+        call.actor, card.project.id, given.picture, given.label, given.boxes, given.mask
+    )
     return Json(project_views.item(card.project.id, item, call.actor.user_id))
-
-
-def _boxes(call: Call) -> list[Box]:
-    """Return boxes, each [label, left, top, right, bottom] in 0 to 1 of the sides. Raises UserError."""
-    boxes: list[Box] = []
-    for given in field(call.body, "boxes", list) or []:
-        sides = given[1:] if isinstance(given, list) and len(given) == 5 else ()
-        if (
-            not sides
-            or not isinstance(given[0], str)
-            or not all(type(side) in (int, float) for side in sides)
-        ):
-            raise UserError("`boxes` takes lists of a label, left, top, right and bottom, in 0 to 1.")
-        boxes.append((given[0], *(float(side) for side in sides)))  # type: ignore[arg-type]
-    return boxes
 
 
 async def train(call: Call) -> Answer:
     """Queue the training of a project's next version."""
-    pixels, seed, key = field(call.body, "pixels", int), field(call.body, "seed", int), key_of(call)
+    given, key = read_body(call, schemas.Training), key_of(call)
     card = await project_views.card(call)
     new = await call.studio.projects.training.train(
-        call.actor, card.project.id, seed=seed or 0, pixels=pixels or 256
+        call.actor, card.project.id, seed=given.seed, pixels=given.pixels or 256
     )
     job = await project_views.submit(call, new, key)
     return Json({"job": job.id}, HTTPStatus.ACCEPTED)
@@ -209,13 +194,11 @@ async def judged(call: Call) -> Answer:
 
 async def answer(call: Call) -> Answer:
     """Say whether a verdict is right, and what its picture is called instead."""
-    right, label = field(call.body, "right", bool), field(call.body, "label", str) or ""
-    if right is None:
-        raise UserError("`right` is missing.")
+    given = read_body(call, schemas.Judgement)
     position = number_of(call.path["n"]) - 1
     job_id = call.path["job"]
     trying = call.studio.projects.trying
-    sentence = await trying.answer(call.actor, job_id, position, right=right, label=label)
+    sentence = await trying.answer(call.actor, job_id, position, right=given.right, label=given.label)
     return Json({"sentence": sentence})
 
 

@@ -29,9 +29,8 @@ from studio.projects.dataset import Brought
 from studio.projects.projects import GOOD, Card
 from studio.projects.training import MOVES, Report
 from web.call import Call, Gone
-from web.schemas import chosen_of, field, names_of
+from web.schemas import chosen_of
 
-MOST_NAMED = 500  # pictures of a project that a call names
 _ZIP = b"PK\x03\x04"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHECKED = re.compile(r"p-([0-9a-f]{64})")
@@ -49,8 +48,8 @@ async def card(call: Call) -> Card:
 
 
 def text(call: Call, name: str) -> str:
-    """Return a text of the body, "" when it isn't there. Raises UserError for another type."""
-    return field(call.body, name, str) or ""
+    """Return a text of a form, "" when it isn't there."""
+    return str(call.body.get(name, ""))
 
 
 def version_of(text: str) -> int | None:
@@ -60,14 +59,6 @@ def version_of(text: str) -> int | None:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) < 10**6:
         raise UserError("`version` takes the number of a version.")
     return int(text[:9])
-
-
-def pictures_of(call: Call) -> list[str]:
-    """Return the pictures of a project that JSON names. Raises UserError."""
-    named = names_of(call.body, "pictures", MOST_NAMED)
-    if not named or not all(_SHA256.fullmatch(name) for name in named):
-        raise UserError(f"`pictures` takes 1 to {MOST_NAMED} ids of pictures, as the project lists them.")
-    return named
 
 
 def checked_of(call: Call) -> list[str]:
@@ -86,7 +77,7 @@ def is_picture(text: str) -> bool:
 def brought_along(call: Call) -> list[Sent | str]:
     """Return the pictures that come with a form: its files, and those of the studio's own that it names."""
     own = text(call, "pictures")
-    named = [f"{job} {index + 1}" for job, index in chosen_of(call.body)] if own else []
+    named = [f"{job} {index + 1}" for job, index in chosen_of(own.split())] if own else []
     return [*call.files, *named]
 
 
