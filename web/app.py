@@ -32,8 +32,7 @@ from web.handlers.account import PrivacyHandlers, SignIn
 from web.handlers.pages import Pages
 from web.handlers.settings import SettingsForm
 from web.live import Hub
-from web.openapi import described
-from web.routes import LIVE, table
+from web.routes import LIVE, table, with_description
 from web.static_files import StaticFiles
 
 MOST = 1000  # at once
@@ -151,7 +150,7 @@ async def serve(
     page = _discord_page(settings, url, discord)
     signing = SignIn(visitors, hub.end, page, members_only=members, policy=policy)
     own = PrivacyHandlers(pages, visitors, hub.end)
-    routes = described(table(settings, pages, form, signing, own))
+    routes = with_description(table(settings, pages, form, signing, own))
     connections = Connections()
     app = _application(context, hub, routes, connections)
     runner = web.AppRunner(

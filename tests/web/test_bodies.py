@@ -22,7 +22,7 @@ def call_with(body: object) -> Call:
         (schemas.NewJobs, {"prompt": 7}, "`prompt` takes a text."),
         (
             schemas.NewJobs,
-            {"prompt": "", "pictures": ["x" * 81]},
+            {"prompt": "", "pictures": ["a" * 81]},
             "`pictures` takes a list of up to 8 texts.",
         ),
         (schemas.NewTalk, {"question": "", "answer": "x"}, "`answer` takes free, short, table, boxes, text."),

@@ -160,7 +160,7 @@ def _picture(job: Job, stored: StoredPicture, token: str) -> dict[str, Any]:
     }
 
 
-async def channels(call: Call) -> Answer:
+async def list_channels(call: Call) -> Answer:
     """Return the channels where the person may post, by server."""
     found = await call.studio.organise.posting.channels(call.actor)
     servers = [
@@ -175,7 +175,7 @@ async def channels(call: Call) -> Answer:
     return Json({"servers": servers})
 
 
-async def post(call: Call) -> Answer:
+async def post_picture(call: Call) -> Answer:
     """Post a picture of the person's to a channel where they may write."""
     given = read_body(call, schemas.Post)
     if (server := whole(given.server)) is None:
