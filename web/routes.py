@@ -45,7 +45,7 @@ FILTERS = gallery.FIELDS
 ANY = (*FILTERS, "trash", "folder", "before", "limit", "skip")
 
 
-def table(
+def route_table(
     settings: Settings, pages: Pages, form: SettingsForm, signing: SignIn, own: PrivacyHandlers
 ) -> tuple[Route, ...]:
     """Return every route."""
@@ -110,22 +110,24 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
         Route("POST", "/api/session", signing.begin, schemas.SignIn, Bucket.SIGN_IN, everybody=True),
         Route("DELETE", "/api/session", signing.end, bucket=change),
         Route("DELETE", f"/api/sessions/{ID}", signing.end_other, bucket=change),
-        Route("GET", "/api/jobs", jobs.stream_of),
+        Route("GET", "/api/jobs", jobs.show_stream),
         Route("POST", "/api/jobs", jobs.ask, schemas.NewJobs, ask),
         Route("POST", "/api/drafts/{draft:[a-z2-9]{12}}", jobs.confirm, schemas.Nothing, ask),
-        Route("GET", f"/api/jobs/{JOB}", jobs.show),
-        Route("DELETE", f"/api/jobs/{JOB}", jobs.delete, bucket=change),
-        Route("POST", f"/api/jobs/{JOB}/cancel", jobs.cancel, schemas.Nothing, change),
-        Route("POST", f"/api/jobs/{JOB}/{NUMBER}/{{action:[a-z0-9]+}}", jobs.act, schemas.Press, ask),
+        Route("GET", f"/api/jobs/{JOB}", jobs.show_job),
+        Route("DELETE", f"/api/jobs/{JOB}", jobs.delete_job, bucket=change),
+        Route("POST", f"/api/jobs/{JOB}/cancel", jobs.cancel_job, schemas.Nothing, change),
+        Route(
+            "POST", f"/api/jobs/{JOB}/{NUMBER}/{{action:[a-z0-9]+}}", jobs.press_button, schemas.Press, ask
+        ),
         Route("GET", "/api/complete", jobs.complete, query=("text",)),
         Route("POST", "/api/uploads", jobs.upload, Body.PICTURE, Bucket.UPLOAD, limit=upload),
         Route("POST", "/api/clips", jobs.keep_clip, Body.PICTURE, Bucket.UPLOAD, limit=clip),
-        Route("GET", "/api/pictures", gallery.pictures, query=ANY),
-        Route("GET", "/api/months", gallery.months),
-        Route("GET", "/api/explore", gallery.explore_pictures, query=(*gallery.FILTERS, "before", "limit")),
-        Route("GET", "/api/queues", jobs.managed),
-        Route("PUT", f"/api/favourites/{JOB}/{NUMBER}", gallery.keep, bucket=change),
-        Route("DELETE", f"/api/favourites/{JOB}/{NUMBER}", gallery.let_go, bucket=change),
+        Route("GET", "/api/pictures", gallery.list_pictures, query=ANY),
+        Route("GET", "/api/months", gallery.list_months),
+        Route("GET", "/api/explore", gallery.list_explored, query=(*gallery.FILTERS, "before", "limit")),
+        Route("GET", "/api/queues", jobs.list_queues),
+        Route("PUT", f"/api/favourites/{JOB}/{NUMBER}", gallery.keep_favourite, bucket=change),
+        Route("DELETE", f"/api/favourites/{JOB}/{NUMBER}", gallery.drop_favourite, bucket=change),
         Route("GET", "/api/settings", form.show),
         Route("PATCH", "/api/settings", form.change, schemas.Changes, change),
     )
@@ -134,13 +136,13 @@ def _api(settings: Settings, form: SettingsForm, signing: SignIn) -> tuple[Route
 def _bytes() -> tuple[Route, ...]:
     read, one = Bucket.BYTES, f"/files/{JOB}/{NUMBER}"
     return (
-        Route("GET", one, gallery.original, bucket=read, query=("download",)),
-        Route("GET", f"{one}/{{side:256|512}}.webp", gallery.small, bucket=read, query=("plain",)),
-        Route("GET", f"{one}.mp4", gallery.film, bucket=read, query=("download",)),
-        Route("GET", f"{one}.gif", gallery.gif, bucket=Bucket.ASK),
-        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}", gallery.sent_whole, bucket=read),
-        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", gallery.sent, bucket=read),
-        Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", gallery.preview, bucket=read),
+        Route("GET", one, gallery.send_original, bucket=read, query=("download",)),
+        Route("GET", f"{one}/{{side:256|512}}.webp", gallery.send_small, bucket=read, query=("plain",)),
+        Route("GET", f"{one}.mp4", gallery.send_film, bucket=read, query=("download",)),
+        Route("GET", f"{one}.gif", gallery.send_gif, bucket=Bucket.ASK),
+        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}", gallery.send_upload, bucket=read),
+        Route("GET", "/files/uploads/{sha256:[0-9a-f]{64}}.webp", gallery.send_upload_small, bucket=read),
+        Route("GET", f"/previews/{JOB}/{{step:[0-9]{{1,4}}}}", gallery.send_preview, bucket=read),
     )
 
 
@@ -166,8 +168,8 @@ def _folders(folders: FolderHandlers) -> tuple[Route, ...]:
         Route("DELETE", f"/api/folders/{FOLDER}", folders.delete, bucket=change),
         Route("POST", items, folders.put, schemas.Named, change, limit=most),
         Route("POST", f"{items}/remove", folders.take_out, schemas.Named, change, limit=most),
-        Route("GET", "/api/zip", collections.found, bucket=Bucket.ASK, query=("job", "folder")),
-        Route("POST", "/api/zip", collections.chosen, Body.FORM, Bucket.ASK, limit=most),
+        Route("GET", "/api/zip", collections.zip_found, bucket=Bucket.ASK, query=("job", "folder")),
+        Route("POST", "/api/zip", collections.zip_chosen, Body.FORM, Bucket.ASK, limit=most),
     )
 
 
@@ -190,18 +192,18 @@ def _shares(shares: ShareHandlers) -> tuple[Route, ...]:
 def _editor() -> tuple[Route, ...]:
     read, change, ask, one = Bucket.READ, Bucket.CHANGE, Bucket.ASK, f"/api/documents/{DOCUMENT}"
     return (
-        Route("POST", "/api/edits", editor.ask, schemas.Edit, ask, limit=LARGEST),
-        Route("POST", "/api/edits/look", editor.look, schemas.Look, read, limit=LARGEST),
-        Route("POST", "/api/selects", editor.select, schemas.Select, Bucket.SELECT),
+        Route("POST", "/api/edits", editor.ask_edit, schemas.Edit, ask, limit=LARGEST),
+        Route("POST", "/api/edits/look", editor.preview_edit, schemas.Look, read, limit=LARGEST),
+        Route("POST", "/api/selects", editor.select_pixels, schemas.Select, Bucket.SELECT),
         Route("POST", "/api/masks", editor.keep_mask, Body.PICTURE, change, limit=MAX_BYTES),
-        Route("GET", "/files/masks/{sha256:[0-9a-f]{64}}.png", editor.mask, bucket=Bucket.BYTES),
-        Route("GET", "/api/documents", editor.documents_all),
-        Route("POST", "/api/documents", editor.create, schemas.Saved, change, limit=LARGEST),
-        Route("GET", one, editor.one),
-        Route("PUT", one, editor.save, schemas.Saved, change, limit=LARGEST),
-        Route("PATCH", one, editor.extend, schemas.Tail, change, limit=LARGEST),
-        Route("PUT", f"{one}/name", editor.rename, schemas.Rename, change),
-        Route("DELETE", one, editor.delete, bucket=change),
+        Route("GET", "/files/masks/{sha256:[0-9a-f]{64}}.png", editor.send_mask, bucket=Bucket.BYTES),
+        Route("GET", "/api/documents", editor.list_documents),
+        Route("POST", "/api/documents", editor.create_document, schemas.Saved, change, limit=LARGEST),
+        Route("GET", one, editor.show_document),
+        Route("PUT", one, editor.save_document, schemas.Saved, change, limit=LARGEST),
+        Route("PATCH", one, editor.extend_document, schemas.Tail, change, limit=LARGEST),
+        Route("PUT", f"{one}/name", editor.rename_document, schemas.Rename, change),
+        Route("DELETE", one, editor.delete_document, bucket=change),
     )
 
 
@@ -210,12 +212,12 @@ def _talks(settings: Settings, pages: chat.TalkPages) -> tuple[Route, ...]:
     return (
         Route("GET", "/ask", pages.start),
         Route("GET", f"/talk/{JOB}", pages.page),
-        Route("GET", f"/api/talk/{JOB}", chat.show),
-        Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", chat.frame, bucket=Bucket.BYTES),
+        Route("GET", f"/api/talk/{JOB}", chat.show_conversation),
+        Route("GET", f"/files/{JOB}/frames/{{n:[1-9][0-9]?}}.webp", chat.send_frame, bucket=Bucket.BYTES),
         Route("POST", "/api/films", chat.keep_film, Body.PICTURE, Bucket.UPLOAD, limit=film),
-        Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", chat.table, bucket=Bucket.BYTES),
-        Route("POST", "/api/talk", chat.begin, schemas.NewTalk, ask),
-        Route("POST", f"/api/talk/{JOB}", chat.go_on, schemas.NewTalk, ask),
+        Route("GET", f"/files/{JOB}/table.{{kind:csv|json}}", chat.send_table, bucket=Bucket.BYTES),
+        Route("POST", "/api/talk", chat.begin_conversation, schemas.NewTalk, ask),
+        Route("POST", f"/api/talk/{JOB}", chat.continue_conversation, schemas.NewTalk, ask),
     )
 
 
@@ -226,10 +228,10 @@ def _examples(pages: ExampleHandlers) -> tuple[Route, ...]:
         Route("POST", "/examples", pages.create, Body.FORM, change),
         Route("GET", f"/examples/{SET}", pages.one),
         Route("POST", f"/examples/{SET}/delete", pages.delete, Body.FORM, change),
-        Route("GET", "/api/examples", example_sets.all_sets),
-        Route("POST", "/api/examples", example_sets.add, schemas.NewExamples, change),
-        Route("POST", f"/api/examples/{SET}/try", example_sets.try_on, schemas.Try, ask),
-        Route("GET", small, example_sets.small, bucket=Bucket.BYTES),
+        Route("GET", "/api/examples", example_sets.list_sets),
+        Route("POST", "/api/examples", example_sets.add_examples, schemas.NewExamples, change),
+        Route("POST", f"/api/examples/{SET}/try", example_sets.try_set, schemas.Try, ask),
+        Route("GET", small, example_sets.send_example, bucket=Bucket.BYTES),
     )
 
 
@@ -246,12 +248,12 @@ def _projects(pages: ProjectPages) -> tuple[Route, ...]:
         Route("GET", f"{one}/report", pages.report, query=("version", "move", "with", "bundle")),
         Route("GET", f"{one}/try", pages.try_on),
         Route("GET", f"{one}/settings", pages.settings),
-        Route("GET", picture, project_files.picture, bucket=read),
-        Route("GET", f"{shown}/{mask}", project_files.mask, bucket=read),
-        Route("GET", f"{shown}/versions/{chart}", project_files.chart, bucket=read),
-        Route("GET", f"{shown}/{labels}", project_files.labels, bucket=Bucket.ASK, query=("pictures",)),
-        Route("GET", f"/files/verdicts/{JOB}.csv", project_files.table, bucket=read),
-        Route("GET", f"/files/bundles/{JOB}", project_files.bundle, bucket=Bucket.ASK),
+        Route("GET", picture, project_files.send_picture, bucket=read),
+        Route("GET", f"{shown}/{mask}", project_files.send_mask, bucket=read),
+        Route("GET", f"{shown}/versions/{chart}", project_files.send_chart, bucket=read),
+        Route("GET", f"{shown}/{labels}", project_files.send_labels, bucket=Bucket.ASK, query=("pictures",)),
+        Route("GET", f"/files/verdicts/{JOB}.csv", project_files.send_verdicts, bucket=read),
+        Route("GET", f"/files/bundles/{JOB}", project_files.send_bundle, bucket=Bucket.ASK),
     )
 
 
@@ -260,19 +262,19 @@ def _project_forms(pages: ProjectPages) -> tuple[Route, ...]:
     with_file = project_pages.ProjectForms(pages)
     return (
         Route("POST", f"{one}/import", with_file.import_labels, Body.FILES, ask, limit=PACKED),
-        Route("POST", f"{one}/change", project_pages.change, Body.FORM, change),
-        Route("POST", f"{one}/use", project_pages.use, Body.FORM, change),
+        Route("POST", f"{one}/change", project_pages.change_pictures, Body.FORM, change),
+        Route("POST", f"{one}/use", project_pages.use_version, Body.FORM, change),
         Route("POST", f"{one}/threshold", project_pages.keep_threshold, Body.FORM, change),
-        Route("POST", f"{one}/bundle", project_pages.bundle, Body.FORM, ask),
-        Route("POST", f"{one}/answer", project_pages.answer, Body.FORM, change),
-        Route("POST", f"{one}/rename", project_pages.rename, Body.FORM, change),
+        Route("POST", f"{one}/bundle", project_pages.queue_bundle, Body.FORM, ask),
+        Route("POST", f"{one}/answer", project_pages.judge_verdict, Body.FORM, change),
+        Route("POST", f"{one}/rename", project_pages.rename_project, Body.FORM, change),
         Route("POST", f"{one}/alike", project_pages.set_alike, Body.FORM, change),
         Route("POST", f"{one}/look", project_pages.look_through, Body.FORM, change),
         Route("POST", f"{one}/voices", project_pages.set_voices, Body.FORM, change),
         Route("POST", f"{one}/labels", project_pages.put_label, Body.FORM, change),
         Route("POST", f"{one}/labels/drop", project_pages.drop_label, Body.FORM, change),
-        Route("POST", f"{one}/share", project_pages.share, Body.FORM, change),
-        Route("POST", f"{one}/forget", project_pages.forget, Body.FORM, change),
+        Route("POST", f"{one}/share", project_pages.share_project, Body.FORM, change),
+        Route("POST", f"{one}/forget", project_pages.forget_project, Body.FORM, change),
     )
 
 
@@ -280,20 +282,20 @@ def _project_programs() -> tuple[Route, ...]:
     one, ask, change, verdicts = f"/api/projects/{PROJECT}", Bucket.ASK, Bucket.CHANGE, f"/api/verdicts/{JOB}"
     chosen = ("label", "state", "after")
     return (
-        Route("GET", "/api/projects", project_files.all_projects),
-        Route("POST", "/api/projects", project_files.create, schemas.NewProject, change),
-        Route("GET", one, project_files.one),
-        Route("GET", f"{one}/pictures", project_files.pictures, query=chosen),
-        Route("POST", f"{one}/pictures", project_files.add, Body.FILES, Bucket.UPLOAD, limit=PACKED),
-        Route("POST", f"{one}/remove", project_files.remove, schemas.Chosen, change),
-        Route("POST", f"{one}/leave-out", project_files.leave_out, schemas.LeftOut, change),
-        Route("POST", f"{one}/next", project_files.next_one, schemas.Skipped),
-        Route("POST", f"{one}/marks", project_files.mark, schemas.Mark, change),
-        Route("POST", f"{one}/train", project_files.train, schemas.Training, ask),
-        Route("GET", f"{one}/versions", project_files.versions),
-        Route("POST", f"{one}/try", project_files.try_on, Body.FILES, ask, limit=PACKED),
-        Route("GET", verdicts, project_files.judged),
-        Route("POST", f"{verdicts}/{NUMBER}", project_files.answer, schemas.Judgement, change),
+        Route("GET", "/api/projects", project_files.list_projects),
+        Route("POST", "/api/projects", project_files.create_project, schemas.NewProject, change),
+        Route("GET", one, project_files.show_project),
+        Route("GET", f"{one}/pictures", project_files.show_pictures, query=chosen),
+        Route("POST", f"{one}/pictures", project_files.add_pictures, Body.FILES, Bucket.UPLOAD, limit=PACKED),
+        Route("POST", f"{one}/remove", project_files.remove_pictures, schemas.Chosen, change),
+        Route("POST", f"{one}/leave-out", project_files.leave_pictures_out, schemas.LeftOut, change),
+        Route("POST", f"{one}/next", project_files.show_next, schemas.Skipped),
+        Route("POST", f"{one}/marks", project_files.mark_picture, schemas.Mark, change),
+        Route("POST", f"{one}/train", project_files.train_version, schemas.Training, ask),
+        Route("GET", f"{one}/versions", project_files.list_versions),
+        Route("POST", f"{one}/try", project_files.try_version, Body.FILES, ask, limit=PACKED),
+        Route("GET", verdicts, project_files.list_verdicts),
+        Route("POST", f"{verdicts}/{NUMBER}", project_files.answer_verdict, schemas.Judgement, change),
     )
 
 

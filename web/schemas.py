@@ -336,7 +336,7 @@ def key_of(call: Call) -> str | None:
     return f"web:{key}:{hashlib.sha256(wish.encode()).hexdigest()[:16]}"
 
 
-def whole(text: str) -> int | None:
+def whole_number(text: str) -> int | None:
     """Return a whole number as rows keep them, of at most 63 bits; None of any other text."""
     number = int(text) if _WHOLE.fullmatch(text) else 2**63
     return number if number < 2**63 else None

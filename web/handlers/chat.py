@@ -48,7 +48,7 @@ class TalkPages:
         return self._pages.page(call, "talk", values)
 
 
-async def show(call: Call) -> Answer:
+async def show_conversation(call: Call) -> Answer:
     """Return the conversation up to a question."""
     return Json(await _conversation(call, call.path["job"]))
 
@@ -61,7 +61,7 @@ async def keep_film(call: Call) -> Answer:
     return Json(shape | {"thumb": f"/files/uploads/{middle}.webp"}, HTTPStatus.CREATED)
 
 
-async def frame(call: Call) -> Answer:
+async def send_frame(call: Call) -> Answer:
     """Return a small copy of a frame of a question's film."""
     try:
         data = await call.studio.talking.frame(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
@@ -72,7 +72,7 @@ async def frame(call: Call) -> Answer:
     return Bytes(data, "image/webp", await call.studio.gallery.is_own(call.actor, call.path["job"]))
 
 
-async def begin(call: Call) -> Answer:
+async def begin_conversation(call: Call) -> Answer:
     """Queue the first question of a conversation; return its job and its page."""
     given, key = read_body(call, NewTalk), key_of(call)
     form = given.answer or "free"
@@ -80,7 +80,7 @@ async def begin(call: Call) -> Answer:
     return await _queued(call, new, key)
 
 
-async def go_on(call: Call) -> Answer:
+async def continue_conversation(call: Call) -> Answer:
     """Queue a question that follows on from a job's answer; return its job and its page."""
     given, key = read_body(call, NewTalk), key_of(call)
     new = await call.studio.talking.ask_more(
@@ -89,7 +89,7 @@ async def go_on(call: Call) -> Answer:
     return await _queued(call, new, key)
 
 
-async def table(call: Call) -> Answer:
+async def send_table(call: Call) -> Answer:
     """Return the table that an answer is, as a file."""
     job_id, kind = call.path["job"], call.path["kind"]
     found = await call.studio.talking.table(call.actor, job_id)
@@ -154,7 +154,7 @@ async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> d
     return {
         "id": job.id,
         "question": _question(job),
-        "pictures": [await thumb(call, job, sha256) for sha256 in _stills(job)],
+        "pictures": [await thumb_of(call, job, sha256) for sha256 in _stills(job)],
         "frames": _frames(job, answer.text if answer else ""),
         "said": _said(answer.text, film) if answer and film else [],
         "form": job.request.form if isinstance(job.request, AskRequest) else "free",
@@ -219,10 +219,10 @@ async def _drawing(call: Call, job: Job) -> dict[str, Any] | None:
     found = await call.studio.gallery.drawing(call.actor, job.id)
     if found is None or found[1] is Visibility.BLOCK:
         return None
-    return views.picture(job, *found)
+    return views.describe_picture(job, *found)
 
 
-async def thumb(call: Call, job: Job, sha256: str) -> str | None:
+async def thumb_of(call: Call, job: Job, sha256: str) -> str | None:
     """Return where a picture of a question is, small; None where the reader can't be shown it."""
     try:
         await call.studio.sources.check_sent(call.actor, sha256)

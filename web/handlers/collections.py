@@ -45,16 +45,16 @@ class FolderHandlers:
     async def one(self, call: Call) -> Answer:
         """A page of one folder's pictures."""
         folder = await _own(call)
-        page = await gallery.find(call, folder=folder.id)
+        page = await gallery.find_pictures(call, folder=folder.id)
         here = f"/folders/{folder.id}"
         values = {
             "folder": _shape(folder),
             "pictures": page.pictures,
             "note": page.note,
             "months": [],
-            "share": pages.share(call, folder=folder.id),
-            "older": gallery.address(call.query, here, before=page.older) if page.older else None,
-            "newer": gallery.address(call.query, here) if call.query.get("before") else None,
+            "share": pages.share_form(call, folder=folder.id),
+            "older": gallery.page_address(call.query, here, before=page.older) if page.older else None,
+            "newer": gallery.page_address(call.query, here) if call.query.get("before") else None,
             "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},
             "kinds": list(PICTURE_KINDS),
         }
@@ -143,7 +143,7 @@ def _looks_for(filters: Mapping[str, str]) -> str:
 
 async def _covers(call: Call, folder: Folder) -> list[str]:
     """Return the addresses of small copies of a folder's newest pictures."""
-    page = await gallery.find(call, COVERS, folder=folder.id)
+    page = await gallery.find_pictures(call, COVERS, folder=folder.id)
     return [tile["small"] for tile in page.pictures if tile["visibility"] != "block"]
 
 
@@ -155,7 +155,7 @@ class TrashHandlers:
 
     async def page(self, call: Call) -> Answer:
         """A page of what is in the person's trash."""
-        page, trash = await gallery.find(call, trash="1"), call.studio.organise.trash
+        page, trash = await gallery.find_pictures(call, trash="1"), call.studio.organise.trash
         values = {
             "pictures": page.pictures,
             "total": await trash.count(call.actor),
@@ -190,12 +190,12 @@ def _told(names: list[Named]) -> Json:
     return Json({"pictures": [f"{job_id}/{position + 1}" for job_id, position in names]})
 
 
-async def chosen(call: Call) -> Answer:
+async def zip_chosen(call: Call) -> Answer:
     """Send the pictures that a form names."""
     return _sent(call, chosen_of(call.body.get("pictures", "").split()))
 
 
-async def found(call: Call) -> Answer:
+async def zip_found(call: Call) -> Answer:
     """Send the pictures of the job or the folder that the address names."""
     if "job" in call.query:
         try:
@@ -212,7 +212,7 @@ async def _in_folder(call: Call) -> list[Named]:
     """Return the pictures of a folder, at most one more than a file holds."""
     names: list[Named] = []
     while len(names) <= MOST_PICTURES:
-        page = await gallery.find(call, MOST, len(names))
+        page = await gallery.find_pictures(call, MOST, len(names))
         names += [(tile["job"], tile["n"] - 1) for tile in page.pictures]
         if page.older is None:
             break

@@ -24,7 +24,7 @@ from studio.requests.actions import RIGHTS
 from studio.requests.prompts import remix_text
 from web import schemas, views
 from web.call import Answer, Bytes, Call, Gone, Json, Refused
-from web.handlers.jobs import each
+from web.handlers.jobs import describe_queued
 from web.handlers.pages import Pages
 from web.schemas import key_of, number_of, read_body
 
@@ -52,7 +52,7 @@ class EditorPages:
         seen = await studio.gallery.look(call.actor, job.id)
         if seen.result is None or index in seen.trashed:
             raise Gone()
-        found = views.job(seen, call.actor.user_id)["pictures"]
+        found = views.describe_job(seen, call.actor.user_id)["pictures"]
         picture = next((one for one in found if one["n"] == index + 1), None)
         if picture is None or picture["visibility"] == Visibility.BLOCK.value:
             raise Gone()
@@ -92,7 +92,7 @@ def _card(kept: Kept) -> dict[str, Any]:
     }
 
 
-async def ask(call: Call) -> Answer:
+async def ask_edit(call: Call) -> Answer:
     """Queue what a document asks for, if its mask is the one that was painted."""
     studio, actor = call.studio, call.actor
     given, key = read_body(call, schemas.Edit), key_of(call)
@@ -102,10 +102,10 @@ async def ask(call: Call) -> Answer:
     new = asked.new.chosen(chosen.lane, private=chosen.private)
     submitted = await studio.submit(actor, new, once=key)
     said = {"kind": asked.plan.kind, "said": asked.plan.said, "seam": asked.plan.seam}
-    return Json({"jobs": await each(call, [submitted.job]), **said}, HTTPStatus.ACCEPTED)
+    return Json({"jobs": await describe_queued(call, [submitted.job]), **said}, HTTPStatus.ACCEPTED)
 
 
-async def look(call: Call) -> Answer:
+async def preview_edit(call: Call) -> Answer:
     """Return what a document would become, without queueing it."""
     given = await asyncio.to_thread(read_document, read_body(call, schemas.Look).document)
     found = await call.studio.editor.look(call.actor, given)
@@ -113,7 +113,7 @@ async def look(call: Call) -> Answer:
     return Json({"kind": found.kind, "said": found.said, "seam": found.seam, **shape})
 
 
-async def select(call: Call) -> Answer:
+async def select_pixels(call: Call) -> Answer:
     """Return which pixels of a picture belong to a thing, as a mask; of nothing, what can be asked here."""
     given = read_body(call, schemas.Select)
     box = given.box
@@ -137,7 +137,7 @@ async def keep_mask(call: Call) -> Answer:
     return Json(shape, HTTPStatus.CREATED)
 
 
-async def mask(call: Call) -> Answer:
+async def send_mask(call: Call) -> Answer:
     """Return a mask that the person has sent."""
     try:
         data = await call.studio.editor.mask(call.actor, call.path["sha256"])
@@ -152,20 +152,20 @@ UNSAID = (
 )
 
 
-async def documents_all(call: Call) -> Answer:
+async def list_documents(call: Call) -> Answer:
     """Return the person's documents, the last changed first, without what is in them."""
     found = await call.studio.editor.documents.all(call.actor)
     return Json({"documents": [_shape(one) for one in found]})
 
 
-async def create(call: Call) -> Answer:
+async def create_document(call: Call) -> Answer:
     """Keep a new document."""
     given = read_body(call, schemas.Saved)
     made = await call.studio.editor.documents.create(call.actor, given.document, given.name or "")
     return Json(_shape(made), HTTPStatus.CREATED, etag=str(made.version))
 
 
-async def one(call: Call) -> Answer:
+async def show_document(call: Call) -> Answer:
     """Return a document as it was saved last."""
     found = await call.studio.editor.documents.one(call.actor, call.path["document"])
     if found is None or found.content is None:
@@ -173,7 +173,7 @@ async def one(call: Call) -> Answer:
     return Json({**_shape(found), "document": json.loads(found.content)}, etag=str(found.version))
 
 
-async def save(call: Call) -> Answer:
+async def save_document(call: Call) -> Answer:
     """Save a document over the version that `If-Match` names."""
     version, given = _version(call), read_body(call, schemas.Saved)
     documents, name = call.studio.editor.documents, call.path["document"]
@@ -184,7 +184,7 @@ async def save(call: Call) -> Answer:
     return _saved(saved)
 
 
-async def extend(call: Call) -> Answer:
+async def extend_document(call: Call) -> Answer:
     """Save the last strokes of a document's mask, and its words, over the version that `If-Match` names."""
     version, given = _version(call), read_body(call, schemas.Tail)
     documents, name = call.studio.editor.documents, call.path["document"]
@@ -195,7 +195,7 @@ async def extend(call: Call) -> Answer:
     return _saved(saved)
 
 
-async def rename(call: Call) -> Answer:
+async def rename_document(call: Call) -> Answer:
     """Give a document another name, which is no new version of it."""
     name = read_body(call, schemas.Rename).name
     if not await call.studio.editor.documents.rename(call.actor, call.path["document"], name):
@@ -203,7 +203,7 @@ async def rename(call: Call) -> Answer:
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
-async def delete(call: Call) -> Answer:
+async def delete_document(call: Call) -> Answer:
     """Delete a document; pictures made from it stay."""
     if not await call.studio.editor.documents.delete(call.actor, call.path["document"]):
         raise Gone()

@@ -15,7 +15,7 @@ from web import schemas
 from web.call import Answer, Bytes, Call, Gone, Json, SeeOther
 from web.handlers import chat
 from web.handlers.pages import Pages
-from web.schemas import key_of, read_body, text_of, whole
+from web.schemas import key_of, read_body, text_of, whole_number
 
 BEST = 3  # labels of a try that are shown
 
@@ -70,12 +70,12 @@ class ExampleHandlers:
 # What programs ask
 
 
-async def all_sets(call: Call) -> Answer:
+async def list_sets(call: Call) -> Answer:
     """Return the person's sets."""
     return Json({"sets": [_shape(one) for one in await call.studio.copies.mine(call.actor)]})
 
 
-async def add(call: Call) -> Answer:
+async def add_examples(call: Call) -> Answer:
     """Put pictures into a set, which is made if the person has none of that name."""
     given = read_body(call, schemas.NewExamples)
     contents = await call.studio.examples.add(
@@ -85,7 +85,7 @@ async def add(call: Call) -> Answer:
     return Json({**_set(contents.set), "count": count}, HTTPStatus.CREATED)
 
 
-async def try_on(call: Call) -> Answer:
+async def try_set(call: Call) -> Answer:
     """Queue what says which label of a set fits a picture, or answers as a set of questions does."""
     given, key, found = read_body(call, schemas.Try), key_of(call), await _own(call)
     new = await call.studio.examples.try_on(call.actor, found.id, given.picture, given.question)
@@ -97,7 +97,7 @@ async def try_on(call: Call) -> Answer:
     return Json({"job": job.id, "href": href}, HTTPStatus.ACCEPTED)
 
 
-async def small(call: Call) -> Answer:
+async def send_example(call: Call) -> Answer:
     """Return a small copy of the first picture of an example."""
     found = await _own(call)
     try:
@@ -119,7 +119,7 @@ async def _own(call: Call) -> ExampleSet:
 
 def _number(text: str) -> int:
     """Return the id of an example. Raises UserError for what can't be one."""
-    if (found := whole(text)) is None:
+    if (found := whole_number(text)) is None:
         raise UserError("`example` takes the number of an example.")
     return found
 
@@ -180,7 +180,7 @@ async def _try(call: Call, job: Job, result: Result | None) -> dict[str, Any]:
     chosen = str(result.parameters.get("model", "")) if result else ""
     return {
         "id": job.id,
-        "thumb": await chat.thumb(call, job, job.request.pictures[0]),
+        "thumb": await chat.thumb_of(call, job, job.request.pictures[0]),
         "created": job.created_at.isoformat(),
         "over": job.status.over,
         "cancelled": job.status is Status.CANCELLED,

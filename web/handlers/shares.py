@@ -22,7 +22,7 @@ from web import schemas
 from web.call import Answer, Bytes, Call, File, Gone, Html, Json
 from web.handlers import gallery
 from web.handlers.pages import Pages
-from web.schemas import number_of, read_body, whole
+from web.schemas import number_of, read_body, whole_number
 from web.views import alt_text
 
 
@@ -178,9 +178,9 @@ async def list_channels(call: Call) -> Answer:
 async def post_picture(call: Call) -> Answer:
     """Post a picture of the person's to a channel where they may write."""
     given = read_body(call, schemas.Post)
-    if (server := whole(given.server)) is None:
+    if (server := whole_number(given.server)) is None:
         raise UserError("`server` takes the id of a server.")
-    if (channel := whole(given.channel)) is None:
+    if (channel := whole_number(given.channel)) is None:
         raise UserError("`channel` takes the id of a channel.")
     position, posting = number_of(str(given.n)) - 1, call.studio.organise.posting
     await posting.post(call.actor, given.job, position, Place(server, channel))
