@@ -1,6 +1,5 @@
-"""Opens the studio on the web and closes it again, in the bot's own process and loop.
-
-How many connections are open at once, and how long a browser may take to say what it wants."""
+"""Opens the studio on the web and closes it again, in the bot's own process and loop; lets go of connections
+that are one too many, or say nothing."""
 
 from __future__ import annotations
 

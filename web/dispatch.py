@@ -1,9 +1,6 @@
 """From an HTTP request to a call and from an answer to a response, in one order for every route: host,
-origin, session, bucket, size, body, handler.
-
-Forms with files, as browsers send them (RFC 7578): a body that has come, taken apart where it lies.
-
-Bodies on their way in: how many at once, how large, how long. A large one lies on the disk."""
+origin, session, bucket, size, body, handler. A large body lies on the disk; a form with files is taken apart
+where it lies (RFC 7578)."""
 
 from __future__ import annotations
 

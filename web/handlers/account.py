@@ -1,6 +1,5 @@
-"""Signing in by a link from the bot or through Discord's own page, and the sessions that there are.
-
-A person's own data: what there is of it, a copy, and its deletion."""
+"""A person's sessions, begun by a link from the bot or on Discord's own page, and the data that is kept of
+them."""
 
 from __future__ import annotations
 

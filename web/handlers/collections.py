@@ -1,8 +1,4 @@
-"""Folders: their page, the page of one, what is put in and taken out. Smart ones keep a gallery's filters.
-
-The trash: its page, what is put into it and taken out again, and its end.
-
-Pictures as one file to keep: those that are named, those of a job, or those of a folder."""
+"""Folders, smart ones among them, the trash, and zip files of pictures."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
-"""The editor's pages: of a picture, and of a document that is kept.
-
-The editor: what a document would become, the job it asks for, and the masks that it names.
-
-Documents of the editor: listed, read, saved over the version that one knows, deleted."""
+"""The editor's pages, what a document asks for, and the documents that are kept: each is saved over the
+version that one knows."""
 
 from __future__ import annotations
 

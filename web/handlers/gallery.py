@@ -1,8 +1,5 @@
-"""Pictures page by page, by month, and which of them are favourites.
-
-Pictures that channels of the person's servers have made.
-
-Bytes of pictures: originals, small copies, previews. Each is checked against its job, like everything."""
+"""Pictures of one's own and of channels that one reads, page by page, and their bytes, each checked against
+its job."""
 
 from __future__ import annotations
 

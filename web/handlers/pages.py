@@ -1,6 +1,4 @@
-"""The pages: HTML that shows what there is at once, until its script takes over.
-
-What pages of pictures offer of organising them: folders to put one into, the form that makes a link."""
+"""The pages: HTML that shows what there is at once, until its script takes over."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
-"""What programs ask of projects, the pages' scripts among them.
-
-What a project's model says of pictures: asked, shown, and told when it is wrong.
-
-Bytes of projects: pictures, charts, labels for other programs, verdicts as a table, bundles."""
+"""What programs ask of projects and of what their models say, the pages' scripts among them, and the bytes of
+both."""
 
 from __future__ import annotations
 

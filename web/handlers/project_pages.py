@@ -1,6 +1,4 @@
-"""Pages of projects: all of them, and of one its pictures, labels, report, tries and settings.
-
-What forms on pages of projects send; each answers with a page to go on with."""
+"""Pages of projects, and what their forms send: each answers with a page to go on with."""
 
 from __future__ import annotations
 

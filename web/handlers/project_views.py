@@ -1,10 +1,4 @@
-"""Reads what a call about a project says: which one it is, which pictures and version, files with it.
-
-What is known of versions, as the page of a report shows it.
-
-What is told of projects, as pages and programs read it.
-
-Shares with the interval in which they may lie."""
+"""What a call says about a project, and projects, versions and reports as pages and programs read them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Shares: made, listed and ended by their owner, and looked at by whoever has a link, without a session.
-
-Pictures that their owner posts to a channel, and the channels where that can be."""
+"""Shares, made and ended by their owner and looked at by whoever has a link, and pictures that are posted to a
+channel."""
 
 from __future__ import annotations
 
