@@ -1,4 +1,4 @@
-"""Jobs, asked for, watched, made from others and stopped, and the queues of servers that the person manages."""
+"""Jobs: asked for, watched, made from others, stopped; and the queues of servers that the person manages."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Shares, made and ended by their owner and looked at by whoever has a link, and pictures that are posted to a
-channel."""
+"""Shares, made and ended by their owner and looked at by whoever has a link; pictures posted to a channel."""
 
 from __future__ import annotations
 
