@@ -396,7 +396,7 @@ async def open_web(built: Services, studio: Studio) -> AsyncIterator[None]:
     if not built.settings.web_port:
         yield
         return
-    from web.app import serve as serve_web
+    from web.app import serve_web
 
     async with serve_web(built, studio, port=built.settings.web_port) as opened:
         print(f"Atelier on the web: {opened.url}", flush=True)
@@ -419,7 +419,7 @@ async def _serve_sandbox(
 ) -> int:
     """Serve the studio on the web for the sandbox's people, and a simulated Discord beside it."""
     from bot.sandbox import serve_sandbox  # here: not everybody has the simulator
-    from web.app import serve as serve_web
+    from web.app import serve_web
 
     studio, people, discord = Studio(built), dict[str, int](), list[str]()
     metrics, port = Metrics(built.queue, bus=built.bus), built.settings.web_port

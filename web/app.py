@@ -1,6 +1,5 @@
-"""Opens the studio on the web and closes it again, in the bot's own process and loop.
-
-How many connections are open at once, and how long a browser may take to say what it wants."""
+"""Opens the studio on the web and closes it again, in the bot's own process and loop; lets go of connections
+that are one too many, or say nothing."""
 
 from __future__ import annotations
 
@@ -27,13 +26,12 @@ from studio.studio import Studio
 from web import guard
 from web.auth import DISCORD, DiscordPage, Endpoints, Visitors
 from web.call import Bucket, Gone, Refused, Route
-from web.dispatch import Bodies, Context, answer, is_theirs, refusal, visitor, who_of
+from web.dispatch import Bodies, Context, answer_request, is_theirs, refusal, visitor, who_of
 from web.handlers.account import PrivacyHandlers, SignIn
 from web.handlers.pages import Pages
 from web.handlers.settings import SettingsForm
 from web.live import Hub
-from web.openapi import described
-from web.routes import LIVE, table
+from web.routes import LIVE, route_table, with_description
 from web.static_files import StaticFiles
 
 MOST = 1000  # at once
@@ -110,7 +108,7 @@ class Web:
 
 
 @asynccontextmanager
-async def serve(
+async def serve_web(
     services: Services,
     studio: Studio,
     *,
@@ -151,7 +149,7 @@ async def serve(
     page = _discord_page(settings, url, discord)
     signing = SignIn(visitors, hub.end, page, members_only=members, policy=policy)
     own = PrivacyHandlers(pages, visitors, hub.end)
-    routes = described(table(settings, pages, form, signing, own))
+    routes = with_description(route_table(settings, pages, form, signing, own))
     connections = Connections()
     app = _application(context, hub, routes, connections)
     runner = web.AppRunner(
@@ -224,7 +222,7 @@ def _application(
 ) -> web.Application:
     app = web.Application(middlewares=[_last_resort(context, connections)])
     for route in routes:
-        taken = partial(answer, context, route)
+        taken = partial(answer_request, context, route)
         app.router.add_route(route.method, route.path, taken)
         if route.method == "GET" and route.bucket in LOOKS:
             app.router.add_route("HEAD", route.path, taken)

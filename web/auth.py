@@ -1,10 +1,9 @@
-"""Who a session belongs to, as whom they ask, and the token that a browser keeps.
-
-Signing in on Discord's own page: OAuth 2 by authorisation code with PKCE. Of Discord's answer nothing is
-kept but who somebody is.
+"""Who a session belongs to, and how one begins: by a link of the bot's, or on Discord's own page (OAuth 2 by
+authorisation code with PKCE), of whose answer nothing is kept but who somebody is.
 
 https://discord.com/developers/docs/topics/oauth2, https://www.rfc-editor.org/rfc/rfc7636 (PKCE),
-https://www.rfc-editor.org/rfc/rfc9207 (the issuer in the answer)."""
+https://www.rfc-editor.org/rfc/rfc9207 (the issuer in the answer).
+"""
 
 from __future__ import annotations
 

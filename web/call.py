@@ -10,6 +10,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from studio.actor import Actor
 from studio.media.uploads import Sent
 from studio.studio import Studio
@@ -166,19 +168,28 @@ Handler = Callable[[Call], Awaitable[Answer]]
 class Route:
     """A line of the table. everybody: nobody has to be signed in. limit: bytes of the body.
 
-    path: {job} is a job's id, {n} the number of a picture from 1. takes: a dataclass of ``web/schemas.py``
-    with what its JSON may hold. query: what may stand behind the address's question mark.
+    path: {job} is a job's id, {n} the number of a picture from 1. given: what it takes, of JSON its type in
+    ``web/schemas.py``. query: what may stand behind the address's question mark.
     """
 
     method: str
     path: str
     handler: Handler
-    body: Body = Body.NONE
+    given: Body | type[Struct] = Body.NONE
     bucket: Bucket = Bucket.READ
     everybody: bool = False
     limit: int = 64 * 1024
-    takes: type | None = None
     query: tuple[str, ...] = ()
+
+    @property
+    def body(self) -> Body:
+        """The kind of what it takes."""
+        return self.given if isinstance(self.given, Body) else Body.JSON
+
+    @property
+    def takes(self) -> type[Struct] | None:
+        """What its JSON may hold, if it takes any."""
+        return None if isinstance(self.given, Body) else self.given
 
     @property
     def is_page(self) -> bool:

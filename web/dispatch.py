@@ -1,9 +1,6 @@
 """From an HTTP request to a call and from an answer to a response, in one order for every route: host,
-origin, session, bucket, size, body, handler.
-
-Forms with files, as browsers send them (RFC 7578): a body that has come, taken apart where it lies.
-
-Bodies on their way in: how many at once, how large, how long. A large one lies on the disk."""
+origin, session, bucket, size, body, handler. A large body lies on the disk; a form with files is taken apart
+where it lies (RFC 7578)."""
 
 from __future__ import annotations
 
@@ -66,7 +63,7 @@ LONGEST_HEAD = 8000  # bytes before a part's content
 _BLANK = b"\r\n\r\n"
 
 
-def parse(body: Sent, content_type: str) -> tuple[dict[str, str], tuple[Sent, ...]]:
+def parse_form(body: Sent, content_type: str) -> tuple[dict[str, str], tuple[Sent, ...]]:
     """Return the fields and the files of a form, in their order; a file that wasn't chosen is none.
 
     content_type: the header, with its boundary. Raises ValueError for what is no such form.
@@ -266,7 +263,7 @@ class Context:
         return "__Host-atelier"
 
 
-async def answer(context: Context, route: Route, request: web.Request) -> web.StreamResponse:
+async def answer_request(context: Context, route: Route, request: web.Request) -> web.StreamResponse:
     """Return the response to a request for ``route``, errors included. What it reads can wait: Discord gives
     a bot three seconds to acknowledge, whoever looks at how many pages."""
     CAN_WAIT.set(True)
@@ -360,7 +357,7 @@ def who_of(context: Context, request: web.Request, person: Person | None) -> str
     if person is not None:
         return f"s:{person.user_id}"
     forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))  # a proxy may add a line of its own
-    return f"a:{guard.peer(request.remote, forwarded, context.trusted)}"
+    return f"a:{guard.peer_address(request.remote, forwarded, context.trusted)}"
 
 
 async def _body(
@@ -378,7 +375,7 @@ async def _body(
         return body, ()
     try:
         if route.body is Body.FILES:
-            return await asyncio.to_thread(parse, body, request.headers["Content-Type"])
+            return await asyncio.to_thread(parse_form, body, request.headers["Content-Type"])
         text = (await body.read()).decode()
         if route.body is Body.FORM:
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100)), ()

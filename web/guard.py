@@ -136,7 +136,7 @@ def headers_for(
     return found
 
 
-def peer(remote: str | None, forwarded: str, trusted: Iterable[str]) -> str:
+def peer_address(remote: str | None, forwarded: str, trusted: Iterable[str]) -> str:
     """Return the address that a call comes from. forwarded: all of X-Forwarded-For, believed from ``trusted``
     proxies only, and of it only what the nearest proxy has added."""
     if remote in set(trusted) and forwarded:

@@ -143,7 +143,7 @@ class Hub:
         news = self._studio.news(tab.person.actor, tab.at)
         if not news.live and not news.changed and news.complete:
             return news.at, None
-        jobs = [views.event(job_id, event) for job_id, event in news.live.items()]
+        jobs = [views.describe_event(job_id, event) for job_id, event in news.live.items()]
         changed = sorted(news.changed)
         message = {"jobs": jobs, "changed": changed, "complete": news.complete, "at": news.at}
         return news.at, json.dumps(message, separators=(",", ":"))

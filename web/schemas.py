@@ -1,59 +1,83 @@
-"""What the JSON of each route may hold, for ``web/openapi.py``. A value without a default has to be there.
-
-Reads values out of a body or an address, strictly: what is wrong is named with what is allowed."""
+"""What the JSON of each route may hold, and how it is read: what is wrong is named with what is allowed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, unquote
 
+import msgspec
+from msgspec import Meta, Struct, inspect
+
 from core.errors import UserError
+from core.limits import MAX_LABEL
 from core.requests.chat import FORMS, Form
 from storage.collections import Named as CollectionsNamed
+from studio.editor.document import MOST_STROKES
 from studio.media.uploads import Sent
 from web.call import Call, Gone
 
+MOST_NAMED = 500  # pictures of a project that a call names
+MOST_POINTS = 20
+_SHA256 = r"^[0-9a-f]{64}$(?!\n)"
+Word = Annotated[str, Meta(max_length=80)]
+Ids = Annotated[
+    list[Annotated[str, Meta(pattern=_SHA256)]],
+    Meta(
+        min_length=1,
+        max_length=MOST_NAMED,
+        extra={"takes": f"1 to {MOST_NAMED} ids of pictures, as the project lists them"},
+    ),
+]
+Pixels = Annotated[float, Meta(ge=-65_536, le=65_536)]
+Points = Annotated[
+    list[tuple[Pixels, Pixels, Literal[0, 1]]],
+    Meta(
+        max_length=MOST_POINTS,
+        extra={"takes": f"up to {MOST_POINTS} of [x, y, 1], or [x, y, 0] for what is left out"},
+    ),
+]
+Around = Annotated[tuple[Pixels, Pixels, Pixels, Pixels], Meta(extra={"takes": "[left, top, right, bottom]"})]
+Boxes = Annotated[
+    list[tuple[str, float, float, float, float]],
+    Meta(extra={"takes": "lists of a label, left, top, right and bottom, in 0 to 1"}),
+]
 
-@dataclass(frozen=True)
-class NewJobs:
+
+class NewJobs(Struct, frozen=True):
     """A prompt. pictures: names of pictures and films that come along. do: what is to be done with films:
     "extend", "extend backward", "remix", "loop" or "blend"; "" = guess. key: the same wish is queued once."""
 
     prompt: str
-    pictures: tuple[str, ...] = ()
+    pictures: Annotated[list[Word], Meta(max_length=8)] = []
     do: str = ""
     key: str = ""
 
 
-@dataclass(frozen=True)
-class NewTalk:
+class NewTalk(Struct, frozen=True):
     """A question. answer: its form, "free", "short", "table", "boxes" or "text". pictures: names of pictures
     that come along. key: the same wish is queued once."""
 
     question: str
-    answer: str = ""
-    pictures: tuple[str, ...] = ()
+    answer: Annotated[Form | Literal[""], Meta(extra={"takes": ", ".join(FORMS)})] = ""
+    pictures: Annotated[list[Word], Meta(max_length=10)] = []
     key: str = ""
 
 
-@dataclass(frozen=True)
-class NewExamples:
+class NewExamples(Struct, frozen=True):
     """Pictures for a set by its name or id, which is made if there is none: under a label, or, with a
     question, one question about all of them, whose right answer is the label."""
 
     set: str
     label: str
-    pictures: tuple[str, ...]
+    pictures: Annotated[list[Word], Meta(max_length=32)]  # as many as a label takes
     question: str = ""
 
 
-@dataclass(frozen=True)
-class Try:
+class Try(Struct, frozen=True):
     """A picture that a set is tried on. question: of a set of questions, "" = its last one. key: the same
     wish is queued once."""
 
@@ -62,8 +86,7 @@ class Try:
     key: str = ""
 
 
-@dataclass(frozen=True)
-class Press:
+class Press(Struct, frozen=True):
     """A button. words: new ones, where it takes any. source: the other film of a blend. start, end: seconds
     of a cut. key: the same wish is queued once."""
 
@@ -74,28 +97,24 @@ class Press:
     key: str = ""
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Struct, frozen=True):
     """What a sign-in link carries."""
 
     token: str
 
 
-@dataclass(frozen=True)
-class SignIn:
+class SignIn(Struct, frozen=True):
     """A link to be spent, or one of the people of a sandbox."""
 
-    token: str = ""
-    who: str = ""
+    token: str | None = None
+    who: str | None = None
 
 
-@dataclass(frozen=True)
-class Nothing:
+class Nothing(Struct, frozen=True):
     """An empty object."""
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """Settings by their names, as ``GET /api/settings`` gives them."""
 
     lane: str = ""
@@ -110,30 +129,26 @@ class Changes:
     suffix: str = ""
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(Struct, frozen=True):
     """Pictures by their jobs and numbers, such as "abcd2345efgh/2"."""
 
-    pictures: tuple[str, ...]
+    pictures: list[str]
 
 
-@dataclass(frozen=True)
-class NewFolder:
+class NewFolder(Struct, frozen=True):
     """A folder. query: the gallery's filters, as they stand in its address, for a smart one."""
 
     name: str
     query: str = ""
 
 
-@dataclass(frozen=True)
-class Rename:
+class Rename(Struct, frozen=True):
     """Another name."""
 
     name: str
 
 
-@dataclass(frozen=True)
-class Post:
+class Post(Struct, frozen=True):
     """Picture ``n`` of a job, to be posted to a channel of a server; their ids are texts."""
 
     job: str
@@ -142,8 +157,7 @@ class Post:
     channel: str
 
 
-@dataclass(frozen=True)
-class NewShare:
+class NewShare(Struct, frozen=True):
     """A link to picture ``n`` of a job, to all of a job's (without it), or to a folder's. days: it lasts."""
 
     job: str = ""
@@ -151,56 +165,50 @@ class NewShare:
     folder: str = ""
     title: str = ""
     words: bool = False
-    days: int = 0
+    days: int | None = None
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """A document of the editor, as docs/editor.md has it. painted: SHA-256 of its mask's pixels, a byte each.
     key: the same wish is queued once."""
 
     document: dict[str, Any]
-    painted: str = ""
+    painted: Annotated[str, Meta(pattern=rf"^$(?!\n)|{_SHA256}", extra={"takes": "a SHA-256 in hex"})] = ""
     key: str = ""
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """A document of the editor, only to be told what it would become."""
 
     document: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """A document of the editor, to be kept. name: without one it is kept until 90 days have passed."""
 
     document: dict[str, Any]
-    name: str = ""
+    name: str | None = None
 
 
-@dataclass(frozen=True)
-class Tail:
+class Tail(Struct, frozen=True):
     """Strokes that follow the first ``keep`` of a document's mask, and new words."""
 
-    strokes: tuple[dict[str, Any], ...]
+    strokes: Annotated[list[dict[str, Any]], Meta(max_length=MOST_STROKES)]
     keep: int = 0
-    words: str = ""
+    words: str | None = None
 
 
-@dataclass(frozen=True)
-class Select:
+class Select(Struct, frozen=True):
     """What a thing in a picture is found by. source: as a document's layers have it. points: [x, y, 1 =
     belongs to it, 0 = doesn't]. box: around it. Pixels of the picture. Nothing of it: get ready for that."""
 
     source: dict[str, Any]
-    points: tuple[tuple[float, float, int], ...] = ()
-    box: tuple[float, ...] = ()
-    words: str = ""
+    points: Points = []
+    box: Around | None = None
+    words: Annotated[str, Meta(max_length=MAX_LABEL)] = ""
 
 
-@dataclass(frozen=True)
-class NewProject:
+class NewProject(Struct, frozen=True):
     """A project of one's own models. task: "anomaly", "classify" or "style". words: what calls a style."""
 
     name: str
@@ -208,41 +216,36 @@ class NewProject:
     words: str = ""
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """Pictures of a project, by the ids that it lists."""
 
-    pictures: tuple[str, ...]
+    pictures: Ids
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """Pictures of a project. out: whether they are left out of what is learned from, or taken in again."""
 
-    pictures: tuple[str, ...]
+    pictures: Ids
     out: bool = True
 
 
-@dataclass(frozen=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """Pictures that the person left for later."""
 
-    skipped: tuple[str, ...] = ()
+    skipped: Annotated[list[Word], Meta(max_length=MOST_NAMED)] = []
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """What a picture of a project is called, "" = no more. boxes: [label, left, top, right, bottom], in 0 to
     1 of the sides. mask: of the picture's size, white where that is, as ``POST /api/masks`` has called it."""
 
     picture: str
     label: str
-    boxes: tuple[tuple[Any, ...], ...] = ()
+    boxes: Boxes = []
     mask: str = ""
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(Struct, frozen=True):
     """How a version is trained. pixels: of a side, 128 to 1024. key: the same wish is queued once."""
 
     pixels: int = 256
@@ -250,8 +253,7 @@ class Training:
     key: str = ""
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """Whether a verdict is right. label: what its picture is called instead, "" = nothing else."""
 
     right: bool
@@ -264,68 +266,69 @@ MOST_CHOSEN = 2000  # pictures that a call can name
 _CHOSEN = re.compile(r"([a-z2-9]{12})/([1-9][0-9]?)")
 _WHOLE = re.compile("[0-9]{1,19}")
 _PAGE = re.compile(r"/(?!in\b|api/|files/|previews/|static/)(?:[!-.0-\[\]-~][!-\[\]-~]*)?")  # never // or \\
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
 
 
-def field(body: Any, name: str, kind: type[T]) -> T | None:
-    """Return a value of a JSON object or form, None when it isn't there. Raises UserError for another
-    type."""
-    value = body.get(name) if isinstance(body, Mapping) else None
-    if value is not None and not isinstance(value, kind):
-        raise UserError(f"`{name}` takes {_SPOKEN.get(kind, kind.__name__)}.")
-    return value
+def read_body(call: Call, kind: type[T]) -> T:
+    """Return the JSON of a call; null is as good as nothing. Raises UserError, which names the field and what
+    it takes."""
+    given = {name: value for name, value in call.body.items() if value is not None}
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        if missing := re.fullmatch(r"Object missing required field `(\w+)`", str(error)):
+            raise UserError(f"`{missing[1]}` is missing.") from error
+        named = re.search(r"`\$\.(\w+)", str(error))
+        found = inspect.type_info(kind)
+        assert named is not None and isinstance(found, inspect.StructType)
+        takes = next(_takes(field.type) for field in found.fields if field.name == named[1])
+        raise UserError(f"`{named[1]}` takes {takes}.") from error
 
 
-_SPOKEN: dict[type, str] = {
-    str: "a text",
-    list: "a list",
-    dict: "an object",
-    int: "a whole number",
-    bool: "true or false",
-}
+def _takes(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.Metadata(extra={"takes": takes}):
+            return str(takes)
+        case inspect.Metadata(type=inner) | inspect.UnionType(types=(inner, inspect.NoneType())):
+            return _takes(inner)
+        case inspect.StrType(max_length=int(most)):
+            return f"a text of up to {most} characters"
+        case inspect.StrType():
+            return "a text"
+        case inspect.ListType(item_type=inspect.StrType(), max_length=int(most)):
+            return f"a list of up to {most} texts"
+        case inspect.ListType(max_length=int(most)):
+            return f"a list of up to {most:,}"
+        case inspect.IntType():
+            return "a whole number"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.DictType():
+            return "an object"
+        case _:
+            return "a list"
 
 
-def text_of(body: Any, name: str) -> str:
-    """Return a text that has to be there. Raises UserError."""
-    value = field(body, name, str)
-    if value is None:
+def text_of(form: Mapping[str, str], name: str) -> str:
+    """Return a text of a form that has to be there. Raises UserError."""
+    if name not in form:
         raise UserError(f"`{name}` is missing.")
-    return value
+    return form[name]
 
 
-def names_of(body: Any, name: str, most: int) -> list[str]:
-    """Return a list of at most ``most`` texts, empty when it isn't there. Raises UserError."""
-    values = field(body, name, list) or []
-    if len(values) > most or not all(isinstance(value, str) and len(value) <= 80 for value in values):
-        raise UserError(f"`{name}` takes a list of up to {most} texts.")
-    return values
-
-
-def chosen_of(body: Any) -> list[CollectionsNamed]:
-    """Return the pictures that ``pictures`` names, such as "abcd2345efgh/2" for the second of a job: a list
-    in JSON, a text with spaces between them in a form. Raises UserError."""
-    given = body.get("pictures") if isinstance(body, Mapping) else None
-    texts = given.split() if isinstance(given, str) else names_of(body, "pictures", MOST_CHOSEN)
-    found = [_CHOSEN.fullmatch(text) for text in texts]
+def chosen_of(texts: Sequence[str]) -> list[CollectionsNamed]:
+    """Return the pictures that texts name, such as "abcd2345efgh/2" for the second of a job. Raises
+    UserError."""
+    found = [_CHOSEN.fullmatch(text) for text in texts[: MOST_CHOSEN + 1]]
     if not 0 < len(found) <= MOST_CHOSEN or not all(found):
         raise UserError(f"`pictures` takes 1 to {MOST_CHOSEN:,} names such as abcd2345efgh/2.")
     return [(match[1], int(match[2]) - 1) for match in found if match]
 
 
-def form_of(body: Any) -> Form | None:
-    """Return the form that an answer is to have, None when none is named. Raises UserError."""
-    named = field(body, "answer", str)
-    form = next((form for form in FORMS if form == named), None)
-    if named and form is None:
-        raise UserError(f"`answer` takes {', '.join(FORMS)}.")
-    return form
-
-
 def key_of(call: Call) -> str | None:
     """Return what makes asking the same again harmless, if the call has a key; the same key with another wish
     is another one. Raises UserError."""
-    key = field(call.body, "key", str)
-    if key is None:
+    if (key := call.body.get("key")) is None:
         return None
     if not 0 < len(key) <= LONGEST_KEY:
         raise UserError(f"`key` takes 1 to {LONGEST_KEY} characters.")
@@ -333,7 +336,7 @@ def key_of(call: Call) -> str | None:
     return f"web:{key}:{hashlib.sha256(wish.encode()).hexdigest()[:16]}"
 
 
-def whole(text: str) -> int | None:
+def whole_number(text: str) -> int | None:
     """Return a whole number as rows keep them, of at most 63 bits; None of any other text."""
     number = int(text) if _WHOLE.fullmatch(text) else 2**63
     return number if number < 2**63 else None

@@ -153,7 +153,7 @@ def alt_text(job: Job, number: int | None = None) -> str:
     return named if number is None else f"{named} ({what} {number})"
 
 
-def film(job_id: str, stored: StoredFilm) -> dict[str, Any]:
+def describe_film(job_id: str, stored: StoredFilm) -> dict[str, Any]:
     """Return what a player needs of a film, and what is told of it."""
     return {
         "src": f"/files/{job_id}/{stored.index + 1}.mp4",
@@ -164,7 +164,7 @@ def film(job_id: str, stored: StoredFilm) -> dict[str, Any]:
     }
 
 
-def picture(
+def describe_picture(
     job: Job,
     stored: StoredPicture,
     visibility: Visibility,
@@ -187,11 +187,11 @@ def picture(
         "thumb": f"{files}/512.webp",
         "small": f"{files}/256.webp",
         "alt": alt_text(job, number) if number else alt_text(job),
-        "film": None if clip is None else film(job.id, clip),
+        "film": None if clip is None else describe_film(job.id, clip),
     }
 
 
-def job(
+def describe_job(
     seen: Looked,
     reader: int,
     view: JobView | None = None,
@@ -236,10 +236,10 @@ def job(
         "loading": None,
         **_coming(row),
         "pictures": [
-            picture(row, one, how, seen.kept, clips.get(one.index))
+            describe_picture(row, one, how, seen.kept, clips.get(one.index))
             for one, how in zip(shown, seen.visible, strict=False)
         ],
-        "grid": picture(row, chart, seen.visible[0]) if chart else None,
+        "grid": describe_picture(row, chart, seen.visible[0]) if chart else None,
         "captions": list(result.captions) if result else [],
         **_talk(row, result, progress),
         "project": f"/projects/{row.request.project}" if isinstance(row.request, ProjectRequest) else None,
@@ -285,7 +285,7 @@ def _box(progress: Progress | None) -> list[int] | None:
     return list(progress.box) if progress and progress.box else None
 
 
-def tile(
+def describe_tile(
     found: Tile,
     visibility: Visibility,
     prompt: str,
@@ -295,7 +295,7 @@ def tile(
 ) -> dict[str, Any]:
     """Return a picture of a gallery as ``reader`` (a user id) sees it, with its job's prompt as it is typed.
     kept: for how long it is kept if it is in the trash. clip: the film whose poster it is."""
-    shape = picture(found.job, found.picture, visibility)
+    shape = describe_picture(found.job, found.picture, visibility)
     return {
         "job": found.job.id,
         "seq": found.cursor.seq,
@@ -311,7 +311,7 @@ def tile(
     }
 
 
-def event(job_id: str, happened: Event) -> dict[str, Any]:
+def describe_event(job_id: str, happened: Event) -> dict[str, Any]:
     """Return what happened to a job, for the live socket."""
     found: dict[str, Any] = {"id": job_id}
     match happened:

@@ -28,7 +28,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 async def counted(folder: Path) -> AsyncIterator[tuple[Site, Counter[int]]]:
     """A site without limits on calls, and how often it has answered with which status."""
     found: Counter[int] = Counter()
-    answer = app.answer
+    answer = app.answer_request
 
     async def counting(*arguments: Any) -> Any:
         try:
@@ -41,7 +41,7 @@ async def counted(folder: Path) -> AsyncIterator[tuple[Site, Counter[int]]]:
         found[given.status] += 1
         return given
 
-    with mock.patch.object(app, "answer", counting), mock.patch.object(guard.Buckets, "take", _free):
+    with mock.patch.object(app, "answer_request", counting), mock.patch.object(guard.Buckets, "take", _free):
         async with open_site(folder) as site:
             yield site, found
 

@@ -13,7 +13,7 @@ from web.auth import Visitors
 from web.handlers.account import PrivacyHandlers, SignIn
 from web.handlers.pages import Pages
 from web.handlers.settings import SettingsForm
-from web.routes import table
+from web.routes import route_table
 
 
 def below(names: Iterable[str], end: str, there: Collection[str]) -> set[str]:
@@ -31,7 +31,7 @@ async def test_every_command_and_route_belongs_to_a_capability_and_each_of_those
     form, visitors = SettingsForm(()), Visitors(studio.built.web.sessions)
     pages = Pages(visitors, form)
     own = PrivacyHandlers(pages, visitors, lambda user, session: None)
-    paths = {route.path for route in table(settings, pages, form, SignIn(visitors), own)}
+    paths = {route.path for route in route_table(settings, pages, form, SignIn(visitors), own)}
     for side, end, there in (("discord", " ", commands), ("web", "/", paths)):
         named = [name for one in CAPABILITIES for name in getattr(one, side)]
         assert there - below(named, end, there) == set(), side

@@ -20,7 +20,7 @@ from tests.web.expected import RULES, Rule
 from tests.web.world import CANARY, LOST, PEOPLE, SUBJECTS, Somebody, Subject, World
 from web import views
 from web.call import Body, Route
-from web.openapi import PART
+from web.routes import PART
 
 _CANARY = re.compile(rf"{CANARY}[a-z0-9]+x")
 

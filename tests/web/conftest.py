@@ -15,7 +15,7 @@ import pytest
 from studio.actor import Actor
 from tests.jobs.hand_executor import HandExecutor
 from tests.studio.conftest import Opened, open_studio
-from web.app import Web, serve
+from web.app import Web, serve_web
 
 YOU, GUEST, OTHER = 1, 2, 3
 COOKIE = "__Host-atelier"
@@ -102,7 +102,7 @@ async def open_site(
 ) -> AsyncIterator[Site]:
     async with open_studio(folder, executor, **settings) as opened:
         local = {"you": YOU, "guest": GUEST}
-        async with serve(opened.services, opened.studio, port=0, local=lambda: local) as web:
+        async with serve_web(opened.services, opened.studio, port=0, local=lambda: local) as web:
             async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
                 site = Site(opened, web, http, Browser(http, web.url))
                 address = web.local_address("a-capability")

@@ -21,7 +21,7 @@ from tests.studio.conftest import open_studio
 from tests.studio.servers import Server, Servers
 from tests.web.conftest import COOKIE, Answered, Browser
 from web import auth as oauth
-from web.app import serve
+from web.app import serve_web
 from web.dispatch import ATTEMPT
 
 CLIENT, SECRET = "1002", "a-secret"
@@ -152,7 +152,7 @@ async def opened_way(folder: Path, **settings: str) -> AsyncIterator[Way]:
     servers = Servers({HERE: Server("Here", {}, {MEMBER: False})})
     async with open_studio(folder, **known | settings) as opened:
         with opened.services.directory.connected(servers):
-            async with serve(opened.services, opened.studio, port=0, discord=endpoints) as served:
+            async with serve_web(opened.services, opened.studio, port=0, discord=endpoints) as served:
                 async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
                     yield Way(discord, opened, http, served.url)
     await runner.cleanup()

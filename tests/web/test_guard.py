@@ -6,7 +6,7 @@ from multidict import CIMultiDict
 from tests.web.cells import filled
 from tests.web.conftest import YOU
 from web.call import Body, Bucket, Refused
-from web.guard import PAGE_POLICY, Addresses, Buckets, peer
+from web.guard import PAGE_POLICY, Addresses, Buckets, peer_address
 
 ADDRESSES = Addresses(8080, "https://studio.example.org")
 
@@ -180,7 +180,7 @@ def test_buckets_let_so_many_through_and_forget() -> None:
     ],
 )
 def test_only_a_proxy_of_ours_says_where_a_call_comes_from(remote, forwarded, found) -> None:
-    assert peer(remote, forwarded, ("127.0.0.1",)) == found
+    assert peer_address(remote, forwarded, ("127.0.0.1",)) == found
 
 
 async def test_a_proxy_that_adds_a_line_of_its_own_is_believed_before_the_visitor(site) -> None:

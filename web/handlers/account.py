@@ -1,6 +1,5 @@
-"""Signing in by a link from the bot or through Discord's own page, and the sessions that there are.
-
-A person's own data: what there is of it, a copy, and its deletion."""
+"""A person's sessions, begun by a link from the bot or on Discord's own page, and the data that is kept of
+them."""
 
 from __future__ import annotations
 
@@ -10,11 +9,12 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from core.errors import NotAllowedError
+from core.errors import NotAllowedError, UserError
+from web import schemas
 from web.auth import DiscordPage, SignInFailed, Visitors, label_of
 from web.call import Answer, Call, Html, Json, Leave, Refused, SeeOther, SignedIn, SignedOut, Stream
 from web.handlers.pages import Pages
-from web.schemas import field, page_of, text_of
+from web.schemas import page_of, read_body
 
 OFF = "Signing in through Discord isn't set up here. Type `/web` in Discord."
 SPENT = "This link has been used or has expired. Type `/web` in Discord for a new one."
@@ -74,7 +74,7 @@ class SignIn:
 
     async def look(self, call: Call) -> Answer:
         """Say whom a link signs in, without spending it: a chat's preview of the link must not."""
-        names = await self._visitors.offered(text_of(call.body, "token"))
+        names = await self._visitors.offered(read_body(call, schemas.Link).token)
         if not names:
             raise Refused(HTTPStatus.NOT_FOUND, SPENT)
         return Json({"name": names[0], "names": names})
@@ -82,11 +82,13 @@ class SignIn:
     async def begin(self, call: Call) -> Answer:
         """Spend a link and begin a session; in the sandbox, its people can become each other without one."""
         label = label_of(call.headers.get("User-Agent", ""))
-        who = field(call.body, "who", str)
-        if field(call.body, "token", str) is None and call.person is not None and who is not None:
-            token = await self._visitors.become(call.person, who, label)
+        given = read_body(call, schemas.SignIn)
+        if given.token is not None:
+            token = await self._visitors.sign_in(given.token, given.who, label)
+        elif call.person is not None and given.who is not None:
+            token = await self._visitors.become(call.person, given.who, label)
         else:
-            token = await self._visitors.sign_in(text_of(call.body, "token"), who, label)
+            raise UserError("`token` is missing.")
         if token is None:
             raise Refused(HTTPStatus.NOT_FOUND, SPENT)
         now = await self._visitors.find(token)

@@ -19,9 +19,8 @@ from studio.requests.chat import NO_MODEL
 from web import views
 from web.call import Answer, Bytes, Call, Gone, Json
 from web.handlers.pages import Pages
-from web.schemas import form_of, key_of, names_of, number_of, sent_picture, text_of
+from web.schemas import NewTalk, key_of, number_of, read_body, sent_picture
 
-MOST_PICTURES = 10
 MOST_OF_A_LINE = 200  # characters of an answer in a list
 TABLES = {"csv": "text/csv", "json": "application/json"}
 
@@ -49,7 +48,7 @@ class TalkPages:
         return self._pages.page(call, "talk", values)
 
 
-async def show(call: Call) -> Answer:
+async def show_conversation(call: Call) -> Answer:
     """Return the conversation up to a question."""
     return Json(await _conversation(call, call.path["job"]))
 
@@ -62,7 +61,7 @@ async def keep_film(call: Call) -> Answer:
     return Json(shape | {"thumb": f"/files/uploads/{middle}.webp"}, HTTPStatus.CREATED)
 
 
-async def frame(call: Call) -> Answer:
+async def send_frame(call: Call) -> Answer:
     """Return a small copy of a frame of a question's film."""
     try:
         data = await call.studio.talking.frame(call.actor, call.path["job"], number_of(call.path["n"]) - 1)
@@ -73,22 +72,24 @@ async def frame(call: Call) -> Answer:
     return Bytes(data, "image/webp", await call.studio.gallery.is_own(call.actor, call.path["job"]))
 
 
-async def begin(call: Call) -> Answer:
+async def begin_conversation(call: Call) -> Answer:
     """Queue the first question of a conversation; return its job and its page."""
-    question, named, key = _wish(call)
-    new = await call.studio.talking.ask(call.actor, question, named, form_of(call.body) or "free")
+    given, key = read_body(call, NewTalk), key_of(call)
+    form = given.answer or "free"
+    new = await call.studio.talking.ask(call.actor, given.question, given.pictures, form)
     return await _queued(call, new, key)
 
 
-async def go_on(call: Call) -> Answer:
+async def continue_conversation(call: Call) -> Answer:
     """Queue a question that follows on from a job's answer; return its job and its page."""
-    question, named, key = _wish(call)
-    form = form_of(call.body)
-    new = await call.studio.talking.ask_more(call.actor, call.path["job"], question, named, form)
+    given, key = read_body(call, NewTalk), key_of(call)
+    new = await call.studio.talking.ask_more(
+        call.actor, call.path["job"], given.question, given.pictures, given.answer or None
+    )
     return await _queued(call, new, key)
 
 
-async def table(call: Call) -> Answer:
+async def send_table(call: Call) -> Answer:
     """Return the table that an answer is, as a file."""
     job_id, kind = call.path["job"], call.path["kind"]
     found = await call.studio.talking.table(call.actor, job_id)
@@ -96,12 +97,6 @@ async def table(call: Call) -> Answer:
     own = await call.studio.gallery.is_own(call.actor, job_id)
     data = text.encode("utf-8-sig" if kind == "csv" else "utf-8")
     return Bytes(data, TABLES[kind], own, f"{job_id}-table.{kind}")
-
-
-def _wish(call: Call) -> tuple[str, list[str], str | None]:
-    """Return the question that a call carries, its pictures, and its key."""
-    body = call.body
-    return text_of(body, "question"), names_of(body, "pictures", MOST_PICTURES), key_of(call)
 
 
 async def _queued(call: Call, new: NewJob, key: str | None) -> Answer:
@@ -159,7 +154,7 @@ async def _turn(call: Call, turn: Asked, reader: int, view: JobView | None) -> d
     return {
         "id": job.id,
         "question": _question(job),
-        "pictures": [await thumb(call, job, sha256) for sha256 in _stills(job)],
+        "pictures": [await thumb_of(call, job, sha256) for sha256 in _stills(job)],
         "frames": _frames(job, answer.text if answer else ""),
         "said": _said(answer.text, film) if answer and film else [],
         "form": job.request.form if isinstance(job.request, AskRequest) else "free",
@@ -224,10 +219,10 @@ async def _drawing(call: Call, job: Job) -> dict[str, Any] | None:
     found = await call.studio.gallery.drawing(call.actor, job.id)
     if found is None or found[1] is Visibility.BLOCK:
         return None
-    return views.picture(job, *found)
+    return views.describe_picture(job, *found)
 
 
-async def thumb(call: Call, job: Job, sha256: str) -> str | None:
+async def thumb_of(call: Call, job: Job, sha256: str) -> str | None:
     """Return where a picture of a question is, small; None where the reader can't be shown it."""
     try:
         await call.studio.sources.check_sent(call.actor, sha256)

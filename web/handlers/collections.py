@@ -1,8 +1,4 @@
-"""Folders: their page, the page of one, what is put in and taken out. Smart ones keep a gallery's filters.
-
-The trash: its page, what is put into it and taken out again, and its end.
-
-Pictures as one file to keep: those that are named, those of a job, or those of a folder."""
+"""Folders, smart ones among them, the trash, and zip files of pictures."""
 
 from __future__ import annotations
 
@@ -17,10 +13,11 @@ from core.requests import PICTURE_KINDS
 from storage.collections import Folder, Named
 from storage.gallery import MOST
 from studio.library.downloads import MOST_PICTURES
+from web import schemas
 from web.call import Answer, Call, Gone, Json, Stream
 from web.handlers import gallery, pages
 from web.handlers.pages import Pages
-from web.schemas import chosen_of, field, text_of
+from web.schemas import chosen_of, read_body
 
 COVERS = 4  # pictures that stand for a folder
 
@@ -44,16 +41,16 @@ class FolderHandlers:
     async def one(self, call: Call) -> Answer:
         """A page of one folder's pictures."""
         folder = await _own(call)
-        page = await gallery.find(call, folder=folder.id)
+        page = await gallery.find_pictures(call, folder=folder.id)
         here = f"/folders/{folder.id}"
         values = {
             "folder": _shape(folder),
             "pictures": page.pictures,
             "note": page.note,
             "months": [],
-            "share": pages.share(call, folder=folder.id),
-            "older": gallery.address(call.query, here, before=page.older) if page.older else None,
-            "newer": gallery.address(call.query, here) if call.query.get("before") else None,
+            "share": pages.share_form(call, folder=folder.id),
+            "older": gallery.page_address(call.query, here, before=page.older) if page.older else None,
+            "newer": gallery.page_address(call.query, here) if call.query.get("before") else None,
             "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},
             "kinds": list(PICTURE_KINDS),
         }
@@ -68,14 +65,14 @@ class FolderHandlers:
 
     async def create(self, call: Call) -> Answer:
         """Make a folder, a smart one of a query."""
-        query = field(call.body, "query", str) or None
-        name, text = text_of(call.body, "name"), None if query is None else _query(query)
-        made = await call.studio.organise.folders.create(call.actor, name, text)
+        given = read_body(call, schemas.NewFolder)
+        query = _query(given.query) if given.query else None
+        made = await call.studio.organise.folders.create(call.actor, given.name, query)
         return Json(_shape(made), HTTPStatus.CREATED)
 
     async def rename(self, call: Call) -> Answer:
         """Give a folder another name."""
-        name = text_of(call.body, "name")
+        name = read_body(call, schemas.Rename).name
         _there(await call.studio.organise.folders.rename(call.actor, call.path["folder"], name))
         return Json(None, HTTPStatus.NO_CONTENT)
 
@@ -87,13 +84,13 @@ class FolderHandlers:
     async def put(self, call: Call) -> Answer:
         """Put the named pictures into a folder."""
         folders, folder_id = call.studio.organise.folders, call.path["folder"]
-        count = await folders.put(call.actor, folder_id, chosen_of(call.body))
+        count = await folders.put(call.actor, folder_id, _chosen(call))
         return Json({"count": _there(count)})
 
     async def take_out(self, call: Call) -> Answer:
         """Take the named pictures out of a folder."""
         folders, folder_id = call.studio.organise.folders, call.path["folder"]
-        count = await folders.take_out(call.actor, folder_id, chosen_of(call.body))
+        count = await folders.take_out(call.actor, folder_id, _chosen(call))
         return Json({"count": _there(count)})
 
 
@@ -142,7 +139,7 @@ def _looks_for(filters: Mapping[str, str]) -> str:
 
 async def _covers(call: Call, folder: Folder) -> list[str]:
     """Return the addresses of small copies of a folder's newest pictures."""
-    page = await gallery.find(call, COVERS, folder=folder.id)
+    page = await gallery.find_pictures(call, COVERS, folder=folder.id)
     return [tile["small"] for tile in page.pictures if tile["visibility"] != "block"]
 
 
@@ -154,7 +151,7 @@ class TrashHandlers:
 
     async def page(self, call: Call) -> Answer:
         """A page of what is in the person's trash."""
-        page, trash = await gallery.find(call, trash="1"), call.studio.organise.trash
+        page, trash = await gallery.find_pictures(call, trash="1"), call.studio.organise.trash
         values = {
             "pictures": page.pictures,
             "total": await trash.count(call.actor),
@@ -166,17 +163,17 @@ class TrashHandlers:
 
     async def put(self, call: Call) -> Answer:
         """Put the named pictures into the trash."""
-        names = await call.studio.organise.trash.put(call.actor, chosen_of(call.body))
+        names = await call.studio.organise.trash.put(call.actor, _chosen(call))
         return _told(names)
 
     async def take_back(self, call: Call) -> Answer:
         """Take the named pictures out of the trash."""
-        names = await call.studio.organise.trash.take_back(call.actor, chosen_of(call.body))
+        names = await call.studio.organise.trash.take_back(call.actor, _chosen(call))
         return _told(names)
 
     async def delete(self, call: Call) -> Answer:
         """Delete the named pictures in the trash, for good."""
-        count = await call.studio.organise.trash.delete(call.actor, chosen_of(call.body))
+        count = await call.studio.organise.trash.delete(call.actor, _chosen(call))
         return Json({"count": count})
 
     async def empty(self, call: Call) -> Answer:
@@ -189,12 +186,12 @@ def _told(names: list[Named]) -> Json:
     return Json({"pictures": [f"{job_id}/{position + 1}" for job_id, position in names]})
 
 
-async def chosen(call: Call) -> Answer:
+async def zip_chosen(call: Call) -> Answer:
     """Send the pictures that a form names."""
-    return _sent(call, chosen_of(call.body))
+    return _sent(call, chosen_of(call.body.get("pictures", "").split()))
 
 
-async def found(call: Call) -> Answer:
+async def zip_found(call: Call) -> Answer:
     """Send the pictures of the job or the folder that the address names."""
     if "job" in call.query:
         try:
@@ -211,11 +208,16 @@ async def _in_folder(call: Call) -> list[Named]:
     """Return the pictures of a folder, at most one more than a file holds."""
     names: list[Named] = []
     while len(names) <= MOST_PICTURES:
-        page = await gallery.find(call, MOST, len(names))
+        page = await gallery.find_pictures(call, MOST, len(names))
         names += [(tile["job"], tile["n"] - 1) for tile in page.pictures]
         if page.older is None:
             break
     return names
+
+
+def _chosen(call: Call) -> list[Named]:
+    """Return the pictures that JSON names. Raises UserError."""
+    return chosen_of(read_body(call, schemas.Named).pictures)
 
 
 def _sent(call: Call, names: list[Named]) -> Stream:

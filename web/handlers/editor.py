@@ -1,8 +1,5 @@
-"""The editor's pages: of a picture, and of a document that is kept.
-
-The editor: what a document would become, the job it asks for, and the masks that it names.
-
-Documents of the editor: listed, read, saved over the version that one knows, deleted."""
+"""The editor's pages, what a document asks for, and the documents that are kept: each is saved over the
+version that one knows."""
 
 from __future__ import annotations
 
@@ -15,19 +12,18 @@ from http import HTTPStatus
 from typing import Any
 
 from core.errors import ImageError, UserError
-from core.limits import MAX_LABEL
 from storage.documents import Kept
-from studio.editor.document import MOST_STROKES, Document, read_document, read_source
+from studio.editor.document import read_document, read_source
 from studio.editor.editor import MOST_DOCUMENTS, EditedElsewhere, Wanted
 from studio.janitor import DOCUMENTS_KEPT
 from studio.moderation.rules import Visibility
 from studio.requests.actions import RIGHTS
 from studio.requests.prompts import remix_text
-from web import views
+from web import schemas, views
 from web.call import Answer, Bytes, Call, Gone, Json, Refused
-from web.handlers.jobs import each
+from web.handlers.jobs import describe_queued
 from web.handlers.pages import Pages
-from web.schemas import field, key_of, number_of, text_of
+from web.schemas import key_of, number_of, read_body
 
 
 class EditorPages:
@@ -53,7 +49,7 @@ class EditorPages:
         seen = await studio.gallery.look(call.actor, job.id)
         if seen.result is None or index in seen.trashed:
             raise Gone()
-        found = views.job(seen, call.actor.user_id)["pictures"]
+        found = views.describe_job(seen, call.actor.user_id)["pictures"]
         picture = next((one for one in found if one["n"] == index + 1), None)
         if picture is None or picture["visibility"] == Visibility.BLOCK.value:
             raise Gone()
@@ -93,68 +89,40 @@ def _card(kept: Kept) -> dict[str, Any]:
     }
 
 
-MOST_POINTS, FARTHEST = 20, 65_536  # px
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-async def ask(call: Call) -> Answer:
+async def ask_edit(call: Call) -> Answer:
     """Queue what a document asks for, if its mask is the one that was painted."""
     studio, actor = call.studio, call.actor
-    painted = field(call.body, "painted", str) or None
-    if painted is not None and not _SHA256.fullmatch(painted):
-        raise UserError("`painted` takes a SHA-256 in hex.")
-    key = key_of(call)
-    asked = await studio.editor.ask(actor, await document_of(call.body), painted)
+    given, key = read_body(call, schemas.Edit), key_of(call)
+    document = await asyncio.to_thread(read_document, given.document)
+    asked = await studio.editor.ask(actor, document, given.painted or None)
     chosen = await studio.own.preferences(actor)
     new = asked.new.chosen(chosen.lane, private=chosen.private)
     submitted = await studio.submit(actor, new, once=key)
     said = {"kind": asked.plan.kind, "said": asked.plan.said, "seam": asked.plan.seam}
-    return Json({"jobs": await each(call, [submitted.job]), **said}, HTTPStatus.ACCEPTED)
+    return Json({"jobs": await describe_queued(call, [submitted.job]), **said}, HTTPStatus.ACCEPTED)
 
 
-async def look(call: Call) -> Answer:
+async def preview_edit(call: Call) -> Answer:
     """Return what a document would become, without queueing it."""
-    given = await document_of(call.body)
+    given = await asyncio.to_thread(read_document, read_body(call, schemas.Look).document)
     found = await call.studio.editor.look(call.actor, given)
     shape = {"width": given.width, "height": given.height}
     return Json({"kind": found.kind, "said": found.said, "seam": found.seam, **shape})
 
 
-async def select(call: Call) -> Answer:
+async def select_pixels(call: Call) -> Answer:
     """Return which pixels of a picture belong to a thing, as a mask; of nothing, what can be asked here."""
-    found = await call.studio.editor.select(
-        call.actor, read_source(field(call.body, "source", dict)), _wanted(call.body)
-    )
+    given = read_body(call, schemas.Select)
+    box = given.box
+    if box is not None and not (box[0] < box[2] and box[1] < box[3]):
+        raise UserError("`box` takes [left, top, right, bottom].")
+    wanted = Wanted(tuple(given.points), box, given.words)
+    found = await call.studio.editor.select(call.actor, read_source(given.source), wanted)
     shape: dict[str, Any] = {"points": found.points, "words": found.words}
     if found.mask is not None:
         png = base64.b64encode(found.mask).decode()
         shape |= {"mask": png, "score": found.score, "box": list(found.box), "by": found.by}
     return Json(shape)
-
-
-def _wanted(body: Any) -> Wanted:
-    """Return what a body asks for. Raises UserError."""
-    points, box = field(body, "points", list) or [], field(body, "box", list) or None
-    words = field(body, "words", str) or ""
-    if len(points) > MOST_POINTS or not all(_numbers(point, 3) and point[2] in (0, 1) for point in points):
-        raise UserError(
-            f"`points` takes up to {MOST_POINTS} of [x, y, 1], or [x, y, 0] for what is left out."
-        )
-    if box is not None and not (_numbers(box, 4) and box[0] < box[2] and box[1] < box[3]):
-        raise UserError("`box` takes [left, top, right, bottom].")
-    if len(words) > MAX_LABEL:
-        raise UserError(f"`words` has {len(words)} characters; up to {MAX_LABEL} fit.")
-    places = tuple((float(x), float(y), int(label)) for x, y, label in points)
-    return Wanted(places, None if box is None else (box[0], box[1], box[2], box[3]), words)
-
-
-def _numbers(value: Any, count: int) -> bool:
-    """Return whether a value is a list of so many numbers of px."""
-    return (
-        isinstance(value, list)
-        and len(value) == count
-        and all(isinstance(one, int | float) and -FARTHEST <= one <= FARTHEST for one in value)
-    )
 
 
 async def keep_mask(call: Call) -> Answer:
@@ -166,7 +134,7 @@ async def keep_mask(call: Call) -> Answer:
     return Json(shape, HTTPStatus.CREATED)
 
 
-async def mask(call: Call) -> Answer:
+async def send_mask(call: Call) -> Answer:
     """Return a mask that the person has sent."""
     try:
         data = await call.studio.editor.mask(call.actor, call.path["sha256"])
@@ -175,34 +143,26 @@ async def mask(call: Call) -> Answer:
     return Bytes(data, "image/png", own=True)
 
 
-async def document_of(body: Any) -> Document:
-    """Return the document that a body carries, read in a thread. Raises UserError."""
-    given = field(body, "document", dict)
-    if given is None:
-        raise UserError("`document` is missing.")
-    return await asyncio.to_thread(read_document, given)
-
-
 _VERSION = re.compile(r'"(\d{1,9})"')
 UNSAID = (
     'Say which version you have changed, in a header `If-Match`: the `ETag` of the last answer, such as "3".'
 )
 
 
-async def documents_all(call: Call) -> Answer:
+async def list_documents(call: Call) -> Answer:
     """Return the person's documents, the last changed first, without what is in them."""
     found = await call.studio.editor.documents.all(call.actor)
     return Json({"documents": [_shape(one) for one in found]})
 
 
-async def create(call: Call) -> Answer:
+async def create_document(call: Call) -> Answer:
     """Keep a new document."""
-    name = field(call.body, "name", str) or ""
-    made = await call.studio.editor.documents.create(call.actor, _given(call.body), name)
+    given = read_body(call, schemas.Saved)
+    made = await call.studio.editor.documents.create(call.actor, given.document, given.name or "")
     return Json(_shape(made), HTTPStatus.CREATED, etag=str(made.version))
 
 
-async def one(call: Call) -> Answer:
+async def show_document(call: Call) -> Answer:
     """Return a document as it was saved last."""
     found = await call.studio.editor.documents.one(call.actor, call.path["document"])
     if found is None or found.content is None:
@@ -210,51 +170,41 @@ async def one(call: Call) -> Answer:
     return Json({**_shape(found), "document": json.loads(found.content)}, etag=str(found.version))
 
 
-async def save(call: Call) -> Answer:
+async def save_document(call: Call) -> Answer:
     """Save a document over the version that `If-Match` names."""
-    version, name = _version(call), field(call.body, "name", str)
-    documents, given = call.studio.editor.documents, _given(call.body)
+    version, given = _version(call), read_body(call, schemas.Saved)
+    documents, name = call.studio.editor.documents, call.path["document"]
     try:
-        saved = await documents.save(call.actor, call.path["document"], version, given, name)
+        saved = await documents.save(call.actor, name, version, given.document, given.name)
     except EditedElsewhere as error:
         raise _changed(error) from error
     return _saved(saved)
 
 
-async def extend(call: Call) -> Answer:
+async def extend_document(call: Call) -> Answer:
     """Save the last strokes of a document's mask, and its words, over the version that `If-Match` names."""
-    version, strokes = _version(call), field(call.body, "strokes", list)
-    if strokes is None or len(strokes) > MOST_STROKES:
-        raise UserError(f"`strokes` takes a list of up to {MOST_STROKES:,}.")
-    keep, words = field(call.body, "keep", int) or 0, field(call.body, "words", str)
-    documents = call.studio.editor.documents
+    version, given = _version(call), read_body(call, schemas.Tail)
+    documents, name = call.studio.editor.documents, call.path["document"]
     try:
-        saved = await documents.extend(call.actor, call.path["document"], version, keep, strokes, words)
+        saved = await documents.extend(call.actor, name, version, given.keep, given.strokes, given.words)
     except EditedElsewhere as error:
         raise _changed(error) from error
     return _saved(saved)
 
 
-async def rename(call: Call) -> Answer:
+async def rename_document(call: Call) -> Answer:
     """Give a document another name, which is no new version of it."""
-    name = text_of(call.body, "name")
+    name = read_body(call, schemas.Rename).name
     if not await call.studio.editor.documents.rename(call.actor, call.path["document"], name):
         raise Gone()
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
-async def delete(call: Call) -> Answer:
+async def delete_document(call: Call) -> Answer:
     """Delete a document; pictures made from it stay."""
     if not await call.studio.editor.documents.delete(call.actor, call.path["document"]):
         raise Gone()
     return Json(None, HTTPStatus.NO_CONTENT)
-
-
-def _given(body: Any) -> dict[str, Any]:
-    given = field(body, "document", dict)
-    if given is None:
-        raise UserError("`document` is missing.")
-    return given
 
 
 def _version(call: Call) -> int:

@@ -11,12 +11,12 @@ from core.requests import AskRequest
 from jobs.queue import Result
 from storage.conversations import ExampleSet
 from studio.example_sets import Contents, Summary
+from web import schemas
 from web.call import Answer, Bytes, Call, Gone, Json, SeeOther
 from web.handlers import chat
 from web.handlers.pages import Pages
-from web.schemas import field, key_of, names_of, text_of, whole
+from web.schemas import key_of, read_body, text_of, whole_number
 
-MOST_PICTURES = 32  # of one call: as many as a label takes
 BEST = 3  # labels of a try that are shown
 
 
@@ -58,11 +58,11 @@ class ExampleHandlers:
 
     async def delete(self, call: Call) -> Answer:
         """Delete a set, the examples of a label, or one example."""
-        found, example = await _own(call), field(call.body, "example", str)
+        found, example = await _own(call), call.body.get("example")
         if example is not None:
             await call.studio.examples.forget(call.actor, found.id, example_id=_number(example))
         else:
-            await call.studio.examples.forget(call.actor, found.id, field(call.body, "label", str))
+            await call.studio.examples.forget(call.actor, found.id, call.body.get("label"))
         some = example is not None or "label" in call.body
         return SeeOther(_address(found) if some else "/examples")
 
@@ -70,26 +70,25 @@ class ExampleHandlers:
 # What programs ask
 
 
-async def all_sets(call: Call) -> Answer:
+async def list_sets(call: Call) -> Answer:
     """Return the person's sets."""
     return Json({"sets": [_shape(one) for one in await call.studio.copies.mine(call.actor)]})
 
 
-async def add(call: Call) -> Answer:
+async def add_examples(call: Call) -> Answer:
     """Put pictures into a set, which is made if the person has none of that name."""
-    body, sets = call.body, call.studio.examples
-    label, question = text_of(body, "label"), field(body, "question", str) or ""
-    pictures = names_of(body, "pictures", MOST_PICTURES)
-    contents = await sets.add(call.actor, text_of(body, "set"), label, pictures, question, make=True)
-    count = contents.labels.get(" ".join(label.split()), 0)
+    given = read_body(call, schemas.NewExamples)
+    contents = await call.studio.examples.add(
+        call.actor, given.set, given.label, given.pictures, given.question, make=True
+    )
+    count = contents.labels.get(" ".join(given.label.split()), 0)
     return Json({**_set(contents.set), "count": count}, HTTPStatus.CREATED)
 
 
-async def try_on(call: Call) -> Answer:
+async def try_set(call: Call) -> Answer:
     """Queue what says which label of a set fits a picture, or answers as a set of questions does."""
-    picture, question = text_of(call.body, "picture"), field(call.body, "question", str) or ""
-    key, found = key_of(call), await _own(call)
-    new = await call.studio.examples.try_on(call.actor, found.id, picture, question)
+    given, key, found = read_body(call, schemas.Try), key_of(call), await _own(call)
+    new = await call.studio.examples.try_on(call.actor, found.id, given.picture, given.question)
     chosen = await call.studio.own.preferences(call.actor)
     made = new.chosen(chosen.lane, private=chosen.private)
     job = (await call.studio.submit(call.actor, made, once=key)).job
@@ -98,7 +97,7 @@ async def try_on(call: Call) -> Answer:
     return Json({"job": job.id, "href": href}, HTTPStatus.ACCEPTED)
 
 
-async def small(call: Call) -> Answer:
+async def send_example(call: Call) -> Answer:
     """Return a small copy of the first picture of an example."""
     found = await _own(call)
     try:
@@ -120,7 +119,7 @@ async def _own(call: Call) -> ExampleSet:
 
 def _number(text: str) -> int:
     """Return the id of an example. Raises UserError for what can't be one."""
-    if (found := whole(text)) is None:
+    if (found := whole_number(text)) is None:
         raise UserError("`example` takes the number of an example.")
     return found
 
@@ -181,7 +180,7 @@ async def _try(call: Call, job: Job, result: Result | None) -> dict[str, Any]:
     chosen = str(result.parameters.get("model", "")) if result else ""
     return {
         "id": job.id,
-        "thumb": await chat.thumb(call, job, job.request.pictures[0]),
+        "thumb": await chat.thumb_of(call, job, job.request.pictures[0]),
         "created": job.created_at.isoformat(),
         "over": job.status.over,
         "cancelled": job.status is Status.CANCELLED,

@@ -1,8 +1,5 @@
-"""Pictures page by page, by month, and which of them are favourites.
-
-Pictures that channels of the person's servers have made.
-
-Bytes of pictures: originals, small copies, previews. Each is checked against its job, like everything."""
+"""Pictures of one's own and of channels that one reads, page by page, and their bytes, each checked against
+its job."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from studio.requests.prompts import remix_text
 from studio.search import Found, Query
 from web import views
 from web.call import Answer, Bytes, Call, File, Gone, Json, Refused
-from web.schemas import number_of, whole
+from web.schemas import number_of, whole_number
 
 PAGE = 60  # pictures
 TOKENS = ("model", "seed", "from", "to", "ar", "by")  # filters of the search box that are fields as well
@@ -85,20 +82,20 @@ class Shown:
     note: str = ""
 
 
-async def find(call: Call, limit: int = PAGE, skip: int = 0, **named: str) -> Shown:
+async def find_pictures(call: Call, limit: int = PAGE, skip: int = 0, **named: str) -> Shown:
     """Return the page of pictures that the address of a call names: the newest, or those that fit best.
     named: more of the address."""
     asked, before = await _asked(call, {**call.query, **named}), call.query.get("before")
     query = await call.studio.search.within(call.actor, asked)
     if query.is_ranked:
-        skip = skip if before is None else number(call.query, "before", 0, 0, FURTHEST)
+        skip = skip if before is None else number_in(call.query, "before", 0, 0, FURTHEST)
         found = await call.studio.search.find(call.actor, query, skip=skip, limit=limit)
         older = str(skip + len(found.tiles)) if found.more else None
-        return Shown(await tiles(call, found), older, True, found.note or found.order)
+        return Shown(await describe_tiles(call, found), older, True, found.note or found.order)
     page = await call.studio.gallery.pictures(
         call.actor, query.filter, before=cursor_of(before), skip=skip, limit=limit
     )
-    return Shown(await tiles(call, page), str(page.older) if page.older else None)
+    return Shown(await describe_tiles(call, page), str(page.older) if page.older else None)
 
 
 async def _asked(call: Call, address: Mapping[str, str]) -> Query:
@@ -117,26 +114,28 @@ async def _asked(call: Call, address: Mapping[str, str]) -> Query:
     return query_of({**address, **own, "q": words}, call.zone)
 
 
-async def tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
+async def describe_tiles(call: Call, page: Page | Found) -> list[dict[str, Any]]:
     """Return the pictures of a page as the person sees them."""
     reader, kept = call.actor.user_id, timedelta(days=call.studio.organise.trash.days)
     texts = {job.id: remix_text(job) for job in {tile.job.id: tile.job for tile in page.tiles}.values()}
     films = await call.studio.gallery.films(page.tiles)
     return [
-        views.tile(tile, seen, texts[tile.job.id], reader, kept, films.get((tile.job.id, tile.picture.index)))
+        views.describe_tile(
+            tile, seen, texts[tile.job.id], reader, kept, films.get((tile.job.id, tile.picture.index))
+        )
         for tile, seen in zip(page.tiles, page.visible, strict=True)
     ]
 
 
-async def pictures(call: Call) -> Answer:
+async def list_pictures(call: Call) -> Answer:
     """Return a page of pictures and where the next one begins."""
-    limit = number(call.query, "limit", PAGE, 1, MOST)
-    skip = number(call.query, "skip", 0, 0, FURTHEST)
-    page = await find(call, limit, skip)
+    limit = number_in(call.query, "limit", PAGE, 1, MOST)
+    skip = number_in(call.query, "skip", 0, 0, FURTHEST)
+    page = await find_pictures(call, limit, skip)
     return Json({"pictures": page.pictures, "older": page.older, "skipped": skip, "note": page.note})
 
 
-def number(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+def number_in(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     """Return a whole number of an address. Raises UserError for one that isn't taken."""
     text = query.get(name, str(default))
     if not text.isascii() or not text.isdecimal() or not low <= int(text[:9]) <= high:
@@ -144,19 +143,19 @@ def number(query: Mapping[str, str], name: str, default: int, low: int, high: in
     return int(text[:9])
 
 
-async def months(call: Call) -> Answer:
+async def list_months(call: Call) -> Answer:
     """Return how many pictures each month has."""
     found = await call.studio.gallery.months(call.actor, call.zone)
     return Json({"months": [{"month": month, "pictures": count} for month, count in found]})
 
 
-async def keep(call: Call) -> Answer:
+async def keep_favourite(call: Call) -> Answer:
     """Make a picture a favourite of the person's."""
     await call.studio.own.keep(call.actor, call.path["job"], _index(call))
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
-async def let_go(call: Call) -> Answer:
+async def drop_favourite(call: Call) -> Answer:
     """Make a picture no favourite any more."""
     await call.studio.own.let_go(call.actor, call.path["job"], _index(call))
     return Json(None, HTTPStatus.NO_CONTENT)
@@ -166,7 +165,7 @@ def _index(call: Call) -> int:
     return number_of(call.path["n"]) - 1
 
 
-def address(query: Mapping[str, str], page: str = "/pictures", **changes: str | None) -> str:
+def page_address(query: Mapping[str, str], page: str = "/pictures", **changes: str | None) -> str:
     """Return the address of a page of pictures with some filters changed; None takes one away."""
     kept = {name: query[name] for name in FIELDS if query.get(name)}
     kept |= {name: value for name, value in changes.items() if value}
@@ -178,20 +177,20 @@ def address(query: Mapping[str, str], page: str = "/pictures", **changes: str | 
 FILTERS = ("q", "kind", "server")
 
 
-async def explore_pictures(call: Call) -> Answer:
+async def list_explored(call: Call) -> Answer:
     """Return a page of pictures and where the next one begins. Nothing is left out on the way."""
-    page = await _find(call, number(call.query, "limit", PAGE, 1, MOST))
+    page = await _find(call, number_in(call.query, "limit", PAGE, 1, MOST))
     older = str(page.older) if page.older else None
-    return Json({"pictures": await tiles(call, page), "older": older, "skipped": 0})
+    return Json({"pictures": await describe_tiles(call, page), "older": older, "skipped": 0})
 
 
-async def values(call: Call) -> dict[str, Any]:
+async def explore_values(call: Call) -> dict[str, Any]:
     """Return what the page shows."""
     page = await _find(call, PAGE)
     servers = await call.studio.explore.servers(call.actor)
     chosen = {name: call.query.get(name, "") for name in FILTERS}
     return {
-        "pictures": await tiles(call, page),
+        "pictures": await describe_tiles(call, page),
         "older": _address(chosen, before=str(page.older)) if page.older else None,
         "newer": _address(chosen) if call.query.get("before") else None,
         "servers": [{"id": str(server.id), "name": server.name} for server in servers],
@@ -214,7 +213,7 @@ def _server(text: str) -> int | None:
     """Return the id of a server, None for all. Raises UserError for what can't be one."""
     if not text:
         return None
-    if (found := whole(text)) is None:
+    if (found := whole_number(text)) is None:
         raise UserError("`server` takes a server's id.")
     return found
 
@@ -231,7 +230,7 @@ STARTS = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gi
 BLOCKED = "This picture isn't fit to be shown here."
 
 
-async def original(call: Call) -> Answer:
+async def send_original(call: Call) -> Answer:
     """Return a picture as it was made, with the marks that the host wants; number 0 is a job's chart."""
     job_id, number = call.path["job"], _number(call)
     if number:
@@ -242,7 +241,7 @@ async def original(call: Call) -> Answer:
     return Bytes(_data(shown), shown.media_type, await call.studio.gallery.is_own(call.actor, job_id), name)
 
 
-async def small(call: Call) -> Answer:
+async def send_small(call: Call) -> Answer:
     """Return a small copy of a picture; number 0 is a job's chart. A spoiler is blurred until ?plain=1."""
     side = int(call.path["side"])
     if side not in SIZES:
@@ -256,7 +255,7 @@ async def small(call: Call) -> Answer:
     return Bytes(_data(shown), shown.media_type, keep)
 
 
-async def film(call: Call) -> Answer:
+async def send_film(call: Call) -> Answer:
     """Return a film as it was made, with the mark that the host wants, whole or in parts."""
     job_id, number = call.path["job"], number_of(call.path["n"])
     path = await _found(call.studio.filming.file(call.actor, job_id, number - 1))
@@ -266,14 +265,14 @@ async def film(call: Call) -> Answer:
     return File(path, "video/mp4", await call.studio.gallery.is_own(call.actor, job_id), name)
 
 
-async def gif(call: Call) -> Answer:
+async def send_gif(call: Call) -> Answer:
     """Return a film as a GIF, to be saved."""
     job_id, number = call.path["job"], number_of(call.path["n"])
     shown = await _found(call.studio.filming.gif(call.actor, job_id, number - 1, GIF_LIMIT))
     return Bytes(_data(shown), shown.media_type, name=f"{job_id}-{number}.{EXTENSIONS[shown.media_type]}")
 
 
-async def preview(call: Call) -> Answer:
+async def send_preview(call: Call) -> Answer:
     """Return the newest preview of a job that runs; the number in the address only makes it new."""
     found = await call.studio.gallery.preview(call.actor, call.path["job"])
     if found is None:
@@ -281,12 +280,12 @@ async def preview(call: Call) -> Answer:
     return Bytes(found, "image/jpeg")
 
 
-async def sent(call: Call) -> Answer:
+async def send_upload_small(call: Call) -> Answer:
     """Return a small copy of a picture that the person has sent."""
     return Bytes(await _sent(call), "image/webp", own=True)
 
 
-async def sent_whole(call: Call) -> Answer:
+async def send_upload(call: Call) -> Answer:
     """Return a picture that the person has sent, whole."""
     data = await _sent(call, whole=True)
     kind = next((kind for start, kind in STARTS.items() if data.startswith(start)), "image/webp")

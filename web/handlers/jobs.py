@@ -1,6 +1,4 @@
-"""Jobs: asked for, watched, made from others, stopped, deleted.
-
-The queues of servers that the person manages, as ``/queue show`` on Discord has them."""
+"""Jobs: asked for, watched, made from others, stopped; and the queues of servers that the person manages."""
 
 from __future__ import annotations
 
@@ -20,29 +18,28 @@ from studio.requests.prompts import jobs_of, pictures_of, remix_text
 from studio.requests.video import Asked, Material
 from web import views as shapes
 from web.call import Answer, Call, Gone, Json, Refused
-from web.schemas import field, key_of, names_of, number_of, sent_picture, text_of
+from web.schemas import NewJobs, Press, key_of, number_of, read_body, sent_picture
 
 NEWEST = 20  # finished jobs of the stream
-MOST_PICTURES = 8  # that come along with a prompt
 
 
 async def ask(call: Call) -> Answer:
     """Queue what the prompt asks for; for several jobs, keep them and say how many there would be."""
     studio, actor = call.studio, call.actor
-    named = names_of(call.body, "pictures", MOST_PICTURES)
+    given = read_body(call, NewJobs)
+    named, does = given.pictures, given.do or None
     chosen = await studio.own.preferences(actor)
-    does = field(call.body, "do", str) or None
     clips = [name for name in named if await studio.filming.is_film(name)]
     if clips:
-        asked = Asked(text_of(call.body, "prompt"), does)
+        asked = Asked(given.prompt, does)
         material = Material.of([name for name in named if name not in clips], clips)
         do, prompt = await studio.filming.read(actor, asked, material, chosen)
         return await _queued(call, await studio.filming.ask(actor, do, prompt, asked, material))
     if does:
         raise UserError(f"`do` is {does[:20]!r}, which is done to a film, and `pictures` names none.")
-    prompts = await studio.read(actor, text_of(call.body, "prompt"), chosen, attached=len(named))
-    given: dict[str, Given] = {f"<{number}>": name for number, name in enumerate(named, 1)}
-    ready, found = await studio.with_pictures(actor, prompts, given)
+    prompts = await studio.read(actor, given.prompt, chosen, attached=len(named))
+    sources: dict[str, Given] = {f"<{number}>": name for number, name in enumerate(named, 1)}
+    ready, found = await studio.with_pictures(actor, prompts, sources)
     new = jobs_of(ready, found)
     if len(new) == 1:
         return await _queued(call, new[0])
@@ -54,7 +51,7 @@ async def ask(call: Call) -> Answer:
 async def _queued(call: Call, new: NewJob) -> Json:
     """Queue a job, with the call's key once."""
     submitted = await call.studio.submit(call.actor, new, once=key_of(call))
-    return Json({"jobs": await each(call, [submitted.job])}, HTTPStatus.ACCEPTED)
+    return Json({"jobs": await describe_queued(call, [submitted.job])}, HTTPStatus.ACCEPTED)
 
 
 async def confirm(call: Call) -> Answer:
@@ -72,82 +69,82 @@ async def confirm(call: Call) -> Answer:
             if not jobs:
                 raise
             detail = f"{len(jobs)} of {len(new)} are queued. {error}"
-            return Json({"jobs": await each(call, jobs), "detail": detail}, HTTPStatus.ACCEPTED)
+            return Json({"jobs": await describe_queued(call, jobs), "detail": detail}, HTTPStatus.ACCEPTED)
         jobs.append(submitted.job)
-    return Json({"jobs": await each(call, jobs)}, HTTPStatus.ACCEPTED)
+    return Json({"jobs": await describe_queued(call, jobs)}, HTTPStatus.ACCEPTED)
 
 
-async def act(call: Call) -> Answer:
+async def press_button(call: Call) -> Answer:
     """Queue what a button under a picture makes."""
     studio, actor, job_id, action = call.studio, call.actor, call.path["job"], call.path["action"]
     if action not in shapes.LABELS:
         raise Gone()
     index = number_of(call.path["n"]) - 1
-    text = field(call.body, "words", str)
-    words = None
-    if text is not None and text.strip():
+    given, words = read_body(call, Press), None
+    if given.words.strip():
         known = pictures_of(await studio.rights.job(actor, job_id, RIGHTS[action]))
-        prompt = await studio.single(actor, text, film=action in OF_FILMS)
+        prompt = await studio.single(actor, given.words, film=action in OF_FILMS)
         words = await studio.words(actor, prompt, known=known)
     chosen = await studio.own.preferences(actor)
-    asked = {name: field(call.body, name, str) or "" for name in ("source", "start", "end")}
     if shapes.LABELS[action].form:
-        new = await studio.filming.from_form(actor, job_id, action, index, words, **asked)
+        new = await studio.filming.from_form(
+            actor, job_id, action, index, words, source=given.source, start=given.start, end=given.end
+        )
     else:
         new = await studio.from_button(actor, job_id, action, index, words, strong=chosen.strong)
     return await _queued(call, new.chosen(chosen.lane, private=chosen.private))
 
 
-async def cancel(call: Call) -> Answer:
+async def cancel_job(call: Call) -> Answer:
     """Stop a job that waits or runs."""
     _, stopped = await call.studio.cancel(call.actor, call.path["job"])
     return Json({"stopped": stopped})
 
 
-async def delete(call: Call) -> Answer:
+async def delete_job(call: Call) -> Answer:
     """Delete a job with its pictures, for good."""
     await call.studio.delete(call.actor, call.path["job"])
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
-async def show(call: Call) -> Answer:
+async def show_job(call: Call) -> Answer:
     """Return one job with its pictures."""
-    return Json(await one(call, call.path["job"]))
+    return Json(await find_job(call, call.path["job"]))
 
 
-async def stream_of(call: Call) -> Answer:
+async def show_stream(call: Call) -> Answer:
     """Return the person's live jobs, then their newest finished ones."""
-    return Json({"jobs": await stream(call)})
+    return Json({"jobs": await list_stream(call)})
 
 
-async def stream(call: Call) -> list[dict[str, Any]]:
+async def list_stream(call: Call) -> list[dict[str, Any]]:
     """Return the person's live jobs in the order of their turns, then the newest finished ones."""
     live = await call.studio.own.jobs(call.actor)
     ids = {view.job.id for view in live.jobs}
     newest = await call.studio.gallery.newest(call.actor, NEWEST)
     reader = call.actor.user_id
-    over = [shapes.job(seen, reader, **made_here(call)) for seen in newest if seen.job.id not in ids]
-    return [*waiting(call, live), *over]
+    over = [shapes.describe_job(seen, reader, **made_here(call)) for seen in newest if seen.job.id not in ids]
+    return [*describe_waiting(call, live), *over]
 
 
-def waiting(call: Call, live: Snapshot) -> list[dict[str, Any]]:
+def describe_waiting(call: Call, live: Snapshot) -> list[dict[str, Any]]:
     """Return the jobs of a person's own queue as they see them."""
     reader = call.actor.user_id
-    return [shapes.job(Looked(view.job), reader, view, held=live.paused) for view in live.jobs]
+    return [shapes.describe_job(Looked(view.job), reader, view, held=live.paused) for view in live.jobs]
 
 
-async def one(call: Call, job_id: str) -> dict[str, Any]:
+async def find_job(call: Call, job_id: str) -> dict[str, Any]:
     """Return a job as the person sees it. Raises ImageError or NotAllowedError, and Refused for one that is
     in the trash."""
     seen = await call.studio.gallery.look(call.actor, job_id)
     if seen.is_away:
         raise Gone()
-    may = await allowed(call, seen.job)
+    may = await allowed_actions(call, seen.job)
     if seen.job.status.over:
-        return shapes.job(seen, call.actor.user_id, may=may, **made_here(call))
+        return shapes.describe_job(seen, call.actor.user_id, may=may, **made_here(call))
     live = await call.studio.own.jobs(call.actor)
     view = next((found for found in live.jobs if found.job.id == job_id), None)
-    return shapes.job(seen, call.actor.user_id, view, held=live.paused, may=may)
+    return shapes.describe_job(seen, call.actor.user_id, view, held=live.paused, may=may)
 
 
 def made_here(call: Call) -> dict[str, Any]:
@@ -155,18 +152,18 @@ def made_here(call: Call) -> dict[str, Any]:
     return {"films": call.studio.filming.is_possible, "edits": call.studio.can_edit}
 
 
-async def allowed(call: Call, job: Job) -> frozenset[str]:
+async def allowed_actions(call: Call, job: Job) -> frozenset[str]:
     """Return the actions of ``RIGHTS`` that the person may do to a job."""
     may = await call.studio.gallery.allowed(call.actor, frozenset(RIGHTS.values()), job)
     return frozenset(name for name, action in RIGHTS.items() if action in may)
 
 
-async def each(call: Call, queued: Sequence[Job]) -> list[dict[str, Any]]:
+async def describe_queued(call: Call, queued: Sequence[Job]) -> list[dict[str, Any]]:
     """Return jobs that were queued just now."""
     live = await call.studio.own.jobs(call.actor)
     views = {view.job.id: view for view in live.jobs}
     reader = call.actor.user_id
-    return [shapes.job(Looked(job), reader, views.get(job.id), held=live.paused) for job in queued]
+    return [shapes.describe_job(Looked(job), reader, views.get(job.id), held=live.paused) for job in queued]
 
 
 async def complete(call: Call) -> Answer:
@@ -189,12 +186,12 @@ async def upload(call: Call) -> Answer:
     return Json(shape | {"thumb": f"/files/uploads/{source.sha256}.webp"}, HTTPStatus.CREATED)
 
 
-async def managed(call: Call) -> Answer:
+async def list_queues(call: Call) -> Answer:
     """Return what runs and waits in the servers that the person manages, none for anybody else."""
-    return Json({"queues": await values(call)})
+    return Json({"queues": await describe_queues(call)})
 
 
-async def values(call: Call) -> list[dict[str, Any]]:
+async def describe_queues(call: Call) -> list[dict[str, Any]]:
     """Return each queue as pages read it."""
     return [_queue(queue) for queue in await call.studio.server.queues(call.actor)]
 

@@ -1,6 +1,4 @@
-"""The pages: HTML that shows what there is at once, until its script takes over.
-
-What pages of pictures offer of organising them: folders to put one into, the form that makes a link."""
+"""The pages: HTML that shows what there is at once, until its script takes over."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ from web.schemas import number_of, way_in
 LASTS = (1, 7, 30, 90)  # days to choose from, beside the host's own
 
 
-async def folders(call: Call, job: Job) -> list[dict[str, Any]]:
+async def folders_for(call: Call, job: Job) -> list[dict[str, Any]]:
     """Return the folders that a picture can be put into: the author's own that aren't smart."""
     if job.origin.user_id != call.actor.user_id:
         return []
@@ -41,7 +39,7 @@ async def folders(call: Call, job: Job) -> list[dict[str, Any]]:
     ]
 
 
-def share(call: Call, **what: Any) -> dict[str, Any] | None:
+def share_form(call: Call, **what: Any) -> dict[str, Any] | None:
     """Return what the form to share something needs, None where nothing is shared. what: its fields."""
     days = call.studio.organise.shares.days
     return {"what": what, "days": days, "choices": sorted({*LASTS, days})} if days else None
@@ -108,7 +106,7 @@ class Pages:
         if call.person is None:
             return SeeOther(way_in(f"/?{urlencode(call.query)}" if call.query else "/"))
         values = {
-            "jobs": await jobs.stream(call),
+            "jobs": await jobs.list_stream(call),
             "prompt": (await _words(call) or call.query.get("prompt", ""))[:4000],
             "hints": list(call.studio.hints.prompts[:EXAMPLES]),
         }
@@ -116,17 +114,17 @@ class Pages:
 
     async def pictures(self, call: Call) -> Answer:
         """A page of the person's pictures."""
-        page = await gallery.find(call)
+        page = await gallery.find_pictures(call)
         months = await call.studio.gallery.months(call.actor, call.zone)
-        older = gallery.address(call.query, before=page.older) if page.older else None
+        older = gallery.page_address(call.query, before=page.older) if page.older else None
         values = {
             "pictures": page.pictures,
             "ranked": page.ranked,
             "note": page.note,
             "older": older,
-            "newer": gallery.address(call.query) if call.query.get("before") else None,
+            "newer": gallery.page_address(call.query) if call.query.get("before") else None,
             "months": [
-                {"month": month, "pictures": count, "href": gallery.address(call.query, month=month)}
+                {"month": month, "pictures": count, "href": gallery.page_address(call.query, month=month)}
                 for month, count in months
             ],
             "filters": {name: call.query.get(name, "") for name in gallery.FIELDS},
@@ -136,7 +134,7 @@ class Pages:
 
     async def explore(self, call: Call) -> Answer:
         """A page of what channels that the person reads have made."""
-        return self.page(call, "explore", await gallery.values(call))
+        return self.page(call, "explore", await gallery.explore_values(call))
 
     async def picture(self, call: Call) -> Answer:
         """One picture with all that is known of it."""
@@ -147,8 +145,8 @@ class Pages:
         if seen.result is None or index in seen.trashed:
             raise Gone()
         stored = picture_of(seen.result, index)
-        may = await jobs.allowed(call, seen.job)
-        shape = views.job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
+        may = await jobs.allowed_actions(call, seen.job)
+        shape = views.describe_job(seen, call.actor.user_id, may=may, **jobs.made_here(call))
         lineage = await studio.gallery.lineage(call.actor, seen.job.id, index)
         values = {
             "job": shape,
@@ -166,8 +164,8 @@ class Pages:
             "can_edit": "region" in may,
             "can_ask": "question" in may and studio.talking.is_possible,
             "message": await self._message(call, seen.job),
-            "folders": await folders(call, seen.job),
-            "share": share(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,
+            "folders": await folders_for(call, seen.job),
+            "share": share_form(call, job=seen.job.id, n=index + 1) if shape["mine"] else None,
         }
         if not shape["mine"]:
             values["nav"] = self.frame(call.person, "explore")["nav"]
@@ -184,10 +182,10 @@ class Pages:
         """The person's jobs that run or wait, and all of servers that they manage."""
         live = await call.studio.own.jobs(call.actor)
         values = {
-            "jobs": jobs.waiting(call, live),
+            "jobs": jobs.describe_waiting(call, live),
             "total_waiting": live.total_waiting,
             "paused": live.paused,
-            "queues": await jobs.values(call),
+            "queues": await jobs.describe_queues(call),
         }
         return self.page(call, "queue", values)
 
@@ -259,7 +257,7 @@ async def _words(call: Call) -> str:
     if not (name := call.query.get("from")):
         return ""
     try:
-        job = await jobs.one(call, name)
+        job = await jobs.find_job(call, name)
     except (ImageError, NotAllowedError, Refused):
         return ""
     captions, n = job["captions"], call.query.get("n", "")

@@ -1,8 +1,5 @@
-"""What programs ask of projects, the pages' scripts among them.
-
-What a project's model says of pictures: asked, shown, and told when it is wrong.
-
-Bytes of projects: pictures, charts, labels for other programs, verdicts as a table, bundles."""
+"""What programs ask of projects and of what their models say, the pages' scripts among them, and the bytes of
+both."""
 
 from __future__ import annotations
 
@@ -15,20 +12,20 @@ from core.job import Job, Status
 from core.requests.custom_models import ANOMALY
 from jobs.queue import Result
 from storage.projects.dataset import Item
-from studio.projects.label_formats import Box
+from web import schemas
 from web.call import Answer, Bytes, Call, Gone, Json, Stream
 from web.handlers import chat, project_views
-from web.schemas import field, key_of, names_of, number_of, text_of
+from web.schemas import key_of, number_of, read_body
 
 NAMED = 5  # labels of a verdict that are shown
 
 
-def verdicts_page_of(project_id: str, job_id: str) -> str:
+def address_of_verdicts(project_id: str, job_id: str) -> str:
     """Return where a job's verdicts are shown."""
     return f"/projects/{project_id}/try#job-{job_id}"
 
 
-async def of_job(call: Call, job_id: str) -> list[dict[str, Any]]:
+async def verdicts_of_job(call: Call, job_id: str) -> list[dict[str, Any]]:
     """Return a job's verdicts, in the order of its pictures."""
     judged = await call.studio.projects.trying.judged(call.actor, job_id)
     seen = await call.studio.gallery.look(call.actor, job_id)
@@ -36,12 +33,12 @@ async def of_job(call: Call, job_id: str) -> list[dict[str, Any]]:
     shown = []
     for one in judged:
         told = said[one.position] if one.position < len(said) else {}
-        thumb = await chat.thumb(call, seen.job, one.sha256)
-        shown.append(project_views.verdict(one, told, thumb))
+        thumb = await chat.thumb_of(call, seen.job, one.sha256)
+        shown.append(project_views.describe_verdict(one, told, thumb))
     return shown
 
 
-async def tried(call: Call, job: Job, result: Result | None) -> dict[str, Any]:
+async def describe_try(call: Call, job: Job, result: Result | None) -> dict[str, Any]:
     """Return a try as its page shows it. map: where the pictures with their heat maps are."""
     chart = result.grid if result else None
     return {
@@ -52,7 +49,7 @@ async def tried(call: Call, job: Job, result: Result | None) -> dict[str, Any]:
         "error": job.error,
         "count": len(job.request.pictures),
         "map": chart and {"src": f"/files/{job.id}/0", "width": chart.width, "height": chart.height},
-        "verdicts": await of_job(call, job.id) if result else [],
+        "verdicts": await verdicts_of_job(call, job.id) if result else [],
         "notes": list(result.parameters.get("notes", ())) if result else [],
     }
 
@@ -60,169 +57,152 @@ async def tried(call: Call, job: Job, result: Result | None) -> dict[str, Any]:
 PAGE = 60  # pictures
 
 
-async def all_projects(call: Call) -> Answer:
+async def list_projects(call: Call) -> Answer:
     """Return the person's projects, and those of servers that they may look at."""
     projects = await call.studio.projects.shelf.all(call.actor)
-    return Json({"projects": [project_views.project(one) for one in projects]})
+    return Json({"projects": [project_views.describe_project(one) for one in projects]})
 
 
-async def create(call: Call) -> Answer:
+async def create_project(call: Call) -> Answer:
     """Make an empty project of the person's."""
-    body = call.body
-    task, words = field(body, "task", str) or ANOMALY, field(body, "words", str) or ""
-    made = await call.studio.projects.shelf.new(call.actor, text_of(body, "name"), task, words=words)
-    return Json(project_views.project(made), HTTPStatus.CREATED)
+    given, shelf = read_body(call, schemas.NewProject), call.studio.projects.shelf
+    made = await shelf.new(call.actor, given.name, given.task or ANOMALY, words=given.words)
+    return Json(project_views.describe_project(made), HTTPStatus.CREATED)
 
 
-async def one(call: Call) -> Answer:
+async def show_project(call: Call) -> Answer:
     """Return a project with what there is of it."""
-    return Json(project_views.shapes_card(await project_views.card(call)))
+    return Json(project_views.describe_card(await project_views.find_card(call)))
 
 
-async def pictures(call: Call) -> Answer:
+async def show_pictures(call: Call) -> Answer:
     """Return a page of a project's pictures, the oldest first."""
-    card = await project_views.card(call)
-    return Json({"pictures": await page_of(call, card.project.id)})
+    card = await project_views.find_card(call)
+    return Json({"pictures": await list_pictures(call, card.project.id)})
 
 
-async def page_of(call: Call, project_id: str) -> list[dict[str, Any]]:
+async def list_pictures(call: Call, project_id: str) -> list[dict[str, Any]]:
     """Return the pictures that the address's filters choose."""
     chosen = {name: call.query.get(name) or None for name in ("label", "state", "after")}
     items = await call.studio.projects.pictures.page(call.actor, project_id, limit=PAGE, **chosen)
-    return [project_views.item(project_id, item, call.actor.user_id) for item in items]
+    return [project_views.describe_item(project_id, item, call.actor.user_id) for item in items]
 
 
-async def add(call: Call) -> Answer:
+async def add_pictures(call: Call) -> Answer:
     """Put pictures into a project: files, zip files whose folders are labels, pictures of the studio's."""
-    card = await project_views.card(call)
-    brought = await project_views.add(call, card)
+    card = await project_views.find_card(call)
+    brought = await project_views.add_brought(call, card)
     refused = [{"name": name, "why": why} for name, why in brought.refused]
     counts = {"new": list(brought.new), "known": list(brought.known), "refused": refused}
     return Json({"sentence": brought.sentence, "more": brought.more, **counts})
 
 
-async def remove(call: Call) -> Answer:
+async def remove_pictures(call: Call) -> Answer:
     """Take pictures out of a project for good."""
-    named = project_views.pictures_of(call)
-    card = await project_views.card(call)
+    named = read_body(call, schemas.Chosen).pictures
+    card = await project_views.find_card(call)
     count = await call.studio.projects.pictures.remove(call.actor, card.project.id, named)
     return Json({"count": count})
 
 
-async def leave_out(call: Call) -> Answer:
+async def leave_pictures_out(call: Call) -> Answer:
     """Leave pictures out of what is learned from, or take them in again."""
-    named, out = project_views.pictures_of(call), field(call.body, "out", bool)
-    card = await project_views.card(call)
+    given = read_body(call, schemas.LeftOut)
+    card = await project_views.find_card(call)
     labelling = call.studio.projects.labelling
-    await labelling.leave_out(call.actor, card.project.id, named, out=out is not False)
+    await labelling.leave_out(call.actor, card.project.id, given.pictures, out=given.out)
     return Json(None, HTTPStatus.NO_CONTENT)
 
 
-async def next_one(call: Call) -> Answer:
+async def show_next(call: Call) -> Answer:
     """Return the picture that a label is wanted for next, and how many still want one."""
-    skipped = names_of(call.body, "skipped", project_views.MOST_NAMED)
-    card = await project_views.card(call)
-    shown = await wanted(call, card.project.id, skipped)
-    return Json({"picture": shown, "left": project_views.shapes_card(card)["left"]})
+    skipped = read_body(call, schemas.Skipped).skipped
+    card = await project_views.find_card(call)
+    shown = await find_wanted(call, card.project.id, skipped)
+    return Json({"picture": shown, "left": project_views.describe_card(card)["left"]})
 
 
-async def wanted(call: Call, project_id: str, skipped: Sequence[str]) -> dict[str, Any] | None:
+async def find_wanted(call: Call, project_id: str, skipped: Sequence[str]) -> dict[str, Any] | None:
     """Return the picture that a label is wanted for next, or else one whose label is probably wrong, with
     what a version takes it for."""
     labelling = call.studio.projects.labelling
     if (item := await labelling.next(call.actor, project_id, skipped)) is not None:
-        return await asked(call, project_id, item)
+        return await describe_asked(call, project_id, item)
     doubted = await labelling.doubted(call.actor, project_id, skipped)
     if doubted is None:
         return None
     doubt = {"version": doubted.version, "rather": doubted.rather}
-    return {**await asked(call, project_id, doubted.item), "doubt": doubt}
+    return {**await describe_asked(call, project_id, doubted.item), "doubt": doubt}
 
 
-async def asked(call: Call, project_id: str, item: Item) -> dict[str, Any]:
+async def describe_asked(call: Call, project_id: str, item: Item) -> dict[str, Any]:
     """Return a picture that a label is wanted for, with what the person has called it, or else with the
     latest word on it."""
     words = await call.studio.projects.labelling.marks(call.actor, project_id, item.sha256)
     own = [word for word in words if word.user_id == call.actor.user_id]
     word = next(iter([*own, *reversed(words)]), None)
-    shape = project_views.item(project_id, item, call.actor.user_id)
-    return {**shape, "mark": project_views.marked(project_id, item.sha256, word, call.actor.user_id)}
+    shape = project_views.describe_item(project_id, item, call.actor.user_id)
+    return {**shape, "mark": project_views.describe_mark(project_id, item.sha256, word, call.actor.user_id)}
 
 
-async def mark(call: Call) -> Answer:
+async def mark_picture(call: Call) -> Answer:
     """Say what a picture of a project is called; "" takes it back."""
-    sha256, label, boxes = text_of(call.body, "picture"), text_of(call.body, "label"), _boxes(call)
-    mask = field(call.body, "mask", str) or ""
-    card = await project_views.card(call)
+    given = read_body(call, schemas.Mark)
+    card = await project_views.find_card(call)
     labelling = call.studio.projects.labelling
-    item = await labelling.mark(call.actor, card.project.id, sha256, label, boxes, mask)
-    return Json(project_views.item(card.project.id, item, call.actor.user_id))
-
-
-def _boxes(call: Call) -> list[Box]:
-    """Return boxes, each [label, left, top, right, bottom] in 0 to 1 of the sides. Raises UserError."""
-    boxes: list[Box] = []
-    for given in field(call.body, "boxes", list) or []:
-        sides = given[1:] if isinstance(given, list) and len(given) == 5 else ()
-        if (
-            not sides
-            or not isinstance(given[0], str)
-            or not all(type(side) in (int, float) for side in sides)
-        ):
-            raise UserError("`boxes` takes lists of a label, left, top, right and bottom, in 0 to 1.")
-        boxes.append((given[0], *(float(side) for side in sides)))  # type: ignore[arg-type]
-    return boxes
-
-
-async def train(call: Call) -> Answer:
-    """Queue the training of a project's next version."""
-    pixels, seed, key = field(call.body, "pixels", int), field(call.body, "seed", int), key_of(call)
-    card = await project_views.card(call)
-    new = await call.studio.projects.training.train(
-        call.actor, card.project.id, seed=seed or 0, pixels=pixels or 256
+    item = await labelling.mark(
+        call.actor, card.project.id, given.picture, given.label, given.boxes, given.mask
     )
-    job = await project_views.submit(call, new, key)
+    return Json(project_views.describe_item(card.project.id, item, call.actor.user_id))
+
+
+async def train_version(call: Call) -> Answer:
+    """Queue the training of a project's next version."""
+    given, key = read_body(call, schemas.Training), key_of(call)
+    card = await project_views.find_card(call)
+    new = await call.studio.projects.training.train(
+        call.actor, card.project.id, seed=given.seed, pixels=given.pixels or 256
+    )
+    job = await project_views.submit_job(call, new, key)
     return Json({"job": job.id}, HTTPStatus.ACCEPTED)
 
 
-async def versions(call: Call) -> Answer:
+async def list_versions(call: Call) -> Answer:
     """Return a project's versions, the newest first."""
-    card = await project_views.card(call)
+    card = await project_views.find_card(call)
     every = await call.studio.projects.training.versions(call.actor, card.project.id)
-    return Json({"versions": [project_views.shapes_version(one) for one in every]})
+    return Json({"versions": [project_views.describe_version(one) for one in every]})
 
 
-async def try_on(call: Call) -> Answer:
+async def try_version(call: Call) -> Answer:
     """Queue what a version says of pictures: files, and pictures of the studio's."""
-    card = await project_views.card(call)
-    number = project_views.version_of(project_views.text(call, "version"))
+    card = await project_views.find_card(call)
+    number = project_views.version_of(project_views.form_text(call, "version"))
     given = project_views.brought_along(call)
     new = await call.studio.projects.trying.try_(call.actor, card.project.id, given, number=number)
-    job = await project_views.submit(call, new, key_of(call))
-    return Json({"job": job.id, "href": verdicts_page_of(card.project.id, job.id)}, HTTPStatus.ACCEPTED)
+    job = await project_views.submit_job(call, new, key_of(call))
+    return Json({"job": job.id, "href": address_of_verdicts(card.project.id, job.id)}, HTTPStatus.ACCEPTED)
 
 
-async def judged(call: Call) -> Answer:
+async def list_verdicts(call: Call) -> Answer:
     """Return what was said of each picture of a job, whose model looked at them."""
-    return Json({"verdicts": await of_job(call, call.path["job"])})
+    return Json({"verdicts": await verdicts_of_job(call, call.path["job"])})
 
 
-async def answer(call: Call) -> Answer:
+async def answer_verdict(call: Call) -> Answer:
     """Say whether a verdict is right, and what its picture is called instead."""
-    right, label = field(call.body, "right", bool), field(call.body, "label", str) or ""
-    if right is None:
-        raise UserError("`right` is missing.")
+    given = read_body(call, schemas.Judgement)
     position = number_of(call.path["n"]) - 1
     job_id = call.path["job"]
     trying = call.studio.projects.trying
-    sentence = await trying.answer(call.actor, job_id, position, right=right, label=label)
+    sentence = await trying.answer(call.actor, job_id, position, right=given.right, label=given.label)
     return Json({"sentence": sentence})
 
 
 T = TypeVar("T")
 
 
-async def picture(call: Call) -> Answer:
+async def send_picture(call: Call) -> Answer:
     """Return a picture of a project, small as WebP or whole as PNG."""
     whole = call.path["suffix"] == "png"
     name, sha256 = call.path["project"], call.path["sha256"]
@@ -230,14 +210,14 @@ async def picture(call: Call) -> Answer:
     return Bytes(data, "image/png" if whole else "image/webp")
 
 
-async def mask(call: Call) -> Answer:
+async def send_mask(call: Call) -> Answer:
     """Return what somebody has painted on a picture of a project, white on black."""
     name, sha256, painted = call.path["project"], call.path["sha256"], call.path["mask"]
     data = await _there(call.studio.projects.labelling.mask(call.actor, name, sha256, painted))
     return Bytes(data, "image/png")
 
 
-async def chart(call: Call) -> Answer:
+async def send_chart(call: Call) -> Answer:
     """Return a chart of a version's report."""
     name, number = call.path["project"], int(call.path["version"])
     asked = call.studio.projects.training.chart(call.actor, name, number, call.path["chart"])
@@ -245,9 +225,9 @@ async def chart(call: Call) -> Answer:
     return Bytes(data, media_type)
 
 
-async def labels(call: Call) -> Answer:
+async def send_labels(call: Call) -> Answer:
     """Return a project's labels for another program, as a zip file."""
-    card, form = await project_views.card(call), call.path["form"]
+    card, form = await project_views.find_card(call), call.path["form"]
     labelling, called = call.studio.projects.labelling, f"{card.project.name}-{form}.zip"
     if call.query.get("pictures") == "1":
         return Stream(labelling.pack(call.actor, card.project.id, form), "application/zip", called)
@@ -255,13 +235,13 @@ async def labels(call: Call) -> Answer:
     return Bytes(data, "application/zip", name=called)
 
 
-async def table(call: Call) -> Answer:
+async def send_verdicts(call: Call) -> Answer:
     """Return what was said of each picture of a job, as a table."""
     data = await _there(call.studio.projects.trying.table(call.actor, call.path["job"]), of_job=True)
     return Bytes(data, "text/csv; charset=utf-8", name=f"verdicts-{call.path['job']}.csv")
 
 
-async def bundle(call: Call) -> Answer:
+async def send_bundle(call: Call) -> Answer:
     """Return the file by which a version runs elsewhere."""
     files = await _there(call.studio.projects.trying.files(call.actor, call.path["job"]), of_job=True)
     if not files:

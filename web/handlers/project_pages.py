@@ -1,6 +1,4 @@
-"""Pages of projects: all of them, and of one its pictures, labels, report, tries and settings.
-
-What forms on pages of projects send; each answers with a page to go on with."""
+"""Pages of projects, and what their forms send: each answers with a page to go on with."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from studio.projects.projects import MAX_FILES, MAX_ZIP, Card
 from web.call import Answer, Call, Html, SeeOther
 from web.handlers import project_api, project_views
 from web.handlers.pages import Pages
-from web.schemas import number_of, text_of, whole
+from web.schemas import number_of, text_of, whole_number
 
 COVERS = 4  # pictures that stand for a project
 TABS = (
@@ -42,15 +40,17 @@ class ProjectPages:
         for project in await shelf.all(call.actor):
             card = await shelf.card(call.actor, project.id)
             first = await call.studio.projects.pictures.page(call.actor, project.id, limit=COVERS)
-            covers = [project_views.item(project.id, item, call.actor.user_id)["small"] for item in first]
-            shown.append({**project_views.shapes_card(card), "covers": covers})
+            covers = [
+                project_views.describe_item(project.id, item, call.actor.user_id)["small"] for item in first
+            ]
+            shown.append({**project_views.describe_card(card), "covers": covers})
         kinds = [(task, project_views.KINDS[task]) for task in TASKS]
         return self._pages.page(call, "projects/projects", {"projects": shown, "kinds": kinds})
 
     async def one(self, call: Call) -> Answer:
         """A page of one project: its pictures, and what brings more."""
-        card = await project_views.card(call)
-        shown = await project_api.page_of(call, card.project.id)
+        card = await project_views.find_card(call)
+        shown = await project_api.list_pictures(call, card.project.id)
         chosen = {name: call.query[name] for name in ("label", "state") if call.query.get(name)}
         here = f"/projects/{card.project.id}"
         older = {**chosen, "after": shown[-1]["id"]} if len(shown) == project_api.PAGE else None
@@ -65,7 +65,7 @@ class ProjectPages:
 
     async def label(self, call: Call) -> Answer:
         """A page that shows one picture after the other, to be labelled."""
-        card = await project_views.card(call)
+        card = await project_views.find_card(call)
         if card.project.task == DETECT:
             return await self._draw(call, card)
         shown = await self._asked(call, card) if "label" in card.may else None
@@ -85,7 +85,9 @@ class ProjectPages:
                     boxes = await call.studio.projects.trying.found(call.actor, job_id, sha256)
         elif "label" in card.may:
             item = await labelling.next(call.actor, card.project.id)
-        shown = None if item is None else project_views.item(card.project.id, item, call.actor.user_id)
+        shown = (
+            None if item is None else project_views.describe_item(card.project.id, item, call.actor.user_id)
+        )
         return self._page(call, "label", card, {"picture": shown, "boxes": boxes})
 
     async def _asked(self, call: Call, card: Card) -> dict[str, Any] | None:
@@ -94,32 +96,32 @@ class ProjectPages:
         if project_views.is_picture(wanted):
             with suppress(UserError):
                 item = await call.studio.projects.labelling.one(call.actor, card.project.id, wanted)
-                return await project_api.asked(call, card.project.id, item)
-        return await project_api.wanted(call, card.project.id, [])
+                return await project_api.describe_asked(call, card.project.id, item)
+        return await project_api.find_wanted(call, card.project.id, [])
 
     async def report(self, call: Call) -> Answer:
         """A page of what is known of a version: figures, charts, threshold, how it does beside another."""
-        card = await project_views.card(call)
-        return self._page(call, "report", card, await project_views.values(call, card))
+        card = await project_views.find_card(call)
+        return self._page(call, "report", card, await project_views.report_values(call, card))
 
     async def try_on(self, call: Call) -> Answer:
         """A page where a project's model is asked about pictures, and what it has said."""
-        card = await project_views.card(call)
+        card = await project_views.find_card(call)
         tries = []
         if "use" in card.may and card.project.task != STYLE:
             for job, result in await call.studio.projects.trying.tries(call.actor, card.project.id):
-                tries.append(await project_api.tried(call, job, result))
+                tries.append(await project_api.describe_try(call, job, result))
         return self._page(call, "try", card, {"tries": tries})
 
     async def settings(self, call: Call) -> Answer:
         """A page of a project's labels, name, rights, and of what is taken elsewhere."""
-        return await self.set_up(call, await project_views.card(call))
+        return await self.set_up(call, await project_views.find_card(call))
 
     async def set_up(self, call: Call, card: Card, said: str = "") -> Html:
         """Return the page of a project's settings. said: what a label file did."""
         manages, shared = "manage" in card.may, card.project.guild_id is not None
         names = await call.studio.projects.shelf.roles(call.actor, card.project.id) if manages else {}
-        granted = project_views.granted(card.project, names) if manages and shared else []
+        granted = project_views.describe_rights(card.project, names) if manages and shared else []
         known = {one["role"] for one in granted}
         roles = [{"role": str(role), "name": name} for role, name in names.items() if str(role) not in known]
         values = {
@@ -133,7 +135,7 @@ class ProjectPages:
         return self._page(call, "settings", card, values)
 
     def _page(self, call: Call, name: str, card: Card, values: Mapping[str, Any]) -> Html:
-        shape = project_views.shapes_card(card)
+        shape = project_views.describe_card(card)
         own = {"report": "/report", "label": "/label", "try": "/try", "settings": "/settings"}.get(name, "")
         tabs = [
             {"href": shape["href"] + end, "label": label, "current": end == own}
@@ -156,18 +158,18 @@ class ProjectForms:
 
     async def import_labels(self, call: Call) -> Answer:
         """Take labels that another program wrote, and show what became of them."""
-        card = await project_views.card(call)
+        card = await project_views.find_card(call)
         if len(call.files) != 1:
             raise UserError("Choose one file of labels: CSV, COCO's JSON, or a zip file.")
         done = await call.studio.projects.labelling.import_(call.actor, card.project.id, call.files[0])
         said = f"{done.labelled} labelled, {done.boxes} boxes; {done.unknown} aren't in this project."
-        return await self._pages.set_up(call, await project_views.card(call), said)
+        return await self._pages.set_up(call, await project_views.find_card(call), said)
 
 
-async def change(call: Call) -> Answer:
+async def change_pictures(call: Call) -> Answer:
     """Do something with the pictures that are ticked: label them, leave them out, take them out."""
-    card, chosen = await project_views.card(call), project_views.checked_of(call)
-    labelling, does = call.studio.projects.labelling, project_views.text(call, "do")
+    card, chosen = await project_views.find_card(call), project_views.checked_of(call)
+    labelling, does = call.studio.projects.labelling, project_views.form_text(call, "do")
     if does == "label":
         for sha256 in chosen:
             await labelling.mark(call.actor, card.project.id, sha256, text_of(call.body, "label"))
@@ -182,33 +184,33 @@ async def change(call: Call) -> Answer:
 
 async def look_through(call: Call) -> Answer:
     """Queue what the version that is used says of pictures without a label."""
-    card = await project_views.card(call)
-    await project_views.submit(
+    card = await project_views.find_card(call)
+    await project_views.submit_job(
         call, await call.studio.projects.trying.look_through(call.actor, card.project.id)
     )
     return _address(call, "/label")
 
 
-async def use(call: Call) -> Answer:
+async def use_version(call: Call) -> Answer:
     """Let a version be the one that is used."""
-    card, number = await project_views.card(call), _number(call)
+    card, number = await project_views.find_card(call), _number(call)
     await call.studio.projects.training.use(call.actor, card.project.id, number)
     return _address(call, f"/report?version={number}")
 
 
 async def keep_threshold(call: Call) -> Answer:
     """Let a version judge by another threshold from now on."""
-    card, number = await project_views.card(call), _number(call)
+    card, number = await project_views.find_card(call), _number(call)
     move = text_of(call.body, "move")
     await call.studio.projects.training.threshold(call.actor, card.project.id, move, number, keep=True)
     return _address(call, f"/report?version={number}")
 
 
-async def bundle(call: Call) -> Answer:
+async def queue_bundle(call: Call) -> Answer:
     """Queue the file by which a version runs elsewhere."""
-    card, number = await project_views.card(call), _number(call)
+    card, number = await project_views.find_card(call), _number(call)
     new = await call.studio.projects.trying.bundle(call.actor, card.project.id, number)
-    job = await project_views.submit(call, new)
+    job = await project_views.submit_job(call, new)
     return _address(call, f"/report?version={number}&bundle={job.id}#bundle")
 
 
@@ -219,42 +221,42 @@ def _number(call: Call) -> int:
     return number
 
 
-async def answer(call: Call) -> Answer:
+async def judge_verdict(call: Call) -> Answer:
     """Say whether a verdict is right, and what its picture is called instead."""
-    card, job_id = await project_views.card(call), text_of(call.body, "job")
-    right = {"right": True, "wrong": False}.get(project_views.text(call, "answer"))
+    card, job_id = await project_views.find_card(call), text_of(call.body, "job")
+    right = {"right": True, "wrong": False}.get(project_views.form_text(call, "answer"))
     if right is None:
         raise UserError("`answer` takes right or wrong.")
     position = number_of(text_of(call.body, "n")) - 1
-    label = project_views.text(call, "label")
+    label = project_views.form_text(call, "label")
     await call.studio.projects.trying.answer(call.actor, job_id, position, right=right, label=label)
     if card.project.task == DETECT and not right and {"add", "label"} <= card.may:
         judged = (await call.studio.projects.trying.judged(call.actor, job_id))[position]
         return _address(call, f"/label?picture={judged.sha256}&job={job_id}")
-    return SeeOther(project_api.verdicts_page_of(card.project.id, job_id))
+    return SeeOther(project_api.address_of_verdicts(card.project.id, job_id))
 
 
 # Settings
 
 
-async def rename(call: Call) -> Answer:
+async def rename_project(call: Call) -> Answer:
     """Call a project something else."""
-    card = await project_views.card(call)
+    card = await project_views.find_card(call)
     await call.studio.projects.shelf.rename(call.actor, card.project.id, text_of(call.body, "name"))
     return _address(call, "/settings")
 
 
 async def set_alike(call: Call) -> Answer:
     """Say how parts lie in an inspection's pictures."""
-    card = await project_views.card(call)
+    card = await project_views.find_card(call)
     await call.studio.projects.shelf.set_alike(call.actor, card.project.id, text_of(call.body, "alike"))
     return _address(call, "/settings")
 
 
 async def set_voices(call: Call) -> Answer:
     """Say how many people have to agree on a label before it counts."""
-    card = await project_views.card(call)
-    voices = whole(text_of(call.body, "voices"))
+    card = await project_views.find_card(call)
+    voices = whole_number(text_of(call.body, "voices"))
     if voices is None:
         raise UserError("`voices` takes a whole number.")
     await call.studio.projects.shelf.set_voices(call.actor, card.project.id, voices)
@@ -263,32 +265,32 @@ async def set_voices(call: Call) -> Answer:
 
 async def put_label(call: Call) -> Answer:
     """Add a label to a project's book, or change what it means."""
-    card = await project_views.card(call)
-    label, meaning = text_of(call.body, "label"), project_views.text(call, "meaning")
+    card = await project_views.find_card(call)
+    label, meaning = text_of(call.body, "label"), project_views.form_text(call, "meaning")
     await call.studio.projects.shelf.put_label(call.actor, card.project.id, label, meaning)
     return _address(call, "/settings")
 
 
 async def drop_label(call: Call) -> Answer:
     """Take a label out of a project's book; its pictures get another one, or none."""
-    card = await project_views.card(call)
-    label, instead = text_of(call.body, "label"), project_views.text(call, "instead")
+    card = await project_views.find_card(call)
+    label, instead = text_of(call.body, "label"), project_views.form_text(call, "instead")
     await call.studio.projects.shelf.drop_label(call.actor, card.project.id, label, instead)
     return _address(call, "/settings")
 
 
-async def share(call: Call) -> Answer:
+async def share_project(call: Call) -> Answer:
     """Let a role of a project's server, or every member, do exactly what is ticked."""
-    card, role = await project_views.card(call), whole(text_of(call.body, "role"))
+    card, role = await project_views.find_card(call), whole_number(text_of(call.body, "role"))
     if role is None:
         raise UserError("`role` takes the id of a role, 0 for every member.")
-    rights = [right for right in RIGHTS if project_views.text(call, right)]
+    rights = [right for right in RIGHTS if project_views.form_text(call, right)]
     await call.studio.projects.shelf.share(call.actor, card.project.id, role, rights)
     return _address(call, "/settings")
 
 
-async def forget(call: Call) -> Answer:
+async def forget_project(call: Call) -> Answer:
     """Delete a project for good, with its pictures and versions."""
-    card = await project_views.card(call)
+    card = await project_views.find_card(call)
     await call.studio.projects.shelf.forget(call.actor, card.project.id)
     return SeeOther("/projects")

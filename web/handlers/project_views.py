@@ -1,10 +1,4 @@
-"""Reads what a call about a project says: which one it is, which pictures and version, files with it.
-
-What is known of versions, as the page of a report shows it.
-
-What is told of projects, as pages and programs read it.
-
-Shares with the interval in which they may lie."""
+"""What a call says about a project, and projects, versions and reports as pages and programs read them."""
 
 from __future__ import annotations
 
@@ -29,15 +23,14 @@ from studio.projects.dataset import Brought
 from studio.projects.projects import GOOD, Card
 from studio.projects.training import MOVES, Report
 from web.call import Call, Gone
-from web.schemas import chosen_of, field, names_of
+from web.schemas import chosen_of
 
-MOST_NAMED = 500  # pictures of a project that a call names
 _ZIP = b"PK\x03\x04"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHECKED = re.compile(r"p-([0-9a-f]{64})")
 
 
-async def card(call: Call) -> Card:
+async def find_card(call: Call) -> Card:
     """Return the project that an address names. One that the person may not see looks like none."""
     try:
         found = await call.studio.projects.shelf.card(call.actor, call.path["project"])
@@ -48,9 +41,9 @@ async def card(call: Call) -> Card:
     return found
 
 
-def text(call: Call, name: str) -> str:
-    """Return a text of the body, "" when it isn't there. Raises UserError for another type."""
-    return field(call.body, name, str) or ""
+def form_text(call: Call, name: str) -> str:
+    """Return a text of a form, "" when it isn't there."""
+    return str(call.body.get(name, ""))
 
 
 def version_of(text: str) -> int | None:
@@ -60,14 +53,6 @@ def version_of(text: str) -> int | None:
     if not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) < 10**6:
         raise UserError("`version` takes the number of a version.")
     return int(text[:9])
-
-
-def pictures_of(call: Call) -> list[str]:
-    """Return the pictures of a project that JSON names. Raises UserError."""
-    named = names_of(call.body, "pictures", MOST_NAMED)
-    if not named or not all(_SHA256.fullmatch(name) for name in named):
-        raise UserError(f"`pictures` takes 1 to {MOST_NAMED} ids of pictures, as the project lists them.")
-    return named
 
 
 def checked_of(call: Call) -> list[str]:
@@ -85,23 +70,23 @@ def is_picture(text: str) -> bool:
 
 def brought_along(call: Call) -> list[Sent | str]:
     """Return the pictures that come with a form: its files, and those of the studio's own that it names."""
-    own = text(call, "pictures")
-    named = [f"{job} {index + 1}" for job, index in chosen_of(call.body)] if own else []
+    own = form_text(call, "pictures")
+    named = [f"{job} {index + 1}" for job, index in chosen_of(own.split())] if own else []
     return [*call.files, *named]
 
 
-async def add(call: Call, card: Card) -> Brought:
+async def add_brought(call: Call, card: Card) -> Brought:
     """Put what comes with a form into its project, zip files by their folders. A label says nothing where
     things in pictures have their own."""
     pictures = call.studio.projects.pictures
-    name, label = card.project.id, text(call, "label").strip()
+    name, label = card.project.id, form_text(call, "label").strip()
     label = "" if card.project.task == DETECT else label
     given = brought_along(call)
     zips = [one for one in given if not isinstance(one, str) and one.head.startswith(_ZIP)]
     rest = [one for one in given if one not in zips]
     done: list[Brought] = []
     if rest or not zips:
-        together = text(call, "together") == "1"
+        together = form_text(call, "together") == "1"
         done.append(await pictures.add(call.actor, name, rest, label, together=together))
     for one in zips:
         done.append(await pictures.add_zip(call.actor, name, one, label))
@@ -117,7 +102,7 @@ def _sum(done: Sequence[Brought]) -> Brought:
     )
 
 
-async def submit(call: Call, new: NewJob, key: str | None = None) -> Job:
+async def submit_job(call: Call, new: NewJob, key: str | None = None) -> Job:
     """Queue a job of a project; with a ``key`` once."""
     submitted: Submitted = await call.studio.submit(call.actor, new, once=key)
     return submitted.job
@@ -127,7 +112,7 @@ KINDS = {ANOMALY: "Inspection", CLASSIFY: "Classifier", DETECT: "Boxes", STYLE: 
 STATES = {NEW: "no label yet", LABELLED: "labelled", DISPUTED: "disputed", LEFT_OUT: "left out"}
 
 
-def project(found: Project) -> dict[str, Any]:
+def describe_project(found: Project) -> dict[str, Any]:
     """Return a project as a list shows it."""
     return {
         "id": found.id,
@@ -139,11 +124,11 @@ def project(found: Project) -> dict[str, Any]:
     }
 
 
-def shapes_card(found: Card) -> dict[str, Any]:
+def describe_card(found: Card) -> dict[str, Any]:
     """Return a project with what there is of it."""
     counted = found.boxes if found.project.task == DETECT else found.counts.labels
     return {
-        **project(found.project),
+        **describe_project(found.project),
         "alike": found.project.alike,
         "words": found.project.words,
         "lora": lora_name(found.project.name) if found.project.task == STYLE else None,
@@ -175,7 +160,7 @@ def shapes_card(found: Card) -> dict[str, Any]:
     }
 
 
-def granted(found: Project, names: Mapping[int, str]) -> list[dict[str, Any]]:
+def describe_rights(found: Project, names: Mapping[int, str]) -> list[dict[str, Any]]:
     """Return what each role was given, every member's first. names: of the server's roles, by id."""
     roles = sorted({EVERYBODY, *(role for role, _ in found.granted)})
     return [
@@ -188,7 +173,7 @@ def granted(found: Project, names: Mapping[int, str]) -> list[dict[str, Any]]:
     ]
 
 
-def item(project_id: str, found: Item, reader: int) -> dict[str, Any]:
+def describe_item(project_id: str, found: Item, reader: int) -> dict[str, Any]:
     """Return a picture of a project as ``reader`` (a user id) sees it."""
     files = f"/files/projects/{project_id}/{found.sha256}"
     return {
@@ -202,7 +187,7 @@ def item(project_id: str, found: Item, reader: int) -> dict[str, Any]:
     }
 
 
-def marked(project_id: str, sha256: str, word: Mark | None, reader: int) -> dict[str, Any] | None:
+def describe_mark(project_id: str, sha256: str, word: Mark | None, reader: int) -> dict[str, Any] | None:
     """Return what somebody calls a picture, and where they see that; None for nothing."""
     if word is None:
         return None
@@ -211,7 +196,7 @@ def marked(project_id: str, sha256: str, word: Mark | None, reader: int) -> dict
     return {"label": word.label, "boxes": boxes, "mask": mask, "mine": mine}
 
 
-def shapes_version(found: Version) -> dict[str, Any]:
+def describe_version(found: Version) -> dict[str, Any]:
     """Return a version as a list shows it."""
     return {
         "number": found.number,
@@ -227,7 +212,7 @@ def shapes_version(found: Version) -> dict[str, Any]:
     }
 
 
-def verdict(judged: Judged, said: Mapping[str, Any], thumb: str | None) -> dict[str, Any]:
+def describe_verdict(judged: Judged, said: Mapping[str, Any], thumb: str | None) -> dict[str, Any]:
     """Return a verdict. said: as its job's result has it. thumb: where its picture is, small."""
     return {
         "position": judged.position,
@@ -253,12 +238,12 @@ def interval(hits: int, n: int) -> tuple[float, float]:
     Clopper and Pearson, Biometrika 26 (1934): found by halving, so that no library of statistics is needed.
     """
     rest = (1 - CONFIDENCE) / 2
-    low = _intervals_share(hits, n, rest) if hits else 0.0
-    high = 1 - _intervals_share(n - hits, n, rest) if hits < n else 1.0
+    low = _share_at(hits, n, rest) if hits else 0.0
+    high = 1 - _share_at(n - hits, n, rest) if hits < n else 1.0
     return low, high
 
 
-def _intervals_share(hits: int, n: int, chance: float) -> float:
+def _share_at(hits: int, n: int, chance: float) -> float:
     """Return the share at which ``hits`` or more of ``n`` have this chance."""
     below, above = 0.0, 1.0
     for _ in range(STEPS):
@@ -297,13 +282,13 @@ SHARES = (("found", "Marked things found"), ("right", "Boxes that are right"))  
 PARTS = {"train": "Learned from", "test": "Kept for testing"}
 
 
-async def values(call: Call, card: Card) -> dict[str, Any]:
+async def report_values(call: Call, card: Card) -> dict[str, Any]:
     """Return what the page of a report shows of the version that the address names, or of the one that is
     used. What is wrong with a wish in the address is told on the page."""
     training, project_id = call.studio.projects.training, card.project.id
     every = await training.versions(call.actor, project_id)
     shown: dict[str, Any] = {
-        "versions": [shapes_version(one) for one in every],
+        "versions": [describe_version(one) for one in every],
         "report": None,
         "moves_offered": [],
         "moved": None,
@@ -357,7 +342,7 @@ def _report(card: Card, report: Report) -> dict[str, Any]:
     files = f"/files/projects/{card.project.id}/versions/{version.number}"
     charts = [name for name in report.charts if name != "report" or len(report.charts) == 1]
     return {
-        **shapes_version(version),
+        **describe_version(version),
         "sentences": [sentence for sentence in report.sentences if sentence],
         "charts": [
             {

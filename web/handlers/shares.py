@@ -1,6 +1,4 @@
-"""Shares: made, listed and ended by their owner, and looked at by whoever has a link, without a session.
-
-Pictures that their owner posts to a channel, and the channels where that can be."""
+"""Shares, made and ended by their owner and looked at by whoever has a link; pictures posted to a channel."""
 
 from __future__ import annotations
 
@@ -18,10 +16,11 @@ from studio.actor import Place
 from studio.library.rendition import Shown
 from studio.library.shares import Looked
 from studio.requests.prompts import remix_text
+from web import schemas
 from web.call import Answer, Bytes, Call, File, Gone, Html, Json
 from web.handlers import gallery
 from web.handlers.pages import Pages
-from web.schemas import field, number_of, text_of, whole
+from web.schemas import number_of, read_body, whole_number
 from web.views import alt_text
 
 
@@ -45,13 +44,13 @@ class ShareHandlers:
 
     async def create(self, call: Call) -> Answer:
         """Make a share and return its link."""
-        body = call.body
+        given = read_body(call, schemas.NewShare)
+        if not given.folder and not given.job:
+            raise UserError("`job` is missing.")
+        position = number_of(str(given.n)) - 1 if given.n else None
+        what = Shared(folder_id=given.folder) if given.folder else Shared(given.job, position)
         share, link = await call.studio.organise.shares.create(
-            call.actor,
-            _what(body),
-            title=field(body, "title", str) or "",
-            words=field(body, "words", bool) or False,
-            days=field(body, "days", int),
+            call.actor, what, title=given.title, words=given.words, days=given.days
         )
         return Json({**_shape(share, datetime.now(UTC)), "link": link}, HTTPStatus.CREATED)
 
@@ -95,15 +94,6 @@ class ShareHandlers:
         """Return a small copy of a picture that a link shows."""
         side = int(call.path["side"])
         return _bytes(await call.studio.organise.shares.picture(call.path["token"], _named(call), side))
-
-
-def _what(body: Any) -> Shared:
-    """Return what is to be shared: a ``folder``, or a ``job``, of which ``n`` names one picture."""
-    if folder_id := field(body, "folder", str):
-        return Shared(folder_id=folder_id)
-    number = field(body, "n", int)
-    position = None if not number else number_of(str(number)) - 1
-    return Shared(text_of(body, "job"), position)
 
 
 def _named(call: Call) -> tuple[str, int]:
@@ -168,7 +158,7 @@ def _picture(job: Job, stored: StoredPicture, token: str) -> dict[str, Any]:
     }
 
 
-async def channels(call: Call) -> Answer:
+async def list_channels(call: Call) -> Answer:
     """Return the channels where the person may post, by server."""
     found = await call.studio.organise.posting.channels(call.actor)
     servers = [
@@ -183,17 +173,13 @@ async def channels(call: Call) -> Answer:
     return Json({"servers": servers})
 
 
-async def post(call: Call) -> Answer:
+async def post_picture(call: Call) -> Answer:
     """Post a picture of the person's to a channel where they may write."""
-    number = field(call.body, "n", int)
-    for name in ("job", "server", "channel"):
-        field(call.body, name, str)  # each of its kind, before one is missed
-    job, place = text_of(call.body, "job"), Place(_id(call.body, "server"), _id(call.body, "channel"))
-    await call.studio.organise.posting.post(call.actor, job, number_of(str(number or 0)) - 1, place)
+    given = read_body(call, schemas.Post)
+    if (server := whole_number(given.server)) is None:
+        raise UserError("`server` takes the id of a server.")
+    if (channel := whole_number(given.channel)) is None:
+        raise UserError("`channel` takes the id of a channel.")
+    position, posting = number_of(str(given.n)) - 1, call.studio.organise.posting
+    await posting.post(call.actor, given.job, position, Place(server, channel))
     return Json(None, HTTPStatus.NO_CONTENT)
-
-
-def _id(body: object, name: str) -> int:
-    if (found := whole(text_of(body, name))) is None:
-        raise UserError(f"`{name}` takes the id of a {name}.")
-    return found
