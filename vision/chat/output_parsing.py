@@ -85,12 +85,38 @@ class _Reader:
             raise _NotJson
         match self._next():
             case "{":
-                return self._object(depth)
+                self.place += 1
+                values: dict[str, Any] = {}
+                try:
+                    while self._next() != "}":
+                        if self.text[self.place] == ",":
+                            self.place += 1
+                            continue
+                        name = self.value(DEEPEST)
+                        if not isinstance(name, str) or self._next() != ":":
+                            raise _NotJson
+                        self.place += 1
+                        values[str(name)] = self.value(depth + 1)
+                        if not self.whole:
+                            return values
+                        if self._next() not in ",}":
+                            raise _NotJson
+                    self.place += 1
+                except _Cut:
+                    self.whole = False
+                return values
             case "[":
                 return self._list(depth)
             case "“" | '"' | "'" as quote:
                 return self._string({"“": "”"}.get(quote, quote))
-        return self._bare()
+        found = _BARE.match(self.text, self.place)
+        if found is None:
+            raise _NotJson
+        if found.end() >= len(self.text):
+            raise _Cut
+        self.place = found.end()
+        text = found[0].strip()
+        return None if text.lower() in _NOTHING else Bare(text)
 
     def _next(self) -> str:
         """Return the next character that means something; raises _Cut at the end."""
@@ -118,28 +144,6 @@ class _Reader:
             self.whole = False
         return values
 
-    def _object(self, depth: int) -> dict[str, Any]:
-        self.place += 1
-        values: dict[str, Any] = {}
-        try:
-            while self._next() != "}":
-                if self.text[self.place] == ",":
-                    self.place += 1
-                    continue
-                name = self.value(DEEPEST)
-                if not isinstance(name, str) or self._next() != ":":
-                    raise _NotJson
-                self.place += 1
-                values[str(name)] = self.value(depth + 1)
-                if not self.whole:
-                    return values
-                if self._next() not in ",}":
-                    raise _NotJson
-            self.place += 1
-        except _Cut:
-            self.whole = False
-        return values
-
     def _string(self, quote: str) -> str:
         self.place += 1
         parts: list[str] = []
@@ -160,16 +164,6 @@ class _Reader:
                     char = _ESCAPES.get(char, char)
             parts.append(char)
         raise _Cut
-
-    def _bare(self) -> Bare | None:
-        found = _BARE.match(self.text, self.place)
-        if found is None:
-            raise _NotJson
-        if found.end() >= len(self.text):
-            raise _Cut
-        self.place = found.end()
-        text = found[0].strip()
-        return None if text.lower() in _NOTHING else Bare(text)
 
 
 CELLS_LONGEST = 200  # characters of a cell
@@ -274,7 +268,15 @@ class NotInForm(ValueError):
 def read(text: str) -> Table:
     """Return the table that ``text`` holds. Raises NotInForm. What was cut off at its end lacks what wasn't
     whole of it."""
-    found = next((one for one in values(text) if _could_be(one.value)), None)
+    found = next(
+        (
+            one
+            for one in values(text)
+            if one.value
+            and (isinstance(one.value, dict) or all(isinstance(row, list | dict) for row in one.value))
+        ),
+        None,
+    )
     return _of_lines(text) if found is None else _of_json(found.value, found.whole)
 
 
@@ -340,13 +342,6 @@ def make(title: Any, columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> T
 
 
 # JSON
-
-
-def _could_be(value: Any) -> bool:
-    """Whether a value may be a table at all: else words in brackets would hide one in lines."""
-    if isinstance(value, dict):
-        return bool(value)
-    return bool(value) and all(isinstance(row, list | dict) for row in value)
 
 
 def _of_json(value: Any, whole: bool) -> Table:
@@ -482,7 +477,10 @@ def boxes_read(text: str, family: Family, size: tuple[int, int], thing: str = ""
     """Return the boxes that ``text`` holds. size: of the picture as the model got it, px. thing: what a box
     without a label shows. Raises NotInForm; a text that says that there is none has none."""
     found = list(_raw(text, family, size))
-    if not found and not _says_none(text):
+    if not found and not (
+        any(found.value == [] and found.whole for found in values(text))
+        or (_NONE.search(text) and not re.search(r"\d", text))
+    ):
         raise NotInForm("no box is in it")
     boxes = [box for raw in found if (box := _box(raw, thing)) is not None]
     kept = list(dict.fromkeys(boxes))  # models repeat themselves
@@ -497,14 +495,6 @@ def boxes_words(boxes: Sequence[Box]) -> str:
 def _where(box: Box) -> str:
     across, down = f"{box.left:.0%} to {box.right:.0%}", f"{box.top:.0%} to {box.bottom:.0%}"
     return f"{across} from the left, {down} from the top"
-
-
-def _says_none(text: str) -> bool:
-    return (
-        any(found.value == [] and found.whole for found in values(text))
-        or bool(_NONE.search(text))
-        and not re.search(r"\d", text)
-    )
 
 
 def _raw(text: str, family: Family, size: tuple[int, int]) -> Iterator[_Raw]:

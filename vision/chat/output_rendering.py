@@ -62,17 +62,24 @@ def draw(table: Table) -> Image.Image | None:
         return None
     names = [written(row[0]) for row in rows]
     stands = len(rows) <= UPRIGHT_ROWS and max(map(len, names)) * len(rows) <= 6 * UPRIGHT_LETTERS
-    height = LEAST_HEIGHT if stands else _tall(len(rows), len(places))
+    height = (
+        LEAST_HEIGHT
+        if stands
+        else min(MOST_HEIGHT, max(LEAST_HEIGHT, 110 + len(rows) * max(20, 12 * len(places))))
+    )
     image = Image.new("RGB", (WIDTH, height), BACKGROUND)
     pen = ImageDraw.Draw(image)
     top = _head(pen, table, places)
-    ticks = _ticks(min(values), max(values))
+    # about five round values that hold zero and all that is drawn
+    least, most = min(min(values), 0.0), max(max(values), 0.0)
+    span = (most - least) or 1.0
+    rough = span / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * times for times in (1, 2, 2.5, 5, 10) if power * times >= rough * 0.999)
+    first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
+    ticks = [number * step for number in range(first, max(last, first + 1) + 1)]
     (_standing if stands else _lying)(pen, top, height, names, series, ticks)
     return image
-
-
-def _tall(rows: int, columns: int) -> int:
-    return min(MOST_HEIGHT, max(LEAST_HEIGHT, 110 + rows * max(20, 12 * columns)))
 
 
 def _head(pen: ImageDraw.ImageDraw, table: Table, places: Sequence[int]) -> int:
@@ -95,17 +102,6 @@ def _head(pen: ImageDraw.ImageDraw, table: Table, places: Sequence[int]) -> int:
         pen.text((MARGIN, top), text, FAINT, face)
         top += SMALL + PLOT_GAP
     return top + PLOT_GAP
-
-
-def _ticks(least: float, most: float) -> list[float]:
-    """Return about five round values that hold zero and all that is drawn."""
-    least, most = min(least, 0.0), max(most, 0.0)
-    span = (most - least) or 1.0
-    rough = span / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * times for times in (1, 2, 2.5, 5, 10) if power * times >= rough * 0.999)
-    first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
-    return [number * step for number in range(first, max(last, first + 1) + 1)]
 
 
 def _standing(
@@ -200,28 +196,18 @@ def boxed(image: Image.Image, boxes: Sequence[Box]) -> Picture:
         sides = (left, top, min(right, drawn.width - 1), min(bottom, drawn.height - 1))
         pen.rectangle(tuple(map(round, sides)), outline=COLOURS[number % len(COLOURS)], width=LINE)
     for number, (box, place) in enumerate(zip(boxes, places, strict=False)):
-        _plate(pen, drawn.size, f"{number + 1} {box.label}".strip(), place, size, number)
+        # write a label above its box; inside it where there is no room above
+        within = drawn.size
+        text, face = fit(f"{number + 1} {box.label}".strip(), max(40, within[0] * 0.6), size, number + 1)
+        width, height = round(face.getlength(text)) + 8, size + 6
+        x = min(max(0, round(place[0])), max(0, within[0] - width))
+        y = round(place[1]) - height
+        y = y if y >= 0 else round(place[1]) + LINE
+        y = min(y, max(0, within[1] - height))
+        pen.rectangle((x, y, x + width, y + height), PLATE)
+        pen.rectangle((x, y, x + 3, y + height), COLOURS[number % len(COLOURS)])
+        pen.text((x + 6, y + height / 2), text, "#ffffff", face, anchor="lm")
     return encoded(drawn)
-
-
-def _plate(
-    pen: ImageDraw.ImageDraw,
-    within: tuple[int, int],
-    label: str,
-    place: tuple[float, float, float, float],
-    size: int,
-    number: int,
-) -> None:
-    """Write a label above its box; inside it where there is no room above."""
-    text, face = fit(label, max(40, within[0] * 0.6), size, number + 1)
-    width, height = round(face.getlength(text)) + 8, size + 6
-    x = min(max(0, round(place[0])), max(0, within[0] - width))
-    y = round(place[1]) - height
-    y = y if y >= 0 else round(place[1]) + LINE
-    y = min(y, max(0, within[1] - height))
-    pen.rectangle((x, y, x + width, y + height), PLATE)
-    pen.rectangle((x, y, x + 3, y + height), COLOURS[number % len(COLOURS)])
-    pen.text((x + 6, y + height / 2), text, "#ffffff", face, anchor="lm")
 
 
 def drawn_again(table: Table, original: Image.Image | None) -> Picture | None:

@@ -41,7 +41,11 @@ class ControlTokens:
     def __init__(self, tokenizer: Any, more: Collection[str] = ()) -> None:
         self._tokenizer = tokenizer
         added = tokenizer.added_tokens_decoder
-        texts = {token.content for token in added.values() if _has_power(token)}
+        texts = {
+            token.content
+            for token in added.values()
+            if (token.special or bool(re.search(r"[^\w\s]", token.content)))
+        }
         texts |= {*tokenizer.all_special_tokens, *more} - {""}
         known = tokenizer.convert_tokens_to_ids(sorted(texts))
         self.ids = {i for i in known if i is not None}
@@ -75,11 +79,6 @@ class ControlTokens:
 
     def _hidden(self, text: str) -> int:
         return self.count(self._tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _has_power(token: Any) -> bool:
-    """Return whether an added token is more than a longer word: whitespace and plain words aren't."""
-    return token.special or bool(re.search(r"[^\w\s]", token.content))
 
 
 def _disarmed(match: re.Match[str]) -> str:
@@ -371,7 +370,12 @@ class PromptMaker:
             if look is None:
                 look, inputs[place] = self._look_at(picture)
             looks.append(look)
-        ids = self.tokenise(self._filled_in(text, [look.text for look in looks]))
+        # the text with the mark of each picture replaced
+        instead = [look.text for look in looks]
+        pieces = text.split(self.mark) if self.mark else [text]
+        if len(pieces) != len(instead) + 1:
+            raise ValueError(f"the template shows {len(pieces) - 1} of {len(instead)} pictures")
+        ids = self.tokenise("".join(piece + more for piece, more in zip(pieces, [*instead, ""], strict=True)))
         return Prompt(
             ids,
             self._places(ids, shown, looks),
@@ -379,13 +383,6 @@ class PromptMaker:
             grids=_joined([look.grids for look in looks]),
             seen=tuple(look.seen for look in looks),
         )
-
-    def _filled_in(self, text: str, instead: Sequence[str]) -> str:
-        """Return the text with the mark of each picture replaced."""
-        pieces = text.split(self.mark) if self.mark else [text]
-        if len(pieces) != len(instead) + 1:
-            raise ValueError(f"the template shows {len(pieces) - 1} of {len(instead)} pictures")
-        return "".join(piece + more for piece, more in zip(pieces, [*instead, ""], strict=True))
 
     def tokenise(self, text: str, *, more: bool = False) -> list[int]:
         """Return the ids of a whole prompt, as the processor would: without a second first token; of what is

@@ -94,13 +94,11 @@ def groups(structures: Sequence[Structure], known: Sequence[str] = ()) -> list[i
             found = correlations(one.coarse, torch.stack([other.coarse for other in some]), REACH // 2)
             for place in np.flatnonzero(found.numpy() >= PERHAPS).tolist():
                 other = start + place
-                if root(at) != root(other) and _same(one, structures[other]):
+                if root(at) != root(other) and (
+                    float(correlations(one.fine, structures[other].fine[None], REACH)[0]) >= LINKED
+                ):
                     join(at, other)
     return [root(at) for at in range(len(structures))]
-
-
-def _same(one: Structure, other: Structure) -> bool:
-    return float(correlations(one.fine, other.fine[None], REACH)[0]) >= LINKED
 
 
 LEAST = 1 / 8  # of a picture, that two must share; bricks correlate by chance where they share less

@@ -155,7 +155,18 @@ def sheet(prompts: Sequence[str], rows: Sequence[tuple[str, Sequence[Image.Image
     page = Image.new("RGB", (SIDE + len(prompts) * (CELL + GAP), LINE + len(rows) * (CELL + GAP)), PAPER)
     pen = ImageDraw.Draw(page)
     for column, prompt in enumerate(prompts):
-        pen.text((SIDE + column * (CELL + GAP), 2), _wrapped(prompt, font), INK, font)
+        # the text in at most two lines of a cell's width
+        lines = [""]
+        for word in prompt.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if font.getlength(longer) <= CELL:
+                lines[-1] = longer
+            elif len(lines) == 2:
+                lines[-1] += "…"
+                break
+            else:
+                lines.append(word)
+        pen.text((SIDE + column * (CELL + GAP), 2), "\n".join(lines), INK, font)
     for row, (words, pictures) in enumerate(rows):
         top = LINE + row * (CELL + GAP)
         pen.text((GAP, top + CELL // 2), words, INK, font)
@@ -163,18 +174,3 @@ def sheet(prompts: Sequence[str], rows: Sequence[tuple[str, Sequence[Image.Image
             shown = picture.resize((CELL, CELL), Image.Resampling.LANCZOS)
             page.paste(shown, (SIDE + column * (CELL + GAP), top))
     return page
-
-
-def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """The text in at most two lines of a cell's width."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= CELL:
-            lines[-1] = longer
-        elif len(lines) == 2:
-            lines[-1] += "…"
-            break
-        else:
-            lines.append(word)
-    return "\n".join(lines)

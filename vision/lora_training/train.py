@@ -127,7 +127,16 @@ class Training:
         )
         self.step, self.losses = state.step, list(state.losses)
         if state.tensors is None:
-            self._initialise()
+            # fill the weights as peft does (kaiming-uniform and 0), by our generator
+            numbers = generator(self._settings.seed, FIRST)
+            with torch.no_grad():
+                for name, value in self._weights.items():
+                    if name.endswith("lora_B.weight"):
+                        value.zero_()
+                        continue
+                    drawn = torch.empty(value.shape)
+                    torch.nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=numbers)
+                    value.copy_(drawn)
         else:
             self._restore(state.tensors)
 
@@ -168,18 +177,6 @@ class Training:
         """The rows of the next step: each picture once before any comes again."""
         own = _next(self._own, self.step, self._settings)
         return own + (_next(self._prior, self.step, self._settings) if self._prior else [])
-
-    def _initialise(self) -> None:
-        """Fill the weights as peft does (kaiming-uniform and 0), by our generator."""
-        numbers = generator(self._settings.seed, FIRST)
-        with torch.no_grad():
-            for name, value in self._weights.items():
-                if name.endswith("lora_B.weight"):
-                    value.zero_()
-                    continue
-                drawn = torch.empty(value.shape)
-                torch.nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=numbers)
-                value.copy_(drawn)
 
     def _restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
         try:
@@ -373,7 +370,12 @@ class _Run:
         model, settings, reporter = self.model, self.settings, self.reporter
         side = settings.resolution or model.card.native_size
         self.rows = [("without", self._samples("", 0, state.step))]
-        examples = [*self._worded(), *self._prior(state.step)]
+        # the examples with the trigger in their captions
+        trigger = self.settings.trigger
+        examples = [
+            *[Example(one.picture, worded(one.caption, trigger)) for one in self.plan.examples],
+            *self._prior(state.step),
+        ]
         rows = dataset.rows(examples, model, self.recipe, side, self.store, reporter)
         pipe = model.pipeline(Mode.TEXT)
         with ExitStack() as stack:
@@ -410,11 +412,6 @@ class _Run:
     def _tried(self) -> list[str]:
         given = self.plan.prompts
         return [given[number % len(given)] for number in range(dataset.TRIED)]
-
-    def _worded(self) -> list[Example]:
-        """The examples with the trigger in their captions."""
-        trigger = self.settings.trigger
-        return [Example(one.picture, worded(one.caption, trigger)) for one in self.plan.examples]
 
     def _prior(self, step: int) -> list[Example]:
         """What the model draws for the captions without the trigger, which it is to go on drawing
@@ -484,15 +481,9 @@ class _Run:
             strong = chosen(own, self._tried, self.tries, strong, self.models, self.reporter)
         if strong != self._usual:
             rows.append((f"times {strong:g}", self.tries[strong][: len(self.prompts)]))
-        about = self._about(strong)
-        weights = state.weights if self.is_guided else scaled(state.weights, strong)
-        file = lora_file(self.recipe.part, weights, about)
-        return Learned(file, about, state.losses, tuple(rows), dataset.sheet(self.prompts, rows))
-
-    def _about(self, strong: float) -> dict[str, Any]:
-        """What the file says of itself."""
+        # what the file says of itself
         use = GuidedUse(strong, self.settings.whole).told() if self.is_guided else None
-        return {
+        about = {
             "model": self.model.name,
             "family": self.model.family.name,
             "pictures": len(self.plan.examples),
@@ -500,6 +491,9 @@ class _Run:
             "strength": strong,
             **({GUIDED_LORA_ENTRY: use} if use else {}),
         }
+        weights = state.weights if self.is_guided else scaled(state.weights, strong)
+        file = lora_file(self.recipe.part, weights, about)
+        return Learned(file, about, state.losses, tuple(rows), dataset.sheet(self.prompts, rows))
 
 
 def lora_file(part: str, weights: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> bytes:

@@ -218,19 +218,15 @@ def to_read(turns: Sequence[Turn], unseen: int) -> list[ToRead]:
     unseen: how many of the first pictures the model isn't shown any more."""
     found, number = list[ToRead](), 0
     for turn in turns:
-        read = _read_of(turn)
+        # the places of those pictures of a turn that are read
+        frames = [place for place, (_, seconds) in enumerate(turn.timed) if seconds is not None]
+        step = max(1, -(-len(frames) // MOST_FRAMES))
+        read = set(range(len(turn.pictures))) - set(frames) | set(frames[::step])
         for place, sha256 in enumerate(turn.pictures):
             number += 1
             if number > unseen and place in read:
                 found.append(ToRead(number, turn.job_id, sha256))
     return found
-
-
-def _read_of(turn: Turn) -> set[int]:
-    """Return the places of those pictures of a turn that are read."""
-    frames = [place for place, (_, seconds) in enumerate(turn.timed) if seconds is not None]
-    step = max(1, -(-len(frames) // MOST_FRAMES))
-    return set(range(len(turn.pictures))) - set(frames) | set(frames[::step])
 
 
 def with_texts(turns: Sequence[Turn], texts: Mapping[int, str], room: int) -> tuple[tuple[Turn, ...], str]:

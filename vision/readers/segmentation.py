@@ -413,7 +413,11 @@ def outlined(image: Image.Image, rough: Image.Image) -> Image.Image:
     near = np.asarray(rough.resize(size, Image.Resampling.BOX)) > 127
     if not near.any():
         return rough
-    thing = _thing(_solid(_apart(colours, near)), near)
+    # the flags with their holes filled: all that the ground can't reach from the picture's border
+    apart = _apart(colours, near)
+    border = np.zeros_like(apart)
+    border[0] = border[-1] = border[:, 0] = border[:, -1] = True
+    thing = _thing((~connected(border & ~apart, ~apart)), near)
     if thing is None or not OUTLINE_LEAST <= thing.sum() / near.sum() <= MOST:
         return rough
     large = Image.fromarray(thing.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BILINEAR)
@@ -437,13 +441,6 @@ def _apart(colours: NDArray[np.float32], near: Flags) -> Flags:
         ground = colours[chosen[:, 0], chosen[:, 1]]  # (S, 3)
         found[y] = np.sqrt(np.square(colours[y][:, None] - ground).sum(-1).min(-1))
     return found > NEAR
-
-
-def _solid(apart: Flags) -> Flags:
-    """Return the flags with their holes filled: all that the ground can't reach from the picture's border."""
-    border = np.zeros_like(apart)
-    border[0] = border[-1] = border[:, 0] = border[:, -1] = True
-    return ~connected(border & ~apart, ~apart)
 
 
 def _thing(solid: Flags, near: Flags) -> Flags | None:

@@ -250,7 +250,12 @@ def _fit(usual: Sequence[Tensor], shown: Sequence[tuple[Tensor, Pictured]]) -> t
         cells = torch.cat(
             [rows[_strongest(look, one)] for (rows, one), look in zip(some, looks, strict=True)]
         )
-        weight, bias = _logistic(taken, cells)
+        from sklearn.linear_model import LogisticRegression
+
+        rows = torch.cat([taken, cells]).double().numpy()
+        head = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)
+        head.fit(rows, [0] * len(taken) + [1] * len(cells))
+        weight, bias = torch.from_numpy(head.coef_[0]).float(), torch.tensor(float(head.intercept_[0]))
         some, looks = seen, [rows @ weight + bias for rows, _ in seen]
         wrong = [rows[(rows @ weight).topk(SHOWN).indices] for rows in good]
         taken = torch.cat([(ground - mean) / scale, *wrong])
@@ -296,15 +301,6 @@ def _strongest(look: Tensor, one: Pictured) -> Tensor:
         return look.topk(SHOWN).indices
     count = min(SHOWN, max(1, int(inside.sum()) // 3))
     return look.masked_fill(~inside, float("-inf")).topk(count).indices
-
-
-def _logistic(ground: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-    from sklearn.linear_model import LogisticRegression
-
-    rows = torch.cat([ground, cells]).double().numpy()
-    head = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)
-    head.fit(rows, [0] * len(ground) + [1] * len(cells))
-    return torch.from_numpy(head.coef_[0]).float(), torch.tensor(float(head.intercept_[0]))
 
 
 STRONGEST, FORM = 5, 20  # cells that are looked at: for what they show, and for the form they lie in
@@ -460,7 +456,14 @@ class Inspector:
                 f"The inspection was trained on {self.card['extractor']}, not on {extractor.name}:"
                 " train it again."
             )
-        parts = {kind: self._of(kind) for kind in ("aligner", CELLS, BANK, "naming", "taught")}
+        parts = {
+            kind: {
+                name.removeprefix(f"{kind}."): value
+                for name, value in self.tensors.items()
+                if name.startswith(f"{kind}.")
+            }
+            for kind in ("aligner", CELLS, BANK, "naming", "taught")
+        }
         aligner = None
         if parts["aligner"]:
             aligner = Aligner(parts["aligner"]["reference"], self._stages())
@@ -476,13 +479,6 @@ class Inspector:
         if self.card["format"] != BEFORE:
             return stages
         return tuple(replace(stage, margin=MARGIN_BEFORE) for stage in stages)
-
-    def _of(self, part: str) -> dict[str, Tensor]:
-        return {
-            name.removeprefix(f"{part}."): value
-            for name, value in self.tensors.items()
-            if name.startswith(f"{part}.")
-        }
 
     @torch.no_grad()
     def inspect(self, image: Image.Image, extractor: Extractor, detector: Detector | None = None) -> Verdict:

@@ -484,7 +484,18 @@ class Aligner(nn.Module):
         self.stages = stages
         self.register_buffer("reference", reference.clone())
         for number, stage in enumerate(stages):
-            self.register_buffer(f"kernels{number}", _templates(reference, stage))
+            # the reference turned each way, (turns, 1, K, K), without a mean and of length 1
+            found = []
+            side = reference.shape[-1] // stage.cell
+            margin = int(side * stage.margin) + stage.reach
+            for turn in stage.turns:
+                # a picture that has to be turned by `turn` shows the reference turned back
+                motion = torch.tensor([[-turn * math.pi / 180, 0.0, 0.0]])
+                whole = high_pass(moved(reference[None], motion), stage.cell)[0, 0]
+                cut = whole[margin : side - margin, margin : side - margin]
+                cut = cut - cut.mean()
+                found.append(cut / cut.norm().clamp(min=1e-6))
+            self.register_buffer(f"kernels{number}", torch.stack(found)[:, None])
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return pictures (B, 3, S, S) laid onto the reference, the turn and shift of each, (B, 3) in radians
@@ -493,26 +504,24 @@ class Aligner(nn.Module):
         peak = pixels.new_zeros(pixels.shape[0])
         for number, stage in enumerate(self.stages):
             seen = high_pass(pixels if number == 0 else moved(pixels, motion), stage.cell)
-            step, peak = self._search(seen, stage, getattr(self, f"kernels{number}"))
+            kernels = getattr(self, f"kernels{number}")
+            side, window = seen.shape[-1], kernels.shape[-1]
+            reach = stage.reach
+            edge = (side - window) // 2
+            cut = seen[:, :, edge - reach : side - edge + reach, edge - reach : side - edge + reach]
+            shared = F.avg_pool2d(cut.square(), window, 1) * window**2
+            mean = F.avg_pool2d(cut, window, 1) * window
+            length = (shared - mean.square() + 1e-6).sqrt()
+            fits = F.conv2d(cut, kernels) / length  # (B, turns, 2 reach + 1, 2 reach + 1)
+            weights = (fits.flatten(1) / stage.sharp).softmax(1).reshape(fits.shape)
+            turns = torch.tensor(stage.turns, dtype=fits.dtype) * (math.pi / 180)
+            at = torch.arange(-reach, reach + 1, dtype=fits.dtype) * (2 / side)
+            turn = (weights.sum((2, 3)) * turns).sum(1)
+            x = (weights.sum((1, 2)) * at).sum(1)
+            y = (weights.sum((1, 3)) * at).sum(1)
+            step, peak = torch.stack([turn, x, y], 1), fits.flatten(1).amax(1)
             motion = joined(motion, step)
         return moved(pixels, motion), motion, peak
-
-    def _search(self, seen: Tensor, stage: Stage, kernels: Tensor) -> tuple[Tensor, Tensor]:
-        side, window = seen.shape[-1], kernels.shape[-1]
-        reach = stage.reach
-        edge = (side - window) // 2
-        cut = seen[:, :, edge - reach : side - edge + reach, edge - reach : side - edge + reach]
-        shared = F.avg_pool2d(cut.square(), window, 1) * window**2
-        mean = F.avg_pool2d(cut, window, 1) * window
-        length = (shared - mean.square() + 1e-6).sqrt()
-        fits = F.conv2d(cut, kernels) / length  # (B, turns, 2 reach + 1, 2 reach + 1)
-        weights = (fits.flatten(1) / stage.sharp).softmax(1).reshape(fits.shape)
-        turns = torch.tensor(stage.turns, dtype=fits.dtype) * (math.pi / 180)
-        at = torch.arange(-reach, reach + 1, dtype=fits.dtype) * (2 / side)
-        turn = (weights.sum((2, 3)) * turns).sum(1)
-        x = (weights.sum((1, 2)) * at).sum(1)
-        y = (weights.sum((1, 3)) * at).sum(1)
-        return torch.stack([turn, x, y], 1), fits.flatten(1).amax(1)
 
 
 def high_pass(pixels: Tensor, cell: int) -> Tensor:
@@ -553,18 +562,3 @@ def backwards(motion: Tensor) -> Tensor:
     turn, x, y = motion.unbind(1)
     cos, sin = turn.cos(), turn.sin()
     return torch.stack([-turn, -(cos * x + sin * y), -(cos * y - sin * x)], 1)
-
-
-def _templates(reference: Tensor, stage: Stage) -> Tensor:
-    """Return the reference turned each way, (turns, 1, K, K), without a mean and of length 1."""
-    found = []
-    side = reference.shape[-1] // stage.cell
-    margin = int(side * stage.margin) + stage.reach
-    for turn in stage.turns:
-        # a picture that has to be turned by `turn` shows the reference turned back
-        motion = torch.tensor([[-turn * math.pi / 180, 0.0, 0.0]])
-        whole = high_pass(moved(reference[None], motion), stage.cell)[0, 0]
-        cut = whole[margin : side - margin, margin : side - margin]
-        cut = cut - cut.mean()
-        found.append(cut / cut.norm().clamp(min=1e-6))
-    return torch.stack(found)[:, None]

@@ -249,7 +249,12 @@ def learning(
     for step in range(done, total):
         for group in optimiser.param_groups:
             group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / total))
-        some, numbers = _batch(len(taught.right), step, seed)
+        # which pictures a step learns from, and its random numbers
+        count = len(taught.right)
+        each = math.ceil(count / BATCH)
+        epoch, part = divmod(step, each)
+        order = torch.randperm(count, generator=_numbers(seed, -2 - epoch))
+        some, numbers = order[part * BATCH : (part + 1) * BATCH], _numbers(seed, step)
         seen, right = cropped(taught.pictures[some], numbers).to(device), places[some.to(device)]
         with torch.enable_grad():
             logits = (tower(seen) - mean) / scale @ weight + bias
@@ -335,14 +340,6 @@ def cropped(pictures: Tensor, numbers: torch.Generator) -> Tensor:
     x, y = torch.stack([size, zero, away[0]], 1), torch.stack([zero, size, away[1]], 1)
     grid = F.affine_grid(torch.stack([x, y], 1), list(pictures.shape), align_corners=False)
     return F.grid_sample(pictures.float() / 255, grid, padding_mode="border", align_corners=False)
-
-
-def _batch(count: int, step: int, seed: int) -> tuple[Tensor, torch.Generator]:
-    """Return which pictures a step learns from, and its random numbers."""
-    each = math.ceil(count / BATCH)
-    epoch, part = divmod(step, each)
-    order = torch.randperm(count, generator=_numbers(seed, -2 - epoch))
-    return order[part * BATCH : (part + 1) * BATCH], _numbers(seed, step)
 
 
 def _numbers(seed: int, number: int) -> torch.Generator:
@@ -543,7 +540,12 @@ class Doubt:
 def doubts(chances: Tensor, labels: Sequence[int]) -> list[Doubt]:
     """Return what is doubted, the likeliest to be wrong first, at most MOST. chances: (n, L), each told by a
     head that never saw the picture. labels: that the pictures have."""
-    usual = _usual(chances, labels)
+    # how likely each label is for pictures that have it, on average; 2 where none has
+    own = torch.tensor(list(labels))
+    usual = []
+    for label in range(chances.shape[1]):
+        mine = chances[own == label, label]
+        usual.append(float(mine.mean()) if len(mine) else 2.0)
     found = [one for one in suspicion(chances, labels) if one.other >= max(usual[one.rather], one.chance)]
     return found[:MOST]
 
@@ -555,13 +557,3 @@ def suspicion(chances: Tensor, labels: Sequence[int]) -> list[Doubt]:
     others, rather = chances.scatter(1, own[:, None], -1.0).max(1)
     order = (given - others).argsort(stable=True).tolist()
     return [Doubt(at, labels[at], int(rather[at]), float(given[at]), float(others[at])) for at in order]
-
-
-def _usual(chances: Tensor, labels: Sequence[int]) -> list[float]:
-    """Return how likely each label is for pictures that have it, on average; 2 where none has."""
-    own = torch.tensor(list(labels))
-    found = []
-    for label in range(chances.shape[1]):
-        mine = chances[own == label, label]
-        found.append(float(mine.mean()) if len(mine) else 2.0)
-    return found

@@ -251,7 +251,11 @@ def captions(
     rng = random.Random(seed)
     least = max([LEAST, *(ALIKE * chance for _, chance in likely[:1])])
     things = [] if people else [with_article(name) for name, chance in likely if chance >= least]
-    things = [_sentences_people(people)] if people else things or [UNKNOWN]
+    things = (
+        [("a person" if people == 1 else f"{(NUMBERS[people] if people < len(NUMBERS) else people)} people")]
+        if people
+        else things or [UNKNOWN]
+    )
     colours, light = " and ".join(colours_of(image)), light_of(image)
     close = "portrait" if people else rng.choice(("close view", "detailed view"))
     rest = [
@@ -308,9 +312,3 @@ def shape_of(image: Image.Image) -> str:
     """Return a word for the shape of a picture."""
     ratio = image.width / image.height
     return "wide format" if ratio > 1.15 else "upright format" if ratio < 0.87 else "square format"
-
-
-def _sentences_people(count: int) -> str:
-    if count == 1:
-        return "a person"
-    return f"{NUMBERS[count] if count < len(NUMBERS) else count} people"
