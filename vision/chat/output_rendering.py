@@ -20,13 +20,13 @@ from core.events import ChatAnswer, Output, Picture
 from core.requests.chat import Form
 from core.results import Box, Table, text_of_lines
 from vision.chat import output_parsing
-from vision.chat.output_parsing import MOST, NotInForm, Wanted, formed, numeric, written
+from vision.chat.output_parsing import MOST, NotInForm, Wanted, form_answer, numeric, written
 from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit
 from vision.protocol import Measured, Talk
 
-PLOT_COLOURS = (BAR, BEST, "#fee75c", "#eb459e", "#ed4245", "#3ba5b5")
+CHART_COLOURS = (BAR, BEST, "#fee75c", "#eb459e", "#ed4245", "#3ba5b5")
 WIDTH, LEAST_HEIGHT, MOST_HEIGHT = 640, 420, 1000  # px
-MARGIN, PLOT_GAP = 20, 8
+MARGIN, CHART_GAP = 20, 8
 MOST_BARS = 30  # of rows; the rest is in the file
 UPRIGHT_ROWS, UPRIGHT_LETTERS = 12, 11  # most of each with bars that stand
 FONT, SMALL, TITLE = 16, 14, 18
@@ -52,9 +52,9 @@ class _Area:
         return self.bottom - round((self.bottom - self.top) * (value - self.low) / (self.high - self.low))
 
 
-def draw(table: Table) -> Image.Image | None:
+def draw_chart(table: Table) -> Image.Image | None:
     """Return the numbers of a table as bars, WIDTH px wide; None where it has none to draw."""
-    places = numeric(table)[: len(PLOT_COLOURS)]
+    places = numeric(table)[: len(CHART_COLOURS)]
     rows = table.rows[:MOST_BARS]
     series = [[row[place] for row in rows] for place in places]
     values = [value for column in series for value in column if isinstance(value, float)]
@@ -88,20 +88,20 @@ def _head(pen: ImageDraw.ImageDraw, table: Table, places: Sequence[int]) -> int:
     if table.title:
         text, face = fit(table.title, WIDTH - 2 * MARGIN, TITLE, 0)
         pen.text((MARGIN, top), text, TEXT, face)
-        top += TITLE + PLOT_GAP
+        top += TITLE + CHART_GAP
     if len(places) > 1:
         x, room = MARGIN, (WIDTH - 2 * MARGIN) // len(places)
-        for colour, place in zip(PLOT_COLOURS, places, strict=False):
+        for colour, place in zip(CHART_COLOURS, places, strict=False):
             text, face = fit(table.columns[place] or f"column {place + 1}", room - 30, SMALL, place + 1)
             pen.rectangle((x, top + 2, x + 12, top + 14), colour)
             pen.text((x + 18, top), text, FAINT, face)
             x += room
-        top += SMALL + PLOT_GAP
+        top += SMALL + CHART_GAP
     elif table.columns[places[0]]:
         text, face = fit(table.columns[places[0]], WIDTH - 2 * MARGIN, SMALL, 0)
         pen.text((MARGIN, top), text, FAINT, face)
-        top += SMALL + PLOT_GAP
-    return top + PLOT_GAP
+        top += SMALL + CHART_GAP
+    return top + CHART_GAP
 
 
 def _standing(
@@ -114,22 +114,22 @@ def _standing(
 ) -> None:
     face = ImageFont.load_default(SMALL)
     marks = [written(round(tick, 10)) for tick in ticks]
-    left = MARGIN + PLOT_GAP + round(max(face.getlength(mark) for mark in marks))
-    area = _Area(left, top + FONT, WIDTH - MARGIN, height - MARGIN - FONT - PLOT_GAP, ticks[0], ticks[-1])
+    left = MARGIN + CHART_GAP + round(max(face.getlength(mark) for mark in marks))
+    area = _Area(left, top + FONT, WIDTH - MARGIN, height - MARGIN - FONT - CHART_GAP, ticks[0], ticks[-1])
     for tick, mark in zip(ticks, marks, strict=True):
         y = area.y(tick)
         pen.line((area.left, y, area.right, y), FAINT if tick == 0 else ROW)
-        pen.text((area.left - PLOT_GAP, y), mark, FAINT, face, anchor="rm")
+        pen.text((area.left - CHART_GAP, y), mark, FAINT, face, anchor="rm")
     room = (area.right - area.left) / len(names)
     for row, name in enumerate(names):
         middle = area.left + room * (row + 0.5)
         text, wide = fit(name, room - 4, SMALL, row + 1)
-        pen.text((middle, area.bottom + PLOT_GAP), text, TEXT, wide, anchor="ma")
+        pen.text((middle, area.bottom + CHART_GAP), text, TEXT, wide, anchor="ma")
         for place, (begin, end) in enumerate(_slots(middle, room, len(series))):
             value = series[place][row]
             if isinstance(value, float):
                 y, zero = area.y(value), area.y(0)
-                pen.rectangle((begin, min(y, zero), end, max(y, zero)), PLOT_COLOURS[place])
+                pen.rectangle((begin, min(y, zero), end, max(y, zero)), CHART_COLOURS[place])
                 text = written(value)
                 if face.getlength(text) <= room / len(series):
                     anchor, off = ("md", -3) if value >= 0 else ("ma", 3)
@@ -146,21 +146,21 @@ def _lying(
 ) -> None:
     face = ImageFont.load_default(SMALL)
     fitted = [fit(name, 190, SMALL, row) for row, name in enumerate(names, 1)]
-    left = MARGIN + PLOT_GAP + round(max(wide.getlength(text) for text, wide in fitted))
-    area = _Area(left, top, WIDTH - MARGIN - 56, height - MARGIN - FONT - PLOT_GAP, ticks[0], ticks[-1])
+    left = MARGIN + CHART_GAP + round(max(wide.getlength(text) for text, wide in fitted))
+    area = _Area(left, top, WIDTH - MARGIN - 56, height - MARGIN - FONT - CHART_GAP, ticks[0], ticks[-1])
     for tick in ticks:
         x = area.x(tick)
         pen.line((x, area.top, x, area.bottom), FAINT if tick == 0 else ROW)
-        pen.text((x, area.bottom + PLOT_GAP), written(round(tick, 10)), FAINT, face, anchor="ma")
+        pen.text((x, area.bottom + CHART_GAP), written(round(tick, 10)), FAINT, face, anchor="ma")
     room = (area.bottom - area.top) / len(names)
     for row, (text, wide) in enumerate(fitted):
         middle = area.top + room * (row + 0.5)
-        pen.text((area.left - PLOT_GAP, middle), text, TEXT, wide, anchor="rm")
+        pen.text((area.left - CHART_GAP, middle), text, TEXT, wide, anchor="rm")
         for place, (begin, end) in enumerate(_slots(middle, room, len(series))):
             value = series[place][row]
             if isinstance(value, float):
                 x, zero = area.x(value), area.x(0)
-                pen.rectangle((min(x, zero), begin, max(x, zero), end), PLOT_COLOURS[place])
+                pen.rectangle((min(x, zero), begin, max(x, zero), end), CHART_COLOURS[place])
                 if end - begin >= SMALL - 4:
                     pen.text((max(x, zero) + 4, (begin + end) / 2), written(value), TEXT, face, anchor="lm")
 
@@ -182,7 +182,7 @@ CAPTION, GAP = 16, 16
 QUALITY = 92  # of JPEG
 
 
-def boxed(image: Image.Image, boxes: Sequence[Box]) -> Picture:
+def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> Picture:
     """Return a copy of ``image`` (RGB) with boxes, each with its label on a plate."""
     drawn = image.copy()
     drawn.thumbnail((LONGEST, LONGEST))
@@ -213,7 +213,7 @@ def boxed(image: Image.Image, boxes: Sequence[Box]) -> Picture:
 def drawn_again(table: Table, original: Image.Image | None) -> Picture | None:
     """Return the numbers of a table as a chart, beside the picture they were read from where there is one;
     None where there are none to draw."""
-    chart = draw(table)
+    chart = draw_chart(table)
     if chart is None:
         return None
     if original is None:
@@ -257,26 +257,26 @@ NO_TEXT = "No text was found in the picture."
 NO_PICTURE = "The picture is gone, so that nothing is drawn on it."
 
 
-def pictures_of(talk: Talk) -> tuple[str, ...]:
+def talk_pictures(talk: Talk) -> tuple[str, ...]:
     """Return the SHA-256 of the pictures that a question is about: its own, or else those of the last
     question that had any."""
     return next((turn.pictures for turn in reversed(talk.turns) if turn.pictures), ())
 
 
-def so_far(form: Form, text: str) -> str:
+def output_so_far(form: Form, text: str) -> str:
     """Return what there is to read of an answer that grows: of a table its rows, of boxes what was found."""
     if form == "table":
-        table = output_parsing.so_far(text)
-        return output_parsing.words(table) if table is not None else ""
+        table = output_parsing.table_so_far(text)
+        return output_parsing.table_words(table) if table is not None else ""
     if form == "boxes":
         try:
-            return output_parsing.boxes_words(output_parsing.boxes_read(text, "qwen3", (1000, 1000)).boxes)
+            return output_parsing.describe_boxes(output_parsing.read_boxes(text, "qwen3", (1000, 1000)).boxes)
         except NotInForm:
             return ""
     return text
 
 
-def finished(
+def finish_output(
     talk: Talk,
     answer: ChatAnswer,
     wanted: Wanted,
@@ -290,9 +290,9 @@ def finished(
         return Output(answer=answer, parameters=dict(parameters))
     grid = None
     try:
-        answer, told = formed(talk, answer, wanted)
+        answer, told = form_answer(talk, answer, wanted)
         notes += told
-        grid = _drawn(answer, pictures_of(talk), paths)
+        grid = _drawn(answer, talk_pictures(talk), paths)
     except NotInForm:
         notes.append(NO_FORM[talk.answer])
     if answer.boxes and grid is None:
@@ -306,7 +306,7 @@ def _drawn(answer: ChatAnswer, names: Sequence[str], paths: Mapping[str, str]) -
     original = _opened(only) if only else None
     if answer.table is not None:
         return drawn_again(answer.table, original)
-    return boxed(original, answer.boxes) if answer.boxes and original is not None else None
+    return draw_boxes(original, answer.boxes) if answer.boxes and original is not None else None
 
 
 def _opened(path: str) -> Image.Image | None:
@@ -322,7 +322,7 @@ def _opened(path: str) -> Image.Image | None:
         return None
 
 
-def measured(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Output:
+def measured_output(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Output:
     """Return what was measured in pictures, in the files of that order, without a chat model. Opens and draws
     pictures, so it blocks."""
 
@@ -331,7 +331,7 @@ def measured(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Out
     original = _opened(files[0]) if len(files) == 1 else None
     table = found[0].table
     if form == "table" and table is not None:
-        answer = ChatAnswer(output_parsing.words(table), pictures=sizes, table=table)
+        answer = ChatAnswer(output_parsing.table_words(table), pictures=sizes, table=table)
         return Output(
             grid=drawn_again(table, original),
             answer=answer,
@@ -346,12 +346,12 @@ def measured(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Out
     from vision.readers import ocr as line_boxes
 
     (width, height), lines = found[0].size, found[0].lines
-    grid = encoded(line_boxes.draw(original, lines)) if original is not None else None
+    grid = encoded(line_boxes.draw_lines(original, lines)) if original is not None else None
     told = {**parameters, "width": width, "height": height, "notes": [BY_OCR]}
     return Output(grid=grid, answer=answer, lines=lines, parameters=told)
 
 
-def joined(first: ChatAnswer, second: ChatAnswer) -> ChatAnswer:
+def join_answers(first: ChatAnswer, second: ChatAnswer) -> ChatAnswer:
     """Return the second answer of a model that was asked once more, with the tokens of both."""
     return replace(
         second,

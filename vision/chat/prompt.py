@@ -140,13 +140,13 @@ def conversation(turns: Sequence[Turn]) -> Conversation:
         if turn.role == "user" and not (exchanges and len(exchanges[-1]) == 1):
             exchanges.append([turn])
         elif exchanges and exchanges[-1][-1].role == turn.role:
-            exchanges[-1][-1] = _conversation_joined(exchanges[-1][-1], turn)
+            exchanges[-1][-1] = _join_turns(exchanges[-1][-1], turn)
         elif exchanges:
             exchanges[-1].append(turn)
     return Conversation(tuple(map(tuple, exchanges)))
 
 
-def _conversation_joined(first: Turn, second: Turn) -> Turn:
+def _join_turns(first: Turn, second: Turn) -> Turn:
     text = f"{first.text}\n{second.text}".strip()
     seconds = first.film_seconds or second.film_seconds
     turn = Turn(first.role, text, job_id=second.job_id, film_seconds=seconds)
@@ -214,7 +214,7 @@ class Picture:
         return encode.resize(self._open(), self.size)
 
 
-def stored(sha: str, path: str, max_pixels: int, *, frame: bool = False) -> Picture:
+def stored_picture(sha: str, path: str, max_pixels: int, *, frame: bool = False) -> Picture:
     """Return the picture in the file ``path``, of which only the size is read now. max_pixels: 0 = as it is.
     frame: see Picture.
 

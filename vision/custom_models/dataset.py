@@ -104,7 +104,7 @@ def groups(structures: Sequence[Structure], known: Sequence[str] = ()) -> list[i
 LEAST = 1 / 8  # of a picture, that two must share; bricks correlate by chance where they share less
 SAME = 0.8  # correlation of what shows the same: of places 0.84 and more, of other bricks 0.68 at most
 NEAR, MOST_NEAR = 1 / 16, 0.5  # of a side; the share of pairs that correlate so near where parts lie alike
-OVERLAP_AT_ONCE = 16  # pictures that one is compared with in a call
+LAID_AT_ONCE = 16  # pictures that one is compared with in a call
 LEFT = 1 / 4  # of all places, that a picture must be told by; of fewer it would look stranger than it is
 
 
@@ -141,8 +141,8 @@ def overlapping(structures: Sequence[Tensor]) -> Generator[None, None, list[set[
         shift = torch.fft.fftfreq(2 * side, 1 / (2 * side)).abs()
         shares = (1 - shift / side)[:, None] * (1 - shift / side)
         close = (shift <= NEAR * side)[:, None] & (shift <= NEAR * side)
-        for start in range(0, at, OVERLAP_AT_ONCE):
-            some = spectra[start : start + OVERLAP_AT_ONCE]
+        for start in range(0, at, LAID_AT_ONCE):
+            some = spectra[start : start + LAID_AT_ONCE]
             products = one.whole.conj() * torch.stack([other.whole for other in some])
             lengths = backwards * torch.stack([other.lengths for other in some])
             fits = torch.fft.irfft2(products, s=(2 * side, 2 * side)) / lengths

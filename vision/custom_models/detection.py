@@ -430,7 +430,7 @@ class Wanted:
     boxes: Tensor
 
 
-def wanted(marked: Marked, labels: int) -> Wanted:
+def wanted_maps(marked: Marked, labels: int) -> Wanted:
     """Return what a network should say of a picture."""
     cells = marked.pixels.shape[1] // STRIDE
     heat, weights = torch.zeros(labels, cells, cells), torch.zeros(cells, cells)
@@ -517,7 +517,7 @@ class Settings:
         return max(2, min(PICTURES, round(PICTURES * (SIDE / self.side) ** 2)))
 
 
-def train(
+def train_detector(
     snapshot: Snapshot, open_picture: Open, settings: Settings, store: Store
 ) -> Generator[Step, None, Detector]:
     """Yield steps and return a detector of what is marked in the snapshot's training part.
@@ -621,7 +621,7 @@ class _Course:
         else:
             chosen = torch.randint(len(self._lesson), (settings.together,), generator=lots).tolist()
         shown = [varied(self._lesson[at], lots, turned=settings.turned) for at in chosen]
-        right = [wanted(one, self._labels) for one in shown]
+        right = [wanted_maps(one, self._labels) for one in shown]
         for group in self._optimizer.param_groups:
             warm = min(1.0, (self.done + 1) / WARM)
             group["lr"] = (

@@ -85,12 +85,12 @@ def pair(first: Extractor, second: Extractor) -> Extractor:
     return Extractor(name, first.side, module, licence)
 
 
-def named(name: str, find: Callable[[str], Extractor | None]) -> Extractor:
+def find_extractor(name: str, find: Callable[[str], Extractor | None]) -> Extractor:
     """Return the extractor of a name, or the ``pair`` of two. find: of one alone, None where it isn't known.
     Raises KeyError with the name that isn't."""
     first, _, second = name.partition(BOTH)
     if second:
-        return pair(named(first, find), named(second, find))
+        return pair(find_extractor(first, find), find_extractor(second, find))
     found = find(name)
     if found is None:
         raise KeyError(name)

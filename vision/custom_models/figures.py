@@ -266,7 +266,7 @@ def short(label: str) -> str:
     return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
 
 
-CELL, LINE, GAP, COLUMNS, SHEET_MOST = 192, 18, 6, 4, 12  # pixels, pictures
+CELL, LINE, GAP, COLUMNS, MOST_MISTAKES = 192, 18, 6, 4, 12  # pixels, pictures
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,7 @@ def mistakes(
     return sorted(found, key=lambda one: (-one.wrong, one.sha256))
 
 
-def sheet(
+def mistake_sheet(
     found: Sequence[Mistake],
     open_picture: Callable[[str], Image.Image],
     cell: int = CELL,
@@ -297,7 +297,7 @@ def sheet(
 ) -> Image.Image | None:
     """Draw the MOST surest mistakes, each ``cell`` px large; None without any. words: before what is right,
     and before what was said."""
-    some = found[:SHEET_MOST]
+    some = found[:MOST_MISTAKES]
     if not some:
         return None
     columns = min(COLUMNS, len(some))

@@ -122,12 +122,12 @@ def precision_recall(strange: Sequence[bool], scores: Sequence[float]) -> Curve 
     return Curve(recall, precision, float(metrics.average_precision_score(strange, scores)))
 
 
-def alarms(good_scores: Sequence[float], limit: float) -> Share:
+def false_alarms(good_scores: Sequence[float], limit: float) -> Share:
     """Return how many good pictures are stopped."""
     return Share(sum(score > limit for score in good_scores), len(good_scores))
 
 
-def found(bad_scores: Sequence[float], limit: float) -> Share:
+def found_defects(bad_scores: Sequence[float], limit: float) -> Share:
     """Return how many defects are found."""
     return Share(sum(score > limit for score in bad_scores), len(bad_scores))
 

@@ -122,7 +122,7 @@ def exhausted(work: Generator[None, None, Result]) -> Result:
             return result
 
 
-def run(
+def run_training(
     training: Generator[Step, None, Result], report: Callable[[Step], None] = lambda step: None
 ) -> Result:
     """Take all steps of a training and return what comes of it."""
@@ -211,7 +211,7 @@ def missing() -> list[str]:
     return [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
 
 
-def check() -> None:
+def check_libraries() -> None:
     """Raise ModelError unless own models can be trained, reported on and exported here."""
     if absent := missing():
         raise ModelError(
@@ -219,7 +219,7 @@ def check() -> None:
         )
 
 
-def load() -> None:
+def load_libraries() -> None:
     """Import what takes seconds the first time, so that it isn't done between two steps of a drawing."""
     for name in ("scipy.ndimage", "scipy.stats", "sklearn.linear_model", "sklearn.metrics", CHARTS):
         importlib.import_module(name)

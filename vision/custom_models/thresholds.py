@@ -115,7 +115,7 @@ def moved(now: float, test: Sequence[Told], move: str) -> tuple[float, str]:
     if move == "usual":
         found = USUAL
     elif move == "fewest":
-        found = limit_fewest_errors(test)
+        found = best_threshold(test)
     else:
         found = round(now + (STEP if move == "stricter" else -STEP), 4)
     if not LOWEST <= found <= HIGHEST:
@@ -123,7 +123,7 @@ def moved(now: float, test: Sequence[Told], move: str) -> tuple[float, str]:
     return found, _sentence(counts(test, now), counts(test, found), found)
 
 
-def told(threshold: float, test: Sequence[Told]) -> str:
+def threshold_effect(threshold: float, test: Sequence[Told]) -> str:
     """Say what a threshold that was chosen since means, "" of the usual one."""
     now = counts(test, threshold)
     if threshold == USUAL:
@@ -134,7 +134,7 @@ def told(threshold: float, test: Sequence[Told]) -> str:
     )
 
 
-def limit_fewest_errors(test: Sequence[Told]) -> float:
+def best_threshold(test: Sequence[Told]) -> float:
     """Return the threshold with the fewest things missed and boxes that are none together, the middle of
     several. Raises UserError where nothing was tested."""
     if not any(one["objects"] for one in test):

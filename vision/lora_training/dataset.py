@@ -122,7 +122,7 @@ class Sampling(Stage):
         self.whole.step(self._step, self._total, preview)
 
 
-def draw(
+def draw_samples(
     prompts: Sequence[str],
     lora: str,
     name: str,
@@ -149,7 +149,7 @@ def draw(
     return found
 
 
-def sheet(prompts: Sequence[str], rows: Sequence[tuple[str, Sequence[Image.Image]]]) -> Image.Image:
+def sample_sheet(prompts: Sequence[str], rows: Sequence[tuple[str, Sequence[Image.Image]]]) -> Image.Image:
     """Return all samples on one sheet: a row for each (words, pictures), a column for each prompt."""
     font = ImageFont.load_default(13)
     page = Image.new("RGB", (SIDE + len(prompts) * (CELL + GAP), LINE + len(rows) * (CELL + GAP)), PAPER)

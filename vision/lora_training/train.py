@@ -223,7 +223,7 @@ def can_be_chosen(models: Models) -> bool:
     return bool(models.config.models.get("clip"))
 
 
-def chosen(
+def choose_strength(
     pictures: Sequence[Image.Image],
     prompts: Sequence[str],
     tries: Mapping[float, Sequence[Image.Image]],
@@ -314,7 +314,7 @@ class Plan:
         return hashlib.sha256(data.encode()).hexdigest()
 
 
-def learn(plan: Plan, models: Models, store: Store, reporter: Reporter) -> Learned:
+def learn_style(plan: Plan, models: Models, store: Store, reporter: Reporter) -> Learned:
     """Train and return the style. store: where the training finds what an earlier process left, and leaves
     what a later one needs.
 
@@ -325,7 +325,7 @@ def learn(plan: Plan, models: Models, store: Store, reporter: Reporter) -> Learn
     state: State | None = None
     while True:
         model = models.image(plan.model, reporter)
-        recipe = families.of(model)
+        recipe = families.recipe_of(model)
         fingerprint = plan.fingerprint(model)
         state = state or State.decode(store.get(STATE) or b"", fingerprint) or State()
         run = _Run(plan, model, recipe, fingerprint, store, reporter, models)
@@ -420,7 +420,9 @@ class _Run:
         words = [given[number % len(given)] for number in range(self.settings.prior)]
         reporter = Sampling(self.reporter, step, self.settings.steps)
         name = f"prior-{self.fingerprint[:16]}"
-        drawn = dataset.draw(words, "", name, self.settings.seed + 1, self.model, self.store, reporter)
+        drawn = dataset.draw_samples(
+            words, "", name, self.settings.seed + 1, self.model, self.store, reporter
+        )
         return [Example(picture, caption, True) for picture, caption in zip(drawn, words, strict=True)]
 
     def _take_step(self, training: Training) -> None:
@@ -470,7 +472,7 @@ class _Run:
         reporter = Sampling(self.reporter, step, self.settings.steps)
         name = f"sample-{self.fingerprint[:16]}-{number}" + (f"-{strong:g}" if strong != 1.0 else "")
         given, seed = self.prompts if prompts is None else prompts, self.settings.seed
-        return dataset.draw(given, lora, name, seed, self.model, self.store, reporter, strong)
+        return dataset.draw_samples(given, lora, name, seed, self.model, self.store, reporter, strong)
 
     def learned(self, state: State) -> Learned:
         """Return what a finished training has come to, as strong as CLIP, which may need the room by now,
@@ -478,7 +480,7 @@ class _Run:
         rows, strong = list(self.rows), self._usual
         if self.tries:
             own = [example.picture for example in self.plan.examples]
-            strong = chosen(own, self._tried, self.tries, strong, self.models, self.reporter)
+            strong = choose_strength(own, self._tried, self.tries, strong, self.models, self.reporter)
         if strong != self._usual:
             rows.append((f"times {strong:g}", self.tries[strong][: len(self.prompts)]))
         # what the file says of itself
@@ -493,7 +495,7 @@ class _Run:
         }
         weights = state.weights if self.is_guided else scaled(state.weights, strong)
         file = lora_file(self.recipe.part, weights, about)
-        return Learned(file, about, state.losses, tuple(rows), dataset.sheet(self.prompts, rows))
+        return Learned(file, about, state.losses, tuple(rows), dataset.sample_sheet(self.prompts, rows))
 
 
 def lora_file(part: str, weights: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> bytes:

@@ -129,7 +129,7 @@ FAINT, STRONG = 0.55, 0.75  # how far the colours cover the picture: where nothi
 Box = tuple[float, float, float, float]
 
 
-def draw(image: Image.Image, counts: np.ndarray, seen: Box | None = None) -> Image.Image:
+def draw_heat(image: Image.Image, counts: np.ndarray, seen: Box | None = None) -> Image.Image:
     """Return a picture, no larger than MOST, in colours of ``counts``.
 
     counts: (rows, columns), 0..1, of the part ``seen``: left, top, right, bottom in px of the picture, None =
@@ -186,7 +186,7 @@ def covered(image: Image.Image) -> Iterator[Image.Image]:
             yield part
 
 
-def find(
+def find_by_occlusion(
     image: Image.Image, score: Callable[[list[Image.Image]], list[float]], batch: int = 16
 ) -> Image.Image:
     """Return a mask ("L", 255 = the thing) at the picture's size.
@@ -194,7 +194,7 @@ def find(
     score: pictures → how well the words fit each; called for ``batch`` pictures at a time. Raises UserError
     when covering nothing makes the words fit worse.
     """
-    return mask(occlusion_drops(image, score, batch), image.size)
+    return mask_of_drops(occlusion_drops(image, score, batch), image.size)
 
 
 def occlusion_drops(
@@ -214,7 +214,7 @@ def occlusion_drops(
     return np.array(scores[0]) - np.array(scores[1:]).reshape(CELLS, CELLS)
 
 
-def mask(drops: np.ndarray, size: tuple[int, int]) -> Image.Image:
+def mask_of_drops(drops: np.ndarray, size: tuple[int, int]) -> Image.Image:
     """Return the mask of the cell with the largest drop and all that is connected with it.
 
     drops: (rows, columns), how much the score drops when a cell is covered. size: (w, h) of the mask, px.
@@ -269,7 +269,7 @@ class Reason:
     how: Literal["attention", "covering", "faces"]
 
 
-def of_classifier(reader: Classifier, image: Image.Image, label: str, reporter: Reporter) -> Reason:
+def classifier_reason(reader: Classifier, image: Image.Image, label: str, reporter: Reporter) -> Reason:
     """Return why a classifier says one of its labels."""
     place = reader.labels.index(label)
     chance = reporter.batched("classifier", reader.chances_each, image)[place]
@@ -293,7 +293,7 @@ def of_classifier(reader: Classifier, image: Image.Image, label: str, reporter: 
     return _covered(image, chance, chances)
 
 
-def of_matcher(
+def matcher_reason(
     reader: Matcher, image: Image.Image, label: str, labels: Sequence[str], reporter: Reporter
 ) -> Reason:
     """Return why CLIP or SigLIP finds a label among others."""
@@ -320,7 +320,7 @@ def of_matcher(
     return _covered(image, chance, fits)
 
 
-def of_photograph(
+def photograph_reason(
     reader: Any,
     image: Image.Image,
     label: str,
@@ -333,7 +333,7 @@ def of_photograph(
     def fits(parts: list[Image.Image]) -> list[float]:
         seen = (chances for chances, _ in _at_once(reader.read_each, parts, reporter))
         if labels:
-            return [dict(photographed.compare(chances, faces, labels)[0])[label] for chances in seen]
+            return [dict(photographed.compare_labels(chances, faces, labels)[0])[label] for chances in seen]
         return [float(chances[list(photographed.classes_of(label))].sum()) for chances in seen]
 
     if photographed.means_people(label) or (not labels and not photographed.classes_of(label)):

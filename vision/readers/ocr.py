@@ -92,7 +92,7 @@ def load_ocr(folder: Path, name: str, card: Mapping[str, Any], device: str, dtyp
 
 ROOM = 0.2  # of the letters' height, between them and the box that is drawn
 MOST = 2048  # px of the longer side of the picture with boxes
-BOXES_SURE = 0.8  # score from which on a box has the colour of what is sure
+SURE_LINE = 0.8  # score from which on a box has the colour of what is sure
 DOUBT = "#fee75c"
 
 
@@ -106,7 +106,7 @@ def wider(line: TextLine, margin: float) -> list[Point]:
     return [(x + i * across[0] + j * down[0], y + i * across[1] + j * down[1]) for (x, y), i, j in signs]
 
 
-def draw(image: Image.Image, lines: Sequence[TextLine]) -> Image.Image:
+def draw_lines(image: Image.Image, lines: Sequence[TextLine]) -> Image.Image:
     """Return a picture, no larger than MOST, with a box around each line: yellow where its reader isn't
     sure."""
     scale = min(1.0, MOST / max(image.size))
@@ -120,7 +120,7 @@ def draw(image: Image.Image, lines: Sequence[TextLine]) -> Image.Image:
         ]
         around = [*corners, *corners[:2]]
         pen.line(around, BAR, 2 * wide, joint="curve")
-        pen.line(around, BEST if line.score >= BOXES_SURE else DOUBT, max(1, wide // 2), joint="curve")
+        pen.line(around, BEST if line.score >= SURE_LINE else DOUBT, max(1, wide // 2), joint="curve")
     return drawn
 
 

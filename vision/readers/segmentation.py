@@ -400,7 +400,7 @@ NEAR = (
     28.0  # distance in RGB within which a pixel shows the ground; about what drawings' paper and noise have
 )
 BAND, SAMPLES = 12, 32  # a row's ground is sampled in a band of a twelfth of the height: that of a horizon
-OUTLINE_LEAST, MOST = 0.1, 4.0  # of the rough place's area: an outline of less or more is of something else
+LEAST_OUTLINE, MOST = 0.1, 4.0  # of the rough place's area: an outline of less or more is of something else
 Flags = NDArray[np.bool_]
 
 
@@ -418,7 +418,7 @@ def outlined(image: Image.Image, rough: Image.Image) -> Image.Image:
     border = np.zeros_like(apart)
     border[0] = border[-1] = border[:, 0] = border[:, -1] = True
     thing = _thing((~connected(border & ~apart, ~apart)), near)
-    if thing is None or not OUTLINE_LEAST <= thing.sum() / near.sum() <= MOST:
+    if thing is None or not LEAST_OUTLINE <= thing.sum() / near.sum() <= MOST:
         return rough
     large = Image.fromarray(thing.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BILINEAR)
     return large.point(lambda value: 255 * (value > 127))

@@ -109,7 +109,7 @@ def score(heat: Tensor) -> Tensor:
     return torch.topk(flat, count, dim=2).values.mean(2).sum(1)
 
 
-TAUGHT_LEAST = 3  # pictures with defects that are learned from
+LEAST_TAUGHT = 3  # pictures with defects that are learned from
 FOLDS = 10  # in which good parts and defects are left out: of ten defects a head has nine
 STRENGTH = 0.1  # C of the logistic regression
 SHOWN = 6  # cells of a picture that are learned as defects: the strangest, in its marks where it has any
@@ -172,7 +172,7 @@ class Lesson:
         return self.after > self.before
 
 
-def learn(
+def learn_defects(
     good: Sequence[Pictured], bad: Sequence[Pictured], region: Tensor, limit: Callable[[list[float]], float]
 ) -> Generator[None, None, Lesson]:
     """Learn from defects that were shown, and stand still STOPS times. region: (h, w), how much each cell
@@ -345,7 +345,7 @@ def seen(heat: Tensor, apart: Tensor, maps: Tensor) -> Tensor:
     return torch.cat([there.mean(2), form.abs().mean(2), shown.mean(2), ranks, shape], 1)
 
 
-def fit(rows: Tensor, labels: Sequence[str]) -> tuple[Naming, list[str]]:
+def fit_naming(rows: Tensor, labels: Sequence[str]) -> tuple[Naming, list[str]]:
     """Learn names from what is ``seen`` of labelled pictures, (n, P), and return them in the order of the
     logits. Each name counts the same, however many pictures it has."""
     from sklearn.linear_model import LogisticRegression

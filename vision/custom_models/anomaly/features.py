@@ -108,12 +108,12 @@ class _View:
         return mean.float(), ((PRIOR + spread) / (PRIOR + own)).float()
 
 
-def fit(maps: Tensor, groups: Sequence[int] = ()) -> FittedCells:
+def fit_cells(maps: Tensor, groups: Sequence[int] = ()) -> FittedCells:
     """Return what ``fitting`` learns."""
-    return exhausted(fitting(maps, groups))
+    return exhausted(fitting_cells(maps, groups))
 
 
-def fitting(maps: Tensor, groups: Sequence[int] = ()) -> Generator[None, None, FittedCells]:
+def fitting_cells(maps: Tensor, groups: Sequence[int] = ()) -> Generator[None, None, FittedCells]:
     """Learn from the maps of good parts, (n, D, h, w), and stand still n times. groups: of each, equal for
     shots of one part, which are left out together; () = each is one of its own. Without a group two pictures
     must be left at least.
@@ -348,12 +348,12 @@ class FittedBank:
         return Bank(self.module.mean, whiten, (kept @ whiten).half().float())
 
 
-def bank_fit(maps: Tensor, seed: int, without: Sequence[frozenset[int]] = ()) -> FittedBank:
+def fit_bank(maps: Tensor, seed: int, without: Sequence[frozenset[int]] = ()) -> FittedBank:
     """Return what ``fitting`` learns."""
-    return exhausted(bank_fitting(maps, seed, without))
+    return exhausted(fitting_bank(maps, seed, without))
 
 
-def bank_fitting(
+def fitting_bank(
     maps: Tensor, seed: int, without: Sequence[frozenset[int]] = ()
 ) -> Generator[None, None, FittedBank]:
     """Learn from the maps of good pictures, (n, D, h, w), and stand still n + STOPS times. seed: of the lots

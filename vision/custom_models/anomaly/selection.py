@@ -201,9 +201,9 @@ class Candidate:
         together = torch.cat(list(maps))
         self.region = region
         if self.method == BANK:
-            self.fitted = yield from features.bank_fitting(together, self.seed, apart.without)
+            self.fitted = yield from features.fitting_bank(together, self.seed, apart.without)
         else:
-            self.fitted = yield from features.fitting(together, apart.groups)
+            self.fitted = yield from features.fitting_cells(together, apart.groups)
         self.good_scores = [float(score(self._heat(one[None]))) for one in self.fitted.strange]
 
     def stops(self, count: int) -> int:

@@ -110,7 +110,7 @@ class Tested:
         return Probe(probe.mean, probe.scale, weight, bias, probe.centres, self.far)
 
 
-def fit(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) -> tuple[Probe, Tested]:
+def fit_probe(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) -> tuple[Probe, Tested]:
     """Return what ``fitting`` learns."""
     return exhausted(fitting(rows, labels, groups, count))
 
@@ -144,7 +144,7 @@ def tested(logits: Tensor, squares: Tensor, right: Tensor, strength: float) -> T
     return Tested(logits / temperature, squares, strength, temperature, loss)
 
 
-def look(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
+def probe_logits(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return logits (n, L) and distances to the nearest centre, (n,), of features (n, P)."""
     logits, squares = compare(probe, rows)
     return logits, squares.amin(1).sqrt()
@@ -421,7 +421,7 @@ class Head(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits, and distances in those of what was taught."""
-        logits, near = look(self._probe, vectors(self.extractor, pixels))
+        logits, near = probe_logits(self._probe, vectors(self.extractor, pixels))
         return logits, near / self.far
 
 

@@ -85,7 +85,7 @@ def operations(module: TransformerFeatures, labels: Sequence[int], groups: Seque
     return 6.0 * weights * patches * looks
 
 
-def tuning_stops(labels: Sequence[int], groups: Sequence[str]) -> int:
+def count_tuning_stops(labels: Sequence[int], groups: Sequence[str]) -> int:
     """Return how often ``tuning`` stands still at most."""
     return sum(model.steps(len(labels) - len(part)) for part in [*folds(labels, groups, FOLDS), []])
 
@@ -125,7 +125,7 @@ Open = Callable[[str], Image.Image]
 ENOUGH = 50  # examples a label from which words are no longer asked
 
 
-def train(
+def train_classifier(
     snapshot: Snapshot,
     open_picture: Open,
     extractors: Sequence[Extractor],
@@ -155,7 +155,7 @@ def train(
         and lora.allows(extractor.module, places, groups)
     ]
     total = len(items) * (len(extractors) + bool(words)) + len(extractors) * fits + 1
-    total += len(items) + tuning_stops(places, groups) if able else 0
+    total += len(items) + count_tuning_stops(places, groups) if able else 0
     count = _Count(total)
 
     # 1. Try a probe on each tower.
@@ -284,7 +284,7 @@ def _tuned(
     taught = Taught(torch.stack(seen), torch.tensor(some.places), some.count, begun.tested.strength)
     key = f"{begun.extractor.name} {some.key()}"
     learning = tuning(module, taught, some.groups, begun.tested, store, key, seed, device)
-    first, stops = count.done, tuning_stops(some.places, some.groups)
+    first, stops = count.done, count_tuning_stops(some.places, some.groups)
     while True:
         try:
             next(learning)

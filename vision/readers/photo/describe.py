@@ -148,7 +148,7 @@ class Look:
     note: str = ""
 
 
-def look(image: Image.Image, models: Models, reporter: Reporter, role: str) -> Look:
+def look_at(image: Image.Image, models: Models, reporter: Reporter, role: str) -> Look:
     """Return what is seen in a picture that the model of ``role`` is to read."""
     if not helps(models, role) or (reporter.is_guest and not is_here(models, "photograph")):
         return Look()
@@ -188,7 +188,7 @@ def faces(image: Image.Image, models: Models, reporter: Reporter) -> list[Face]:
     return reporter.in_thread(lambda: finder.find(image))
 
 
-def looking_best(chances: np.ndarray, found: Sequence[Face], count: int) -> list[tuple[str, float]]:
+def best_with_faces(chances: np.ndarray, found: Sequence[Face], count: int) -> list[tuple[str, float]]:
     """Return the ``count`` likeliest things in a photograph, best first: people, by their faces, among
     ImageNet's classes."""
     scores = best(chances, count)
@@ -197,7 +197,7 @@ def looking_best(chances: np.ndarray, found: Sequence[Face], count: int) -> list
     return sorted(scores, key=lambda pair: -pair[1])[:count]
 
 
-def compare(
+def compare_labels(
     chances: np.ndarray, found: Sequence[Face], asked: Sequence[str]
 ) -> tuple[list[tuple[str, float]], list[str]]:
     """Return how well each of some labels fits a photograph, as shares that sum to 1 and best first, and the

@@ -164,7 +164,7 @@ AROUND = 0.08  # of a box's sides: what is looked at beside it
 FAINT, FULL = 0.1, 0.9  # of the mask: below and above it is nothing, or all
 LEAST = 0.002  # of the picture: a smaller thing is none
 SEEN = 8  # pictures whose masks are kept
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (1, 3, SIDE, SIDE) → (1, 1, SIDE, SIDE)
+RunCutter = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (1, 3, SIDE, SIDE) → (1, 1, SIDE, SIDE)
 Real = NDArray[np.float32]
 
 
@@ -174,7 +174,7 @@ class Cutter:
     name = "u2netp"
     takes_words, takes_points = False, True
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunCutter) -> None:
         self._run = run
         self._seen = LRUCache[str, Image.Image](SEEN)
 
@@ -339,7 +339,7 @@ MOST = 640  # px of the longer side that it looks at
 MULTIPLE, CELL = 32, 4  # px: sides are multiples; of a cell of its maps
 SURE = 0.5  # score
 SAME = 0.3  # IoU from which two boxes are one face's
-FacesRun = Callable[[Any], Sequence[np.ndarray]]  # (1, 3, H, W) → heat, scale, offset, landmarks
+RunFaces = Callable[[Any], Sequence[np.ndarray]]  # (1, 3, H, W) → heat, scale, offset, landmarks
 
 
 @dataclass(frozen=True)
@@ -355,7 +355,7 @@ class FaceFinder:
 
     name = "centerface"
 
-    def __init__(self, run: FacesRun) -> None:
+    def __init__(self, run: RunFaces) -> None:
         self._run = run
 
     def find(self, image: Image.Image) -> list[Face]:
