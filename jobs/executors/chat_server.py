@@ -42,7 +42,7 @@ from jobs.executors.openai_api import (
     without_usage,
 )
 from vision.chat.output_parsing import Wanted, ask_again, put_in_form, wanted_of_card
-from vision.chat.output_rendering import finish_output, join_answers, measured_output, talk_pictures
+from vision.chat.output_rendering import finish_output, join_answers, talk_pictures
 from vision.protocol import (
     Answered,
     Broke,
@@ -58,7 +58,7 @@ from vision.protocol import (
     Talk,
     kept_pictures,
 )
-from vision.readers.ocr import UNREAD, ToRead, enough, to_read, with_texts
+from vision.readers.ocr import UNREAD, ToRead, enough, measured_output, to_read, with_texts
 
 Look = Callable[[Question], Awaitable[Answered | Declined]]
 FORMS = ("table", "text")

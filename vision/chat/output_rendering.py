@@ -1,10 +1,5 @@
-"""The picture that shows an answer: boxes on what was asked about, or a chart drawn again beside it.
-
-Draws a table's numbers as bars with PIL, so that they can be compared with the chart that they were read
-from.
-
-From an answer in words, or from what was measured, to what people see: words, table or boxes, a picture,
-and sentences about them."""
+"""What people see of a chat model's answer: words, a table or boxes, the picture with boxes drawn on it,
+or the chart drawn again from the numbers."""
 
 from __future__ import annotations
 
@@ -18,11 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.events import ChatAnswer, Output, Picture
 from core.requests.chat import Form
-from core.results import Box, Table, text_of_lines
+from core.results import Box, Table
 from vision.chat import output_parsing
 from vision.chat.output_parsing import MOST, NotInForm, Wanted, form_answer, numeric, written
 from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit
-from vision.protocol import Measured, Talk
+from vision.protocol import Talk
 
 CHART_COLOURS = (BAR, BEST, "#fee75c", "#eb459e", "#ed4245", "#3ba5b5")
 WIDTH, LEAST_HEIGHT, MOST_HEIGHT = 640, 420, 1000  # px
@@ -244,16 +239,10 @@ def encoded(image: Image.Image) -> Picture:
     return Picture(data, kind, *image.size)
 
 
-BY_AXIS = (
-    "Read from the axis by OCR, and by how long the bars are; no chat model looked at it. It may be wrong:"
-    " compare it with the chart drawn again."
-)
-BY_OCR = "Read by OCR; no chat model looked at it. It may be wrong; check what matters."
 NO_FORM = {
     "table": "The model gave no table that can be used; this is what it said.",
     "boxes": "The model gave no boxes that can be used; this is what it said.",
 }
-NO_TEXT = "No text was found in the picture."
 NO_PICTURE = "The picture is gone, so that nothing is drawn on it."
 
 
@@ -301,17 +290,15 @@ def finish_output(
 
 
 def _drawn(answer: ChatAnswer, names: Sequence[str], paths: Mapping[str, str]) -> Picture | None:
-
     only = paths.get(names[0]) if len(names) == 1 else None
-    original = _opened(only) if only else None
+    original = open_original(only) if only else None
     if answer.table is not None:
         return drawn_again(answer.table, original)
     return draw_boxes(original, answer.boxes) if answer.boxes and original is not None else None
 
 
-def _opened(path: str) -> Image.Image | None:
-    from PIL import Image
-
+def open_original(path: str) -> Image.Image | None:
+    """Return a stored picture on white, None when it is gone."""
     try:
         with Image.open(path) as opened:
             if not opened.has_transparency_data:
@@ -320,35 +307,6 @@ def _opened(path: str) -> Image.Image | None:
             return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     except OSError:
         return None
-
-
-def measured_output(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Output:
-    """Return what was measured in pictures, in the files of that order, without a chat model. Opens and draws
-    pictures, so it blocks."""
-
-    sizes = tuple(one.size for one in found)
-    parameters: dict[str, Any] = {"kind": "ask", "model": found[0].reader}
-    original = _opened(files[0]) if len(files) == 1 else None
-    table = found[0].table
-    if form == "table" and table is not None:
-        answer = ChatAnswer(output_parsing.table_words(table), pictures=sizes, table=table)
-        return Output(
-            grid=drawn_again(table, original),
-            answer=answer,
-            parameters={**parameters, "notes": [BY_AXIS]},
-        )
-    texts = [text_of_lines(one.lines) for one in found]
-    if len(texts) > 1:
-        texts = [f"Picture {number}:\n{text or NO_TEXT}" for number, text in enumerate(texts, 1)]
-    answer = ChatAnswer("\n\n".join(texts) or NO_TEXT, pictures=sizes)
-    if len(found) > 1 or not found[0].lines:
-        return Output(answer=answer, parameters={**parameters, "notes": [BY_OCR]})
-    from vision.readers import ocr as line_boxes
-
-    (width, height), lines = found[0].size, found[0].lines
-    grid = encoded(line_boxes.draw_lines(original, lines)) if original is not None else None
-    told = {**parameters, "width": width, "height": height, "notes": [BY_OCR]}
-    return Output(grid=grid, answer=answer, lines=lines, parameters=told)
 
 
 def join_answers(first: ChatAnswer, second: ChatAnswer) -> ChatAnswer:

@@ -28,10 +28,11 @@ from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import AskRequest
 from core.results import Table, TextLine, lines_in_rows
-from vision.chat import output_rendering
 from vision.chat.output_parsing import NotInForm, make_table, number
+from vision.chat.output_rendering import talk_pictures
 from vision.images import encode
 from vision.protocol import Measure, Measured, Talk
+from vision.readers import ocr
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -900,7 +901,7 @@ def read_instead(
 ) -> Output | None:
     """Return an answer that needs no chat model, None where one has to be asked: also where somebody wants
     other words. Raises UserError where there is none to be asked."""
-    names = [name for name in output_rendering.talk_pictures(talk) if name in paths]
+    names = [name for name in talk_pictures(talk) if name in paths]
     has_model = bool(models.config.models.get("ask"))
     if talk.answer in FORMS and names and not (request.temperature and has_model):
         if talk.answer == "text" or len(names) == 1:
@@ -908,7 +909,7 @@ def read_instead(
             found = [measure(Measure("", file, talk.answer), models, reporter) for file in files]
             known = [one for one in found if one is not None]
             if known and len(known) == len(found):
-                return reporter.in_thread(lambda: output_rendering.measured_output(talk.answer, known, files))
+                return reporter.in_thread(lambda: ocr.measured_output(talk.answer, known, files))
     if not has_model and talk.answer in FORMS:
         raise UserError(NO_BARS)
     return None
