@@ -1,17 +1,6 @@
-"""Reads JSON as models write it: in a fence, with words around it, trailing commas, NaN, single quotes, or
-without its end.
-
-Reads tables from what models write: JSON first, else rows of Markdown, of commas, or DePlot's lines.
-
-The cells of a table: numbers as people and models write them, and names.
-
-Reads boxes from what models write, each family in its own form, and says them in words.
-
-Models that do tasks on one picture and know no conversation: what each is told for a form of answer.
-
-Florence-2 (Xiao et al., 2023) and PaliGemma (Beyer et al., 2024), as their model cards have it.
-
-What a model is asked for, by form of answer, and how its answer becomes what people see."""
+"""What a chat model is asked for, by form of answer, and how tables and boxes are read from what it writes:
+JSON as models write it, rows of Markdown or commas, DePlot's lines, and each family's own form of boxes.
+Florence-2 (Xiao et al., 2023) and PaliGemma (Beyer et al., 2024) as their model cards have it."""
 
 from __future__ import annotations
 

@@ -1,16 +1,8 @@
-"""Turns a conversation into what a chat model reads: token ids, with the place of each picture in them.
+"""Turns a conversation into what a chat model reads: token ids with the place of each picture in them,
+people's control tokens made harmless, and turns left out where there is no room. Loads no torch.
 
-The processor is asked about one picture at a time. What it puts into the text for one depends on its size
-only, so that a picture whose tokens are known from an earlier turn isn't opened again.
-
-Takes the power from control tokens that people write: what ends a turn, begins another's, or stands for a
-picture in the prompt of a chat model. Loads no torch.
-
-A conversation as a chat template takes it: what the model is told before it, alternating turns with what
-people wrote made harmless, and which of them are left out when there is no room. Loads no torch.
-
-Pictures of a conversation: opened only when the model has to look at them, and no larger than it may
-see."""
+What the processor puts into the text for a picture depends on its size only, so that a picture whose tokens
+are known from an earlier turn isn't opened again."""
 
 from __future__ import annotations
 

@@ -1,14 +1,8 @@
-"""Answers questions: makes the prompt, has the answer written beside those of others, and ends it when its
-job is stopped.
+"""A loaded chat model that answers questions and says how likely given answers are.
 
-Writes the answers of models whose caches can't be joined, one after the other, by transformers' own
-``generate``: those with cross-attention to pictures (Idefics, Mllama), with layers that keep a state, or that
-do tasks (Florence-2, PaliGemma).
-
-Loads a chat model, and tries whether its answers can be written together.
-
-How likely a chat model finds each of some given answers to a question: the sum of the log-probabilities of
-its tokens, read behind one prompt in one call for all."""
+It tries when it is loaded whether its answers can be written together; those whose caches can't be joined
+(cross-attention as in Idefics and Mllama, layers with a state, Florence-2, PaliGemma) are written one after
+the other by transformers' own ``generate``."""
 
 from __future__ import annotations
 

@@ -1,15 +1,10 @@
-"""Settles what a training learns from: which pictures show the same thing, and which are kept for testing.
+"""Settles what a training learns from: which pictures show the same thing or overlap, and which are kept for
+testing.
 
-Which pictures are shots of the same thing: those whose fine structure correlates.
-
-Perceptual hashes can't tell parts in a fixture apart (docs/inspect.md); fine structure can: shots of one part
-that lies still correlate by 0.98 and more, different parts hardly ever.
-
-Which pictures show some of the same places: those that correlate well where one is laid over the other, by
-whatever shift. Turned or differently enlarged pictures of a place aren't recognised.
-
-A picture of which another has shown a part looks more usual than a new place does, so that nothing can be
-told of new places by it (docs/inspect.md)."""
+Perceptual hashes can't tell parts in a fixture apart; fine structure can: shots of one part that lies still
+correlate by 0.98 and more, different parts hardly ever. A picture of which another has shown a part looks
+more usual than a new place does, so that nothing can be told of new places by it (docs/inspect.md). Turned or
+differently enlarged pictures of a place aren't recognised."""
 
 from __future__ import annotations
 

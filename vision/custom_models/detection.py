@@ -1,18 +1,9 @@
-"""A detector as it is kept: tensors and a card in one safetensors file, and what it finds in a picture.
+"""A detector, its training from marked pictures and what is kept of it: each thing is a point in a heat map
+of its label, with how far its sides are from there. CenterNet (arXiv:1904.07850), taught as TTFNet
+(arXiv:1909.00700) does, from nothing.
 
-The network that finds things: each is a point in a heat map of its label, with how far its sides are from
-there. CenterNet (arXiv:1904.07850), taught as TTFNet (arXiv:1909.00700) does.
-
-What networks of a detector are made of.
-
-What a thing is called, told once more from a closer look: whatever was found is brought to one size, so
-that a small nut and a large one look alike. What is found, and where, is left to ``network``.
-
-Trains a detector from pictures in which things were marked, from nothing: small enough for a processor,
-and with each picture turned, moved and lit anew in every step, so that few of them go far.
-
-What a network is shown in one step of its training: pictures turned, moved and in other light, and what it
-should say of each cell."""
+What a thing is called is told once more from a closer look, brought to one size, so that a small nut and a
+large one look alike."""
 
 from __future__ import annotations
 

@@ -1,10 +1,5 @@
-"""Charts of a report as PNG: confusion, curves, and the scores with the limit in them.
-
-Where a part is strange, as a person sees it: a heat map over the picture and regions with outlines.
-
-Boxes drawn over a picture, each in its label's colour with what it is called.
-
-The worst mistakes side by side, each with what was right and what was said."""
+"""Pictures of a report as PNG: charts, heat maps with outlined regions, boxes with their labels, and the
+worst mistakes side by side."""
 
 from __future__ import annotations
 

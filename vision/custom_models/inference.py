@@ -1,10 +1,5 @@
-"""What an own model says of a picture, in the words of a result.
-
-What a detector finds in pictures: those that were kept for testing, and those that somebody asks about.
-
-What a worker's own models can see pictures with: filters always, and the networks that it has configured.
-They run on the processor in float32 wherever the worker draws, so that the same pictures give the same
-model."""
+"""What an own model says of a picture, in the words of a result, and what a worker's models see pictures
+with: on the processor in float32 wherever the worker draws, so that the same pictures give the same model."""
 
 from __future__ import annotations
 

@@ -1,9 +1,6 @@
-"""Figures of a model on held-out pictures, each share with its interval.
-
-Average precision of boxes, as COCO counts it: the mean, over 101 recalls, of the best precision at that
-recall or a higher one, of boxes that overlap a right one of their label by at least so much.
-
-How far told probabilities are from how often they are right."""
+"""Figures of a model on held-out pictures: shares with their intervals, curves, calibration, and average
+precision of boxes as COCO counts it: the mean, over 101 recalls, of the best precision at that recall or a
+higher one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The report on a version that was just learned: figures for its row, charts, and a sentence for people.
-
-The report on a detector that was just learned: what it found of what is marked in pictures that were kept
-for testing, and what it found that isn't there."""
+"""The report on a version that was just learned: figures for its row, charts, and a sentence for people."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """What a training learned from: pictures by their hash, with labels and parts, in one canonical text whose
-hash names it.
-
-Which pictures are kept for testing: groups of shots together, every label in its share, and once kept for
-testing always kept."""
+hash names it; and which of them, in groups of shots, are kept for testing, once and for always."""
 
 from __future__ import annotations
 

@@ -1,10 +1,5 @@
-"""A training as steps: a generator that says how far it is and keeps what was expensive in a store, so that
-one that was killed goes on where it was, with the same bytes in the end.
-
-Work of own models in slices between the steps of other jobs, each on one thread, so that the same comes of
-it whatever else runs.
-
-What the extra ``train`` brings, and the sentence for a host without it."""
+"""A training as a generator of steps that keeps what was expensive in a store, so that one that was killed
+goes on with the same bytes in the end; run in slices between other jobs, each on one thread."""
 
 from __future__ import annotations
 

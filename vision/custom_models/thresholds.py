@@ -1,12 +1,9 @@
-"""Above which score a part is called strange, and how often a good part then is, told from good parts alone.
+"""Above which score a part is called strange, or a thing is told, and what another threshold would change.
 
 The score of a new good part is one more of the same kind as n held-out scores of good parts, so that it is
 the largest of all for at most 1 in n + 1 (split conformal prediction, Vovk et al., 2005). Held-out scores
 need no second set: each good part is scored by all others. Of several pictures of one part the strangest
-stands for it: it is scored no lower than any of them, so that the promise holds for each.
-
-From which score on a thing is told: what another one would change, and which of two detectors finds more.
-Pure functions on what a report tells of pictures that were kept for testing."""
+stands for it, so that the promise holds for each."""
 
 from __future__ import annotations
 

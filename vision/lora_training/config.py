@@ -1,8 +1,5 @@
-"""What a style is trained with: the words and numbers that its result depends on, besides the pictures and
-the model. Loads no torch.
-
-How much memory the training of a style takes on a device, counted from a model's configuration and the
-sizes of its files. Loads no torch, so that what doesn't fit is refused before it waits in the queue.
+"""What a style is trained with, and how much memory that takes on a device, counted before it waits in the
+queue. Loads no torch.
 
 The activations are those of gradient checkpointing (arXiv:1604.06174): what goes into every block is kept,
 and one block at a time is computed again; without it, all that every block computes. The constants are upper

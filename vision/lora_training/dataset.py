@@ -1,8 +1,5 @@
-"""What a style is learned from: pictures and their captions, cut to squares, and kept as the denoiser takes
-them, so that no step encodes anything.
-
-The samples of a training: what the model draws with the style at each checkpoint, beside what it draws
-without, on one sheet."""
+"""What a style is learned from, cut to squares and kept as the denoiser takes it, so that no step encodes
+anything; and the samples that are drawn at each checkpoint, on one sheet."""
 
 from __future__ import annotations
 

@@ -1,14 +1,9 @@
-"""The steps of a training: which pictures, which noise, the optimizer; and what must be kept so that one that
-was cut off ends in the same bits.
+"""Trains a style, from pictures to a file: takes the steps between those of other jobs, keeps what ends in
+the same bits after a cut, draws samples, and chooses how strong the style is.
 
 All random numbers of a step come from a generator that is seeded by the step's number, so that no state of
-generators has to be kept.
-
-A style from pictures to a file: prepares them, takes the steps between those of other jobs, keeps where it
-stands, draws samples, and lets another model have the room when one is needed.
-
-How strong a style is in its file: of a few strengths the weakest one at which nearly everything that the
-model draws comes nearer to the style's pictures, by the host's CLIP, and still shows what was asked for."""
+generators has to be kept. Of a few strengths the weakest counts at which nearly everything comes nearer to
+the style's pictures, by the host's CLIP, and still shows what was asked for."""
 
 from __future__ import annotations
 

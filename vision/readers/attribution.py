@@ -1,21 +1,9 @@
-"""Where a transformer looked for an answer: relevance of each patch by attention rollout weighed with
-gradients.
+"""Why a reader says a label, and where in the picture that is: attention rollout weighed with gradients where
+it is a transformer with a class token, else by covering parts of the picture.
 
-R ← R + E_h[(∇A ⊙ A)⁺] R over all layers, from R = I; the row of the class token tells how much each patch
-speaks for the score: arXiv:2103.15679, equations 5 and 6 (self-attention).
-
-Which part of a picture a model sees, whose processor cuts the middle out of it.
-
-Lays over a picture how much each place of it counts.
-
-Why each kind of reader says a label: gradients where it is a transformer with a class token, else by
-covering parts of the picture.
-
-Locates what a text names by occlusion: covers parts of the picture and measures how much the CLIP score
-drops.
-
-Occlusion sensitivity is from arXiv:1311.2901, 4.2. It is coarse, but needs no model of its own beside CLIP or
-SigLIP; CLIPSeg (SEGMENT_MODEL) is finer."""
+Rollout: R ← R + E_h[(∇A ⊙ A)⁺] R over all layers, from R = I; the row of the class token tells how much each
+patch speaks for the score (arXiv:2103.15679, equations 5 and 6). Occlusion (arXiv:1311.2901, 4.2) is coarse,
+but needs no model beside CLIP or SigLIP; CLIPSeg (SEGMENT_MODEL) is finer."""
 
 from __future__ import annotations
 

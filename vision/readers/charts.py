@@ -1,17 +1,8 @@
-"""Reads a bar chart: standing or lying bars, one series or several side by side. What can't be told with two
-labels of an axis that agree isn't read at all.
+"""Reads a bar chart, from its coloured rectangles and the text in it to a table: standing or lying bars, one
+series or several side by side. One thing because every step measures the same bars against the same axis.
 
-Rectangles of one colour in a chart: its bars, and the patches of its legend.
-
-The scale of a chart's axis, from the numbers beside it: which value lies at which pixel.
-
-What the parts of a bar chart are called: the names below its bars, its legend, its title and its unit.
-
-Places are as in a chart whose bars stand; a lying one is mirrored, see ``Written.of``.
-
-What can be told of a picture without a chat model: the text in it, or the numbers of a bar chart.
-
-A bar chart from picture to table: what looks like one has its text read, large enough, and is measured."""
+What can't be told with two labels of an axis that agree isn't read at all. Places are as in a chart whose
+bars stand; a lying one is mirrored, see ``Written.of``."""
 
 from __future__ import annotations
 

@@ -1,20 +1,9 @@
-"""What CLIP or SigLIP sees of a picture, in three views: what it is, how it looks, and what lies where.
+"""Learns a set's labels from a few examples: by a logistic head on three views of what CLIP or SigLIP sees,
+or by a chat model that is shown the most similar ones, as in Flamingo (Alayrac et al., 2022).
 
 The last layer knows things and has forgotten most of the rest; styles and places are in the layers before,
-numbers and positions in the patches (docs/ask.md has figures).
-
-A logistic head on features: fitted with examples left out in turn as well, so that how often it is right
-on pictures that it hasn't seen is known.
-
-Learns a set's labels from the features of its examples, and says how well.
-
-What a set teaches, as a job is handed out with it: pictures with their labels, and the picture that is
-asked about. Loads no torch.
-
-The other way to learn from a few examples: a chat model is shown the most similar ones as turns of a
-conversation, and its probabilities of the labels are compared.
-
-Flamingo (Alayrac et al., 2022) chooses examples by similarity, too."""
+numbers and positions in the patches (docs/ask.md has figures). Examples are left out in turn, so that how
+often either is right on new pictures is known."""
 
 from __future__ import annotations
 

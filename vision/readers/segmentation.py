@@ -1,17 +1,6 @@
-"""CLIPSeg: a mask of what a text names.
-
-SAM: the outline of what somebody points at. A picture is looked at once, which is slow; then a click takes
-milliseconds (arXiv:2304.02643).
-
-All things of a picture with their outlines: by a model of semantic segmentation (UPerNet, SegFormer) that
-has one class for the ground.
-
-It looks twice: at the whole picture for things, then at each one more closely for its outline.
-
-The outline of a thing whose place is known roughly: what differs from the ground that lies around it.
-
-For things before a plain or slowly changing ground, as in drawings. Where no outline stands out, the rough
-place stays. SAM (SEGMENT_MODEL) is for everything else."""
+"""Masks and outlines: CLIPSeg's mask of what a text names, SAM's outline of what somebody points at
+(arXiv:2304.02643), all things of a picture by semantic segmentation (UPerNet, SegFormer), and the outline of
+a thing before a plain ground by its colours alone."""
 
 from __future__ import annotations
 

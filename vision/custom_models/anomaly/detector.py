@@ -1,18 +1,10 @@
-"""The whole way from a picture to a score and a heat map, as one network: what is trained with is what is
-asked and what is exported.
+"""An inspection as one network from a picture to a score, a heat map and a kind of defect, and as the file
+that is kept; with heads that learn from defects that were missed and shown.
 
-Defects that were missed and shown: a linear head on how each cell differs from the usual, beside the
-detector.
-
-What it says is laid on the detector's scale and the larger of the two counts. So a defect that nobody
-showed is found as before, and held-out good parts give the limit of both together.
-
-What kind of defect it is: a linear head that looks only at what the detector points at.
-
-Where the whole picture is looked at, ten examples a kind say little (docs/inspect.md); and a kind that nobody
-labelled is still found, because the detector doesn't ask the head.
-
-An inspection as it is kept: tensors and a card in one safetensors file, and what it says of a picture."""
+What such a head says is laid on the detector's scale and the larger of the two counts: a defect that nobody
+showed is found as before, and held-out good parts give the limit of both together. The kind is told only from
+what the detector points at: where the whole picture is looked at, ten examples a kind say little
+(docs/inspect.md)."""
 
 from __future__ import annotations
 

@@ -1,21 +1,12 @@
-"""How strange each cell is beside the same cell of good parts: a Gaussian a cell, whose correlations between
-features are those of all cells together.
+"""How strange each cell of a picture is: beside the same cell of good parts laid onto a reference (PaDiM,
+arXiv:2011.08785), or beside the nearest patch of any good picture (PatchCore, arXiv:2106.08265, with whitened
+features).
 
-PaDiM (arXiv:2011.08785) with one pooled covariance in place of one a cell, which twenty pictures can't give;
-what is pooled are the differences from each cell's own mean, so that a faint change of an even place counts.
-A good part is held out of all of it, of the covariance too: of twenty pictures with 152 features each makes a
-good share of what it would be measured by.
-
-How far each patch is from the nearest patch of any good picture, wherever that lies: PatchCore
-(arXiv:2106.08265) with whitened features, for what lies anyhow and for surfaces without a place.
-
-A good picture is held out of what whitens, too, as in ``cells``.
-
-Lays a picture onto a reference: turns and shifts it to where the two correlate best.
-
-All turned references are kernels of one convolution, so that the normalised correlation of every turn and
-shift is found at once; the place is the mean of them, weighed by a sharp softmax. It has no jumps: another
-runtime's rounding moves nothing."""
+PaDiM has one pooled covariance, of the differences from each cell's own mean, in place of one a cell, which
+twenty pictures can't give. A good part is held out of all of it, of the covariance too: of twenty pictures
+with 152 features each makes a good share of what it would be measured by. All turned references are kernels
+of one convolution; the place is their mean, weighed by a sharp softmax, which has no jumps: another runtime's
+rounding moves nothing."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """Trains an inspection: looks at good pictures in every way the host has, tries each on drawn defects, keeps
-the best, and tells what it can't find.
-
-What a training learns from, where there are fewer than four good parts: copies of their pictures, as the
-same camera might have taken them a moment later."""
+the best, and tells what it can't find. Where there are fewer than four good parts it learns from copies of
+their pictures, as the same camera might have taken them a moment later."""
 
 from __future__ import annotations
 

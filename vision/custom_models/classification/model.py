@@ -1,24 +1,9 @@
-"""A classifier as it is kept: tensors and a card in one safetensors file, and what it says of a picture.
+"""A classifier and what it is made of: linear heads on what towers see, calibrated on groups that were left
+out, LoRA (arXiv:2106.09685) in the attention of a tower, and labels that are probably wrong.
 
-A transformer that learns to see labels: LoRA (arXiv:2106.09685) in the attention of a tower, and a linear
-head on what it then pools.
-
-It begins where the probe on the same tower stands (arXiv:2202.10054): with a head that fits, the tower is not
-torn away from what it knows. What is kept are the added matrices, a few thousandths of the tower.
-
-A linear head on features, how sure it may be, and how far from everything taught a picture is.
-
-What is told of it is measured on examples that were left out, a group of shots at a time.
-
-A head on what two towers see: their heads' logits added up, each counting as much as left-out examples
-say. That is one linear head on the features of both.
-
-Which examples are left out together: whole groups of shots, every label in each fold as far as it goes.
-
-Labels that are probably wrong: what was left out in turn says otherwise.
-
-Confident learning (Northcutt et al., 2021, arXiv:1911.00068): a picture is doubted when another label is as
-likely as that label usually is for pictures that have it. It is asked about, never changed."""
+LoRA begins where the probe on the same tower stands (arXiv:2202.10054), so that the tower is not torn away
+from what it knows. A label is doubted by confident learning (Northcutt et al., arXiv:1911.00068): when
+another one is as likely as that one usually is for pictures that have it."""
 
 from __future__ import annotations
 

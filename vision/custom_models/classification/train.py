@@ -1,8 +1,5 @@
-"""Trains a classifier: a probe on each tower the host has, the best or the best two together by left-out
-examples, with what words say blended in while examples are few.
-
-Whether a transformer that learns to see labels is better than a probe on what it sees: tried by the same
-left-out examples, where there are enough of them and time."""
+"""Trains a classifier: a probe on each tower the host has, the best, the best two together, or a tower that
+learns to see labels, chosen by left-out examples, with what words say blended in while examples are few."""
 
 from __future__ import annotations
 

@@ -1,10 +1,6 @@
-"""ImageNet's classes by name, and everyday words for groups of them.
-
-Who reads a picture: where the host has left the demo models in a role, which know drawings only,
-photographs are read by the readers of photographs. Real models read everything themselves.
-
-Sentences about a photograph from what is known of it: the things in it, faces, colours and light. A
-captioner would say more; these claim nothing that wasn't looked for."""
+"""What a photograph shows in everyday words: ImageNet's classes and their groups, faces, colours and light,
+and sentences about them that claim nothing that wasn't looked for. Where the host has left the demo models in
+a role, which know drawings only, these read photographs instead."""
 
 from __future__ import annotations
 

