@@ -34,8 +34,8 @@ from storage.blobs.base import Files
 from storage.database import Database
 from storage.projects import versions
 from storage.projects.versions import Told
-from vision.chat.output_parsing import NotInForm, formed, wanted
-from vision.chat.output_rendering import so_far
+from vision.chat.output_parsing import NotInForm, form_answer, wanted_of_card
+from vision.chat.output_rendering import output_so_far
 from vision.custom_models.snapshot import Item, Snapshot
 from vision.protocol import Broke, Done, Fault, Run, Talk
 
@@ -58,7 +58,7 @@ def hear(live: ActiveJob, text: str, *, whole: bool = False) -> str:
     What grows in a form, such as a table, is read as what people will see of it."""
     live.text = text
     if live.conversation is not None and not whole:
-        text = so_far(live.conversation.talk.answer, text)
+        text = output_so_far(live.conversation.talk.answer, text)
     if live.refused is None and live.conversation is not None:
         try:
             return live.conversation.hear(text, whole)
@@ -87,7 +87,7 @@ def concluded(live: ActiveJob, outcome: Outcome) -> Outcome:
     if live.stopped and live.text and not isinstance(outcome, Done):
         answer = ChatAnswer(live.text, "stopped", tokens_out=about_tokens(live.text))
         with suppress(NotInForm):
-            answer, _ = formed(live.conversation.talk, answer, wanted({}))
+            answer, _ = form_answer(live.conversation.talk, answer, wanted_of_card({}))
         outcome = Done(job_id, Output(answer=answer))
     if isinstance(outcome, Done):
         if outcome.output.answer is not None:

@@ -26,7 +26,7 @@ from vision.chat import talker as chat
 from vision.chat.prompt import Picture
 from vision.protocol import Talk, Turn
 from vision.readers import clip, few_shot
-from vision.readers.few_shot import Blocks, Learned, Lesson, learn
+from vision.readers.few_shot import Blocks, Learned, Lesson, learn_labels
 from vision.reporter import Reporter
 
 NUMBERS = ("one", "two", "three", "four")
@@ -119,7 +119,7 @@ class Pool:
         if words:
             said = [torch.stack([blocks["projected"] for blocks in few]).float() for few in (some, others)]
             told = tuple(self.matcher.word_chances(few, self.task.labels) for few in said)
-        return learn(some, [label for label, _ in examples], len(self.task.labels), others, told)
+        return learn_labels(some, [label for label, _ in examples], len(self.task.labels), others, told)
 
 
 def head_rows(pools: list[Pool], sets: int) -> None:
@@ -212,10 +212,10 @@ def _told(pool: Pool, talker, examples, some, rng) -> tuple[list[bool], float]:
         lesson = Lesson.of(Talk((*turns, asked)))
         vector = pool.seen[label][n]["projected"].float()
         if number == 0:
-            told = few_shot.tell(lesson, talker, pictures, seen, vector, Talk(()), Reporter())
+            told = few_shot.tell_by_chat(lesson, talker, pictures, seen, vector, Talk(()), Reporter())
             chances, left = told.chances, told.accuracy or 0.0
         else:
-            chances = few_shot.ask(lesson, talker, pictures, seen, vector, Talk(()), Reporter())
+            chances = few_shot.ask_chat(lesson, talker, pictures, seen, vector, Talk(()), Reporter())
         best = max(range(len(chances)), key=chances.__getitem__)
         hits.append(lesson.labels[best] == words[label])
     return hits, left

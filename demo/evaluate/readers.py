@@ -143,8 +143,10 @@ def why_rows(pack: Pack, report: Report, n: int):
     """One thing, and either of two, by the classifier's own labels and by CLIP among all things."""
     classifier, matcher = pack.models.get("vit"), pack.models.get("clip")
     ways = {
-        "classifier": lambda image, label: attribution.of_classifier(classifier, image, label, Reporter()),
-        "CLIP": lambda image, label: attribution.of_matcher(matcher, image, label, OBJECTS, Reporter()),
+        "classifier": lambda image, label: attribution.classifier_reason(
+            classifier, image, label, Reporter()
+        ),
+        "CLIP": lambda image, label: attribution.matcher_reason(matcher, image, label, OBJECTS, Reporter()),
     }
     for name, explain in ways.items():
         times, hits = [], []
@@ -285,7 +287,7 @@ def photo_rows(pack: Pack, report: Report, n: int):
     store = models()
 
     def photographed(picture: Image.Image) -> bool:
-        return describe.look(picture, store, Reporter(), "vit").knows == describe.PHOTOGRAPH
+        return describe.look_at(picture, store, Reporter(), "vit").knows == describe.PHOTOGRAPH
 
     scenes = held_out(n, ANY, "photo")
     pictures = [draw(scene, rng, (SHOWN, SHOWN)) for scene, rng in scenes]

@@ -41,8 +41,8 @@ from jobs.executors.openai_api import (
     prompt_of,
     without_usage,
 )
-from vision.chat.output_parsing import Wanted, again, put, wanted
-from vision.chat.output_rendering import finished, joined, measured, pictures_of
+from vision.chat.output_parsing import Wanted, ask_again, put_in_form, wanted_of_card
+from vision.chat.output_rendering import finish_output, join_answers, talk_pictures
 from vision.protocol import (
     Answered,
     Broke,
@@ -58,7 +58,7 @@ from vision.protocol import (
     Talk,
     kept_pictures,
 )
-from vision.readers.ocr import UNREAD, ToRead, enough, to_read, with_texts
+from vision.readers.ocr import UNREAD, ToRead, enough, measured_output, to_read, with_texts
 
 Look = Callable[[Question], Awaitable[Answered | Declined]]
 FORMS = ("table", "text")
@@ -69,7 +69,7 @@ async def without_model(run: Run, look: Look) -> Output | None:
     """Return the answer to a question that needs no chat model, None where one has to be asked."""
     request, talk = from_json(run.kind, run.request), run.talk
     assert talk is not None and isinstance(request, AskRequest)
-    files = [run.paths[name] for name in pictures_of(talk) if name in run.paths]
+    files = [run.paths[name] for name in talk_pictures(talk) if name in run.paths]
     if talk.answer not in FORMS or request.temperature or not files:
         return None
     if talk.answer == "table" and len(files) > 1:
@@ -84,7 +84,7 @@ async def without_model(run: Run, look: Look) -> Output | None:
             found.append(answered.answer[0])
     except TimeoutError:
         return None
-    return await asyncio.to_thread(measured, talk.answer, found, files)
+    return await asyncio.to_thread(measured_output, talk.answer, found, files)
 
 
 PATIENCE = 10.0  # seconds for all pictures of a question: somebody waits for its first word
@@ -313,31 +313,31 @@ class RemoteExecutor:
         if not isinstance(outcome, Done) or (answer := outcome.output.answer) is None:
             return outcome
         wants, parameters = await self._wanted(talk), outcome.output.parameters
-        more = again(talk, answer, wants)
+        more = ask_again(talk, answer, wants)
         if more is not None and not running.cancelled.is_set():
             running.begin_anew()
             second = await self._said(running, more)
             if isinstance(second, Done) and second.output.answer is not None:
-                answer, parameters = joined(answer, second.output.answer), second.output.parameters
+                answer, parameters = join_answers(answer, second.output.answer), second.output.parameters
         if note:
             parameters = {**parameters, "notes": [*parameters.get("notes", ()), note]}
-        output = await asyncio.to_thread(finished, talk, answer, wants, run.paths, parameters)
+        output = await asyncio.to_thread(finish_output, talk, answer, wants, run.paths, parameters)
         return Done(run.job_id, output)
 
     async def _wanted(self, talk: Talk) -> Wanted:
         """Return how the server's model wants to be asked."""
         if talk.answer != "boxes":
-            return wanted({})
+            return wanted_of_card({})
         try:
-            return wanted({"boxes": self._boxes}, "" if self._boxes else await self._server.model())
+            return wanted_of_card({"boxes": self._boxes}, "" if self._boxes else await self._server.model())
         except (Unreachable, Refused):  # which will be told when it is asked
-            return wanted({})
+            return wanted_of_card({})
 
     async def _said(self, running: _Running, talk: Talk) -> Outcome:
         """Put a conversation to the server; return what it said, in words."""
         job_id = running.run.job_id
         try:
-            asked = put(talk, await self._wanted(talk))
+            asked = put_in_form(talk, await self._wanted(talk))
             if self._thinks:
                 asked = replace(asked, max_tokens=asked.max_tokens + asked.context // 2)
             prompt = await asyncio.to_thread(prompt_of, asked, running.run.paths)

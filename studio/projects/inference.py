@@ -376,7 +376,7 @@ class Styles:
             if path and planned and ready:
                 largest = max(ready, key=lambda device: device.memory)
                 itemsize = 4 if "32" in settings.dtype or largest.name.startswith("cpu") else 2
-                config.refuse(path, source.name, planned, itemsize, largest.memory)
+                config.refuse_memory(path, source.name, planned, itemsize, largest.memory)
 
     async def _named(self, actor: Actor, name: str) -> tuple[StoredLora, Project]:
         stored = stored_lora(name)

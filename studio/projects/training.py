@@ -378,7 +378,7 @@ def _told(version: Version) -> list[str]:
     if version.metrics.get("weak"):
         found.append("It is weak on these pictures: look at what it lets through before you rely on it.")
     if version.threshold is not None and version.settings.get("task") == DETECT:
-        found.append(limits.told(version.threshold, version.metrics.get("test", ())))
+        found.append(limits.threshold_effect(version.threshold, version.metrics.get("test", ())))
     if unsure := version.metrics.get("unsure"):
         found.append(f"It mostly misses {', '.join(map(str, unsure))} of the drawn defects.")
     return found

@@ -37,8 +37,8 @@ from core.requests.video import VideoRequest
 from core.results import TextLine
 from core.tracing import open_tracing
 from tests.bot.pretend_own_models import made, steps_of
-from vision.chat.output_parsing import wanted
-from vision.chat.output_rendering import finished
+from vision.chat.output_parsing import wanted_of_card
+from vision.chat.output_rendering import finish_output
 from vision.protocol import (
     Answered,
     Broke,
@@ -213,7 +213,9 @@ def _said(run: Run, text: str, ended) -> Done:
     turns = run.talk.turns
     sides = tuple((SIDE, SIDE) for turn in turns for _ in turn.pictures)
     answer = ChatAnswer(text, ended, 20 * len(turns), 0, len(text) // 4, sides)
-    return Done(run.job_id, finished(run.talk, answer, wanted({}), run.paths, {"model": "pretend"}))
+    return Done(
+        run.job_id, finish_output(run.talk, answer, wanted_of_card({}), run.paths, {"model": "pretend"})
+    )
 
 
 def _tried(run: Run) -> Output:

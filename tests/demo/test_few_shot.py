@@ -10,7 +10,7 @@ import torch
 from demo.evaluate import few_shot
 from demo.train.loop import MODELS
 from vision.readers import clip
-from vision.readers.few_shot import learn
+from vision.readers.few_shot import learn_labels
 
 SHOTS, HELD = 8, 6
 
@@ -31,7 +31,7 @@ def test_places_numbers_and_positions_are_learned_from_eight_pictures_of_each(
     seen = [matcher.features.read_lists([images], lambda count=1: None)[0] for images in drawn]
     known = [blocks for found in seen for blocks in found[:SHOTS]]
     asked = [blocks for found in seen for blocks in found[SHOTS:]]
-    told = learn(known, [label for label in labels for _ in range(SHOTS)], 4, asked)
+    told = learn_labels(known, [label for label in labels for _ in range(SHOTS)], 4, asked)
     wanted = torch.tensor([label for label in labels for _ in range(HELD)])
     reached = float((told.chances.argmax(1) == wanted).float().mean())
     assert reached >= least and told.expected is not None and abs(told.expected - reached) < 0.3

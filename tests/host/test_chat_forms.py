@@ -16,9 +16,9 @@ from tests.chat_server import Exchange, well
 from tests.chat_server import chat_server as chat_server_chat_server
 from tests.host.test_chat_server import WAITS, run_of
 from vision.chat.output_parsing import BOXES, TABLE
-from vision.chat.output_rendering import BY_AXIS, BY_OCR, NO_FORM
+from vision.chat.output_rendering import NO_FORM
 from vision.protocol import Answered, Declined, Done, Measure, Measured, Run, Stopped, Turn
-from vision.readers.ocr import HEAD, UNREAD
+from vision.readers.ocr import BY_AXIS, BY_OCR, HEAD, UNREAD
 
 ROWS = '{"title": "Rain", "x": "Month", "columns": ["mm"], "rows": [["Jan", 12], ["Feb", 3]]}'
 READ = (("Jan", 12.0), ("Feb", 3.0))

@@ -6,8 +6,8 @@ from core.events import ChatAnswer
 from core.requests import from_json
 from jobs.executors.base import Outcome, Report
 from tests.studio.conftest import AtOnce
-from vision.chat.output_parsing import wanted
-from vision.chat.output_rendering import finished
+from vision.chat.output_parsing import wanted_of_card
+from vision.chat.output_rendering import finish_output
 from vision.protocol import Done, Run, Step, Turn
 
 
@@ -37,4 +37,4 @@ class Talker(AtOnce):
         sides = tuple((64, 48) for turn in turns for _ in turn.pictures)
         answer = ChatAnswer(text, "end", 10 * len(turns), 0, 7, sides)
         parameters = {"kind": request.kind, "model": "talker", "seed": request.seed}
-        return Done(run.job_id, finished(run.talk, answer, wanted({}), run.paths, parameters))
+        return Done(run.job_id, finish_output(run.talk, answer, wanted_of_card({}), run.paths, parameters))

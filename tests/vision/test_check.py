@@ -20,7 +20,7 @@ from tests.vision.readers.test_hints import (
     paths,  # noqa: F401
 )
 from vision.chat import talker
-from vision.chat.prompt import stored
+from vision.chat.prompt import stored_picture
 from vision.protocol import Check, Talk, Turn, WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -55,8 +55,8 @@ def test_a_chance_is_the_mean_of_both_orders(real: Models, picture: str) -> None
             f" {order}."
         )
         talk = Talk((Turn("user", asked, ("0",)),), "short")
-        yes, no = talker.score(
-            real.get("ask"), talk, {"0": stored("0", picture, 0)}, ("Yes", "No"), Reporter()
+        yes, no = talker.score_answers(
+            real.get("ask"), talk, {"0": stored_picture("0", picture, 0)}, ("Yes", "No"), Reporter()
         )
         chances.append(math.exp(yes) / (math.exp(yes) + math.exp(no)))
     assert found.chances[0] == pytest.approx(sum(chances) / 2, abs=1e-4)
@@ -92,7 +92,7 @@ def test_a_model_that_compares_nothing_is_named(paths, monkeypatch) -> None:  # 
     def refuse(*_):
         raise ModelError("it can write answers, but not compare given ones.")
 
-    monkeypatch.setattr(talker, "score", refuse)
+    monkeypatch.setattr(talker, "score_answers", refuse)
     found = check(Check("q", (paths[BILL],), "", ("No cats",)), Both(), Reporter())
     assert found.texts and "not compare" in found.unjudged
 

@@ -19,9 +19,9 @@ from tests.vision.conftest import SHA
 from tests.vision.readers.drawn_charts import draw, some_chart
 from vision.capabilities.ask import run
 from vision.chat.output_parsing import TABLE
-from vision.chat.output_rendering import BY_AXIS, BY_OCR
 from vision.protocol import Measure, Talk, Turn, WorkerConfig
 from vision.readers.charts import NO_BARS, measure
+from vision.readers.ocr import BY_AXIS, BY_OCR
 from vision.reporter import Reporter
 from vision.store import Models
 

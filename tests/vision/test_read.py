@@ -93,7 +93,7 @@ def test_it_can_be_stopped_between_two_lines() -> None:
 
 def test_a_large_picture_is_shown_smaller_with_its_boxes_in_place() -> None:
     image = Image.new("RGB", (4096, 1024), "white")
-    drawn = ocr.draw(image, [at(2000, 500, "x" * 50)])
+    drawn = ocr.draw_lines(image, [at(2000, 500, "x" * 50)])
     assert drawn.size == (2048, 512)
     changed = Image.eval(drawn.convert("L"), lambda value: 255 * (value < 250)).getbbox()
     assert changed is not None and abs(changed[0] - 1000) < 20 and abs(changed[2] - 1200) < 20
@@ -108,7 +108,7 @@ def test_a_box_that_is_drawn_leaves_room_around_the_letters() -> None:
 
 def test_what_nobody_is_sure_of_has_another_colour() -> None:
     image = Image.new("RGB", (100, 60), "white")
-    sure, unsure = (ocr.draw(image, [at(10, 10, "text", score)]).tobytes() for score in (0.9, 0.6))
+    sure, unsure = (ocr.draw_lines(image, [at(10, 10, "text", score)]).tobytes() for score in (0.9, 0.6))
     assert sure != unsure
 
 

@@ -72,8 +72,8 @@ def test_another_label_of_a_picture_with_two_things_lights_up_the_other_thing(de
         for thing in (0, 1):
             label = scene.groups[thing].object
             for reason in (
-                attribution.of_classifier(classifier, image, label, Reporter()),
-                attribution.of_matcher(matcher, image, label, OBJECTS, Reporter()),
+                attribution.classifier_reason(classifier, image, label, Reporter()),
+                attribution.matcher_reason(matcher, image, label, OBJECTS, Reporter()),
             ):
                 assert reason.how == "attention" and reason.counts.shape == (8, 8)
                 row, column = (16 * int(at) for at in np.unravel_index(reason.counts.argmax(), (8, 8)))
@@ -104,7 +104,7 @@ def test_what_has_no_class_token_is_explained_by_covering() -> None:
     images = lambda pictures, **_: {"pixel_values": torch.stack([tensor_of(one) for one in pictures])}  # noqa: E731
     process = SimpleNamespace(__call__=images)
     reader = Classifier("resnet", model, lambda images, return_tensors: process.__call__(images))
-    reason = attribution.of_classifier(reader, tiny.picture(), reader.labels[1], Reporter())
+    reason = attribution.classifier_reason(reader, tiny.picture(), reader.labels[1], Reporter())
     assert reason.how == "covering" and reason.counts.shape == (8, 8) and reason.counts.max() <= 1
 
 
@@ -136,8 +136,8 @@ def test_the_map_is_bright_where_it_counts_and_dark_where_nobody_looked() -> Non
     image = Image.new("RGB", (200, 100), (128, 128, 128))
     counts = np.zeros((4, 4))
     counts[1, 2] = 1
-    shown = np.asarray(attribution.draw(image, counts, (50, 0, 150, 100)), int).sum(-1)
+    shown = np.asarray(attribution.draw_heat(image, counts, (50, 0, 150, 100)), int).sum(-1)
     row, column = np.unravel_index(shown.argmax(), shown.shape)
     assert 20 < row < 55 and 95 < column < 130
     assert shown[:, :40].max() == shown[:, :40].min() == shown.min()
-    assert attribution.draw(Image.new("RGB", (4000, 1000)), counts).size == (1536, 384)
+    assert attribution.draw_heat(Image.new("RGB", (4000, 1000)), counts).size == (1536, 384)

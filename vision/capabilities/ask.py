@@ -16,8 +16,8 @@ from core.requests import AskRequest
 from core.results import TextLine
 from vision import devices
 from vision.chat import output_rendering
-from vision.chat.output_parsing import again, put
-from vision.chat.prompt import Picture, skipped, stored
+from vision.chat.output_parsing import ask_again, put_in_form
+from vision.chat.prompt import Picture, skipped, stored_picture
 from vision.images import encode
 from vision.protocol import Talk, Turn
 from vision.readers import charts
@@ -94,7 +94,7 @@ def run(
     if talk is None:
         times, seconds = request.times, request.film_used
         talk = Talk((Turn("user", request.question, request.images, "", times, seconds),), request.form)
-    if (told := charts.instead(request, talk, dict(paths), models, reporter)) is not None:
+    if (told := charts.read_instead(request, talk, dict(paths), models, reporter)) is not None:
         return told
     talker = models.get("ask", reporter)
     wanted, notes = talker.model.wanted, list[str]()
@@ -112,7 +112,7 @@ def run(
     pictures = _pictures(talk, paths, talk.max_pixels)
     answer = None
     try:
-        answer = talker.answer(put(talk, wanted), pictures, reporter, **how)
+        answer = talker.answer(put_in_form(talk, wanted), pictures, reporter, **how)
     except Exception as error:
         if not devices.is_out_of_memory(error):
             raise
@@ -123,14 +123,18 @@ def run(
         devices.release()
         notes.append(SMALLER)
         pictures = _pictures(talk, paths, int(largest * FEWER))
-        answer = talker.answer(put(talk, wanted), pictures, reporter, **how)
-    if (more := again(talk, answer, wanted)) is not None:
-        answer = output_rendering.joined(answer, talker.answer(put(more, wanted), pictures, reporter, **how))
+        answer = talker.answer(put_in_form(talk, wanted), pictures, reporter, **how)
+    if (more := ask_again(talk, answer, wanted)) is not None:
+        answer = output_rendering.join_answers(
+            answer, talker.answer(put_in_form(more, wanted), pictures, reporter, **how)
+        )
     parameters = {"kind": request.kind, "model": talker.name, **how, "notes": notes}
-    finish = partial(output_rendering.finished, talk, answer, wanted, paths, parameters)
+    finish = partial(output_rendering.finish_output, talk, answer, wanted, paths, parameters)
     return finish() if answer.ended == "stopped" else reporter.in_thread(finish)  # stopped, it starts nothing
 
 
 def _pictures(talk: Talk, paths: Mapping[str, str], max_pixels: int) -> dict[str, Picture]:
     times = dict(one for turn in talk.turns for one in turn.timed)
-    return {sha: stored(sha, paths[sha], max_pixels, frame=at is not None) for sha, at in times.items()}
+    return {
+        sha: stored_picture(sha, paths[sha], max_pixels, frame=at is not None) for sha, at in times.items()
+    }

@@ -32,7 +32,7 @@ def run(
     if request.task == STYLE:
         reporter.in_thread(lambda: _style(request, artefact, file), thread="fetching")
     else:
-        steps.check()
+        steps.check_libraries()
         one = inference.loaded(request.artefact, artefact, request.task, models, reporter)
         model = one.extractor.name
         order = Order(

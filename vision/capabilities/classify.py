@@ -26,7 +26,7 @@ def run(
     """See vision.capabilities. ``Output.scores`` has every given label, or the best ``top_k``;
     ``Output.grid`` is the chart."""
     image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
-    looked = describe.look(image, models, reporter, "clip" if labels else "vit")
+    looked = describe.look_at(image, models, reporter, "clip" if labels else "vit")
     notes, knows = [looked.note] if looked.note else [], looked.knows
     read = _photograph(image, labels, looked, request.top_k, models, reporter, notes)
     if read is not None:
@@ -77,8 +77,8 @@ def _photograph(
     name = models.get("photograph", reporter).name
     found = describe.faces(image, models, reporter)
     if not labels:
-        return describe.looking_best(looked.chances, found, top_k), name
-    scores, unknown = describe.compare(looked.chances, found, labels)
+        return describe.best_with_faces(looked.chances, found, top_k), name
+    scores, unknown = describe.compare_labels(looked.chances, found, labels)
     if not unknown:
         return scores, name
     notes.append(

@@ -60,7 +60,7 @@ def _alpha(
     """Return "L" at the picture's size, who made it, and what that one knows where there was a choice. Raises
     UserError without a model."""
     demo = describe.is_demo(models, "segment")
-    looked = describe.look(image, models, reporter, "segment")
+    looked = describe.look_at(image, models, reporter, "segment")
     if looked.chances is None and demo:
         notes += [looked.note] if looked.note else []
         segmenter = models.get("segment", reporter)

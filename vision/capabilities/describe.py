@@ -26,7 +26,7 @@ def run(
     """See vision.capabilities. A step is a caption."""
     image = images[request.image].copy()
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    looked = describe.look(image, models, reporter, "caption")
+    looked = describe.look_at(image, models, reporter, "caption")
     if looked.chances is not None:
         return _photograph(request, image, looked.chances, models, reporter)
     captioner = models.get("caption", reporter)
@@ -53,7 +53,7 @@ def _photograph(
 ) -> Output:
     """Describe a photograph."""
     name, found = models.get("photograph", reporter).name, describe.faces(image, models, reporter)
-    likely = describe.looking_best(chances, (), 4)
+    likely = describe.best_with_faces(chances, (), 4)
     captions = tuple(describe.captions(image, likely, len(found), request.num_captions, request.seed))
     reporter.step(request.num_captions, request.num_captions)
     notes = ["Made of the things, faces, colours and light that were found in it."]

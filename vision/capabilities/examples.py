@@ -15,12 +15,12 @@ from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import TryRequest
 from vision import devices
-from vision.chat.prompt import stored
+from vision.chat.prompt import stored_picture
 from vision.images import chart, encode
 from vision.protocol import Talk, Turn
 from vision.readers import few_shot
 from vision.readers.clip import Matcher
-from vision.readers.few_shot import Blocks, Lesson, learn
+from vision.readers.few_shot import Blocks, Lesson, learn_labels
 from vision.reporter import Reporter, Stage
 from vision.store import Models
 
@@ -108,7 +108,7 @@ def _by_head(
     vectors = _vectors((*seen, asked))
     words = matcher.word_chances(vectors, lesson.labels, batched)
     given = (seen, lesson.places, len(lesson.labels), [asked], (words[:-1], words[-1:]), reporter.check)
-    learned = reporter.in_thread(lambda: learn(*given), thread="fetching")
+    learned = reporter.in_thread(lambda: learn_labels(*given), thread="fetching")
     reporter.step(1, 1)
     chances = dict(zip(lesson.labels, learned.chances[0].tolist(), strict=True))
     return Found(f"Head on {matcher.name}", chances, learned.tested, learned.right, learned.expected)
@@ -157,8 +157,8 @@ def _by_chat(
     vectors, names = _vectors((*seen, asked)), {*lesson.pictures, *lesson.asked.pictures}
     try:
         talker = models.get("ask", reporter)
-        pictures = {name: stored(name, paths[name], talk.max_pixels) for name in names}
-        told = few_shot.tell(lesson, talker, pictures, vectors[:-1], vectors[-1], talk, reporter)
+        pictures = {name: stored_picture(name, paths[name], talk.max_pixels) for name in names}
+        told = few_shot.tell_by_chat(lesson, talker, pictures, vectors[:-1], vectors[-1], talk, reporter)
     except (ModelError, UserError) as error:
         notes.append(str(error))
         return None

@@ -36,7 +36,7 @@ def run(
     alone = count == 1
     words = None
     if request.task == CLASSIFY and one.model.card["weights"][1]:
-        words = inference.words_of(one.model.card["labels"], models, reporter, one.model.card["words"])
+        words = inference.label_words(one.model.card["labels"], models, reporter, one.model.card["words"])
     for number, sha256 in enumerate(request.images, 1):
         image = reporter.in_thread(lambda path=paths[sha256]: _opened(path))  # type: ignore[misc]
         if request.task == ANOMALY:
@@ -106,7 +106,7 @@ def _classified(
     small = _small(image)
     both = Image.new("RGB", (2 * small.width + GAP, small.height), GROUND)
     both.paste(small, (0, 0))
-    both.paste(explained.draw(small, counts), (small.width + GAP, 0))
+    both.paste(explained.draw_heat(small, counts), (small.width + GAP, 0))
     return both
 
 

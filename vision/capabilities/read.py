@@ -32,7 +32,7 @@ def run(
     if not found:
         raise UserError(NOTHING)
     lines = tuple(line for row in lines_in_rows(found) for line in row)
-    sheet = reporter.in_thread(lambda: encode.grid([ocr.draw(image, lines)]))
+    sheet = reporter.in_thread(lambda: encode.grid([ocr.draw_lines(image, lines)]))
     notes = [FULL] if len(lines) >= MOST_LINES else []
     parameters = {
         "kind": request.kind,

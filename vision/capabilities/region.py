@@ -115,7 +115,7 @@ def _by_occlusion(image: Image.Image, words: str, models: Models, reporter: Repo
     """Return a rough mask of what the words name. Raises UserError when nothing fits, or without a CLIP."""
     matcher = _matcher(models, reporter)
     text = reporter.batched("clip", matcher.embed_text_lists, [words])[0]
-    return attribution.find(
+    return attribution.find_by_occlusion(
         image,
         lambda parts: (reporter.batched("clip", matcher.embed_image_lists, parts) @ text).float().tolist(),
     )

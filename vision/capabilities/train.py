@@ -31,7 +31,7 @@ from vision.custom_models.classification.model import NONE, Classifier
 from vision.custom_models.classification.train import Tuning
 from vision.custom_models.dataset import settle
 from vision.custom_models.detection import Detector, sees_with
-from vision.custom_models.features import Extractor, named
+from vision.custom_models.features import Extractor, find_extractor
 from vision.custom_models.report import Looked, Report, Tested
 from vision.custom_models.snapshot import TEST, TRAIN, Item, Snapshot
 from vision.custom_models.steps import Budget, FolderStore, Step, Store
@@ -39,7 +39,7 @@ from vision.diffusion.model import ImageModel
 from vision.families import Mode
 from vision.images import encode
 from vision.lora_training import families, train
-from vision.lora_training.config import check_count, usual
+from vision.lora_training.config import check_count, usual_settings
 from vision.lora_training.dataset import Example, Sampling
 from vision.lora_training.train import Plan, prompts_of
 from vision.reporter import Reporter, Stage
@@ -72,9 +72,9 @@ def run(
     """See vision.capabilities. ``folder`` has ``snapshot.json``; features are kept in it, and go with it."""
     if request.task == STYLE:
         return asking_run(request, paths, models, reporter, folder)
-    steps.check()
+    steps.check_libraries()
     reporter.loading("what a training needs", None)
-    reporter.in_thread(steps.load, thread="loading")
+    reporter.in_thread(steps.load_libraries, thread="loading")
     budget = Budget(request.seconds)
     lesson = Lesson(request, Snapshot.read((folder / SNAPSHOT).read_text("utf-8")), paths, models)
     if not request.settled:
@@ -87,7 +87,7 @@ def run(
         seen_with = list(inference.towers(request.task, models, reporter))
     training = _training(lesson, seen_with, FolderStore(folder / FEATURES, MOST_FEATURES), reporter)
     model = budget.run(training, Stage(reporter, SETTLED, TRAINED))
-    extractor = named(model.card["extractor"], {one.name: one for one in seen_with}.get)
+    extractor = find_extractor(model.card["extractor"], {one.name: one for one in seen_with}.get)
     testing = _testing(lesson, model, extractor, reporter)
     tested = budget.run(testing, Stage(reporter, TRAINED, TESTED))
     report, pictures = reporter.in_thread(lambda: _reported(model, tested, lesson))
@@ -107,15 +107,15 @@ def _training(
     request = lesson.request
     if request.task == DETECT:
         chosen = detect.Settings(seen_with[0].side, request.alike != FIXED, request.seed)
-        return detect.train(lesson.snapshot, lesson.open, chosen, store)
+        return detect.train_detector(lesson.snapshot, lesson.open, chosen, store)
     if request.task == ANOMALY:
         settings = anomaly.Settings(request.alike, request.seed)
-        return anomaly.train(lesson.snapshot, lesson.open, seen_with, settings, store)
+        return anomaly.train_inspection(lesson.snapshot, lesson.open, seen_with, settings, store)
     labels = classify.taught_labels(lesson.snapshot)
-    words = inference.words_of(labels, lesson.models, reporter)
+    words = inference.label_words(labels, lesson.models, reporter)
     name = lesson.models.get("clip", reporter).name if words is not None else ""
     cost = Tuning(LEARNING * request.seconds, lesson.models.config.device)
-    return classify.train(
+    return classify.train_classifier(
         lesson.snapshot, lesson.open, seen_with, store, words, request.seed, words_name=name, lora=cost
     )
 
@@ -138,12 +138,12 @@ def _judging(
         one = Loaded(model, extractor, model.detector(extractor))
     else:
         one = Loaded(model, extractor)
-        words = inference.words_of(model.labels, lesson.models, reporter, model.card["words"])
+        words = inference.label_words(model.labels, lesson.models, reporter, model.card["words"])
     for number, item in enumerate(items, 1):
         image, chances = lesson.open(item.sha256), tuple[float, ...]()
         if isinstance(model, Inspector):
             verdict, _ = inference.inspected(item.sha256, image, one, 0.0, plain)
-            said = inference.told(verdict, bool(model.card["names"]))
+            said = inference.verdict_label(verdict, bool(model.card["names"]))
         else:
             verdict = inference.classified(item.sha256, image, one, words, plain)
             said, told = verdict.label or NONE, dict(verdict.names)
@@ -209,10 +209,10 @@ def asking_run(
     notes: list[str] = []
     examples = _examples(snapshot.items, paths, request.seed, models, store, reporter, notes)
     model = models.image(request.model, reporter)
-    settings = usual(request.words, len(examples), _weights(model), request.seed)
+    settings = usual_settings(request.words, len(examples), _weights(model), request.seed)
     prompts = prompts_of([example.caption for example in examples])
     plan = Plan(request.model, examples, prompts, settings, request.seconds)
-    learned = train.learn(plan, models, store, reporter)
+    learned = train.learn_style(plan, models, store, reporter)
     (folder / FILE).write_bytes(learned.file)
     sheet = reporter.in_thread(lambda: encode.png(learned.sheet))
     version = Learned(
@@ -228,7 +228,7 @@ def asking_run(
 
 def _weights(model: ImageModel) -> int:
     """How many weights the denoiser has."""
-    module = model.pipeline(Mode.TEXT).components[families.of(model).part]
+    module = model.pipeline(Mode.TEXT).components[families.recipe_of(model).part]
     return sum(value.numel() for value in module.parameters())
 
 

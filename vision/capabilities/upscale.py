@@ -104,7 +104,7 @@ def _for_photograph(
     chosen = models.config.image_models.get(request.model, request.model) if request.model else usual
     if chosen != usual or "enlarge" not in models.config.models:
         return None
-    looked = describe.look(image, models, reporter, "image")
+    looked = describe.look_at(image, models, reporter, "image")
     if looked.chances is None:
         notes += [looked.note] if looked.note else []
         return None

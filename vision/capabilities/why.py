@@ -28,7 +28,9 @@ def run(request: WhyRequest, images: Mapping[str, Image.Image], models: Models, 
     image, labels = images[request.image], tuple(dict.fromkeys(request.labels))
     reason, name = _reason(image, request.label, labels, models, reporter)
     reporter.step(1, 1)
-    sheet = reporter.in_thread(lambda: encode.grid([attribution.draw(image, reason.counts, reason.seen)]))
+    sheet = reporter.in_thread(
+        lambda: encode.grid([attribution.draw_heat(image, reason.counts, reason.seen)])
+    )
     notes = [f"Bright is what speaks for it: {HOW[reason.how]}. It says where, not whether that is right."]
     parameters = {
         "kind": request.kind,
@@ -45,13 +47,13 @@ def _reason(
 ) -> tuple[Reason, str]:
     """Return why the reader that /classify would ask says a label, and that reader's name. Raises
     UserError when it doesn't know the label."""
-    looked = describe.look(image, models, reporter, "clip" if labels else "vit")
+    looked = describe.look_at(image, models, reporter, "clip" if labels else "vit")
     if looked.chances is not None:
         found = describe.faces(image, models, reporter)
         known = describe.knows(labels or (label,))
         if known:
             reader = models.get("photograph", reporter)
-            reason = attribution.of_photograph(reader, image, label, labels, found, reporter)
+            reason = attribution.photograph_reason(reader, image, label, labels, found, reporter)
             return reason, reader.name
     if not labels:
         try:
@@ -61,8 +63,8 @@ def _reason(
         else:
             if label not in classifier.labels:
                 raise UserError("This reader doesn't know that label any more: its model was changed.")
-            return attribution.of_classifier(classifier, image, label, reporter), classifier.name
+            return attribution.classifier_reason(classifier, image, label, reporter), classifier.name
     if label not in labels:
         raise UserError("This reader doesn't know that label any more: its model was changed.")
     matcher = models.get("clip", reporter)
-    return attribution.of_matcher(matcher, image, label, labels, reporter), matcher.name
+    return attribution.matcher_reason(matcher, image, label, labels, reporter), matcher.name

@@ -1,10 +1,5 @@
-"""Writes the answers of one chat model, a slice at a time: a piece of somebody's prompt, or a token of every
-answer that is under way. Answers join and leave between any two tokens.
-
-The caches of answers: those of several as one, so that a token of each is one call of the model, and what
-is kept of a conversation until its next turn, in memory only.
-
-An answer while it is written: its tokens so far, how the next is chosen, and when it is over."""
+"""Writes the answers of one chat model together: a slice is a piece of somebody's prompt or a token of every
+answer under way, over joined caches that are kept, in memory only, for the next turn of each conversation."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from vision.chat.output_parsing import TASKS, wanted
+from vision.chat.output_parsing import TASKS, wanted_of_card
 from vision.chat.prompt import Prompt, PromptMaker, TaskPrompts, WholePrompts, instructions
 
 PLACE = "<loc"  # begins every token that stands for a place in a picture
@@ -40,7 +40,7 @@ class ChatModel:
             if self.tasks
             else PromptMaker(processor, self.image_id, told)
         )
-        self.wanted = wanted(card, str(config.model_type))
+        self.wanted = wanted_of_card(card, str(config.model_type))
         self.joins = True
         self.takes_hints = bool(card.get("hints", self.tasks is None))
         self.max_tokens = int(card.get("max_new_tokens", 0))

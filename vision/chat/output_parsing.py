@@ -1,17 +1,6 @@
-"""Reads JSON as models write it: in a fence, with words around it, trailing commas, NaN, single quotes, or
-without its end.
-
-Reads tables from what models write: JSON first, else rows of Markdown, of commas, or DePlot's lines.
-
-The cells of a table: numbers as people and models write them, and names.
-
-Reads boxes from what models write, each family in its own form, and says them in words.
-
-Models that do tasks on one picture and know no conversation: what each is told for a form of answer.
-
-Florence-2 (Xiao et al., 2023) and PaliGemma (Beyer et al., 2024), as their model cards have it.
-
-What a model is asked for, by form of answer, and how its answer becomes what people see."""
+"""What a chat model is asked for, by form of answer, and how tables and boxes are read from what it writes:
+JSON as models write it, rows of Markdown or commas, DePlot's lines, and each family's own form of boxes.
+Florence-2 (Xiao et al., 2023) and PaliGemma (Beyer et al., 2024) as their model cards have it."""
 
 from __future__ import annotations
 
@@ -48,7 +37,7 @@ class Bare(str):
     """A value without quotes, as it is written."""
 
 
-def values(text: str) -> Iterator[Found]:
+def json_values(text: str) -> Iterator[Found]:
     """Yield the lists and objects in ``text``, those inside of others not.
 
     Numbers and other bare values come as they are written; nothing (null, NaN, …) as None. What has no end
@@ -85,12 +74,38 @@ class _Reader:
             raise _NotJson
         match self._next():
             case "{":
-                return self._object(depth)
+                self.place += 1
+                values: dict[str, Any] = {}
+                try:
+                    while self._next() != "}":
+                        if self.text[self.place] == ",":
+                            self.place += 1
+                            continue
+                        name = self.value(DEEPEST)
+                        if not isinstance(name, str) or self._next() != ":":
+                            raise _NotJson
+                        self.place += 1
+                        values[str(name)] = self.value(depth + 1)
+                        if not self.whole:
+                            return values
+                        if self._next() not in ",}":
+                            raise _NotJson
+                    self.place += 1
+                except _Cut:
+                    self.whole = False
+                return values
             case "[":
                 return self._list(depth)
             case "“" | '"' | "'" as quote:
                 return self._string({"“": "”"}.get(quote, quote))
-        return self._bare()
+        found = _BARE.match(self.text, self.place)
+        if found is None:
+            raise _NotJson
+        if found.end() >= len(self.text):
+            raise _Cut
+        self.place = found.end()
+        text = found[0].strip()
+        return None if text.lower() in _NOTHING else Bare(text)
 
     def _next(self) -> str:
         """Return the next character that means something; raises _Cut at the end."""
@@ -118,28 +133,6 @@ class _Reader:
             self.whole = False
         return values
 
-    def _object(self, depth: int) -> dict[str, Any]:
-        self.place += 1
-        values: dict[str, Any] = {}
-        try:
-            while self._next() != "}":
-                if self.text[self.place] == ",":
-                    self.place += 1
-                    continue
-                name = self.value(DEEPEST)
-                if not isinstance(name, str) or self._next() != ":":
-                    raise _NotJson
-                self.place += 1
-                values[str(name)] = self.value(depth + 1)
-                if not self.whole:
-                    return values
-                if self._next() not in ",}":
-                    raise _NotJson
-            self.place += 1
-        except _Cut:
-            self.whole = False
-        return values
-
     def _string(self, quote: str) -> str:
         self.place += 1
         parts: list[str] = []
@@ -161,18 +154,8 @@ class _Reader:
             parts.append(char)
         raise _Cut
 
-    def _bare(self) -> Bare | None:
-        found = _BARE.match(self.text, self.place)
-        if found is None:
-            raise _NotJson
-        if found.end() >= len(self.text):
-            raise _Cut
-        self.place = found.end()
-        text = found[0].strip()
-        return None if text.lower() in _NOTHING else Bare(text)
 
-
-CELLS_LONGEST = 200  # characters of a cell
+LONGEST_CELL = 200  # characters of a cell
 NOTHING = {"", "-", "–", "—", "n/a", "na", "nan", "none", "null", "?", "…", "..."}
 _SIGN = r"[-+−–]?"
 _NUMBER = re.compile(rf"{_SIGN}(?:\d[\d.,'’ \u00a0\u2009\u202f_]*|[.,]\d+)(?:[eE][-+]?\d+)?")
@@ -186,7 +169,7 @@ def clean(value: Any) -> str:
     """Return a name on one line, without signs that can't be seen."""
     text = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in str(value))
     text = " ".join(text.split())
-    return text if len(text) <= CELLS_LONGEST else text[: CELLS_LONGEST - 1] + "…"
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
 
 
 def cell(value: Any) -> tuple[Cell, str]:
@@ -271,22 +254,30 @@ class NotInForm(ValueError):
     """What was written isn't in the form that was asked for. The text says why, to the model."""
 
 
-def read(text: str) -> Table:
+def read_table(text: str) -> Table:
     """Return the table that ``text`` holds. Raises NotInForm. What was cut off at its end lacks what wasn't
     whole of it."""
-    found = next((one for one in values(text) if _could_be(one.value)), None)
+    found = next(
+        (
+            one
+            for one in json_values(text)
+            if one.value
+            and (isinstance(one.value, dict) or all(isinstance(row, list | dict) for row in one.value))
+        ),
+        None,
+    )
     return _of_lines(text) if found is None else _of_json(found.value, found.whole)
 
 
-def so_far(text: str) -> Table | None:
+def table_so_far(text: str) -> Table | None:
     """Return what there is already of a table that is being written, None while there is no row."""
     try:
-        return read(text)
+        return read_table(text)
     except NotInForm:
         return None
 
 
-def words(table: Table) -> str:
+def table_words(table: Table) -> str:
     """Return the table as plain text, a line a row: what later questions know of it, and rules are asked
     about."""
     lines = [_line(table.columns), *(_line(map(written, row)) for row in table.rows)]
@@ -307,7 +298,7 @@ def numeric(table: Table) -> list[int]:
     return found
 
 
-def make(title: Any, columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> Table:
+def make_table(title: Any, columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> Table:
     """Return a table of what was read, with numbers as numbers; a unit that all of a column share is told in
     its name. Raises NotInForm."""
     count = len(columns)
@@ -342,13 +333,6 @@ def make(title: Any, columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> T
 # JSON
 
 
-def _could_be(value: Any) -> bool:
-    """Whether a value may be a table at all: else words in brackets would hide one in lines."""
-    if isinstance(value, dict):
-        return bool(value)
-    return bool(value) and all(isinstance(row, list | dict) for row in value)
-
-
 def _of_json(value: Any, whole: bool) -> Table:
     title, columns, x = "", None, None
     if isinstance(value, dict):
@@ -377,7 +361,7 @@ def _of_json(value: Any, whole: bool) -> Table:
         columns, rows = _with_head(rows)
     if rows and len(rows[0]) == len(columns) + 1:
         columns = [x if isinstance(x, str) else "", *columns]
-    return make(title if isinstance(title, str) else "", columns, rows)
+    return make_table(title if isinstance(title, str) else "", columns, rows)
 
 
 def _width(row: Any) -> int:
@@ -400,7 +384,7 @@ def _of_lines(text: str) -> Table:
             title, rows = rows[0][1], rows[1:]
         columns, rows = _with_head(rows)
         if any(isinstance(cell(value)[0], float) for row in rows for value in row[1:]):
-            return make(title, columns, [row for row in rows if len(row) == len(columns)] or rows)
+            return make_table(title, columns, [row for row in rows if len(row) == len(columns)] or rows)
     raise NotInForm("no table is in it")
 
 
@@ -478,18 +462,21 @@ def family_of(name: str) -> Family:
     return next((form for known, form in _KNOWN if known.replace("-", "_") in name), "qwen3")
 
 
-def boxes_read(text: str, family: Family, size: tuple[int, int], thing: str = "") -> Read:
+def read_boxes(text: str, family: Family, size: tuple[int, int], thing: str = "") -> Read:
     """Return the boxes that ``text`` holds. size: of the picture as the model got it, px. thing: what a box
     without a label shows. Raises NotInForm; a text that says that there is none has none."""
     found = list(_raw(text, family, size))
-    if not found and not _says_none(text):
+    if not found and not (
+        any(found.value == [] and found.whole for found in json_values(text))
+        or (_NONE.search(text) and not re.search(r"\d", text))
+    ):
         raise NotInForm("no box is in it")
     boxes = [box for raw in found if (box := _box(raw, thing)) is not None]
     kept = list(dict.fromkeys(boxes))  # models repeat themselves
     return Read(tuple(kept[:MOST]), len(found) - len(boxes) + max(0, len(kept) - MOST))
 
 
-def boxes_words(boxes: Sequence[Box]) -> str:
+def describe_boxes(boxes: Sequence[Box]) -> str:
     """Return where things are, a line each: what later questions know of them, and rules are asked about."""
     return "\n".join(f"{number}. {box.label}: {_where(box)}" for number, box in enumerate(boxes, 1))
 
@@ -497,14 +484,6 @@ def boxes_words(boxes: Sequence[Box]) -> str:
 def _where(box: Box) -> str:
     across, down = f"{box.left:.0%} to {box.right:.0%}", f"{box.top:.0%} to {box.bottom:.0%}"
     return f"{across} from the left, {down} from the top"
-
-
-def _says_none(text: str) -> bool:
-    return (
-        any(found.value == [] and found.whole for found in values(text))
-        or bool(_NONE.search(text))
-        and not re.search(r"\d", text)
-    )
 
 
 def _raw(text: str, family: Family, size: tuple[int, int]) -> Iterator[_Raw]:
@@ -525,7 +504,7 @@ def _raw(text: str, family: Family, size: tuple[int, int]) -> Iterator[_Raw]:
 
 
 def _in_numbers(text: str, scale: tuple[int, int]) -> Iterator[_Raw]:
-    named = [box for found in values(text) for box in _named(found.value)]
+    named = [box for found in json_values(text) for box in _named(found.value)]
     if not named:
         named = [("", four) for four in _FOUR.findall(text) or _PAIRS.findall(text)]
     corners = [(label, four) for label, raw in named if (four := _numbers(raw)) is not None]
@@ -677,12 +656,12 @@ class Wanted:
             return f"{question}\n{self.text}" if self.text else question
         if form == "boxes":
             if self.finds:
-                return self.finds.replace("{thing}", thing(question))
+                return self.finds.replace("{thing}", asked_object(question))
             return f"{question}\n{BOXES}{'' if self.boxes == 'pixels' else IN_THOUSANDTHS}"
         return question
 
 
-def wanted(card: Mapping[str, Any], name: str = "") -> Wanted:
+def wanted_of_card(card: Mapping[str, Any], name: str = "") -> Wanted:
     """Return how a model wants to be asked. card: its own words, "table", "text", "locate", and "boxes", one
     of FAMILIES. name: its type or name, which tells the rest."""
     family = card.get("boxes")
@@ -695,45 +674,45 @@ def wanted(card: Mapping[str, Any], name: str = "") -> Wanted:
     )
 
 
-def thing(question: str) -> str:
+def asked_object(question: str) -> str:
     """Return what is looked for: "Where are the red boats?" → "red boats"."""
     text = question.strip().rstrip("?!. ")
     text = _ARTICLE.sub("", _ASKED.sub("", text, count=1), count=1)
     return re.sub(r"\s+(?:in|on) (?:the|this) (?:picture|image|photo)$", "", text).strip() or question.strip()
 
 
-def put(talk: Talk, wanted: Wanted) -> Talk:
+def put_in_form(talk: Talk, wanted: Wanted) -> Talk:
     """Return the conversation with its last question as it is put for the form of its answer."""
     last = talk.turns[-1]
     asked = replace(last, text=wanted.question(last.text, talk.answer))
     return replace(talk, turns=(*talk.turns[:-1], asked))
 
 
-def again(talk: Talk, answer: ChatAnswer, wanted: Wanted) -> Talk | None:
+def ask_again(talk: Talk, answer: ChatAnswer, wanted: Wanted) -> Talk | None:
     """Return the conversation in which a model is asked once more, since its answer isn't in the form; None
     where it is, or has no end. talk: as it came, before ``put``."""
     if answer.ended == "stopped" or not answer.text.strip() or (talk.answer == "boxes" and wanted.finds):
         return None  # a model that is told a thing only can't be told what was wrong
     try:
-        formed(talk, answer, wanted)
+        form_answer(talk, answer, wanted)
         return None
     except NotInForm as error:
         last = talk.turns[-1]
-        first = put(talk, wanted).turns[-1]
+        first = put_in_form(talk, wanted).turns[-1]
         said = Turn("assistant", answer.text, (), last.job_id)
         asked = Turn("user", f"That can't be used: {error}. Once more.\n{last.text}", (), last.job_id)
         return replace(talk, turns=(*talk.turns[:-1], first, said, asked))
 
 
-def formed(talk: Talk, answer: ChatAnswer, wanted: Wanted) -> tuple[ChatAnswer, tuple[str, ...]]:
+def form_answer(talk: Talk, answer: ChatAnswer, wanted: Wanted) -> tuple[ChatAnswer, tuple[str, ...]]:
     """Return an answer with what its words hold, and sentences about it. Raises NotInForm."""
     if talk.answer == "table":
-        table = read(answer.text)
-        return replace(answer, text=words(table), table=table), ()
+        table = read_table(answer.text)
+        return replace(answer, text=table_words(table), table=table), ()
     if talk.answer == "boxes":
         size = answer.pictures[-1] if answer.pictures else (1000, 1000)
-        found, dropped = boxes_read(answer.text, wanted.boxes, size, thing(talk.turns[-1].text))
-        text = boxes_words(found) or "Nothing of that was found in the picture."
+        found, dropped = read_boxes(answer.text, wanted.boxes, size, asked_object(talk.turns[-1].text))
+        text = describe_boxes(found) or "Nothing of that was found in the picture."
         return replace(answer, text=text, boxes=found), _told(dropped)
     return answer, ()
 

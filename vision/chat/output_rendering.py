@@ -1,10 +1,5 @@
-"""The picture that shows an answer: boxes on what was asked about, or a chart drawn again beside it.
-
-Draws a table's numbers as bars with PIL, so that they can be compared with the chart that they were read
-from.
-
-From an answer in words, or from what was measured, to what people see: words, table or boxes, a picture,
-and sentences about them."""
+"""What people see of a chat model's answer: words, a table or boxes, the picture with boxes drawn on it,
+or the chart drawn again from the numbers."""
 
 from __future__ import annotations
 
@@ -18,15 +13,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.events import ChatAnswer, Output, Picture
 from core.requests.chat import Form
-from core.results import Box, Table, text_of_lines
+from core.results import Box, Table
 from vision.chat import output_parsing
-from vision.chat.output_parsing import MOST, NotInForm, Wanted, formed, numeric, written
+from vision.chat.output_parsing import MOST, NotInForm, Wanted, form_answer, numeric, written
 from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit
-from vision.protocol import Measured, Talk
+from vision.protocol import Talk
 
-PLOT_COLOURS = (BAR, BEST, "#fee75c", "#eb459e", "#ed4245", "#3ba5b5")
+CHART_COLOURS = (BAR, BEST, "#fee75c", "#eb459e", "#ed4245", "#3ba5b5")
 WIDTH, LEAST_HEIGHT, MOST_HEIGHT = 640, 420, 1000  # px
-MARGIN, PLOT_GAP = 20, 8
+MARGIN, CHART_GAP = 20, 8
 MOST_BARS = 30  # of rows; the rest is in the file
 UPRIGHT_ROWS, UPRIGHT_LETTERS = 12, 11  # most of each with bars that stand
 FONT, SMALL, TITLE = 16, 14, 18
@@ -52,9 +47,9 @@ class _Area:
         return self.bottom - round((self.bottom - self.top) * (value - self.low) / (self.high - self.low))
 
 
-def draw(table: Table) -> Image.Image | None:
+def draw_chart(table: Table) -> Image.Image | None:
     """Return the numbers of a table as bars, WIDTH px wide; None where it has none to draw."""
-    places = numeric(table)[: len(PLOT_COLOURS)]
+    places = numeric(table)[: len(CHART_COLOURS)]
     rows = table.rows[:MOST_BARS]
     series = [[row[place] for row in rows] for place in places]
     values = [value for column in series for value in column if isinstance(value, float)]
@@ -62,17 +57,24 @@ def draw(table: Table) -> Image.Image | None:
         return None
     names = [written(row[0]) for row in rows]
     stands = len(rows) <= UPRIGHT_ROWS and max(map(len, names)) * len(rows) <= 6 * UPRIGHT_LETTERS
-    height = LEAST_HEIGHT if stands else _tall(len(rows), len(places))
+    height = (
+        LEAST_HEIGHT
+        if stands
+        else min(MOST_HEIGHT, max(LEAST_HEIGHT, 110 + len(rows) * max(20, 12 * len(places))))
+    )
     image = Image.new("RGB", (WIDTH, height), BACKGROUND)
     pen = ImageDraw.Draw(image)
     top = _head(pen, table, places)
-    ticks = _ticks(min(values), max(values))
+    # about five round values that hold zero and all that is drawn
+    least, most = min(min(values), 0.0), max(max(values), 0.0)
+    span = (most - least) or 1.0
+    rough = span / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * times for times in (1, 2, 2.5, 5, 10) if power * times >= rough * 0.999)
+    first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
+    ticks = [number * step for number in range(first, max(last, first + 1) + 1)]
     (_standing if stands else _lying)(pen, top, height, names, series, ticks)
     return image
-
-
-def _tall(rows: int, columns: int) -> int:
-    return min(MOST_HEIGHT, max(LEAST_HEIGHT, 110 + rows * max(20, 12 * columns)))
 
 
 def _head(pen: ImageDraw.ImageDraw, table: Table, places: Sequence[int]) -> int:
@@ -81,31 +83,20 @@ def _head(pen: ImageDraw.ImageDraw, table: Table, places: Sequence[int]) -> int:
     if table.title:
         text, face = fit(table.title, WIDTH - 2 * MARGIN, TITLE, 0)
         pen.text((MARGIN, top), text, TEXT, face)
-        top += TITLE + PLOT_GAP
+        top += TITLE + CHART_GAP
     if len(places) > 1:
         x, room = MARGIN, (WIDTH - 2 * MARGIN) // len(places)
-        for colour, place in zip(PLOT_COLOURS, places, strict=False):
+        for colour, place in zip(CHART_COLOURS, places, strict=False):
             text, face = fit(table.columns[place] or f"column {place + 1}", room - 30, SMALL, place + 1)
             pen.rectangle((x, top + 2, x + 12, top + 14), colour)
             pen.text((x + 18, top), text, FAINT, face)
             x += room
-        top += SMALL + PLOT_GAP
+        top += SMALL + CHART_GAP
     elif table.columns[places[0]]:
         text, face = fit(table.columns[places[0]], WIDTH - 2 * MARGIN, SMALL, 0)
         pen.text((MARGIN, top), text, FAINT, face)
-        top += SMALL + PLOT_GAP
-    return top + PLOT_GAP
-
-
-def _ticks(least: float, most: float) -> list[float]:
-    """Return about five round values that hold zero and all that is drawn."""
-    least, most = min(least, 0.0), max(most, 0.0)
-    span = (most - least) or 1.0
-    rough = span / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * times for times in (1, 2, 2.5, 5, 10) if power * times >= rough * 0.999)
-    first, last = math.floor(least / step + 1e-9), math.ceil(most / step - 1e-9)
-    return [number * step for number in range(first, max(last, first + 1) + 1)]
+        top += SMALL + CHART_GAP
+    return top + CHART_GAP
 
 
 def _standing(
@@ -118,22 +109,22 @@ def _standing(
 ) -> None:
     face = ImageFont.load_default(SMALL)
     marks = [written(round(tick, 10)) for tick in ticks]
-    left = MARGIN + PLOT_GAP + round(max(face.getlength(mark) for mark in marks))
-    area = _Area(left, top + FONT, WIDTH - MARGIN, height - MARGIN - FONT - PLOT_GAP, ticks[0], ticks[-1])
+    left = MARGIN + CHART_GAP + round(max(face.getlength(mark) for mark in marks))
+    area = _Area(left, top + FONT, WIDTH - MARGIN, height - MARGIN - FONT - CHART_GAP, ticks[0], ticks[-1])
     for tick, mark in zip(ticks, marks, strict=True):
         y = area.y(tick)
         pen.line((area.left, y, area.right, y), FAINT if tick == 0 else ROW)
-        pen.text((area.left - PLOT_GAP, y), mark, FAINT, face, anchor="rm")
+        pen.text((area.left - CHART_GAP, y), mark, FAINT, face, anchor="rm")
     room = (area.right - area.left) / len(names)
     for row, name in enumerate(names):
         middle = area.left + room * (row + 0.5)
         text, wide = fit(name, room - 4, SMALL, row + 1)
-        pen.text((middle, area.bottom + PLOT_GAP), text, TEXT, wide, anchor="ma")
+        pen.text((middle, area.bottom + CHART_GAP), text, TEXT, wide, anchor="ma")
         for place, (begin, end) in enumerate(_slots(middle, room, len(series))):
             value = series[place][row]
             if isinstance(value, float):
                 y, zero = area.y(value), area.y(0)
-                pen.rectangle((begin, min(y, zero), end, max(y, zero)), PLOT_COLOURS[place])
+                pen.rectangle((begin, min(y, zero), end, max(y, zero)), CHART_COLOURS[place])
                 text = written(value)
                 if face.getlength(text) <= room / len(series):
                     anchor, off = ("md", -3) if value >= 0 else ("ma", 3)
@@ -150,21 +141,21 @@ def _lying(
 ) -> None:
     face = ImageFont.load_default(SMALL)
     fitted = [fit(name, 190, SMALL, row) for row, name in enumerate(names, 1)]
-    left = MARGIN + PLOT_GAP + round(max(wide.getlength(text) for text, wide in fitted))
-    area = _Area(left, top, WIDTH - MARGIN - 56, height - MARGIN - FONT - PLOT_GAP, ticks[0], ticks[-1])
+    left = MARGIN + CHART_GAP + round(max(wide.getlength(text) for text, wide in fitted))
+    area = _Area(left, top, WIDTH - MARGIN - 56, height - MARGIN - FONT - CHART_GAP, ticks[0], ticks[-1])
     for tick in ticks:
         x = area.x(tick)
         pen.line((x, area.top, x, area.bottom), FAINT if tick == 0 else ROW)
-        pen.text((x, area.bottom + PLOT_GAP), written(round(tick, 10)), FAINT, face, anchor="ma")
+        pen.text((x, area.bottom + CHART_GAP), written(round(tick, 10)), FAINT, face, anchor="ma")
     room = (area.bottom - area.top) / len(names)
     for row, (text, wide) in enumerate(fitted):
         middle = area.top + room * (row + 0.5)
-        pen.text((area.left - PLOT_GAP, middle), text, TEXT, wide, anchor="rm")
+        pen.text((area.left - CHART_GAP, middle), text, TEXT, wide, anchor="rm")
         for place, (begin, end) in enumerate(_slots(middle, room, len(series))):
             value = series[place][row]
             if isinstance(value, float):
                 x, zero = area.x(value), area.x(0)
-                pen.rectangle((min(x, zero), begin, max(x, zero), end), PLOT_COLOURS[place])
+                pen.rectangle((min(x, zero), begin, max(x, zero), end), CHART_COLOURS[place])
                 if end - begin >= SMALL - 4:
                     pen.text((max(x, zero) + 4, (begin + end) / 2), written(value), TEXT, face, anchor="lm")
 
@@ -186,7 +177,7 @@ CAPTION, GAP = 16, 16
 QUALITY = 92  # of JPEG
 
 
-def boxed(image: Image.Image, boxes: Sequence[Box]) -> Picture:
+def draw_boxes(image: Image.Image, boxes: Sequence[Box]) -> Picture:
     """Return a copy of ``image`` (RGB) with boxes, each with its label on a plate."""
     drawn = image.copy()
     drawn.thumbnail((LONGEST, LONGEST))
@@ -200,34 +191,24 @@ def boxed(image: Image.Image, boxes: Sequence[Box]) -> Picture:
         sides = (left, top, min(right, drawn.width - 1), min(bottom, drawn.height - 1))
         pen.rectangle(tuple(map(round, sides)), outline=COLOURS[number % len(COLOURS)], width=LINE)
     for number, (box, place) in enumerate(zip(boxes, places, strict=False)):
-        _plate(pen, drawn.size, f"{number + 1} {box.label}".strip(), place, size, number)
+        # write a label above its box; inside it where there is no room above
+        within = drawn.size
+        text, face = fit(f"{number + 1} {box.label}".strip(), max(40, within[0] * 0.6), size, number + 1)
+        width, height = round(face.getlength(text)) + 8, size + 6
+        x = min(max(0, round(place[0])), max(0, within[0] - width))
+        y = round(place[1]) - height
+        y = y if y >= 0 else round(place[1]) + LINE
+        y = min(y, max(0, within[1] - height))
+        pen.rectangle((x, y, x + width, y + height), PLATE)
+        pen.rectangle((x, y, x + 3, y + height), COLOURS[number % len(COLOURS)])
+        pen.text((x + 6, y + height / 2), text, "#ffffff", face, anchor="lm")
     return encoded(drawn)
-
-
-def _plate(
-    pen: ImageDraw.ImageDraw,
-    within: tuple[int, int],
-    label: str,
-    place: tuple[float, float, float, float],
-    size: int,
-    number: int,
-) -> None:
-    """Write a label above its box; inside it where there is no room above."""
-    text, face = fit(label, max(40, within[0] * 0.6), size, number + 1)
-    width, height = round(face.getlength(text)) + 8, size + 6
-    x = min(max(0, round(place[0])), max(0, within[0] - width))
-    y = round(place[1]) - height
-    y = y if y >= 0 else round(place[1]) + LINE
-    y = min(y, max(0, within[1] - height))
-    pen.rectangle((x, y, x + width, y + height), PLATE)
-    pen.rectangle((x, y, x + 3, y + height), COLOURS[number % len(COLOURS)])
-    pen.text((x + 6, y + height / 2), text, "#ffffff", face, anchor="lm")
 
 
 def drawn_again(table: Table, original: Image.Image | None) -> Picture | None:
     """Return the numbers of a table as a chart, beside the picture they were read from where there is one;
     None where there are none to draw."""
-    chart = draw(table)
+    chart = draw_chart(table)
     if chart is None:
         return None
     if original is None:
@@ -258,39 +239,33 @@ def encoded(image: Image.Image) -> Picture:
     return Picture(data, kind, *image.size)
 
 
-BY_AXIS = (
-    "Read from the axis by OCR, and by how long the bars are; no chat model looked at it. It may be wrong:"
-    " compare it with the chart drawn again."
-)
-BY_OCR = "Read by OCR; no chat model looked at it. It may be wrong; check what matters."
 NO_FORM = {
     "table": "The model gave no table that can be used; this is what it said.",
     "boxes": "The model gave no boxes that can be used; this is what it said.",
 }
-NO_TEXT = "No text was found in the picture."
 NO_PICTURE = "The picture is gone, so that nothing is drawn on it."
 
 
-def pictures_of(talk: Talk) -> tuple[str, ...]:
+def talk_pictures(talk: Talk) -> tuple[str, ...]:
     """Return the SHA-256 of the pictures that a question is about: its own, or else those of the last
     question that had any."""
     return next((turn.pictures for turn in reversed(talk.turns) if turn.pictures), ())
 
 
-def so_far(form: Form, text: str) -> str:
+def output_so_far(form: Form, text: str) -> str:
     """Return what there is to read of an answer that grows: of a table its rows, of boxes what was found."""
     if form == "table":
-        table = output_parsing.so_far(text)
-        return output_parsing.words(table) if table is not None else ""
+        table = output_parsing.table_so_far(text)
+        return output_parsing.table_words(table) if table is not None else ""
     if form == "boxes":
         try:
-            return output_parsing.boxes_words(output_parsing.boxes_read(text, "qwen3", (1000, 1000)).boxes)
+            return output_parsing.describe_boxes(output_parsing.read_boxes(text, "qwen3", (1000, 1000)).boxes)
         except NotInForm:
             return ""
     return text
 
 
-def finished(
+def finish_output(
     talk: Talk,
     answer: ChatAnswer,
     wanted: Wanted,
@@ -304,9 +279,9 @@ def finished(
         return Output(answer=answer, parameters=dict(parameters))
     grid = None
     try:
-        answer, told = formed(talk, answer, wanted)
+        answer, told = form_answer(talk, answer, wanted)
         notes += told
-        grid = _drawn(answer, pictures_of(talk), paths)
+        grid = _drawn(answer, talk_pictures(talk), paths)
     except NotInForm:
         notes.append(NO_FORM[talk.answer])
     if answer.boxes and grid is None:
@@ -315,17 +290,15 @@ def finished(
 
 
 def _drawn(answer: ChatAnswer, names: Sequence[str], paths: Mapping[str, str]) -> Picture | None:
-
     only = paths.get(names[0]) if len(names) == 1 else None
-    original = _opened(only) if only else None
+    original = open_original(only) if only else None
     if answer.table is not None:
         return drawn_again(answer.table, original)
-    return boxed(original, answer.boxes) if answer.boxes and original is not None else None
+    return draw_boxes(original, answer.boxes) if answer.boxes and original is not None else None
 
 
-def _opened(path: str) -> Image.Image | None:
-    from PIL import Image
-
+def open_original(path: str) -> Image.Image | None:
+    """Return a stored picture on white, None when it is gone."""
     try:
         with Image.open(path) as opened:
             if not opened.has_transparency_data:
@@ -336,36 +309,7 @@ def _opened(path: str) -> Image.Image | None:
         return None
 
 
-def measured(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Output:
-    """Return what was measured in pictures, in the files of that order, without a chat model. Opens and draws
-    pictures, so it blocks."""
-
-    sizes = tuple(one.size for one in found)
-    parameters: dict[str, Any] = {"kind": "ask", "model": found[0].reader}
-    original = _opened(files[0]) if len(files) == 1 else None
-    table = found[0].table
-    if form == "table" and table is not None:
-        answer = ChatAnswer(output_parsing.words(table), pictures=sizes, table=table)
-        return Output(
-            grid=drawn_again(table, original),
-            answer=answer,
-            parameters={**parameters, "notes": [BY_AXIS]},
-        )
-    texts = [text_of_lines(one.lines) for one in found]
-    if len(texts) > 1:
-        texts = [f"Picture {number}:\n{text or NO_TEXT}" for number, text in enumerate(texts, 1)]
-    answer = ChatAnswer("\n\n".join(texts) or NO_TEXT, pictures=sizes)
-    if len(found) > 1 or not found[0].lines:
-        return Output(answer=answer, parameters={**parameters, "notes": [BY_OCR]})
-    from vision.readers import ocr as line_boxes
-
-    (width, height), lines = found[0].size, found[0].lines
-    grid = encoded(line_boxes.draw(original, lines)) if original is not None else None
-    told = {**parameters, "width": width, "height": height, "notes": [BY_OCR]}
-    return Output(grid=grid, answer=answer, lines=lines, parameters=told)
-
-
-def joined(first: ChatAnswer, second: ChatAnswer) -> ChatAnswer:
+def join_answers(first: ChatAnswer, second: ChatAnswer) -> ChatAnswer:
     """Return the second answer of a model that was asked once more, with the tokens of both."""
     return replace(
         second,

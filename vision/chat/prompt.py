@@ -1,16 +1,8 @@
-"""Turns a conversation into what a chat model reads: token ids, with the place of each picture in them.
+"""Turns a conversation into what a chat model reads: token ids with the place of each picture in them,
+people's control tokens made harmless, and turns left out where there is no room. Loads no torch.
 
-The processor is asked about one picture at a time. What it puts into the text for one depends on its size
-only, so that a picture whose tokens are known from an earlier turn isn't opened again.
-
-Takes the power from control tokens that people write: what ends a turn, begins another's, or stands for a
-picture in the prompt of a chat model. Loads no torch.
-
-A conversation as a chat template takes it: what the model is told before it, alternating turns with what
-people wrote made harmless, and which of them are left out when there is no room. Loads no torch.
-
-Pictures of a conversation: opened only when the model has to look at them, and no larger than it may
-see."""
+What the processor puts into the text for a picture depends on its size only, so that a picture whose tokens
+are known from an earlier turn isn't opened again."""
 
 from __future__ import annotations
 
@@ -41,7 +33,11 @@ class ControlTokens:
     def __init__(self, tokenizer: Any, more: Collection[str] = ()) -> None:
         self._tokenizer = tokenizer
         added = tokenizer.added_tokens_decoder
-        texts = {token.content for token in added.values() if _has_power(token)}
+        texts = {
+            token.content
+            for token in added.values()
+            if (token.special or bool(re.search(r"[^\w\s]", token.content)))
+        }
         texts |= {*tokenizer.all_special_tokens, *more} - {""}
         known = tokenizer.convert_tokens_to_ids(sorted(texts))
         self.ids = {i for i in known if i is not None}
@@ -75,11 +71,6 @@ class ControlTokens:
 
     def _hidden(self, text: str) -> int:
         return self.count(self._tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _has_power(token: Any) -> bool:
-    """Return whether an added token is more than a longer word: whitespace and plain words aren't."""
-    return token.special or bool(re.search(r"[^\w\s]", token.content))
 
 
 def _disarmed(match: re.Match[str]) -> str:
@@ -141,13 +132,13 @@ def conversation(turns: Sequence[Turn]) -> Conversation:
         if turn.role == "user" and not (exchanges and len(exchanges[-1]) == 1):
             exchanges.append([turn])
         elif exchanges and exchanges[-1][-1].role == turn.role:
-            exchanges[-1][-1] = _conversation_joined(exchanges[-1][-1], turn)
+            exchanges[-1][-1] = _join_turns(exchanges[-1][-1], turn)
         elif exchanges:
             exchanges[-1].append(turn)
     return Conversation(tuple(map(tuple, exchanges)))
 
 
-def _conversation_joined(first: Turn, second: Turn) -> Turn:
+def _join_turns(first: Turn, second: Turn) -> Turn:
     text = f"{first.text}\n{second.text}".strip()
     seconds = first.film_seconds or second.film_seconds
     turn = Turn(first.role, text, job_id=second.job_id, film_seconds=seconds)
@@ -215,7 +206,7 @@ class Picture:
         return encode.resize(self._open(), self.size)
 
 
-def stored(sha: str, path: str, max_pixels: int, *, frame: bool = False) -> Picture:
+def stored_picture(sha: str, path: str, max_pixels: int, *, frame: bool = False) -> Picture:
     """Return the picture in the file ``path``, of which only the size is read now. max_pixels: 0 = as it is.
     frame: see Picture.
 
@@ -371,7 +362,12 @@ class PromptMaker:
             if look is None:
                 look, inputs[place] = self._look_at(picture)
             looks.append(look)
-        ids = self.tokenise(self._filled_in(text, [look.text for look in looks]))
+        # the text with the mark of each picture replaced
+        instead = [look.text for look in looks]
+        pieces = text.split(self.mark) if self.mark else [text]
+        if len(pieces) != len(instead) + 1:
+            raise ValueError(f"the template shows {len(pieces) - 1} of {len(instead)} pictures")
+        ids = self.tokenise("".join(piece + more for piece, more in zip(pieces, [*instead, ""], strict=True)))
         return Prompt(
             ids,
             self._places(ids, shown, looks),
@@ -379,13 +375,6 @@ class PromptMaker:
             grids=_joined([look.grids for look in looks]),
             seen=tuple(look.seen for look in looks),
         )
-
-    def _filled_in(self, text: str, instead: Sequence[str]) -> str:
-        """Return the text with the mark of each picture replaced."""
-        pieces = text.split(self.mark) if self.mark else [text]
-        if len(pieces) != len(instead) + 1:
-            raise ValueError(f"the template shows {len(pieces) - 1} of {len(instead)} pictures")
-        return "".join(piece + more for piece, more in zip(pieces, [*instead, ""], strict=True))
 
     def tokenise(self, text: str, *, more: bool = False) -> list[int]:
         """Return the ids of a whole prompt, as the processor would: without a second first token; of what is

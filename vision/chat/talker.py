@@ -1,14 +1,8 @@
-"""Answers questions: makes the prompt, has the answer written beside those of others, and ends it when its
-job is stopped.
+"""A loaded chat model that answers questions and says how likely given answers are.
 
-Writes the answers of models whose caches can't be joined, one after the other, by transformers' own
-``generate``: those with cross-attention to pictures (Idefics, Mllama), with layers that keep a state, or that
-do tasks (Florence-2, PaliGemma).
-
-Loads a chat model, and tries whether its answers can be written together.
-
-How likely a chat model finds each of some given answers to a question: the sum of the log-probabilities of
-its tokens, read behind one prompt in one call for all."""
+It tries when it is loaded whether its answers can be written together; those whose caches can't be joined
+(cross-attention as in Idefics and Mllama, layers with a state, Florence-2, PaliGemma) are written one after
+the other by transformers' own ``generate``."""
 
 from __future__ import annotations
 
@@ -64,7 +58,9 @@ class _BeforeToken(StoppingCriteria):
 
 
 @torch.no_grad()
-def write(model: ChatModel, reply: Reply, inputs: dict[str, Any], before_slice: Callable[[], None]) -> None:
+def write_answer(
+    model: ChatModel, reply: Reply, inputs: dict[str, Any], before_slice: Callable[[], None]
+) -> None:
     """Write a whole answer. inputs: of its prompt, from the processor. before_slice: called before each
     token; what it raises ends the writing."""
     how: dict[str, Any] = {"do_sample": False}
@@ -192,7 +188,7 @@ class Talker:
             before_slice = fiber.stream_pause
         decoder.has_writer = True
         try:
-            write(self.model, reply, self.model.moved(reply.prompt.whole), before_slice)
+            write_answer(self.model, reply, self.model.moved(reply.prompt.whole), before_slice)
         finally:
             decoder.has_writer = False
 
@@ -299,7 +295,7 @@ def _close(model: ChatModel, one: torch.Tensor, other: torch.Tensor) -> bool:
 ROWS = 32  # answers that are read in one call
 
 
-def score(
+def score_answers(
     talker: Talker, talk: Talk, pictures: Mapping[str, Picture], labels: Sequence[str], reporter: Reporter
 ) -> list[float]:
     """Return for each of ``labels`` the natural logarithm of the probability that it is the whole answer to
@@ -315,7 +311,7 @@ def score(
     answers = [_tokens(model, talk, label) for label in labels]
     room = min(model.context, talk.context) - max(map(len, answers), default=0)
     prompt = reporter.in_thread(lambda: model.prompts.make(talk, pictures, room))
-    cache, first = _scoring_read(talker, talk, prompt, reporter)
+    cache, first = _read_from_kept(talker, talk, prompt, reporter)
     layers, scores = layers_of(cache), list[float]()
     for begin in range(0, len(answers), ROWS):
         _pause(reporter)
@@ -345,7 +341,7 @@ def _tokens(model: ChatModel, talk: Talk, label: str) -> list[int]:
     return ids[: end + 1]
 
 
-def _scoring_read(
+def _read_from_kept(
     talker: Talker, talk: Talk, prompt: Prompt, reporter: Reporter
 ) -> tuple[DynamicCache, torch.Tensor]:
     """Read a prompt from what is kept of it on, piece by piece; return its cache and the logits after it."""

@@ -1,15 +1,10 @@
-"""Settles what a training learns from: which pictures show the same thing, and which are kept for testing.
+"""Settles what a training learns from: which pictures show the same thing or overlap, and which are kept for
+testing.
 
-Which pictures are shots of the same thing: those whose fine structure correlates.
-
-Perceptual hashes can't tell parts in a fixture apart (docs/inspect.md); fine structure can: shots of one part
-that lies still correlate by 0.98 and more, different parts hardly ever.
-
-Which pictures show some of the same places: those that correlate well where one is laid over the other, by
-whatever shift. Turned or differently enlarged pictures of a place aren't recognised.
-
-A picture of which another has shown a part looks more usual than a new place does, so that nothing can be
-told of new places by it (docs/inspect.md)."""
+Perceptual hashes can't tell parts in a fixture apart; fine structure can: shots of one part that lies still
+correlate by 0.98 and more, different parts hardly ever. A picture of which another has shown a part looks
+more usual than a new place does, so that nothing can be told of new places by it (docs/inspect.md). Turned or
+differently enlarged pictures of a place aren't recognised."""
 
 from __future__ import annotations
 
@@ -94,19 +89,17 @@ def groups(structures: Sequence[Structure], known: Sequence[str] = ()) -> list[i
             found = correlations(one.coarse, torch.stack([other.coarse for other in some]), REACH // 2)
             for place in np.flatnonzero(found.numpy() >= PERHAPS).tolist():
                 other = start + place
-                if root(at) != root(other) and _same(one, structures[other]):
+                if root(at) != root(other) and (
+                    float(correlations(one.fine, structures[other].fine[None], REACH)[0]) >= LINKED
+                ):
                     join(at, other)
     return [root(at) for at in range(len(structures))]
-
-
-def _same(one: Structure, other: Structure) -> bool:
-    return float(correlations(one.fine, other.fine[None], REACH)[0]) >= LINKED
 
 
 LEAST = 1 / 8  # of a picture, that two must share; bricks correlate by chance where they share less
 SAME = 0.8  # correlation of what shows the same: of places 0.84 and more, of other bricks 0.68 at most
 NEAR, MOST_NEAR = 1 / 16, 0.5  # of a side; the share of pairs that correlate so near where parts lie alike
-OVERLAP_AT_ONCE = 16  # pictures that one is compared with in a call
+LAID_AT_ONCE = 16  # pictures that one is compared with in a call
 LEFT = 1 / 4  # of all places, that a picture must be told by; of fewer it would look stranger than it is
 
 
@@ -143,8 +136,8 @@ def overlapping(structures: Sequence[Tensor]) -> Generator[None, None, list[set[
         shift = torch.fft.fftfreq(2 * side, 1 / (2 * side)).abs()
         shares = (1 - shift / side)[:, None] * (1 - shift / side)
         close = (shift <= NEAR * side)[:, None] & (shift <= NEAR * side)
-        for start in range(0, at, OVERLAP_AT_ONCE):
-            some = spectra[start : start + OVERLAP_AT_ONCE]
+        for start in range(0, at, LAID_AT_ONCE):
+            some = spectra[start : start + LAID_AT_ONCE]
             products = one.whole.conj() * torch.stack([other.whole for other in some])
             lengths = backwards * torch.stack([other.lengths for other in some])
             fits = torch.fft.irfft2(products, s=(2 * side, 2 * side)) / lengths

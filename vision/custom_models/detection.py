@@ -1,18 +1,9 @@
-"""A detector as it is kept: tensors and a card in one safetensors file, and what it finds in a picture.
+"""A detector, its training from marked pictures and what is kept of it: each thing is a point in a heat map
+of its label, with how far its sides are from there. CenterNet (arXiv:1904.07850), taught as TTFNet
+(arXiv:1909.00700) does, from nothing.
 
-The network that finds things: each is a point in a heat map of its label, with how far its sides are from
-there. CenterNet (arXiv:1904.07850), taught as TTFNet (arXiv:1909.00700) does.
-
-What networks of a detector are made of.
-
-What a thing is called, told once more from a closer look: whatever was found is brought to one size, so
-that a small nut and a large one look alike. What is found, and where, is left to ``network``.
-
-Trains a detector from pictures in which things were marked, from nothing: small enough for a processor,
-and with each picture turned, moved and lit anew in every step, so that few of them go far.
-
-What a network is shown in one step of its training: pictures turned, moved and in other light, and what it
-should say of each cell."""
+What a thing is called is told once more from a closer look, brought to one size, so that a small nut and a
+large one look alike."""
 
 from __future__ import annotations
 
@@ -239,7 +230,10 @@ class Detector:
 
     def pack(self) -> bytes:
         """Return one file: the same bytes for the same detector."""
-        held = {name: _half(value).contiguous() for name, value in sorted(self.tensors.items())}
+        held = {
+            name: (value.half() if _is_real(value) else value).contiguous()
+            for name, value in sorted(self.tensors.items())
+        }
         return save(held, {"atelier": json.dumps(self.card, sort_keys=True, ensure_ascii=False)})
 
     @classmethod
@@ -300,10 +294,6 @@ def sees_with(side: int) -> Extractor:
 
 def _is_real(value: Tensor) -> bool:
     return value.is_floating_point()
-
-
-def _half(value: Tensor) -> Tensor:
-    return value.half() if _is_real(value) else value
 
 
 SPREAD = 0.54  # of the heat around a middle, in boxes (TTFNet's alpha)
@@ -431,7 +421,7 @@ class Wanted:
     boxes: Tensor
 
 
-def wanted(marked: Marked, labels: int) -> Wanted:
+def wanted_maps(marked: Marked, labels: int) -> Wanted:
     """Return what a network should say of a picture."""
     cells = marked.pixels.shape[1] // STRIDE
     heat, weights = torch.zeros(labels, cells, cells), torch.zeros(cells, cells)
@@ -472,23 +462,19 @@ def loss(logits: Tensor, sides: Tensor, right: Sequence[Wanted]) -> Tensor:
     x, y = places[None, None].expand_as(weights), places[None, :, None].expand_as(weights)
     left, top, right_, bottom = sides.unbind(1)
     found = torch.stack([x - left, y - top, x + right_, y + bottom], 1)
-    apart = 1 - _generalised(found, boxes)
+    # the generalised overlap of boxes (B, 4, …) and others
+    low, high = torch.maximum(found[:, :2], boxes[:, :2]), torch.minimum(found[:, 2:], boxes[:, 2:])
+    both = (high - low).clamp(min=0).prod(1)
+    either = sum((each[:, 2:] - each[:, :2]).prod(1) for each in (found, boxes)) - both
+    low, high = torch.minimum(found[:, :2], boxes[:, :2]), torch.maximum(found[:, 2:], boxes[:, 2:])
+    around = (high - low).prod(1).clamp(min=1e-6)
+    apart = 1 - (both / either.clamp(min=1e-6) - (around - either) / around)
     return -(missed + wrong).sum() / things + BOXES * (apart * weights).sum() / weights.sum().clamp(min=1)
 
 
 def misnamed(logits: Tensor, names: Tensor) -> Tensor:
     """Return how wrong logits (n, L) of things are."""
     return nn.functional.cross_entropy(logits, names, label_smoothing=SMOOTHED)
-
-
-def _generalised(some: Tensor, others: Tensor) -> Tensor:
-    """The generalised overlap of boxes (B, 4, …) and others."""
-    low, high = torch.maximum(some[:, :2], others[:, :2]), torch.minimum(some[:, 2:], others[:, 2:])
-    both = (high - low).clamp(min=0).prod(1)
-    either = sum((each[:, 2:] - each[:, :2]).prod(1) for each in (some, others)) - both
-    low, high = torch.minimum(some[:, :2], others[:, :2]), torch.maximum(some[:, 2:], others[:, 2:])
-    around = (high - low).prod(1).clamp(min=1e-6)
-    return both / either.clamp(min=1e-6) - (around - either) / around
 
 
 LEAST, LEAST_PICTURES = 3, 3  # boxes of a label that is taught; pictures with boxes
@@ -522,7 +508,7 @@ class Settings:
         return max(2, min(PICTURES, round(PICTURES * (SIDE / self.side) ** 2)))
 
 
-def train(
+def train_detector(
     snapshot: Snapshot, open_picture: Open, settings: Settings, store: Store
 ) -> Generator[Step, None, Detector]:
     """Yield steps and return a detector of what is marked in the snapshot's training part.
@@ -626,9 +612,12 @@ class _Course:
         else:
             chosen = torch.randint(len(self._lesson), (settings.together,), generator=lots).tolist()
         shown = [varied(self._lesson[at], lots, turned=settings.turned) for at in chosen]
-        right = [wanted(one, self._labels) for one in shown]
+        right = [wanted_maps(one, self._labels) for one in shown]
         for group in self._optimizer.param_groups:
-            group["lr"] = _rate(self.done, settings.steps)
+            warm = min(1.0, (self.done + 1) / WARM)
+            group["lr"] = (
+                RATE * warm * (LAST + (1 - LAST) * (1 + math.cos(math.pi * self.done / settings.steps)) / 2)
+            )
         self._network.train()
         seen = torch.stack([one.pixels for one in shown]).to(memory_format=torch.channels_last)
         with torch.enable_grad():
@@ -644,16 +633,7 @@ class _Course:
                 misnamed(namer(things), names).backward()
             self._optimizer.step()
         self.done += 1
-        self._average()
-        if self.done % KEPT_EVERY == 0:
-            self._keep()
-
-    def _lots(self, of: str = "") -> torch.Generator:
-        drawn = hashlib.sha256(f"{self._settings.seed} {self.done}{of}".encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(drawn[:7]))
-
-    def _average(self) -> None:
-        """Count the network as it is now, where it is one of the last."""
+        # count the network as it is now, where it is one of the last
         number = self.done - math.floor((1 - AVERAGED) * self._settings.steps)
         if number == 1:
             self._mean = {name: value.clone() for name, value in self._network.state_dict().items()}
@@ -661,6 +641,12 @@ class _Course:
             for name, value in self._network.state_dict().items():
                 if value.is_floating_point():
                     self._mean[name] += (value - self._mean[name]) / number
+        if self.done % KEPT_EVERY == 0:
+            self._keep()
+
+    def _lots(self, of: str = "") -> torch.Generator:
+        drawn = hashlib.sha256(f"{self._settings.seed} {self.done}{of}".encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(drawn[:7]))
 
     def _keep(self) -> None:
         held = io.BytesIO()
@@ -674,8 +660,3 @@ class _Course:
             name: value.half().float().contiguous() if value.is_floating_point() else value.clone()
             for name, value in self._mean.items()
         }
-
-
-def _rate(done: int, steps: int) -> float:
-    warm = min(1.0, (done + 1) / WARM)
-    return RATE * warm * (LAST + (1 - LAST) * (1 + math.cos(math.pi * done / steps)) / 2)

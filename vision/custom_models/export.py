@@ -1,15 +1,8 @@
-"""The zip that runs elsewhere: made, and proven in a child process before anybody gets it.
+"""The zip that runs elsewhere: one ONNX graph in packed weights, a model card and a program, proven in a
+child process before anybody gets it.
 
-Makes a bundle in a process of its own: torch's exporter changes what is the whole process's while it runs,
-and others' drawings go on in the worker meanwhile.
-
-One ONNX graph of a whole network, from the pixels of one picture to what it says.
-
-The page in a bundle that says what a model learned from, what it promises and what it must not be used
-for.
-
-Weights of a graph in fewer bytes: fixed-point numbers in planes of bytes, which a zip makes smaller and a
-session puts together again once, as it is loaded."""
+It is made in a process of its own: torch's exporter changes what is the whole process's while it runs, and
+others' drawings go on in the worker meanwhile."""
 
 from __future__ import annotations
 

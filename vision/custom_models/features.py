@@ -1,18 +1,9 @@
-"""One way to see a picture: a network from pixels to a map and a vector, with the name and hash of what it
-was made of.
-
-What every host can see of a picture without weights: energies of log-Gabor filters with the light divided
-out, brightness beside its surroundings, and opponent colours.
-
-Filters: Field, 1987 (log-Gabor). They are convolutions, so that the same network is trained with, asked and
-exported.
-
-What a configured CLIP, SigLIP, ViT or DINO sees: patches of two layers and the vector of the picture.
+"""Ways to see a picture, each a network from pixels to a map and a vector with a name that says its weights:
+log-Gabor filters (Field, 1987) that every host has, a configured CLIP, SigLIP, ViT or DINO, and the extra
+``photo``'s EfficientNet-Lite0.
 
 A tower for pictures much smaller than SIDE sees a picture in tiles as well, so that small things keep their
-size; the vector is always that of the whole.
-
-What the extra ``photo``'s EfficientNet-Lite0 sees: blocks at an eighth and a sixteenth of a picture."""
+size; the vector is always that of the whole."""
 
 from __future__ import annotations
 
@@ -85,12 +76,12 @@ def pair(first: Extractor, second: Extractor) -> Extractor:
     return Extractor(name, first.side, module, licence)
 
 
-def named(name: str, find: Callable[[str], Extractor | None]) -> Extractor:
+def find_extractor(name: str, find: Callable[[str], Extractor | None]) -> Extractor:
     """Return the extractor of a name, or the ``pair`` of two. find: of one alone, None where it isn't known.
     Raises KeyError with the name that isn't."""
     first, _, second = name.partition(BOTH)
     if second:
-        return pair(named(first, find), named(second, find))
+        return pair(find_extractor(first, find), find_extractor(second, find))
     found = find(name)
     if found is None:
         raise KeyError(name)

@@ -1,10 +1,5 @@
-"""Charts of a report as PNG: confusion, curves, and the scores with the limit in them.
-
-Where a part is strange, as a person sees it: a heat map over the picture and regions with outlines.
-
-Boxes drawn over a picture, each in its label's colour with what it is called.
-
-The worst mistakes side by side, each with what was right and what was said."""
+"""Pictures of a report as PNG: charts, heat maps with outlined regions, boxes with their labels, and the
+worst mistakes side by side."""
 
 from __future__ import annotations
 
@@ -266,7 +261,7 @@ def short(label: str) -> str:
     return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
 
 
-CELL, LINE, GAP, COLUMNS, SHEET_MOST = 192, 18, 6, 4, 12  # pixels, pictures
+CELL, LINE, GAP, COLUMNS, MOST_MISTAKES = 192, 18, 6, 4, 12  # pixels, pictures
 
 
 @dataclass(frozen=True)
@@ -289,7 +284,7 @@ def mistakes(
     return sorted(found, key=lambda one: (-one.wrong, one.sha256))
 
 
-def sheet(
+def mistake_sheet(
     found: Sequence[Mistake],
     open_picture: Callable[[str], Image.Image],
     cell: int = CELL,
@@ -297,7 +292,7 @@ def sheet(
 ) -> Image.Image | None:
     """Draw the MOST surest mistakes, each ``cell`` px large; None without any. words: before what is right,
     and before what was said."""
-    some = found[:SHEET_MOST]
+    some = found[:MOST_MISTAKES]
     if not some:
         return None
     columns = min(COLUMNS, len(some))

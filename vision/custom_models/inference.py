@@ -1,10 +1,5 @@
-"""What an own model says of a picture, in the words of a result.
-
-What a detector finds in pictures: those that were kept for testing, and those that somebody asks about.
-
-What a worker's own models can see pictures with: filters always, and the networks that it has configured.
-They run on the processor in float32 wherever the worker draws, so that the same pictures give the same
-model."""
+"""What an own model says of a picture, in the words of a result, and what a worker's models see pictures
+with: on the processor in float32 wherever the worker draws, so that the same pictures give the same model."""
 
 from __future__ import annotations
 
@@ -67,11 +62,11 @@ def towers(task: str, models: Models, reporter: Reporter) -> Iterator[Extractor]
             yield found
 
 
-def named(name: str, models: Models, reporter: Reporter) -> Extractor:
+def extractor_of(name: str, models: Models, reporter: Reporter) -> Extractor:
     """Return the extractor that a model was trained with. Raises ModelError when this worker has no such one
     any more."""
     try:
-        return features.named(name, lambda one: _alone(one, models, reporter))
+        return features.find_extractor(name, lambda one: _alone(one, models, reporter))
     except KeyError as error:
         message = f"This model sees with {error.args[0]}, which the host has no more. Train it again."
         raise ModelError(message) from None
@@ -130,13 +125,13 @@ def loaded(sha256: str, path: Path, task: str, models: Models, reporter: Reporte
     if isinstance(model, BoxDetector):
         extractor = sees_with(int(model.card["side"]))
     else:
-        extractor = named(model.card["extractor"], models, reporter)
+        extractor = extractor_of(model.card["extractor"], models, reporter)
     detector = model.detector(extractor) if isinstance(model, Inspector) else None
     found = models.own.loaded[sha256] = Loaded(model, extractor, detector)
     return found
 
 
-def words_of(labels: Sequence[str], models: Models, reporter: Reporter, name: str = "") -> Words | None:
+def label_words(labels: Sequence[str], models: Models, reporter: Reporter, name: str = "") -> Words | None:
     """Return what the host's CLIP makes of labels' words; None where there is none, or another than the one
     called ``name`` ("" = any)."""
     if not models.config.models.get("clip"):
@@ -195,7 +190,7 @@ def inspected(
     )
 
 
-def told(verdict: Verdict, kinds: bool) -> str:
+def verdict_label(verdict: Verdict, kinds: bool) -> str:
     """Return what an inspection's verdict comes down to: good, a kind of defect, or that it is one."""
     if not verdict.strange:
         return GOOD

@@ -1,9 +1,6 @@
-"""Figures of a model on held-out pictures, each share with its interval.
-
-Average precision of boxes, as COCO counts it: the mean, over 101 recalls, of the best precision at that
-recall or a higher one, of boxes that overlap a right one of their label by at least so much.
-
-How far told probabilities are from how often they are right."""
+"""Figures of a model on held-out pictures: shares with their intervals, curves, calibration, and average
+precision of boxes as COCO counts it: the mean, over 101 recalls, of the best precision at that recall or a
+higher one."""
 
 from __future__ import annotations
 
@@ -122,12 +119,12 @@ def precision_recall(strange: Sequence[bool], scores: Sequence[float]) -> Curve 
     return Curve(recall, precision, float(metrics.average_precision_score(strange, scores)))
 
 
-def alarms(good_scores: Sequence[float], limit: float) -> Share:
+def false_alarms(good_scores: Sequence[float], limit: float) -> Share:
     """Return how many good pictures are stopped."""
     return Share(sum(score > limit for score in good_scores), len(good_scores))
 
 
-def found(bad_scores: Sequence[float], limit: float) -> Share:
+def found_defects(bad_scores: Sequence[float], limit: float) -> Share:
     """Return how many defects are found."""
     return Share(sum(score > limit for score in bad_scores), len(bad_scores))
 

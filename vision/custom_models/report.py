@@ -1,7 +1,4 @@
-"""The report on a version that was just learned: figures for its row, charts, and a sentence for people.
-
-The report on a detector that was just learned: what it found of what is marked in pictures that were kept
-for testing, and what it found that isn't there."""
+"""The report on a version that was just learned: figures for its row, charts, and a sentence for people."""
 
 from __future__ import annotations
 
@@ -78,8 +75,8 @@ def of_inspection(
         "test": _test(tested),
         "roc": None if roc is None else round(roc.area, 4),
         "average_precision": None if curve is None else round(curve.area, 4),
-        "found": _counted(metrics.found([one.score for one in bad], limit)),
-        "stopped": _counted(metrics.alarms([one.score for one in good], limit)),
+        "found": _counted(metrics.found_defects([one.score for one in bad], limit)),
+        "stopped": _counted(metrics.false_alarms([one.score for one in good], limit)),
     }
     # a kind that the model can't name counts as found, whatever it is called
     known = set(card["names"]) | {GOOD}
@@ -99,7 +96,9 @@ def of_inspection(
     if roc is not None:
         drawn["curves"] = charts.curves(roc, curve)
     wrong = _mistakes(tested, right, [abs(one.score / limit - 1) for one in tested])
-    return Report(figures, drawn, sheet.sheet(wrong, open_picture), _inspection_sentence(model, good, bad))
+    return Report(
+        figures, drawn, sheet.mistake_sheet(wrong, open_picture), _inspection_sentence(model, good, bad)
+    )
 
 
 def of_classifier(
@@ -115,7 +114,7 @@ def of_classifier(
     card = model.card
     doubted = [one for one in card["doubtful"] if one[0] in taught]
     again = [sheet.Mistake(sha256, label, rather, other) for sha256, label, rather, _, other in doubted]
-    look_again = sheet.sheet(again, open_picture, words=("labelled", "rather"))
+    look_again = sheet.mistake_sheet(again, open_picture, words=("labelled", "rather"))
     figures: dict[str, Any] = {
         "test": _test(tested),
         "backbone": card["extractor"],
@@ -157,7 +156,7 @@ def of_classifier(
     return Report(
         figures,
         {"confusion": charts.confusion(names)} | _page(look_again),
-        sheet.sheet(wrong, open_picture),
+        sheet.mistake_sheet(wrong, open_picture),
         sentence + _doubted(card) + _too_few(card),
     )
 
@@ -222,12 +221,11 @@ def _inspection_sentence(model: Inspector, good: Sequence[Tested], bad: Sequence
     if groups == 1 < len(card["good"]) and len(said) > 1:
         said.pop()
     if bad:
-        found = metrics.found([one.score for one in bad], limit)
+        found = metrics.found_defects([one.score for one in bad], limit)
         said.append(f"{found} defects that were kept for testing are found.")
     if good:
-        said.append(
-            f"{metrics.alarms([one.score for one in good], limit)} good ones kept for testing are stopped."
-        )
+        alarms = metrics.false_alarms([one.score for one in good], limit)
+        said.append(f"{alarms} good ones kept for testing are stopped.")
     if card["taught"] and card["taught"]["kept"]:
         learned = card["taught"]
         said.append(
@@ -357,7 +355,7 @@ def of_detector(
     return Report(
         figures,
         drawn_,
-        _boxes_mistakes(model, tested, came, open_picture),
+        _box_mistakes(model, tested, came, open_picture),
         _sentence(model, tested, found, right, figures),
     )
 
@@ -394,7 +392,7 @@ def _label(
     }
 
 
-def _boxes_mistakes(
+def _box_mistakes(
     model: Detector,
     tested: Sequence[Looked],
     came: Sequence[Counted],
@@ -420,7 +418,7 @@ def _boxes_mistakes(
         image.thumbnail((SHOWN, SHOWN))
         return drawn(image, shown[sha256])
 
-    return sheet.sheet(wrong, opened, LARGE)
+    return sheet.mistake_sheet(wrong, opened, LARGE)
 
 
 def _outlines(one: Looked, missed: Sequence[int], what: Counted, limit: float) -> list[Outline]:

@@ -1,8 +1,5 @@
 """What a training learned from: pictures by their hash, with labels and parts, in one canonical text whose
-hash names it.
-
-Which pictures are kept for testing: groups of shots together, every label in its share, and once kept for
-testing always kept."""
+hash names it; and which of them, in groups of shots, are kept for testing, once and for always."""
 
 from __future__ import annotations
 
@@ -169,7 +166,9 @@ def split(
     groups_left = Counter(
         label for name, some in together.items() if name not in tested for label in _labels(some)
     )
-    for name in sorted(together.keys() - tested, key=lambda name: _lot(seed, name)):
+    for name in sorted(
+        together.keys() - tested, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).hexdigest()
+    ):
         some = together[name]
         labels = _labels(some)
         wanted = [label for label in labels if has[label] + 0.5 < share * count[label]]
@@ -186,7 +185,3 @@ def split(
 
 def _labels(some: Iterable[Item]) -> set[str]:
     return {item.label for item in some if item.label}
-
-
-def _lot(seed: int, name: str) -> str:
-    return hashlib.sha256(f"{seed} {name}".encode()).hexdigest()

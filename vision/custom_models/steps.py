@@ -1,10 +1,5 @@
-"""A training as steps: a generator that says how far it is and keeps what was expensive in a store, so that
-one that was killed goes on where it was, with the same bytes in the end.
-
-Work of own models in slices between the steps of other jobs, each on one thread, so that the same comes of
-it whatever else runs.
-
-What the extra ``train`` brings, and the sentence for a host without it."""
+"""A training as a generator of steps that keeps what was expensive in a store, so that one that was killed
+goes on with the same bytes in the end; run in slices between other jobs, each on one thread."""
 
 from __future__ import annotations
 
@@ -122,7 +117,7 @@ def exhausted(work: Generator[None, None, Result]) -> Result:
             return result
 
 
-def run(
+def run_training(
     training: Generator[Step, None, Result], report: Callable[[Step], None] = lambda step: None
 ) -> Result:
     """Take all steps of a training and return what comes of it."""
@@ -211,7 +206,7 @@ def missing() -> list[str]:
     return [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
 
 
-def check() -> None:
+def check_libraries() -> None:
     """Raise ModelError unless own models can be trained, reported on and exported here."""
     if absent := missing():
         raise ModelError(
@@ -219,7 +214,7 @@ def check() -> None:
         )
 
 
-def load() -> None:
+def load_libraries() -> None:
     """Import what takes seconds the first time, so that it isn't done between two steps of a drawing."""
     for name in ("scipy.ndimage", "scipy.stats", "sklearn.linear_model", "sklearn.metrics", CHARTS):
         importlib.import_module(name)

@@ -1,12 +1,9 @@
-"""Above which score a part is called strange, and how often a good part then is, told from good parts alone.
+"""Above which score a part is called strange, or a thing is told, and what another threshold would change.
 
 The score of a new good part is one more of the same kind as n held-out scores of good parts, so that it is
 the largest of all for at most 1 in n + 1 (split conformal prediction, Vovk et al., 2005). Held-out scores
 need no second set: each good part is scored by all others. Of several pictures of one part the strangest
-stands for it: it is scored no lower than any of them, so that the promise holds for each.
-
-From which score on a thing is told: what another one would change, and which of two detectors finds more.
-Pure functions on what a report tells of pictures that were kept for testing."""
+stands for it, so that the promise holds for each."""
 
 from __future__ import annotations
 
@@ -115,7 +112,7 @@ def moved(now: float, test: Sequence[Told], move: str) -> tuple[float, str]:
     if move == "usual":
         found = USUAL
     elif move == "fewest":
-        found = limit_fewest_errors(test)
+        found = best_threshold(test)
     else:
         found = round(now + (STEP if move == "stricter" else -STEP), 4)
     if not LOWEST <= found <= HIGHEST:
@@ -123,7 +120,7 @@ def moved(now: float, test: Sequence[Told], move: str) -> tuple[float, str]:
     return found, _sentence(counts(test, now), counts(test, found), found)
 
 
-def told(threshold: float, test: Sequence[Told]) -> str:
+def threshold_effect(threshold: float, test: Sequence[Told]) -> str:
     """Say what a threshold that was chosen since means, "" of the usual one."""
     now = counts(test, threshold)
     if threshold == USUAL:
@@ -134,7 +131,7 @@ def told(threshold: float, test: Sequence[Told]) -> str:
     )
 
 
-def limit_fewest_errors(test: Sequence[Told]) -> float:
+def best_threshold(test: Sequence[Told]) -> float:
     """Return the threshold with the fewest things missed and boxes that are none together, the middle of
     several. Raises UserError where nothing was tested."""
     if not any(one["objects"] for one in test):

@@ -1,8 +1,5 @@
-"""What a style is trained with: the words and numbers that its result depends on, besides the pictures and
-the model. Loads no torch.
-
-How much memory the training of a style takes on a device, counted from a model's configuration and the
-sizes of its files. Loads no torch, so that what doesn't fit is refused before it waits in the queue.
+"""What a style is trained with, and how much memory that takes on a device, counted before it waits in the
+queue. Loads no torch.
 
 The activations are those of gradient checkpointing (arXiv:1604.06174): what goes into every block is kept,
 and one block at a time is computed again; without it, all that every block computes. The constants are upper
@@ -82,7 +79,7 @@ class Settings:
         return tuple(round(self.steps * (i + 1) / self.checkpoints) for i in range(self.checkpoints))
 
 
-def usual(trigger: str, pictures: int, denoiser_weights: int, seed: int = 0) -> Settings:
+def usual_settings(trigger: str, pictures: int, denoiser_weights: int, seed: int = 0) -> Settings:
     """Return the settings where nobody says otherwise.
 
     A large denoiser is trained as diffusers' examples do: its attention, a picture a step, 20 steps a picture
@@ -147,16 +144,16 @@ def settings_for(path: Path, trigger: str, pictures: int) -> Settings | None:
     Raises ModelError for damaged files."""
     folder = path if path.is_dir() else files.config_folder(path)
     parts = [folder / part for part in memory.DENOISERS if (folder / part).is_dir()] if folder else []
-    return usual(trigger, pictures, memory.bytes_in_memory(parts[0], 1)) if parts else None
+    return usual_settings(trigger, pictures, memory.bytes_in_memory(parts[0], 1)) if parts else None
 
 
-def refuse(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:
+def refuse_memory(path: Path, name: str, settings: Settings, itemsize: int, memory: int) -> None:
     """Raise UserError, with the number, when the model in ``path`` can't be trained with ``memory`` bytes.
 
     name: of the model, for people. itemsize: bytes of its weights (4 on a CPU, 2 on a card). A model whose
     configuration isn't beside it is left to the worker.
     """
-    found = needed(path, settings, itemsize)
+    found = needed_memory(path, settings, itemsize)
     if found is not None and found.total > memory:
         raise UserError(
             f"Teaching {name} a style needs about {_told(found.total)} of memory; this device has"
@@ -168,7 +165,7 @@ def _told(size: int) -> str:
     return f"{size / GB:.1f} GB" if size >= GB else f"{size / MB:.0f} MB"
 
 
-def needed(path: Path, settings: Settings, itemsize: int) -> Needed | None:
+def needed_memory(path: Path, settings: Settings, itemsize: int) -> Needed | None:
     """Return what a training of the model in ``path`` takes; None where its configuration isn't known. Raises
     ModelError for damaged files."""
     folder = path if path.is_dir() else files.config_folder(path)

@@ -1,8 +1,5 @@
-"""What a style is learned from: pictures and their captions, cut to squares, and kept as the denoiser takes
-them, so that no step encodes anything.
-
-The samples of a training: what the model draws with the style at each checkpoint, beside what it draws
-without, on one sheet."""
+"""What a style is learned from, cut to squares and kept as the denoiser takes it, so that no step encodes
+anything; and the samples that are drawn at each checkpoint, on one sheet."""
 
 from __future__ import annotations
 
@@ -122,7 +119,7 @@ class Sampling(Stage):
         self.whole.step(self._step, self._total, preview)
 
 
-def draw(
+def draw_samples(
     prompts: Sequence[str],
     lora: str,
     name: str,
@@ -149,13 +146,24 @@ def draw(
     return found
 
 
-def sheet(prompts: Sequence[str], rows: Sequence[tuple[str, Sequence[Image.Image]]]) -> Image.Image:
+def sample_sheet(prompts: Sequence[str], rows: Sequence[tuple[str, Sequence[Image.Image]]]) -> Image.Image:
     """Return all samples on one sheet: a row for each (words, pictures), a column for each prompt."""
     font = ImageFont.load_default(13)
     page = Image.new("RGB", (SIDE + len(prompts) * (CELL + GAP), LINE + len(rows) * (CELL + GAP)), PAPER)
     pen = ImageDraw.Draw(page)
     for column, prompt in enumerate(prompts):
-        pen.text((SIDE + column * (CELL + GAP), 2), _wrapped(prompt, font), INK, font)
+        # the text in at most two lines of a cell's width
+        lines = [""]
+        for word in prompt.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if font.getlength(longer) <= CELL:
+                lines[-1] = longer
+            elif len(lines) == 2:
+                lines[-1] += "…"
+                break
+            else:
+                lines.append(word)
+        pen.text((SIDE + column * (CELL + GAP), 2), "\n".join(lines), INK, font)
     for row, (words, pictures) in enumerate(rows):
         top = LINE + row * (CELL + GAP)
         pen.text((GAP, top + CELL // 2), words, INK, font)
@@ -163,18 +171,3 @@ def sheet(prompts: Sequence[str], rows: Sequence[tuple[str, Sequence[Image.Image
             shown = picture.resize((CELL, CELL), Image.Resampling.LANCZOS)
             page.paste(shown, (SIDE + column * (CELL + GAP), top))
     return page
-
-
-def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """The text in at most two lines of a cell's width."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= CELL:
-            lines[-1] = longer
-        elif len(lines) == 2:
-            lines[-1] += "…"
-            break
-        else:
-            lines.append(word)
-    return "\n".join(lines)

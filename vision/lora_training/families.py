@@ -78,7 +78,7 @@ class Recipe(Protocol):
         """Return the mean loss of a step. side: of the pictures, px."""
 
 
-def of(model: ImageModel) -> Recipe:
+def recipe_of(model: ImageModel) -> Recipe:
     """Return the recipe for a model. Raises UserError for one that can't be trained here."""
     name, pipe = model.family.name, model.pipeline(Mode.TEXT)
     if name not in RECIPES:

@@ -1,14 +1,9 @@
-"""The steps of a training: which pictures, which noise, the optimizer; and what must be kept so that one that
-was cut off ends in the same bits.
+"""Trains a style, from pictures to a file: takes the steps between those of other jobs, keeps what ends in
+the same bits after a cut, draws samples, and chooses how strong the style is.
 
 All random numbers of a step come from a generator that is seeded by the step's number, so that no state of
-generators has to be kept.
-
-A style from pictures to a file: prepares them, takes the steps between those of other jobs, keeps where it
-stands, draws samples, and lets another model have the room when one is needed.
-
-How strong a style is in its file: of a few strengths the weakest one at which nearly everything that the
-model draws comes nearer to the style's pictures, by the host's CLIP, and still shows what was asked for."""
+generators has to be kept. Of a few strengths the weakest counts at which nearly everything comes nearer to
+the style's pictures, by the host's CLIP, and still shows what was asked for."""
 
 from __future__ import annotations
 
@@ -127,7 +122,16 @@ class Training:
         )
         self.step, self.losses = state.step, list(state.losses)
         if state.tensors is None:
-            self._initialise()
+            # fill the weights as peft does (kaiming-uniform and 0), by our generator
+            numbers = generator(self._settings.seed, FIRST)
+            with torch.no_grad():
+                for name, value in self._weights.items():
+                    if name.endswith("lora_B.weight"):
+                        value.zero_()
+                        continue
+                    drawn = torch.empty(value.shape)
+                    torch.nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=numbers)
+                    value.copy_(drawn)
         else:
             self._restore(state.tensors)
 
@@ -168,18 +172,6 @@ class Training:
         """The rows of the next step: each picture once before any comes again."""
         own = _next(self._own, self.step, self._settings)
         return own + (_next(self._prior, self.step, self._settings) if self._prior else [])
-
-    def _initialise(self) -> None:
-        """Fill the weights as peft does (kaiming-uniform and 0), by our generator."""
-        numbers = generator(self._settings.seed, FIRST)
-        with torch.no_grad():
-            for name, value in self._weights.items():
-                if name.endswith("lora_B.weight"):
-                    value.zero_()
-                    continue
-                drawn = torch.empty(value.shape)
-                torch.nn.init.kaiming_uniform_(drawn, a=math.sqrt(5), generator=numbers)
-                value.copy_(drawn)
 
     def _restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
         try:
@@ -226,7 +218,7 @@ def can_be_chosen(models: Models) -> bool:
     return bool(models.config.models.get("clip"))
 
 
-def chosen(
+def choose_strength(
     pictures: Sequence[Image.Image],
     prompts: Sequence[str],
     tries: Mapping[float, Sequence[Image.Image]],
@@ -317,7 +309,7 @@ class Plan:
         return hashlib.sha256(data.encode()).hexdigest()
 
 
-def learn(plan: Plan, models: Models, store: Store, reporter: Reporter) -> Learned:
+def learn_style(plan: Plan, models: Models, store: Store, reporter: Reporter) -> Learned:
     """Train and return the style. store: where the training finds what an earlier process left, and leaves
     what a later one needs.
 
@@ -328,7 +320,7 @@ def learn(plan: Plan, models: Models, store: Store, reporter: Reporter) -> Learn
     state: State | None = None
     while True:
         model = models.image(plan.model, reporter)
-        recipe = families.of(model)
+        recipe = families.recipe_of(model)
         fingerprint = plan.fingerprint(model)
         state = state or State.decode(store.get(STATE) or b"", fingerprint) or State()
         run = _Run(plan, model, recipe, fingerprint, store, reporter, models)
@@ -373,7 +365,12 @@ class _Run:
         model, settings, reporter = self.model, self.settings, self.reporter
         side = settings.resolution or model.card.native_size
         self.rows = [("without", self._samples("", 0, state.step))]
-        examples = [*self._worded(), *self._prior(state.step)]
+        # the examples with the trigger in their captions
+        trigger = self.settings.trigger
+        examples = [
+            *[Example(one.picture, worded(one.caption, trigger)) for one in self.plan.examples],
+            *self._prior(state.step),
+        ]
         rows = dataset.rows(examples, model, self.recipe, side, self.store, reporter)
         pipe = model.pipeline(Mode.TEXT)
         with ExitStack() as stack:
@@ -411,11 +408,6 @@ class _Run:
         given = self.plan.prompts
         return [given[number % len(given)] for number in range(dataset.TRIED)]
 
-    def _worded(self) -> list[Example]:
-        """The examples with the trigger in their captions."""
-        trigger = self.settings.trigger
-        return [Example(one.picture, worded(one.caption, trigger)) for one in self.plan.examples]
-
     def _prior(self, step: int) -> list[Example]:
         """What the model draws for the captions without the trigger, which it is to go on drawing
         (DreamBooth's prior preservation, arXiv:2208.12242, 3.3)."""
@@ -423,7 +415,9 @@ class _Run:
         words = [given[number % len(given)] for number in range(self.settings.prior)]
         reporter = Sampling(self.reporter, step, self.settings.steps)
         name = f"prior-{self.fingerprint[:16]}"
-        drawn = dataset.draw(words, "", name, self.settings.seed + 1, self.model, self.store, reporter)
+        drawn = dataset.draw_samples(
+            words, "", name, self.settings.seed + 1, self.model, self.store, reporter
+        )
         return [Example(picture, caption, True) for picture, caption in zip(drawn, words, strict=True)]
 
     def _take_step(self, training: Training) -> None:
@@ -473,7 +467,7 @@ class _Run:
         reporter = Sampling(self.reporter, step, self.settings.steps)
         name = f"sample-{self.fingerprint[:16]}-{number}" + (f"-{strong:g}" if strong != 1.0 else "")
         given, seed = self.prompts if prompts is None else prompts, self.settings.seed
-        return dataset.draw(given, lora, name, seed, self.model, self.store, reporter, strong)
+        return dataset.draw_samples(given, lora, name, seed, self.model, self.store, reporter, strong)
 
     def learned(self, state: State) -> Learned:
         """Return what a finished training has come to, as strong as CLIP, which may need the room by now,
@@ -481,18 +475,12 @@ class _Run:
         rows, strong = list(self.rows), self._usual
         if self.tries:
             own = [example.picture for example in self.plan.examples]
-            strong = chosen(own, self._tried, self.tries, strong, self.models, self.reporter)
+            strong = choose_strength(own, self._tried, self.tries, strong, self.models, self.reporter)
         if strong != self._usual:
             rows.append((f"times {strong:g}", self.tries[strong][: len(self.prompts)]))
-        about = self._about(strong)
-        weights = state.weights if self.is_guided else scaled(state.weights, strong)
-        file = lora_file(self.recipe.part, weights, about)
-        return Learned(file, about, state.losses, tuple(rows), dataset.sheet(self.prompts, rows))
-
-    def _about(self, strong: float) -> dict[str, Any]:
-        """What the file says of itself."""
+        # what the file says of itself
         use = GuidedUse(strong, self.settings.whole).told() if self.is_guided else None
-        return {
+        about = {
             "model": self.model.name,
             "family": self.model.family.name,
             "pictures": len(self.plan.examples),
@@ -500,6 +488,9 @@ class _Run:
             "strength": strong,
             **({GUIDED_LORA_ENTRY: use} if use else {}),
         }
+        weights = state.weights if self.is_guided else scaled(state.weights, strong)
+        file = lora_file(self.recipe.part, weights, about)
+        return Learned(file, about, state.losses, tuple(rows), dataset.sample_sheet(self.prompts, rows))
 
 
 def lora_file(part: str, weights: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> bytes:

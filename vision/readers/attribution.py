@@ -1,21 +1,9 @@
-"""Where a transformer looked for an answer: relevance of each patch by attention rollout weighed with
-gradients.
+"""Why a reader says a label, and where in the picture that is: attention rollout weighed with gradients where
+it is a transformer with a class token, else by covering parts of the picture.
 
-R ← R + E_h[(∇A ⊙ A)⁺] R over all layers, from R = I; the row of the class token tells how much each patch
-speaks for the score: arXiv:2103.15679, equations 5 and 6 (self-attention).
-
-Which part of a picture a model sees, whose processor cuts the middle out of it.
-
-Lays over a picture how much each place of it counts.
-
-Why each kind of reader says a label: gradients where it is a transformer with a class token, else by
-covering parts of the picture.
-
-Locates what a text names by occlusion: covers parts of the picture and measures how much the CLIP score
-drops.
-
-Occlusion sensitivity is from arXiv:1311.2901, 4.2. It is coarse, but needs no model of its own beside CLIP or
-SigLIP; CLIPSeg (SEGMENT_MODEL) is finer."""
+Rollout: R ← R + E_h[(∇A ⊙ A)⁺] R over all layers, from R = I; the row of the class token tells how much each
+patch speaks for the score (arXiv:2103.15679, equations 5 and 6). Occlusion (arXiv:1311.2901, 4.2) is coarse,
+but needs no model beside CLIP or SigLIP; CLIPSeg (SEGMENT_MODEL) is finer."""
 
 from __future__ import annotations
 
@@ -129,7 +117,7 @@ FAINT, STRONG = 0.55, 0.75  # how far the colours cover the picture: where nothi
 Box = tuple[float, float, float, float]
 
 
-def draw(image: Image.Image, counts: np.ndarray, seen: Box | None = None) -> Image.Image:
+def draw_heat(image: Image.Image, counts: np.ndarray, seen: Box | None = None) -> Image.Image:
     """Return a picture, no larger than MOST, in colours of ``counts``.
 
     counts: (rows, columns), 0..1, of the part ``seen``: left, top, right, bottom in px of the picture, None =
@@ -186,7 +174,7 @@ def covered(image: Image.Image) -> Iterator[Image.Image]:
             yield part
 
 
-def find(
+def find_by_occlusion(
     image: Image.Image, score: Callable[[list[Image.Image]], list[float]], batch: int = 16
 ) -> Image.Image:
     """Return a mask ("L", 255 = the thing) at the picture's size.
@@ -194,7 +182,7 @@ def find(
     score: pictures → how well the words fit each; called for ``batch`` pictures at a time. Raises UserError
     when covering nothing makes the words fit worse.
     """
-    return mask(occlusion_drops(image, score, batch), image.size)
+    return mask_of_drops(occlusion_drops(image, score, batch), image.size)
 
 
 def occlusion_drops(
@@ -214,7 +202,7 @@ def occlusion_drops(
     return np.array(scores[0]) - np.array(scores[1:]).reshape(CELLS, CELLS)
 
 
-def mask(drops: np.ndarray, size: tuple[int, int]) -> Image.Image:
+def mask_of_drops(drops: np.ndarray, size: tuple[int, int]) -> Image.Image:
     """Return the mask of the cell with the largest drop and all that is connected with it.
 
     drops: (rows, columns), how much the score drops when a cell is covered. size: (w, h) of the mask, px.
@@ -269,7 +257,7 @@ class Reason:
     how: Literal["attention", "covering", "faces"]
 
 
-def of_classifier(reader: Classifier, image: Image.Image, label: str, reporter: Reporter) -> Reason:
+def classifier_reason(reader: Classifier, image: Image.Image, label: str, reporter: Reporter) -> Reason:
     """Return why a classifier says one of its labels."""
     place = reader.labels.index(label)
     chance = reporter.batched("classifier", reader.chances_each, image)[place]
@@ -293,7 +281,7 @@ def of_classifier(reader: Classifier, image: Image.Image, label: str, reporter: 
     return _covered(image, chance, chances)
 
 
-def of_matcher(
+def matcher_reason(
     reader: Matcher, image: Image.Image, label: str, labels: Sequence[str], reporter: Reporter
 ) -> Reason:
     """Return why CLIP or SigLIP finds a label among others."""
@@ -320,7 +308,7 @@ def of_matcher(
     return _covered(image, chance, fits)
 
 
-def of_photograph(
+def photograph_reason(
     reader: Any,
     image: Image.Image,
     label: str,
@@ -333,7 +321,7 @@ def of_photograph(
     def fits(parts: list[Image.Image]) -> list[float]:
         seen = (chances for chances, _ in _at_once(reader.read_each, parts, reporter))
         if labels:
-            return [dict(photographed.compare(chances, faces, labels)[0])[label] for chances in seen]
+            return [dict(photographed.compare_labels(chances, faces, labels)[0])[label] for chances in seen]
         return [float(chances[list(photographed.classes_of(label))].sum()) for chances in seen]
 
     if photographed.means_people(label) or (not labels and not photographed.classes_of(label)):

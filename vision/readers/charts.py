@@ -1,17 +1,8 @@
-"""Reads a bar chart: standing or lying bars, one series or several side by side. What can't be told with two
-labels of an axis that agree isn't read at all.
+"""Reads a bar chart, from its coloured rectangles and the text in it to a table: standing or lying bars, one
+series or several side by side. One thing because every step measures the same bars against the same axis.
 
-Rectangles of one colour in a chart: its bars, and the patches of its legend.
-
-The scale of a chart's axis, from the numbers beside it: which value lies at which pixel.
-
-What the parts of a bar chart are called: the names below its bars, its legend, its title and its unit.
-
-Places are as in a chart whose bars stand; a lying one is mirrored, see ``Written.of``.
-
-What can be told of a picture without a chat model: the text in it, or the numbers of a bar chart.
-
-A bar chart from picture to table: what looks like one has its text read, large enough, and is measured."""
+What can't be told with two labels of an axis that agree isn't read at all. Places are as in a chart whose
+bars stand; a lying one is mirrored, see ``Written.of``."""
 
 from __future__ import annotations
 
@@ -28,10 +19,11 @@ from core.errors import ModelError, UserError
 from core.events import Output
 from core.requests import AskRequest
 from core.results import Table, TextLine, lines_in_rows
-from vision.chat import output_rendering
-from vision.chat.output_parsing import NotInForm, make, number
+from vision.chat.output_parsing import NotInForm, make_table, number
+from vision.chat.output_rendering import talk_pictures
 from vision.images import encode
 from vision.protocol import Measure, Measured, Talk
+from vision.readers import ocr
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -283,11 +275,11 @@ def pieces(lines: Iterable[TextLine]) -> list[TextLine]:
     for line in lines:
         found.append(line)
         if len(line.text.split()) > 1:
-            found += words_of(line)
+            found += line_words(line)
     return found
 
 
-def words_of(line: TextLine) -> list[TextLine]:
+def line_words(line: TextLine) -> list[TextLine]:
     """Return the words of a line as lines of their own."""
     a, b, c, d = (np.array(point) for point in line.box)
     length, made = max(1, len(line.text)), []
@@ -299,7 +291,7 @@ def words_of(line: TextLine) -> list[TextLine]:
     return made
 
 
-def find(lines: Sequence[TextLine], way: Way) -> list[Scale]:
+def find_scales(lines: Sequence[TextLine], way: Way) -> list[Scale]:
     """Return the scales that numbers in a column ("up") or a row ("across") could be, most labels first."""
     labels, units = _labels(pieces(lines), way)
     found: list[Scale] = []
@@ -481,7 +473,7 @@ def _parted(text: Written, growth: int, room: float) -> list[Written]:
         or text.bottom - text.top > 2 * text.size
     ):
         return [text]
-    return [Written.of(word, "up") for word in words_of(text.line)]
+    return [Written.of(word, "up") for word in line_words(text.line)]
 
 
 def legend(
@@ -548,7 +540,7 @@ def title(texts: Sequence[Written], bars: Sequence[Bar], labels: Labels) -> str:
     return top.text.strip() if stands_alone and top.bounds[3] - top.bounds[1] >= 0.8 * largest else ""
 
 
-def names_unit(texts: Sequence[Written], axis: Scale, base: float, growth: int, labels: Labels) -> str:
+def unit_of(texts: Sequence[Written], axis: Scale, base: float, growth: int, labels: Labels) -> str:
     """Return what the numbers of the axis are: the text along it, beyond its labels."""
     edge = (
         min(label.begin for label in axis.labels) if growth < 0 else max(label.end for label in axis.labels)
@@ -591,10 +583,10 @@ class _Found:
     rectangles: tuple[Bar, ...]
 
 
-def read(coloured: Coloured, lines: Sequence[TextLine]) -> Table | None:
+def read_bars(coloured: Coloured, lines: Sequence[TextLine]) -> Table | None:
     """Return the numbers of a bar chart, None where it is none that can be measured. coloured: a picture of
     at most LONGEST px. lines: the text in it."""
-    ways = [(way, scales) for way in WAYS if (scales := find(lines, way)[:3])]
+    ways = [(way, scales) for way in WAYS if (scales := find_scales(lines, way)[:3])]
     found: list[_Found] = []
     for way, scales in ways:
         turned = coloured if way == "up" else coloured.mirrored()
@@ -745,11 +737,11 @@ def _table(found: _Found) -> Table:
             continue
         by_colour = {bars[i].colour: values[i] for i in group}
         rows.append([name, *(by_colour.get(colour, 0.0) for colour in series)])
-    unit = names_unit(found.texts, axis, found.base, found.growth, labels)
+    unit = unit_of(found.texts, axis, found.base, found.growth, labels)
     columns = [told.get(colour, f"series {n}") for n, colour in enumerate(series, 1)] or [unit or "value"]
     if series and unit:
         columns = [f"{column} ({unit})" for column in columns]
-    return make(title(found.texts, found.bars, labels), ["", *columns], rows)
+    return make_table(title(found.texts, found.bars, labels), ["", *columns], rows)
 
 
 def _value(found: _Found, bar: Bar) -> float:
@@ -817,7 +809,7 @@ def _here(work: Callable[[], T]) -> T:
     return work()
 
 
-def reading_read(
+def read_chart(
     image: Image.Image, read_text: ReadText, do: Callable[[Callable[[], Any]], Any] = _here
 ) -> Table | None:
     """Return the numbers of a bar chart, None where the picture is none, or can't be measured.
@@ -832,11 +824,11 @@ def reading_read(
     if not do(lambda: _has_bars(coloured) or _has_bars(coloured.mirrored())):
         return None
     lines = _lines(image, (0, 0, *image.size), 2 if max(image.size) < READ_AT else 1, read_text)
-    table = do(lambda: read(coloured, lines))
+    table = do(lambda: read_bars(coloured, lines))
     if table is None:  # alone, labels are found that get lost beside larger text
         left = _lines(image, (0, 0, round(image.width * STRIP), image.height), 1, read_text)
         below = _lines(image, (0, round(image.height * (1 - STRIP)), *image.size), 1, read_text)
-        table = do(lambda: read(coloured, _with(_with(lines, left), below)))
+        table = do(lambda: read_bars(coloured, _with(_with(lines, left), below)))
     return table
 
 
@@ -895,12 +887,12 @@ NO_BARS = (
 )
 
 
-def instead(
+def read_instead(
     request: AskRequest, talk: Talk, paths: dict[str, str], models: Models, reporter: Reporter
 ) -> Output | None:
     """Return an answer that needs no chat model, None where one has to be asked: also where somebody wants
     other words. Raises UserError where there is none to be asked."""
-    names = [name for name in output_rendering.pictures_of(talk) if name in paths]
+    names = [name for name in talk_pictures(talk) if name in paths]
     has_model = bool(models.config.models.get("ask"))
     if talk.answer in FORMS and names and not (request.temperature and has_model):
         if talk.answer == "text" or len(names) == 1:
@@ -908,7 +900,7 @@ def instead(
             found = [measure(Measure("", file, talk.answer), models, reporter) for file in files]
             known = [one for one in found if one is not None]
             if known and len(known) == len(found):
-                return reporter.in_thread(lambda: output_rendering.measured(talk.answer, known, files))
+                return reporter.in_thread(lambda: ocr.measured_output(talk.answer, known, files))
     if not has_model and talk.answer in FORMS:
         raise UserError(NO_BARS)
     return None
@@ -925,7 +917,7 @@ def measure(question: Measure, models: Models, reporter: Reporter) -> Measured |
         return None
     image = reporter.in_thread(lambda: encode.open_picture(question.path))
     if question.form == "table":
-        table = reading_read(image, lambda part: reader.read(part, reporter), reporter.in_thread)
+        table = read_chart(image, lambda part: reader.read(part, reporter), reporter.in_thread)
         return None if table is None else Measured(image.size, reader.name, table=table)
     lines = tuple(line for row in lines_in_rows(reader.read(image, reporter)) for line in row)
     return Measured(image.size, reader.name, lines=lines)

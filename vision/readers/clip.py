@@ -1,6 +1,5 @@
-"""CLIP and SigLIP: how well each of some labels or texts fits a picture.
-
-How much each word of a prompt counts: how far the text's embedding turns when the word is left out."""
+"""CLIP and SigLIP: how well each of some labels or texts fits a picture, and how much each word of a prompt
+counts."""
 
 from __future__ import annotations
 

@@ -1,20 +1,9 @@
-"""What CLIP or SigLIP sees of a picture, in three views: what it is, how it looks, and what lies where.
+"""Learns a set's labels from a few examples: by a logistic head on three views of what CLIP or SigLIP sees,
+or by a chat model that is shown the most similar ones, as in Flamingo (Alayrac et al., 2022).
 
 The last layer knows things and has forgotten most of the rest; styles and places are in the layers before,
-numbers and positions in the patches (docs/ask.md has figures).
-
-A logistic head on features: fitted with examples left out in turn as well, so that how often it is right
-on pictures that it hasn't seen is known.
-
-Learns a set's labels from the features of its examples, and says how well.
-
-What a set teaches, as a job is handed out with it: pictures with their labels, and the picture that is
-asked about. Loads no torch.
-
-The other way to learn from a few examples: a chat model is shown the most similar ones as turns of a
-conversation, and its probabilities of the labels are compared.
-
-Flamingo (Alayrac et al., 2022) chooses examples by similarity, too."""
+numbers and positions in the patches (docs/ask.md has figures). Examples are left out in turn, so that how
+often either is right on new pictures is known."""
 
 from __future__ import annotations
 
@@ -215,7 +204,7 @@ def folds(labels: Sequence[int], most: int) -> list[list[int]]:
     return [[some[turn] for some in several if turn < len(some)] for turn in range(turns)]
 
 
-def fit(
+def fit_head(
     seen: torch.Tensor,
     asked: torch.Tensor,
     labels: torch.Tensor,
@@ -344,7 +333,7 @@ class Learned:
     expected: float | None
 
 
-def learn(
+def learn_labels(
     seen: Sequence[Blocks],
     labels: Sequence[int],
     count: int,
@@ -357,7 +346,7 @@ def learn(
     given, work = torch.tensor(labels), len(labels) ** 2 * count
     without = folds(labels, min(MOST_FOLDS, max(LEAST_FOLDS, MOST_WORK // work)))
     tested = torch.tensor([place for fold in without for place in fold], dtype=torch.long)
-    fits = [fit(known, other, given, count, without, pause) for known, other in views(seen, asked)]
+    fits = [fit_head(known, other, given, count, without, pause) for known, other in views(seen, asked)]
     known, other = [fit.left_out for fit in fits], [fit.asked for fit in fits]
     learns = [True] * len(fits)
     if words is not None:
@@ -438,7 +427,7 @@ class Told:
         return self.right / self.tested if self.tested else None
 
 
-def tell(
+def tell_by_chat(
     lesson: Lesson,
     talker: Talker,
     pictures: Mapping[str, Picture],
@@ -457,7 +446,7 @@ def tell(
     known = talker.tested.get(key)
     tested = tested_of(lesson.places, MOST_TESTED) if known is None else []
     steps, right = len(tested) + 1, 0
-    chances = ask(lesson, talker, pictures, seen, asked, limits, reporter)
+    chances = ask_chat(lesson, talker, pictures, seen, asked, limits, reporter)
     reporter.step(1, steps)
     for number, place in enumerate(tested, 2):
         shown = _similar(lesson, seen, seen[place], lesson.without(place))
@@ -469,7 +458,7 @@ def tell(
     return Told(tuple(chances), *known)
 
 
-def ask(
+def ask_chat(
     lesson: Lesson,
     talker: Talker,
     pictures: Mapping[str, Picture],
@@ -513,7 +502,7 @@ def _chances(
     first = turns[0] if turns else asked
     turns = [replace(first, text=f"{names}\n{first.text}"), *turns[1:], replace(asked, job_id="")]
     talk = Talk(tuple(turns), context=limits.context, most_pictures=len(shown) + 1)
-    scores = torch.tensor(scoring.score(talker, talk, pictures, lesson.labels, reporter))
+    scores = torch.tensor(scoring.score_answers(talker, talk, pictures, lesson.labels, reporter))
     return scores.softmax(0).tolist()
 
 

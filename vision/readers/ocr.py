@@ -1,13 +1,5 @@
-"""What a reader of text does, whoever recognises the letters: find where lines are, read one after the other,
-and leave out what it isn't sure of.
-
-Draws boxes around the lines of text that were read in a picture.
-
-tesseract, a program of its own for more than a hundred languages and scripts. It has to be installed on
-the machine, with a file for each language.
-
-How the text of pictures is told to a chat model, wherever that runs: which pictures are read, and their
-text in the turn that brought them, quoted line by line before the question. Loads no torch."""
+"""Text in pictures: found and read line by line (by tesseract here), drawn around, told to a chat model, and
+shown as an answer of its own. Loads no torch."""
 
 from __future__ import annotations
 
@@ -26,9 +18,13 @@ from cachetools import LRUCache
 from PIL import Image, ImageDraw
 
 from core.errors import ModelError
+from core.events import ChatAnswer, Output
+from core.requests.chat import Form
 from core.results import Point, TextLine, count_words, line_height, text_of_lines
+from vision.chat.output_parsing import table_words
+from vision.chat.output_rendering import drawn_again, encoded, open_original
 from vision.images.chart import BAR, BEST
-from vision.protocol import Turn
+from vision.protocol import Measured, Turn
 from vision.reporter import Reporter
 from vision.weights.packaged import TESSERACT, fix
 
@@ -92,7 +88,7 @@ def load_ocr(folder: Path, name: str, card: Mapping[str, Any], device: str, dtyp
 
 ROOM = 0.2  # of the letters' height, between them and the box that is drawn
 MOST = 2048  # px of the longer side of the picture with boxes
-BOXES_SURE = 0.8  # score from which on a box has the colour of what is sure
+SURE_LINE = 0.8  # score from which on a box has the colour of what is sure
 DOUBT = "#fee75c"
 
 
@@ -106,7 +102,7 @@ def wider(line: TextLine, margin: float) -> list[Point]:
     return [(x + i * across[0] + j * down[0], y + i * across[1] + j * down[1]) for (x, y), i, j in signs]
 
 
-def draw(image: Image.Image, lines: Sequence[TextLine]) -> Image.Image:
+def draw_lines(image: Image.Image, lines: Sequence[TextLine]) -> Image.Image:
     """Return a picture, no larger than MOST, with a box around each line: yellow where its reader isn't
     sure."""
     scale = min(1.0, MOST / max(image.size))
@@ -120,7 +116,7 @@ def draw(image: Image.Image, lines: Sequence[TextLine]) -> Image.Image:
         ]
         around = [*corners, *corners[:2]]
         pen.line(around, BAR, 2 * wide, joint="curve")
-        pen.line(around, BEST if line.score >= BOXES_SURE else DOUBT, max(1, wide // 2), joint="curve")
+        pen.line(around, BEST if line.score >= SURE_LINE else DOUBT, max(1, wide // 2), joint="curve")
     return drawn
 
 
@@ -218,19 +214,15 @@ def to_read(turns: Sequence[Turn], unseen: int) -> list[ToRead]:
     unseen: how many of the first pictures the model isn't shown any more."""
     found, number = list[ToRead](), 0
     for turn in turns:
-        read = _read_of(turn)
+        # the places of those pictures of a turn that are read
+        frames = [place for place, (_, seconds) in enumerate(turn.timed) if seconds is not None]
+        step = max(1, -(-len(frames) // MOST_FRAMES))
+        read = set(range(len(turn.pictures))) - set(frames) | set(frames[::step])
         for place, sha256 in enumerate(turn.pictures):
             number += 1
             if number > unseen and place in read:
                 found.append(ToRead(number, turn.job_id, sha256))
     return found
-
-
-def _read_of(turn: Turn) -> set[int]:
-    """Return the places of those pictures of a turn that are read."""
-    frames = [place for place, (_, seconds) in enumerate(turn.timed) if seconds is not None]
-    step = max(1, -(-len(frames) // MOST_FRAMES))
-    return set(range(len(turn.pictures))) - set(frames) | set(frames[::step])
 
 
 def with_texts(turns: Sequence[Turn], texts: Mapping[int, str], room: int) -> tuple[tuple[Turn, ...], str]:
@@ -260,3 +252,37 @@ def quote(number: int, text: str, room: int) -> str:
     shown = text if len(text) <= room else text[: max(0, room)].rpartition(" ")[0] + " …"
     lines = "\n".join(f"{QUOTE}{line}" for line in shown.splitlines())
     return f"{HEAD.format(n=number)}\n{lines}"
+
+
+BY_AXIS = (
+    "Read from the axis by OCR, and by how long the bars are; no chat model looked at it. It may be wrong:"
+    " compare it with the chart drawn again."
+)
+BY_OCR = "Read by OCR; no chat model looked at it. It may be wrong; check what matters."
+NO_TEXT = "No text was found in the picture."
+
+
+def measured_output(form: Form, found: Sequence[Measured], files: Sequence[str]) -> Output:
+    """Return what was measured in pictures, in the files of that order, without a chat model. Opens and draws
+    pictures, so it blocks."""
+    sizes = tuple(one.size for one in found)
+    parameters: dict[str, Any] = {"kind": "ask", "model": found[0].reader}
+    original = open_original(files[0]) if len(files) == 1 else None
+    table = found[0].table
+    if form == "table" and table is not None:
+        answer = ChatAnswer(table_words(table), pictures=sizes, table=table)
+        return Output(
+            grid=drawn_again(table, original),
+            answer=answer,
+            parameters={**parameters, "notes": [BY_AXIS]},
+        )
+    texts = [text_of_lines(one.lines) for one in found]
+    if len(texts) > 1:
+        texts = [f"Picture {number}:\n{text or NO_TEXT}" for number, text in enumerate(texts, 1)]
+    answer = ChatAnswer("\n\n".join(texts) or NO_TEXT, pictures=sizes)
+    if len(found) > 1 or not found[0].lines:
+        return Output(answer=answer, parameters={**parameters, "notes": [BY_OCR]})
+    (width, height), lines = found[0].size, found[0].lines
+    grid = encoded(draw_lines(original, lines)) if original is not None else None
+    told = {**parameters, "width": width, "height": height, "notes": [BY_OCR]}
+    return Output(grid=grid, answer=answer, lines=lines, parameters=told)

@@ -1,17 +1,6 @@
-"""CLIPSeg: a mask of what a text names.
-
-SAM: the outline of what somebody points at. A picture is looked at once, which is slow; then a click takes
-milliseconds (arXiv:2304.02643).
-
-All things of a picture with their outlines: by a model of semantic segmentation (UPerNet, SegFormer) that
-has one class for the ground.
-
-It looks twice: at the whole picture for things, then at each one more closely for its outline.
-
-The outline of a thing whose place is known roughly: what differs from the ground that lies around it.
-
-For things before a plain or slowly changing ground, as in drawings. Where no outline stands out, the rough
-place stays. SAM (SEGMENT_MODEL) is for everything else."""
+"""Masks and outlines: CLIPSeg's mask of what a text names, SAM's outline of what somebody points at
+(arXiv:2304.02643), all things of a picture by semantic segmentation (UPerNet, SegFormer), and the outline of
+a thing before a plain ground by its colours alone."""
 
 from __future__ import annotations
 
@@ -400,7 +389,7 @@ NEAR = (
     28.0  # distance in RGB within which a pixel shows the ground; about what drawings' paper and noise have
 )
 BAND, SAMPLES = 12, 32  # a row's ground is sampled in a band of a twelfth of the height: that of a horizon
-OUTLINE_LEAST, MOST = 0.1, 4.0  # of the rough place's area: an outline of less or more is of something else
+LEAST_OUTLINE, MOST = 0.1, 4.0  # of the rough place's area: an outline of less or more is of something else
 Flags = NDArray[np.bool_]
 
 
@@ -413,8 +402,12 @@ def outlined(image: Image.Image, rough: Image.Image) -> Image.Image:
     near = np.asarray(rough.resize(size, Image.Resampling.BOX)) > 127
     if not near.any():
         return rough
-    thing = _thing(_solid(_apart(colours, near)), near)
-    if thing is None or not OUTLINE_LEAST <= thing.sum() / near.sum() <= MOST:
+    # the flags with their holes filled: all that the ground can't reach from the picture's border
+    apart = _apart(colours, near)
+    border = np.zeros_like(apart)
+    border[0] = border[-1] = border[:, 0] = border[:, -1] = True
+    thing = _thing((~connected(border & ~apart, ~apart)), near)
+    if thing is None or not LEAST_OUTLINE <= thing.sum() / near.sum() <= MOST:
         return rough
     large = Image.fromarray(thing.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BILINEAR)
     return large.point(lambda value: 255 * (value > 127))
@@ -437,13 +430,6 @@ def _apart(colours: NDArray[np.float32], near: Flags) -> Flags:
         ground = colours[chosen[:, 0], chosen[:, 1]]  # (S, 3)
         found[y] = np.sqrt(np.square(colours[y][:, None] - ground).sum(-1).min(-1))
     return found > NEAR
-
-
-def _solid(apart: Flags) -> Flags:
-    """Return the flags with their holes filled: all that the ground can't reach from the picture's border."""
-    border = np.zeros_like(apart)
-    border[0] = border[-1] = border[:, 0] = border[:, -1] = True
-    return ~connected(border & ~apart, ~apart)
 
 
 def _thing(solid: Flags, near: Flags) -> Flags | None:

@@ -22,7 +22,7 @@ from core.redact import Redactor
 from core.results import text_of_lines
 from vision.capabilities import region
 from vision.chat import talker as scoring
-from vision.chat.prompt import Picture, stored
+from vision.chat.prompt import Picture, stored_picture
 from vision.images import encode
 from vision.protocol import Answered, Check, Checked, Declined, Embed, Measure, Select, Selected, Talk, Turn
 from vision.readers.charts import measure
@@ -190,7 +190,7 @@ def _judge(
     talker = models.get("ask", reporter)
     names = [f"{number}" for number in range(len(question.paths))]
     pictures = {
-        name: stored(name, path, MAX_PIXELS) for name, path in zip(names, question.paths, strict=True)
+        name: stored_picture(name, path, MAX_PIXELS) for name, path in zip(names, question.paths, strict=True)
     }
     told = told_of(question.text, texts)
     chances = tuple(_chance(talker, rule, told, pictures, reporter) for rule in question.rules)
@@ -215,7 +215,7 @@ def _chance(talker, rule: str, told: str, pictures: Mapping[str, Picture], repor
             f" {order}."
         ).strip()
         talk = Talk((Turn("user", asked, tuple(pictures)),), "short")
-        yes, no = scoring.score(talker, talk, pictures, (YES, NO), reporter)
+        yes, no = scoring.score_answers(talker, talk, pictures, (YES, NO), reporter)
         found.append(1 / (1 + math.exp(min(700.0, no - yes))))
     return sum(found) / len(found)
 
@@ -271,7 +271,7 @@ def _segmenter(image: Image.Image, models: Models, reporter: Reporter) -> Any:
     roles = models.config.models
     wanted = "cutout" in roles and describe.is_here(models, "cutout")
     if wanted and roles.get("segment"):
-        wanted = describe.look(image, models, reporter, "segment").chances is not None
+        wanted = describe.look_at(image, models, reporter, "segment").chances is not None
     if wanted:
         try:
             return models.get("cutout", reporter)

@@ -205,7 +205,7 @@ def _lessons(pool: Pool, draw: int) -> dict[str, Lesson]:
             marks = {"masks": pool.marks[at], "boxes": _boxed(pool.marks[at])}.get(marked)
             bad.append(detector.Pictured(seen.ways, seen.apart, number, marks))
         lesson = exhausted(
-            detector.learn(good, bad, candidate.region, lambda scores: from_good(scores).value)
+            detector.learn_defects(good, bad, candidate.region, lambda scores: from_good(scores).value)
         )
         after = limit
         if lesson.helps:

@@ -21,10 +21,9 @@ from tests.vision.custom_models import finding, labels, parts
 from tests.vision.custom_models.conftest import Pile, pile
 from vision.custom_models import metrics
 from vision.custom_models.anomaly.detector import FIXED, Inspector
-from vision.custom_models.anomaly.train import Settings
-from vision.custom_models.anomaly.train import train as train_inspection
-from vision.custom_models.features import Extractor, named
-from vision.custom_models.steps import MemoryStore, run
+from vision.custom_models.anomaly.train import Settings, train_inspection
+from vision.custom_models.features import Extractor, find_extractor
+from vision.custom_models.steps import MemoryStore, run_training
 
 Row = dict[str, object]
 TRAINED, TESTED = 0, 10_000  # first seeds of pictures that are learned from, and of those that aren't
@@ -75,8 +74,8 @@ def of_parts(scale: float, of: Sequence[str] = parts.ALL) -> Iterator[Row]:
             "image AUROC": metrics.roc(strange, [verdict.score for verdict in verdicts]).area,
             "pixel AUROC": metrics.roc(flat[0], flat[1]).area,
             "PRO": region_overlap(masks[count:], heats[count:]),
-            "stopped": str(metrics.alarms([v.ratio for v in verdicts[:count]], 1)),
-            "found": str(metrics.found([v.ratio for v in verdicts[count:]], 1)),
+            "stopped": str(metrics.false_alarms([v.ratio for v in verdicts[:count]], 1)),
+            "found": str(metrics.found_defects([v.ratio for v in verdicts[count:]], 1)),
             "weak": inspector.card["weak"],
             "training CPU s": seconds,
             "verdict CPU s": each,
@@ -100,8 +99,8 @@ def of_textures(scale: float) -> Iterator[Row]:
             "texture": name,
             "backbone": extractor.name,
             "image AUROC": metrics.roc([n >= count for n in range(len(tested))], scores).area,
-            "stopped": str(metrics.alarms(scores[:count], inspector.limit)),
-            "found": str(metrics.found(scores[count:], inspector.limit)),
+            "stopped": str(metrics.false_alarms(scores[:count], inspector.limit)),
+            "found": str(metrics.found_defects(scores[count:], inspector.limit)),
             "promise": inspector.card["promise"],
             "overlapping": inspector.card["overlapping"],
             "told as weak": inspector.card["weak"],
@@ -176,8 +175,8 @@ def _inspection(
     extractors = extractors or towers()
     start = time.process_time()
     training = train_inspection(some.snapshot, some.open, extractors, settings, store or MemoryStore())
-    inspector = run(training)
-    extractor = named(inspector.card["extractor"], {one.name: one for one in extractors}.get)
+    inspector = run_training(training)
+    extractor = find_extractor(inspector.card["extractor"], {one.name: one for one in extractors}.get)
     return inspector, extractor, time.process_time() - start
 
 

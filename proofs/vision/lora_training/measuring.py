@@ -29,7 +29,7 @@ from vision.images import pixels
 from vision.lora_training import dataset, families
 from vision.lora_training.config import Settings, worded
 from vision.lora_training.dataset import Example
-from vision.lora_training.train import Learned, Plan, learn, prompts_of
+from vision.lora_training.train import Learned, Plan, learn_style, prompts_of
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -64,7 +64,7 @@ def train(look: str, pictures: int, settings: Settings) -> Learned:
     examples = tuple(Example(picture, caption) for picture, caption in found)
     plan = Plan(None, examples, prompts_of([caption for _, caption in found]), settings)
     with tempfile.TemporaryDirectory() as folder:
-        return learn(plan, models(Path(folder)), MemoryStore(), Reporter())
+        return learn_style(plan, models(Path(folder)), MemoryStore(), Reporter())
 
 
 def scenes(count: int) -> list[tuple[Scene, str]]:
@@ -101,7 +101,7 @@ def measure(
         keep.mkdir(parents=True, exist_ok=True)
         learned.sheet.save(keep / f"{look}-training.png")
         rows = [("plain", plain), ("style", styled), ("filter", filtered)]
-        dataset.sheet([prompt for _, prompt in asked][:12], [(w, p[:12]) for w, p in rows]).save(
+        dataset.sample_sheet([prompt for _, prompt in asked][:12], [(w, p[:12]) for w, p in rows]).save(
             keep / f"{look}-drawings.png"
         )
     judge = Judge()
@@ -189,7 +189,7 @@ def _drawn_one(
 ) -> Image.Image:
     reporter = Reporter()
     reporter.fiber = fiber
-    return dataset.draw([prompt], lora, f"drawn-{number}", 1000 + number, model, store, reporter)[0]
+    return dataset.draw_samples([prompt], lora, f"drawn-{number}", 1000 + number, model, store, reporter)[0]
 
 
 def _vectors(pictures: Sequence[Image.Image], own: Models) -> torch.Tensor:

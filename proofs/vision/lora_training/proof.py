@@ -30,9 +30,9 @@ from tests import tiny
 from tests.vision.lora_training import looks
 from vision.custom_models.steps import FolderStore, MemoryStore, Store
 from vision.lora_training import train
-from vision.lora_training.config import Settings, usual
+from vision.lora_training.config import Settings, usual_settings
 from vision.lora_training.dataset import Example
-from vision.lora_training.train import Plan, learn
+from vision.lora_training.train import Plan, learn_style
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -47,7 +47,7 @@ SHORTEST, LONGEST = 0.05, 1.0  # seconds that a training lives after its first s
 def learn_rows(given: argparse.Namespace, plain: Store) -> Iterator[Row]:
     """Learn each look and draw with it. plain: for the drawings without, which are the same for all."""
     for look in given.looks.split(","):
-        usually = usual(f"{look} style", given.pictures, DEMO_WEIGHTS)
+        usually = usual_settings(f"{look} style", given.pictures, DEMO_WEIGHTS)
         settings = replace(usually, checkpoints=1)  # samples on the way cost time and change nothing
         begun, cpu = time.monotonic(), time.process_time()
         learned = measuring.train(look, given.pictures, settings)
@@ -137,7 +137,7 @@ def _train(family: str, folder: Path, kept: str, mine: Connection) -> None:
     examples = tuple(Example(picture, caption) for picture, caption in looks.pictures("woodcut", 6))
     settings = Settings("woodcut style", STEPS, 4, "all", 1e-3, batch=2, checkpoints=3, seed=11)
     plan = Plan(None, examples, ("a red boat",), settings)
-    learned = learn(plan, own, FolderStore(folder / kept), Telling(mine))
+    learned = learn_style(plan, own, FolderStore(folder / kept), Telling(mine))
     mine.send(hashlib.sha256(learned.file).hexdigest())
 
 

@@ -123,7 +123,7 @@ def sheet_of(pairs: list[tuple[Image.Image, Table | None]]) -> Image.Image:
     sheet = Image.new("RGB", (4 * wide, -(-len(pairs) // 2) * high), "#2b2d31")
     for number, (image, table) in enumerate(pairs):
         x, y = number % 2 * 2 * wide, number // 2 * high
-        for place, picture in enumerate((image, output_rendering.draw(table) if table else None)):
+        for place, picture in enumerate((image, output_rendering.draw_chart(table) if table else None)):
             if picture is not None:
                 small = picture.copy()
                 small.thumbnail((wide - 10, high - 10))
@@ -164,7 +164,7 @@ def main() -> None:
             if who == "matplotlib" and number >= given.matplotlib:
                 continue
             image, began = draw(chart), time.process_time()
-            table = charts.reading_read(image, text.read)
+            table = charts.read_chart(image, text.read)
             seconds = time.process_time() - began
             for kind in kinds_of(chart):
                 rows.setdefault((who, kind), Row()).add(number, chart, table, seconds)
@@ -179,7 +179,7 @@ def main() -> None:
     told: Counter[str] = Counter()
     for number in range(given.others):
         for name, image in others(number):
-            told[name] += charts.reading_read(image, text.read) is not None
+            told[name] += charts.read_chart(image, text.read) is not None
     if given.others:
         print(f"read though they are no such charts, of {given.others} each: {dict(told)}")
     if given.sheet:

@@ -13,7 +13,7 @@ from transformers.video_utils import VideoMetadata
 from core.requests.chat import FILM, parts_of_turn
 from tests import tiny
 from tests.vision.chat import mixes, shapes
-from vision.chat.prompt import Instructions, PromptMaker, instructions, stored
+from vision.chat.prompt import Instructions, PromptMaker, instructions, stored_picture
 from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn, kept_pictures
 
@@ -152,5 +152,5 @@ def test_control_tokens_in_a_question_about_a_film_stay_harmless(loaded: Loaded)
 def test_a_stored_frame_is_known_as_one(tmp_path) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (32, 24)).save(path)
-    assert stored("a", str(path), 0, frame=True).frame and not stored("a", str(path), 0).frame
-    assert stored("a", str(path), 0, frame=True) != stored("a", str(path), 0)
+    assert stored_picture("a", str(path), 0, frame=True).frame and not stored_picture("a", str(path), 0).frame
+    assert stored_picture("a", str(path), 0, frame=True) != stored_picture("a", str(path), 0)

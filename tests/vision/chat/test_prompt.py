@@ -12,7 +12,7 @@ from core.requests.chat import SHORT, SYSTEM
 from tests import tiny
 from tests.vision.chat import shapes
 from tests.vision.chat.mixes import PICTURES
-from vision.chat.prompt import LONGEST_RATIO, MOST_PICTURES, Prompt, conversation, fitted, stored
+from vision.chat.prompt import LONGEST_RATIO, MOST_PICTURES, Prompt, conversation, fitted, stored_picture
 from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn
 
@@ -112,9 +112,9 @@ def test_pictures_have_no_more_pixels_than_they_may(size, most, expected) -> Non
 def test_only_the_size_of_a_stored_picture_is_read_at_first(tmp_path: Path) -> None:
     path = tmp_path / "p.png"
     tiny.picture(200, 100).save(path)
-    picture = stored("p", str(path), 5000)
+    picture = stored_picture("p", str(path), 5000)
     assert picture.size == (100, 50)
     assert picture.open().size == (100, 50)
     path.write_bytes(b"no picture")
     with pytest.raises(ImageError):
-        stored("p", str(path), 0)
+        stored_picture("p", str(path), 0)

@@ -10,7 +10,7 @@ import torch
 from core.errors import JobCancelled, ModelError
 from tests.vision.chat import shapes
 from tests.vision.chat.mixes import PICTURES
-from vision.chat.talker import Talker, score
+from vision.chat.talker import Talker, score_answers
 from vision.engine.engine import Engine, Fiber
 from vision.protocol import Talk, Turn
 from vision.reporter import Reporter
@@ -52,20 +52,22 @@ def test_the_score_is_the_log_probability_of_the_whole_answer(
     talker_of: Callable[[str], Talker], name: str
 ) -> None:
     talker, talk = talker_of(name), Talk(EXAMPLES)
-    scores = score(talker, talk, PICTURES, LABELS, Reporter())
+    scores = score_answers(talker, talk, PICTURES, LABELS, Reporter())
     assert scores == pytest.approx([by_hand(talker, talk, label) for label in LABELS], abs=1e-3)
     assert len(set(scores)) == len(LABELS)
     assert "y" in talker.decoder.kept
-    again = score(talker, talk, PICTURES, LABELS[::-1], Reporter())  # from what is kept
+    again = score_answers(talker, talk, PICTURES, LABELS[::-1], Reporter())  # from what is kept
     assert again[::-1] == pytest.approx(scores, abs=1e-4)
 
 
 def test_many_labels_are_read_in_several_calls(talker_of: Callable[[str], Talker], monkeypatch) -> None:
     talker, labels = talker_of("smolvlm"), [f"label {n}" for n in range(5)]
-    whole = score(talker, Talk(EXAMPLES), PICTURES, labels, Reporter())
+    whole = score_answers(talker, Talk(EXAMPLES), PICTURES, labels, Reporter())
     monkeypatch.setattr("vision.chat.talker.ROWS", 2)
-    assert score(talker, Talk(EXAMPLES), PICTURES, labels, Reporter()) == pytest.approx(whole, abs=1e-4)
-    assert score(talker, Talk(EXAMPLES), PICTURES, [], Reporter()) == []
+    assert score_answers(talker, Talk(EXAMPLES), PICTURES, labels, Reporter()) == pytest.approx(
+        whole, abs=1e-4
+    )
+    assert score_answers(talker, Talk(EXAMPLES), PICTURES, [], Reporter()) == []
 
 
 def test_scoring_pauses_for_others_and_can_be_stopped(talker_of: Callable[[str], Talker]) -> None:
@@ -74,7 +76,7 @@ def test_scoring_pauses_for_others_and_can_be_stopped(talker_of: Callable[[str],
     class Scorer(Reporter):
         def __call__(self, fiber: Fiber) -> list[float]:
             self.fiber = fiber
-            return score(talker, Talk(EXAMPLES), PICTURES, LABELS, self)
+            return score_answers(talker, Talk(EXAMPLES), PICTURES, LABELS, self)
 
         def check(self) -> None:
             pauses.append(1)
@@ -91,4 +93,4 @@ def test_scoring_pauses_for_others_and_can_be_stopped(talker_of: Callable[[str],
 def test_a_model_that_answers_alone_says_that_it_cannot_compare(loaded: Callable[[str], Talker]) -> None:
     assert "idefics" in shapes.SHAPES
     with pytest.raises(ModelError, match="compare"):
-        score(loaded("idefics"), Talk(EXAMPLES), PICTURES, LABELS, Reporter())
+        score_answers(loaded("idefics"), Talk(EXAMPLES), PICTURES, LABELS, Reporter())

@@ -14,7 +14,7 @@ from core.requests import AskRequest
 from tests import tiny
 from tests.vision.chat import shapes
 from vision.capabilities.ask import run
-from vision.chat.output_parsing import DESCRIBES, NO_TABLE, formed, put
+from vision.chat.output_parsing import DESCRIBES, NO_TABLE, form_answer, put_in_form
 from vision.chat.prompt import Picture
 from vision.chat.talker import Talker
 from vision.protocol import Talk, Turn, WorkerConfig
@@ -150,7 +150,7 @@ def asked(question: str, form: str = "free", *before: Turn, pictures: tuple[str,
 
 
 def prompt_of(talker: Talker, talk: Talk) -> str:
-    told = put(talk, talker.model.wanted)
+    told = put_in_form(talk, talker.model.wanted)
     made = talker.model.prompts.make(told, {"red": picture(), "blue": picture("blue")}, 4096)
     return talker.model.tokenizer.decode(made.ids).replace("<image>", "")
 
@@ -211,7 +211,7 @@ def test_places_in_an_answer_stay_and_other_marks_go(talkers) -> None:
         ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
         assert model.text(ids) == left
         answer = talkers[name].answer(asked("Where is the boat?", "boxes"), {"red": picture()}, Reporter())
-        found, _ = formed(asked("Where is the boat?", "boxes"), replace(answer, text=left), model.wanted)
+        found, _ = form_answer(asked("Where is the boat?", "boxes"), replace(answer, text=left), model.wanted)
         [box] = found.boxes
         assert box.label == "boat"
 

@@ -14,12 +14,11 @@ from tests.vision.custom_models.conftest import Pile, needs_train, pile
 from vision.custom_models import thresholds
 from vision.custom_models.anomaly import detector, features, selection, train
 from vision.custom_models.anomaly.detector import Inspector, score
-from vision.custom_models.anomaly.train import Settings
-from vision.custom_models.anomaly.train import train as training_train
+from vision.custom_models.anomaly.train import Settings, train_inspection
 from vision.custom_models.dataset import Apart
 from vision.custom_models.features import blurred, filters, gaussian, pixels
 from vision.custom_models.snapshot import Item, Snapshot
-from vision.custom_models.steps import FolderStore, MemoryStore, exhausted, run
+from vision.custom_models.steps import FolderStore, MemoryStore, exhausted, run_training
 
 GOOD = [("dial", seed, None) for seed in range(8)]
 SEEN = [("dial", 100 + seed, kind) for kind in ("missing", "crack") for seed in range(4)]
@@ -38,7 +37,7 @@ def store() -> MemoryStore:
 @pytest.fixture(scope="module")
 def inspector(dials: Pile, store: MemoryStore) -> Inspector:
     torch.set_num_threads(1)
-    return run(training_train(dials.snapshot, dials.open, [filters()], Settings(), store))
+    return run_training(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
 
 
 @pytest.mark.slow
@@ -84,15 +83,17 @@ def test_the_limit_is_the_largest_held_out_score_and_says_what_it_promises(inspe
 @needs_train
 def test_the_same_pictures_make_the_same_bytes_whatever_was_kept(inspector, dials, store, tmp_path) -> None:
     """A second time from what was kept, and once more by a training that is stopped again and again."""
-    again = run(training_train(dials.snapshot, dials.open, [filters()], Settings(), store))
+    again = run_training(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
     assert again.pack() == inspector.pack()
     for steps in (4, 25):
-        training = training_train(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
+        training = train_inspection(
+            dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path)
+        )
         for _ in range(steps):
             next(training)
         training.close()
-    resumed = training_train(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
-    assert run(resumed).pack() == inspector.pack()
+    resumed = train_inspection(dials.snapshot, dials.open, [filters()], Settings(), FolderStore(tmp_path))
+    assert run_training(resumed).pack() == inspector.pack()
 
 
 @needs_train
@@ -114,7 +115,7 @@ def test_parts_are_laid_as_they_were_when_the_limit_was_found(inspector) -> None
 
 @needs_train
 def test_steps_count_up_to_their_total(dials, store) -> None:
-    steps = list(training_train(dials.snapshot, dials.open, [filters()], Settings(), store))
+    steps = list(train_inspection(dials.snapshot, dials.open, [filters()], Settings(), store))
     assert [step.done for step in steps] == list(range(1, len(steps) + 1))
     assert {step.total for step in steps} == {len(steps)}
 
@@ -133,7 +134,7 @@ def test_what_is_no_inspection_or_of_another_backbone_is_refused() -> None:
 def test_an_inspection_needs_a_good_picture(part_of) -> None:
     none = pile([(part_of("dial", 100 + seed, "missing"), "missing") for seed in range(3)])
     with pytest.raises(UserError, match="There is no good picture"):
-        run(training_train(none.snapshot, none.open, [filters()], Settings(), MemoryStore()))
+        run_training(train_inspection(none.snapshot, none.open, [filters()], Settings(), MemoryStore()))
 
 
 @pytest.mark.slow
@@ -143,7 +144,9 @@ def test_few_good_pictures_are_learned_from_with_copies_and_promise_what_they_ca
     count: int, promise: list[int], part_of
 ) -> None:
     few_ = pile([(part_of("circuit", seed), "good") for seed in range(count)])
-    inspector = run(training_train(few_.snapshot, few_.open, [filters()], Settings(), MemoryStore()))
+    inspector = run_training(
+        train_inspection(few_.snapshot, few_.open, [filters()], Settings(), MemoryStore())
+    )
     assert inspector.card["promise"] == promise
     assert len(inspector.card["good_scores"]) == len(inspector.card["good"]) == count
     good, bad = (inspector.inspect(part_of("circuit", 300, kind), filters()) for kind in (None, "missing"))
@@ -168,11 +171,11 @@ def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it
     maps = parts + 0.01 * torch.randn_like(parts)
     groups = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     apart, together = (
-        features.bank_fit(maps, 0).strange,
-        features.bank_fit(maps, 0, Apart.of(groups).without).strange,
+        features.fit_bank(maps, 0).strange,
+        features.fit_bank(maps, 0, Apart.of(groups).without).strange,
     )
     assert together.mean() > 5 * apart.mean()
-    fitted = features.fit(maps, groups)
+    fitted = features.fit_cells(maps, groups)
     for at in (0, 1):
         others = fitted.others(at)
         mean = features.whitened(maps[2:].mean(0, keepdim=True), others.whiten)[0]
@@ -181,9 +184,9 @@ def test_shots_of_one_part_are_left_out_together_and_the_strangest_stands_for_it
         torch.testing.assert_close(strange[0], fitted.strange[at], atol=1e-4, rtol=1e-4)
     assert thresholds.strongest([1.0, 3.0, 2.0, 5.0], [0, 0, 1, 2]) == [3.0, 2.0, 5.0]
     items = [Item(f"{n:064x}", "good", group="a" if n < 3 else "") for n in range(6)]
-    assert [shot.group for shot in train.few_shots(items)] == [0, 0, 0, 1, 2, 3]
+    assert [shot.group for shot in train.few_tries(items)] == [0, 0, 0, 1, 2, 3]
     one = [Item(f"{n:064x}", "good", group="a") for n in range(20)]
-    assert train.alone(train.few_shots(one)), "twenty shots of one part promise nothing"
+    assert train.alone(train.few_tries(one)), "twenty shots of one part promise nothing"
 
 
 @pytest.mark.slow
@@ -192,7 +195,7 @@ def test_the_promise_counts_parts_and_not_their_pictures(part_of) -> None:
     some = pile([(part_of("dial", seed), "good") for seed in range(6)])
     items = [replace(item, group="one") if at < 2 else item for at, item in enumerate(some.snapshot.items)]
     snapshot = Snapshot.of(items)
-    inspector = run(training_train(snapshot, some.open, [filters()], Settings(), MemoryStore()))
+    inspector = run_training(train_inspection(snapshot, some.open, [filters()], Settings(), MemoryStore()))
     assert inspector.card["promise"] == [1, 6]
     assert len(inspector.card["good_scores"]) == 6
 
@@ -206,7 +209,7 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
     Where nobody marks it, what the pictures have in common tells where it is."""
     lots = torch.Generator().manual_seed(1)
     maps = torch.randn(24, 12, 16, 16, generator=lots)
-    fitted = features.fit(maps[:12])
+    fitted = features.fit_cells(maps[:12])
     kernel = gaussian(1.0, 3)
 
     def pictured(group: int, strange: torch.Tensor, apart: torch.Tensor, marks=None) -> detector.Pictured:
@@ -220,7 +223,9 @@ def test_defects_that_are_missed_are_found_once_they_were_shown_and_good_parts_s
         return pictured(number, strange[0], apart[0], marks if marked else None)
 
     good = [pictured(at, fitted.strange[at], fitted.apart[at]) for at in range(12)]
-    lesson = exhausted(detector.learn(good, [shown(at) for at in range(12, 18)], torch.ones(16, 16), max))
+    lesson = exhausted(
+        detector.learn_defects(good, [shown(at) for at in range(12, 18)], torch.ones(16, 16), max)
+    )
     assert lesson.helps and lesson.after >= 5 > lesson.before
     value = max(lesson.good)
     for at in range(18, 24):
@@ -261,8 +266,8 @@ def test_only_what_counts_is_looked_at(part_of) -> None:
     good = pile([(part_of("dial", seed), "good") for seed in range(5)])
     region = torch.zeros(8, 8)
     region[0, 0] = 1
-    inspector = run(
-        training_train(good.snapshot, good.open, [filters()], Settings(region=region), MemoryStore())
+    inspector = run_training(
+        train_inspection(good.snapshot, good.open, [filters()], Settings(region=region), MemoryStore())
     )
     heat = inspector.inspect(part_of("dial", 200, "missing"), filters()).heat
     assert heat[32:, 32:].max() == 0 < heat.max()
@@ -293,11 +298,11 @@ def test_a_motion_backwards_undoes_it() -> None:
 def test_each_good_part_is_told_by_all_others() -> None:
     torch.manual_seed(0)
     maps = torch.randn(6, 5, 8, 8)
-    fitted = features.fit(maps)
+    fitted = features.fit_cells(maps)
     strange, apart = fitted.others(2)(maps[2:3])
     torch.testing.assert_close(strange[0], fitted.strange[2], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(apart[0], fitted.apart[2], atol=1e-4, rtol=1e-4)
-    banked = features.bank_fit(maps, seed=0)
+    banked = features.fit_bank(maps, seed=0)
     assert bool((banked.strange.amin((1, 2, 3)) > 0.1).all())  # none is its own neighbour
     in_bank, _ = banked.module(maps)
     assert in_bank.mean() < 0.1
@@ -307,19 +312,19 @@ def test_a_good_part_is_no_part_of_what_it_is_measured_by() -> None:
     """With many features and few parts, one that were in the covariance would look usual: new ones don't."""
     torch.manual_seed(0)
     maps = torch.randn(120, 40, 4, 4)
-    fitted = features.fit(maps[:12])
+    fitted = features.fit_cells(maps[:12])
     new, _ = fitted.module(maps[12:])
     assert float(fitted.strange.mean()) == pytest.approx(float(new.mean()), rel=0.06)
     rows = (maps[2:11] - maps[2:11].mean(0)).permute(0, 2, 3, 1).flatten(0, 2).double()
     whiten = features.evening(rows.T @ rows / (16 * 8))
-    kept = features.fit(maps[:11], [0, 0, *range(1, 10)]).others(0).whiten
+    kept = features.fit_cells(maps[:11], [0, 0, *range(1, 10)]).others(0).whiten
     torch.testing.assert_close(kept, whiten, atol=1e-5, rtol=1e-4)
 
 
 def test_a_good_picture_is_no_part_of_what_whitens_a_bank_that_it_is_measured_by() -> None:
     torch.manual_seed(0)
     maps = torch.randn(60, 48, 4, 4)
-    fitted = features.bank_fit(maps[:10], seed=0)
+    fitted = features.fit_bank(maps[:10], seed=0)
     new, _ = fitted.module(maps[10:])
     assert float(fitted.strange.mean()) == pytest.approx(float(new.mean()), rel=0.1)
     assert float(fitted.apart.std()) > 1.05 * float(fitted.module.seen(maps[:10]).std())

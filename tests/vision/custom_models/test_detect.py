@@ -34,14 +34,14 @@ from vision.custom_models.detection import (
     side_of,
     square,
     taught_labels,
-    train,
+    train_detector,
     varied,
-    wanted,
+    wanted_maps,
 )
 from vision.custom_models.figures import Outline, drawn
 from vision.custom_models.metrics import Boxes, by_label, matched
 from vision.custom_models.snapshot import Item, Snapshot
-from vision.custom_models.steps import MemoryStore, run
+from vision.custom_models.steps import MemoryStore, run_training
 
 FEW = Settings(side=64, steps=3, seed=1)
 
@@ -53,13 +53,13 @@ def shown() -> Pile:
 
 @pytest.fixture(scope="module")
 def detector(shown: Pile) -> Detector:
-    return run(train(shown.snapshot, shown.open, FEW, MemoryStore()))
+    return run_training(train_detector(shown.snapshot, shown.open, FEW, MemoryStore()))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(shown: Pile, detector: Detector) -> None:
-    again = run(train(shown.snapshot, shown.open, FEW, MemoryStore()))
+    again = run_training(train_detector(shown.snapshot, shown.open, FEW, MemoryStore()))
     assert again.pack() == detector.pack()
-    other = run(train(shown.snapshot, shown.open, replace(FEW, seed=2), MemoryStore()))
+    other = run_training(train_detector(shown.snapshot, shown.open, replace(FEW, seed=2), MemoryStore()))
     assert other.pack() != detector.pack()
 
 
@@ -67,15 +67,16 @@ def test_a_training_that_was_cut_off_goes_on_with_the_same_bytes(
     shown: Pile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vision.custom_models.detection.KEPT_EVERY", 2)
-    whole = run(train(shown.snapshot, shown.open, replace(FEW, steps=5), MemoryStore()))
+    whole = run_training(train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), MemoryStore()))
     store = MemoryStore()
-    cut = train(shown.snapshot, shown.open, replace(FEW, steps=5), store)
+    cut = train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store)
     for _ in range(4 + 3):  # four pictures, three steps: the third isn't kept
         next(cut)
     cut.close()
     said: list[str] = []
-    again = run(
-        train(shown.snapshot, shown.open, replace(FEW, steps=5), store), lambda step: said.append(step.words)
+    again = run_training(
+        train_detector(shown.snapshot, shown.open, replace(FEW, steps=5), store),
+        lambda step: said.append(step.words),
     )
     assert again.pack() == whole.pack()
     assert "learned 3 of 5" in said and "learned 2 of 5" not in said, "what was kept isn't learned again"
@@ -141,7 +142,7 @@ def test_a_thing_that_is_hardly_in_the_picture_any_more_is_painted_over() -> Non
 
 def test_what_is_wanted_has_a_peak_in_each_middle_and_the_smaller_box_on_top() -> None:
     boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.45, 0.45, 0.55, 0.55]])
-    right = wanted(Marked(torch.zeros(3, 64, 64), boxes, torch.tensor([0, 1])), 2)
+    right = wanted_maps(Marked(torch.zeros(3, 64, 64), boxes, torch.tensor([0, 1])), 2)
     assert right.heat[0, 8, 8] == 1 and right.heat[1, 8, 8] == 1 and right.heat[:, 0, 0].max() < 0.05
     assert right.boxes[:, 8, 8].tolist() == pytest.approx([7.2, 7.2, 8.8, 8.8], abs=1e-5)
 
@@ -268,7 +269,7 @@ def test_detectors_of_before_and_of_one_label_see_from_afar_alone(shown: Pile, d
         for item in shown.snapshot.items
         for boxes in [[box for box, name in zip(item.boxes, item.names, strict=True) if name == "nut"]]
     ]
-    alone = run(train(Snapshot.of(nuts), shown.open, FEW, MemoryStore()))
+    alone = run_training(train_detector(Snapshot.of(nuts), shown.open, FEW, MemoryStore()))
     assert alone.labels == ["nut"] and Detector.unpack(alone.pack()).finder.network.namer is None
 
 
@@ -289,7 +290,9 @@ def test_only_a_detector_whose_pictures_may_be_turned_looks_at_mirrored_ones(
     shown: Pile, detector: Detector
 ) -> None:
     assert detector.card["mirrored"] and detector.finder.mirrored
-    upright = run(train(shown.snapshot, shown.open, replace(FEW, turned=False), MemoryStore()))
+    upright = run_training(
+        train_detector(shown.snapshot, shown.open, replace(FEW, turned=False), MemoryStore())
+    )
     assert not upright.finder.mirrored
     earlier = {key: value for key, value in detector.card.items() if key != "mirrored"}
     assert not Detector(earlier, detector.tensors).finder.mirrored

@@ -53,8 +53,8 @@ def test_areas_are_those_of_the_order_and_told_only_with_both_kinds() -> None:
 
 
 def test_alarms_and_found_defects_are_those_above_the_limit() -> None:
-    assert metrics.alarms([0.5, 1.0, 1.2], 1.0) == metrics.Share(1, 3)
-    assert metrics.found([0.5, 1.0, 1.2, 3], 1.0) == metrics.Share(2, 4)
+    assert metrics.false_alarms([0.5, 1.0, 1.2], 1.0) == metrics.Share(1, 3)
+    assert metrics.found_defects([0.5, 1.0, 1.2, 3], 1.0) == metrics.Share(2, 4)
 
 
 def test_a_new_version_is_better_only_when_that_is_no_chance() -> None:
@@ -100,11 +100,11 @@ def test_the_sheet_shows_the_surest_mistakes_first() -> None:
     )
     assert [(one.sha256, one.said) for one in found] == [("c", "stain"), ("a", "crack")]
     tones = {"a": (200, 0, 0), "c": (0, 0, 200)}
-    page = figures.sheet(found, lambda name: Image.new("RGB", (50, 100), tones[name]))
+    page = figures.mistake_sheet(found, lambda name: Image.new("RGB", (50, 100), tones[name]))
     first, second = (
         page.getpixel((figures.GAP + at * (figures.CELL + figures.GAP) + 96, 100)) for at in (0, 1)
     )
     assert (first, second) == (tones["c"], tones["a"])
-    assert figures.sheet([], lambda name: None) is None
+    assert figures.mistake_sheet([], lambda name: None) is None
     long = [figures.Mistake("a", "x" * 80, "y", 1.0)]
-    assert figures.sheet(long, lambda name: Image.new("RGB", (9, 9))) is not None
+    assert figures.mistake_sheet(long, lambda name: Image.new("RGB", (9, 9))) is not None

@@ -9,10 +9,9 @@ from PIL import Image
 from tests.vision.custom_models.conftest import needs_train, pile
 from vision.custom_models.anomaly import features, train
 from vision.custom_models.anomaly.detector import Inspector
-from vision.custom_models.anomaly.train import Settings
-from vision.custom_models.anomaly.train import train as training_train
-from vision.custom_models.features import Extractor, blurred, gaussian, named
-from vision.custom_models.steps import MemoryStore, run
+from vision.custom_models.anomaly.train import Settings, train_inspection
+from vision.custom_models.features import Extractor, blurred, find_extractor, gaussian
+from vision.custom_models.steps import MemoryStore, run_training
 
 
 class _Blurs(torch.nn.Module):
@@ -45,13 +44,15 @@ def test_where_parts_lie_anyhow_two_extractors_look_together(two) -> None:
     """They find, name and learn as one does, and are read as they were written."""
     shown = [(_surface(seed, hole=seed > 3), "hole" if seed > 3 else "good") for seed in range(7)]
     some = pile(shown)
-    made = run(training_train(some.snapshot, some.open, two, Settings(alike="free"), MemoryStore()))
+    made = run_training(
+        train_inspection(some.snapshot, some.open, two, Settings(alike="free"), MemoryStore())
+    )
     assert made.card["extractor"] == "blurs-4+blurs-8"
     assert set(made.card["tried"]) == {"blurs-4 bank", "blurs-8 bank", "blurs-4+blurs-8 bank"}
     assert made.card["promise"] == [1, 5]
     assert made.card["taught"]["pictures"] == 3
     known = {one.name: one for one in two}.get
-    both = named(made.card["extractor"], known)
+    both = find_extractor(made.card["extractor"], known)
     read = Inspector.unpack(made.pack())
     assert read.pack() == made.pack()
     bad, good = read.inspect(_surface(50, hole=True), both), read.inspect(_surface(51), both)
@@ -60,7 +61,7 @@ def test_where_parts_lie_anyhow_two_extractors_look_together(two) -> None:
     y, x = divmod(int(bad.heat.argmax()), bad.heat.shape[1])
     assert bad.heat.shape == (18, 18) and y in range(7, 10) and x in range(12, 15)
     with pytest.raises(KeyError, match="blurs-9"):
-        named("blurs-4+blurs-9", known)
+        find_extractor("blurs-4+blurs-9", known)
 
 
 def _banks() -> features.Banks:

@@ -17,11 +17,10 @@ from core.errors import ModelError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
 from vision.custom_models.classification import model, train
 from vision.custom_models.classification.model import ADDED, Classifier
-from vision.custom_models.classification.train import Tuning
-from vision.custom_models.classification.train import train as training_train
+from vision.custom_models.classification.train import Tuning, train_classifier
 from vision.custom_models.export import onnx_graph
 from vision.custom_models.features import Extractor, TransformerFeatures, pixels, transformer
-from vision.custom_models.steps import FolderStore, MemoryStore, Step, run
+from vision.custom_models.steps import FolderStore, MemoryStore, Step, run_training
 
 pytestmark = needs_train
 EACH = 16  # pictures of a label
@@ -49,7 +48,7 @@ def spotted(red: bool, seed: int) -> Image.Image:
 
 
 def learning(some: Pile, store: MemoryStore | FolderStore, seconds: float = 60.0):
-    return training_train(some.snapshot, some.open, [tower()], store, lora=Tuning(seconds))
+    return train_classifier(some.snapshot, some.open, [tower()], store, lora=Tuning(seconds))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,7 +71,7 @@ def spots() -> Pile:
 @pytest.fixture(scope="module")
 def classifier(spots: Pile) -> Classifier:
     torch.set_num_threads(1)
-    return run(learning(spots, MemoryStore()))
+    return run_training(learning(spots, MemoryStore()))
 
 
 def test_it_is_chosen_where_it_tells_left_out_examples_better(classifier: Classifier) -> None:
@@ -107,7 +106,7 @@ def test_one_that_is_killed_goes_on_where_it_was_and_learns_the_same(
             break
     stopped.close()
     kept = {file.name for file in tmp_path.iterdir()}
-    resumed = run(learning(spots, store := FolderStore(tmp_path)))
+    resumed = run_training(learning(spots, store := FolderStore(tmp_path)))
     assert resumed.pack() == classifier.pack()
     assert kept <= {file.name for file in store.folder.iterdir()}
 
@@ -116,10 +115,10 @@ def test_steps_count_up_to_their_total(spots: Pile, monkeypatch: pytest.MonkeyPa
     """Also where it is given up after the first examples that were left out."""
     monkeypatch.setattr(train, "HOPELESS", 0.0)
     steps: list[Step] = []
-    given_up = run(learning(spots, MemoryStore()), steps.append)
+    given_up = run_training(learning(spots, MemoryStore()), steps.append)
     counted = [step.done for step in steps]
     assert counted == sorted(set(counted)) and counted[-1] == steps[-1].total
-    all_of_them = train.tuning_stops([0, 1] * EACH, list(map(str, range(2 * EACH))))
+    all_of_them = train.count_tuning_stops([0, 1] * EACH, list(map(str, range(2 * EACH))))
     assert sum(step.words.startswith("tuned") for step in steps) < all_of_them
     assert list(given_up.card["tried"]) == [tower().name]
 

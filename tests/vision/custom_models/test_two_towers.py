@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from core.errors import ModelError
 from tests.vision.custom_models.conftest import Pile, needs_train, pile
 from vision.custom_models.classification.model import Classifier
-from vision.custom_models.classification.train import train
-from vision.custom_models.features import BOTH, Extractor, named, pair, vectors
-from vision.custom_models.steps import MemoryStore, run
+from vision.custom_models.classification.train import train_classifier
+from vision.custom_models.features import BOTH, Extractor, find_extractor, pair, vectors
+from vision.custom_models.steps import MemoryStore, run_training
 
 KINDS = {"red smooth": (190, 0), "red rough": (190, 30), "blue smooth": (60, 0), "blue rough": (60, 30)}
 
@@ -49,7 +49,7 @@ def kinds() -> Pile:
 @pytest.fixture(scope="module")
 def model(kinds: Pile) -> Classifier:
     torch.set_num_threads(1)
-    return run(train(kinds.snapshot, kinds.open, [COLOUR, GRAIN], MemoryStore()))
+    return run_training(train_classifier(kinds.snapshot, kinds.open, [COLOUR, GRAIN], MemoryStore()))
 
 
 @needs_train
@@ -60,37 +60,47 @@ def test_two_towers_are_chosen_where_each_sees_half_of_what_tells_labels_apart(
     name = model.card["extractor"]
     assert set(name.split(BOTH)) == {"colour", "grain"}
     assert tried[name] < min(tried["colour"], tried["grain"]) - 0.1
-    both = named(name, KNOWN.get)
+    both = find_extractor(name, KNOWN.get)
     asked = [(kind, shown(kind, 500 + n)) for n in range(5) for kind in KINDS]
     again = Classifier.unpack(model.pack())
     hits = sum(again.classify(image, both).chances[0][0] == kind for kind, image in asked)
     assert hits >= 17, "of 20; either alone can't tell more than half"
-    assert run(train(kinds.snapshot, kinds.open, [COLOUR, GRAIN], MemoryStore())).pack() == model.pack()
+    assert (
+        run_training(train_classifier(kinds.snapshot, kinds.open, [COLOUR, GRAIN], MemoryStore())).pack()
+        == model.pack()
+    )
 
 
 @needs_train
 def test_a_second_tower_that_adds_nothing_is_left_out(kinds: Pile) -> None:
     twice = Extractor("colour again", 32, _Colour(), "")
-    found = run(train(kinds.snapshot, kinds.open, [COLOUR, twice], MemoryStore()))
+    found = run_training(train_classifier(kinds.snapshot, kinds.open, [COLOUR, twice], MemoryStore()))
     assert found.card["extractor"] == "colour" and len(found.card["tried"]) == 3
 
 
 @needs_train
 def test_towers_that_see_different_sides_are_never_together(kinds: Pile) -> None:
     other = Extractor("grain", 16, _Grain(), "MIT")
-    assert len(run(train(kinds.snapshot, kinds.open, [COLOUR, other], MemoryStore())).card["tried"]) == 2
+    assert (
+        len(
+            run_training(train_classifier(kinds.snapshot, kinds.open, [COLOUR, other], MemoryStore())).card[
+                "tried"
+            ]
+        )
+        == 2
+    )
 
 
 @needs_train
 def test_what_is_strange_to_both_is_none_of_these_and_another_tower_is_refused(model: Classifier) -> None:
-    both = named(model.card["extractor"], KNOWN.get)
+    both = find_extractor(model.card["extractor"], KNOWN.get)
     strange = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
     assert model.classify(strange, both).unknown
     assert not model.classify(shown("red smooth", 900), both).unknown
     with pytest.raises(ModelError, match="train it again"):
         model.classify(strange, COLOUR)
     with pytest.raises(KeyError):
-        named(model.card["extractor"], {COLOUR.name: COLOUR}.get)
+        find_extractor(model.card["extractor"], {COLOUR.name: COLOUR}.get)
 
 
 def test_what_both_pool_stands_one_behind_the_other() -> None:

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_map_only
 
 from core.errors import UserError
 from vision.lora_training import config, families
-from vision.lora_training.config import Settings, UNet, needed, refuse
+from vision.lora_training.config import Settings, UNet, needed_memory, refuse_memory
 
 SD = {
     "sample_size": 64,
@@ -182,26 +182,26 @@ def test_the_weights_of_a_lora_are_counted_exactly(family: str, layers: str, fol
     recipe = families.RECIPES[family]
     module = cls.from_pretrained(path / part)
     weights = injected(module, recipe.targets(settings.layers, module), 4)
-    found = needed(path, settings, 4)
+    found = needed_memory(path, settings, 4)
     assert found is not None and found.lora == weights * config.BYTES_A_WEIGHT
 
 
 def test_what_does_not_fit_is_refused_with_the_number(folders) -> None:
     path, settings = folders["stable-diffusion-xl"], Settings("a", rank=4)
-    found = needed(path, settings, 4)
+    found = needed_memory(path, settings, 4)
     assert found is not None
-    refuse(path, "tiny", settings, 4, found.total)
+    refuse_memory(path, "tiny", settings, 4, found.total)
     with pytest.raises(
         UserError, match=r"Teaching tiny a style needs about \d+ MB of memory; this device has \d+ MB"
     ):
-        refuse(path, "tiny", settings, 4, found.total - 1)
+        refuse_memory(path, "tiny", settings, 4, found.total - 1)
 
 
 def test_a_model_without_a_known_configuration_is_left_to_the_worker(folders, tmp_path: Path) -> None:
-    assert needed(folders["stable-diffusion-3"], Settings("a"), 4) is None
+    assert needed_memory(folders["stable-diffusion-3"], Settings("a"), 4) is None
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"")
-    assert needed(file, Settings("a"), 4) is None
+    assert needed_memory(file, Settings("a"), 4) is None
 
 
 def test_the_planner_loads_no_torch() -> None:

@@ -24,7 +24,7 @@ from vision.families import Mode
 from vision.lora_training import families
 from vision.lora_training.config import Settings
 from vision.lora_training.dataset import Example
-from vision.lora_training.train import Plan, learn
+from vision.lora_training.train import Plan, learn_style
 from vision.reporter import Reporter
 from vision.store import Models
 
@@ -38,7 +38,7 @@ def learned(own: Models, tint: tuple[int, int, int], seed: int) -> bytes:
     shown = [lots.integers(0, 90, (64, 64, 3), np.uint8) + np.array(tint, np.uint8) for _ in range(5)]
     examples = tuple(Example(Image.fromarray(one), "a cat") for one in shown)
     settings = Settings("ink wash", 4, 2, "fine", 1e-2, batch=2, checkpoints=1, seed=seed)
-    return learn(Plan(None, examples, (), settings), own, MemoryStore(), Reporter()).file
+    return learn_style(Plan(None, examples, (), settings), own, MemoryStore(), Reporter()).file
 
 
 @pytest.mark.parametrize("family", [FAMILIES[0], *OTHERS])
@@ -65,7 +65,7 @@ def test_jobs_with_different_learned_styles_share_passes_and_draw_what_they_draw
         own = models(folders, family, tmp_path)
         own.loader.note_stored(stored)
         model = own.get("image")
-        network = model.pipeline(Mode.TEXT).components[families.of(model).part]
+        network = model.pipeline(Mode.TEXT).components[families.recipe_of(model).part]
         network.register_forward_pre_hook(_noted(passes), with_kwargs=True)
         return model
 

@@ -15,7 +15,7 @@ from core.errors import ModelError
 from tests.vision.lora_training.test_training import PLAN, SETTINGS, Dying, in_engine, models
 from vision.custom_models.steps import FolderStore, MemoryStore
 from vision.lora_training import dataset, train
-from vision.lora_training.train import Learned, Seen, learn
+from vision.lora_training.train import Learned, Seen, learn_style
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -66,7 +66,7 @@ def test_what_clip_sees_of_the_drawings_decides(folders, tmp_path: Path, monkeyp
     given = ["a boat", "a hut", "a tree"]
 
     def kept(tries: dict[float, list[Image.Image]]) -> float:
-        return train.chosen(style, given, {0.0: dark, **tries}, 1.5, own, Reporter())
+        return train.choose_strength(style, given, {0.0: dark, **tries}, 1.5, own, Reporter())
 
     assert kept({1.2: little, 1.5: near, 1.8: off}) == 1.5
     assert kept({1.2: near, 1.5: near, 1.8: off}) == 1.2
@@ -85,17 +85,17 @@ def test_the_file_tells_the_strength_that_was_chosen_and_is_drawn_with_by_it(
     monkeypatch.setattr(train, "best", max)
     monkeypatch.setattr(dataset, "TRIED", 2)
     own = with_clip(folders, tmp_path)
-    found = in_engine({"style": lambda reporter: learn(GUIDED, own, MemoryStore(), reporter)})
+    found = in_engine({"style": lambda reporter: learn_style(GUIDED, own, MemoryStore(), reporter)})
     made = found["style"]
     assert isinstance(made, Learned), made
-    plain = learn(PLAN, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
+    plain = learn_style(PLAN, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
     assert (made.about["strength"], made.about["guided"]) == (9.0, {"strength": 9.0, "whole": 0.4})
     assert [words for words, _ in made.rows] == ["without", "3 steps", "6 steps", "times 9"]
     ours, theirs = load(made.file), load(plain.file)
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items()), "the weights are as learned"
     file = tmp_path / "ink.safetensors"
     file.write_bytes(made.file)
-    drawn = dataset.draw(
+    drawn = dataset.draw_samples(
         ["a castle, ink wash"],
         "ink",
         "again",
@@ -119,12 +119,12 @@ def test_one_that_is_cut_off_while_its_strength_is_sought_ends_in_the_same_bytes
     store, while_trying = FolderStore(tmp_path / "kept"), 0
     while True:
         try:
-            made = learn(GUIDED, with_clip(folders, tmp_path), store, Dying(12))
+            made = learn_style(GUIDED, with_clip(folders, tmp_path), store, Dying(12))
             break
         except KeyboardInterrupt:
             while_trying += any((tmp_path / "kept").glob("sample-*-6-1.2-*.png"))
     assert while_trying, "it was drawing at several strengths"
-    assert made.file == learn(GUIDED, with_clip(folders, tmp_path), MemoryStore(), Reporter()).file
+    assert made.file == learn_style(GUIDED, with_clip(folders, tmp_path), MemoryStore(), Reporter()).file
 
 
 @pytest.mark.long
@@ -134,8 +134,8 @@ def test_a_family_without_guidance_has_the_strength_in_its_weights(
     monkeypatch.setattr(train, "best", max)
     monkeypatch.setattr(dataset, "TRIED", 2)
     own = with_clip(folders, tmp_path, "flux")
-    made = learn(GUIDED, own, MemoryStore(), Reporter())
-    plain = learn(PLAN, models(folders, "flux", tmp_path), MemoryStore(), Reporter())
+    made = learn_style(GUIDED, own, MemoryStore(), Reporter())
+    plain = learn_style(PLAN, models(folders, "flux", tmp_path), MemoryStore(), Reporter())
     assert (made.about["strength"], made.about.get("guided")) == (9.0, None)
     ours, theirs = load(made.file), load(plain.file)
     for name, value in ours.items():
@@ -148,7 +148,7 @@ def test_without_a_clip_that_can_be_had_it_stays_as_learned(
 ) -> None:
     monkeypatch.setattr(dataset, "TRIED", 2)
     plan = replace(PLAN, settings=replace(SETTINGS, steps=1, checkpoints=1, strengths=(1.0, 1.5)))
-    none = learn(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
+    none = learn_style(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
     own = with_clip(folders, tmp_path)
     get = own.get
 
@@ -158,6 +158,6 @@ def test_without_a_clip_that_can_be_had_it_stays_as_learned(
         return get(role, reporter)
 
     monkeypatch.setattr(own, "get", refused)
-    lost = learn(plan, own, MemoryStore(), Reporter())
+    lost = learn_style(plan, own, MemoryStore(), Reporter())
     assert none.about["strength"] == lost.about["strength"] == 1.0
     assert none.file == lost.file

@@ -20,9 +20,9 @@ from tests.vision.families.test_families import apart as pictures_apart
 from vision.custom_models.steps import FolderStore, MemoryStore
 from vision.engine.engine import Engine
 from vision.lora_training import train
-from vision.lora_training.config import Settings, usual, worded
+from vision.lora_training.config import Settings, usual_settings, worded
 from vision.lora_training.dataset import Example, squares
-from vision.lora_training.train import Learned, Plan, State, learn
+from vision.lora_training.train import Learned, Plan, State, learn_style
 from vision.protocol import WorkerConfig
 from vision.reporter import Reporter
 from vision.store import Models
@@ -77,7 +77,7 @@ def learned(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     def of(family: str) -> Learned:
         if family not in made:
             own = models(folders, family, tmp_path_factory.mktemp("cache"))
-            made[family] = learn(PLAN, own, MemoryStore(), Reporter())
+            made[family] = learn_style(PLAN, own, MemoryStore(), Reporter())
         return made[family]
 
     return of
@@ -86,10 +86,10 @@ def learned(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", [FAMILIES[0], *OTHERS])
 def test_the_same_seed_gives_the_same_bytes(family: str, learned, folders, tmp_path: Path) -> None:
-    again = learn(PLAN, models(folders, family, tmp_path), MemoryStore(), Reporter())
+    again = learn_style(PLAN, models(folders, family, tmp_path), MemoryStore(), Reporter())
     assert again.file == learned(family).file
     other = replace(PLAN, settings=replace(SETTINGS, seed=4))
-    assert learn(other, models(folders, family, tmp_path), MemoryStore(), Reporter()).file != again.file
+    assert learn_style(other, models(folders, family, tmp_path), MemoryStore(), Reporter()).file != again.file
 
 
 @pytest.mark.slow
@@ -101,19 +101,21 @@ def test_a_training_that_is_cut_off_ten_times_ends_in_the_same_bytes(
     while deaths < 10:
         with pytest.raises(KeyboardInterrupt):
             # often before anything new was kept: the first sign of a step comes before the state is
-            learn(PLAN, models(folders, family, tmp_path), store, Dying(rng.choice((1, 1, 1, 2))))
+            learn_style(PLAN, models(folders, family, tmp_path), store, Dying(rng.choice((1, 1, 1, 2))))
         deaths += 1
-    assert learn(PLAN, models(folders, family, tmp_path), store, Reporter()).file == learned(family).file
+    assert (
+        learn_style(PLAN, models(folders, family, tmp_path), store, Reporter()).file == learned(family).file
+    )
 
 
 @pytest.mark.slow
 def test_what_was_kept_is_gone_on_with_and_not_begun_anew(folders, tmp_path: Path, learned) -> None:
     store = MemoryStore()
     with pytest.raises(JobCancelled):
-        learn(PLAN, models(folders, "stable-diffusion", tmp_path), store, Recorder(stop_after=12))
+        learn_style(PLAN, models(folders, "stable-diffusion", tmp_path), store, Recorder(stop_after=12))
     seen = Recorder()
     assert (
-        learn(PLAN, models(folders, "stable-diffusion", tmp_path), store, seen).file
+        learn_style(PLAN, models(folders, "stable-diffusion", tmp_path), store, seen).file
         == learned("stable-diffusion").file
     )
     assert min(step for step, _ in seen.steps) > 1
@@ -146,7 +148,9 @@ def test_what_was_learned_is_drawn_with_by_its_name(family: str, learned, folder
 @pytest.mark.slow
 def test_the_loss_falls(folders, tmp_path: Path) -> None:
     plan = replace(PLAN, settings=replace(SETTINGS, steps=24, checkpoints=1))
-    losses = learn(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter()).losses
+    losses = learn_style(
+        plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter()
+    ).losses
     assert len(losses) == 24
     assert np.mean(losses[-6:]) < 0.9 * np.mean(losses[:6])
 
@@ -179,7 +183,7 @@ def test_beside_drawings_both_come_out_as_alone(learned, folders, tmp_path: Path
     draw = capability("imagine")
     found = in_engine(
         {
-            "style": lambda reporter: learn(PLAN, own, MemoryStore(), reporter),
+            "style": lambda reporter: learn_style(PLAN, own, MemoryStore(), reporter),
             **{f"drawing {i}": lambda reporter: draw(request, {}, own, reporter) for i in range(3)},
         }
     )
@@ -209,7 +213,7 @@ def test_a_model_that_needs_the_room_gets_it_and_the_training_goes_on_after(
         return "seen"
 
     def style(reporter: Reporter) -> Learned:
-        made = learn(PLAN, own, MemoryStore(), reporter)
+        made = learn_style(PLAN, own, MemoryStore(), reporter)
         order.append("style")
         return made
 
@@ -222,9 +226,9 @@ def test_after_a_training_the_model_draws_the_same_bits(folders, tmp_path: Path)
     own = models(folders, "stable-diffusion", tmp_path)
     request = ImagineRequest(prompt="a castle", seed=3, num_images=1, num_inference_steps=2)
     before = ask(own, request)
-    learn(PLAN, own, MemoryStore(), Reporter())
+    learn_style(PLAN, own, MemoryStore(), Reporter())
     with pytest.raises(JobCancelled):
-        learn(PLAN, own, MemoryStore(), Recorder(stop_after=3))
+        learn_style(PLAN, own, MemoryStore(), Recorder(stop_after=3))
     assert pictures_apart(before.pictures[0], ask(own, request).pictures[0]) == 0
 
 
@@ -232,28 +236,30 @@ def test_after_a_training_the_model_draws_the_same_bits(folders, tmp_path: Path)
 def test_pictures_of_the_model_itself_are_learned_beside_the_style(folders, tmp_path: Path) -> None:
     plan = replace(PLAN, settings=replace(SETTINGS, prior=3))
     store = MemoryStore()
-    made = learn(plan, models(folders, "stable-diffusion", tmp_path), store, Reporter())
+    made = learn_style(plan, models(folders, "stable-diffusion", tmp_path), store, Reporter())
     assert sum(name.startswith("prior-") for name in store.kept) == 3
-    assert made.file != learn(PLAN, models(folders, "stable-diffusion", tmp_path), store, Reporter()).file
+    assert (
+        made.file != learn_style(PLAN, models(folders, "stable-diffusion", tmp_path), store, Reporter()).file
+    )
 
 
 @pytest.mark.parametrize("family", ["stable-diffusion-3", "z-image", "qwen-image"])
 def test_families_without_a_recipe_are_refused(family: str, folders, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="can't be taught styles; Stable Diffusion, SDXL and FLUX.1 can"):
-        learn(PLAN, models(folders, family, tmp_path), MemoryStore(), Reporter())
+        learn_style(PLAN, models(folders, family, tmp_path), MemoryStore(), Reporter())
 
 
 @pytest.mark.parametrize("count", [4, 41])
 def test_too_few_or_too_many_pictures_are_refused(count: int, folders, tmp_path: Path) -> None:
     plan = replace(PLAN, examples=examples(count))
     with pytest.raises(UserError, match=f"from 5 to 40 pictures; there are {count}"):
-        learn(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
+        learn_style(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
 
 
 def test_one_that_would_take_too_long_is_told_soon(folders, tmp_path: Path) -> None:
     plan = replace(PLAN, settings=replace(SETTINGS, steps=4000), seconds=1.0)
     with pytest.raises(UserError, match="would take about .* minutes of cpu; it may take 0"):
-        learn(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
+        learn_style(plan, models(folders, "stable-diffusion", tmp_path), MemoryStore(), Reporter())
 
 
 def test_numbers_out_of_range_are_named() -> None:
@@ -281,7 +287,7 @@ def test_long_pictures_are_seen_to_both_ends() -> None:
 
 
 def test_small_and_large_models_have_settings_of_their_own() -> None:
-    small, large = usual("a", 12, 13_000_000), usual("a", 12, 2_600_000_000)
+    small, large = usual_settings("a", 12, 13_000_000), usual_settings("a", 12, 2_600_000_000)
     assert (small.layers, large.layers) == ("fine", "attention")
     assert small.learning_rate > large.learning_rate == 1e-4
-    assert usual("a", 40, 10**9).steps == 600 and usual("a", 5, 10**9).steps == 200
+    assert usual_settings("a", 40, 10**9).steps == 600 and usual_settings("a", 5, 10**9).steps == 200

@@ -14,7 +14,7 @@ from core.results import TextLine
 from proofs.vision.readers.chart_rows import Row, compared, reader
 from tests.vision.readers.drawn_charts import Drawn, draw, some_chart
 from vision.readers import charts
-from vision.readers.charts import colours_of, words_of
+from vision.readers.charts import colours_of, line_words
 
 PHOTO = Path(__file__).parents[1] / "photo" / "chelsea.jpg"
 LOOK = {
@@ -36,7 +36,7 @@ CHART = Drawn(("North", "South", "East"), ("",), ((1250.0, 430.0, 980.0),), "Sal
 def measured(chart: Drawn):
     lines: list[TextLine] = []
     image = draw(chart, lines)
-    return charts.read(colours_of(image), lines)
+    return charts.read_bars(colours_of(image), lines)
 
 
 def at(text: str, x: float, y: float, wide: float = 20, high: float = 12) -> TextLine:
@@ -80,7 +80,7 @@ def test_random_charts_are_read_when_their_text_is() -> None:
 def test_charts_are_read_with_a_real_reader_of_text(seed: int) -> None:
     chart = some_chart(random.Random(seed))
     text = reader()
-    table = charts.reading_read(draw(chart), text.read)
+    table = charts.read_chart(draw(chart), text.read)
     assert compared(chart, table) == (len(chart.names) * len(chart.series), len(chart.names))
 
 
@@ -89,12 +89,12 @@ def refuse(part: Image.Image) -> list[TextLine]:
 
 
 def test_what_has_no_bars_isnt_even_read() -> None:
-    assert charts.reading_read(Image.open(PHOTO).convert("RGB"), refuse) is None
-    assert charts.reading_read(Image.new("RGB", (300, 200), "white"), refuse) is None
+    assert charts.read_chart(Image.open(PHOTO).convert("RGB"), refuse) is None
+    assert charts.read_chart(Image.new("RGB", (300, 200), "white"), refuse) is None
 
 
 def told(image: Image.Image, lines: list[TextLine]):
-    return charts.read(colours_of(image), lines)
+    return charts.read_bars(colours_of(image), lines)
 
 
 def page(*boxes: tuple[tuple[int, int, int, int], str]) -> Image.Image:
@@ -140,15 +140,17 @@ def test_a_scale_is_what_most_labels_agree_on() -> None:
         at("175", 30, 20),
         at("1 000", 300, 40),
     ]
-    [found, *_] = charts.find(lines, "up")
+    [found, *_] = charts.find_scales(lines, "up")
     assert [label.value for label in found.labels] == [0, 50, 100, 150, 200]
     assert found.value(225) == pytest.approx(75) and found.place(75) == pytest.approx(225)
 
 
 def test_thousands_with_a_point_are_told_from_fractions() -> None:
-    [found, *_] = charts.find([at(t, 30, 300 - 100 * n) for n, t in enumerate(("0", "1.000", "2.000"))], "up")
+    [found, *_] = charts.find_scales(
+        [at(t, 30, 300 - 100 * n) for n, t in enumerate(("0", "1.000", "2.000"))], "up"
+    )
     assert found.labels[-1].value == 2000
-    [found, *_] = charts.find(
+    [found, *_] = charts.find_scales(
         [at(t, 30, 300 - 100 * n) for n, t in enumerate(("0.500", "1.000", "1.500"))], "up"
     )
     assert found.labels[-1].value == 1.5
@@ -156,6 +158,6 @@ def test_thousands_with_a_point_are_told_from_fractions() -> None:
 
 def test_labels_that_were_read_as_one_line_are_told_apart() -> None:
     line = at("0 10 20 30", 200, 300, wide=300)
-    assert [word.text for word in words_of(line)] == ["0", "10", "20", "30"]
-    [found, *_] = charts.find([line], "across")
+    assert [word.text for word in line_words(line)] == ["0", "10", "20", "30"]
+    [found, *_] = charts.find_scales([line], "across")
     assert len(found.labels) >= 3

@@ -65,16 +65,16 @@ def test_what_it_says_is_the_scores_of_the_labels_behind_the_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[Talk] = []
-    score = scoring.score
+    score = scoring.score_answers
 
     def listening(talker, some, *rest):
         asked.append(some)
         return score(talker, some, *rest)
 
-    monkeypatch.setattr(scoring, "score", listening)
+    monkeypatch.setattr(scoring, "score_answers", listening)
     talker, lesson = talker_of("smolvlm"), Lesson.of(talk(9))
     seen, new = vectors(9)
-    told = few_shot.tell(lesson, talker, PICTURES, seen, new, Talk((), context=8192), Reporter())
+    told = few_shot.tell_by_chat(lesson, talker, PICTURES, seen, new, Talk((), context=8192), Reporter())
     assert sum(told.chances) == pytest.approx(1) and len(told.chances) == 3
     scores = score(talker, asked[0], PICTURES, LABELS, Reporter())
     assert told.chances == pytest.approx(torch.tensor(scores).softmax(0).tolist(), abs=1e-4)
@@ -99,12 +99,12 @@ def test_the_same_set_is_tested_once_until_a_picture_of_it_is_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counted: list[int] = []
-    monkeypatch.setattr(scoring, "score", lambda *given: counted.append(1) or [0.0, -1.0, -2.0])
+    monkeypatch.setattr(scoring, "score_answers", lambda *given: counted.append(1) or [0.0, -1.0, -2.0])
     talker, (seen, new) = talker_of("smolvlm"), vectors(6)
 
     def asked(lesson: Lesson) -> int:
         before = len(counted)
-        told = few_shot.tell(lesson, talker, PICTURES, seen, new, Talk(()), Reporter())
+        told = few_shot.tell_by_chat(lesson, talker, PICTURES, seen, new, Talk(()), Reporter())
         assert (told.tested, told.right) == (6, 2)
         return len(counted) - before
 
@@ -124,5 +124,5 @@ def test_nothing_of_a_try_stays_in_the_models_memory(
     talker_of: Callable[[str], Talker],  # noqa: F811
 ) -> None:
     talker, (seen, new) = talker_of("smolvlm"), vectors(4)
-    few_shot.tell(Lesson.of(talk(4)), talker, PICTURES, seen, new, Talk(()), Reporter())
+    few_shot.tell_by_chat(Lesson.of(talk(4)), talker, PICTURES, seen, new, Talk(()), Reporter())
     assert len(talker.decoder.kept) == 0

@@ -41,7 +41,7 @@ def test_what_is_lost_when_covered_is_the_thing(box: tuple[int, int, int, int]) 
         looked.append(len(parts))
         return redness(parts)
 
-    found = np.asarray(attribution.find(image, look), bool)
+    found = np.asarray(attribution.find_by_occlusion(image, look), bool)
     truth = np.zeros_like(found)
     truth[box[1] : box[3], box[0] : box[2]] = True
     assert (found & truth).sum() / (found | truth).sum() > 0.4 and (found & truth).sum() / truth.sum() > 0.8
@@ -51,7 +51,7 @@ def test_what_is_lost_when_covered_is_the_thing(box: tuple[int, int, int, int]) 
 def test_what_hangs_apart_is_left_out() -> None:
     lost = np.zeros((8, 8))
     lost[1, 1], lost[6, 6] = 1.0, 0.5
-    found = np.asarray(attribution.mask(lost, (80, 80)))
+    found = np.asarray(attribution.mask_of_drops(lost, (80, 80)))
     assert found[15, 15] == 255 and found[65, 65] == 0
 
 
@@ -59,7 +59,7 @@ def test_words_that_fit_two_places_are_refused() -> None:
     lost = np.zeros((8, 8))
     lost[1, 1], lost[6, 6] = 1.0, 0.8
     with pytest.raises(UserError, match="the upper left and the lower right"):
-        attribution.mask(lost, (80, 80))
+        attribution.mask_of_drops(lost, (80, 80))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_part_is_told_in_words(box: tuple[int, int, int, int], words: str) -> 
 
 def test_words_that_nothing_fits_are_told() -> None:
     with pytest.raises(UserError, match="Nothing in the picture"):
-        attribution.mask(np.full((8, 8), -0.1), (10, 10))
+        attribution.mask_of_drops(np.full((8, 8), -0.1), (10, 10))
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def both(monkeypatch: pytest.MonkeyPatch, told: Told | Exception, models: Models
         name = "chatty"
 
     get = models.get
-    monkeypatch.setattr(few_shot, "tell", tell)
+    monkeypatch.setattr(few_shot, "tell_by_chat", tell)
     monkeypatch.setitem(models.config.models, "ask", "somewhere")
     monkeypatch.setattr(
         models, "get", lambda role, reporter: Talker() if role == "ask" else get(role, reporter)

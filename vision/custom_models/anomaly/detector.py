@@ -1,18 +1,10 @@
-"""The whole way from a picture to a score and a heat map, as one network: what is trained with is what is
-asked and what is exported.
+"""An inspection as one network from a picture to a score, a heat map and a kind of defect, and as the file
+that is kept; with heads that learn from defects that were missed and shown.
 
-Defects that were missed and shown: a linear head on how each cell differs from the usual, beside the
-detector.
-
-What it says is laid on the detector's scale and the larger of the two counts. So a defect that nobody
-showed is found as before, and held-out good parts give the limit of both together.
-
-What kind of defect it is: a linear head that looks only at what the detector points at.
-
-Where the whole picture is looked at, ten examples a kind say little (docs/inspect.md); and a kind that nobody
-labelled is still found, because the detector doesn't ask the head.
-
-An inspection as it is kept: tensors and a card in one safetensors file, and what it says of a picture."""
+What such a head says is laid on the detector's scale and the larger of the two counts: a defect that nobody
+showed is found as before, and held-out good parts give the limit of both together. The kind is told only from
+what the detector points at: where the whole picture is looked at, ten examples a kind say little
+(docs/inspect.md)."""
 
 from __future__ import annotations
 
@@ -109,7 +101,7 @@ def score(heat: Tensor) -> Tensor:
     return torch.topk(flat, count, dim=2).values.mean(2).sum(1)
 
 
-TAUGHT_LEAST = 3  # pictures with defects that are learned from
+LEAST_TAUGHT = 3  # pictures with defects that are learned from
 FOLDS = 10  # in which good parts and defects are left out: of ten defects a head has nine
 STRENGTH = 0.1  # C of the logistic regression
 SHOWN = 6  # cells of a picture that are learned as defects: the strangest, in its marks where it has any
@@ -172,7 +164,7 @@ class Lesson:
         return self.after > self.before
 
 
-def learn(
+def learn_defects(
     good: Sequence[Pictured], bad: Sequence[Pictured], region: Tensor, limit: Callable[[list[float]], float]
 ) -> Generator[None, None, Lesson]:
     """Learn from defects that were shown, and stand still STOPS times. region: (h, w), how much each cell
@@ -250,7 +242,12 @@ def _fit(usual: Sequence[Tensor], shown: Sequence[tuple[Tensor, Pictured]]) -> t
         cells = torch.cat(
             [rows[_strongest(look, one)] for (rows, one), look in zip(some, looks, strict=True)]
         )
-        weight, bias = _logistic(taken, cells)
+        from sklearn.linear_model import LogisticRegression
+
+        rows = torch.cat([taken, cells]).double().numpy()
+        head = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)
+        head.fit(rows, [0] * len(taken) + [1] * len(cells))
+        weight, bias = torch.from_numpy(head.coef_[0]).float(), torch.tensor(float(head.intercept_[0]))
         some, looks = seen, [rows @ weight + bias for rows, _ in seen]
         wrong = [rows[(rows @ weight).topk(SHOWN).indices] for rows in good]
         taken = torch.cat([(ground - mean) / scale, *wrong])
@@ -298,15 +295,6 @@ def _strongest(look: Tensor, one: Pictured) -> Tensor:
     return look.masked_fill(~inside, float("-inf")).topk(count).indices
 
 
-def _logistic(ground: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-    from sklearn.linear_model import LogisticRegression
-
-    rows = torch.cat([ground, cells]).double().numpy()
-    head = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000)
-    head.fit(rows, [0] * len(ground) + [1] * len(cells))
-    return torch.from_numpy(head.coef_[0]).float(), torch.tensor(float(head.intercept_[0]))
-
-
 STRONGEST, FORM = 5, 20  # cells that are looked at: for what they show, and for the form they lie in
 RANKS = (0, 4, 19, 79, 319)  # of cells by how strange they are
 
@@ -349,7 +337,7 @@ def seen(heat: Tensor, apart: Tensor, maps: Tensor) -> Tensor:
     return torch.cat([there.mean(2), form.abs().mean(2), shown.mean(2), ranks, shape], 1)
 
 
-def fit(rows: Tensor, labels: Sequence[str]) -> tuple[Naming, list[str]]:
+def fit_naming(rows: Tensor, labels: Sequence[str]) -> tuple[Naming, list[str]]:
     """Learn names from what is ``seen`` of labelled pictures, (n, P), and return them in the order of the
     logits. Each name counts the same, however many pictures it has."""
     from sklearn.linear_model import LogisticRegression
@@ -460,7 +448,14 @@ class Inspector:
                 f"The inspection was trained on {self.card['extractor']}, not on {extractor.name}:"
                 " train it again."
             )
-        parts = {kind: self._of(kind) for kind in ("aligner", CELLS, BANK, "naming", "taught")}
+        parts = {
+            kind: {
+                name.removeprefix(f"{kind}."): value
+                for name, value in self.tensors.items()
+                if name.startswith(f"{kind}.")
+            }
+            for kind in ("aligner", CELLS, BANK, "naming", "taught")
+        }
         aligner = None
         if parts["aligner"]:
             aligner = Aligner(parts["aligner"]["reference"], self._stages())
@@ -476,13 +471,6 @@ class Inspector:
         if self.card["format"] != BEFORE:
             return stages
         return tuple(replace(stage, margin=MARGIN_BEFORE) for stage in stages)
-
-    def _of(self, part: str) -> dict[str, Tensor]:
-        return {
-            name.removeprefix(f"{part}."): value
-            for name, value in self.tensors.items()
-            if name.startswith(f"{part}.")
-        }
 
     @torch.no_grad()
     def inspect(self, image: Image.Image, extractor: Extractor, detector: Detector | None = None) -> Verdict:

@@ -1,21 +1,12 @@
-"""How strange each cell is beside the same cell of good parts: a Gaussian a cell, whose correlations between
-features are those of all cells together.
+"""How strange each cell of a picture is: beside the same cell of good parts laid onto a reference (PaDiM,
+arXiv:2011.08785), or beside the nearest patch of any good picture (PatchCore, arXiv:2106.08265, with whitened
+features).
 
-PaDiM (arXiv:2011.08785) with one pooled covariance in place of one a cell, which twenty pictures can't give;
-what is pooled are the differences from each cell's own mean, so that a faint change of an even place counts.
-A good part is held out of all of it, of the covariance too: of twenty pictures with 152 features each makes a
-good share of what it would be measured by.
-
-How far each patch is from the nearest patch of any good picture, wherever that lies: PatchCore
-(arXiv:2106.08265) with whitened features, for what lies anyhow and for surfaces without a place.
-
-A good picture is held out of what whitens, too, as in ``cells``.
-
-Lays a picture onto a reference: turns and shifts it to where the two correlate best.
-
-All turned references are kernels of one convolution, so that the normalised correlation of every turn and
-shift is found at once; the place is the mean of them, weighed by a sharp softmax. It has no jumps: another
-runtime's rounding moves nothing."""
+PaDiM has one pooled covariance, of the differences from each cell's own mean, in place of one a cell, which
+twenty pictures can't give. A good part is held out of all of it, of the covariance too: of twenty pictures
+with 152 features each makes a good share of what it would be measured by. All turned references are kernels
+of one convolution; the place is their mean, weighed by a sharp softmax, which has no jumps: another runtime's
+rounding moves nothing."""
 
 from __future__ import annotations
 
@@ -108,12 +99,12 @@ class _View:
         return mean.float(), ((PRIOR + spread) / (PRIOR + own)).float()
 
 
-def fit(maps: Tensor, groups: Sequence[int] = ()) -> FittedCells:
+def fit_cells(maps: Tensor, groups: Sequence[int] = ()) -> FittedCells:
     """Return what ``fitting`` learns."""
-    return exhausted(fitting(maps, groups))
+    return exhausted(fitting_cells(maps, groups))
 
 
-def fitting(maps: Tensor, groups: Sequence[int] = ()) -> Generator[None, None, FittedCells]:
+def fitting_cells(maps: Tensor, groups: Sequence[int] = ()) -> Generator[None, None, FittedCells]:
     """Learn from the maps of good parts, (n, D, h, w), and stand still n times. groups: of each, equal for
     shots of one part, which are left out together; () = each is one of its own. Without a group two pictures
     must be left at least.
@@ -348,12 +339,12 @@ class FittedBank:
         return Bank(self.module.mean, whiten, (kept @ whiten).half().float())
 
 
-def bank_fit(maps: Tensor, seed: int, without: Sequence[frozenset[int]] = ()) -> FittedBank:
+def fit_bank(maps: Tensor, seed: int, without: Sequence[frozenset[int]] = ()) -> FittedBank:
     """Return what ``fitting`` learns."""
-    return exhausted(bank_fitting(maps, seed, without))
+    return exhausted(fitting_bank(maps, seed, without))
 
 
-def bank_fitting(
+def fitting_bank(
     maps: Tensor, seed: int, without: Sequence[frozenset[int]] = ()
 ) -> Generator[None, None, FittedBank]:
     """Learn from the maps of good pictures, (n, D, h, w), and stand still n + STOPS times. seed: of the lots
@@ -484,7 +475,18 @@ class Aligner(nn.Module):
         self.stages = stages
         self.register_buffer("reference", reference.clone())
         for number, stage in enumerate(stages):
-            self.register_buffer(f"kernels{number}", _templates(reference, stage))
+            # the reference turned each way, (turns, 1, K, K), without a mean and of length 1
+            found = []
+            side = reference.shape[-1] // stage.cell
+            margin = int(side * stage.margin) + stage.reach
+            for turn in stage.turns:
+                # a picture that has to be turned by `turn` shows the reference turned back
+                motion = torch.tensor([[-turn * math.pi / 180, 0.0, 0.0]])
+                whole = high_pass(moved(reference[None], motion), stage.cell)[0, 0]
+                cut = whole[margin : side - margin, margin : side - margin]
+                cut = cut - cut.mean()
+                found.append(cut / cut.norm().clamp(min=1e-6))
+            self.register_buffer(f"kernels{number}", torch.stack(found)[:, None])
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return pictures (B, 3, S, S) laid onto the reference, the turn and shift of each, (B, 3) in radians
@@ -493,26 +495,24 @@ class Aligner(nn.Module):
         peak = pixels.new_zeros(pixels.shape[0])
         for number, stage in enumerate(self.stages):
             seen = high_pass(pixels if number == 0 else moved(pixels, motion), stage.cell)
-            step, peak = self._search(seen, stage, getattr(self, f"kernels{number}"))
+            kernels = getattr(self, f"kernels{number}")
+            side, window = seen.shape[-1], kernels.shape[-1]
+            reach = stage.reach
+            edge = (side - window) // 2
+            cut = seen[:, :, edge - reach : side - edge + reach, edge - reach : side - edge + reach]
+            shared = F.avg_pool2d(cut.square(), window, 1) * window**2
+            mean = F.avg_pool2d(cut, window, 1) * window
+            length = (shared - mean.square() + 1e-6).sqrt()
+            fits = F.conv2d(cut, kernels) / length  # (B, turns, 2 reach + 1, 2 reach + 1)
+            weights = (fits.flatten(1) / stage.sharp).softmax(1).reshape(fits.shape)
+            turns = torch.tensor(stage.turns, dtype=fits.dtype) * (math.pi / 180)
+            at = torch.arange(-reach, reach + 1, dtype=fits.dtype) * (2 / side)
+            turn = (weights.sum((2, 3)) * turns).sum(1)
+            x = (weights.sum((1, 2)) * at).sum(1)
+            y = (weights.sum((1, 3)) * at).sum(1)
+            step, peak = torch.stack([turn, x, y], 1), fits.flatten(1).amax(1)
             motion = joined(motion, step)
         return moved(pixels, motion), motion, peak
-
-    def _search(self, seen: Tensor, stage: Stage, kernels: Tensor) -> tuple[Tensor, Tensor]:
-        side, window = seen.shape[-1], kernels.shape[-1]
-        reach = stage.reach
-        edge = (side - window) // 2
-        cut = seen[:, :, edge - reach : side - edge + reach, edge - reach : side - edge + reach]
-        shared = F.avg_pool2d(cut.square(), window, 1) * window**2
-        mean = F.avg_pool2d(cut, window, 1) * window
-        length = (shared - mean.square() + 1e-6).sqrt()
-        fits = F.conv2d(cut, kernels) / length  # (B, turns, 2 reach + 1, 2 reach + 1)
-        weights = (fits.flatten(1) / stage.sharp).softmax(1).reshape(fits.shape)
-        turns = torch.tensor(stage.turns, dtype=fits.dtype) * (math.pi / 180)
-        at = torch.arange(-reach, reach + 1, dtype=fits.dtype) * (2 / side)
-        turn = (weights.sum((2, 3)) * turns).sum(1)
-        x = (weights.sum((1, 2)) * at).sum(1)
-        y = (weights.sum((1, 3)) * at).sum(1)
-        return torch.stack([turn, x, y], 1), fits.flatten(1).amax(1)
 
 
 def high_pass(pixels: Tensor, cell: int) -> Tensor:
@@ -553,18 +553,3 @@ def backwards(motion: Tensor) -> Tensor:
     turn, x, y = motion.unbind(1)
     cos, sin = turn.cos(), turn.sin()
     return torch.stack([-turn, -(cos * x + sin * y), -(cos * y - sin * x)], 1)
-
-
-def _templates(reference: Tensor, stage: Stage) -> Tensor:
-    """Return the reference turned each way, (turns, 1, K, K), without a mean and of length 1."""
-    found = []
-    side = reference.shape[-1] // stage.cell
-    margin = int(side * stage.margin) + stage.reach
-    for turn in stage.turns:
-        # a picture that has to be turned by `turn` shows the reference turned back
-        motion = torch.tensor([[-turn * math.pi / 180, 0.0, 0.0]])
-        whole = high_pass(moved(reference[None], motion), stage.cell)[0, 0]
-        cut = whole[margin : side - margin, margin : side - margin]
-        cut = cut - cut.mean()
-        found.append(cut / cut.norm().clamp(min=1e-6))
-    return torch.stack(found)[:, None]

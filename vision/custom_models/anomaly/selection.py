@@ -1,10 +1,8 @@
-"""One way to inspect, learned from good pictures: held-out scores of them, scores of trial defects on them,
-and what a defect's picture looks like to it.
+"""Chooses between ways to inspect by held-out scores of good pictures and of trial defects drawn onto them,
+as in CutPaste (arXiv:2104.04015), with lines, spots and faded places.
 
-Defects drawn onto good pictures, to choose between two ways of looking and to tell what is out of reach.
-
-They say which of two is better and what is certainly too fine to be found; never how many real defects will
-be found: they aren't real ones. As in CutPaste (arXiv:2104.04015), with lines, spots and faded places."""
+Trial defects say which way is better and what is certainly too fine to be found; never how many real defects
+will be found: they aren't real ones."""
 
 from __future__ import annotations
 
@@ -201,9 +199,9 @@ class Candidate:
         together = torch.cat(list(maps))
         self.region = region
         if self.method == BANK:
-            self.fitted = yield from features.bank_fitting(together, self.seed, apart.without)
+            self.fitted = yield from features.fitting_bank(together, self.seed, apart.without)
         else:
-            self.fitted = yield from features.fitting(together, apart.groups)
+            self.fitted = yield from features.fitting_cells(together, apart.groups)
         self.good_scores = [float(score(self._heat(one[None]))) for one in self.fitted.strange]
 
     def stops(self, count: int) -> int:

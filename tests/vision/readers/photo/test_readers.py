@@ -82,11 +82,11 @@ def test_labels_mean_classes_by_everyday_words() -> None:
 def test_people_are_known_by_their_faces() -> None:
     chances = PretendReader(True, "football helmet").chances
     found = [Face(0.93, (0, 0, 9, 9)), Face(0.9, (20, 0, 29, 9))]
-    assert describe.looking_best(chances, found, 2) == [
+    assert describe.best_with_faces(chances, found, 2) == [
         ("2 people", pytest.approx(0.93)),
         ("football helmet", pytest.approx(0.6)),
     ]
-    scores, unknown = describe.compare(chances, found, ("dog", "people", "gruffalo"))
+    scores, unknown = describe.compare_labels(chances, found, ("dog", "people", "gruffalo"))
     assert scores[0][0] == "people" and sum(share for _, share in scores) == pytest.approx(1)
     assert unknown == ["gruffalo"]
 
