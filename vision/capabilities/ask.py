@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 SIDE = 2_000  # px of the longer side of a picture that is read
 
 
-def hints_told(
+def with_picture_texts(
     talk: Talk, paths: Mapping[str, str], models: Models, reporter: Reporter, room: int
 ) -> tuple[Talk, str, str]:
     """Return the conversation with the text of those pictures that the model sees, all of that text, and a
@@ -103,7 +103,7 @@ def run(
     hinted = talk.read and talk.answer != "boxes"  # which needs the question as it is
     if hinted and talker.takes_hints and models.config.models.get("ocr"):
         room = min(talk.context, talker.model.context) // 2
-        talk, seen, note = hints_told(talk, paths, models, reporter, room)
+        talk, seen, note = with_picture_texts(talk, paths, models, reporter, room)
         notes += [note] if note else []
         if seen:
             reporter.seen(seen)

@@ -60,7 +60,7 @@ def run(
 ) -> Output:
     """See vision.capabilities."""
     model = models.image(request.model, reporter)
-    plan_ = reporter.in_thread(lambda: plan(request, images, model.card))
+    plan_ = reporter.in_thread(lambda: plan_canvas(request, images, model.card))
     attach = partial(models.attach_adapter, model, reporter)
     task = drawing.with_references(prepare(request, plan_, model), request, images, model, attach)
     reporter.place(plan_.layout.box)
@@ -68,7 +68,7 @@ def run(
     return reporter.in_thread(lambda: finish(task, drawn, plan_, model))
 
 
-def plan(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card) -> Plan:
+def plan_canvas(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card) -> Plan:
     """Return what is to be drawn. Raises UserError when the canvas is covered and nothing is marked."""
     composed = compose(request.canvas, request.layers, images)
     marked = np.zeros(composed.covered.shape, bool)
@@ -81,7 +81,7 @@ def plan(request: ComposeRequest, images: Mapping[str, Image.Image], card: Card)
         raise UserError(
             "There is nothing to draw: the pictures cover the whole canvas, and nothing is painted over."
         )
-    layout = inpaint.plan(Image.fromarray(touched.astype(np.uint8) * 255), card)
+    layout = inpaint.plan_region(Image.fromarray(touched.astype(np.uint8) * 255), card)
     left, top, right, bottom = layout.box
     inside = slice(top, bottom), slice(left, right)
     edge = max(1, min(right - left, bottom - top) // 64)

@@ -51,7 +51,7 @@ def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
     they stay, cut to their shape."""
     shape, start = task.generation.shape, task.extra["start"]
     whole = [_over(start, image, model, shape) for image in drawn.images]
-    return drawing.output(task, drawn, [encode.cut(image, shape) for image in whole])
+    return drawing.output(task, drawn, [encode.cut_to_shape(image, shape) for image in whole])
 
 
 def _over(

@@ -173,7 +173,9 @@ def _by_chat(
 
 def _charts(found: Sequence[Found], best: Found) -> Image.Image:
     """Return one chart of each way, the one that answers first."""
-    charts = [chart.draw(one.scores, one.title) for one in sorted(found, key=lambda one: one is not best)]
+    charts = [
+        chart.draw_chart(one.scores, one.title) for one in sorted(found, key=lambda one: one is not best)
+    ]
     height = sum(one.height for one in charts) + GAP * (len(charts) - 1)
     whole, top = Image.new("RGB", (charts[0].width, height), chart.ROW), 0
     for one in charts:

@@ -64,7 +64,7 @@ def prepare(request: GenerateRequest, images: Mapping[str, Image.Image], model: 
         influence = max(one.influence for one in shown)
         given = {
             "references": tuple(one.image for one in shown),
-            "reference_scale": round(adapters.scale(influence), 3),
+            "reference_scale": round(adapters.ip_adapter_scale(influence), 3),
         }
         notes.append(conditioning.ip_adapter_note(shown, model.name, given["reference_scale"]))
     elif shown and model.family.references:
@@ -105,4 +105,4 @@ def finish(task: Task, drawn: Drawn, model: ImageModel) -> Output:
     encoded."""
     shape, seamless = task.generation.shape, task.generation.seamless
     large = (model.enlarged(image, seamless) for image in drawn.images)
-    return refine.output(task, drawn, [encode.cut(image, shape, seamless) for image in large])
+    return refine.output(task, drawn, [encode.cut_to_shape(image, shape, seamless) for image in large])

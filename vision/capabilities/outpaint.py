@@ -86,12 +86,12 @@ def prepare(request: OutpaintRequest, images: Mapping[str, Image.Image], model: 
     when the canvas is too large."""
     assert request.image is not None  # its constructor has checked that
     image, card = images[request.image], model.card
-    layout = plan(request, image.size, card)
+    layout = plan_canvas(request, image.size, card)
     strength = card.outpaint.strength if request.strength is None else request.strength
     given = {"image": canvas(image, layout), "strength": strength}
     notes: tuple[str, ...] = ()
     if model.has(Mode.INPAINT):
-        mode, given["mask_image"] = Mode.INPAINT, mask(layout)
+        mode, given["mask_image"] = Mode.INPAINT, paint_mask(layout)
     else:
         mode, notes = (
             Mode.IMAGE,
@@ -120,7 +120,7 @@ def finish(task: Task, drawn: Drawn) -> Output:
     return drawing.output(task, drawn, [paste_back(painted, image, layout) for painted in drawn.images])
 
 
-def plan(request: OutpaintRequest, size: tuple[int, int], card: Card) -> CanvasLayout:
+def plan_canvas(request: OutpaintRequest, size: tuple[int, int], card: Card) -> CanvasLayout:
     """Return the layout of the canvas: about the native area, up to the card's ``outpaint.max_area`` times
     that.
 
@@ -175,7 +175,7 @@ def canvas(image: Image.Image, layout: CanvasLayout) -> Image.Image:
     return Image.fromarray(around)
 
 
-def mask(layout: CanvasLayout) -> Image.Image:
+def paint_mask(layout: CanvasLayout) -> Image.Image:
     """Return the "L" mask, 255 = paint: the new area and a band of the old picture along extended edges, with
     a soft edge."""
     left, top, right, bottom = _old(layout)

@@ -133,8 +133,8 @@ def _matcher(models: Models, reporter: Reporter) -> Any:
 
 def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
     """Return the task: the part around the mask at the model's scale, with its parameters and notes."""
-    layout = inpaint.plan(mask, model.card)
-    start, paint = inpaint.shown(image, mask, layout, model.card)
+    layout = inpaint.plan_region(mask, model.card)
+    start, paint = inpaint.crop_region(image, mask, layout, model.card)
     strength = model.card.region if request.strength is None else request.strength
     given: dict[str, Any] = {"image": start, "strength": strength}
     notes: tuple[str, ...] = ()

@@ -71,7 +71,7 @@ def run(
 ) -> Output:
     """See vision.capabilities. ``folder`` has ``snapshot.json``; features are kept in it, and go with it."""
     if request.task == STYLE:
-        return asking_run(request, paths, models, reporter, folder)
+        return train_style(request, paths, models, reporter, folder)
     steps.check()
     reporter.loading("what a training needs", None)
     reporter.in_thread(steps.load, thread="loading")
@@ -194,7 +194,7 @@ SHORT_SIDE = 1024  # px of a picture's shorter side; no model is trained on larg
 CURVE = 20  # numbers that tell how the loss went
 
 
-def asking_run(
+def train_style(
     request: TrainRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
 ) -> Output:
     """Train a style on the pictures of ``snapshot.json`` in ``folder``, whose labels are their captions; what

@@ -48,7 +48,7 @@ def run(
     request: VideoRequest, paths: Mapping[str, str], models: Models, reporter: Reporter, folder: Path
 ) -> Output:
     """See vision.capabilities."""
-    sources = reporter.in_thread(lambda: film_sources.sources_opened(request, paths))
+    sources = reporter.in_thread(lambda: film_sources.open_sources(request, paths))
     films: Films
     if models.config.models.get("video"):
         films = video.prepare(request, sources, models, reporter)
@@ -67,7 +67,7 @@ def _film(films: Films, number: int, encoder: Encoder, folder: Path, reporter: R
     reporter.in_thread(lambda: drawing.keep_ends(ends, first, last))
     heard = drawing.sound()
     if heard is not None:
-        reporter.in_thread(lambda: writer.add(path, heard))
+        reporter.in_thread(lambda: writer.add_sound(path, heard))
     own = {name: value for name, value in films.parameters.items() if name != "num_images"}
     poster = reporter.in_thread(lambda: encode.png(first, own, drawing.seed))
     return Film(

@@ -21,7 +21,7 @@ from core.requests.chat import Form
 from core.results import Box, Table, text_of_lines
 from vision.chat import output_parsing
 from vision.chat.output_parsing import MOST, NotInForm, Wanted, formed, numeric, written
-from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit
+from vision.images.chart import BACKGROUND, BAR, BEST, FAINT, ROW, TEXT, fit_text
 from vision.protocol import Measured, Talk
 
 PLOT_COLOURS = (BAR, BEST, "#fee75c", "#eb459e", "#ed4245", "#3ba5b5")
@@ -79,19 +79,19 @@ def _head(pen: ImageDraw.ImageDraw, table: Table, places: Sequence[int]) -> int:
     """Write the title and what the colours mean; return where that ends."""
     top = MARGIN
     if table.title:
-        text, face = fit(table.title, WIDTH - 2 * MARGIN, TITLE, 0)
+        text, face = fit_text(table.title, WIDTH - 2 * MARGIN, TITLE, 0)
         pen.text((MARGIN, top), text, TEXT, face)
         top += TITLE + PLOT_GAP
     if len(places) > 1:
         x, room = MARGIN, (WIDTH - 2 * MARGIN) // len(places)
         for colour, place in zip(PLOT_COLOURS, places, strict=False):
-            text, face = fit(table.columns[place] or f"column {place + 1}", room - 30, SMALL, place + 1)
+            text, face = fit_text(table.columns[place] or f"column {place + 1}", room - 30, SMALL, place + 1)
             pen.rectangle((x, top + 2, x + 12, top + 14), colour)
             pen.text((x + 18, top), text, FAINT, face)
             x += room
         top += SMALL + PLOT_GAP
     elif table.columns[places[0]]:
-        text, face = fit(table.columns[places[0]], WIDTH - 2 * MARGIN, SMALL, 0)
+        text, face = fit_text(table.columns[places[0]], WIDTH - 2 * MARGIN, SMALL, 0)
         pen.text((MARGIN, top), text, FAINT, face)
         top += SMALL + PLOT_GAP
     return top + PLOT_GAP
@@ -127,7 +127,7 @@ def _standing(
     room = (area.right - area.left) / len(names)
     for row, name in enumerate(names):
         middle = area.left + room * (row + 0.5)
-        text, wide = fit(name, room - 4, SMALL, row + 1)
+        text, wide = fit_text(name, room - 4, SMALL, row + 1)
         pen.text((middle, area.bottom + PLOT_GAP), text, TEXT, wide, anchor="ma")
         for place, (begin, end) in enumerate(_slots(middle, room, len(series))):
             value = series[place][row]
@@ -149,7 +149,7 @@ def _lying(
     ticks: Sequence[float],
 ) -> None:
     face = ImageFont.load_default(SMALL)
-    fitted = [fit(name, 190, SMALL, row) for row, name in enumerate(names, 1)]
+    fitted = [fit_text(name, 190, SMALL, row) for row, name in enumerate(names, 1)]
     left = MARGIN + PLOT_GAP + round(max(wide.getlength(text) for text, wide in fitted))
     area = _Area(left, top, WIDTH - MARGIN - 56, height - MARGIN - FONT - PLOT_GAP, ticks[0], ticks[-1])
     for tick in ticks:
@@ -213,7 +213,7 @@ def _plate(
     number: int,
 ) -> None:
     """Write a label above its box; inside it where there is no room above."""
-    text, face = fit(label, max(40, within[0] * 0.6), size, number + 1)
+    text, face = fit_text(label, max(40, within[0] * 0.6), size, number + 1)
     width, height = round(face.getlength(text)) + 8, size + 6
     x = min(max(0, round(place[0])), max(0, within[0] - width))
     y = round(place[1]) - height

@@ -117,7 +117,7 @@ class Conditioning:
         return callback
 
 
-def encode(
+def encode_prompt(
     read: Callable[[str], Encoded],
     prompt: str,
     negative_prompt: str,

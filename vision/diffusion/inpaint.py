@@ -58,7 +58,7 @@ def checked(mask: Image.Image) -> Image.Image:
     return mask
 
 
-def plan(mask: Image.Image, card: Card) -> RegionLayout:
+def plan_region(mask: Image.Image, card: Card) -> RegionLayout:
     """Lay out a crop of the mask and some of its surroundings, at about the model's native area, so that
     small parts get its full detail."""
     marked = mask.getbbox()
@@ -85,7 +85,7 @@ def _span(begin: int, end: int, wanted: float, length: int) -> tuple[int, int]:
     return start, start + wanted
 
 
-def shown(
+def crop_region(
     image: Image.Image, mask: Image.Image, layout: RegionLayout, card: Card
 ) -> tuple[Image.Image, Image.Image]:
     """Return (picture, mask) for the model, the mask a little wider, so that everything pasted at its edge is

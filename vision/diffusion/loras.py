@@ -69,7 +69,7 @@ class GuidedUse:
         return asdict(self)
 
 
-def read(metadata: Mapping[str, str], name: str) -> GuidedUse | None:
+def read_loras(metadata: Mapping[str, str], name: str) -> GuidedUse | None:
     """Return what a file's metadata say; None where they say nothing. name: of the LoRA. Raises ModelError
     for what can't be."""
     try:
@@ -232,7 +232,7 @@ class Loras:
 
     def _read(self, name: str, reporter: Reporter) -> tuple[dict[str, torch.Tensor], str, GuidedUse | None]:
         path = self._find(name, reporter)
-        use = read(files.header(path).get("__metadata__", {}), shown_lora(name))
+        use = read_loras(files.header(path).get("__metadata__", {}), shown_lora(name))
         try:
             return load_file(path), f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}", use
         except (OSError, SafetensorError) as error:

@@ -30,7 +30,7 @@ from core.errors import AtelierError, ModelError, UserError, first_line
 from vision import devices
 from vision.diffusion import seamless
 from vision.diffusion import vae as tiny_vae
-from vision.diffusion.adapters import ControlledUNet, ControlNet, IPAdapter, attach
+from vision.diffusion.adapters import ControlledUNet, ControlNet, IPAdapter, attach_folder
 from vision.diffusion.loras import Loras
 from vision.diffusion.vae import LatentMap, TinyDecoder
 from vision.engine import denoiser
@@ -49,7 +49,7 @@ ROWS = (1, 2)  # … but for a size of 1, which torch always takes for itself
 VARIANTS = 64  # of one block's code: each width of a UNet's blocks, in each model, is one
 
 
-def wanted(setting: str, device: str) -> bool:
+def wants_compiling(setting: str, device: str) -> bool:
     """Return whether the host's setting COMPILE asks for compilation on ``device``."""
     return setting == "on" or (setting == "auto" and device.startswith("cuda"))
 
@@ -305,7 +305,7 @@ class ImageModel:
         if self.family.adapts and self.offload == "none" and self._adapted != (folder, self.loras.version):
             self._adapted, self.adapter = (
                 (folder, self.loras.version),
-                attach(IPAdapter, self._base, folder, f"{self.name} draws without IP-Adapter"),
+                attach_folder(IPAdapter, self._base, folder, f"{self.name} draws without IP-Adapter"),
             )
 
     def attach_controlnet(self, folder: Path) -> None:
@@ -313,7 +313,7 @@ class ImageModel:
         if self.family.adapts and self.offload == "none" and self._controlled != folder:
             self._controlled = folder
             without = f"{self.name} keeps structure without ControlNet"
-            self.controlnet = attach(ControlNet, self._base, folder, without)
+            self.controlnet = attach_folder(ControlNet, self._base, folder, without)
 
     def attach_tiny_decoder(self, folder: Path) -> None:
         """Attach a decoder for drafts from ``folder``. Raises ModelError when it doesn't fit."""

@@ -146,7 +146,7 @@ def with_references(
             " while it draws from another picture: they had no effect."
         )
         return replace(task, notes=(note, *task.notes))
-    scale = round(adapters.scale(max(one.influence for one in shown)), 3)
+    scale = round(adapters.ip_adapter_scale(max(one.influence for one in shown)), 3)
     pictures = tuple(one.image for one in shown)
     generation = replace(task.generation, references=pictures, reference_scale=scale)
     note = conditioning.ip_adapter_note(shown, model.name, scale)
@@ -246,7 +246,7 @@ def refine(
     canvases = [
         seams.padded(encode.wrapped(image, margin) if margin else image, multiple) for image in images
     ]
-    plan = seams.plan(canvases[0].size, side, multiple)
+    plan = seams.plan_tiles(canvases[0].size, side, multiple)
     count, batch = len(plan.places), 1 if model.family.whole_mask else BATCH
     drawn = generate(model, _in_tiles(generation, canvases, plan, strength, batch), reporter).images
     joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]

@@ -37,7 +37,7 @@ def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     return vae.decode(latents, return_dict=False)[0]
 
 
-def encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+def encode_pixels(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
     """Encode (B, 3, H, W), -1..1, to the likeliest latents (B, C, h, w)."""
     encoded = vae.encode(pixels[:, :, None] if is_video(vae) else pixels)
     latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
@@ -62,7 +62,7 @@ class TinyDecoder:
         return pipe
 
 
-def check(folder: Path, pipe: Any) -> None:
+def check_tiny_decoder(folder: Path, pipe: Any) -> None:
     """Raise ModelError when ``folder`` holds no tiny decoder, or one for other latents than those of
     ``pipe``."""
     config = files.tiny_config(folder)
@@ -89,7 +89,7 @@ def check(folder: Path, pipe: Any) -> None:
 def load_tiny_decoder(folder: Path, pipe: Any, device: str, dtype: torch.dtype) -> TinyDecoder:
     """Load the decoder in ``folder`` for ``pipe``. Raises ModelError when it doesn't fit, or some of its
     weights are missing."""
-    check(folder, pipe)
+    check_tiny_decoder(folder, pipe)
     try:
         vae, info = AutoencoderTiny.from_pretrained(
             folder, use_safetensors=True, dtype=dtype, local_files_only=True, output_loading_info=True
@@ -151,7 +151,7 @@ def _encoded(vae: Any, device: str, side: int) -> tuple[torch.Tensor, torch.Tens
     soft = torch.nn.functional.interpolate(patches[:8], size=side, mode="bilinear")
     hard = torch.nn.functional.interpolate(patches[8:], size=side, mode="nearest")
     rgb = torch.cat([soft, hard])
-    return encode(vae, (rgb * 2 - 1).to(device, vae.dtype)).float().cpu(), rgb
+    return encode_pixels(vae, (rgb * 2 - 1).to(device, vae.dtype)).float().cpu(), rgb
 
 
 def predicted(scheduler: Any, before: torch.Tensor | None, after: torch.Tensor) -> torch.Tensor:

@@ -43,7 +43,7 @@ from core.errors import AtelierError
 from vision.diffusion import vae as frames
 from vision.images import pixels
 
-STRIPES_MOST = 8 * 2**20  # bytes of such copies; 24 MiB, which no cache holds, take a third longer
+MOST_COPIED = 8 * 2**20  # bytes of such copies; 24 MiB, which no cache holds, take a third longer
 BLOCK = 16  # channels
 SMALL = 20480  # numbers, up to which torch convolves one picture without oneDNN, and so to other bits
 Conv = nn.Conv2d | nn.Conv3d
@@ -107,10 +107,10 @@ def _rows(conv: Conv, given: torch.Tensor, shape: list[int]) -> int:
     if isinstance(conv, nn.Conv3d):
         depth, height, width = conv.kernel_size
         row = given.shape[1] // conv.groups * depth * height * width * shape[0] * columns * size
-        return max(1, STRIPES_MOST // row)
+        return max(1, MOST_COPIED // row)
     channels = sum(-(-count // BLOCK) * BLOCK for count in (conv.in_channels, conv.out_channels))
     least = 2 * SMALL // (given.shape[1] * given.shape[-1]) + 1
-    most = max(least, STRIPES_MOST // (given.shape[0] * channels * columns * size))
+    most = max(least, MOST_COPIED // (given.shape[0] * channels * columns * size))
     count = max(1, min(-(-shape[0] // most), shape[0] // least))
     return -(-shape[0] // count)
 
@@ -129,7 +129,7 @@ def attend_in_turn(vae: Any) -> None:
             vars(part)["forward"] = partial(_attend, part)
 
 
-def streaming_in_turn(vae: Any, latents: torch.Tensor) -> Iterator[torch.Tensor]:
+def raw_pieces(vae: Any, latents: torch.Tensor) -> Iterator[torch.Tensor]:
     """Yield the frames of ``latents`` (1, C, f, h, w) from latent to latent: 1, then 4 each, (1, 3, f, H,
     W). See ``attend_in_turn``, too."""
     from diffusers.models.autoencoders import autoencoder_kl_hunyuanvideo15 as hunyuan
@@ -549,7 +549,7 @@ class BlankFilm(AtelierError):
     """What is to be decoded is no numbers."""
 
 
-def check(latents: torch.Tensor) -> None:
+def check_latents(latents: torch.Tensor) -> None:
     """Raise BlankFilm when ``latents`` hold anything but numbers."""
     if not latents.isfinite().all():
         raise BlankFilm(
@@ -625,7 +625,7 @@ def in_turn(vae: Any, latents: torch.Tensor) -> Iterator[np.ndarray]:
     """Decode latents (1, C, f, h, w) with HunyuanVideo 1.5's decoder: a latent at a time, 1 frame and then 4
     each."""
     _bring(vae)
-    for piece in streaming_in_turn(vae, latents.to(vae.dtype)):
+    for piece in raw_pieces(vae, latents.to(vae.dtype)):
         yield uint8(piece)
 
 
@@ -662,13 +662,13 @@ def overlapping(vae: Any, latents: torch.Tensor, temb: torch.Tensor | None = Non
             del made  # before the next is made
 
 
-def encode(vae: Any, video: torch.Tensor) -> torch.Tensor:
+def encode_video(vae: Any, video: torch.Tensor) -> torch.Tensor:
     """Return the likeliest latents (1, C, f, h, w) of ``video`` (1, 3, F, H, W), -1..1, as the decoder takes
     them. A decoder of pictures gets a frame at a time."""
     video = video.to(device=vae.device, dtype=vae.dtype)
     with torch.no_grad():
         if not frames.is_video(vae):
-            return torch.stack([frames.encode(vae, video[:, :, i]) for i in range(video.shape[2])], 2)
+            return torch.stack([frames.encode_pixels(vae, video[:, :, i]) for i in range(video.shape[2])], 2)
         encoded = vae.encode(video)
         return encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
 

@@ -177,7 +177,7 @@ def operation_of(shot: Shot) -> Operation:
     return Operation.WORDS if shot.first is None else Operation.FIRST
 
 
-def windows_plan(family: VideoFamily, card: FilmCard, shot: Shot, model: str) -> Plan:
+def plan_windows(family: VideoFamily, card: FilmCard, shot: Shot, model: str) -> Plan:
     """Return how ``shot`` is drawn. Raises UserError for what the family can't do, or when there is too
     little of a film. model: its name, for that."""
     operation = operation_of(shot)
@@ -379,7 +379,7 @@ def generate(model: VideoModel, shot: Shot, reporter: Reporter, *, sound: bool =
     Raises UserError for what the model can't do, before anything is drawn; from ``chunks``, OutOfMemory, and
     JobCancelled from ``reporter.check`` between two steps or two pieces.
     """
-    plan = windows_plan(model.family, model.card, shot, model.name)
+    plan = plan_windows(model.family, model.card, shot, model.name)
     film = Film(iter(()), plan.count, shot.fps, shot.width, shot.height, plan.notes)
     wants_sound = sound and model.family.sound and shot.operation != "remix"
     film.chunks = _Drawing(model, shot, plan, reporter, film, wants_sound).chunks()
@@ -540,7 +540,7 @@ class _Drawing:
         """Yield the frames from ``begin`` on, ``count`` of them. part: of the drawing, for the progress.
         were: what the frames before ``begin`` looked like before they were encoded, for the colours of the
         others."""
-        decode.check(latents)
+        decode.check_latents(latents)
         stage = Stage(self.reporter, part[0] * SHARE, part[1] * SHARE)
         seen, skipped, colours = 0, list[np.ndarray](), None
         for frames in self._pieces(latents):

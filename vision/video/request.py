@@ -136,7 +136,7 @@ class VideoFilms:
         if film.ends:
             save_ends(film.ends, path, self.model.family.name)
         else:
-            reader.keep(path, first, last)
+            reader.keep_ends(path, first, last)
 
 
 def prepare(request: VideoRequest, sources: Sources, models: Models, reporter: Reporter) -> VideoFilms:

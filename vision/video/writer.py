@@ -270,7 +270,7 @@ def film_at(path: Path, *args: Any, **kwargs: Any) -> Iterator[FilmWriter]:
 BLOCK = 1024  # samples of a packet of AAC
 
 
-def add(path: Path, sound: Sound) -> None:
+def add_sound(path: Path, sound: Sound) -> None:
     """Give the film at ``path`` a sound, cut to its length. Whoever opens the file finds it without or with
     all of the sound."""
     part = path.with_name(f".{path.name}.part")

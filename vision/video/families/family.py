@@ -69,7 +69,9 @@ class FilmCard:
             raise ModelError(f"{FILE}: known is {self.known!r}; it takes {' or '.join(KNOWN)}.")
 
 
-def make(defaults: Mapping[str, Any], adjusted: Mapping[str, Any], own: Mapping[str, Any]) -> FilmCard:
+def make_video_card(
+    defaults: Mapping[str, Any], adjusted: Mapping[str, Any], own: Mapping[str, Any]
+) -> FilmCard:
     """Return the card of a film model: its family's defaults, then what its configuration says, then ``own``.
 
     own: the entries of ``atelier.json``; unknown ones are ignored. Raises ModelError for an entry of the
@@ -345,7 +347,7 @@ def stand_in(pipe: Any, known: Sequence[Known]) -> None:
         vars(pipe)["vae"] = KnownVae(pipe.vae, known)
 
 
-def pictures(known: Known, width: int, height: int) -> list[Image.Image]:
+def known_pictures(known: Known, width: int, height: int) -> list[Image.Image]:
     """Return the frames of ``known``, px; blank ones of that size where its latents are kept."""
     if known.latents is None:
         return list(known.frames)

@@ -65,7 +65,7 @@ class Ltx(VideoFamily):
     def _condition(self, known: Known, take: Take) -> Any:
         from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 
-        frames = family.pictures(known, take.width, take.height)
+        frames = family.known_pictures(known, take.width, take.height)
         if len(frames) == 1:
             return LTXVideoCondition(image=frames[0], frame_index=known.at)
         return LTXVideoCondition(video=frames, frame_index=known.at)
@@ -73,7 +73,7 @@ class Ltx(VideoFamily):
     def _normalized(self, pipe: Any, take: Take) -> Any:
         from vision.video import decode
 
-        latents = decode.encode(pipe.vae, decode.tensor(take.source)).float()
+        latents = decode.encode_video(pipe.vae, decode.tensor(take.source)).float()
         return pipe._normalize_latents(latents, pipe.vae.latents_mean, pipe.vae.latents_std)
 
     def latents(self, pipe: Any, result: Any, take: Take) -> Any:
@@ -174,7 +174,7 @@ class Ltx2(Ltx):
     def _condition(self, known: Known, take: Take) -> Any:
         from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
 
-        frames = family.pictures(known, take.width, take.height)
+        frames = family.known_pictures(known, take.width, take.height)
         index = -(-known.at // self.step)  # of the latent that the frame is in
         return LTX2VideoCondition(frames=frames, index=index)
 
@@ -186,7 +186,7 @@ class Ltx2(Ltx):
 
         from vision.video import decode
 
-        latents = decode.encode(pipe.vae, decode.tensor(take.source)).float()
+        latents = decode.encode_video(pipe.vae, decode.tensor(take.source)).float()
         steps = take.num_inference_steps
         count = max(1, min(steps, round(steps * take.strength)))
         sigmas = np.linspace(1.0, 1 / steps, steps)[-count:]
