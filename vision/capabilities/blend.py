@@ -12,7 +12,6 @@ from PIL import Image, ImageOps
 from core.errors import ModelError
 from core.events import Output
 from core.requests import BlendRequest
-from vision.capabilities.imagine import finish
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
@@ -33,7 +32,7 @@ def run(
     model = models.image(request.model, reporter)
     task = prepare(request, given, captions, model)
     drawn = generate(model, task.generation, reporter)
-    return reporter.in_thread(lambda: finish(task, drawn, model))
+    return reporter.in_thread(lambda: drawing.finish_pictures(task, drawn, model))
 
 
 def describe(images: Sequence[Image.Image], seed: int, models: Models, reporter: Reporter) -> list[str]:

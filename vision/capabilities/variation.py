@@ -13,7 +13,6 @@ from core.errors import ModelError
 from core.events import Output
 from core.limits import KEPT, MAX_ASPECT
 from core.requests import VariationRequest
-from vision.capabilities.imagine import finish
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
@@ -47,7 +46,7 @@ def run(
         generation = replace(generation, edges=reporter.in_thread(lambda: edges(start)))
     task = replace(task, generation=generation, notes=(*notes, *task.notes))
     drawn = generate(model, generation, reporter)
-    return reporter.in_thread(lambda: finish(task, drawn, model))
+    return reporter.in_thread(lambda: drawing.finish_pictures(task, drawn, model))
 
 
 def prepare(request: VariationRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from core.errors import UserError
 from core.events import Output, Picture
-from core.limits import MAX_SEED, STYLIZE_CAP
+from core.limits import MAX_SEED, MAX_UPSCALED, STYLIZE_CAP
 from core.prompt.parameters import field_names
 from core.requests import GenerateRequest
 from vision.diffusion import adapters, conditioning, parameters
@@ -22,7 +22,7 @@ from vision.diffusion.model import ImageModel
 from vision.diffusion.parameters import Drawn, Generation
 from vision.families import Mode
 from vision.images import encode, seams
-from vision.reporter import Reporter
+from vision.reporter import Reporter, Stage
 from vision.weights import card
 from vision.weights.card import Card
 
@@ -223,6 +223,71 @@ def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
         encode.png(image, own, seed) for image, seed in zip(finished, task.generation.seeds, strict=True)
     )
     return Output(singles, encode.grid(finished) if len(finished) > 1 else None, parameters=parameters)
+
+
+def prepare_pictures(request: GenerateRequest, images: Mapping[str, Image.Image], model: ImageModel) -> Task:
+    """Return the task. A picture to begin at is brought to the size that is drawn, which keeps its shape
+    unless one was asked for; reference pictures are shown to the model, or drawing begins at their mean."""
+    begin = images[request.image] if request.image else None
+    shown = conditioning.reference_pictures(request, images)
+    first = begin or (shown[0].image if shown and shown[0].flag == "an image prompt" else None)
+    size, shape, notes = choose_size(request, model.card, first.size if first else (1, 1))
+    notes += conditioning.ignored_pictures_notes(request)
+    given: dict[str, Any] = {}
+    if begin is not None:
+        strength = model.card.strength if request.strength is None else request.strength
+        given = {"image": encode.placed(begin, size, shape), "strength": strength}
+        notes += ["Drawing began at the attached picture; the other pictures had no effect."] if shown else []
+    elif shown and model.adapter is not None:
+        influence = max(one.influence for one in shown)
+        given = {
+            "references": tuple(one.image for one in shown),
+            "reference_scale": round(adapters.ip_adapter_scale(influence), 3),
+        }
+        notes.append(conditioning.ip_adapter_note(shown, model.name, given["reference_scale"]))
+    elif shown and model.family.references:
+        given = {"references": conditioning.references(shown, model.family.references)}
+        notes.append(conditioning.references_note(shown, model.name, model.family.references))
+    elif shown and model.has(Mode.IMAGE):
+        image, strength = conditioning.mean(shown, size)
+        # else few steps begin at noise alone
+        strength = min(strength, 1 - 1 / max(2, parameters.steps(request, model.card)))
+        given = {"image": image, "strength": strength if request.strength is None else request.strength}
+        notes.append(conditioning.mean_note(shown, model.name, given["strength"]))
+    elif shown:
+        notes.append(f"{model.name} draws from words alone; the pictures had no effect.")
+    mode = Mode.IMAGE if "image" in given else Mode.TEXT
+    task = prepare(request, model, mode, size, shape=shape, **given)
+    task = replace(task, notes=(*notes, *task.notes))
+    if not request.hd:
+        return task
+    width, height = task.generation.finished_size(2 * model.card.output_scale)
+    if model.has(Mode.IMAGE) and max(width, height) <= MAX_UPSCALED:
+        return replace(
+            task, parameters={**task.parameters, "width": width, "height": height}, extra={"hd": True}
+        )
+    why = f"{width}x{height} px is over {MAX_UPSCALED} px a side"
+    why = why if model.has(Mode.IMAGE) else f"{model.name} can't start from a picture"
+    return replace(task, notes=(*task.notes, f"{why}; `--hd` had no effect."))
+
+
+def draw_pictures(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
+    """Return what the task draws; for ``--hd``, drawn once more at twice the side."""
+    if not task.extra.get("hd"):
+        return generate(model, task.generation, reporter)
+    drawn = generate(model, task.generation, Stage(reporter, 0, 0.3, keeps=True))
+    large = enlarged(
+        model, drawn.images, 2, task.generation, model.card.upscale["creative"], Stage(reporter, 0.3, 1)
+    )
+    return Drawn(tuple(large), drawn.notes)
+
+
+def finish_pictures(task: Task, drawn: Drawn, model: ImageModel) -> Output:
+    """Return the output: the pictures enlarged by the card's output scale, cut to their shape, and
+    encoded."""
+    shape, seamless = task.generation.shape, task.generation.seamless
+    large = (model.enlarged(image, seamless) for image in drawn.images)
+    return output(task, drawn, [encode.cut_to_shape(image, shape, seamless) for image in large])
 
 
 BATCH = 4  # tiles in one batch

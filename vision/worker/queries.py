@@ -20,9 +20,9 @@ from PIL import Image
 from core.errors import AtelierError, JobCancelled, ModelError, UserError
 from core.redact import Redactor
 from core.results import text_of_lines
-from vision.capabilities import region
 from vision.chat import talker as scoring
 from vision.chat.prompt import Picture, stored
+from vision.diffusion import inpaint
 from vision.images import encode
 from vision.protocol import Answered, Check, Checked, Declined, Embed, Measure, Select, Selected, Talk, Turn
 from vision.readers.charts import measure
@@ -256,7 +256,7 @@ def _found(
     if words := question.words.strip():
         if isinstance(segmenter, Cutter) and describe.is_demo(models, "clip"):
             raise UserError(POINT)
-        named = region.by_words(image, words, models, reporter, key=question.path, rim=False)
+        named = inpaint.find_mask_by_words(image, words, models, reporter, key=question.path, rim=False)
         if named.by == "clip":
             return _selected(reporter.in_thread(lambda: outlined(image, named.mask)), "clip", 1.0)
         return _selected(named.mask, named.by, 1.0)

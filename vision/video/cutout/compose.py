@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
 
 from core.errors import ModelError, UserError
-from vision.capabilities import region
+from vision.diffusion import inpaint
 from vision.diffusion import vae as vae_frames
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel, decode
@@ -253,7 +253,7 @@ def _found(image: Image.Image, words: str, models: Models, reporter: Reporter) -
     if not words:
         return None
     try:
-        named = region.by_words(image, words, models, reporter, rim=False)
+        named = inpaint.find_mask_by_words(image, words, models, reporter, rim=False)
     except UserError:
         return None
     return outlined(image, named.mask) if named.by == "clip" else named.mask

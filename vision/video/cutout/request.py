@@ -17,7 +17,6 @@ from PIL import Image
 from core.errors import UserError
 from core.limits import MAX_SEED
 from core.requests.video import VideoRequest
-from vision.capabilities import imagine
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
@@ -274,7 +273,7 @@ def _plan(
     else:
         if not (asked.width or asked.height or asked.aspect_ratio):
             asked = replace(asked, aspect_ratio=WIDE)
-        task = imagine.prepare(asked, sources.pictures, model)
+        task = drawing.prepare_pictures(asked, sources.pictures, model)
         size = _film_size(request, task, model, notes)
     fps = float(request.fps or FPS) if clip is None else clip.fps
     if clip is not None and request.fps and request.fps != clip.fps:
