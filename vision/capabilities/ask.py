@@ -38,20 +38,15 @@ def with_picture_texts(
     texts = dict[int, str]()
     try:
         for one in to_read(talk.turns, skipped(talk.turns)):
-            reader = models.get("ocr", reporter)
-            texts[one.number] = _text(reader, one.job_id, one.sha256, paths[one.sha256], reporter)
+            reader, key = models.get("ocr", reporter), (one.job_id, one.sha256)
+            if key not in reader.kept:  # read once
+                reader.kept[key] = enough(_lines(reader, paths[one.sha256], reporter))
+            texts[one.number] = reader.kept[key]
     except ModelError as error:
         log.warning("no text for the chat model: %s", error)
         return talk, "", UNREAD
     turns, said = with_texts(talk.turns, texts, room)
     return replace(talk, turns=turns), said, ""
-
-
-def _text(reader: TextReader, job_id: str, sha: str, path: str, reporter: Reporter) -> str:
-    """Return what a picture of a job's question says, "" for too little; read once and kept."""
-    if (job_id, sha) not in reader.kept:
-        reader.kept[job_id, sha] = enough(_lines(reader, path, reporter))
-    return reader.kept[job_id, sha]
 
 
 def _lines(reader: TextReader, path: str, reporter: Reporter) -> list[TextLine]:

@@ -59,16 +59,12 @@ def prepare(
         request, prompt=", ".join(words)[:4000], prompt_parts=tuple((text, 1.0) for text in words)
     )
     strength = model.card.blend if request.strength is None else request.strength
-    mode, given = (
-        (Mode.IMAGE, {"image": mean(images, size), "strength": strength})
-        if model.has(Mode.IMAGE)
-        else (Mode.TEXT, {})
-    )
-    note = (
-        f"The pictures were read as: {'; '.join(captions)}."
-        if captions
-        else "No captioner is set up, so only the pictures' mean was used."
-    )
+    mode, given = Mode.TEXT, {}
+    if model.has(Mode.IMAGE):
+        mode, given = Mode.IMAGE, {"image": mean(images, size), "strength": strength}
+    note = "No captioner is set up, so only the pictures' mean was used."
+    if captions:
+        note = f"The pictures were read as: {'; '.join(captions)}."
     task = drawing.prepare(described, model, mode, size, shape=shape, **given)
     parameters = {key: value for key, value in task.parameters.items() if key != "prompt_parts"}
     return Task(task.generation, {**parameters, "prompt": request.prompt}, (*notes, *task.notes, note))

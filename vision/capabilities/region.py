@@ -4,7 +4,7 @@ as it was."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
@@ -16,9 +16,7 @@ from vision.diffusion import inpaint
 from vision.diffusion import task as drawing
 from vision.diffusion.generate import generate
 from vision.diffusion.model import ImageModel
-from vision.diffusion.parameters import Drawn
 from vision.diffusion.task import Task
-from vision.families import Mode
 from vision.images.ops import place_of
 from vision.reporter import Reporter
 from vision.store import Models
@@ -32,11 +30,18 @@ def run(
     image = images[request.image]
     mask = find_mask(request, image, images, models, reporter)
     model = models.image(request.model, reporter)
-    attach = partial(models.attach_adapter, model, reporter)
-    task = drawing.with_references(prepare(request, image, mask, model), request, images, model, attach)
-    reporter.place(task.extra["layout"].box)
+    layout = inpaint.plan_region(mask, model.card)
+    task = prepare(request, image, mask, layout, model)
+    task = drawing.with_references(task, request, images, model, models, reporter)
+    reporter.place(layout.box)
     drawn = generate(model, task.generation, reporter)
-    return reporter.in_thread(lambda: finish(task, drawn, image, mask, model))
+
+    def finish() -> Output:
+        large = [model.enlarged(painted) for painted in drawn.images]
+        pasted = [inpaint.pasted(painted, image, mask, layout, model.card) for painted in large]
+        return drawing.output(task, drawn, pasted)
+
+    return reporter.in_thread(finish)
 
 
 def find_mask(
@@ -55,40 +60,21 @@ def find_mask(
     return inpaint.find_mask_by_words(image, request.region.strip(), models, reporter).mask
 
 
-def prepare(request: RegionRequest, image: Image.Image, mask: Image.Image, model: ImageModel) -> Task:
+def prepare(
+    request: RegionRequest,
+    image: Image.Image,
+    mask: Image.Image,
+    layout: inpaint.RegionLayout,
+    model: ImageModel,
+) -> Task:
     """Return the task: the part around the mask at the model's scale, with its parameters and notes."""
-    layout = inpaint.plan_region(mask, model.card)
     start, paint = inpaint.crop_region(image, mask, layout, model.card)
-    strength = model.card.region if request.strength is None else request.strength
-    given: dict[str, Any] = {"image": start, "strength": strength}
     notes: tuple[str, ...] = ()
-    if model.has(Mode.INPAINT):
-        mode, given["mask_image"] = Mode.INPAINT, paint
-    else:
-        mode, notes = Mode.IMAGE, (f"{model.name} can't paint into a mask; image-to-image was used.",)
-    task = drawing.prepare(request, model, mode, layout.size, **given)
     if request.region:
         found = f"Redrawn: what “{short(request.region)}” seems to be, {place_of(mask)}."
-        notes = (*notes, f"{found} If that is the wrong part, choose it by `mask` or `fields`.")
-    parameters = {
-        **task.parameters,
-        "width": image.width,
-        "height": image.height,
-        "region": request.region or None,
-        "box": list(layout.box),
-    }
-    return Task(
-        task.generation,
-        {k: v for k, v in parameters.items() if v is not None},
-        (*notes, *task.notes),
-        {"layout": layout},
-    )
-
-
-def finish(task: Task, drawn: Drawn, image: Image.Image, mask: Image.Image, model: ImageModel) -> Output:
-    """Return the output: what was drawn, pasted into ``image`` where the mask is."""
-    layout = task.extra["layout"]
-    large = [model.enlarged(painted) for painted in drawn.images]
-    return drawing.output(
-        task, drawn, [inpaint.pasted(painted, image, mask, layout, model.card) for painted in large]
-    )
+        notes = (f"{found} If that is the wrong part, choose it by `mask` or `fields`.",)
+    strength = model.card.region
+    task = drawing.prepare_inpainting(request, model, layout.size, start, paint, strength, notes=notes)
+    own: dict[str, Any] = {"width": image.width, "height": image.height}
+    own |= {"region": request.region} if request.region else {}
+    return replace(task, parameters=task.parameters | own | {"box": list(layout.box)})

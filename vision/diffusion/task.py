@@ -5,7 +5,7 @@ Draws an enlarged picture again in tiles, at a strength that keeps it, so that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from vision.diffusion.parameters import Drawn, Generation
 from vision.families import Mode
 from vision.images import encode, seams
 from vision.reporter import Reporter, Stage
+from vision.store import Models
 from vision.weights import card
 from vision.weights.card import Card
 
@@ -100,7 +101,12 @@ def prepare(
     card = model.card
     steps = parameters.steps(request, card)
     guidance, rescale, guidance_notes = parameters.guidance(request, card)
-    sampler, sampler_notes = _sampler(request, model)
+    sampler, sampler_notes = request.sampler or (card.draft.sampler if request.draft else None), []
+    if sampler and not model.takes_sampler(sampler):
+        sampler_notes = [f"{model.name} has a sampler of its own; `{sampler}` wasn't used."]
+        sampler = None
+    if (strength := given.get("strength")) is not None:  # which leaves at least one of the steps
+        given["strength"] = min(1.0, max(strength, 1.0001 / steps))
     weights, guided = model.supports_weights, model.guided(guidance)
     text = parameters.model_text(request, card, model.name, supports_weights=weights, guided=guided)
     generation = Generation(
@@ -118,10 +124,34 @@ def prepare(
         seamless=request.tile and mode not in (Mode.INPAINT, Mode.EDIT) and model.family.unpack is not None,
         loras=loras(request, card),
         draft=request.draft,
-        **_with_strength(given, steps),
+        **given,
     )
     notes = *guidance_notes, *sampler_notes, *text.notes, *_ignored_notes(request, model, text.prompt)
     return Task(generation, _reported(request, model, generation), notes)
+
+
+def prepare_inpainting(
+    request: GenerateRequest,
+    model: ImageModel,
+    size: tuple[int, int],
+    start: Image.Image,
+    mask: Image.Image,
+    strength: float,
+    otherwise: str = "image-to-image was used",
+    notes: tuple[str, ...] = (),
+) -> Task:
+    """Return the task that paints into ``mask`` of ``start``; of a model that can't, the one that draws all
+    of it again.
+
+    strength: where the request has none. otherwise: what is then said. notes: in front of the task's own.
+    """
+    given = {"image": start, "strength": strength if request.strength is None else request.strength}
+    if model.has(Mode.INPAINT):
+        task = prepare(request, model, Mode.INPAINT, size, mask_image=mask, **given)
+    else:
+        task = prepare(request, model, Mode.IMAGE, size, **given)
+        notes = (f"{model.name} can't paint into a mask; {otherwise}.", *notes)
+    return replace(task, notes=(*notes, *task.notes))
 
 
 def with_references(
@@ -129,17 +159,15 @@ def with_references(
     request: GenerateRequest,
     images: Mapping[str, Image.Image],
     model: ImageModel,
-    attach: Callable[[], None],
+    models: Models,
+    reporter: Reporter,
 ) -> Task:
     """The task of a request that begins at a picture, with those of a style, a person or a thing beside it: a
-    model with an IP-Adapter is shown them. With any other they have no effect, which is noted.
-
-    attach: gives the model its IP-Adapter, if it can have one.
-    """
+    model with an IP-Adapter is shown them. With any other they have no effect, which is noted."""
     shown = [one for one in conditioning.reference_pictures(request, images) if one.flag.startswith("--")]
     if not shown:
         return task
-    attach()
+    models.attach_adapter(model, reporter)
     if model.adapter is None:
         note = (
             f"{model.name} has no IP-Adapter, so it can't be shown pictures of a style, a person or a thing"
@@ -151,20 +179,6 @@ def with_references(
     generation = replace(task.generation, references=pictures, reference_scale=scale)
     note = conditioning.ip_adapter_note(shown, model.name, scale)
     return replace(task, generation=generation, notes=(note, *task.notes))
-
-
-def _with_strength(given: dict[str, Any], steps: int) -> dict[str, Any]:
-    """``given`` with a strength that leaves at least one of ``steps``."""
-    strength = given.get("strength")
-    return given if strength is None else {**given, "strength": min(1.0, max(strength, 1.0001 / steps))}
-
-
-def _sampler(request: GenerateRequest, model: ImageModel) -> tuple[str | None, list[str]]:
-    """The sampler that is used, None = the model's own, and notes."""
-    sampler = request.sampler or (model.card.draft.sampler if request.draft else None)
-    if sampler and not model.takes_sampler(sampler):
-        return None, [f"{model.name} has a sampler of its own; `{sampler}` wasn't used."]
-    return sampler, []
 
 
 def _ignored_notes(request: GenerateRequest, model: ImageModel, prompt: str) -> list[str]:
@@ -188,6 +202,10 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
     """The parameters that are reported with the result, without those that are off."""
     card, strength = model.card, generation.strength
     width, height = generation.finished_size(card.output_scale)
+    # as they were asked for, without those that nobody asked for
+    known = field_names(type(request), lambda parameter: parameter.reported)
+    asked = {name: getattr(request, name) for name in known}
+    asked = {name: value for name, value in asked.items() if value != getattr(type(request), name)}
     reported = {
         "kind": request.kind,
         "prompt": request.prompt,
@@ -203,16 +221,9 @@ def _reported(request: GenerateRequest, model: ImageModel, generation: Generatio
         "draft": request.draft,
         "image": request.image,
         "model": model.name,
-        **_asked_for(request),
+        **asked,
     }
     return {k: v for k, v in reported.items() if v is not None and v is not False and v != ""}
-
-
-def _asked_for(request: GenerateRequest) -> dict[str, Any]:
-    """The parameters that are reported as they were asked for, without those that nobody asked for."""
-    known = field_names(type(request), lambda parameter: parameter.reported)
-    asked = {name: getattr(request, name) for name in known}
-    return {name: value for name, value in asked.items() if value != getattr(type(request), name)}
 
 
 def output(task: Task, drawn: Drawn, finished: Sequence[Image.Image]) -> Output:
@@ -276,10 +287,11 @@ def draw_pictures(task: Task, model: ImageModel, reporter: Reporter) -> Drawn:
     if not task.extra.get("hd"):
         return generate(model, task.generation, reporter)
     drawn = generate(model, task.generation, Stage(reporter, 0, 0.3, keeps=True))
-    large = enlarged(
-        model, drawn.images, 2, task.generation, model.card.upscale["creative"], Stage(reporter, 0.3, 1)
-    )
-    return Drawn(tuple(large), drawn.notes)
+    size = 2 * drawn.images[0].width, 2 * drawn.images[0].height
+    large = [encode.resize(image, size) for image in drawn.images]
+    strength = model.card.upscale["creative"]
+    refined = refine(model, large, task.generation, strength, Stage(reporter, 0.3, 1))
+    return Drawn(tuple(refined), drawn.notes)
 
 
 def finish_pictures(task: Task, drawn: Drawn, model: ImageModel) -> Output:
@@ -313,26 +325,11 @@ def refine(
     ]
     plan = seams.plan_tiles(canvases[0].size, side, multiple)
     count, batch = len(plan.places), 1 if model.family.whole_mask else BATCH
-    drawn = generate(model, _in_tiles(generation, canvases, plan, strength, batch), reporter).images
-    joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]
-    middles = [
-        new.crop((margin, margin, margin + old.width, margin + old.height))
-        for new, old in zip(joined, images, strict=True)
-    ]
-    return [seams.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]
-
-
-def _in_tiles(
-    generation: Generation, canvases: Sequence[Image.Image], plan: seams.Tiles, strength: float, batch: int
-) -> Generation:
-    """The generation that draws every tile of ``canvases``; the tiles of a picture have the seeds from its
-    own on."""
-    (width, height), count = plan.tile, len(plan.places)
-    return replace(
+    tiled = replace(
         generation,
         mode=Mode.IMAGE,
-        width=width,
-        height=height,
+        width=plan.tile[0],
+        height=plan.tile[1],
         image=None,
         mask_image=None,
         strength=strength,
@@ -341,19 +338,13 @@ def _in_tiles(
         references=(),
         reference_scale=None,
         images=tuple(tile for canvas in canvases for tile in plan.cut(canvas)),
-        seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),
+        seeds=tuple(seed + i for seed in generation.seeds for i in range(count)),  # from each picture's on
         at_once=batch,
     )
-
-
-def enlarged(
-    model: ImageModel,
-    images: Sequence[Image.Image],
-    factor: int,
-    generation: Generation,
-    strength: float,
-    reporter: Reporter,
-) -> list[Image.Image]:
-    """Return ``images``, as the model drew them, refined at ``factor`` times their size."""
-    size = images[0].width * factor, images[0].height * factor
-    return refine(model, [encode.resize(image, size) for image in images], generation, strength, reporter)
+    drawn = generate(model, tiled, reporter).images
+    joined = [plan.join(drawn[i * count : (i + 1) * count]) for i in range(len(images))]
+    middles = [
+        new.crop((margin, margin, margin + old.width, margin + old.height))
+        for new, old in zip(joined, images, strict=True)
+    ]
+    return [seams.recoloured(new, old, side / 16) for new, old in zip(middles, images, strict=True)]

@@ -45,7 +45,7 @@ def job(folder: Path, count: int = 5, captions: bool = True) -> dict[str, str]:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         paths[sha256] = str(file)
         items.append(Item(sha256, caption[:80] if captions else ""))
-    (folder / train.ASKING_SNAPSHOT).write_text(Snapshot.of(items).text())
+    (folder / train.SNAPSHOT).write_text(Snapshot.of(items).text())
     return paths
 
 
