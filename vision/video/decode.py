@@ -1,24 +1,19 @@
 """Decodes films a piece at a time, so that no more than a piece of one is ever in memory, and encodes known
-frames.
+frames. It is one thing because all of it has to come out as ``vae.decode`` would have it, to the bit.
 
-HunyuanVideo 1.5's decoder, a latent at a time: diffusers' own takes a film as a whole. It looks back only,
-in its convolutions and in its attention, so that what comes out is the same.
+Convolutions on a processor work in stripes, a few rows of the picture at a time. Over time without oneDNN,
+which torch leaves out on one thread, torch copies what it convolves once for each weight of the kernel: 27
+times the film. Over pictures oneDNN rounds channels up to BLOCK, all frames at once: five times the film
+where there are three. A stripe of rows needs only as much of that.
 
-Names are diffusers 0.42's; tests compare with ``decode``.
+HunyuanVideo 1.5's decoder takes a latent at a time; diffusers' own takes a film as a whole. It looks back
+only, in its convolutions and in its attention, so that what comes out is the same.
 
-Decoders of films in two halves. The last stages, whose frames are the largest, work on a band of rows at a
-time, with as many rows more on each side as they look at: what comes out is what they make of whole frames.
+Wan's and LTX's decoders are two halves. The last stages, whose frames are the largest, work on a band of rows
+at a time, with as many rows more on each side as they look at. What they keep of whole frames lies in memory
+while it is little, in a file where it is much.
 
-Names that begin with an underscore are diffusers 0.42's; tests compare with ``decode``.
-
-Convolutions of films on a processor, a few rows of the picture at a time.
-
-Over time without oneDNN, which torch leaves out on one thread, it copies what it convolves once for each
-weight of the kernel: 27 times the film. Over pictures oneDNN rounds channels up to BLOCK, all frames at once:
-five times the film where there are three. A stripe of rows needs only as much of that.
-
-Numbers of whole frames, of which a band of rows is read and written at a time: in memory while they are
-few, in a file where they are many."""
+Names are diffusers 0.42's, those that begin with an underscore too; tests compare with ``decode``."""
 
 from __future__ import annotations
 
@@ -140,7 +135,15 @@ def raw_pieces(vae: Any, latents: torch.Tensor) -> Iterator[torch.Tensor]:
         hidden = decoder.mid_block(hidden)  # small: it goes over all latents
     kept: Kept = {}
     for i in range(hidden.shape[2]):
-        convolve, enlarge = partial(_convolve, kept), partial(_enlarge, i == 0)
+        convolve = partial(_convolve, kept)
+
+        def enlarge(part: Any, hidden: torch.Tensor, is_first: bool = i == 0) -> torch.Tensor:
+            if is_first or not part.add_temporal_upsample:
+                return type(part).forward(part, hidden)
+            # only the first frame of a film stays one
+            made = part._dcae_upsample_rearrange(part.conv(hidden), r1=2)
+            return made + part._dcae_upsample_rearrange(hidden, r1=2).repeat_interleave(part.repeats, dim=1)
+
         with (
             torch.no_grad(),
             striped(decoder),
@@ -181,14 +184,6 @@ def _convolve(kept: Kept, part: Any, hidden: torch.Tensor) -> torch.Tensor:
         kept[part] = hidden[:, :, -before:].clone()
     padding = (left, right, top, bottom, 0, 0)
     return part.conv(functional.pad(hidden, padding, mode=part.pad_mode))
-
-
-def _enlarge(is_first: bool, part: Any, hidden: torch.Tensor) -> torch.Tensor:
-    if is_first or not part.add_temporal_upsample:
-        return type(part).forward(part, hidden)
-    # only the first frame of a film stays one
-    made = part._dcae_upsample_rearrange(part.conv(hidden), r1=2)
-    return made + part._dcae_upsample_rearrange(hidden, r1=2).repeat_interleave(part.repeats, dim=1)
 
 
 def _attend(part: Any, hidden: torch.Tensor) -> torch.Tensor:
@@ -457,7 +452,10 @@ class WanDecoder:
         behind = ("norm_out", "nonlinearity", "conv_out")
         self._before, self._after = _split(decoder, first, ("conv_in", "mid_block"), behind)
         blocks = decoder.up_blocks[first:]
-        factors = [2 if _enlarges(block) else 1 for block in blocks]
+        enlarging = [
+            getattr(block, "upsamplers", None) or getattr(block, "upsampler", None) for block in blocks
+        ]
+        factors = [1 if one is None else 2 for one in enlarging]
         # two in each layer, one behind each enlargement, and the last of all
         before = [1, *factors[:-1]]
         counts = [2 * len(block.resnets) + (f > 1) for block, f in zip(blocks, before, strict=True)]
@@ -495,10 +493,6 @@ class WanDecoder:
         return bands(middle.shape[-2], self._reach, row, middle.device.type)
 
 
-def _enlarges(block: Any) -> bool:
-    return (getattr(block, "upsamplers", None) or getattr(block, "upsampler", None)) is not None
-
-
 class LtxDecoder:
     """LTX's and LTX-2's decoder, for pieces of a film."""
 
@@ -529,14 +523,13 @@ class LtxDecoder:
         process.give_back()
         for band in self._bands(middle):
             place, own = band.place(self._enlarged * self._patch[1]), band.own(self._enlarged)
-            yield place, self._pixels(self._after(middle[:, :, :, band.seen], temb)[:, :, :, own])
-
-    def _pixels(self, out: torch.Tensor) -> torch.Tensor:
-        """Spread the channels over the pixels, as the decoder does last of all: only those of a band's own
-        rows, as that takes three times their memory."""
-        longer, larger = self._patch
-        out = out.unflatten(1, (-1, longer, larger, larger))  # (1, 3, longer, columns, rows, f, h, w)
-        return out.permute(0, 1, 5, 2, 6, 4, 7, 3).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+            out = self._after(middle[:, :, :, band.seen], temb)[:, :, :, own]
+            # channels become pixels, as the decoder does last of all: only a band's own rows, as that takes
+            # three times their memory
+            longer, larger = self._patch
+            out = out.unflatten(1, (-1, longer, larger, larger))  # (1, 3, longer, columns, rows, f, h, w)
+            yield place, out.permute(0, 1, 5, 2, 6, 4, 7, 3).flatten(6, 7).flatten(4, 5).flatten(2, 3)
+            del out  # before the next is made
 
     def _bands(self, middle: torch.Tensor) -> list[Band]:
         conv = self._decoder.conv_out.conv

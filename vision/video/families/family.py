@@ -1,5 +1,7 @@
 """What a family of film models is: its diffusers classes, which lengths and sizes it draws, how one of its
-models is best used (``FilmCard``), what it can be shown, and how its latents become frames. Loads no torch."""
+models is best used (``FilmCard``), what it can be shown, and how its latents become frames.
+
+Loads no torch."""
 
 from __future__ import annotations
 
