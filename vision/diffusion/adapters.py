@@ -1,14 +1,7 @@
-"""What a host may attach to an image model: an IP-Adapter, a ControlNet. Jobs without them notice nothing.
-
-ControlNet (arXiv:2302.05543): a picture of edges that a UNet keeps to. The two become one module, so that
-steps of jobs with edges are shared like all others.
-
-IP-Adapter (arXiv:2308.06721): pictures as part of a prompt for UNets. It is attached to a copy of the UNet
-over the same tensors, so that other jobs aren't affected.
-
-Lets all frames of a film look at its first one while a UNet draws them: in self-attention each reads the
-first frame's tokens beside its own (Text2Video-Zero, arXiv:2303.13439, 3.3.2). It is put into a copy of the
-UNet over the same tensors, so that other jobs aren't affected."""
+"""What may be attached to an image model without other jobs noticing: a ControlNet (arXiv:2302.05543), which
+becomes one module with the UNet, so that steps of jobs with edges are shared like all others; an IP-Adapter
+(arXiv:2308.06721); and attention by which all frames of a film look at its first one (Text2Video-Zero,
+arXiv:2303.13439, 3.3.2). The last two are put into a copy of the UNet over the same tensors."""
 
 from __future__ import annotations
 
@@ -193,11 +186,8 @@ class IPAdapter:
         scale: how much the pictures count against the text, 0..1. circular: see seamless.circular_copy.
         """
         pipe = copy.copy(self._pipe)
-        unet = vars(pipe)["unet"] = (
-            seamless.circular_copy(self._pipe.unet)
-            if circular
-            else seamless.shared_weights_copy(self._pipe.unet)
-        )
+        copied = seamless.circular_copy if circular else seamless.shared_weights_copy
+        unet = vars(pipe)["unet"] = copied(self._pipe.unet)
         pipe.set_ip_adapter_scale(scale)
         return {
             "unet": unet,

@@ -1,7 +1,6 @@
-"""Prepares a request for one model, and makes an Output of the drawn pictures; shared by the capabilities
-that draw.
-
-Draws an enlarged picture again in tiles, at a strength that keeps it, so that it gets sharp detail."""
+"""What a request asks of one image model, prepared (``Task``), and the Output that comes of what is drawn;
+shared by the capabilities that draw. An enlarged picture is drawn again in tiles (``refine``), at a strength
+that keeps it, so that it gets sharp detail."""
 
 from __future__ import annotations
 
@@ -69,13 +68,8 @@ def choose_size(
             " megapixels in all)."
         )
     got = size[0] * scale, size[1] * scale
-    return (
-        size,
-        None,
-        []
-        if got == (width, height)
-        else [f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."],
-    )
+    note = f"The size became {got[0]}x{got[1]}: this model's sides are multiples of {step * scale} px."
+    return size, None, [] if got == (width, height) else [note]
 
 
 def loras(request: GenerateRequest, card: Card) -> tuple[tuple[str, float], ...]:

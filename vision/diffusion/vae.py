@@ -1,11 +1,6 @@
-"""Tiny decoders (AutoencoderTiny: TAESD, TAESDXL, TAEF1, …), which the host sets up by family. Only drafts
-are decoded by them.
-
-Cheap previews of unfinished latents: the noise-free latents that a step predicts, then a linear map from
-latents to RGB.
-
-Encodes and decodes pictures with any VAE. One made for videos (Qwen-Image's) takes a picture as its first
-and only frame."""
+"""Encodes and decodes pictures with any VAE, and what may stand for its decoder: a tiny one (AutoencoderTiny:
+TAESD, TAESDXL, TAEF1, …), which the host sets up by family and which decodes drafts alone; and, for cheap
+previews of unfinished latents, a linear map to RGB."""
 
 from __future__ import annotations
 
@@ -71,10 +66,8 @@ def check_tiny_decoder(folder: Path, pipe: Any) -> None:
             f"{folder.name}: latents of this family are normalised by the model's own decoder; no tiny one"
             " reads them."
         )
-    channels, factor = (
-        config.get("latent_channels", 4),
-        2 ** (len(config.get("decoder_block_out_channels", [0] * 4)) - 1),
-    )
+    channels = config.get("latent_channels", 4)
+    factor = 2 ** (len(config.get("decoder_block_out_channels", [0] * 4)) - 1)
     if channels != pipe.vae.config.latent_channels:
         raise ModelError(
             f"{folder.name} decodes latents of {channels} channels; this model's have"
